@@ -1,0 +1,205 @@
+"""Every setting of a process, and the only place that reads the environment.
+
+A field's metadata is its manual: `describe()` lists it, the README prints it, and a test keeps the two equal.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self, get_type_hints
+
+MIB = 1024 * 1024
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be understood; the message names the variable and says what it takes."""
+
+
+def setting(default: Any, help: str, *, env: str | None = None) -> Any:  # noqa: A002 (argparse calls it so)
+    return field(default=default, metadata={"help": help, "env": env})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may ask for. Sizes in bytes."""
+
+    body: int = setting(MIB, "largest JSON body of a request, in bytes")
+    json_depth: int = setting(64, "deepest nesting of a JSON body")
+    source: int = setting(64 * 1024, "largest GraphQL document, in bytes")
+    tokens: int = setting(2_000, "most lexical tokens in a document")
+    depth: int = setting(12, "deepest selection of a document; introspection has its own limit")
+    aliases: int = setting(50, "most aliases in a document, fragments expanded")
+    root_fields: int = setting(20, "most root fields of an operation")
+    directives: int = setting(30, "most directives in a document")
+    cost: int = setting(500_000, "most nodes a query may ask for: page sizes multiplied down the document")
+    page: int = setting(100, "largest page of a connection")
+    ids: int = setting(1_000, "most ids in one call")
+    upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")
+    upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
+    socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
+    subscriptions: int = setting(20, "most subscriptions on one WebSocket")
+    sockets: int = setting(10, "most WebSockets and event streams of one token in one process")
+    connections: int = setting(2_000, "most connections of one process; more get 503")
+    images: int = setting(4, "most thumbnails made at once in one process")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long things may take, in seconds."""
+
+    header: float = setting(5.0, "until a request's headers are complete, in seconds")
+    body: float = setting(8.0, "until a request's body is complete, in seconds")
+    query: float = setting(10.0, "for a query as a whole, in seconds")
+    mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
+    lock: float = setting(5.0, "until a database lock is granted, in seconds")
+    idle: float = setting(10.0, "for a transaction that does nothing, in seconds")
+    connect: float = setting(5.0, "until a database connection is open, in seconds")
+    socket_init: float = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
+    lease: float = setting(30.0, "after which a silent worker's job is taken over, in seconds")
+
+    @property
+    def shutdown(self) -> float:
+        """A stopping server waits for what it has begun, and two seconds more."""
+        return max(self.query, self.mutation) + 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process; immutable, passed down from the composition root."""
+
+    database_url: str | None = setting(
+        None, "postgresql://… of a server ≥ 15; without it the server runs its own Postgres", env="DATABASE_URL"
+    )
+    listen_url: str | None = setting(
+        None, "direct postgresql://… for LISTEN, where DATABASE_URL goes through PgBouncer in transaction mode"
+    )
+    pooled: bool = setting(False, "true behind PgBouncer in transaction mode: no prepared statements are kept")
+    pool_size: int = setting(10, "database connections for reading, and as many for writing, of one process")
+    pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
+    data_dir: Path = setting(
+        Path("~/.local/share/labelgraph"),
+        "where the embedded Postgres, thumbnails and the demo live",
+        env="LABELGRAPH_DATA",
+    )
+    allowed_roots: tuple[Path, ...] = setting(
+        (), "folders below which local input paths may lie, separated by `:`", env="LABELGRAPH_ALLOW_ROOT"
+    )
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8000, "port to listen on; 0 takes a free one")
+    public_url: str | None = setting(None, "the URL clients use, where a proxy changes it; image URLs start with it")
+    proxies: str = setting("127.0.0.1", "proxies whose X-Forwarded-* headers are believed, separated by `,`")
+    allowed_origins: tuple[str, ...] = setting(
+        (), "origins of web pages that may call the API, separated by `,`; `*` is all"
+    )
+    secret: str | None = setting(None, "signs image URLs; without it one is made and kept in the database")
+    url_lifetime: int = setting(3600, "how long a signed image URL works, in seconds")
+    worker: bool = setting(True, "run a worker inside `serve`")
+    jobs: int = setting(2, "jobs that one worker runs at once")
+    log_level: str = setting("info", "critical, error, warning, info or debug")
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Defaults overlaid by the variables that are set and not empty. Raises BadSetting."""
+        limits = Limits(**_given(Limits, environ, "LABELGRAPH_LIMIT_"))
+        timeouts = Timeouts(**_given(Timeouts, environ, "LABELGRAPH_TIMEOUT_"))
+        given = _given(cls, environ, "LABELGRAPH_")
+        return cls(limits=limits, timeouts=timeouts).with_changes(**given)
+
+    def with_changes(self, **changes: Any) -> Self:
+        """The same settings with some replaced (the command line's arguments), paths made absolute."""
+        changed = replace(self, **changes)
+        return replace(changed, data_dir=_absolute(changed.data_dir), allowed_roots=_roots(changed.allowed_roots))
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this process runs (or joins) its own Postgres."""
+        return self.database_url is None
+
+    @property
+    def statement_cache_size(self) -> int:
+        """asyncpg's prepared statements per connection; 0 behind a transaction pooler, where they would be lost."""
+        return 0 if self.pooled else 256
+
+
+class Description(NamedTuple):
+    env: str
+    default: str
+    help: str
+
+
+def describe() -> Iterator[Description]:
+    """Every variable with its default as it would be written in the environment, in the order of the README's table."""
+    for owner, prefix in ((Settings, "LABELGRAPH_"), (Limits, "LABELGRAPH_LIMIT_"), (Timeouts, "LABELGRAPH_TIMEOUT_")):
+        for item in fields(owner):
+            if "help" in item.metadata:
+                yield Description(_name(item, prefix), _text(item.default), item.metadata["help"])
+
+
+def _given(owner: type, environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    hints = get_type_hints(owner)
+    names = {item.name: _name(item, prefix) for item in fields(owner) if "help" in item.metadata}
+    return {name: _parse(env, environ[env], hints[name]) for name, env in names.items() if environ.get(env)}
+
+
+def _name(item: Field[Any], prefix: str) -> str:
+    return str(item.metadata["env"] or prefix + item.name.upper())
+
+
+def _parse(env: str, text: str, kind: object) -> object:
+    separator = os.pathsep if kind == tuple[Path, ...] else ","
+    parts = [part.strip() for part in text.split(separator) if part.strip()]
+    try:
+        match kind:
+            case _ if kind is bool:
+                return _SWITCHES[text.strip().lower()]
+            case _ if kind in (int, float):
+                return _positive(text, kind)
+            case _ if kind == tuple[Path, ...]:
+                return tuple(Path(part) for part in parts)
+            case _ if kind == tuple[str, ...]:
+                return tuple(parts)
+            case _ if kind in (Path, Path | None):
+                return Path(text)
+            case _:
+                return text
+    except (KeyError, ValueError):
+        raise BadSetting(f"{env}={text} cannot be understood: {_EXPECTED[kind]}.") from None
+
+
+def _positive(text: str, kind: object) -> int | float:
+    number = float(text) if kind is float else int(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_EXPECTED: Mapping[object, str] = {
+    bool: "it takes true or false",
+    int: "it takes a whole number, 0 or greater",
+    float: "it takes a number of seconds, 0 or greater",
+}
+
+
+def _text(default: object) -> str:
+    match default:
+        case None | ():
+            return ""
+        case bool():
+            return str(default).lower()
+        case float():
+            return f"{default:g}"
+        case _:
+            return str(default)
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _roots(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Symlinks resolved once, so that a path below a root can be compared with it."""
+    return tuple(_absolute(path).resolve() for path in paths)
