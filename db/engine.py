@@ -1,0 +1,131 @@
+"""The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit of work)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long Postgres may keep us waiting, in seconds, and how many connections each side may hold."""
+
+    connect: float = 3.0
+    read: float = 10.0
+    write: float = 120.0
+    lock: float = 10.0
+    readers: int = 10
+    writers: int = 10
+    prepared: bool = True  # False behind PgBouncer in transaction mode
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database, opened. Built once by the composition root and passed to whoever needs it."""
+
+    url: str
+    pool: asyncpg.Pool
+    engine: AsyncEngine
+    limits: Limits
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
+        """A connection for reads, in autocommit: one statement sees one state."""
+        try:
+            connection = await self.pool.acquire(timeout=self.limits.connect)
+        except (OSError, asyncio.TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            raise Unavailable from error
+        try:
+            yield connection  # type: ignore[misc]
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncSession, None]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.pool.close()
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Database, None]:
+    """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block."""
+    limits = limits or Limits()
+    pool = await asyncpg.create_pool(
+        driver_url(url),
+        min_size=0,
+        max_size=limits.readers,
+        timeout=limits.connect,
+        command_timeout=limits.read,
+        statement_cache_size=1024 if limits.prepared else 0,
+        max_cacheable_statement_size=64 * 1024,
+        server_settings=_server_settings(limits, read_only=True),
+    )
+    engine = create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=limits.writers,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": limits.connect,
+            "command_timeout": limits.write,
+            "server_settings": _server_settings(limits, read_only=False),
+            **({} if limits.prepared else {"statement_cache_size": 0, "prepared_statement_cache_size": 0}),
+        },
+    )
+    database = Database(url=url, pool=pool, engine=engine, limits=limits)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def driver_url(url: str) -> str:
+    """The URL as asyncpg itself takes it, whatever SQLAlchemy driver name it came with."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def driver_connection(session: AsyncSession) -> Callable[[], Awaitable[asyncpg.Connection]]:
+    """The asyncpg connection below a session, inside its transaction: for COPY and for the queue."""
+
+    async def unwrap() -> asyncpg.Connection:
+        connection = await (await session.connection()).get_raw_connection()
+        raw: Any = connection.driver_connection
+        return raw  # type: ignore[no-any-return]
+
+    return unwrap
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same transaction, tried again, may well succeed: a deadlock, a lost serialization, a fallen server."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or state in TRANSIENT)
+
+
+TRANSIENT = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03"})
+
+
+def _server_settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
+    settings = {
+        "application_name": "labelgraph",
+        "timezone": "UTC",
+        "jit": "off",
+        "lock_timeout": f"{limits.lock:g}s",
+        "statement_timeout": f"{(limits.read if read_only else limits.write):g}s",
+        "idle_in_transaction_session_timeout": "60s",
+    }
+    return settings | ({"default_transaction_read_only": "on"} if read_only else {})

@@ -1,0 +1,41 @@
+"""The schema's history. `upgrade(url)` brings a database to the newest revision; two servers may call it at once."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.util import await_only
+
+HERE = Path(__file__).parent
+
+
+async def upgrade(url: str, revision: str = "head") -> None:
+    await asyncio.to_thread(command.upgrade, config(url), revision)
+
+
+async def downgrade(url: str, revision: str = "base") -> None:
+    await asyncio.to_thread(command.downgrade, config(url), revision)
+
+
+def head() -> str:
+    """The revision that this code expects."""
+    revision = ScriptDirectory.from_config(config("")).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def config(url: str) -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(HERE))
+    configuration.attributes["url"] = url
+    return configuration
+
+
+def run_script(connection: Connection, path: Path) -> None:
+    """Run a file of SQL statements as it stands, in the migration's transaction."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    await_only(driver.execute(path.read_text()))

@@ -1,0 +1,36 @@
+"""How alembic reaches the database: async, one transaction, one migrator at a time."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from db.models import metadata
+
+MIGRATING = 4_203_001  # advisory lock: the second migrator waits, then finds nothing to do
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, compare_type=True, include_object=is_ours)
+    with context.begin_transaction():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
+        context.run_migrations()
+
+
+def is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+    """Indexes live in the migrations' SQL alone (schema.sql guards them), the queue's tables in the queue's own DDL."""
+    return kind != "index" and not (name or "").startswith(("pgqueuer", "alembic"))
+
+
+async def main() -> None:
+    url = make_url(context.config.attributes["url"]).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+
+asyncio.run(main())

@@ -1,0 +1,37 @@
+"""The tables, as SQLModel classes. What they mean, and the triggers that keep history and counts, is told in
+`db/migrations/versions/0001_spine.sql`."""
+
+from sqlmodel import SQLModel
+
+from db.models.annotation import Annotation, AnnotationPast
+from db.models.change import Change
+from db.models.dataset import Dataset
+from db.models.idempotency import Idempotency
+from db.models.job import Job, JobWarning
+from db.models.label import Label, LabelCount, LabelPast
+from db.models.sample import Sample, SamplePast
+from db.models.secret import Secret
+from db.models.source import Source, SourceDeletion
+from db.models.token import Token
+
+metadata = SQLModel.metadata
+
+__all__ = [
+    "Annotation",
+    "AnnotationPast",
+    "Change",
+    "Dataset",
+    "Idempotency",
+    "Job",
+    "JobWarning",
+    "Label",
+    "LabelCount",
+    "LabelPast",
+    "Sample",
+    "SamplePast",
+    "Secret",
+    "Source",
+    "SourceDeletion",
+    "Token",
+    "metadata",
+]
