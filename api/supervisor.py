@@ -1,0 +1,161 @@
+"""The program that keeps one embedded Postgres running for as long as some process uses it.
+
+Every process that uses the server holds a shared lock on the `users` file, and this program waits for the exclusive
+one: so the kernel counts the users, also those that are killed. It exits once Postgres is ready and leaves a child
+behind that keeps it. Only the standard library is imported: this file is run by its path, without the project around it.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CLONE_NEWUSER = 0x10000000
+PR_SET_PDEATHSIG = 1
+ATTEMPTS = 5
+LIBC = ctypes.CDLL(None)
+
+
+def main(home: Path, programs: Path, sockets: Path, options: list[str]) -> None:
+    """Exit with 0 as soon as Postgres takes connections, with 1 if it never does; the log says why."""
+    ready, announce = os.pipe()
+    if os.fork():
+        os.close(announce)
+        os._exit(0 if os.read(ready, 1) else 1)
+    os.close(ready)
+    os.setsid()
+    _become_ordinary(home, sockets)
+    cluster = _cluster(home, programs)
+    command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(sockets), *options]
+    _keep(command, users=home / "users", ready=lambda: _announce_when_ready(cluster, announce))
+    with contextlib.suppress(OSError):
+        sockets.rmdir()
+
+
+def _keep(command: list[str], *, users: Path, ready: Callable[[], None]) -> None:
+    """Run Postgres until nobody uses it. If it dies before that (out of memory, killed), it is started again."""
+    stopping = threading.Event()
+    process: subprocess.Popen[bytes] | None = None
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        if process is not None:
+            process.send_signal(signal.SIGINT)  # Postgres' "fast": roll back what is open, write everything, go
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    for job, arguments in ((_when_unused, (users, stop)), (ready, ())):
+        threading.Thread(target=job, args=arguments, daemon=True).start()
+    for _ in range(ATTEMPTS):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
+        if stopping.is_set():
+            stop()
+        process.wait()
+        if stopping.wait(0.5):
+            return
+
+
+def _when_unused(users: Path, stop: Callable[[], None]) -> None:
+    with users.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        stop()
+        threading.Event().wait()  # the lock is held until Postgres is down and this process ends
+
+
+def _announce_when_ready(cluster: Path, announce: int) -> None:
+    while not ready(cluster):
+        time.sleep(0.01)
+    os.write(announce, b"1")
+    os.close(announce)
+
+
+def ready(cluster: Path) -> bool:
+    """Whether the server says so in its pid file, whose eighth line is its status."""
+    try:
+        return (cluster / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+    except (OSError, IndexError):
+        return False
+
+
+def _cluster(home: Path, programs: Path) -> Path:
+    """The server's files, made at the first start: whole or not at all, because a rename is the last step."""
+    cluster = home / "cluster"
+    if not cluster.exists():
+        unfinished = home / "cluster.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        initdb = [str(programs / "initdb"), "-D", str(unfinished), "-U", "labelgraph", "-E", "UTF8", "-A", "trust"]
+        subprocess.run([*initdb, *_locale(initdb[0])], check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+        unfinished.rename(cluster)
+    _forget_dead(cluster)
+    return cluster
+
+
+def _locale(initdb: str) -> list[str]:
+    """Order by code point, know every script's letters; from version 17 on the same on every machine."""
+    version = subprocess.run([initdb, "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    if int(version.split()[-1].split(".")[0]) >= 17:
+        return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return ["--locale=C.UTF-8"]
+
+
+def _forget_dead(cluster: Path) -> None:
+    """Remove the pid file of a server that was killed, if its number now belongs to some other program.
+
+    Postgres would take that program for a running server and refuse to start; common in containers (small numbers).
+    """
+    pid_file = cluster / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    pid = pid_file.read_text().split("\n", 1)[0].strip()
+    directory = Path("/proc", pid, "cwd")
+    if Path("/proc/self").exists() and not (directory.exists() and directory.samefile(cluster)):
+        pid_file.unlink()
+
+
+def _become_ordinary(home: Path, sockets: Path) -> None:
+    """Postgres refuses to run as root, and initdb as a number without a name: be somebody else, if only by name.
+
+    In a user namespace the files stay root's own. Where namespaces are forbidden, the files are given to `nobody`.
+    """
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
+        return
+    nobody = pwd.getpwnam("nobody")
+    uid, gid = os.geteuid(), os.getegid()
+    if sys.platform == "linux" and LIBC.unshare(CLONE_NEWUSER) == 0:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
+    else:
+        _give(home, nobody.pw_uid, nobody.pw_gid)
+        _give(sockets, nobody.pw_uid, nobody.pw_gid)
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+
+
+def _has_name(uid: int) -> bool:
+    return any(entry.pw_uid == uid for entry in pwd.getpwall())
+
+
+def _give(folder: Path, uid: int, gid: int) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel stop Postgres cleanly should this program be killed (on Linux; elsewhere the next start joins it)."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
