@@ -1,0 +1,106 @@
+"""How an error is told to a client: a sentence, a stable code, and what a program needs; never what is ours.
+
+Request errors carry Apollo's names (GRAPHQL_PARSE_FAILED, …), refusals the contract's ErrorCode. Whatever else is
+raised is a defect: it is logged once under a reference, and the client is told the reference alone.
+"""
+
+import logging
+import secrets
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphql import GraphQLError
+
+from db.errors import DomainError
+
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+OPERATION_UNKNOWN = "OPERATION_RESOLUTION_FAILURE"
+BAD_USER_INPUT = "BAD_USER_INPUT"
+BAD_REQUEST = "BAD_REQUEST"
+TOO_COSTLY = "QUERY_TOO_COSTLY"
+UNAUTHENTICATED = "UNAUTHENTICATED"
+INTERNAL = "INTERNAL_ERROR"
+
+logger = logging.getLogger("labelgraph.errors")
+
+
+class Refused(Exception):
+    """A request that is answered with errors only, before anything was executed."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = errors
+
+
+def refusal(message: str, code: str, **details: Any) -> Refused:
+    return Refused([coded(GraphQLError(message), code, **details)])
+
+
+def coded(error: GraphQLError, code: str, **details: Any) -> GraphQLError:
+    """The same error with `extensions.code`, where it has none yet."""
+    extensions = {"code": code, **({"details": details} if details else {}), **(error.extensions or {})}
+    return GraphQLError(
+        error.message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        original_error=error.original_error,
+        extensions=extensions,
+    )
+
+
+def told(error: GraphQLError) -> dict[str, Any]:
+    """The error as it goes into an answer's `errors`. Logs it, when it is a defect."""
+    body: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        body["locations"] = [location.formatted for location in error.locations]
+    if error.path is not None:
+        body["path"] = error.path
+    cause = _cause(error)
+    match cause:
+        case DomainError():
+            body |= {"message": cause.message, "extensions": _of_domain(cause)}
+        case GraphQLError() if "code" in (cause.extensions or {}):
+            body["extensions"] = cause.extensions
+        case _ if _is_of_request(error, cause):
+            body["extensions"] = {"code": BAD_USER_INPUT}
+        case _:
+            body |= defect(cause)
+    return body
+
+
+def defect(cause: BaseException) -> dict[str, Any]:
+    """Logs a defect with its place in the code (no values, no statement) and gives what a client may know of it."""
+    reference = secrets.token_hex(6)
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)]
+    kind = type(cause).__qualname__
+    said = str(cause).partition("\n")[0][:300]  # SQLAlchemy writes the statement and its parameters below
+    logger.error("internal error", extra={"reference": reference, "kind": kind, "said": said, "frames": frames[-20:]})
+    message = f"Internal error (reference {reference}). Try again; if it stays, tell the operator the reference."
+    return {"message": message, "extensions": {"code": INTERNAL, "reference": reference}}
+
+
+def _cause(error: GraphQLError) -> BaseException:
+    """The innermost error: execution wraps what a resolver or a scalar raised, at times twice."""
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _is_of_request(error: GraphQLError, cause: BaseException) -> bool:
+    """Whether the client's own input is wrong: such errors point at a place in the document.
+
+    Variables are refused before there is a path; arguments while executing, by a GraphQLError with the place in it.
+    """
+    if error.path is None:
+        return bool(error.nodes)
+    return isinstance(cause, GraphQLError) and bool(cause.nodes)
+
+
+def _of_domain(error: DomainError) -> Mapping[str, Any]:
+    number = error.modelarts_code
+    return {"code": error.code, "details": error.details, **({"modelartsCode": number} if number else {})}

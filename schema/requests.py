@@ -1,0 +1,63 @@
+"""What passes between the doors (HTTP, SSE, WebSocket) and the schema: one prepared operation in, answers out."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from graphql import GraphQLError
+
+from schema.context import Context
+from schema.documents import Document, Documents
+from schema.errors import Refused
+
+
+class Absent:
+    """Stands for a key that the answer does not have; null is something else."""
+
+
+ABSENT: Final = Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One operation of a valid document, with its variables as the client sent them (JSON values, not coerced)."""
+
+    document: Document
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. `data` may hold `orjson.Fragment`; without data the operation was not begun (a request error)."""
+
+    data: object = ABSENT
+    errors: Sequence[GraphQLError] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        return self.data is ABSENT
+
+    @classmethod
+    def refusing(cls, refused: Refused) -> "Answer":
+        return cls(errors=refused.errors)
+
+    @classmethod
+    def of(cls, result: Any) -> "Answer":
+        """From an execution result of graphql-core or Strawberry, which write a request error as `data: null`."""
+        errors = tuple(result.errors or ())
+        begun = result.data is not None or any(error.path for error in errors)
+        return cls(data=result.data if begun or not errors else ABSENT, errors=errors)
+
+
+class Executable(Protocol):
+    """What a door needs of a schema."""
+
+    documents: Documents
+
+    async def run(self, request: Request, context: Context) -> Answer | bytes:
+        """Answers a query or mutation: an Answer, or the body of the response as it stands."""
+
+    def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
+        """The answers of a subscription; one that is refused gives a single answer without data."""
