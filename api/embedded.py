@@ -97,7 +97,7 @@ async def _start(home: Path, programs: Path, options: Mapping[str, str]) -> None
     command = [sys.executable, "-I", supervisor.__file__, str(home), str(programs), str(_make_sockets(home))]
     with (home / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+            *command, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         code = await asyncio.wait_for(process.wait(), START_SECONDS)

@@ -2,7 +2,7 @@
 
 Every process that uses the server holds a shared lock on the `users` file, and this program waits for the exclusive
 one: so the kernel counts the users, also those that are killed. It exits once Postgres is ready and leaves a child
-behind that keeps it. Only the standard library is imported: this file is run by its path, without the project around it.
+behind that keeps it. Only the standard library is imported: it is run by its path, without the project around it.
 """
 
 import contextlib
@@ -152,7 +152,7 @@ def _give(folder: Path, uid: int, gid: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel stop Postgres cleanly should this program be killed (on Linux; elsewhere the next start joins it)."""
+    """Have the kernel stop Postgres cleanly should this program be killed (elsewhere the next start joins it)."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 

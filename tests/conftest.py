@@ -1,0 +1,155 @@
+"""Real Postgres for every test: one server for the whole run, a template made by the migrations, a fresh copy per test.
+
+`LABELGRAPH_TEST_DATABASE_URL` names another server (its user may create databases). Tests marked `portable` run on
+PostgreSQL 15 as well, where its programs are found.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import make_url
+
+from api import embedded
+from db import engine, migrations
+
+ROOT = Path(__file__).parent.parent
+OLDEST_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
+NUMBERS = itertools.count()
+
+
+@dataclass(slots=True)
+class Servers:
+    """The servers of this run, started when a test first needs them; the processes of a parallel run share them."""
+
+    _joined: dict[str, embedded.Server] = field(default_factory=dict)
+    _templates: dict[str, str] = field(default_factory=dict)
+
+    def url(self, kind: str) -> str:
+        given = os.environ.get("LABELGRAPH_TEST_DATABASE_URL")
+        if kind == "default" and given:
+            return given
+        if kind not in self._joined:
+            programs = OLDEST_PROGRAMS if kind == "oldest" else None
+            place = ROOT / ".data" / "tests" / kind
+            self._joined[kind] = asyncio.run(embedded.join(place, programs=programs, options=FAST))
+        return self._joined[kind].url
+
+    def template(self, kind: str) -> str:
+        if kind not in self._templates:
+            self._templates[kind] = asyncio.run(_make_template(self.url(kind)))
+        return self._templates[kind]
+
+    def leave(self) -> None:
+        for server in self._joined.values():
+            asyncio.run(server.leave())
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    servers = Servers()
+    yield servers
+    servers.leave()
+
+
+@pytest.fixture
+def server_kind(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "default")
+
+
+@pytest.fixture
+def server_url(servers: Servers, server_kind: str) -> str:
+    """The maintenance database of a server, for tests that make databases of their own."""
+    return servers.url(server_kind)
+
+
+@pytest.fixture
+def template(servers: Servers, server_kind: str) -> str:
+    return servers.template(server_kind)
+
+
+@pytest.fixture
+async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+    """A database without a single table."""
+    async for url in _fresh(server_url, template="template0"):
+        yield url
+
+
+@pytest.fixture
+async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+    """A database of this test's own, migrated."""
+    async for url in _fresh(server_url, template=template):
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[engine.Database]:
+    async with engine.connect(database_url) as database:
+        yield database
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("portable") and "server_kind" in metafunc.fixturenames:
+        kinds = ["default", "oldest"] if OLDEST_PROGRAMS.exists() else ["default"]
+        metafunc.parametrize("server_kind", kinds, indirect=True)
+
+
+async def _fresh(server_url: str, *, template: str) -> AsyncIterator[str]:
+    name = f"test_{os.getpid()}_{next(NUMBERS)}"
+    await _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _database(server_url, name)
+    finally:
+        await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _make_template(server_url: str) -> str:
+    """Migrate a template once per content of the migrations; whoever comes second waits and finds it there."""
+    name = f"template_{_digest(ROOT / 'db' / 'migrations')}"
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock(1)")
+        existing = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+        for leftover in filter(_is_abandoned, existing):
+            await connection.execute(f"DROP DATABASE IF EXISTS {leftover} WITH (FORCE)")
+        if name not in existing:
+            await connection.execute(f"CREATE DATABASE {name}_new TEMPLATE template0")
+            await migrations.upgrade(_database(server_url, f"{name}_new"))
+            await connection.execute(f"ALTER DATABASE {name}_new RENAME TO {name}")
+    finally:
+        await connection.close()
+    return name
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".sql"})
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
+def _is_abandoned(name: str) -> bool:
+    """Half-made templates, and databases of test runs that were killed."""
+    match name.split("_"):
+        case ["template", _, "new"]:
+            return True
+        case ["test", pid, _]:
+            return not Path("/proc", pid).exists()
+    return False
+
+
+def _database(server_url: str, name: str) -> str:
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
