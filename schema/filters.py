@@ -1,0 +1,108 @@
+"""What clients say to choose samples and datasets."""
+
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import strawberry
+
+if TYPE_CHECKING:
+    from schema.types.dataset import DatasetType
+    from schema.types.sample import SampleState, SampleUsage
+
+SampleStateRef = Annotated["SampleState", strawberry.lazy("schema.types.sample")]
+SampleUsageRef = Annotated["SampleUsage", strawberry.lazy("schema.types.sample")]
+DatasetTypeRef = Annotated["DatasetType", strawberry.lazy("schema.types.dataset")]
+
+
+@strawberry.enum(description="The order of a list of samples.")
+class SampleOrder(Enum):
+    NEWEST = strawberry.enum_value("NEWEST", description="By `createdAt`, latest first.")
+    OLDEST = strawberry.enum_value("OLDEST", description="By `createdAt`, earliest first.")
+    PATH = strawberry.enum_value("PATH", description="By `path`, in code point order.")
+
+
+@strawberry.enum(description="How several label names combine.")
+class LabelMatch(Enum):
+    ANY = strawberry.enum_value("ANY", description="At least one of them.")
+    ALL = strawberry.enum_value("ALL", description="Every one of them.")
+    NONE = strawberry.enum_value("NONE", description="Not one of them.")
+
+
+@strawberry.enum(description="A stretch of days up to now, in UTC.")
+class TimePreset(Enum):
+    WITHIN_1_DAY = strawberry.enum_value("WITHIN_1_DAY", description="From the start of yesterday.")
+    WITHIN_1_MONTH = strawberry.enum_value("WITHIN_1_MONTH", description="From the start of the day 30 days ago.")
+
+
+@strawberry.input(description="Samples by their confirmed labels.")
+class LabelFilter:
+    names: list[str] = strawberry.field(description="Exact names; a name that no label has matches no sample.")
+    match: LabelMatch = strawberry.field(default=LabelMatch.ANY, description="How the names combine.")
+
+
+@strawberry.input(description="Samples by when their image was made. What is given must all hold.")
+class TimeFilter:
+    preset: TimePreset | None = strawberry.field(default=None, description="A stretch of days up to now.")
+    from_: datetime | None = strawberry.field(name="from", default=None, description="Not earlier than this moment.")
+    to: datetime | None = strawberry.field(default=None, description="Not later than this moment.")
+
+
+@strawberry.input(description="Text. What is given must all hold.")
+class TextFilter:
+    contains: str | None = strawberry.field(
+        default=None, description="Has this in it, in upper or lower case; `%` and `_` mean themselves."
+    )
+    eq: str | None = strawberry.field(default=None, description="Is exactly this.")
+
+
+@strawberry.input(description="Samples by where they lie. What is given must all hold.")
+class PathFilter:
+    directory: str | None = strawberry.field(
+        default=None, description="Lies in this directory below the input path; empty for the top."
+    )
+    recursive: bool = strawberry.field(default=False, description="Also in the directories below it.")
+    contains: str | None = strawberry.field(
+        default=None, description="The path has this in it, in upper or lower case; `%` and `_` mean themselves."
+    )
+
+
+@strawberry.input(description="Which samples. Everything that is given must hold; an empty filter means every sample.")
+class SampleFilter:
+    state: SampleStateRef | None = strawberry.field(default=None, description="In this state.")
+    labels: LabelFilter | None = strawberry.field(default=None, description="With, or without, these labels.")
+    created_at: TimeFilter | None = strawberry.field(default=None, description="Made in this time.")
+    file_name: TextFilter | None = strawberry.field(default=None, description="By file name, extension included.")
+    path: PathFilter | None = strawberry.field(default=None, description="By place below the input path.")
+    labeled_by: list[str] | None = strawberry.field(default=None, description="Last labelled by one of these.")
+    hard: bool | None = strawberry.field(default=None, description="Marked, or not marked, as a hard example.")
+    usage: SampleUsageRef | None = strawberry.field(default=None, description="For this use.")
+    and_: list["SampleFilter"] | None = strawberry.field(name="and", default=None, description="All of these hold.")
+    or_: list["SampleFilter"] | None = strawberry.field(
+        name="or", default=None, description="At least one of these holds; an empty list holds for none."
+    )
+    not_: Optional["SampleFilter"] = strawberry.field(name="not", default=None, description="This does not hold.")
+
+
+@strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")
+class SampleSelection:
+    ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="These samples, at most 1,000; unknown ones are told in `notFound`."
+    )
+    filter: SampleFilter | None = strawberry.field(
+        default=strawberry.UNSET, description="All that match, however many: the filter that lists them."
+    )
+
+
+@strawberry.input(description="Which datasets. Everything that is given must hold.")
+class DatasetFilter:
+    type: DatasetTypeRef | None = strawberry.field(default=None, description="Of this type.")
+    name_contains: str | None = strawberry.field(
+        default=None, description="With this in its name, in upper or lower case; `%` and `_` mean themselves."
+    )
+
+
+@strawberry.input(one_of=True, description="A dataset: exactly one of these.")
+class DatasetBy:
+    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="By its global id.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="By its exact name.")

@@ -1,0 +1,44 @@
+"""The roots of every read."""
+
+from typing import Annotated
+
+import strawberry
+
+from schema.filters import DatasetBy, DatasetFilter
+from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.dataset import Dataset, DatasetOrder
+from schema.types.declare import compiled
+from schema.types.node import Node
+from schema.types.server import ServerInfo, Viewer
+
+
+@strawberry.type(description="Everything that can be read. One query is one SQL statement, and sees one state.")
+class Query:
+    @strawberry.field(description="Whatever has this global id, or null.")
+    def node(self, id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")]) -> Node | None:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(description="Whatever has these global ids, in their order; null where there is nothing.")
+    def nodes(
+        self, ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 global ids.")]
+    ) -> list[Node | None]:
+        return compiled()  # type: ignore[no-any-return]
+
+    viewer: Viewer = strawberry.field(description="Who is asking.")
+    server_info: ServerInfo = strawberry.field(description="What this server is, and its limits.")
+
+    @strawberry.field(description="The datasets that the token may see.")
+    def datasets(
+        self,
+        filter: Annotated[DatasetFilter | None, strawberry.argument(description="Only datasets like this.")] = None,
+        order_by: Annotated[DatasetOrder, strawberry.argument(description="The order.")] = DatasetOrder.NEWEST,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[Dataset]:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(description="One dataset, or null.")
+    def dataset(self, by: Annotated[DatasetBy, strawberry.argument(description="Which one.")]) -> Dataset | None:
+        return compiled()  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+from schema.types.label import Label
+from schema.types.shape import Shape
+
+
+@strawberry.enum(description="Where an annotation came from.")
+class AnnotationOrigin(Enum):
+    MANUAL = strawberry.enum_value("MANUAL", description="A person or a script, through this API.")
+    SYNC = strawberry.enum_value("SYNC", description="A sidecar file, read by a sync.")
+    IMPORT = strawberry.enum_value("IMPORT", description="An imported manifest.")
+    UPLOAD = strawberry.enum_value("UPLOAD", description="Given with the upload of the image.")
+    MODEL = strawberry.enum_value("MODEL", description="A model's suggestion.")
+
+
+@strawberry.type(description="One label put on one sample, by somebody, at some time.")
+class Annotation:
+    id: strawberry.ID = strawberry.field(description="Its id; never used again for another.")
+    label: Label = strawberry.field(description="The label that was put.")
+    labeled_by: str = strawberry.field(description="Who put it: the name of a token, or `sync`.")
+    labeled_at: datetime = strawberry.field(description="When it was put.")
+    origin: AnnotationOrigin = strawberry.field(description="Where it came from.")
+    confidence: float | None = strawberry.field(description="How sure the model was: 0–1; null for people.")
+    confirmed: bool = strawberry.field(description="False for a machine suggestion that nobody has confirmed yet.")
+    shape: Shape | None = strawberry.field(description="Where on the image; null for the whole image.")

@@ -1,0 +1,98 @@
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from schema.filters import SampleFilter, SampleOrder
+from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.change import Change
+from schema.types.declare import compiled
+from schema.types.job import Job
+from schema.types.label import Label
+from schema.types.node import Node
+from schema.types.sample import Sample
+from schema.types.statistics import Statistics
+
+
+@strawberry.enum(description="What the annotations of a dataset are.")
+class DatasetType(Enum):
+    IMAGE_CLASSIFICATION = strawberry.enum_value(
+        "IMAGE_CLASSIFICATION", description="Labels for whole images, any number each; sidecars are `.txt`."
+    )
+    OBJECT_DETECTION = strawberry.enum_value(
+        "OBJECT_DETECTION", description="Labels with shapes on the image; sidecars are PASCAL VOC `.xml`."
+    )
+    IMAGE_SEGMENTATION = strawberry.enum_value(
+        "IMAGE_SEGMENTATION", description="Labels with polygons around areas; sidecars are PASCAL VOC `.xml`."
+    )
+
+
+@strawberry.enum(description="The order of a list of datasets.")
+class DatasetOrder(Enum):
+    NEWEST = strawberry.enum_value("NEWEST", description="Latest created first.")
+    OLDEST = strawberry.enum_value("OLDEST", description="Earliest created first.")
+    NAME = strawberry.enum_value("NAME", description="By name, in code point order.")
+
+
+@strawberry.type(description="A set of images with their labels: the working set that everybody labels.")
+class Dataset(Node):
+    name: str = strawberry.field(description="Unique on this server: 1–100 of `A–Z a–z 0–9 _ -`.")
+    description: str = strawberry.field(description="Free text of at most 256 characters.")
+    type: DatasetType = strawberry.field(description="What its annotations are. Never changes.")
+    input_path: str = strawberry.field(
+        description="Where the images lie: a directory below one of the server's allowed roots. Never changes."
+    )
+    output_path: str | None = strawberry.field(description="Where published versions are written to, if anywhere.")
+    created_at: datetime = strawberry.field(description="When the dataset was created.")
+    updated_at: datetime = strawberry.field(description="When it, or anything in its working set, last changed.")
+    revision: int = strawberry.field(
+        description="Number of committed changes of the working set. Pass it as `expectedRevision` to be refused when "
+        "somebody else was quicker."
+    )
+    statistics: Statistics = strawberry.field(description="How many samples are in which state. Costs nothing.")
+    labels: list[Label] = strawberry.field(
+        description="All labels, in the order of their creation; those on no sample too."
+    )
+
+    @strawberry.field(description="The label of this name (case-sensitive), or null.")
+    def label(self, name: Annotated[str, strawberry.argument(description="The exact name.")]) -> Label | None:
+        return compiled()  # type: ignore[no-any-return]
+
+    labelers: list[str] = strawberry.field(
+        description="Everybody who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
+    )
+
+    @strawberry.field(description="The samples of the working set.")
+    def samples(
+        self,
+        filter: Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")] = None,
+        order_by: Annotated[SampleOrder, strawberry.argument(description="The order.")] = SampleOrder.NEWEST,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[Sample]:
+        return compiled()  # type: ignore[no-any-return]
+
+    active_job: Job | None = strawberry.field(description="The job that runs or waits for this dataset, if any.")
+
+    @strawberry.field(description="All jobs of the dataset, newest first.")
+    def jobs(
+        self,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[Job]:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(description="Every committed change of the working set, newest first. Nothing is ever lost here.")
+    def changes(
+        self,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[Change]:
+        return compiled()  # type: ignore[no-any-return]

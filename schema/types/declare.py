@@ -1,0 +1,8 @@
+"""How a readable field is declared."""
+
+from typing import Any
+
+
+def compiled() -> Any:
+    """The body of a field with arguments: `db.select` answers it, nobody calls it."""
+    raise AssertionError("reads are compiled to SQL; this resolver is a declaration")

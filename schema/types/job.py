@@ -1,0 +1,71 @@
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from schema.types.error_code import ErrorCode
+from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.declare import compiled
+from schema.types.node import Node
+
+if TYPE_CHECKING:
+    from schema.types.dataset import Dataset
+
+
+@strawberry.enum(description="How far a job is.")
+class JobStatus(Enum):
+    QUEUED = strawberry.enum_value("QUEUED", description="Waits for a worker.")
+    RUNNING = strawberry.enum_value("RUNNING", description="A worker is at it; survives the worker's death.")
+    SUCCEEDED = strawberry.enum_value("SUCCEEDED", description="Done.")
+    FAILED = strawberry.enum_value("FAILED", description="Given up; `error` says why.")
+    CANCELED = strawberry.enum_value("CANCELED", description="Stopped by `cancelJob`; what was done stays.")
+
+
+@strawberry.type(description="Why a job failed.")
+class JobError:
+    code: ErrorCode = strawberry.field(description="Stable code, for programs.")
+    message: str = strawberry.field(description="A sentence for people.")
+
+
+@strawberry.interface(description="Long work that goes on after the request that asked for it.")
+class Job:
+    id: strawberry.ID = strawberry.field(description="Global id.")
+    status: JobStatus = strawberry.field(description="How far it is.")
+    dataset: Annotated["Dataset", strawberry.lazy("schema.types.dataset")] = strawberry.field(
+        description="The dataset it works on."
+    )
+    progress: float | None = strawberry.field(
+        description="0–1, never falling; null while the amount of work is not known yet."
+    )
+    requested_by: str = strawberry.field(description="Who asked for it: the name of a token.")
+    created_at: datetime = strawberry.field(description="When it was asked for.")
+    started_at: datetime | None = strawberry.field(description="When a worker first took it up.")
+    finished_at: datetime | None = strawberry.field(description="When it came to its end.")
+    error: JobError | None = strawberry.field(description="Why it failed; null unless it did.")
+
+
+@strawberry.type(description="Something that a sync met, told, and went on from.")
+class SyncWarning:
+    path: str = strawberry.field(description="The file below the input path, with `:line` where that helps.")
+    message: str = strawberry.field(description="What is wrong with it, as a sentence.")
+
+
+@strawberry.type(description="A sync: the working set is merged with what lies in the input path.")
+class SyncJob(Job, Node):
+    scanned: int = strawberry.field(description="Files seen in the input path so far.")
+    added: int = strawberry.field(description="Samples that are new.")
+    updated: int = strawberry.field(description="Samples whose image, or whose labels by sidecar, changed.")
+    removed: int = strawberry.field(description="Samples whose file is gone.")
+    moved: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
+    skipped: int = strawberry.field(description="Images that could not be read or are too large; each has a warning.")
+
+    @strawberry.field(description="What went wrong with single files, in the order it was met.")
+    def warnings(
+        self,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[SyncWarning]:
+        return compiled()  # type: ignore[no-any-return]

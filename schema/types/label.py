@@ -1,0 +1,17 @@
+import strawberry
+
+from schema.types.node import Node
+
+
+@strawberry.type(description="A name that samples of one dataset can carry.")
+class Label(Node):
+    name: str = strawberry.field(
+        description="1–32 code points: ASCII letters and digits, `-`, `_`, Han ideographs. Case-sensitive and unique in "
+        "its dataset."
+    )
+    color: str | None = strawberry.field(description="`#rrggbb` in lower case, for drawing.")
+    shortcut: str | None = strawberry.field(description="One character that picks the label; unique in its dataset.")
+    sample_count: int = strawberry.field(description="How many samples carry it (confirmed).")
+    annotation_count: int = strawberry.field(
+        description="How many times it was put: more than `sampleCount` where a sample has several shapes of it."
+    )

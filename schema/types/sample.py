@@ -1,0 +1,74 @@
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from schema.types.annotation import Annotation
+from schema.types.declare import compiled
+from schema.types.label import Label
+from schema.types.node import Node
+
+if TYPE_CHECKING:
+    from schema.types.dataset import Dataset
+
+
+@strawberry.enum(description="How far the labelling of a sample is.")
+class SampleState(Enum):
+    UNLABELED = strawberry.enum_value("UNLABELED", description="No label at all.")
+    LABELED = strawberry.enum_value("LABELED", description="At least one confirmed label.")
+    PENDING = strawberry.enum_value("PENDING", description="Only unconfirmed machine suggestions.")
+
+
+@strawberry.enum(description="What a sample is for, decided by the split of a published version.")
+class SampleUsage(Enum):
+    TRAIN = strawberry.enum_value("TRAIN", description="To train a model.")
+    EVAL = strawberry.enum_value("EVAL", description="To evaluate a model while it is trained.")
+    TEST = strawberry.enum_value("TEST", description="To test a finished model.")
+    INFERENCE = strawberry.enum_value("INFERENCE", description="To be labelled by a model.")
+
+
+@strawberry.enum(description="How an image is encoded, told from its content, never from its name.")
+class ImageFormat(Enum):
+    JPEG = strawberry.enum_value("JPEG", description="JPEG, a phone's multi-picture file included.")
+    PNG = strawberry.enum_value("PNG", description="PNG.")
+    BMP = strawberry.enum_value("BMP", description="Windows bitmap.")
+
+
+@strawberry.type(description="One image of a dataset, with its labels.")
+class Sample(Node):
+    dataset: Annotated["Dataset", strawberry.lazy("schema.types.dataset")] = strawberry.field(
+        description="The dataset it belongs to."
+    )
+    path: str = strawberry.field(description="Where the image lies below the dataset's input path.")
+    directory: str = strawberry.field(description="`path` up to its last slash; empty at the top.")
+    file_name: str = strawberry.field(description="`path` after its last slash, with the extension.")
+    size: int = strawberry.field(description="Bytes of the file.")
+    width: int | None = strawberry.field(description="Pixels across, as stored (before any EXIF rotation).")
+    height: int | None = strawberry.field(description="Pixels down, as stored (before any EXIF rotation).")
+    format: ImageFormat | None = strawberry.field(description="How the image is encoded.")
+    state: SampleState = strawberry.field(description="How far its labelling is.")
+    labels: list[Label] = strawberry.field(description="Its confirmed labels, each once, in the order of creation.")
+    annotations: list[Annotation] = strawberry.field(
+        description="Every label put on it, with who, when, and where on the image; suggestions too."
+    )
+    labeled_by: str | None = strawberry.field(description="Who last changed its labels; null when it has none.")
+    labeled_at: datetime | None = strawberry.field(description="When its labels were last changed.")
+    created_at: datetime = strawberry.field(
+        description="When the image was made, as far as storage knows: the object's last-modified when it was added."
+    )
+    added_at: datetime = strawberry.field(description="When it came into the dataset.")
+    hard: bool = strawberry.field(description="Whether it is marked as a hard example.")
+    usage: SampleUsage | None = strawberry.field(description="What it is for, once a split decided.")
+    revision: int = strawberry.field(description="The dataset's revision that last changed this sample.")
+    source_available: bool = strawberry.field(description="Whether the image can still be had from storage.")
+    image_url: str = strawberry.field(
+        description="The image itself. Signed; expires after about an hour; fit for `<img>`, needs no token."
+    )
+
+    @strawberry.field(description="A small upright JPEG of the image. Signed and expiring like `imageUrl`.")
+    def thumbnail_url(
+        self,
+        size: Annotated[int, strawberry.argument(description="Pixels of the longest side: 16–1024.")] = 256,
+    ) -> str:
+        return compiled()  # type: ignore[no-any-return]
