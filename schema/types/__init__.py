@@ -1,1 +1,1 @@
-"""The public types, one file each. Reads are compiled to SQL, so fields here declare and describe; none of them runs."""
+"""The public types, one file each. Reads are compiled to SQL: fields here declare and describe, none of them runs."""

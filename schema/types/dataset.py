@@ -60,7 +60,7 @@ class Dataset(Node):
         return compiled()  # type: ignore[no-any-return]
 
     labelers: list[str] = strawberry.field(
-        description="Everybody who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
+        description="Who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
     )
 
     @strawberry.field(description="The samples of the working set.")

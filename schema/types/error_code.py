@@ -13,9 +13,7 @@ class ErrorCode(Enum):
     VALIDATION_FAILED = strawberry.enum_value(
         "VALIDATION_FAILED", description="An argument is out of its bounds; the message says which."
     )
-    QUERY_TOO_COSTLY = strawberry.enum_value(
-        "QUERY_TOO_COSTLY", description="The document asks for too much at once; ask for less."
-    )
+    QUERY_TOO_COSTLY = strawberry.enum_value("QUERY_TOO_COSTLY", description="The document asks for too much at once.")
     RATE_LIMITED = strawberry.enum_value(
         "RATE_LIMITED", description="Too many requests; wait as long as `details` say."
     )
@@ -54,7 +52,7 @@ class ErrorCode(Enum):
     )
     CONFLICT = strawberry.enum_value(
         "CONFLICT",
-        description="Somebody else was quicker, or the idempotency key belongs to another request; nothing was changed.",
+        description="Somebody else was quicker, or the key belongs to another request; nothing was changed.",
     )
     VERSION_NOT_FOUND = strawberry.enum_value("VERSION_NOT_FOUND", description="There is no such version.")
     VERSION_ALREADY_EXISTS = strawberry.enum_value(

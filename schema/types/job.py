@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.types.error_code import ErrorCode
 from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.declare import compiled
+from schema.types.error_code import ErrorCode
 from schema.types.node import Node
 
 if TYPE_CHECKING:

@@ -17,12 +17,11 @@ DATE_TIME = strawberry.scalar(
 
 def parse_moment(text: Any) -> datetime:
     """An RFC 3339 date-time with its zone; dates alone and naive times are refused."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) and len(text) >= 20 else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or text[10] not in "Tt ":
-        raise GraphQLError(
-            f"DateTime takes an RFC 3339 moment with a zone, such as 2026-11-22T21:00:00Z, not {text!r:.60}"
-        )
-    return moment.astimezone(UTC) if datetime.min.year < moment.year < datetime.max.year else moment
+    if isinstance(text, str) and len(text) >= 20 and text[10] in "Tt ":
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise GraphQLError(f"DateTime takes an RFC 3339 moment with a zone, such as 2026-11-22T21:00:00Z, not {text!r:.60}")
