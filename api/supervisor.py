@@ -33,6 +33,7 @@ def main(home: Path, programs: Path, sockets: Path, options: list[str]) -> None:
         os._exit(0 if os.read(ready, 1) else 1)
     os.close(ready)
     os.setsid()
+    _forget_dead(home / "cluster")
     _become_ordinary(home, sockets)
     cluster = _cluster(home, programs)
     command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(sockets), *options]
@@ -95,7 +96,6 @@ def _cluster(home: Path, programs: Path) -> Path:
         initdb = [str(programs / "initdb"), "-D", str(unfinished), "-U", "labelgraph", "-E", "UTF8", "-A", "trust"]
         subprocess.run([*initdb, *_locale(initdb[0])], check=True, stdin=subprocess.DEVNULL)  # noqa: S603
         unfinished.rename(cluster)
-    _forget_dead(cluster)
     return cluster
 
 
@@ -113,12 +113,19 @@ def _forget_dead(cluster: Path) -> None:
     Postgres would take that program for a running server and refuse to start; common in containers (small numbers).
     """
     pid_file = cluster / "postmaster.pid"
-    if not pid_file.exists():
-        return
-    pid = pid_file.read_text().split("\n", 1)[0].strip()
-    directory = Path("/proc", pid, "cwd")
-    if Path("/proc/self").exists() and not (directory.exists() and directory.samefile(cluster)):
+    if (
+        pid_file.exists()
+        and Path("/proc/self").exists()
+        and not _works_in(pid_file.read_text().split("\n")[0], cluster)
+    ):
         pid_file.unlink()
+
+
+def _works_in(pid: str, folder: Path) -> bool:
+    try:
+        return Path("/proc", pid, "cwd").samefile(folder)
+    except OSError:  # gone, or somebody else's
+        return False
 
 
 def _become_ordinary(home: Path, sockets: Path) -> None:

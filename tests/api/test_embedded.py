@@ -1,0 +1,194 @@
+"""The embedded Postgres: shared by processes, ended by the last of them, whole after any kill."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from api import embedded
+from db import engine
+
+USER = """
+import asyncio, sys
+from pathlib import Path
+from api import embedded
+
+async def use():
+    async with embedded.postgres(Path(sys.argv[1])) as url:
+        print(url, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(use())
+"""
+
+
+@contextmanager
+def another_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that uses the server until its standard input closes, or until it is killed."""
+    command = [sys.executable, "-c", USER, str(data_dir)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process, process.stdin, process.stdout:
+        yield process, process.stdout.readline().strip()
+
+
+async def test_keeps_its_data_from_one_start_to_the_next(tmp_path: Path) -> None:
+    async with embedded.postgres(tmp_path) as url:
+        await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
+    assert not is_running(tmp_path)
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT n FROM kept") == 7
+
+
+async def test_is_durable_by_default_and_can_only_be_entered_by_its_owner(tmp_path: Path) -> None:
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT current_setting('fsync') || current_setting('listen_addresses')") == "on"
+        assert (tmp_path / "postgres").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "postgres" / "socket").stat().st_mode & 0o077 == 0
+
+
+async def test_knows_letters_of_every_script_and_orders_by_code_point(tmp_path: Path) -> None:
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT lower('ÄÖ') || ('a' > 'B') || ('é' > 'z')") == "äötruetrue"
+
+
+async def test_a_second_process_joins_and_the_server_outlives_the_one_that_started_it(tmp_path: Path) -> None:
+    with another_process(tmp_path) as (first, first_url):
+        async with embedded.postgres(tmp_path) as url:
+            assert url == first_url
+            first.kill()
+            first.wait()
+            await asyncio.sleep(0.3)
+            assert await fetch(url, "SELECT 1") == 1
+    assert not is_running(tmp_path)
+
+
+async def test_many_processes_that_start_at_once_share_one_server(tmp_path: Path) -> None:
+    servers = await asyncio.gather(*(embedded.join(tmp_path) for _ in range(5)))
+    assert len({server.url for server in servers}) == 1
+    await asyncio.gather(*(server.leave() for server in servers))
+    assert not is_running(tmp_path)
+
+
+async def test_shuts_down_cleanly_after_its_only_user_is_killed(tmp_path: Path) -> None:
+    with another_process(tmp_path) as (user, url):
+        await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
+        user.kill()
+    await until(lambda: not is_running(tmp_path))
+    assert "database system is shut down" in log(tmp_path)
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT n FROM kept") == 7
+    assert "was interrupted" not in log(tmp_path)
+
+
+async def test_starts_again_after_everything_was_killed_at_once(tmp_path: Path) -> None:
+    with another_process(tmp_path) as (user, url):
+        await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
+        postmaster = int(pid_file(tmp_path).read_text().split()[0])
+        for pid in (postmaster, parent(postmaster), user.pid):
+            os.kill(pid, signal.SIGKILL)
+    assert pid_file(tmp_path).exists()
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT n FROM kept") == 7
+
+
+async def test_is_started_again_when_only_postgres_was_killed(tmp_path: Path) -> None:
+    async with embedded.postgres(tmp_path) as url:
+        os.kill(int(pid_file(tmp_path).read_text().split()[0]), signal.SIGKILL)
+        await until_answers(url)
+
+
+async def test_is_not_fooled_by_the_pid_file_of_a_killed_server_whose_number_is_in_use_again(tmp_path: Path) -> None:
+    async with embedded.postgres(tmp_path):
+        lines = pid_file(tmp_path).read_text().splitlines()
+    pid_file(tmp_path).write_text("\n".join([str(os.getppid()), *lines[1:7], "ready", ""]))
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT 1") == 1
+
+
+async def test_makes_the_cluster_anew_when_the_first_start_was_interrupted(tmp_path: Path) -> None:
+    unfinished = tmp_path / "postgres" / "cluster.new" / "base"
+    unfinished.mkdir(parents=True)
+    async with embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT 1") == 1
+
+
+async def test_a_path_too_long_for_a_socket_gets_one_elsewhere_that_leaves_no_trace(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 30)
+    async with embedded.postgres(deep) as url:
+        assert await fetch(url, "SELECT 1") == 1
+        sockets = Path(pid_file(deep).read_text().splitlines()[4])
+        assert deep not in sockets.parents
+    await until(lambda: not sockets.exists())
+
+
+async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with pytest.raises(embedded.EmbeddedError, match="no_such_setting"):
+        await embedded.join(tmp_path, options={"no_such_setting": "1"})
+
+
+def test_programs_of_a_version_nobody_has_are_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(embedded.EmbeddedError, match=r"version 9.*Install PostgreSQL"):
+        embedded.find_programs(9)
+
+
+@pytest.mark.portable
+async def test_the_engine_reads_through_its_socket(database: engine.Database) -> None:
+    async with database.reading() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM dataset") == 0
+
+
+def pid_file(data_dir: Path) -> Path:
+    return data_dir / "postgres" / "cluster" / "postmaster.pid"
+
+
+def is_running(data_dir: Path) -> bool:
+    return pid_file(data_dir).exists()
+
+
+def log(data_dir: Path) -> str:
+    return (data_dir / "postgres" / "log").read_text()
+
+
+def parent(pid: int) -> int:
+    return int(Path("/proc", str(pid), "stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def until_answers(url: str, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            await fetch(url, "SELECT 1")
+        except (OSError, asyncpg.PostgresError):
+            await asyncio.sleep(0.05)
+        else:
+            return
+    pytest.fail("the server did not come back")
+
+
+async def fetch(url: str, statement: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def execute(url: str, statement: str) -> None:
+    await fetch(url, statement)
