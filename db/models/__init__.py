@@ -12,6 +12,7 @@ from db.models.label import Label, LabelCount, LabelPast
 from db.models.sample import Sample, SamplePast
 from db.models.secret import Secret
 from db.models.source import Source, SourceDeletion
+from db.models.sync import sync_item, sync_object
 from db.models.token import Token
 
 metadata = SQLModel.metadata
@@ -34,4 +35,6 @@ __all__ = [
     "SourceDeletion",
     "Token",
     "metadata",
+    "sync_item",
+    "sync_object",
 ]

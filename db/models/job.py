@@ -30,12 +30,14 @@ class Job(SQLModel, table=True):
     removed: int = big(default="0")
     moved: int = big(default="0")
     skipped: int = big(default="0")
+    ignored: int = big(default="0")
     checkpoint: dict[str, Any] = json(default="'{}'")
     epoch: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     cancel_requested: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
     heartbeat_at: datetime | None = moment(nullable=True)
     step: int = big(default="0")
+    worker: int | None = Field(default=None, sa_type=Integer)
 
 
 class JobWarning(SQLModel, table=True):

@@ -40,3 +40,4 @@ class SourceDeletion(SQLModel, table=True):
     error: str | None = words(nullable=True)
     created_at: datetime = moment(default=True)
     finished_at: datetime | None = moment(nullable=True)
+    retry_at: datetime = moment(default=True)

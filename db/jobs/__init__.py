@@ -1,0 +1,33 @@
+"""Long work. The job's row is the truth: status, attempts, epoch, checkpoint, counters; the queue carries only its id.
+
+    QUEUED ── claim ──▶ RUNNING ── finish ──▶ SUCCEEDED | FAILED | CANCELED
+       ▲                   │
+       └──── release ──────┘   the worker stops, or is found dead by `sweep`
+
+A claim raises the row's epoch, and every batch commits only where the epoch is still its own: a worker that was
+taken for dead and comes back can write nothing.
+"""
+
+from db.jobs.batches import Batch, Fenced, in_batch
+from db.jobs.claims import Claim, claim, finish, release
+from db.jobs.requests import cancel, cancel_all, enqueue
+from db.jobs.runner import run
+from db.jobs.sweeper import sweep
+from db.jobs.workers import ENTRYPOINT, alive
+
+__all__ = [
+    "ENTRYPOINT",
+    "Batch",
+    "Claim",
+    "Fenced",
+    "alive",
+    "cancel",
+    "cancel_all",
+    "claim",
+    "enqueue",
+    "finish",
+    "in_batch",
+    "release",
+    "run",
+    "sweep",
+]

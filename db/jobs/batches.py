@@ -1,0 +1,96 @@
+"""Fenced batches: a piece of a job's work, its counters and its checkpoint in one transaction, ours or nobody's."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import asyncpg
+import orjson
+from sqlalchemy.exc import DBAPIError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.engine import Database
+from db.jobs.carrier import connection_of
+from db.jobs.claims import Claim
+
+T = TypeVar("T")
+TRIES = 6
+AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout: rolled back for certain
+
+# Last in the transaction: the writers' order ends with the dataset's row, and deleteDataset goes from it to its jobs.
+ADVANCE = """
+UPDATE job SET checkpoint = coalesce($3::jsonb, checkpoint), progress = greatest(progress, $4::float8),
+               scanned = coalesce($5, scanned), ignored = coalesce($6, ignored),
+               skipped = coalesce($7, skipped) + $8, added = added + $9, updated = updated + $10,
+               removed = removed + $11, moved = moved + $12,
+               attempts = 0, step = step + 1, heartbeat_at = clock_timestamp()
+WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
+RETURNING id
+"""
+
+WARN = """
+INSERT INTO job_warning (job_id, path, message)
+SELECT $1, path, message FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS w (path, message, n) ORDER BY n
+ON CONFLICT DO NOTHING
+"""
+
+
+class Fenced(Exception):
+    """The job is no longer ours: another worker has it, or it has ended. Nothing of the batch was committed."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """A transaction of a job. What is set here is written with it: `counts` are added, `exact` replaces."""
+
+    session: AsyncSession
+    connection: asyncpg.Connection
+    counts: Counter[str] = field(default_factory=Counter)
+    exact: dict[str, int] = field(default_factory=dict)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    checkpoint: dict[str, Any] | None = None
+    progress: float | None = None
+
+    def warn(self, path: str, message: str) -> None:
+        self.warnings.append((path, message))
+
+
+async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Awaitable[T]]) -> T:
+    """Do `work` in one fenced transaction; again, from its start, when Postgres asks for it. Raises Fenced."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await _once(database, job, work)
+        except (asyncpg.PostgresError, DBAPIError) as error:
+            if attempt == TRIES or _state(error) not in AGAIN:
+                raise
+            await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 (jitter)
+    raise AssertionError("unreachable")
+
+
+async def _once(database: Database, job: Claim, work: Callable[[Batch], Awaitable[T]]) -> T:
+    async with database.writing() as session:
+        batch = Batch(session=session, connection=await connection_of(session))
+        result = await work(batch)
+        await _advance(job, batch)
+    job.checkpoint = batch.checkpoint or job.checkpoint
+    job.report(progress=batch.progress, scanned=batch.exact.get("scanned"))
+    return result
+
+
+async def _advance(job: Claim, batch: Batch) -> None:
+    if batch.warnings:
+        await batch.connection.execute(WARN, job.id, *map(list, zip(*batch.warnings, strict=True)))
+    checkpoint = orjson.dumps(batch.checkpoint).decode() if batch.checkpoint is not None else None
+    exact = [batch.exact.get(name) for name in ("scanned", "ignored", "skipped")]
+    counts = [batch.counts[name] for name in ("skipped", "added", "updated", "removed", "moved")]
+    done = await batch.connection.fetchval(ADVANCE, job.id, job.epoch, checkpoint, batch.progress, *exact, *counts)
+    if done is None:
+        raise Fenced(f"job {job.id} is no longer held under epoch {job.epoch}")
+
+
+def _state(error: Exception) -> str | None:
+    state: str | None = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state

@@ -1,0 +1,32 @@
+"""Handing a job's id to the queue, in the transaction that made the job."""
+
+from typing import cast
+
+import asyncpg
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.queries import Queries
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+ENTRYPOINT = "labelgraph_job"
+
+
+async def connection_of(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection below a session, in its transaction, which SQLAlchemy begins at the first statement."""
+    connection = await session.connection()
+    await connection.exec_driver_sql("SELECT")
+    return cast(asyncpg.Connection, (await connection.get_raw_connection()).driver_connection)
+
+
+async def carry(connection: asyncpg.Connection, job_id: int) -> None:
+    """Put the job's id into the queue afresh; what still lies there of it is thrown away."""
+    await connection.execute("DELETE FROM pgqueuer WHERE dedupe_key = $1", _key(job_id))
+    queue = Queries(AsyncpgDriver(connection))
+    await queue.enqueue(ENTRYPOINT, str(job_id).encode(), dedupe_key=_key(job_id), on_conflict="skip")
+
+
+async def drop(connection: asyncpg.Connection, job_id: int) -> None:
+    await connection.execute("DELETE FROM pgqueuer WHERE dedupe_key = $1 AND status = 'queued'", _key(job_id))
+
+
+def _key(job_id: int) -> str:
+    return f"job:{job_id}"

@@ -1,0 +1,104 @@
+"""A worker's hold on a job: taken with a new epoch, given up by finishing or releasing it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from db.engine import Database
+from db.errors import DomainError, Unavailable
+from db.jobs.carrier import carry, connection_of
+from db.jobs.notices import TOPIC, announce
+from db.jobs.requests import CLEAR
+from db.jobs.workers import ORPHANED
+
+MAX_ATTEMPTS = 5  # claims in a row without a committed batch between them; then the job is given up
+
+CLAIM = f"""
+UPDATE job SET status = 'RUNNING', epoch = epoch + 1, attempts = attempts + 1, worker = $2, step = step + 1,
+               heartbeat_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
+WHERE id = $1 AND (status = 'QUEUED' OR (status = 'RUNNING' AND {ORPHANED})) AND NOT cancel_requested
+RETURNING id, dataset_id, kind, epoch, attempts, arguments, checkpoint, requested_by
+"""
+
+FINISH = """
+UPDATE job SET status = $3, error_code = $4, error_message = $5, finished_at = clock_timestamp(), worker = NULL,
+               step = step + 1, progress = CASE $3 WHEN 'SUCCEEDED' THEN 1 ELSE progress END
+WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
+RETURNING id
+"""
+
+RELEASE = """
+UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1,
+               attempts = attempts - CASE WHEN $3 THEN 1 ELSE 0 END
+WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
+RETURNING id
+"""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A job in a worker's hands. `progress` and `scanned` are live figures; the runner tells them to the world."""
+
+    id: int
+    dataset_id: int
+    kind: str
+    epoch: int
+    arguments: dict[str, Any]
+    checkpoint: dict[str, Any]
+    requested_by: str
+    progress: float = 0.0
+    scanned: int = 0
+    moving: bool = field(default=True)
+
+    def report(self, *, progress: float | None = None, scanned: int | None = None) -> None:
+        """Tell how far the work is; the next pulse carries it on. Never falls."""
+        self.progress = max(self.progress, min(progress or 0.0, 1.0))
+        self.scanned = max(self.scanned, scanned or 0)
+        self.moving = True
+
+
+async def claim(database: Database, job_id: int, worker: int) -> Claim | None:
+    """Take a job that waits, or whose worker is dead. None: it is done, or somebody alive has it."""
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        row = await connection.fetchrow(CLAIM, job_id, worker)
+        if row is not None:
+            await announce(connection, TOPIC.job(job_id))
+    if row is None:
+        return None
+    taken = Claim(
+        id=row["id"],
+        dataset_id=row["dataset_id"],
+        kind=row["kind"],
+        epoch=row["epoch"],
+        arguments=orjson.loads(row["arguments"]),
+        checkpoint=orjson.loads(row["checkpoint"]),
+        requested_by=row["requested_by"],
+    )
+    if row["attempts"] <= MAX_ATTEMPTS:
+        return taken
+    gave_up = f"Its worker died {MAX_ATTEMPTS} times at the same place; the server's log may tell why."
+    await finish(database, taken, "FAILED", Unavailable(gave_up))
+    return None
+
+
+async def finish(database: Database, job: Claim, status: str, error: DomainError | None = None) -> bool:
+    """Bring a job to its end. False: it is no longer ours."""
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        code, message = (error.code, error.message) if error else (None, None)
+        if await connection.fetchval(FINISH, job.id, job.epoch, status, code, message) is None:
+            return False
+        for statement in CLEAR:
+            await connection.execute(statement, job.id)
+        await announce(connection, TOPIC.job(job.id))
+    return True
+
+
+async def release(database: Database, job: Claim, *, blameless: bool) -> None:
+    """Give a job back to the queue. `blameless`: we stop for a reason of our own, and it costs no attempt."""
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        if await connection.fetchval(RELEASE, job.id, job.epoch, blameless) is not None:
+            await carry(connection, job.id)

@@ -1,0 +1,67 @@
+"""What a request may do with jobs, inside its own transaction: ask for one, ask one to stop."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.errors import NotFound
+from db.jobs.carrier import carry, connection_of, drop
+from db.jobs.notices import TOPIC, announce
+
+# A second active sync of a dataset meets the index job_one_active and inserts nothing.
+INSERT = """
+INSERT INTO job (dataset_id, kind, requested_by, arguments)
+SELECT id, $2, $3, $4 FROM dataset WHERE id = $1 AND (deleted_at IS NULL OR $2 = 'PURGE')
+ON CONFLICT (dataset_id) WHERE kind = 'SYNC' AND status IN ('QUEUED', 'RUNNING') DO NOTHING
+RETURNING id
+"""
+
+# A job that waits is canceled here and now; a running one is told, and stops at its worker's next pulse.
+CANCEL = """
+UPDATE job SET cancel_requested = true, step = step + 1,
+               status = CASE status WHEN 'QUEUED' THEN 'CANCELED' ELSE status END,
+               finished_at = CASE status WHEN 'QUEUED' THEN clock_timestamp() END
+WHERE id = $1 AND status IN ('QUEUED', 'RUNNING') AND NOT cancel_requested
+RETURNING status
+"""
+
+CLEAR = ("DELETE FROM sync_object WHERE job_id = $1", "DELETE FROM sync_item WHERE job_id = $1")
+
+
+async def enqueue(
+    session: AsyncSession, dataset_id: int, kind: str, *, requested_by: str, arguments: Mapping[str, Any] | None = None
+) -> int | None:
+    """A new job, seen by workers when the transaction commits. None: one of its kind is active already."""
+    connection = await connection_of(session)
+    text = orjson.dumps(dict(arguments or {})).decode()
+    job_id: int | None = await connection.fetchval(INSERT, dataset_id, kind, requested_by, text)
+    if job_id is not None:
+        await carry(connection, job_id)
+    return job_id
+
+
+async def cancel(session: AsyncSession, job_id: int) -> None:
+    """Ask a job to stop: at once if it waits, within 5 s if it runs. One that has ended stays as it is."""
+    connection = await connection_of(session)
+    status: str | None = await connection.fetchval(CANCEL, job_id)
+    if status is None:
+        if not await connection.fetchval("SELECT true FROM job WHERE id = $1", job_id):
+            raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
+        return
+    if status == "CANCELED":
+        await drop(connection, job_id)
+        for statement in CLEAR:
+            await connection.execute(statement, job_id)
+    await announce(connection, TOPIC.job(job_id))
+
+
+async def cancel_all(session: AsyncSession, dataset_id: int) -> None:
+    """Ask every active job of a dataset to stop."""
+    connection = await connection_of(session)
+    active = (
+        "SELECT id FROM job WHERE dataset_id = $1 AND status IN ('QUEUED', 'RUNNING') AND kind <> 'PURGE' ORDER BY id"
+    )
+    for row in await connection.fetch(active, dataset_id):
+        await cancel(session, row["id"])

@@ -1,0 +1,122 @@
+"""Running a claimed job: the work in one task, its pulse in another. The pulse keeps the lease, tells the progress,
+and learns of a cancel request, a lost claim or a stopping worker."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+from db.engine import Database, is_transient
+from db.errors import DomainError, Unavailable
+from db.jobs.batches import Fenced
+from db.jobs.carrier import connection_of
+from db.jobs.claims import Claim, finish, release
+from db.jobs.notices import TOPIC, announce
+
+log = logging.getLogger(__name__)
+
+BEAT = 0.4  # seconds between pulses: progress reaches subscribers more than twice a second, less than four times
+STILL = 3  # pulses without news between two heartbeats
+DATABASE_GONE = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+
+PULSE = """
+UPDATE job SET heartbeat_at = clock_timestamp(), progress = greatest(progress, $3::float8),
+               scanned = greatest(scanned, $4), step = step + $5
+WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
+RETURNING cancel_requested
+"""
+
+Work = Callable[[Claim], Awaitable[None]]
+
+
+class Verdict(Enum):
+    """Why a job's work was stopped before its end."""
+
+    LOST = auto()
+    CANCELED = auto()
+    STOPPING = auto()
+
+
+async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.Event) -> None:
+    """Do the work and bring the job to its end; given up early if it is canceled, lost, or the worker stops."""
+    task = asyncio.ensure_future(work(job))
+    pulse = asyncio.create_task(_pulse(database, job, stopping))
+    try:
+        await asyncio.wait({task, pulse}, return_when=asyncio.FIRST_COMPLETED)
+        verdict = pulse.result() if pulse.done() and not task.done() else None
+    except asyncio.CancelledError:
+        verdict = Verdict.STOPPING
+    finally:
+        for part in (task, pulse):
+            part.cancel()
+        await asyncio.wait({task, pulse})
+    await _conclude(database, job, task, verdict)
+
+
+async def _conclude(database: Database, job: Claim, task: "asyncio.Future[None]", verdict: Verdict | None) -> None:
+    match verdict:
+        case Verdict.CANCELED:
+            await finish(database, job, "CANCELED")
+        case Verdict.STOPPING:
+            await release(database, job, blameless=True)
+        case Verdict.LOST:
+            log.warning("job %s was taken over by another worker", job.id)
+        case None:
+            await _settle(database, job, None if task.cancelled() else task.exception())
+
+
+async def _settle(database: Database, job: Claim, error: BaseException | None) -> None:
+    match error:
+        case None:
+            await finish(database, job, "SUCCEEDED")
+        case Fenced():
+            log.warning("job %s was taken over by another worker", job.id)
+        case DomainError():
+            await finish(database, job, "FAILED", error)
+        case _ if is_transient(error) or isinstance(error, DATABASE_GONE):
+            log.warning("job %s lost its database and goes back to the queue: %s", job.id, type(error).__name__)
+            await release(database, job, blameless=False)
+        case _:
+            reference = secrets.token_hex(4)
+            log.error("job %s failed, reference %s", job.id, reference, exc_info=error)
+            await finish(
+                database, job, "FAILED", Unavailable(f"Internal error; the server's log has it as {reference}.")
+            )
+
+
+async def _pulse(database: Database, job: Claim, stopping: asyncio.Event) -> Verdict:
+    """Beat until there is a reason to stop. A beat that Postgres does not answer is made up for by the next."""
+    silent = STILL
+    while not stopping.is_set():
+        if job.moving or silent >= STILL:
+            silent = 0
+            try:
+                verdict = await _beat(database, job)
+            except (SQLAlchemyError, *DATABASE_GONE) as error:
+                log.warning("job %s: no heartbeat, %s", job.id, type(error).__name__)
+                verdict = None
+            if verdict is not None:
+                return verdict
+        silent += 1
+        try:
+            await asyncio.wait_for(stopping.wait(), BEAT)
+        except TimeoutError:
+            continue
+    return Verdict.STOPPING
+
+
+async def _beat(database: Database, job: Claim) -> Verdict | None:
+    moving, job.moving = job.moving, False
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        canceled = await connection.fetchval(PULSE, job.id, job.epoch, job.progress, job.scanned, int(moving))
+    if moving:
+        async with database.reading() as reader:
+            await announce(reader, TOPIC.job(job.id))
+    if canceled is None:
+        return Verdict.LOST
+    return Verdict.CANCELED if canceled else None

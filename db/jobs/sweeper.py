@@ -1,0 +1,47 @@
+"""What keeps the queue well: jobs of dead workers go back to it, and no waiting job is without its carrier."""
+
+from db.engine import Database
+from db.jobs.carrier import carry, connection_of
+from db.jobs.notices import TOPIC, announce
+from db.jobs.requests import CLEAR
+from db.jobs.workers import ORPHANED
+
+CANCELED = f"""
+UPDATE job SET status = 'CANCELED', finished_at = clock_timestamp(), worker = NULL, step = step + 1
+WHERE status = 'RUNNING' AND cancel_requested AND {ORPHANED}
+RETURNING id
+"""
+
+REQUEUED = f"""
+UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1
+WHERE status = 'RUNNING' AND {ORPHANED}
+RETURNING id
+"""
+
+STRANDED = """
+SELECT id FROM job
+WHERE status = 'QUEUED'
+  AND NOT EXISTS (SELECT FROM pgqueuer WHERE dedupe_key = 'job:' || job.id AND status IN ('queued', 'picked'))
+ORDER BY id
+FOR UPDATE SKIP LOCKED
+"""
+
+FORGET = "DELETE FROM pgqueuer_log WHERE created < now() - interval '7 days'"
+
+
+async def sweep(database: Database) -> list[int]:
+    """Put everything in its place; the ids of jobs that came back to the queue."""
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        for row in await connection.fetch(CANCELED):
+            for statement in CLEAR:
+                await connection.execute(statement, row["id"])
+            await announce(connection, TOPIC.job(row["id"]))
+        requeued = [row["id"] for row in await connection.fetch(REQUEUED)]
+        stranded = [row["id"] for row in await connection.fetch(STRANDED)]
+        back = sorted({*requeued, *stranded})
+        for job_id in back:
+            await carry(connection, job_id)
+            await announce(connection, TOPIC.job(job_id))
+        await connection.execute(FORGET)
+    return back

@@ -1,0 +1,42 @@
+"""Who works, and whether he lives.
+
+A worker holds a session lock under its own number as long as its connection stands. Postgres lets go of it the moment
+the process dies, on this machine or another, so its jobs are taken over at once; where a network swallows the
+farewell, the heartbeat's age (`LEASE`) tells.
+"""
+
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from db.jobs.carrier import ENTRYPOINT
+
+__all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "alive"]
+
+LEASE = 15  # seconds without a heartbeat, after which a job is taken over
+WORKERS = 2  # the class of the workers' advisory locks
+
+# True of a row of `job` whose worker is dead.
+ORPHANED = f"""(
+    coalesce(heartbeat_at, '-infinity') < clock_timestamp() - interval '{LEASE} s'
+    OR NOT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = {WORKERS} AND objid = job.worker::oid AND objsubid = 2 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+)"""
+
+
+@asynccontextmanager
+async def alive(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
+    """Be a worker, for as long as the connection stands. Gives the worker's number."""
+    worker = secrets.randbelow(2**31)
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", WORKERS, worker):
+        worker = secrets.randbelow(2**31)
+    try:
+        yield worker
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1, $2)", WORKERS, worker)

@@ -1,0 +1,37 @@
+"""The tables in which a sync prepares its merge; plain tables, since nobody reads them as objects."""
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, text
+from sqlmodel import SQLModel
+
+PATH = Text(collation="C")
+
+sync_object = Table(
+    "sync_object",
+    SQLModel.metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("path", PATH, nullable=False),
+    Column("stem", PATH, nullable=False),
+    Column("sidecar", Boolean, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("modified_at", DateTime(timezone=True), nullable=False),
+    Column("etag", Text),
+    Index("sync_object_job", "job_id"),
+    prefixes=["UNLOGGED"],
+)
+
+sync_item = Table(
+    "sync_item",
+    SQLModel.metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("action", Text, nullable=False),
+    Column("path", PATH, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("modified_at", DateTime(timezone=True), nullable=False),
+    Column("etag", Text),
+    Column("source_id", BigInteger),
+    Column("sidecar_path", PATH),
+    Column("sidecar_etag", Text),
+    Column("settled", Boolean, nullable=False, server_default=text("false")),
+    prefixes=["UNLOGGED"],
+)

@@ -1,0 +1,48 @@
+"""Sync: merging a dataset's working set with what lies in its input path. Never a copy of the listing: a merge.
+
+    list ──▶ plan ──▶ confirm ──▶ merge ──▶ remove
+    COPY     one      what van-   bounded   one change,
+             pass     ished       batches   undoable
+
+Each arrow is a checkpoint in the job's row, so a sync that died goes on where it was; and each stage, done twice,
+ends as if done once.
+"""
+
+from typing import Literal
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import jobs
+from db.changes import no_such_dataset
+from db.errors import Conflict
+from db.jobs.carrier import connection_of
+
+Existing = Literal["KEEP", "OVERWRITE"]
+
+RUNNING = """
+SELECT id FROM job WHERE dataset_id = $1 AND kind = 'SYNC' AND status IN ('QUEUED', 'RUNNING')
+"""
+
+
+async def start(
+    session: AsyncSession,
+    dataset_id: int,
+    *,
+    requested_by: str,
+    existing: Existing = "KEEP",
+    remove_missing: bool = True,
+    restore_removed: bool = False,
+) -> int:
+    """Ask for a sync; a worker begins when the transaction commits. The job's id."""
+    arguments = {"existing": existing, "remove_missing": remove_missing, "restore_removed": restore_removed}
+    job_id = await jobs.enqueue(session, dataset_id, "SYNC", requested_by=requested_by, arguments=arguments)
+    if job_id is not None:
+        return job_id
+    running = await (await connection_of(session)).fetchval(RUNNING, dataset_id)
+    if running is None:
+        raise no_such_dataset()
+    raise Conflict(
+        "A sync of this dataset is running; wait for it or cancel it.",
+        code="SYNC_ALREADY_RUNNING",
+        jobId=f"SyncJob:{running}",
+    )
