@@ -1,0 +1,121 @@
+"""Images: what they are, read from their first bytes, and small upright pictures of them. The only user of Pillow.
+
+Nothing here trusts a file. Only three formats are tried, sizes are checked before anything is decoded, only the first
+frame is ever decoded, and a JPEG that makes a decoder paint the same picture again and again is refused.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from PIL import Image, ImageOps
+
+from db.errors import Invalid
+
+Format = Literal["JPEG", "PNG", "BMP"]
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+MEDIA_TYPES: Final[dict[Format, str]] = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp"}
+HEAD: Final = 64 * 1024  # bytes that nearly always hold all the facts
+MAX_PIXELS: Final = 64_000_000  # what the largest camera sensors give; 256 MB decoded
+MAX_SIDE: Final = 16_384
+MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
+ORIENTATION: Final = 0x0112  # the EXIF tag
+FORMATS: Final = ("JPEG", "PNG", "BMP")  # a phone's `.jpg` may open as MPO: a JPEG with another one behind it
+BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, struct.error, zlib.error)
+
+Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses instead of warning
+
+
+class Unreadable(Invalid):
+    """These bytes are no image that we can read."""
+
+    code = "IMAGE_UNREADABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Width and height as stored, in pixels; `orientation` is EXIF's 1–8, which says how to turn them upright."""
+
+    format: Format
+    width: int
+    height: int
+    orientation: int
+
+
+def facts(data: bytes) -> Facts:
+    """What an image is, from its first bytes. Nothing is decoded, so damage further on goes unnoticed."""
+    with _opened(data) as image:
+        orientation = image.getexif().get(ORIENTATION, 1)
+        upright = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+        return Facts(_format(image), image.width, image.height, upright)
+
+
+def check(data: bytes) -> Facts:
+    """The facts of a whole image, decoded to its end: a cut one is refused. Takes CPU time, call it off the loop."""
+    found = facts(data)
+    _refuse_scans(found.format, data)
+    with _opened(data) as image:
+        image.load()
+    return found
+
+
+def thumbnail(data: bytes, size: int) -> tuple[bytes, str]:
+    """A small upright picture, its longest side at most `size`, and its media type: PNG where it is transparent, JPEG
+    elsewhere. Takes CPU time, call it off the loop."""
+    with _opened(data) as image:
+        _refuse_scans(_format(image), data)
+        image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter, an eighth of its size
+        image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        upright = ImageOps.exif_transpose(image)
+        clear = upright.has_transparency_data
+        return _encoded(_eight_bits(upright).convert("RGBA" if clear else "RGB"))
+
+
+def _encoded(image: Image.Image) -> tuple[bytes, str]:
+    out = io.BytesIO()
+    if image.mode == "RGBA":
+        image.save(out, "PNG", compress_level=6)
+        return out.getvalue(), MEDIA_TYPES["PNG"]
+    image.save(out, "JPEG", quality=85, progressive=False)
+    return out.getvalue(), MEDIA_TYPES["JPEG"]
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Sixteen bits of grey as eight; a plain conversion would clip all but the darkest to white."""
+    if not image.mode.startswith("I"):
+        return image
+    return image.convert("I").point(lambda value: value / 256).convert("L")
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
+                raise Unreadable(
+                    f"The image is too large: {image.width} × {image.height} pixels; "
+                    f"at most {MAX_PIXELS // 1_000_000} million, and {MAX_SIDE:,} a side."
+                )
+            yield image
+    except Unreadable:
+        raise
+    except BROKEN as error:
+        raise Unreadable("The file cannot be read as a JPEG, PNG or BMP image.") from error
+
+
+def _format(image: Image.Image) -> Format:
+    match image.format:
+        case "PNG" | "BMP" as known:
+            return known
+        case _:
+            return "JPEG"
+
+
+def _refuse_scans(kind: Format, data: bytes) -> None:
+    if kind == "JPEG" and data.count(b"\xff\xda") > MAX_SCANS:
+        raise Unreadable(f"The image has more than {MAX_SCANS} scans and would take too long to decode.")

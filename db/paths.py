@@ -1,0 +1,89 @@
+"""Where a dataset may read and write: which texts are paths, and which paths a server's owner allowed.
+
+A local path is followed to where it really lies, links and all, before it is compared with the allowed roots; what
+is kept is that real path, so a link turned elsewhere later leads nowhere.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from db.errors import Invalid
+from db.names import storable
+
+LENGTH = 1024  # bytes, as object stores allow for a key
+
+
+def input_path(text: str, allowed_roots: Sequence[Path]) -> str:
+    """The one form of an input path: an absolute directory below an allowed root. It need not be there yet."""
+    path = _local(text)
+    if not any(path.is_relative_to(root) for root in allowed_roots):
+        raise _refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
+    if path.exists() and not path.is_dir():
+        raise _refused("It is a file; name the directory that the images lie in.")
+    return str(path)
+
+
+def output_path(text: str, allowed_roots: Sequence[Path], *, source: str) -> str:
+    """As `input_path`, and neither the input path itself nor below it, where a sync would find what was written."""
+    path = Path(input_path(text, allowed_roots))
+    if path.is_relative_to(Path(source)):
+        raise _refused("The output path must lie outside the input path.")
+    return str(path)
+
+
+def local_root(path: str, allowed_roots: Sequence[Path]) -> Path:
+    """A kept input path, checked again when it is opened: roots and links may have changed since."""
+    return Path(input_path(path, allowed_roots))
+
+
+def object_path(path: str) -> tuple[str, ...]:
+    """The parts of an object's path below its store's root; none of them leads upwards or nowhere."""
+    parts = tuple(path.split("/"))
+    if not storable(path) or any(part in ("", ".", "..") for part in parts) or len(path.encode()) > LENGTH:
+        raise Invalid("This cannot be the path of a file below an input path.", code="INVALID_PATH")
+    return parts
+
+
+def stem(path: str) -> str:
+    """A path without its suffix: what an image and its sidecar share."""
+    directory, slash, name = path.rpartition("/")
+    return directory + slash + (name.rpartition(".")[0] or name)
+
+
+def suffix(path: str) -> str:
+    """The suffix in lower case, with its dot; empty for a name such as `.jpg` or `README`."""
+    name = path.rpartition("/")[2]
+    front, dot, end = name.rpartition(".")
+    return dot + end.lower() if front else ""
+
+
+def _local(text: str) -> Path:
+    if not storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
+        raise _refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")
+    if "://" in text:
+        text = _of_url(text)
+    if not text.startswith("/"):
+        raise _refused("Give an absolute path, or a `file://` URL.")
+    try:
+        return Path(text).resolve()
+    except (OSError, RuntimeError):
+        raise _refused("It cannot be followed to a directory.") from None
+
+
+def _of_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        raise _refused("It is not a URL.") from None
+    if url.scheme != "file" or url.netloc not in ("", "localhost") or url.query or url.fragment:
+        raise _refused("Of URLs, `file:///directory` is understood.")
+    path = os.fsdecode(unquote_to_bytes(url.path))
+    if not storable(path):
+        raise _refused("It is not text in UTF-8.")
+    return path
+
+
+def _refused(reason: str) -> Invalid:
+    return Invalid(f"This cannot be a dataset's path. {reason}", code="INVALID_PATH")

@@ -1,0 +1,251 @@
+"""A directory of this machine as a store.
+
+Nothing below the root is reached through a symbolic link: each directory on the way is opened by itself, relative to
+the one before (`O_NOFOLLOW`), so neither a link laid in the tree nor one swapped in meanwhile leads out of it. Links
+are not listed. An object's etag is a hash of its content, which a listing does not know.
+"""
+
+import asyncio
+import errno
+import os
+import secrets
+import stat as modes
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from db.errors import StorageError
+from db.paths import LENGTH, object_path
+from db.storage.objects import (
+    CHUNK,
+    PAGE,
+    Head,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    Page,
+    StoredObject,
+)
+
+DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # a link where something was is as good as nothing
+READERS: Final = 4  # threads that read heads side by side
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can hold
+
+
+class LocalStore:
+    """The files below a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    async def pages(self) -> AsyncIterator[Page]:
+        pages = self._pages()
+        try:
+            while (page := await asyncio.to_thread(next, pages, None)) is not None:
+                yield page
+        finally:
+            pages.close()
+
+    async def stat(self, path: str) -> StoredObject | None:
+        return await asyncio.to_thread(self._stat, path)
+
+    async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
+        step = max(1, -(-len(paths) // READERS))
+        parts = [paths[start : start + step] for start in range(0, len(paths), step)]
+        read = await asyncio.gather(*(asyncio.to_thread(self._heads, part, length) for part in parts))
+        return [head for part in read for head in part]
+
+    async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
+        return await asyncio.to_thread(lambda: b"".join(self._pieces(path, start, length)))
+
+    async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        pieces = self._pieces(path, start, length)
+        try:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                yield piece
+        finally:
+            pieces.close()
+
+    async def write(self, path: str, data: bytes) -> StoredObject:
+        return await asyncio.to_thread(self._write, path, data)
+
+    async def delete(self, path: str, *, etag: str | None = None) -> bool:
+        return await asyncio.to_thread(self._delete, path, etag)
+
+    # What follows blocks, and runs in threads.
+
+    def _pages(self) -> Generator[Page, None, None]:
+        root = self._root()
+        with _told():
+            found: list[StoredObject] = []
+            unreadable: list[str] = []
+            try:
+                for entry in _walk(root, ""):
+                    if isinstance(entry, str):
+                        unreadable.append(entry)
+                    else:
+                        found.append(entry)
+                    if len(found) >= PAGE:
+                        yield Page(tuple(found), tuple(unreadable))
+                        found, unreadable = [], []
+                yield Page(tuple(found), tuple(unreadable))
+            finally:
+                os.close(root)
+
+    def _stat(self, path: str) -> StoredObject | None:
+        try:
+            with _told(), self._parent(path) as (parent, name):
+                facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except ObjectMissing:
+            os.close(self._root())  # it is gone for certain only if the root still is there
+            return None
+        return _described(path, facts) if modes.S_ISREG(facts.st_mode) else None
+
+    def _heads(self, paths: Sequence[str], length: int) -> list[Head | StorageError]:
+        heads: list[Head | StorageError] = []
+        for path in paths:
+            try:
+                heads.append(self._head(path, length))
+            except StorageError as error:
+                heads.append(error)
+        return heads
+
+    def _head(self, path: str, length: int) -> Head:
+        with self._open(path) as descriptor:
+            digest = blake2b(digest_size=16)
+            data = os.read(descriptor, max(length, CHUNK))
+            first, size = data[:length], 0
+            while data:
+                digest.update(data)
+                size += len(data)
+                data = os.read(descriptor, CHUNK * 4)
+            described = _described(path, os.fstat(descriptor))
+            return Head(size, described.modified_at, digest.hexdigest(), first)
+
+    def _pieces(self, path: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+        with self._open(path) as descriptor:
+            os.lseek(descriptor, start, os.SEEK_SET)
+            left = length
+            while left is None or left > 0:
+                piece = os.read(descriptor, CHUNK if left is None else min(CHUNK, left))
+                if not piece:
+                    return
+                left = left if left is None else left - len(piece)
+                yield piece
+
+    def _write(self, path: str, data: bytes) -> StoredObject:
+        """Beside its place first, then linked into it: readers see all of it or nothing, and nothing is overwritten."""
+        with _told(), self._parent(path, make=True) as (parent, name):
+            part = f".{secrets.token_hex(8)}.part"
+            try:
+                with os.fdopen(os.open(part, NEW, 0o644, dir_fd=parent), "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(part, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+                os.fsync(parent)
+            except FileExistsError:
+                raise ObjectExists from None
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=parent)
+            described = _described(path, os.stat(name, dir_fd=parent, follow_symlinks=False))
+        return StoredObject(path, described.size, described.modified_at, blake2b(data, digest_size=16).hexdigest())
+
+    def _delete(self, path: str, etag: str | None) -> bool:
+        try:
+            if etag is not None and self._head(path, 0).etag != etag:
+                raise ObjectChanged
+            with _told(), self._parent(path) as (parent, name):
+                os.unlink(name, dir_fd=parent)
+        except ObjectMissing:
+            os.close(self._root())
+            return False
+        return True
+
+    def _root(self) -> int:
+        try:
+            return os.open(self.root, DIRECTORY)
+        except OSError as error:
+            raise StorageError("The input path is not there, or the server may not read it.") from error
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[int]:
+        with _told(), self._parent(path) as (parent, name):
+            descriptor = os.open(name, FILE, dir_fd=parent)
+            try:
+                if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise ObjectMissing
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    @contextmanager
+    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """The directory that holds an object, reached step by step; with `make`, made where it is not there."""
+        *directories, name = object_path(path)
+        if make:
+            self.root.mkdir(parents=True, exist_ok=True)
+        current = self._root()
+        try:
+            for directory in directories:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(directory, dir_fd=current)
+                below = os.open(directory, DIRECTORY, dir_fd=current)
+                os.close(current)
+                current = below
+            yield current, name
+        finally:
+            os.close(current)
+
+
+def _walk(descriptor: int, prefix: str) -> Iterator[StoredObject | str]:
+    """The files below an open directory, and as text the directories that could not be entered."""
+    with os.scandir(descriptor) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # gone since: a listing need not know
+                if entry.is_file(follow_symlinks=False):
+                    yield _described(prefix + entry.name, entry.stat(follow_symlinks=False))
+                elif entry.is_dir(follow_symlinks=False):
+                    yield from _enter(descriptor, entry.name, prefix)
+
+
+def _enter(descriptor: int, name: str, prefix: str) -> Iterator[StoredObject | str]:
+    try:
+        below = os.open(name, DIRECTORY, dir_fd=descriptor)
+    except FileNotFoundError:
+        return
+    except OSError:
+        yield f"{prefix}{name}"
+        return
+    try:
+        if len(prefix) > LENGTH:
+            yield f"{prefix}{name}"
+        else:
+            yield from _walk(below, f"{prefix}{name}/")
+    finally:
+        os.close(below)
+
+
+def _described(path: str, facts: os.stat_result) -> StoredObject:
+    moment = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
+    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=moment), None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the system says, in our words: no path of the server is in them."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in GONE:
+            raise ObjectMissing from error
+        raise StorageError(f"The store could not do it: {os.strerror(error.errno or 0)}.") from error

@@ -1,0 +1,87 @@
+"""A store in memory: the twin that tests run beside the real ones."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from db.errors import StorageError
+from db.paths import object_path
+from db.storage.objects import (
+    CHUNK,
+    PAGE,
+    Head,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    Page,
+    StoredObject,
+)
+
+
+class MemoryStore:
+    """Like an object store, its listing knows each content's etag. `broken`: everything fails, as without a root."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, tuple[bytes, datetime]] = {}
+        self.broken = False
+
+    def put(self, path: str, data: bytes, modified_at: datetime | None = None) -> None:
+        """Write as a stranger would, over whatever is there."""
+        self.contents[path] = (data, modified_at or datetime.now(UTC))
+
+    async def pages(self) -> AsyncIterator[Page]:
+        self._check()
+        listed = [self._object(path) for path in sorted(self.contents)]
+        for start in range(0, len(listed), PAGE):
+            self._check()
+            yield Page(listed[start : start + PAGE])
+
+    async def stat(self, path: str) -> StoredObject | None:
+        self._check()
+        return self._object(path) if path in self.contents else None
+
+    async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
+        self._check()
+        return [self._head(path, length) for path in paths]
+
+    async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
+        self._check()
+        if path not in self.contents:
+            raise ObjectMissing
+        return self.contents[path][0][start : None if length is None else start + length]
+
+    async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        data = await self.read(path, start=start, length=length)
+        for position in range(0, len(data), CHUNK):
+            yield data[position : position + CHUNK]
+
+    async def write(self, path: str, data: bytes) -> StoredObject:
+        self._check()
+        object_path(path)
+        if path in self.contents:
+            raise ObjectExists
+        self.put(path, data)
+        return self._object(path)
+
+    async def delete(self, path: str, *, etag: str | None = None) -> bool:
+        self._check()
+        if path not in self.contents:
+            return False
+        if etag not in (None, self._object(path).etag):
+            raise ObjectChanged
+        del self.contents[path]
+        return True
+
+    def _check(self) -> None:
+        if self.broken:
+            raise StorageError("The store cannot be reached.")
+
+    def _object(self, path: str) -> StoredObject:
+        data, modified_at = self.contents[path]
+        return StoredObject(path, len(data), modified_at, blake2b(data, digest_size=16).hexdigest())
+
+    def _head(self, path: str, length: int) -> Head | StorageError:
+        if path not in self.contents:
+            return ObjectMissing()
+        found = self._object(path)
+        return Head(found.size, found.modified_at, found.etag or "", self.contents[path][0][:length])

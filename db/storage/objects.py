@@ -1,0 +1,103 @@
+"""What a store is, whoever keeps the bytes."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from db.errors import AlreadyExists, Conflict, StorageError
+
+PAGE = 1_000  # objects in a page of a listing, at most
+CHUNK = 256 * 1024  # bytes that a stream gives at once
+
+
+class ObjectMissing(StorageError):
+    """The object is not there."""
+
+    def __init__(self) -> None:
+        super().__init__("The file is not there any more.")
+
+
+class ObjectChanged(Conflict):
+    """The object's content is not the one that was meant; it was left alone."""
+
+    def __init__(self) -> None:
+        super().__init__("The file was replaced by another since; it was left alone.")
+
+
+class ObjectExists(AlreadyExists):
+    """There is an object under this path already."""
+
+    code = "SAMPLE_ALREADY_EXISTS"
+
+    def __init__(self) -> None:
+        super().__init__("There is a file of this name already.")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing tells it. `etag` names the content; None where only reading would tell it."""
+
+    path: str
+    size: int
+    modified_at: datetime
+    etag: str | None
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever the content does, and costs nothing to know; may change without it."""
+        return self.etag or f"{self.size:x}-{int(self.modified_at.timestamp() * 1_000_000):x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of an object, and what was true of it while they were read."""
+
+    size: int
+    modified_at: datetime
+    etag: str
+    data: bytes
+
+    @property
+    def whole(self) -> bool:
+        return len(self.data) == self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a listing. `unreadable`: directories that could not be entered, so the listing is not complete."""
+
+    objects: Sequence[StoredObject]
+    unreadable: Sequence[str] = field(default=())
+
+
+class Store(Protocol):
+    """The objects below one root. Every failure is a StorageError, or one of its kind above."""
+
+    def pages(self) -> AsyncIterator[Page]:
+        """Everything, in no order, in pages of at most `PAGE`. It is complete when the iterator ends by itself."""
+        ...
+
+    async def stat(self, path: str) -> StoredObject | None:
+        """The object, or None if it is certainly not there."""
+        ...
+
+    async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
+        """The first `length` bytes of many objects, read side by side; a failure stands in its object's place."""
+        ...
+
+    async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """A range of an object."""
+        ...
+
+    def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """A range of an object, in pieces of at most `CHUNK`."""
+        ...
+
+    async def write(self, path: str, data: bytes) -> StoredObject:
+        """A new object; never over another (ObjectExists)."""
+        ...
+
+    async def delete(self, path: str, *, etag: str | None = None) -> bool:
+        """Remove an object, if its content is still `etag` (ObjectChanged). False: it was not there."""
+        ...
