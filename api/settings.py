@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_type_hints
 
+CHECKOUT = Path(__file__).parent.parent
 MIB = 1024 * 1024
 
 
@@ -78,8 +79,8 @@ class Settings:
     pool_size: int = setting(10, "database connections for reading, and as many for writing, of one process")
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
     data_dir: Path = setting(
-        Path("~/.local/share/labelgraph"),
-        "where the embedded Postgres, thumbnails and the demo live",
+        CHECKOUT / ".data",
+        "where the embedded Postgres, its owner's token, thumbnails and the demo lie; `.data` is that of the checkout",
         env="LABELGRAPH_DATA",
     )
     allowed_roots: tuple[Path, ...] = setting(
@@ -192,6 +193,8 @@ def _text(default: object) -> str:
             return str(default).lower()
         case float():
             return f"{default:g}"
+        case Path():
+            return str(default.relative_to(CHECKOUT))
         case _:
             return str(default)
 

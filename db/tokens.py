@@ -16,7 +16,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid, NotFound
-from db.models import Token
+from db.models import Dataset, Token
 
 SHAPE = re.compile(r"lg_[A-Za-z0-9_-]{43}")
 PREFIX = 9  # characters that lists show: enough to tell tokens apart, useless to a guesser
@@ -96,6 +96,16 @@ async def create(
     if made.first() is None:
         raise AlreadyExists(f"There is a token named {name!r} already: revoke it first, or take another name.")
     return text
+
+
+async def datasets_named(session: AsyncSession, names: Iterable[str]) -> list[int]:
+    """The ids of the datasets that a token shall be confined to."""
+    wanted = set(names)
+    named = select(Dataset.name, Dataset.id).where(col(Dataset.name).in_(wanted), col(Dataset.deleted_at).is_(None))
+    found = dict((await session.exec(named)).all())
+    if missing := sorted(wanted - found.keys()):
+        raise NotFound(f"There is no dataset named {missing[0]!r}.", code="DATASET_NOT_FOUND")
+    return list(found.values())
 
 
 async def listed(session: AsyncSession) -> list[Listed]:

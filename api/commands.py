@@ -1,0 +1,126 @@
+"""What each command does: open what it needs, call the rules, print for people (and the token alone, for scripts)."""
+
+import argparse
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from api import demo as demonstration
+from api import logs, process
+from api.settings import Settings
+from db import tokens
+
+Command = Callable[[Settings, argparse.Namespace], None]
+
+SPAN = re.compile(r"(\d{1,4})([hdw])")
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str) -> datetime:
+    """A point in time: so long from now, or RFC 3339."""
+    if span := SPAN.fullmatch(text):
+        return datetime.now(UTC) + timedelta(**{UNITS[span[2]]: int(span[1])})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no point in time: write 12h, 30d, 8w or 2027-01-31T12:00:00Z")
+    return at
+
+
+def serve(settings: Settings, _: argparse.Namespace) -> None:
+    logs.configure(settings.log_level)
+
+    async def main(stopping: asyncio.Event) -> None:
+        async with process.at_hand(settings) as ready:
+            token = await process.owner_token(ready) if settings.embedded else None
+
+            async def announce(url: str) -> None:
+                print(f"Labelgraph serves {url}/graphql", flush=True)
+                if token:
+                    print(f"GraphiQL, signed in: {url}/graphql#token={token}", flush=True)
+
+            await process.serve(ready, stopping, announce)
+
+    process.run(main)
+
+
+def demo(settings: Settings, _: argparse.Namespace) -> None:
+    logs.configure("warning")
+
+    async def main(stopping: asyncio.Event) -> None:
+        images = demonstration.folder(settings)
+        own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent))
+        async with process.at_hand(own) as ready:
+            token = await process.owner_token(ready)
+            await process.serve(ready, stopping, lambda url: demonstration.show(url, token, images))
+
+    process.run(main)
+
+
+def worker(settings: Settings, _: argparse.Namespace) -> None:
+    logs.configure(settings.log_level)
+
+    async def main(stopping: asyncio.Event) -> None:
+        async with process.at_hand(settings) as ready:
+            await process.work(ready, stopping)
+
+    process.run(main)
+
+
+def migrate(settings: Settings, _: argparse.Namespace) -> None:
+    async def main(_stopping: asyncio.Event) -> None:
+        async with process.at_hand(settings):
+            print("The database is at this version's schema.")
+
+    process.run(main)
+
+
+def sdl(_settings: Settings, _: argparse.Namespace) -> None:
+    from schema import sdl  # as in `process.serve`: only who needs the language waits for it
+
+    print(sdl())
+
+
+def create_token(settings: Settings, given: argparse.Namespace) -> None:
+    async def main(_stopping: asyncio.Event) -> None:
+        async with process.database(settings) as database, database.writing() as session:
+            ids = await tokens.datasets_named(session, given.dataset) if given.dataset else None
+            scope = tokens.scope_of(given.scope)
+            text = await tokens.create(session, name=given.name, scope=scope, expires_at=given.expires, dataset_ids=ids)
+        print(text)
+
+    process.run(main)
+
+
+def list_tokens(settings: Settings, _: argparse.Namespace) -> None:
+    async def main(_stopping: asyncio.Event) -> None:
+        async with process.database(settings) as database, database.writing() as session:
+            for token in await tokens.listed(session):
+                print(_line(token))
+
+    process.run(main)
+
+
+def revoke_token(settings: Settings, given: argparse.Namespace) -> None:
+    async def main(_stopping: asyncio.Event) -> None:
+        async with process.database(settings) as database, database.writing() as session:
+            ended = await tokens.revoke(session, given.token)
+        print(f"Revoked {ended} token{'s' if ended > 1 else ''}.")
+
+    process.run(main)
+
+
+def _line(token: tokens.Listed) -> str:
+    now = datetime.now(UTC)
+    match token.revoked_at, token.expires_at:
+        case datetime() as at, _:
+            state = f"revoked {at:%Y-%m-%d}"
+        case _, datetime() as at:
+            state = f"{'expired' if at <= now else 'expires'} {at:%Y-%m-%d %H:%MZ}"
+        case _:
+            state = "valid"
+    datasets = "all datasets" if token.dataset_ids is None else f"{len(token.dataset_ids)} dataset(s)"
+    return f"{token.prefix}…  {token.scope.word:<6}  {datasets:<14}  {state:<24}  {token.name}"

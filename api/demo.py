@@ -1,0 +1,120 @@
+"""`./labelgraph demo`: real images in a dataset, made and followed through the public API as any client would."""
+
+import asyncio
+import json
+import shutil
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from api.settings import CHECKOUT, Settings
+
+IMAGES = CHECKOUT / "examples" / "digits"
+NAME = "digits"
+PROTOCOL = Subprotocol("graphql-transport-ws")
+SECONDS = 30
+BAR = 32
+
+FIND = "query ($name: String!) { dataset(by: {name: $name}) { id statistics { total labeled unlabeled } } }"
+CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
+FOLLOW = """subscription ($id: ID!) {
+  syncProgress(datasetId: $id) { status progress scanned added error { message } }
+}"""
+
+
+class DemoError(RuntimeError):
+    """The API refused what the demo asked; the message is the API's."""
+
+
+def folder(settings: Settings) -> Path:
+    """The demo's own copy of the images, made once: whatever is deleted there, the checkout stays as it is."""
+    copy = settings.data_dir / "demo" / NAME
+    if not copy.exists():
+        unfinished = copy.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(IMAGES, unfinished)
+        unfinished.rename(copy)
+    return copy
+
+
+async def show(url: str, token: str, images: Path) -> None:
+    """Find the dataset or make it, follow its sync with a bar, and say how to go on."""
+    found = (await ask(url, token, FIND, name=NAME))["dataset"]
+    if found is None:
+        wanted = {"name": NAME, "inputPath": str(images), "description": "Hand signs for the digits 0 to 9"}
+        found = (await ask(url, token, CREATE, input=wanted))["createDataset"]["dataset"]
+    async for job in _progress(url, token, found["id"]):
+        _draw(job)
+    counts = (await ask(url, token, FIND, name=NAME))["dataset"]["statistics"]
+    print(
+        f"""
+  Dataset "{NAME}": {counts["total"]} images, {counts["labeled"]} labelled, {counts["unlabeled"]} to do.
+  They lie in {images}
+
+  GraphiQL, signed in   {url}/graphql#token={token}
+  GraphQL               {url}/graphql
+  Token                 {token}
+
+  Ctrl-C stops the server. The data stays, and the next start finds it.
+""",
+        flush=True,
+    )
+
+
+async def ask(url: str, token: str, query: str, **variables: Any) -> dict[str, Any]:
+    """The data of one GraphQL request over HTTP."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/graphql", body, headers)  # noqa: S310 (our own URL)
+    return _data(await asyncio.to_thread(_post, request))
+
+
+def _post(request: urllib.request.Request) -> dict[str, Any]:
+    """Straight to our own server, whatever proxy the environment names."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=SECONDS) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def _data(answer: dict[str, Any]) -> dict[str, Any]:
+    if answer.get("errors"):
+        raise DemoError(answer["errors"][0]["message"])
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+async def _progress(url: str, token: str, dataset_id: str) -> AsyncIterator[dict[str, Any]]:
+    """Every step of the dataset's latest sync, over WebSocket (graphql-transport-ws)."""
+    address = url.replace("http", "ws", 1) + "/graphql"
+    async with connect(address, subprotocols=[PROTOCOL], proxy=None) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token}}))
+        request = {"query": FOLLOW, "variables": {"id": dataset_id}}
+        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
+        async for text in socket:
+            message = json.loads(text)
+            match message["type"]:
+                case "next":
+                    yield _data(message["payload"])["syncProgress"]
+                case "error":
+                    raise DemoError(message["payload"][0]["message"])
+                case "complete":
+                    return
+
+
+def _draw(job: dict[str, Any]) -> None:
+    """One line that grows in a terminal; into a file, only the end is written."""
+    done = job["status"] not in ("QUEUED", "RUNNING")
+    if not (done or sys.stdout.isatty()):
+        return
+    share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
+    bar = ("━" * round(share * BAR)).ljust(BAR, "─")
+    line = f"  Syncing {bar} {share:4.0%}  {job['scanned']} files, {job['added']} images added, {job['status'].lower()}"
+    print(f"\r\x1b[K{line}" if sys.stdout.isatty() else line, end="\n" if done else "", flush=True)
+    if job["error"]:
+        print(f"  The sync failed: {job['error']['message']}", flush=True)

@@ -1,0 +1,134 @@
+"""What every command needs around its work: the database at hand and migrated, signals as an event, one server."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from api import embedded
+from api.settings import Settings
+from db import engine, migrations, tokens
+from db.errors import NotFound
+from db.tokens import Scope
+
+OWNER = "owner"
+
+Announce = Callable[[str], Awaitable[None]]
+Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def run(main: Main) -> None:
+    """Run `main`, which should end soon once the event is set: by Ctrl-C or SIGTERM. The second signal cancels it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_with_signals(main))
+
+
+async def _with_signals(main: Main) -> None:
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    task = loop.create_task(main(stopping))
+
+    def stop() -> None:
+        if stopping.is_set():
+            task.cancel()
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await task
+
+
+@asynccontextmanager
+async def at_hand(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with the URL of a migrated database: the one they name, or the embedded server, held meanwhile."""
+    if settings.database_url is not None:
+        await migrations.upgrade(settings.listen_url or settings.database_url)
+        yield settings
+        return
+    async with embedded.postgres(settings.data_dir, programs=settings.pg_bin) as url:
+        await migrations.upgrade(url)
+        yield settings.with_changes(database_url=url)
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[engine.Database]:
+    """For commands that do one thing to the database and end."""
+    limits = engine.Limits(readers=1, writers=1, prepared=not settings.pooled)
+    async with at_hand(settings) as ready, engine.connect(str(ready.database_url), limits) as opened:
+        yield opened
+
+
+class Server(uvicorn.Server):
+    """uvicorn, without its signal handlers: they would end the process before Postgres is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, as a client on this machine writes it; with the port that was taken, if 0 was asked for."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+        return f"http://{name}:{port}"
+
+
+async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce) -> None:
+    """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends."""
+    from api.app import create_app  # the whole language with it, which other commands need not wait for
+    from api.limits import server_options
+
+    app = create_app(settings)
+    options = server_options(settings)
+    server = Server(uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False, **options))
+    serving = asyncio.create_task(server.serve())
+    announcing = asyncio.create_task(_announce(server, announce))
+    halting = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({serving, announcing, halting}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        server.force_exit = True
+        raise
+    finally:
+        server.should_exit = True
+        halting.cancel()
+        failed = announcing.done()
+        announcing.cancel()
+        await serving
+        if failed:
+            announcing.result()
+
+
+async def _announce(server: Server, announce: Announce) -> None:
+    await server.listening.wait()
+    await announce(server.url)
+    await asyncio.Event().wait()
+
+
+async def owner_token(settings: Settings) -> str:
+    """The token of the embedded server's owner: made once, kept in the data directory where only they can read it."""
+    file = settings.data_dir / "token"
+    text = file.read_text().strip() if file.exists() else ""
+    async with engine.connect(str(settings.database_url)) as opened:
+        async with opened.reading() as connection:
+            if await tokens.verify(connection, text) is not None:
+                return text
+        async with opened.writing() as session:
+            with suppress(NotFound):
+                await tokens.revoke(session, OWNER)
+            text = await tokens.create(session, name=OWNER, scope=Scope.MANAGE)
+    file.touch(mode=0o600)
+    file.write_text(text + "\n")
+    return text
