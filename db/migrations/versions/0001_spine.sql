@@ -403,6 +403,24 @@ END $$;
 CREATE TRIGGER annotation_2_deleted AFTER DELETE ON annotation REFERENCING OLD TABLE AS before
     FOR EACH STATEMENT EXECUTE FUNCTION annotation_count_deleted();
 
+-- What a filter names ------------------------------------------------------------------------------------------------
+-- Called IMMUTABLE though they read a table: the planner then calls them while it makes the plan for one execution's
+-- values (db/engine.py forces such plans), and knows how common a label is before it chooses an index.
+
+CREATE FUNCTION labels_named(dataset bigint, names text[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(id), '{}') FROM label WHERE dataset_id = dataset AND name = ANY (names)
+$$;
+
+-- Null where a name is unknown. Each name may be given once.
+CREATE FUNCTION labels_all_named(dataset bigint, names text[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN count(*) = cardinality(names) THEN coalesce(array_agg(id), '{}') END
+    FROM label WHERE dataset_id = dataset AND name = ANY (names)
+$$;
+
+CREATE FUNCTION dataset_named(wanted text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT id FROM dataset WHERE name = wanted AND deleted_at IS NULL
+$$;
+
 -- Substring search, where the extension can be had -------------------------------------------------------------------
 DO $$
 BEGIN

@@ -1,0 +1,84 @@
+"""A dataset of any size, made by Postgres itself: set-based, the same on every run.
+
+Times are spread over a year, labels unevenly: label k is on about 1 / (k + 1) of the samples, so that a filter can be
+as common or as rare as a measurement needs. The last label is on ten samples only.
+"""
+
+from dataclasses import dataclass
+
+import asyncpg
+
+from db import engine
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    dataset_id: int
+    label_ids: tuple[int, ...]
+
+
+async def make(url: str, *, samples: int = 1_000_000, labels: int = 50, name: str = "bench") -> Made:
+    """Fill a migrated database with one dataset. A million samples take about two minutes."""
+    connection = await asyncpg.connect(engine.driver_url(url))
+    try:
+        async with connection.transaction():
+            made = await _fill(connection, samples, labels, name)
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
+    return made
+
+
+async def _fill(connection: "asyncpg.Connection[asyncpg.Record]", samples: int, labels: int, name: str) -> Made:
+    dataset_id = await connection.fetchval(DATASET, name)
+    await connection.execute(CHANGE, dataset_id)
+    found = await connection.fetch(LABELS, dataset_id, labels)
+    await connection.execute(SOURCES, dataset_id, samples)
+    await connection.execute(SAMPLES, dataset_id, labels, found[0]["id"], samples)
+    await connection.execute(ANNOTATIONS, dataset_id)
+    return Made(dataset_id=dataset_id, label_ids=tuple(row["id"] for row in found))
+
+
+DATASET = """
+    INSERT INTO dataset (name, type, input_path, created_by, revision)
+    VALUES ($1, 'IMAGE_CLASSIFICATION', '/bench', 'bench', 1) RETURNING id
+"""
+
+CHANGE = """
+    INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable) VALUES ($1, 1, 'SYNC', 'sync', 'bench', false)
+"""
+
+LABELS = """
+    INSERT INTO label (dataset_id, name, color, since)
+    SELECT $1, 'label_' || n, '#' || lpad(to_hex(n * 5000), 6, '0'), 1 FROM generate_series(1, $2::int) n ORDER BY n
+    RETURNING id
+"""
+
+SOURCES = """
+    INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height)
+    SELECT $1, format('part_%s/image_%s.jpg', n % 1000, n), md5(n::text), 20000 + n % 90000,
+           timestamptz '2026-01-01 00:00Z' + interval '365 days' * (hashint4(n) / 4294967296.0 + 0.5), 'JPEG', 640, 480
+    FROM generate_series(1, $2::int) n
+"""
+
+SAMPLES = """
+    INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at,
+                        labeled_origin, hard, since)
+    SELECT $1, s.id, s.path, s.modified_at, CASE WHEN l.ids = '{}' THEN 'UNLABELED' ELSE 'LABELED' END, l.ids,
+           CASE WHEN l.ids <> '{}' THEN 'user_' || s.id % 7 END, CASE WHEN l.ids <> '{}' THEN s.modified_at END,
+           CASE WHEN l.ids <> '{}' THEN 'MANUAL' END, s.id % 100 = 0, 1
+    FROM source s, LATERAL (
+        SELECT array_agg(DISTINCT id ORDER BY id) AS some
+        FROM (SELECT $3::bigint - 1
+                     + floor(power($2::float8 - 1, (hashint8(s.id * 31 + k) & 2147483647) / 2147483648.0))::bigint AS id
+              FROM generate_series(1, (s.id % 4)::int) k
+              UNION ALL SELECT $3 + $2 - 1 WHERE s.id % ($4::int / 10) = 0) x
+    ) a, LATERAL (SELECT coalesce(a.some, '{}') AS ids) l
+    WHERE s.dataset_id = $1
+"""
+
+ANNOTATIONS = """
+    INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
+    SELECT dataset_id, id, label_id, labeled_by, labeled_at, 'MANUAL', 1
+    FROM sample, unnest(label_ids) label_id WHERE dataset_id = $1
+"""

@@ -1,0 +1,315 @@
+"""Sample filters as SQL conditions: the same builder for the pages that show samples and the writers that change them.
+
+    SampleFilter(state="LABELED", labels=LabelFilter(["cat", "dog"], "ALL"), not_=SampleFilter(hard=True))
+
+None means: no such criterion. Values are plain, or `Param`s of a compiled plan. A writer says
+`select(Sample.id).where(conditions(wanted, current(dataset_id)))`: the working set's rows of that dataset.
+
+A filter holds for a row or it does not: what is unknown (null) does not hold, and so its `not_` does.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from unicodedata import normalize
+
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, false, func, or_, select, true
+from sqlalchemy import literal_column as sql
+
+from db.errors import Invalid
+from db.models import Sample, Source
+from db.params import Bind, Param, at_once
+
+WORDS = ARRAY(Text())
+PRESETS = {
+    "WITHIN_1_DAY": "date_trunc('day', now(), 'UTC') - interval '1 day'",
+    "WITHIN_1_MONTH": "date_trunc('day', now(), 'UTC') - interval '30 days'",
+}
+LAST_PATH = "\U0010ffff" * 257  # sorts after every path: paths have at most 1,024 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFilter:
+    """By confirmed labels. No sample has a label whose name is unknown: ANY and ALL of it match none, NONE all."""
+
+    names: Sequence[str] | Param
+    match: str = "ANY"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFilter:
+    """From and to are inclusive."""
+
+    preset: str | None = None
+    from_: datetime | Param | None = None
+    to: datetime | Param | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextFilter:
+    contains: str | Param | None = None
+    eq: str | Param | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathFilter:
+    directory: str | Param | None = None
+    recursive: bool = False
+    contains: str | Param | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFilter:
+    state: str | None = None
+    labels: LabelFilter | None = None
+    created_at: TimeFilter | None = None
+    file_name: TextFilter | None = None
+    path: PathFilter | None = None
+    labeled_by: Sequence[str] | Param | None = None
+    hard: bool | None = None
+    usage: str | None = None
+    and_: "Sequence[SampleFilter] | None" = None
+    or_: "Sequence[SampleFilter] | None" = None
+    not_: "SampleFilter | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The rows that a filter is about. `current`: they are the working set's, whose paths are their sources' paths.
+
+    `planned`: Postgres plans for the values of each execution, and `dataset_id` is such a value; then it may know the
+    labels before it chooses an index. Otherwise they are looked up once, when the statement starts.
+    """
+
+    column: Callable[[str], ColumnElement[Any]]
+    dataset_id: ColumnElement[Any]
+    current: bool = True
+    planned: bool = False
+
+
+def current(dataset_id: int) -> Samples:
+    """The working set of a dataset, in a statement that reads the table `sample`."""
+    columns = Sample.__table__.c  # type: ignore[attr-defined]
+    return Samples(column=columns.__getitem__, dataset_id=at_once(BigInteger(), int, dataset_id))
+
+
+def conditions(wanted: SampleFilter, samples: Samples, bind: Bind = at_once) -> ColumnElement[bool]:
+    """What holds for the samples that match. Which dataset they belong to is for the caller to say.
+
+    Raises Invalid for a time that ends before it begins: at once, or when the plan's values are bound.
+    """
+    return _Builder(samples, bind).all_of(wanted, indexed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    samples: Samples
+    bind: Bind
+
+    def all_of(self, wanted: SampleFilter, *, indexed: bool) -> ColumnElement[bool]:
+        """`indexed`: every row of the result meets this, so that an index may find them."""
+        return and_(true(), *self._criteria(wanted, indexed))
+
+    def _criteria(self, wanted: SampleFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
+        yield from self._of_row(wanted)
+        if wanted.labels is not None:
+            yield self._labels(wanted.labels)
+        if wanted.created_at is not None:
+            yield from self._time(wanted.created_at)
+        if wanted.file_name is not None:
+            yield from self._file_name(wanted.file_name, indexed)
+        if wanted.path is not None:
+            yield from self._path(wanted.path, indexed)
+        for each in wanted.and_ or ():
+            yield self.all_of(each, indexed=indexed)
+        if wanted.or_ is not None:
+            yield or_(false(), *(self.all_of(each, indexed=False) for each in wanted.or_))
+        if wanted.not_ is not None:
+            yield self.all_of(wanted.not_, indexed=False).is_not(true())
+
+    def _of_row(self, wanted: SampleFilter) -> Iterator[ColumnElement[bool]]:
+        column = self.samples.column
+        if wanted.state is not None:
+            yield column("state") == _word(wanted.state)
+        if wanted.usage is not None:
+            yield column("usage") == _word(wanted.usage)
+        if wanted.hard is not None:
+            yield column("hard") if wanted.hard else ~column("hard")
+        if wanted.labeled_by is not None:
+            yield column("labeled_by") == func.any(self.bind(WORDS, storable, wanted.labeled_by))
+
+    def _labels(self, wanted: LabelFilter) -> ColumnElement[bool]:
+        label_ids = self.samples.column("label_ids")
+        names = self.bind(WORDS, label_names, wanted.names)
+        if wanted.match == "ALL":
+            return label_ids.op("@>")(self._known(func.labels_all_named(self.samples.dataset_id, names)))
+        found = label_ids.op("&&")(self._known(func.labels_named(self.samples.dataset_id, names)))
+        return found.is_not(true()) if wanted.match == "NONE" else found
+
+    def _known(self, ids: ColumnElement[Any]) -> ColumnElement[Any]:
+        return ids if self.samples.planned else select(ids).scalar_subquery()
+
+    def _time(self, wanted: TimeFilter) -> Iterator[ColumnElement[bool]]:
+        created_at = self.samples.column("created_at")
+        if wanted.preset is not None:
+            yield and_(created_at >= sql(PRESETS[wanted.preset]), created_at <= func.now())
+        if wanted.from_ is not None:
+            yield created_at >= self.bind(DateTime(timezone=True), _from, wanted.from_, wanted.to)
+        if wanted.to is not None:
+            yield created_at <= self.bind(DateTime(timezone=True), in_utc, wanted.to)
+
+    def _file_name(self, wanted: TextFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
+        name = func.split_part(self.samples.column("path"), sql("'/'"), sql("-1"))
+        if wanted.eq is not None:
+            found = name == self.bind(Text(), storable_word, wanted.eq)
+            yield self._among_sources(found, self.bind(Text(), ending_with, wanted.eq), indexed)
+        if wanted.contains is not None:
+            found = self._contains(name, wanted.contains)
+            yield self._among_sources(func.coalesce(found, false()), self._pattern(wanted.contains), indexed)
+
+    def _path(self, wanted: PathFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
+        path = self.samples.column("path")
+        if wanted.directory is not None:
+            yield path >= self.bind(Text(), directory_start, wanted.directory)
+            yield path < self.bind(Text(), directory_end, wanted.directory)
+            if not wanted.recursive:
+                yield path.not_like(self.bind(Text(), below_directory, wanted.directory))
+        if wanted.contains is not None and indexed and self.samples.current:
+            yield self._among_sources(self._exactly(path, wanted.contains), self._pattern(wanted.contains), indexed)
+        elif wanted.contains is not None:
+            yield self._contains(path, wanted.contains)
+
+    def _among_sources(
+        self, found: ColumnElement[bool], pattern: ColumnElement[Any], indexed: bool
+    ) -> ColumnElement[bool]:
+        """Where it pays, what is `found` is looked for by the index of substrings, which is on the sources' paths."""
+        if not (indexed and self.samples.current):
+            return found
+        source = Source.__table__.alias()  # type: ignore[attr-defined]
+        likely = select(source.c.id).where(
+            source.c.dataset_id == self.samples.dataset_id,
+            source.c.status == sql("'PRESENT'"),
+            func.lower(source.c.path).like(pattern),
+        )
+        return and_(found, self.samples.column("source_id").in_(likely))
+
+    def _pattern(self, needle: Any) -> ColumnElement[Any]:
+        return self.bind(Text(), containing, needle)
+
+    def _contains(self, text: ColumnElement[Any], needle: Any) -> ColumnElement[bool]:
+        return and_(func.lower(text).like(self._pattern(needle)), self._exactly(text, needle))
+
+    def _exactly(self, text: ColumnElement[Any], needle: Any) -> ColumnElement[bool]:
+        """For letters beyond ASCII, which the pattern leaves open: `lower` knows ASCII only, in the order "C"."""
+        letters = self.bind(Text(), other_letters, needle)
+        return or_(letters.is_(None), text.op("~")(letters))
+
+
+# -- what is bound ----------------------------------------------------------------------------------------------------
+
+
+def is_storable(text: str) -> bool:
+    """Postgres holds neither NUL nor half a surrogate pair: nothing it holds equals or contains such text."""
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def storable_word(text: str) -> str | None:
+    return text if is_storable(text) else None
+
+
+def storable(texts: Sequence[str]) -> list[str]:
+    return [text for text in texts if is_storable(text)]
+
+
+def label_names(names: Sequence[str]) -> list[str]:
+    """Each name once. What no label can be called becomes '', which no label is called."""
+    return sorted({normalize("NFC", name) if is_storable(name) else "" for name in names})
+
+
+def in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within a day of the first or the last year
+        return moment.replace(tzinfo=UTC)
+
+
+def _from(moment: datetime, to: datetime | None) -> datetime:
+    if to is not None and moment > to:
+        raise Invalid("`createdAt.from` lies after `createdAt.to`: exchange them.", field="createdAt")
+    return in_utc(moment)
+
+
+def directory_start(directory: str) -> str | None:
+    """The directory with its closing slash; '' for the top."""
+    place = directory.strip("/")
+    return storable_word(f"{place}/" if place else "")
+
+
+def directory_end(directory: str) -> str | None:
+    """The least text that sorts after every path in the directory: '0' follows '/'."""
+    place = directory.strip("/")
+    return storable_word(f"{place}0" if place else LAST_PATH)
+
+
+def below_directory(directory: str) -> str | None:
+    start = directory_start(directory)
+    return None if start is None else f"{escape(start)}%/%"
+
+
+def ending_with(text: str) -> str | None:
+    return f"%{_open(text)}" if is_storable(text) else None
+
+
+def containing(needle: str) -> str | None:
+    return f"%{_open(needle)}%" if is_storable(needle) else None
+
+
+def other_letters(needle: str) -> str | None:
+    """A regular expression of the needle in either case, if it has letters with case beyond ASCII."""
+    if not any(_has_case(letter) for letter in needle) or not is_storable(needle):
+        return None
+    return "".join(_either_case(letter) for letter in needle)
+
+
+def escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _open(needle: str) -> str:
+    """The needle for LIKE on `lower(…)`: any letter in the place of those that `lower` does not know."""
+    return "".join("_" if _has_case(letter) else escape(_lower(letter)) for letter in needle)
+
+
+def _lower(letter: str) -> str:
+    return letter.lower() if letter.isascii() else letter
+
+
+def _has_case(letter: str) -> bool:
+    return not letter.isascii() and len(_cases(letter)) > 1
+
+
+def _cases(letter: str) -> set[str]:
+    cases = {letter, letter.lower(), letter.upper(), letter.upper().lower()}
+    return {case for case in cases if len(case) == 1}
+
+
+def _either_case(letter: str) -> str:
+    cases = _cases(letter)
+    if len(cases) > 1:
+        return f"[{''.join(sorted(cases))}]"
+    return re.escape(letter) if letter.isascii() else letter
+
+
+def _word(word: str) -> ColumnElement[str]:
+    """One of our own words, written out so that every plan knows it."""
+    if not (word.isascii() and word.replace("_", "").isalnum()):
+        raise Invalid("That is no word of the schema.")
+    return sql(f"'{word}'")

@@ -1,0 +1,58 @@
+"""Values that come with a request: never in the SQL text, always bound to a placeholder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy.types import TypeEngine
+
+from db.tokens import Identity
+from db.urls import Links
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What `serverInfo` tells."""
+
+    version: str
+    max_file_bytes: int
+    max_request_bytes: int
+    max_page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one execution of a plan needs of its request."""
+
+    variables: Mapping[str, Any]
+    identity: Identity
+    links: Links
+    server: Server
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Param:
+    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is there."""
+
+    read: Callable[[Inputs], Any]
+
+
+class Bind(Protocol):
+    """Gives a placeholder for `make(*leaves)`; a leaf is a plain value, a Param, or a list of these."""
+
+    def __call__(self, kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]: ...
+
+
+def at_once(kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]:
+    """The Bind of statements that are executed once, with plain values: the writers'."""
+    return bindparam(None, make(*leaves), type_=kind, unique=True)
+
+
+def resolve(leaf: Any, inputs: Inputs) -> Any:
+    match leaf:
+        case Param():
+            return leaf.read(inputs)
+        case list() | tuple():
+            return [resolve(item, inputs) for item in leaf]
+    return leaf
