@@ -1,0 +1,101 @@
+"""The house keeps its shape: what no linter knows to check."""
+
+import ast
+import importlib.metadata
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from api import settings
+
+ROOT = Path(__file__).parent.parent
+FLOORS = ("api", "schema", "db")
+
+# The versions that mended what their advisories describe, of what stands between a client and the process.
+SAFE = {
+    "aiohttp": "3.14.4",
+    "pillow": "12.3.0",
+    "starlette": "1.3.1",
+    "strawberry-graphql": "0.315.7",
+    "uvicorn": "0.11.7",
+}
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (ROOT / folder).rglob("*.py")
+
+
+def imports(module: Path) -> set[str]:
+    """The top names of everything a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        match node:
+            case ast.Import(names=names):
+                found |= {name.name.split(".")[0] for name in names}
+            case ast.ImportFrom(module=str(name), level=0):
+                found.add(name.split(".")[0])
+    return found
+
+
+def test_no_installed_distribution_owns_our_names() -> None:
+    owners = importlib.metadata.packages_distributions()
+    assert {name: owners[name] for name in FLOORS if name in owners} == {}
+
+
+@pytest.mark.parametrize(
+    ("floor", "forbidden"),
+    [
+        ("db", {"api", "schema", "strawberry", "graphql", "starlette", "uvicorn"}),
+        ("schema", {"api", "sqlalchemy", "sqlmodel", "asyncpg", "aioboto3", "PIL", "starlette", "uvicorn"}),
+    ],
+)
+def test_a_floor_imports_nothing_that_belongs_to_another(floor: str, forbidden: set[str]) -> None:
+    assert {str(module): found for module in modules(floor) if (found := imports(module) & forbidden)} == {}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {module for module in modules(*FLOORS) if re.search(r"os\.(environ|getenv)", module.read_text())}
+    assert readers == {ROOT / "api" / "settings.py"}
+
+
+def test_only_the_engine_commits() -> None:
+    committers = {module.name for module in modules("schema", "db", "api") if ".commit()" in module.read_text()}
+    assert committers <= {"engine.py"}
+
+
+def test_the_demo_is_of_real_images_with_their_licence() -> None:
+    images = ROOT / "examples" / "digits"
+    assert len(list(images.rglob("*.JPG"))) >= 60
+    assert "Apache License" in (images / "LICENSE").read_text()
+
+
+def test_the_readme_lists_every_setting() -> None:
+    rows = [f"| `{name}` | {default and f'`{default}`'} | {help_} |" for name, default, help_ in settings.describe()]
+    readme = (ROOT / "README.md").read_text()
+    assert [row for row in rows if row not in readme] == []
+
+
+@pytest.mark.parametrize(("package", "least"), SAFE.items())
+def test_what_faces_clients_is_no_older_than_its_last_advisory(package: str, least: str) -> None:
+    assert Version(importlib.metadata.version(package)) >= Version(least)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_exact_hashed_and_name_no_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert re.search(r"https?:|file:|--(extra-)?index-url|--find-links|(?m:^-e)", text) is None
+    for requirement in re.split(r"\n(?=\S)", text.strip()):
+        assert re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+", requirement)
+        assert "--hash=sha256:" in requirement
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_every_package_asked_for_is_pinned(name: str) -> None:
+    lines = (ROOT / f"{name}.in").read_text().splitlines()
+    asked = [re.sub(r"\[.*\]", "", line) for line in lines if not line.startswith("-r")]
+    pinned = (ROOT / f"{name}.txt").read_text()
+    assert [line for line in asked if not re.search(rf"^{re.escape(line)}[ \\]", pinned, re.MULTILINE)] == []
