@@ -27,9 +27,9 @@ def label_name(name: str) -> str:
     composed = unicodedata.normalize("NFC", name)
     if not LABEL.fullmatch(composed):
         raise Invalid(
-            f"{_shown(name)} cannot be a label's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
+            f"`{shown(name)}` cannot be a label's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
             code="INVALID_NAME",
-            name=_shown(name),
+            name=shown(name),
         )
     return composed
 
@@ -37,9 +37,9 @@ def label_name(name: str) -> str:
 def dataset_name(name: str) -> str:
     if not DATASET.fullmatch(name):
         raise Invalid(
-            f"{_shown(name)} cannot be a dataset's name: 1 to 100 characters of A–Z, a–z, 0–9, `-` and `_`.",
+            f"`{shown(name)}` cannot be a dataset's name: 1 to 100 characters of A–Z, a–z, 0–9, `-` and `_`.",
             code="INVALID_NAME",
-            name=_shown(name),
+            name=shown(name),
         )
     return name
 
@@ -55,7 +55,7 @@ def color(text: str | None) -> str | None:
     if text is None:
         return None
     if not COLOR.fullmatch(text):
-        raise Invalid(f"{_shown(text)} is no colour: write it as #rrggbb, such as #ff8800.")
+        raise Invalid(f"`{shown(text)}` is no colour: write it as #rrggbb, such as #ff8800.")
     return text.lower()
 
 
@@ -65,7 +65,7 @@ def shortcut(text: str | None) -> str | None:
         return None
     composed = unicodedata.normalize("NFC", text)
     if len(composed) != 1 or unicodedata.category(composed)[0] in "CZM":
-        raise Invalid(f"{_shown(text)} is no shortcut: it is one visible character, such as `c` or `1`.")
+        raise Invalid(f"`{shown(text)}` is no shortcut: it is one visible character, such as `c` or `1`.")
     return composed
 
 
@@ -74,7 +74,8 @@ def storable(text: str) -> bool:
     return UNSTORABLE.search(text) is None
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A client's text as it may stand in a message: short, on one line, encodable."""
-    shown = text[:40].encode("unicode_escape").decode("ascii") if not text.isprintable() else text[:40]
-    return f"`{shown}{'…' if len(text) > 40 else ''}`"
+    start = text[:40]
+    printable = start if start.isprintable() else start.encode("unicode_escape").decode("ascii")
+    return printable + ("…" if len(text) > 40 else "")

@@ -1,0 +1,96 @@
+"""Annotations, and what a sample knows because of them: its label ids, its state, who labelled it last."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.changes import Recorded
+from db.samples.chosen import Chosen
+
+CONFIRM = """
+UPDATE annotation SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since
+FROM chosen
+WHERE sample_id = chosen.id AND label_id = ANY(:labels::bigint[]) AND NOT confirmed
+"""
+
+PUT = """
+INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
+SELECT :dataset_id, chosen.id, wanted.id, :actor, now(), 'MANUAL', :since
+FROM chosen CROSS JOIN unnest(:labels::bigint[]) AS wanted (id)
+WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = chosen.id AND a.label_id = wanted.id)
+"""
+
+TAKE = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id = ANY(:labels::bigint[])"
+
+KEEP_ONLY = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id <> ALL(:labels::bigint[])"
+
+# Whole-image annotations are one to a label. Where a sample has both labels one goes: a suggestion before a fact.
+DROP_DOUBLE = """
+DELETE FROM annotation gone USING chosen
+WHERE gone.sample_id = chosen.id AND gone.shape IS NULL AND (
+    gone.label_id = :before AND EXISTS (
+        SELECT FROM annotation a
+        WHERE a.sample_id = chosen.id AND a.label_id = :after AND (a.confirmed OR NOT gone.confirmed))
+    OR gone.label_id = :after AND NOT gone.confirmed AND EXISTS (
+        SELECT FROM annotation a
+        WHERE a.sample_id = chosen.id AND a.label_id = :before AND a.confirmed AND a.shape IS NULL)
+)
+"""
+
+TURN = """
+UPDATE annotation SET
+    label_id = :after, since = :since,
+    labeled_by = coalesce(:actor::text, labeled_by),
+    labeled_at = CASE WHEN :actor::text IS NULL THEN labeled_at ELSE now() END,
+    origin = CASE WHEN :actor::text IS NULL THEN origin ELSE 'MANUAL' END
+FROM chosen
+WHERE sample_id = chosen.id AND label_id = :before
+"""
+
+SETTLE = """
+UPDATE sample SET
+    label_ids = fresh.label_ids,
+    state = CASE WHEN cardinality(fresh.label_ids) > 0 THEN 'LABELED' WHEN fresh.suggested THEN 'PENDING'
+                 ELSE 'UNLABELED' END,
+    labeled_by = CASE WHEN cardinality(fresh.label_ids) > 0 THEN coalesce(:actor::text, labeled_by) END,
+    labeled_at = CASE WHEN cardinality(fresh.label_ids) = 0 THEN NULL WHEN :actor::text IS NULL THEN labeled_at
+                      ELSE now() END,
+    labeled_origin = CASE WHEN :actor::text IS NULL AND cardinality(fresh.label_ids) > 0 THEN labeled_origin
+                          ELSE 'MANUAL' END,
+    since = :since
+FROM (
+    SELECT chosen.id, coalesce(bool_or(NOT confirmed), false) AS suggested,
+           coalesce(array_agg(DISTINCT label_id ORDER BY label_id) FILTER (WHERE confirmed), '{}') AS label_ids
+    FROM chosen LEFT JOIN annotation ON sample_id = chosen.id
+    GROUP BY chosen.id
+) AS fresh
+WHERE sample.id = fresh.id
+"""
+
+
+async def put(session: AsyncSession, chosen: Chosen, labels: list[int], change: Recorded, *, actor: str) -> None:
+    """Put labels on samples that lack them. A machine's suggestion of one is confirmed, its shape kept."""
+    await chosen.run(session, CONFIRM, labels=labels, actor=actor, since=change.revision)
+    values = {"dataset_id": chosen.dataset_id, "labels": labels, "actor": actor, "since": change.revision}
+    await chosen.run(session, PUT, **values)
+
+
+async def take(session: AsyncSession, chosen: Chosen, labels: list[int]) -> None:
+    """Take labels off, with every shape they have."""
+    await chosen.run(session, TAKE, labels=labels)
+
+
+async def keep_only(session: AsyncSession, chosen: Chosen, labels: list[int]) -> None:
+    """Take every other label off; what stays keeps whoever put it."""
+    await chosen.run(session, KEEP_ONLY, labels=labels)
+
+
+async def turn(
+    session: AsyncSession, chosen: Chosen, before: int, after: int, change: Recorded, *, actor: str | None = None
+) -> None:
+    """Turn one label into another, shapes kept. With an actor it is his doing; without, the labels were merged."""
+    await chosen.run(session, DROP_DOUBLE, before=before, after=after)
+    await chosen.run(session, TURN, before=before, after=after, since=change.revision, actor=actor)
+
+
+async def settle(session: AsyncSession, chosen: Chosen, change: Recorded, *, actor: str | None = None) -> None:
+    """Draw from their annotations what the samples' rows say. Without an actor nobody has labelled: a label went."""
+    await chosen.run(session, SETTLE, since=change.revision, actor=actor)

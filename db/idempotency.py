@@ -1,0 +1,110 @@
+"""Exactly once (rule 8): what a keyed mutation did, and answered, is kept for a day.
+
+Each root field's outcome commits with its effect, in a row (token, key, field). The whole answer follows in the row
+whose field is ''. A retry is given that answer; if the server fell in between, fields with an outcome are not done
+again, and the answer is built anew from their outcomes.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import asyncpg
+from pydantic import TypeAdapter
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import statements
+from db.engine import Database
+from db.errors import Conflict, Invalid
+
+T = TypeVar("T")
+KEPT = timedelta(hours=24)
+LENGTH = 255  # characters of a key
+
+# Who comes second with a key waits here for the first, whatever fields the two requests have.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:token_id::bigint || ' ' || :key::text, 0))"
+FOUND = "SELECT field, request_hash, outcome FROM idempotency WHERE token_id = :token_id AND key = :key"
+OUTCOME = """
+    INSERT INTO idempotency (token_id, key, field, request_hash, outcome)
+    VALUES (:token_id, :key, :field, :request_hash, :outcome::jsonb)
+"""
+ANSWERS = "SELECT field, request_hash, response FROM idempotency WHERE token_id = $1 AND key = $2"
+ANSWER = """
+    INSERT INTO idempotency (token_id, key, field, request_hash, response) VALUES (:token_id, :key, '', :hash, :answer)
+    ON CONFLICT (token_id, key, field) DO NOTHING
+"""
+KEPT_ANSWER = "SELECT request_hash, response FROM idempotency WHERE token_id = :token_id AND key = :key AND field = ''"
+SWEEP = "DELETE FROM idempotency WHERE created_at < now() - :kept::interval"
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """One root field of a request that carries a key. `request_hash` is of the whole request."""
+
+    token_id: int
+    key: str
+    field: str
+    request_hash: bytes
+
+
+def checked_key(key: str) -> str:
+    """A key as a client may choose it: 1 to 255 visible ASCII characters."""
+    if not 1 <= len(key) <= LENGTH or any(not "!" <= character <= "~" for character in key):
+        raise Invalid(f"An idempotency key has 1 to {LENGTH} visible ASCII characters, such as a UUID.")
+    return key
+
+
+async def once(
+    session: AsyncSession, keyed: Keyed, work: Callable[[AsyncSession], Awaitable[T]], outcome: type[T]
+) -> T:
+    """Do the work and keep its outcome in the same transaction, or give the outcome that is kept already."""
+    known = {"token_id": keyed.token_id, "key": keyed.key}
+    await statements.run(session, LOCK, **known)
+    for row in await statements.run(session, FOUND, **known):
+        _same_request(row["request_hash"], keyed.request_hash)
+        if row["field"] == keyed.field:
+            return _adapter(outcome).validate_json(row["outcome"])  # type: ignore[no-any-return]
+    done = await work(session)
+    text = _adapter(outcome).dump_json(done).decode()
+    await statements.run(
+        session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text
+    )
+    return done
+
+
+async def find_answer(database: Database, token_id: int, key: str, request_hash: bytes) -> bytes | None:
+    """The answer that this request was given before. Raises CONFLICT if the key came with another request."""
+    async with database.reading() as connection:
+        rows: list[asyncpg.Record] = await connection.fetch(ANSWERS, token_id, key)
+    for row in rows:
+        _same_request(row["request_hash"], request_hash)
+    return next((row["response"] for row in rows if row["field"] == ""), None)
+
+
+async def keep_answer(database: Database, token_id: int, key: str, request_hash: bytes, answer: bytes) -> bytes:
+    """Keep an answer, and give the one to send: of several that race, the first that was kept."""
+    known = {"token_id": token_id, "key": key}
+    async with database.writing() as session:
+        await statements.run(session, ANSWER, **known, hash=request_hash, answer=answer)
+        [kept] = await statements.run(session, KEPT_ANSWER, **known)
+    _same_request(kept["request_hash"], request_hash)
+    response: bytes = kept["response"]
+    return response
+
+
+async def sweep(database: Database) -> int:
+    """Forget what is older than a day; how many rows."""
+    async with database.writing() as session:
+        return await statements.count(session, SWEEP, kept=KEPT)
+
+
+def _same_request(kept: bytes, given: bytes) -> None:
+    if kept != given:
+        raise Conflict("This idempotency key was used for another request; take a new key for a new request.")
+
+
+@lru_cache
+def _adapter(outcome: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(outcome)

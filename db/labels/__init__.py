@@ -1,0 +1,29 @@
+"""Labels: names of a dataset, each one row however many samples carry it."""
+
+from db.labels.create import LabelValues, add, checked, create
+from db.labels.delete import DeleteMode, delete
+from db.labels.find import in_use, no_such_labels, owner
+from db.labels.outcomes import Created, Deleted, Renamed, Updated
+from db.labels.rename import OnConflict, rename
+from db.labels.update import KEPT, Kept, update
+
+__all__ = [
+    "KEPT",
+    "Created",
+    "DeleteMode",
+    "Deleted",
+    "Kept",
+    "LabelValues",
+    "OnConflict",
+    "Renamed",
+    "Updated",
+    "add",
+    "checked",
+    "create",
+    "delete",
+    "in_use",
+    "no_such_labels",
+    "owner",
+    "rename",
+    "update",
+]

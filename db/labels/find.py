@@ -1,0 +1,50 @@
+"""Finding labels, and locking them: in the order of their ids, so that no two writers wait for each other."""
+
+from collections.abc import Collection, Sequence
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import names, statements
+from db.errors import Invalid, NotFound
+from db.tokens import Identity
+
+
+async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]) -> dict[str, int]:
+    """The ids of those names that are labels, held until the commit: nobody renames, merges or deletes them."""
+    sql = """
+        SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[])
+        ORDER BY id FOR KEY SHARE
+    """
+    storable = [name for name in wanted if names.storable(name)]
+    rows = await statements.run(session, sql, dataset_id=dataset_id, names=storable)
+    return {row["name"]: row["id"] for row in rows}
+
+
+async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:
+    """The dataset that these labels are of: one, and one that the token may see."""
+    sql = "SELECT id, dataset_id FROM label WHERE id = ANY(:ids::bigint[])"
+    rows = await statements.run(session, sql, ids=list(label_ids))
+    owners = {row["id"]: row["dataset_id"] for row in rows if by.sees(row["dataset_id"])}
+    missing = [id for id in label_ids if id not in owners]
+    if missing:
+        raise no_such_ids(missing)
+    if len(set(owners.values())) > 1:
+        raise Invalid("The labels of one call belong to one dataset; these are of several.")
+    return next(iter(owners.values()))
+
+
+def no_such_labels(missing: Sequence[str]) -> NotFound:
+    shown = ", ".join(f"`{name}`" for name in map(names.shown, missing[:5])) + (" …" if len(missing) > 5 else "")
+    return NotFound(
+        f"The dataset has no label {shown}; create it with `createLabels`, or pass `createMissing: true`.",
+        code="LABEL_NOT_FOUND",
+        names=[names.shown(name) for name in missing],
+    )
+
+
+def no_such_ids(missing: Sequence[int]) -> NotFound:
+    return NotFound(
+        "There is no such label; list them with `dataset { labels }`.",
+        code="LABEL_NOT_FOUND",
+        ids=[f"Label:{id}" for id in missing],
+    )

@@ -1,0 +1,147 @@
+"""Putting labels on samples."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, assert_never
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import annotations, labels
+from db.access import enter, expect_revision, record
+from db.changes import Recorded
+from db.errors import Invalid
+from db.labels import LabelValues
+from db.labels.create import listed
+from db.samples.chosen import Chosen, Selection, choose
+from db.samples.outcomes import Labelled
+from db.tokens import Identity
+
+Mode = Literal["ADD", "SET", "REMOVE"]
+MOST = 100  # labels that one call puts
+
+SUGGESTED = "SELECT FROM annotation a WHERE a.sample_id = sample.id AND NOT a.confirmed"
+LACKING = "NOT sample.label_ids @> :labels::bigint[]"
+OTHERWISE = f"sample.label_ids <> :labels::bigint[] OR EXISTS ({SUGGESTED})"
+CARRYING = f"sample.label_ids && :labels::bigint[] OR EXISTS ({SUGGESTED} AND a.label_id = ANY(:labels::bigint[]))"
+
+
+async def label(
+    session: AsyncSession,
+    dataset_id: int,
+    selection: Selection,
+    names: Sequence[str],
+    *,
+    by: Identity,
+    mode: Mode = "ADD",
+    create_missing: bool = False,
+    expected_count: int | None = None,
+    expected_revision: int | None = None,
+) -> Labelled:
+    """ADD labels to what is there, SET exactly these, or REMOVE them. The last writer wins, unless a guard is given."""
+    wanted = _few(names)
+    revision = await enter(session, dataset_id, by)
+    await expect_revision(session, dataset_id, expected_revision, revision)
+    known = await labels.in_use(session, dataset_id, wanted)
+    missing = _missing(wanted, known, create_missing)
+    matched = await choose(session, dataset_id, selection)
+    matched.expect(expected_count)
+    shown = await matched.shown(session, selection.ids)
+    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
+    new = [] if mode == "REMOVE" else missing
+    changing = matched if new else await _changing(session, matched, mode, sorted(known.values()))
+    if not changing.count:
+        return outcome
+    summary = _summary(mode, wanted, changing.count)
+    change = await record(
+        session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=expected_revision
+    )
+    made = await labels.add(session, dataset_id, [LabelValues(name) for name in new], change) if new else []
+    await _write(session, changing, mode, sorted([*known.values(), *made]), change, by)
+    return replace(outcome, changed=changing.count, change=change.id)
+
+
+async def replace_label(
+    session: AsyncSession,
+    dataset_id: int,
+    selection: Selection,
+    *,
+    before: str,
+    after: str,
+    by: Identity,
+    create_missing: bool = False,
+) -> Labelled:
+    """Turn one label into another on these samples alone. Those without it stay as they are."""
+    old, new = _few([before])[0], _few([after])[0]
+    await enter(session, dataset_id, by)
+    known = await labels.in_use(session, dataset_id, {old, new})
+    _missing([old], known, False)
+    missing = _missing([new], known, create_missing)
+    matched = await choose(session, dataset_id, selection)
+    shown = await matched.shown(session, selection.ids)
+    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
+    if old == new:
+        return outcome
+    changing = await matched.narrow(session, "sample.label_ids @> ARRAY[:old::bigint]", old=known[old])
+    if not changing.count:
+        return outcome
+    summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
+    change = await record(session, dataset_id, by, "REPLACE_SAMPLE_LABEL", summary)
+    made = await labels.add(session, dataset_id, [LabelValues(new)], change) if missing else [known[new]]
+    await annotations.turn(session, changing, known[old], made[0], change, actor=by.name)
+    await annotations.settle(session, changing, change, actor=by.name)
+    return replace(outcome, changed=changing.count, change=change.id)
+
+
+async def _changing(session: AsyncSession, matched: Chosen, mode: Mode, ids: list[int]) -> Chosen:
+    match mode:
+        case "ADD":
+            return await matched.narrow(session, LACKING, labels=ids)
+        case "SET":
+            return await matched.narrow(session, OTHERWISE, labels=ids)
+        case "REMOVE":
+            return await matched.narrow(session, CARRYING, labels=ids)
+    assert_never(mode)
+
+
+async def _write(
+    session: AsyncSession, changing: Chosen, mode: Mode, ids: list[int], change: Recorded, by: Identity
+) -> None:
+    if mode == "REMOVE":
+        await annotations.take(session, changing, ids)
+    if mode == "SET":
+        await annotations.keep_only(session, changing, ids)
+    if mode != "REMOVE" and ids:
+        await annotations.put(session, changing, ids, change, actor=by.name)
+    await annotations.settle(session, changing, change, actor=by.name)
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    """The names in their one form, each once."""
+    if len(names) > MOST:
+        raise Invalid(f"At most {MOST} labels are named in one call.", limit=MOST)
+    return list(dict.fromkeys(unicodedata.normalize("NFC", name) for name in names))
+
+
+def _missing(wanted: Sequence[str], known: dict[str, int], create_missing: bool) -> list[str]:
+    missing = [name for name in wanted if name not in known]
+    if not missing:
+        return []
+    if not create_missing:
+        raise labels.no_such_labels(missing)
+    return [each.name for each in labels.checked([LabelValues(name) for name in missing])]
+
+
+def _summary(mode: Mode, names: Sequence[str], count: int) -> str:
+    match mode:
+        case "ADD":
+            return f"Put {listed(names)} on {_samples(count)}"
+        case "SET":
+            return f"Set {listed(names)} on {_samples(count)}" if names else f"Cleared {_samples(count)}"
+        case "REMOVE":
+            return f"Took {listed(names)} off {_samples(count)}"
+    assert_never(mode)
+
+
+def _samples(count: int) -> str:
+    return "1 sample" if count == 1 else f"{count} samples"

@@ -1,0 +1,56 @@
+"""Who else uses the object behind a sample. The same place in storage may be a source of several datasets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.samples.chosen import Chosen
+from db.tokens import Identity
+
+# One input path may lie below another, so places are compared: the input path, a slash, the path below it.
+NEIGHBOURS = """(
+    SELECT there.id, rtrim(here.input_path, '/') || '/' AS ours, rtrim(there.input_path, '/') || '/' AS theirs
+    FROM dataset here JOIN dataset there ON there.id <> here.id AND there.deleted_at IS NULL
+    WHERE here.id = :dataset_id
+)"""
+IMPACT = f"""
+SELECT count(DISTINCT sample.id) AS shared, coalesce(array_agg(DISTINCT neighbour.id), '{{}}') AS datasets
+FROM {NEIGHBOURS} AS neighbour
+CROSS JOIN chosen
+JOIN sample ON sample.id = chosen.id
+JOIN source ON source.id = sample.source_id
+JOIN source peer ON peer.dataset_id = neighbour.id AND peer.status <> 'GONE'
+    AND peer.path = substr(neighbour.ours || source.path, length(neighbour.theirs) + 1)
+JOIN sample user_of_it ON user_of_it.source_id = peer.id
+WHERE (starts_with(neighbour.ours, neighbour.theirs) OR starts_with(neighbour.theirs, neighbour.ours))
+  AND starts_with(neighbour.ours || source.path, neighbour.theirs)
+  AND (CONDITION)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What deleting the sources of some samples does elsewhere. `datasets`: those that the asking token may see."""
+
+    sample_count: int
+    shared_sources: int
+    datasets: tuple[int, ...]
+
+
+async def impact(
+    session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any
+) -> Impact:
+    """Count the sources that live samples of other datasets use too; `condition` speaks of `sample`."""
+    count = await chosen.tally(session, condition, **values)
+    sql = IMPACT.replace("CONDITION", condition)
+    [row] = await chosen.run(session, sql, dataset_id=chosen.dataset_id, **values)
+    return Impact(count, row["shared"], tuple(id for id in sorted(row["datasets"]) if by.sees(id)))
+
+
+async def warnings(
+    session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any
+) -> tuple[Impact, ...]:
+    """What the caller should know of, if there is anything."""
+    found = await impact(session, chosen, by, condition, **values)
+    return (found,) if found.shared_sources else ()
