@@ -1,0 +1,134 @@
+"""The script that makes the environment: once, whole, and only when it must."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TOOLS = ("sh", "readlink", "dirname", "cmp", "cp", "mv", "mkdir", "chmod", "cat", "sleep")
+
+# Stands for uv: notes its calls, and makes an "environment" whose Python prints what it is asked to run.
+FAKE_UV = """#!/bin/sh
+echo "$1 $2" >> "$LOG"
+[ "$1" = pip ] || exit 0
+sleep 0.3
+[ ! -e "$FAIL" ] || exit 7
+"""
+FAKE_PYTHON = """#!/bin/sh
+[ "$1" = -c ] || echo "$@"
+"""
+
+
+class Checkout:
+    """A copy of the script with requirements of its own, and a PATH that holds only what it is given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "check out"
+        self.bin = folder / "bin"
+        self.log = folder / "log"
+        self.fail = folder / "fail"
+        self.bin.mkdir()
+        self.root.mkdir()
+        shutil.copy(ROOT / "labelgraph", self.root)
+        self.require("one==1")
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(str(shutil.which(tool)))
+
+    def require(self, text: str) -> None:
+        (self.root / "requirements.txt").write_text(text)
+
+    def give_python(self) -> None:
+        (self.bin / "python3").symlink_to(sys.executable)
+
+    def give_environment(self) -> None:
+        self._program(self.root / ".venv" / "bin" / "python", FAKE_PYTHON)
+        self._program(self.bin / "uv", FAKE_UV)
+        self.give_python()
+
+    def start(self, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+        environment = {"PATH": str(self.bin), "LOG": str(self.log), "FAIL": str(self.fail), "HOME": os.environ["HOME"]}
+        command = [str(self.root / "labelgraph"), *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, cwd=cwd, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
+        with self.start(*arguments, cwd=cwd) as process:
+            out, err = process.communicate(timeout=60)
+            return process.returncode, out, err
+
+    def installs(self) -> int:
+        return self.log.read_text().count("pip install") if self.log.exists() else 0
+
+    @staticmethod
+    def _program(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_without_python_it_says_what_to_install(checkout: Checkout) -> None:
+    code, out, err = checkout.run("serve")
+    assert code == 1
+    assert out == ""
+    assert "Python 3.11 or newer is needed" in err
+    assert "apt install python3" in err
+
+
+def test_it_installs_once_and_hands_its_arguments_on(checkout: Checkout) -> None:
+    checkout.give_environment()
+    first = checkout.run("serve", "--data", "a b")
+    second = checkout.run("sdl")
+    assert first[:2] == (0, "-P -m api serve --data a b\n")
+    assert second[:2] == (0, "-P -m api sdl\n")
+    assert checkout.installs() == 1
+    assert "setting up" in first[2]
+    assert second[2] == ""
+
+
+def test_it_installs_again_when_the_requirements_changed(checkout: Checkout) -> None:
+    checkout.give_environment()
+    checkout.run("sdl")
+    checkout.require("one==2")
+    checkout.run("sdl")
+    assert checkout.installs() == 2
+
+
+def test_a_failed_set_up_is_not_taken_for_a_finished_one(checkout: Checkout) -> None:
+    checkout.give_environment()
+    checkout.fail.touch()
+    code, out, _ = checkout.run("sdl")
+    assert (code, out) == (7, "")
+    checkout.fail.unlink()
+    assert checkout.run("sdl")[:2] == (0, "-P -m api sdl\n")
+    assert checkout.installs() == 2
+
+
+def test_of_two_that_start_at_once_one_installs_and_the_other_waits(checkout: Checkout) -> None:
+    checkout.give_environment()
+    with checkout.start("sdl") as first, checkout.start("migrate") as second:
+        assert first.communicate(timeout=60)[0] == "-P -m api sdl\n"
+        assert second.communicate(timeout=60)[0] == "-P -m api migrate\n"
+    assert checkout.installs() == 1
+
+
+def test_it_runs_from_any_folder_and_through_a_link(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.give_environment()
+    (checkout.bin / "lg").symlink_to(checkout.root / "labelgraph")
+    code, out, _ = checkout.run("sdl", cwd=tmp_path)
+    linked = subprocess.run(["lg", "sdl"], env={"PATH": str(checkout.bin)}, capture_output=True, text=True, check=True)
+    assert (code, out) == (0, "-P -m api sdl\n")
+    assert linked.stdout == out
+
+
+def test_ci_runs_what_a_contributor_runs() -> None:
+    assert "exec ./labelgraph test\n" in (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / "labelgraph", os.X_OK)
