@@ -12,8 +12,11 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     Source,
+    StringValueNode,
+    Visitor,
     parse,
     validate,
+    visit,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
@@ -131,10 +134,13 @@ class Documents:
             raise refusal(f"The document is longer than {most} characters.", errors.TOO_COSTLY, most=most)
         try:
             text = Source(source, "GraphQL request")
-            return parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
+            ast = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
         except GraphQLError as error:
             code = errors.TOO_COSTLY if "Parsing aborted" in error.message else errors.PARSE_FAILED
             raise Refused([coded(error, code)]) from None
+        if "\\u" in source:
+            visit(ast, _NoNul())
+        return ast
 
     def _keep(self, key: tuple[str, str | None], document: Document) -> None:
         self._known[key] = document
@@ -142,6 +148,15 @@ class Documents:
         while len(self._known) > self._capacity or self._held > self._characters:
             forgotten, _ = self._known.popitem(last=False)
             self._held -= len(forgotten[0])
+
+
+class _NoNul(Visitor):
+    """Postgres keeps no U+0000 in text."""
+
+    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
+        if "\0" in node.value:
+            error = GraphQLError("A text holds the character U+0000, which no text here may hold.", nodes=node)
+            raise Refused([coded(error, errors.BAD_USER_INPUT)])
 
 
 def _choose(operations: list[OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:

@@ -21,7 +21,11 @@ BAD_USER_INPUT = "BAD_USER_INPUT"
 BAD_REQUEST = "BAD_REQUEST"
 TOO_COSTLY = "QUERY_TOO_COSTLY"
 UNAUTHENTICATED = "UNAUTHENTICATED"
+FORBIDDEN = "FORBIDDEN"
+RATE_LIMITED = "RATE_LIMITED"
 INTERNAL = "INTERNAL_ERROR"
+
+DEEPEST = 20  # frames of a defect that are logged
 
 logger = logging.getLogger("labelgraph.errors")
 
@@ -75,10 +79,10 @@ def told(error: GraphQLError) -> dict[str, Any]:
 def defect(cause: BaseException) -> dict[str, Any]:
     """Logs a defect with its place in the code (no values, no statement) and gives what a client may know of it."""
     reference = secrets.token_hex(6)
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(cause.__traceback__)]
-    kind = type(cause).__qualname__
+    frames = traceback.extract_tb(cause.__traceback__)[-DEEPEST:]
+    places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     said = str(cause).partition("\n")[0][:300]  # SQLAlchemy writes the statement and its parameters below
-    logger.error("internal error", extra={"reference": reference, "kind": kind, "said": said, "frames": frames[-20:]})
+    logger.error("internal error %s: %s: %s; at %s", reference, type(cause).__qualname__, said, places)
     message = f"Internal error (reference {reference}). Try again; if it stays, tell the operator the reference."
     return {"message": message, "extensions": {"code": INTERNAL, "reference": reference}}
 

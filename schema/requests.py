@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+import orjson
 from graphql import GraphQLError
 
 from schema.context import Context
 from schema.documents import Document, Documents
-from schema.errors import Refused
+from schema.errors import Refused, defect, told
 
 
 class Absent:
@@ -50,6 +51,35 @@ class Answer:
         begun = result.data is not None or any(error.path for error in errors)
         return cls(data=result.data if begun or not errors else ABSENT, errors=errors)
 
+    @classmethod
+    def failing(cls, error: Exception) -> "Answer":
+        """For what no resolver caught: a defect, logged here."""
+        known = defect(error)
+        return cls(errors=[GraphQLError(known["message"], extensions=known["extensions"])])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Errors first, as the specification asks. Logs those that are defects: call it once."""
+        body: dict[str, Any] = {}
+        if self.errors:
+            body["errors"] = [told(error) for error in self.errors]
+        if not self.refused:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+    def encode(self) -> bytes:
+        return encode(self.as_dict())
+
+
+def encode(body: object) -> bytes:
+    """JSON text; `orjson.Fragment` values go in as they stand."""
+    return orjson.dumps(body, default=_plain)
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+
 
 class Executable(Protocol):
     """What a door needs of a schema."""
@@ -61,3 +91,6 @@ class Executable(Protocol):
 
     def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
         """The answers of a subscription; one that is refused gives a single answer without data."""
+
+    def as_str(self) -> str:
+        """The schema in its own language (SDL)."""

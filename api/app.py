@@ -1,0 +1,130 @@
+"""The application: its routes, and the lifespan in which everything it is made of is built and taken down again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from api import files, health, playground
+from api.auth import Authenticator, Seats
+from api.graphql.http import graphql
+from api.graphql.websocket import graphql_socket
+from api.limits import bounds, document_limits
+from api.runtime import Runtime, runtime
+from api.settings import Settings
+from api.thumbnails import Thumbnails
+from db import engine, urls
+from db.engine import Database
+from schema.requests import Executable
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
+
+
+class State(TypedDict):
+    runtime: Runtime
+
+
+def create_app(settings: Settings, schema: Executable | None = None) -> Starlette:
+    """An ASGI application over the database that the settings name, which is migrated already."""
+    executable = schema or _schema(settings)
+    return Starlette(
+        routes=[
+            Route("/", _home),
+            Route("/graphql", GraphQL()),
+            WebSocketRoute("/graphql", graphql_socket),
+            Route("/schema.graphql", _sdl),
+            Route("/playground/{name}", playground.asset),
+            Route("/images/{source}", files.image),
+            Route("/thumbnails/{source}/{size}", files.thumbnail),
+            Route("/healthz", health.healthz),
+            Route("/readyz", health.readyz),
+        ],
+        middleware=_middleware(settings),
+        lifespan=_lifespan(settings, executable),
+    )
+
+
+class GraphQL:
+    """A route takes every method only for an ASGI application, which must not be a function."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await graphql(scope, receive, send)
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Pages of other origins may call us only where the settings say so; they send tokens, never cookies."""
+    if not settings.allowed_origins:
+        return []
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "idempotency-key"],
+        max_age=3_600,
+    )
+    return [cors]
+
+
+def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[State, None]:
+        async with engine.connect(str(settings.database_url), _engine_limits(settings)) as database:
+            yield {"runtime": await _runtime(settings, schema, database)}
+
+    return lifespan
+
+
+def _engine_limits(settings: Settings) -> engine.Limits:
+    timeouts = settings.timeouts
+    return engine.Limits(
+        connect=timeouts.connect,
+        read=timeouts.query,
+        write=timeouts.mutation,
+        lock=timeouts.lock,
+        readers=settings.pool_size,
+        writers=settings.pool_size,
+        prepared=not settings.pooled,
+    )
+
+
+async def _runtime(settings: Settings, schema: Executable, database: Database) -> Runtime:
+    return Runtime(
+        settings=settings,
+        database=database,
+        schema=schema,
+        authenticator=Authenticator(database),
+        seats=Seats(settings.limits.sockets),
+        signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
+        bounds=bounds(settings.limits),
+        thumbnails=Thumbnails(settings.data_dir / "thumbnails", asyncio.Semaphore(settings.limits.images)),
+    )
+
+
+async def _secret(settings: Settings, database: Database) -> bytes:
+    if settings.secret is not None:
+        return settings.secret.encode()
+    async with database.writing() as session:
+        return await urls.secret(session)
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse("graphql")
+
+
+async def _sdl(request: Request) -> Response:
+    headers = {"x-content-type-options": "nosniff"}
+    return Response(runtime(request.scope).schema.as_str(), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _schema(settings: Settings) -> Executable:
+    from schema import build_schema
+
+    return build_schema(document_limits(settings.limits))

@@ -1,0 +1,146 @@
+"""GraphQL over HTTP: POST with a JSON body, GET for queries, one answer or an event stream."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from graphql import GraphQLError
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from api import playground
+from api.auth import token_of
+from api.graphql import parameters, sse
+from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
+from api.graphql.operations import execute, failure, prepare
+from api.graphql.parameters import Parameters
+from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, linger, read_body
+from api.runtime import Runtime, runtime
+from schema.documents import Document
+from schema.errors import BAD_REQUEST, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, coded
+from schema.requests import Answer, encode
+
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="labelgraph"'),)
+STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
+    BAD_REQUEST: 400,
+    UNAUTHENTICATED: 401,
+    RATE_LIMITED: 429,
+    INTERNAL: 500,
+}
+ExtraHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class Problem(Exception):
+    """A request that HTTP itself refuses, with a status of its own and a GraphQL error as its body."""
+
+    def __init__(self, status: int, message: str, *, headers: ExtraHeaders = (), code: str = BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.answer = Answer(errors=[coded(GraphQLError(message), code)])
+
+
+async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI endpoint of /graphql for everything but WebSockets."""
+    headers = Headers(scope=scope)
+    accept = accepted(headers.get("accept", ""))
+    if scope["method"] in ("GET", "HEAD") and accept.page and b"query=" not in scope["query_string"]:
+        await playground.page()(scope, receive, send)
+        return
+    media = accept.json or JSON
+    try:
+        await _answer(runtime(scope), scope, receive, send, headers, accept)
+    except Problem as problem:
+        await _send(send, problem.status, problem.answer.encode(), media, problem.headers, last=problem.status != 413)
+        if problem.status == 413:
+            await linger(receive)
+            await send({"type": "http.response.body", "body": b""})
+    except ClientGone:
+        return
+    except Exception as error:
+        await _send_answer(send, failure(error), media)
+
+
+async def _answer(
+    process: Runtime, scope: Scope, receive: Receive, send: Send, headers: Headers, accept: Accepted
+) -> None:
+    if scope["method"] not in ("GET", "POST"):
+        raise Problem(405, "Use POST (or GET, for queries).", headers=[(b"allow", b"GET, POST")])
+    if accept.json is None and not accept.events:
+        raise Problem(406, f"We can answer with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
+    if scope["method"] == "POST":
+        _check_content_type(headers)
+    identity = await process.authenticator.identify(token_of(headers))
+    given = await _read(process, scope, receive, headers)
+    request = prepare(process, given, identity)
+    _check_method(scope["method"], request.document)
+    key = parameters.idempotency_key(headers.get("idempotency-key"), given.extensions)
+    context = process.context(scope, headers, identity, key)
+    if request.document.is_subscription or accept.json is None:
+        if not accept.events:
+            raise Problem(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
+        await sse.respond(process, request, context, token_of(headers), receive, send)
+    else:
+        await _send_answer(send, await execute(process, request, context), accept.json)
+
+
+async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Headers) -> Parameters:
+    limits = process.settings.limits
+    if scope["method"] == "GET":
+        return parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
+    too_large = Problem(413, f"The body is larger than {limits.body} bytes.", headers=[(b"connection", b"close")])
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > 12 or int(length) > limits.body:
+        raise too_large
+    try:
+        body = await read_body(receive, most=limits.body, seconds=process.settings.timeouts.body)
+    except BodyTooLarge:
+        raise too_large from None
+    except BodyTooSlow:
+        raise Problem(408, "The body did not arrive in time.", headers=[(b"connection", b"close")]) from None
+    return parameters.from_body(body, limits.json_depth)
+
+
+def _check_content_type(headers: Headers) -> None:
+    kind, _, rest = headers.get("content-type", "").partition(";")
+    charset = rest.strip().lower()
+    if kind.strip().lower() != JSON or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise Problem(415, f"The body is taken as {JSON} in UTF-8: say so in Content-Type.")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise Problem(415, "The body is taken uncompressed: leave Content-Encoding out.")
+
+
+def _check_method(method: str, document: Document) -> None:
+    if method == "GET" and document.is_mutation:
+        raise Problem(405, "A mutation is sent by POST.", headers=[(b"allow", b"POST")])
+
+
+async def _send_answer(send: Send, answer: Answer | bytes, media: str) -> None:
+    """Documents that are refused are 200 for application/json and 400 for the newer type, as graphql-http audits."""
+    if isinstance(answer, Answer):
+        status, body = _told(answer, media)
+        await _send(send, status, body, media, CHALLENGE if status == 401 else ())
+    else:
+        await _send(send, 200, answer, media)
+
+
+def _told(answer: Answer, media: str) -> tuple[int, bytes]:
+    body = answer.as_dict()
+    if not answer.refused:
+        return 200, encode(body)
+    code = body["errors"][0]["extensions"].get("code")
+    return STATUS_OF_CODE.get(code, 400 if media == RESPONSE else 200), encode(body)
+
+
+async def _send(
+    send: Send, status: int, body: bytes, media: str, extra: ExtraHeaders = (), *, last: bool = True
+) -> None:
+    headers = [
+        (b"content-type", f"{media}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        NOSNIFF,
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": not last})

@@ -1,0 +1,62 @@
+"""From parameters to answers, whichever door they came through."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from graphql import GraphQLError
+
+from api.graphql.parameters import Parameters
+from api.runtime import Runtime
+from db.errors import DomainError
+from db.tokens import Identity
+from schema.context import Context
+from schema.errors import TOO_COSTLY, Refused, coded
+from schema.permissions import authorize
+from schema.requests import Answer, Request
+
+
+def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
+    """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
+    document = process.schema.documents.prepare(given.query, given.operation_name)
+    authorize(document, identity)
+    document.cost(given.variables)
+    return Request(document=document, variables=given.variables, extensions=given.extensions)
+
+
+async def execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
+    """Runs a query or mutation within its deadline. Whatever is raised becomes an answer, so that no trace leaves."""
+    timeouts = process.settings.timeouts
+    seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
+    try:
+        async with asyncio.timeout(seconds):
+            return await process.schema.run(request, context)
+    except TimeoutError:
+        message = f"The operation took longer than {seconds:g} seconds and was stopped. Ask for less at once."
+        return Answer(errors=[coded(GraphQLError(message), TOO_COSTLY)])
+    except Exception as error:
+        return failure(error)
+
+
+async def answers(process: Runtime, request: Request, context: Context) -> AsyncGenerator[Answer | bytes, None]:
+    """Every answer of the operation: one, unless it is a subscription."""
+    if not request.document.is_subscription:
+        yield await execute(process, request, context)
+        return
+    try:
+        async with aclosing(process.schema.subscribe(request, context)) as events:
+            async for answer in events:
+                yield answer
+    except Exception as error:
+        yield failure(error)
+
+
+def failure(error: Exception) -> Answer:
+    """A refusal is told as such; anything else is a defect, logged under a reference."""
+    match error:
+        case Refused():
+            return Answer.refusing(error)
+        case DomainError():
+            return Answer(errors=[GraphQLError(error.message, original_error=error)])
+        case _:
+            return Answer.failing(error)

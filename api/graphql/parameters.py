@@ -1,0 +1,118 @@
+"""The parameters of a GraphQL request, out of a JSON body, a query string or a socket's message.
+
+Every refusal is a sentence and a status: nothing that a client sends may reach execution half understood.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
+
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+BRACKETS = re.compile(rb"[\[\]{}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    query: str
+    operation_name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+def from_body(body: bytes, depth: int) -> Parameters:
+    """Raises Refused."""
+    document = parse_json(body, depth)
+    if isinstance(document, list):
+        raise refusal("Batches are not taken: send one operation in each request.", BAD_REQUEST)
+    return from_object(document)
+
+
+def from_query_string(text: str, depth: int) -> Parameters:
+    """GET: `variables` and `extensions` are JSON texts; an empty one counts as absent. Raises Refused."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=False, errors="strict", max_num_fields=16)
+    except ValueError:
+        raise refusal("The query string is not understood.", BAD_REQUEST) from None
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise refusal("A parameter is given twice.", BAD_REQUEST)
+    given: dict[str, Any] = {name: value for name, value in pairs if value}
+    for name in ("variables", "extensions"):
+        if name in given:
+            given[name] = parse_json(given[name].encode(), depth)
+    return from_object(given)
+
+
+def from_object(given: object) -> Parameters:
+    """Null counts as absent. Raises Refused."""
+    if not isinstance(given, dict):
+        raise refusal('The request is a JSON object: {"query": …, "variables": …}.', BAD_REQUEST)
+    query = given.get("query")
+    if not isinstance(query, str) or not query:
+        raise refusal("`query` is missing: it is a string with the GraphQL document.", BAD_REQUEST)
+    name = given.get("operationName")
+    if name is not None and not isinstance(name, str):
+        raise refusal("`operationName` is a string.", BAD_REQUEST)
+    variables, extensions = _map(given, "variables"), _map(given, "extensions")
+    return Parameters(query=query, operation_name=name or None, variables=variables, extensions=extensions)
+
+
+def idempotency_key(header: str | None, extensions: Mapping[str, Any]) -> str | None:
+    """From the header, or else the request's extensions. Raises Refused."""
+    key = header if header is not None else extensions.get("idempotencyKey")
+    if key is None:
+        return None
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
+    return key
+
+
+def parse_json(body: bytes, depth: int) -> Any:
+    """Raises Refused. The nesting is looked at before anything is built from it."""
+    if _is_deep(body, depth):
+        raise refusal(f"The JSON is nested deeper than {depth} levels.", BAD_REQUEST)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise refusal("The body is not valid JSON in UTF-8.", BAD_REQUEST) from None
+    if b"\\u0000" in body and _holds_nul(value):
+        raise refusal("A text holds the character U+0000, which no text here may hold.", BAD_USER_INPUT)
+    return value
+
+
+def _is_deep(body: bytes, depth: int) -> bool:
+    if body.count(b"[") + body.count(b"{") <= depth:
+        return False
+    level = 0
+    for bracket in BRACKETS.findall(STRINGS.sub(b"", body)):
+        level += 1 if bracket in b"[{" else -1
+        if level > depth:
+            return True
+    return False
+
+
+def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = given.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise refusal(f"`{name}` is a JSON object.", BAD_REQUEST)
+    return value
+
+
+def _holds_nul(value: object) -> bool:
+    """Postgres keeps no U+0000 in text. The depth of the value is bounded already."""
+    match value:
+        case str():
+            return "\0" in value
+        case dict():
+            return any("\0" in key or _holds_nul(item) for key, item in value.items())
+        case list():
+            return any(_holds_nul(item) for item in value)
+    return False

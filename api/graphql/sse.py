@@ -1,0 +1,73 @@
+"""GraphQL over server-sent events, distinct connections mode: one operation, one stream, closed after `complete`."""
+
+import asyncio
+from contextlib import aclosing
+
+from starlette.types import Receive, Send
+
+from api.auth import unauthenticated
+from api.graphql.operations import answers
+from api.runtime import Runtime
+from schema.context import Context
+from schema.requests import Answer, Request
+
+COMPLETE = b"event: complete\ndata:\n\n"
+ALIVE = b":\n\n"  # a comment: keeps proxies from closing a silent stream
+PAUSE = 12.0  # seconds
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+async def respond(
+    process: Runtime, request: Request, context: Context, token: str | None, receive: Receive, send: Send
+) -> None:
+    """Streams until the operation completes, the client leaves, or its token is revoked."""
+    async with process.seats.seat(context.identity.token_id):
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        coroutines = (
+            _stream(process, request, context, send),
+            _keep_alive(send),
+            _until_gone(receive),
+            process.authenticator.until_revoked(token),
+        )
+        tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[-1].done():
+                await send(_body(frame(Answer.refusing(unauthenticated())) + COMPLETE))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _stream(process: Runtime, request: Request, context: Context, send: Send) -> None:
+    async with aclosing(answers(process, request, context)) as source:
+        async for answer in source:
+            await send(_body(frame(answer)))
+    await send(_body(COMPLETE))
+
+
+async def _keep_alive(send: Send) -> None:
+    while True:
+        await asyncio.sleep(PAUSE)
+        await send(_body(ALIVE))
+
+
+def frame(answer: Answer | bytes) -> bytes:
+    text = answer if isinstance(answer, bytes) else answer.encode()
+    return b"event: next\ndata: " + text + b"\n\n"
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _body(data: bytes) -> dict[str, object]:
+    return {"type": "http.response.body", "body": data, "more_body": True}

@@ -1,0 +1,250 @@
+"""GraphQL over WebSocket: the protocol graphql-transport-ws, and no other.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Every operation gets a context of its own.
+"""
+
+import asyncio
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from api.auth import token_of_init
+from api.graphql import parameters
+from api.graphql.operations import answers, failure, prepare
+from api.runtime import Runtime, runtime
+from api.settings import Limits
+from db.tokens import Identity
+from schema.errors import RATE_LIMITED, Refused, refusal
+from schema.requests import Answer, Request, encode
+
+PROTOCOL: Final = "graphql-transport-ws"
+GOING_AWAY, INTERNAL = 1001, 1011
+BAD, UNAUTHORIZED, FORBIDDEN, UNKNOWN_PROTOCOL, SLOW, DUPLICATE, TOO_MANY = 4400, 4401, 4403, 4406, 4408, 4409, 4429
+MOST_ID = 128  # characters of an operation's id
+
+
+class Closing(Exception):
+    """The socket is to be closed, with a code and a reason (at most 123 bytes)."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+async def graphql_socket(socket: WebSocket) -> None:
+    """The endpoint of /graphql for WebSockets. A page of a foreign origin is refused before the handshake (403)."""
+    process = runtime(socket.scope)
+    if not _is_welcome(socket, process.settings.allowed_origins):
+        await socket.close(FORBIDDEN)
+    elif PROTOCOL not in socket.scope.get("subprotocols", ()):
+        await socket.accept()
+        await socket.close(UNKNOWN_PROTOCOL, "Subprotocol not acceptable")
+    else:
+        await socket.accept(PROTOCOL)
+        await _serve(process, Channel(socket, process.settings.limits))
+
+
+def _is_welcome(socket: WebSocket, origins: tuple[str, ...]) -> bool:
+    """Programs send no Origin; pages do, and may come from here or from an origin that the settings name."""
+    origin = socket.headers.get("origin")
+    if origin is None or "*" in origins or origin in origins:
+        return True
+    return origin.partition("://")[2] == socket.headers.get("host")
+
+
+async def _serve(process: Runtime, channel: "Channel") -> None:
+    try:
+        token, identity = await _greet(process, channel)
+        async with process.seats.seat(identity.token_id):
+            await channel.send({"type": "connection_ack"})
+            await Session(process, channel, identity).serve(token)
+    except Closing as closing:
+        await channel.close(closing.code, closing.reason)
+    except Refused:
+        await channel.close(TOO_MANY, "This token has too many open connections")
+    except WebSocketDisconnect:
+        pass
+    except Exception as error:
+        failure(error).as_dict()
+        await channel.close(INTERNAL, "Internal error")
+
+
+async def _greet(process: Runtime, channel: "Channel") -> tuple[str | None, Identity]:
+    """Waits for connection_init, answering pings, and takes the token from it."""
+    try:
+        async with asyncio.timeout(process.settings.timeouts.socket_init):
+            while (message := await channel.receive())["type"] != "connection_init":
+                await _before_greeting(channel, message["type"])
+    except TimeoutError:
+        raise Closing(SLOW, "Connection initialisation timeout") from None
+    token = token_of_init(message.get("payload"), channel.socket.headers)
+    try:
+        return token, await process.authenticator.identify(token)
+    except Refused:
+        closing = Closing(UNAUTHORIZED, "Unauthorized") if token is None else Closing(FORBIDDEN, "Forbidden")
+        raise closing from None
+
+
+async def _before_greeting(channel: "Channel", kind: str) -> None:
+    match kind:
+        case "ping":
+            await channel.send({"type": "pong"})
+        case "pong":
+            pass
+        case "subscribe":
+            raise Closing(UNAUTHORIZED, "Unauthorized")
+        case _:
+            raise Closing(BAD, "connection_init is expected first")
+
+
+@dataclass(slots=True)
+class Channel:
+    """The socket, speaking in the protocol's messages."""
+
+    socket: WebSocket
+    limits: Limits
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message. Raises Closing when it is none of the protocol's, WebSocketDisconnect at the end."""
+        received = await self.socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", GOING_AWAY))
+        text = received.get("text")
+        if text is None:
+            raise Closing(BAD, "Messages are texts")
+        body = text.encode("utf-8", "surrogatepass")
+        if len(body) > self.limits.socket_message:
+            raise Closing(BAD, f"A message has at most {self.limits.socket_message} bytes")
+        try:
+            message = parameters.parse_json(body, self.limits.json_depth)
+        except Refused as refused:
+            raise Closing(BAD, str(refused)[:100]) from None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise Closing(BAD, "A message is an object with a type")
+        return message
+
+    async def send(self, message: dict[str, Any]) -> None:
+        await self.socket.send({"type": "websocket.send", "text": encode(message).decode()})
+
+    async def close(self, code: int, reason: str) -> None:
+        """Nothing happens where the client has gone already."""
+        states = (self.socket.application_state, self.socket.client_state)
+        if states == (WebSocketState.CONNECTED, WebSocketState.CONNECTED):
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self.socket.close(code, reason)
+
+
+@dataclass(slots=True)
+class Session:
+    """A greeted socket, until its end."""
+
+    process: Runtime
+    channel: Channel
+    identity: Identity
+    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def serve(self, token: str | None) -> None:
+        try:
+            await self._serve_until_revoked(token)
+        finally:
+            tasks = list(self.running.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve_until_revoked(self, token: str | None) -> None:
+        loop = asyncio.create_task(self._loop())
+        watch = asyncio.create_task(self.process.authenticator.until_revoked(token))
+        try:
+            await asyncio.wait([loop, watch], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            loop.cancel()
+            await asyncio.gather(loop, watch, return_exceptions=True)
+        if loop.cancelled():
+            raise Closing(FORBIDDEN, "Forbidden")
+        loop.result()
+
+    async def _loop(self) -> None:
+        while True:
+            message = await self.channel.receive()
+            match message["type"]:
+                case "subscribe":
+                    await self._subscribe(message)
+                case "complete":
+                    self._complete(_id_of(message))
+                case "ping":
+                    await self.channel.send({"type": "pong"})
+                case "pong":
+                    pass
+                case "connection_init":
+                    raise Closing(TOO_MANY, "Too many initialisation requests")
+                case _:
+                    raise Closing(BAD, "The message has no known type")
+
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        operation = _id_of(message)
+        if operation in self.running:
+            raise Closing(DUPLICATE, f"Subscriber for {operation} already exists"[:100])
+        payload = message.get("payload")
+        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+            raise Closing(BAD, "The payload of subscribe has a query")
+        try:
+            request, key = self._prepared(payload)
+        except Refused as refused:
+            await self._refuse(operation, Answer.refusing(refused))
+        else:
+            self.running[operation] = asyncio.create_task(self._run(operation, request, key))
+
+    def _prepared(self, payload: dict[str, Any]) -> tuple[Request, str | None]:
+        most = self.process.settings.limits.subscriptions
+        if len(self.running) >= most:
+            raise refusal(f"{most} operations run on this socket already: complete one first.", RATE_LIMITED, most=most)
+        given = parameters.from_object(payload)
+        key = parameters.idempotency_key(None, given.extensions)
+        return prepare(self.process, given, self.identity), key
+
+    async def _run(self, operation: str, request: Request, key: str | None) -> None:
+        socket = self.channel.socket
+        try:
+            context = self.process.context(socket.scope, socket.headers, self.identity, key)
+            async with aclosing(answers(self.process, request, context)) as source:
+                async for answer in source:
+                    if isinstance(answer, Answer) and answer.refused:
+                        self._forget(operation)
+                        await self._refuse(operation, answer)
+                        return
+                    await self._next(operation, answer)
+            self._forget(operation)
+            await self.channel.send({"type": "complete", "id": operation})
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the client has gone while we wrote
+        finally:
+            self._forget(operation)
+
+    async def _next(self, operation: str, answer: Answer | bytes) -> None:
+        text = answer if isinstance(answer, bytes) else answer.encode()
+        await self.channel.send({"type": "next", "id": operation, "payload": orjson.Fragment(text)})
+
+    async def _refuse(self, operation: str, answer: Answer) -> None:
+        await self.channel.send({"type": "error", "id": operation, "payload": answer.as_dict()["errors"]})
+
+    def _forget(self, operation: str) -> None:
+        """The id is free again; a client may use it at once, so another task may stand there already."""
+        if self.running.get(operation) is asyncio.current_task():
+            del self.running[operation]
+
+    def _complete(self, operation: str) -> None:
+        if task := self.running.pop(operation, None):
+            task.cancel()
+
+
+def _id_of(message: dict[str, Any]) -> str:
+    operation = message.get("id")
+    if not isinstance(operation, str) or not 0 < len(operation) <= MOST_ID:
+        raise Closing(BAD, "A message needs an id, a text")
+    return operation

@@ -1,0 +1,55 @@
+"""What a running process is made of: built once by the lifespan (`api/app.py`), passed to every door."""
+
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from api.auth import Authenticator, Seats
+from api.settings import Settings
+from api.thumbnails import Thumbnails
+from db.engine import Database
+from db.tokens import Identity
+from db.urls import Signer
+from schema.context import Bounds, Context
+from schema.requests import Executable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    settings: Settings
+    database: Database
+    schema: Executable
+    authenticator: Authenticator
+    seats: Seats
+    signer: Signer
+    bounds: Bounds
+    thumbnails: Thumbnails
+
+    def context(self, scope: Scope, headers: Headers, identity: Identity, key: str | None = None) -> Context:
+        """The context of one operation."""
+        base = self.settings.public_url or own_url(scope, headers)
+        return Context(
+            database=self.database,
+            identity=identity,
+            links=self.signer.links(base.rstrip("/"), identity.token_id, time.time()),
+            bounds=self.bounds,
+            idempotency_key=key,
+        )
+
+
+def runtime(scope: Scope) -> Runtime:
+    """The runtime that the lifespan put into the ASGI state."""
+    found: Runtime = scope["state"]["runtime"]
+    return found
+
+
+def own_url(scope: Scope, headers: Headers) -> str:
+    """The URL under which this client reached us; it only ever comes back to the same client."""
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    host = headers.get("host")
+    if not host:
+        name, port = scope.get("server") or ("127.0.0.1", None)
+        host = f"{name}:{port}" if port else str(name)
+    return f"{scheme}://{host}{scope.get('root_path', '')}"

@@ -1,0 +1,121 @@
+"""A small schema behind the real doors: the doors are tested for what they do, whatever the schema."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult, GraphQLResolveInfo, build_schema, execute, print_schema, subscribe
+
+from db.errors import Conflict
+from schema.context import Context
+from schema.documents import Documents
+from schema.guard import DocumentLimits
+from schema.requests import Answer, Request
+
+SDL = """
+scalar Raw
+type Query { hello(name: String = "world"): String!  who: String!  key: String  slow(seconds: Float!): String
+             broken: String  refused: String  raw: Raw  tree: Tree  page(first: Int): Page!  limit(n: Int!): Int! }
+type Tree { leaf: String  tree: Tree }
+type Page { nodes: [Tree!]!  totalCount: Int! }
+type Mutation { labelSamples: String  deleteDataset: String }
+type Subscription { counter(to: Int!, seconds: Float = 0): Int!  broken: Int!  forever: Int! }
+"""
+
+
+class Query:
+    def hello(self, info: GraphQLResolveInfo, name: str) -> str:
+        return f"hello {name}"
+
+    def who(self, info: GraphQLResolveInfo) -> str:
+        context: Context = info.context
+        return context.identity.name
+
+    def key(self, info: GraphQLResolveInfo) -> str | None:
+        context: Context = info.context
+        return context.idempotency_key
+
+    async def slow(self, info: GraphQLResolveInfo, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "done"
+
+    def broken(self, info: GraphQLResolveInfo) -> str:
+        raise RuntimeError("hunter2 at postgresql://secret")
+
+    def refused(self, info: GraphQLResolveInfo) -> str:
+        raise Conflict("Somebody else was first.", revision=7)
+
+    def raw(self, info: GraphQLResolveInfo) -> orjson.Fragment:
+        return orjson.Fragment(b'{"ready":"text"}')
+
+    def tree(self, info: GraphQLResolveInfo) -> dict[str, Any]:
+        return {"leaf": "green", "tree": None}
+
+    def page(self, info: GraphQLResolveInfo, first: int | None = None) -> dict[str, Any]:
+        return {"nodes": [], "totalCount": 0}
+
+    def limit(self, info: GraphQLResolveInfo, n: int) -> int:
+        return n
+
+    def labelSamples(self, info: GraphQLResolveInfo) -> str:  # noqa: N802
+        return "labelled"
+
+    def deleteDataset(self, info: GraphQLResolveInfo) -> str:  # noqa: N802
+        return "deleted"
+
+
+class Subscription:
+    async def counter(self, info: GraphQLResolveInfo, to: int, seconds: float) -> AsyncIterator[dict[str, int]]:
+        for number in range(1, to + 1):
+            await asyncio.sleep(seconds)
+            yield {"counter": number}
+
+    async def broken(self, info: GraphQLResolveInfo) -> AsyncIterator[dict[str, int]]:
+        yield {"broken": 1}
+        raise RuntimeError("hunter2")
+
+    async def forever(self, info: GraphQLResolveInfo) -> AsyncIterator[dict[str, int]]:
+        number = 0
+        while True:
+            number += 1
+            yield {"forever": number}
+            await asyncio.sleep(0.05)
+
+
+class Toy:
+    def __init__(self, limits: DocumentLimits | None = None) -> None:
+        self.graphql = build_schema(SDL)
+        self.documents = Documents(self.graphql, limits)
+        assert self.graphql.subscription_type is not None
+        for name, field in self.graphql.subscription_type.fields.items():
+            field.subscribe = getattr(Subscription(), name)
+
+    async def run(self, request: Request, context: Context) -> Answer:
+        result = execute(
+            self.graphql,
+            request.document.ast,
+            root_value=Query(),
+            context_value=context,
+            variable_values=dict(request.variables),
+            operation_name=request.document.name,
+        )
+        return Answer.of(result if isinstance(result, ExecutionResult) else await result)
+
+    async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
+        source = subscribe(
+            self.graphql,
+            request.document.ast,
+            context_value=context,
+            variable_values=dict(request.variables),
+            operation_name=request.document.name,
+        )
+        events = await source if asyncio.iscoroutine(source) else source
+        if isinstance(events, ExecutionResult):
+            yield Answer.of(events)
+            return
+        async for event in events:
+            yield Answer.of(event)
+
+    def as_str(self) -> str:
+        return print_schema(self.graphql)

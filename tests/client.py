@@ -1,0 +1,137 @@
+"""How tests talk to the server: over HTTP to a real uvicorn, or straight to the schema."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import httpx2
+import orjson
+import uvicorn
+
+from api.app import create_app
+from api.limits import bounds, server_options
+from api.process import Server
+from api.settings import Settings
+from db import tokens
+from db.engine import Database
+from db.tokens import Identity, Scope
+from db.urls import Signer
+from schema.context import Context
+from schema.errors import Refused
+from schema.permissions import authorize
+from schema.requests import Answer, Executable, Request
+
+NAMES = count()
+
+
+class Failed(AssertionError):
+    """An answer with errors where a test expected none. `errors` as the client sees them."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(json.dumps(errors, ensure_ascii=False, indent=1))
+        self.errors = errors
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.errors]
+
+
+@asynccontextmanager
+async def serving(settings: Settings, schema: Executable | None = None) -> AsyncIterator[str]:
+    """The URL of a server with these settings, for as long as the block takes."""
+    app = create_app(settings, schema)
+    config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, access_log=False, **server_options(settings))
+    server = Server(config)
+    task = asyncio.create_task(server.serve())
+    listening = asyncio.create_task(server.listening.wait())
+    try:
+        await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        yield server.url
+    finally:
+        server.should_exit = True
+        listening.cancel()
+        await task
+
+
+async def token(
+    database: Database,
+    scope: Scope = Scope.MANAGE,
+    *,
+    name: str | None = None,
+    dataset_ids: Iterable[int] | None = None,
+) -> str:
+    async with database.writing() as session:
+        name = name or f"somebody {next(NAMES)}"
+        return await tokens.create(session, name=name, scope=scope, dataset_ids=dataset_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """GraphQL over HTTP, with a token."""
+
+    url: str
+    token: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
+
+    async def request(self, method: str = "POST", path: str = "/graphql", **more: Any) -> httpx2.Response:
+        """Any request; `headers` given here go over the token's."""
+        more["headers"] = self.headers | more.get("headers", {})
+        async with httpx2.AsyncClient(base_url=self.url) as http:
+            return await http.request(method, path, **more)
+
+    async def post(self, query: str, variables: dict[str, Any] | None = None, **more: Any) -> httpx2.Response:
+        return await self.request(json={"query": query, "variables": variables}, **more)
+
+    async def execute(self, query: str, variables: dict[str, Any] | None = None, **more: Any) -> Any:
+        """The data; raises Failed when there are errors."""
+        answer = (await self.post(query, variables, **more)).json()
+        if "errors" in answer:
+            raise Failed(answer["errors"])
+        return answer["data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """The schema itself, without a door in front: what most tests speak to."""
+
+    schema: Executable
+    database: Database
+    identity: Identity
+    settings: Settings
+
+    def context(self, idempotency_key: str | None = None) -> Context:
+        signer = Signer(secret=b"secret of the tests", lifetime=3_600)
+        return Context(
+            database=self.database,
+            identity=self.identity,
+            links=signer.links("http://test", self.identity.token_id, 1_700_000_000.0),
+            bounds=bounds(self.settings.limits),
+            idempotency_key=idempotency_key,
+        )
+
+    async def answer(self, query: str, variables: dict[str, Any] | None = None, key: str | None = None) -> Any:
+        """The whole answer, decoded from its JSON text."""
+        try:
+            document = self.schema.documents.prepare(query)
+            authorize(document, self.identity)
+            document.cost(variables or {})
+            answer = await self.schema.run(Request(document, variables or {}), self.context(key))
+        except Refused as refused:
+            answer = Answer.refusing(refused)
+        return orjson.loads(answer if isinstance(answer, bytes) else answer.encode())
+
+    async def execute(self, query: str, variables: dict[str, Any] | None = None, key: str | None = None) -> Any:
+        """The data; raises Failed when there are errors."""
+        answer = await self.answer(query, variables, key)
+        if "errors" in answer:
+            raise Failed(answer["errors"])
+        return answer["data"]
