@@ -22,11 +22,12 @@ AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock 
 
 # Last in the transaction: the writers' order ends with the dataset's row, and deleteDataset goes from it to its jobs.
 ADVANCE = """
-UPDATE job SET checkpoint = coalesce($3::jsonb, checkpoint), progress = greatest(progress, $4::float8),
+UPDATE job SET checkpoint = coalesce($3::text::jsonb, checkpoint), progress = greatest(progress, $4::float8),
                scanned = coalesce($5, scanned), ignored = coalesce($6, ignored),
                skipped = coalesce($7, skipped) + $8, added = added + $9, updated = updated + $10,
                removed = removed + $11, moved = moved + $12,
-               attempts = 0, step = step + 1, heartbeat_at = clock_timestamp()
+               attempts = CASE WHEN $3::text IS NULL THEN attempts ELSE 0 END,
+               step = step + 1, heartbeat_at = clock_timestamp()
 WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
 RETURNING id
 """

@@ -18,7 +18,7 @@ CLAIM = f"""
 UPDATE job SET status = 'RUNNING', epoch = epoch + 1, attempts = attempts + 1, worker = $2, step = step + 1,
                heartbeat_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
 WHERE id = $1 AND (status = 'QUEUED' OR (status = 'RUNNING' AND {ORPHANED})) AND NOT cancel_requested
-RETURNING id, dataset_id, kind, epoch, attempts, arguments, checkpoint, requested_by
+RETURNING id, dataset_id, kind, epoch, attempts, arguments::text, checkpoint::text, requested_by
 """
 
 FINISH = """

@@ -13,7 +13,7 @@ from db.jobs.notices import TOPIC, announce
 # A second active sync of a dataset meets the index job_one_active and inserts nothing.
 INSERT = """
 INSERT INTO job (dataset_id, kind, requested_by, arguments)
-SELECT id, $2, $3, $4 FROM dataset WHERE id = $1 AND (deleted_at IS NULL OR $2 = 'PURGE')
+SELECT id, $2, $3, $4::text::jsonb FROM dataset WHERE id = $1 AND (deleted_at IS NULL OR $2 = 'PURGE')
 ON CONFLICT (dataset_id) WHERE kind = 'SYNC' AND status IN ('QUEUED', 'RUNNING') DO NOTHING
 RETURNING id
 """

@@ -9,7 +9,16 @@ from pathlib import Path
 from db.paths import local_root
 from db.storage.local import LocalStore
 from db.storage.memory import MemoryStore
-from db.storage.objects import Head, ObjectChanged, ObjectExists, ObjectMissing, Page, Store, StoredObject
+from db.storage.objects import (
+    Head,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    Page,
+    RootMissing,
+    Store,
+    StoredObject,
+)
 
 __all__ = [
     "Head",
@@ -19,6 +28,7 @@ __all__ = [
     "ObjectExists",
     "ObjectMissing",
     "Page",
+    "RootMissing",
     "Store",
     "StoredObject",
     "open_store",

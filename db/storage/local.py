@@ -27,6 +27,7 @@ from db.storage.objects import (
     ObjectExists,
     ObjectMissing,
     Page,
+    RootMissing,
     StoredObject,
 )
 
@@ -174,7 +175,7 @@ class LocalStore:
         try:
             return os.open(self.root, DIRECTORY)
         except OSError as error:
-            raise StorageError("The input path is not there, or the server may not read it.") from error
+            raise RootMissing from error
 
     @contextmanager
     def _open(self, path: str) -> Iterator[int]:

@@ -14,6 +14,7 @@ from db.storage.objects import (
     ObjectExists,
     ObjectMissing,
     Page,
+    RootMissing,
     StoredObject,
 )
 
@@ -74,7 +75,7 @@ class MemoryStore:
 
     def _check(self) -> None:
         if self.broken:
-            raise StorageError("The store cannot be reached.")
+            raise RootMissing
 
     def _object(self, path: str) -> StoredObject:
         data, modified_at = self.contents[path]

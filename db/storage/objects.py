@@ -11,6 +11,13 @@ PAGE = 1_000  # objects in a page of a listing, at most
 CHUNK = 256 * 1024  # bytes that a stream gives at once
 
 
+class RootMissing(StorageError):
+    """The store itself cannot be reached, so nothing can be said about its objects."""
+
+    def __init__(self) -> None:
+        super().__init__("The input path is not there, or the server may not read it.")
+
+
 class ObjectMissing(StorageError):
     """The object is not there."""
 

@@ -8,16 +8,16 @@ Each arrow is a checkpoint in the job's row, so a sync that died goes on where i
 ends as if done once.
 """
 
-from typing import Literal
-
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.changes import no_such_dataset
 from db.errors import Conflict
 from db.jobs.carrier import connection_of
+from db.sync.options import Existing
+from db.sync.stages import run
 
-Existing = Literal["KEEP", "OVERWRITE"]
+__all__ = ["run", "start"]
 
 RUNNING = """
 SELECT id FROM job WHERE dataset_id = $1 AND kind = 'SYNC' AND status IN ('QUEUED', 'RUNNING')

@@ -35,6 +35,6 @@ CREATE UNLOGGED TABLE sync_item (
     sidecar_etag text,
     settled boolean DEFAULT false NOT NULL,
     CONSTRAINT sync_item_pkey PRIMARY KEY (job_id, position),
-    CONSTRAINT sync_item_action_check CHECK (action IN ('NEW', 'CHANGED', 'RESTORED', 'SIDECAR', 'VANISHED'))
+    CONSTRAINT sync_item_action_check CHECK (action IN ('NEW', 'CHANGED', 'RESTORED', 'SIDECAR', 'UNREADABLE', 'VANISHED'))
 );
 CREATE INDEX sync_item_vanished ON sync_item (job_id, etag, size) WHERE action = 'VANISHED' AND NOT settled;

@@ -1,0 +1,231 @@
+"""What a batch will write, decided from what was found and from what the database holds under our locks. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from db.sync.inspection import Found, Image, Outcome
+from db.sync.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A source as it stands, and the live sample that it feeds, if there is one."""
+
+    source_id: int
+    path: str
+    status: str
+    etag: str
+    size: int
+    sidecar_etag: str | None
+    sample_id: int | None
+    label_ids: tuple[int, ...] = ()
+    labeled_origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A source whose file is gone, and the item that says so: a new file of its content is its move."""
+
+    position: int
+    known: Known
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    path: str
+    image: Image
+    status: str
+    sidecar_etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A known source that is as it was, but for its time, its place, or its being there again."""
+
+    source_id: int
+    path: str
+    modified_at: datetime
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Everything that a batch writes. The first group is versioned facts and makes a change; the second is not."""
+
+    added: list[NewSource] = field(default_factory=list)
+    restored: list[int] = field(default_factory=list)
+    replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
+    moved: dict[int, str] = field(default_factory=dict)  # path by sample
+    relabeled: dict[int, tuple[str, ...]] = field(default_factory=dict)  # names by sample
+    labels_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of samples to be made, by path
+
+    unreadable: list[NewSource] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    sidecars: dict[int, str] = field(default_factory=dict)  # etag by source
+    settled: list[int] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def is_change(self) -> bool:
+        return bool(self.added or self.restored or self.replaced or self.moved or self.relabeled)
+
+    @property
+    def names(self) -> set[str]:
+        return {name for names in (*self.relabeled.values(), *self.labels_of.values()) for name in names}
+
+    @property
+    def updated(self) -> set[int]:
+        return self.replaced.keys() | self.relabeled.keys()
+
+    @property
+    def summary(self) -> str:
+        counts = {"added": len(self.added) + len(self.restored), "updated": len(self.updated), "moved": len(self.moved)}
+        return "Sync: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def decide(
+    found: Iterable[Found],
+    known: Mapping[int, Known],
+    vanished: Sequence[Vanished],
+    label_ids: Mapping[str, int],
+    options: Options,
+    *,
+    leaving: frozenset[str] = frozenset(),
+) -> Decisions:
+    """`known` by source; `leaving`: paths whose deletion was asked for and is under way."""
+    decider = _Decider(known, _by_content(vanished), label_ids, options)
+    for one in found:
+        if one.image.outcome is not Outcome.GONE and one.item.path not in leaving:
+            decider.decide(one)
+    return decider.decisions
+
+
+def _by_content(vanished: Sequence[Vanished]) -> dict[tuple[str, int], list[Vanished]]:
+    by_content: dict[tuple[str, int], list[Vanished]] = defaultdict(list)
+    for one in vanished:
+        by_content[one.known.etag, one.known.size].append(one)
+    return by_content
+
+
+@dataclass(slots=True)
+class _Decider:
+    known: Mapping[int, Known]
+    vanished: dict[tuple[str, int], list[Vanished]]
+    label_ids: Mapping[str, int]
+    options: Options
+    decisions: Decisions = field(default_factory=Decisions)
+
+    def decide(self, found: Found) -> None:
+        self.decisions.warnings += found.warnings
+        before = self.known.get(found.item.source_id or 0)
+        if found.item.action == "NEW":
+            self._new(found)
+        elif before is None or (before.status == "GONE" and before.sample_id is None):
+            return  # let go by somebody since the plan was made
+        elif found.image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
+            self._unreadable(found, before)
+        elif found.item.action == "RESTORED":
+            self._restored(found, before)
+        elif found.item.action == "SIDECAR":
+            self._sidecar(found, before)
+        else:
+            self._changed(found, before)
+
+    def _new(self, found: Found) -> None:
+        match found.image.outcome:
+            case Outcome.UNREADABLE:
+                self.decisions.unreadable.append(NewSource(found.item.path, found.image, "UNREADABLE", None))
+                self._skip(found)
+            case Outcome.REFUSED:
+                self._skip(found)
+            case _ if (origin := self._moved_from(found)) is not None:
+                self._moved(found, origin)
+            case _:
+                self._add(found)
+
+    def _add(self, found: Found) -> None:
+        self.decisions.added.append(NewSource(found.item.path, found.image, "PRESENT", found.sidecar_etag))
+        self.decisions.labels_of[found.item.path] = found.labels or ()
+
+    def _moved_from(self, found: Found) -> Vanished | None:
+        """A vanished source of the same content, preferably of the same file name."""
+        candidates = self.vanished.get((found.image.etag, found.image.size))
+        if not candidates:
+            return None
+        name = found.item.path.rpartition("/")[2]
+        same = next((one for one in candidates if one.known.path.rpartition("/")[2] == name), candidates[0])
+        candidates.remove(same)
+        return same
+
+    def _moved(self, found: Found, origin: Vanished) -> None:
+        before = origin.known
+        self.decisions.settled.append(origin.position)
+        self.decisions.touched.append(Touched(before.source_id, found.item.path, found.image.modified_at))
+        if before.sample_id is not None:
+            self.decisions.moved[before.sample_id] = found.item.path
+            self._sidecar(found, before)
+
+    def _changed(self, found: Found, before: Known) -> None:
+        same = (before.etag, before.size) == (found.image.etag, found.image.size)
+        if same and before.status == "UNREADABLE":
+            self.decisions.touched.append(Touched(before.source_id, before.path, found.image.modified_at))
+            self._skip(found)
+        elif same:
+            self.decisions.touched.append(Touched(before.source_id, before.path, found.image.modified_at))
+            self._sidecar(found, before)
+        elif before.sample_id is None:
+            self.decisions.gone.append(before.source_id)
+            self._add(found)
+        else:
+            self._replaced(found, before, before.sample_id)
+
+    def _replaced(self, found: Found, before: Known, sample_id: int) -> None:
+        applied = found.sidecar_etag if self._may_label(before) else None
+        after = NewSource(before.path, found.image, "PRESENT", applied or before.sidecar_etag)
+        self.decisions.gone.append(before.source_id)
+        self.decisions.replaced[sample_id] = after
+        self._relabel(found, before)
+
+    def _unreadable(self, found: Found, before: Known) -> None:
+        """A sample whose file was spoilt keeps what it has, and the file is looked at again next time."""
+        self._skip(found)
+        if before.sample_id is None and found.image.outcome is Outcome.UNREADABLE and found.item.action == "CHANGED":
+            self.decisions.gone.append(before.source_id)
+            self.decisions.unreadable.append(NewSource(before.path, found.image, "UNREADABLE", None))
+
+    def _restored(self, found: Found, before: Known) -> None:
+        if before.sample_id is None and before.status == "PRESENT":
+            self.decisions.restored.append(before.source_id)
+            self.decisions.labels_of[before.path] = found.labels or ()
+            if found.sidecar_etag:
+                self.decisions.sidecars[before.source_id] = found.sidecar_etag
+
+    def _sidecar(self, found: Found, before: Known) -> None:
+        if found.sidecar_etag and found.sidecar_etag != before.sidecar_etag and self._may_label(before):
+            self.decisions.sidecars[before.source_id] = found.sidecar_etag
+        self._relabel(found, before)
+
+    def _relabel(self, found: Found, before: Known) -> None:
+        """A sidecar speaks when it is new or changed, or is to overwrite; and only where no person spoke last."""
+        news = found.sidecar_etag != before.sidecar_etag or self.options.overwrite
+        if before.sample_id is None or found.labels is None or not news or not self._may_label(before):
+            return
+        wanted = {self.label_ids.get(name, 0) for name in found.labels}
+        if wanted != set(before.label_ids):
+            self.decisions.relabeled[before.sample_id] = found.labels
+
+    def _may_label(self, before: Known) -> bool:
+        return self.options.overwrite or before.labeled_origin in (None, "SYNC")
+
+    def _skip(self, found: Found) -> None:
+        self.decisions.skipped.append((found.item.path, found.image.problem))
+
+
+def counts(decisions: Decisions, *, added: int) -> Counter[str]:
+    """The job's counters for what was written. `added`: samples really made, since somebody may have been faster."""
+    return Counter(
+        added=added, updated=len(decisions.updated), moved=len(decisions.moved), skipped=len(decisions.skipped)
+    )

@@ -1,0 +1,170 @@
+"""Reading what is new or changed: first bytes, image facts, sidecars. Nothing is written here, and no lock is held."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Final, Literal, cast
+
+import asyncpg
+
+from db import images, sidecars
+from db.errors import StorageError
+from db.images import Facts
+from db.storage import Head, ObjectMissing, RootMissing, Store
+
+MAX_BYTES: Final = 25 * 1024 * 1024  # of an image, inclusive
+CHUNK: Final = 100  # images whose first bytes are in memory at once
+
+Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to do, as planned."""
+
+    position: int
+    action: Action
+    path: str
+    size: int
+    modified_at: datetime
+    etag: str | None
+    source_id: int | None
+    sidecar_path: str | None
+    sidecar_etag: str | None
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Item":
+        return cls(*(row[name] for name in cls.__slots__))
+
+
+class Outcome(Enum):
+    """What reading an item's image gave."""
+
+    READ = auto()
+    NOT_NEEDED = auto()
+    UNREADABLE = auto()  # remembered: it is tried again when its content changes
+    REFUSED = auto()  # not remembered: a limit or a permission may change while the content does not
+    GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as it is now. `problem` is the sentence for an image that was not read."""
+
+    outcome: Outcome
+    size: int
+    modified_at: datetime
+    etag: str
+    facts: Facts | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item and what reading gave. `labels` None: no sidecar that says anything."""
+
+    item: Item
+    image: Image
+    labels: tuple[str, ...] | None = None
+    sidecar_etag: str | None = None
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+async def inspect(store: Store, items: Sequence[Item]) -> list[Found]:
+    """Look at each item, in bounded portions. Raises RootMissing when the whole store is away."""
+    found: list[Found] = []
+    for start in range(0, len(items), CHUNK):
+        portion = items[start : start + CHUNK]
+        pictures = await _images(store, portion)
+        texts = await _sidecars(store, portion)
+        found += [_found(item, pictures[item.path], texts.get(item.path)) for item in portion]
+    return found
+
+
+async def _images(store: Store, items: Sequence[Item]) -> dict[str, Image]:
+    known = {item.path: image for item in items if (image := _without_reading(item)) is not None}
+    paths = [item.path for item in items if item.path not in known]
+    heads = dict(zip(paths, await store.heads(paths, length=images.HEAD), strict=True))
+    for head in heads.values():
+        if isinstance(head, RootMissing):
+            raise head
+    by_path = {item.path: item for item in items}
+    known |= await asyncio.to_thread(lambda: {path: _judged(by_path[path], head) for path, head in heads.items()})
+    for path, image in known.items():
+        if image.outcome is Outcome.UNREADABLE and path in heads and not cast(Head, heads[path]).whole:
+            known[path] = await _read_whole(store, path, image)
+    return known
+
+
+def _without_reading(item: Item) -> Image | None:
+    if item.action in ("RESTORED", "SIDECAR"):
+        return Image(Outcome.NOT_NEEDED, item.size, item.modified_at, item.etag or "")
+    if item.action == "UNREADABLE":
+        problem = "Still not readable as an image; it is tried again when its content changes."
+        return Image(Outcome.UNREADABLE, item.size, item.modified_at, item.etag or "", problem=problem)
+    if item.size > MAX_BYTES:
+        return _too_large(item.size, item.modified_at)
+    return None
+
+
+def _judged(item: Item, head: Head | StorageError) -> Image:
+    match head:
+        case ObjectMissing():
+            return Image(Outcome.GONE, item.size, item.modified_at, "")
+        case StorageError():
+            return Image(Outcome.REFUSED, item.size, item.modified_at, "", problem=head.message)
+        case Head() if head.size > MAX_BYTES:
+            return _too_large(head.size, head.modified_at)
+        case Head():
+            return _looked_at(head.data, head.size, head.modified_at, head.etag)
+
+
+def _looked_at(data: bytes, size: int, modified_at: datetime, etag: str) -> Image:
+    try:
+        return Image(Outcome.READ, size, modified_at, etag, facts=images.facts(data))
+    except images.Unreadable as refused:
+        return Image(Outcome.UNREADABLE, size, modified_at, etag, problem=refused.message)
+
+
+async def _read_whole(store: Store, path: str, image: Image) -> Image:
+    """Long metadata may push an image's facts beyond its first bytes."""
+    try:
+        data = await store.read(path, length=MAX_BYTES)
+    except ObjectMissing:
+        return Image(Outcome.GONE, image.size, image.modified_at, "")
+    return await asyncio.to_thread(_looked_at, data, image.size, image.modified_at, image.etag)
+
+
+def _too_large(size: int, modified_at: datetime) -> Image:
+    problem = f"The file has {size / 1024 / 1024:.1f} MiB; images of at most {MAX_BYTES // 1024 // 1024} MiB are taken."
+    return Image(Outcome.REFUSED, size, modified_at, "", problem=problem)
+
+
+async def _sidecars(store: Store, items: Sequence[Item]) -> dict[str, tuple[str, Head | StorageError]]:
+    """By image path: the sidecar's path and its bytes. Two images of one stem share a sidecar, which is read once."""
+    paths = sorted({item.sidecar_path for item in items if item.sidecar_path})
+    heads = dict(zip(paths, await store.heads(paths, length=sidecars.MAX_BYTES + 1), strict=True))
+    return {item.path: (item.sidecar_path, heads[item.sidecar_path]) for item in items if item.sidecar_path}
+
+
+def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | None) -> Found:
+    if sidecar is None or image.outcome not in (Outcome.READ, Outcome.NOT_NEEDED):
+        return Found(item, image)
+    path, head = sidecar
+    match head:
+        case RootMissing():
+            raise head
+        case ObjectMissing():
+            return Found(item, image)
+        case StorageError():
+            return Found(item, image, warnings=((path, head.message),))
+        case Head():
+            parsed = sidecars.parse(head.data)
+            warnings = tuple((_at(path, problem.line), problem.message) for problem in parsed.problems)
+            return Found(item, image, parsed.labels, item.sidecar_etag, warnings)
+
+
+def _at(path: str, line: int) -> str:
+    return f"{path}:{line}" if line else path

@@ -1,0 +1,133 @@
+-- name: lock_samples
+SELECT id FROM sample WHERE source_id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: known
+SELECT source.id AS source_id, source.path, source.status, source.etag, source.size, source.sidecar_etag,
+       sample.id AS sample_id, sample.label_ids, sample.labeled_origin
+FROM source LEFT JOIN sample ON sample.source_id = source.id
+WHERE source.id = ANY($1::bigint[])
+
+-- name: labels
+SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::text[]) ORDER BY id FOR KEY SHARE
+
+-- name: make_labels
+-- Safe without ON CONFLICT: whoever makes labels holds the dataset's row, as we do here.
+INSERT INTO label (dataset_id, name, since)
+SELECT $1, wanted, $3 FROM unnest($2::text[]) wanted
+WHERE NOT EXISTS (SELECT FROM label WHERE dataset_id = $1 AND name = wanted)
+ORDER BY wanted
+
+-- name: vanished
+-- Vanished objects whose content turned up elsewhere.
+SELECT position, source_id FROM sync_item
+WHERE job_id = $1 AND action = 'VANISHED' AND NOT settled
+  AND (etag, size) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))
+ORDER BY position
+
+-- name: leaving
+SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]) AND finished_at IS NULL
+
+-- name: let_go
+UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'
+
+-- name: make_sources
+INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, status, sidecar_etag)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::int[], $8::int[],
+                         $9::smallint[], $10::text[], $11::text[])
+ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
+RETURNING id, path
+
+-- name: replace
+UPDATE sample SET source_id = new.source_id, since = $1
+FROM unnest($2::bigint[], $3::bigint[]) AS new (sample_id, source_id)
+WHERE sample.id = new.sample_id
+
+-- name: move
+UPDATE sample SET path = new.path, since = $1
+FROM unnest($2::bigint[], $3::text[]) AS new (sample_id, path)
+WHERE sample.id = new.sample_id
+
+-- name: move_sources
+UPDATE source SET path = new.path, modified_at = new.modified_at,
+                  status = CASE WHEN status <> 'GONE' THEN status
+                                WHEN EXISTS (SELECT FROM source other WHERE other.dataset_id = source.dataset_id
+                                             AND other.path = new.path AND other.status <> 'GONE') THEN 'GONE'
+                                ELSE 'PRESENT' END
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS new (id, path, modified_at)
+WHERE source.id = new.id
+
+-- name: paths
+SELECT id, path FROM source WHERE id = ANY($1::bigint[]) ORDER BY path
+
+-- name: make_samples
+INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at, labeled_origin, since)
+SELECT $1, source.id, source.path, source.modified_at,
+       CASE WHEN new.labeled THEN 'LABELED' ELSE 'UNLABELED' END, new.label_ids,
+       CASE WHEN new.labeled THEN $3 END, CASE WHEN new.labeled THEN now() END,
+       CASE WHEN new.labeled THEN 'SYNC' END, $2
+FROM (SELECT source_id, label_ids::bigint[] AS label_ids, label_ids <> '{}' AS labeled, n
+      FROM unnest($4::bigint[], $5::text[]) WITH ORDINALITY AS given (source_id, label_ids, n)) new
+JOIN source ON source.id = new.source_id
+ORDER BY new.n
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: annotate
+INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
+SELECT dataset_id, id, unnest(label_ids), labeled_by, labeled_at, labeled_origin, since
+FROM sample WHERE id = ANY($1::bigint[]) AND state = 'LABELED' ORDER BY id
+
+-- name: unlabel
+DELETE FROM annotation
+WHERE sample_id = ANY($1::bigint[]) AND confirmed
+  AND NOT EXISTS (SELECT FROM unnest($2::bigint[], $3::bigint[]) AS kept (sample_id, label_id)
+                  WHERE kept.sample_id = annotation.sample_id AND kept.label_id = annotation.label_id)
+
+-- name: label
+INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
+SELECT $1, sample_id, label_id, $3, now(), 'SYNC', $2
+FROM unnest($4::bigint[], $5::bigint[]) AS new (sample_id, label_id)
+ON CONFLICT (sample_id, label_id) WHERE shape IS NULL DO UPDATE
+SET confirmed = true, labeled_by = excluded.labeled_by, labeled_at = excluded.labeled_at, origin = excluded.origin,
+    since = excluded.since
+WHERE NOT annotation.confirmed
+
+-- name: restate
+-- The derived columns of samples whose annotations changed.
+UPDATE sample SET label_ids = now_has.label_ids, since = $2, labeled_origin = 'SYNC',
+                  state = CASE WHEN now_has.labeled THEN 'LABELED' WHEN now_has.suggested THEN 'PENDING' ELSE 'UNLABELED' END,
+                  labeled_by = CASE WHEN now_has.labeled THEN $3 END,
+                  labeled_at = CASE WHEN now_has.labeled THEN now() END
+FROM (SELECT s.id, coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS label_ids,
+             coalesce(bool_or(a.confirmed), false) AS labeled, coalesce(bool_or(NOT a.confirmed), false) AS suggested
+      FROM sample s LEFT JOIN annotation a ON a.sample_id = s.id
+      WHERE s.id = ANY($1::bigint[]) GROUP BY s.id) now_has
+WHERE sample.id = now_has.id
+
+-- name: sidecars
+UPDATE source SET sidecar_etag = new.etag
+FROM unnest($1::bigint[], $2::text[]) AS new (id, etag)
+WHERE source.id = new.id
+
+-- name: settle
+UPDATE sync_item SET settled = true WHERE job_id = $1 AND position = ANY($2::bigint[])
+
+-- name: items
+SELECT position, action, path, size, modified_at, etag, source_id, sidecar_path, sidecar_etag
+FROM sync_item WHERE job_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4
+
+-- name: lock_vanished
+SELECT sample.id FROM sample
+WHERE source_id IN (SELECT source_id FROM sync_item WHERE job_id = $1 AND action = 'VANISHED' AND NOT settled)
+ORDER BY sample.id FOR NO KEY UPDATE
+
+-- name: remove_annotations
+DELETE FROM annotation WHERE sample_id = ANY($1::bigint[])
+
+-- name: remove_samples
+DELETE FROM sample WHERE id = ANY($1::bigint[])
+
+-- name: let_go_vanished
+UPDATE source SET status = 'GONE'
+WHERE id IN (SELECT source_id FROM sync_item WHERE job_id = $1 AND action = 'VANISHED' AND NOT settled)
+  AND status <> 'GONE'

@@ -1,0 +1,88 @@
+"""A sync from its first stage to its last, or from wherever it was when its worker died."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from db.changes import hold, no_such_dataset, record
+from db.engine import Database
+from db.jobs import Batch, Claim, in_batch
+from db.storage import Store
+from db.sync.inspection import Found, Item, inspect
+from db.sync.listing import list_objects
+from db.sync.merging import merge
+from db.sync.options import Checkpoint, Options, Stage
+from db.sync.plan import confirm, is_there, plan
+from db.sync.statements import SQL
+
+BATCH: Final = 500  # items in one transaction
+LISTED, MERGED = 0.1, 0.95  # the progress ratio after these stages
+
+
+async def run(database: Database, job: Claim, store: Store) -> None:
+    """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over)."""
+    options = Options(**job.arguments)
+    checkpoint = await _planned(database, job, store, options)
+    if checkpoint.stage is Stage.CONFIRM:
+        checkpoint = await confirm(database, job, store, checkpoint)
+    if checkpoint.stage is Stage.MERGE:
+        checkpoint = await _merge_all(database, job, store, options, checkpoint)
+    await in_batch(database, job, partial(_remove, job=job, options=options))
+
+
+async def _planned(database: Database, job: Claim, store: Store, options: Options) -> Checkpoint:
+    """The plan that was being carried out, or a new one."""
+    checkpoint = Checkpoint.read(job.checkpoint)
+    if checkpoint is not None and await is_there(database, job, checkpoint):
+        return checkpoint
+    async with database.reading() as connection:
+        kind = await connection.fetchval("SELECT type FROM dataset WHERE id = $1", job.dataset_id)
+    if kind is None:
+        raise no_such_dataset()
+    listing = await list_objects(database, job, store)
+    planned = await plan(database, job, listing, options, sidecars=kind == "IMAGE_CLASSIFICATION")
+    job.report(progress=LISTED)
+    return planned
+
+
+async def _merge_all(
+    database: Database, job: Claim, store: Store, options: Options, checkpoint: Checkpoint
+) -> Checkpoint:
+    """Batch after batch; while one is written, the next is being read."""
+    ahead = asyncio.create_task(_next(database, job, store, checkpoint))
+    try:
+        while items := await ahead:
+            done = Checkpoint(Stage.MERGE, items[-1].item.position, checkpoint.merges, checkpoint.items)
+            ahead = asyncio.create_task(_next(database, job, store, done))
+            await in_batch(database, job, partial(_merge_one, job=job, found=items, options=options, done=done))
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+    return Checkpoint(Stage.REMOVE, checkpoint.items, checkpoint.merges, checkpoint.items)
+
+
+async def _next(database: Database, job: Claim, store: Store, at: Checkpoint) -> Sequence[Found]:
+    async with database.reading() as connection:
+        rows = await connection.fetch(SQL.items, job.id, at.position, at.merges, BATCH)
+    return await inspect(store, [Item.of(row) for row in rows])
+
+
+async def _merge_one(batch: Batch, *, job: Claim, found: Sequence[Found], options: Options, done: Checkpoint) -> None:
+    await merge(batch, job=job, found=found, options=options)
+    batch.checkpoint = done.written()
+    batch.progress = LISTED + (MERGED - LISTED) * done.position / done.merges
+
+
+async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
+    """Last stage: all that vanished goes in one change, so that one undo brings it back."""
+    await hold(batch.session, job.dataset_id)
+    samples = [row["id"] for row in await batch.connection.fetch(SQL.lock_vanished, job.id)]
+    if samples and options.remove_missing:
+        summary = f"Sync: {len(samples)} removed, whose files are gone"
+        await record(batch.session, job.dataset_id, kind="SYNC", actor=job.requested_by, summary=summary, job_id=job.id)
+        await batch.connection.execute(SQL.remove_annotations, samples)
+        await batch.connection.execute(SQL.remove_samples, samples)
+        batch.counts["removed"] = len(samples)
+    await batch.connection.execute(SQL.let_go_vanished, job.id)
+    batch.checkpoint = job.checkpoint | {"stage": Stage.REMOVE}

@@ -1,0 +1,192 @@
+"""A dataset, its store and its syncs, said briefly: the stage on which the tests of sync play."""
+
+import io
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from PIL import Image
+
+from db import jobs, sync
+from db.engine import Database
+from db.storage import LocalStore, MemoryStore, Store
+
+NUMBERS = itertools.count(1)
+WORKER = 7  # a number nobody holds a lock under: its jobs count as orphaned at once
+
+
+def picture(color: object = None, *, size: tuple[int, int] = (8, 6), form: str = "PNG") -> bytes:
+    """An image; without a colour, one that no other is equal to."""
+    number = next(NUMBERS)
+    shade = color if color is not None else (number % 256, number // 256 % 256, number // 65536)
+    out = io.BytesIO()
+    Image.new("RGB", size, shade).save(out, form)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+@dataclass(slots=True)
+class World:
+    """`root` is set where the store is a directory."""
+
+    database: Database
+    dataset_id: int
+    store: Store
+    root: Path | None = None
+    clock: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+    def put(self, path: str, content: bytes | str | None = None) -> bytes:
+        """A file as a stranger would write it; each a minute later than the one before."""
+        data = picture() if content is None else content.encode() if isinstance(content, str) else content
+        self.clock += timedelta(minutes=1)
+        if isinstance(self.store, MemoryStore):
+            self.store.put(path, data, self.clock)
+        else:
+            assert self.root is not None
+            target = self.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            _set_time(target, self.clock)
+        return data
+
+    def remove(self, path: str) -> None:
+        if isinstance(self.store, MemoryStore):
+            del self.store.contents[path]
+        else:
+            assert self.root is not None
+            (self.root / path).unlink()
+
+    def move(self, path: str, to: str) -> None:
+        if isinstance(self.store, MemoryStore):
+            self.store.contents[to] = self.store.contents.pop(path)
+        else:
+            assert self.root is not None
+            (self.root / to).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).rename(self.root / to)
+
+    async def start(self, **options: Any) -> int:
+        async with self.database.writing() as session:
+            return await sync.start(session, self.dataset_id, requested_by="ann", **options)
+
+    async def work(self, job_id: int) -> None:
+        """Do a job as a worker would, without the worker."""
+        claim = await jobs.claim(self.database, job_id, WORKER)
+        assert claim is not None
+        await sync.run(self.database, claim, self.store)
+        await jobs.finish(self.database, claim, "SUCCEEDED")
+
+    async def sync(self, **options: Any) -> dict[str, Any]:
+        job_id = await self.start(**options)
+        await self.work(job_id)
+        return await self.job(job_id)
+
+    async def job(self, job_id: int) -> dict[str, Any]:
+        [row] = await self.rows("SELECT * FROM job WHERE id = $1", job_id)
+        return dict(row)
+
+    async def counts(self, job_id: int) -> dict[str, int]:
+        job = await self.job(job_id)
+        return {name: job[name] for name in ("scanned", "ignored", "added", "updated", "removed", "moved", "skipped")}
+
+    async def warnings(self, job_id: int) -> list[tuple[str, str]]:
+        rows = await self.rows("SELECT path, message FROM job_warning WHERE job_id = $1 ORDER BY id", job_id)
+        return [(row["path"], row["message"]) for row in rows]
+
+    async def labels(self) -> dict[str, list[str]]:
+        """Label names by path: the working set at a glance."""
+        rows = await self.rows(
+            "SELECT path, ARRAY(SELECT name FROM label WHERE id = ANY(label_ids) ORDER BY name) AS names"
+            " FROM sample WHERE dataset_id = $1 ORDER BY path",
+            self.dataset_id,
+        )
+        return {row["path"]: row["names"] for row in rows}
+
+    async def sample(self, path: str) -> dict[str, Any]:
+        [row] = await self.rows(
+            "SELECT sample.*, source.status, source.width, source.height, source.format, source.orientation, source.size"
+            " FROM sample JOIN source ON source.id = source_id WHERE sample.dataset_id = $1 AND sample.path = $2",
+            self.dataset_id,
+            path,
+        )
+        return dict(row)
+
+    async def changes(self) -> list[str]:
+        rows = await self.rows("SELECT summary FROM change WHERE dataset_id = $1 ORDER BY revision", self.dataset_id)
+        return [row["summary"] for row in rows]
+
+    async def rows(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with self.database.reading() as connection:
+            return await connection.fetch(statement, *arguments)
+
+    async def do(self, statement: str, *arguments: Any) -> None:
+        async with self.database.writing() as session:
+            connection = await jobs.carrier.connection_of(session)
+            await connection.execute(statement, *arguments)
+
+    async def label_by_hand(self, path: str, *names: str) -> None:
+        """What labelSamples SET does, in the fewest statements."""
+        for name in names:
+            await self.do(
+                "INSERT INTO label (dataset_id, name, since) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+                self.dataset_id,
+                name,
+            )
+        sample = await self.sample(path)
+        ids = [
+            row["id"]
+            for row in await self.rows(
+                "SELECT id FROM label WHERE dataset_id = $1 AND name = ANY($2::text[]) ORDER BY id",
+                self.dataset_id,
+                list(names),
+            )
+        ]
+        await self.do("DELETE FROM annotation WHERE sample_id = $1", sample["id"])
+        await self.do(
+            "INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, since)"
+            " SELECT $1, $2, unnest($3::bigint[]), 'bob', 'MANUAL', 1",
+            self.dataset_id,
+            sample["id"],
+            ids,
+        )
+        await self.do(
+            "UPDATE sample SET label_ids = $2, state = CASE WHEN $2 = '{}'::bigint[] THEN 'UNLABELED' ELSE 'LABELED' END,"
+            " labeled_by = CASE WHEN $2 <> '{}'::bigint[] THEN 'bob' END, labeled_origin = 'MANUAL' WHERE id = $1",
+            sample["id"],
+            ids,
+        )
+
+    async def delete_by_hand(self, path: str) -> None:
+        """What deleteSamples does, keeping the source."""
+        sample = await self.sample(path)
+        await self.do("DELETE FROM annotation WHERE sample_id = $1", sample["id"])
+        await self.do("DELETE FROM sample WHERE id = $1", sample["id"])
+
+
+def _set_time(path: Path, moment: datetime) -> None:
+    import os
+
+    os.utime(path, (moment.timestamp(), moment.timestamp()))
+
+
+async def make(
+    database: Database, store: Store, root: Path | None = None, *, kind: str = "IMAGE_CLASSIFICATION"
+) -> World:
+    async with database.writing() as session:
+        connection = await jobs.carrier.connection_of(session)
+        dataset_id = await connection.fetchval(
+            "INSERT INTO dataset (name, type, input_path, created_by) VALUES ($1, $2, $3, 'ann') RETURNING id",
+            f"dataset-{next(NUMBERS)}",
+            kind,
+            str(root or "/memory"),
+        )
+    return World(database, dataset_id, store, root)
+
+
+async def local(database: Database, root: Path) -> World:
+    return await make(database, LocalStore(root), root)
+
+
+async def memory(database: Database) -> World:
+    return await make(database, MemoryStore())
