@@ -14,7 +14,7 @@ from schema.errors import FORBIDDEN, Refused, coded
 from schema.guard import Fragments
 
 LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "createLabels", "updateLabel"})
-NEEDED_BY_MUTATION: Final[Mapping[str, Scope]] = {name: Scope.LABEL for name in LABELLING}
+NEEDED_BY_MUTATION: Final[Mapping[str, Scope]] = dict.fromkeys(LABELLING, Scope.LABEL)
 
 
 def authorize(document: Document, identity: Identity) -> None:

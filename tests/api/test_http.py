@@ -1,5 +1,8 @@
 """GraphQL over HTTP: what the graphql-http audits ask of a server, and what a hostile body must not do."""
 
+from collections.abc import AsyncIterator
+
+import httpx2
 import orjson
 import pytest
 
@@ -9,8 +12,8 @@ from tests.client import Client
 HELLO = "{ hello }"
 
 
-def media(response) -> str:
-    return response.headers["content-type"].partition(";")[0]
+def media(response: httpx2.Response) -> str:
+    return str(response.headers["content-type"]).partition(";")[0]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ async def test_runs_the_operation_that_is_named(client: Client) -> None:
 
 
 async def test_refuses_a_body_by_its_length_and_while_it_streams(client: Client) -> None:
-    async def endless():
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(10_000):
             yield b" " * 1_000
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from inspect import isawaitable
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ from schema.context import Context
 from schema.documents import Documents
 from schema.guard import DocumentLimits
 from schema.requests import Answer, Request
+
+Info = GraphQLResolveInfo[Context]
 
 SDL = """
 scalar Raw
@@ -25,57 +28,55 @@ type Subscription { counter(to: Int!, seconds: Float = 0): Int!  broken: Int!  f
 
 
 class Query:
-    def hello(self, info: GraphQLResolveInfo, name: str) -> str:
+    def hello(self, info: Info, name: str) -> str:
         return f"hello {name}"
 
-    def who(self, info: GraphQLResolveInfo) -> str:
-        context: Context = info.context
-        return context.identity.name
+    def who(self, info: Info) -> str:
+        return info.context.identity.name
 
-    def key(self, info: GraphQLResolveInfo) -> str | None:
-        context: Context = info.context
-        return context.idempotency_key
+    def key(self, info: Info) -> str | None:
+        return info.context.idempotency_key
 
-    async def slow(self, info: GraphQLResolveInfo, seconds: float) -> str:
+    async def slow(self, info: Info, seconds: float) -> str:
         await asyncio.sleep(seconds)
         return "done"
 
-    def broken(self, info: GraphQLResolveInfo) -> str:
+    def broken(self, info: Info) -> str:
         raise RuntimeError("hunter2 at postgresql://secret")
 
-    def refused(self, info: GraphQLResolveInfo) -> str:
+    def refused(self, info: Info) -> str:
         raise Conflict("Somebody else was first.", revision=7)
 
-    def raw(self, info: GraphQLResolveInfo) -> orjson.Fragment:
+    def raw(self, info: Info) -> orjson.Fragment:
         return orjson.Fragment(b'{"ready":"text"}')
 
-    def tree(self, info: GraphQLResolveInfo) -> dict[str, Any]:
+    def tree(self, info: Info) -> dict[str, Any]:
         return {"leaf": "green", "tree": None}
 
-    def page(self, info: GraphQLResolveInfo, first: int | None = None) -> dict[str, Any]:
+    def page(self, info: Info, first: int | None = None) -> dict[str, Any]:
         return {"nodes": [], "totalCount": 0}
 
-    def limit(self, info: GraphQLResolveInfo, n: int) -> int:
+    def limit(self, info: Info, n: int) -> int:
         return n
 
-    def labelSamples(self, info: GraphQLResolveInfo) -> str:  # noqa: N802
+    def labelSamples(self, info: Info) -> str:  # noqa: N802
         return "labelled"
 
-    def deleteDataset(self, info: GraphQLResolveInfo) -> str:  # noqa: N802
+    def deleteDataset(self, info: Info) -> str:  # noqa: N802
         return "deleted"
 
 
 class Subscription:
-    async def counter(self, info: GraphQLResolveInfo, to: int, seconds: float) -> AsyncIterator[dict[str, int]]:
+    async def counter(self, _: object, info: Info, to: int, seconds: float) -> AsyncIterator[dict[str, int]]:
         for number in range(1, to + 1):
             await asyncio.sleep(seconds)
             yield {"counter": number}
 
-    async def broken(self, info: GraphQLResolveInfo) -> AsyncIterator[dict[str, int]]:
+    async def broken(self, _: object, info: Info) -> AsyncIterator[dict[str, int]]:
         yield {"broken": 1}
         raise RuntimeError("hunter2")
 
-    async def forever(self, info: GraphQLResolveInfo) -> AsyncIterator[dict[str, int]]:
+    async def forever(self, _: object, info: Info) -> AsyncIterator[dict[str, int]]:
         number = 0
         while True:
             number += 1
@@ -110,7 +111,7 @@ class Toy:
             variable_values=dict(request.variables),
             operation_name=request.document.name,
         )
-        events = await source if asyncio.iscoroutine(source) else source
+        events = await source if isawaitable(source) else source
         if isinstance(events, ExecutionResult):
             yield Answer.of(events)
             return
