@@ -77,6 +77,11 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self.listening.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams are told first: they would never end of themselves, and uvicorn waits for what is open."""
+        self.lifespan.state["runtime"].stopping.set()
+        await super().shutdown(sockets)
+
     @property
     def url(self) -> str:
         """Where it listens, as a client on this machine writes it; with the port that was taken, if 0 was asked for."""

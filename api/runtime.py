@@ -1,7 +1,8 @@
 """What a running process is made of: built once by the lifespan (`api/app.py`), passed to every door."""
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -26,6 +27,7 @@ class Runtime:
     signer: Signer
     bounds: Bounds
     thumbnails: Thumbnails
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, key: str | None = None) -> Context:
         """The context of one operation."""

@@ -25,13 +25,14 @@ HEADERS = [
 async def respond(
     process: Runtime, request: Request, context: Context, token: str | None, receive: Receive, send: Send
 ) -> None:
-    """Streams until the operation completes, the client leaves, or its token is revoked."""
+    """Streams until the operation completes, the client leaves, the server stops, or the token is revoked."""
     async with process.seats.seat(context.identity.token_id):
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         coroutines = (
             _stream(process, request, context, send),
             _keep_alive(send),
             _until_gone(receive),
+            process.stopping.wait(),
             process.authenticator.until_revoked(token),
         )
         tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
