@@ -8,6 +8,7 @@ from pathlib import Path
 
 from api import commands
 from api.embedded import EmbeddedError
+from api.process import CannotListen
 from api.settings import BadSetting, Settings
 from db.errors import DomainError
 from db.tokens import Scope
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     try:
         given.command(settings_of(given), given)
-    except (BadSetting, EmbeddedError, DomainError) as error:
+    except (BadSetting, EmbeddedError, CannotListen, DomainError) as error:
         sys.exit(f"labelgraph: {error}")
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)

@@ -45,4 +45,5 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "uvicorn", "pgqueuer"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -62,6 +62,10 @@ async def database(settings: Settings) -> AsyncIterator[engine.Database]:
         yield opened
 
 
+class CannotListen(RuntimeError):
+    """The address cannot be listened on; the message says why."""
+
+
 class Server(uvicorn.Server):
     """uvicorn, without its signal handlers: they would end the process before Postgres is told."""
 
@@ -95,10 +99,11 @@ async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce)
     from api.app import create_app  # the whole language with it, which other commands need not wait for
     from api.limits import server_options
 
+    listener = _listener(settings)
     app = create_app(settings)
     options = server_options(settings)
     server = Server(uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False, **options))
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([listener]))
     announcing = asyncio.create_task(_announce(server, announce))
     halting = asyncio.create_task(stopping.wait())
     try:
@@ -114,6 +119,18 @@ async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce)
         await serving
         if failed:
             announcing.result()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """Bound before anything else is built, so that a port in use is the first thing said."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CannotListen(
+            f"{settings.host}:{settings.port}: {reason}. Choose another with --host or --port."
+        ) from error
 
 
 async def _announce(server: Server, announce: Announce) -> None:
