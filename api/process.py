@@ -1,6 +1,7 @@
 """What every command needs around its work: the database at hand and migrated, signals as an event, one server."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
@@ -127,10 +128,9 @@ def _listener(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CannotListen(
-            f"{settings.host}:{settings.port}: {reason}. Choose another with --host or --port."
-        ) from error
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "there is no such address"
+        message = f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another with --host or --port."
+        raise CannotListen(message) from error
 
 
 async def _announce(server: Server, announce: Announce) -> None:
