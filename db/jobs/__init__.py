@@ -9,7 +9,7 @@ taken for dead and comes back can write nothing.
 """
 
 from db.jobs.batches import Batch, Fenced, in_batch
-from db.jobs.claims import Claim, claim, finish, release
+from db.jobs.claims import Claim, Kind, claim, finish, release
 from db.jobs.requests import cancel, cancel_all, enqueue
 from db.jobs.runner import run
 from db.jobs.sweeper import sweep
@@ -20,6 +20,7 @@ __all__ = [
     "Batch",
     "Claim",
     "Fenced",
+    "Kind",
     "alive",
     "cancel",
     "cancel_all",

@@ -1,7 +1,7 @@
 """A worker's hold on a job: taken with a new epoch, given up by finishing or releasing it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -11,6 +11,8 @@ from db.jobs.carrier import carry, connection_of
 from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED
+
+Kind = Literal["SYNC", "PURGE"]
 
 MAX_ATTEMPTS = 5  # claims in a row without a committed batch between them; then the job is given up
 

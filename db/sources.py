@@ -1,0 +1,131 @@
+"""Deleting objects that rows have let go of. The intent was committed with the rows; here it is carried out, again and
+again until it succeeds: right after the commit by whoever asked, later by a worker."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from db.engine import Database
+from db.errors import DomainError
+from db.jobs.carrier import connection_of
+from db.paths import stem
+from db.storage import ObjectChanged, Store
+
+Opener = Callable[[str], Store]
+
+AT_ONCE: Final = 8
+BATCH: Final = 500
+SIDECARS: Final = (".txt", ".xml")
+
+# Taking an intent puts its next try off, so that two who carry out at once share the work, and a crash is made up for.
+TAKE = """
+UPDATE source_deletion d
+SET attempts = attempts + 1, retry_at = now() + least(interval '10 min', interval '30 s' * power(2, least(attempts, 5)))
+FROM dataset
+WHERE dataset.id = d.dataset_id AND d.id IN (
+    SELECT id FROM source_deletion
+    WHERE finished_at IS NULL AND id > $1
+      AND CASE WHEN $2::bigint IS NULL THEN retry_at <= now() AND created_at < now() - interval '5 s'
+               ELSE change_id = $2 END
+    ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING d.id, d.source_id, d.dataset_id, d.path, d.etag, dataset.input_path
+"""
+
+GONE = "UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'"
+
+# Stems that no image has any more. `/` follows `.` in code points, so a stem's files are one range of the index.
+LONELY = """
+SELECT stem FROM unnest($2::text[]) stem
+WHERE NOT EXISTS (SELECT FROM source WHERE dataset_id = $1 AND status <> 'GONE'
+                  AND path >= stem || '.' AND path < stem || '/' AND strpos(substr(path, length(stem) + 2), '.') = 0)
+"""
+
+FINISH = """
+UPDATE source_deletion d SET error = told.error, finished_at = CASE WHEN told.final THEN clock_timestamp() END
+FROM unnest($1::bigint[], $2::text[], $3::boolean[]) AS told (id, error, final)
+WHERE d.id = told.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An object that is still there, and why."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How many objects are gone, and which are not yet, or were replaced and left alone."""
+
+    deleted: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    intent: asyncpg.Record
+    error: str | None
+    final: bool
+
+
+async def carry_out(database: Database, opener: Opener, *, change_id: int | None = None) -> Carried:
+    """Delete what is to be deleted: of one change, or without one all whose time has come."""
+    deleted, failures, last = 0, list[Failure](), 0
+    while intents := await _take(database, last, change_id):
+        last = max(intent["id"] for intent in intents)
+        results = await asyncio.gather(*_deletions(opener, intents))
+        await _settle(database, opener, results)
+        deleted += sum(result.error is None for result in results)
+        failures += [Failure(result.intent["path"], result.error) for result in results if result.error is not None]
+    return Carried(deleted, tuple(failures))
+
+
+async def _take(database: Database, last: int, change_id: int | None) -> list[asyncpg.Record]:
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        return await connection.fetch(TAKE, last, change_id, BATCH)
+
+
+def _deletions(opener: Opener, intents: Sequence[asyncpg.Record]) -> list["asyncio.Future[_Result]"]:
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def delete(intent: asyncpg.Record) -> _Result:
+        async with slots:
+            try:
+                await opener(intent["input_path"]).delete(intent["path"], etag=intent["etag"])
+            except ObjectChanged as kept:
+                return _Result(intent, kept.message, final=True)
+            except DomainError as failed:
+                return _Result(intent, failed.message, final=False)
+        return _Result(intent, None, final=True)
+
+    return [asyncio.ensure_future(delete(intent)) for intent in intents]
+
+
+async def _settle(database: Database, opener: Opener, results: Sequence[_Result]) -> None:
+    """First the sources, then the sidecars that no image needs any more, and only then are the intents done."""
+    done = [result.intent for result in results if result.error is None]
+    async with database.writing() as session:
+        await (await connection_of(session)).execute(GONE, sorted(intent["source_id"] for intent in done))
+    for dataset_id, input_path in sorted({(intent["dataset_id"], intent["input_path"]) for intent in done}):
+        stems = sorted({stem(intent["path"]) for intent in done if intent["dataset_id"] == dataset_id})
+        async with database.reading() as reader:
+            lonely = [row["stem"] for row in await reader.fetch(LONELY, dataset_id, stems)]
+        await _delete_sidecars(opener, input_path, lonely)
+    async with database.writing() as session:
+        columns = zip(*((result.intent["id"], result.error, result.final) for result in results), strict=True)
+        await (await connection_of(session)).execute(FINISH, *map(list, columns))
+
+
+async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> None:
+    """A label file left behind would label whatever takes the image's place. One that resists is left to its owner."""
+    for path in (name + suffix for name in stems for suffix in SIDECARS):
+        try:
+            await opener(input_path).delete(path)
+        except DomainError:
+            continue
