@@ -17,7 +17,7 @@ from api import files, health, playground
 from api.auth import Authenticator, Seats
 from api.graphql.http import graphql
 from api.graphql.websocket import graphql_socket
-from api.limits import bounds, document_limits
+from api.limits import bounds, database_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.thumbnails import Thumbnails
@@ -76,23 +76,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
 def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State, None]:
-        async with engine.connect(str(settings.database_url), _engine_limits(settings)) as database:
+        async with engine.connect(str(settings.database_url), database_limits(settings)) as database:
             yield {"runtime": await _runtime(settings, schema, database)}
 
     return lifespan
-
-
-def _engine_limits(settings: Settings) -> engine.Limits:
-    timeouts = settings.timeouts
-    return engine.Limits(
-        connect=timeouts.connect,
-        read=timeouts.query,
-        write=timeouts.mutation,
-        lock=timeouts.lock,
-        readers=settings.pool_size,
-        writers=settings.pool_size,
-        prepared=not settings.pooled,
-    )
 
 
 async def _runtime(settings: Settings, schema: Executable, database: Database) -> Runtime:

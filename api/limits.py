@@ -8,6 +8,7 @@ from starlette.types import Receive
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.settings import Limits, Settings
+from db import engine
 from schema.context import Bounds
 from schema.guard import DocumentLimits
 
@@ -32,6 +33,19 @@ def bounds(limits: Limits) -> Bounds:
         ids=limits.ids,
         upload_file=limits.upload_file,
         upload_request=limits.upload_request,
+    )
+
+
+def database_limits(settings: Settings) -> engine.Limits:
+    timeouts = settings.timeouts
+    return engine.Limits(
+        connect=timeouts.connect,
+        read=timeouts.query,
+        write=timeouts.mutation,
+        lock=timeouts.lock,
+        readers=settings.pool_size,
+        writers=settings.pool_size,
+        prepared=not settings.pooled,
     )
 
 

@@ -54,10 +54,8 @@ class Timeouts:
     query: float = setting(10.0, "for a query as a whole, in seconds")
     mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
     lock: float = setting(5.0, "until a database lock is granted, in seconds")
-    idle: float = setting(10.0, "for a transaction that does nothing, in seconds")
     connect: float = setting(5.0, "until a database connection is open, in seconds")
     socket_init: float = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
-    lease: float = setting(30.0, "after which a silent worker's job is taken over, in seconds")
 
     @property
     def shutdown(self) -> float:
@@ -118,11 +116,6 @@ class Settings:
     def embedded(self) -> bool:
         """Whether this process runs (or joins) its own Postgres."""
         return self.database_url is None
-
-    @property
-    def statement_cache_size(self) -> int:
-        """asyncpg's prepared statements per connection; 0 behind a transaction pooler, where they would be lost."""
-        return 0 if self.pooled else 256
 
 
 class Description(NamedTuple):
