@@ -33,19 +33,19 @@ def nodes(build: Build, selected: Select) -> Parts:
     given = selected.given("ids")
     kinds = build.bind(WORDS, lambda texts, most: [kind for kind, _ in ids.decode_all(texts, most)], given, MOST)
     numbers = build.bind(IDS, lambda texts, most: [number for _, number in ids.decode_all(texts, most)], given, MOST)
-    wanted, kind, id_ = _unnested(build, kinds, numbers)
+    wanted, kind, id_, position = _unnested(build, kinds, numbers)
     found = [
         (kind == sql(f"'{name}'"), by_id(build, name, selects, id_, planned=False))
         for name, selects in selected.fields.items()
     ]
-    items = array(value_or_null(case(*found)), sql(f"{wanted.name}.n"))
+    items = array(value_or_null(case(*found)), position)
     return [select(assemble(items)).select_from(wanted).scalar_subquery()]
 
 
 def by_ids(build: Build, type_name: str, selects: Sequence[Select], wanted: ColumnElement[Any]) -> Parts:
     """The rows of these ids, in their order; those that are not there are left out."""
     name = build.name("wanted")
-    listed = func.unnest(wanted).table_valued("id", with_ordinality="n", name=name).render_derived()
+    listed = func.unnest(wanted).table_valued("id", with_ordinality="n").render_derived(name=name)
     found = by_id(build, type_name, selects, sql(f"{name}.id", BigInteger), planned=False)
     items = array([found], sql(f"{name}.n"))
     return [select(assemble(items)).select_from(listed).scalar_subquery()]
@@ -69,8 +69,8 @@ def _dataset(
 
 def _unnested(build: Build, kinds: ColumnElement[Any], numbers: ColumnElement[Any]) -> Any:
     name = build.name("wanted")
-    wanted = func.unnest(kinds, numbers).table_valued("kind", "id", with_ordinality="n", name=name).render_derived()
-    return wanted, sql(f"{name}.kind"), sql(f"{name}.id", BigInteger)
+    wanted = func.unnest(kinds, numbers).table_valued("kind", "id", with_ordinality="n").render_derived(name=name)
+    return wanted, sql(f"{name}.kind"), sql(f"{name}.id", BigInteger), sql(f"{name}.n")
 
 
 def dataset(build: Build, selected: Select) -> Parts:

@@ -57,7 +57,7 @@ def _position(build: Build, selected: Select, value: ColumnElement[Any]) -> Part
 
 def _points(build: Build, selected: Select, value: ColumnElement[Any]) -> Parts:
     name = build.name("point")
-    point = func.jsonb_array_elements(value).table_valued("value", with_ordinality="n", name=name).render_derived()
+    point = func.jsonb_array_elements(value).table_valued("value", with_ordinality="n").render_derived(name=name)
     items = array(_position(build, selected, sql(f"{name}.value", JSONB)), sql(f"{name}.n"))
     return [select(assemble(items)).select_from(point).scalar_subquery()]
 

@@ -1,5 +1,6 @@
 """Jobs that clients may see. A PURGE is the server's own work."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, case
@@ -14,7 +15,7 @@ from db.select.selection import Select
 from db.select.text import NULL, Parts, assemble, number, or_null, text, word
 from db.select.types.fields import column, dataset, global_id
 
-ACTIVE: ColumnElement[Any] = sql("('QUEUED', 'RUNNING')")
+ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
 
 def error(build: Build, row: Row, select: Select) -> Parts:
