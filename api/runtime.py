@@ -49,7 +49,7 @@ class Runtime:
             events=self.events,
             bounds=self.bounds,
             allowed_roots=self.settings.allowed_roots,
-            idempotency_key=repeatable and repeatable.key,
+            idempotency_key=repeatable.key if repeatable else None,
             request_hash=repeatable.request_hash if repeatable else b"",
         )
 

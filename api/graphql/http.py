@@ -75,8 +75,8 @@ async def _answer(
     given = await _read(process, scope, receive, headers)
     request = prepare(process, given, identity)
     _check_method(scope["method"], request.document)
-    key = parameters.idempotency_key(headers.get("idempotency-key"), given.extensions)
-    context = process.context(scope, headers, identity, key)
+    repeatable = parameters.repeatable(given, headers.get("idempotency-key"))
+    context = process.context(scope, headers, identity, repeatable)
     if request.document.is_subscription or accept.json is None:
         if not accept.events:
             raise Problem(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")

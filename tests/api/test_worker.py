@@ -11,7 +11,6 @@ import pytest
 
 from api import worker
 from api.settings import Settings
-from db import events, jobs, purge, sync
 from db.engine import Database
 from tests.db import world
 from tests.db.world import World
