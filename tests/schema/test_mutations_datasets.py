@@ -145,7 +145,7 @@ async def test_a_deleted_dataset_is_purged_by_a_job(stage: Stage) -> None:
 
 
 async def test_starts_a_sync_and_refuses_a_second_one(stage: Stage) -> None:
-    options = {"existing": "OVERWRITE", "removeMissing": False, "restoreRemoved": True}
+    options: dict[str, Any] = {"existing": "OVERWRITE", "removeMissing": False, "restoreRemoved": True}
     payload = await stage.do("syncDataset", "job { id status }", datasetId=stage.dataset, **options)
     assert payload["job"]["status"] == "QUEUED"
     async with stage.direct.database.reading() as reader:

@@ -17,7 +17,7 @@ DELETED = """
 
 
 async def put(stage: Stage, *places: int, labels: list[str]) -> None:
-    given = {"datasetId": stage.dataset, "select": {"ids": stage.ids(*places)}, "labels": labels}
+    given: dict[str, Any] = {"datasetId": stage.dataset, "select": {"ids": stage.ids(*places)}, "labels": labels}
     await stage.do("labelSamples", "changed", **given)
 
 
