@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, extract, func, tuple_
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, case, extract, func, tuple_
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
 from db.errors import Invalid
 from db.filters import is_storable
 
-DEFAULT_SIZE = 20
+DEFAULT_SIZE, MOST = 20, 100
 CHECKSUM = 8  # hexadecimal digits
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LARGEST = 2**63 - 1
@@ -50,6 +50,16 @@ class Kind(Enum):
             return func.trunc(extract("epoch", column) * sql("1000000"))
         return column
 
+    def veiled(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The same value, which no index knows."""
+        match self:
+            case Kind.NUMBER:
+                return column + sql("0")
+            case Kind.MOMENT:
+                return column + sql("interval '0'")
+            case Kind.TEXT:
+                return column.op("||")(sql("''"))
+
     def read(self, text: str) -> Any:
         match self:
             case Kind.NUMBER:
@@ -68,9 +78,14 @@ class Order:
     keys: tuple[tuple[str, Kind], ...]
     descending: bool = False
 
-    def by(self, column: Columns, *, backward: bool = False) -> list[ColumnElement[Any]]:
+    def by(
+        self, column: Columns, *, backward: bool = False, unless: ColumnElement[bool] | None = None
+    ) -> list[ColumnElement[Any]]:
+        """What to sort by. `unless` this holds, an index in this order may save the sorting."""
         falling = self.descending != backward
-        return [column(name).desc() if falling else column(name).asc() for name, _ in self.keys]
+        keys = [(column(name), kind) for name, kind in self.keys]
+        values = [key if unless is None else case((unless, kind.veiled(key)), else_=key) for key, kind in keys]
+        return [value.desc() if falling else value.asc() for value in values]
 
     def beyond(
         self, column: Columns, place: Sequence[ColumnElement[Any]], *, backward: bool = False, inclusive: bool = False
@@ -106,18 +121,16 @@ class Order:
         return [kind.read(value) for (_, kind), value in zip(self.keys, values, strict=True)]
 
 
-def size(asked: int | None, most: int) -> int:
-    """How many rows a page holds. Raises Invalid outside 0..`most`."""
+def size(first: int | None, last: int | None) -> int:
+    """How many rows a page holds. Raises Invalid outside 0..MOST, and for both at once."""
+    if first is not None and last is not None:
+        raise Invalid("Ask for `first` or for `last` items, not for both at once.")
+    asked = first if last is None else last
     if asked is None:
-        return min(DEFAULT_SIZE, most)
-    if not 0 <= asked <= most:
-        raise Invalid(f"A page holds 0 to {most} items: ask for `first` or `last` in these bounds.", most=most)
+        return DEFAULT_SIZE
+    if not 0 <= asked <= MOST:
+        raise Invalid(f"A page holds 0 to {MOST} items: ask for `first` or `last` in these bounds.", most=MOST)
     return asked
-
-
-def size_and_one(asked: int | None, most: int) -> int:
-    """One row more than the page, to see whether another follows."""
-    return size(asked, most) + 1
 
 
 def _number(text: str) -> int:

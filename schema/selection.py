@@ -32,13 +32,14 @@ GIVEN = object()  # the shape of a value that only its placeholder depends on
 
 
 def shape(variables: Mapping[str, Any]) -> Hashable:
-    """What a plan may depend on: which values are there, enum values, booleans, and how input objects are nested."""
+    """What a plan may depend on: which values are there, enum values, booleans, page sizes, and how
+    input objects are nested."""
     return tuple((name, _shape(value)) for name, value in variables.items())
 
 
 def _shape(value: Any) -> Hashable:
     match value:
-        case None | bool() | Enum():
+        case None | int() | Enum():
             return value
         case dict():
             return tuple((name, _shape(each)) for name, each in value.items())
@@ -62,7 +63,7 @@ def _variable(name: str) -> Read:
 
 def _symbol(value: Any, read: Read) -> Any:
     match value:
-        case None | bool() | Enum():
+        case None | int() | Enum():
             return value
         case dict():
             return {key: _symbol(each, _item(read, key)) for key, each in value.items()}

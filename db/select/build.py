@@ -48,7 +48,8 @@ class Build:
     types: Mapping[str, Type]
     confined: bool
     bounds: dict[str, Bound] = field(default_factory=dict)
-    path: list[str] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
+    by_values: bool = False  # what is best depends on the values: Postgres shall plan for each execution's
     _names: int = 0
     _allowed: ColumnElement[Any] | None = None
 

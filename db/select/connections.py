@@ -5,28 +5,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, BigInteger, ColumnElement, false, func, or_, select, true
+from sqlalchemy import CTE, ColumnElement, false, func, or_, select, true
 from sqlalchemy import literal_column as sql
 
 from db import pages
-from db.errors import Invalid
 from db.pages import Order
-from db.params import Param
 from db.select.build import Build, Where
 from db.select.rows import Model, Row, Scope
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, flag, number, value_or_null, word
 
-MOST = Param(lambda inputs: inputs.server.max_page_size)
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list that is read in pages: of which type, in which orders (the first one unless another is asked for)."""
+    """A list that is read in pages: of which type, in which orders (the first one unless another is asked for).
+
+    `few`: whether so few rows match that they are better found and sorted. `counted`: how many there are, where that is
+    known without counting.
+    """
 
     type: str
     orders: Mapping[str, Order]
     matching: Callable[[Build, Row, Select], Sequence[ColumnElement[bool]]] = lambda _build, _row, _select: ()
+    few: Callable[[Build, Row, Select, int], ColumnElement[bool] | None] = lambda _build, _row, _select, _page: None
     counted: Callable[[Build, Scope, Select], ColumnElement[Any] | None] = lambda _build, _scope, _select: None
 
     def order(self, selected: Select) -> Order:
@@ -51,8 +52,6 @@ class _Connection:
         where: Where,
         model: Model | None,
     ) -> None:
-        if selected.given("first") is not None and selected.given("last") is not None:
-            raise Invalid("Ask for `first` or for `last` items, not for both at once.")
         self.build, self.listing, self.selected, self.scope, self.where = build, listing, selected, scope, where
         self.kind = build.types[listing.type]
         self.model = model or self.kind.model
@@ -60,7 +59,7 @@ class _Connection:
         self.backward = selected.given("last") is not None
         self.after = self._place("after")
         self.before = self._place("before")
-        self.size = build.bind(BigInteger(), pages.size, self._asked(), MOST)
+        self.size = pages.size(selected.given("first"), selected.given("last"))
         self.page = self._page_row()
 
     def json(self) -> Parts:
@@ -112,13 +111,12 @@ class _Connection:
         """The page's rows and one more, `position` counting from where reading begins."""
         row = self._source()
         columns = sorted(self.page.used | {name for name, _ in self.order.keys})
-        limit = self.build.bind(BigInteger(), pages.size_and_one, self._asked(), MOST)
         chosen = (
             select(*(row[name].label(name) for name in columns))
             .select_from(row.origin())
             .where(*self._found(row), *self._between(row))
-            .order_by(*self.order.by(row.__getitem__, backward=self.backward))
-            .limit(limit)
+            .order_by(*self.order.by(row.__getitem__, backward=self.backward, unless=self._few(row)))
+            .limit(_literal(self.size + 1))
             .subquery(self.build.name("chosen"))
         )
         numbered = select(chosen, func.row_number().over().label("position"))
@@ -146,14 +144,14 @@ class _Connection:
         place, keys = self.order.place, enumerate(self.order.keys)
         return [self.build.bind(kind.type, lambda text, at=at: place(text)[at], cursor) for at, (_, kind) in keys]
 
-    def _asked(self) -> Any:
-        return self.selected.given("last" if self.backward else "first")
+    def _few(self, row: Row) -> ColumnElement[bool] | None:
+        return self.listing.few(self.build, row, self.selected, self.size + 1)
 
     def _position(self) -> ColumnElement[Any]:
         return sql(f"{self.page.name}.position")
 
     def _is_shown(self) -> ColumnElement[bool]:
-        return self._position() <= self.size
+        return self._position() <= _literal(self.size)
 
     def _cursor(self) -> ColumnElement[str]:
         return self.order.cursor(self.page.__getitem__)
@@ -174,7 +172,7 @@ class _Connection:
     def _is_more(self, *, ahead: bool, cursor: list[ColumnElement[Any]] | None, backward: bool) -> ColumnElement[bool]:
         """Whether rows follow on one side: `ahead`, where reading went, the one row more says so; and rows that a
         cursor left out count too."""
-        more: list[ColumnElement[bool]] = [func.count(sql("*")) > self.size] if ahead else []
+        more: list[ColumnElement[bool]] = [func.count(sql("*")) > _literal(self.size)] if ahead else []
         if cursor is not None:
             row = self._source()
             left_out = self.order.beyond(row.__getitem__, cursor, backward=backward, inclusive=True)
@@ -197,3 +195,8 @@ class _Connection:
                 return counted
         row = self._source()
         return select(func.count(sql("*"))).select_from(row.origin()).where(*self._found(row)).scalar_subquery()
+
+
+def _literal(number: int) -> ColumnElement[int]:
+    """Page sizes stand in the statement, so that every plan knows them."""
+    return sql(str(number))

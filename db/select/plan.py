@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, select
+from sqlalchemy import BigInteger, Boolean, func, or_, select
 from sqlalchemy.dialects.postgresql import asyncpg as postgres
 
 from db.errors import DomainError
@@ -79,7 +79,11 @@ def _compile(confined: bool, make: Callable[[Build], Parts]) -> Plan:
     except DomainError as error:
         raise Misplaced(error, tuple(build.path)) from error
     json = parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else assemble(parts)
-    compiled = select(json).compile(dialect=DIALECT)
+    statement = select(json)
+    if build.by_values:
+        known = build.bind(Boolean(), lambda: True)
+        statement = statement.where(or_(known, func.never_generic()))
+    compiled = statement.compile(dialect=DIALECT)
     names = list(build.bounds)
     order = tuple(names.index(name) for name in compiled.positiontup or ())
     return Plan(text=str(compiled), bounds=tuple(build.bounds.values()), order=order)

@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, select
 from sqlalchemy import literal_column as sql
 
+from db import pages
 from db.filters import storable_word
 from db.select import ids
 from db.select.build import IDS, Build
-from db.select.connections import MOST, connection
+from db.select.connections import connection
 from db.select.rows import Scope
 from db.select.selection import Select
 from db.select.text import NULL, Parts, array, assemble, number, text, value_or_null
@@ -32,8 +33,8 @@ def node(build: Build, selected: Select) -> Parts:
 
 def nodes(build: Build, selected: Select) -> Parts:
     given = selected.given("ids")
-    kinds = build.bind(WORDS, lambda texts, most: [kind for kind, _ in ids.decode_all(texts, most)], given, MOST)
-    numbers = build.bind(IDS, lambda texts, most: [number for _, number in ids.decode_all(texts, most)], given, MOST)
+    kinds = build.bind(WORDS, lambda texts: [kind for kind, _ in ids.decode_all(texts)], given)
+    numbers = build.bind(IDS, lambda texts: [number for _, number in ids.decode_all(texts)], given)
     wanted, kind, id_, position = _unnested(build, kinds, numbers)
     found = [
         (kind == sql(f"'{name}'"), by_id(build, name, selects, id_, planned=False))
@@ -75,6 +76,7 @@ def _version(
 ) -> ColumnElement[str]:
     """Pinned to itself: what lies below it, a list of samples maybe, is planned for this very version."""
     scope = pinned_to(id_)
+    build.by_values = True
     return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])], scope)
 
 
@@ -113,7 +115,7 @@ def _server_field(build: Build, selected: Select) -> Parts:
         case "version":
             return text(build.input(Text(), lambda inputs: inputs.server.version))
         case "maxPageSize":
-            return number(build.input(BigInteger(), lambda inputs: inputs.server.max_page_size))
+            return [str(pages.MOST)]
     name, selects = selected.of_only_type()
     return build.fields(name, selects, lambda each: _upload_limit(build, each.name))
 

@@ -91,6 +91,16 @@ CREATE FUNCTION labels_all_named_in(version bigint, names text[]) RETURNS bigint
     SELECT CASE WHEN count(*) = cardinality(names) THEN coalesce(array_agg(label_id), '{}') END
     FROM version_label WHERE version_id = version AND name = ANY (names)
 $$;
+-- As `labels_few` of the working set.
+CREATE FUNCTION labels_few_in(version bigint, names text[], every boolean, page bigint) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(power(CASE WHEN every THEN total * exp(sum(ln(greatest(n, 1) / total))) ELSE sum(n) END, 2)
+                    < page * total, true)
+    FROM (SELECT l.sample_count::float8 AS n, greatest(v.total, 1)::float8 AS total
+          FROM version v JOIN version_label l ON l.version_id = v.id
+          WHERE v.id = version AND l.name = ANY (names)) label
+    GROUP BY total
+$$;
 
 -- For a field that cannot be null: a version that is not the dataset's is an error of its own.
 CREATE FUNCTION version_of(dataset bigint, version bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$

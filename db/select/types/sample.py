@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Integer, LargeBinary, Text, cast, func, se
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.filters import conditions
+from db.filters import conditions, few_carry_labels
 from db.models import Label, Sample, Source
 from db.pages import Kind, Order
 from db.select.build import Build, Field, Type
@@ -128,7 +128,15 @@ SAMPLE = Type(
 
 def matching(build: Build, row: Row, selected: Select) -> Sequence[ColumnElement[bool]]:
     wanted = selected.given("filter")
-    return [] if wanted is None else [conditions(wanted, row.samples(), build.bind)]
+    if wanted is None:
+        return []
+    build.by_values = True
+    return [conditions(wanted, row.samples(), build.bind)]
+
+
+def few(build: Build, row: Row, selected: Select, page: int) -> ColumnElement[bool] | None:
+    wanted = selected.given("filter")
+    return None if wanted is None else few_carry_labels(wanted, row.samples(), page, build.bind)
 
 
 def counted(build: Build, scope: Scope, selected: Select) -> ColumnElement[Any] | None:
@@ -148,5 +156,6 @@ SAMPLES = Listing(
         "PATH": Order("sample.path", (("path", Kind.TEXT),)),
     },
     matching=matching,
+    few=few,
     counted=counted,
 )
