@@ -1,0 +1,194 @@
+"""Every store keeps the same promises; what only a directory can get wrong is tested below them."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from db.errors import Invalid, StorageError
+from db.storage import (
+    Head,
+    LocalStore,
+    MemoryStore,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    RootMissing,
+    Store,
+    StoredObject,
+    open_store,
+)
+from db.storage.objects import CHUNK, PAGE
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return LocalStore(tmp_path) if request.param == "local" else MemoryStore()
+
+
+async def listed(store: Store) -> dict[str, StoredObject]:
+    return {found.path: found async for page in store.pages() for found in page.objects}
+
+
+async def test_what_was_written_is_listed_and_read(store: Store) -> None:
+    written = await store.write("a/b.png", b"0123456789")
+    assert await store.read("a/b.png") == b"0123456789"
+    assert await store.read("a/b.png", start=3, length=4) == b"3456"
+    found = (await listed(store))["a/b.png"]
+    assert (found.size, found.modified_at) == (10, written.modified_at)
+    assert await store.stat("a/b.png") == found
+    assert (datetime.now(UTC) - found.modified_at).total_seconds() < 60
+
+
+async def test_nothing_is_written_over(store: Store) -> None:
+    await store.write("a.png", b"first")
+    with pytest.raises(ObjectExists):
+        await store.write("a.png", b"second")
+    assert await store.read("a.png") == b"first"
+
+
+async def test_of_many_writers_of_one_path_one_wins(store: Store) -> None:
+    attempts = (store.write("a/b.png", f"writer {number}".encode()) for number in range(8))
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert sum(isinstance(result, StoredObject) for result in results) == 1
+    assert list(await listed(store)) == ["a/b.png"]
+
+
+async def test_a_stream_gives_it_all_in_pieces(store: Store) -> None:
+    data = os.urandom(CHUNK * 2 + 17)
+    await store.write("a.bin", data)
+    pieces = [piece async for piece in store.stream("a.bin")]
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= CHUNK
+    part = [piece async for piece in store.stream("a.bin", start=5, length=CHUNK + 1)]
+    assert b"".join(part) == data[5 : CHUNK + 6]
+
+
+async def test_heads_tell_the_content_and_stand_in_order(store: Store) -> None:
+    await store.write("a", b"x" * 100)
+    await store.write("b", b"x" * 100)
+    await store.write("c", b"other")
+    a, missing, b, c = await store.heads(["a", "nowhere", "b", "c"], length=7)
+    assert isinstance(a, Head)
+    assert isinstance(b, Head)
+    assert isinstance(c, Head)
+    assert isinstance(missing, ObjectMissing)
+    assert (a.data, a.size, a.whole, c.whole) == (b"x" * 7, 100, False, True)
+    assert a.etag == b.etag != c.etag
+
+
+async def test_what_is_not_there_is_missing(store: Store) -> None:
+    assert await store.stat("nowhere/a") is None
+    with pytest.raises(ObjectMissing):
+        await store.read("nowhere/a")
+    with pytest.raises(ObjectMissing):
+        [piece async for piece in store.stream("a")]
+    assert not await store.delete("a")
+
+
+async def test_deletes_what_was_meant_and_nothing_else(store: Store) -> None:
+    await store.write("a", b"one")
+    [head] = await store.heads(["a"], length=0)
+    assert isinstance(head, Head)
+    with pytest.raises(ObjectChanged):
+        await store.delete("a", etag="another")
+    assert await store.delete("a", etag=head.etag)
+    assert not await store.delete("a", etag=head.etag)
+    assert await listed(store) == {}
+
+
+async def test_a_stamp_changes_with_the_content(store: Store) -> None:
+    await store.write("a", b"one")
+    before = (await listed(store))["a"].stamp
+    await store.delete("a")
+    await store.write("a", b"three")
+    assert (await listed(store))["a"].stamp != before
+
+
+async def test_pages_are_bounded(store: Store) -> None:
+    for number in range(PAGE + 1):
+        await store.write(f"{number % 7}/{number}", b"")
+    sizes = [len(page.objects) async for page in store.pages()]
+    assert max(sizes) <= PAGE
+    assert sum(sizes) == PAGE + 1
+
+
+@pytest.mark.parametrize("path", ["../a", "a/../b", "/a", "a//b", "", ".", "a/.", "a\0b", "\ud800", "a" * 1025])
+async def test_a_path_that_leads_out_is_refused(tmp_path: Path, path: str) -> None:
+    store = LocalStore(tmp_path / "root")
+    (tmp_path / "root").mkdir()
+    with pytest.raises(Invalid):
+        await store.write(path, b"x")
+    with pytest.raises(Invalid):
+        await store.read(path)
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> LocalStore:
+    """A root with links out of it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_bytes(b"secret")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "file").symlink_to(tmp_path / "outside" / "secret")
+    (root / "directory").symlink_to(tmp_path / "outside")
+    return LocalStore(root)
+
+
+@pytest.mark.parametrize("path", ["file", "directory/secret"])
+async def test_no_link_is_followed(linked: LocalStore, tmp_path: Path, path: str) -> None:
+    assert await listed(linked) == {}
+    assert await linked.stat(path) is None
+    with pytest.raises(ObjectMissing):
+        await linked.read(path)
+    [head] = await linked.heads([path], length=10)
+    assert isinstance(head, ObjectMissing)
+    with pytest.raises((StorageError, ObjectExists)):
+        await linked.write(path, b"x")
+    with pytest.raises(StorageError):
+        await linked.write("directory/new", b"x")
+    await linked.delete("directory/secret")
+    assert [entry.name for entry in (tmp_path / "outside").iterdir()] == ["secret"]
+
+
+async def test_a_lost_root_is_not_an_empty_one(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "nowhere")
+    for use in (listed(store), store.stat("a"), store.delete("a"), store.read("a")):
+        with pytest.raises(RootMissing) as raised:
+            await use
+        assert str(tmp_path) not in raised.value.message
+
+
+async def test_special_files_are_no_objects(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    store = LocalStore(tmp_path)
+    assert await listed(store) == {}
+    with pytest.raises(ObjectMissing):
+        await store.read("pipe.png")
+
+
+async def test_strange_times_do_not_break_a_listing(tmp_path: Path) -> None:
+    for name, moment in (("old", -(10**10)), ("new", 10**10)):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (moment, moment))
+    assert set(await listed(LocalStore(tmp_path))) == {"old", "new"}
+
+
+async def test_a_listing_that_is_given_up_leaves_no_open_files(tmp_path: Path) -> None:
+    for number in range(PAGE + 5):
+        (tmp_path / str(number)).write_bytes(b"")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    pages = LocalStore(tmp_path).pages()
+    await anext(pages)
+    await pages.aclose()  # type: ignore[attr-defined]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_store_opens_only_below_an_allowed_root(tmp_path: Path) -> None:
+    assert isinstance(open_store(str(tmp_path / "a"), allowed_roots=(tmp_path,)), LocalStore)
+    with pytest.raises(Invalid) as raised:
+        open_store(str(tmp_path / "a"), allowed_roots=(tmp_path / "b",))
+    assert raised.value.code == "INVALID_PATH"
