@@ -71,9 +71,7 @@ def _dataset(
     return build.one_of(type_name, selects, lambda row: [row["id"] == id_, *build.visible(row)], scope)
 
 
-def _version(
-    build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any]
-) -> ColumnElement[str]:
+def _version(build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any]) -> ColumnElement[str]:
     """Pinned to itself: what lies below it, a list of samples maybe, is planned for this very version."""
     scope = pinned_to(id_)
     build.by_values = True

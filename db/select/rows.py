@@ -123,7 +123,7 @@ class Row:
             dataset_id=self.scope.dataset_id,
             current=pinned is None,
             planned=self.scope.planned,
-            version_id=pinned and pinned.version_id,
+            version_id=None if pinned is None else pinned.version_id,
         )
 
 

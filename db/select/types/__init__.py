@@ -13,5 +13,6 @@ from db.select.types.sample import SAMPLE
 from db.select.types.version import VERSION
 
 TYPES: Mapping[str, Type] = {
-    each.name: each for each in (DATASET, LABEL, SAMPLE, ANNOTATION, VERSION, SAMPLE_CHANGE, CHANGE, SYNC_JOB, SYNC_WARNING)
+    each.name: each
+    for each in (DATASET, LABEL, SAMPLE, ANNOTATION, VERSION, SAMPLE_CHANGE, CHANGE, SYNC_JOB, SYNC_WARNING)
 }

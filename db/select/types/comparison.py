@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Text, case, func, select, union_all
 from sqlalchemy import literal_column as sql
+from sqlalchemy.types import TypeEngine
 
 from db.models import Dataset, Label, Sample, SamplePast
 from db.pages import Kind, Order
@@ -17,8 +18,8 @@ from db.select.selection import Select
 from db.select.text import Parts, array, assemble, number, text, word
 
 COLUMNS = [column.name for column in table_of(Sample).columns]
-SIDES = {"label_ids_before": IDS, "label_ids_after": IDS, "kind": Text()}
-TYPES = {column.name: column.type for column in table_of(Sample).columns} | SIDES
+SIDES: dict[str, TypeEngine[Any]] = {"label_ids_before": IDS, "label_ids_after": IDS, "kind": Text()}
+TYPES: dict[str, TypeEngine[Any]] = {column.name: column.type for column in table_of(Sample).columns} | SIDES
 COUNTS = {"added": "ADDED", "removed": "REMOVED", "relabeled": "RELABELED"}
 
 
