@@ -44,7 +44,7 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     await gather(session, span)
     await expect_none(session, dataset_id, done["revision"])
     change = await record(session, dataset_id, by, "UNDO", f"Undid: {done['summary'][:SUMMARY]}")
-    await put_back(session, span, change)
+    await put_back(session, change)
     await statements.run(session, MARK, id=change_id, undo=change.id)
     await _rebase(session, done, before, revision, change)
     return Undone(dataset_id, change.id)

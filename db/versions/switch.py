@@ -43,7 +43,7 @@ async def switch(
     await _expect_room(session)
     summary = f"Switched to version `{version['name']}`"
     change = await record(session, dataset_id, by, "SET_CURRENT_VERSION", summary)
-    await put_back(session, span, change)
+    await put_back(session, change)
     await remember(session, dataset_id, change.id, before, is_clean=is_clean)
     await base.put(session, dataset_id, version_id, change.revision)
     return Switched(dataset_id, change.id)
