@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from api.limits import document_limits
 from api.settings import Settings
-from schema.requests import Executable
 from tests.api.graphql.toy import Toy
 from tests.client import serving
 from tests.conftest import Servers
@@ -20,7 +20,6 @@ from tests.conftest import Servers
 @dataclass(slots=True)
 class Door:
     settings: Settings
-    schema: Executable | None = field(default_factory=Toy)
     url: str = ""
     _open: threading.Event = field(default_factory=threading.Event)
     _closing: threading.Event = field(default_factory=threading.Event)
@@ -41,7 +40,7 @@ class Door:
             thread.join(10)
 
     async def _serve(self) -> None:
-        async with serving(self.settings, self.schema) as self.url:
+        async with serving(self.settings, Toy(document_limits(self.settings.limits))) as self.url:
             self._open.set()
             await asyncio.to_thread(self._closing.wait)
 

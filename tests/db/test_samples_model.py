@@ -389,4 +389,4 @@ def test_every_history_of_writes_is_as_the_model_says(database_url: str) -> None
     bounds = settings(
         max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=health, phases=phases
     )
-    run_state_machine_as_test(lambda: Writes(database_url), settings=bounds)
+    run_state_machine_as_test(lambda: Writes(database_url), settings=bounds)  # type: ignore[arg-type]

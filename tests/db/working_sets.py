@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 
-import asyncpg
-
-from db import changes
+from db import changes, counts
 from db.engine import Database
 from db.jobs.carrier import connection_of
 from db.tokens import Identity, Scope
