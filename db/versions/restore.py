@@ -37,7 +37,8 @@ SELECT * FROM {{fact}}_past WHERE dataset_id = :dataset_id AND since > :early AN
 # By their samples, which every change of an annotation changes too.
 MADE_ANNOTATION: Final = f"""
 INSERT INTO made_annotation
-SELECT a.*, {LAST} FROM made_sample m JOIN annotation a ON a.sample_id = m.id WHERE a.since > :early AND a.since <= :late
+SELECT a.*, {LAST} FROM made_sample m JOIN annotation a ON a.sample_id = m.id
+WHERE a.since > :early AND a.since <= :late
 UNION ALL
 SELECT p.* FROM made_sample m JOIN annotation_past p ON p.sample_id = m.id
 WHERE p.since > :early AND p.since <= :late AND p.until > :late

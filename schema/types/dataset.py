@@ -4,11 +4,12 @@ from typing import Annotated
 
 import strawberry
 
-from schema.filters import SampleFilter, SampleOrder
+from schema.filters import SampleFilter, SampleOrder, SampleSelection
 from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.change import Change
 from schema.types.comparison import Comparison
 from schema.types.declare import compiled
+from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node
@@ -107,6 +108,18 @@ class Dataset(Node):
             strawberry.argument(description="Global id of the version to end at; null for the working set."),
         ] = None,
     ) -> Comparison:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(
+        description="What it would mean for others to delete these samples with their source files: ask before you "
+        "pass `deleteSources`. Changes nothing."
+    )
+    def delete_impact(
+        self,
+        select: Annotated[
+            SampleSelection, strawberry.argument(description="Which samples: at most 1,000 ids, or a filter.")
+        ],
+    ) -> DeleteImpact:
         return compiled()  # type: ignore[no-any-return]
 
     active_job: Job | None = strawberry.field(description="The job that runs or waits for this dataset, if any.")

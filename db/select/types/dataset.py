@@ -14,6 +14,7 @@ from db.select.selection import Select
 from db.select.text import Parts, array, assemble, number, or_null, text, value_or_null, word
 from db.select.types.change import CHANGES
 from db.select.types.comparison import compare
+from db.select.types.delete_impact import delete_impact
 from db.select.types.fields import column, global_id
 from db.select.types.job import ACTIVE, JOBS
 from db.select.types.sample import SAMPLES
@@ -97,6 +98,7 @@ DATASET = Type(
         "hasUnpublishedChanges": has_unpublished_changes,
         "versions": versions,
         "compare": compare,
+        "deleteImpact": delete_impact,
         "activeJob": active_job,
         "jobs": jobs,
         "changes": changes,
