@@ -40,7 +40,7 @@ class Limits:
     upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
-    sockets: int = setting(10, "most WebSockets and event streams of one token in one process")
+    sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
     connections: int = setting(2_000, "most connections of one process; more get 503")
     images: int = setting(4, "most thumbnails made at once in one process")
 
