@@ -128,11 +128,11 @@ class Build:
         conditions = [*where(row), *row.holds(), *kind.where(row)]
         return select(json).select_from(row.origin()).where(*conditions).scalar_subquery()
 
-    def many(self, selected: Select, where: Where, scope: Scope | None = None, *, by: Sequence[str] = ("id",)) -> Parts:
-        """The JSON array of all rows that meet the conditions."""
+    def many(self, selected: Select, where: Where, scope: Scope | None = None, *, newest: bool = False) -> Parts:
+        """The JSON array of all rows that meet the conditions, in the order of their making; `newest` first."""
         type_name, selects = selected.of_only_type()
         kind = self.types[type_name]
         row = self.row(kind.model, scope)
-        items = array(self.object(type_name, row, selects), *(row[column] for column in by))
+        items = array(self.object(type_name, row, selects), row["id"].desc() if newest else row["id"])
         conditions = [*where(row), *row.holds(), *kind.where(row)]
         return [select(assemble(items)).select_from(row.origin()).where(*conditions).scalar_subquery()]

@@ -68,6 +68,26 @@ WHERE NOT {LEAVES} AND NOT EXISTS (
     SELECT FROM was_sample w WHERE w.id = s.id AND w.source_id <> back.source_id AND w.path <> back.path)
 """
 
+# What a span made as it was before, it did not touch: facts that came to be the same again.
+COLUMNS: Final = {
+    "label": ("name", "color", "shortcut"),
+    "annotation": ("label_id", "labeled_by", "labeled_at", "origin", "confidence", "confirmed", "shape"),
+    "sample": (
+        *("source_id", "path", "created_at", "added_at", "state", "label_ids", "labeled_by", "labeled_at"),
+        *("labeled_origin", "hard", "usage"),
+    ),
+}
+SAME: Final = """
+WITH same AS (
+    SELECT w.id FROM was_{fact} w JOIN made_{fact} m USING (id) WHERE ({was}) IS NOT DISTINCT FROM ({made}) {only}
+), was AS (DELETE FROM was_{fact} w USING same WHERE w.id = same.id)
+DELETE FROM made_{fact} m USING same WHERE m.id = same.id
+"""
+ALSO_ITS_MARKS: Final = """
+AND NOT EXISTS (SELECT FROM was_annotation a WHERE a.sample_id = w.id)
+AND NOT EXISTS (SELECT FROM made_annotation a WHERE a.sample_id = w.id)
+"""
+
 UNANNOTATE: Final = """
 DELETE FROM annotation a USING made_annotation m WHERE a.id = m.id
 """
@@ -156,6 +176,8 @@ async def gather(session: AsyncSession, span: Span) -> bool:
         session, "ANALYZE was_label, was_sample, was_annotation, made_label, made_sample, made_annotation"
     )
     await statements.run(session, PLACE)
+    for fact in COLUMNS:
+        await statements.run(session, _same(fact))
     tables = " UNION ALL ".join(f"SELECT FROM {when}_{fact}" for when in ("was", "made") for fact in FACTS)
     return await statements.first(session, f"SELECT FROM ({tables}) AS any_row LIMIT 1") is not None
 
@@ -172,3 +194,8 @@ async def put_back(session: AsyncSession, change: Recorded) -> None:
         await statements.run(session, sql, since=since)
     await statements.run(session, UNLABEL)
     await statements.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE")
+
+
+def _same(fact: str) -> str:
+    was, made = (", ".join(f"{side}.{column}" for column in COLUMNS[fact]) for side in "wm")
+    return SAME.format(fact=fact, was=was, made=made, only=ALSO_ITS_MARKS if fact == "sample" else "")

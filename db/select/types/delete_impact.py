@@ -38,7 +38,7 @@ def _field(build: Build, row: Row, selected: Select) -> Parts:
             return number(sql("(SELECT shared FROM elsewhere)", Integer))
         case "versions":
             published = sql(f"ARRAY({_asked(sharing.VERSIONS)})", IDS)
-            return build.many(selected, lambda version: [version["id"] == func.any(published)], row.scope)
+            return build.many(selected, lambda version: [version["id"] == func.any(published)], row.scope, newest=True)
     known = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
     return build.many(selected, lambda other: [other["id"] == func.any(known), *build.visible(other)])
 
