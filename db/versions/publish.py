@@ -7,7 +7,7 @@ statement that reads the revision, the counts and the labels sees one state, and
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import names, statements
+from db import manifests, names, statements
 from db.access import enter
 from db.errors import AlreadyExists, Invalid
 from db.tokens import Identity
@@ -73,6 +73,7 @@ async def publish(
     if divided is not None:
         await split.write(session, dataset_id, row["id"], row["revision"], divided)
     await base.put(session, dataset_id, row["id"], row["revision"])
+    await manifests.request(session, dataset_id, row["id"], requested_by=by.name)
     return Published(dataset_id, row["id"])
 
 

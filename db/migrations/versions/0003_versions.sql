@@ -113,3 +113,6 @@ BEGIN
     END IF;
     RETURN found;
 END $$;
+
+ALTER TABLE job DROP CONSTRAINT job_kind_check,
+    ADD CONSTRAINT job_kind_check CHECK (kind IN ('SYNC', 'PURGE', 'MANIFEST'));
