@@ -127,7 +127,8 @@ async def pages(database: Database, dataset_id: int, chain: list[int], rounds: i
 
 async def comparing(database: Database, dataset_id: int, chain: list[int], rounds: int) -> None:
     query = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(base: $b, head: $h) {
-        added removed relabeled changes(first: 100) { nodes { kind labelsAdded labelsRemoved sample { id path } } } } } }"""
+        added removed relabeled
+        changes(first: 100) { nodes { kind labelsAdded labelsRemoved sample { id path } } } } } }"""
     neighbours = {"d": f"Dataset:{dataset_id}", "b": f"Version:{chain[-2]}", "h": f"Version:{chain[-1]}"}
     found = await alternating(database, {"neighbours": query}, neighbours, rounds)
     answer = json.loads(await ask(database, query, neighbours))["data"]["dataset"]["compare"]

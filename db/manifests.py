@@ -110,7 +110,7 @@ async def _lines(database: Database, version: asyncpg.Record, job: Claim) -> Asy
                 SAMPLES, version["id"], version["dataset_id"], version["revision"], last, version["is_split"], BATCH
             )
         for row in rows:
-            yield line(version["input_path"], TYPES[version["type"]], row)
+            yield line(version["input_path"], TYPES[version["type"]], dict(row))
         if len(rows) < BATCH:
             return
         last, count = rows[-1]["id"], count + len(rows)

@@ -8,12 +8,13 @@ import pytest
 
 from db import jobs, manifests, versions
 from db.engine import Database
+from db.jobs.carrier import connection_of
 from db.samples.chosen import Selection
 from db.samples.delete import delete
 from db.samples.label import LabelWith, label
 from db.storage import LocalStore, MemoryStore
 from db.units import write
-from tests.db.working_sets import ANN, WorkingSet, driver, make
+from tests.db.working_sets import ANN, WorkingSet, make
 
 NOBODY = 7  # a worker's number that no lock is held under
 
@@ -21,7 +22,7 @@ NOBODY = 7  # a worker's number that no lock is held under
 async def stage(database: Database, output: str | None) -> WorkingSet:
     made = await make(database, samples=4, labels=("cat", "向日葵"), input_path="/images")
     async with database.writing() as session:
-        connection = await driver(session)
+        connection = await connection_of(session)
         await connection.execute("UPDATE dataset SET output_path = $1", output)
     await put(database, made, ["cat"], 0, 1, 2)
     await put(database, made, ["向日葵"], 2)
@@ -135,7 +136,7 @@ async def test_the_file_of_a_deleted_version_stays_beside_that_of_its_namesake(d
 async def test_samples_marked_otherwise_keep_their_usage(database: Database, usage: str | None) -> None:
     made, store = await stage(database, "/out"), MemoryStore()
     async with database.writing() as session:
-        connection = await driver(session)
+        connection = await connection_of(session)
         await connection.execute("UPDATE sample SET usage = $1 WHERE id = $2", usage, made.samples[0])
     await publish(database, made)
     await work(database, store)

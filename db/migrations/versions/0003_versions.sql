@@ -77,12 +77,22 @@ CREATE INDEX sample_past_labeled_by ON sample_past (dataset_id, labeled_by, crea
 CREATE INDEX sample_past_source ON sample_past (source_id);
 
 -- Of a version never anything changes, so these are immutable indeed: the planner calls them, and knows the answers.
-CREATE FUNCTION version_dataset(version bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT dataset_id FROM version WHERE id = version_dataset.version
-$$;
-CREATE FUNCTION version_revision(version bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT revision FROM version WHERE id = version_revision.version
-$$;
+CREATE FUNCTION version_dataset(version bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (SELECT v.dataset_id FROM version v WHERE v.id = version_dataset.version);
+END $$;
+CREATE FUNCTION version_revision(version bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (SELECT v.revision FROM version v WHERE v.id = version_revision.version);
+END $$;
+-- Whether so few rows of a version are in the past by now that they are better found and sorted than met on a walk along
+-- an order, past all the past rows that are of other revisions.
+CREATE FUNCTION version_past_few(version bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (SELECT count(*) < 300 FROM (
+        SELECT FROM version v JOIN sample_past p ON p.dataset_id = v.dataset_id AND p.until > v.revision
+        WHERE v.id = version_past_few.version LIMIT 300) few);
+END $$;
 CREATE FUNCTION labels_named_in(version bigint, names text[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(array_agg(label_id), '{}') FROM version_label WHERE version_id = version AND name = ANY (names)
 $$;

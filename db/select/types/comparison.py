@@ -4,7 +4,7 @@ between, which all lie in the past and are found by `until`, and the rows that b
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Text, case, func, select, union_all
+from sqlalchemy import CTE, BigInteger, ColumnElement, FromClause, Text, and_, case, func, or_, select, union_all
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
@@ -13,7 +13,7 @@ from db.pages import Kind, Order
 from db.select import ids
 from db.select.build import IDS, Build, Type
 from db.select.connections import Listing, connection
-from db.select.rows import STILL, Derived, Pinned, Row, Scope, table_of, usage_in
+from db.select.rows import Derived, Pinned, Row, Scope, table_of, usage_in, whole_history
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, number, text, word
 
@@ -21,6 +21,7 @@ COLUMNS = [column.name for column in table_of(Sample).columns]
 SIDES: dict[str, TypeEngine[Any]] = {"label_ids_before": IDS, "label_ids_after": IDS, "kind": Text()}
 TYPES: dict[str, TypeEngine[Any]] = {column.name: column.type for column in table_of(Sample).columns} | SIDES
 COUNTS = {"added": "ADDED", "removed": "REMOVED", "relabeled": "RELABELED"}
+NONE = sql("'{}'::bigint[]", IDS)
 
 
 def compare(build: Build, row: Row, selected: Select) -> Parts:
@@ -28,19 +29,17 @@ def compare(build: Build, row: Row, selected: Select) -> Parts:
     base = _state(build, row, selected.given("base"))
     head = _state(build, row, selected.given("head"))
     scope = Scope(head.dataset_id, head.planned, head.pinned, against=base)
-    model = _differences(build, scope)
+    span = _span(build, scope).cte(build.name("span"))
+    found = _differences(head, span).cte(build.name("differences")).prefix_with("MATERIALIZED")
     name, selects = selected.of_only_type()
-    counts = build.name("counts")
 
     def part(each: Select) -> Parts:
         if each.name == "changes":
-            return connection(build, CHANGES, each, scope, _of_kind(each), model)
-        return number(sql(f"{counts}.{each.name}"))
+            return connection(build, CHANGES, each, scope, _of_kind(each), _shown(scope, found))
+        return number(_count(found, COUNTS[each.name]))
 
     json = assemble(build.fields(name, selects, part))
-    if not any(each.name in COUNTS for each in selects):
-        return [json]
-    return [select(json).select_from(_counted(build, model, counts)).scalar_subquery()]
+    return [select(json).add_cte(span, found, nest_here=True).scalar_subquery()]
 
 
 def _state(build: Build, row: Row, given: Any) -> Scope:
@@ -60,59 +59,76 @@ def _revision(build: Build, scope: Scope) -> ColumnElement[Any]:
     return found.scalar_subquery()
 
 
-def _differences(build: Build, head: Scope) -> Derived:
-    """One row for each sample that differs: as it is in `head`, or, where it is not there, as it was before."""
-    base = head.against
-    assert base is not None
-    of_base, of_head = _revision(build, base), _revision(build, head)
-    early, late = func.least(of_base, of_head), func.greatest(of_base, of_head)
-    backward = of_base > of_head
+def _span(build: Build, head: Scope) -> Any:
+    """The two revisions in their order, and whether the comparison goes against it."""
+    assert head.against is not None
+    two = select(_revision(build, head.against).label("base"), _revision(build, head).label("head")).subquery()
+    early, late = func.least(two.c.base, two.c.head), func.greatest(two.c.base, two.c.head)
+    return select(early.label("early"), late.label("late"), (two.c.base > two.c.head).label("backward"))
 
-    def made(name: str) -> FromClause:
-        ended, begun = _ended(head, early, late).subquery("ended"), _begun(head, early, late).subquery("begun")
-        before = _either(backward, begun.c, ended.c)
-        after = _either(backward, ended.c, begun.c)
-        kind = case(
-            (before("id").is_(None), sql("'ADDED'", Text)),
-            (after("id").is_(None), sql("'REMOVED'", Text)),
-            (before("label_ids") != after("label_ids"), sql("'RELABELED'", Text)),
-        )
-        shown = [_shown(column, before, after, base, head).label(column) for column in COLUMNS]
-        none = sql("'{}'::bigint[]", IDS)
-        sides = [
-            func.coalesce(before("label_ids"), none).label("label_ids_before"),
-            func.coalesce(after("label_ids"), none).label("label_ids_after"),
-        ]
-        joined = ended.join(begun, ended.c.id == begun.c.id, full=True)
-        return select(*shown, *sides, kind.label("kind")).select_from(joined).where(kind.is_not(None)).subquery(name)
 
-    return Derived(TYPES, made)
+def _differences(head: Scope, span: CTE) -> Any:
+    """A row for each sample that differs. `since` is of the row to show: that of `head`, or else that of `base`."""
+    early, late, backward = (select(span.c[name]).scalar_subquery() for name in ("early", "late", "backward"))
+    ended, begun = _ended(head, early, late), _begun(head, early, late)
+    before = union_all(_where(ended, ~backward), *(_where(each, backward) for each in begun)).subquery("before")
+    after = union_all(_where(ended, backward), *(_where(each, ~backward) for each in begun)).subquery("after")
+    was, became = before.c, after.c
+    kind = case(
+        (was.id.is_(None), sql("'ADDED'", Text)),
+        (became.id.is_(None), sql("'REMOVED'", Text)),
+        else_=sql("'RELABELED'", Text),
+    )
+    columns = [
+        func.coalesce(became.id, was.id).label("id"),
+        func.coalesce(became.since, was.since).label("since"),
+        kind.label("kind"),
+        func.coalesce(was.label_ids, NONE).label("label_ids_before"),
+        func.coalesce(became.label_ids, NONE).label("label_ids_after"),
+    ]
+    differ = or_(was.id.is_(None), became.id.is_(None), was.label_ids != became.label_ids)
+    return select(*columns).select_from(before.join(after, was.id == became.id, full=True)).where(differ)
+
+
+def _where(rows: Any, condition: ColumnElement[bool]) -> Any:
+    return rows.where(condition)
 
 
 def _ended(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> Any:
     past = table_of(SamplePast).c
-    rows = select(*(past[column] for column in COLUMNS))
+    rows = select(past.id, past.since, past.label_ids)
     return rows.where(past.dataset_id == head.dataset_id, past.until > early, past.until <= late, past.since <= early)
 
 
-def _begun(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> Any:
+def _begun(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> list[Any]:
     live, past = table_of(Sample).c, table_of(SamplePast).c
-    now = select(*(live[column] for column in COLUMNS), STILL.label("until"))
-    now = now.where(live.dataset_id == head.dataset_id, live.since > early, live.since <= late)
-    then = select(*(past[column] for column in COLUMNS), past.until)
-    then = then.where(past.dataset_id == head.dataset_id, past.since > early, past.since <= late, past.until > late)
-    return union_all(now, then)
+    now = select(live.id, live.since, live.label_ids)
+    then = select(past.id, past.since, past.label_ids)
+    return [
+        now.where(live.dataset_id == head.dataset_id, live.since > early, live.since <= late),
+        then.where(past.dataset_id == head.dataset_id, past.since > early, past.since <= late, past.until > late),
+    ]
 
 
-def _either(choose: ColumnElement[bool], one: Any, other: Any) -> Any:
-    return lambda column: case((choose, one[column]), else_=other[column])
+def _shown(head: Scope, found: CTE) -> Derived:
+    """The differences with the samples' rows, which are looked up for those on a page only."""
+    base = head.against
+    assert base is not None
 
+    def made(name: str) -> FromClause:
+        rows = whole_history(Sample, "shown")
 
-def _shown(column: str, before: Any, after: Any, base: Scope, head: Scope) -> ColumnElement[Any]:
-    is_there = after("id").is_not(None)
-    if column == "usage":
-        return case((is_there, _usage(head, after)), else_=_usage(base, before))
-    return case((is_there, after(column)), else_=before(column))
+        def column(name: str) -> ColumnElement[Any]:
+            return sql(f"shown.{name}", TYPES[name])
+
+        removed = found.c.kind == sql("'REMOVED'", Text)
+        usage = case((removed, _usage(base, column)), else_=_usage(head, column))
+        columns = [column(each).label(each) for each in COLUMNS if each not in ("id", "usage")]
+        sides = [found.c[each] for each in SIDES]
+        joined = found.join(rows, and_(column("id") == found.c.id, column("since") == found.c.since))
+        return select(found.c.id, *columns, usage.label("usage"), *sides).select_from(joined).subquery(name)
+
+    return Derived(TYPES, made)
 
 
 def _usage(scope: Scope, column: Any) -> ColumnElement[Any]:
@@ -124,12 +140,9 @@ def _of_kind(selected: Select) -> Any:
     return lambda row: [] if kind is None else [row["kind"] == sql(f"'{kind}'", Text)]
 
 
-def _counted(build: Build, model: Derived, name: str) -> FromClause:
-    found = model.made(build.name("all"))
-    numbers = [
-        func.count().filter(found.c.kind == sql(f"'{kind}'", Text)).label(column) for column, kind in COUNTS.items()
-    ]
-    return select(*numbers).select_from(found).subquery(name)
+def _count(found: CTE, kind: str) -> ColumnElement[Any]:
+    counted = select(func.count()).select_from(found).where(found.c.kind == sql(f"'{kind}'", Text))
+    return counted.scalar_subquery()
 
 
 # -- a change of a sample ---------------------------------------------------------------------------------------------
@@ -151,15 +164,15 @@ def _as_sample(row: Row, scope: Scope) -> Row:
 
 
 def labels_added(build: Build, row: Row, _select: Select) -> Parts:
-    return _names(build, row, row.scope, row["label_ids_after"], row["label_ids_before"])
+    return _names(build, row.scope, row["label_ids_after"], row["label_ids_before"])
 
 
 def labels_removed(build: Build, row: Row, _select: Select) -> Parts:
     assert row.scope.against is not None
-    return _names(build, row, row.scope.against, row["label_ids_before"], row["label_ids_after"])
+    return _names(build, row.scope.against, row["label_ids_before"], row["label_ids_after"])
 
 
-def _names(build: Build, row: Row, scope: Scope, among: ColumnElement[Any], but: ColumnElement[Any]) -> Parts:
+def _names(build: Build, scope: Scope, among: ColumnElement[Any], but: ColumnElement[Any]) -> Parts:
     label = build.row(Label, scope)
     names = assemble(array(text(label["name"]), label["id"]))
     conditions: Sequence[ColumnElement[bool]] = [label["id"] == func.any(among), label["id"] != func.all(but)]

@@ -10,12 +10,13 @@ from db import sharing
 from db.errors import Invalid
 from db.filters import SampleFilter, conditions
 from db.models import Sample
-from db.samples.chosen import IDS as MOST_IDS
 from db.select import ids
 from db.select.build import IDS, Build
 from db.select.rows import Row
 from db.select.selection import Select
 from db.select.text import Parts, assemble, number
+
+MOST_IDS = 1_000
 
 # Of the rows that are chosen here, all of one dataset.
 HERE = {"CONDITION": "true", ":dataset_id": "(SELECT dataset_id FROM chosen LIMIT 1)", ":told": str(sharing.TOLD)}
