@@ -105,7 +105,7 @@ async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(stage:
 
 async def test_a_filter_over_more_than_a_page_shows_a_hundred(stage: Stage) -> None:
     many = await make(stage.direct.database, samples=1500, labels=("cat",), name="many")
-    given = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
+    given: dict[str, Any] = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
     payload = await stage.do("labelSamples", "matched changed samples { id }", **given)
     assert (payload["matched"], payload["changed"], len(payload["samples"])) == (1500, 1500, 100)
     assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
