@@ -22,7 +22,7 @@ from pgqueuer.domain.errors import FailingListenerError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.settings import Settings
-from db import idempotency, jobs, purge, sources, sync
+from db import idempotency, jobs, manifests, purge, sources, sync
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.jobs import Claim
@@ -70,6 +70,8 @@ class Worker:
                 await sync.run(self.database, job, self.open(await self._input_path(job)))
             case "PURGE":
                 await purge.run(self.database, job, self.open)
+            case "MANIFEST":
+                await manifests.run(self.database, job, self.open)
             case unknown:
                 assert_never(unknown)
 

@@ -22,6 +22,13 @@ async def enter(session: AsyncSession, dataset_id: int, by: Identity) -> int:
     return await changes.hold(session, dataset_id)
 
 
+async def enter_alone(session: AsyncSession, dataset_id: int, by: Identity) -> int:
+    """As `enter`, but other writers wait until the commit."""
+    if not by.sees(dataset_id):
+        raise no_such_dataset()
+    return await changes.hold_alone(session, dataset_id)
+
+
 async def record(
     session: AsyncSession,
     dataset_id: int,

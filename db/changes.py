@@ -22,8 +22,17 @@ class Recorded:
 
 
 async def hold(session: AsyncSession, dataset_id: int) -> int:
-    """Enter the dataset for writing, beside other writers; publishing and switching wait. Returns the revision."""
-    await session.exec(text("SELECT pg_advisory_xact_lock_shared(1, :id ::bigint ::int)"), params={"id": dataset_id})  # type: ignore[call-overload]
+    """Enter the dataset for writing, beside other writers; switching and undoing wait. Returns the revision."""
+    return await _held(session, dataset_id, "pg_advisory_xact_lock_shared")
+
+
+async def hold_alone(session: AsyncSession, dataset_id: int) -> int:
+    """Enter the dataset for writing when no other writer is in it; all others wait. Returns the revision."""
+    return await _held(session, dataset_id, "pg_advisory_xact_lock")
+
+
+async def _held(session: AsyncSession, dataset_id: int, lock: str) -> int:
+    await session.exec(text(f"SELECT {lock}(1, :id ::bigint ::int)"), params={"id": dataset_id})  # type: ignore[call-overload]
     found = await session.exec(  # type: ignore[call-overload]
         text("SELECT revision FROM dataset WHERE id = :id AND deleted_at IS NULL"), params={"id": dataset_id}
     )

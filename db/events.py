@@ -68,6 +68,8 @@ class Events:
     _topics: dict[Key, Topic] = field(default_factory=dict)
     _asked: set[Key] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: set[int] = field(default_factory=set)
+    _tell: asyncio.Event = field(default_factory=asyncio.Event)
 
     def job_steps(self, job_id: int) -> AsyncGenerator[int, None]:
         """The job's step now, and whenever it moved; ends after the step that ended the job."""
@@ -108,6 +110,24 @@ class Events:
             key = Key("job" if kind == "job" else "change", int(number))
             if key in self._topics:
                 self._ask([key])
+
+    def changed(self, dataset_id: int) -> None:
+        """Somebody here committed a change: every process is told, apart from the commit, and soon."""
+        self._changed.add(dataset_id)
+        self._tell.set()
+
+    async def tell_on(self) -> None:
+        """Tell what changed here, for ever; many changes of a dataset in one notice."""
+        while True:
+            await self._tell.wait()
+            self._tell.clear()
+            changed, self._changed = self._changed, set()
+            try:
+                for dataset_id in changed:
+                    await announce_change(self.database, dataset_id)
+            except LOST as error:
+                log.warning("changes could not be told, and are found by polling: %s", type(error).__name__)
+            await asyncio.sleep(PAUSE)
 
     async def read_on(self) -> None:
         """Read what moved, for ever."""
@@ -163,7 +183,8 @@ class Events:
 async def listening(database: Database, *, url: str | None = None) -> AsyncGenerator[Events, None]:
     """Events of a process. `url`: a direct connection, where the database's goes through a transaction pooler."""
     events = Events(database)
-    tasks = [asyncio.create_task(events.read_on()), asyncio.create_task(events.listen_on(url or database.url))]
+    work = (events.read_on(), events.tell_on(), events.listen_on(url or database.url))
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         yield events
     finally:

@@ -78,7 +78,8 @@ class SampleFilter:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The rows that a filter is about. `current`: they are the working set's, whose paths are their sources' paths.
+    """The rows that a filter is about. `current`: they are the working set's, whose paths are their sources' paths;
+    otherwise the `version_id` is of the version whose they are.
 
     `planned`: Postgres plans for the values of each execution, and `dataset_id` is such a value; then it may know the
     labels before it chooses an index. Otherwise they are looked up once, when the statement starts.
@@ -88,6 +89,19 @@ class Samples:
     dataset_id: ColumnElement[Any]
     current: bool = True
     planned: bool = False
+    version_id: ColumnElement[Any] | None = None
+
+    def labels_named(self, names: ColumnElement[Any], *, every: bool) -> ColumnElement[Any]:
+        """The ids of the labels of these names; `every`: null unless all are known."""
+        if self.version_id is not None:
+            return (func.labels_all_named_in if every else func.labels_named_in)(self.version_id, names)
+        return (func.labels_all_named if every else func.labels_named)(self.dataset_id, names)
+
+    def labels_few(self, *wanted: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether the labels of these names are so rare that all that match are better found and sorted."""
+        if self.version_id is not None:
+            return func.labels_few_in(self.version_id, *wanted)
+        return func.labels_few(self.dataset_id, *wanted)
 
 
 def current(dataset_id: int) -> Samples:
@@ -123,8 +137,7 @@ def few_carry_labels(
         return None
     every = [each.labels for each in _conjuncts(wanted) if each.labels is not None and each.labels.match != "NONE"]
     few = [
-        func.labels_few(
-            samples.dataset_id,
+        samples.labels_few(
             bind(WORDS, label_names, labels.names),
             sql("true" if labels.match == "ALL" else "false"),
             sql(str(page)),
@@ -181,8 +194,8 @@ class _Builder:
         label_ids = self.samples.column("label_ids")
         names = self.bind(WORDS, label_names, wanted.names)
         if wanted.match == "ALL":
-            return label_ids.op("@>")(self._known(func.labels_all_named(self.samples.dataset_id, names)))
-        found = label_ids.op("&&")(self._known(func.labels_named(self.samples.dataset_id, names)))
+            return label_ids.op("@>")(self._known(self.samples.labels_named(names, every=True)))
+        found = label_ids.op("&&")(self._known(self.samples.labels_named(names, every=False)))
         return found.is_not(true()) if wanted.match == "NONE" else found
 
     def _known(self, ids: ColumnElement[Any]) -> ColumnElement[Any]:

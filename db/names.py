@@ -44,6 +44,18 @@ def dataset_name(name: str) -> str:
     return name
 
 
+def version_name(name: str) -> str:
+    """A version's name in its one form: what a label may be called."""
+    composed = unicodedata.normalize("NFC", name)
+    if not LABEL.fullmatch(composed):
+        raise Invalid(
+            f"`{shown(name)}` cannot be a version's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
+            code="INVALID_NAME",
+            name=shown(name),
+        )
+    return composed
+
+
 def description(text: str) -> str:
     """Free text: every character counts one, line breaks and tabs may be in it, other controls may not."""
     if len(text) > DESCRIPTION_LENGTH or NOT_DESCRIBING.search(text):

@@ -12,8 +12,10 @@ from db.jobs.carrier import connection_of
 from db.sources import Opener, carry_out
 
 BATCH: Final = 10_000
-# Each before what it refers to; a change may point to a later one that undid it, so changes go oldest first.
+# Each before what it refers to. A change may point to a later one that undid it, so changes go oldest first; a version
+# to its parent, so versions go newest first.
 TABLES: Final = (
+    *("base", "base_before", "version_eval", "version_label", "version"),
     *("annotation", "sample", "annotation_past", "sample_past", "label_past"),
     *("source_deletion", "source", "label", "change"),
 )
@@ -42,7 +44,7 @@ async def _wait_for_writers(batch: Batch, *, job: Claim) -> None:
 
 
 async def _delete(batch: Batch, *, job: Claim, table: str) -> int:
-    order = "ORDER BY id" if table == "change" else ""
+    order = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}.get(table, "")
     rows = f"SELECT ctid FROM {table} WHERE dataset_id = $1 {order} LIMIT {BATCH}"
     tag = await batch.connection.execute(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY({rows}))", job.dataset_id)
     return int(tag.rpartition(" ")[2])

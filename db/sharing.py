@@ -29,6 +29,21 @@ WHERE (starts_with(neighbour.ours, neighbour.theirs) OR starts_with(neighbour.th
 """
 
 
+# Versions of the same dataset in which a sample shows one of these sources: this one, or one that showed it before.
+VERSIONS = """
+SELECT v.id FROM version v
+WHERE v.dataset_id = :dataset_id AND EXISTS (
+    SELECT FROM (
+        SELECT DISTINCT sample.since, 9223372036854775807 AS until FROM chosen JOIN sample USING (id) WHERE (CONDITION)
+        UNION SELECT p.since, p.until
+        FROM chosen JOIN sample USING (id) JOIN sample_past p ON p.source_id = sample.source_id WHERE (CONDITION)
+    ) AS shown
+    WHERE shown.since <= v.revision AND shown.until > v.revision)
+ORDER BY v.id DESC LIMIT :told
+"""
+TOLD = 100  # versions that are named, the newest
+
+
 @dataclass(frozen=True, slots=True)
 class Impact:
     """What deleting the sources of some samples does elsewhere. `datasets`: those that the asking token may see."""
@@ -36,6 +51,7 @@ class Impact:
     sample_count: int
     shared_sources: int
     datasets: tuple[int, ...]
+    versions: tuple[int, ...] = ()
 
 
 async def impact(session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any) -> Impact:
@@ -43,7 +59,19 @@ async def impact(session: AsyncSession, chosen: Chosen, by: Identity, condition:
     count = await chosen.tally(session, condition, **values)
     sql = IMPACT.replace("CONDITION", condition)
     [row] = await chosen.run(session, sql, dataset_id=chosen.dataset_id, **values)
-    return Impact(count, row["shared"], tuple(id for id in sorted(row["datasets"]) if by.sees(id)))
+    published = await chosen.run(
+        session,
+        VERSIONS.replace("CONDITION", condition),
+        dataset_id=chosen.dataset_id,
+        told=TOLD,
+        **values,
+    )
+    return Impact(
+        count,
+        row["shared"],
+        tuple(id for id in sorted(row["datasets"]) if by.sees(id)),
+        tuple(row["id"] for row in published),
+    )
 
 
 async def warnings(
@@ -51,4 +79,4 @@ async def warnings(
 ) -> tuple[Impact, ...]:
     """What the caller should know of, if there is anything."""
     found = await impact(session, chosen, by, condition, **values)
-    return (found,) if found.shared_sources else ()
+    return (found,) if found.shared_sources or found.versions else ()

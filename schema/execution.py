@@ -89,6 +89,8 @@ class LabelgraphSchema(strawberry.Schema):
             json = await select.read(context.database, plan, inputs(self.version, context, values))
         except Misplaced as refused:
             return Answer(data=None, errors=[located(refused)])
+        except NotFound as missing:  # something below a field that cannot be null
+            return Answer(data=None, errors=[GraphQLError(missing.message, original_error=missing)])
         return b'{"data":%b}' % (json or "null").encode()
 
     def _plan(self, request: Request, context: Context, values: VariableValues) -> Plan:

@@ -10,11 +10,16 @@ from db import followed
 from db.select import ids
 from schema.context import Context
 from schema.references import reference
+from schema.types.change import Change
 from schema.types.job import Job, SyncJob
 
 Info = strawberry.Info[Context, Any]
 
 DATASET = "Global id of the dataset."
+AFTER = (
+    "Changes after this revision are sent first: pass the last one received, to miss none and get none twice. Null: "
+    "only what happens from now on."
+)
 JOB = "Global id of the job."
 
 
@@ -42,3 +47,22 @@ class Subscription:
         async with aclosing(context.events.job_steps(job)) as steps:
             async for _ in steps:
                 yield reference("SyncJob", job)
+
+    @strawberry.subscription(
+        description="Every change of the dataset's working set, once, in the order of revisions, none left out. Ends "
+        "when the dataset is deleted."
+    )
+    async def dataset_changes(
+        self,
+        info: Info,
+        dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)],
+        after_revision: Annotated[int | None, strawberry.argument(description=AFTER)] = None,
+    ) -> AsyncGenerator[Change, None]:
+        database, events, id = info.context.database, info.context.events, ids.decode(dataset_id, "Dataset") or 0
+        now = await followed.revision(database, id, info.context.identity)
+        seen = now if after_revision is None else after_revision
+        async with aclosing(events.dataset_steps(id)) as steps:
+            async for _ in steps:
+                async with aclosing(followed.changes_after(database, id, seen)) as changes:
+                    async for change, seen in changes:  # noqa: B007 (`seen` is where the next step goes on)
+                        yield reference("Change", change)

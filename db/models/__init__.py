@@ -14,12 +14,15 @@ from db.models.secret import Secret
 from db.models.source import Source, SourceDeletion
 from db.models.sync import sync_item, sync_object
 from db.models.token import Token
+from db.models.version import Base, BaseBefore, Version, VersionEval, VersionLabel
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "Annotation",
     "AnnotationPast",
+    "Base",
+    "BaseBefore",
     "Change",
     "Dataset",
     "Idempotency",
@@ -34,6 +37,9 @@ __all__ = [
     "Source",
     "SourceDeletion",
     "Token",
+    "Version",
+    "VersionEval",
+    "VersionLabel",
     "metadata",
     "sync_item",
     "sync_object",

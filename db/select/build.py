@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from db.models import Dataset
 from db.params import Inputs, Param
-from db.select.rows import Row, Scope
+from db.select.rows import Derived, Model, Row, Scope
 from db.select.selection import Select
 from db.select.text import Part, Parts, array, assemble
 
@@ -74,9 +74,13 @@ class Build:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def row(self, model: type[SQLModel], scope: Scope | None = None) -> Row:
-        """A row in its own table, under a new name. Without a scope it says itself which dataset it belongs to."""
-        row = Row(self.name(model.__tablename__[0]), model, scope or Scope(func.null()))  # type: ignore[index]
+    def row(self, model: Model, scope: Scope | None = None) -> Row:
+        """A row in its own table, under a new name. Without a scope it says itself which dataset it belongs to. A
+        dataset is always as it is now."""
+        prefix = "d" if isinstance(model, Derived) else str(model.__tablename__)[0]
+        if scope is not None and model is Dataset:
+            scope = scope.working()
+        row = Row(self.name(prefix), model, scope or Scope(func.null()))
         if scope is None:
             row.scope = Scope(row["id" if model is Dataset else "dataset_id"])
         return row
@@ -121,14 +125,14 @@ class Build:
         kind = self.types[type_name]
         row = self.row(kind.model, scope)
         json = assemble(self.object(type_name, row, selects))
-        conditions = [*where(row), *kind.where(row)]
+        conditions = [*where(row), *row.holds(), *kind.where(row)]
         return select(json).select_from(row.origin()).where(*conditions).scalar_subquery()
 
-    def many(self, selected: Select, where: Where, scope: Scope | None = None, *, by: Sequence[str] = ("id",)) -> Parts:
-        """The JSON array of all rows that meet the conditions."""
+    def many(self, selected: Select, where: Where, scope: Scope | None = None, *, newest: bool = False) -> Parts:
+        """The JSON array of all rows that meet the conditions, in the order of their making; `newest` first."""
         type_name, selects = selected.of_only_type()
         kind = self.types[type_name]
         row = self.row(kind.model, scope)
-        items = array(self.object(type_name, row, selects), *(row[column] for column in by))
-        conditions = [*where(row), *kind.where(row)]
+        items = array(self.object(type_name, row, selects), row["id"].desc() if newest else row["id"])
+        conditions = [*where(row), *row.holds(), *kind.where(row)]
         return [select(assemble(items)).select_from(row.origin()).where(*conditions).scalar_subquery()]

@@ -11,7 +11,7 @@ from sqlalchemy import literal_column as sql
 from db import pages
 from db.pages import Order
 from db.select.build import Build, Where
-from db.select.rows import Row, Scope
+from db.select.rows import Model, Row, Scope
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, flag, number, value_or_null, word
 
@@ -34,15 +34,27 @@ class Listing:
         return self.orders[selected.given("orderBy") or next(iter(self.orders))]
 
 
-def connection(build: Build, listing: Listing, selected: Select, scope: Scope | None, where: Where) -> Parts:
-    """A page of the rows that meet the conditions. The whole is one value, also when nothing is found."""
-    return _Connection(build, listing, selected, scope, where).json()
+def connection(
+    build: Build, listing: Listing, selected: Select, scope: Scope | None, where: Where, model: Model | None = None
+) -> Parts:
+    """A page of the rows that meet the conditions; `model`: the rows are made by the statement itself. The whole is
+    one value, also when nothing is found."""
+    return _Connection(build, listing, selected, scope, where, model).json()
 
 
 class _Connection:
-    def __init__(self, build: Build, listing: Listing, selected: Select, scope: Scope | None, where: Where) -> None:
+    def __init__(
+        self,
+        build: Build,
+        listing: Listing,
+        selected: Select,
+        scope: Scope | None,
+        where: Where,
+        model: Model | None,
+    ) -> None:
         self.build, self.listing, self.selected, self.scope, self.where = build, listing, selected, scope, where
         self.kind = build.types[listing.type]
+        self.model = model or self.kind.model
         self.order = listing.order(selected)
         self.backward = selected.given("last") is not None
         self.after = self._place("after")
@@ -96,7 +108,7 @@ class _Connection:
     # -- the page -----------------------------------------------------------------------------------------------------
 
     def _page_row(self) -> Row:
-        page = Row(self.build.name("page"), self.kind.model, self.scope or Scope(sql("null")), is_page=True)
+        page = Row(self.build.name("page"), self.model, self.scope or Scope(sql("null")), is_page=True)
         if self.scope is None:
             page.scope = Scope(page["id"])
         return page
@@ -117,11 +129,11 @@ class _Connection:
         return numbered.cte(self.page.name).prefix_with("MATERIALIZED")
 
     def _source(self) -> Row:
-        return self.build.row(self.kind.model, self.scope)
+        return self.build.row(self.model, self.scope)
 
     def _found(self, row: Row) -> list[ColumnElement[bool]]:
         matching = self.listing.matching(self.build, row, self.selected)
-        return [*self.where(row), *self.kind.where(row), *matching]
+        return [*self.where(row), *row.holds(), *self.kind.where(row), *matching]
 
     def _between(self, row: Row) -> list[ColumnElement[bool]]:
         found = []

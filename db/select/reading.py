@@ -3,10 +3,11 @@
 import asyncpg
 
 from db.engine import Database
-from db.errors import DomainError, Unavailable
+from db.errors import DomainError, NotFound, Unavailable
 from db.params import Inputs
 from db.select.plan import Plan
 
+NO_SUCH_VERSION = "LG404"  # raised by the database's function `version_of`
 LOST = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -39,3 +40,8 @@ async def _read(database: Database, plan: Plan, arguments: list[object]) -> str 
         seconds = database.limits.read
         message = f"The query took longer than {seconds:g} seconds and was stopped: ask for less, or filter more."
         raise DomainError(message, code="QUERY_TOO_COSTLY") from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != NO_SUCH_VERSION:
+            raise
+        message = "There is no such version of this dataset; list them with `dataset { versions }`."
+        raise NotFound(message, code="VERSION_NOT_FOUND") from error

@@ -15,6 +15,7 @@ from db.select.rows import Scope
 from db.select.selection import Select
 from db.select.text import NULL, Parts, array, assemble, number, text, value_or_null
 from db.select.types.dataset import DATASETS
+from db.select.types.version import pinned_to
 
 Root = Callable[[Build, Select], Parts]
 WORDS = ARRAY(Text())
@@ -58,6 +59,8 @@ def by_id(
     """The JSON of one row, or NULL where it is not there for this identity."""
     if type_name == "Dataset":
         return _dataset(build, type_name, selects, id_, planned=planned)
+    if type_name == "Version" and planned:
+        return _version(build, type_name, selects, id_)
     return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])])
 
 
@@ -66,6 +69,13 @@ def _dataset(
 ) -> ColumnElement[str]:
     scope = Scope(id_, planned)
     return build.one_of(type_name, selects, lambda row: [row["id"] == id_, *build.visible(row)], scope)
+
+
+def _version(build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any]) -> ColumnElement[str]:
+    """Pinned to itself: what lies below it, a list of samples maybe, is planned for this very version."""
+    scope = pinned_to(id_)
+    build.by_values = True
+    return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])], scope)
 
 
 def _unnested(build: Build, kinds: ColumnElement[Any], numbers: ColumnElement[Any]) -> Any:

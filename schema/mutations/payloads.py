@@ -59,6 +59,7 @@ def impacts(found: Sequence[Impact]) -> list[DeleteImpact]:
         DeleteImpact(
             sample_count=each.sample_count,
             shared_sources=each.shared_sources,
+            versions=references("Version", each.versions),
             datasets=references("Dataset", each.datasets),
         )
         for each in found

@@ -20,7 +20,11 @@ async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     context = info.context
     key = context.idempotency_key
     keyed = key and Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash)
-    return await units.write(context.database, work, outcome, keyed or None)
+    done = await units.write(context.database, work, outcome, keyed or None)
+    dataset_id: int | None = getattr(done, "dataset_id", None)
+    if dataset_id is not None:
+        context.events.changed(dataset_id)
+    return done
 
 
 def word(choice: Enum) -> Any:

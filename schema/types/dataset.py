@@ -4,15 +4,18 @@ from typing import Annotated
 
 import strawberry
 
-from schema.filters import SampleFilter, SampleOrder
+from schema.filters import SampleFilter, SampleOrder, SampleSelection
 from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.change import Change
+from schema.types.comparison import Comparison
 from schema.types.declare import compiled
+from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node
 from schema.types.sample import Sample
 from schema.types.statistics import Statistics
+from schema.types.version import Version
 
 
 @strawberry.enum(description="What the annotations of a dataset are.")
@@ -73,6 +76,50 @@ class Dataset(Node):
         last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
         before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
     ) -> Connection[Sample]:
+        return compiled()  # type: ignore[no-any-return]
+
+    current_version: Version | None = strawberry.field(
+        description="The version that the working set is based on: the one published or switched to last. Null before "
+        "the first, and when it was deleted."
+    )
+    has_unpublished_changes: bool = strawberry.field(
+        description="Whether the working set was changed since it was equal to `currentVersion`; without one, ever."
+    )
+
+    @strawberry.field(description="The published versions, newest first.")
+    def versions(
+        self,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[Version]:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(
+        description="What differs from one state of the dataset to another, sample by sample and label by label. "
+        "VERSION_NOT_FOUND for a version that is not this dataset's."
+    )
+    def compare(
+        self,
+        base: Annotated[strawberry.ID, strawberry.argument(description="Global id of the version to start from.")],
+        head: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Global id of the version to end at; null for the working set."),
+        ] = None,
+    ) -> Comparison:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(
+        description="What it would mean for others to delete these samples with their source files: ask before you "
+        "pass `deleteSources`. Changes nothing."
+    )
+    def delete_impact(
+        self,
+        select: Annotated[
+            SampleSelection, strawberry.argument(description="Which samples: at most 1,000 ids, or a filter.")
+        ],
+    ) -> DeleteImpact:
         return compiled()  # type: ignore[no-any-return]
 
     active_job: Job | None = strawberry.field(description="The job that runs or waits for this dataset, if any.")

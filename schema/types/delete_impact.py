@@ -1,12 +1,21 @@
+from typing import TYPE_CHECKING, Annotated
+
 import strawberry
 
-from schema.types.dataset import Dataset
+from schema.types.version import Version
+
+if TYPE_CHECKING:
+    from schema.types.dataset import Dataset
 
 
 @strawberry.type(description="What deleting the source files of some samples does elsewhere.")
 class DeleteImpact:
     sample_count: int = strawberry.field(description="How many samples were asked about.")
     shared_sources: int = strawberry.field(description="How many of their files samples of other datasets use too.")
-    datasets: list[Dataset] = strawberry.field(
+    versions: list[Version] = strawberry.field(
+        description="Published versions of this dataset that show one of those files, the newest first, at most 100: "
+        "their samples will say `sourceAvailable: false`."
+    )
+    datasets: list[Annotated["Dataset", strawberry.lazy("schema.types.dataset")]] = strawberry.field(
         description="Those datasets, as far as the token may see them: their images go missing too."
     )

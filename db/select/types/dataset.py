@@ -13,18 +13,12 @@ from db.select.rows import Row
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, number, or_null, text, value_or_null, word
 from db.select.types.change import CHANGES
+from db.select.types.comparison import compare
+from db.select.types.delete_impact import delete_impact
 from db.select.types.fields import column, global_id
 from db.select.types.job import ACTIVE, JOBS
 from db.select.types.sample import SAMPLES
-
-
-def statistics(build: Build, row: Row, selected: Select) -> Parts:
-    name, selects = selected.of_only_type()
-    return build.fields(name, selects, lambda each: number(_count(row, each.name)))
-
-
-def _count(row: Row, name: str) -> ColumnElement[Any]:
-    return row["total"] - row["labeled"] - row["pending"] if name == "unlabeled" else row[name]
+from db.select.types.version import current_version, has_unpublished_changes, statistics, versions
 
 
 def labels(build: Build, row: Row, selected: Select) -> Parts:
@@ -100,6 +94,11 @@ DATASET = Type(
         "label": label,
         "labelers": labelers,
         "samples": samples,
+        "currentVersion": current_version,
+        "hasUnpublishedChanges": has_unpublished_changes,
+        "versions": versions,
+        "compare": compare,
+        "deleteImpact": delete_impact,
         "activeJob": active_job,
         "jobs": jobs,
         "changes": changes,

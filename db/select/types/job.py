@@ -1,4 +1,4 @@
-"""Jobs that clients may see. A PURGE is the server's own work."""
+"""Jobs that clients may see. PURGE and MANIFEST are the server's own work."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,3 +1,6 @@
+from sqlalchemy import BigInteger
+from sqlalchemy import literal_column as sql
+
 from db.models import Label, LabelCount
 from db.select.build import Build, Field, Type
 from db.select.rows import Row
@@ -8,6 +11,8 @@ from db.select.types.fields import column, global_id
 
 def count(name: str) -> Field:
     def counted(build: Build, row: Row, _select: Select) -> Parts:
+        if row.scope.pinned is not None:
+            return number(sql(f"{row.name}.{name}", BigInteger))
         counts = row.join(Row(build.name("n"), LabelCount, row.scope), lambda other: other["label_id"] == row["id"])
         return number(counts[name])
 

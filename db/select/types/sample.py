@@ -54,7 +54,7 @@ def _label_entries(build: Build, page: Row, selected: Select) -> str:
     json = assemble(build.object(type_name, label, selects))
     ids = select(func.unnest(page["label_ids"]).distinct()).select_from(sqlalchemy.table(page.name))
     entries = select(func.jsonb_object_agg(label["id"], json).label("entries")).select_from(label.origin())
-    entries = entries.where(label["id"] == func.any(func.array(ids.scalar_subquery())))
+    entries = entries.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.holds())
     name = build.name("labels")
     page.gathered.append(entries.cte(name).prefix_with("MATERIALIZED"))
     return name
@@ -140,12 +140,12 @@ def few(build: Build, row: Row, selected: Select, page: int) -> ColumnElement[bo
 
 
 def counted(build: Build, scope: Scope, selected: Select) -> ColumnElement[Any] | None:
-    """Without a filter, the dataset knows how many there are."""
+    """Without a filter, the dataset or the version knows how many there are."""
     if selected.given("filter") is not None:
         return None
-    head = build.row(build.types["Dataset"].model)
-    total = select(head["total"]).select_from(head.origin()).where(head["id"] == scope.dataset_id)
-    return total.scalar_subquery()
+    known, id_ = ("Dataset", scope.dataset_id) if scope.pinned is None else ("Version", scope.pinned.version_id)
+    head = build.row(build.types[known].model)
+    return select(head["total"]).select_from(head.origin()).where(head["id"] == id_).scalar_subquery()
 
 
 SAMPLES = Listing(

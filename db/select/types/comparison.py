@@ -1,0 +1,193 @@
+"""Comparisons of two states of a dataset. Only what changed between their revisions is read: the rows that ended in
+between, which all lie in the past and are found by `until`, and the rows that began in between, found by `since`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import CTE, BigInteger, ColumnElement, FromClause, Text, and_, case, func, or_, select, union_all
+from sqlalchemy import literal_column as sql
+from sqlalchemy.types import TypeEngine
+
+from db.models import Dataset, Label, Sample, SamplePast
+from db.pages import Kind, Order
+from db.select import ids
+from db.select.build import IDS, Build, Type
+from db.select.connections import Listing, connection
+from db.select.rows import Derived, Pinned, Row, Scope, table_of, usage_in, whole_history
+from db.select.selection import Select
+from db.select.text import Parts, array, assemble, number, text, word
+
+COLUMNS = [column.name for column in table_of(Sample).columns]
+SIDES: dict[str, TypeEngine[Any]] = {"label_ids_before": IDS, "label_ids_after": IDS, "kind": Text()}
+TYPES: dict[str, TypeEngine[Any]] = {column.name: column.type for column in table_of(Sample).columns} | SIDES
+COUNTS = {"added": "ADDED", "removed": "REMOVED", "relabeled": "RELABELED"}
+NONE = sql("'{}'::bigint[]", IDS)
+
+
+def compare(build: Build, row: Row, selected: Select) -> Parts:
+    """Of a dataset: from one version to another, or to the working set."""
+    base = _state(build, row, selected.given("base"))
+    head = _state(build, row, selected.given("head"))
+    scope = Scope(head.dataset_id, head.planned, head.pinned, against=base)
+    span = _span(build, scope).cte(build.name("span"))
+    found = _differences(head, span).cte(build.name("differences")).prefix_with("MATERIALIZED")
+    name, selects = selected.of_only_type()
+
+    def part(each: Select) -> Parts:
+        if each.name == "changes":
+            return connection(build, CHANGES, each, scope, _of_kind(each), _shown(scope, found))
+        return number(_count(found, COUNTS[each.name]))
+
+    json = assemble(build.fields(name, selects, part))
+    return [select(json).add_cte(span, found, nest_here=True).scalar_subquery()]
+
+
+def _state(build: Build, row: Row, given: Any) -> Scope:
+    """Of the version with this id, or of the working set. An unknown version is an error when the row is read."""
+    if given is None:
+        return Scope(row.scope.dataset_id, row.scope.planned)
+    id_ = build.bind(BigInteger(), lambda text: text and ids.decode(text, "Version"), given)
+    revision = select(func.version_of(row.scope.dataset_id, id_)).scalar_subquery()
+    return Scope(row.scope.dataset_id, row.scope.planned, pinned=Pinned(id_, revision))
+
+
+def _revision(build: Build, scope: Scope) -> ColumnElement[Any]:
+    if scope.pinned is not None:
+        return scope.pinned.revision
+    dataset = build.row(Dataset)
+    found = select(dataset["revision"]).select_from(dataset.origin()).where(dataset["id"] == scope.dataset_id)
+    return found.scalar_subquery()
+
+
+def _span(build: Build, head: Scope) -> Any:
+    """The two revisions in their order, and whether the comparison goes against it."""
+    assert head.against is not None
+    two = select(_revision(build, head.against).label("base"), _revision(build, head).label("head")).subquery()
+    early, late = func.least(two.c.base, two.c.head), func.greatest(two.c.base, two.c.head)
+    return select(early.label("early"), late.label("late"), (two.c.base > two.c.head).label("backward"))
+
+
+def _differences(head: Scope, span: CTE) -> Any:
+    """A row for each sample that differs. `since` is of the row to show: that of `head`, or else that of `base`."""
+    early, late, backward = (select(span.c[name]).scalar_subquery() for name in ("early", "late", "backward"))
+    ended, begun = _ended(head, early, late), _begun(head, early, late)
+    before = union_all(_where(ended, ~backward), *(_where(each, backward) for each in begun)).subquery("before")
+    after = union_all(_where(ended, backward), *(_where(each, ~backward) for each in begun)).subquery("after")
+    was, became = before.c, after.c
+    kind = case(
+        (was.id.is_(None), sql("'ADDED'", Text)),
+        (became.id.is_(None), sql("'REMOVED'", Text)),
+        else_=sql("'RELABELED'", Text),
+    )
+    columns = [
+        func.coalesce(became.id, was.id).label("id"),
+        func.coalesce(became.since, was.since).label("since"),
+        kind.label("kind"),
+        func.coalesce(was.label_ids, NONE).label("label_ids_before"),
+        func.coalesce(became.label_ids, NONE).label("label_ids_after"),
+    ]
+    differ = or_(was.id.is_(None), became.id.is_(None), was.label_ids != became.label_ids)
+    return select(*columns).select_from(before.join(after, was.id == became.id, full=True)).where(differ)
+
+
+def _where(rows: Any, condition: ColumnElement[bool]) -> Any:
+    return rows.where(condition)
+
+
+def _ended(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> Any:
+    past = table_of(SamplePast).c
+    rows = select(past.id, past.since, past.label_ids)
+    return rows.where(past.dataset_id == head.dataset_id, past.until > early, past.until <= late, past.since <= early)
+
+
+def _begun(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> list[Any]:
+    live, past = table_of(Sample).c, table_of(SamplePast).c
+    now = select(live.id, live.since, live.label_ids)
+    then = select(past.id, past.since, past.label_ids)
+    return [
+        now.where(live.dataset_id == head.dataset_id, live.since > early, live.since <= late),
+        then.where(past.dataset_id == head.dataset_id, past.since > early, past.since <= late, past.until > late),
+    ]
+
+
+def _shown(head: Scope, found: CTE) -> Derived:
+    """The differences with the samples' rows, which are looked up for those on a page only."""
+    base = head.against
+    assert base is not None
+
+    def made(name: str) -> FromClause:
+        rows = whole_history(Sample, "shown")
+
+        def column(name: str) -> ColumnElement[Any]:
+            return sql(f"shown.{name}", TYPES[name])
+
+        removed = found.c.kind == sql("'REMOVED'", Text)
+        usage = case((removed, _usage(base, column)), else_=_usage(head, column))
+        columns = [column(each).label(each) for each in COLUMNS if each not in ("id", "usage")]
+        sides = [found.c[each] for each in SIDES]
+        joined = found.join(rows, and_(column("id") == found.c.id, column("since") == found.c.since))
+        return select(found.c.id, *columns, usage.label("usage"), *sides).select_from(joined).subquery(name)
+
+    return Derived(TYPES, made)
+
+
+def _usage(scope: Scope, column: Any) -> ColumnElement[Any]:
+    return column("usage") if scope.pinned is None else usage_in(scope.pinned, column)
+
+
+def _of_kind(selected: Select) -> Any:
+    kind = selected.given("kind")
+    return lambda row: [] if kind is None else [row["kind"] == sql(f"'{kind}'", Text)]
+
+
+def _count(found: CTE, kind: str) -> ColumnElement[Any]:
+    counted = select(func.count()).select_from(found).where(found.c.kind == sql(f"'{kind}'", Text))
+    return counted.scalar_subquery()
+
+
+# -- a change of a sample ---------------------------------------------------------------------------------------------
+
+
+def sample(build: Build, row: Row, selected: Select) -> Parts:
+    """As it is in the later state; a removed one as it was in the earlier."""
+    base = row.scope.against
+    assert base is not None
+    head = Scope(row.scope.dataset_id, row.scope.planned, row.scope.pinned)
+    name, selects = selected.of_only_type()
+    was = row["kind"] == sql("'REMOVED'")
+    json = [assemble(build.object(name, _as_sample(row, scope), selects)) for scope in (base, head)]
+    return [case((was, json[0]), else_=json[1])]
+
+
+def _as_sample(row: Row, scope: Scope) -> Row:
+    return Row(row.name, Sample, scope, row.is_page, row.used, row.joins, row.gathered)
+
+
+def labels_added(build: Build, row: Row, _select: Select) -> Parts:
+    return _names(build, row.scope, row["label_ids_after"], row["label_ids_before"])
+
+
+def labels_removed(build: Build, row: Row, _select: Select) -> Parts:
+    assert row.scope.against is not None
+    return _names(build, row.scope.against, row["label_ids_before"], row["label_ids_after"])
+
+
+def _names(build: Build, scope: Scope, among: ColumnElement[Any], but: ColumnElement[Any]) -> Parts:
+    label = build.row(Label, scope)
+    names = assemble(array(text(label["name"]), label["id"]))
+    conditions: Sequence[ColumnElement[bool]] = [label["id"] == func.any(among), label["id"] != func.all(but)]
+    return [select(names).select_from(label.origin()).where(*conditions, *label.holds()).scalar_subquery()]
+
+
+SAMPLE_CHANGE = Type(
+    name="SampleChange",
+    model=Sample,
+    fields={
+        "kind": lambda _build, row, _select: word(row["kind"]),
+        "sample": sample,
+        "labelsAdded": labels_added,
+        "labelsRemoved": labels_removed,
+    },
+)
+
+CHANGES = Listing(type="SampleChange", orders={"SAMPLE": Order("sample.change", (("id", Kind.NUMBER),))})

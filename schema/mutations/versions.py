@@ -1,0 +1,122 @@
+"""publishVersion, setCurrentVersion, deleteVersion."""
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from db import versions
+from schema.mutations.payloads import OfDataset, dataset_of
+from schema.mutations.unit import Info, given, global_id, number, word, write
+from schema.references import reference
+from schema.types.version import Version
+
+
+@strawberry.enum(description="What becomes of changes that are in no version.")
+class UnpublishedChanges(Enum):
+    REJECT = strawberry.enum_value("REJECT", description="Refuse with UNPUBLISHED_CHANGES.")
+    DISCARD = strawberry.enum_value(
+        "DISCARD", description="Leave them behind. They stay in `changes`; undoing the switch brings them back."
+    )
+
+
+@strawberry.input(description="How the labelled samples of a version are divided for training and evaluation.")
+class SplitInput:
+    train_ratio: float = strawberry.field(
+        description="The part for training, 0–1: exactly that many of all labelled samples, rounded half up, and of "
+        "each combination of labels, to one sample. The others are for evaluation."
+    )
+    seed: int = strawberry.field(default=0, description="Another seed draws others; the same seed the same.")
+
+
+@strawberry.input(description="A version to publish.")
+class PublishVersionInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    name: str | None = strawberry.field(
+        default=None,
+        description="1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs, unique in the dataset; null for the next "
+        "of `V001`, `V002`, … No default name is ever given twice.",
+    )
+    description: str = strawberry.field(default="", description="Free text of at most 256 characters.")
+    split: SplitInput | None = strawberry.field(
+        default=None,
+        description="Divide the labelled samples; null: all are for training. A split costs reading all of them.",
+    )
+
+    def divided(self) -> versions.Split | None:
+        return None if self.split is None else versions.Split(self.split.train_ratio, self.split.seed)
+
+
+@strawberry.type(description="The outcome of `publishVersion`.")
+class PublishVersionPayload:
+    version: Version = strawberry.field(description="The new version, which is the current one now.")
+
+
+@strawberry.input(description="A version to go back to.")
+class SetCurrentVersionInput:
+    version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
+    on_unpublished: UnpublishedChanges = strawberry.field(
+        default=UnpublishedChanges.REJECT, description="What becomes of changes that are in no version."
+    )
+
+
+@strawberry.type(description="The outcome of `setCurrentVersion`.")
+class SetCurrentVersionPayload(OfDataset):
+    pass
+
+
+@strawberry.input(description="A version to delete.")
+class DeleteVersionInput:
+    version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
+
+
+@strawberry.type(description="The outcome of `deleteVersion`.")
+class DeleteVersionPayload(OfDataset):
+    deleted_version_id: strawberry.ID = strawberry.field(description="The id that the version had.")
+
+
+@strawberry.type
+class VersionMutations:
+    @strawberry.mutation(
+        description="Publishes the working set, as it is at this instant, as a version. Costs the same for a thousand "
+        "samples and a million, and keeps nobody from labelling. Refused with VERSION_ALREADY_EXISTS, INVALID_NAME, "
+        "EMPTY_VERSION, SPLIT_CONDITIONS_NOT_MET for a label that cannot be on both sides of a split, and DATASET_BUSY "
+        "while a sync runs."
+    )
+    async def publish_version(
+        self, info: Info, input: Annotated[PublishVersionInput, given()]
+    ) -> PublishVersionPayload:
+        by, id, divided = info.context.identity, number(input.dataset_id, "Dataset"), input.divided()
+        outcome = await write(
+            info,
+            lambda session: versions.publish(
+                session, id, by=by, name=input.name, description=input.description, divided=divided
+            ),
+            versions.Published,
+        )
+        return PublishVersionPayload(version=reference("Version", outcome.version))
+
+    @strawberry.mutation(
+        description="Makes the working set what the version is: its samples, their labels, the labels and their names. "
+        "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
+        "without it. Refused with UNPUBLISHED_CHANGES, VERSION_NOT_NORMAL, and DATASET_BUSY while a sync runs."
+    )
+    async def set_current_version(
+        self, info: Info, input: Annotated[SetCurrentVersionInput, given()]
+    ) -> SetCurrentVersionPayload:
+        by, id, discard = info.context.identity, number(input.version_id, "Version"), word(input.on_unpublished)
+        outcome = await write(
+            info, lambda session: versions.switch(session, id, by=by, on_unpublished=discard), versions.Switched
+        )
+        return SetCurrentVersionPayload(dataset=dataset_of(outcome.dataset_id))
+
+    @strawberry.mutation(
+        description="Deletes a version. The working set and files stay as they are; deleting the current version "
+        "leaves the dataset without one, and versions that followed it without a parent."
+    )
+    async def delete_version(self, info: Info, input: Annotated[DeleteVersionInput, given()]) -> DeleteVersionPayload:
+        by, id = info.context.identity, number(input.version_id, "Version")
+        outcome = await write(info, lambda session: versions.remove(session, id, by=by), versions.Removed)
+        return DeleteVersionPayload(
+            deleted_version_id=global_id("Version", outcome.version), dataset=dataset_of(outcome.dataset_id)
+        )

@@ -1,0 +1,50 @@
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.declare import compiled
+from schema.types.sample import Sample
+
+
+@strawberry.enum(description="What became of a sample between two states.")
+class SampleChangeKind(Enum):
+    ADDED = strawberry.enum_value("ADDED", description="It is in `head` only.")
+    REMOVED = strawberry.enum_value("REMOVED", description="It is in `base` only.")
+    RELABELED = strawberry.enum_value(
+        "RELABELED", description="It is in both, with other labels. A label that got another name is the same label."
+    )
+
+
+@strawberry.type(description="A sample that differs between two states.")
+class SampleChange:
+    kind: SampleChangeKind = strawberry.field(description="What became of it.")
+    sample: Sample = strawberry.field(description="The sample as it is in `head`; a removed one as it was in `base`.")
+    labels_added: list[str] = strawberry.field(
+        description="Labels that it has in `head` only, as `head` calls them; all labels of an added sample."
+    )
+    labels_removed: list[str] = strawberry.field(
+        description="Labels that it has in `base` only, as `base` calls them; all labels of a removed sample."
+    )
+
+
+@strawberry.type(
+    description="The differences from one state of a dataset to another. Costs what changed in between, however large "
+    "the dataset is."
+)
+class Comparison:
+    added: int = strawberry.field(description="How many samples are in `head` only.")
+    removed: int = strawberry.field(description="How many samples are in `base` only.")
+    relabeled: int = strawberry.field(description="How many samples are in both, with other labels.")
+
+    @strawberry.field(description="The samples that differ, in the order of their ids.")
+    def changes(
+        self,
+        kind: Annotated[SampleChangeKind | None, strawberry.argument(description="Only these.")] = None,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[SampleChange]:
+        return compiled()  # type: ignore[no-any-return]

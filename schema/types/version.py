@@ -1,0 +1,66 @@
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import strawberry
+
+from schema.filters import SampleFilter, SampleOrder
+from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.declare import compiled
+from schema.types.label import Label
+from schema.types.node import Node
+from schema.types.sample import Sample
+from schema.types.statistics import Statistics
+
+if TYPE_CHECKING:
+    from schema.types.dataset import Dataset
+
+
+@strawberry.enum(description="Whether a version can be used.")
+class VersionStatus(Enum):
+    CREATING = strawberry.enum_value("CREATING", description="It is being published.")
+    NORMAL = strawberry.enum_value("NORMAL", description="It is published.")
+    FAILED = strawberry.enum_value("FAILED", description="It could not be published.")
+
+
+@strawberry.type(
+    description="A published state of a working set. It never changes: whatever happens to labels, samples and names "
+    "later, it answers as on the day it was published. Samples whose image is gone say `sourceAvailable: false`."
+)
+class Version(Node):
+    dataset: Annotated["Dataset", strawberry.lazy("schema.types.dataset")] = strawberry.field(
+        description="The dataset it was published from, as that is now."
+    )
+    name: str = strawberry.field(description="Unique in its dataset.")
+    description: str = strawberry.field(description="Free text of at most 256 characters.")
+    status: VersionStatus = strawberry.field(description="Whether it can be used.")
+    is_current: bool = strawberry.field(description="Whether the working set is based on it.")
+    parent: Optional["Version"] = strawberry.field(
+        description="The version that the working set was based on when this one was published; null for the first, "
+        "and when that one was deleted."
+    )
+    created_at: datetime = strawberry.field(description="When it was published.")
+    created_by: str = strawberry.field(description="Who published it: the name of a token.")
+    statistics: Statistics = strawberry.field(description="How many samples it has in which state. Costs nothing.")
+    labels: list[Label] = strawberry.field(
+        description="Its labels under the names they had, with the counts they had, in the order of their creation."
+    )
+
+    @strawberry.field(
+        description="Its samples, as they were. `usage` is `TRAIN` for every labelled sample, unless the version was "
+        "split or the sample marked otherwise."
+    )
+    def samples(
+        self,
+        filter: Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")] = None,
+        order_by: Annotated[SampleOrder, strawberry.argument(description="The order.")] = SampleOrder.NEWEST,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[Sample]:
+        return compiled()  # type: ignore[no-any-return]
+
+    manifest_path: str | None = strawberry.field(
+        description="Where its manifest lies, once it is written; null for a dataset without an output path."
+    )

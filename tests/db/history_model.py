@@ -1,0 +1,100 @@
+"""A dataset's history as plain Python: every state is kept whole, undoing and comparing are arithmetic on them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """A label on a sample; `stamp` counts the operation that put it so."""
+
+    sample: int
+    label: int
+    stamp: int
+
+
+@dataclass(frozen=True)
+class State:
+    """Names by label, and marks by a number that stays with them while their label is turned into another."""
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    samples: frozenset[int] = frozenset()
+    marks: Mapping[int, Mark] = field(default_factory=dict)
+
+    def facts(self) -> dict[tuple[str, int], object]:
+        found: dict[tuple[str, int], object] = {("label", id): name for id, name in self.labels.items()}
+        found |= {("sample", id): True for id in self.samples}
+        return found | {("mark", token): mark for token, mark in self.marks.items()}
+
+    @staticmethod
+    def of(facts: Mapping[tuple[str, int], object]) -> "State":
+        def kind(wanted: str) -> dict[int, object]:
+            return {id: value for (name, id), value in facts.items() if name == wanted}
+
+        return State(kind("label"), frozenset(kind("sample")), kind("mark"))  # type: ignore[arg-type]
+
+    @property
+    def is_sound(self) -> bool:
+        pairs = [(mark.sample, mark.label) for mark in self.marks.values()]
+        names = list(self.labels.values())
+        return (
+            len(set(pairs)) == len(pairs)
+            and len(set(names)) == len(names)
+            and all(sample in self.samples and label in self.labels for sample, label in pairs)
+        )
+
+    def carried(self, sample: int) -> set[int]:
+        return {mark.label for mark in self.marks.values() if mark.sample == sample}
+
+    def told(self) -> dict[int, list[str]]:
+        """Label names by sample, in the order in which the labels were made."""
+        return {sample: [self.labels[label] for label in sorted(self.carried(sample))] for sample in self.samples}
+
+    def counts(self) -> list[tuple[int, str, int]]:
+        return [
+            (label, name, sum(mark.label == label for mark in self.marks.values()))
+            for label, name in sorted(self.labels.items())
+        ]
+
+    def without_samples(self, gone: set[int]) -> "State":
+        marks = {token: mark for token, mark in self.marks.items() if mark.sample not in gone}
+        return replace(self, samples=self.samples - gone, marks=marks)
+
+    def without_labels(self, gone: set[int]) -> "State":
+        labels = {id: name for id, name in self.labels.items() if id not in gone}
+        marks = {token: mark for token, mark in self.marks.items() if mark.label not in gone}
+        return replace(self, labels=labels, marks=marks)
+
+    def merged(self, before: int, after: int) -> "State":
+        """Marks are turned, unless their sample has the other label already."""
+        marks = {}
+        for token, mark in self.marks.items():
+            if mark.label != before:
+                marks[token] = mark
+            elif after not in self.carried(mark.sample):
+                marks[token] = mark._replace(label=after)
+        return replace(self, labels={i: n for i, n in self.labels.items() if i != before}, marks=marks)
+
+    def undone(self, before: "State", after: "State") -> "State | None":
+        """This state without what led from `before` to `after`; None where that is not so any more."""
+        old, new, now = before.facts(), after.facts(), self.facts()
+        touched = [fact for fact in old.keys() | new.keys() if old.get(fact) != new.get(fact)]
+        if any(now.get(fact) != new.get(fact) for fact in touched):
+            return None
+        for fact in touched:
+            now.pop(fact, None)
+            if fact in old:
+                now[fact] = old[fact]
+        result = State.of(now)
+        return result if result.is_sound else None
+
+    def compared(self, head: "State") -> dict[int, tuple[str, list[str], list[str]]]:
+        """By sample: what became of it, the labels it won and those it lost."""
+        found = {}
+        for sample in self.samples | head.samples:
+            was, became = self.carried(sample), head.carried(sample)
+            kind = "ADDED" if sample not in self.samples else "REMOVED" if sample not in head.samples else "RELABELED"
+            if kind != "RELABELED" or was != became:
+                won = [head.labels[label] for label in sorted(became - was)]
+                found[sample] = (kind, won, [self.labels[label] for label in sorted(was - became)])
+        return found

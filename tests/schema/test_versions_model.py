@@ -1,0 +1,405 @@
+"""Histories of labelling, deleting, publishing, switching and undoing, generated, and compared with a plain model: the
+working set after every step, every version at the end, under filters and against each other."""
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from api.settings import Settings
+from db import counts, engine
+from db.engine import Limits
+from db.tokens import Identity, Scope
+from schema import build_schema
+from tests.client import Direct
+from tests.db.history_model import Mark, State
+from tests.db.working_sets import make
+
+OPERATIONS = int(os.environ.get("LABELGRAPH_TEST_OPERATIONS", "600"))
+STEPS = 40
+SAMPLES = 5
+WORDS = ["a", "b", "c", "d"]
+
+NAMED = "labels { name }"
+STATE = """
+    statistics { total labeled unlabeled pending } labels { id name sampleCount annotationCount }
+    samples(first: 100) { totalCount nodes { id state labels { name } annotations { label { name } } } }
+"""
+HEAD = "revision hasUnpublishedChanges currentVersion { id }"
+SCHEMA = build_schema()
+
+
+@dataclass
+class Change:
+    id: str
+    before: State
+    after: State
+    left: tuple[str | None, bool] | None = None  # of a switch: the version before it, and whether it was clean
+
+
+@dataclass
+class Published:
+    name: str
+    state: State
+    parent: str | None
+    revision: int
+
+
+@dataclass
+class World:
+    state: State = field(default_factory=State)
+    revision: int = 1
+    current: str | None = None
+    clean_at: int = 0
+
+
+LABELS = st.lists(st.sampled_from(WORDS), max_size=3, unique=True)
+PLACES = st.lists(st.integers(0, SAMPLES - 1), min_size=1, max_size=4, unique=True)
+
+
+class Histories(RuleBasedStateMachine):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url, self.runner = url, asyncio.Runner()
+        self.changes: list[Change] = []
+        self.versions: dict[str, Published] = {}
+        self.named = 0
+        self.tokens = 0
+
+    @initialize()
+    def begin(self) -> None:
+        self.open = engine.connect(self.url, Limits(readers=2, writers=2))
+        database = self.runner.run(self.open.__aenter__())
+        made = self.runner.run(make(database, samples=SAMPLES, labels=("a", "b"), name=f"d{id(self)}"))
+        self.direct = Direct(SCHEMA, database, Identity("ann", Scope.MANAGE, token_id=1), Settings())
+        self.id, self.dataset, self.order = made.id, f"Dataset:{made.id}", made.samples
+        self.world = World(State({id: name for name, id in made.labels.items()}, frozenset(made.samples)))
+
+    def teardown(self) -> None:
+        if hasattr(self, "direct"):
+            try:
+                for version in self.versions:
+                    self._check_version(version)
+            finally:
+                self._run("mutation ($d: ID!) { deleteDataset(input: {datasetId: $d}) { deletedDatasetId } }")
+                self.runner.run(self.open.__aexit__(None, None, None))
+        self.runner.close()
+
+    # -- labelling ----------------------------------------------------------------------------------------------------
+
+    @rule(places=PLACES, names=LABELS, mode=st.sampled_from(["ADD", "SET", "REMOVE"]))
+    def label(self, places: list[int], names: list[str], mode: str) -> None:
+        state = self.world.state
+        payload = self._mutate(
+            "labelSamples",
+            "change { id }",
+            datasetId=self.dataset,
+            select={"ids": [f"Sample:{self.order[place]}" for place in places]},
+            labels=names,
+            mode=mode,
+        )
+        wanted = {id for id, name in state.labels.items() if name in names}
+        if len(wanted) < len(names):
+            assert payload == "LABEL_NOT_FOUND"
+            return
+        after = state
+        for place in places:
+            after = self._labelled(after, self.order[place], wanted, mode)
+        self._done(payload["change"], after)
+
+    def _labelled(self, state: State, sample: int, wanted: set[int], mode: str) -> State:
+        if sample not in state.samples:
+            return state
+        kept = {
+            token: mark
+            for token, mark in state.marks.items()
+            if mark.sample != sample or mode == "ADD" or (mark.label in wanted) == (mode == "SET")
+        }
+        for label in sorted(wanted - state.carried(sample)) if mode != "REMOVE" else ():
+            self.tokens += 1
+            kept[self.tokens] = Mark(sample, label, self.world.revision)
+        return State(state.labels, state.samples, kept)
+
+    @rule(name=st.sampled_from(WORDS))
+    def create_label(self, name: str) -> None:
+        payload = self._mutate(
+            "createLabels", "labels { id } dataset { revision }", datasetId=self.dataset, labels=[{"name": name}]
+        )
+        state = self.world.state
+        if name in state.labels.values():
+            assert payload == "LABEL_ALREADY_EXISTS"
+            return
+        made = int(payload["labels"][0]["id"].split(":")[1])
+        self._done({"id": self._latest()}, State({**state.labels, made: name}, state.samples, state.marks))
+
+    @rule(name=st.sampled_from(WORDS), to=st.sampled_from([*WORDS, "e"]), merge=st.booleans())
+    def rename(self, name: str, to: str, merge: bool) -> None:
+        state = self.world.state
+        ids = {known: id for id, known in state.labels.items()}
+        if name not in ids:
+            return
+        conflict = "MERGE" if merge else "ERROR"
+        payload = self._mutate(
+            "renameLabel", "change { id }", labelId=f"Label:{ids[name]}", name=to, onConflict=conflict
+        )
+        if to == name:
+            assert payload["change"] is None
+        elif to not in ids:
+            self._done(payload["change"], State({**state.labels, ids[name]: to}, state.samples, state.marks))
+        elif merge:
+            self._done(payload["change"], state.merged(ids[name], ids[to]))
+        else:
+            assert payload == "LABEL_ALREADY_EXISTS"
+
+    @rule(names=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2, unique=True), samples=st.booleans())
+    def delete_labels(self, names: list[str], samples: bool) -> None:
+        state = self.world.state
+        gone = {id for id, name in state.labels.items() if name in names}
+        if not gone:
+            return
+        payload = self._mutate(
+            "deleteLabels",
+            "change { id }",
+            labelIds=[f"Label:{id}" for id in gone],
+            mode="LABEL_AND_SAMPLES" if samples else "LABEL_ONLY",
+        )
+        going = {each for each in state.samples if state.carried(each) and state.carried(each) <= gone}
+        self._done(payload["change"], state.without_samples(going if samples else set()).without_labels(gone))
+
+    @rule(places=PLACES)
+    def delete_samples(self, places: list[int]) -> None:
+        ids = {self.order[place] for place in places}
+        payload = self._mutate(
+            "deleteSamples",
+            "change { id }",
+            datasetId=self.dataset,
+            select={"ids": [f"Sample:{id}" for id in ids]},
+        )
+        self._done(payload["change"], self.world.state.without_samples(ids))
+
+    # -- versions -----------------------------------------------------------------------------------------------------
+
+    @rule()
+    def publish(self) -> None:
+        payload = self._mutate("publishVersion", "version { id name parent { id } }", datasetId=self.dataset)
+        world = self.world
+        if not world.state.samples:
+            assert payload == "EMPTY_VERSION"
+            return
+        version = payload["version"]
+        self.named += 1
+        assert version["name"] == f"V{self.named:03d}"
+        assert (version["parent"] or {}).get("id") == world.current
+        self.versions[version["id"]] = Published(version["name"], world.state, world.current, world.revision)
+        world.current, world.clean_at = version["id"], world.revision
+
+    @precondition(lambda self: self.versions)
+    @rule(data=st.data(), discard=st.booleans())
+    def switch(self, data: Any, discard: bool) -> None:
+        version = data.draw(st.sampled_from(sorted(self.versions)), label="version")
+        before, was_clean = self.world.current, self._is_clean()
+        revision = self.world.revision
+        payload = self._mutate(
+            "setCurrentVersion",
+            "dataset { revision }",
+            versionId=version,
+            onUnpublished="DISCARD" if discard else "REJECT",
+        )
+        if not discard and not was_clean:
+            assert payload == "UNPUBLISHED_CHANGES"
+            return
+        if payload["dataset"]["revision"] != revision:
+            self._done({"id": self._latest()}, self.versions[version].state, left=(before, was_clean))
+        self.world.current, self.world.clean_at = version, self.world.revision
+
+    @precondition(lambda self: len(self.versions) > 2)
+    @rule(data=st.data())
+    def delete_version(self, data: Any) -> None:
+        version = data.draw(st.sampled_from(sorted(self.versions)), label="version")
+        self._mutate("deleteVersion", "deletedVersionId", versionId=version)
+        del self.versions[version]
+        for other in self.versions.values():
+            other.parent = None if other.parent == version else other.parent
+        if self.world.current == version:
+            self.world.current = None
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data())
+    def undo(self, data: Any) -> None:
+        place = data.draw(st.integers(1, min(len(self.changes), 8)), label="how long ago")
+        self._undo(self.changes[-place])
+
+    @precondition(lambda self: self.changes)
+    @rule()
+    def undo_last(self) -> None:
+        assert self._undo(self.changes[-1])
+
+    def _undo(self, change: Change) -> bool:
+        answer = self._answer("undoChange", "change { id }", changeId=change.id)
+        after = self.world.state.undone(change.before, change.after)
+        if after is None:
+            [error] = answer["errors"]
+            assert error["extensions"]["code"] == "CONFLICT"
+            later = [each.id for each in self.changes[self.changes.index(change) + 1 :]]
+            assert set(error["extensions"]["details"]["changes"]) <= set(later)
+            assert error["extensions"]["details"]["changes"]
+            return False
+        assert "errors" not in answer, answer
+        self._undone(change, answer["data"]["undoChange"]["change"], after)
+        return True
+
+    def _undone(self, change: Change, made: dict[str, str], after: State) -> None:
+        world, was_last = self.world, change is self.changes[-1]
+        before, was_clean, base = world.current, self._is_clean(), world.clean_at
+        self._done(made, after, left=None if change.left is None else (before, was_clean))
+        if change.left is not None:
+            known = change.left[0] if change.left[0] in self.versions else None
+            world.current, world.clean_at = known, world.revision if change.left[1] and was_last else 0
+        elif was_last and before is not None and base == world.revision - 2:
+            world.clean_at = world.revision
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_working_set_is_the_model(self) -> None:
+        if not hasattr(self, "direct"):
+            return
+        dataset = self._run("query ($d: ID!) { dataset(by: {id: $d}) { %s %s } }" % (STATE, HEAD))["dataset"]  # noqa: UP031
+        _compare(dataset, self.world.state)
+        assert dataset["revision"] == self.world.revision
+        assert (dataset["currentVersion"] or {}).get("id") == self.world.current
+        assert dataset["hasUnpublishedChanges"] == (not self._is_clean())
+        assert self.runner.run(self._recount()) == []
+
+    @precondition(lambda self: self.versions)
+    @rule(data=st.data(), names=LABELS, match=st.sampled_from(["ANY", "ALL", "NONE"]))
+    def filter_a_version(self, data: Any, names: list[str], match: str) -> None:
+        version = data.draw(st.sampled_from(sorted(self.versions)), label="version")
+        wanted = {"labels": {"names": names, "match": match}}
+        query = """query ($v: ID!, $f: SampleFilter) { node(id: $v) { ... on Version {
+            samples(first: 100, filter: $f) { totalCount nodes { id labels { name } usage } } } } }"""
+        samples = self._run(query, v=version, f=wanted)["node"]["samples"]
+        hold = {
+            "ANY": lambda has: bool(set(has) & set(names)),
+            "ALL": lambda has: set(has) >= set(names),
+            "NONE": lambda has: not set(has) & set(names),
+        }[match]
+        told = {f"Sample:{id}": has for id, has in self.versions[version].state.told().items() if hold(has)}
+        assert {each["id"]: [label["name"] for label in each["labels"]] for each in samples["nodes"]} == told
+        assert samples["totalCount"] == len(told)
+        assert {each["id"] for each in samples["nodes"] if each["usage"] == "TRAIN"} == {i for i in told if told[i]}
+
+    @precondition(lambda self: self.versions)
+    @rule(data=st.data())
+    def compare_two(self, data: Any) -> None:
+        base = data.draw(st.sampled_from(sorted(self.versions)), label="base")
+        head = data.draw(st.sampled_from([*sorted(self.versions), None]), label="head")
+        query = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(base: $b, head: $h) {
+            added removed relabeled changes(first: 100) { totalCount
+                nodes { kind labelsAdded labelsRemoved sample { id labels { name } } } } } } }"""
+        found = self._run(query, b=base, h=head)["dataset"]["compare"]
+        early, late = self.versions[base].state, self.versions[head].state if head else self.world.state
+        expected = early.compared(late)
+        nodes = found["changes"]["nodes"]
+        assert {
+            int(each["sample"]["id"].split(":")[1]): (each["kind"], each["labelsAdded"], each["labelsRemoved"])
+            for each in nodes
+        } == expected
+        assert found["changes"]["totalCount"] == len(expected) == len(nodes)
+        for kind in ("ADDED", "REMOVED", "RELABELED"):
+            assert found[kind.lower()] == sum(each[0] == kind for each in expected.values())
+        for each in nodes:
+            shown = early if each["kind"] == "REMOVED" else late
+            told = shown.told()[int(each["sample"]["id"].split(":")[1])]
+            assert [label["name"] for label in each["sample"]["labels"]] == told
+
+    def _check_version(self, id: str) -> None:
+        known = self.versions[id]
+        query = "query ($v: ID!) { node(id: $v) { ... on Version { name isCurrent parent { id } %s } } }" % STATE  # noqa: UP031
+        version = self._run(query, v=id)["node"]
+        _compare(version, known.state)
+        assert (version["name"], (version["parent"] or {}).get("id")) == (known.name, known.parent)
+        assert version["isCurrent"] == (id == self.world.current)
+
+    # -- speaking to it -----------------------------------------------------------------------------------------------
+
+    def _mutate(self, field: str, selection: str, **input: Any) -> Any:
+        """The payload, or the code of the refusal."""
+        answer = self._answer(field, selection, **input)
+        return answer["errors"][0]["extensions"]["code"] if "errors" in answer else answer["data"][field]
+
+    def _answer(self, field: str, selection: str, **input: Any) -> Any:
+        kind = field[0].upper() + field[1:] + "Input"
+        query = f"mutation ($input: {kind}!) {{ {field}(input: $input) {{ {selection} }} }}"
+        return self.runner.run(self.direct.answer(query, {"input": input}))
+
+    def _run(self, query: str, **variables: Any) -> Any:
+        known = {"d": self.dataset} if "$d" in query else {}
+        return self.runner.run(self.direct.execute(query, known | variables))
+
+    def _latest(self) -> str:
+        query = "query ($d: ID!) { dataset(by: {id: $d}) { changes(first: 1) { nodes { id } } } }"
+        return str(self._run(query)["dataset"]["changes"]["nodes"][0]["id"])
+
+    async def _recount(self) -> list[str]:
+        async with self.direct.database.reading() as reader:
+            return await counts.check(reader, self.id)
+
+    def _is_clean(self) -> bool:
+        return self.world.revision == (self.world.clean_at if self.world.current is not None else 0)
+
+    def _done(self, change: dict[str, str] | None, after: State, left: tuple[str | None, bool] | None = None) -> None:
+        if change is None:
+            assert after == self.world.state
+            return
+        self.changes.append(Change(change["id"], self.world.state, after, left))
+        self.world.state = after
+        self.world.revision += 1
+
+
+def _compare(answer: Any, state: State) -> None:
+    told = {f"Sample:{id}": names for id, names in state.told().items()}
+    nodes = answer["samples"]["nodes"]
+    assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == told
+    assert all(
+        sorted(each["label"]["name"] for each in node["annotations"]) == sorted(told[node["id"]]) for node in nodes
+    )
+    assert all(node["state"] == ("LABELED" if told[node["id"]] else "UNLABELED") for node in nodes)
+    labelled = sum(bool(names) for names in told.values())
+    assert answer["samples"]["totalCount"] == len(told)
+    assert answer["statistics"] == {
+        "total": len(told),
+        "labeled": labelled,
+        "unlabeled": len(told) - labelled,
+        "pending": 0,
+    }
+    assert [
+        (int(each["id"].split(":")[1]), each["name"], each["sampleCount"]) for each in answer["labels"]
+    ] == state.counts()
+    assert all(each["annotationCount"] == each["sampleCount"] for each in answer["labels"])
+
+
+@pytest.mark.slow
+def test_every_version_of_every_history_is_as_the_model_says(database_url: str) -> None:
+    health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    phases = [Phase.explicit, Phase.reuse, Phase.generate]  # to shrink a history takes minutes
+    bounds = settings(
+        max_examples=max(1, OPERATIONS // STEPS),
+        stateful_step_count=STEPS,
+        deadline=None,
+        suppress_health_check=health,
+        phases=phases,
+    )
+    run_state_machine_as_test(lambda: Histories(database_url), settings=bounds)  # type: ignore[arg-type]
