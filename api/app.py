@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from api import files, health, playground
+from api import files, health, playground, worker
 from api.auth import Authenticator, Seats
 from api.graphql.http import graphql
 from api.graphql.websocket import graphql_socket
@@ -21,8 +21,9 @@ from api.limits import bounds, database_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.thumbnails import Thumbnails
-from db import engine, urls
+from db import engine, events, urls
 from db.engine import Database
+from db.events import Events
 from schema.requests import Executable
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
@@ -76,16 +77,36 @@ def _middleware(settings: Settings) -> list[Middleware]:
 def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State, None]:
-        async with engine.connect(str(settings.database_url), database_limits(settings)) as database:
-            yield {"runtime": await _runtime(settings, schema, database)}
+        async with (
+            engine.connect(str(settings.database_url), database_limits(settings)) as database,
+            events.listening(database, url=settings.listen_url) as heard,
+            _worker(settings, database),
+        ):
+            yield {"runtime": await _runtime(settings, schema, database, heard)}
 
     return lifespan
 
 
-async def _runtime(settings: Settings, schema: Executable, database: Database) -> Runtime:
+@asynccontextmanager
+async def _worker(settings: Settings, database: Database) -> AsyncGenerator[None, None]:
+    """A worker beside the doors, unless the settings say that others do the jobs. It gives back what it holds."""
+    if not settings.worker:
+        yield
+        return
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(database, settings, stop=stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working
+
+
+async def _runtime(settings: Settings, schema: Executable, database: Database, heard: Events) -> Runtime:
     return Runtime(
         settings=settings,
         database=database,
+        events=heard,
         schema=schema,
         authenticator=Authenticator(database),
         seats=Seats(settings.limits.sockets),

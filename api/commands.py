@@ -81,7 +81,7 @@ def migrate(settings: Settings, _: argparse.Namespace) -> None:
 def sdl(_settings: Settings, _: argparse.Namespace) -> None:
     from schema import sdl  # as in `process.serve`: only who needs the language waits for it
 
-    print(sdl())
+    print(sdl(), end="")
 
 
 def create_token(settings: Settings, given: argparse.Namespace) -> None:

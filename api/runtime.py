@@ -11,16 +11,26 @@ from api.auth import Authenticator, Seats
 from api.settings import Settings
 from api.thumbnails import Thumbnails
 from db.engine import Database
+from db.events import Events
 from db.tokens import Identity
 from db.urls import Signer
 from schema.context import Bounds, Context
 from schema.requests import Executable
 
 
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """A request that carries an idempotency key, told from every other request under the same key by its hash."""
+
+    key: str
+    request_hash: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     settings: Settings
     database: Database
+    events: Events
     schema: Executable
     authenticator: Authenticator
     seats: Seats
@@ -29,15 +39,18 @@ class Runtime:
     thumbnails: Thumbnails
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
-    def context(self, scope: Scope, headers: Headers, identity: Identity, key: str | None = None) -> Context:
+    def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:
         """The context of one operation."""
         base = self.settings.public_url or own_url(scope, headers)
         return Context(
             database=self.database,
             identity=identity,
             links=self.signer.links(base.rstrip("/"), identity.token_id, time.time()),
+            events=self.events,
             bounds=self.bounds,
-            idempotency_key=key,
+            allowed_roots=self.settings.allowed_roots,
+            idempotency_key=repeatable.key if repeatable else None,
+            request_hash=repeatable.request_hash if repeatable else b"",
         )
 
 

@@ -28,9 +28,7 @@ async def record(
     expected_revision: int | None = None,
 ) -> Recorded:
     """Take the next revision; from here to the commit no other writer of the dataset gets this far."""
-    change = await changes.record(
-        session, dataset_id, kind=kind, actor=by.name, summary=summary, undoable=undoable
-    )
+    change = await changes.record(session, dataset_id, kind=kind, actor=by.name, summary=summary, undoable=undoable)
     if expected_revision is not None:
         await expect_revision(session, dataset_id, expected_revision, change.revision - 1)
     return change

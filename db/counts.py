@@ -6,7 +6,8 @@ import asyncpg
 WRONG = """
 WITH rows AS (SELECT * FROM sample WHERE dataset_id = $1),
 facts AS (
-    SELECT rows.id, coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS ids,
+    SELECT rows.id,
+           coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS ids,
            coalesce(bool_or(NOT a.confirmed), false) AS suggested
     FROM rows LEFT JOIN annotation a ON a.sample_id = rows.id GROUP BY rows.id
 ),

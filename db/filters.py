@@ -27,6 +27,7 @@ PRESETS = {
     "WITHIN_1_DAY": "date_trunc('day', now(), 'UTC') - interval '1 day'",
     "WITHIN_1_MONTH": "date_trunc('day', now(), 'UTC') - interval '30 days'",
 }
+MOST_PARTS = 100
 LAST_PATH = "\U0010ffff" * 257  # sorts after every path: paths have at most 1,024 bytes
 
 
@@ -100,7 +101,43 @@ def conditions(wanted: SampleFilter, samples: Samples, bind: Bind = at_once) -> 
 
     Raises Invalid for a time that ends before it begins: at once, or when the plan's values are bound.
     """
+    if _size(wanted) > MOST_PARTS:
+        raise Invalid(f"A filter has at most {MOST_PARTS} parts: say it in fewer.", most=MOST_PARTS)
     return _Builder(samples, bind).all_of(wanted, indexed=True)
+
+
+def _size(wanted: SampleFilter) -> int:
+    below = [*(wanted.and_ or ()), *(wanted.or_ or ()), *([wanted.not_] if wanted.not_ else [])]
+    return 1 + sum(_size(each) for each in below)
+
+
+def few_carry_labels(
+    wanted: SampleFilter, samples: Samples, page: int, bind: Bind = at_once
+) -> ColumnElement[bool] | None:
+    """Whether it is cheaper to find all that match by their labels than to walk along an order until a page is full.
+
+    Told by the labels' own counts, while the plan is made: the statistics of Postgres do not know rare or new labels.
+    None where the filter names no labels that every match has, or the planner cannot know them.
+    """
+    if not samples.planned:
+        return None
+    every = [each.labels for each in _conjuncts(wanted) if each.labels is not None and each.labels.match != "NONE"]
+    few = [
+        func.labels_few(
+            samples.dataset_id,
+            bind(WORDS, label_names, labels.names),
+            sql("true" if labels.match == "ALL" else "false"),
+            sql(str(page)),
+        )
+        for labels in every
+    ]
+    return or_(*few) if few else None
+
+
+def _conjuncts(wanted: SampleFilter) -> Iterator[SampleFilter]:
+    yield wanted
+    for each in wanted.and_ or ():
+        yield from _conjuncts(each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ whose field is ''. A retry is given that answer; if the server fell in between, 
 again, and the answer is built anew from their outcomes.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from pydantic import TypeAdapter
@@ -65,12 +65,10 @@ async def once(
     for row in await statements.run(session, FOUND, **known):
         _same_request(row["request_hash"], keyed.request_hash)
         if row["field"] == keyed.field:
-            return _adapter(outcome).validate_json(row["outcome"])  # type: ignore[no-any-return]
+            return _adapter(outcome).validate_json(row["outcome"])
     done = await work(session)
     text = _adapter(outcome).dump_json(done).decode()
-    await statements.run(
-        session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text
-    )
+    await statements.run(session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
     return done
 
 
@@ -105,6 +103,12 @@ def _same_request(kept: bytes, given: bytes) -> None:
         raise Conflict("This idempotency key was used for another request; take a new key for a new request.")
 
 
+def _adapter(outcome: type[T]) -> TypeAdapter[T]:
+    """Making one takes a millisecond, so each is made once."""
+    adapter: TypeAdapter[T] = _made_adapter(cast(Hashable, outcome))
+    return adapter
+
+
 @lru_cache
-def _adapter(outcome: Any) -> TypeAdapter[Any]:
+def _made_adapter(outcome: Any) -> TypeAdapter[Any]:
     return TypeAdapter(outcome)

@@ -18,7 +18,6 @@ class Server:
     version: str
     max_file_bytes: int
     max_request_bytes: int
-    max_page_size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,7 @@ class Impact:
     datasets: tuple[int, ...]
 
 
-async def impact(
-    session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any
-) -> Impact:
+async def impact(session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any) -> Impact:
     """Count the sources that live samples of other datasets use too; `condition` speaks of `sample`."""
     count = await chosen.tally(session, condition, **values)
     sql = IMPACT.replace("CONDITION", condition)

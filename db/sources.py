@@ -50,6 +50,16 @@ WHERE d.id = told.id
 """
 
 
+TOLD = """
+SELECT count(*) FILTER (WHERE finished_at IS NOT NULL AND error IS NULL) AS deleted,
+       (SELECT coalesce(array_agg((path, error)), '{}')
+        FROM (SELECT path, error FROM source_deletion WHERE change_id = $1 AND error IS NOT NULL ORDER BY id LIMIT $2) f
+       ) AS failures
+FROM source_deletion WHERE change_id = $1
+"""
+MOST_TOLD: Final = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An object that is still there, and why."""
@@ -83,6 +93,14 @@ async def carry_out(database: Database, opener: Opener, *, change_id: int | None
         deleted += sum(result.error is None for result in results)
         failures += [Failure(result.intent["path"], result.error) for result in results if result.error is not None]
     return Carried(deleted, tuple(failures))
+
+
+async def told(database: Database, change_id: int) -> Carried:
+    """What has become of a change's intents so far, whoever carried them out; its first failures."""
+    async with database.reading() as reader:
+        row = await reader.fetchrow(TOLD, change_id, MOST_TOLD)
+    assert row is not None
+    return Carried(row["deleted"], tuple(Failure(*failure) for failure in row["failures"]))
 
 
 async def _take(database: Database, last: int, change_id: int | None) -> list[asyncpg.Record]:

@@ -22,6 +22,7 @@ from db.errors import DomainError, Unavailable
 from db.idempotency import Keyed
 
 T = TypeVar("T")
+Work = Callable[[AsyncSession], Awaitable[T]]  # what is done in a transaction; it may be done again from its start
 TRIES = 6
 ROLLED_BACK = frozenset({"40001", "40P01", "55P03", "23505", "23503"})
 SERVER_GONE = frozenset({"57P01", "57P02", "57P03", "08000", "08001", "08003", "08004", "08006"})
@@ -32,9 +33,7 @@ class _Try:
     committing: bool = False
 
 
-async def write(
-    database: Database, work: Callable[[AsyncSession], Awaitable[T]], outcome: type[T], keyed: Keyed | None = None
-) -> T:
+async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keyed | None = None) -> T:
     """Do `work` once and commit it. With a key, work that was done before is not done again: its outcome is given."""
     for attempt in range(1, TRIES + 1):
         trying = _Try()
@@ -52,7 +51,7 @@ async def write(
 
 async def _once(
     database: Database,
-    work: Callable[[AsyncSession], Awaitable[T]],
+    work: Work[T],
     outcome: type[T],
     keyed: Keyed | None,
     trying: _Try,

@@ -18,6 +18,7 @@ from api.process import Server
 from api.settings import Settings
 from db import tokens
 from db.engine import Database
+from db.events import Events
 from db.tokens import Identity, Scope
 from db.urls import Signer
 from schema.context import Context
@@ -108,14 +109,17 @@ class Direct:
     identity: Identity
     settings: Settings
 
-    def context(self, idempotency_key: str | None = None) -> Context:
+    def context(self, key: str | None = None, request_hash: bytes = b"") -> Context:
         signer = Signer(secret=b"secret of the tests", lifetime=3_600)
         return Context(
             database=self.database,
             identity=self.identity,
             links=signer.links("http://test", self.identity.token_id, 1_700_000_000.0),
+            events=Events(self.database),
             bounds=bounds(self.settings.limits),
-            idempotency_key=idempotency_key,
+            allowed_roots=self.settings.allowed_roots,
+            idempotency_key=key,
+            request_hash=request_hash,
         )
 
     async def answer(self, query: str, variables: dict[str, Any] | None = None, key: str | None = None) -> Any:
@@ -124,7 +128,7 @@ class Direct:
             document = self.schema.documents.prepare(query)
             authorize(document, self.identity)
             document.cost(variables or {})
-            answer = await self.schema.run(Request(document, variables or {}), self.context(key))
+            answer = await self.schema.run(Request(document, variables or {}), self.context(key, query.encode()))
         except Refused as refused:
             answer = Answer.refusing(refused)
         return orjson.loads(answer if isinstance(answer, bytes) else answer.encode())

@@ -19,6 +19,7 @@ from schema.documents import Document
 from schema.errors import BAD_REQUEST, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, coded
 from schema.requests import Answer, encode
 
+CLOSE: Final = (b"connection", b"close")
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="labelgraph"'),)
 STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
@@ -74,8 +75,8 @@ async def _answer(
     given = await _read(process, scope, receive, headers)
     request = prepare(process, given, identity)
     _check_method(scope["method"], request.document)
-    key = parameters.idempotency_key(headers.get("idempotency-key"), given.extensions)
-    context = process.context(scope, headers, identity, key)
+    repeatable = parameters.repeatable(given, headers.get("idempotency-key"))
+    context = process.context(scope, headers, identity, repeatable)
     if request.document.is_subscription or accept.json is None:
         if not accept.events:
             raise Problem(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
@@ -88,17 +89,20 @@ async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Heade
     limits = process.settings.limits
     if scope["method"] == "GET":
         return parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
-    too_large = Problem(413, f"The body is larger than {limits.body} bytes.", headers=[(b"connection", b"close")])
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > limits.body:
-        raise too_large
+        raise _too_large(limits.body)
     try:
         body = await read_body(receive, most=limits.body, seconds=process.settings.timeouts.body)
     except BodyTooLarge:
-        raise too_large from None
+        raise _too_large(limits.body) from None
     except BodyTooSlow:
-        raise Problem(408, "The body did not arrive in time.", headers=[(b"connection", b"close")]) from None
+        raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
     return parameters.from_body(body, limits.json_depth)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"The body is larger than {most} bytes.", headers=[CLOSE])
 
 
 def _check_content_type(headers: Headers) -> None:

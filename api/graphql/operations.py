@@ -8,12 +8,15 @@ from graphql import GraphQLError
 
 from api.graphql.parameters import Parameters
 from api.runtime import Runtime
+from db import idempotency
 from db.errors import DomainError
 from db.tokens import Identity
 from schema.context import Context
-from schema.errors import TOO_COSTLY, Refused, coded
+from schema.errors import INTERNAL, TOO_COSTLY, Refused, coded
 from schema.permissions import authorize
-from schema.requests import Answer, Request
+from schema.requests import Answer, Request, encode
+
+PASSING = frozenset({INTERNAL, "STORAGE_ERROR"})  # what may be otherwise the next time, and is worth another try
 
 
 def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
@@ -30,12 +33,32 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
     try:
         async with asyncio.timeout(seconds):
+            if request.document.is_mutation and context.idempotency_key:
+                return await _once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)
     except TimeoutError:
         message = f"The operation took longer than {seconds:g} seconds and was stopped. Ask for less at once."
         return Answer(errors=[coded(GraphQLError(message), TOO_COSTLY)])
     except Exception as error:
         return failure(error)
+
+
+async def _once(process: Runtime, request: Request, context: Context, key: str) -> Answer | bytes:
+    """The answer that this request was given before; or else a new one, which is kept if it is final."""
+    known = (context.database, context.identity.token_id, key, context.request_hash)
+    kept = await idempotency.find_answer(*known)
+    if kept is not None:
+        return kept
+    answer = await process.schema.run(request, context)
+    if not isinstance(answer, Answer):
+        return await idempotency.keep_answer(*known, answer)
+    if answer.refused:
+        return answer
+    body = answer.as_dict()
+    text = encode(body)
+    if PASSING & {error["extensions"].get("code") for error in body.get("errors", ())}:
+        return text
+    return await idempotency.keep_answer(*known, text)
 
 
 async def answers(process: Runtime, request: Request, context: Context) -> AsyncGenerator[Answer | bytes, None]:

@@ -3,6 +3,7 @@
 Every refusal is a sentence and a status: nothing that a client sends may reach execution half understood.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from api.runtime import Repeatable
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -63,14 +65,15 @@ def from_object(given: object) -> Parameters:
     return Parameters(query=query, operation_name=name or None, variables=variables, extensions=extensions)
 
 
-def idempotency_key(header: str | None, extensions: Mapping[str, Any]) -> str | None:
-    """From the header, or else the request's extensions. Raises Refused."""
-    key = header if header is not None else extensions.get("idempotencyKey")
+def repeatable(given: Parameters, header: str | None) -> Repeatable | None:
+    """The idempotency key, from the header or else the request's extensions, and what it stands for. Raises Refused."""
+    key = header if header is not None else given.extensions.get("idempotencyKey")
     if key is None:
         return None
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
-    return key
+    whole = orjson.dumps([given.query, given.operation_name, given.variables], option=orjson.OPT_SORT_KEYS)
+    return Repeatable(key, hashlib.sha256(whole).digest())
 
 
 def parse_json(body: bytes, depth: int) -> Any:

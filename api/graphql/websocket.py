@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from api.auth import token_of_init
 from api.graphql import parameters
 from api.graphql.operations import answers, failure, prepare
-from api.runtime import Runtime, runtime
+from api.runtime import Repeatable, Runtime, runtime
 from api.settings import Limits
 from db.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal
@@ -194,24 +194,23 @@ class Session:
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Closing(BAD, "The payload of subscribe has a query")
         try:
-            request, key = self._prepared(payload)
+            request, repeatable = self._prepared(payload)
         except Refused as refused:
             await self._refuse(operation, Answer.refusing(refused))
         else:
-            self.running[operation] = asyncio.create_task(self._run(operation, request, key))
+            self.running[operation] = asyncio.create_task(self._run(operation, request, repeatable))
 
-    def _prepared(self, payload: dict[str, Any]) -> tuple[Request, str | None]:
+    def _prepared(self, payload: dict[str, Any]) -> tuple[Request, Repeatable | None]:
         most = self.process.settings.limits.subscriptions
         if len(self.running) >= most:
             raise refusal(f"{most} operations run on this socket already: complete one first.", RATE_LIMITED, most=most)
         given = parameters.from_object(payload)
-        key = parameters.idempotency_key(None, given.extensions)
-        return prepare(self.process, given, self.identity), key
+        return prepare(self.process, given, self.identity), parameters.repeatable(given, None)
 
-    async def _run(self, operation: str, request: Request, key: str | None) -> None:
+    async def _run(self, operation: str, request: Request, repeatable: Repeatable | None) -> None:
         socket = self.channel.socket
         try:
-            context = self.process.context(socket.scope, socket.headers, self.identity, key)
+            context = self.process.context(socket.scope, socket.headers, self.identity, repeatable)
             async with aclosing(answers(self.process, request, context)) as source:
                 async for answer in source:
                     if isinstance(answer, Answer) and answer.refused:

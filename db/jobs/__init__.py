@@ -9,7 +9,7 @@ taken for dead and comes back can write nothing.
 """
 
 from db.jobs.batches import Batch, Fenced, in_batch
-from db.jobs.claims import Claim, Kind, claim, finish, release
+from db.jobs.claims import MAX_ATTEMPTS, Claim, Kind, claim, finish, release
 from db.jobs.requests import cancel, cancel_all, enqueue
 from db.jobs.runner import run
 from db.jobs.sweeper import sweep
@@ -17,6 +17,7 @@ from db.jobs.workers import ENTRYPOINT, alive
 
 __all__ = [
     "ENTRYPOINT",
+    "MAX_ATTEMPTS",
     "Batch",
     "Claim",
     "Fenced",

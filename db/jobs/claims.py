@@ -32,7 +32,7 @@ RETURNING id
 
 RELEASE = """
 UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1,
-               attempts = attempts - CASE WHEN $3 THEN 1 ELSE 0 END
+               attempts = CASE WHEN $3 THEN greatest(attempts - 1, 0) ELSE attempts END
 WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
 RETURNING id
 """

@@ -15,7 +15,9 @@ from db.tokens import Identity
 
 MOST = 1_000  # labels that one call makes
 
-TAKEN = "SELECT name, shortcut FROM label WHERE dataset_id = :dataset_id AND (name = ANY(:names) OR shortcut = ANY(:keys))"
+TAKEN = (
+    "SELECT name, shortcut FROM label WHERE dataset_id = :dataset_id AND (name = ANY(:names) OR shortcut = ANY(:keys))"
+)
 
 ADD = """
     INSERT INTO label (dataset_id, name, color, shortcut, since)

@@ -30,7 +30,7 @@ async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -
         raise no_such_ids(missing)
     if len(set(owners.values())) > 1:
         raise Invalid("The labels of one call belong to one dataset; these are of several.")
-    return next(iter(owners.values()))
+    return int(next(iter(owners.values())))
 
 
 def no_such_labels(missing: Sequence[str]) -> NotFound:

@@ -38,9 +38,10 @@ async def rename(
     name = names.label_name(to)
     dataset_id = await owner(session, [label_id], by)
     await enter(session, dataset_id, by)
-    rows = {row["id"]: row["name"] for row in await statements.run(
-        session, LOCK, dataset_id=dataset_id, id=label_id, name=name
-    )}
+    rows = {
+        row["id"]: row["name"]
+        for row in await statements.run(session, LOCK, dataset_id=dataset_id, id=label_id, name=name)
+    }
     if label_id not in rows:
         raise no_such_ids([label_id])
     before = rows.pop(label_id)

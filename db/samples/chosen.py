@@ -20,7 +20,7 @@ from db.models import Sample
 Lock = Literal["NO KEY UPDATE", "UPDATE"]
 IDS = 1_000
 SHOWN = 100  # samples of a filter's selection that a payload shows: the first page of the list
-ANALYZED = 1_000  # rows from which on the planner is told how many there are
+MANY = 1_000  # rows from which on the planner is told how many there are, and may sort in memory
 
 OF_IDS = "WITH chosen AS MATERIALIZED (SELECT unnest(:ids::bigint[]) AS id) "
 CHOSEN = table("chosen", column("id", BigInteger))
@@ -119,8 +119,9 @@ async def _choose_filtered(session: AsyncSession, dataset_id: int, found: Column
 
 
 async def _gathered(session: AsyncSession, dataset_id: int, count: int) -> Chosen:
-    if count >= ANALYZED:
+    if count >= MANY:
         await statements.run(session, "ANALYZE chosen")
+        await statements.run(session, "SET LOCAL work_mem = '64MB'")
     return Chosen(dataset_id, count)
 
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -26,26 +26,35 @@ OTHERWISE = f"sample.label_ids <> :labels::bigint[] OR EXISTS ({SUGGESTED})"
 CARRYING = f"sample.label_ids && :labels::bigint[] OR EXISTS ({SUGGESTED} AND a.label_id = ANY(:labels::bigint[]))"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelWith:
+    """Which labels, how they are put, and the guards. Without a guard the last writer wins."""
+
+    labels: Sequence[str]
+    mode: Mode = "ADD"
+    create_missing: bool = False
+    expected_count: int | None = None
+    expected_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceWith:
+    before: str
+    after: str
+    create_missing: bool = False
+
+
 async def label(
-    session: AsyncSession,
-    dataset_id: int,
-    selection: Selection,
-    names: Sequence[str],
-    *,
-    by: Identity,
-    mode: Mode = "ADD",
-    create_missing: bool = False,
-    expected_count: int | None = None,
-    expected_revision: int | None = None,
+    session: AsyncSession, dataset_id: int, selection: Selection, how: LabelWith, *, by: Identity
 ) -> Labelled:
-    """ADD labels to what is there, SET exactly these, or REMOVE them. The last writer wins, unless a guard is given."""
-    wanted = _few(names)
+    """ADD labels to what is there, SET exactly these, or REMOVE them."""
+    wanted, mode = _few(how.labels), how.mode
     revision = await enter(session, dataset_id, by)
-    await expect_revision(session, dataset_id, expected_revision, revision)
+    await expect_revision(session, dataset_id, how.expected_revision, revision)
     known = await labels.in_use(session, dataset_id, wanted)
-    missing = _missing(wanted, known, create_missing)
+    missing = _missing(wanted, known, how.create_missing)
     matched = await choose(session, dataset_id, selection)
-    matched.expect(expected_count)
+    matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
     new = [] if mode == "REMOVE" else missing
@@ -53,30 +62,21 @@ async def label(
     if not changing.count:
         return outcome
     summary = _summary(mode, wanted, changing.count)
-    change = await record(
-        session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=expected_revision
-    )
+    change = await record(session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision)
     made = await labels.add(session, dataset_id, [LabelValues(name) for name in new], change) if new else []
     await _write(session, changing, mode, sorted([*known.values(), *made]), change, by)
     return replace(outcome, changed=changing.count, change=change.id)
 
 
 async def replace_label(
-    session: AsyncSession,
-    dataset_id: int,
-    selection: Selection,
-    *,
-    before: str,
-    after: str,
-    by: Identity,
-    create_missing: bool = False,
+    session: AsyncSession, dataset_id: int, selection: Selection, how: ReplaceWith, *, by: Identity
 ) -> Labelled:
     """Turn one label into another on these samples alone. Those without it stay as they are."""
-    old, new = _few([before])[0], _few([after])[0]
+    old, new = _few([how.before])[0], _few([how.after])[0]
     await enter(session, dataset_id, by)
     known = await labels.in_use(session, dataset_id, {old, new})
     _missing([old], known, False)
-    missing = _missing([new], known, create_missing)
+    missing = _missing([new], known, how.create_missing)
     matched = await choose(session, dataset_id, selection)
     shown = await matched.shown(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)

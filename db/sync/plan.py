@@ -89,9 +89,8 @@ async def _still_there(store: Store, rows: list[asyncpg.Record]) -> list[int]:
             except StorageError:
                 return True
 
-    async with asyncio.TaskGroup() as group:
-        answers = [group.create_task(ask(row)) for row in rows]
-    return [row["position"] for row, answer in zip(rows, answers, strict=True) if answer.result()]
+    answers = await asyncio.gather(*map(ask, rows))
+    return [row["position"] for row, there in zip(rows, answers, strict=True) if there]
 
 
 async def _let_be(batch: Batch, *, job: Claim, positions: list[int], checkpoint: Checkpoint) -> None:

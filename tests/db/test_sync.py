@@ -1,18 +1,28 @@
-"""Sync as its users meet it: what a merge of a directory does to a working set. Each test runs against every store."""
+"""Sync as its users meet it: what merging a directory does to a working set. Each test runs against every store."""
 
-from collections.abc import AsyncIterator
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from db.engine import Database
+from db.errors import Conflict, NotFound
+from db.storage import MemoryStore, Page, RootMissing
+from db.sync.inspection import MAX_BYTES
 from tests.db import world
 from tests.db.world import World, picture
 
 
 @pytest.fixture(params=["local", "memory"])
-async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> AsyncIterator[World]:
-    yield await (world.local(database, tmp_path) if request.param == "local" else world.memory(database))
+async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
+    return await (world.local(database, tmp_path) if request.param == "local" else world.memory(database))
+
+
+def counted(job: dict[str, Any], **expected: int) -> bool:
+    """Whether the counters of work are these, and all others 0."""
+    names = ("added", "updated", "removed", "moved", "skipped")
+    return {name: job[name] for name in names} == {name: expected.get(name, 0) for name in names}
 
 
 async def test_first_sync_makes_samples_with_facts_and_labels(place: World) -> None:
@@ -21,11 +31,479 @@ async def test_first_sync_makes_samples_with_facts_and_labels(place: World) -> N
     place.put("2.png")
     place.put("notes.md", "not an image")
     job = await place.sync()
-    assert await place.labels() == {"a/1.JPG": ["cat", "dog"], "2.png": []}
+    assert await place.labels() == {"2.png": [], "a/1.JPG": ["cat", "dog"]}
     sample = await place.sample("a/1.JPG")
     assert (sample["width"], sample["height"], sample["format"], sample["orientation"]) == (30, 20, "JPEG", 1)
     assert (sample["state"], sample["labeled_by"], sample["labeled_origin"]) == ("LABELED", "sync", "SYNC")
-    assert await place.counts(job["id"]) == {
-        "scanned": 4, "ignored": 1, "added": 2, "updated": 0, "removed": 0, "moved": 0, "skipped": 0,
-    }  # fmt: skip
+    assert counted(job, added=2)
+    assert (job["scanned"], job["ignored"]) == (4, 1)
     assert (job["status"], job["progress"]) == ("SUCCEEDED", 1.0)
+    assert await place.changes() == ["Sync: 2 added"]
+
+
+async def test_a_sample_was_created_when_its_file_was_last_modified(place: World) -> None:
+    place.put("a.png")
+    await place.sync()
+    assert (await place.sample("a.png"))["created_at"] == place.clock
+
+
+async def test_takes_every_suffix_in_any_case_and_nothing_else(place: World) -> None:
+    for name in ("a.jpg", "b.JPEG", "c.Png", "d.BMP", "e.gif", "f.tiff", "jpg", ".png", "g.jpg.bak"):
+        place.put(name)
+    job = await place.sync()
+    assert list(await place.labels()) == ["a.jpg", "b.JPEG", "c.Png", "d.BMP"]
+    assert (job["scanned"], job["ignored"]) == (9, 5)
+
+
+async def test_syncing_again_writes_nothing(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat")
+    place.put("bad.jpg", b"no image")
+    await place.sync()
+    versions = " UNION ALL ".join(f"SELECT xmin, ctid, id FROM {table}" for table in ("sample", "source", "dataset"))
+    before = await place.rows(versions)
+    job = await place.sync()
+    assert await place.rows(versions) == before
+    assert counted(job, skipped=1)
+    assert len(await place.changes()) == 1
+
+
+async def test_two_images_of_one_stem_share_a_sidecar(place: World) -> None:
+    place.put("a.png")
+    place.put("a.jpg", picture(form="JPEG"))
+    place.put("a.txt", "cat")
+    await place.sync()
+    assert await place.labels() == {"a.jpg": ["cat"], "a.png": ["cat"]}
+
+
+async def test_counts_and_annotations_agree_with_the_labels(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat\ndog")
+    place.put("b.png")
+    place.put("b.txt", "cat")
+    await place.sync()
+    rows = await place.rows("SELECT name, sample_count, annotation_count FROM label JOIN label_count ON id = label_id")
+    assert {tuple(row) for row in rows} == {("cat", 2, 2), ("dog", 1, 1)}
+    [dataset] = await place.rows("SELECT total, labeled, pending FROM dataset")
+    assert tuple(dataset) == (2, 2, 0)
+    made_by = await place.rows("SELECT DISTINCT labeled_by, origin, confirmed FROM annotation")
+    assert [tuple(row) for row in made_by] == [("sync", "SYNC", True)]
+
+
+async def test_changed_content_updates_facts_and_keeps_id_and_labels(place: World) -> None:
+    place.put("a.png", picture(size=(5, 5)))
+    place.put("a.txt", "cat")
+    await place.sync()
+    before = await place.sample("a.png")
+    place.put("a.png", picture(size=(9, 7)))
+    job = await place.sync()
+    after = await place.sample("a.png")
+    assert counted(job, updated=1)
+    assert (after["width"], after["height"]) == (9, 7)
+    assert (after["id"], after["label_ids"], after["created_at"]) == (
+        before["id"],
+        before["label_ids"],
+        before["created_at"],
+    )
+    assert after["source_id"] != before["source_id"]
+    assert after["since"] == before["since"] + 1
+
+
+async def test_a_touched_file_is_no_change(place: World) -> None:
+    place.put("a.png")
+    await place.sync()
+    place.touch("a.png")
+    assert counted(await place.sync())
+    assert len(await place.changes()) == 1
+
+
+async def test_a_moved_file_keeps_its_sample(place: World) -> None:
+    place.put("old/a.png")
+    place.put("old/a.txt", "cat")
+    await place.sync()
+    before = await place.sample("old/a.png")
+    place.move("old/a.png", "new/b.png")
+    job = await place.sync()
+    after = await place.sample("new/b.png")
+    assert counted(job, moved=1)
+    assert (after["id"], after["label_ids"], after["source_id"]) == (
+        before["id"],
+        before["label_ids"],
+        before["source_id"],
+    )
+    assert list(await place.labels()) == ["new/b.png"]
+    assert (await place.changes())[-1] == "Sync: 1 moved"
+
+
+async def test_a_copy_is_a_new_sample(place: World) -> None:
+    data = place.put("a.png")
+    await place.sync()
+    place.put("b.png", data)
+    assert counted(await place.sync(), added=1)
+
+
+async def test_equal_files_that_move_together_keep_their_own_samples(place: World) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        place.put(f"old/{name}", picture("red"))
+    await place.sync()
+    before = {name: (await place.sample(f"old/{name}"))["id"] for name in ("1.png", "2.png", "3.png")}
+    for name in before:
+        place.move(f"old/{name}", f"new/{name}")
+    assert counted(await place.sync(), moved=3)
+    assert {name: (await place.sample(f"new/{name}"))["id"] for name in before} == before
+
+
+async def test_what_vanished_goes_in_one_change_and_history_keeps_it(place: World) -> None:
+    for number in range(5):
+        place.put(f"{number}.png")
+        place.put(f"{number}.txt", "cat")
+    await place.sync()
+    for number in range(3):
+        place.remove(f"{number}.png")
+    job = await place.sync()
+    assert counted(job, removed=3)
+    assert (await place.changes())[1:] == ["Sync: 3 removed, whose files are gone"]
+    assert list(await place.labels()) == ["3.png", "4.png"]
+    [dataset] = await place.rows("SELECT revision, total FROM dataset")
+    past = await place.rows("SELECT path, until FROM sample_past ORDER BY path")
+    assert [tuple(row) for row in past] == [(f"{number}.png", dataset["revision"]) for number in range(3)]
+    assert len(await place.rows("SELECT id FROM annotation_past")) == 3
+    assert dataset["total"] == 2
+    [undoable] = await place.rows("SELECT undoable FROM change ORDER BY id DESC LIMIT 1")
+    assert undoable["undoable"]
+
+
+async def test_what_vanished_stays_when_asked_to(place: World) -> None:
+    place.put("a.png")
+    await place.sync()
+    place.remove("a.png")
+    assert counted(await place.sync(remove_missing=False))
+    assert (await place.sample("a.png"))["status"] == "GONE"
+    assert counted(await place.sync(remove_missing=True), removed=1)
+
+
+async def test_a_file_that_came_back_feeds_its_sample_again(place: World) -> None:
+    data = place.put("a.png")
+    when = place.clock
+    await place.sync()
+    place.remove("a.png")
+    await place.sync(remove_missing=False)
+    place.clock = when
+    place.put("a.png", data)
+    assert counted(await place.sync())
+    assert (await place.sample("a.png"))["status"] == "PRESENT"
+
+
+async def test_a_missing_root_fails_and_removes_nothing(place: World) -> None:
+    place.put("a.png")
+    await place.sync()
+    if isinstance(place.store, MemoryStore):
+        place.store.broken = True
+    else:
+        assert place.root is not None
+        place.root.rename(place.root.with_name("elsewhere"))
+    job_id = await place.start()
+    with pytest.raises(RootMissing) as raised:
+        await place.work(job_id)
+    assert raised.value.code == "STORAGE_ERROR"
+    assert list(await place.labels()) == ["a.png"]
+
+
+async def test_a_store_that_fails_while_asked_for_the_vanished_removes_nothing(database: Database) -> None:
+    place = await world.memory(database)
+    store = place.store
+    assert isinstance(store, MemoryStore)
+    place.put("a.png")
+    place.put("b.png")
+    await place.sync()
+    place.remove("a.png")
+    ask = store.stat
+
+    async def fails(path: str) -> Any:
+        store.broken = True
+        return await ask(path)
+
+    store.stat = fails  # type: ignore[method-assign]
+    with pytest.raises(RootMissing):
+        await place.work(await place.start())
+    assert list(await place.labels()) == ["a.png", "b.png"]
+
+
+async def test_an_object_the_listing_overlooked_is_not_removed(database: Database) -> None:
+    place = await world.memory(database)
+    store = place.store
+    assert isinstance(store, MemoryStore)
+    place.put("a.png")
+    place.put("b.png")
+    await place.sync()
+    hidden = store.contents["a.png"]
+    list_pages = store.pages
+
+    async def forgetful() -> Any:
+        del store.contents["a.png"]
+        async for page in list_pages():
+            yield page
+        store.contents["a.png"] = hidden
+
+    store.pages = forgetful  # type: ignore[method-assign]
+    assert counted(await place.sync())
+    assert list(await place.labels()) == ["a.png", "b.png"]
+
+
+async def test_an_unreadable_directory_is_told_and_nothing_is_removed(database: Database) -> None:
+    place = await world.memory(database)
+    store = place.store
+    assert isinstance(store, MemoryStore)
+    place.put("a.png")
+    place.put("closed/b.png")
+    await place.sync()
+    place.remove("a.png")
+
+    async def pages() -> Any:
+        yield Page((), ("closed",))
+
+    store.pages = pages  # type: ignore[method-assign]
+    job = await place.sync()
+    assert counted(job)
+    assert [path for path, _ in await place.warnings(job["id"])] == ["closed"]
+    assert list(await place.labels()) == ["a.png", "closed/b.png"]
+
+
+async def test_an_unreadable_image_is_told_and_tried_again_when_it_changes(place: World) -> None:
+    place.put("a.jpg", b"\xff\xd8 this is no image")
+    job = await place.sync()
+    assert counted(job, skipped=1)
+    [(path, message)] = await place.warnings(job["id"])
+    assert path == "a.jpg"
+    assert "cannot be read" in message
+    assert counted(await place.sync(), skipped=1)
+    place.put("a.jpg", picture(form="JPEG"))
+    assert counted(await place.sync(), added=1)
+
+
+async def test_an_image_that_was_spoilt_keeps_its_sample(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat")
+    await place.sync()
+    good = picture()
+    place.put("a.png", b"half a fi")
+    assert counted(await place.sync(), skipped=1)
+    assert await place.labels() == {"a.png": ["cat"]}
+    place.put("a.png", good)
+    assert counted(await place.sync(), updated=1)
+
+
+async def test_an_image_that_is_too_large_is_told(place: World) -> None:
+    data = picture()
+    place.put("fits.png", data + b"\0" * (MAX_BYTES - len(data)))
+    place.put("large.png", data + b"\0" * (MAX_BYTES - len(data) + 1))
+    job = await place.sync()
+    assert counted(job, added=1, skipped=1)
+    [(path, message)] = await place.warnings(job["id"])
+    assert path == "large.png"
+    assert "25 MiB" in message
+
+
+async def test_long_metadata_does_not_hide_an_image(place: World) -> None:
+    plain = picture(form="JPEG", size=(11, 12))
+    filler = b"\xff\xe4" + (60_000).to_bytes(2, "big") + b"\0" * 59_998
+    place.put("a.jpg", plain[:2] + filler * 3 + plain[2:])
+    await place.sync()
+    assert (await place.sample("a.jpg"))["height"] == 12
+
+
+async def test_a_bad_sidecar_is_told_by_line_and_the_rest_of_it_counts(place: World) -> None:
+    place.put("d/a.png")
+    place.put("d/a.txt", "cat\nnot a label!\n\ndog\n")
+    job = await place.sync()
+    assert await place.labels() == {"d/a.png": ["cat", "dog"]}
+    [(path, message)] = await place.warnings(job["id"])
+    assert path == "d/a.txt:2"
+    assert "not a label!" in message
+
+
+async def test_a_changed_sidecar_relabels_what_no_person_labelled(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat\ndog")
+    await place.sync()
+    place.put("a.txt", "dog\nbird")
+    job = await place.sync()
+    assert counted(job, updated=1)
+    assert await place.labels() == {"a.png": ["bird", "dog"]}
+    kept = await place.rows("SELECT since FROM annotation ORDER BY since")
+    assert [row["since"] for row in kept] == [1, 2]
+    gone = await place.rows("SELECT until FROM annotation_past")
+    assert [row["until"] for row in gone] == [2]
+
+
+async def test_a_sidecar_that_comes_later_labels(place: World) -> None:
+    place.put("a.png")
+    await place.sync()
+    place.put("a.txt", "cat")
+    assert counted(await place.sync(), updated=1)
+    assert await place.labels() == {"a.png": ["cat"]}
+
+
+async def test_an_emptied_sidecar_takes_labels_away_and_a_removed_one_leaves_them(place: World) -> None:
+    for name in ("a", "b"):
+        place.put(f"{name}.png")
+        place.put(f"{name}.txt", "cat")
+    await place.sync()
+    place.put("a.txt", "")
+    place.remove("b.txt")
+    assert counted(await place.sync(), updated=1)
+    assert await place.labels() == {"a.png": [], "b.png": ["cat"]}
+    assert (await place.sample("a.png"))["state"] == "UNLABELED"
+
+
+async def test_a_sidecar_does_not_write_over_a_person(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat")
+    await place.sync()
+    await place.label_by_hand("a.png", "dog")
+    place.put("a.txt", "bird")
+    assert counted(await place.sync())
+    assert await place.labels() == {"a.png": ["dog"]}
+
+
+async def test_labels_that_a_person_cleared_stay_cleared(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat")
+    await place.sync()
+    await place.label_by_hand("a.png")
+    place.put("a.txt", "bird")
+    await place.sync()
+    assert await place.labels() == {"a.png": []}
+
+
+async def test_a_sidecar_writes_over_a_person_when_asked_to(place: World) -> None:
+    place.put("a.png")
+    place.put("a.txt", "cat")
+    await place.sync()
+    await place.label_by_hand("a.png", "dog")
+    assert counted(await place.sync(existing="OVERWRITE"), updated=1)
+    assert await place.labels() == {"a.png": ["cat"]}
+    assert (await place.sample("a.png"))["labeled_by"] == "sync"
+    assert counted(await place.sync(existing="OVERWRITE"))
+
+
+async def test_a_suggestion_that_the_sidecar_confirms_becomes_a_label(place: World) -> None:
+    place.put("a.png")
+    place.put("b.png")
+    place.put("b.txt", "cat")
+    await place.sync()
+    sample = await place.sample("a.png")
+    await place.do(
+        "INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, confidence, since)"
+        " SELECT dataset_id, $1, id, 'robot', 'MODEL', false, 0.5, 1 FROM label",
+        sample["id"],
+    )
+    await place.do("UPDATE sample SET state = 'PENDING' WHERE id = $1", sample["id"])
+    place.put("a.txt", "cat")
+    assert counted(await place.sync(), updated=1)
+    assert (await place.sample("a.png"))["state"] == "LABELED"
+    [dataset] = await place.rows("SELECT labeled, pending FROM dataset")
+    assert tuple(dataset) == (2, 0)
+
+
+async def test_sidecars_are_for_classification_only(database: Database) -> None:
+    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    place.put("a.png")
+    place.put("a.txt", "cat")
+    await place.sync()
+    assert await place.labels() == {"a.png": []}
+
+
+async def test_a_deleted_sample_stays_deleted_until_its_file_changes(place: World) -> None:
+    data = place.put("a.png")
+    await place.sync()
+    await place.delete_by_hand("a.png")
+    assert counted(await place.sync())
+    place.touch("a.png")
+    assert counted(await place.sync())
+    assert await place.labels() == {}
+    place.put("a.png", picture())
+    assert counted(await place.sync(), added=1)
+    assert data
+
+
+async def test_a_deleted_sample_is_restored_when_asked_to(place: World) -> None:
+    place.put("a.png", picture(size=(4, 5)))
+    place.put("a.txt", "cat")
+    await place.sync()
+    await place.delete_by_hand("a.png")
+    assert counted(await place.sync(restore_removed=True), added=1)
+    assert await place.labels() == {"a.png": ["cat"]}
+    assert (await place.sample("a.png"))["height"] == 5
+    assert counted(await place.sync(restore_removed=True))
+
+
+async def test_a_file_about_to_be_deleted_is_not_taken_for_new(place: World) -> None:
+    place.put("a.png")
+    await place.sync()
+    source = (await place.sample("a.png"))["source_id"]
+    await place.delete_by_hand("a.png")
+    await place.do("UPDATE source SET status = 'GONE' WHERE id = $1", source)
+    await place.do(
+        "INSERT INTO source_deletion (dataset_id, source_id, change_id, path, etag)"
+        " SELECT $1, $2, id, 'a.png', '' FROM change LIMIT 1",
+        place.dataset_id,
+        source,
+    )
+    assert counted(await place.sync())
+    assert await place.labels() == {}
+
+
+async def test_odd_names_are_kept_as_they_are(place: World) -> None:
+    names = ["ü %_\\'\".png", "a b/1 (15).png", "图/猫.png", "new\nline.png", "x.tar.png", "+&=.png"]
+    for name in names:
+        place.put(name)
+    await place.sync()
+    assert list(await place.labels()) == sorted(names)
+
+
+async def test_a_path_that_cannot_be_kept_is_told(database: Database, tmp_path: Path) -> None:
+    place = await world.local(database, tmp_path)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")).write_bytes(picture())
+    deep = tmp_path.joinpath(*["d" * 200] * 6)
+    deep.mkdir(parents=True)
+    (deep / "a.png").write_bytes(picture())
+    job = await place.sync()
+    assert counted(job, skipped=2)
+    assert len(await place.warnings(job["id"])) == 2
+
+
+async def test_links_are_not_followed(database: Database, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "secret.png").write_bytes(picture())
+    (root / "link.png").symlink_to(tmp_path / "secret.png")
+    (root / "around").symlink_to(tmp_path)
+    place = await world.local(database, root)
+    assert counted(await place.sync())
+    assert await place.labels() == {}
+
+
+async def test_two_datasets_of_one_directory_do_not_disturb_each_other(database: Database, tmp_path: Path) -> None:
+    one, two = await world.local(database, tmp_path), await world.local(database, tmp_path)
+    one.put("a.png")
+    await one.sync()
+    await two.sync()
+    await one.delete_by_hand("a.png")
+    await one.sync()
+    assert (list(await one.labels()), list(await two.labels())) == ([], ["a.png"])
+
+
+async def test_a_second_sync_is_refused_with_the_first_ones_id(place: World) -> None:
+    job_id = await place.start()
+    with pytest.raises(Conflict) as raised:
+        await place.start()
+    assert raised.value.code == "SYNC_ALREADY_RUNNING"
+    assert raised.value.details == {"jobId": f"SyncJob:{job_id}"}
+
+
+async def test_a_dataset_that_is_not_there_cannot_be_synced(place: World) -> None:
+    await place.do("UPDATE dataset SET deleted_at = now() WHERE id = $1", place.dataset_id)
+    with pytest.raises(NotFound) as raised:
+        await place.start()
+    assert raised.value.code == "DATASET_NOT_FOUND"

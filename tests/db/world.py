@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from db import jobs, sync
 from db.engine import Database
+from db.jobs.carrier import connection_of
 from db.storage import LocalStore, MemoryStore, Store
 
 NUMBERS = itertools.count(1)
@@ -50,6 +52,15 @@ class World:
             target.write_bytes(data)
             _set_time(target, self.clock)
         return data
+
+    def touch(self, path: str) -> None:
+        """A new time, the same content."""
+        self.clock += timedelta(minutes=1)
+        if isinstance(self.store, MemoryStore):
+            self.store.put(path, self.store.contents[path][0], self.clock)
+        else:
+            assert self.root is not None
+            _set_time(self.root / path, self.clock)
 
     def remove(self, path: str) -> None:
         if isinstance(self.store, MemoryStore):
@@ -105,7 +116,7 @@ class World:
 
     async def sample(self, path: str) -> dict[str, Any]:
         [row] = await self.rows(
-            "SELECT sample.*, source.status, source.width, source.height, source.format, source.orientation, source.size"
+            "SELECT sample.*, source.status, source.width, source.height, source.format, source.orientation"
             " FROM sample JOIN source ON source.id = source_id WHERE sample.dataset_id = $1 AND sample.path = $2",
             self.dataset_id,
             path,
@@ -122,26 +133,20 @@ class World:
 
     async def do(self, statement: str, *arguments: Any) -> None:
         async with self.database.writing() as session:
-            connection = await jobs.carrier.connection_of(session)
+            connection = await connection_of(session)
             await connection.execute(statement, *arguments)
 
     async def label_by_hand(self, path: str, *names: str) -> None:
         """What labelSamples SET does, in the fewest statements."""
+        make = (
+            "INSERT INTO label (dataset_id, name, since) SELECT $1, $2::text, 0"
+            " WHERE NOT EXISTS (SELECT FROM label WHERE dataset_id = $1 AND name = $2::text)"
+        )
         for name in names:
-            await self.do(
-                "INSERT INTO label (dataset_id, name, since) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
-                self.dataset_id,
-                name,
-            )
+            await self.do(make, self.dataset_id, name)
+        find = "SELECT id FROM label WHERE dataset_id = $1 AND name = ANY($2::text[]) ORDER BY id"
+        ids = [row["id"] for row in await self.rows(find, self.dataset_id, list(names))]
         sample = await self.sample(path)
-        ids = [
-            row["id"]
-            for row in await self.rows(
-                "SELECT id FROM label WHERE dataset_id = $1 AND name = ANY($2::text[]) ORDER BY id",
-                self.dataset_id,
-                list(names),
-            )
-        ]
         await self.do("DELETE FROM annotation WHERE sample_id = $1", sample["id"])
         await self.do(
             "INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, since)"
@@ -151,10 +156,11 @@ class World:
             ids,
         )
         await self.do(
-            "UPDATE sample SET label_ids = $2, state = CASE WHEN $2 = '{}'::bigint[] THEN 'UNLABELED' ELSE 'LABELED' END,"
-            " labeled_by = CASE WHEN $2 <> '{}'::bigint[] THEN 'bob' END, labeled_origin = 'MANUAL' WHERE id = $1",
+            "UPDATE sample SET label_ids = $2, state = $3, labeled_by = $4, labeled_origin = 'MANUAL' WHERE id = $1",
             sample["id"],
             ids,
+            "LABELED" if ids else "UNLABELED",
+            "bob" if ids else None,
         )
 
     async def delete_by_hand(self, path: str) -> None:
@@ -165,8 +171,6 @@ class World:
 
 
 def _set_time(path: Path, moment: datetime) -> None:
-    import os
-
     os.utime(path, (moment.timestamp(), moment.timestamp()))
 
 
@@ -174,7 +178,7 @@ async def make(
     database: Database, store: Store, root: Path | None = None, *, kind: str = "IMAGE_CLASSIFICATION"
 ) -> World:
     async with database.writing() as session:
-        connection = await jobs.carrier.connection_of(session)
+        connection = await connection_of(session)
         dataset_id = await connection.fetchval(
             "INSERT INTO dataset (name, type, input_path, created_by) VALUES ($1, $2, $3, 'ann') RETURNING id",
             f"dataset-{next(NUMBERS)}",

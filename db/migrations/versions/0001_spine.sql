@@ -405,7 +405,7 @@ CREATE TRIGGER annotation_2_deleted AFTER DELETE ON annotation REFERENCING OLD T
 
 -- What a filter names ------------------------------------------------------------------------------------------------
 -- Called IMMUTABLE though they read a table: the planner then calls them while it makes the plan for one execution's
--- values (db/engine.py forces such plans), and knows how common a label is before it chooses an index.
+-- values, and knows the labels, and how common they are, before it chooses an index. See docs/decisions/.
 
 CREATE FUNCTION labels_named(dataset bigint, names text[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT coalesce(array_agg(id), '{}') FROM label WHERE dataset_id = dataset AND name = ANY (names)
@@ -417,9 +417,32 @@ CREATE FUNCTION labels_all_named(dataset bigint, names text[]) RETURNS bigint[] 
     FROM label WHERE dataset_id = dataset AND name = ANY (names)
 $$;
 
+-- Whether so few samples match that it is cheaper to find them all and sort them than to walk along an order until a
+-- page is full: a row costs about the same either way, so where matches² < page × total. Of several labels that must
+-- all be there, each is taken to be as common among the samples of the others as it is among all.
+CREATE FUNCTION labels_few(dataset bigint, names text[], every boolean, page bigint) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(power(CASE WHEN every THEN total * exp(sum(ln(greatest(n, 1) / total))) ELSE sum(n) END, 2)
+                    < page * total, true)
+    FROM (SELECT c.sample_count::float8 AS n, greatest(d.total, 1)::float8 AS total
+          FROM dataset d JOIN label l ON l.dataset_id = d.id JOIN label_count c ON c.label_id = l.id
+          WHERE d.id = dataset AND l.name = ANY (names)) label
+    GROUP BY total
+$$;
+
+-- `values_known OR never_generic()` is true, and only a plan for known values can leave the second half out: so no
+-- statement that holds it is ever given a plan for all values, which would not know how many rows match.
+CREATE FUNCTION never_generic() RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1e12 AS $$
+BEGIN
+    RETURN true;
+END $$;
+
 CREATE FUNCTION dataset_named(wanted text) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT id FROM dataset WHERE name = wanted AND deleted_at IS NULL
 $$;
+
+-- How many paths hold a text: Postgres does not use what it knows from the index below.
+CREATE STATISTICS source_path_words_seen ON lower(path) FROM source;
 
 -- Substring search, where the extension can be had -------------------------------------------------------------------
 DO $$

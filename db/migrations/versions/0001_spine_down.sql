@@ -3,4 +3,5 @@ DROP TABLE secret, idempotency, token, source_deletion, job_warning, job, annota
 DROP FUNCTION label_keep(), label_count_open(), sample_keep(), annotation_keep(), sample_count_inserted(),
     sample_count_updated(), sample_count_deleted(), annotation_count_inserted(), annotation_count_updated(),
     annotation_count_deleted();
-DROP FUNCTION labels_named(bigint, text[]), labels_all_named(bigint, text[]), dataset_named(text);
+DROP FUNCTION labels_named(bigint, text[]), labels_all_named(bigint, text[]), dataset_named(text),
+    labels_few(bigint, text[], boolean, bigint), never_generic();

@@ -15,7 +15,7 @@ from websockets.typing import Origin, Subprotocol
 from api.settings import Settings
 from db import tokens
 from db.engine import Database
-from tests.api.toy import Toy
+from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 
 PROTOCOL = Subprotocol("graphql-transport-ws")

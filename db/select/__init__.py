@@ -1,0 +1,27 @@
+"""The read compiler: a selection of fields → one SQL statement → JSON text. It knows no GraphQL library.
+
+selection   what is asked for                 text        JSON text, made by Postgres
+types/      what each readable field is       rows        where rows come from
+roots       where reading begins              connections pages of long lists
+plan        the compiled statement            build       the compiler's state
+reading     executing it                      ids         global ids
+"""
+
+from db.params import Inputs, Param, Server
+from db.select.plan import REFERENCE, Misplaced, Plan, query, reference, references
+from db.select.reading import read
+from db.select.selection import Select
+
+__all__ = [
+    "REFERENCE",
+    "Inputs",
+    "Misplaced",
+    "Param",
+    "Plan",
+    "Select",
+    "Server",
+    "query",
+    "read",
+    "reference",
+    "references",
+]

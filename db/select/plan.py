@@ -1,0 +1,89 @@
+"""Plans: a selection, compiled once to one SQL statement; executed with any request's values."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, func, or_, select
+from sqlalchemy.dialects.postgresql import asyncpg as postgres
+
+from db.errors import DomainError
+from db.params import Inputs, Param, resolve
+from db.select.build import IDS, Bound, Build
+from db.select.roots import ROOTS, by_id, by_ids
+from db.select.selection import Select
+from db.select.text import Parts, assemble
+from db.select.types import TYPES
+
+DIALECT = postgres.dialect()  # type: ignore[no-untyped-call]
+REFERENCE = "reference"  # the variable that holds what is referred to
+
+
+class Misplaced(Exception):
+    """An argument that is refused; `path` leads to its field, as far as the first list."""
+
+    def __init__(self, cause: DomainError, path: Sequence[str]) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One statement, whose single value is JSON text."""
+
+    text: str
+    bounds: tuple[Bound, ...]
+    order: tuple[int, ...]
+
+    def arguments(self, inputs: Inputs) -> list[Any]:
+        """The statement's values. Raises Misplaced for an argument that is out of its bounds."""
+        values = [_value(bound, inputs) for bound in self.bounds]
+        return [values[at] for at in self.order]
+
+
+def _value(bound: Bound, inputs: Inputs) -> Any:
+    try:
+        return bound.make(*(resolve(leaf, inputs) for leaf in bound.leaves))
+    except DomainError as error:
+        raise Misplaced(error, bound.path) from error
+
+
+def query(selects: Sequence[Select], *, confined: bool) -> Plan:
+    """All root fields of a query: one statement, so that all see one state."""
+    return _compile(confined, lambda build: build.fields("Query", selects, lambda each: ROOTS[each.name](build, each)))
+
+
+def reference(type_name: str, selects: Sequence[Select], *, confined: bool) -> Plan:
+    """The object whose number is the variable REFERENCE; NULL where it is not there."""
+
+    def parts(build: Build) -> Parts:
+        number = build.bind(BigInteger(), int, REFERRED)
+        return [by_id(build, type_name, selects, number, planned=True)]
+
+    return _compile(confined, parts)
+
+
+def references(type_name: str, selects: Sequence[Select], *, confined: bool) -> Plan:
+    """The objects whose numbers are the variable REFERENCE, in that order."""
+    return _compile(confined, lambda build: by_ids(build, type_name, selects, build.bind(IDS, list, REFERRED)))
+
+
+REFERRED = Param(lambda inputs: inputs.variables[REFERENCE])
+
+
+def _compile(confined: bool, make: Callable[[Build], Parts]) -> Plan:
+    build = Build(types=TYPES, confined=confined)
+    try:
+        parts = make(build)
+    except DomainError as error:
+        raise Misplaced(error, tuple(build.path)) from error
+    json = parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else assemble(parts)
+    statement = select(json)
+    if build.by_values:
+        known = build.bind(Boolean(), lambda: True)
+        statement = statement.where(or_(known, func.never_generic()))
+    compiled = statement.compile(dialect=DIALECT)
+    names = list(build.bounds)
+    order = tuple(names.index(name) for name in compiled.positiontup or ())
+    return Plan(text=str(compiled), bounds=tuple(build.bounds.values()), order=order)

@@ -1,0 +1,41 @@
+"""Executing plans. What goes wrong between us and Postgres is told as what it means for the caller."""
+
+import asyncpg
+
+from db.engine import Database
+from db.errors import DomainError, Unavailable
+from db.params import Inputs
+from db.select.plan import Plan
+
+LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+async def read(database: Database, plan: Plan, inputs: Inputs) -> str | None:
+    """The JSON text. A read can be repeated: it is, once, when its connection is lost."""
+    arguments = plan.arguments(inputs)
+    try:
+        return await _read(database, plan, arguments)
+    except LOST:
+        pass
+    try:
+        return await _read(database, plan, arguments)
+    except LOST as error:
+        raise Unavailable from error
+
+
+async def _read(database: Database, plan: Plan, arguments: list[object]) -> str | None:
+    try:
+        async with database.reading() as connection:
+            json: str | None = await connection.fetchval(plan.text, *arguments)
+            return json
+    except (TimeoutError, asyncpg.QueryCanceledError) as error:
+        seconds = database.limits.read
+        message = f"The query took longer than {seconds:g} seconds and was stopped: ask for less, or filter more."
+        raise DomainError(message, code="QUERY_TOO_COSTLY") from error

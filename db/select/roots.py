@@ -1,0 +1,127 @@
+"""The roots of reading, and reading what is known by reference."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, select
+from sqlalchemy import literal_column as sql
+
+from db import pages
+from db.filters import storable_word
+from db.select import ids
+from db.select.build import IDS, Build
+from db.select.connections import connection
+from db.select.rows import Scope
+from db.select.selection import Select
+from db.select.text import NULL, Parts, array, assemble, number, text, value_or_null
+from db.select.types.dataset import DATASETS
+
+Root = Callable[[Build, Select], Parts]
+WORDS = ARRAY(Text())
+
+
+def node(build: Build, selected: Select) -> Parts:
+    """The row of this global id. Which table it lies in, the id says when the plan is executed."""
+    given = selected.given("id")
+    found = []
+    for name, selects in selected.fields.items():
+        number_ = build.bind(BigInteger(), lambda text, name=name: ids.decode(text, name), given)
+        found.append(by_id(build, name, selects, number_, planned=True))
+    return [func.coalesce(*found, NULL)]
+
+
+def nodes(build: Build, selected: Select) -> Parts:
+    given = selected.given("ids")
+    kinds = build.bind(WORDS, lambda texts: [kind for kind, _ in ids.decode_all(texts)], given)
+    numbers = build.bind(IDS, lambda texts: [number for _, number in ids.decode_all(texts)], given)
+    wanted, kind, id_, position = _unnested(build, kinds, numbers)
+    found = [
+        (kind == sql(f"'{name}'"), by_id(build, name, selects, id_, planned=False))
+        for name, selects in selected.fields.items()
+    ]
+    items = array(value_or_null(case(*found)), position)
+    return [select(assemble(items)).select_from(wanted).scalar_subquery()]
+
+
+def by_ids(build: Build, type_name: str, selects: Sequence[Select], wanted: ColumnElement[Any]) -> Parts:
+    """The rows of these ids, in their order; those that are not there are left out."""
+    name = build.name("wanted")
+    listed = func.unnest(wanted).table_valued("id", with_ordinality="n").render_derived(name=name)
+    found = by_id(build, type_name, selects, sql(f"{name}.id", BigInteger), planned=False)
+    items = array([found], sql(f"{name}.n"))
+    return [select(assemble(items)).select_from(listed).scalar_subquery()]
+
+
+def by_id(
+    build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any], *, planned: bool
+) -> ColumnElement[str]:
+    """The JSON of one row, or NULL where it is not there for this identity."""
+    if type_name == "Dataset":
+        return _dataset(build, type_name, selects, id_, planned=planned)
+    return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])])
+
+
+def _dataset(
+    build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any], *, planned: bool
+) -> ColumnElement[str]:
+    scope = Scope(id_, planned)
+    return build.one_of(type_name, selects, lambda row: [row["id"] == id_, *build.visible(row)], scope)
+
+
+def _unnested(build: Build, kinds: ColumnElement[Any], numbers: ColumnElement[Any]) -> Any:
+    name = build.name("wanted")
+    wanted = func.unnest(kinds, numbers).table_valued("kind", "id", with_ordinality="n").render_derived(name=name)
+    return wanted, sql(f"{name}.kind"), sql(f"{name}.id", BigInteger), sql(f"{name}.n")
+
+
+def dataset(build: Build, selected: Select) -> Parts:
+    by: Mapping[str, Any] = selected.given("by")
+    if "id" in by:
+        id_: ColumnElement[Any] = build.bind(BigInteger(), lambda text: ids.decode(text, "Dataset"), by["id"])
+    else:
+        id_ = func.dataset_named(build.bind(Text(), storable_word, by["name"]))
+    type_name, selects = selected.of_only_type()
+    return value_or_null(_dataset(build, type_name, selects, id_, planned=True))
+
+
+def datasets(build: Build, selected: Select) -> Parts:
+    return connection(build, DATASETS, selected, None, build.visible)
+
+
+def viewer(build: Build, selected: Select) -> Parts:
+    name, selects = selected.of_only_type()
+    return build.fields(name, selects, lambda _: text(build.input(Text(), lambda inputs: inputs.identity.name)))
+
+
+def server_info(build: Build, selected: Select) -> Parts:
+    name, selects = selected.of_only_type()
+    return build.fields(name, selects, lambda each: _server_field(build, each))
+
+
+def _server_field(build: Build, selected: Select) -> Parts:
+    match selected.name:
+        case "version":
+            return text(build.input(Text(), lambda inputs: inputs.server.version))
+        case "maxPageSize":
+            return [str(pages.MOST)]
+    name, selects = selected.of_only_type()
+    return build.fields(name, selects, lambda each: _upload_limit(build, each.name))
+
+
+def _upload_limit(build: Build, name: str) -> Parts:
+    match name:
+        case "maxFileBytes":
+            return number(build.input(BigInteger(), lambda inputs: inputs.server.max_file_bytes))
+        case "maxRequestBytes":
+            return number(build.input(BigInteger(), lambda inputs: inputs.server.max_request_bytes))
+    return ['["JPEG","PNG","BMP"]']
+
+
+ROOTS: Mapping[str, Root] = {
+    "node": node,
+    "nodes": nodes,
+    "viewer": viewer,
+    "serverInfo": server_info,
+    "datasets": datasets,
+    "dataset": dataset,
+}

@@ -1,0 +1,36 @@
+"""The language: GraphQL types, arguments and payloads, thin resolvers, permissions, and the words of errors."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from strawberry.schema.config import StrawberryConfig
+
+from schema.execution import LabelgraphSchema
+from schema.guard import DocumentLimits
+from schema.mutations import Mutation
+from schema.queries import Query
+from schema.subscriptions import Subscription
+from schema.types.job import SyncJob
+from schema.types.scalars import DATE_TIME
+
+VERSION: Final = "0.1.0"
+SNAPSHOT: Final = Path(__file__).with_name("schema.graphql")
+
+
+def build_schema(document_limits: DocumentLimits | None = None) -> LabelgraphSchema:
+    """The whole schema; documents beyond the limits are refused before they are validated."""
+    return LabelgraphSchema(
+        version=VERSION,
+        document_limits=document_limits,
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=[SyncJob],
+        config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
+    )
+
+
+def sdl() -> str:
+    """The schema in GraphQL's own language, as committed in `schema.graphql`."""
+    return build_schema().as_str() + "\n"

@@ -1,0 +1,19 @@
+"""The mutations: inputs, payloads, and resolvers that open a unit of work, call one function and wrap its outcome."""
+
+import strawberry
+
+from schema.mutations.datasets import DatasetMutations
+from schema.mutations.labels import LabelMutations
+from schema.mutations.samples import SampleMutations
+from schema.mutations.sync import SyncMutations
+
+__all__ = ["Mutation"]
+
+
+@strawberry.type(
+    description="Everything that changes something. Each mutation is one transaction: refused, it changes nothing; "
+    "what is already so is left so, and the payload says it. With an `Idempotency-Key` header, or `extensions."
+    "idempotencyKey`, a request may be sent again for 24 hours and is carried out once."
+)
+class Mutation(DatasetMutations, LabelMutations, SampleMutations, SyncMutations):
+    pass

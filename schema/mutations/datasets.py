@@ -1,0 +1,109 @@
+"""createDataset, updateDataset, deleteDataset."""
+
+import asyncio
+from typing import Annotated
+
+import strawberry
+
+from db import datasets
+from schema.mutations.labels import LabelInput
+from schema.mutations.payloads import OfDataset, dataset_of
+from schema.mutations.unit import Info, given, global_id, number, word, write
+from schema.references import reference
+from schema.types.dataset import DatasetType
+from schema.types.job import SyncJob
+
+
+@strawberry.input(description="A new dataset.")
+class CreateDatasetInput:
+    name: str = strawberry.field(description="Unique on this server: 1–100 of `A–Z a–z 0–9 _ -`.")
+    type: DatasetType = strawberry.field(
+        default=DatasetType.IMAGE_CLASSIFICATION, description="What its annotations will be. Cannot be changed later."
+    )
+    description: str = strawberry.field(default="", description="Free text of at most 256 characters.")
+    input_path: str = strawberry.field(
+        description="Where the images lie: an absolute path, or a `file://` URL, of a directory below one of the "
+        "server's allowed roots; everything below it belongs to the dataset. Cannot be changed later."
+    )
+    output_path: str | None = strawberry.field(
+        default=None,
+        description="Where published versions are written to: a directory as for `inputPath`, neither that one nor "
+        "below it. Without it nothing is written.",
+    )
+    labels: list[LabelInput] = strawberry.field(
+        default_factory=list, description="Labels to begin with, at most 1,000, each name and shortcut once."
+    )
+    sync_now: bool = strawberry.field(
+        default=True, description="Start the first sync, which reads images and sidecar files from `inputPath`."
+    )
+
+
+@strawberry.type(description="The outcome of `createDataset`.")
+class CreateDatasetPayload(OfDataset):
+    job: SyncJob | None = strawberry.field(
+        description="The first sync, waiting for a worker; null if none was asked for."
+    )
+
+
+@strawberry.input(description="A dataset, and what to change of it.")
+class UpdateDatasetInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    name: str | None = strawberry.field(default=None, description="Its new name; null leaves it.")
+    description: str | None = strawberry.field(
+        default=None, description="Its new description, at most 256 characters; null leaves it, empty clears it."
+    )
+
+
+@strawberry.type(description="The outcome of `updateDataset`.")
+class UpdateDatasetPayload(OfDataset):
+    pass
+
+
+@strawberry.input(description="A dataset to delete.")
+class DeleteDatasetInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+
+
+@strawberry.type(description="The outcome of `deleteDataset`.")
+class DeleteDatasetPayload:
+    deleted_dataset_id: strawberry.ID = strawberry.field(description="The id that the dataset had.")
+
+
+@strawberry.type
+class DatasetMutations:
+    @strawberry.mutation(
+        description="Makes a dataset, with its labels and its first sync in one transaction. Refused with "
+        "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
+    )
+    async def create_dataset(self, info: Info, input: Annotated[CreateDatasetInput, given()]) -> CreateDatasetPayload:
+        roots = info.context.allowed_roots
+        source, output = await asyncio.to_thread(datasets.placed, input.input_path, input.output_path, roots)
+        labels = [label.values() for label in input.labels]
+        values = datasets.DatasetValues(input.name, word(input.type), source, output, input.description, labels)
+        by, sync_now = info.context.identity, input.sync_now
+        outcome = await write(
+            info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
+        )
+        job = None if outcome.job is None else reference("SyncJob", outcome.job)
+        return CreateDatasetPayload(dataset=dataset_of(outcome.dataset_id), job=job)
+
+    @strawberry.mutation(
+        description="Gives a dataset another name or description. Neither counts as a change of the working set."
+    )
+    async def update_dataset(self, info: Info, input: Annotated[UpdateDatasetInput, given()]) -> UpdateDatasetPayload:
+        by, id = info.context.identity, number(input.dataset_id, "Dataset")
+        outcome = await write(
+            info,
+            lambda session: datasets.update(session, id, by=by, name=input.name, description=input.description),
+            datasets.Touched,
+        )
+        return UpdateDatasetPayload(dataset=dataset_of(outcome.dataset_id))
+
+    @strawberry.mutation(
+        description="Deletes a dataset with its labels, samples, changes and jobs, for good. Its name is free at once, "
+        "its jobs stop. Files in the input and output path stay."
+    )
+    async def delete_dataset(self, info: Info, input: Annotated[DeleteDatasetInput, given()]) -> DeleteDatasetPayload:
+        by, id = info.context.identity, number(input.dataset_id, "Dataset")
+        outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Touched)
+        return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))

@@ -1,0 +1,181 @@
+"""createLabels, updateLabel, renameLabel, deleteLabels."""
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from db import labels
+from db.labels import KEPT, LabelValues
+from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of, impacts
+from schema.mutations.sources import carry_out, failures
+from schema.mutations.unit import Info, given, global_id, number, word, write
+from schema.references import reference, references
+from schema.types.label import Label
+
+
+@strawberry.enum(description="What a rename does when another label has the name.")
+class RenameConflict(Enum):
+    ERROR = strawberry.enum_value("ERROR", description="Refuse with LABEL_ALREADY_EXISTS.")
+    MERGE = strawberry.enum_value(
+        "MERGE", description="Turn this label into the other one; a sample that has both keeps one."
+    )
+
+
+@strawberry.enum(description="What goes together with a label.")
+class DeleteLabelMode(Enum):
+    LABEL_ONLY = strawberry.enum_value("LABEL_ONLY", description="Only the label, from all samples; no sample goes.")
+    LABEL_AND_SAMPLES = strawberry.enum_value(
+        "LABEL_AND_SAMPLES",
+        description="Also the samples that have no label but deleted ones; their files stay, and no sync brings them "
+        "back. Samples without labels never go.",
+    )
+    LABEL_SAMPLES_AND_SOURCES = strawberry.enum_value(
+        "LABEL_SAMPLES_AND_SOURCES",
+        description="As LABEL_AND_SAMPLES, and the files of those samples are deleted. Cannot be undone.",
+    )
+
+
+@strawberry.input(description="A new label.")
+class LabelInput:
+    name: str = strawberry.field(
+        description="1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs; case matters; unique in its dataset."
+    )
+    color: str | None = strawberry.field(default=None, description="`#rrggbb`; null for none.")
+    shortcut: str | None = strawberry.field(
+        default=None, description="One visible character, unique in its dataset; null for none."
+    )
+
+    def values(self) -> LabelValues:
+        return LabelValues(self.name, self.color, self.shortcut)
+
+
+@strawberry.input(description="Labels to make.")
+class CreateLabelsInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    labels: list[LabelInput] = strawberry.field(description="1–1,000 labels, each name and shortcut once.")
+
+
+@strawberry.type(description="The outcome of `createLabels`.")
+class CreateLabelsPayload(OfDataset):
+    labels: list[Label] = strawberry.field(description="The new labels, in the order given.")
+
+
+@strawberry.input(description="A label, and what to change of it. What is left out stays; null takes it away.")
+class UpdateLabelInput:
+    label_id: strawberry.ID = strawberry.field(description="Global id of the label.")
+    color: strawberry.Maybe[str | None] = strawberry.field(default=None, description="`#rrggbb`; null for none.")
+    shortcut: strawberry.Maybe[str | None] = strawberry.field(
+        default=None, description="One visible character, unique in the dataset; null for none."
+    )
+
+
+@strawberry.type(description="The outcome of `updateLabel`.")
+class UpdateLabelPayload:
+    label: Label = strawberry.field(description="The label as it is now.")
+
+
+@strawberry.input(description="A label, and its new name.")
+class RenameLabelInput:
+    label_id: strawberry.ID = strawberry.field(description="Global id of the label.")
+    name: str = strawberry.field(
+        description="1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs. The name it has already: nothing happens."
+    )
+    on_conflict: RenameConflict = strawberry.field(
+        default=RenameConflict.ERROR, description="What to do when another label has the name."
+    )
+    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
+
+
+@strawberry.type(description="The outcome of `renameLabel`.")
+class RenameLabelPayload(WithChange):
+    label: Label = strawberry.field(
+        description="The label that has the name now: after a merge, the one that had it before."
+    )
+    affected_samples: int = strawberry.field(
+        description="How many samples carry the renamed label; 0 if it had the name already."
+    )
+
+
+@strawberry.input(description="Labels to delete.")
+class DeleteLabelsInput:
+    label_ids: list[strawberry.ID] = strawberry.field(description="1–1,000 global ids of labels of one dataset.")
+    mode: DeleteLabelMode = strawberry.field(description="What goes together with the labels.")
+    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
+
+
+@strawberry.type(description="The outcome of `deleteLabels`; of a dry run, what would be.")
+class DeleteLabelsPayload(WithSources):
+    deleted_label_ids: list[strawberry.ID] = strawberry.field(description="The ids that the labels had.")
+    affected_samples: int = strawberry.field(
+        description="How many samples carried one of the labels, deleted ones included."
+    )
+    deleted_samples: int = strawberry.field(description="How many samples were deleted.")
+
+
+@strawberry.type
+class LabelMutations:
+    @strawberry.mutation(
+        description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or "
+        "SHORTCUT_ALREADY_EXISTS."
+    )
+    async def create_labels(self, info: Info, input: Annotated[CreateLabelsInput, given()]) -> CreateLabelsPayload:
+        by, id = info.context.identity, number(input.dataset_id, "Dataset")
+        values = [label.values() for label in input.labels]
+        outcome = await write(info, lambda session: labels.create(session, id, values, by=by), labels.Created)
+        return CreateLabelsPayload(labels=references("Label", outcome.labels), dataset=dataset_of(outcome.dataset_id))
+
+    @strawberry.mutation(description="Changes a label's colour or shortcut.")
+    async def update_label(self, info: Info, input: Annotated[UpdateLabelInput, given()]) -> UpdateLabelPayload:
+        by, id = info.context.identity, number(input.label_id, "Label")
+        color = KEPT if input.color is None else input.color.value
+        shortcut = KEPT if input.shortcut is None else input.shortcut.value
+        outcome = await write(
+            info, lambda session: labels.update(session, id, by=by, color=color, shortcut=shortcut), labels.Updated
+        )
+        return UpdateLabelPayload(label=reference("Label", outcome.label))
+
+    @strawberry.mutation(
+        description="Gives a label another name, on every sample that carries it, at once. Costs the same however many "
+        "they are, except for a merge."
+    )
+    async def rename_label(self, info: Info, input: Annotated[RenameLabelInput, given()]) -> RenameLabelPayload:
+        by, id, conflict = info.context.identity, number(input.label_id, "Label"), word(input.on_conflict)
+        outcome = await write(
+            info,
+            lambda session: labels.rename(
+                session, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run
+            ),
+            labels.Renamed,
+        )
+        return RenameLabelPayload(
+            label=reference("Label", outcome.label),
+            affected_samples=outcome.affected_samples,
+            dataset=dataset_of(outcome.dataset_id),
+            change=change_of(outcome.change),
+        )
+
+    @strawberry.mutation(
+        description="Deletes labels of one dataset, and what `mode` says. Several at once have the same effect as one "
+        "after another."
+    )
+    async def delete_labels(self, info: Info, input: Annotated[DeleteLabelsInput, given()]) -> DeleteLabelsPayload:
+        by, mode = info.context.identity, word(input.mode)
+        ids = [number(id, "Label") for id in input.label_ids]
+        outcome = await write(
+            info,
+            lambda session: labels.delete(session, ids, mode=mode, by=by, dry_run=input.dry_run),
+            labels.Deleted,
+        )
+        planned = outcome.deleted_samples if outcome.with_sources else 0
+        carried = await carry_out(info, outcome.change, planned)
+        return DeleteLabelsPayload(
+            deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
+            affected_samples=outcome.affected_samples,
+            deleted_samples=outcome.deleted_samples,
+            deleted_sources=carried.deleted,
+            failed_sources=failures(carried),
+            warnings=impacts(outcome.warnings),
+            dataset=dataset_of(outcome.dataset_id),
+            change=change_of(outcome.change),
+        )

@@ -1,0 +1,65 @@
+"""What several payloads have in common. `reference(…)` stands for what is read after the commit."""
+
+from collections.abc import Sequence
+
+import strawberry
+
+from db.sharing import Impact
+from schema.references import reference, references
+from schema.types.change import Change
+from schema.types.dataset import Dataset
+from schema.types.delete_impact import DeleteImpact
+
+NOT_FOUND = "Those of the given ids that are no sample of this dataset; the others are done."
+
+
+@strawberry.type
+class OfDataset:
+    dataset: Dataset = strawberry.field(description="The dataset as it is after the commit, its counts included.")
+
+
+@strawberry.type
+class WithChange(OfDataset):
+    change: Change | None = strawberry.field(
+        description="The change that was committed; null when nothing changed, and for a dry run."
+    )
+
+
+@strawberry.type(description="A source file that could not be deleted.")
+class SourceFailure:
+    path: str = strawberry.field(description="The file, below the dataset's input path.")
+    message: str = strawberry.field(description="Why it is still there, as a sentence.")
+
+
+@strawberry.type
+class WithSources(WithChange):
+    deleted_sources: int = strawberry.field(
+        description="How many source files are deleted. Thousands may take longer than the answer: the rest follows."
+    )
+    failed_sources: list[SourceFailure] = strawberry.field(
+        description="Source files that resisted, at most 1,000. They are tried again until they are gone, unless "
+        "somebody replaced them in the meantime: those stay."
+    )
+    warnings: list[DeleteImpact] = strawberry.field(
+        description="What the deleted files mean for others; empty if nobody else uses them."
+    )
+
+
+def dataset_of(number: int) -> Dataset:
+    found: Dataset = reference("Dataset", number)
+    return found
+
+
+def change_of(number: int | None) -> Change | None:
+    return None if number is None else reference("Change", number)
+
+
+def impacts(found: Sequence[Impact]) -> list[DeleteImpact]:
+    return [
+        DeleteImpact(
+            sample_count=each.sample_count,
+            shared_sources=each.shared_sources,
+            datasets=references("Dataset", each.datasets),
+        )
+        for each in found
+    ]

@@ -1,0 +1,176 @@
+"""labelSamples, replaceSampleLabel, deleteSamples."""
+
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from db.samples.delete import delete
+from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.samples.outcomes import Deleted, Labelled
+from schema.filters import SampleSelection
+from schema.mutations.payloads import NOT_FOUND, WithChange, WithSources, change_of, dataset_of, impacts
+from schema.mutations.selections import Selected, selected
+from schema.mutations.sources import carry_out, failures
+from schema.mutations.unit import Info, given, number, word, write
+from schema.references import references
+from schema.types.sample import Sample
+
+
+@strawberry.enum(description="How labels are put on samples.")
+class LabelingMode(Enum):
+    ADD = strawberry.enum_value("ADD", description="Put the labels; what is there stays.")
+    SET = strawberry.enum_value("SET", description="Exactly these labels; others go, and with `[]` all go.")
+    REMOVE = strawberry.enum_value("REMOVE", description="Take the labels off; without any left, it is UNLABELED.")
+
+
+@strawberry.input(description="Labels for samples.")
+class LabelSamplesInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    select: SampleSelection = strawberry.field(
+        description="Which samples: at most 1,000 ids, or a filter without limit."
+    )
+    labels: list[str] = strawberry.field(description="Names of at most 100 labels; one given twice counts once.")
+    mode: LabelingMode = strawberry.field(default=LabelingMode.ADD, description="How the labels are put.")
+    create_missing: bool = strawberry.field(
+        default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
+    )
+    expected_count: int | None = strawberry.field(
+        default=None, description="Refuse with COUNT_MISMATCH unless exactly so many samples are selected."
+    )
+    expected_revision: int | None = strawberry.field(
+        default=None,
+        description="Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current "
+        "`revision` and the ids of at most 100 `changes` since. Without it the last writer wins.",
+    )
+
+
+@strawberry.type
+class Labelling(WithChange):
+    matched: int = strawberry.field(description="How many samples were selected and found.")
+    changed: int = strawberry.field(description="How many of them are labelled otherwise than before.")
+    unchanged: int = strawberry.field(description="How many of them were so already: `matched` − `changed`.")
+    not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+    samples: list[Sample] = strawberry.field(
+        description="The samples as they are now: those found, in the order of the ids; with a filter the newest of "
+        "those that matched, at most 100."
+    )
+
+
+@strawberry.type(description="The outcome of `labelSamples`.")
+class LabelSamplesPayload(Labelling):
+    pass
+
+
+@strawberry.input(description="One label to be turned into another, on some samples.")
+class ReplaceSampleLabelInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    select: SampleSelection = strawberry.field(
+        description="Which samples: at most 1,000 ids, or a filter without limit."
+    )
+    from_: str = strawberry.field(name="from", description="Name of the label to be replaced.")
+    to: str = strawberry.field(description="Name of the label to be put in its place.")
+    create_missing: bool = strawberry.field(
+        default=False, description="Make the label `to` if the dataset has none; otherwise it is LABEL_NOT_FOUND."
+    )
+
+
+@strawberry.type(description="The outcome of `replaceSampleLabel`.")
+class ReplaceSampleLabelPayload(Labelling):
+    pass
+
+
+@strawberry.input(description="Samples to delete.")
+class DeleteSamplesInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    select: SampleSelection = strawberry.field(
+        description="Which samples: at most 1,000 ids, or a filter without limit."
+    )
+    delete_sources: bool = strawberry.field(
+        default=False,
+        description="Delete their files too, also where other datasets use them (see `warnings`). Cannot be undone.",
+    )
+    expected_count: int | None = strawberry.field(
+        default=None, description="Refuse with COUNT_MISMATCH unless exactly so many samples are selected."
+    )
+    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
+
+
+@strawberry.type(description="The outcome of `deleteSamples`; of a dry run, what would be.")
+class DeleteSamplesPayload(WithSources):
+    deleted: int = strawberry.field(description="How many samples were deleted.")
+    not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+
+
+@strawberry.type
+class SampleMutations:
+    @strawberry.mutation(
+        description="Puts labels on samples, sets them, or takes them off; one change, however many samples. Refused "
+        "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT."
+    )
+    async def label_samples(self, info: Info, input: Annotated[LabelSamplesInput, given()]) -> LabelSamplesPayload:
+        id, wanted, by = number(input.dataset_id, "Dataset"), selected(input.select), info.context.identity
+        how = LabelWith(
+            labels=input.labels,
+            mode=word(input.mode),
+            create_missing=input.create_missing,
+            expected_count=input.expected_count,
+            expected_revision=input.expected_revision,
+        )
+        outcome = await write(info, lambda session: label(session, id, wanted.selection, how, by=by), Labelled)
+        return LabelSamplesPayload(**_labelling(outcome, wanted))
+
+    @strawberry.mutation(
+        description="Turns one label into another on the selected samples alone. Samples without `from` stay "
+        "unchanged; where `to` is there already, `from` is just taken off."
+    )
+    async def replace_sample_label(
+        self, info: Info, input: Annotated[ReplaceSampleLabelInput, given()]
+    ) -> ReplaceSampleLabelPayload:
+        id, wanted, by = number(input.dataset_id, "Dataset"), selected(input.select), info.context.identity
+        how = ReplaceWith(before=input.from_, after=input.to, create_missing=input.create_missing)
+        outcome = await write(info, lambda session: replace_label(session, id, wanted.selection, how, by=by), Labelled)
+        return ReplaceSampleLabelPayload(**_labelling(outcome, wanted))
+
+    @strawberry.mutation(
+        description="Deletes samples from the working set. Their files stay unless `deleteSources` is given, and no "
+        "sync brings them back unless they change or `restoreRemoved` is given. Refused with EMPTY_SELECTION for an "
+        "empty list of ids, or COUNT_MISMATCH."
+    )
+    async def delete_samples(self, info: Info, input: Annotated[DeleteSamplesInput, given()]) -> DeleteSamplesPayload:
+        id, wanted, by = number(input.dataset_id, "Dataset"), selected(input.select), info.context.identity
+        outcome = await write(
+            info,
+            lambda session: delete(
+                session,
+                id,
+                wanted.selection,
+                by=by,
+                delete_sources=input.delete_sources,
+                expected_count=input.expected_count,
+                dry_run=input.dry_run,
+            ),
+            Deleted,
+        )
+        carried = await carry_out(info, outcome.change, outcome.deleted if outcome.with_sources else 0)
+        return DeleteSamplesPayload(
+            deleted=outcome.deleted,
+            not_found=wanted.not_found(outcome.not_found),
+            deleted_sources=carried.deleted,
+            failed_sources=failures(carried),
+            warnings=impacts(outcome.warnings),
+            dataset=dataset_of(outcome.dataset_id),
+            change=change_of(outcome.change),
+        )
+
+
+def _labelling(outcome: Labelled, wanted: Selected) -> dict[str, Any]:
+    return {
+        "matched": outcome.matched,
+        "changed": outcome.changed,
+        "unchanged": outcome.matched - outcome.changed,
+        "not_found": wanted.not_found(outcome.not_found),
+        "samples": references("Sample", outcome.samples),
+        "dataset": dataset_of(outcome.dataset_id),
+        "change": change_of(outcome.change),
+    }

@@ -1,0 +1,31 @@
+"""Deleting files after the commit that let go of them, for as long as a client will wait."""
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from db import sources
+from db.sources import Carried
+from db.storage import open_store
+from schema.mutations.payloads import SourceFailure
+from schema.mutations.unit import Info
+
+SECONDS: Final = 20  # then a worker goes on with it
+
+
+async def carry_out(info: Info, change: int | None, planned: int) -> Carried:
+    """What became of the files of a change; of a dry run, what would."""
+    if change is None or not planned:
+        return Carried(planned, ())
+    context = info.context
+    opener = partial(open_store, allowed_roots=context.allowed_roots)
+    try:
+        async with asyncio.timeout(SECONDS):
+            await sources.carry_out(context.database, opener, change_id=change)
+    except TimeoutError:
+        pass
+    return await sources.told(context.database, change)
+
+
+def failures(carried: Carried) -> list[SourceFailure]:
+    return [SourceFailure(path=each.path, message=each.message) for each in carried.failures]

@@ -1,0 +1,78 @@
+"""syncDataset, cancelJob."""
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from db import requests
+from db.requests import Requested
+from schema.mutations.unit import Info, given, number, word, write
+from schema.references import reference
+from schema.types.job import Job, SyncJob
+
+
+@strawberry.enum(description="What a sync does with samples that are there already, when their sidecar changed.")
+class ExistingSamples(Enum):
+    KEEP = strawberry.enum_value("KEEP", description="Labels that a person or a script put last are kept.")
+    OVERWRITE = strawberry.enum_value("OVERWRITE", description="The sidecars' labels replace all others.")
+
+
+@strawberry.input(description="A sync to start.")
+class SyncDatasetInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    existing: ExistingSamples = strawberry.field(
+        default=ExistingSamples.KEEP, description="Whether sidecars may replace labels put here."
+    )
+    remove_missing: bool = strawberry.field(
+        default=True, description="Remove samples whose file is gone; only after a complete listing."
+    )
+    restore_removed: bool = strawberry.field(
+        default=False, description="Bring back samples that were deleted here and whose file is still there."
+    )
+
+
+@strawberry.type(description="The outcome of `syncDataset`.")
+class SyncDatasetPayload:
+    job: SyncJob = strawberry.field(description="The sync, waiting for a worker; see `syncProgress`.")
+
+
+@strawberry.input(description="A job to stop.")
+class CancelJobInput:
+    job_id: strawberry.ID = strawberry.field(description="Global id of the job.")
+
+
+@strawberry.type(description="The outcome of `cancelJob`.")
+class CancelJobPayload:
+    job: Job = strawberry.field(
+        description="The job: CANCELED if it waited; one that runs stops within 5 seconds; one that ended is as it was."
+    )
+
+
+@strawberry.type
+class SyncMutations:
+    @strawberry.mutation(
+        description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
+        "Refused with SYNC_ALREADY_RUNNING, `details.jobId` naming the running one."
+    )
+    async def sync_dataset(self, info: Info, input: Annotated[SyncDatasetInput, given()]) -> SyncDatasetPayload:
+        by, id = info.context.identity, number(input.dataset_id, "Dataset")
+        outcome = await write(
+            info,
+            lambda session: requests.start_sync(
+                session,
+                id,
+                by=by,
+                existing=word(input.existing),
+                remove_missing=input.remove_missing,
+                restore_removed=input.restore_removed,
+            ),
+            Requested,
+        )
+        return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
+
+    @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
+    async def cancel_job(self, info: Info, input: Annotated[CancelJobInput, given()]) -> CancelJobPayload:
+        by, id = info.context.identity, number(input.job_id, "SyncJob")
+        outcome = await write(info, lambda session: requests.cancel(session, id, by=by), Requested)
+        return CancelJobPayload(job=reference("SyncJob", outcome.job))

@@ -1,0 +1,42 @@
+"""Opening a unit of work from a resolver."""
+
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+
+from db import units
+from db.idempotency import Keyed
+from db.select import ids
+from db.units import Work
+from schema.context import Context
+
+T = TypeVar("T")
+Info = strawberry.Info[Context, Any]
+
+
+async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
+    """Do the work in a transaction of its own, and once only if the request carries a key."""
+    context = info.context
+    key = context.idempotency_key
+    keyed = key and Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash)
+    return await units.write(context.database, work, outcome, keyed or None)
+
+
+def word(choice: Enum) -> Any:
+    """The name of an enum's value: what `db` calls it."""
+    return choice.name
+
+
+def number(id: strawberry.ID, type_name: str) -> int:
+    """The number of a global id of this type; 0, which nothing has, for any other text."""
+    return ids.decode(id, type_name) or 0
+
+
+def global_id(type_name: str, number: int) -> strawberry.ID:
+    return strawberry.ID(ids.encode(type_name, number))
+
+
+def given(description: str = "What to do, and to what.") -> Any:
+    """The one argument that every mutation takes."""
+    return strawberry.argument(description=description)

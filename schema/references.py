@@ -1,0 +1,31 @@
+"""What a resolver returns in the place of something readable: a mutation's payload, a subscription's event.
+
+`Labelled(dataset=reference("Dataset", 7), samples=references("Sample", [4, 2]))`: the executor compiles what the
+client selected of them, and reads it when it comes to that field: after the commit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    type: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """In this order; those that are gone by then are left out."""
+
+    type: str
+    numbers: Sequence[int]
+
+
+def reference(type_name: str, number: int) -> Any:
+    return Reference(type_name, number)
+
+
+def references(type_name: str, numbers: Sequence[int]) -> Any:
+    return References(type_name, list(numbers))

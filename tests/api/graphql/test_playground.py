@@ -1,0 +1,59 @@
+"""GraphiQL: whole, offline, and harmless."""
+
+import re
+
+import pytest
+from graphql import parse
+
+from api import playground
+from tests.client import Client
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_shows_the_page_to_a_browser_without_a_token(stranger: Client) -> None:
+    response = await stranger.request("GET", headers=BROWSER)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_everything_the_page_needs_comes_from_us(stranger: Client) -> None:
+    text = (await stranger.request("GET", headers=BROWSER)).text
+    names = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(names) == 6
+    for name in [*names, "playground/examples.json"]:
+        response = await stranger.request("GET", f"/{name}")
+        assert (response.status_code, response.headers["x-content-type-options"]) == (200, "nosniff")
+        again = await stranger.request("GET", f"/{name}", headers={"if-none-match": response.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "..%2f__init__.py", "examples", "LICENSE.react", "%00"])
+async def test_sends_nothing_else_of_its_folder(stranger: Client, name: str) -> None:
+    assert (await stranger.request("GET", f"/playground/{name}")).status_code == 404
+
+
+async def test_a_query_in_the_address_of_a_browser_is_answered_not_shown(client: Client) -> None:
+    response = await client.request("GET", params={"query": "{ hello }"}, headers=BROWSER)
+    assert response.json() == {"data": {"hello": "hello world"}}
+
+
+async def test_leads_from_the_root_to_the_page(stranger: Client) -> None:
+    response = await stranger.request("GET", "/", headers=BROWSER)
+    assert (response.status_code, response.headers["location"]) == (307, "graphql")
+
+
+def test_carries_its_licences_and_stays_small() -> None:
+    vendor = playground.HERE / "vendor"
+    assert sum(path.stat().st_size for path in vendor.iterdir()) < 5_000_000
+    assert {path.name for path in vendor.glob("LICENSE.*")} == {"LICENSE.graphiql", "LICENSE.react"}
+    for path in vendor.glob("*.min.*"):
+        assert "sourceMappingURL" not in path.read_text()[-300:]
+
+
+@pytest.mark.parametrize("document", list(playground.examples()))
+def test_an_example_is_one_operation_with_a_name(document: str) -> None:
+    (operation,) = parse(document).definitions
+    assert operation.name.value  # type: ignore[attr-defined]

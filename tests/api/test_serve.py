@@ -1,0 +1,110 @@
+"""The server as its owner meets it: started, signed in, stopped, killed, started again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SIGNED_IN = re.compile(r"(http://\S+)/graphql#token=(lg_\S+)")
+SECONDS = 120
+
+
+class Server:
+    """A process of the command line, with its first words read up to the URL that signs its owner in."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.said = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.said += line
+            if found := SIGNED_IN.search(line):
+                self.url, self.token = found.groups()
+                return
+        pytest.fail(f"it ended with {process.wait()} and said: {self.said}")
+
+    def ask(self, query: str, token: str | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        with httpx2.Client(trust_env=False, timeout=SECONDS) as client:
+            return client.post(f"{self.url}/graphql", json={"query": query}, headers=headers).json()["data"]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(SECONDS)
+
+
+@contextmanager
+def labelgraph(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-P", "-m", "api", *arguments]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def running(command: str, data_dir: Path) -> Iterator[Server]:
+    with labelgraph(command, "--port", "0", "--data", str(data_dir)) as process:
+        yield Server(process)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def postgres_runs(data_dir: Path) -> bool:
+    return (data_dir / "postgres" / "cluster" / "postmaster.pid").exists()
+
+
+def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> None:
+    with running("demo", data_dir) as server:
+        assert "60 images added, succeeded" in server.said
+        assert "60 images, 40 labelled, 20 to do" in server.said
+        counts = '{ dataset(by: {name: "digits"}) { statistics { total labeled } labels { name sampleCount } } }'
+        found = server.ask(counts)["dataset"]
+        assert found["statistics"] == {"total": 60, "labeled": 40}
+        assert [label["sampleCount"] for label in found["labels"]] == [4] * 10
+        assert server.stop(signal.SIGINT) == 0
+    assert not postgres_runs(data_dir)
+    with running("demo", data_dir) as again:
+        assert "60 images, 40 labelled, 20 to do" in again.said
+        assert again.ask("{ datasets { totalCount } }") == {"datasets": {"totalCount": 1}}
+        assert again.token == server.token
+
+
+def test_serves_its_owner_on_loopback_until_sigterm(data_dir: Path) -> None:
+    with running("serve", data_dir) as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        assert server.ask("{ viewer { name } }") == {"viewer": {"name": "owner"}}
+        assert server.stop(signal.SIGTERM) == 0
+    assert not postgres_runs(data_dir)
+
+
+def test_a_token_made_beside_a_running_server_works_at_once(data_dir: Path) -> None:
+    arguments = ("token", "create", "--name", "Ada", "--scope", "read", "--data", str(data_dir))
+    with running("serve", data_dir) as server:
+        with labelgraph(*arguments) as creating:
+            text = creating.communicate(timeout=SECONDS)[0].strip()
+        assert server.ask("{ viewer { name } }", token=text) == {"viewer": {"name": "Ada"}}
+
+
+def test_a_killed_server_starts_again(data_dir: Path) -> None:
+    with running("serve", data_dir) as server:
+        assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    with running("serve", data_dir) as again:
+        assert again.ask("{ viewer { name } }", token=server.token) == {"viewer": {"name": "owner"}}

@@ -1,0 +1,86 @@
+"""Dying at any point. Every commit and every call to the store counts as a step; at the chosen one the process is no
+more: whatever it touches from then on fails, and nothing of an open transaction is committed."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.engine import Database
+from db.errors import StorageError
+from db.storage import Head, MemoryStore, Page, Store, StoredObject
+
+
+class Death(Exception):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Life:
+    """`left` steps until death; None lives for ever."""
+
+    left: int | None = None
+    taken: int = 0
+
+    def step(self) -> None:
+        self.taken += 1
+        if self.left is not None and self.taken > self.left:
+            raise Death(f"at step {self.left}")
+
+
+class MortalDatabase:
+    """A database whose user may die before or after any commit."""
+
+    def __init__(self, database: Database, life: Life) -> None:
+        self.database = database
+        self.life = life
+        self.limits = database.limits
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Any, None]:
+        async with self.database.reading() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncSession, None]:
+        async with self.database.writing() as session:
+            yield session
+            self.life.step()
+        self.life.step()
+
+
+class MortalStore:
+    """A store whose user may die at any call."""
+
+    def __init__(self, store: MemoryStore, life: Life) -> None:
+        self.store = store
+        self.life = life
+
+    async def pages(self) -> AsyncIterator[Page]:
+        async for page in self.store.pages():
+            self.life.step()
+            yield page
+
+    async def stat(self, path: str) -> StoredObject | None:
+        self.life.step()
+        return await self.store.stat(path)
+
+    async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
+        self.life.step()
+        return await self.store.heads(paths, length=length)
+
+    async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
+        self.life.step()
+        return await self.store.read(path, start=start, length=length)
+
+    async def delete(self, path: str, *, etag: str | None = None) -> bool:
+        self.life.step()
+        deleted = await self.store.delete(path, etag=etag)
+        self.life.step()
+        return deleted
+
+
+def mortal(database: Database, store: MemoryStore, life: Life) -> tuple[Database, Store]:
+    return cast(Database, MortalDatabase(database, life)), cast(Store, MortalStore(store, life))

@@ -1,0 +1,65 @@
+"""Python signs what Postgres signs, and nothing else holds."""
+
+import pytest
+
+from db.engine import Database
+from db.urls import STABLE, Signer, secret, signed_sql
+
+SIGNER = Signer(secret=b"a secret of some length", lifetime=3_600)
+NOW = 1_800_000_123.0
+
+
+@pytest.mark.portable
+@pytest.mark.parametrize("source_id", [1, 42, 9_223_372_036_854_775_807])
+async def test_postgres_and_python_sign_alike(database: Database, source_id: int) -> None:
+    links = SIGNER.links("https://labels.example", 7, NOW)
+    image = signed_sql("'/images/' || $4::bigint", base="$1", query="$2", key="$3")
+    thumbnail = signed_sql("'/thumbnails/' || $4::bigint || '/' || $5::int", base="$1", query="$2", key="$3")
+    async with database.reading() as connection:
+        row = await connection.fetchrow(
+            f"SELECT {image} AS image, {thumbnail} AS thumbnail", links.base, links.query, links.key, source_id, 256
+        )
+    assert row is not None
+    assert row["image"] == links.image(source_id)
+    assert row["thumbnail"] == links.thumbnail(source_id, 256)
+
+
+def parts(url: str) -> tuple[str, int, int, str]:
+    path, _, query = url.partition("?")
+    given = dict(pair.split("=") for pair in query.split("&"))
+    return path, int(given["i"]), int(given["e"]), given["s"]
+
+
+def test_a_url_holds_for_its_lifetime_and_no_longer_than_a_window_more() -> None:
+    path, token_id, expiry, signature = parts(SIGNER.links("", 7, NOW).image(42))
+    assert NOW + 3_600 <= expiry <= NOW + 3_600 + STABLE
+    assert SIGNER.holds(path, token_id, expiry, signature, NOW)
+    assert SIGNER.holds(path, token_id, expiry, signature, expiry - 1)
+    assert not SIGNER.holds(path, token_id, expiry, signature, expiry)
+
+
+def test_nothing_of_a_url_can_be_changed() -> None:
+    path, token_id, expiry, signature = parts(SIGNER.links("", 7, NOW).image(42))
+    assert path == "/images/42"
+    assert not SIGNER.holds("/images/43", token_id, expiry, signature, NOW)
+    assert not SIGNER.holds("/images/421", token_id, expiry, signature, NOW)
+    assert not SIGNER.holds(path, 8, expiry, signature, NOW)
+    assert not SIGNER.holds(path, token_id, expiry + 1, signature, NOW)
+    assert not SIGNER.holds(path, token_id, expiry, signature[:-1], NOW)
+    assert not SIGNER.holds(path, token_id, expiry, "", NOW)
+    assert not SIGNER.holds(path, token_id, expiry, "é" * 32, NOW)
+    assert not Signer(b"another secret", 3_600).holds(path, token_id, expiry, signature, NOW)
+
+
+def test_urls_stay_the_same_for_a_while() -> None:
+    start = (int(NOW) // STABLE) * STABLE
+    assert SIGNER.links("", 7, start) == SIGNER.links("", 7, start + STABLE - 1)
+    assert SIGNER.links("", 7, start) != SIGNER.links("", 7, start + STABLE)
+
+
+async def test_all_servers_of_a_database_share_one_secret(database: Database) -> None:
+    async with database.writing() as session:
+        first = await secret(session)
+    async with database.writing() as session:
+        assert await secret(session) == first
+    assert len(first) == 32

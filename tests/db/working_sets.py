@@ -1,0 +1,72 @@
+"""Working sets for the tests of the writers: made by SQL, so that no writer under test is trusted to make them."""
+
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from db import changes
+from db.engine import Database
+from db.tokens import Identity, Scope
+
+ANN = Identity("ann", Scope.MANAGE, token_id=1)
+BOB = Identity("bob", Scope.MANAGE, token_id=2)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingSet:
+    """A dataset with the ids of its samples, oldest first, and of its labels by name."""
+
+    id: int
+    samples: list[int]
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+async def make(
+    database: Database,
+    *,
+    samples: int = 0,
+    labels: tuple[str, ...] = (),
+    name: str = "pets",
+    input_path: str = "/images",
+    kind: str = "IMAGE_CLASSIFICATION",
+    directory: str = "",
+) -> WorkingSet:
+    """Revision 1 adds what is there; samples `000000.jpg` … were made a minute apart."""
+    async with database.writing() as session:
+        connection = await driver(session)
+        dataset = await connection.fetchval(
+            "INSERT INTO dataset (name, type, input_path, created_by) VALUES ($1, $2, $3, 'ann') RETURNING id",
+            name,
+            kind,
+            input_path,
+        )
+        if not samples and not labels:
+            return WorkingSet(dataset, [])
+        change = await changes.record(session, dataset, kind="SYNC", actor="sync", summary="Synced")
+        await connection.execute(
+            """INSERT INTO source (dataset_id, path, etag, size, modified_at, format)
+            SELECT $1, $3 || lpad(n::text, 6, '0') || '.jpg', 'e' || n, 100,
+                   '2026-01-01Z'::timestamptz + n * interval '1 min', 'JPEG' FROM generate_series(0, $2 - 1) n""",
+            dataset,
+            samples,
+            directory,
+        )
+        rows = await connection.fetch(
+            """INSERT INTO sample (dataset_id, source_id, path, created_at, since)
+            SELECT dataset_id, id, path, modified_at, $2 FROM source WHERE dataset_id = $1 ORDER BY id RETURNING id""",
+            dataset,
+            change.revision,
+        )
+        named = await connection.fetch(
+            "INSERT INTO label (dataset_id, name, since) SELECT $1, unnest($2::text[]), $3 RETURNING name, id",
+            dataset,
+            list(labels),
+            change.revision,
+        )
+    return WorkingSet(dataset, [row["id"] for row in rows], {row["name"]: row["id"] for row in named})
+
+
+async def driver(session: object) -> asyncpg.Connection:
+    from db.jobs.carrier import connection_of
+
+    return await connection_of(session)  # type: ignore[arg-type]
