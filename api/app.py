@@ -20,10 +20,12 @@ from api.graphql.websocket import graphql_socket
 from api.limits import bounds, database_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
+from api.stores import stores
 from api.thumbnails import Thumbnails
 from db import engine, events, urls
 from db.engine import Database
 from db.events import Events
+from db.storage import Stores
 from schema.requests import Executable
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
@@ -80,9 +82,10 @@ def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
         async with (
             engine.connect(str(settings.database_url), database_limits(settings)) as database,
             events.listening(database, url=settings.listen_url) as heard,
+            stores(settings) as opened,
             _worker(settings, database),
         ):
-            yield {"runtime": await _runtime(settings, schema, database, heard)}
+            yield {"runtime": await _runtime(settings, schema, database, heard, opened)}
 
     return lifespan
 
@@ -102,7 +105,9 @@ async def _worker(settings: Settings, database: Database) -> AsyncGenerator[None
         await working
 
 
-async def _runtime(settings: Settings, schema: Executable, database: Database, heard: Events) -> Runtime:
+async def _runtime(
+    settings: Settings, schema: Executable, database: Database, heard: Events, opened: Stores
+) -> Runtime:
     return Runtime(
         settings=settings,
         database=database,
@@ -113,6 +118,7 @@ async def _runtime(settings: Settings, schema: Executable, database: Database, h
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
         bounds=bounds(settings.limits),
         thumbnails=Thumbnails(settings.data_dir / "thumbnails", asyncio.Semaphore(settings.limits.images)),
+        stores=opened,
     )
 
 

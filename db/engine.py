@@ -1,6 +1,5 @@
 """The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit of work)."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ class Database:
         """A connection for reads, in autocommit: one statement sees one state."""
         try:
             connection = await self.pool.acquire(timeout=self.limits.connect)
-        except (OSError, asyncio.TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             raise Unavailable from error
         try:
             yield connection  # type: ignore[misc]

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from api import embedded
 from db import engine, migrations
+from tests import s3
 
 ROOT = Path(__file__).parent.parent
 OLDEST_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
@@ -57,6 +58,13 @@ def servers() -> Iterator[Servers]:
     servers = Servers()
     yield servers
     servers.leave()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """An S3 server, started when a test first needs it."""
+    with s3.moto() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

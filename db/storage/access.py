@@ -16,6 +16,7 @@ class Access:
     addressing: str = "auto"  # path, virtual, or auto
     list_by_key: bool = False  # ListObjects as it first was, for stores without its second version
     links: bool = True  # browsers may fetch images from the store themselves
+    page: int = 1_000  # keys in a page of a listing
     connections: int = 32
     connect: float = 3.0
     read: float = 10.0

@@ -1,9 +1,12 @@
 """A process's connection to its S3."""
 
 import asyncio
+import hashlib
 import time
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 import aioboto3
@@ -53,21 +56,22 @@ class S3:
 @asynccontextmanager
 async def connect(access: Access) -> AsyncGenerator[S3, None]:
     """Clients are costly to make and hold connections: one S3 for the life of a process."""
-    session = aioboto3.Session(
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        aws_session_token=access.session_token,
-        region_name=access.region,
-    )
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(session, access, access.endpoint))
+        client = await stack.enter_async_context(_client(access, access.endpoint))
         signer = client
         if access.public_endpoint:
-            signer = await stack.enter_async_context(_client(session, access, access.public_endpoint))
+            signer = await stack.enter_async_context(_client(access, access.public_endpoint))
+        client.meta.events.register("before-call.s3.DeleteObjects", _digest_by_md5)
         yield S3(access, client, signer)
 
 
-def _client(session: Any, access: Access, endpoint: str | None) -> Any:
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    """Without keys: it only holds descriptions of the protocol, which take a second to read."""
+    return aioboto3.Session()
+
+
+def _client(access: Access, endpoint: str | None) -> Any:
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": access.addressing},
@@ -78,23 +82,19 @@ def _client(session: Any, access: Access, endpoint: str | None) -> Any:
         retries={"mode": "standard", "total_max_attempts": access.attempts},
         max_pool_connections=access.connections,
     )
-    return _WithOldDigest(session.client("s3", endpoint_url=endpoint, config=config))
+    return _session().client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=access.region,
+        aws_access_key_id=access.access_key,
+        aws_secret_access_key=access.secret_key,
+        aws_session_token=access.session_token,
+        config=config,
+    )
 
 
-class _WithOldDigest:
-    """DeleteObjects demands a digest of its body; every store knows MD5, few know the one that is newer."""
-
-    def __init__(self, opening: Any) -> None:
-        self.opening = opening
-
-    async def __aenter__(self) -> Any:
-        client = await self.opening.__aenter__()
-        client.meta.events.register("before-call.s3.DeleteObjects", _ask_for_md5)
-        return client
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.opening.__aexit__(*error)
-
-
-def _ask_for_md5(params: dict[str, Any], **_: object) -> None:
-    params["context"]["checksum"] = {"request_algorithm": "conditional-md5"}
+def _digest_by_md5(params: dict[str, Any], **_: object) -> None:
+    """DeleteObjects demands a digest of its body: every store knows MD5, few know what the client would take."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = b64encode(digest).decode()
+    params["context"]["checksum"] = {}

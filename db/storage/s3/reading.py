@@ -50,9 +50,10 @@ class Reading:
         first, size = _place(answer)
         self.found = self.found or described(self.path, answer, size)
         self.end = size if self.end is None else min(self.end, size)
+        body = answer["Body"]
         skip = self.at - first  # of a store that does not know ranges
         try:
-            async with answer["Body"] as body:
+            async with body:
                 async for piece in body.iter_chunks(CHUNK):
                     wanted = piece[skip:][: self.end - self.at]
                     skip = max(0, skip - len(piece))

@@ -141,10 +141,11 @@ class S3Store:
 
     async def _page(self, walk: Walk) -> list[StoredObject]:
         operation, place = ("list_objects", "Marker") if walk.by_key else ("list_objects_v2", "ContinuationToken")
+        most = self.s3.access.page
         after = {} if walk.cursor is None else {place: walk.cursor}
         for attempt in range(TRIES):
             try:
-                answer = await self.s3.call(operation, Bucket=self.bucket, Prefix=self.prefix, **after)
+                answer = await self.s3.call(operation, Bucket=self.bucket, Prefix=self.prefix, MaxKeys=most, **after)
                 return walk.take(answer)
             except Untrue:
                 await pause(attempt)
