@@ -26,6 +26,7 @@ from db import engine, events, urls
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
+from schema import build_schema
 from schema.requests import Executable
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
@@ -37,7 +38,7 @@ class State(TypedDict):
 
 def create_app(settings: Settings, schema: Executable | None = None) -> Starlette:
     """An ASGI application over the database that the settings name, which is migrated already."""
-    executable = schema or _schema(settings)
+    executable = schema or build_schema(document_limits(settings.limits))
     return Starlette(
         routes=[
             Route("/", _home),
@@ -136,9 +137,3 @@ async def _home(_: Request) -> Response:
 async def _sdl(request: Request) -> Response:
     headers = {"x-content-type-options": "nosniff"}
     return Response(runtime(request.scope).schema.as_str(), media_type="text/plain; charset=utf-8", headers=headers)
-
-
-def _schema(settings: Settings) -> Executable:
-    from schema import build_schema
-
-    return build_schema(document_limits(settings.limits))

@@ -7,6 +7,11 @@ from db.changes import Recorded, no_such_dataset
 from db.errors import Conflict
 from db.tokens import Identity
 
+
+class Overtaken(Exception):
+    """Somebody was quicker with what we had found missing: rolled back, the same work finds it there."""
+
+
 TOLD = 100  # conflicting changes that an error names, the earliest first
 
 
@@ -34,9 +39,18 @@ async def record(
     return change
 
 
-async def expect_revision(session: AsyncSession, dataset_id: int, expected: int | None, revision: int) -> None:
-    """Refuse when the dataset is in another state than the caller knows, and name what happened since."""
-    if expected is None or expected == revision:
+async def expect_revision(
+    session: AsyncSession, dataset_id: int, expected: int | None, revision: int | None = None
+) -> None:
+    """Refuse when the dataset is in another state than the caller knows, and name what happened since.
+
+    Without `revision` the current one is asked for: what was read before locks were waited for may be old.
+    """
+    if expected is None:
+        return
+    if revision is None:
+        revision = await changes.hold(session, dataset_id)
+    if expected == revision:
         return
     sql = """
         SELECT id FROM change WHERE dataset_id = :dataset_id AND revision > :expected AND revision <= :revision

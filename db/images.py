@@ -50,9 +50,15 @@ class Facts:
 def facts(data: bytes) -> Facts:
     """What an image is, from its first bytes. Nothing is decoded, so damage further on goes unnoticed."""
     with _opened(data) as image:
-        orientation = image.getexif().get(ORIENTATION, 1)
-        upright = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-        return Facts(_format(image), image.width, image.height, upright)
+        return Facts(_format(image), image.width, image.height, _orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    """What EXIF says before the pixels. Pillow would decode a whole PNG to look behind them."""
+    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
+        return 1
+    orientation = image.getexif().get(ORIENTATION, 1)
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def check(data: bytes) -> Facts:

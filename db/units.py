@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import idempotency
+from db.access import Overtaken
 from db.engine import Database
 from db.errors import DomainError, Unavailable
 from db.idempotency import Keyed
@@ -39,6 +40,8 @@ async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keye
         trying = _Try()
         try:
             return await _once(database, work, outcome, keyed, trying)
+        except Overtaken:
+            _or_give_up(last=attempt == TRIES)
         except DomainError:
             raise
         except NoConnection as error:
@@ -66,8 +69,7 @@ def _may_repeat(error: Exception, trying: _Try, keyed: Keyed | None, *, last: bo
     """Return if the work may be done again; otherwise raise what is to be told."""
     state = _state(error)
     if state in ROLLED_BACK:
-        if last:
-            raise Unavailable("Others write the same just now; try again in a moment.") from error
+        _or_give_up(last=last)
         return
     if not (state in SERVER_GONE or _is_cut(error, state)):
         raise error
@@ -78,6 +80,11 @@ def _may_repeat(error: Exception, trying: _Try, keyed: Keyed | None, *, last: bo
         ) from error
     if last:
         raise Unavailable from error
+
+
+def _or_give_up(*, last: bool) -> None:
+    if last:
+        raise Unavailable("Others write the same just now; try again in a moment.")
 
 
 def _state(error: Exception) -> str | None:

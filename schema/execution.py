@@ -14,6 +14,7 @@ from typing import Any, cast
 import strawberry
 from graphql import (
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -32,11 +33,11 @@ from db.errors import NotFound
 from db.select import Inputs, Misplaced, Plan, Select, Server
 from schema.context import Context
 from schema.documents import Document, Documents
-from schema.errors import Refused
+from schema.errors import BAD_USER_INPUT, Refused, coded
 from schema.guard import DocumentLimits
 from schema.references import Reference, References
 from schema.requests import Answer, Request
-from schema.selection import Translator, shape, symbols
+from schema.selection import Translator, shape, symbols, variables_in
 
 MOST_PLANS = 100  # of one document
 MOST_COERCION_ERRORS = 20
@@ -92,7 +93,11 @@ class LabelgraphSchema(strawberry.Schema):
 
     def _plan(self, request: Request, context: Context, values: VariableValues) -> Plan:
         translator = Translator(self._schema, request.document, symbols(values))
-        return select.query(translator.roots(), confined=is_confined(context))
+        try:
+            selects = translator.roots()
+        except GraphQLError as error:  # a variable that is null where the argument must not be
+            raise Refused([coded(error, BAD_USER_INPUT)]) from error
+        return select.query(selects, confined=is_confined(context))
 
     def _arguments(self, request: Request, context: Context) -> dict[str, Any]:
         return {
@@ -145,16 +150,16 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             selected = Translator(self.schema, self.prepared, values).of_field(info.parent_type, alias, details)
             return _compile(result, selected, is_confined(self.context_value))
 
-        return self._read(result, tuple(id(each.node) for each in details), compiled, is_non_null_type(return_type))
+        return self._read(result, tuple(each.node for each in details), compiled, is_non_null_type(return_type))
 
     async def _read(
-        self, result: Readable, place: Hashable, compiled: Callable[[], Plan], must_be: bool
+        self, result: Readable, nodes: tuple[FieldNode, ...], compiled: Callable[[], Plan], must_be: bool
     ) -> Fragment | None:
         context: Context = self.context_value
         values = self.variable_values
         referred = getattr(result, "number", None) or getattr(result, "numbers", None) or []
         try:
-            plan = planned(self.prepared, context, values.coerced, (place, type(result)), compiled)
+            plan = planned(self.prepared, context, self._variables(nodes, result), (nodes, type(result)), compiled)
             json = await select.read(context.database, plan, inputs(self.version, context, values, referred))
         except Misplaced as refused:
             raise refused.cause from None
@@ -165,6 +170,15 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                 raise NotFound("It was deleted in the meantime.")
             return None
         return Fragment(json)
+
+    def _variables(self, nodes: tuple[FieldNode, ...], result: Readable) -> dict[str, Any]:
+        """Those that the plan depends on. A mutation's own arguments, new in every request, are not among them."""
+        given = self.variable_values.coerced
+        key = ("variables", nodes)
+        if key not in self.prepared.plans:
+            found = [node if isinstance(result, Root) else node.selection_set for node in nodes]
+            self.prepared.plans[key] = frozenset().union(*(variables_in(self.prepared, each) for each in found if each))
+        return {name: value for name, value in given.items() if name in self.prepared.plans[key]}
 
 
 def _compile(result: Readable, selected: Select, confined: bool) -> Plan:

@@ -102,7 +102,7 @@ class Guard:
             "spreads": self.spreads,
             "directives": self.directives,
             "repeats": self.repeats,
-            "depth": max((measure.depth for measure in every), default=0),
+            "depth": max((measure.depth for measure in measures), default=0),
             "root_fields": max((measure.roots for measure in measures), default=0),
             "aliases": max((measure.aliases for measure in every), default=0),
             "fields": max((measure.fields for measure in every), default=0),

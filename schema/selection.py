@@ -6,13 +6,18 @@ from enum import Enum
 from typing import Any
 
 from graphql import (
+    FragmentSpreadNode,
     GraphQLAbstractType,
     GraphQLObjectType,
     GraphQLSchema,
+    Node,
+    VariableNode,
+    Visitor,
     get_argument_values,
     get_named_type,
     is_abstract_type,
     is_object_type,
+    visit,
 )
 from graphql.execution.collect_fields import (
     FieldDetails,
@@ -74,6 +79,30 @@ def _symbol(value: Any, read: Read) -> Any:
 
 def _item(read: Read, key: str | int) -> Read:
     return lambda inputs: read(inputs)[key]
+
+
+def variables_in(document: Document, node: Node) -> frozenset[str]:
+    """The names of the variables on which what is selected there depends, fragments included."""
+    finder = _Variables(document)
+    visit(node, finder)
+    return frozenset(finder.found)
+
+
+class _Variables(Visitor):
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.found: set[str] = set()
+        self.seen: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.found.add(node.name.value)
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+        name = node.name.value
+        if name not in self.seen:
+            self.seen.add(name)
+            visit(self.document.fragments[name], self)
 
 
 @dataclass(frozen=True, slots=True)

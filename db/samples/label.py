@@ -8,9 +8,9 @@ from typing import Literal, assert_never
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import annotations, labels
-from db.access import enter, expect_revision, record
+from db.access import Overtaken, enter, expect_revision, record
 from db.changes import Recorded
-from db.errors import Invalid
+from db.errors import AlreadyExists, Invalid
 from db.labels import LabelValues
 from db.labels.create import listed
 from db.samples.chosen import Chosen, Selection, choose
@@ -60,10 +60,11 @@ async def label(
     new = [] if mode == "REMOVE" else missing
     changing = matched if new else await _changing(session, matched, mode, sorted(known.values()))
     if not changing.count:
+        await expect_revision(session, dataset_id, how.expected_revision)
         return outcome
     summary = _summary(mode, wanted, changing.count)
     change = await record(session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision)
-    made = await labels.add(session, dataset_id, [LabelValues(name) for name in new], change) if new else []
+    made = await _make(session, dataset_id, new, change)
     await _write(session, changing, mode, sorted([*known.values(), *made]), change, by)
     return replace(outcome, changed=changing.count, change=change.id)
 
@@ -87,7 +88,7 @@ async def replace_label(
         return outcome
     summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
     change = await record(session, dataset_id, by, "REPLACE_SAMPLE_LABEL", summary)
-    made = await labels.add(session, dataset_id, [LabelValues(new)], change) if missing else [known[new]]
+    made = await _make(session, dataset_id, missing, change) or [known[new]]
     await annotations.turn(session, changing, known[old], made[0], change, actor=by.name)
     await annotations.settle(session, changing, change, actor=by.name)
     return replace(outcome, changed=changing.count, change=change.id)
@@ -130,6 +131,13 @@ def _missing(wanted: Sequence[str], known: dict[str, int], create_missing: bool)
     if not create_missing:
         raise labels.no_such_labels(missing)
     return [each.name for each in labels.checked([LabelValues(name) for name in missing])]
+
+
+async def _make(session: AsyncSession, dataset_id: int, missing: Sequence[str], change: Recorded) -> list[int]:
+    try:
+        return await labels.add(session, dataset_id, [LabelValues(name) for name in missing], change) if missing else []
+    except AlreadyExists as found:
+        raise Overtaken from found
 
 
 def _summary(mode: Mode, names: Sequence[str], count: int) -> str:

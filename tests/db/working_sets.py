@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-import asyncpg
-
-from db import changes
+from db import changes, counts
 from db.engine import Database
+from db.jobs.carrier import connection_of
 from db.tokens import Identity, Scope
 
 ANN = Identity("ann", Scope.MANAGE, token_id=1)
@@ -30,10 +29,11 @@ async def make(
     input_path: str = "/images",
     kind: str = "IMAGE_CLASSIFICATION",
     directory: str = "",
+    etag: str = "e",
 ) -> WorkingSet:
     """Revision 1 adds what is there; samples `000000.jpg` … were made a minute apart."""
     async with database.writing() as session:
-        connection = await driver(session)
+        connection = await connection_of(session)
         dataset = await connection.fetchval(
             "INSERT INTO dataset (name, type, input_path, created_by) VALUES ($1, $2, $3, 'ann') RETURNING id",
             name,
@@ -45,11 +45,12 @@ async def make(
         change = await changes.record(session, dataset, kind="SYNC", actor="sync", summary="Synced")
         await connection.execute(
             """INSERT INTO source (dataset_id, path, etag, size, modified_at, format)
-            SELECT $1, $3 || lpad(n::text, 6, '0') || '.jpg', 'e' || n, 100,
+            SELECT $1, $3 || lpad(n::text, 6, '0') || '.jpg', $4, 100,
                    '2026-01-01Z'::timestamptz + n * interval '1 min', 'JPEG' FROM generate_series(0, $2 - 1) n""",
             dataset,
             samples,
             directory,
+            etag,
         )
         rows = await connection.fetch(
             """INSERT INTO sample (dataset_id, source_id, path, created_at, since)
@@ -66,7 +67,19 @@ async def make(
     return WorkingSet(dataset, [row["id"] for row in rows], {row["name"]: row["id"] for row in named})
 
 
-async def driver(session: object) -> asyncpg.Connection:
-    from db.jobs.carrier import connection_of
+async def wrong(database: Database, dataset_id: int) -> list[str]:
+    async with database.reading() as reader:
+        return await counts.check(reader, dataset_id)
 
-    return await connection_of(session)  # type: ignore[arg-type]
+
+async def names(database: Database, dataset_id: int) -> dict[int, list[str]]:
+    """The names of the labels on every live sample, sorted, by the sample's id."""
+    async with database.reading() as reader:
+        rows = await reader.fetch(NAMES, dataset_id)
+    return {row["id"]: row["names"] for row in rows}
+
+
+NAMES = """
+    SELECT s.id, ARRAY(SELECT l.name FROM label l WHERE l.id = ANY(s.label_ids) ORDER BY l.name) AS names
+    FROM sample s WHERE s.dataset_id = $1 ORDER BY s.id
+"""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import orjson
 import pytest
+from graphql import get_introspection_query
 
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE
 from tests.client import Client
@@ -230,3 +231,8 @@ async def test_serves_the_schema_and_says_that_it_lives(stranger: Client) -> Non
     assert schema.text.startswith("scalar Raw") or "type Query" in schema.text
     assert (await stranger.request("GET", "/healthz")).status_code == 200
     assert (await stranger.request("GET", "/readyz")).json() == {"status": "ready"}
+
+
+async def test_tells_graphiql_what_it_asks_about_the_schema(client: Client) -> None:
+    query = get_introspection_query(specified_by_url=True, schema_description=True, input_value_deprecation=True)
+    assert (await client.execute(query))["__schema"]["queryType"]["name"] == "Query"

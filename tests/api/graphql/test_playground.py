@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from graphql import parse
 
 from api import playground
+from schema import build_schema
+from schema.documents import Documents
 from tests.client import Client
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -53,7 +54,13 @@ def test_carries_its_licences_and_stays_small() -> None:
         assert "sourceMappingURL" not in path.read_text()[-300:]
 
 
-@pytest.mark.parametrize("document", list(playground.examples()))
-def test_an_example_is_one_operation_with_a_name(document: str) -> None:
-    (operation,) = parse(document).definitions
-    assert operation.name.value  # type: ignore[attr-defined]
+@pytest.fixture(scope="module")
+def documents() -> Documents:
+    return build_schema().documents
+
+
+@pytest.mark.parametrize("text", list(playground.examples()))
+def test_an_example_is_one_valid_operation_with_a_name(documents: Documents, text: str) -> None:
+    document = documents.prepare(text)
+    assert document.name
+    assert document.cost({}) < document.limits.cost

@@ -1,7 +1,8 @@
 """A small schema behind the real doors: the doors are tested for what they do, whatever the schema."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from inspect import isawaitable
 from typing import Any
 
@@ -22,12 +23,24 @@ type Query { hello(name: String = "world"): String!  who: String!  key: String  
              broken: String  refused: String  raw: Raw  tree: Tree  page(first: Int): Page!  limit(n: Int!): Int! }
 type Tree { leaf: String  tree: Tree }
 type Page { nodes: [Tree!]!  totalCount: Int! }
-type Mutation { labelSamples: String  deleteDataset: String }
+type Mutation { labelSamples: String  deleteDataset: String  count: Int!  failOnce: String }
 type Subscription { counter(to: Int!, seconds: Float = 0): Int!  broken: Int!  forever: Int! }
 """
 
 
 class Query:
+    def __init__(self, counted: Iterator[int]) -> None:
+        self.counted = counted
+
+    def count(self, info: Info) -> int:
+        """How often this was executed, on this server."""
+        return next(self.counted)
+
+    def failOnce(self, info: Info) -> str:  # noqa: N802
+        if next(self.counted) % 2:
+            raise RuntimeError("hunter2")
+        return "well"
+
     def hello(self, info: Info, name: str) -> str:
         return f"hello {name}"
 
@@ -88,6 +101,7 @@ class Toy:
     def __init__(self, limits: DocumentLimits | None = None) -> None:
         self.graphql = build_schema(SDL)
         self.documents = Documents(self.graphql, limits)
+        self.counted = itertools.count(1)
         assert self.graphql.subscription_type is not None
         for name, field in self.graphql.subscription_type.fields.items():
             field.subscribe = getattr(Subscription(), name)
@@ -96,7 +110,7 @@ class Toy:
         result = execute(
             self.graphql,
             request.document.ast,
-            root_value=Query(),
+            root_value=Query(self.counted),
             context_value=context,
             variable_values=dict(request.variables),
             operation_name=request.document.name,

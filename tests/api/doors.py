@@ -1,0 +1,67 @@
+"""A server on a thread of its own, with a database of its own, for all tests of a file."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+from api.limits import document_limits
+from api.settings import Settings
+from tests.api.graphql.toy import Toy
+from tests.client import serving
+from tests.conftest import Servers
+
+
+@dataclass(slots=True)
+class Door:
+    settings: Settings
+    url: str = ""
+    _open: threading.Event = field(default_factory=threading.Event)
+    _closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def database_url(self) -> str:
+        return self.settings.database_url or ""
+
+    @contextmanager
+    def opened(self) -> Iterator["Door"]:
+        thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        thread.start()
+        try:
+            assert self._open.wait(10), "the server did not start"
+            yield self
+        finally:
+            self._closing.set()
+            thread.join(10)
+
+    async def _serve(self) -> None:
+        async with serving(self.settings, Toy(document_limits(self.settings.limits))) as self.url:
+            self._open.set()
+            await asyncio.to_thread(self._closing.wait)
+
+
+@contextmanager
+def opened(servers: Servers, name: str, settings: Callable[[str], Settings]) -> Iterator[Door]:
+    """`settings` is given the URL of a fresh, migrated database."""
+    server_url, template = servers.url("default"), servers.template("default")
+    database = f"test_{os.getpid()}_{name.replace('_', '')}"
+    asyncio.run(_execute(server_url, f"CREATE DATABASE {database} TEMPLATE {template}"))
+    url = make_url(server_url).set(database=database).render_as_string(hide_password=False)
+    try:
+        with Door(settings(url)).opened() as door:
+            yield door
+    finally:
+        asyncio.run(_execute(server_url, f"DROP DATABASE {database} WITH (FORCE)"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,299 @@
+"""Images and thumbnails: for whoever holds the URL, as long as it holds, and never anything but an image."""
+
+import asyncio
+import io
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx2
+import pytest
+from PIL import Image
+
+from api.auth import FRESH
+from api.settings import Settings
+from db import tokens, urls
+from db.engine import Database
+from db.jobs.carrier import connection_of
+from db.storage import LocalStore
+from db.tokens import Identity
+from db.urls import Links, Signer
+from tests.api.doors import Door, opened
+from tests.api.graphql.toy import Toy
+from tests.client import Client, serving, token
+from tests.conftest import Servers
+
+NUMBERS = itertools.count()
+SECRET = "the tests' secret"
+
+
+def picture(kind: str = "JPEG", *, size: tuple[int, int] = (300, 200), orientation: int = 1) -> bytes:
+    image, out = Image.new("RGB", size, "teal"), io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(out, kind, **({"exif": exif} if kind == "JPEG" else {}))
+    return out.getvalue()
+
+
+@dataclass(slots=True)
+class Gallery:
+    """A dataset of files, served."""
+
+    client: Client
+    database: Database
+    root: Path
+    dataset_id: int
+    links: Links
+
+    async def add(self, name: str, data: bytes, kind: str | None = "JPEG") -> int:
+        """A file as a sync would know it; its source's id."""
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_bytes(data)
+        stored = await LocalStore(self.root).stat(name)
+        assert stored is not None
+        async with self.database.writing() as session:
+            connection = await connection_of(session)
+            status = "PRESENT" if kind else "UNREADABLE"
+            return int(
+                await connection.fetchval(
+                    """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, status)
+                    VALUES ($1, $2, md5($3::bytea), $4, $5, $6, $7) RETURNING id""",
+                    self.dataset_id,
+                    name,
+                    data,
+                    len(data),
+                    stored.modified_at,
+                    kind,
+                    status,
+                )
+            )
+
+    async def get(self, path: str, **headers: str) -> httpx2.Response:
+        """Without a token: the URL is all that an `<img>` tag has."""
+        return await Client(self.client.url).request(
+            "GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+
+
+@pytest.fixture(scope="module")
+def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    folder = tmp_path_factory.mktemp("images").resolve()
+
+    def settings(url: str) -> Settings:
+        data = folder / "data"
+        return Settings(database_url=url, data_dir=data, allowed_roots=(folder,), secret=SECRET, worker=False)
+
+    with opened(servers, "files", settings) as door:
+        yield door
+
+
+@pytest.fixture
+def database_url(door: Door) -> str:
+    return door.database_url
+
+
+@pytest.fixture
+async def gallery(door: Door, database: Database) -> Gallery:
+    number = next(NUMBERS)
+    root = door.settings.allowed_roots[0] / str(number)
+    root.mkdir()
+    text = await token(database, name=f"ann {number}")
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        dataset_id = await connection.fetchval(
+            "INSERT INTO dataset (name, type, input_path, created_by) VALUES ($1, 'IMAGE_CLASSIFICATION', $2, 'ann')"
+            " RETURNING id",
+            f"d{number}",
+            str(root),
+        )
+    identity = await identified(database, text)
+    links = Signer(SECRET.encode(), 3_600).links("", identity.token_id, time.time())
+    return Gallery(Client(door.url, text), database, root, dataset_id, links)
+
+
+async def identified(database: Database, text: str) -> Identity:
+    async with database.reading() as connection:
+        identity = await tokens.verify(connection, text)
+    assert identity is not None
+    return identity
+
+
+@pytest.mark.parametrize(("kind", "media"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("BMP", "image/bmp")])
+async def test_serves_the_file_as_the_image_that_it_is(gallery: Gallery, kind: str, media: str) -> None:
+    data = picture(kind)
+    source = await gallery.add("a/named.html.jpg", data, kind)
+    response = await gallery.get(gallery.links.image(source))
+    assert (response.status_code, response.content) == (200, data)
+    assert response.headers["content-type"] == media
+    assert response.headers["content-length"] == str(len(data))
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in response.headers["content-security-policy"]
+    assert "immutable" in response.headers["cache-control"]
+    assert "private" in response.headers["cache-control"]
+
+
+async def test_tells_a_browser_that_it_has_the_image_already(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture())
+    for url in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
+        first = await gallery.get(url)
+        again = await gallery.get(url, if_none_match=f'"other", {first.headers["etag"]}')
+        assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part"),
+    [
+        ("bytes=0-9", 206, slice(0, 10)),
+        ("bytes=10-", 206, slice(10, None)),
+        ("bytes=-5", 206, slice(-5, None)),
+        ("bytes=5-999999999", 206, slice(5, None)),
+        ("bytes=0-", 200, slice(None)),
+        ("bytes=-", 200, slice(None)),
+        ("bytes=1-2,5-6", 200, slice(None)),
+        ("lines=1-2", 200, slice(None)),
+        ("bytes=999999999-", 416, slice(0, 0)),
+        ("bytes=9-3", 416, slice(0, 0)),
+        ("bytes=-0", 416, slice(0, 0)),
+    ],
+)
+async def test_serves_a_range(gallery: Gallery, asked: str, status: int, part: slice) -> None:
+    data = picture()
+    source = await gallery.add("a.jpg", data)
+    response = await gallery.get(gallery.links.image(source), range=asked)
+    assert (response.status_code, response.content) == (status, data[part])
+    if status == 206:
+        assert response.headers["content-range"].endswith(f"/{len(data)}")
+
+
+async def test_serves_the_whole_when_the_range_is_of_another_content(gallery: Gallery) -> None:
+    data = picture()
+    source = await gallery.add("a.jpg", data)
+    response = await gallery.get(gallery.links.image(source), range="bytes=0-9", if_range='"older"')
+    assert (response.status_code, response.content) == (200, data)
+
+
+async def test_tells_the_size_without_the_content(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture())
+    response = await Client(gallery.client.url).request("HEAD", gallery.links.image(source))
+    assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) == len(picture())
+
+
+@pytest.mark.parametrize(("size", "longest"), [(64, 64), (256, 256), (1, 16), (5_000, 300)])
+async def test_makes_a_thumbnail_of_that_longest_side(gallery: Gallery, size: int, longest: int) -> None:
+    source = await gallery.add("a.jpg", picture())
+    response = await gallery.get(gallery.links.thumbnail(source, size))
+    assert response.headers["content-type"] == "image/jpeg"
+    assert max(Image.open(io.BytesIO(response.content)).size) == longest
+
+
+async def test_a_thumbnail_stands_upright(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture(orientation=6))
+    response = await gallery.get(gallery.links.thumbnail(source, 90))
+    assert Image.open(io.BytesIO(response.content)).size == (60, 90)
+
+
+async def test_a_thumbnail_is_made_once_and_kept(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture())
+    url = gallery.links.thumbnail(source, 64)
+    first, *others = await asyncio.gather(*(gallery.get(url) for _ in range(6)))
+    assert {other.content for other in others} == {first.content}
+    (gallery.root / "a.jpg").unlink()
+    assert (await gallery.get(url)).content == first.content
+    assert (await gallery.get(gallery.links.thumbnail(source, 65))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda url: url.replace("/images/", "/images/1"), 403),
+        (lambda url: url[:-1] + ("0" if url[-1] != "0" else "1"), 403),
+        (lambda url: url.replace("?e=", "?e=9"), 403),
+        (lambda url: url.replace("&i=", "&i=9"), 403),
+        (lambda url: url.partition("?")[0], 404),
+        (lambda url: url.partition("&s=")[0], 403),
+        (lambda url: url.replace("/images/", "/images/0"), 403),
+        (lambda url: url.replace("/images/", "/images/.."), 403),
+        (lambda url: url.replace("?e=", "?e=99999999999999999999"), 404),
+    ],
+)
+async def test_refuses_a_url_that_we_did_not_sign(gallery: Gallery, change: object, status: int) -> None:
+    source = await gallery.add("a.jpg", picture())
+    response = await gallery.get(change(gallery.links.image(source)))  # type: ignore[operator]
+    assert (response.status_code, response.content) == (status, b"")
+
+
+async def test_a_url_dies_with_its_time_and_with_its_token(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture())
+    identity = await identified(gallery.database, gallery.client.token or "")
+    old = Signer(SECRET.encode(), 3_600).links("", identity.token_id, time.time() - 9_000)
+    assert (await gallery.get(old.image(source))).status_code == 403
+    async with gallery.database.writing() as session:
+        await tokens.revoke(session, identity.name)
+    await asyncio.sleep(FRESH)
+    assert (await gallery.get(gallery.links.image(source))).status_code == 403
+
+
+async def test_a_url_shows_only_what_its_token_may_see(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture())
+    text = await token(gallery.database, dataset_ids=[gallery.dataset_id + 1])
+    stranger = await identified(gallery.database, text)
+    links = Signer(SECRET.encode(), 3_600).links("", stranger.token_id, time.time())
+    assert (await gallery.get(links.image(source))).status_code == 404
+
+
+async def test_there_is_nothing_where_there_is_no_image(gallery: Gallery) -> None:
+    unreadable = await gallery.add("broken.jpg", b"<html>", None)
+    gone = await gallery.add("gone.jpg", picture())
+    (gallery.root / "gone.jpg").unlink()
+    for source in (unreadable, gone, 999_999):
+        for url in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
+            response = await gallery.get(url)
+            assert (response.status_code, response.content) == (404, b"")
+            assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_broken_image_has_no_thumbnail(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture()[:200])
+    assert (await gallery.get(gallery.links.thumbnail(source, 64))).status_code == 422
+
+
+async def test_a_file_that_was_replaced_is_not_cached_as_the_old_one(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", picture())
+    (gallery.root / "a.jpg").write_bytes(picture(size=(30, 20)))
+    response = await gallery.get(gallery.links.image(source))
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    assert response.content == picture(size=(30, 20))
+
+
+async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
+    source = await gallery.add("a.jpg", picture())
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"hunter2")
+    (gallery.root / "a.jpg").unlink()
+    (gallery.root / "a.jpg").symlink_to(secret)
+    response = await gallery.get(gallery.links.image(source))
+    assert response.status_code in (404, 503)
+    assert b"hunter2" not in response.content
+
+
+async def test_a_root_that_is_allowed_no_more_shows_nothing(gallery: Gallery, door: Door, tmp_path: Path) -> None:
+    source = await gallery.add("a.jpg", picture())
+    async with serving(replace(door.settings, allowed_roots=(tmp_path / "other",)), Toy()) as url:
+        assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
+
+
+async def test_a_secret_of_the_database_serves_all_its_servers(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    settings = Settings(database_url=database_url, data_dir=tmp_path, worker=False)
+    async with serving(settings, Toy()):
+        pass
+    async with database.writing() as session:
+        before = await urls.secret(session)
+    async with serving(settings, Toy()):
+        pass
+    async with database.writing() as session:
+        assert await urls.secret(session) == before

@@ -1,0 +1,207 @@
+"""The job's row and its carrier: what commits together, who holds what, and what a stale hand can still do."""
+
+import asyncio
+from functools import partial
+
+import asyncpg
+import pytest
+from pgqueuer.adapters.persistence import schema_ddl
+from pgqueuer.domain.settings import DBSettings
+
+from db import jobs
+from db.engine import Database
+from db.errors import NotFound, StorageError
+from db.jobs import Batch, Claim, Fenced
+from db.jobs.carrier import connection_of
+from tests.conftest import ROOT
+from tests.db import world
+from tests.db.world import WORKER, World
+
+
+@pytest.fixture
+async def place(database: Database) -> World:
+    return await world.memory(database)
+
+
+async def claimed(place: World) -> Claim:
+    claim = await jobs.claim(place.database, await place.start(), WORKER)
+    assert claim is not None
+    return claim
+
+
+async def count(batch: Batch, *, word: str = "added", number: int = 1) -> None:
+    batch.counts[word] += number
+
+
+async def work_nothing(_: Claim) -> None:
+    return
+
+
+def test_the_queues_tables_are_those_of_the_pinned_library() -> None:
+    rendered = schema_ddl.render_install(DBSettings(), create_schema=False)
+    committed = (ROOT / "db/migrations/versions/0002_jobs_queue.sql").read_text()
+    assert rendered.split("\n", 1)[1].split() == committed.split("\n", 1)[1].split()
+
+
+async def test_a_job_that_is_rolled_back_leaves_nothing_in_the_queue(place: World) -> None:
+    async def fails() -> None:
+        async with place.database.writing() as session:
+            await jobs.enqueue(session, place.dataset_id, "SYNC", requested_by="ann")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails()
+    assert await place.rows("SELECT id FROM job UNION ALL SELECT id FROM pgqueuer") == []
+
+
+async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(place: World) -> None:
+    job = await claimed(place)
+
+    async def work(batch: Batch, *, fail: bool) -> None:
+        batch.counts["added"] += 2
+        batch.warn("a.png", "odd")
+        batch.checkpoint = {"at": 1}
+        batch.progress = 0.5
+        if fail:
+            raise StorageError("no")
+
+    with pytest.raises(StorageError):
+        await jobs.in_batch(place.database, job, partial(work, fail=True))
+    assert (await place.counts(job.id))["added"] == 0
+    assert await place.warnings(job.id) == []
+    await jobs.in_batch(place.database, job, partial(work, fail=False))
+    await jobs.in_batch(place.database, job, partial(work, fail=False))
+    row = await place.job(job.id)
+    assert (row["added"], row["progress"], row["attempts"]) == (4, 0.5, 0)
+    assert job.checkpoint == {"at": 1}
+    assert await place.warnings(job.id) == [("a.png", "odd")]
+
+
+async def test_a_claim_that_was_overtaken_can_do_nothing(place: World) -> None:
+    stale = await claimed(place)
+    await jobs.sweep(place.database)
+    fresh = await jobs.claim(place.database, stale.id, WORKER)
+    assert fresh is not None
+    assert fresh.epoch > stale.epoch
+    with pytest.raises(Fenced):
+        await jobs.in_batch(place.database, stale, count)
+    assert not await jobs.finish(place.database, stale, "SUCCEEDED")
+    await jobs.release(place.database, stale, blameless=True)
+    assert (await place.job(stale.id))["status"] == "RUNNING"
+    await jobs.in_batch(place.database, fresh, count)
+    assert (await place.counts(stale.id))["added"] == 1
+
+
+async def test_a_deadlock_is_tried_again(place: World) -> None:
+    job = await claimed(place)
+    tried = 0
+
+    async def unlucky(batch: Batch) -> None:
+        nonlocal tried
+        tried += 1
+        await count(batch)
+        if tried < 3:
+            await batch.connection.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
+
+    await jobs.in_batch(place.database, job, unlucky)
+    assert (tried, (await place.counts(job.id))["added"]) == (3, 1)
+
+
+async def test_another_error_is_not_tried_again(place: World) -> None:
+    job = await claimed(place)
+
+    async def wrong(batch: Batch) -> None:
+        await batch.connection.execute("SELECT 1 / 0")
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await jobs.in_batch(place.database, job, wrong)
+
+
+async def test_an_ended_job_cannot_be_claimed_or_canceled_anew(place: World) -> None:
+    job = await claimed(place)
+    await jobs.run(place.database, job, work_nothing, stopping=asyncio.Event())
+    assert await jobs.claim(place.database, job.id, WORKER) is None
+    async with place.database.writing() as session:
+        await jobs.cancel(session, job.id)
+    assert (await place.job(job.id))["status"] == "SUCCEEDED"
+
+
+async def test_canceling_what_is_not_there_is_refused(place: World) -> None:
+    with pytest.raises(NotFound) as raised:
+        async with place.database.writing() as session:
+            await jobs.cancel(session, 999)
+    assert raised.value.code == "JOB_NOT_FOUND"
+
+
+async def test_all_jobs_of_a_dataset_are_canceled_with_it(place: World) -> None:
+    running = await claimed(place)
+    other = await world.memory(place.database)
+    untouched = await other.start()
+    async with place.database.writing() as session:
+        await jobs.cancel_all(session, place.dataset_id)
+    await jobs.run(place.database, running, partial(_sleep, 30), stopping=asyncio.Event())
+    assert (await place.job(running.id))["status"] == "CANCELED"
+    assert (await place.job(untouched))["status"] == "QUEUED"
+
+
+async def _sleep(seconds: float, _: Claim) -> None:
+    await asyncio.sleep(seconds)
+
+
+async def test_a_job_canceled_while_nobody_had_it_is_ended_by_the_sweep(place: World) -> None:
+    job = await claimed(place)
+    async with place.database.writing() as session:
+        await jobs.cancel(session, job.id)
+    await jobs.sweep(place.database)
+    assert (await place.job(job.id))["status"] == "CANCELED"
+
+
+async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(place: World) -> None:
+    job = await claimed(place)
+
+    async def cut_off(_: Claim) -> None:
+        raise asyncpg.ConnectionDoesNotExistError("gone")
+
+    await jobs.run(place.database, job, cut_off, stopping=asyncio.Event())
+    row = await place.job(job.id)
+    assert (row["status"], row["attempts"]) == ("QUEUED", 1)
+    assert len(await place.rows("SELECT id FROM pgqueuer WHERE status = 'queued'")) == 1
+
+
+async def test_progress_is_written_while_a_batch_is_long_and_never_falls(place: World) -> None:
+    job = await claimed(place)
+
+    async def slow(job: Claim) -> None:
+        job.report(progress=0.5, scanned=10)
+        await asyncio.sleep(0.6)
+        job.report(progress=0.2, scanned=5)
+        await asyncio.sleep(0.6)
+
+    running = asyncio.create_task(jobs.run(place.database, job, slow, stopping=asyncio.Event()))
+    await asyncio.sleep(0.5)
+    early = await place.job(job.id)
+    await asyncio.sleep(0.6)
+    late = await place.job(job.id)
+    await running
+    assert [(row["progress"], row["scanned"]) for row in (early, late)] == [(0.5, 10), (0.5, 10)]
+    assert early["step"] < late["step"]
+
+
+async def test_a_sweep_gives_every_waiting_job_its_carrier_once(place: World) -> None:
+    job_id = await place.start()
+    await place.do("DELETE FROM pgqueuer")
+    back = await asyncio.gather(*(jobs.sweep(place.database) for _ in range(4)))
+    assert sorted(id for ids in back for id in ids)[:1] == [job_id]
+    assert len(await place.rows("SELECT id FROM pgqueuer")) == 1
+    assert await jobs.sweep(place.database) == []
+
+
+async def test_a_session_and_its_driver_share_one_transaction(place: World) -> None:
+    async def fails() -> None:
+        async with place.database.writing() as session:
+            await (await connection_of(session)).execute("DELETE FROM dataset")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails()
+    assert len(await place.rows("SELECT id FROM dataset")) == 1

@@ -1,0 +1,392 @@
+"""Every write against a model that is plain Python: generated histories, recounted and compared after each step.
+
+At the end every revision is read back from live and past rows, and must be what the model was at that time.
+"""
+
+import asyncio
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from db import changes, counts, engine, labels
+from db.engine import Limits
+from db.errors import DomainError
+from db.filters import LabelFilter, SampleFilter
+from db.jobs.carrier import connection_of
+from db.labels import LabelValues
+from db.samples.chosen import Selection
+from db.samples.delete import delete
+from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.units import write
+from tests.db.working_sets import ANN, BOB, make
+
+SAMPLES = 4
+WORDS = ["a", "b", "c"]
+LIVE = """
+SELECT s.id, s.labeled_by, s.labeled_origin, ARRAY(
+    SELECT format('%s %s %s %s', l.name, a.confirmed, a.shape IS NOT NULL, a.labeled_by)
+    FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = s.id ORDER BY 1) AS annotations
+FROM sample s WHERE s.dataset_id = $1
+"""
+AT = """
+WITH names AS (
+    SELECT id, name FROM label WHERE dataset_id = $1 AND since <= $2
+    UNION ALL SELECT id, name FROM label_past WHERE dataset_id = $1 AND since <= $2 AND until > $2
+), rows AS (
+    SELECT id, labeled_by, labeled_origin FROM sample WHERE dataset_id = $1 AND since <= $2
+    UNION ALL SELECT id, labeled_by, labeled_origin FROM sample_past
+    WHERE dataset_id = $1 AND since <= $2 AND until > $2
+), facts AS (
+    SELECT sample_id, label_id, confirmed, shape, labeled_by FROM annotation WHERE dataset_id = $1 AND since <= $2
+    UNION ALL SELECT sample_id, label_id, confirmed, shape, labeled_by FROM annotation_past
+    WHERE dataset_id = $1 AND since <= $2 AND until > $2
+)
+SELECT r.id, r.labeled_by, r.labeled_origin, ARRAY(
+    SELECT format('%s %s %s %s', n.name, f.confirmed, f.shape IS NOT NULL, f.labeled_by)
+    FROM facts f JOIN names n ON n.id = f.label_id WHERE f.sample_id = r.id ORDER BY 1) AS annotations
+FROM rows r
+"""
+
+
+@dataclass
+class Mark:
+    label: str
+    by: str
+    confirmed: bool = True
+    shaped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.label} {'t' if self.confirmed else 'f'} {'t' if self.shaped else 'f'} {self.by}"
+
+
+@dataclass
+class Sample:
+    marks: list[Mark] = field(default_factory=list)
+    labeled_by: str | None = None
+    origin: str | None = None
+
+    def names(self) -> set[str]:
+        return {mark.label for mark in self.marks if mark.confirmed}
+
+    def suggested(self) -> set[str]:
+        return {mark.label for mark in self.marks if not mark.confirmed}
+
+    def put(self, names: set[str], by: str) -> None:
+        for mark in self.marks:
+            if mark.label in names and not mark.confirmed:
+                mark.confirmed, mark.by = True, by
+        self.marks += [Mark(name, by) for name in sorted(names - {mark.label for mark in self.marks})]
+
+    def turn(self, before: str, after: str, by: str | None) -> None:
+        def has(label: str, **like: bool) -> bool:
+            return any(m.label == label and all(getattr(m, k) == v for k, v in like.items()) for m in self.marks)
+
+        sure = has(after, confirmed=True)
+        any_after = has(after)
+        drops_guess = has(before, confirmed=True, shaped=False)
+        kept = []
+        for mark in self.marks:
+            doubled = mark.label == before and not mark.shaped and (sure or (any_after and not mark.confirmed))
+            guess = mark.label == after and not mark.shaped and not mark.confirmed and drops_guess
+            if not doubled and not guess:
+                kept.append(mark)
+        for mark in kept:
+            if mark.label == before:
+                mark.label, mark.by = after, by or mark.by
+        self.marks = kept
+
+    def settle(self, by: str | None) -> None:
+        if not self.names():
+            self.labeled_by, self.origin = None, "MANUAL"
+        elif by is not None:
+            self.labeled_by, self.origin = by, "MANUAL"
+
+    def told(self) -> tuple[Any, ...]:
+        return self.labeled_by, self.origin, sorted(map(str, self.marks))
+
+
+PLACES = st.lists(st.integers(0, SAMPLES), max_size=4).map(tuple)  # SAMPLES itself is a sample of nobody
+NAMES = st.lists(st.sampled_from(WORDS), max_size=3, unique=True)
+MARKS = st.tuples(st.integers(0, SAMPLES - 1), st.sampled_from(WORDS), st.booleans(), st.booleans())
+WHO = st.sampled_from([ANN, BOB])
+
+
+class Writes(RuleBasedStateMachine):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.runner = asyncio.Runner()
+        self.history: dict[int, dict[int, tuple[Any, ...]]] = {}
+
+    @initialize(marks=st.lists(MARKS, max_size=12))
+    def begin(self, marks: list[tuple[int, str, bool, bool]]) -> None:
+        self.open = engine.connect(self.url, Limits(readers=2, writers=2))
+        self.database = self.runner.run(self.open.__aenter__())
+        name = f"d{id(self)}-{self.runner.run(self._one('SELECT count(*) FROM dataset'))}"
+        made = self.runner.run(make(self.database, samples=SAMPLES, labels=("a", "b"), name=name))
+        self.dataset, self.order, self.labels = made.id, [*made.samples, 0], dict(made.labels)
+        self.samples = {id: Sample() for id in made.samples}
+        self.revision = 1
+        self._compare()
+        for mark in marks:
+            self._other(*mark)
+
+    def teardown(self) -> None:
+        if hasattr(self, "database"):
+            try:
+                for revision, told in self.history.items():
+                    assert self.runner.run(self._rows(AT, self.dataset, revision)) == told, f"revision {revision}"
+            finally:
+                self.runner.run(self.open.__aexit__(None, None, None))
+        self.runner.close()
+
+    @rule(places=PLACES, names=NAMES, mode=st.sampled_from(["ADD", "SET", "REMOVE"]), create=st.booleans(), by=WHO)
+    def label_by_ids(self, places: tuple[int, ...], names: list[str], mode: Any, create: bool, by: Any) -> None:
+        ids = [self.order[place] for place in places]
+        self._label(Selection(ids=ids), {id for id in ids if id in self.samples}, names, mode, create, by, bool(ids))
+
+    @rule(data=st.data(), names=NAMES, mode=st.sampled_from(["ADD", "SET", "REMOVE"]), by=WHO)
+    def label_by_filter(self, data: Any, names: list[str], mode: Any, by: Any) -> None:
+        wanted, found = self._filter(data)
+        self._label(Selection(filter=wanted), found, names, mode, False, by, True)
+
+    @rule(data=st.data(), before=st.sampled_from(WORDS), after=st.sampled_from(WORDS), create=st.booleans(), by=WHO)
+    def replace(self, data: Any, before: str, after: str, create: bool, by: Any) -> None:
+        wanted, found = self._filter(data)
+        how = ReplaceWith(before=before, after=after, create_missing=create)
+        possible = before in self.labels and (after in self.labels or create)
+        outcome = self._do(lambda session: replace_label(session, self.dataset, Selection(filter=wanted), how, by=by))
+        if not possible:
+            assert outcome == "LABEL_NOT_FOUND"
+            self._compare()
+            return
+        changed = {id for id in found if before in self.samples[id].names()} if before != after else set()
+        assert (outcome.matched, outcome.changed) == (len(found), len(changed))
+        for id in changed:
+            self.samples[id].turn(before, after, by.name)
+            self.samples[id].settle(by.name)
+        self._changed(bool(changed))
+
+    @rule(name=st.sampled_from(WORDS), to=st.sampled_from(WORDS), merge=st.booleans(), dry=st.booleans())
+    @precondition(lambda self: self.labels)
+    def rename(self, name: str, to: str, merge: bool, dry: bool) -> None:
+        label_id = self.labels.get(name, 0)
+        conflict: Any = "MERGE" if merge else "ERROR"
+        outcome = self._do(
+            lambda session: labels.rename(session, label_id, to=to, by=ANN, on_conflict=conflict, dry_run=dry)
+        )
+        if name not in self.labels:
+            assert outcome == "LABEL_NOT_FOUND"
+        elif to != name and to in self.labels and not merge:
+            assert outcome == "LABEL_ALREADY_EXISTS"
+        elif to == name or dry:
+            assert outcome.change is None
+        else:
+            self._renamed(name, to, outcome)
+        self._compare()
+
+    def _renamed(self, name: str, to: str, outcome: Any) -> None:
+        survivor = self.labels.pop(name) if to not in self.labels else self.labels[to]
+        merged = to in self.labels
+        self.labels.pop(name, None)
+        self.labels[to] = survivor
+        carrying = [s for s in self.samples.values() if name in (s.names() | s.suggested() if merged else s.names())]
+        assert (outcome.label, outcome.affected_samples) == (survivor, len(carrying))
+        for sample in self.samples.values():
+            if merged and name in sample.names() | sample.suggested():
+                sample.turn(name, to, None)
+                sample.settle(None)
+            for mark in sample.marks:
+                mark.label = to if mark.label == name else mark.label
+        self.revision += 1
+
+    @rule(
+        names=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3, unique=True),
+        mode=st.sampled_from(["LABEL_ONLY", "LABEL_AND_SAMPLES", "LABEL_SAMPLES_AND_SOURCES"]),
+        dry=st.booleans(),
+    )
+    def delete_labels(self, names: list[str], mode: Any, dry: bool) -> None:
+        ids = [self.labels.get(name, 0) for name in names]
+        outcome = self._do(lambda session: labels.delete(session, ids, mode=mode, by=ANN, dry_run=dry))
+        if not set(names) <= self.labels.keys():
+            assert outcome == "LABEL_NOT_FOUND"
+            self._compare()
+            return
+        affected = {id for id, s in self.samples.items() if (s.names() | s.suggested()) & set(names)}
+        going = {id for id in affected if self.samples[id].names() and self.samples[id].names() <= set(names)}
+        going = going if mode != "LABEL_ONLY" else set()
+        assert (outcome.affected_samples, outcome.deleted_samples) == (len(affected), len(going))
+        if not dry:
+            for name in names:
+                del self.labels[name]
+            for id in going:
+                del self.samples[id]
+            for id in affected - going:
+                self.samples[id].marks = [m for m in self.samples[id].marks if m.label not in names]
+                self.samples[id].settle(None)
+        self._changed(not dry)
+
+    @rule(places=PLACES, sources=st.booleans(), dry=st.booleans())
+    def delete_samples(self, places: tuple[int, ...], sources: bool, dry: bool) -> None:
+        ids = [self.order[place] for place in places]
+        found = {id for id in ids if id in self.samples}
+        outcome = self._do(
+            lambda session: delete(
+                session, self.dataset, Selection(ids=ids), by=ANN, delete_sources=sources, dry_run=dry
+            )
+        )
+        if not ids:
+            assert outcome == "EMPTY_SELECTION"
+            self._compare()
+            return
+        assert outcome.deleted == len(found)
+        for id in found if not dry else ():
+            del self.samples[id]
+        self._changed(bool(found) and not dry)
+
+    @rule(names=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2))
+    def create_labels(self, names: list[str]) -> None:
+        values = [LabelValues(name) for name in names]
+        outcome = self._do(lambda session: labels.create(session, self.dataset, values, by=ANN))
+        if len(set(names)) < len(names) or set(names) & self.labels.keys():
+            assert outcome == "LABEL_ALREADY_EXISTS"
+            self._compare()
+            return
+        self.labels |= dict(zip(names, outcome.labels, strict=True))
+        self._changed(True)
+
+    @rule(mark=MARKS)
+    def others_annotate(self, mark: tuple[int, str, bool, bool]) -> None:
+        """A model's suggestions, and shapes: what no mutation makes yet, and every mutation must live with."""
+        self._other(*mark)
+
+    def _other(self, place: int, name: str, shaped: bool, confirmed: bool) -> None:
+        id = self.order[place]
+        sample = self.samples.get(id)
+        if sample is None or name not in self.labels:
+            return
+        if not shaped and any(mark.label == name for mark in sample.marks):
+            return
+        sample.marks.append(Mark(name, "model", confirmed, shaped))
+        if confirmed:
+            sample.labeled_by, sample.origin = "model", "MODEL"
+        self.runner.run(self._annotate(id, self.labels[name], shaped, confirmed))
+        self._changed(True)
+
+    async def _annotate(self, id: int, label_id: int, shaped: bool, confirmed: bool) -> None:
+        async with self.database.writing() as session:
+            change = await changes.record(session, self.dataset, kind="X", actor="model", summary="x")
+            connection = await connection_of(session)
+            await connection.execute(
+                """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, shape, since)
+                VALUES ($1, $2, $3, 'model', 'MODEL', $4, CASE WHEN $5 THEN '{}'::jsonb END, $6)""",
+                self.dataset, id, label_id, confirmed, shaped, change.revision,
+            )  # fmt: skip
+            await connection.execute(
+                """UPDATE sample s SET since = $2,
+                   label_ids = ARRAY(
+                       SELECT DISTINCT label_id FROM annotation WHERE sample_id = $1 AND confirmed ORDER BY 1),
+                   state = CASE WHEN $3 OR label_ids <> '{}' THEN 'LABELED' ELSE 'PENDING' END,
+                   labeled_by = CASE WHEN $3 THEN 'model' ELSE labeled_by END,
+                   labeled_origin = CASE WHEN $3 THEN 'MODEL' ELSE labeled_origin END
+                WHERE id = $1""",
+                id, change.revision, confirmed,
+            )  # fmt: skip
+
+    def _label(
+        self, selection: Selection, found: set[int], names: list[str], mode: Any, create: bool, by: Any, some: bool
+    ) -> None:
+        how = LabelWith(labels=names, mode=mode, create_missing=create)
+        outcome = self._do(lambda session: label(session, self.dataset, selection, how, by=by))
+        missing = [name for name in names if name not in self.labels]
+        if missing and not create:
+            assert outcome == "LABEL_NOT_FOUND"
+            self._compare()
+            return
+        if not some:
+            assert outcome == "EMPTY_SELECTION"
+            self._compare()
+            return
+        wanted, changed = set(names), set()
+        for id in found:
+            sample = self.samples[id]
+            is_so = {
+                "ADD": wanted <= sample.names(),
+                "SET": sample.names() == wanted and not sample.suggested(),
+                "REMOVE": not (sample.names() | sample.suggested()) & wanted,
+            }[mode]
+            if not is_so:
+                changed.add(id)
+        assert (outcome.matched, outcome.changed) == (len(found), len(changed))
+        if mode != "REMOVE" and changed and missing:
+            self.runner.run(self._learn(missing))
+        for id in changed:
+            sample = self.samples[id]
+            if mode != "ADD":
+                sample.marks = [m for m in sample.marks if (m.label in wanted) == (mode == "SET")]
+            if mode != "REMOVE":
+                sample.put(wanted, by.name)
+            sample.settle(by.name)
+        self._changed(bool(changed))
+
+    async def _learn(self, names: list[str]) -> None:
+        for name in names:
+            sql = f"SELECT id FROM label WHERE dataset_id = {self.dataset} AND name = '{name}'"
+            self.labels[name] = await self._one(sql)
+
+    def _filter(self, data: Any) -> tuple[SampleFilter, set[int]]:
+        names = data.draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=2), label="names")
+        match = data.draw(st.sampled_from(["ANY", "ALL", "NONE", "EVERY"]), label="match")
+        hold = {
+            "ANY": lambda sample: bool(sample.names() & set(names)),
+            "ALL": lambda sample: sample.names() >= set(names),
+            "NONE": lambda sample: not sample.names() & set(names),
+            "EVERY": lambda sample: True,
+        }[match]
+        found = {id for id, sample in self.samples.items() if hold(sample)}
+        return SampleFilter(labels=LabelFilter(names, match) if match != "EVERY" else None), found
+
+    def _do(self, work: Any) -> Any:
+        try:
+            return self.runner.run(write(self.database, work, object))
+        except DomainError as refused:
+            return refused.code
+
+    def _changed(self, changed: bool) -> None:
+        self.revision += changed
+        self._compare()
+
+    def _compare(self) -> None:
+        told = {id: sample.told() for id, sample in self.samples.items()}
+        assert self.runner.run(self._rows(LIVE, self.dataset)) == told
+        assert self.runner.run(self._check()) == []
+        assert self.runner.run(self._one(f"SELECT revision FROM dataset WHERE id = {self.dataset}")) == self.revision
+        self.history[self.revision] = deepcopy(told)
+
+    async def _rows(self, sql: str, *arguments: Any) -> dict[int, tuple[Any, ...]]:
+        async with self.database.reading() as reader:
+            rows = await reader.fetch(sql, *arguments)
+        return {row["id"]: (row["labeled_by"], row["labeled_origin"], row["annotations"]) for row in rows}
+
+    async def _one(self, sql: str) -> Any:
+        async with self.database.reading() as reader:
+            return await reader.fetchval(sql)
+
+    async def _check(self) -> list[str]:
+        async with self.database.reading() as reader:
+            return await counts.check(reader, self.dataset)
+
+
+@pytest.mark.slow
+def test_every_history_of_writes_is_as_the_model_says(database_url: str) -> None:
+    health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    phases = [Phase.explicit, Phase.reuse, Phase.generate]  # to shrink a history takes minutes
+    bounds = settings(
+        max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=health, phases=phases
+    )
+    run_state_machine_as_test(lambda: Writes(database_url), settings=bounds)  # type: ignore[arg-type]
