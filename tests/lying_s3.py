@@ -130,7 +130,7 @@ async def lying(objects: dict[str, bytes] | None = None, answer: Answerer | None
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            asked = await _read(reader, lies.asked)
+            asked = await _read(reader, writer, lies.asked)
             told = lies.answer(asked)
             if told == STALL:
                 await asyncio.sleep(30)
@@ -149,10 +149,12 @@ async def lying(objects: dict[str, bytes] | None = None, answer: Answerer | None
         server.close()
 
 
-async def _read(reader: asyncio.StreamReader, counts: Counter[str]) -> Asked:
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]) -> Asked:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, target, _ = lines[0].split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+    if "expect" in headers:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     url = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}

@@ -27,14 +27,14 @@ def moto() -> Iterator[str]:
         server.wait(10)
 
 
-def access(endpoint: str, **more: object) -> Access:
+def access(endpoint: str, **more: float) -> Access:
     """Impatient, so that tests of failures take no time."""
     patience = {"connect": 1.0, "read": 2.0, "attempts": 2, "deadline": 10.0}
     return Access(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **patience | more)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
-async def connected(endpoint: str, bucket: str | None = None, **more: object) -> AsyncIterator[S3]:
+async def connected(endpoint: str, bucket: str | None = None, **more: float) -> AsyncIterator[S3]:
     async with connect(access(endpoint, **more)) as s3:
         if bucket is not None:
             await s3.client.create_bucket(Bucket=bucket)

@@ -17,7 +17,7 @@ PATHS = sorted(FIVE)
 
 @asynccontextmanager
 async def believing(
-    answer: Answerer, objects: dict[str, bytes] | None = None, **patience: object
+    answer: Answerer, objects: dict[str, bytes] | None = None, **patience: float
 ) -> AsyncIterator[tuple[S3Store, LyingS3]]:
     async with (
         lying(FIVE if objects is None else objects, answer) as server,
