@@ -6,7 +6,7 @@ the file or its name, and `nosniff` keeps browsers from thinking otherwise.
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from api.runtime import Runtime, runtime
 from db.errors import DomainError, StorageError
 from db.images import MEDIA_TYPES
 from db.storage import ObjectMissing, Store, StoredObject
+from schema.errors import defect
 
 SMALLEST, LARGEST = 16, 1024  # longest side of a thumbnail, in pixels
 LINK, SPARE = 300, 30  # seconds that a link of the store holds, and for which nobody is sent to it any more
@@ -53,21 +54,37 @@ class Found:
 
 async def image(request: Request) -> Response:
     """The endpoint of /images/{source}."""
-    try:
-        found = await _find(request, f"/images/{request.path_params['source']}")
-        return await _respond_with_image(request, found)
-    except NoImage as problem:
-        return Response(status_code=problem.status, headers={**SAFE, "cache-control": "no-store"})
+    return await _told(_image(request))
 
 
 async def thumbnail(request: Request) -> Response:
     """The endpoint of /thumbnails/{source}/{size}."""
-    source, size = request.path_params["source"], request.path_params["size"]
+    return await _told(_thumbnail(request))
+
+
+async def _told(answer: Awaitable[Response]) -> Response:
+    """Failures as a bare status, which is all that an `<img>` tag looks at."""
     try:
-        found = await _find(request, f"/thumbnails/{source}/{size}")
-        return await _respond_with_thumbnail(request, found, clamped(_number(size)))
+        return await answer
     except NoImage as problem:
-        return Response(status_code=problem.status, headers={**SAFE, "cache-control": "no-store"})
+        status = problem.status
+    except DomainError:
+        status = 503
+    except Exception as error:
+        defect(error)
+        status = 500
+    return Response(status_code=status, headers={**SAFE, "cache-control": "no-store"})
+
+
+async def _image(request: Request) -> Response:
+    found = await _find(request, f"/images/{request.path_params['source']}")
+    return await _respond_with_image(request, found)
+
+
+async def _thumbnail(request: Request) -> Response:
+    source, size = request.path_params["source"], request.path_params["size"]
+    found = await _find(request, f"/thumbnails/{source}/{size}")
+    return await _respond_with_thumbnail(request, found, clamped(_number(size)))
 
 
 def clamped(size: int) -> int:

@@ -9,6 +9,7 @@ from db import jobs
 from db.engine import Database
 from db.jobs import Batch, Claim, Fenced
 from db.jobs.carrier import connection_of
+from db.sources import Opener, carry_out
 
 BATCH: Final = 10_000
 # Each before what it refers to; a change may point to a later one that undid it, so changes go oldest first.
@@ -24,9 +25,11 @@ async def start(session: AsyncSession, dataset_id: int, *, requested_by: str) ->
     await jobs.enqueue(session, dataset_id, "PURGE", requested_by=requested_by)
 
 
-async def run(database: Database, job: Claim) -> None:
-    """Remove all rows of the dataset, at last its own and the job's."""
+async def run(database: Database, job: Claim, opener: Opener) -> None:
+    """Remove all rows of the dataset, at last its own and the job's. Files whose deletion was asked for before are
+    tried once more; one that cannot be deleted now stays, since nobody is left to ask for it."""
     await jobs.in_batch(database, job, partial(_wait_for_writers, job=job))
+    await carry_out(database, opener, dataset_id=job.dataset_id)
     for table in TABLES:
         while await jobs.in_batch(database, job, partial(_delete, job=job, table=table)) == BATCH:
             job.report()

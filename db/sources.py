@@ -27,8 +27,9 @@ FROM dataset
 WHERE dataset.id = d.dataset_id AND d.id IN (
     SELECT id FROM source_deletion
     WHERE finished_at IS NULL AND id > $1
-      AND CASE WHEN $2::bigint IS NULL THEN retry_at <= now() AND created_at < now() - interval '5 s'
-               ELSE change_id = $2 END
+      AND CASE WHEN $2::bigint IS NOT NULL THEN change_id = $2
+               WHEN $4::bigint IS NOT NULL THEN dataset_id = $4
+               ELSE retry_at <= now() AND created_at < now() - interval '5 s' END
     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING d.id, d.source_id, d.dataset_id, d.path, d.etag, dataset.input_path
 """
@@ -82,10 +83,12 @@ class _Result:
     final: bool
 
 
-async def carry_out(database: Database, opener: Opener, *, change_id: int | None = None) -> Carried:
-    """Delete what is to be deleted: of one change, or without one all whose time has come."""
+async def carry_out(
+    database: Database, opener: Opener, *, change_id: int | None = None, dataset_id: int | None = None
+) -> Carried:
+    """Delete what is to be deleted: of one change, of one dataset, or all whose time has come."""
     deleted, failures, last = 0, list[Failure](), 0
-    while intents := await _take(database, last, change_id):
+    while intents := await _take(database, last, change_id, dataset_id):
         last = max(intent["id"] for intent in intents)
         results = await _delete(opener, intents)
         await _settle(database, opener, results)
@@ -102,10 +105,10 @@ async def told(database: Database, change_id: int) -> Carried:
     return Carried(row["deleted"], tuple(Failure(*failure) for failure in row["failures"]))
 
 
-async def _take(database: Database, last: int, change_id: int | None) -> list[asyncpg.Record]:
+async def _take(database: Database, last: int, change_id: int | None, dataset_id: int | None) -> list[asyncpg.Record]:
     async with database.writing() as session:
         connection = await connection_of(session)
-        return await connection.fetch(TAKE, last, change_id, BATCH)
+        return await connection.fetch(TAKE, last, change_id, BATCH, dataset_id)
 
 
 async def _delete(opener: Opener, intents: Sequence[asyncpg.Record]) -> list[_Result]:

@@ -1,6 +1,7 @@
 """The house keeps its shape: what no linter knows to check."""
 
 import ast
+import dataclasses
 import importlib.metadata
 import re
 from collections.abc import Iterator
@@ -77,6 +78,13 @@ def test_the_readme_lists_every_setting() -> None:
     rows = [f"| `{name}` | {default and f'`{default}`'} | {help_} |" for name, default, help_ in settings.describe()]
     readme = (ROOT / "README.md").read_text()
     assert [row for row in rows if row not in readme] == []
+
+
+def test_no_setting_is_without_effect() -> None:
+    source = "".join(module.read_text() for module in modules("api") if module.name != "settings.py")
+    owners = (settings.Settings, settings.Limits, settings.Timeouts)
+    names = [item.name for owner in owners for item in dataclasses.fields(owner)]
+    assert [name for name in names if not re.search(rf"\.{name}\b", source)] == []
 
 
 @pytest.mark.parametrize(("package", "least"), SAFE.items())

@@ -18,6 +18,7 @@ from db.jobs.claims import Claim
 
 T = TypeVar("T")
 TRIES = 6
+LONG = 3_600.0  # seconds
 AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout: rolled back for certain
 
 # Last in the transaction: the writers' order ends with the dataset's row, and deleteDataset goes from it to its jobs.
@@ -54,6 +55,11 @@ class Batch:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     checkpoint: dict[str, Any] | None = None
     progress: float | None = None
+
+    async def execute_long(self, statement: str, *values: Any) -> None:
+        """A statement over a whole dataset, which may take minutes where millions of rows are concerned."""
+        await self.connection.execute("SET LOCAL statement_timeout = 0")
+        await self.connection.execute(statement, *values, timeout=LONG)
 
     def warn(self, path: str, message: str) -> None:
         self.warnings.append((path, message))

@@ -45,19 +45,21 @@ async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.E
     """Do the work and bring the job to its end; given up early if it is canceled, lost, or the worker stops."""
     task = asyncio.ensure_future(work(job))
     pulse = asyncio.create_task(_pulse(database, job, stopping))
+    canceled = False
     try:
         await asyncio.wait({task, pulse}, return_when=asyncio.FIRST_COMPLETED)
-        verdict = pulse.result() if pulse.done() and not task.done() else None
+        verdict = None if task.done() else pulse.result()
     except asyncio.CancelledError:
-        verdict = Verdict.STOPPING
-    finally:
-        for part in (task, pulse):
-            part.cancel()
-        await asyncio.wait({task, pulse})
-    await _conclude(database, job, task, verdict)
+        canceled, verdict = True, Verdict.STOPPING
+    for part in (task, pulse):
+        part.cancel()
+    outcome, _ = await asyncio.gather(task, pulse, return_exceptions=True)
+    await _conclude(database, job, outcome, verdict)
+    if canceled:
+        raise asyncio.CancelledError
 
 
-async def _conclude(database: Database, job: Claim, task: "asyncio.Future[None]", verdict: Verdict | None) -> None:
+async def _conclude(database: Database, job: Claim, outcome: BaseException | None, verdict: Verdict | None) -> None:
     match verdict:
         case Verdict.CANCELED:
             await finish(database, job, "CANCELED")
@@ -66,7 +68,7 @@ async def _conclude(database: Database, job: Claim, task: "asyncio.Future[None]"
         case Verdict.LOST:
             log.warning("job %s was taken over by another worker", job.id)
         case None:
-            await _settle(database, job, None if task.cancelled() else task.exception())
+            await _settle(database, job, outcome)
 
 
 async def _settle(database: Database, job: Claim, error: BaseException | None) -> None:
@@ -96,7 +98,7 @@ async def _pulse(database: Database, job: Claim, stopping: asyncio.Event) -> Ver
             silent = 0
             try:
                 verdict = await _beat(database, job)
-            except (SQLAlchemyError, *DATABASE_GONE) as error:
+            except (SQLAlchemyError, asyncpg.PostgresError, Unavailable, *DATABASE_GONE) as error:
                 log.warning("job %s: no heartbeat, %s", job.id, type(error).__name__)
                 verdict = None
             if verdict is not None:
@@ -117,6 +119,7 @@ async def _beat(database: Database, job: Claim) -> Verdict | None:
     if moving:
         async with database.reading() as reader:
             await announce(reader, TOPIC.job(job.id))
+            await announce(reader, TOPIC.dataset(job.dataset_id))
     if canceled is None:
         return Verdict.LOST
     return Verdict.CANCELED if canceled else None

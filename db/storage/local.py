@@ -53,7 +53,7 @@ class LocalStore:
             while (page := await asyncio.to_thread(next, pages, None)) is not None:
                 yield page
         finally:
-            pages.close()
+            _close(pages)
 
     async def stat(self, path: str) -> StoredObject | None:
         return await asyncio.to_thread(self._stat, path)
@@ -73,7 +73,7 @@ class LocalStore:
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
         finally:
-            pieces.close()
+            _close(pieces)
 
     async def write(self, path: str, data: bytes) -> StoredObject:
         return await asyncio.to_thread(self._write, path, data)
@@ -213,6 +213,12 @@ class LocalStore:
             yield current, name
         finally:
             os.close(current)
+
+
+def _close(steps: Generator[object, None, None]) -> None:
+    """A canceled reader leaves a thread inside the generator; when that returns, the generator closes itself."""
+    with suppress(ValueError):
+        steps.close()
 
 
 def _walk(descriptor: int, prefix: str) -> Iterator[StoredObject | str]:

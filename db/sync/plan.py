@@ -35,7 +35,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
 
     async def write(batch: Batch) -> Checkpoint:
         await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
-        await batch.connection.execute(
+        await batch.execute_long(
             PLAN,
             job.id,
             job.dataset_id,

@@ -81,8 +81,8 @@ async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
     if samples and options.remove_missing:
         summary = f"Sync: {len(samples)} removed, whose files are gone"
         await record(batch.session, job.dataset_id, kind="SYNC", actor=job.requested_by, summary=summary, job_id=job.id)
-        await batch.connection.execute(SQL.remove_annotations, samples)
-        await batch.connection.execute(SQL.remove_samples, samples)
+        await batch.execute_long(SQL.remove_annotations, samples)
+        await batch.execute_long(SQL.remove_samples, samples)
         batch.counts["removed"] = len(samples)
-    await batch.connection.execute(SQL.let_go_vanished, job.id)
+    await batch.execute_long(SQL.let_go_vanished, job.id)
     batch.checkpoint = job.checkpoint | {"stage": Stage.REMOVE}

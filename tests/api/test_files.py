@@ -196,7 +196,7 @@ async def test_a_thumbnail_stands_upright(gallery: Gallery) -> None:
 
 
 async def test_a_thumbnail_is_made_once_and_kept(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", picture(size=(250, 170)))
     url = gallery.links.thumbnail(source, 64)
     first, *others = await asyncio.gather(*(gallery.get(url) for _ in range(6)))
     assert {other.content for other in others} == {first.content}
@@ -246,7 +246,7 @@ async def test_a_url_shows_only_what_its_token_may_see(gallery: Gallery) -> None
 
 async def test_there_is_nothing_where_there_is_no_image(gallery: Gallery) -> None:
     unreadable = await gallery.add("broken.jpg", b"<html>", None)
-    gone = await gallery.add("gone.jpg", picture())
+    gone = await gallery.add("gone.jpg", picture(size=(31, 21)))
     (gallery.root / "gone.jpg").unlink()
     for source in (unreadable, gone, 999_999):
         for url in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):

@@ -14,6 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.test_readme import first_query
+
 ROOT = Path(__file__).parent.parent.parent
 SIGNED_IN = re.compile(r"(http://\S+)/graphql#token=(lg_\S+)")
 SECONDS = 120
@@ -75,6 +77,7 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
     with running("demo", data_dir) as server:
         assert "60 images added, succeeded" in server.said
         assert "60 images, 40 labelled, 20 to do" in server.said
+        assert server.ask(first_query())["dataset"]["samples"]["totalCount"] == 20
         counts = '{ dataset(by: {name: "digits"}) { statistics { total labeled } labels { name sampleCount } } }'
         found = server.ask(counts)["dataset"]
         assert found["statistics"] == {"total": 60, "labeled": 40}

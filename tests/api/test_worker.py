@@ -40,6 +40,7 @@ async def place(database: Database, tmp_path: Path) -> World:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sync that takes its time, as over a slow network."""
+
     async def slowly(*arguments: Any) -> Any:
         await asyncio.sleep(0.1)
         return await inspect(*arguments)
@@ -203,6 +204,13 @@ async def test_a_deleted_dataset_is_purged(place: World, tmp_path: Path) -> None
     await place.sync()
     place.remove("2.png")
     await place.sync()
+    sample = await place.sample("3.png")
+    await place.delete_by_hand("3.png")
+    await place.do(
+        "INSERT INTO source_deletion (dataset_id, source_id, change_id, path, etag)"
+        " SELECT s.dataset_id, s.id, c.id, s.path, s.etag FROM source s, change c WHERE s.id = $1 AND c.revision = 1",
+        sample["source_id"],
+    )
     async with place.database.writing() as session:
         await purge.start(session, place.dataset_id, requested_by="ann")
     await place.do("UPDATE dataset SET deleted_at = now()")
@@ -214,7 +222,7 @@ async def test_a_deleted_dataset_is_purged(place: World, tmp_path: Path) -> None
 
     async with working(place.database, tmp_path):
         await until(nothing_left)
-    assert len(list(tmp_path.iterdir())) == 20
+    assert len(list(tmp_path.iterdir())) == 19
 
 
 async def test_two_workers_share_the_jobs(database: Database, tmp_path: Path) -> None:

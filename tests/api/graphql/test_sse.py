@@ -1,14 +1,17 @@
 """GraphQL over server-sent events, in the distinct connections mode."""
 
 import asyncio
+import time
 
 import httpx2
 import orjson
 import pytest
 
+from api.settings import Settings
 from db import tokens
 from db.engine import Database
-from tests.client import Client
+from tests.api.graphql.toy import Toy
+from tests.client import Client, serving, token
 
 EVENTS = {"accept": "text/event-stream"}
 
@@ -90,3 +93,15 @@ async def test_ends_when_the_token_does_and_frees_its_seat_when_the_client_goes(
             for _ in range(4):
                 async with http.stream("POST", "/graphql", json=body) as response:
                     assert response.status_code == 200
+
+
+async def test_a_stopping_server_waits_for_no_stream(settings: Settings, database: Database) -> None:
+    text = await token(database)
+    body, headers = {"query": "subscription { forever }"}, {"authorization": f"Bearer {text}"} | EVENTS
+    async with httpx2.AsyncClient(headers=headers, timeout=8) as http:
+        async with serving(settings, Toy()) as url:
+            request = http.build_request("POST", f"{url}/graphql", json=body)
+            response = await http.send(request, stream=True)
+            start = time.monotonic()
+        assert time.monotonic() - start < 5
+        assert "complete" not in (await response.aread()).decode()

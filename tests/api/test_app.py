@@ -1,0 +1,159 @@
+"""The whole server, as a stock client meets it: the real schema behind the real doors, with a worker inside."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from gql import Client as Gql
+from gql import gql
+from gql.transport.websockets import WebsocketsTransport
+from PIL import Image
+
+from api.settings import Settings, Timeouts
+from db.engine import Database
+from tests.api.graphql.toy import Toy
+from tests.client import Client, serving, token
+
+CREATE = """
+    mutation ($path: String!) {
+      createDataset(input: {name: "pets", inputPath: $path}) { dataset { id } job { id status } }
+    }
+"""
+PAGE = """
+    query ($id: ID!) {
+      dataset(by: {id: $id}) {
+        revision
+        statistics { total labeled unlabeled }
+        samples(first: 100, orderBy: PATH) { nodes { id path state labels { name } imageUrl thumbnailUrl(size: 32) } }
+      }
+    }
+"""
+LABEL = """
+    mutation ($id: ID!, $filter: SampleFilter!) {
+      labelSamples(input: {datasetId: $id, select: {filter: $filter}, labels: ["cat"], createMissing: true}) {
+        matched changed unchanged dataset { statistics { labeled } } change { summary }
+      }
+    }
+"""
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path.resolve(),))
+
+
+@pytest.fixture
+async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
+    async with serving(settings) as url:
+        yield Client(url, await token(database, name="ann"))
+
+
+def images(folder: Path, count: int) -> str:
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (40 + number, 30), (number * 20, 80, 120)).save(folder / f"{number}.png")
+    (folder / "0.txt").write_text("dog\n")
+    return str(folder.resolve())
+
+
+async def followed(client: Client, dataset_id: str) -> list[dict[str, Any]]:
+    """Every step of the dataset's sync, to its end."""
+    address = client.url.replace("http", "ws") + "/graphql"
+    transport = WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"})
+    query = gql("subscription ($id: ID!) { syncProgress(datasetId: $id) { status progress added } }")
+    query.variable_values = {"id": dataset_id}
+    async with asyncio.timeout(30), Gql(transport=transport) as session:
+        return [data["syncProgress"] async for data in session.subscribe(query)]
+
+
+async def test_a_directory_becomes_a_labelled_dataset(client: Client, tmp_path: Path) -> None:
+    created = await client.execute(CREATE, {"path": images(tmp_path / "pets", 6)})
+    dataset_id = created["createDataset"]["dataset"]["id"]
+    steps = await followed(client, dataset_id)
+    assert steps[-1] == {"status": "SUCCEEDED", "progress": 1.0, "added": 6}
+    dataset = (await client.execute(PAGE, {"id": dataset_id}))["dataset"]
+    assert dataset["statistics"] == {"total": 6, "labeled": 1, "unlabeled": 5}
+    assert [sample["path"] for sample in dataset["samples"]["nodes"]] == [f"{number}.png" for number in range(6)]
+    labelled = await client.execute(LABEL, {"id": dataset_id, "filter": {"state": "UNLABELED"}})
+    assert labelled["labelSamples"]["changed"] == 5
+    assert labelled["labelSamples"]["dataset"] == {"statistics": {"labeled": 6}}
+    for sample in (await client.execute(PAGE, {"id": dataset_id}))["dataset"]["samples"]["nodes"]:
+        assert sample["labels"] == [{"name": "dog" if sample["path"] == "0.png" else "cat"}]
+        await sees_images(sample)
+
+
+async def sees_images(sample: dict[str, Any]) -> None:
+    """As an `<img>` tag does: with the URL alone."""
+    async with httpx2.AsyncClient() as browser:
+        image = await browser.get(sample["imageUrl"])
+        thumbnail = await browser.get(sample["thumbnailUrl"])
+    assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
+    assert (thumbnail.status_code, thumbnail.headers["content-type"]) == (200, "image/jpeg")
+
+
+async def test_a_repeated_request_with_a_key_makes_one_dataset(client: Client, tmp_path: Path) -> None:
+    variables = {"path": images(tmp_path / "pets", 1)}
+    first = await client.post(CREATE, variables, headers={"idempotency-key": "once"})
+    again = await client.post(CREATE, variables, headers={"idempotency-key": "once"})
+    assert first.content == again.content
+    assert await client.execute("{ datasets { totalCount } }") == {"datasets": {"totalCount": 1}}
+
+
+async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
+    timeouts = Timeouts(connect=0.5)
+    settings = Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        data_dir=tmp_path,
+        secret="known",
+        worker=False,
+        timeouts=timeouts,
+    )
+    async with serving(settings, Toy()) as url:
+        client = Client(url, "lg_" + "a" * 43)
+        assert (await client.request("GET", "/healthz")).status_code == 200
+        ready = await client.request("GET", "/readyz")
+        assert (ready.status_code, ready.json()) == (503, {"status": "not ready", "reason": "database"})
+        response = await client.post("{ hello }")
+        assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (500, "INTERNAL_ERROR")
+        assert "127.0.0.1:1" not in response.text
+        image = await client.request("GET", "/images/1?e=1&i=1&s=x")
+        assert image.status_code == 403
+
+
+async def test_is_not_ready_before_its_database_is_migrated(empty_database_url: str, tmp_path: Path) -> None:
+    settings = Settings(database_url=empty_database_url, data_dir=tmp_path, secret="known", worker=False)
+    async with serving(settings, Toy()) as url:
+        ready = await Client(url).request("GET", "/readyz")
+    assert (ready.status_code, ready.json()["reason"]) == (503, "migrations")
+
+
+@pytest.mark.parametrize(("allowed", "answered"), [((), None), (("https://ui.example",), "https://ui.example")])
+async def test_pages_of_other_origins_may_call_where_the_settings_say_so(
+    settings: Settings, allowed: tuple[str, ...], answered: str | None
+) -> None:
+    preflight = {
+        "origin": "https://ui.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,idempotency-key",
+    }
+    async with serving(replace(settings, allowed_origins=allowed, worker=False), Toy()) as url:
+        response = await Client(url).request("OPTIONS", headers=preflight)
+        assert response.headers.get("access-control-allow-origin") == answered
+        assert "access-control-allow-credentials" not in response.headers
+        other = await Client(url).request("OPTIONS", headers=preflight | {"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+async def test_urls_begin_with_the_public_address(settings: Settings, database: Database, tmp_path: Path) -> None:
+    changed = replace(settings, public_url="https://labels.example/base/")
+    async with serving(changed) as url:
+        client = Client(url, await token(database))
+        created = await client.execute(CREATE, {"path": images(tmp_path / "pets", 1)})
+        dataset_id = created["createDataset"]["dataset"]["id"]
+        await followed(client, dataset_id)
+        (sample,) = (await client.execute(PAGE, {"id": dataset_id}))["dataset"]["samples"]["nodes"]
+    assert sample["imageUrl"].startswith("https://labels.example/base/images/")

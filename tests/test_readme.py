@@ -1,0 +1,40 @@
+"""What the README tells people to paste."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from graphql import build_schema, parse, validate
+
+from api.__main__ import parser
+from schema import sdl
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench"})
+
+
+def first_query() -> str:
+    body = re.search(r"-d '(.*)'\n", README)
+    assert body is not None
+    return str(json.loads(body[1])["query"])
+
+
+@pytest.mark.parametrize("document", [first_query(), *BLOCKS])
+def test_every_document_is_valid(document: str) -> None:
+    assert validate(build_schema(sdl()), parse(document)) == []
+
+
+def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    known = capsys.readouterr().out
+    assert [command for command in COMMANDS if f"    {command} " not in known] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:api|schema|db|tests|docs|examples|benchmarks)/[\w./]*)`", README)))
+)
+def test_every_place_on_the_map_is_there(path: str) -> None:
+    assert (Path(__file__).parent.parent / path).exists()
