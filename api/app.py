@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from api import files, health, playground, worker
 from api.auth import Authenticator, Seats
 from api.graphql.http import graphql
+from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
 from api.limits import bounds, database_limits, document_limits
 from api.runtime import Runtime, runtime
@@ -71,7 +72,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "idempotency-key"],
+        allow_headers=["authorization", "content-type", *PREFLIGHT],
         max_age=3_600,
     )
     return [cors]
@@ -120,6 +121,7 @@ async def _runtime(
         bounds=bounds(settings.limits),
         thumbnails=Thumbnails(settings.data_dir / "thumbnails", asyncio.Semaphore(settings.limits.images)),
         stores=opened,
+        uploads=asyncio.Semaphore(settings.limits.uploads),
     )
 
 

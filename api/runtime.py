@@ -39,6 +39,7 @@ class Runtime:
     bounds: Bounds
     thumbnails: Thumbnails
     stores: Stores
+    uploads: asyncio.Semaphore  # of requests whose files are in memory
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:

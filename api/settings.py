@@ -38,6 +38,7 @@ class Limits:
     ids: int = setting(1_000, "most ids in one call")
     upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")
     upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
+    uploads: int = setting(16, "upload requests in hand at once in one process; others wait, unread")
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
     sockets: int = setting(10, "most WebSockets and event streams of one token in one process")
@@ -51,6 +52,7 @@ class Timeouts:
 
     header: float = setting(5.0, "until a request's headers are complete, in seconds")
     body: float = setting(8.0, "until a request's body is complete, in seconds")
+    upload: float = setting(60.0, "until a request with files is complete, in seconds")
     query: float = setting(10.0, "for a query as a whole, in seconds")
     mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
     lock: float = setting(5.0, "until a database lock is granted, in seconds")

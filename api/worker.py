@@ -71,7 +71,7 @@ class Worker:
             case "SYNC":
                 await sync.run(self.database, job, self.stores.open(await self._input_path(job)))
             case "PURGE":
-                await purge.run(self.database, job, self.open)
+                await purge.run(self.database, job, self.stores.open)
             case unknown:
                 assert_never(unknown)
 

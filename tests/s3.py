@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from db.storage import Access
 from db.storage.s3 import S3, connect
@@ -34,7 +35,7 @@ def access(endpoint: str, **more: float) -> Access:
 
 
 @asynccontextmanager
-async def connected(endpoint: str, bucket: str | None = None, **more: float) -> AsyncIterator[S3]:
+async def connected(endpoint: str, bucket: str | None = None, **more: Any) -> AsyncIterator[S3]:
     async with connect(access(endpoint, **more)) as s3:
         if bucket is not None:
             await s3.client.create_bucket(Bucket=bucket)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ PATHS = sorted(FIVE)
 
 @asynccontextmanager
 async def believing(
-    answer: Answerer, objects: dict[str, bytes] | None = None, **patience: float
+    answer: Answerer, objects: dict[str, bytes] | None = None, **patience: Any
 ) -> AsyncIterator[tuple[S3Store, LyingS3]]:
     async with (
         lying(FIVE if objects is None else objects, answer) as server,
