@@ -38,13 +38,22 @@ def serve(settings: Settings, _: argparse.Namespace) -> None:
             token = await process.owner_token(ready) if settings.embedded else None
 
             async def announce(url: str) -> None:
-                print(f"Labelgraph serves {url}/graphql", flush=True)
-                if token:
-                    print(f"GraphiQL, signed in: {url}/graphql#token={token}", flush=True)
+                print(welcome(ready, url, token), flush=True)
 
             await process.serve(ready, stopping, announce)
 
     process.run(main)
+
+
+def welcome(settings: Settings, url: str, token: str | None) -> str:
+    lines = [f"Labelgraph serves {url}/graphql"]
+    if not settings.allowed_roots:
+        lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")
+    if token is None:
+        lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
+    else:
+        lines.append(f"GraphiQL, signed in: {url}/graphql#token={token}")
+    return "\n".join(lines)
 
 
 def demo(settings: Settings, _: argparse.Namespace) -> None:

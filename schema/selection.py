@@ -48,7 +48,7 @@ def _shape(value: Any) -> Hashable:
             return value
         case dict():
             return tuple((name, _shape(each)) for name, each in value.items())
-        case [dict(), *_]:
+        case [] | [dict(), *_]:  # of which type an empty list is, nobody says
             return tuple(_shape(each) for each in value)
     return GIVEN
 
@@ -72,7 +72,7 @@ def _symbol(value: Any, read: Read) -> Any:
             return value
         case dict():
             return {key: _symbol(each, _item(read, key)) for key, each in value.items()}
-        case [dict(), *_]:
+        case [] | [dict(), *_]:
             return [_symbol(each, _item(read, at)) for at, each in enumerate(value)]
     return Param(read)
 

@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 
 from api import embedded
 from db import engine, migrations
 from tests import s3
+
+# A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("same")
 
 ROOT = Path(__file__).parent.parent
 OLDEST_PROGRAMS = Path("/usr/lib/postgresql/15/bin")

@@ -130,9 +130,7 @@ def _check_content_type(headers: Headers) -> None:
     charset = rest.strip().lower()
     is_json = kind.strip().lower() == JSON and charset in ("", "charset=utf-8", 'charset="utf-8"')
     if not is_json and not _is_form(headers):
-        raise Problem(
-            415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type."
-        )
+        raise Problem(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
     if headers.get("content-encoding", "identity") != "identity":
         raise Problem(415, "The body is taken uncompressed: leave Content-Encoding out.")
 

@@ -50,7 +50,7 @@ async def create(session: AsyncSession, dataset_id: int, labels: Sequence[LabelV
 def checked(labels: Sequence[LabelValues]) -> list[LabelValues]:
     """The values in their one form, each name and shortcut once."""
     if len(labels) > MOST:
-        raise Invalid(f"At most {MOST} labels are made in one call.", limit=MOST)
+        raise Invalid(f"At most {MOST} labels are made in one call.", most=MOST)
     values = [
         LabelValues(names.label_name(each.name), names.color(each.color), names.shortcut(each.shortcut))
         for each in labels

@@ -61,5 +61,5 @@ def _few(label_ids: Sequence[int]) -> list[int]:
     if not label_ids:
         raise Invalid("No labels are selected; name at least one.", code="EMPTY_SELECTION")
     if len(label_ids) > MOST:
-        raise Invalid(f"At most {MOST} labels are deleted in one call.", limit=MOST)
+        raise Invalid(f"At most {MOST} labels are deleted in one call.", most=MOST)
     return list(dict.fromkeys(label_ids))

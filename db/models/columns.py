@@ -33,19 +33,19 @@ def words(*, default: str | None = None, ordered: bool = False, nullable: bool =
     """Text; `ordered` compares by code point, whatever the server's locale."""
     kind = Text(collation="C") if ordered else Text()
     optional: dict[str, Any] = {"default": None, "nullable": True} if nullable else _default(default)
-    return Field(sa_type=kind, primary_key=key, **optional)  # type: ignore[call-overload]
+    return Field(sa_type=kind, primary_key=key, **optional)
 
 
 def moment(*, default: bool = False, nullable: bool = False) -> Any:
     kind = DateTime(timezone=True)
     if nullable:
-        return Field(default=None, nullable=True, sa_type=kind)  # type: ignore[call-overload]
+        return Field(default=None, nullable=True, sa_type=kind)
     return Field(**_default("now()" if default else None), sa_type=kind)
 
 
 def big_list(*, default: str | None = None, nullable: bool = False) -> Any:
     optional: dict[str, Any] = {"default": None, "nullable": True} if nullable else _default(default)
-    return Field(sa_type=ARRAY(BigInteger), **optional)  # type: ignore[call-overload]
+    return Field(sa_type=ARRAY(BigInteger), **optional)
 
 
 def json(*, default: str | None = None, nullable: bool = False) -> Any:

@@ -1,6 +1,6 @@
 """Samples in a writer's hands: locked in the order of their ids, and nameable in SQL as the table `chosen`.
 
-At most 1,000 ids travel as a parameter; what a filter finds, a million maybe, stays in Postgres, in a temporary
+A thousand ids travel as a parameter; what a filter finds, a million maybe, stays in Postgres, in a temporary
 table that each connection makes once and every transaction finds empty.
 """
 
@@ -18,7 +18,6 @@ from db.filters import SampleFilter, conditions, current
 from db.models import Sample
 
 Lock = Literal["NO KEY UPDATE", "UPDATE"]
-IDS = 1_000
 SHOWN = 100  # samples of a filter's selection that a payload shows: the first page of the list
 MANY = 1_000  # rows from which on the planner is told how many there are, and may sort in memory
 
@@ -128,8 +127,6 @@ async def _gathered(session: AsyncSession, dataset_id: int, count: int) -> Chose
 async def _choose_ids(session: AsyncSession, dataset_id: int, ids: Sequence[int], lock: Lock) -> Chosen:
     if not ids:
         raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
-    if len(ids) > IDS:
-        raise Invalid(f"At most {IDS} ids are taken in one call; for more, select by filter.", limit=IDS)
     sql = f"""
         SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
         ORDER BY id FOR {lock}

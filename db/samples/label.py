@@ -120,7 +120,7 @@ async def _write(
 def _few(names: Sequence[str]) -> list[str]:
     """The names in their one form, each once."""
     if len(names) > MOST:
-        raise Invalid(f"At most {MOST} labels are named in one call.", limit=MOST)
+        raise Invalid(f"At most {MOST} labels are named in one call.", most=MOST)
     return list(dict.fromkeys(unicodedata.normalize("NFC", name) for name in names))
 
 

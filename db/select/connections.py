@@ -52,6 +52,7 @@ class _Connection:
 
     def json(self) -> Parts:
         name, selects = self.selected.of_only_type()
+        self.items = {each.alias: self._item(each) for each in selects if each.name in ("nodes", "edges")}
         parts = self.build.fields(name, selects, self._field)
         if {each.name for each in selects} <= {"totalCount", "__typename"}:
             return parts
@@ -61,16 +62,21 @@ class _Connection:
 
     def _field(self, selected: Select) -> Parts:
         match selected.name:
-            case "nodes":
-                return self._items(self._node(selected))
-            case "edges":
-                name, selects = selected.of_only_type()
-                return self._items(self.build.fields(name, selects, self._edge))
+            case "nodes" | "edges":
+                return self._array(self.items[selected.alias])
             case "pageInfo":
                 name, selects = selected.of_only_type()
                 return self.build.fields(name, selects, lambda each: self._page_info(each.name))
             case _:
                 return number(self._total())
+
+    def _item(self, selected: Select) -> Parts:
+        """What one row gives to a list. All are made first: then it is known what the page is joined with."""
+        with self.build.at(selected.alias):
+            if selected.name == "nodes":
+                return self._node(selected)
+            name, selects = selected.of_only_type()
+            return self.build.fields(name, selects, self._edge)
 
     def _edge(self, selected: Select) -> Parts:
         return word(self._cursor()) if selected.name == "cursor" else self._node(selected)
@@ -80,7 +86,7 @@ class _Connection:
             return ["{}"]
         return self.build.object(self.listing.type, self.page, selected.fields[self.listing.type])
 
-    def _items(self, item: Parts) -> Parts:
+    def _array(self, item: Parts) -> Parts:
         if self.backward:
             order: list[ColumnElement[Any]] = [self._position().desc()]
         else:  # the page lies in its order already, unless it is joined with something

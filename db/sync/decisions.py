@@ -175,6 +175,8 @@ class _Decider:
             self._skip(found)
         elif same:
             self.decisions.touched.append(Touched(before.source_id, before.path, found.image.modified_at))
+            if self.options.restore_removed:
+                self._restored(found, before)
             self._sidecar(found, before)
         elif before.sample_id is None:
             self.decisions.gone.append(before.source_id)

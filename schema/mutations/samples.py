@@ -109,7 +109,7 @@ class SampleMutations:
         "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT."
     )
     async def label_samples(self, info: Info, input: Annotated[LabelSamplesInput, given()]) -> LabelSamplesPayload:
-        id, wanted, by = number(input.dataset_id, "Dataset"), selected(input.select), info.context.identity
+        id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
         how = LabelWith(
             labels=input.labels,
             mode=word(input.mode),
@@ -127,7 +127,7 @@ class SampleMutations:
     async def replace_sample_label(
         self, info: Info, input: Annotated[ReplaceSampleLabelInput, given()]
     ) -> ReplaceSampleLabelPayload:
-        id, wanted, by = number(input.dataset_id, "Dataset"), selected(input.select), info.context.identity
+        id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
         how = ReplaceWith(before=input.from_, after=input.to, create_missing=input.create_missing)
         outcome = await write(info, lambda session: replace_label(session, id, wanted.selection, how, by=by), Labelled)
         return ReplaceSampleLabelPayload(**_labelling(outcome, wanted))
@@ -138,7 +138,7 @@ class SampleMutations:
         "empty list of ids, or COUNT_MISMATCH."
     )
     async def delete_samples(self, info: Info, input: Annotated[DeleteSamplesInput, given()]) -> DeleteSamplesPayload:
-        id, wanted, by = number(input.dataset_id, "Dataset"), selected(input.select), info.context.identity
+        id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
         outcome = await write(
             info,
             lambda session: delete(

@@ -7,9 +7,10 @@ from typing import Any
 import strawberry
 
 from db import filters
+from db.errors import Invalid
 from db.samples.chosen import Selection
 from schema.filters import SampleFilter, SampleSelection, TimeFilter
-from schema.mutations.unit import number, word
+from schema.mutations.unit import Info, number, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,17 @@ class Selected:
         return list(dict.fromkeys(text for text, number in self.written if number in missing))
 
 
-def selected(select: SampleSelection) -> Selected:
+def selected(info: Info, select: SampleSelection) -> Selected:
     if isinstance(select.ids, list):
+        _bound(len(select.ids), info.context.bounds.ids)
         written = tuple((text, number(text, "Sample")) for text in select.ids)
         return Selected(Selection(ids=tuple(number for _, number in written)), written)
     return Selected(Selection(filter=plain(select.filter or SampleFilter())))
+
+
+def _bound(count: int, most: int) -> None:
+    if count > most:
+        raise Invalid(f"At most {most} ids are taken in one call; for more, select by filter.", most=most, given=count)
 
 
 def plain(given: SampleFilter) -> filters.SampleFilter:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from api import commands
 from api.__main__ import main, parser, settings_of
 from api.commands import moment
+from api.settings import Settings
 from db import engine, tokens
 
 TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{43}")
@@ -95,3 +97,15 @@ def test_no_command_at_all_is_an_error_that_lists_them(capsys: pytest.CaptureFix
 async def verified(url: str, text: str) -> tokens.Identity | None:
     async with engine.connect(url) as database, database.reading() as connection:
         return await tokens.verify(connection, text)
+
+
+def test_serve_says_what_is_missing_to_begin(tmp_path: Path) -> None:
+    bare = Settings()
+    said = commands.welcome(bare, "http://127.0.0.1:1", None)
+    assert "--allow-root" in said
+    assert "token create" in said
+    ready = commands.welcome(bare.with_changes(allowed_roots=(tmp_path,)), "http://127.0.0.1:1", "lg_x")
+    assert ready.splitlines() == [
+        "Labelgraph serves http://127.0.0.1:1/graphql",
+        "GraphiQL, signed in: http://127.0.0.1:1/graphql#token=lg_x",
+    ]

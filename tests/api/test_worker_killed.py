@@ -94,7 +94,7 @@ async def test_a_living_worker_takes_over_within_seconds(place: World) -> None:
             first.kill()
             await first.wait()
             assert (await place.job(job_id))["status"] == "RUNNING", "the sync was over before its worker was killed"
-            await until(has(place, job_id, status="SUCCEEDED"), within=15)
+            await until(has(place, job_id, status="SUCCEEDED"), within=20)
             assert second.returncode is None
     assert (await place.counts(job_id))["added"] == FILES
 
@@ -120,6 +120,6 @@ async def test_a_worker_told_to_stop_gives_its_job_back(place: World) -> None:
         job_id = await place.start()
         await until(begun(place, job_id), within=30)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
     job = await place.job(job_id)
     assert (job["status"], job["worker"]) in (("QUEUED", None), ("SUCCEEDED", None))

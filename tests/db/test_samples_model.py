@@ -4,6 +4,7 @@ At the end every revision is read back from live and past rows, and must be what
 """
 
 import asyncio
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -342,13 +343,13 @@ class Writes(RuleBasedStateMachine):
     def _filter(self, data: Any) -> tuple[SampleFilter, set[int]]:
         names = data.draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=2), label="names")
         match = data.draw(st.sampled_from(["ANY", "ALL", "NONE", "EVERY"]), label="match")
-        hold = {
+        holds: dict[str, Callable[[Any], bool]] = {
             "ANY": lambda sample: bool(sample.names() & set(names)),
             "ALL": lambda sample: sample.names() >= set(names),
             "NONE": lambda sample: not sample.names() & set(names),
             "EVERY": lambda sample: True,
-        }[match]
-        found = {id for id, sample in self.samples.items() if hold(sample)}
+        }
+        found = {id for id, sample in self.samples.items() if holds[match](sample)}
         return SampleFilter(labels=LabelFilter(names, match) if match != "EVERY" else None), found
 
     def _do(self, work: Any) -> Any:

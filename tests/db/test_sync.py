@@ -25,6 +25,7 @@ def counted(job: dict[str, Any], **expected: int) -> bool:
     return {name: job[name] for name in names} == {name: expected.get(name, 0) for name in names}
 
 
+@pytest.mark.portable
 async def test_first_sync_makes_samples_with_facts_and_labels(place: World) -> None:
     place.put("a/1.JPG", picture(form="JPEG", size=(30, 20)))
     place.put("a/1.txt", "cat\ndog\n")
@@ -153,6 +154,7 @@ async def test_equal_files_that_move_together_keep_their_own_samples(place: Worl
     assert {name: (await place.sample(f"new/{name}"))["id"] for name in before} == before
 
 
+@pytest.mark.portable
 async def test_what_vanished_goes_in_one_change_and_history_keeps_it(place: World) -> None:
     for number in range(5):
         place.put(f"{number}.png")

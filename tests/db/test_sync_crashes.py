@@ -104,6 +104,7 @@ async def clean_run(database: Database) -> dict[str, Any]:
     return await state(place, job_id)
 
 
+@pytest.mark.portable
 async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
     clean = await clean_run(database)
     assert clean["counters"] == {

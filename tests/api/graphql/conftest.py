@@ -17,7 +17,7 @@ from tests.conftest import Servers
 def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Door]:
     """With small limits and short patience."""
     limits = Limits(body=64_000, subscriptions=3, sockets=4)
-    timeouts = Timeouts(header=0.5, body=0.5, query=0.5, socket_init=0.4)
+    timeouts = Timeouts(header=1.5, body=1.5, query=1.0, socket_init=1.0)
     folder = tmp_path_factory.mktemp("door")
 
     def settings(url: str) -> Settings:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -263,3 +264,15 @@ async def test_welcomes_pages_of_its_own_origin_and_of_those_that_are_allowed(
             async with opened(client, origin=Origin("https://evil.example")):
                 pass
         assert refused.value.response.status_code == 403
+
+
+async def test_a_stopping_server_sends_its_sockets_elsewhere(settings: Settings, database: Database) -> None:
+    text = await token(database)
+    async with AsyncExitStack() as stack:
+        async with serving(settings, Toy()) as url:
+            socket = await stack.enter_async_context(greeted(Client(url, text)))
+            await socket.subscribe("1", "subscription { forever }")
+            await socket.receive()
+            start = time.monotonic()
+        assert time.monotonic() - start < 5
+        assert await socket.closing() == 1012

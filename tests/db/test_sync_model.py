@@ -1,0 +1,105 @@
+"""Generated lives of a directory and its dataset: after every sync the working set is what the plain model says."""
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from db import counts
+from db.engine import Database
+from db.sync import stages
+from tests.db import world
+from tests.db.sync_model import BAD, Model, Sample
+from tests.db.world import World, picture
+
+CONTENTS = {"red": picture("red"), "green": picture("green"), "blue": picture("blue"), BAD: b"no image"}
+PATHS = [f"{folder}{name}.png" for folder, name in itertools.product(("", "d/"), "abc")]
+
+paths = st.sampled_from(PATHS)
+stems = paths.map(lambda path: path.removesuffix(".png"))
+labels = st.lists(st.sampled_from(["cat", "dog", "bird"]), max_size=2, unique=True)
+texts = st.lists(st.sampled_from(["cat", "dog", "no!"]), max_size=2, unique=True).map("\n".join)
+
+acts = st.one_of(
+    st.tuples(st.just("put"), paths, st.sampled_from(sorted(CONTENTS))),
+    st.tuples(st.just("remove"), paths),
+    st.tuples(st.just("move"), paths, paths),
+    st.tuples(st.just("touch"), paths),
+    st.tuples(st.just("write"), stems, texts),
+    st.tuples(st.just("erase"), stems),
+    st.tuples(st.just("label"), paths, labels),
+    st.tuples(st.just("delete"), paths),
+)
+syncs = st.tuples(st.just("sync"), st.booleans(), st.booleans(), st.booleans())
+lives = st.lists(st.tuples(st.lists(acts, max_size=6), syncs), min_size=1, max_size=5)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(life=lives)
+async def test_every_life_ends_as_the_model_says(database: Database, life: list[Any], small: None) -> None:
+    place, model = await world.memory(database), Model()
+    for deeds, (_, overwrite, remove, restore) in life:
+        for deed in deeds:
+            await _do(place, model, *deed)
+        job = await place.sync(
+            existing="OVERWRITE" if overwrite else "KEEP", remove_missing=remove, restore_removed=restore
+        )
+        expected = model.sync(overwrite=overwrite, remove=remove, restore=restore)
+        assert Counter({name: job[name] for name in expected}) == expected
+        await _agree(place, model)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "BATCH", 2)
+
+
+async def _do(place: World, model: Model, act: str, where: str, what: Any = None) -> None:
+    match act:
+        case "put":
+            model.files[where] = what
+            place.put(where, CONTENTS[what])
+        case "remove" if where in model.files:
+            del model.files[where]
+            place.remove(where)
+        case "move" if where in model.files and what not in model.files:
+            model.files[what] = model.files.pop(where)
+            place.move(where, what)
+        case "touch" if where in model.files:
+            place.touch(where)
+        case "write":
+            model.texts[where] = what
+            place.put(f"{where}.txt", what)
+        case "erase" if where in model.texts:
+            del model.texts[where]
+            place.remove(f"{where}.txt")
+        case "label" if where in model.samples:
+            model.samples[where].labels, model.samples[where].origin = frozenset(what), "MANUAL"
+            await place.label_by_hand(where, *what)
+        case "delete" if where in model.samples:
+            model.sources[where].sample = None
+            await place.delete_by_hand(where)
+
+
+async def _agree(place: World, model: Model) -> None:
+    real = {path: frozenset(names) for path, names in (await place.labels()).items()}
+    assert real == {path: sample.labels for path, sample in model.samples.items()}
+    for path, sample in model.samples.items():
+        await _same(place, path, sample)
+    sources = await place.rows(
+        "SELECT path FROM source WHERE dataset_id = $1 AND status <> 'GONE' ORDER BY path", place.dataset_id
+    )
+    present = [path for path, source in sorted(model.sources.items()) if source.status != "GONE"]
+    assert [row["path"] for row in sources] == present
+    async with place.database.reading() as connection:
+        wrong = await counts.check(connection, place.dataset_id)
+    assert [line for line in wrong if "revision" not in line] == []
+
+
+async def _same(place: World, path: str, sample: Sample) -> None:
+    row = await place.sample(path)
+    sample.number = sample.number or row["id"]
+    assert (row["id"], row["labeled_origin"]) == (sample.number, sample.origin)

@@ -1,0 +1,160 @@
+"""Rows of every kind, for the tests of reading: made by SQL, the same in every run."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+DIRECTORIES = ("", "cats/", "cats/old/", "cats0/", "Größe/", "100%/", "a_b/", "猫/")
+NAMES = (
+    "IMG",
+    "img",
+    "a_b",
+    "axb",
+    "50%",
+    "back\\slash",
+    "Ärger",
+    "ärger",
+    "猫",
+    "dots.and",
+    "sp ace",
+    "q'uote",
+    'd"q',
+)
+PEOPLE = ("ann", "Bob", "zoë", "sync", "猫")
+SHAPES = (
+    '{"type":"BoundingBox","xMin":1,"yMin":2.5,"xMax":30,"yMax":40}',
+    '{"type":"Polygon","points":[{"x":1,"y":2},{"x":3.25,"y":4},{"x":0,"y":0}]}',
+    '{"type":"PolyLine","points":[{"x":1,"y":2},{"x":3,"y":4}]}',
+    '{"type":"Circle","center":{"x":9,"y":8},"radius":7.5}',
+    '{"type":"PointShape","position":{"x":1,"y":1}}',
+)
+
+
+async def fill(connection: asyncpg.Connection, samples: int = 60) -> None:
+    """Three datasets: full, empty, deleted; and one more with a single sample."""
+    chance = random.Random(4)
+    for name, kind, deleted in (
+        ("pets", "IMAGE_CLASSIFICATION", None),
+        ("empty_one", "OBJECT_DETECTION", None),
+        ("Gone", "IMAGE_CLASSIFICATION", NOW),
+        ("PETS2", "IMAGE_SEGMENTATION", None),
+    ):
+        dataset = await connection.fetchval(
+            """INSERT INTO dataset
+                (name, type, input_path, output_path, description, created_by, created_at, deleted_at)
+            VALUES ($1, $2::text, '/in', CASE WHEN $2::text = 'OBJECT_DETECTION' THEN '/o"ut' END, 'a "b" \\ c',
+                    'ann', $3, $4)
+            RETURNING id""",
+            name,
+            kind,
+            NOW - timedelta(days=1),
+            deleted,
+        )
+        if kind != "OBJECT_DETECTION":
+            await _fill_dataset(connection, chance, dataset, samples if name == "pets" else 3)
+
+
+async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, dataset: int, samples: int) -> None:
+    for revision in range(1, 6):
+        await connection.execute(
+            """INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable, undone_by)
+            VALUES ($1, $2::int, 'LABEL_SAMPLES', $3, 'Did "it"', $4,
+                    (SELECT max(id) FROM change WHERE dataset_id = $1 AND $2::int = 3))""",
+            dataset,
+            revision,
+            chance.choice(PEOPLE),
+            revision % 2 == 0,
+        )
+    await connection.execute("UPDATE dataset SET revision = 5 WHERE id = $1", dataset)
+    labels = [
+        await connection.fetchval(
+            "INSERT INTO label (dataset_id, name, color, shortcut, since) VALUES ($1, $2, $3, $4, 1) RETURNING id",
+            dataset,
+            name,
+            "#00ff00" if at % 2 else None,
+            '"'[at:] or None,
+        )
+        for at, name in enumerate(("cat", "Cat", "dog-1", "狗", "unused"))
+    ]
+    for at in range(samples):
+        await _make_sample(connection, chance, dataset, labels[:4], at)
+    await _make_jobs(connection, chance, dataset)
+
+
+async def _make_sample(
+    connection: asyncpg.Connection, chance: random.Random, dataset: int, labels: list[int], at: int
+) -> None:
+    path = f"{chance.choice(DIRECTORIES)}{chance.choice(NAMES)}{at if at % 3 else ''}.{at}.jpg"
+    made = NOW - timedelta(
+        days=chance.choice((0, 0, 1, 2, 29, 30, 31, 400)), microseconds=chance.choice((0, 120000, 7))
+    )
+    made += timedelta(hours=chance.choice((-5, 0, 0, 48)))
+    known = chance.random() < 0.8
+    source = await connection.fetchval(
+        """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height)
+        VALUES ($1, $2, 'e', $3, $4, $5, $6, $6) RETURNING id""",
+        dataset,
+        path,
+        chance.randrange(1, 5_000_000),
+        made,
+        chance.choice(("JPEG", "PNG", "BMP")) if known else None,
+        640 if known else None,
+    )
+    carried = sorted(chance.sample(labels, chance.choice((0, 0, 1, 1, 2, 3))))
+    suggested = not carried and chance.random() < 0.4
+    who = chance.choice(PEOPLE) if carried else None
+    sample = await connection.fetchval(
+        """INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at,
+                               labeled_origin, hard, usage, since)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'MANUAL', $9, $10, $11) RETURNING id""",
+        dataset,
+        source,
+        path,
+        made,
+        "LABELED" if carried else "PENDING" if suggested else "UNLABELED",
+        carried,
+        who,
+        NOW if carried else None,
+        chance.random() < 0.3,
+        chance.choice((None, None, "TRAIN", "EVAL")),
+        chance.randrange(1, 6),
+    )
+    for label in carried or ([labels[0]] if suggested else []):
+        for shape in chance.choice(((None,), (None,), SHAPES[:1], SHAPES[1:3], SHAPES[3:])):
+            await connection.execute(
+                """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,
+                                           shape, since)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)""",
+                dataset,
+                sample,
+                label,
+                who or "model",
+                "MODEL" if suggested else "MANUAL",
+                chance.choice((None, 0.5, 1.0)),
+                not suggested,
+                shape,
+            )
+
+
+async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, dataset: int) -> None:
+    for status, kind in (("SUCCEEDED", "SYNC"), ("FAILED", "SYNC"), ("RUNNING", "PURGE"), ("RUNNING", "SYNC")):
+        failed = status == "FAILED"
+        job = await connection.fetchval(
+            """INSERT INTO job (dataset_id, kind, status, requested_by, progress, error_code, error_message, scanned,
+                                started_at, finished_at)
+            VALUES ($1, $2, $3, 'ann', $4, $5, $6, 12, $7, $8) RETURNING id""",
+            dataset,
+            kind,
+            status,
+            chance.choice((None, 0.0, 0.25, 1.0)),
+            "STORAGE_ERROR" if failed else None,
+            'Cannot read "it"' if failed else None,
+            NOW,
+            None if status == "RUNNING" else NOW,
+        )
+        for at in range(5):
+            await connection.execute(
+                "INSERT INTO job_warning (job_id, path, message) VALUES ($1, $2, 'bad \"line\"')", job, f"a{at}.txt:3"
+            )

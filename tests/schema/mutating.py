@@ -1,0 +1,99 @@
+"""Mutations spoken in GraphQL to the schema, by somebody, on a working set."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from api.settings import Settings
+from db import counts, tokens
+from db.engine import Database
+from db.tokens import Identity, Scope
+from schema import build_schema
+from tests.client import Direct
+from tests.db.working_sets import WorkingSet, make
+
+schema = cache(build_schema)
+CONTENT = b"image"
+ETAG = blake2b(CONTENT, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`codes` gives the error codes of an answer, `do` the payload of a mutation's only field."""
+
+    direct: Direct
+    working_set: WorkingSet
+    root: Path
+
+    @property
+    def dataset(self) -> str:
+        return f"Dataset:{self.working_set.id}"
+
+    def ids(self, *places: int) -> list[str]:
+        return [f"Sample:{self.working_set.samples[place]}" for place in places]
+
+    def label(self, name: str) -> str:
+        return f"Label:{self.working_set.labels[name]}"
+
+    async def do(self, field: str, selection: str, key: str | None = None, **input: Any) -> Any:
+        data = await self.direct.execute(_mutation(field, selection), {"input": input}, key)
+        return data[field]
+
+    async def refused(self, field: str, **input: Any) -> dict[str, Any]:
+        """The only error's extensions; nothing else may have happened: the revision stays."""
+        before = await self.revision()
+        answer = await self.direct.answer(_mutation(field, "__typename"), {"input": input})
+        [error] = answer["errors"]
+        assert await self.revision() == before
+        return error["extensions"]  # type: ignore[no-any-return]
+
+    async def revision(self) -> int:
+        query = "query ($id: ID!) { dataset(by: {id: $id}) { revision } }"
+        data = await self.direct.execute(query, {"id": self.dataset})
+        return data["dataset"]["revision"]  # type: ignore[no-any-return]
+
+    async def labelled(self) -> dict[int, list[str]]:
+        """The names on every sample, by its place."""
+        query = """query ($id: ID!) { dataset(by: {id: $id}) {
+            samples(first: 100, orderBy: OLDEST) { nodes { id labels { name } } } } }"""
+        data = await self.direct.execute(query, {"id": self.dataset})
+        places = {id: place for place, id in enumerate(self.ids(*range(len(self.working_set.samples))))}
+        nodes = data["dataset"]["samples"]["nodes"]
+        return {places[node["id"]]: [label["name"] for label in node["labels"]] for node in nodes}
+
+    async def check(self) -> None:
+        async with self.direct.database.reading() as reader:
+            assert await counts.check(reader, self.working_set.id) == []
+
+    def as_somebody(self, name: str) -> "Stage":
+        return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, name=name)))
+
+    def confined_to(self, *dataset_ids: int) -> "Stage":
+        identity = replace(self.direct.identity, dataset_ids=frozenset(dataset_ids))
+        return replace(self, direct=replace(self.direct, identity=identity))
+
+
+async def open_stage(
+    database: Database, root: Path, *, samples: int = 6, labels: tuple[str, ...] = ("cat", "dog")
+) -> Stage:
+    """A dataset whose files lie below `root`, and somebody who may do everything."""
+    images = root / "images"
+    images.mkdir()
+    working_set = await make(database, samples=samples, labels=labels, input_path=str(images), etag=ETAG)
+    for place in range(samples):
+        file = images / f"{place:06}.jpg"
+        file.write_bytes(CONTENT)
+    async with database.writing() as session:
+        await tokens.create(session, name="ann", scope=Scope.MANAGE)
+    async with database.reading() as reader:
+        token_id = await reader.fetchval("SELECT id FROM token WHERE name = 'ann'")
+    settings = Settings(allowed_roots=(root.resolve(),))
+    direct = Direct(schema(), database, Identity("ann", Scope.MANAGE, token_id), settings)
+    return Stage(direct, working_set, root)
+
+
+def _mutation(field: str, selection: str) -> str:
+    kind = field[0].upper() + field[1:] + "Input"
+    return f"mutation ($input: {kind}!) {{ {field}(input: $input) {{ {selection} }} }}"

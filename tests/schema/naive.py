@@ -1,0 +1,387 @@
+# ruff: noqa: A002, N802, N803 - methods and arguments have the public names of fields
+"""The other reading, that the compiler is compared with: plain Python over plain rows, slow and easy to believe.
+
+GraphQL's own reference execution walks the document; every field is a line of Python below; every table is read whole.
+It shares nothing with the compiler but the SDL.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from graphql import GraphQLSchema, execute_sync, parse
+
+TABLES = ("dataset", "label", "label_count", "sample", "source", "annotation", "change", "job", "job_warning")
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class World:
+    """All rows, by table; who looks at them, when; and what cursor stands for which row."""
+
+    rows: Mapping[str, Sequence[Row]]
+    allowed: frozenset[int] | None
+    viewer: str
+    now: datetime
+    image: Callable[[int], str]
+    thumbnail: Callable[[int, int], str]
+    cursors: Mapping[str, Any]  # cursor → (list and order, row id)
+
+    def having(self, table: str, **values: Any) -> list[Row]:
+        return [row for row in self.rows[table] if all(row[name] == value for name, value in values.items())]
+
+    def by_id(self, table: str, number: int | None) -> Row | None:
+        return next(iter(self.having(table, id=number)), None)
+
+    def dataset(self, number: int) -> "Dataset | None":
+        row = self.by_id("dataset", number)
+        if row is None or row["deleted_at"] is not None or (self.allowed is not None and number not in self.allowed):
+            return None
+        return Dataset(self, row)
+
+
+async def load(connection: asyncpg.Connection) -> dict[str, list[Row]]:
+    return {table: [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")] for table in TABLES}
+
+
+def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], world: World) -> Any:
+    result = execute_sync(
+        schema,
+        parse(source),
+        Query(world),
+        variable_values=variables,
+        type_resolver=lambda value, *_: type(value).__name__,
+    )
+    assert result.errors is None, result.errors
+    return result.data
+
+
+def is_number(text: str) -> bool:
+    return text.isdecimal() and text == str(int(text))
+
+
+def moment(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    text = value.astimezone(UTC).isoformat()
+    head, dot, tail = text.partition(".")
+    return text if not dot else f"{head}.{tail.removesuffix('+00:00').rstrip('0')}+00:00"
+
+
+class Query:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.viewer = {"name": world.viewer}
+        limits = {"maxFileBytes": 5 << 20, "maxRequestBytes": 8 << 20, "formats": ["JPEG", "PNG", "BMP"]}
+        self.serverInfo = {"version": "1.2.3", "uploadLimits": limits, "maxPageSize": 100}
+
+    def node(self, _info: Any, id: str) -> Any:
+        kind, _, number = id.partition(":")
+        tables = {
+            "Dataset": None,
+            "Label": ("label", Label),
+            "Sample": ("sample", Sample),
+            "Change": ("change", Change),
+            "SyncJob": ("job", SyncJob),
+        }
+        if kind not in tables or not is_number(number):
+            return None
+        if kind == "Dataset":
+            return self.world.dataset(int(number))
+        table, make = tables[kind]  # type: ignore[misc]
+        row = self.world.by_id(table, int(number))
+        if row is None or self.world.dataset(row["dataset_id"]) is None or row.get("kind") == "PURGE":
+            return None
+        return make(self.world, row)
+
+    def nodes(self, info: Any, ids: list[str]) -> list[Any]:
+        return [self.node(info, each) for each in ids]
+
+    def dataset(self, _info: Any, by: Mapping[str, str]) -> Any:
+        if "id" in by:
+            kind, _, number = by["id"].partition(":")
+            return self.world.dataset(int(number)) if kind == "Dataset" and is_number(number) else None
+        found = self.world.having("dataset", name=by["name"], deleted_at=None)
+        return self.world.dataset(found[0]["id"]) if found else None
+
+    def datasets(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
+        rows = [row for row in self.world.rows["dataset"] if self.world.dataset(row["id"])]
+        wanted = filter or {}
+        if wanted.get("type") is not None:
+            rows = [row for row in rows if row["type"] == wanted["type"]]
+        if wanted.get("nameContains") is not None:
+            rows = [row for row in rows if wanted["nameContains"].lower() in row["name"].lower()]
+        orders = {
+            "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
+            "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
+            "NAME": (lambda row: row["name"].encode(), False),
+        }
+        return paged(
+            self.world, f"dataset.{orderBy}", rows, *orders[orderBy], lambda row: Dataset(self.world, row), page
+        )
+
+
+class Thing:
+    """A row; its fields are attributes or methods, under their public names."""
+
+    def __init__(self, world: World, row: Row) -> None:
+        self.world, self.row = world, row
+        self.id = f"{type(self).__name__}:{row['id']}" if "id" in row else None
+        for column, value in row.items():
+            name = "".join(part if at == 0 else part.title() for at, part in enumerate(column.split("_")))
+            if not hasattr(type(self), name) and name != "id":
+                setattr(self, name, moment(value) if isinstance(value, datetime) else value)
+
+
+class Dataset(Thing):
+    def _mine(self, table: str) -> list[Row]:
+        return self.world.having(table, dataset_id=self.row["id"])
+
+    def statistics(self, _info: Any) -> Any:
+        states = [row["state"] for row in self._mine("sample")]
+        return {
+            "total": len(states),
+            "labeled": states.count("LABELED"),
+            "unlabeled": states.count("UNLABELED"),
+            "pending": states.count("PENDING"),
+        }
+
+    def labels(self, _info: Any) -> list[Any]:
+        return [Label(self.world, row) for row in sorted(self._mine("label"), key=lambda row: row["id"])]
+
+    def label(self, _info: Any, name: str) -> Any:
+        found = [row for row in self._mine("label") if row["name"] == name]
+        return Label(self.world, found[0]) if found else None
+
+    def labelers(self, _info: Any) -> list[str]:
+        return sorted({row["labeled_by"] for row in self._mine("sample")} - {None}, key=str.encode)
+
+    def samples(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
+        rows = [row for row in self._mine("sample") if matches(self.world, row, filter or {})]
+        orders = {
+            "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
+            "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
+            "PATH": (lambda row: row["path"].encode(), False),
+        }
+        return paged(self.world, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.world, row), page)
+
+    def activeJob(self, _info: Any) -> Any:
+        active = [row for row in self._syncs() if row["status"] in ("QUEUED", "RUNNING")]
+        return SyncJob(self.world, active[0]) if active else None
+
+    def _syncs(self) -> list[Row]:
+        return [row for row in self._mine("job") if row["kind"] == "SYNC"]
+
+    def jobs(self, _info: Any, **page: Any) -> Any:
+        newest = (lambda row: row["id"], True)
+        return paged(self.world, "job", self._syncs(), *newest, lambda row: SyncJob(self.world, row), page)
+
+    def changes(self, _info: Any, **page: Any) -> Any:
+        newest = (lambda row: row["revision"], True)
+        return paged(self.world, "change", self._mine("change"), *newest, lambda row: Change(self.world, row), page)
+
+
+class Label(Thing):
+    def sampleCount(self, _info: Any) -> int:
+        return sum(self.row["id"] in row["label_ids"] for row in self.world.rows["sample"])
+
+    def annotationCount(self, _info: Any) -> int:
+        return len(self.world.having("annotation", label_id=self.row["id"], confirmed=True))
+
+
+class Sample(Thing):
+    def dataset(self, _info: Any) -> Any:
+        return self.world.dataset(self.row["dataset_id"])
+
+    def directory(self, _info: Any) -> Any:
+        return self.row["path"].rpartition("/")[0]
+
+    def fileName(self, _info: Any) -> Any:
+        return self.row["path"].rpartition("/")[2]
+
+    def _source(self) -> Row:
+        found = self.world.by_id("source", self.row["source_id"])
+        assert found is not None
+        return found
+
+    def size(self, _info: Any) -> Any:
+        return self._source()["size"]
+
+    def width(self, _info: Any) -> Any:
+        return self._source()["width"]
+
+    def height(self, _info: Any) -> Any:
+        return self._source()["height"]
+
+    def format(self, _info: Any) -> Any:
+        return self._source()["format"]
+
+    def sourceAvailable(self, _info: Any) -> Any:
+        return self._source()["status"] == "PRESENT"
+
+    def labels(self, _info: Any) -> list[Any]:
+        found = [self.world.by_id("label", number) for number in sorted(self.row["label_ids"])]
+        return [Label(self.world, row) for row in found if row]
+
+    def annotations(self, _info: Any) -> list[Any]:
+        found = self.world.having("annotation", sample_id=self.row["id"])
+        return [Annotation(self.world, row) for row in sorted(found, key=lambda row: row["id"])]
+
+    def revision(self, _info: Any) -> Any:
+        return self.row["since"]
+
+    def imageUrl(self, _info: Any) -> str:
+        return self.world.image(self.row["source_id"])
+
+    def thumbnailUrl(self, _info: Any, size: int) -> str:
+        return self.world.thumbnail(self.row["source_id"], size)
+
+
+class Annotation(Thing):
+    def label(self, _info: Any) -> Any:
+        return Label(self.world, self.world.by_id("label", self.row["label_id"]) or {})
+
+    def shape(self, _info: Any) -> Any:
+        stored = self.row["shape"]
+        if stored is None:
+            return None
+        fields = json.loads(stored) if isinstance(stored, str) else stored
+        return SHAPES[fields["type"]](fields)
+
+
+class Shape:
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(fields)
+
+
+SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    name: type(name, (Shape,), {}) for name in ("BoundingBox", "Polygon", "PolyLine", "Circle", "PointShape")
+}
+
+
+class Change(Thing):
+    def undoneBy(self, _info: Any) -> Any:
+        row = self.world.by_id("change", self.row["undone_by"])
+        return Change(self.world, row) if row else None
+
+
+class SyncJob(Thing):
+    def dataset(self, _info: Any) -> Any:
+        return self.world.dataset(self.row["dataset_id"])
+
+    def error(self, _info: Any) -> Any:
+        if self.row["error_code"] is None:
+            return None
+        return {"code": self.row["error_code"], "message": self.row["error_message"]}
+
+    def warnings(self, _info: Any, **page: Any) -> Any:
+        rows = self.world.having("job_warning", job_id=self.row["id"])
+        return paged(
+            self.world, "warning", rows, lambda row: row["id"], False, lambda row: SyncWarning(self.world, row), page
+        )
+
+
+class SyncWarning(Thing):
+    pass
+
+
+# -- filters ----------------------------------------------------------------------------------------------------------
+
+
+def matches(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
+    tests = {
+        "state": lambda value: row["state"] == value,
+        "usage": lambda value: row["usage"] == value,
+        "hard": lambda value: row["hard"] == value,
+        "labeledBy": lambda value: row["labeled_by"] in value,
+        "labels": lambda value: has_labels(world, row, value),
+        "createdAt": lambda value: in_time(world.now, row["created_at"], value),
+        "fileName": lambda value: has_text(row["path"].rpartition("/")[2], value),
+        "path": lambda value: in_place(row["path"], value),
+        "and": lambda value: all(matches(world, row, each) for each in value),
+        "or": lambda value: any(matches(world, row, each) for each in value),
+        "not": lambda value: not matches(world, row, value),
+    }
+    return all(tests[name](value) for name, value in wanted.items() if value is not None)
+
+
+def has_labels(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
+    names = {label["name"] for label in world.rows["label"] if label["id"] in row["label_ids"]}
+    asked = set(wanted["names"])
+    return {"ANY": bool(names & asked), "ALL": asked <= names, "NONE": not names & asked}[wanted["match"]]
+
+
+def in_time(now: datetime, made: datetime, wanted: Mapping[str, Any]) -> bool:
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    days = {None: None, "WITHIN_1_DAY": 1, "WITHIN_1_MONTH": 30}[wanted.get("preset")]
+    if days is not None and not today - timedelta(days=days) <= made <= now:
+        return False
+    start, end = wanted.get("from"), wanted.get("to")
+    return (start is None or datetime.fromisoformat(start) <= made) and (
+        end is None or made <= datetime.fromisoformat(end)
+    )
+
+
+def has_text(text: str, wanted: Mapping[str, Any]) -> bool:
+    contains, eq = wanted.get("contains"), wanted.get("eq")
+    return (contains is None or contains.lower() in text.lower()) and (eq is None or text == eq)
+
+
+def in_place(path: str, wanted: Mapping[str, Any]) -> bool:
+    directory, contains = wanted.get("directory"), wanted.get("contains")
+    if contains is not None and contains.lower() not in path.lower():
+        return False
+    if directory is None:
+        return True
+    asked = [part for part in directory.split("/") if part]
+    lies = path.split("/")[:-1]
+    return lies[: len(asked)] == asked if wanted["recursive"] else lies == asked
+
+
+def token(name: str, row: Row) -> str:
+    """What stands for a cursor here: the list and order, and what is unique in it."""
+    unique = {"change": "revision", "sample.PATH": "path", "dataset.NAME": "name"}.get(name, "id")
+    return f"{name}:{row[unique]}"
+
+
+# -- pages ------------------------------------------------------------------------------------------------------------
+
+
+def paged(
+    world: World,
+    name: str,
+    rows: Iterable[Row],
+    key: Callable[[Row], Any],
+    falling: bool,
+    make: Callable[[Row], Thing],
+    page: Mapping[str, Any],
+) -> Any:
+    after, before = (world.cursors.get(page[side]) if page.get(side) else None for side in ("after", "before"))
+    first, last = page.get("first"), page.get("last")
+
+    def is_before(row: Row, other: Row) -> bool:
+        return bool(key(row) > key(other) if falling else key(row) < key(other))
+
+    everything = sorted(rows, key=key, reverse=falling)
+    within = [row for row in everything if after is None or is_before(after, row)]
+    within = [row for row in within if before is None or is_before(row, before)]
+    shown = within[: 20 if first is None else first] if last is None else within[len(within) - min(last, len(within)) :]
+    cut = len(within) > len(shown)
+    left_behind = before is not None and any(not is_before(row, before) for row in everything)
+    left_before = after is not None and any(not is_before(after, row) for row in everything)
+    cursors = [token(name, row) for row in shown]
+    nodes = [make(row) for row in shown]
+    return {
+        "nodes": nodes,
+        "edges": [{"cursor": cursor, "node": node} for cursor, node in zip(cursors, nodes, strict=True)],
+        "totalCount": len(everything),
+        "pageInfo": {
+            "hasNextPage": (cut and last is None) or left_behind,
+            "hasPreviousPage": (cut and last is not None) or left_before,
+            "startCursor": cursors[0] if cursors else None,
+            "endCursor": cursors[-1] if cursors else None,
+        },
+    }

@@ -1,0 +1,234 @@
+"""Queries as clients might write them, made up from the SDL: fragments, aliases, directives, variables, pages."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from graphql import (
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLSchema,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+)
+
+from tests.schema.exhibits import DIRECTORIES, NAMES, NOW, PEOPLE
+
+LABELS = ("cat", "Cat", "dog-1", "狗", "unused", "nobody", "", "a\x00")
+NEEDLES = (*NAMES, "i", "%", "_", "\\", "'", '"', ".jpg", "größe", "ÄRGER", "g0", "", "\x00", "\ud800", "/", "s/i")
+MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+09:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is to ask about: global ids, dataset names, and the cursors of every list in every order."""
+
+    ids: Sequence[str]
+    names: Sequence[str]
+    cursors: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An enum value."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class Writer:
+    random: Random
+    schema: GraphQLSchema
+    known: Known
+    variables: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    fragments: list[str] = field(default_factory=list)
+    names: int = 0
+
+    def operation(self) -> tuple[str, dict[str, Any]]:
+        assert self.schema.query_type is not None
+        body = self.selection(self.schema.query_type, 4)
+        declared = ", ".join(f"${name}: {kind}" for name, (kind, _) in self.variables.items())
+        source = " ".join([f"query Made{f'({declared})' if declared else ''} {body}", *self.fragments])
+        return source, {name: value for name, (_, value) in self.variables.items()}
+
+    def chance(self, of: int) -> bool:
+        return self.random.randrange(of) == 0
+
+    def pick(self, values: Sequence[Any]) -> Any:
+        return self.random.choice(list(values))
+
+    def some(self, values: Sequence[Any], most: int) -> list[Any]:
+        return self.random.choices(list(values), k=self.random.randint(0, most))
+
+    def fresh(self, prefix: str) -> str:
+        self.names += 1
+        return f"{prefix}{self.names}"
+
+    def selection(self, kind: Any, depth: int) -> str:
+        fields = [] if not hasattr(kind, "fields") else list(kind.fields.items())
+        usable = [(name, each) for name, each in fields if depth > 0 or is_leaf_type(get_named_type(each.type))]
+        count = self.random.randint(0, min(5, len(usable)))
+        parts = [self.field(kind.name, self.pick(usable), depth) for _ in range(count)]
+        if is_abstract_type(kind):
+            parts += [self.spread(each, depth) for each in self.schema.get_possible_types(kind) if not self.chance(3)]
+        elif count and self.chance(4):
+            parts.append(self.spread(kind, depth - 1))
+        return f"{{ {' '.join(parts or ['__typename'])} }}"
+
+    def spread(self, kind: Any, depth: int) -> str:
+        body = self.selection(kind, depth)
+        condition = kind.name if not self.chance(3) or not getattr(kind, "interfaces", ()) else kind.interfaces[0].name
+        if condition != kind.name:
+            return f"... on {condition}{self.directive()} {{ ... on {kind.name} {body} }}"
+        if self.chance(2):
+            return f"... on {kind.name}{self.directive()} {body}"
+        name = self.fresh("Part")
+        self.fragments.append(f"fragment {name} on {kind.name} {body}")
+        return f"...{name}{self.directive()}"
+
+    def directive(self) -> str:
+        if not self.chance(6):
+            return ""
+        value = self.pick((True, False))
+        given = self.variable("Boolean!", value) if self.chance(2) else json.dumps(value)
+        return f" @{self.pick(('skip', 'include'))}(if: {given})"
+
+    def field(self, parent: str, named: tuple[str, GraphQLField], depth: int) -> str:
+        name, declared = named
+        arguments = self.arguments(parent, name, declared)
+        alias = f"{self.fresh('a')}: " if arguments or self.chance(8) else ""
+        below = (
+            ""
+            if is_leaf_type(get_named_type(declared.type))
+            else self.selection(get_named_type(declared.type), depth - 1)
+        )
+        if below and not alias and self.chance(2):  # the same field twice, to be merged
+            return f"{name} {below} {name} {self.selection(get_named_type(declared.type), depth - 1)}"
+        return f"{alias}{name}{arguments}{self.directive()} {below}"
+
+    # -- arguments ----------------------------------------------------------------------------------------------------
+
+    def arguments(self, parent: str, name: str, declared: GraphQLField) -> str:
+        values = self.values(parent, name, declared)
+        given = [f"{key}: {self.given(value, declared.args[key].type)}" for key, value in values.items()]
+        return f"({', '.join(given)})" if given else ""
+
+    def values(self, parent: str, name: str, declared: GraphQLField) -> dict[str, Any]:
+        match name:
+            case "node" if parent == "Query":
+                return {"id": self.pick(self.known.ids)}
+            case "nodes" if parent == "Query":
+                return {"ids": self.some(self.known.ids, 4)}
+            case "dataset" if parent == "Query":
+                by_id = {"id": self.pick(self.known.ids[:4])}
+                return {"by": by_id if self.chance(2) else {"name": self.pick(self.known.names)}}
+            case "label" if parent == "Dataset":
+                return {"name": self.pick(LABELS)}
+            case "thumbnailUrl":
+                return {} if self.chance(2) else {"size": self.random.randint(16, 1024)}
+        return self.page(name, declared) if "first" in declared.args else {}
+
+    def page(self, name: str, declared: GraphQLField) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        order = None
+        if "orderBy" in declared.args:
+            orders = ("NEWEST", "OLDEST", "NAME" if name == "datasets" else "PATH")
+            order = self.pick(orders)
+            if order != "NEWEST" or self.chance(2):
+                values["orderBy"] = Word(order)
+        if name == "samples" and not self.chance(3):
+            values["filter"] = self.filter(2)
+        if name == "datasets" and self.chance(2):
+            values["filter"] = {"nameContains": self.pick(("PET", "%", "_", "2", None)), "type": None}
+        size = self.pick((None, 0, 1, 2, 3, 7, 100))
+        if size is not None:
+            values[self.pick(("first", "last"))] = size
+        listed = {"samples": f"sample.{order}", "datasets": f"dataset.{order}"}.get(name, name.removesuffix("s"))
+        for side in ("after", "before"):
+            if self.chance(3):
+                values[side] = self.pick([None, *self.known.cursors[listed]])
+        return values
+
+    def filter(self, depth: int) -> dict[str, Any]:
+        makers: dict[str, Callable[[], Any]] = {
+            "state": lambda: Word(self.pick(("UNLABELED", "LABELED", "PENDING"))),
+            "usage": lambda: Word(self.pick(("TRAIN", "EVAL"))),
+            "hard": lambda: self.pick((True, False)),
+            "labeledBy": lambda: self.some((*PEOPLE, "x", "\x00"), 3),
+            "labels": lambda: self.labels(),
+            "createdAt": lambda: self.time(),
+            "fileName": lambda: {self.pick(("contains", "eq")): self.pick((*NEEDLES, "IMG1.1.jpg"))},
+            "path": lambda: self.path(),
+            "not": lambda: self.filter(depth - 1),
+            "and": lambda: [self.filter(depth - 1) for _ in range(self.random.randint(0, 2))],
+            "or": lambda: [self.filter(depth - 1) for _ in range(self.random.randint(0, 2))],
+        }
+        names = [name for name in makers if depth > 0 or name not in ("not", "and", "or")]
+        chosen = self.random.sample(names, self.random.randint(0, 3))
+        return {name: None if self.chance(12) else makers[name]() for name in chosen}
+
+    def labels(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"names": self.some(LABELS, 3)}
+        return made if self.chance(3) else {**made, "match": Word(self.pick(("ANY", "ALL", "NONE")))}
+
+    def time(self) -> dict[str, Any]:
+        if self.chance(2):
+            return {"preset": Word(self.pick(("WITHIN_1_DAY", "WITHIN_1_MONTH")))}
+        start, end = sorted(self.random.choices((0, 1, 2), k=2))
+        made = {"from": MOMENTS[start], "to": MOMENTS[end]}
+        return made if self.chance(2) else {key: made[key] for key in [self.pick(("from", "to"))]}
+
+    def path(self) -> dict[str, Any]:
+        if self.chance(2):
+            return {"contains": self.pick(NEEDLES)}
+        directory = self.pick((*DIRECTORIES, "cats", "/", "/cats", "none", "cat", "%", "\x00"))
+        return {"directory": directory} | ({} if self.chance(3) else {"recursive": self.pick((True, False))})
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def variable(self, kind: str, value: Any) -> str:
+        name = self.fresh("v")
+        self.variables[name] = (kind, plain(value))
+        return f"${name}"
+
+    def given(self, value: Any, kind: Any) -> str:
+        """The value as a literal, or a variable in its place, or in the place of something in it."""
+        if (self.chance(3) and not (value is None and isinstance(kind, GraphQLNonNull))) or _needs_variable(value):
+            return self.variable(str(kind), value)
+        nullable = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+        match value:
+            case Word():
+                return value.name
+            case dict():
+                assert isinstance(nullable, GraphQLInputObjectType)
+                one_of = nullable.is_one_of
+                items = []
+                for key, each in value.items():
+                    inner = nullable.fields[key].type
+                    items.append(f"{key}: {self.given(each, GraphQLNonNull(inner) if one_of else inner)}")
+                return f"{{{', '.join(items)}}}"
+            case list():
+                assert isinstance(nullable, GraphQLList)
+                return f"[{', '.join(self.given(each, nullable.of_type) for each in value)}]"
+        return json.dumps(value)
+
+
+def _needs_variable(value: Any) -> bool:
+    """Text that no document can hold."""
+    return isinstance(value, str) and ("\x00" in value or "\ud800" in value)
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case Word():
+            return value.name
+        case dict():
+            return {key: plain(each) for key, each in value.items()}
+        case list():
+            return [plain(each) for each in value]
+    return value

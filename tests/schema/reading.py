@@ -1,0 +1,154 @@
+"""A schema over the exhibits, and the naive reading of the same rows beside it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import asyncpg
+from graphql import GraphQLSchema
+from graphql import build_schema as schema_of
+
+from db.engine import Database, driver_url
+from db.tokens import Identity, Scope
+from db.urls import Links
+from schema import build_schema
+from schema.context import Context
+from schema.execution import LabelgraphSchema
+from schema.guard import DocumentLimits
+from schema.requests import Answer, Request
+from tests.schema import exhibits, naive
+from tests.schema.operations import Known
+
+ANN = Identity("ann", Scope.READ, token_id=1)
+LINKS = Links("https://images.test", "?e=99&i=1&s=", b"k" * 32)
+ROOMY = DocumentLimits(
+    source_characters=10**6,
+    tokens=10**5,
+    fragments=1000,
+    spreads=1000,
+    directives=1000,
+    repeats=100,
+    aliases=1000,
+    root_fields=1000,
+    fields=10**5,
+    depth=100,
+)
+LISTS = {
+    "sample.NEWEST": "samples(first: 100, orderBy: NEWEST)",
+    "sample.OLDEST": "samples(first: 100, orderBy: OLDEST)",
+    "sample.PATH": "samples(first: 100, orderBy: PATH)",
+    "change": "changes(first: 100)",
+    "job": "jobs(first: 100)",
+}
+
+
+@dataclass(slots=True)
+class Library:
+    schema: LabelgraphSchema
+    language: GraphQLSchema
+    database: Database
+    world: naive.World
+    known: Known
+    tokens: Mapping[str, str]  # what a cursor is called in the naive reading
+
+    def context(self, identity: Identity = ANN) -> Context:
+        return Context(database=self.database, identity=identity, links=LINKS, events=None)  # type: ignore[arg-type]
+
+    async def run(self, source: str, variables: Mapping[str, Any] | None = None, identity: Identity = ANN) -> Any:
+        """The whole answer, as a client reads it."""
+        document = self.schema.documents.prepare(source)
+        answer = await self.schema.run(Request(document, variables or {}), self.context(identity))
+        return json.loads(answer.encode() if isinstance(answer, Answer) else answer)
+
+    async def data(self, source: str, variables: Mapping[str, Any] | None = None, identity: Identity = ANN) -> Any:
+        answer = await self.run(source, variables, identity)
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def naively(self, source: str, variables: Mapping[str, Any], identity: Identity = ANN) -> Any:
+        world = replace(self.world, allowed=identity.dataset_ids, viewer=identity.name)
+        return naive.read(self.language, source, dict(variables), world)
+
+    def told(self, answer: Any) -> Any:
+        """An answer with its cursors as the naive reading calls them."""
+        match answer:
+            case dict():
+                return {key: self.told(value) for key, value in answer.items()}
+            case list():
+                return [self.told(value) for value in answer]
+            case str():
+                return self.tokens.get(answer, answer)
+        return answer
+
+
+async def open_library(database: Database) -> Library:
+    connection = await asyncpg.connect(driver_url(database.url))
+    async with connection.transaction():
+        await exhibits.fill(connection)
+    await connection.close()
+    schema, language = _schema()
+    async with database.reading() as reader:
+        rows = await naive.load(reader)
+        now = await reader.fetchval("SELECT now()")
+    world = naive.World(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
+    return Library(schema, language, database, world, Known((), (), {}), {})
+
+
+@cache
+def _schema() -> tuple[LabelgraphSchema, GraphQLSchema]:
+    """Made once: that takes longer than most tests."""
+    schema = build_schema(ROOMY)
+    schema.version = "1.2.3"
+    return schema, schema_of(schema.as_str())
+
+
+async def learn(library: Library) -> None:
+    """Every id, and every cursor with the row that it stands for."""
+    rows = library.world.rows
+    tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
+    ids = [f"{kind}:{row['id']}" for kind, table in tables.items() for row in rows[table][:8]]
+    ids += [
+        "Sample:99999999",
+        "Sample:0",
+        "Dataset:9223372036854775807",
+        "Dataset:9223372036854775808",
+        "",
+        "x",
+        "Label:01",
+    ]
+    found: dict[str, list[str]] = {}
+    for name, field in LISTS.items():
+        for dataset in (1, 4):
+            source = (
+                f'{{ dataset(by: {{id: "Dataset:{dataset}"}}) {{ {field} {{ edges {{ cursor node {{ id }} }} }} }} }}'
+            )
+            (connection,) = (await library.data(source))["dataset"].values()
+            found[name] = found.get(name, []) + _learned(library, name, name.partition(".")[0], connection["edges"])
+    for order in ("NEWEST", "OLDEST", "NAME"):
+        data = await library.data(f"{{ datasets(orderBy: {order}) {{ edges {{ cursor node {{ id }} }} }} }}")
+        found[f"dataset.{order}"] = _learned(library, f"dataset.{order}", "dataset", data["datasets"]["edges"])
+    for job in rows["job"]:
+        warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
+        source = f'{{ node(id: "SyncJob:{job["id"]}") {{ ... on SyncJob {{ warnings {{ edges {{ cursor }} }} }} }} }}'
+        node = (await library.data(source))["node"]
+        edges = (
+            [
+                {**edge, "node": {"id": f":{row['id']}"}}
+                for edge, row in zip(node["warnings"]["edges"], warnings, strict=True)
+            ]
+            if node
+            else []
+        )
+        found["warning"] = found.get("warning", []) + _learned(library, "warning", "job_warning", edges)
+    library.known = Known(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), found)
+
+
+def _learned(library: Library, name: str, table: str, edges: Sequence[Mapping[str, Any]]) -> list[str]:
+    for edge in edges:
+        row = library.world.by_id(table, int(edge["node"]["id"].partition(":")[2]))
+        assert row is not None
+        library.tokens = {**library.tokens, edge["cursor"]: naive.token(name, row)}
+        library.world.cursors = {**library.world.cursors, edge["cursor"]: row}
+    return [edge["cursor"] for edge in edges]

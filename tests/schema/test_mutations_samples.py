@@ -1,0 +1,303 @@
+"""labelSamples, replaceSampleLabel, deleteSamples, as clients see them."""
+
+from typing import Any
+
+import pytest
+
+from tests.db.working_sets import make
+from tests.schema.mutating import Stage
+
+LABELLING = """
+    matched changed unchanged notFound samples { id state labels { name } labeledBy }
+    change { id revision kind actor summary undoable }
+    dataset { revision statistics { total labeled unlabeled pending } labels { name sampleCount annotationCount } }
+"""
+DELETION = """
+    deleted deletedSources notFound failedSources { path message }
+    warnings { sampleCount sharedSources datasets { name } }
+    change { kind undoable } dataset { statistics { total } }
+"""
+EVERYTHING: dict[str, Any] = {"filter": {}}
+
+
+async def label(stage: Stage, select: Any, *labels: str, **more: Any) -> Any:
+    given = {"datasetId": stage.dataset, "select": select, "labels": list(labels), **more}
+    return await stage.do("labelSamples", LABELLING, **given)
+
+
+async def test_labels_samples_by_id_and_tells_what_became_of_each(stage: Stage) -> None:
+    one, two = stage.ids(0, 1)
+    payload = await label(stage, {"ids": [two, "Sample:999", one, "x", two]}, "cat")
+    assert (payload["matched"], payload["changed"], payload["unchanged"]) == (2, 2, 0)
+    assert payload["notFound"] == ["Sample:999", "x"]
+    assert payload["samples"] == [
+        {"id": id, "state": "LABELED", "labels": [{"name": "cat"}], "labeledBy": "ann"} for id in (two, one)
+    ]
+    change = payload["change"]
+    assert (change["revision"], change["kind"], change["actor"]) == (2, "LABEL_SAMPLES", "ann")
+    assert (change["summary"], change["undoable"]) == ("Put `cat` on 2 samples", True)
+    assert payload["dataset"]["statistics"] == {"total": 6, "labeled": 2, "unlabeled": 4, "pending": 0}
+    assert payload["dataset"]["labels"] == [
+        {"name": "cat", "sampleCount": 2, "annotationCount": 2},
+        {"name": "dog", "sampleCount": 0, "annotationCount": 0},
+    ]
+    await stage.check()
+
+
+async def test_labelling_again_changes_nothing_and_says_so(stage: Stage) -> None:
+    await label(stage, {"ids": stage.ids(0, 1)}, "cat")
+    payload = await label(stage.as_somebody("bob"), {"ids": stage.ids(1, 2)}, "cat", "cat")
+    assert (payload["matched"], payload["changed"], payload["unchanged"]) == (2, 1, 1)
+    again = await label(stage, {"ids": stage.ids(1, 2)}, "cat")
+    assert (again["changed"], again["unchanged"], again["change"], again["dataset"]["revision"]) == (0, 2, None, 3)
+    assert [sample["labeledBy"] for sample in again["samples"]] == ["ann", "bob"]
+
+
+async def test_add_keeps_set_replaces_and_remove_takes_off(stage: Stage) -> None:
+    first = {"ids": stage.ids(0)}
+    await label(stage, first, "cat")
+    await label(stage, first, "dog")
+    assert (await stage.labelled())[0] == ["cat", "dog"]
+    await label(stage, first, "dog", mode="SET")
+    assert (await stage.labelled())[0] == ["dog"]
+    await label(stage, first, "cat", mode="REMOVE")
+    payload = await label(stage, first, "dog", "cat", mode="REMOVE")
+    assert payload["samples"][0] == {"id": first["ids"][0], "state": "UNLABELED", "labels": [], "labeledBy": None}
+    await stage.check()
+
+
+async def test_set_keeps_who_put_the_labels_that_stay(stage: Stage) -> None:
+    first = {"ids": stage.ids(0)}
+    await label(stage, first, "cat")
+    await label(stage.as_somebody("bob"), first, "cat", "dog", mode="SET")
+    query = (
+        "query ($id: ID!) { node(id: $id) { ... on Sample { labeledBy annotations { label { name } labeledBy } } } }"
+    )
+    data = await stage.direct.execute(query, {"id": first["ids"][0]})
+    assert data["node"] == {
+        "labeledBy": "bob",
+        "annotations": [
+            {"label": {"name": "cat"}, "labeledBy": "ann"},
+            {"label": {"name": "dog"}, "labeledBy": "bob"},
+        ],
+    }
+
+
+@pytest.mark.parametrize("mode", ["ADD", "REMOVE"])
+async def test_an_empty_list_of_labels_never_clears_but_with_set(stage: Stage, mode: str) -> None:
+    await label(stage, EVERYTHING, "cat")
+    payload = await label(stage, EVERYTHING, mode=mode)
+    assert (payload["changed"], payload["change"]) == (0, None)
+    payload = await label(stage, EVERYTHING, mode="SET")
+    assert (payload["changed"], payload["change"]["summary"]) == (6, "Cleared 6 samples")
+
+
+async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(stage: Stage) -> None:
+    await label(stage, {"ids": stage.ids(0, 5)}, "dog")
+    payload = await label(stage, {"filter": {"state": "UNLABELED", "fileName": {"contains": "00000"}}}, "cat")
+    assert (payload["matched"], payload["changed"]) == (4, 4)
+    assert [sample["id"] for sample in payload["samples"]] == stage.ids(4, 3, 2, 1)
+    assert payload["notFound"] == []
+    again = await label(stage, {"filter": {"state": "UNLABELED"}}, "cat")
+    assert (again["matched"], again["change"]) == (0, None)
+    await stage.check()
+
+
+async def test_a_filter_over_more_than_a_page_shows_a_hundred(stage: Stage) -> None:
+    many = await make(stage.direct.database, samples=1500, labels=("cat",), name="many")
+    given = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
+    payload = await stage.do("labelSamples", "matched changed samples { id }", **given)
+    assert (payload["matched"], payload["changed"], len(payload["samples"])) == (1500, 1500, 100)
+    assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
+
+
+async def test_makes_missing_labels_when_told_to(stage: Stage) -> None:
+    payload = await label(stage, {"ids": stage.ids(0)}, "bird", "cat", createMissing=True)
+    assert sorted(each["name"] for each in payload["samples"][0]["labels"]) == ["bird", "cat"]
+    unmade = await label(stage, {"ids": ["Sample:0"]}, "fish", createMissing=True)
+    assert [each["name"] for each in unmade["dataset"]["labels"]] == ["cat", "dog", "bird"]
+
+
+async def test_guards_refuse_and_say_what_is(stage: Stage) -> None:
+    await label(stage, {"ids": stage.ids(0)}, "cat")
+    given = {"datasetId": stage.dataset, "select": EVERYTHING, "labels": ["dog"]}
+    counted = await stage.refused("labelSamples", **given, expectedCount=5)
+    assert (counted["code"], counted["details"]) == ("COUNT_MISMATCH", {"expected": 5, "actual": 6})
+    known = await stage.refused("labelSamples", **given, expectedRevision=1)
+    assert known["code"] == "CONFLICT"
+    assert known["details"]["revision"] == 2
+    query = "query ($id: ID!) { nodes(ids: [$id]) { ... on Change { revision } } }"
+    [change] = known["details"]["changes"]
+    assert await stage.direct.execute(query, {"id": change}) == {"nodes": [{"revision": 2}]}
+    payload = await label(stage, EVERYTHING, "dog", expectedCount=6, expectedRevision=2)
+    assert payload["changed"] == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "details"),
+    [
+        ({"select": {"ids": []}}, "EMPTY_SELECTION", {}),
+        ({"select": {"ids": ["Sample:1"] * 1001}}, "VALIDATION_FAILED", {"most": 1000, "given": 1001}),
+        ({"labels": ["bird", "cat", "fish"]}, "LABEL_NOT_FOUND", {"names": ["bird", "fish"]}),
+        ({"labels": ["bird"], "mode": "REMOVE"}, "LABEL_NOT_FOUND", {"names": ["bird"]}),
+        ({"labels": ["a\0b"]}, "LABEL_NOT_FOUND", {"names": ["a\\x00b"]}),
+        ({"labels": ["\ud800"]}, "LABEL_NOT_FOUND", {"names": ["\\ud800"]}),
+        ({"labels": ["a b"], "createMissing": True}, "INVALID_NAME", {"name": "a b"}),
+        ({"labels": ["a"] * 101}, "VALIDATION_FAILED", {"most": 100}),
+        ({"datasetId": "Dataset:999"}, "DATASET_NOT_FOUND", {}),
+        ({"datasetId": "Sample:1"}, "DATASET_NOT_FOUND", {}),
+        ({"datasetId": "\ud800"}, "DATASET_NOT_FOUND", {}),
+        ({"select": {"filter": {"createdAt": {"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}}}},
+         "VALIDATION_FAILED", {"field": "createdAt"}),
+    ],
+)  # fmt: skip
+async def test_what_labelling_refuses(stage: Stage, given: dict[str, Any], code: str, details: dict[str, Any]) -> None:
+    usual = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0)}, "labels": ["cat"]}
+    refused = await stage.refused("labelSamples", **(usual | given))
+    assert (refused["code"], refused.get("details", {})) == (code, details)
+
+
+async def test_hostile_filter_texts_select_nothing(stage: Stage) -> None:
+    for text in ("\0", "\ud800", "%", "_", "\\", "'; DROP TABLE sample; --", "x" * 5000):
+        payload = await label(stage, {"filter": {"fileName": {"contains": text}, "labeledBy": [text]}}, "cat")
+        assert payload["matched"] == 0
+
+
+async def test_samples_of_another_dataset_are_not_found(stage: Stage) -> None:
+    other = await make(stage.direct.database, samples=1, name="other", input_path="/elsewhere")
+    payload = await label(stage, {"ids": [f"Sample:{other.samples[0]}"]}, "cat")
+    assert (payload["matched"], payload["notFound"]) == (0, [f"Sample:{other.samples[0]}"])
+
+
+async def test_a_confined_token_meets_no_other_dataset(stage: Stage) -> None:
+    given = {"datasetId": stage.dataset, "select": EVERYTHING, "labels": ["cat"]}
+    answer = await stage.confined_to(999).direct.answer(
+        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matched } }", {"input": given}
+    )
+    assert answer["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
+
+
+async def test_a_key_given_again_gets_the_same_outcome(stage: Stage) -> None:
+    given = {"datasetId": stage.dataset, "select": {"ids": [*stage.ids(0), "x"]}, "labels": ["cat"]}
+    first = await stage.do("labelSamples", LABELLING, key="k", **given)
+    assert await stage.do("labelSamples", LABELLING, key="k", **given) == first
+    assert (first["changed"], first["notFound"]) == (1, ["x"])
+
+
+async def test_two_fields_of_one_keyed_request_are_two_units(stage: Stage) -> None:
+    query = """mutation ($a: LabelSamplesInput!, $b: LabelSamplesInput!) {
+        one: labelSamples(input: $a) { changed } two: labelSamples(input: $b) { changed } }"""
+    given = {"datasetId": stage.dataset, "select": EVERYTHING}
+    variables = {"a": {**given, "labels": ["cat"]}, "b": {**given, "labels": ["dog"]}}
+    for _ in range(2):
+        assert await stage.direct.execute(query, variables, "k") == {"one": {"changed": 6}, "two": {"changed": 6}}
+    assert await stage.revision() == 3
+
+
+async def replace(stage: Stage, select: Any, before: str, after: str, **more: Any) -> Any:
+    given = {"datasetId": stage.dataset, "select": select, "from": before, "to": after, **more}
+    return await stage.do("replaceSampleLabel", LABELLING, **given)
+
+
+async def test_replaces_a_label_on_the_selected_samples_alone(stage: Stage) -> None:
+    await label(stage, {"ids": stage.ids(0, 1, 2)}, "cat")
+    await label(stage, {"ids": stage.ids(1)}, "dog")
+    payload = await replace(stage.as_somebody("bob"), {"ids": stage.ids(0, 1, 4)}, "cat", "dog")
+    assert (payload["matched"], payload["changed"], payload["unchanged"]) == (3, 2, 1)
+    assert [sample["labeledBy"] for sample in payload["samples"]] == ["bob", "bob", None]
+    labelled = await stage.labelled()
+    assert [labelled[place] for place in range(5)] == [["dog"], ["dog"], ["cat"], [], []]
+    await stage.check()
+
+
+async def test_replacing_a_label_by_itself_or_where_it_is_not_changes_nothing(stage: Stage) -> None:
+    await label(stage, {"ids": stage.ids(0)}, "cat")
+    for before, after in (("cat", "cat"), ("dog", "cat")):
+        payload = await replace(stage, EVERYTHING, before, after)
+        assert (payload["matched"], payload["changed"], payload["change"]) == (6, 0, None)
+
+
+async def test_replacing_makes_the_new_label_only_when_told_to(stage: Stage) -> None:
+    await label(stage, EVERYTHING, "cat")
+    usual = {"datasetId": stage.dataset, "select": EVERYTHING}
+    for given in ({"from": "bird", "to": "cat", "createMissing": True}, {"from": "cat", "to": "bird"}):
+        refused = await stage.refused("replaceSampleLabel", **usual, **given)
+        assert (refused["code"], refused["details"]) == ("LABEL_NOT_FOUND", {"names": ["bird"]})
+    payload = await replace(stage, EVERYTHING, "cat", "bird", createMissing=True)
+    assert payload["changed"] == 6
+
+
+async def delete(stage: Stage, select: Any, **more: Any) -> Any:
+    return await stage.do("deleteSamples", DELETION, datasetId=stage.dataset, select=select, **more)
+
+
+def files(stage: Stage) -> list[int]:
+    return sorted(int(file.stem) for file in (stage.root / "images").glob("*.jpg"))
+
+
+async def test_deletes_samples_and_keeps_their_files_as_tombstones(stage: Stage) -> None:
+    await label(stage, EVERYTHING, "cat")
+    payload = await delete(stage, {"ids": [*stage.ids(0, 1), "Sample:999"]})
+    assert (payload["deleted"], payload["deletedSources"], payload["notFound"]) == (2, 0, ["Sample:999"])
+    assert payload["change"] == {"kind": "DELETE_SAMPLES", "undoable": True}
+    assert payload["dataset"]["statistics"]["total"] == 4
+    assert files(stage) == [0, 1, 2, 3, 4, 5]
+    async with stage.direct.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM source WHERE status = 'PRESENT'") == 6
+    again = await delete(stage, {"ids": stage.ids(0)})
+    assert (again["deleted"], again["change"], again["notFound"]) == (0, None, stage.ids(0))
+    await stage.check()
+
+
+async def test_deletes_samples_with_their_files_for_good(stage: Stage) -> None:
+    payload = await delete(stage, {"ids": stage.ids(2, 4)}, deleteSources=True)
+    assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (2, 2, [])
+    assert payload["warnings"] == []
+    assert payload["change"]["undoable"] is False
+    assert files(stage) == [0, 1, 3, 5]
+
+
+async def test_a_file_that_somebody_replaced_stays_and_is_told(stage: Stage) -> None:
+    (stage.root / "images" / "000002.jpg").write_bytes(b"another image")
+    payload = await delete(stage, {"ids": stage.ids(1, 2)}, deleteSources=True)
+    assert (payload["deleted"], payload["deletedSources"]) == (2, 1)
+    [failed] = payload["failedSources"]
+    assert failed["path"] == "000002.jpg"
+    assert files(stage) == [0, 2, 3, 4, 5]
+
+
+async def test_a_dry_run_tells_and_changes_nothing(stage: Stage) -> None:
+    payload = await delete(stage, EVERYTHING, deleteSources=True, dryRun=True, expectedCount=6)
+    assert (payload["deleted"], payload["deletedSources"], payload["change"]) == (6, 6, None)
+    assert payload["dataset"]["statistics"]["total"] == 6
+    assert files(stage) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_warns_of_files_that_other_datasets_use(stage: Stage) -> None:
+    """Above, below and beside: wherever another input path leads to the same file."""
+    images = stage.root / "images"
+    database = stage.direct.database
+    await make(database, samples=1, name="same", input_path=str(images))
+    await make(database, samples=2, name="above", input_path=str(stage.root), directory="images/")
+    await make(database, samples=2, name="beside", input_path=f"{images}2")
+    payload = await delete(stage, {"ids": stage.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
+    [warning] = payload["warnings"]
+    assert warning == {"sampleCount": 3, "sharedSources": 2, "datasets": [{"name": "same"}, {"name": "above"}]}
+    confined = stage.confined_to(stage.working_set.id)
+    payload = await delete(confined, {"ids": stage.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
+    assert payload["warnings"] == [{"sampleCount": 3, "sharedSources": 2, "datasets": []}]
+
+
+async def test_a_deleted_dataset_is_no_longer_warned_of(stage: Stage) -> None:
+    other = await make(stage.direct.database, samples=1, name="same", input_path=str(stage.root / "images"))
+    await stage.do("deleteDataset", "deletedDatasetId", datasetId=f"Dataset:{other.id}")
+    payload = await delete(stage, EVERYTHING, deleteSources=True, dryRun=True)
+    assert payload["warnings"] == []
+
+
+async def test_what_deleting_refuses(stage: Stage) -> None:
+    usual = {"datasetId": stage.dataset}
+    empty = await stage.refused("deleteSamples", **usual, select={"ids": []})
+    assert empty["code"] == "EMPTY_SELECTION"
+    counted = await stage.refused("deleteSamples", **usual, select=EVERYTHING, expectedCount=5)
+    assert counted["code"] == "COUNT_MISMATCH"
