@@ -16,14 +16,17 @@ from starlette.types import Receive, Scope, Send
 from api import files, health, playground, worker
 from api.auth import Authenticator, Seats
 from api.graphql.http import graphql
+from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
 from api.limits import bounds, database_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
+from api.stores import stores
 from api.thumbnails import Thumbnails
 from db import engine, events, urls
 from db.engine import Database
 from db.events import Events
+from db.storage import Stores
 from schema import build_schema
 from schema.requests import Executable
 
@@ -69,7 +72,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "idempotency-key"],
+        allow_headers=["authorization", "content-type", *PREFLIGHT],
         max_age=3_600,
     )
     return [cors]
@@ -81,9 +84,10 @@ def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
         async with (
             engine.connect(str(settings.database_url), database_limits(settings)) as database,
             events.listening(database, url=settings.listen_url) as heard,
+            stores(settings) as opened,
             _worker(settings, database),
         ):
-            yield {"runtime": await _runtime(settings, schema, database, heard)}
+            yield {"runtime": await _runtime(settings, schema, database, heard, opened)}
 
     return lifespan
 
@@ -103,7 +107,9 @@ async def _worker(settings: Settings, database: Database) -> AsyncGenerator[None
         await working
 
 
-async def _runtime(settings: Settings, schema: Executable, database: Database, heard: Events) -> Runtime:
+async def _runtime(
+    settings: Settings, schema: Executable, database: Database, heard: Events, opened: Stores
+) -> Runtime:
     return Runtime(
         settings=settings,
         database=database,
@@ -114,6 +120,8 @@ async def _runtime(settings: Settings, schema: Executable, database: Database, h
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
         bounds=bounds(settings.limits),
         thumbnails=Thumbnails(settings.data_dir / "thumbnails", asyncio.Semaphore(settings.limits.images)),
+        stores=opened,
+        uploads=asyncio.Semaphore(settings.limits.uploads),
     )
 
 

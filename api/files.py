@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.runtime import Runtime, runtime
 from db.errors import DomainError, StorageError
 from db.images import MEDIA_TYPES
-from db.storage import ObjectMissing, Store, StoredObject, open_store
+from db.storage import ObjectMissing, Store, StoredObject
 from schema.errors import defect
 
 SMALLEST, LARGEST = 16, 1024  # longest side of a thumbnail, in pixels
+LINK, SPARE = 300, 30  # seconds that a link of the store holds, and for which nobody is sent to it any more
 MOST_SOURCE = 64 * 1024 * 1024  # bytes that are read into memory to make a thumbnail
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -117,12 +118,16 @@ SOURCE = """
 
 def _open(process: Runtime, input_path: str) -> Store:
     try:
-        return open_store(input_path, allowed_roots=process.settings.allowed_roots)
+        return process.stores.open(input_path)
     except DomainError:
         raise NoImage(404) from None
 
 
 async def _respond_with_image(request: Request, found: Found) -> Response:
+    link = await _link(request, found)
+    if link is not None:
+        headers = {**SAFE, "cache-control": f"private, max-age={max(min(found.seconds, LINK) - SPARE, 0)}"}
+        return RedirectResponse(link, status_code=302, headers=headers)
     stored = await _stat(found)
     headers = {**_caching(found, found.etag), "accept-ranges": "bytes", "content-type": found.media}
     if stored.size != found.size:  # replaced since the sync: what the etag says is not true of it
@@ -137,6 +142,16 @@ async def _respond_with_image(request: Request, found: Found) -> Response:
     if request.method == "HEAD" or end == start:
         return Response(status_code=status, headers=headers)
     return StreamingResponse(_pieces(found, start, end - start), status_code=status, headers=headers)
+
+
+async def _link(request: Request, found: Found) -> str | None:
+    """Where the browser gets the image from the store itself. A link is for GET alone, and outlives no URL of ours."""
+    if request.method != "GET":
+        return None
+    try:
+        return await found.store.link(found.path, media=found.media, seconds=max(min(found.seconds, LINK), 1))
+    except StorageError:
+        raise NoImage(503) from None
 
 
 async def _pieces(found: Found, start: int, length: int) -> AsyncIterator[bytes]:

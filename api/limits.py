@@ -1,6 +1,7 @@
 """Limits at the doors: how large a body may be and how slowly it may come, and what one document may hold."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -64,23 +65,23 @@ class ClientGone(Exception):
     """The client hung up before its body was complete."""
 
 
-async def read_body(receive: Receive, *, most: int, seconds: float) -> bytes:
-    """The whole body, refused as soon as it passes `most` bytes, whatever its Content-Length says."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            more = True
-            while more:
+async def pieces(receive: Receive, *, most: int, seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises BodyTooLarge as soon as it passes `most` bytes, BodyTooSlow, ClientGone."""
+    deadline, left, more = asyncio.get_running_loop().time() + seconds, most, True
+    while more:
+        try:
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                body += message.get("body", b"")
-                if len(body) > most:
-                    raise BodyTooLarge
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise BodyTooSlow from None
-    return bytes(body)
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        left -= len(piece)
+        if left < 0:
+            raise BodyTooLarge
+        more = message.get("more_body", False)
+        yield piece
 
 
 async def linger(receive: Receive, *, seconds: float = 2.0, most: int = 16 * 1024 * 1024) -> None:

@@ -12,6 +12,7 @@ from api.settings import Settings
 from api.thumbnails import Thumbnails
 from db.engine import Database
 from db.events import Events
+from db.storage import Stores
 from db.tokens import Identity
 from db.urls import Signer
 from schema.context import Bounds, Context
@@ -37,6 +38,8 @@ class Runtime:
     signer: Signer
     bounds: Bounds
     thumbnails: Thumbnails
+    stores: Stores
+    uploads: asyncio.Semaphore  # of requests whose files are in memory
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:
@@ -48,7 +51,7 @@ class Runtime:
             links=self.signer.links(base.rstrip("/"), identity.token_id, time.time()),
             events=self.events,
             bounds=self.bounds,
-            allowed_roots=self.settings.allowed_roots,
+            stores=self.stores,
             idempotency_key=repeatable.key if repeatable else None,
             request_hash=repeatable.request_hash if repeatable else b"",
         )

@@ -4,7 +4,7 @@ A field's metadata is its manual: `describe()` lists it, the README prints it, a
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_type_hints
@@ -17,8 +17,8 @@ class BadSetting(ValueError):
     """A setting that cannot be understood; the message names the variable and says what it takes."""
 
 
-def setting(default: Any, help: str, *, env: str | None = None) -> Any:  # noqa: A002 (argparse calls it so)
-    return field(default=default, metadata={"help": help, "env": env})
+def setting(default: Any, help: str, *, env: str | None = None, secret: bool = False) -> Any:  # noqa: A002 (argparse calls it so)
+    return field(default=default, repr=not secret, metadata={"help": help, "env": env})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Limits:
     ids: int = setting(1_000, "most ids in one call")
     upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")
     upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
+    uploads: int = setting(16, "upload requests in hand at once in one process; others wait, unread")
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
     sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
@@ -51,6 +52,7 @@ class Timeouts:
 
     header: float = setting(5.0, "until a request's headers are complete, in seconds")
     body: float = setting(8.0, "until a request's body is complete, in seconds")
+    upload: float = setting(60.0, "until a request with files is complete, in seconds")
     query: float = setting(10.0, "for a query as a whole, in seconds")
     mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
     lock: float = setting(5.0, "until a database lock is granted, in seconds")
@@ -61,6 +63,33 @@ class Timeouts:
     def shutdown(self) -> float:
         """A stopping server waits for what it has begun, and two seconds more."""
         return max(self.query, self.mutation) + 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3:
+    """How this server reaches S3. With none of `endpoint`, `access_key` and `buckets` there is no S3."""
+
+    endpoint: str | None = setting(None, "URL of the S3 server; without it Amazon's of the region")
+    public_endpoint: str | None = setting(None, "URL of the same S3 server as browsers reach it, where that differs")
+    region: str = setting("us-east-1", "region of the buckets")
+    access_key: str | None = setting(
+        None, "access key id; without it the machine's own role, if `LABELGRAPH_S3_BUCKETS` names buckets", secret=True
+    )
+    secret_key: str | None = setting(None, "secret access key", secret=True)
+    session_token: str | None = setting(None, "session token of temporary keys", secret=True)
+    addressing: str = setting("auto", "`path` (host/bucket), `virtual` (bucket.host) or `auto`")
+    buckets: tuple[str, ...] = setting(
+        (), "buckets that datasets may lie in, separated by `,`; without it all that the keys open"
+    )
+    links: bool = setting(True, "browsers fetch images from S3 by presigned URLs; false: through this server")
+    list_by_key: bool = setting(False, "list by the first version of ListObjects, for servers without the second")
+    connections: int = setting(32, "connections to S3 of one process")
+    read: float = setting(10.0, "until S3 sends the next bytes, in seconds")
+    deadline: float = setting(60.0, "for one operation of S3 with all its retries, in seconds")
+
+    @property
+    def given(self) -> bool:
+        return bool(self.endpoint or self.access_key or self.buckets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +120,12 @@ class Settings:
     allowed_origins: tuple[str, ...] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"
     )
-    secret: str | None = setting(None, "signs image URLs; without it one is made and kept in the database")
+    secret: str | None = setting(None, "signs image URLs; without it one is made and kept in the database", secret=True)
     url_lifetime: int = setting(3600, "how long a signed image URL works, in seconds")
     worker: bool = setting(True, "run a worker inside `serve`")
     jobs: int = setting(2, "jobs that one worker runs at once")
     log_level: str = setting("info", "critical, error, warning, info or debug")
+    s3: S3 = field(default_factory=S3)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
@@ -104,8 +134,11 @@ class Settings:
         """Defaults overlaid by the variables that are set and not empty. Raises BadSetting."""
         limits = Limits(**_given(Limits, environ, "LABELGRAPH_LIMIT_"))
         timeouts = Timeouts(**_given(Timeouts, environ, "LABELGRAPH_TIMEOUT_"))
+        s3 = S3(**_given(S3, environ, "LABELGRAPH_S3_"))
+        if s3.addressing not in ("auto", "path", "virtual"):
+            raise BadSetting(f"LABELGRAPH_S3_ADDRESSING={s3.addressing} cannot be understood: auto, path or virtual.")
         given = _given(cls, environ, "LABELGRAPH_")
-        return cls(limits=limits, timeouts=timeouts).with_changes(**given)
+        return cls(limits=limits, timeouts=timeouts, s3=s3).with_changes(**given)
 
     def with_changes(self, **changes: Any) -> Self:
         """The same settings with some replaced (the command line's arguments), paths made absolute."""
@@ -124,9 +157,17 @@ class Description(NamedTuple):
     help: str
 
 
+_SECTIONS: Sequence[tuple[type, str]] = (
+    (Settings, "LABELGRAPH_"),
+    (S3, "LABELGRAPH_S3_"),
+    (Limits, "LABELGRAPH_LIMIT_"),
+    (Timeouts, "LABELGRAPH_TIMEOUT_"),
+)
+
+
 def describe() -> Iterator[Description]:
     """Every variable with its default as it would be written in the environment, in the order of the README's table."""
-    for owner, prefix in ((Settings, "LABELGRAPH_"), (Limits, "LABELGRAPH_LIMIT_"), (Timeouts, "LABELGRAPH_TIMEOUT_")):
+    for owner, prefix in _SECTIONS:
         for item in fields(owner):
             if "help" in item.metadata:
                 yield Description(_name(item, prefix), _text(item.default), item.metadata["help"])

@@ -22,11 +22,12 @@ from pgqueuer.domain.errors import FailingListenerError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.settings import Settings
+from api.stores import stores
 from db import idempotency, jobs, manifests, purge, sources, sync
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.jobs import Claim
-from db.storage import Store, open_store
+from db.storage import Stores
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,13 @@ BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, 
 
 async def run(database: Database, settings: Settings, *, stop: asyncio.Event) -> None:
     """Work until `stop`; then give back what is in hand, so that another worker goes on with it at once."""
-    while not stop.is_set():
-        try:
-            await _shift(database, settings, stop)
-        except BROKEN as error:
-            log.warning("the worker lost its connection and begins anew: %s", type(error).__name__)
-            await _pause(stop, RETRY)
+    async with stores(settings) as opened:
+        while not stop.is_set():
+            try:
+                await _shift(database, settings, opened, stop)
+            except BROKEN as error:
+                log.warning("the worker lost its connection and begins anew: %s", type(error).__name__)
+                await _pause(stop, RETRY)
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class Worker:
     """One shift: from a connection to its end."""
 
     database: Database
-    settings: Settings
+    stores: Stores
     number: int
     slots: asyncio.Semaphore
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,16 +69,13 @@ class Worker:
     async def work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):
             case "SYNC":
-                await sync.run(self.database, job, self.open(await self._input_path(job)))
+                await sync.run(self.database, job, self.stores.open(await self._input_path(job)))
             case "PURGE":
-                await purge.run(self.database, job, self.open)
+                await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
-                await manifests.run(self.database, job, self.open)
+                await manifests.run(self.database, job, self.stores.open)
             case unknown:
                 assert_never(unknown)
-
-    def open(self, url: str) -> Store:
-        return open_store(url, allowed_roots=self.settings.allowed_roots)
 
     async def _input_path(self, job: Claim) -> str:
         async with self.database.reading() as connection:
@@ -89,14 +88,14 @@ class Worker:
         """Jobs of dead workers, deletions that wait for another try, and keys of yesterday, until the shift is over."""
         while not self.over.is_set():
             await _attempt(partial(jobs.sweep, self.database))
-            await _attempt(partial(sources.carry_out, self.database, self.open))
+            await _attempt(partial(sources.carry_out, self.database, self.stores.open))
             await _attempt(partial(idempotency.sweep, self.database))
             await _pause(self.over, SWEEP)
 
 
-async def _shift(database: Database, settings: Settings, stop: asyncio.Event) -> None:
+async def _shift(database: Database, settings: Settings, stores: Stores, stop: asyncio.Event) -> None:
     async with _connection(database, settings) as connection, jobs.alive(connection) as number:
-        worker = Worker(database, settings, number, asyncio.Semaphore(settings.jobs))
+        worker = Worker(database, stores, number, asyncio.Semaphore(settings.jobs))
         queue = QueueManager(Queries(AsyncpgDriver(connection)))
         queue.entrypoint(jobs.ENTRYPOINT)(worker.do)
         batch = max(1, settings.jobs // 2)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import jobs, labels, names, paths, purge, statements, sync
+from db import jobs, labels, names, purge, statements, sync
 from db.access import record
 from db.changes import no_such_dataset
 from db.errors import AlreadyExists, Forbidden
 from db.labels import LabelValues
 from db.labels.create import listed
+from db.places import Places
 from db.tokens import Identity
 
 INSERT = """
@@ -54,10 +54,10 @@ class Touched:
     dataset_id: int
 
 
-def placed(input_path: str, output_path: str | None, allowed_roots: Sequence[Path]) -> tuple[str, str | None]:
+def placed(input_path: str, output_path: str | None, places: Places) -> tuple[str, str | None]:
     """Both paths in their one form, allowed and apart. Asks the file system, so not for the event loop."""
-    source = paths.input_path(input_path, allowed_roots)
-    return source, None if output_path is None else paths.output_path(output_path, allowed_roots, source=source)
+    source = places.input(input_path)
+    return source, None if output_path is None else places.output(output_path, source=source)
 
 
 async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, sync_now: bool = True) -> Created:

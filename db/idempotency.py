@@ -32,6 +32,7 @@ OUTCOME = """
     VALUES (:token_id, :key, :field, :request_hash, :outcome::jsonb)
 """
 ANSWERS = "SELECT field, request_hash, response FROM idempotency WHERE token_id = $1 AND key = $2"
+IS_KEPT = "SELECT true FROM idempotency WHERE token_id = $1 AND key = $2 AND field = $3"
 ANSWER = """
     INSERT INTO idempotency (token_id, key, field, request_hash, response) VALUES (:token_id, :key, '', :hash, :answer)
     ON CONFLICT (token_id, key, field) DO NOTHING
@@ -73,6 +74,12 @@ async def find_answer(database: Database, token_id: int, key: str, request_hash:
     for row in rows:
         _same_request(row["request_hash"], request_hash)
     return next((row["response"] for row in rows if row["field"] == ""), None)
+
+
+async def is_kept(database: Database, token_id: int, key: str, field: str) -> bool:
+    """Whether a field has an outcome: what it does outside the database need not be done again."""
+    async with database.reading() as connection:
+        return bool(await connection.fetchval(IS_KEPT, token_id, key, field))
 
 
 async def keep_answer(database: Database, token_id: int, key: str, request_hash: bytes, answer: bytes) -> bytes:

@@ -26,6 +26,7 @@ MAX_SIDE: Final = 16_384
 MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
 ORIENTATION: Final = 0x0112  # the EXIF tag
 FORMATS: Final = ("JPEG", "PNG", "BMP")  # a phone's `.jpg` may open as MPO: a JPEG with another one behind it
+MAGIC: Final[dict[bytes, Format]] = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP"}
 BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, struct.error, zlib.error)
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses instead of warning
@@ -45,6 +46,11 @@ class Facts:
     width: int
     height: int
     orientation: int
+
+
+def kind(data: bytes) -> Format | None:
+    """The format that a file's first bytes announce."""
+    return next((known for magic, known in MAGIC.items() if data.startswith(magic)), None)
 
 
 def facts(data: bytes) -> Facts:

@@ -19,9 +19,9 @@ def input_path(text: str, allowed_roots: Sequence[Path]) -> str:
     """The one form of an input path: an absolute directory below an allowed root. It need not be there yet."""
     path = _local(text)
     if not any(path.is_relative_to(root) for root in allowed_roots):
-        raise _refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
+        raise refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
     if path.exists() and not path.is_dir():
-        raise _refused("It is a file; name the directory that the images lie in.")
+        raise refused("It is a file; name the directory that the images lie in.")
     return str(path)
 
 
@@ -29,7 +29,7 @@ def output_path(text: str, allowed_roots: Sequence[Path], *, source: str) -> str
     """As `input_path`, and neither the input path itself nor below it, where a sync would find what was written."""
     path = Path(input_path(text, allowed_roots))
     if path.is_relative_to(Path(source)):
-        raise _refused("The output path must lie outside the input path.")
+        raise refused("The output path must lie outside the input path.")
     return str(path)
 
 
@@ -61,29 +61,30 @@ def suffix(path: str) -> str:
 
 def _local(text: str) -> Path:
     if not storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
-        raise _refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")
+        raise refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")
     if "://" in text:
         text = _of_url(text)
     if not text.startswith("/"):
-        raise _refused("Give an absolute path, or a `file://` URL.")
+        raise refused("Give an absolute path, or a `file://` URL.")
     try:
         return Path(text).resolve()
     except (OSError, RuntimeError):
-        raise _refused("It cannot be followed to a directory.") from None
+        raise refused("It cannot be followed to a directory.") from None
 
 
 def _of_url(text: str) -> str:
     try:
         url = urlsplit(text)
     except ValueError:
-        raise _refused("It is not a URL.") from None
+        raise refused("It is not a URL.") from None
     if url.scheme != "file" or url.netloc not in ("", "localhost") or url.query or url.fragment:
-        raise _refused("Of URLs, `file:///directory` is understood.")
+        raise refused("Of URLs, `file:///directory` is understood.")
     path = os.fsdecode(unquote_to_bytes(url.path))
     if not storable(path):
-        raise _refused("It is not text in UTF-8.")
+        raise refused("It is not text in UTF-8.")
     return path
 
 
-def _refused(reason: str) -> Invalid:
+def refused(reason: str) -> Invalid:
+    """Why a text cannot be the path of a dataset."""
     return Invalid(f"This cannot be a dataset's path. {reason}", code="INVALID_PATH")

@@ -1,9 +1,9 @@
 """Deleting objects that rows have let go of. The intent was committed with the rows; here it is carried out, again and
 again until it succeeds: right after the commit by whoever asked, later by a worker."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import asyncpg
@@ -16,7 +16,6 @@ from db.storage import ObjectChanged, Store
 
 Opener = Callable[[str], Store]
 
-AT_ONCE: Final = 8
 BATCH: Final = 500
 SIDECARS: Final = (".txt", ".xml")
 
@@ -91,7 +90,7 @@ async def carry_out(
     deleted, failures, last = 0, list[Failure](), 0
     while intents := await _take(database, last, change_id, dataset_id):
         last = max(intent["id"] for intent in intents)
-        results = await asyncio.gather(*_deletions(opener, intents))
+        results = await _delete(opener, intents)
         await _settle(database, opener, results)
         deleted += sum(result.error is None for result in results)
         failures += [Failure(result.intent["path"], result.error) for result in results if result.error is not None]
@@ -112,20 +111,34 @@ async def _take(database: Database, last: int, change_id: int | None, dataset_id
         return await connection.fetch(TAKE, last, change_id, BATCH, dataset_id)
 
 
-def _deletions(opener: Opener, intents: Sequence[asyncpg.Record]) -> list["asyncio.Future[_Result]"]:
-    slots = asyncio.Semaphore(AT_ONCE)
+async def _delete(opener: Opener, intents: Sequence[asyncpg.Record]) -> list[_Result]:
+    """Input path by input path, of each as many at once as its store takes."""
+    results: list[_Result] = []
+    for input_path, group in groupby(sorted(intents, key=_input_path), _input_path):
+        below = list(group)
+        told = await _delete_below(opener, input_path, [(one["path"], one["etag"]) for one in below])
+        results += [_result(intent, outcome) for intent, outcome in zip(below, told, strict=True)]
+    return results
 
-    async def delete(intent: asyncpg.Record) -> _Result:
-        async with slots:
-            try:
-                await opener(intent["input_path"]).delete(intent["path"], etag=intent["etag"])
-            except ObjectChanged as kept:
-                return _Result(intent, kept.message, final=True)
-            except DomainError as failed:
-                return _Result(intent, failed.message, final=False)
-        return _Result(intent, None, final=True)
 
-    return [asyncio.ensure_future(delete(intent)) for intent in intents]
+def _input_path(intent: asyncpg.Record) -> str:
+    return str(intent["input_path"])
+
+
+async def _delete_below(
+    opener: Opener, input_path: str, objects: Sequence[tuple[str, str | None]]
+) -> Sequence[bool | DomainError]:
+    try:
+        return await opener(input_path).delete_many(objects)
+    except DomainError as failed:
+        return [failed] * len(objects)
+
+
+def _result(intent: asyncpg.Record, outcome: bool | DomainError) -> _Result:
+    """Gone already is as good as deleted; replaced by another is final, the rest is tried again."""
+    if isinstance(outcome, DomainError):
+        return _Result(intent, outcome.message, final=isinstance(outcome, ObjectChanged))
+    return _Result(intent, None, final=True)
 
 
 async def _settle(database: Database, opener: Opener, results: Sequence[_Result]) -> None:
@@ -145,8 +158,4 @@ async def _settle(database: Database, opener: Opener, results: Sequence[_Result]
 
 async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> None:
     """A label file left behind would label whatever takes the image's place. One that resists is left to its owner."""
-    for path in (name + suffix for name in stems for suffix in SIDECARS):
-        try:
-            await opener(input_path).delete(path)
-        except DomainError:
-            continue
+    await _delete_below(opener, input_path, [(name + suffix, None) for name in stems for suffix in SIDECARS])

@@ -6,13 +6,14 @@ from typing import Final
 
 from strawberry.schema.config import StrawberryConfig
 
+from db.uploads import Incoming
 from schema.execution import LabelgraphSchema
 from schema.guard import DocumentLimits
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.subscriptions import Subscription
 from schema.types.job import SyncJob
-from schema.types.scalars import DATE_TIME
+from schema.types.scalars import DATE_TIME, UPLOAD
 
 VERSION: Final = "0.1.0"
 SNAPSHOT: Final = Path(__file__).with_name("schema.graphql")
@@ -27,7 +28,7 @@ def build_schema(document_limits: DocumentLimits | None = None) -> LabelgraphSch
         mutation=Mutation,
         subscription=Subscription,
         types=[SyncJob],
-        config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
+        config=StrawberryConfig(scalar_map={datetime: DATE_TIME, Incoming: UPLOAD}),
     )
 
 

@@ -1,10 +1,10 @@
 """What an operation knows of its request. Built by the doors, one per operation (not per socket)."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from db.engine import Database
 from db.events import Events
+from db.storage import Stores
 from db.tokens import Identity
 from db.urls import Links
 
@@ -28,4 +28,4 @@ class Context:
     bounds: Bounds = field(default_factory=Bounds)
     idempotency_key: str | None = None
     request_hash: bytes = b""  # of the whole request, where it carries a key
-    allowed_roots: tuple[Path, ...] = ()  # below which input and output paths may lie
+    stores: Stores = field(default_factory=Stores)  # opens input and output paths, where they may lie

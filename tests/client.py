@@ -19,6 +19,8 @@ from api.settings import Settings
 from db import tokens
 from db.engine import Database
 from db.events import Events
+from db.places import Places
+from db.storage import Stores
 from db.tokens import Identity, Scope
 from db.urls import Signer
 from schema.context import Context
@@ -117,7 +119,7 @@ class Direct:
             links=signer.links("http://test", self.identity.token_id, 1_700_000_000.0),
             events=Events(self.database),
             bounds=bounds(self.settings.limits),
-            allowed_roots=self.settings.allowed_roots,
+            stores=Stores(Places(self.settings.allowed_roots)),
             idempotency_key=key,
             request_hash=request_hash,
         )

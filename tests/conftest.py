@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 
 from api import embedded
 from db import engine, migrations
+from tests import s3
 
 # A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
@@ -63,6 +64,13 @@ def servers() -> Iterator[Servers]:
     servers = Servers()
     yield servers
     servers.leave()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """An S3 server, started when a test first needs it."""
+    with s3.moto() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

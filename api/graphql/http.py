@@ -1,7 +1,8 @@
 """GraphQL over HTTP: POST with a JSON body, GET for queries, one answer or an event stream."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from contextlib import nullcontext
+from typing import Any, Final
 
 from graphql import GraphQLError
 from starlette.datastructures import Headers
@@ -9,12 +10,13 @@ from starlette.types import Receive, Scope, Send
 
 from api import playground
 from api.auth import token_of
-from api.graphql import parameters, sse
+from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import execute, failure, prepare
 from api.graphql.parameters import Parameters
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, linger, read_body
+from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, linger, pieces
 from api.runtime import Runtime, runtime
+from api.settings import Limits
 from schema.documents import Document
 from schema.errors import BAD_REQUEST, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, coded
 from schema.requests import Answer, encode
@@ -34,11 +36,13 @@ ExtraHeaders = Sequence[tuple[bytes, bytes]]
 class Problem(Exception):
     """A request that HTTP itself refuses, with a status of its own and a GraphQL error as its body."""
 
-    def __init__(self, status: int, message: str, *, headers: ExtraHeaders = (), code: str = BAD_REQUEST) -> None:
+    def __init__(
+        self, status: int, message: str, *, headers: ExtraHeaders = (), code: str = BAD_REQUEST, **details: Any
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
-        self.answer = Answer(errors=[coded(GraphQLError(message), code)])
+        self.answer = Answer(errors=[coded(GraphQLError(message), code, **details)])
 
 
 async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,8 +53,10 @@ async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
         await playground.page()(scope, receive, send)
         return
     media = accept.json or JSON
+    process = runtime(scope)
     try:
-        await _answer(runtime(scope), scope, receive, send, headers, accept)
+        async with process.uploads if _is_form(headers) else nullcontext():
+            await _answer(process, scope, receive, send, headers, accept)
     except Problem as problem:
         await _send(send, problem.status, problem.answer.encode(), media, problem.headers, last=problem.status != 413)
         if problem.status == 413:
@@ -89,27 +95,42 @@ async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Heade
     limits = process.settings.limits
     if scope["method"] == "GET":
         return parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
+    form, timeouts = _is_form(headers), process.settings.timeouts
+    most, seconds = (multipart.most_bytes(limits), timeouts.upload) if form else (limits.body, timeouts.body)
+    too_large = _too_large(limits, form)
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > 12 or int(length) > limits.body:
-        raise _too_large(limits.body)
+    if not length.isdecimal() or len(length) > 12 or int(length) > most:
+        raise too_large
+    body = pieces(receive, most=most, seconds=seconds)
     try:
-        body = await read_body(receive, most=limits.body, seconds=process.settings.timeouts.body)
-    except BodyTooLarge:
-        raise _too_large(limits.body) from None
+        if form:
+            multipart.demand_preflight(headers)
+            return await multipart.read(headers, body, limits)
+        return parameters.from_body(b"".join([piece async for piece in body]), limits.json_depth)
+    except (BodyTooLarge, multipart.TooMuch):
+        raise too_large from None
     except BodyTooSlow:
         raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
-    return parameters.from_body(body, limits.json_depth)
 
 
-def _too_large(most: int) -> Problem:
-    return Problem(413, f"The body is larger than {most} bytes.", headers=[CLOSE])
+def _too_large(limits: Limits, form: bool) -> Problem:
+    if not form:
+        return Problem(413, f"The body is larger than {limits.body} bytes.", headers=[CLOSE])
+    most = limits.upload_request
+    message = f"The files of one request have at most {most} bytes together. Send them in several requests."
+    return Problem(413, message, headers=[CLOSE], code="UPLOAD_TOO_LARGE", limit=most)
+
+
+def _is_form(headers: Headers) -> bool:
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == multipart.MULTIPART
 
 
 def _check_content_type(headers: Headers) -> None:
     kind, _, rest = headers.get("content-type", "").partition(";")
     charset = rest.strip().lower()
-    if kind.strip().lower() != JSON or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
-        raise Problem(415, f"The body is taken as {JSON} in UTF-8: say so in Content-Type.")
+    is_json = kind.strip().lower() == JSON and charset in ("", "charset=utf-8", 'charset="utf-8"')
+    if not is_json and not _is_form(headers):
+        raise Problem(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
     if headers.get("content-encoding", "identity") != "identity":
         raise Problem(415, "The body is taken uncompressed: leave Content-Encoding out.")
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from api.runtime import Repeatable
+from db.uploads import Incoming
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -72,8 +73,14 @@ def repeatable(given: Parameters, header: str | None) -> Repeatable | None:
         return None
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
-    whole = orjson.dumps([given.query, given.operation_name, given.variables], option=orjson.OPT_SORT_KEYS)
+    asked = [given.query, given.operation_name, given.variables]
+    whole = orjson.dumps(asked, default=_fingerprint, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
     return Repeatable(key, hashlib.sha256(whole).digest())
+
+
+def _fingerprint(value: object) -> str:
+    assert isinstance(value, Incoming)
+    return value.fingerprint
 
 
 def parse_json(body: bytes, depth: int) -> Any:

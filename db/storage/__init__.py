@@ -3,10 +3,7 @@
 A store is opened at a dataset's input path; the paths of its objects are text below that, `/` between the parts.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from db.paths import local_root
+from db.storage.access import Access
 from db.storage.local import LocalStore
 from db.storage.memory import MemoryStore
 from db.storage.objects import (
@@ -19,8 +16,10 @@ from db.storage.objects import (
     Store,
     StoredObject,
 )
+from db.storage.opening import Stores
 
 __all__ = [
+    "Access",
     "Head",
     "LocalStore",
     "MemoryStore",
@@ -31,10 +30,5 @@ __all__ = [
     "RootMissing",
     "Store",
     "StoredObject",
-    "open_store",
+    "Stores",
 ]
-
-
-def open_store(url: str, *, allowed_roots: Sequence[Path]) -> Store:
-    """The store at a dataset's input or output path. Raises INVALID_PATH where the owner no longer allows it."""
-    return LocalStore(local_root(url, allowed_roots))

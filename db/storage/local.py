@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from db.errors import StorageError
+from db.errors import DomainError, StorageError
 from db.paths import LENGTH, object_path
 from db.storage.objects import (
     CHUNK,
@@ -29,6 +29,7 @@ from db.storage.objects import (
     Page,
     RootMissing,
     StoredObject,
+    one_by_one,
 )
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -79,6 +80,12 @@ class LocalStore:
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         return await asyncio.to_thread(self._delete, path, etag)
+
+    async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+        return await one_by_one(self, objects)
+
+    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+        return None
 
     # What follows blocks, and runs in threads.
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from db.errors import StorageError
+from db.errors import DomainError, StorageError
 from db.paths import object_path
 from db.storage.objects import (
     CHUNK,
@@ -16,6 +16,7 @@ from db.storage.objects import (
     Page,
     RootMissing,
     StoredObject,
+    one_by_one,
 )
 
 
@@ -72,6 +73,12 @@ class MemoryStore:
             raise ObjectChanged
         del self.contents[path]
         return True
+
+    async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+        return await one_by_one(self, objects)
+
+    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+        return None
 
     def _check(self) -> None:
         if self.broken:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from db.errors import AlreadyExists, Conflict, StorageError
+from db.errors import AlreadyExists, Conflict, DomainError, StorageError
 
 PAGE = 1_000  # objects in a page of a listing, at most
 CHUNK = 256 * 1024  # bytes that a stream gives at once
@@ -14,8 +14,8 @@ CHUNK = 256 * 1024  # bytes that a stream gives at once
 class RootMissing(StorageError):
     """The store itself cannot be reached, so nothing can be said about its objects."""
 
-    def __init__(self) -> None:
-        super().__init__("The input path is not there, or the server may not read it.")
+    def __init__(self, message: str = "The input path is not there, or the server may not read it.") -> None:
+        super().__init__(message)
 
 
 class ObjectMissing(StorageError):
@@ -108,3 +108,22 @@ class Store(Protocol):
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         """Remove an object, if its content is still `etag` (ObjectChanged). False: it was not there."""
         ...
+
+    async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+        """As `delete`, for many paths with their etags; a refusal stands in its object's place."""
+        ...
+
+    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+        """A URL that gives the object to whoever has it, for so long; None where the store serves nobody itself."""
+        ...
+
+
+async def one_by_one(store: Store, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+    """`delete_many` of a store that has no operation for many."""
+    results: list[bool | DomainError] = []
+    for path, etag in objects:
+        try:
+            results.append(await store.delete(path, etag=etag))
+        except DomainError as refused:
+            results.append(refused)
+    return results

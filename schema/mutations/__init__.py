@@ -7,6 +7,7 @@ from schema.mutations.datasets import DatasetMutations
 from schema.mutations.labels import LabelMutations
 from schema.mutations.samples import SampleMutations
 from schema.mutations.sync import SyncMutations
+from schema.mutations.uploads import UploadMutations
 from schema.mutations.versions import VersionMutations
 
 __all__ = ["Mutation"]
@@ -17,5 +18,13 @@ __all__ = ["Mutation"]
     "what is already so is left so, and the payload says it. With an `Idempotency-Key` header, or `extensions."
     "idempotencyKey`, a request may be sent again for 24 hours and is carried out once."
 )
-class Mutation(DatasetMutations, LabelMutations, SampleMutations, SyncMutations, VersionMutations, ChangeMutations):
+class Mutation(
+    DatasetMutations,
+    LabelMutations,
+    SampleMutations,
+    SyncMutations,
+    UploadMutations,
+    VersionMutations,
+    ChangeMutations,
+):
     pass

@@ -76,8 +76,8 @@ class DatasetMutations:
         "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
     )
     async def create_dataset(self, info: Info, input: Annotated[CreateDatasetInput, given()]) -> CreateDatasetPayload:
-        roots = info.context.allowed_roots
-        source, output = await asyncio.to_thread(datasets.placed, input.input_path, input.output_path, roots)
+        places = info.context.stores.places
+        source, output = await asyncio.to_thread(datasets.placed, input.input_path, input.output_path, places)
         labels = [label.values() for label in input.labels]
         values = datasets.DatasetValues(input.name, word(input.type), source, output, input.description, labels)
         by, sync_now = info.context.identity, input.sync_now

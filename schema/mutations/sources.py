@@ -1,12 +1,10 @@
 """Deleting files after the commit that let go of them, for as long as a client will wait."""
 
 import asyncio
-from functools import partial
 from typing import Final
 
 from db import sources
 from db.sources import Carried
-from db.storage import open_store
 from schema.mutations.payloads import SourceFailure
 from schema.mutations.unit import Info
 
@@ -18,10 +16,9 @@ async def carry_out(info: Info, change: int | None, planned: int) -> Carried:
     if change is None or not planned:
         return Carried(planned, ())
     context = info.context
-    opener = partial(open_store, allowed_roots=context.allowed_roots)
     try:
         async with asyncio.timeout(SECONDS):
-            await sources.carry_out(context.database, opener, change_id=change)
+            await sources.carry_out(context.database, context.stores.open, change_id=change)
     except TimeoutError:
         pass
     return await sources.told(context.database, change)

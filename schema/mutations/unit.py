@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from db import units
+from db import idempotency, units
 from db.idempotency import Keyed
 from db.select import ids
 from db.units import Work
@@ -25,6 +25,14 @@ async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     if dataset_id is not None:
         context.events.changed(dataset_id)
     return done
+
+
+async def is_done(info: Info) -> bool:
+    """Whether this field of a keyed request was carried out before: then its outcome is all that is needed."""
+    context, key = info.context, info.context.idempotency_key
+    return key is not None and await idempotency.is_kept(
+        context.database, context.identity.token_id, key, str(info.path.key)
+    )
 
 
 def word(choice: Enum) -> Any:

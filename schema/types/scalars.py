@@ -6,6 +6,8 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 
+from db.uploads import Incoming
+
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="A moment: RFC 3339 with a time zone, such as `2026-11-22T21:00:00Z`. Answers are in UTC.",
@@ -13,6 +15,21 @@ DATE_TIME = strawberry.scalar(
     serialize=lambda moment: moment.astimezone(UTC).isoformat(),
     parse_value=lambda text: parse_moment(text),
 )
+
+UPLOAD = strawberry.scalar(
+    name="Upload",
+    description="A file, sent by the GraphQL multipart request specification: null in `variables`, and the file in a "
+    "part of its own. The request carries the header `GraphQL-Require-Preflight: true`.",
+    specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
+    parse_value=lambda value: parse_upload(value),
+)
+
+
+def parse_upload(value: Any) -> Incoming:
+    """Only what came as a file is one; a text never is."""
+    if isinstance(value, Incoming):
+        return value
+    raise GraphQLError("Upload takes a file of a multipart request; see `Upload` in the schema.")
 
 
 def parse_moment(text: Any) -> datetime:

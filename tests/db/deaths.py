@@ -9,8 +9,9 @@ from typing import Any, cast
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.engine import Database
-from db.errors import StorageError
+from db.errors import DomainError, StorageError
 from db.storage import Head, MemoryStore, Page, Store, StoredObject
+from db.storage.objects import one_by_one
 
 
 class Death(Exception):
@@ -80,6 +81,9 @@ class MortalStore:
         deleted = await self.store.delete(path, etag=etag)
         self.life.step()
         return deleted
+
+    async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+        return await one_by_one(cast(Store, self), objects)
 
 
 def mortal(database: Database, store: MemoryStore, life: Life) -> tuple[Database, Store]:

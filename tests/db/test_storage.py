@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import Invalid, StorageError
+from db.places import Places
 from db.storage import (
     Head,
     LocalStore,
@@ -18,7 +19,7 @@ from db.storage import (
     RootMissing,
     Store,
     StoredObject,
-    open_store,
+    Stores,
 )
 from db.storage.objects import CHUNK, PAGE
 
@@ -188,7 +189,7 @@ async def test_a_listing_that_is_given_up_leaves_no_open_files(tmp_path: Path) -
 
 
 def test_a_store_opens_only_below_an_allowed_root(tmp_path: Path) -> None:
-    assert isinstance(open_store(str(tmp_path / "a"), allowed_roots=(tmp_path,)), LocalStore)
+    assert isinstance(Stores(Places((tmp_path,))).open(str(tmp_path / "a")), LocalStore)
     with pytest.raises(Invalid) as raised:
-        open_store(str(tmp_path / "a"), allowed_roots=(tmp_path / "b",))
+        Stores(Places((tmp_path / "b",))).open(str(tmp_path / "a"))
     assert raised.value.code == "INVALID_PATH"

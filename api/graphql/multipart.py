@@ -1,0 +1,203 @@
+"""Files beside a GraphQL request: the GraphQL multipart request specification, read as it streams.
+
+`operations` comes first, then `map`, then the files. What passes a limit is refused while it is still coming; of a file
+that is too large for itself nothing more is kept. A web page of another origin can make a browser send such a form
+without asking us, unless it carries a header that pages may not set freely: so one is demanded.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
+
+from api.graphql import parameters
+from api.graphql.parameters import Parameters
+from api.settings import Limits
+from db.uploads import Incoming
+from schema.errors import BAD_REQUEST, refusal
+
+MULTIPART: Final = "multipart/form-data"
+PREFLIGHT: Final = (
+    "graphql-require-preflight",
+    "apollo-require-preflight",
+    "x-apollo-operation-name",
+    "x-requested-with",
+    "idempotency-key",
+)
+MOST_FILES: Final = 100
+MAP_BYTES: Final = 64 * 1024
+FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have beside its contents
+
+
+class TooMuch(Exception):
+    """The files together are more than one request may carry."""
+
+
+def demand_preflight(headers: Headers) -> None:
+    """Raises Refused."""
+    if not any(name in headers for name in PREFLIGHT):
+        raise refusal(
+            "A multipart request carries the header `GraphQL-Require-Preflight: true`, so that no other web page can "
+            "make a browser send one.",
+            BAD_REQUEST,
+        )
+
+
+def most_bytes(limits: Limits) -> int:
+    """Of a body as a whole; its files are counted by themselves."""
+    return limits.upload_request + limits.body + MAP_BYTES + FRAMING
+
+
+async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> Parameters:
+    """The parameters, with files in the places of `variables` that the map names. Raises Refused, TooMuch."""
+    form = Form(limits)
+    parser = MultipartParser(_boundary(headers), form.callbacks())  # type: ignore[arg-type]
+    try:
+        async for piece in body:
+            parser.write(piece)
+        parser.finalize()
+    except FormParserError:
+        raise _bad("The body is not a well-formed multipart form.") from None
+    if not form.closed:
+        raise _bad("The form breaks off before its end.")
+    return form.parameters()
+
+
+@dataclass(slots=True)
+class Part:
+    name: str
+    file_name: str | None
+    most: int  # bytes that are kept
+    data: bytearray = field(default_factory=bytearray)
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Form:
+    """A form on its way in."""
+
+    limits: Limits
+    parts: dict[str, Part] = field(default_factory=dict)
+    files: int = 0  # bytes of files so far
+    closed: bool = False
+    _part: Part | None = None
+    _header: bytearray = field(default_factory=bytearray)
+    _value: bytearray = field(default_factory=bytearray)
+    _disposition: str = ""
+
+    def callbacks(self) -> dict[str, Callable[..., None]]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._open,
+            "on_part_data": self._take,
+            "on_end": self._close,
+        }
+
+    def parameters(self) -> Parameters:
+        names = list(self.parts)
+        if names[:2] != ["operations", "map"]:
+            raise _bad("The form's first parts are `operations` and `map`, in this order.")
+        operations = bytes(self.parts["operations"].data)
+        given = parameters.from_body(operations, self.limits.json_depth)
+        places = parameters.parse_json(bytes(self.parts["map"].data), 4)
+        if not isinstance(places, dict) or places.keys() != set(names[2:]):
+            raise _bad("`map` is a JSON object that names, for each file of the form, its places in `variables`.")
+        variables: dict[str, Any] = dict(given.variables)
+        for name, paths in places.items():
+            if not isinstance(paths, list) or not paths:
+                raise _bad(f"`map` names no place for the file `{name[:40]}`.")
+            file = _file(self.parts[name])
+            for path in paths:
+                _place(variables, path, file)
+        return Parameters(given.query, given.operation_name, variables, given.extensions)
+
+    def _begin(self) -> None:
+        self._disposition = ""
+
+    def _end_header(self) -> None:
+        if bytes(self._header).lower() == b"content-disposition":
+            self._disposition = bytes(self._value).decode("latin-1")
+        self._header.clear()
+        self._value.clear()
+
+    def _open(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name, file_name = _text(options.get(b"name")), _text(options.get(b"filename"))
+        if not name or name in self.parts:
+            raise _bad("Each part of the form has a name of its own.")
+        if len(self.parts) >= MOST_FILES + 2:
+            raise _bad(f"At most {MOST_FILES} files are taken in one request.")
+        most = {0: self.limits.body, 1: MAP_BYTES}.get(len(self.parts), self.limits.upload_file)
+        self._part = self.parts[name] = Part(name, file_name, most)
+
+    def _take(self, data: bytes, start: int, end: int) -> None:
+        part = self._part
+        assert part is not None
+        part.size += end - start
+        part.data += data[start : min(end, start + max(part.most - len(part.data), 0))]
+        if len(self.parts) > 2:
+            self.files += end - start
+            if self.files > self.limits.upload_request:
+                raise TooMuch
+        elif part.size > part.most:
+            raise _bad(f"`{part.name[:40]}` has more than {part.most} bytes.")
+
+    def _close(self) -> None:
+        self.closed = True
+
+
+def _file(part: Part) -> Incoming:
+    if part.file_name is None:
+        raise _bad(f"The part `{part.name[:40]}` is no file: it has no file name.")
+    return Incoming(part.file_name, bytes(part.data), part.size)
+
+
+def _place(variables: dict[str, Any], path: object, file: Incoming) -> None:
+    """Put a file where the map says, in the place of a null."""
+    parts = path.split(".") if isinstance(path, str) else []
+    if len(parts) < 2 or parts[0] != "variables":
+        raise _bad("A place in `map` begins with `variables.`.")
+    holder: Any = variables
+    for step in parts[1:-1]:
+        holder = _step(holder, step)
+    last = _key(holder, parts[-1])
+    if last is None or holder[last] is not None:
+        raise _bad("`map` names a place in `variables` that is not there, or not null.")
+    holder[last] = file
+
+
+def _step(holder: Any, step: str) -> Any:
+    key = _key(holder, step)
+    return None if key is None else holder[key]
+
+
+def _key(holder: Any, step: str) -> str | int | None:
+    match holder:
+        case dict() if step in holder:
+            return step
+        case list() if step.isascii() and step.isdecimal() and len(step) < 6 and int(step) < len(holder):
+            return int(step)
+    return None
+
+
+def _text(value: bytes | None) -> str | None:
+    """Browsers send names in UTF-8; `parse_options_header` is fed Latin-1, and gives it back."""
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _boundary(headers: Headers) -> bytes:
+    _, options = parse_options_header(headers.get("content-type"))
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 70:
+        raise _bad("Content-Type names no boundary between the parts of the form.")
+    return boundary
+
+
+def _bad(message: str) -> Exception:
+    return refusal(message, BAD_REQUEST)

@@ -1,0 +1,46 @@
+"""Opening stores: which places a server's owner allows, and how they are reached."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from db.places import Places, bucket_of, is_bucket
+from db.storage.access import Access
+from db.storage.local import LocalStore
+from db.storage.objects import Store
+
+if TYPE_CHECKING:
+    from db.storage.s3 import S3
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Built once by the composition root. `s3` None: this server knows only directories."""
+
+    places: Places = Places()
+    s3: "S3 | None" = None
+
+    def open(self, url: str) -> Store:
+        """The store at a dataset's input or output path. Raises INVALID_PATH where the owner does not allow it."""
+        url = self.places.input(url)
+        if self.s3 is None or not is_bucket(url):
+            return LocalStore(Path(url))
+        from db.storage.s3 import S3Store
+
+        return S3Store(self.s3, *bucket_of(url))
+
+
+@asynccontextmanager
+async def stores(
+    roots: Sequence[Path] = (), access: Access | None = None, buckets: Sequence[str] = ()
+) -> AsyncGenerator[Stores, None]:
+    """Directories below `roots` and, with `access`, buckets: those named, or all that it opens."""
+    if access is None:
+        yield Stores(Places(tuple(roots)))
+        return
+    from db.storage.s3 import connect  # half a second to import, and most servers need none of it
+
+    async with connect(access) as s3:
+        yield Stores(Places(tuple(roots), frozenset(buckets) or None, s3=True), s3)

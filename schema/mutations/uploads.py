@@ -1,0 +1,89 @@
+"""uploadSamples."""
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from db import uploads
+from db.uploads import Incoming, Stored, Uploaded, Wanted
+from schema.mutations.payloads import OfDataset, dataset_of
+from schema.mutations.unit import Info, given, is_done, number, word, write
+from schema.references import reference
+from schema.types.error_code import ErrorCode
+from schema.types.sample import Sample
+
+MOST = 100  # files of one call
+
+
+@strawberry.enum(description="What happens to a file whose name is taken. Nothing is ever written over.")
+class UploadConflict(Enum):
+    ERROR = strawberry.enum_value("ERROR", description="It is refused with SAMPLE_ALREADY_EXISTS.")
+    RENAME = strawberry.enum_value("RENAME", description="It gets a number: `cat.jpg` becomes `cat-1.jpg`.")
+
+
+@strawberry.input(description="Images to be added to a dataset.")
+class UploadSamplesInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    files: list[Incoming] = strawberry.field(
+        description="The images: JPEG, PNG or BMP, by content and by name. At most 5 MiB (5,242,880 bytes) each and "
+        "8 MiB (8,388,608 bytes) together, unless `serverInfo { uploadLimits }` says otherwise; at most 100 files."
+    )
+    labels: list[str] = strawberry.field(
+        default_factory=list, description="Names of labels for all of them; none leaves them UNLABELED."
+    )
+    create_missing: bool = strawberry.field(
+        default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
+    )
+    on_conflict: UploadConflict = strawberry.field(
+        default=UploadConflict.ERROR, description="What happens to a file whose name is taken."
+    )
+
+
+@strawberry.type(description="Why one item of several was refused.")
+class ItemError:
+    code: ErrorCode = strawberry.field(description="What went wrong, for programs.")
+    message: str = strawberry.field(description="What went wrong and what to do, as a sentence.")
+
+
+@strawberry.type(description="What became of one file.")
+class UploadResult:
+    file_name: str = strawberry.field(description="The file's name as it was sent.")
+    sample: Sample | None = strawberry.field(description="The new sample; null if the file was refused.")
+    error: ItemError | None = strawberry.field(description="Why the file was refused; null if it was not.")
+
+
+@strawberry.type(description="The outcome of `uploadSamples`.")
+class UploadSamplesPayload(OfDataset):
+    results: list[UploadResult] = strawberry.field(description="One for each file, in the order of `files`.")
+
+
+@strawberry.type
+class UploadMutations:
+    @strawberry.mutation(
+        description="Adds images to a dataset: they are samples at once, and lie in its input path under their names. "
+        "Each file is taken or refused for itself. A request beyond its limit, without files, or with an unknown label "
+        "is refused as a whole and stores nothing."
+    )
+    async def upload_samples(self, info: Info, input: Annotated[UploadSamplesInput, given()]) -> UploadSamplesPayload:
+        id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+        wanted = Wanted(
+            files=input.files,
+            labels=input.labels,
+            create_missing=input.create_missing,
+            on_conflict=word(input.on_conflict),
+            most=context.bounds.upload_file,
+        )
+        stored = Stored((), ())
+        if not await is_done(info):
+            stored = await uploads.store(context.database, context.stores, id, wanted, by=by)
+        outcome = await write(info, lambda session: uploads.commit(session, id, wanted, stored, by=by), Uploaded)
+        return UploadSamplesPayload(
+            dataset=dataset_of(outcome.dataset_id), results=[_result(each) for each in outcome.results]
+        )
+
+
+def _result(result: uploads.Result) -> UploadResult:
+    refused = result.code and ItemError(code=ErrorCode[result.code], message=result.message)
+    sample: Sample | None = None if result.sample is None else reference("Sample", result.sample)
+    return UploadResult(file_name=result.file_name, sample=sample, error=refused or None)

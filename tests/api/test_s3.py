@@ -1,0 +1,195 @@
+"""The main job with images in a bucket, through every door, against a server that speaks S3."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from api import settings as api_settings
+from api.settings import Settings
+from db.engine import Database
+from db.storage.s3 import S3Store
+from tests import s3
+from tests.client import Client, Failed, serving, token
+from tests.db.world import picture
+
+BUCKETS = itertools.count()
+CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id inputPath } } }"""
+JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes {
+    status error { code message } ... on SyncJob { scanned added removed skipped } } } } } }"""
+SAMPLES = """query ($id: ID!) { node(id: $id) { ... on Dataset { samples(orderBy: PATH) { nodes {
+    id path width height format labels { name } imageUrl thumbnailUrl } } } } }"""
+SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
+DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
+    deleted deletedSources failedSources { path message } } }"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A bucket, a server that may use it, and a client of that server."""
+
+    store: S3Store
+    client: Client
+    settings: Settings
+
+    async def dataset(self, path: str | None = None, **more: Any) -> str:
+        path = path or f"s3://{self.store.bucket}/{self.store.prefix}"
+        values = {"name": f"cloud-{next(BUCKETS)}", "inputPath": path} | more
+        made = await self.client.execute(CREATE, {"input": values})
+        return str(made["createDataset"]["dataset"]["id"])
+
+    async def synced(self, dataset: str) -> dict[str, Any]:
+        for _ in range(200):
+            [job] = (await self.client.execute(JOBS, {"id": dataset}))["node"]["jobs"]["nodes"]
+            if job["status"] not in ("QUEUED", "RUNNING"):
+                return dict(job)
+            await asyncio.sleep(0.1)
+        raise AssertionError("the sync did not end")
+
+    async def samples(self, dataset: str) -> list[dict[str, Any]]:
+        found = await self.client.execute(SAMPLES, {"id": dataset})
+        return list(found["node"]["samples"]["nodes"])
+
+
+def configured(database_url: str, folder: Path, endpoint: str, **more: Any) -> Settings:
+    given = {"endpoint": endpoint, "access_key": "test", "secret_key": "planted-secret", "addressing": "path"}
+    return Settings(database_url=database_url, data_dir=folder, s3=api_settings.S3(**given | more))
+
+
+@pytest.fixture
+async def cloud(database_url: str, database: Database, tmp_path: Path, s3_endpoint: str) -> AsyncIterator[Cloud]:
+    bucket = f"cloud-{next(BUCKETS)}"
+    settings = configured(database_url, tmp_path, s3_endpoint)
+    async with s3.connected(s3_endpoint, bucket, page=2) as opened, serving(settings) as url:
+        yield Cloud(S3Store(opened, bucket, "set one/"), Client(url, await token(database)), settings)
+
+
+async def test_a_bucket_becomes_a_dataset(cloud: Cloud) -> None:
+    await cloud.store.write("a/1.JPG", picture(form="JPEG", size=(30, 20)))
+    await cloud.store.write("a/1.txt", b"cat\ndog\n")
+    await cloud.store.write("2.png", picture(size=(9, 7)))
+    await cloud.store.write("notes.md", b"no image")
+    dataset = await cloud.dataset()
+    job = await cloud.synced(dataset)
+    assert (job["status"], job["added"], job["scanned"], job["error"]) == ("SUCCEEDED", 2, 4, None)
+    second, first = await cloud.samples(dataset)
+    assert (first["path"], first["width"], first["height"], first["format"]) == ("a/1.JPG", 30, 20, "JPEG")
+    assert [label["name"] for label in first["labels"]] == ["cat", "dog"]
+    assert second["path"] == "2.png"
+
+
+async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud: Cloud) -> None:
+    data = picture(size=(300, 200))
+    await cloud.store.write("a b+ü.png", data)
+    dataset = await cloud.dataset()
+    await cloud.synced(dataset)
+    [sample] = await cloud.samples(dataset)
+    async with httpx2.AsyncClient() as browser:
+        sent = await browser.get(sample["imageUrl"])
+        image = await browser.get(sent.headers["location"])
+        thumbnail = await browser.get(sample["thumbnailUrl"])
+        head = await browser.head(sample["imageUrl"])
+    assert sent.status_code == 302
+    assert (image.status_code, image.content, image.headers["content-type"]) == (200, data, "image/png")
+    assert (thumbnail.status_code, thumbnail.headers["content-type"]) == (200, "image/jpeg")
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(data)))
+    assert "planted-secret" not in str(sent.headers)
+
+
+async def test_without_links_images_come_through_the_server(cloud: Cloud, database_url: str, tmp_path: Path) -> None:
+    data = picture()
+    await cloud.store.write("a.png", data)
+    dataset = await cloud.dataset()
+    await cloud.synced(dataset)
+    [sample] = await cloud.samples(dataset)
+    shy = replace(cloud.settings, s3=replace(cloud.settings.s3, links=False), worker=False)
+    async with serving(shy) as url, httpx2.AsyncClient(base_url=url) as browser:
+        path = sample["imageUrl"].removeprefix(cloud.client.url)
+        image = await browser.get(path)
+        part = await browser.get(path, headers={"range": "bytes=1-3"})
+    assert (image.status_code, image.content) == (200, data)
+    assert (part.status_code, part.content) == (206, data[1:4])
+
+
+async def test_deleting_with_sources_deletes_in_the_bucket(cloud: Cloud) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        await cloud.store.write(name, picture())
+    await cloud.store.write("1.txt", b"cat")
+    dataset = await cloud.dataset()
+    await cloud.synced(dataset)
+    first, second, _ = await cloud.samples(dataset)
+    chosen = {"datasetId": dataset, "select": {"ids": [first["id"], second["id"]]}, "deleteSources": True}
+    told = (await cloud.client.execute(DELETE, {"input": chosen}))["deleteSamples"]
+    assert told == {"deleted": 2, "deletedSources": 2, "failedSources": []}
+    assert [found.path async for page in cloud.store.pages() for found in page.objects] == ["3.png"]
+
+
+async def test_a_replaced_object_is_not_deleted(cloud: Cloud) -> None:
+    await cloud.store.write("1.png", picture())
+    dataset = await cloud.dataset()
+    await cloud.synced(dataset)
+    [sample] = await cloud.samples(dataset)
+    await cloud.store.s3.client.put_object(Bucket=cloud.store.bucket, Key="set one/1.png", Body=b"another")
+    chosen = {"datasetId": dataset, "select": {"ids": [sample["id"]]}, "deleteSources": True}
+    told = (await cloud.client.execute(DELETE, {"input": chosen}))["deleteSamples"]
+    assert [failure["path"] for failure in told["failedSources"]] == ["1.png"]
+    assert await cloud.store.read("1.png") == b"another"
+
+
+async def test_syncing_again_changes_nothing_and_removes_what_vanished(cloud: Cloud) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        await cloud.store.write(name, picture())
+    dataset = await cloud.dataset()
+    await cloud.synced(dataset)
+    await cloud.client.execute(SYNC, {"id": dataset})
+    again = await cloud.synced(dataset)
+    assert (again["status"], again["added"], again["removed"], again["skipped"]) == ("SUCCEEDED", 0, 0, 0)
+    await cloud.store.delete("2.png")
+    await cloud.client.execute(SYNC, {"id": dataset})
+    assert (await cloud.synced(dataset))["removed"] == 1
+    assert [sample["path"] for sample in await cloud.samples(dataset)] == ["1.png", "3.png"]
+
+
+async def test_a_bucket_that_is_not_there_fails_the_sync_with_a_sentence(cloud: Cloud) -> None:
+    job = await cloud.synced(await cloud.dataset("s3://no-such-bucket/"))
+    assert job["status"] == "FAILED"
+    assert job["error"] == {
+        "code": "STORAGE_ERROR",
+        "message": "The input path is not there, or the server may not read it.",
+    }
+
+
+@pytest.mark.parametrize("path", ["s3://", "s3://UPPER/", "s3://ok/../x", "s3://ok//x", "s3://ok/a\nb", "s3://a"])
+async def test_refuses_what_is_no_bucket(cloud: Cloud, path: str) -> None:
+    with pytest.raises(Failed) as failed:
+        await cloud.dataset(path)
+    assert failed.value.codes == ["INVALID_PATH"]
+
+
+async def test_only_buckets_that_the_owner_allowed(database_url: str, database: Database, tmp_path: Path) -> None:
+    settings = configured(database_url, tmp_path, "http://127.0.0.1:9", buckets=("ours",))
+    async with serving(replace(settings, worker=False)) as url:
+        client = Client(url, await token(database))
+        values = {"name": "d", "inputPath": "s3://theirs/x/", "syncNow": False}
+        with pytest.raises(Failed) as failed:
+            await client.execute(CREATE, {"input": values})
+        made = await client.execute(CREATE, {"input": values | {"inputPath": "s3://ours/x"}})
+    assert failed.value.codes == ["INVALID_PATH"]
+    assert made["createDataset"]["dataset"]["inputPath"] == "s3://ours/x/"
+
+
+async def test_without_s3_a_bucket_is_no_path(database_url: str, database: Database, tmp_path: Path) -> None:
+    async with serving(Settings(database_url=database_url, data_dir=tmp_path, worker=False)) as url:
+        with pytest.raises(Failed) as failed:
+            await Client(url, await token(database)).execute(CREATE, {"input": {"name": "d", "inputPath": "s3://b-b/"}})
+    assert failed.value.codes == ["INVALID_PATH"]
+
+
+def test_keys_are_not_shown_where_settings_are() -> None:
+    shown = repr(configured("postgresql://", Path("/x"), "http://s3"))
+    assert "planted-secret" not in shown

@@ -1,0 +1,334 @@
+"""Images sent by clients: the multipart request specification, its limits, and what becomes of each file."""
+
+import io
+import itertools
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image
+
+from api.settings import Settings
+from db.engine import Database
+from db.storage import LocalStore, Store
+from db.storage.s3 import S3Store
+from tests import s3
+from tests.api.test_s3 import configured
+from tests.client import Client, serving, token
+from tests.db.world import picture
+
+NUMBERS = itertools.count()
+AT_THE_DOOR = pytest.mark.parametrize("desk", ["local"], indirect=True)  # wherever the bytes would have gone
+MIB = 1024 * 1024
+CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
+UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input) {
+    results { fileName sample { id path fileName size width height format state labels { name } createdAt revision
+                                sourceAvailable imageUrl }
+              error { code message } }
+    dataset { revision statistics { total labeled unlabeled } labels { name sampleCount annotationCount } } } }"""
+File = tuple[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A dataset, the store it lies in, and a client who sends files."""
+
+    client: Client
+    store: Store
+    settings: Settings
+    dataset: str
+
+    async def send(
+        self, operations: Any, places: Any, files: Sequence[tuple[str, File]], **headers: str
+    ) -> httpx2.Response:
+        """A form as any stock client makes it."""
+        fields = {"operations": json.dumps(operations), "map": json.dumps(places)}
+        preflight = {"graphql-require-preflight": "true"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        return await self.client.request(data=fields, files=list(files), headers=preflight)
+
+    async def answer(self, *files: File, key: str = "", **more: Any) -> dict[str, Any]:
+        values = {"datasetId": self.dataset, "files": [None] * len(files)} | more
+        operations = {"query": UPLOAD, "variables": {"input": values}}
+        places = {str(n): [f"variables.input.files.{n}"] for n in range(len(files))}
+        headers = {"idempotency_key": key} if key else {}
+        parts = [(str(n), file) for n, file in enumerate(files)]
+        response = await self.send(operations, places, parts, **headers)
+        return {"status": response.status_code, **response.json()}
+
+    async def upload(self, *files: File, **more: Any) -> dict[str, Any]:
+        answer = await self.answer(*files, **more)
+        assert "errors" not in answer, answer
+        return dict(answer["data"]["uploadSamples"])
+
+    async def codes(self, *files: File, **more: Any) -> list[str | None]:
+        """For each file: its error's code, None where there is none."""
+        results = (await self.upload(*files, **more))["results"]
+        assert all((result["sample"] is None) == (result["error"] is not None) for result in results)
+        return [result["error"] and result["error"]["code"] for result in results]
+
+    async def listed(self) -> list[str]:
+        return sorted([found.path async for page in self.store.pages() for found in page.objects])
+
+
+@pytest.fixture(params=["local", "s3"])
+async def desk(
+    request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
+) -> AsyncIterator[Desk]:
+    if request.param == "s3":
+        endpoint, bucket = request.getfixturevalue("s3_endpoint"), f"uploads-{next(NUMBERS)}"
+        async with s3.connected(endpoint, bucket) as opened:
+            settings = configured(database_url, tmp_path, endpoint)
+            async with at_work(settings, S3Store(opened, bucket, "in/"), f"s3://{bucket}/in/", database) as desk:
+                yield desk
+        return
+    root = tmp_path / "in"
+    root.mkdir()
+    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+    async with at_work(settings, LocalStore(root), str(root), database) as desk:
+        yield desk
+
+
+class at_work:  # noqa: N801 (reads as a function)
+    def __init__(self, settings: Settings, store: Store, path: str, database: Database) -> None:
+        self.settings = replace(settings, worker=False)
+        self.store, self.path, self.database = store, path, database
+        self.serving = serving(self.settings)
+
+    async def __aenter__(self) -> Desk:
+        client = Client(await self.serving.__aenter__(), await token(self.database))
+        labels = [{"name": "cat"}, {"name": "dog"}]
+        values = {"name": f"d{next(NUMBERS)}", "inputPath": self.path, "syncNow": False, "labels": labels}
+        made = await client.execute(CREATE, {"input": values})
+        return Desk(client, self.store, self.settings, made["createDataset"]["dataset"]["id"])
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.serving.__aexit__(None, None, None)
+
+
+def padded(size: int, form: str = "PNG") -> bytes:
+    """An image of exactly so many bytes."""
+    data = picture(form=form)
+    return data + b"\0" * (size - len(data))
+
+
+async def test_an_uploaded_image_is_a_sample_at_once(desk: Desk) -> None:
+    data = picture(form="JPEG", size=(30, 20))
+    told = await desk.upload(("my cat (1)+é.JPG", data))
+    [result] = told["results"]
+    sample = result["sample"]
+    assert (result["fileName"], result["error"]) == ("my cat (1)+é.JPG", None)
+    assert (sample["path"], sample["size"], sample["format"]) == ("my cat (1)+é.JPG", len(data), "JPEG")
+    assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
+    assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
+    assert await desk.store.read("my cat (1)+é.JPG") == data
+    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        assert (await browser.get(sample["imageUrl"])).content == data
+
+
+async def test_several_with_labels_are_one_change(desk: Desk) -> None:
+    files = [(f"{n}.png", picture()) for n in range(3)]
+    told = await desk.upload(*files, labels=["dog", "cat"])
+    assert [result["sample"]["path"] for result in told["results"]] == ["0.png", "1.png", "2.png"]
+    assert {result["sample"]["state"] for result in told["results"]} == {"LABELED"}
+    assert told["dataset"]["labels"] == [
+        {"name": name, "sampleCount": 3, "annotationCount": 3} for name in ("cat", "dog")
+    ]
+    assert {result["sample"]["revision"] for result in told["results"]} == {told["dataset"]["revision"]}
+
+
+async def test_an_unknown_label_refuses_everything(desk: Desk) -> None:
+    answer = await desk.answer(("a.png", picture()), labels=["bird"])
+    assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
+    assert await desk.listed() == []
+    told = await desk.upload(("a.png", picture()), labels=["bird"], createMissing=True)
+    assert [label["name"] for label in told["results"][0]["sample"]["labels"]] == ["bird"]
+
+
+async def test_each_file_is_judged_by_itself(desk: Desk) -> None:
+    gif, mpo = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4)).save(gif, "GIF")
+    Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    jpeg = picture(form="JPEG", size=(200, 200))
+    files: dict[str, tuple[bytes, str | None]] = {
+        "ok.bmp": (picture(form="BMP"), None),
+        "phone.jpg": (mpo.getvalue(), None),
+        "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
+        "png.jpg": (picture(), "UNSUPPORTED_FORMAT"),
+        "a.gif": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
+        "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
+        "empty.png": (b"", "IMAGE_UNREADABLE"),
+        "none": (picture(), "UNSUPPORTED_FORMAT"),
+    }
+    assert await desk.codes(*((name, data) for name, (data, _) in files.items())) == [
+        code for _, code in files.values()
+    ]
+    assert await desk.listed() == ["ok.bmp", "phone.jpg"]
+
+
+async def test_a_bomb_is_refused_before_it_is_decoded(desk: Desk) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
+    [result] = (await desk.upload(("bomb.png", bomb.getvalue())))["results"]
+    assert result["error"]["code"] == "IMAGE_UNREADABLE"
+    assert "30000 × 30000" in result["error"]["message"]
+
+
+async def test_a_name_is_one_name(desk: Desk) -> None:
+    names = ["../a.png", "..\\a.png", "a/b.png", "/etc/a.png", "a<b.png", "a&b.png", "a=b.png", "é" * 130 + ".png"]
+    assert await desk.codes(*((name, picture()) for name in names)) == ["INVALID_NAME"] * len(names)
+    assert await desk.listed() == []
+
+
+async def test_the_largest_file_is_taken_and_one_byte_more_is_not(desk: Desk) -> None:
+    assert await desk.codes(("a.bmp", padded(5_242_880, "BMP"))) == [None]
+    assert await desk.codes(("b.bmp", padded(5_242_881, "BMP")), ("c.png", picture())) == ["FILE_TOO_LARGE", None]
+    assert await desk.listed() == ["a.bmp", "c.png"]
+
+
+async def test_the_largest_request_is_taken_and_one_byte_more_is_not(desk: Desk) -> None:
+    half = padded(4_194_304, "BMP")
+    assert await desk.codes(("a.bmp", half), ("b.bmp", half)) == [None, None]
+    answer = await desk.answer(("c.bmp", half), ("d.bmp", half + b"\0"))
+    assert answer["status"] == 413
+    [error] = answer["errors"]
+    assert (error["extensions"]["code"], error["extensions"]["details"]) == ("UPLOAD_TOO_LARGE", {"limit": 8_388_608})
+    assert await desk.listed() == ["a.bmp", "b.bmp"]
+
+
+async def test_nothing_is_written_over(desk: Desk) -> None:
+    first = picture()
+    await desk.upload(("cat.png", first))
+    assert await desk.codes(("cat.png", picture())) == ["SAMPLE_ALREADY_EXISTS"]
+    told = await desk.upload(("cat.png", picture()), ("cat.png", picture()), onConflict="RENAME")
+    assert {result["sample"]["path"] for result in told["results"]} == {"cat-1.png", "cat-2.png"}
+    assert await desk.store.read("cat.png") == first
+
+
+async def test_a_file_that_lies_there_already_is_not_taken_over(desk: Desk) -> None:
+    await desk.store.write("cat.png", b"a stranger's")
+    assert await desk.codes(("cat.png", picture())) == ["SAMPLE_ALREADY_EXISTS"]
+    assert await desk.store.read("cat.png") == b"a stranger's"
+
+
+async def test_what_a_crash_left_behind_is_taken_up_by_the_repetition(desk: Desk) -> None:
+    data = picture()
+    await desk.store.write("cat.png", data)  # the object was written, and the rows were not
+    assert await desk.codes(("cat.png", data)) == [None]
+
+
+async def test_the_same_request_is_carried_out_once(desk: Desk) -> None:
+    data = picture()
+    first = await desk.answer(("cat.png", data), key="k1", onConflict="RENAME")
+    assert await desk.answer(("cat.png", data), key="k1", onConflict="RENAME") == first
+    assert await desk.listed() == ["cat.png"]
+    other = await desk.answer(("cat.png", picture()), key="k1", onConflict="RENAME")
+    assert other["errors"][0]["extensions"]["code"] == "CONFLICT"
+
+
+async def test_a_sync_finds_nothing_new_in_what_was_uploaded(desk: Desk, database: Database) -> None:
+    from db import jobs, sync
+
+    await desk.upload(("a.png", picture()), ("b.jpg", picture(form="JPEG")), labels=["cat"])
+    number = int(await database.pool.fetchval("SELECT id FROM dataset"))
+    async with database.writing() as session:
+        job = await sync.start(session, number, requested_by="ann")
+    claim = await jobs.claim(database, job, 7)
+    assert claim is not None
+    await sync.run(database, claim, desk.store)
+    counts = await database.pool.fetchrow("SELECT added, updated, removed, moved, skipped FROM job WHERE id = $1", job)
+    assert counts is not None
+    assert tuple(counts) == (0, 0, 0, 0, 0)
+    assert await database.pool.fetchval("SELECT revision FROM dataset") == 2
+
+
+async def test_a_file_may_stand_in_two_places(desk: Desk) -> None:
+    values = {"datasetId": desk.dataset, "files": [None, None], "onConflict": "RENAME"}
+    places = {"0": ["variables.input.files.0", "variables.input.files.1"]}
+    data = picture()
+    response = await desk.send({"query": UPLOAD, "variables": {"input": values}}, places, [("0", ("a.png", data))])
+    results = response.json()["data"]["uploadSamples"]["results"]
+    assert {result["sample"]["path"] for result in results} == {"a.png", "a-1.png"}
+    assert [await desk.store.read(path) for path in ("a.png", "a-1.png")] == [data, data]
+
+
+@AT_THE_DOOR
+async def test_no_files_is_an_empty_selection(desk: Desk) -> None:
+    values = {"datasetId": desk.dataset, "files": []}
+    answer = (await desk.client.post(UPLOAD, {"input": values})).json()
+    assert answer["errors"][0]["extensions"]["code"] == "EMPTY_SELECTION"
+
+
+@AT_THE_DOOR
+async def test_a_text_is_no_file(desk: Desk) -> None:
+    values = {"datasetId": desk.dataset, "files": ["data:image/png;base64,AAAA"]}
+    answer = (await desk.client.post(UPLOAD, {"input": values})).json()
+    assert "Upload takes a file" in answer["errors"][0]["message"]
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@AT_THE_DOOR
+async def test_a_form_without_a_preflight_header_is_refused(desk: Desk) -> None:
+    values = {"datasetId": desk.dataset, "files": [None]}
+    fields = {
+        "operations": json.dumps({"query": UPLOAD, "variables": {"input": values}}),
+        "map": json.dumps({"0": ["variables.input.files.0"]}),
+    }
+    response = await desk.client.request(data=fields, files=[("0", ("a.png", picture()))])
+    assert response.status_code == 400
+    assert "GraphQL-Require-Preflight" in response.json()["errors"][0]["message"]
+    assert await desk.listed() == []
+
+
+@AT_THE_DOOR
+@pytest.mark.parametrize(
+    ("operations", "places"),
+    [
+        ([], {"0": ["variables.input.files.0"]}),
+        ({"query": UPLOAD, "variables": {}}, {"0": ["variables.input.files.0"]}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {"1": ["variables.input.files.0"]}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {"0": ["query"]}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {"0": ["variables.input.files.7"]}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {"0": ["variables.input.files.-1"]}),
+        ({"query": UPLOAD, "variables": {"input": {"files": ["x"]}}}, {"0": ["variables.input.files.0"]}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {"0": []}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, {"0": 7}),
+        ({"query": UPLOAD, "variables": {"input": {"files": [None]}}}, ["0"]),
+    ],
+)
+async def test_a_form_that_makes_no_sense_is_a_bad_request(desk: Desk, operations: Any, places: Any) -> None:
+    response = await desk.send(operations, places, [("0", ("a.png", picture()))])
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+@AT_THE_DOOR
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"rubbish"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{"que'),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=" + "x" * 300, b"--x--"),
+    ],
+)
+async def test_a_broken_form_is_a_bad_request(desk: Desk, kind: str, body: bytes) -> None:
+    headers = {"content-type": kind, "graphql-require-preflight": "1"}
+    response = await desk.client.request(content=body, headers=headers)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+
+
+@AT_THE_DOOR
+async def test_nobody_sends_files_without_a_token(desk: Desk) -> None:
+    stranger = replace(desk, client=Client(desk.client.url))
+    answer = await stranger.answer(("a.png", picture()))
+    assert (answer["status"], answer["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
+    assert await desk.listed() == []

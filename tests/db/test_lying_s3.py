@@ -1,0 +1,210 @@
+"""What an S3 may answer instead of the truth, and that none of it is believed."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from db.errors import DomainError, StorageError
+from db.storage import ObjectChanged, ObjectMissing, RootMissing
+from db.storage.s3 import S3Store
+from tests import s3
+from tests.lying_s3 import BUCKET, STALL, Answerer, Asked, LyingS3, deleted, error, http, lying, page, xml
+
+FIVE = {f"{number}.png": b"x" for number in range(5)}
+PATHS = sorted(FIVE)
+
+
+@asynccontextmanager
+async def believing(
+    answer: Answerer, objects: dict[str, bytes] | None = None, **patience: Any
+) -> AsyncIterator[tuple[S3Store, LyingS3]]:
+    async with (
+        lying(FIVE if objects is None else objects, answer) as server,
+        s3.connected(server.endpoint, **patience) as opened,
+    ):
+        yield S3Store(opened, BUCKET, ""), server
+
+
+async def listed(store: S3Store) -> list[str]:
+    return [found.path async for page in store.pages() for found in page.objects]
+
+
+def on_list(answer: Callable[[Asked], bytes | None]) -> Answerer:
+    return lambda asked: answer(asked) if asked.operation == "list" else None
+
+
+HTML = http(200, b"<html><body>Please log in</body></html>", {"Content-Type": "text/html"})
+LIES: dict[str, Answerer] = {
+    "a page of HTML": lambda asked: HTML,
+    "an empty body": lambda asked: http(200, b"", {"Content-Type": "application/xml"}),
+    "another XML": lambda asked: xml("<Other><Name>bucket</Name></Other>"),
+    "an error inside a 200": lambda asked: xml("<Error><Code>InternalError</Code></Error>"),
+    "XML that breaks off": lambda asked: http(200, b"<ListBucketResult><Name>bucket</Name><Contents><Key>0.pn"),
+    "more, but not where": lambda asked: page(PATHS[:2], None, more=True),
+    "the same token for ever": lambda asked: page([f"{asked.number}.png"], "again"),
+    "the same page for ever": lambda asked: page(PATHS[:2], str(asked.number)),
+    "fewer keys than it says": lambda asked: page(PATHS[:2], None, count=3),
+    "another bucket": lambda asked: page(PATHS[:2], None, name="other"),
+    "a broken second page": lambda asked: None if "continuation-token" not in asked.query else HTML,
+    "500 for ever": lambda asked: error(500, "InternalError"),
+    "SlowDown for ever": lambda asked: error(503, "SlowDown"),
+    "a clock that is wrong": lambda asked: error(403, "RequestTimeTooSkewed"),
+    "no entry": lambda asked: error(403, "AccessDenied"),
+    "no bucket": lambda asked: error(404, "NoSuchBucket"),
+    "a body that is cut": lambda asked: http(200, b"<ListBucketResult>", length=4_000),
+    "nothing at all": lambda asked: b"",
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+async def test_a_listing_that_lies_is_no_listing(lie: Answerer) -> None:
+    async with believing(on_list(lie)) as (store, _):
+        with pytest.raises(RootMissing) as raised:
+            await listed(store)
+    assert "secret" not in raised.value.message
+    assert raised.value.code == "STORAGE_ERROR"
+
+
+async def test_keys_outside_the_prefix_are_no_listing() -> None:
+    async with believing(on_list(lambda asked: page(["elsewhere/a.png"], None))) as (store, _):
+        with pytest.raises(RootMissing):
+            await listed(S3Store(store.s3, BUCKET, "ours/"))
+
+
+async def test_what_passes_is_waited_for() -> None:
+    passing = {1: error(503, "SlowDown"), 2: HTML, 4: http(200, b""), 6: error(500, "InternalError")}
+    async with believing(on_list(lambda asked: passing.get(asked.number))) as (store, server):
+        assert await listed(store) == PATHS
+    assert server.asked["list"] == 3 + len(passing)
+
+
+async def test_a_stalled_answer_ends_with_the_deadline() -> None:
+    async with believing(on_list(lambda asked: STALL), read=0.2, deadline=0.6) as (store, _):
+        with pytest.raises(RootMissing):
+            await listed(store)
+
+
+async def test_a_body_that_breaks_off_is_taken_up_again() -> None:
+    data = bytes(range(256)) * 4
+
+    def cuts(asked: Asked) -> bytes | None:
+        return server.object(asked)[:-300] if asked.operation == "get" and asked.number <= 2 else None
+
+    async with believing(cuts, {"a.png": data}) as (store, server):
+        assert await store.read("a.png") == data
+        [head] = await store.heads(["a.png"], length=100)
+    assert not isinstance(head, StorageError)
+    assert (head.data, head.size) == (data[:100], len(data))
+    assert server.asked["get"] == 4
+
+
+async def test_a_body_that_always_breaks_off_is_an_error() -> None:
+    async with believing(lambda asked: server.object(asked)[:-1] if asked.operation == "get" else None) as (
+        store,
+        server,
+    ):
+        with pytest.raises(StorageError):
+            await store.read("0.png")
+
+
+async def test_two_versions_are_never_read_as_one() -> None:
+    """The connection breaks, and before it is taken up again somebody puts another object in the place."""
+    old, new = b"o" * 1_000, b"n" * 1_000
+
+    def swaps(asked: Asked) -> bytes | None:
+        if asked.operation != "get" or asked.number > 1:
+            return None
+        first = server.object(asked)[:-500]
+        server.objects["a.png"] = new
+        return first
+
+    async with believing(swaps, {"a.png": old}) as (store, server):
+        with pytest.raises(StorageError) as raised:
+            await store.read("a.png")
+        assert "replaced" in raised.value.message
+        assert await store.read("a.png") == new
+
+
+async def test_a_server_without_ranges_is_read_all_the_same() -> None:
+    def whole(asked: Asked) -> bytes | None:
+        asked.headers.pop("range", None)
+        return None
+
+    async with believing(whole, {"a.png": b"0123456789"}) as (store, _):
+        assert await store.read("a.png", start=3, length=4) == b"3456"
+        [head] = await store.heads(["a.png"], length=4)
+    assert not isinstance(head, StorageError)
+    assert (head.data, head.size) == (b"0123", 10)
+
+
+async def test_each_key_of_a_batch_is_answered_for() -> None:
+    def partly(asked: Asked) -> bytes | None:
+        if asked.operation != "delete_many":
+            return None
+        if asked.number == 1:
+            failed = [("1.png", "AccessDenied"), ("2.png", "SlowDown"), ("3.png", "PreconditionFailed")]
+            return deleted(["0.png"], failed)
+        return deleted(["2.png"])
+
+    async with believing(partly) as (store, server):
+        told = await store.delete_many([(path, None) for path in PATHS])
+    gone, denied, later, changed, silent = told
+    assert (gone, later) == (True, True)
+    assert isinstance(denied, StorageError)
+    assert isinstance(changed, ObjectChanged)
+    assert isinstance(silent, StorageError)
+    assert server.asked["delete_many"] == 2
+
+
+@pytest.mark.parametrize("lie", [HTML, http(200, b""), error(500, "InternalError"), error(403, "AccessDenied"), b""])
+async def test_a_batch_without_an_answer_deleted_nothing(lie: bytes) -> None:
+    async with believing(lambda asked: lie if asked.operation == "delete_many" else None) as (store, _):
+        told = await store.delete_many([("0.png", None), ("1.png", None)])
+    assert all(isinstance(each, DomainError) for each in told)
+
+
+async def test_conditions_are_unlearned_where_they_are_unknown() -> None:
+    def knows_no_conditions(asked: Asked) -> bytes | None:
+        if asked.operation == "delete":
+            return error(501, "NotImplemented") if "if-match" in asked.headers else http(204)
+        return error(400, "MalformedXML") if b"<ETag>" in asked.body else None
+
+    async with believing(knows_no_conditions) as (store, server):
+        found = await store.stat("0.png")
+        assert found is not None
+        assert await store.delete_many([("0.png", found.etag)]) == [True]
+        assert await store.delete("1.png", etag=found.etag) is True
+    assert (server.asked["delete_many"], server.asked["delete"]) == (2, 1)
+
+
+async def test_missing_is_only_what_a_bucket_that_is_there_does_not_have() -> None:
+    gone = {"head": http(404), "head_bucket": http(404)}
+    async with believing(lambda asked: gone.get(asked.operation)) as (store, _):
+        with pytest.raises(RootMissing):
+            await store.stat("0.png")
+    async with believing(lambda asked: None) as (store, _):
+        assert await store.stat("none.png") is None
+        with pytest.raises(ObjectMissing):
+            await store.read("none.png")
+
+
+async def test_a_put_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
+    def loses(asked: Asked) -> bytes | None:
+        if asked.operation == "put":
+            if asked.number == 1:
+                marks["x-amz-meta-labelgraph-write"] = asked.headers["x-amz-meta-labelgraph-write"]
+                server.objects[asked.key] = asked.body
+                return b""
+            return error(412, "PreconditionFailed")
+        if asked.operation == "head" and asked.key in server.objects:
+            data = server.objects[asked.key]
+            headers = {"ETag": '"e"', "Last-Modified": "Sun, 01 Nov 2026 10:00:00 GMT", **marks}
+            return http(200, data, headers, bodyless=True)
+        return None
+
+    marks: dict[str, str] = {}
+    async with believing(loses, {}) as (store, server):
+        written = await store.write("a.png", b"ours")
+    assert (written.size, server.asked["put"]) == (4, 2)

@@ -1,0 +1,172 @@
+"""An S3 server that misbehaves on purpose, in the ways that proxies and servers were seen to.
+
+It holds objects, and answers listings in pages of two; a test replaces the answer to whatever it likes.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, unquote, urlsplit
+
+STALL = b"stall"  # in the place of an answer: nothing comes, the connection stays open
+BUCKET = "bucket"
+WHEN, WHEN_LISTED = "Sun, 01 Nov 2026 10:00:00 GMT", "2026-11-01T10:00:00.000Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request. `number` counts those of its operation, from 1."""
+
+    operation: str
+    key: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    number: int
+
+
+Answerer = Callable[[Asked], bytes | None]  # None: as an honest server would
+
+
+@dataclass(slots=True)
+class LyingS3:
+    objects: dict[str, bytes] = field(default_factory=dict)
+    answer: Answerer = lambda asked: None
+    asked: Counter[str] = field(default_factory=Counter)
+    endpoint: str = ""
+
+    def honest(self, asked: Asked) -> bytes:
+        match asked.operation:
+            case "list":
+                return self.listing(asked)
+            case "delete_many":
+                keys = [part.split("</Key>")[0] for part in asked.body.decode().split("<Key>")[1:]]
+                return deleted(keys)
+            case "head_bucket":
+                return http(200)
+            case _ if asked.key not in self.objects:
+                return http(404) if asked.operation == "head" else error(404, "NoSuchKey")
+            case _:
+                return self.object(asked)
+
+    def object(self, asked: Asked) -> bytes:
+        data = self.objects[asked.key]
+        headers = {"ETag": etag(data), "Last-Modified": WHEN, "Content-Type": "image/png"}
+        given = asked.headers.get("if-match", etag(data))
+        if given != etag(data):
+            return error(412, "PreconditionFailed")
+        if "range" not in asked.headers or asked.operation == "head":
+            return http(200, data, headers, length=len(data), bodyless=asked.operation == "head")
+        first, _, last = asked.headers["range"].removeprefix("bytes=").partition("-")
+        if int(first) >= len(data):
+            return error(416, "InvalidRange")
+        part = data[int(first) : int(last) + 1 if last else None]
+        headers["Content-Range"] = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
+        return http(206, part, headers)
+
+    def listing(self, asked: Asked) -> bytes:
+        keys = sorted(self.objects)
+        start = int(asked.query.get("continuation-token", "0"))
+        return page(keys[start : start + 2], str(start + 2) if start + 2 < len(keys) else None)
+
+
+def http(
+    status: int,
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+    *,
+    length: int | None = None,
+    bodyless: bool = False,
+) -> bytes:
+    """The bytes of a response. `length`: what Content-Length says, if not the truth."""
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body) if length is None else length}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if bodyless else body)
+
+
+def error(status: int, code: str) -> bytes:
+    text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>secret-host.internal</Message></Error>"
+    return http(status, text.encode(), {"Content-Type": "application/xml"})
+
+
+def page(
+    keys: Sequence[str], token: str | None, *, more: bool | None = None, count: int | None = None, name: str = BUCKET
+) -> bytes:
+    """A page of a listing that says what it is told to say."""
+    entries = "".join(
+        f"<Contents><Key>{key}</Key><LastModified>{WHEN_LISTED}</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"
+        for key in keys
+    )
+    truncated = "true" if (token is not None if more is None else more) else "false"
+    following = f"<NextContinuationToken>{token}</NextContinuationToken>" if token is not None else ""
+    return xml(
+        f"<ListBucketResult><Name>{name}</Name><KeyCount>{len(keys) if count is None else count}</KeyCount>"
+        f"<IsTruncated>{truncated}</IsTruncated>{following}{entries}</ListBucketResult>"
+    )
+
+
+def deleted(keys: Sequence[str], failed: Sequence[tuple[str, str]] = ()) -> bytes:
+    done = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+    errors = "".join(f"<Error><Key>{key}</Key><Code>{code}</Code></Error>" for key, code in failed)
+    return xml(f"<DeleteResult>{done}{errors}</DeleteResult>")
+
+
+def xml(text: str) -> bytes:
+    return http(200, f"<?xml version='1.0' encoding='UTF-8'?>{text}".encode(), {"Content-Type": "application/xml"})
+
+
+def etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+@asynccontextmanager
+async def lying(objects: dict[str, bytes] | None = None, answer: Answerer | None = None) -> AsyncIterator[LyingS3]:
+    lies = LyingS3(dict(objects or {}))
+    if answer is not None:
+        lies.answer = answer
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            asked = await _read(reader, writer, lies.asked)
+            told = lies.answer(asked)
+            if told == STALL:
+                await asyncio.sleep(30)
+            writer.write(lies.honest(asked) if told is None else told)
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    lies.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield lies
+    finally:
+        server.close()
+
+
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]) -> Asked:
+    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    method, target, _ = lines[0].split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+    if "expect" in headers:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    url = urlsplit(target)
+    query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+    _, _, key = unquote(url.path).lstrip("/").partition("/")
+    operation = _operation(method, key, query)
+    counts[operation] += 1
+    return Asked(operation, key, query, headers, body, counts[operation])
+
+
+def _operation(method: str, key: str, query: dict[str, str]) -> str:
+    if key:
+        return method.lower()
+    if "delete" in query:
+        return "delete_many"
+    return "head_bucket" if method == "HEAD" else "list"
