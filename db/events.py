@@ -67,9 +67,8 @@ class Events:
     database: Database
     _topics: dict[Key, Topic] = field(default_factory=dict)
     _asked: set[Key] = field(default_factory=set)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: set[int] = field(default_factory=set)
-    _tell: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def job_steps(self, job_id: int) -> AsyncGenerator[int, None]:
         """The job's step now, and whenever it moved; ends after the step that ended the job."""
@@ -112,22 +111,11 @@ class Events:
                 self._ask([key])
 
     def changed(self, dataset_id: int) -> None:
-        """Somebody here committed a change: every process is told, apart from the commit, and soon."""
+        """A change was committed here. Who follows the dataset here looks at once; other processes are told apart
+        from the commit, and of a flood of changes only now and then."""
         self._changed.add(dataset_id)
-        self._tell.set()
-
-    async def tell_on(self) -> None:
-        """Tell what changed here, for ever; many changes of a dataset in one notice."""
-        while True:
-            await self._tell.wait()
-            self._tell.clear()
-            changed, self._changed = self._changed, set()
-            try:
-                for dataset_id in changed:
-                    await announce_change(self.database, dataset_id)
-            except LOST as error:
-                log.warning("changes could not be told, and are found by polling: %s", type(error).__name__)
-            await asyncio.sleep(PAUSE)
+        self._wake.set()
+        self.heard(TOPIC.dataset(dataset_id))
 
     async def read_on(self) -> None:
         """Read what moved, for ever."""
@@ -138,8 +126,11 @@ class Events:
                 self._asked.update(self._topics)
             self._wake.clear()
             asked, self._asked = self._asked & self._topics.keys(), set()
+            changed, self._changed = self._changed, set()
             try:
                 await self._read(asked)
+                for dataset_id in sorted(changed):
+                    await announce_change(self.database, dataset_id)
             except LOST as error:
                 log.warning("events could not be read, and will be again: %s", type(error).__name__)
                 self._asked |= asked
@@ -183,8 +174,7 @@ class Events:
 async def listening(database: Database, *, url: str | None = None) -> AsyncGenerator[Events, None]:
     """Events of a process. `url`: a direct connection, where the database's goes through a transaction pooler."""
     events = Events(database)
-    work = (events.read_on(), events.tell_on(), events.listen_on(url or database.url))
-    tasks = [asyncio.create_task(each) for each in work]
+    tasks = [asyncio.create_task(events.read_on()), asyncio.create_task(events.listen_on(url or database.url))]
     try:
         yield events
     finally:

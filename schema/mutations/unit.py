@@ -21,9 +21,8 @@ async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     key = context.idempotency_key
     keyed = key and Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash)
     done = await units.write(context.database, work, outcome, keyed or None)
-    dataset_id: int | None = getattr(done, "dataset_id", None)
-    if dataset_id is not None:
-        context.events.changed(dataset_id)
+    if getattr(done, "change", None) is not None:
+        context.events.changed(done.dataset_id)  # type: ignore[attr-defined]
     return done
 
 

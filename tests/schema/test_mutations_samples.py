@@ -1,9 +1,12 @@
 """labelSamples, replaceSampleLabel, deleteSamples, as clients see them."""
 
+import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
 
+from db import events
 from tests.db.working_sets import make
 from tests.schema.mutating import Stage
 
@@ -301,3 +304,15 @@ async def test_what_deleting_refuses(stage: Stage) -> None:
     assert empty["code"] == "EMPTY_SELECTION"
     counted = await stage.refused("deleteSamples", **usual, select=EVERYTHING, expectedCount=5)
     assert counted["code"] == "COUNT_MISMATCH"
+
+
+async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_poll(stage: Stage) -> None:
+    async with events.listening(stage.direct.database) as heard:
+        steps = heard.dataset_steps(stage.working_set.id)
+        assert await anext(steps) == 1
+        await label(
+            dataclasses.replace(stage, direct=dataclasses.replace(stage.direct, events=heard)), EVERYTHING, "cat"
+        )
+        async with asyncio.timeout(events.POLL / 2):
+            assert await anext(steps) == 2
+        await steps.aclose()
