@@ -149,6 +149,9 @@ class Dataset(Thing):
             "pending": states.count("PENDING"),
         }
 
+    def hasUnpublishedChanges(self, _info: Any) -> bool:
+        return bool(self.row["revision"] > 0)
+
     def labels(self, _info: Any) -> list[Any]:
         return [Label(self.world, row) for row in sorted(self._mine("label"), key=lambda row: row["id"])]
 

@@ -7,7 +7,7 @@ from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
 from db.filters import SampleFilter, conditions, few_carry_labels
-from db.models import Dataset, Label, Sample, Source
+from db.models import Label, Sample, Source
 from db.pages import Kind, Order
 from db.select.build import Build, Field, Type
 from db.select.connections import Listing

@@ -1,0 +1,70 @@
+"""Which rows Postgres reads for versions: told by EXPLAIN, on a dataset that is large enough to matter."""
+
+import re
+
+import pytest
+
+from db import statements
+from db.engine import Database
+from db.jobs.carrier import connection_of
+from db.select import plan, reading
+from tests.schema.mutating import Stage, open_stage
+from tests.schema.test_versions import COMPARE, label, publish
+
+SAMPLES = 3_000
+
+
+@pytest.fixture
+async def explained(database: Database, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, list[str]]:
+    stage = await open_stage(database, tmp_path, samples=SAMPLES)  # type: ignore[arg-type]
+    plans: list[str] = []
+    read = reading._read
+
+    async def explaining(database: Database, plan: plan.Plan, arguments: list[object]) -> str | None:
+        async with database.reading() as connection:
+            rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {plan.text}", *arguments)
+        plans.append("\n".join(row[0] for row in rows))
+        return await read(database, plan, arguments)
+
+    monkeypatch.setattr(reading, "_read", explaining)
+    return stage, plans
+
+
+async def analyze(stage: Stage) -> None:
+    async with stage.direct.database.writing() as session:
+        await statements.run(session, "ANALYZE")
+        assert await connection_of(session)
+
+
+async def test_comparing_reads_only_what_changed(explained: tuple[Stage, list[str]]) -> None:
+    stage, plans = explained
+    first = await publish(stage)
+    await label(stage, ["cat"], *range(10))
+    second = await publish(stage)
+    await label(stage, ["dog"], *range(100, 120))
+    await analyze(stage)
+    plans.clear()
+    values = {"d": stage.dataset, "b": first["id"], "h": second["id"]}
+    found = (await stage.direct.execute(COMPARE, values))["dataset"]["compare"]
+    assert found["relabeled"] == 10
+    [text] = plans
+    scans = re.findall(r"(Seq Scan|Index Scan[^\n]*?|Bitmap Heap Scan) on (sample\w*)[^\n]*?actual rows=([\d.]+)", text)
+    assert scans
+    assert all(table != "sample" for kind, table, _ in scans if kind == "Seq Scan"), text
+    assert sum(float(rows) for _, _, rows in scans) <= 60
+
+
+async def test_a_page_of_the_newest_version_walks_past_no_history(explained: tuple[Stage, list[str]]) -> None:
+    stage, plans = explained
+    for name in ("cat", "dog", "cat"):
+        await stage.do(
+            "labelSamples", "changed", datasetId=stage.dataset, select={"filter": {}}, labels=[name], mode="SET"
+        )
+    version = await publish(stage)
+    await analyze(stage)
+    plans.clear()
+    query = "query ($v: ID!) { node(id: $v) { ... on Version { samples(first: 5) { nodes { id } } } } }"
+    assert len((await stage.direct.execute(query, {"v": version["id"]}))["node"]["samples"]["nodes"]) == 5
+    [text] = plans
+    removed = [int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", text)]
+    assert max(removed, default=0) < 100
