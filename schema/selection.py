@@ -155,6 +155,8 @@ def _argument(type_name: str, value: Any) -> Any:
     match value:
         case dict() if type_name == "SampleFilter":
             return sample_filter(value)
+        case dict() if type_name == "SampleSelection":
+            return {"ids": value.get("ids"), "filter": _made(value.get("filter"), sample_filter)}
         case dict():
             return {name: _argument("", each) for name, each in value.items() if each is not None}
         case Enum():

@@ -1,10 +1,10 @@
 from datetime import datetime
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.filters import SampleFilter, SampleOrder
+from schema.filters import SampleFilter, SampleOrder, SampleSelection
 from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.change import Change
 from schema.types.declare import compiled
@@ -13,6 +13,9 @@ from schema.types.label import Label
 from schema.types.node import Node
 from schema.types.sample import Sample
 from schema.types.statistics import Statistics
+
+if TYPE_CHECKING:
+    from schema.types.delete_impact import DeleteImpact
 
 
 @strawberry.enum(description="What the annotations of a dataset are.")
@@ -73,6 +76,12 @@ class Dataset(Node):
         last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
         before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
     ) -> Connection[Sample]:
+        return compiled()  # type: ignore[no-any-return]
+
+    @strawberry.field(description="What deleting the source files of some samples would do elsewhere.")
+    def delete_impact(
+        self, select: Annotated[SampleSelection, strawberry.argument(description="Which samples.")]
+    ) -> Annotated["DeleteImpact", strawberry.lazy("schema.types.delete_impact")]:
         return compiled()  # type: ignore[no-any-return]
 
     active_job: Job | None = strawberry.field(description="The job that runs or waits for this dataset, if any.")

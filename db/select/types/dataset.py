@@ -4,11 +4,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
-from db.filters import containing, label_names
-from db.models import Dataset, Sample
+from db.errors import Invalid
+from db.filters import conditions, containing, label_names
+from db.models import Dataset, Sample, Source
 from db.pages import Kind, Order
-from db.select.build import Build, Type
+from db.select.build import IDS, Build, Type
 from db.select.connections import Listing, connection
+from db.select.ids import decode
 from db.select.rows import Row
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, number, or_null, text, value_or_null, word
@@ -16,6 +18,8 @@ from db.select.types.change import CHANGES
 from db.select.types.fields import column, global_id
 from db.select.types.job import ACTIVE, JOBS
 from db.select.types.sample import SAMPLES
+
+MOST_IDS = 1_000
 
 
 def statistics(build: Build, row: Row, selected: Select) -> Parts:
@@ -81,6 +85,66 @@ def changes(build: Build, row: Row, selected: Select) -> Parts:
     return connection(build, CHANGES, selected, row.scope, lambda each: [each["dataset_id"] == row.scope.dataset_id])
 
 
+def delete_impact(build: Build, row: Row, selected: Select) -> Parts:
+    """Of `db.sharing`, for those who only ask."""
+    chosen = build.row(Sample, row.scope)
+    wanted = [chosen["dataset_id"] == row.scope.dataset_id, *_selected(build, chosen, selected.args["select"])]
+    shared, there = _shared(build, row, chosen, wanted)
+
+    def part(each: Select) -> Parts:
+        match each.name:
+            case "sampleCount":
+                count = select(func.count()).select_from(chosen.origin()).where(*wanted)
+                return number(count.scalar_subquery())
+            case "sharedSources":
+                return number(shared.with_only_columns(func.count(chosen["id"].distinct())).scalar_subquery())
+            case _:
+                users = shared.with_only_columns(there["id"])
+                return build.many(each, lambda other: [*build.visible(other), other["id"].in_(users)])
+
+    name, selects = selected.of_only_type()
+    return build.fields(name, selects, part)
+
+
+def _selected(build: Build, sample: Row, chosen: Mapping[str, Any]) -> Sequence[ColumnElement[bool]]:
+    if chosen["ids"] is not None:
+        return [sample["id"] == func.any(build.bind(IDS, sample_ids, chosen["ids"]))]
+    return [conditions(chosen["filter"], sample.samples(), build.bind)]
+
+
+def sample_ids(texts: Sequence[str]) -> list[int]:
+    if not texts:
+        raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
+    if len(texts) > MOST_IDS:
+        raise Invalid(f"At most {MOST_IDS} ids are taken in one call; for more, select by filter.", limit=MOST_IDS)
+    return [decode(text, "Sample") or 0 for text in texts]
+
+
+def _shared(build: Build, here: Row, sample: Row, wanted: Sequence[ColumnElement[bool]]) -> tuple[Any, Row]:
+    """The chosen samples whose place in storage feeds live samples of other datasets; and those datasets."""
+    source, there = build.row(Source, here.scope), build.row(Dataset)
+    peer, user = build.row(Source, there.scope), build.row(Sample, there.scope)
+    ours, theirs = (func.rtrim(each["input_path"], sql("'/'")).op("||")(sql("'/'")) for each in (here, there))
+    place = ours.op("||")(source["path"])
+    tables = [each.origin() for each in (sample, source, there, peer, user)]
+    found = (
+        select(sample["id"])
+        .select_from(*tables)
+        .where(
+            *wanted,
+            source["id"] == sample["source_id"],
+            there["id"] != here.scope.dataset_id,
+            there["deleted_at"].is_(None),
+            func.starts_with(place, theirs),
+            peer["dataset_id"] == there["id"],
+            peer["status"] != sql("'GONE'"),
+            peer["path"] == func.substr(place, func.length(theirs) + sql("1")),
+            user["source_id"] == peer["id"],
+        )
+    )
+    return found, there
+
+
 DATASET = Type(
     name="Dataset",
     model=Dataset,
@@ -100,6 +164,7 @@ DATASET = Type(
         "label": label,
         "labelers": labelers,
         "samples": samples,
+        "deleteImpact": delete_impact,
         "activeJob": active_job,
         "jobs": jobs,
         "changes": changes,
