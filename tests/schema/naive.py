@@ -168,6 +168,31 @@ class Dataset(Thing):
         }
         return paged(self.world, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.world, row), page)
 
+    def deleteImpact(self, _info: Any, select: Mapping[str, Any]) -> Any:
+        chosen = [
+            row
+            for row in self._mine("sample")
+            if (
+                f"Sample:{row['id']}" in select["ids"]
+                if "ids" in select
+                else matches(self.world, row, select["filter"])
+            )
+        ]
+        users = {row["id"]: self._users(row) for row in chosen}
+        others = (self.world.dataset(number) for number in sorted(set().union(*users.values())))
+        shared = sum(bool(each) for each in users.values())
+        return {"sampleCount": len(chosen), "sharedSources": shared, "datasets": [each for each in others if each]}
+
+    def _users(self, sample: Row) -> set[int]:
+        """Other datasets with a sample of the same file."""
+        return {
+            row["dataset_id"]
+            for row in self.world.rows["sample"]
+            if row["dataset_id"] != self.row["id"]
+            and place(self.world, row) == place(self.world, sample)
+            and (self.world.by_id("dataset", row["dataset_id"]) or {})["deleted_at"] is None
+        }
+
     def activeJob(self, _info: Any) -> Any:
         active = [row for row in self._syncs() if row["status"] in ("QUEUED", "RUNNING")]
         return SyncJob(self.world, active[0]) if active else None
@@ -286,6 +311,13 @@ class SyncJob(Thing):
 
 class SyncWarning(Thing):
     pass
+
+
+def place(world: World, sample: Row) -> str:
+    dataset, source = world.by_id("dataset", sample["dataset_id"]), world.by_id("source", sample["source_id"])
+    assert dataset is not None
+    assert source is not None
+    return f"{dataset['input_path']}/{source['path']}"
 
 
 # -- filters ----------------------------------------------------------------------------------------------------------

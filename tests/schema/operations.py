@@ -129,6 +129,9 @@ class Writer:
                 return {"by": by_id if self.chance(2) else {"name": self.pick(self.known.names)}}
             case "label" if parent == "Dataset":
                 return {"name": self.pick(LABELS)}
+            case "deleteImpact":
+                ids = self.some(self.known.ids, 4) or [self.known.ids[0]]
+                return {"select": {"ids": ids} if self.chance(2) else {"filter": self.filter(2)}}
             case "thumbnailUrl":
                 return {} if self.chance(2) else {"size": self.random.randint(16, 1024)}
         return self.page(name, declared) if "first" in declared.args else {}
