@@ -67,6 +67,7 @@ class Events:
     database: Database
     _topics: dict[Key, Topic] = field(default_factory=dict)
     _asked: set[Key] = field(default_factory=set)
+    _changed: set[int] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def job_steps(self, job_id: int) -> AsyncGenerator[int, None]:
@@ -109,6 +110,13 @@ class Events:
             if key in self._topics:
                 self._ask([key])
 
+    def changed(self, dataset_id: int) -> None:
+        """A change was committed here. Who follows the dataset here looks at once; other processes are told apart
+        from the commit, and of a flood of changes only now and then."""
+        self._changed.add(dataset_id)
+        self._wake.set()
+        self.heard(TOPIC.dataset(dataset_id))
+
     async def read_on(self) -> None:
         """Read what moved, for ever."""
         while True:
@@ -118,8 +126,11 @@ class Events:
                 self._asked.update(self._topics)
             self._wake.clear()
             asked, self._asked = self._asked & self._topics.keys(), set()
+            changed, self._changed = self._changed, set()
             try:
                 await self._read(asked)
+                for dataset_id in sorted(changed):
+                    await announce_change(self.database, dataset_id)
             except LOST as error:
                 log.warning("events could not be read, and will be again: %s", type(error).__name__)
                 self._asked |= asked

@@ -35,11 +35,11 @@ from schema.context import Context
 from schema.documents import Document, Documents
 from schema.errors import BAD_USER_INPUT, Refused, coded
 from schema.guard import DocumentLimits
+from schema.plans import Plans
 from schema.references import Reference, References
 from schema.requests import Answer, Request
 from schema.selection import Translator, shape, symbols, variables_in
 
-MOST_PLANS = 100  # of one document
 MOST_COERCION_ERRORS = 20
 
 
@@ -58,6 +58,7 @@ class LabelgraphSchema(strawberry.Schema):
         super().__init__(**declared)
         self.version = version
         self.documents = Documents(self._schema, document_limits)
+        self.plans = Plans()
         assert self._schema.query_type is not None
         for field in self._schema.query_type.fields.values():
             field.resolve = lambda _source, _info, **_arguments: ROOT
@@ -83,9 +84,8 @@ class LabelgraphSchema(strawberry.Schema):
     async def _read(self, request: Request, context: Context) -> Answer | bytes:
         values = coerced(self, request)
         try:
-            plan = planned(
-                request.document, context, values.coerced, "query", lambda: self._plan(request, context, values)
-            )
+            key = (request.document, is_confined(context), shape(values.coerced))
+            plan = await self.plans.get(key, lambda: self._plan(request, context, values))
             json = await select.read(context.database, plan, inputs(self.version, context, values))
         except Misplaced as refused:
             return Answer(data=None, errors=[located(refused)])
@@ -108,6 +108,7 @@ class LabelgraphSchema(strawberry.Schema):
             "operation_name": request.document.name,
             "executor_class": Executor,
             "prepared": request.document,
+            "plans": self.plans,
             "version": self.version,
         }
 
@@ -115,9 +116,10 @@ class LabelgraphSchema(strawberry.Schema):
 class Executor(StrawberryGraphQLCoreExecutionContext):
     """Compiles and reads what is below a reference; lets the JSON text through to the answer."""
 
-    def __init__(self, *args: Any, prepared: Document, version: str, **more: Any) -> None:
+    def __init__(self, *args: Any, prepared: Document, plans: Plans, version: str, **more: Any) -> None:
         super().__init__(*args, **more)
         self.prepared = prepared
+        self.plans = plans
         self.version = version
 
     def complete_value(
@@ -159,7 +161,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         values = self.variable_values
         referred = getattr(result, "number", None) or getattr(result, "numbers", None) or []
         try:
-            plan = planned(self.prepared, context, self._variables(nodes, result), (nodes, type(result)), compiled)
+            plan = await self.plans.get(self._key(result, nodes), compiled)
             json = await select.read(context.database, plan, inputs(self.version, context, values, referred))
         except Misplaced as refused:
             raise refused.cause from None
@@ -171,14 +173,17 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return None
         return Fragment(json)
 
-    def _variables(self, nodes: tuple[FieldNode, ...], result: Readable) -> dict[str, Any]:
-        """Those that the plan depends on. A mutation's own arguments, new in every request, are not among them."""
-        given = self.variable_values.coerced
-        key = ("variables", nodes)
-        if key not in self.prepared.plans:
-            found = [node if isinstance(result, Root) else node.selection_set for node in nodes]
-            self.prepared.plans[key] = frozenset().union(*(variables_in(self.prepared, each) for each in found if each))
-        return {name: value for name, value in given.items() if name in self.prepared.plans[key]}
+    def _key(self, result: Readable, nodes: tuple[FieldNode, ...]) -> Hashable:
+        """What the plan depends on. A mutation's own arguments, new in every request, do not belong to it."""
+        place = tuple(id(node) for node in nodes)  # as old as the document, which is part of the key
+        if place not in self.prepared.plans:
+            below = [node if isinstance(result, Root) else node.selection_set for node in nodes]
+            used = (variables_in(self.prepared, each) for each in below if each)
+            self.prepared.plans[place] = frozenset[str]().union(*used)
+        used_here: frozenset[str] = self.prepared.plans[place]
+        given = {name: value for name, value in self.variable_values.coerced.items() if name in used_here}
+        kind = (type(result), getattr(result, "type", None))
+        return (self.prepared, place, kind, is_confined(self.context_value), shape(given))
 
 
 def _compile(result: Readable, selected: Select, confined: bool) -> Plan:
@@ -193,19 +198,6 @@ def _compile(result: Readable, selected: Select, confined: bool) -> Plan:
 def _only_value(json: str) -> str:
     """Of an object with one key: the key is a GraphQL name, so the first colon ends it."""
     return json[json.index(":") + 1 : -1]
-
-
-def planned(
-    document: Document, context: Context, variables: dict[str, Any], place: Hashable, compiled: Callable[[], Plan]
-) -> Plan:
-    """The plan for variables of this shape: known, or compiled now."""
-    key = (place, is_confined(context), shape(variables))
-    plan: Plan | None = document.plans.get(key)
-    if plan is None:
-        if len(document.plans) >= MOST_PLANS:
-            document.plans.clear()
-        plan = document.plans[key] = compiled()
-    return plan
 
 
 def coerced(schema: LabelgraphSchema, request: Request) -> VariableValues:

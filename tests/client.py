@@ -110,6 +110,7 @@ class Direct:
     database: Database
     identity: Identity
     settings: Settings
+    events: Events | None = None
 
     def context(self, key: str | None = None, request_hash: bytes = b"") -> Context:
         signer = Signer(secret=b"secret of the tests", lifetime=3_600)
@@ -117,7 +118,7 @@ class Direct:
             database=self.database,
             identity=self.identity,
             links=signer.links("http://test", self.identity.token_id, 1_700_000_000.0),
-            events=Events(self.database),
+            events=self.events or Events(self.database),
             bounds=bounds(self.settings.limits),
             stores=Stores(Places(self.settings.allowed_roots)),
             idempotency_key=key,

@@ -44,7 +44,7 @@ async def create(session: AsyncSession, dataset_id: int, labels: Sequence[LabelV
     values = checked(labels)
     await enter(session, dataset_id, by)
     change = await record(session, dataset_id, by, "CREATE_LABELS", f"Created {listed(v.name for v in values)}")
-    return Created(dataset_id, tuple(await add(session, dataset_id, values, change)))
+    return Created(dataset_id, tuple(await add(session, dataset_id, values, change)), change.id)
 
 
 def checked(labels: Sequence[LabelValues]) -> list[LabelValues]:

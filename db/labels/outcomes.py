@@ -9,11 +9,14 @@ from db.sharing import Impact
 class Created:
     dataset_id: int
     labels: tuple[int, ...]
+    change: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Updated:
+    dataset_id: int
     label: int
+    change: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

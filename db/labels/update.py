@@ -45,10 +45,11 @@ async def update(
         was[0] if isinstance(wanted_color, Kept) else wanted_color,
         was[1] if isinstance(wanted_shortcut, Kept) else wanted_shortcut,
     )
-    if becomes != was:
-        change = await record(session, dataset_id, by, "UPDATE_LABEL", f"Changed the look of `{label['name']}`")
-        values = {"id": label_id, "color": becomes[0], "shortcut": becomes[1]}
-        if await statements.first(session, TAKEN, dataset_id=dataset_id, id=label_id, shortcut=becomes[1]):
-            raise shortcut_taken([str(becomes[1])])
-        await statements.run(session, SET, since=change.revision, **values)
-    return Updated(label_id)
+    if becomes == was:
+        return Updated(dataset_id, label_id)
+    change = await record(session, dataset_id, by, "UPDATE_LABEL", f"Changed the look of `{label['name']}`")
+    if await statements.first(session, TAKEN, dataset_id=dataset_id, id=label_id, shortcut=becomes[1]):
+        raise shortcut_taken([str(becomes[1])])
+    values = {"id": label_id, "color": becomes[0], "shortcut": becomes[1]}
+    await statements.run(session, SET, since=change.revision, **values)
+    return Updated(dataset_id, label_id, change.id)

@@ -20,7 +20,10 @@ async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     context = info.context
     key = context.idempotency_key
     keyed = key and Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash)
-    return await units.write(context.database, work, outcome, keyed or None)
+    done = await units.write(context.database, work, outcome, keyed or None)
+    if getattr(done, "change", None) is not None:
+        context.events.changed(done.dataset_id)  # type: ignore[attr-defined]
+    return done
 
 
 async def is_done(info: Info) -> bool:

@@ -128,3 +128,14 @@ async def test_a_claim_and_an_end_are_heard(place: World) -> None:
         await soon(steps)
         with pytest.raises(StopAsyncIteration):
             await soon(steps)
+
+
+async def test_a_change_committed_in_one_process_is_heard_in_another_before_the_poll(place: World) -> None:
+    async with events.listening(place.database) as here, events.listening(place.database) as there:
+        steps = there.dataset_steps(place.dataset_id)
+        assert await soon(steps) == 0
+        await place.do(f"UPDATE dataset SET revision = 1 WHERE id = {place.dataset_id}")
+        here.changed(place.dataset_id)
+        async with asyncio.timeout(events.POLL / 2):
+            assert await anext(steps) == 1
+        await steps.aclose()

@@ -324,7 +324,7 @@ def place(world: World, sample: Row) -> str:
 
 
 def matches(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
-    tests = {
+    tests: Mapping[str, Callable[[Any], bool]] = {
         "state": lambda value: row["state"] == value,
         "usage": lambda value: row["usage"] == value,
         "hard": lambda value: row["hard"] == value,

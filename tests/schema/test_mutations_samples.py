@@ -1,9 +1,12 @@
 """labelSamples, replaceSampleLabel, deleteSamples, as clients see them."""
 
+import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
 
+from db import events
 from tests.db.working_sets import make
 from tests.schema.mutating import Stage
 
@@ -105,7 +108,7 @@ async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(stage:
 
 async def test_a_filter_over_more_than_a_page_shows_a_hundred(stage: Stage) -> None:
     many = await make(stage.direct.database, samples=1500, labels=("cat",), name="many")
-    given = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
+    given: dict[str, Any] = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
     payload = await stage.do("labelSamples", "matched changed samples { id }", **given)
     assert (payload["matched"], payload["changed"], len(payload["samples"])) == (1500, 1500, 100)
     assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
@@ -301,3 +304,15 @@ async def test_what_deleting_refuses(stage: Stage) -> None:
     assert empty["code"] == "EMPTY_SELECTION"
     counted = await stage.refused("deleteSamples", **usual, select=EVERYTHING, expectedCount=5)
     assert counted["code"] == "COUNT_MISMATCH"
+
+
+async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_poll(stage: Stage) -> None:
+    async with events.listening(stage.direct.database) as heard:
+        steps = heard.dataset_steps(stage.working_set.id)
+        assert await anext(steps) == 1
+        await label(
+            dataclasses.replace(stage, direct=dataclasses.replace(stage.direct, events=heard)), EVERYTHING, "cat"
+        )
+        async with asyncio.timeout(events.POLL / 2):
+            assert await anext(steps) == 2
+        await steps.aclose()

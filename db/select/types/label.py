@@ -20,7 +20,7 @@ LABEL = Type(
     is_node=True,
     fields={
         "id": global_id("Label"),
-        "name": column("name", word),
+        "name": column("name"),
         "color": column("color", or_null(word)),
         "shortcut": column("shortcut", or_null(text)),
         "sampleCount": count("sample_count"),

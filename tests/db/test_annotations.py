@@ -1,0 +1,123 @@
+"""Labels that have shapes, and a machine's suggestions, under every way of labelling."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from db import changes, labels
+from db.engine import Database
+from db.jobs.carrier import connection_of
+from db.samples.chosen import Selection
+from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.units import write
+from tests.db.working_sets import ANN, WorkingSet, make, wrong
+
+BOX = orjson.dumps({"kind": "box"}).decode()
+
+
+async def boxed(database: Database, *marks: tuple[str, bool, bool]) -> WorkingSet:
+    """One sample of a detection dataset with `marks`: label, shaped, confirmed."""
+    boxes = await make(database, samples=1, labels=("cat", "dog", "bird"), kind="OBJECT_DETECTION")
+    async with database.writing() as session:
+        change = await changes.record(session, boxes.id, kind="SYNC", actor="sync", summary="Synced")
+        connection = await connection_of(session)
+        for name, shaped, confirmed in marks:
+            await connection.execute(
+                """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, shape, confirmed, since)
+                VALUES ($1, $2, $3, 'sync', 'SYNC', $4, $5, $6)""",
+                boxes.id, boxes.samples[0], boxes.labels[name], BOX if shaped else None, confirmed, change.revision,
+            )  # fmt: skip
+        await connection.execute(
+            """UPDATE sample s SET since = $2, label_ids = found.ids,
+                   labeled_by = CASE WHEN found.ids <> '{}' THEN 'sync' END,
+                   state = CASE WHEN found.ids <> '{}' THEN 'LABELED' ELSE 'PENDING' END
+            FROM (SELECT ARRAY(
+                SELECT DISTINCT label_id FROM annotation WHERE sample_id = $1 AND confirmed ORDER BY 1) AS ids) found
+            WHERE id = $1""",
+            boxes.samples[0], change.revision,
+        )  # fmt: skip
+    return boxes
+
+
+async def marks(database: Database, boxes: WorkingSet) -> list[tuple[str, bool, bool, str]]:
+    """Label, shaped, confirmed, and who put it."""
+    assert await wrong(database, boxes.id) == []
+    sql = """SELECT l.name, a.shape IS NOT NULL AS shaped, a.confirmed, a.labeled_by
+        FROM annotation a JOIN label l ON l.id = a.label_id ORDER BY 1, 2, 3, 4"""
+    async with database.reading() as reader:
+        return [tuple(row) for row in await reader.fetch(sql)]
+
+
+async def put(database: Database, boxes: WorkingSet, *names: str, mode: Any = "ADD") -> int:
+    how = LabelWith(labels=names, mode=mode)
+    done: Any = await write(
+        database, lambda session: label(session, boxes.id, Selection(ids=boxes.samples), how, by=ANN), object
+    )
+    return int(done.changed)
+
+
+async def merge(database: Database, boxes: WorkingSet, before: str, after: str) -> None:
+    before_id = boxes.labels[before]
+    await write(
+        database, lambda session: labels.rename(session, before_id, to=after, by=ANN, on_conflict="MERGE"), object
+    )
+
+
+async def replace(database: Database, boxes: WorkingSet, before: str, after: str) -> None:
+    how = ReplaceWith(before=before, after=after)
+    select = Selection(ids=boxes.samples)
+    await write(database, lambda session: replace_label(session, boxes.id, select, how, by=ANN), object)
+
+
+async def test_adding_a_label_that_is_there_in_any_shape_changes_nothing(database: Database) -> None:
+    boxes = await boxed(database, ("cat", True, True))
+    assert await put(database, boxes, "cat") == 0
+    assert await put(database, boxes, "cat", mode="SET") == 0
+    assert await marks(database, boxes) == [("cat", True, True, "sync")]
+
+
+async def test_removing_a_label_takes_all_its_shapes(database: Database) -> None:
+    boxes = await boxed(database, ("cat", True, True), ("cat", True, True), ("cat", False, True), ("dog", True, True))
+    assert await put(database, boxes, "cat", mode="REMOVE") == 1
+    assert await marks(database, boxes) == [("dog", True, True, "sync")]
+
+
+async def test_set_keeps_the_shapes_of_labels_that_stay(database: Database) -> None:
+    boxes = await boxed(database, ("cat", True, True), ("cat", True, True), ("dog", True, True))
+    assert await put(database, boxes, "cat", "bird", mode="SET") == 1
+    assert await marks(database, boxes) == [
+        ("bird", False, True, "ann"), ("cat", True, True, "sync"), ("cat", True, True, "sync"),
+    ]  # fmt: skip
+
+
+async def test_adding_a_suggested_label_confirms_the_suggestion_with_its_shape(database: Database) -> None:
+    boxes = await boxed(database, ("cat", True, False), ("dog", False, False))
+    assert await put(database, boxes, "cat") == 1
+    assert await marks(database, boxes) == [("cat", True, True, "ann"), ("dog", False, False, "sync")]
+
+
+async def test_clearing_takes_suggestions_too(database: Database) -> None:
+    boxes = await boxed(database, ("cat", True, False))
+    assert await put(database, boxes, mode="SET") == 1
+    assert await marks(database, boxes) == []
+
+
+@pytest.mark.parametrize(("turn", "by"), [(merge, "sync"), (replace, "ann")])
+async def test_turned_labels_keep_their_shapes_beside_the_others(database: Database, turn: Any, by: str) -> None:
+    boxes = await boxed(database, ("cat", True, True), ("cat", False, True), ("dog", True, True))
+    await turn(database, boxes, "cat", "dog")
+    assert sorted(await marks(database, boxes)) == sorted([("dog", True, True, by), ("dog", True, True, "sync")])
+
+
+@pytest.mark.parametrize(("turn", "by"), [(merge, "sync"), (replace, "ann")])
+async def test_a_fact_is_kept_before_a_suggestion_of_the_same_label(database: Database, turn: Any, by: str) -> None:
+    boxes = await boxed(database, ("cat", False, True), ("dog", False, False))
+    await turn(database, boxes, "cat", "dog")
+    assert await marks(database, boxes) == [("dog", False, True, by)]
+
+
+async def test_of_two_suggestions_merged_one_is_left(database: Database) -> None:
+    boxes = await boxed(database, ("cat", False, False), ("dog", False, False))
+    await merge(database, boxes, "cat", "dog")
+    assert await marks(database, boxes) == [("dog", False, False, "sync")]

@@ -1,0 +1,88 @@
+"""Changes: one to an operation, numbered without gaps, and as cheap for a million samples as set-based SQL allows."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import labels
+from db.engine import Database
+from db.errors import Conflict
+from db.filters import LabelFilter, SampleFilter
+from db.jobs.carrier import connection_of
+from db.labels import LabelValues
+from db.samples.chosen import Selection
+from db.samples.delete import delete
+from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.units import write
+from tests.db.working_sets import ANN, WorkingSet, make, wrong
+
+Work = Callable[[AsyncSession], Awaitable[Any]]
+EVERY = Selection(filter=SampleFilter())
+
+
+def operations(pets: WorkingSet) -> dict[str, Work]:
+    """One of every kind, each with something to do; in this order."""
+    cat, dog = pets.labels["cat"], pets.labels["dog"]
+    return {
+        "CREATE_LABELS": lambda s: labels.create(s, pets.id, [LabelValues("bird")], by=ANN),
+        "UPDATE_LABEL": lambda s: labels.update(s, cat, color="#ff0000", by=ANN),
+        "LABEL_SAMPLES": lambda s: label(s, pets.id, EVERY, LabelWith(labels=["cat"]), by=ANN),
+        "REPLACE_SAMPLE_LABEL": lambda s: replace_label(
+            s, pets.id, Selection(ids=pets.samples[:1]), ReplaceWith(before="cat", after="dog"), by=ANN
+        ),
+        "RENAME_LABEL": lambda s: labels.rename(s, cat, to="lion", by=ANN),
+        "MERGE_LABELS": lambda s: labels.rename(s, cat, to="dog", by=ANN, on_conflict="MERGE"),
+        "DELETE_SAMPLES": lambda s: delete(s, pets.id, Selection(ids=pets.samples[:1]), by=ANN),
+        "DELETE_LABELS": lambda s: labels.delete(s, [dog], mode="LABEL_AND_SAMPLES", by=ANN),
+    }
+
+
+async def test_every_operation_is_one_change_and_revisions_have_no_gaps(database: Database) -> None:
+    pets = await make(database, samples=3, labels=("cat", "dog"))
+    for work in operations(pets).values():
+        await write(database, work, object)
+        assert await wrong(database, pets.id) == []
+    async with database.reading() as reader:
+        rows = await reader.fetch("SELECT kind, revision, actor FROM change WHERE dataset_id = $1 ORDER BY id", pets.id)
+    assert [row["kind"] for row in rows] == ["SYNC", *operations(pets)]
+    assert [row["revision"] for row in rows] == list(range(1, len(rows) + 1))
+    assert {row["actor"] for row in rows[1:]} == {"ann"}
+
+
+async def test_a_refused_operation_leaves_neither_change_nor_revision(database: Database) -> None:
+    pets = await make(database, samples=3, labels=("cat",))
+    how = LabelWith(labels=["cat"], expected_revision=7)
+    with pytest.raises(Conflict) as refused:
+        await write(database, lambda session: label(session, pets.id, EVERY, how, by=ANN), object)
+    assert refused.value.details == {"revision": 1, "changes": []}
+    async with database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM change") == 1
+
+
+async def statements(database: Database, work: Work) -> int:
+    """How many statements the work takes, in a transaction of its own that is given up again."""
+    seen: list[Any] = []
+    async with database.writing() as session:
+        connection: asyncpg.Connection = await connection_of(session)
+        with connection.query_logger(seen.append):
+            await work(session)
+        await session.rollback()
+    return len(seen)
+
+
+@pytest.mark.parametrize("name", list(operations(WorkingSet(0, [], {"cat": 1, "dog": 2}))))
+async def test_the_number_of_samples_does_not_raise_the_number_of_statements(database: Database, name: str) -> None:
+    few = await make(database, samples=3, labels=("cat", "dog"), name="few")
+    many = await make(database, samples=900, labels=("cat", "dog"), name="many", input_path="/many")
+    for pets in (few, many):
+        await write(database, operations(pets)["LABEL_SAMPLES"], object)
+    works = [operations(pets)[name] for pets in (few, many)]
+    if name == "LABEL_SAMPLES":
+        how = LabelWith(labels=["dog"], mode="SET")
+        cats = Selection(filter=SampleFilter(labels=LabelFilter(["cat"])))
+        works = [lambda s, id=pets.id: label(s, id, cats, how, by=ANN) for pets in (few, many)]  # type: ignore[misc]
+    first, second = [await statements(database, work) for work in works]
+    assert first == second <= 20

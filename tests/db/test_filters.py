@@ -1,0 +1,54 @@
+"""Filters in a writer's statement, with plain values."""
+
+import pytest
+from sqlmodel import col, select
+
+from db.engine import Database
+from db.errors import Invalid
+from db.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, current
+from db.models import Sample
+from tests.db import working_sets
+
+
+async def matched(database: Database, dataset_id: int, wanted: SampleFilter) -> list[int]:
+    statement = select(Sample.id).where(col(Sample.dataset_id) == dataset_id, conditions(wanted, current(dataset_id)))
+    async with database.writing() as session:
+        return sorted((await session.exec(statement)).all())
+
+
+@pytest.mark.portable
+async def test_a_writer_selects_what_a_page_shows(database: Database) -> None:
+    made = await working_sets.make(database, samples=4, labels=("cat",), directory="in/")
+    first, second, third, last = made.samples
+    assert await matched(database, made.id, SampleFilter()) == made.samples
+    assert await matched(database, made.id, SampleFilter(labels=LabelFilter(["cat"], "NONE"))) == made.samples
+    assert await matched(database, made.id, SampleFilter(labels=LabelFilter(["cat", "dog"], "ALL"))) == []
+    assert await matched(database, made.id, SampleFilter(file_name=TextFilter(eq="000001.jpg"))) == [second]
+    assert await matched(database, made.id, SampleFilter(path=PathFilter(contains="IN/000003"))) == [last]
+    assert await matched(database, made.id, SampleFilter(path=PathFilter(directory=""))) == []
+    assert await matched(database, made.id, SampleFilter(path=PathFilter("", recursive=True))) == made.samples
+    either = [SampleFilter(file_name=TextFilter(contains=f"{at}.JPG")) for at in (0, 2)]
+    assert await matched(database, made.id, SampleFilter(or_=either)) == [first, third]
+    assert await matched(database, made.id, SampleFilter(not_=SampleFilter(or_=either))) == [second, last]
+
+
+async def test_what_is_null_does_not_hold_so_its_opposite_does(database: Database) -> None:
+    made = await working_sets.make(database, samples=2)
+    nobody = SampleFilter(labeled_by=["ann"])
+    assert await matched(database, made.id, nobody) == []
+    assert await matched(database, made.id, SampleFilter(not_=nobody)) == made.samples
+    assert await matched(database, made.id, SampleFilter(not_=SampleFilter(usage="TRAIN"))) == made.samples
+
+
+async def test_nothing_is_every_of_no_criteria_and_none_of_no_choices(database: Database) -> None:
+    made = await working_sets.make(database, samples=2)
+    assert await matched(database, made.id, SampleFilter(and_=[])) == made.samples
+    assert await matched(database, made.id, SampleFilter(or_=[])) == []
+    assert await matched(database, made.id, SampleFilter(labels=LabelFilter([], "ALL"))) == made.samples
+    assert await matched(database, made.id, SampleFilter(labels=LabelFilter([]))) == []
+
+
+def test_refuses_a_filter_of_too_many_parts() -> None:
+    wanted = SampleFilter(or_=[SampleFilter(hard=True)] * 100)
+    with pytest.raises(Invalid):
+        conditions(wanted, current(1))

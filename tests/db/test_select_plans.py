@@ -1,0 +1,149 @@
+"""How Postgres goes about the statements: by which index, told by EXPLAIN on a dataset large enough to matter."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from benchmarks import dataset as benchmark
+from db import engine, select
+from db.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
+from db.select import Inputs, Param, Plan, Select, Server
+from db.tokens import Identity, Scope
+from db.urls import Links
+
+SAMPLES = 30_000
+INPUTS = Inputs(
+    variables={"id": "Dataset:1", "names": ["label_1"], "text": "image_12345", "directory": "part_7"},
+    identity=Identity("ann", Scope.READ, token_id=1),
+    links=Links("http://test", "?e=1", b"k"),
+    server=Server("1", 1, 1),
+)
+
+
+def given(name: str) -> Param:
+    return Param(lambda inputs: inputs.variables[name])
+
+
+def page(wanted: SampleFilter | None = None, *, order: str = "NEWEST", first: int = 100, fields: str = "nodes") -> Plan:
+    label = Select("labels", "labels", fields={"Label": (Select("name", "name"),)})
+    nodes = Select("nodes", "nodes", fields={"Sample": (Select("id", "id"), label)})
+    total = Select("totalCount", "totalCount")
+    connection = {"SampleConnection": (nodes if fields == "nodes" else total,)}
+    args = {"orderBy": order, "first": first, **({} if wanted is None else {"filter": wanted})}
+    samples = Select("samples", "samples", args, connection)
+    root = Select("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (samples,)})
+    return select.query([root], confined=False)
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    await benchmark.make(database_url, samples=SAMPLES)
+    async with engine.connect(database_url) as database, database.reading() as connection:
+        yield connection
+
+
+async def explain(connection: asyncpg.Connection, plan: Plan, **variables: Any) -> dict[str, list[dict[str, Any]]]:
+    """The nodes that touched rows, by the index (or table) that they read."""
+    inputs = Inputs({**INPUTS.variables, **variables}, INPUTS.identity, INPUTS.links, INPUTS.server)
+    source = f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {plan.text}"
+    (whole,) = json.loads(await connection.fetchval(source, *plan.arguments(inputs)))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for node in _nodes(whole["Plan"]):
+        if node["Actual Loops"]:
+            found.setdefault(node.get("Index Name", node.get("Relation Name", node["Node Type"])), []).append(node)
+    return found
+
+
+def _nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node, *(each for below in node.get("Plans", ()) for each in _nodes(below))]
+
+
+def rows_read(nodes: list[dict[str, Any]]) -> float:
+    read: float = sum(
+        (each["Actual Rows"] + each.get("Rows Removed by Filter", 0)) * each["Actual Loops"] for each in nodes
+    )
+    return read
+
+
+async def test_each_page_is_found_by_an_index_that_fits_it(connection: asyncpg.Connection) -> None:
+    for order, index in (("NEWEST", "sample_newest"), ("OLDEST", "sample_newest"), ("PATH", "sample_path_key")):
+        found = await explain(connection, page(order=order))
+        assert rows_read(found[index]) == 101
+        assert "Sort" not in found
+    labels = await explain(connection, page(SampleFilter(state="UNLABELED")))
+    assert rows_read(labels["sample_state"]) == 101
+    hard = await explain(connection, page(SampleFilter(hard=True)))
+    assert rows_read(hard["sample_hard"]) == 101
+    someone = await explain(connection, page(SampleFilter(labeled_by=["nobody"])))
+    assert rows_read(someone["sample_labeled_by"]) == 0
+
+
+async def test_common_labels_are_walked_to_and_rare_ones_found_by_the_labels_index(
+    connection: asyncpg.Connection,
+) -> None:
+    plan = page(SampleFilter(labels=LabelFilter(given("names"))))
+    common = await explain(connection, plan, names=["label_1"])
+    assert rows_read(common["sample_newest"]) < 2_000
+    rare = await explain(connection, plan, names=["label_50"])
+    assert rows_read(rare["sample_labels"]) == 10
+    every = page(SampleFilter(labels=LabelFilter(given("names"), "ALL")))
+    both = await explain(connection, every, names=["label_1", "label_50"])
+    assert rows_read(both["sample_labels"]) <= 10
+
+
+async def test_rare_substrings_are_found_by_their_index_and_common_ones_by_walking(
+    connection: asyncpg.Connection,
+) -> None:
+    for wanted in (
+        SampleFilter(path=PathFilter(contains=given("text"))),
+        SampleFilter(file_name=TextFilter(given("text"))),
+    ):
+        rare = await explain(connection, page(wanted))
+        assert rows_read(rare["source_path_words"]) < 100
+        common = await explain(connection, page(wanted), text="IMAGE")
+        assert rows_read(common["sample_newest"]) < 1_000
+
+
+async def test_a_directory_is_a_range_of_the_paths_index(connection: asyncpg.Connection) -> None:
+    wanted = SampleFilter(path=PathFilter(directory=given("directory")))
+    found = await explain(connection, page(wanted, order="PATH"))
+    assert rows_read(found["sample_path_key"]) == SAMPLES / 1000
+
+
+async def test_counting_everything_reads_no_sample(connection: asyncpg.Connection) -> None:
+    found = await explain(connection, page(fields="totalCount"))
+    assert not [name for name in found if name.startswith("sample")]
+
+
+async def test_those_who_label_are_found_by_one_step_each(connection: asyncpg.Connection) -> None:
+    labelers = Select("labelers", "labelers")
+    root = Select("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (labelers,)})
+    found = await explain(connection, select.query([root], confined=False))
+    assert rows_read(found["sample_labeled_by"]) == pytest.approx(7, abs=0.5)
+
+
+async def test_only_what_depends_on_values_is_planned_again_each_time(connection: asyncpg.Connection) -> None:
+    filtered, plain = page(SampleFilter(labels=LabelFilter(given("names")))), page()
+    for plan in (filtered, plain):
+        for _ in range(12):
+            await connection.fetchval(plan.text, *plan.arguments(INPUTS))
+    counted = "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
+    used = {row["statement"]: (row["generic_plans"], row["custom_plans"]) for row in await connection.fetch(counted)}
+    assert used[filtered.text] == (0, 12)
+    assert used[plain.text][0] > 0
+
+
+def test_no_value_is_written_into_a_statement() -> None:
+    wanted = SampleFilter(
+        labels=LabelFilter(["cat"]),
+        file_name=TextFilter(contains="needle", eq="needle"),
+        path=PathFilter(directory="needle", contains="needle"),
+        labeled_by=["needle"],
+    )
+    plan = page(wanted)
+    assert "needle" not in plan.text
+    assert "cat'" not in plan.text
+    assert "Dataset:1" not in plan.text

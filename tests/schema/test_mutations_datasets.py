@@ -1,0 +1,176 @@
+"""createDataset, updateDataset, deleteDataset, syncDataset, cancelJob, as clients see them."""
+
+from typing import Any
+
+import pytest
+
+from tests.schema.mutating import Stage
+
+CREATED = """
+    dataset { id name type description inputPath outputPath revision labels { name color shortcut }
+              changes { totalCount } activeJob { id } statistics { total } }
+    job { id status requestedBy dataset { name } }
+"""
+
+
+def place(stage: Stage, name: str = "images") -> str:
+    return str(stage.root / name)
+
+
+async def create(stage: Stage, **given: Any) -> Any:
+    return await stage.do("createDataset", CREATED, **({"name": "zoo", "inputPath": place(stage)} | given))
+
+
+async def refused(stage: Stage, field: str, **given: Any) -> tuple[str, Any]:
+    """The code and details, and as many datasets as before."""
+    count = "{ datasets { totalCount } }"
+    before = await stage.direct.execute(count)
+    extensions = await stage.refused(field, **given)
+    assert await stage.direct.execute(count) == before
+    return extensions["code"], extensions.get("details", {})
+
+
+async def test_makes_a_dataset_and_asks_for_its_first_sync(stage: Stage) -> None:
+    payload = await create(stage, description="All animals.\nReally.", outputPath=place(stage, "out"))
+    dataset, job = payload["dataset"], payload["job"]
+    assert (dataset["name"], dataset["type"]) == ("zoo", "IMAGE_CLASSIFICATION")
+    assert dataset["description"] == "All animals.\nReally."
+    assert (dataset["inputPath"], dataset["outputPath"]) == (place(stage), place(stage, "out"))
+    assert (dataset["revision"], dataset["labels"], dataset["changes"]["totalCount"]) == (0, [], 0)
+    assert job == {"id": job["id"], "status": "QUEUED", "requestedBy": "ann", "dataset": {"name": "zoo"}}
+    assert dataset["activeJob"] == {"id": job["id"]}
+
+
+async def test_makes_a_dataset_with_labels_and_without_a_sync(stage: Stage) -> None:
+    labels = [{"name": "cat", "color": "#FF0000"}, {"name": "dog", "shortcut": "d"}]
+    payload = await create(stage, labels=labels, syncNow=False, type="OBJECT_DETECTION")
+    assert payload["job"] is None
+    assert payload["dataset"]["type"] == "OBJECT_DETECTION"
+    assert payload["dataset"]["labels"] == [
+        {"name": "cat", "color": "#ff0000", "shortcut": None},
+        {"name": "dog", "color": None, "shortcut": "d"},
+    ]
+    assert (payload["dataset"]["revision"], payload["dataset"]["changes"]["totalCount"]) == (1, 1)
+
+
+async def test_understands_file_urls(stage: Stage) -> None:
+    payload = await create(stage, inputPath=f"file://{place(stage)}")
+    assert payload["dataset"]["inputPath"] == place(stage)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"name": "pets"}, "DATASET_ALREADY_EXISTS"),
+        ({"name": ""}, "INVALID_NAME"),
+        ({"name": "a" * 101}, "INVALID_NAME"),
+        ({"name": "a b"}, "INVALID_NAME"),
+        ({"name": "zoo\n"}, "INVALID_NAME"),
+        ({"name": "猫"}, "INVALID_NAME"),
+        ({"name": "a\0"}, "INVALID_NAME"),
+        ({"description": "x" * 257}, "VALIDATION_FAILED"),
+        ({"description": "\0"}, "VALIDATION_FAILED"),
+        ({"description": "\ud800"}, "VALIDATION_FAILED"),
+        ({"inputPath": "/etc"}, "INVALID_PATH"),
+        ({"inputPath": "images"}, "INVALID_PATH"),
+        ({"inputPath": ""}, "INVALID_PATH"),
+        ({"inputPath": "/a\0"}, "INVALID_PATH"),
+        ({"inputPath": "http://example.com/x"}, "INVALID_PATH"),
+        ({"labels": [{"name": "a b"}]}, "INVALID_NAME"),
+        ({"labels": [{"name": "x"}, {"name": "x"}]}, "LABEL_ALREADY_EXISTS"),
+    ],
+)
+async def test_what_making_a_dataset_refuses(stage: Stage, given: dict[str, Any], code: str) -> None:
+    usual = {"name": "zoo", "inputPath": place(stage)}
+    assert (await refused(stage, "createDataset", **(usual | given)))[0] == code
+
+
+async def test_the_output_path_lies_outside_the_input_path(stage: Stage) -> None:
+    for output in (place(stage), place(stage, "images/out"), place(stage, "images/../images/x"), "/etc"):
+        given = {"name": "zoo", "inputPath": place(stage), "outputPath": output}
+        assert (await refused(stage, "createDataset", **given))[0] == "INVALID_PATH"
+
+
+async def test_takes_names_of_a_hundred_characters(stage: Stage) -> None:
+    assert (await create(stage, name="a" * 100))["dataset"]["name"] == "a" * 100
+
+
+async def test_a_confined_token_makes_no_dataset(stage: Stage) -> None:
+    code, _ = await refused(
+        stage.confined_to(stage.working_set.id), "createDataset", name="zoo", inputPath=place(stage)
+    )
+    assert code == "FORBIDDEN"
+
+
+async def update(stage: Stage, **given: Any) -> Any:
+    selection = "dataset { name description revision updatedAt }"
+    return (await stage.do("updateDataset", selection, datasetId=stage.dataset, **given))["dataset"]
+
+
+async def test_renames_and_describes_a_dataset(stage: Stage) -> None:
+    first = await update(stage, name="animals", description="Some.")
+    assert (first["name"], first["description"], first["revision"]) == ("animals", "Some.", 1)
+    second = await update(stage, description="")
+    assert (second["name"], second["description"]) == ("animals", "")
+    assert await update(stage, name="animals") == second
+
+
+async def test_what_changing_a_dataset_refuses(stage: Stage) -> None:
+    await create(stage, syncNow=False)
+    for given, code in (
+        ({"name": "zoo"}, "DATASET_ALREADY_EXISTS"),
+        ({"name": "a b"}, "INVALID_NAME"),
+        ({"description": "x" * 257}, "VALIDATION_FAILED"),
+    ):
+        assert (await refused(stage, "updateDataset", datasetId=stage.dataset, **given))[0] == code
+    assert (await refused(stage, "updateDataset", datasetId="Dataset:999", name="x"))[0] == "DATASET_NOT_FOUND"
+
+
+async def test_deletes_a_dataset_and_frees_its_name(stage: Stage) -> None:
+    made = await create(stage)
+    id, job = made["dataset"]["id"], made["job"]["id"]
+    assert await stage.do("deleteDataset", "deletedDatasetId", datasetId=id) == {"deletedDatasetId": id}
+    query = "query ($id: ID!, $job: ID!) { dataset(by: {id: $id}) { id } node(id: $job) { id } }"
+    assert await stage.direct.execute(query, {"id": id, "job": job}) == {"dataset": None, "node": None}
+    assert (await create(stage))["dataset"]["id"] != id
+    assert (await refused(stage, "deleteDataset", datasetId=id))[0] == "DATASET_NOT_FOUND"
+    assert (await refused(stage, "cancelJob", jobId=job))[0] == "JOB_NOT_FOUND"
+    assert (stage.root / "images" / "000000.jpg").exists()
+
+
+async def test_a_deleted_dataset_is_purged_by_a_job(stage: Stage) -> None:
+    await stage.do("deleteDataset", "deletedDatasetId", datasetId=stage.dataset)
+    async with stage.direct.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM job WHERE kind = 'PURGE' AND status = 'QUEUED'") == 1
+
+
+async def test_starts_a_sync_and_refuses_a_second_one(stage: Stage) -> None:
+    options: dict[str, Any] = {"existing": "OVERWRITE", "removeMissing": False, "restoreRemoved": True}
+    payload = await stage.do("syncDataset", "job { id status }", datasetId=stage.dataset, **options)
+    assert payload["job"]["status"] == "QUEUED"
+    async with stage.direct.database.reading() as reader:
+        assert await reader.fetchval("SELECT arguments ->> 'existing' FROM job") == "OVERWRITE"
+    second = await refused(stage, "syncDataset", datasetId=stage.dataset)
+    assert second == ("SYNC_ALREADY_RUNNING", {"jobId": payload["job"]["id"]})
+    assert (await refused(stage, "syncDataset", datasetId="Dataset:999"))[0] == "DATASET_NOT_FOUND"
+
+
+async def test_cancels_a_waiting_job_at_once_and_only_once(stage: Stage) -> None:
+    id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
+    selection = "job { __typename id status ... on SyncJob { scanned } }"
+    canceled = {"job": {"__typename": "SyncJob", "id": id, "status": "CANCELED", "scanned": 0}}
+    assert await stage.do("cancelJob", selection, jobId=id) == canceled
+    assert await stage.do("cancelJob", selection, jobId=id) == canceled
+    await stage.do("syncDataset", "job { id }", datasetId=stage.dataset)
+
+
+@pytest.mark.parametrize("id", ["SyncJob:999", "Sample:1", "x", ""])
+async def test_unknown_jobs_are_not_found(stage: Stage, id: str) -> None:
+    assert (await refused(stage, "cancelJob", jobId=id))[0] == "JOB_NOT_FOUND"
+
+
+async def test_a_confined_token_meets_no_job_of_others(stage: Stage) -> None:
+    id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
+    query = "mutation ($input: CancelJobInput!) { cancelJob(input: $input) { job { id } } }"
+    answer = await stage.confined_to(999).direct.answer(query, {"input": {"jobId": id}})
+    assert answer["errors"][0]["extensions"]["code"] == "JOB_NOT_FOUND"
