@@ -27,6 +27,7 @@ MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
 ORIENTATION: Final = 0x0112  # the EXIF tag
 FORMATS: Final = ("JPEG", "PNG", "BMP")  # a phone's `.jpg` may open as MPO: a JPEG with another one behind it
 MAGIC: Final[dict[bytes, Format]] = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP"}
+STOWAWAYS: Final = (b"pk\x03\x04", b"pk\x05\x06", b"%pdf-", b"<script", b"<html", b"<!doctype", b"<svg", b"<?php")
 BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, struct.error, zlib.error)
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses instead of warning
@@ -71,9 +72,35 @@ def check(data: bytes) -> Facts:
     """The facts of a whole image, decoded to its end: a cut one is refused. Takes CPU time, call it off the loop."""
     found = facts(data)
     _refuse_scans(found.format, data)
+    _refuse_stowaway(data[_end(found.format, data) :])
     with _opened(data) as image:
         image.load()
     return found
+
+
+def _refuse_stowaway(behind: bytes) -> None:
+    """Phones put a film, or zeros, behind an image. A page, a script or an archive is there to be taken for one."""
+    text = behind.lower()
+    if any(mark in text for mark in STOWAWAYS):
+        raise Unreadable("Behind the image the file goes on with something else; send the image alone.")
+
+
+def _end(form: Format, data: bytes) -> int:
+    """Where an image ends in its file; at the latest where its file does."""
+    match form:
+        case "BMP":
+            return int.from_bytes(data[2:6], "little") or len(data)
+        case "PNG":
+            at = 8
+            while at < len(data) and data[at + 4 : at + 8] != b"IEND":
+                at += 12 + int.from_bytes(data[at : at + 4], "big")
+            return at + 12
+        case "JPEG":
+            at = 2
+            while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # segments may hold small JPEGs
+                at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            end = data.find(b"\xff\xd9", at)
+            return len(data) if end < 0 else end + 2
 
 
 def thumbnail(data: bytes, size: int) -> tuple[bytes, str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.request import urlopen
 
 from db.storage import Access
 from db.storage.s3 import S3, connect
@@ -30,7 +31,7 @@ def moto() -> Iterator[str]:
 
 def access(endpoint: str, **more: float) -> Access:
     """Impatient, so that tests of failures take no time."""
-    patience = {"connect": 1.0, "read": 2.0, "attempts": 2, "deadline": 10.0}
+    patience = {"connect": 1.0, "read": 5.0, "attempts": 2, "deadline": 10.0}
     return Access(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **patience | more)  # type: ignore[arg-type]
 
 
@@ -53,8 +54,8 @@ def _wait(port: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
+            with urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE):  # the first answer takes it seconds
+                return
         except OSError:
             if time.monotonic() > deadline:
                 raise

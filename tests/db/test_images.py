@@ -165,6 +165,23 @@ def test_a_large_photograph_is_made_small_in_good_time() -> None:
     assert time.process_time() - began < 0.4
 
 
+STOWAWAYS = [b"PK\x03\x04 jar", b"<HTML><script>", b"%PDF-1.7", b"  <?php", b"\0" * 9 + b"<svg onload=x>"]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("stowaway", STOWAWAYS)
+@pytest.mark.parametrize("after", [b"", b"IEND\xaeB`\x82", b"\xff\xd9"])
+def test_an_image_that_is_something_else_too_is_refused(form: str, stowaway: bytes, after: bytes) -> None:
+    with pytest.raises(Unreadable):
+        images.check(encoded(form) + stowaway + after)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("behind", [b"\0" * 100, b"\0\0\0\x18ftypmp42 a phone's film", b"\xff\xd8\xff\xe1 another"])
+def test_what_phones_put_behind_an_image_is_borne(form: str, behind: bytes) -> None:
+    assert images.check(encoded(form) + behind).format == form
+
+
 SEEDS = [encoded(form, (9, 7)) for form in ("JPEG", "PNG", "BMP")] + [turned(6)]
 
 

@@ -176,7 +176,7 @@ async def test_pages_of_a_version_hold_each_sample_once_while_others_label(stage
     query = """query ($v: ID!, $a: String) { node(id: $v) { ... on Version {
         samples(first: 2, after: $a) { nodes { id } pageInfo { hasNextPage endCursor } } } } }"""
     found: list[str] = []
-    cursor = None
+    cursor, page = None, {}
     for place in range(3):
         page = (await stage.direct.execute(query, {"v": version["id"], "a": cursor}))["node"]["samples"]
         found += [each["id"] for each in page["nodes"]]

@@ -3,6 +3,7 @@ working set after every step, every version at the end, under filters and agains
 
 import asyncio
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -291,12 +292,9 @@ class Histories(RuleBasedStateMachine):
         query = """query ($v: ID!, $f: SampleFilter) { node(id: $v) { ... on Version {
             samples(first: 100, filter: $f) { totalCount nodes { id labels { name } usage } } } } }"""
         samples = self._run(query, v=version, f=wanted)["node"]["samples"]
-        hold = {
-            "ANY": lambda has: bool(set(has) & set(names)),
-            "ALL": lambda has: set(has) >= set(names),
-            "NONE": lambda has: not set(has) & set(names),
-        }[match]
-        told = {f"Sample:{id}": has for id, has in self.versions[version].state.told().items() if hold(has)}
+        told = {
+            f"Sample:{id}": has for id, has in self.versions[version].state.told().items() if holds(match, has, names)
+        }
         assert {each["id"]: [label["name"] for label in each["labels"]] for each in samples["nodes"]} == told
         assert samples["totalCount"] == len(told)
         assert {each["id"] for each in samples["nodes"] if each["usage"] == "TRAIN"} == {i for i in told if told[i]}
@@ -403,3 +401,8 @@ def test_every_version_of_every_history_is_as_the_model_says(database_url: str) 
         phases=phases,
     )
     run_state_machine_as_test(lambda: Histories(database_url), settings=bounds)  # type: ignore[arg-type]
+
+
+def holds(match: str, has: Collection[str], names: Collection[str]) -> bool:
+    both = set(has) & set(names)
+    return {"ANY": bool(both), "ALL": both == set(names), "NONE": not both}[match]

@@ -1,0 +1,65 @@
+"""What deleting sources would do elsewhere: asked beforehand, and told the same when it is done for show."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.engine import Database
+from tests.client import Failed
+from tests.db.working_sets import make
+from tests.schema.mutating import Stage, open_stage
+
+ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
+    deleteImpact(select: $select) { sampleCount sharedSources datasets { name } } } } }"""
+TOLD = "deleted warnings { sampleCount sharedSources datasets { name } }"
+
+
+@pytest.fixture
+async def stage(database: Database, tmp_path: Path) -> Stage:
+    """Six samples; the first three files are of `same` too, and all six of `above`, whose input path lies higher."""
+    stage = await open_stage(database, tmp_path)
+    images = str(tmp_path / "images")
+    await make(database, samples=3, name="same", input_path=images)
+    await make(database, samples=6, name="above", input_path=str(tmp_path), directory="images/")
+    await make(database, samples=6, name="elsewhere", input_path=f"{images}-2")
+    return stage
+
+
+async def asked(stage: Stage, select: dict[str, Any]) -> dict[str, Any]:
+    found = await stage.direct.execute(ASK, {"id": stage.dataset, "select": select})
+    return dict(found["node"]["deleteImpact"])
+
+
+async def test_names_the_datasets_that_use_the_same_files(stage: Stage) -> None:
+    impact = await asked(stage, {"ids": [*stage.ids(2, 3, 4), "Sample:999", "nonsense"]})
+    assert impact == {"sampleCount": 3, "sharedSources": 3, "datasets": [{"name": "same"}, {"name": "above"}]}
+    assert (await asked(stage, {"ids": stage.ids(4)}))["datasets"] == [{"name": "above"}]
+
+
+async def test_is_what_a_deletion_warns_of(stage: Stage) -> None:
+    selections: list[dict[str, Any]] = [
+        {"ids": stage.ids(0, 5)},
+        {"filter": {"fileName": {"contains": "4"}}},
+        {"filter": {}},
+    ]
+    for select in selections:
+        chosen: dict[str, Any] = {"datasetId": stage.dataset, "select": select, "deleteSources": True, "dryRun": True}
+        [warning] = (await stage.do("deleteSamples", TOLD, **chosen))["warnings"]
+        assert await asked(stage, select) == warning
+
+
+async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(stage: Stage) -> None:
+    confined = stage.confined_to(stage.working_set.id)
+    assert await asked(confined, {"ids": stage.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
+
+
+async def test_alone_nothing_is_shared(database: Database, tmp_path: Path) -> None:
+    stage = await open_stage(database, tmp_path)
+    assert await asked(stage, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}
+
+
+async def test_nothing_selected_is_refused(stage: Stage) -> None:
+    with pytest.raises(Failed) as failed:
+        await asked(stage, {"ids": []})
+    assert failed.value.codes == ["EMPTY_SELECTION"]
