@@ -20,8 +20,10 @@ PROTOCOL = Subprotocol("graphql-transport-ws")
 SECONDS = 30
 BAR = 32
 
-FIND = "query ($name: String!) { dataset(by: {name: $name}) { id statistics { total labeled unlabeled } } }"
-CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
+FIND = """query ($name: String!) {
+  dataset(by: {name: $name}) { id activeJob { id } statistics { total labeled unlabeled } }
+}"""
+CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } job { id } } }"
 FOLLOW = """subscription ($id: ID!) {
   syncProgress(datasetId: $id) { status progress scanned added error { message } }
 }"""
@@ -43,13 +45,15 @@ def folder(settings: Settings) -> Path:
 
 
 async def show(url: str, token: str, images: Path) -> None:
-    """Find the dataset or make it, follow its sync with a bar, and say how to go on."""
+    """Find the dataset or make it, follow the sync that runs with a bar, and say how to go on."""
     found = (await ask(url, token, FIND, name=NAME))["dataset"]
     if found is None:
         wanted = {"name": NAME, "inputPath": str(images), "description": "Hand signs for the digits 0 to 9"}
-        found = (await ask(url, token, CREATE, input=wanted))["createDataset"]["dataset"]
-    async for job in _progress(url, token, found["id"]):
-        _draw(job)
+        created = await ask(url, token, CREATE, input=wanted)
+        found = created["createDataset"]["dataset"] | {"activeJob": created["createDataset"]["job"]}
+    if found["activeJob"] is not None:
+        async for job in _progress(url, token, found["id"]):
+            _draw(job)
     counts = (await ask(url, token, FIND, name=NAME))["dataset"]["statistics"]
     print(
         f"""

@@ -238,7 +238,6 @@ class _Builder:
         source = Source.__table__.alias()  # type: ignore[attr-defined]
         likely = select(source.c.id).where(
             source.c.dataset_id == self.samples.dataset_id,
-            source.c.status == sql("'PRESENT'"),
             func.lower(source.c.path).like(pattern),
         )
         return and_(found, self.samples.column("source_id").in_(likely))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphql import GraphQLError
+from strawberry.exceptions import StrawberryInputCoercionError
 
 from db.errors import DomainError
 
@@ -100,6 +101,8 @@ def _is_of_request(error: GraphQLError, cause: BaseException) -> bool:
 
     Variables are refused before there is a path; arguments while executing, by a GraphQLError with the place in it.
     """
+    if isinstance(cause, StrawberryInputCoercionError):  # a @oneOf input with no key, with two, or with null
+        return True
     if error.path is None:
         return bool(error.nodes)
     return isinstance(cause, GraphQLError) and bool(cause.nodes)

@@ -3,6 +3,7 @@
 import pytest
 from sqlmodel import col, select
 
+from db import statements
 from db.engine import Database
 from db.errors import Invalid
 from db.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, current
@@ -52,3 +53,11 @@ def test_refuses_a_filter_of_too_many_parts() -> None:
     wanted = SampleFilter(or_=[SampleFilter(hard=True)] * 100)
     with pytest.raises(Invalid):
         conditions(wanted, current(1))
+
+
+async def test_a_kept_sample_whose_file_is_gone_is_still_found_by_its_name(database: Database) -> None:
+    made = await working_sets.make(database, samples=2)
+    async with database.writing() as session:
+        await statements.run(session, "UPDATE source SET status = 'GONE'")
+    for wanted in (TextFilter(eq="000001.jpg"), TextFilter(contains="001.JPG")):
+        assert await matched(database, made.id, SampleFilter(file_name=wanted)) == made.samples[1:]

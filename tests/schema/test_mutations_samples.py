@@ -316,3 +316,9 @@ async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_p
         async with asyncio.timeout(events.POLL / 2):
             assert await anext(steps) == 2
         await steps.aclose()
+
+
+@pytest.mark.parametrize("select", [{}, {"ids": [], "filter": {}}, {"ids": None}])
+async def test_a_selection_that_is_not_exactly_one_thing_is_wrong_input(stage: Stage, select: dict[str, Any]) -> None:
+    error = await stage.refused("labelSamples", datasetId=stage.dataset, select=select, labels=["cat"])
+    assert error["code"] == "BAD_USER_INPUT"

@@ -448,7 +448,7 @@ CREATE STATISTICS source_path_words_seen ON lower(path) FROM source;
 DO $$
 BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
-    CREATE INDEX source_path_words ON source USING gin (lower(path) gin_trgm_ops) WHERE status = 'PRESENT';
+    CREATE INDEX source_path_words ON source USING gin (lower(path) gin_trgm_ops);
 EXCEPTION WHEN undefined_file OR feature_not_supported OR insufficient_privilege OR undefined_object THEN
     RAISE NOTICE 'pg_trgm is not available: substring filters will read every path';
 END $$;
