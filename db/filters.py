@@ -130,11 +130,9 @@ def few_carry_labels(
 ) -> ColumnElement[bool] | None:
     """Whether it is cheaper to find all that match by their labels than to walk along an order until a page is full.
 
-    Told by the labels' own counts, while the plan is made: the statistics of Postgres do not know rare or new labels.
-    None where the filter names no labels that every match has, or the planner cannot know them.
+    Told by the labels' own counts: the statistics of Postgres do not know rare or new labels. NULL where no label has
+    such a name; None where the filter names no labels that every match has.
     """
-    if not samples.planned:
-        return None
     every = [each.labels for each in _conjuncts(wanted) if each.labels is not None and each.labels.match != "NONE"]
     few = [
         samples.labels_few(

@@ -22,7 +22,10 @@ async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]
 
 async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:
     """The dataset that these labels are of: one, and one that the token may see."""
-    sql = "SELECT id, dataset_id FROM label WHERE id = ANY(:ids::bigint[])"
+    sql = """
+        SELECT label.id, dataset_id FROM label JOIN dataset ON dataset.id = dataset_id
+        WHERE label.id = ANY(:ids::bigint[]) AND deleted_at IS NULL
+    """
     rows = await statements.run(session, sql, ids=list(label_ids))
     owners = {row["id"]: row["dataset_id"] for row in rows if by.sees(row["dataset_id"])}
     missing = [id for id in label_ids if id not in owners]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, ColumnElement, false, func, or_, select, true
+from sqlalchemy import CTE, ColumnElement, CompoundSelect, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
 from db import pages
@@ -14,6 +14,8 @@ from db.select.build import Build, Where
 from db.select.rows import Model, Row, Scope
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, flag, number, value_or_null, word
+
+Chosen = sqlalchemy.Select[Any] | CompoundSelect[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +117,31 @@ class _Connection:
 
     def _page_table(self) -> CTE:
         """The page's rows and one more, `position` counting from where reading begins."""
+        chosen = self._chosen().subquery(self.build.name("chosen"))
+        numbered = select(chosen, func.row_number().over().label("position"))
+        return numbered.cte(self.page.name).prefix_with("MATERIALIZED")
+
+    def _chosen(self) -> Chosen:
+        """By walking along the order or by sorting what is found. Where the planner cannot know which is better, both
+        ways stand in the statement, and one is taken when it starts."""
         row = self._source()
+        few = self.listing.few(self.build, row, self.selected, self.size + 1)
+        if few is None or row.scope.planned:
+            return self._in_order(row, unless=few)
+        are_few = select(few).scalar_subquery()
+        walked = self._in_order(row).where(are_few.is_(false()))
+        sorted_ = self._in_order(self._source(), unless=true()).where(are_few.is_not(false()))
+        return union_all(walked, sorted_)
+
+    def _in_order(self, row: Row, unless: ColumnElement[bool] | None = None) -> sqlalchemy.Select[Any]:
         columns = sorted(self.page.used | {name for name, _ in self.order.keys})
-        chosen = (
+        return (
             select(*(row[name].label(name) for name in columns))
             .select_from(row.origin())
             .where(*self._found(row), *self._between(row))
-            .order_by(*self.order.by(row.__getitem__, backward=self.backward, unless=self._few(row)))
+            .order_by(*self.order.by(row.__getitem__, backward=self.backward, unless=unless))
             .limit(_literal(self.size + 1))
-            .subquery(self.build.name("chosen"))
         )
-        numbered = select(chosen, func.row_number().over().label("position"))
-        return numbered.cte(self.page.name).prefix_with("MATERIALIZED")
 
     def _source(self) -> Row:
         return self.build.row(self.model, self.scope)
@@ -149,9 +164,6 @@ class _Connection:
             return None
         place, keys = self.order.place, enumerate(self.order.keys)
         return [self.build.bind(kind.type, lambda text, at=at: place(text)[at], cursor) for at, (_, kind) in keys]
-
-    def _few(self, row: Row) -> ColumnElement[bool] | None:
-        return self.listing.few(self.build, row, self.selected, self.size + 1)
 
     def _position(self) -> ColumnElement[Any]:
         return sql(f"{self.page.name}.position")

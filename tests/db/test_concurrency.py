@@ -271,3 +271,18 @@ async def _cut(url: str) -> None:
         )
     finally:
         await connection.close()
+
+
+async def test_a_client_that_gives_up_leaves_all_of_it_or_nothing(database: Database) -> None:
+    """Given up at twenty moments of a bulk write, each of them is whole or was never there."""
+    pets = await make(database, samples=400, labels=("cat", "dog"))
+    words = ["cat", "dog"]
+    for moment in range(20):
+        work = labelling(pets, words[moment % 2], mode="SET")
+        task = asyncio.create_task(write(database, work, object))
+        await asyncio.sleep(0.004 * moment)
+        task.cancel()
+        await asyncio.wait([task])
+        labelled = set(map(tuple, (await names(database, pets.id)).values()))
+        assert labelled in ({()}, {("cat",)}, {("dog",)})
+        assert await wrong(database, pets.id) == []

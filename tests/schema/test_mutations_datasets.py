@@ -138,6 +138,13 @@ async def test_deletes_a_dataset_and_frees_its_name(stage: Stage) -> None:
     assert (stage.root / "images" / "000000.jpg").exists()
 
 
+async def test_what_a_deleted_dataset_had_is_not_found(stage: Stage) -> None:
+    await stage.do("deleteDataset", "deletedDatasetId", datasetId=stage.dataset)
+    query = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { change { id } } }"
+    answer = await stage.direct.answer(query, {"input": {"labelId": stage.label("cat"), "name": "x"}})
+    assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
+
+
 async def test_a_deleted_dataset_is_purged_by_a_job(stage: Stage) -> None:
     await stage.do("deleteDataset", "deletedDatasetId", datasetId=stage.dataset)
     async with stage.direct.database.reading() as reader:

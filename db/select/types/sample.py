@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, Integer, LargeBinary, Text, cast, func, se
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.filters import conditions, few_carry_labels
-from db.models import Label, Sample, Source
+from db.filters import SampleFilter, conditions, few_carry_labels
+from db.models import Dataset, Label, Sample, Source, Version
 from db.pages import Kind, Order
 from db.select.build import Build, Field, Type
 from db.select.connections import Listing
@@ -140,12 +140,21 @@ def few(build: Build, row: Row, selected: Select, page: int) -> ColumnElement[bo
 
 
 def counted(build: Build, scope: Scope, selected: Select) -> ColumnElement[Any] | None:
-    """Without a filter, the dataset or the version knows how many there are."""
-    if selected.given("filter") is not None:
+    """Without a filter, or with one by state alone, the dataset or the version knows how many there are."""
+    wanted: SampleFilter = selected.given("filter") or SampleFilter()
+    if wanted != SampleFilter(state=wanted.state):
         return None
-    known, id_ = ("Dataset", scope.dataset_id) if scope.pinned is None else ("Version", scope.pinned.version_id)
-    head = build.row(build.types[known].model)
-    return select(head["total"]).select_from(head.origin()).where(head["id"] == id_).scalar_subquery()
+    pinned = scope.pinned
+    of, id_ = (Dataset, scope.dataset_id) if pinned is None else (Version, pinned.version_id)
+    head = build.row(of)
+    known = {
+        None: head["total"],
+        "LABELED": head["labeled"],
+        "PENDING": head["pending"],
+        "UNLABELED": head["total"] - head["labeled"] - head["pending"],
+    }
+    counted = select(known[wanted.state]).select_from(head.origin()).where(head["id"] == id_)
+    return counted.scalar_subquery()
 
 
 SAMPLES = Listing(

@@ -1,0 +1,39 @@
+import pytest
+
+from db.select import Plan
+from schema.plans import Plans
+
+
+def plan(length: int) -> Plan:
+    return Plan(text="x" * length, bounds=(), order=())
+
+
+def never() -> Plan:
+    pytest.fail("it was known")
+
+
+async def test_a_plan_is_compiled_once() -> None:
+    plans = Plans()
+    made = plan(3)
+    assert await plans.get("a", lambda: made) is made
+    assert await plans.get("a", never) is made
+
+
+async def test_the_least_used_are_forgotten_by_their_length() -> None:
+    plans = Plans(characters=10)
+    for key in "ab":
+        await plans.get(key, lambda: plan(5))
+    await plans.get("a", never)
+    await plans.get("c", lambda: plan(5))
+    assert len(plans) == 2
+    await plans.get("a", never)
+    longer = plan(50)
+    assert await plans.get("b", lambda: longer) is longer
+    assert len(plans) == 1
+
+
+async def test_what_fails_to_compile_is_not_kept() -> None:
+    plans = Plans()
+    with pytest.raises(ZeroDivisionError):
+        await plans.get("a", lambda: plan(1 // 0))
+    assert len(plans) == 0
