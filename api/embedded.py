@@ -25,7 +25,7 @@ SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 100
 START_SECONDS = 120.0
 PAUSE = 0.02
-GRACE_CHECKS = 10  # still there after so many pauses: somebody else uses it
+STOP_CHECKS = 1_500
 OPTIONS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -57,12 +57,25 @@ class Server:
 
     async def leave(self) -> None:
         """Use it no more; when no other process does, return after it has stopped."""
-        self._users.close()
-        for _ in range(GRACE_CHECKS):
-            (await _locked(self._home / "users", fcntl.LOCK_SH)).close()  # waits for a server that is just stopping
-            if not _answers(self._home):
-                return
-            await asyncio.sleep(PAUSE)
+        with self._users as users:
+            for _ in range(STOP_CHECKS):
+                if _lock(users, fcntl.LOCK_EX):  # no other uses it, and it is not being stopped at this moment
+                    gone = not _answers(self._home)
+                    fcntl.flock(users, fcntl.LOCK_UN)
+                    if gone:
+                        return
+                elif _lock(users, fcntl.LOCK_SH):  # others use it
+                    return
+                await asyncio.sleep(PAUSE)
+
+
+def _lock(file: IO[bytes], kind: int) -> bool:
+    """Whether the file could be locked at once. What lock it had is lost."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -136,13 +149,9 @@ def _make_sockets(home: Path) -> Path:
 async def _locked(path: Path, kind: int) -> IO[bytes]:
     """The file, opened and locked; waits without blocking the event loop."""
     file = path.open("ab")
-    while True:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await asyncio.sleep(PAUSE)
-        else:
-            return file
+    while not _lock(file, kind):  # noqa: ASYNC110 (the kernel tells no event loop)
+        await asyncio.sleep(PAUSE)
+    return file
 
 
 def find_programs(major: int | None = None) -> Path:

@@ -10,9 +10,11 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import engine, idempotency, labels, statements, tokens
+from db.access import Overtaken
 from db.engine import Database
 from db.errors import Conflict, Invalid, Unavailable
 from db.idempotency import Keyed
@@ -193,6 +195,15 @@ async def test_a_database_that_is_not_there_is_told_in_time() -> None:
     async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(20):
         with pytest.raises(Unavailable):
             await write(database, creating(WorkingSet(1, []), "cat"), Created)
+
+
+@pytest.mark.parametrize("error", [Overtaken(), NoConnection()])
+async def test_work_that_meets_others_every_time_is_given_up(database: Database, error: Exception) -> None:
+    async def work(session: AsyncSession) -> None:
+        raise error
+
+    with pytest.raises(Unavailable, match="try again in a moment"):
+        await write(database, work, type(None))
 
 
 async def test_other_errors_of_the_database_are_not_repeated(database: Database) -> None:

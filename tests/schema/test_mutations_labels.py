@@ -269,7 +269,12 @@ async def test_the_third_mode_deletes_the_files_too(stage: Stage) -> None:
 async def test_what_deleting_labels_refuses(stage: Stage) -> None:
     other = await make(stage.direct.database, samples=1, labels=("cat",), name="other", input_path="/elsewhere")
     ids = [stage.label("cat"), f"Label:{other.labels['cat']}"]
-    for given, code in ((ids, "VALIDATION_FAILED"), ([], "EMPTY_SELECTION"), ([ids[0], "x"], "LABEL_NOT_FOUND")):
+    for given, code in (
+        (ids, "VALIDATION_FAILED"),
+        (ids[:1] * 1001, "VALIDATION_FAILED"),
+        ([], "EMPTY_SELECTION"),
+        ([ids[0], "x"], "LABEL_NOT_FOUND"),
+    ):
         refused = await stage.refused("deleteLabels", labelIds=given, mode="LABEL_ONLY")
         assert refused["code"] == code
 

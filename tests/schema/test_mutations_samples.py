@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from db import events
+from schema.mutations import sources
 from tests.db.working_sets import make
 from tests.schema.mutating import Stage
 
@@ -160,6 +161,22 @@ async def test_what_labelling_refuses(stage: Stage, given: dict[str, Any], code:
     assert (refused["code"], refused.get("details", {})) == (code, details)
 
 
+async def test_nested_filters_select_what_they_list(stage: Stage) -> None:
+    await label(stage, {"ids": stage.ids(0, 1)}, "cat")
+    wanted = {
+        "or": [
+            {"and": [{"labels": {"names": ["cat"]}}, {"not": {"path": {"contains": "000000"}}}]},
+            {"fileName": {"eq": "000004.jpg"}},
+        ],
+        "createdAt": {"from": "2025-12-31T00:00:00Z"},
+        "hard": False,
+    }
+    payload = await label(stage, {"filter": wanted}, "dog")
+    assert [sample["id"] for sample in payload["samples"]] == stage.ids(4, 1)
+    never = await label(stage, {"filter": {"createdAt": {"preset": "WITHIN_1_DAY"}, "usage": "TRAIN"}}, "dog")
+    assert never["matched"] == 0
+
+
 async def test_hostile_filter_texts_select_nothing(stage: Stage) -> None:
     for text in ("\0", "\ud800", "%", "_", "\\", "'; DROP TABLE sample; --", "x" * 5000):
         payload = await label(stage, {"filter": {"fileName": {"contains": text}, "labeledBy": [text]}}, "cat")
@@ -267,6 +284,14 @@ async def test_a_file_that_somebody_replaced_stays_and_is_told(stage: Stage) -> 
     [failed] = payload["failedSources"]
     assert failed["path"] == "000002.jpg"
     assert files(stage) == [0, 2, 3, 4, 5]
+
+
+async def test_files_that_take_too_long_are_left_to_a_worker(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SECONDS", 0)
+    payload = await delete(stage, EVERYTHING, deleteSources=True)
+    assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (6, 0, [])
+    async with stage.direct.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL") == 6
 
 
 async def test_a_dry_run_tells_and_changes_nothing(stage: Stage) -> None:
