@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gql as gql_client
 import httpx2
 import pytest
+from gql import FileVar, gql
+from gql.transport.aiohttp import AIOHTTPTransport
 from PIL import Image
 
 from api.settings import Settings
@@ -332,3 +335,16 @@ async def test_nobody_sends_files_without_a_token(desk: Desk) -> None:
     answer = await stranger.answer(("a.png", picture()))
     assert (answer["status"], answer["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
     assert await desk.listed() == []
+
+
+@AT_THE_DOOR
+async def test_a_stock_client_uploads(desk: Desk, tmp_path: Path) -> None:
+    picked = tmp_path / "picked.png"
+    picked.write_bytes(picture())
+    headers = desk.client.headers | {"GraphQL-Require-Preflight": "true"}
+    transport = AIOHTTPTransport(url=f"{desk.client.url}/graphql", headers=headers)
+    query = gql(UPLOAD)
+    query.variable_values = {"input": {"datasetId": desk.dataset, "files": [FileVar(str(picked))]}}
+    async with gql_client.Client(transport=transport) as session:
+        told = await session.execute(query, upload_files=True)
+    assert told["uploadSamples"]["results"][0]["sample"]["path"] == "picked.png"
