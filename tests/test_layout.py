@@ -19,6 +19,7 @@ FLOORS = ("api", "schema", "db")
 SAFE = {
     "aiohttp": "3.14.4",
     "pillow": "12.3.0",
+    "python-multipart": "0.0.32",
     "starlette": "1.3.1",
     "strawberry-graphql": "0.315.7",
     "uvicorn": "0.11.7",
