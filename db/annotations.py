@@ -1,4 +1,8 @@
-"""Annotations, and what a sample knows because of them: its label ids, its state, who labelled it last."""
+"""Annotations, and what a sample knows because of them: its label ids, its state, who labelled it last.
+
+`label_id + 0` keeps Postgres to the samples' index. By the labels' index it would read every annotation of a label for
+each sample, whenever its statistics are older than the label: 72 s instead of 0.1 s for 50,000 samples.
+"""
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -8,17 +12,17 @@ from db.samples.chosen import Chosen
 CONFIRM = """
 UPDATE annotation SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since
 FROM chosen
-WHERE sample_id = chosen.id AND label_id = ANY(:labels::bigint[]) AND NOT confirmed
+WHERE sample_id = chosen.id AND label_id + 0 = ANY(:labels::bigint[]) AND NOT confirmed
 """
 
 PUT = """
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
 SELECT :dataset_id, chosen.id, wanted.id, :actor, now(), 'MANUAL', :since
 FROM chosen CROSS JOIN unnest(:labels::bigint[]) AS wanted (id)
-WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = chosen.id AND a.label_id = wanted.id)
+WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = chosen.id AND a.label_id + 0 = wanted.id)
 """
 
-TAKE = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id = ANY(:labels::bigint[])"
+TAKE = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id + 0 = ANY(:labels::bigint[])"
 
 KEEP_ONLY = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id <> ALL(:labels::bigint[])"
 
@@ -26,12 +30,12 @@ KEEP_ONLY = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND
 DROP_DOUBLE = """
 DELETE FROM annotation gone USING chosen
 WHERE gone.sample_id = chosen.id AND gone.shape IS NULL AND (
-    gone.label_id = :before AND EXISTS (
+    gone.label_id + 0 = :before AND EXISTS (
         SELECT FROM annotation a
-        WHERE a.sample_id = chosen.id AND a.label_id = :after AND (a.confirmed OR NOT gone.confirmed))
-    OR gone.label_id = :after AND NOT gone.confirmed AND EXISTS (
+        WHERE a.sample_id = chosen.id AND a.label_id + 0 = :after AND (a.confirmed OR NOT gone.confirmed))
+    OR gone.label_id + 0 = :after AND NOT gone.confirmed AND EXISTS (
         SELECT FROM annotation a
-        WHERE a.sample_id = chosen.id AND a.label_id = :before AND a.confirmed AND a.shape IS NULL)
+        WHERE a.sample_id = chosen.id AND a.label_id + 0 = :before AND a.confirmed AND a.shape IS NULL)
 )
 """
 
@@ -42,7 +46,7 @@ UPDATE annotation SET
     labeled_at = CASE WHEN :actor::text IS NULL THEN labeled_at ELSE now() END,
     origin = CASE WHEN :actor::text IS NULL THEN origin ELSE 'MANUAL' END
 FROM chosen
-WHERE sample_id = chosen.id AND label_id = :before
+WHERE sample_id = chosen.id AND label_id + 0 = :before
 """
 
 SETTLE = """

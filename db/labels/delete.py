@@ -20,11 +20,7 @@ DeleteMode = Literal["LABEL_ONLY", "LABEL_AND_SAMPLES", "LABEL_SAMPLES_AND_SOURC
 MOST = 1_000  # labels that one call deletes
 
 LOCK = "SELECT id, name FROM label WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[]) ORDER BY id FOR UPDATE"
-CARRY = """
-    sample.label_ids && :labels::bigint[]
-    OR EXISTS (SELECT FROM annotation a
-               WHERE a.sample_id = sample.id AND a.label_id = ANY(:labels::bigint[]) AND NOT a.confirmed)
-"""
+CARRY = "sample.id IN (SELECT a.sample_id FROM annotation a WHERE a.label_id = ANY(:labels::bigint[]))"
 # A sample goes with its labels when it has some, and none that stays. A machine's suggestions do not count.
 GOING = "sample.label_ids <> '{}' AND sample.label_ids <@ :labels::bigint[]"
 

@@ -19,10 +19,7 @@ LOCK = """
     SELECT id, name FROM label WHERE dataset_id = :dataset_id AND (id = :id OR name = :name) ORDER BY id FOR UPDATE
 """
 CARRYING = "SELECT sample_count FROM label_count WHERE label_id = :id"
-CARRIES = """
-    sample.label_ids @> ARRAY[:carried::bigint]
-    OR EXISTS (SELECT FROM annotation a WHERE a.sample_id = sample.id AND a.label_id = :carried AND NOT a.confirmed)
-"""
+CARRIES = "sample.id IN (SELECT a.sample_id FROM annotation a WHERE a.label_id = :carried)"
 
 
 async def rename(

@@ -23,7 +23,7 @@ MOST = 100  # labels that one call puts
 SUGGESTED = "SELECT FROM annotation a WHERE a.sample_id = sample.id AND NOT a.confirmed"
 LACKING = "NOT sample.label_ids @> :labels::bigint[]"
 OTHERWISE = f"sample.label_ids <> :labels::bigint[] OR EXISTS ({SUGGESTED})"
-CARRYING = f"sample.label_ids && :labels::bigint[] OR EXISTS ({SUGGESTED} AND a.label_id = ANY(:labels::bigint[]))"
+CARRYING = f"sample.label_ids && :labels::bigint[] OR EXISTS ({SUGGESTED} AND a.label_id + 0 = ANY(:labels::bigint[]))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
