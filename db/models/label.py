@@ -40,6 +40,6 @@ class LabelCount(SQLModel, table=True):
 
     __tablename__ = "label_count"
 
-    label_id: int = big(references="label.id", cascade=True, primary_key=True)
+    label_id: int = big(primary_key=True)
     sample_count: int = big(default="0")
     annotation_count: int = big(default="0")

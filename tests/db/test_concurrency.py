@@ -17,6 +17,7 @@ from db.labels import LabelValues
 from db.samples.chosen import Selection
 from db.samples.delete import delete
 from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.statements import run
 from db.units import write
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
 
@@ -195,6 +196,19 @@ async def test_of_two_datasets_of_one_name_made_at_once_one_is_refused(database:
     assert second == "DATASET_ALREADY_EXISTS"
 
 
+@pytest.mark.parametrize("taking", ["set", "delete"])
+async def test_taking_a_label_off_never_waits_for_who_is_about_to_rename_it(database: Database, taking: str) -> None:
+    """It would hold the dataset's row meanwhile, which the other needs next: each would wait for the other."""
+    pets = await make(database, samples=3, labels=("cat", "dog"))
+    await outcome(database, labelling(pets, "dog"))
+    work = labelling(pets, "cat", mode="SET") if taking == "set" else deleting(pets, pets.samples)
+    async with database.writing() as session:
+        await run(session, "SELECT FROM label WHERE id = :id FOR UPDATE", id=pets.labels["dog"])
+        async with asyncio.timeout(5):
+            assert not isinstance(await outcome(database, work), str)
+    assert await wrong(database, pets.id) == []
+
+
 @pytest.mark.slow
 async def test_many_writers_of_every_kind_leave_true_counts_and_only_known_refusals(database: Database) -> None:
     pets = await make(database, samples=60, labels=("a", "b", "c"))
@@ -218,6 +232,8 @@ async def test_many_writers_of_every_kind_leave_true_counts_and_only_known_refus
     await checking
     assert await wrong(database, pets.id) == []
     assert codes <= {"LABEL_NOT_FOUND", "LABEL_ALREADY_EXISTS", "SHORTCUT_ALREADY_EXISTS"}
+    async with database.reading() as reader:
+        assert await reader.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
 
 def something(pets: WorkingSet, chance: random.Random, known: list[int]) -> Work:

@@ -56,9 +56,10 @@ CREATE TABLE label (
     CONSTRAINT label_shortcut_check CHECK (char_length(shortcut) = 1)
 );
 
--- Apart from `label`, so that counting never waits for a rename, nor a rename for counting.
+-- Apart from `label`, so that counting never waits for a rename, nor a rename for counting. Not a reference either: the
+-- second count of a transaction would check it, and lock a label that the writer has not locked in its turn.
 CREATE TABLE label_count (
-    label_id bigint PRIMARY KEY REFERENCES label ON DELETE CASCADE,
+    label_id bigint PRIMARY KEY,
     sample_count bigint DEFAULT 0 NOT NULL CHECK (sample_count >= 0),
     annotation_count bigint DEFAULT 0 NOT NULL CHECK (annotation_count >= 0)
 ) WITH (fillfactor = 70);
@@ -274,6 +275,14 @@ BEGIN
 END $$;
 CREATE TRIGGER label_inserted AFTER INSERT ON label REFERENCING NEW TABLE AS after
     FOR EACH STATEMENT EXECUTE FUNCTION label_count_open();
+
+CREATE FUNCTION label_count_close() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM label_count USING before WHERE label_count.label_id = before.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER label_ended AFTER DELETE ON label REFERENCING OLD TABLE AS before
+    FOR EACH STATEMENT EXECUTE FUNCTION label_count_close();
 
 CREATE FUNCTION sample_keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
