@@ -45,6 +45,9 @@ class Database:
             raise Unavailable from error
         try:
             yield connection  # type: ignore[misc]
+        except asyncpg.InternalClientError:  # it was being ended while we spoke: nothing more can be said on it
+            connection.terminate()
+            raise
         finally:
             await self.pool.release(connection)
 
