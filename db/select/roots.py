@@ -72,9 +72,8 @@ def _dataset(
 
 
 def _version(build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any]) -> ColumnElement[str]:
-    """Pinned to itself: what lies below it, a list of samples maybe, is planned for this very version."""
+    """Pinned to itself, so that a list of samples below it is planned for this very version."""
     scope = pinned_to(id_)
-    build.by_values = True
     return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])], scope)
 
 

@@ -55,6 +55,7 @@ def labels(build: Build, row: Row, selected: Select) -> Parts:
 
 def samples(build: Build, row: Row, selected: Select) -> Parts:
     scope = scope_of(row)
+    build.by_values = build.by_values or scope.planned
     return connection(build, SAMPLES, selected, scope, lambda each: [each["dataset_id"] == scope.dataset_id])
 
 
