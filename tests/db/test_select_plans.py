@@ -127,13 +127,17 @@ async def test_those_who_label_are_found_by_one_step_each(connection: asyncpg.Co
 
 async def test_only_what_depends_on_values_is_planned_again_each_time(connection: asyncpg.Connection) -> None:
     filtered, plain = page(SampleFilter(labels=LabelFilter(given("names")))), page()
-    for plan in (filtered, plain):
+    fields = (Select("id", "id"),)
+    anything = Select("node", "node", {"id": given("id")}, {"Sample": fields, "Version": fields})
+    node = select.query([anything], confined=False)
+    for plan in (filtered, plain, node):
         for _ in range(12):
             await connection.fetchval(plan.text, *plan.arguments(INPUTS))
     counted = "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
     used = {row["statement"]: (row["generic_plans"], row["custom_plans"]) for row in await connection.fetch(counted)}
     assert used[filtered.text] == (0, 12)
     assert used[plain.text][0] > 0
+    assert used[node.text][0] > 0
 
 
 def test_no_value_is_written_into_a_statement() -> None:
