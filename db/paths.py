@@ -33,11 +33,6 @@ def output_path(text: str, allowed_roots: Sequence[Path], *, source: str) -> str
     return str(path)
 
 
-def local_root(path: str, allowed_roots: Sequence[Path]) -> Path:
-    """A kept input path, checked again when it is opened: roots and links may have changed since."""
-    return Path(input_path(path, allowed_roots))
-
-
 def object_path(path: str) -> tuple[str, ...]:
     """The parts of an object's path below its store's root; none of them leads upwards or nowhere."""
     parts = tuple(path.split("/"))

@@ -6,8 +6,6 @@ from sqlalchemy import BigInteger, DateTime, Identity, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
-NOW = text("now()")
-
 
 def key() -> Any:
     """A bigint that the database gives."""

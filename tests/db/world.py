@@ -194,3 +194,9 @@ async def local(database: Database, root: Path) -> World:
 
 async def memory(database: Database) -> World:
     return await make(database, MemoryStore())
+
+
+def counted(job: dict[str, Any], **expected: int) -> bool:
+    """Whether the counters of work are these, and all others 0."""
+    names = ("added", "updated", "removed", "moved", "skipped")
+    return {name: job[name] for name in names} == {name: expected.get(name, 0) for name in names}

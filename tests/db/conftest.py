@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from db.engine import Database
+from tests.db import world
+from tests.db.world import World
+
+
+@pytest.fixture(params=["local", "memory"])
+async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
+    return await (world.local(database, tmp_path) if request.param == "local" else world.memory(database))
