@@ -9,6 +9,7 @@ import fcntl
 import importlib.util
 import os
 import socket
+import struct
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -24,6 +25,10 @@ OLDEST = 15
 SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 100
 START_SECONDS = 120.0
+ANSWER_SECONDS = 10.0
+MAY_I_ENCRYPT = struct.pack(
+    "!ii", 8, 80877103
+)  # the shortest question of the protocol: SSLRequest; the answer is a byte
 PAUSE = 0.02
 STOP_CHECKS = 1_500
 OPTIONS: Mapping[str, str] = {
@@ -60,7 +65,7 @@ class Server:
         with self._users as users:
             for _ in range(STOP_CHECKS):
                 if _lock(users, fcntl.LOCK_EX):  # no other uses it, and it is not being stopped at this moment
-                    gone = not _answers(self._home)
+                    gone = not await asyncio.to_thread(_answers, self._home)
                     fcntl.flock(users, fcntl.LOCK_UN)
                     if gone:
                         return
@@ -97,7 +102,7 @@ async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping
     users = await _locked(home / "users", fcntl.LOCK_SH)
     try:
         with await _locked(home / "starting", fcntl.LOCK_EX):
-            if not _answers(home):
+            if not await asyncio.to_thread(_answers, home):
                 await _start(home, programs or find_programs(_major(home)), {**OPTIONS, **(options or {})})
         return Server(f"postgresql://labelgraph@/postgres?host={quote(str(_sockets(home)), safe='')}", home, users)
     except BaseException:
@@ -123,13 +128,19 @@ async def _start(home: Path, programs: Path, options: Mapping[str, str]) -> None
 
 
 def _answers(home: Path) -> bool:
-    """Whether a live server listens on the socket that the pid file names."""
+    """Whether a live server speaks on the socket that the pid file names.
+
+    That it takes a connection proves nothing: the kernel does that, also for a server that is being killed.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ANSWER_SECONDS)
             client.connect(str(_sockets(home) / SOCKET))
+            client.sendall(MAY_I_ENCRYPT)
+            spoke = client.recv(1) != b""
     except (OSError, IndexError):
         return False
-    return supervisor.ready(home / "cluster")
+    return spoke and supervisor.server(home / "cluster") is not None
 
 
 def _sockets(home: Path) -> Path:

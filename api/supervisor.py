@@ -37,12 +37,12 @@ def main(home: Path, programs: Path, sockets: Path, options: list[str]) -> None:
     _become_ordinary(home, sockets)
     cluster = _cluster(home, programs)
     command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(sockets), *options]
-    _keep(command, users=home / "users", ready=lambda: _announce_when_ready(cluster, announce))
+    _keep(command, home / "users", lambda pid: _announce_when_ready(cluster, pid, announce))
     with contextlib.suppress(OSError):
         sockets.rmdir()
 
 
-def _keep(command: list[str], *, users: Path, ready: Callable[[], None]) -> None:
+def _keep(command: list[str], users: Path, announce: Callable[[Callable[[], int | None]], None]) -> None:
     """Run Postgres until nobody uses it. If it dies before that (out of memory, killed), it is started again."""
     stopping = threading.Event()
     process: subprocess.Popen[bytes] | None = None
@@ -54,8 +54,8 @@ def _keep(command: list[str], *, users: Path, ready: Callable[[], None]) -> None
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    for job, arguments in ((_when_unused, (users, stop)), (ready, ())):
-        threading.Thread(target=job, args=arguments, daemon=True).start()
+    threading.Thread(target=_when_unused, args=(users, stop), daemon=True).start()
+    threading.Thread(target=announce, args=(lambda: process and process.pid,), daemon=True).start()
     for _ in range(ATTEMPTS):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
         if stopping.is_set():
@@ -72,19 +72,20 @@ def _when_unused(users: Path, stop: Callable[[], None]) -> None:
         threading.Event().wait()  # the lock is held until Postgres is down and this process ends
 
 
-def _announce_when_ready(cluster: Path, announce: int) -> None:
-    while not ready(cluster):
+def _announce_when_ready(cluster: Path, pid: Callable[[], int | None], announce: int) -> None:
+    while (started := pid()) is None or server(cluster) != started:  # a server that was killed left its own "ready"
         time.sleep(0.01)
     os.write(announce, b"1")
     os.close(announce)
 
 
-def ready(cluster: Path) -> bool:
-    """Whether the server says so in its pid file, whose eighth line is its status."""
+def server(cluster: Path) -> int | None:
+    """The number of the server that takes connections: its pid file's first line, if the eighth says "ready"."""
     try:
-        return (cluster / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
-    except (OSError, IndexError):
-        return False
+        lines = (cluster / "postmaster.pid").read_text().splitlines()
+        return int(lines[0]) if lines[7].strip() == "ready" else None
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _cluster(home: Path, programs: Path) -> Path:

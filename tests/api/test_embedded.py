@@ -115,6 +115,16 @@ async def test_is_not_fooled_by_the_pid_file_of_a_killed_server_whose_number_is_
         assert await fetch(url, "SELECT 1") == 1
 
 
+async def test_is_not_fooled_by_a_server_that_takes_connections_while_it_is_being_killed(tmp_path: Path) -> None:
+    async with embedded.postgres(tmp_path):
+        lines = pid_file(tmp_path).read_text().splitlines()
+    pid_file(tmp_path).write_text("\n".join([str(dead_number()), *lines[1:7], "ready", ""]))
+    Path(lines[4]).mkdir()
+    dying = await asyncio.start_unix_server(lambda _, writer: writer.close(), Path(lines[4]) / embedded.SOCKET)
+    async with dying, embedded.postgres(tmp_path) as url:
+        assert await fetch(url, "SELECT 1") == 1
+
+
 async def test_makes_the_cluster_anew_when_the_first_start_was_interrupted(tmp_path: Path) -> None:
     unfinished = tmp_path / "postgres" / "cluster.new" / "base"
     unfinished.mkdir(parents=True)
@@ -157,6 +167,13 @@ def is_running(data_dir: Path) -> bool:
 
 def log(data_dir: Path) -> str:
     return (data_dir / "postgres" / "log").read_text()
+
+
+def dead_number() -> int:
+    """The number of a process that was and is no more."""
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
 
 
 def parent(pid: int) -> int:
