@@ -1,0 +1,193 @@
+"""Shapes on images: what they are, how they are stored, which are possible.
+
+Lengths are pixels of the image **as stored**, before any EXIF rotation, from its outer top left corner: x runs from 0
+to the width, y from 0 to the height, both inclusive, fractions down to a millionth. `Sample.width` and `.height` are of
+the same raster, and so are PASCAL VOC's numbers; some tools count those from 1, which is kept as they write it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from db.errors import Invalid
+
+MAX_POINTS: Final = 10_000  # of one shape
+DIGITS: Final = 6  # behind the point; Postgres would write 5e-324 in full
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoundingBox:
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """The last point joins the first; it need not repeat it."""
+
+    points: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolyLine:
+    points: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    center: Position
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class PointShape:
+    position: Position
+
+
+Shape = BoundingBox | Polygon | PolyLine | Circle | PointShape
+
+# Which shapes the annotations of a dataset may have; segmentation's are areas (reference-behaviour, 3.3).
+ALLOWED: Final[Mapping[str, tuple[type[Shape], ...]]] = {
+    "IMAGE_CLASSIFICATION": (),
+    "OBJECT_DETECTION": (BoundingBox, Polygon, PolyLine, Circle, PointShape),
+    "IMAGE_SEGMENTATION": (Polygon,),
+}
+
+
+def checked(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
+    """The shape in its one form, if a dataset of this type can have it on an image of this size. Raises Invalid."""
+    _expect_allowed(shape, kind)
+    shape = _rounded(shape)
+    _expect_form(shape)
+    left, top, right, bottom = _extent(shape)
+    if left < 0 or top < 0 or right > width or bottom > height:
+        raise Invalid(
+            f"The shape reaches from ({left:g}, {top:g}) to ({right:g}, {bottom:g}), beyond the image of "
+            f"{width} × {height} pixels.",
+            width=width,
+            height=height,
+        )
+    return shape
+
+
+def to_json(shape: Shape) -> dict[str, Any]:
+    """As it is stored; see `db.select.types.annotation`, which reads it."""
+    match shape:
+        case BoundingBox(x_min, y_min, x_max, y_max):
+            return {"type": "BoundingBox", "xMin": x_min, "yMin": y_min, "xMax": x_max, "yMax": y_max}
+        case Polygon(points) | PolyLine(points):
+            return {"type": type(shape).__name__, "points": [_place(point) for point in points]}
+        case Circle(center, radius):
+            return {"type": "Circle", "center": _place(center), "radius": radius}
+        case PointShape(position):
+            return {"type": "PointShape", "position": _place(position)}
+
+
+def from_json(stored: Mapping[str, Any]) -> Shape:
+    """What `to_json` wrote. Raises Invalid for anything else, since manifests bring such from elsewhere."""
+    try:
+        return _read(stored)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        raise Invalid("This is not a shape as it is stored.") from None
+
+
+def _read(stored: Mapping[str, Any]) -> Shape:
+    match stored["type"]:
+        case "BoundingBox":
+            return BoundingBox(*(_number(stored[name]) for name in ("xMin", "yMin", "xMax", "yMax")))
+        case "Polygon":
+            return Polygon(tuple(map(_position, stored["points"])))
+        case "PolyLine":
+            return PolyLine(tuple(map(_position, stored["points"])))
+        case "Circle":
+            return Circle(_position(stored["center"]), _number(stored["radius"]))
+        case "PointShape":
+            return PointShape(_position(stored["position"]))
+        case _:
+            raise ValueError
+
+
+def _position(stored: Mapping[str, Any]) -> Position:
+    return Position(_number(stored["x"]), _number(stored["y"]))
+
+
+def _number(stored: object) -> float:
+    if isinstance(stored, bool) or not isinstance(stored, int | float):
+        raise TypeError
+    return float(stored)
+
+
+def _place(position: Position) -> dict[str, float]:
+    return {"x": position.x, "y": position.y}
+
+
+def _expect_allowed(shape: Shape, kind: str) -> None:
+    allowed = ALLOWED[kind]
+    if not allowed:
+        raise Invalid("Annotations of an image classification dataset have no shapes: they hold for whole images.")
+    if not isinstance(shape, allowed):
+        names = ", ".join(each.__name__ for each in allowed)
+        raise Invalid(f"Annotations of this dataset have shapes of these types: {names}.")
+
+
+def _rounded(shape: Shape) -> Shape:
+    """With numbers that can be stored; a polygon without the repetition of its first point at its end."""
+    match shape:
+        case BoundingBox(x_min, y_min, x_max, y_max):
+            return BoundingBox(*map(_round, (x_min, y_min, x_max, y_max)))
+        case Polygon(points):
+            outline = tuple(map(_at, points))
+            return Polygon(outline[:-1] if len(outline) > 1 and outline[0] == outline[-1] else outline)
+        case PolyLine(points):
+            return PolyLine(tuple(map(_at, points)))
+        case Circle(center, radius):
+            return Circle(_at(center), _round(radius))
+        case PointShape(position):
+            return PointShape(_at(position))
+
+
+def _at(position: Position) -> Position:
+    return Position(_round(position.x), _round(position.y))
+
+
+def _round(number: float) -> float:
+    if not math.isfinite(number):
+        raise Invalid("A shape's numbers are finite.")
+    return round(number, DIGITS) + 0.0  # there is one zero
+
+
+def _expect_form(shape: Shape) -> None:
+    match shape:
+        case BoundingBox(x_min, y_min, x_max, y_max) if x_min >= x_max or y_min >= y_max:
+            raise Invalid("A box's left edge lies left of its right one, its top edge above its bottom one.")
+        case Circle(radius=radius) if radius <= 0:
+            raise Invalid("A circle's radius is more than 0.")
+        case Polygon(points) if len(set(points)) < 3:
+            raise Invalid("A polygon has at least 3 different points.")
+        case PolyLine(points) if len(set(points)) < 2:
+            raise Invalid("A line has at least 2 different points.")
+        case Polygon(points) | PolyLine(points) if len(points) > MAX_POINTS:
+            raise Invalid(f"A shape has at most {MAX_POINTS:,} points.", most=MAX_POINTS)
+
+
+def _extent(shape: Shape) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom."""
+    match shape:
+        case BoundingBox(x_min, y_min, x_max, y_max):
+            return x_min, y_min, x_max, y_max
+        case Circle(center, radius):
+            return center.x - radius, center.y - radius, center.x + radius, center.y + radius
+        case PointShape(position):
+            return position.x, position.y, position.x, position.y
+        case Polygon(points) | PolyLine(points):
+            across, down = [point.x for point in points], [point.y for point in points]
+            return min(across), min(down), max(across), max(down)
