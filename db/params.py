@@ -32,9 +32,11 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Param:
-    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is there."""
+    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is there; and, for
+    a global id, on the `type` it names."""
 
     read: Callable[[Inputs], Any]
+    type: str | None = None
 
 
 class Bind(Protocol):

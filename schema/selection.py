@@ -30,16 +30,20 @@ from graphql.execution.values import VariableValues
 
 from db import filters
 from db.params import Inputs, Param
-from db.select import Select
+from db.select import Select, type_of
 from schema.documents import Document
 
 GIVEN = object()  # the shape of a value that only its placeholder depends on
 
 
 def shape(variables: Mapping[str, Any]) -> Hashable:
-    """What a plan may depend on: which values are there, enum values, booleans, page sizes, and how
-    input objects are nested."""
-    return tuple((name, _shape(value)) for name, value in variables.items())
+    """What a plan may depend on: which values are there, enum values, booleans, page sizes, how input objects are
+    nested, and of which type a thing is whose id is given."""
+    return tuple((name, _type(value) or _shape(value)) for name, value in variables.items())
+
+
+def _type(value: Any) -> str | None:
+    return type_of(value) if isinstance(value, str) else None
 
 
 def _shape(value: Any) -> Hashable:
@@ -55,7 +59,7 @@ def _shape(value: Any) -> Hashable:
 
 def symbols(values: VariableValues) -> VariableValues:
     """The variables with a Param in the place of every value that a plan must not depend on."""
-    coerced = {name: _symbol(value, _variable(name)) for name, value in values.coerced.items()}
+    coerced = {name: _symbol(value, _variable(name), _type(value)) for name, value in values.coerced.items()}
     return VariableValues(values.sources, coerced)
 
 
@@ -66,7 +70,7 @@ def _variable(name: str) -> Read:
     return lambda inputs: inputs.variables[name]
 
 
-def _symbol(value: Any, read: Read) -> Any:
+def _symbol(value: Any, read: Read, type_name: str | None = None) -> Any:
     match value:
         case None | int() | Enum():
             return value
@@ -74,7 +78,7 @@ def _symbol(value: Any, read: Read) -> Any:
             return {key: _symbol(each, _item(read, key)) for key, each in value.items()}
         case [] | [dict(), *_]:
             return [_symbol(each, _item(read, at)) for at, each in enumerate(value)]
-    return Param(read)
+    return Param(read, type_name)
 
 
 def _item(read: Read, key: str | int) -> Read:

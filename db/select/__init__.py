@@ -8,7 +8,7 @@ reading     executing it                      ids         global ids
 """
 
 from db.params import Inputs, Param, Server
-from db.select.plan import REFERENCE, Misplaced, Plan, query, reference, references
+from db.select.plan import REFERENCE, Misplaced, Plan, query, reference, references, type_of
 from db.select.reading import read
 from db.select.selection import Select
 
@@ -24,4 +24,5 @@ __all__ = [
     "read",
     "reference",
     "references",
+    "type_of",
 ]

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as postgres
 
 from db.errors import DomainError
 from db.params import Inputs, Param, resolve
+from db.select import ids
 from db.select.build import IDS, Bound, Build
 from db.select.roots import ROOTS, by_id, by_ids
 from db.select.selection import Select
@@ -47,6 +48,12 @@ def _value(bound: Bound, inputs: Inputs) -> Any:
         return bound.make(*(resolve(leaf, inputs) for leaf in bound.leaves))
     except DomainError as error:
         raise Misplaced(error, bound.path) from error
+
+
+def type_of(text: str) -> str | None:
+    """The type that a global id names, if things of it are found by their ids."""
+    name, _ = ids.split(text)
+    return name if name in TYPES and TYPES[name].is_node else None
 
 
 def query(selects: Sequence[Select], *, confined: bool) -> Plan:

@@ -8,6 +8,7 @@ from sqlalchemy import literal_column as sql
 
 from db import pages
 from db.filters import storable_word
+from db.params import Param
 from db.select import ids
 from db.select.build import IDS, Build
 from db.select.connections import connection
@@ -22,13 +23,13 @@ WORDS = ARRAY(Text())
 
 
 def node(build: Build, selected: Select) -> Parts:
-    """The row of this global id. Which table it lies in, the id says when the plan is executed."""
+    """The row of this global id, in the table that the id says."""
     given = selected.given("id")
-    found = []
-    for name, selects in selected.fields.items():
-        number_ = build.bind(BigInteger(), lambda text, name=name: ids.decode(text, name), given)
-        found.append(by_id(build, name, selects, number_, planned=True))
-    return [func.coalesce(*found, NULL)]
+    kind = (given.type if isinstance(given, Param) else ids.split(given)[0]) or ""
+    if kind not in selected.fields:
+        return [NULL]
+    number_ = build.bind(BigInteger(), lambda text: ids.decode(text, kind), given)
+    return value_or_null(by_id(build, kind, selected.fields[kind], number_, planned=True))
 
 
 def nodes(build: Build, selected: Select) -> Parts:
