@@ -8,6 +8,7 @@ the same. Times are in UTC, without a zone. Shapes, for which the reference syst
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import asyncpg
@@ -72,15 +73,12 @@ async def request(session: AsyncSession, dataset_id: int, version_id: int, *, re
 
 
 async def run(database: Database, job: Claim, opener: Callable[[str], Store]) -> None:
-    """Write the manifest of the job's version, and then tell where it is. The file is made in memory."""
+    """Write the manifest of the job's version, and then tell where it is. Memory holds a batch of its lines."""
     async with database.reading() as reader:
         version = await reader.fetchrow(ABOUT, job.arguments["version"])
     if version is None:
         raise NotFound("The version was deleted.", code="VERSION_NOT_FOUND")
-    text = bytearray()
-    async for line in _lines(database, version, job):
-        text += line
-    path = await _keep(opener(version["output_path"]), version, bytes(text))
+    path = await _keep(opener(version["output_path"]), version, lambda: _lines(database, version, job))
 
     async def tell(batch: Batch) -> None:
         await batch.connection.execute(WRITTEN, version["id"], f"{version['output_path'].rstrip('/')}/{path}")
@@ -88,29 +86,36 @@ async def run(database: Database, job: Claim, opener: Callable[[str], Store]) ->
     await jobs.in_batch(database, job, tell)
 
 
-async def _keep(store: Store, version: asyncpg.Record, data: bytes) -> str:
+async def _keep(store: Store, version: asyncpg.Record, lines: Callable[[], AsyncIterator[bytes]]) -> str:
     """Where it lies. A file of the same name is the same, or of a version that was deleted: that one stays."""
     name = version["name"]
     folder = f"{version['dataset']}-{version['dataset_id']}/annotation/{name}"
     for path in (f"{folder}/{name}.manifest", f"{folder}/{name}-{version['id']}.manifest"):
         try:
-            await store.write(path, data)
+            await store.write_stream(path, lines())
         except ObjectExists:
-            if await store.read(path) != data:
+            if await _digest(store.stream(path)) != await _digest(lines()):
                 continue
         return path
     raise ObjectExists
 
 
+async def _digest(pieces: AsyncIterator[bytes]) -> bytes:
+    digest = blake2b(digest_size=32)
+    async for piece in pieces:
+        digest.update(piece)
+    return digest.digest()
+
+
 async def _lines(database: Database, version: asyncpg.Record, job: Claim) -> AsyncIterator[bytes]:
+    """The file, a batch of its lines at a time."""
     last, count = 0, 0
     while True:
         async with database.reading() as reader:
             rows = await reader.fetch(
                 SAMPLES, version["id"], version["dataset_id"], version["revision"], last, version["is_split"], BATCH
             )
-        for row in rows:
-            yield line(version["input_path"], TYPES[version["type"]], dict(row))
+        yield b"".join(line(version["input_path"], TYPES[version["type"]], dict(row)) for row in rows)
         if len(rows) < BATCH:
             return
         last, count = rows[-1]["id"], count + len(rows)

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat as modes
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -78,6 +78,15 @@ class LocalStore:
     async def write(self, path: str, data: bytes) -> StoredObject:
         return await asyncio.to_thread(self._write, path, data)
 
+    async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
+        part = await asyncio.to_thread(_Part, self, path)
+        try:
+            async for piece in pieces:
+                await asyncio.to_thread(part.add, piece)
+            return await asyncio.to_thread(part.finish)
+        finally:
+            await asyncio.to_thread(part.close)
+
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         return await asyncio.to_thread(self._delete, path, etag)
 
@@ -90,7 +99,7 @@ class LocalStore:
     # What follows blocks, and runs in threads.
 
     def _pages(self) -> Generator[Page, None, None]:
-        root = self._root()
+        root = self.root_descriptor()
         with _told():
             found: list[StoredObject] = []
             unreadable: list[str] = []
@@ -109,10 +118,10 @@ class LocalStore:
 
     def _stat(self, path: str) -> StoredObject | None:
         try:
-            with _told(), self._parent(path) as (parent, name):
+            with _told(), self.parent(path) as (parent, name):
                 facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except ObjectMissing:
-            os.close(self._root())  # it is gone for certain only if the root still is there
+            os.close(self.root_descriptor())  # it is gone for certain only if the root still is there
             return None
         return _described(path, facts) if modes.S_ISREG(facts.st_mode) else None
 
@@ -149,36 +158,22 @@ class LocalStore:
                 yield piece
 
     def _write(self, path: str, data: bytes) -> StoredObject:
-        """Beside its place first, then linked into it: readers see all of it or nothing, and nothing is overwritten."""
-        with _told(), self._parent(path, make=True) as (parent, name):
-            part = f".{secrets.token_hex(8)}.part"
-            try:
-                with os.fdopen(os.open(part, NEW, 0o644, dir_fd=parent), "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(part, name, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
-                os.fsync(parent)
-            except FileExistsError:
-                raise ObjectExists from None
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(part, dir_fd=parent)
-            described = _described(path, os.stat(name, dir_fd=parent, follow_symlinks=False))
-        return StoredObject(path, described.size, described.modified_at, blake2b(data, digest_size=16).hexdigest())
+        with closing(_Part(self, path)) as part:
+            part.add(data)
+            return part.finish()
 
     def _delete(self, path: str, etag: str | None) -> bool:
         try:
             if etag is not None and self._head(path, 0).etag != etag:
                 raise ObjectChanged
-            with _told(), self._parent(path) as (parent, name):
+            with _told(), self.parent(path) as (parent, name):
                 os.unlink(name, dir_fd=parent)
         except ObjectMissing:
-            os.close(self._root())
+            os.close(self.root_descriptor())
             return False
         return True
 
-    def _root(self) -> int:
+    def root_descriptor(self) -> int:
         try:
             return os.open(self.root, DIRECTORY)
         except OSError as error:
@@ -186,7 +181,7 @@ class LocalStore:
 
     @contextmanager
     def _open(self, path: str) -> Iterator[int]:
-        with _told(), self._parent(path) as (parent, name):
+        with _told(), self.parent(path) as (parent, name):
             descriptor = os.open(name, FILE, dir_fd=parent)
             try:
                 if not modes.S_ISREG(os.fstat(descriptor).st_mode):
@@ -196,12 +191,12 @@ class LocalStore:
                 os.close(descriptor)
 
     @contextmanager
-    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    def parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """The directory that holds an object, reached step by step; with `make`, made where it is not there."""
         *directories, name = object_path(path)
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
-        current = self._root()
+        current = self.root_descriptor()
         try:
             for directory in directories:
                 if make:
@@ -213,6 +208,48 @@ class LocalStore:
             yield current, name
         finally:
             os.close(current)
+
+
+class _Part:
+    """A file in the making, beside its place, then linked into it: readers see all of it or nothing, and nothing is
+    overwritten. Its methods block."""
+
+    def __init__(self, store: LocalStore, path: str) -> None:
+        self.path, self.digest = path, blake2b(digest_size=16)
+        self.part = f".{secrets.token_hex(8)}.part"
+        with ExitStack() as held, _told():
+            self.parent, self.name = held.enter_context(store.parent(path, make=True))
+            with suppress(FileNotFoundError):
+                os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+                raise ObjectExists
+            self.file = held.enter_context(os.fdopen(os.open(self.part, NEW, 0o644, dir_fd=self.parent), "wb"))
+            held.callback(self._forget)
+            self.held = held.pop_all()
+
+    def add(self, data: bytes) -> None:
+        with _told():
+            self.digest.update(data)
+            self.file.write(data)
+
+    def finish(self) -> StoredObject:
+        with _told():
+            try:
+                self.file.flush()
+                os.fsync(self.file.fileno())
+                os.link(self.part, self.name, src_dir_fd=self.parent, dst_dir_fd=self.parent, follow_symlinks=False)
+                os.fsync(self.parent)
+            except FileExistsError:
+                raise ObjectExists from None
+            found = _described(self.path, os.stat(self.name, dir_fd=self.parent, follow_symlinks=False))
+        return StoredObject(self.path, found.size, found.modified_at, self.digest.hexdigest())
+
+    def close(self) -> None:
+        with _told():
+            self.held.close()
+
+    def _forget(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self.part, dir_fd=self.parent)
 
 
 def _close(steps: Generator[object, None, None]) -> None:

@@ -65,6 +65,9 @@ class MemoryStore:
         self.put(path, data)
         return self._object(path)
 
+    async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
+        return await self.write(path, b"".join([piece async for piece in pieces]))
+
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         self._check()
         if path not in self.contents:

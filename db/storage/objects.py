@@ -105,6 +105,10 @@ class Store(Protocol):
         """A new object; never over another (ObjectExists)."""
         ...
 
+    async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
+        """As `write`, of any size: whole when the pieces end, and nothing at all when they break off."""
+        ...
+
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         """Remove an object, if its content is still `etag` (ObjectChanged). False: it was not there."""
         ...

@@ -12,7 +12,7 @@ import pytest
 from db.errors import Invalid, StorageError
 from db.storage import LocalStore, MemoryStore, ObjectChanged, ObjectExists, ObjectMissing, RootMissing, Store
 from db.storage.objects import CHUNK
-from db.storage.s3 import S3Store
+from db.storage.s3 import S3Store, writing
 from tests import s3
 
 BUCKETS = itertools.count()
@@ -88,6 +88,47 @@ async def test_never_writes_over_another(store: Store) -> None:
     with pytest.raises(ObjectExists):
         await store.write("a.png", b"second")
     assert await store.read("a.png") == b"first"
+
+
+async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 * 1024 * 1024, 10 * 1024 * 1024 + 1])
+async def test_a_stream_becomes_one_object(store: Store, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "PART", 5 * 1024 * 1024)
+    data = bytes(size)
+    written = await store.write_stream("made/large.manifest", in_pieces(data, 1_000_003))
+    assert (written.path, written.size) == ("made/large.manifest", size)
+    assert await store.read("made/large.manifest") == data
+    [head] = await store.heads(["made/large.manifest"], length=1)
+    assert not isinstance(head, StorageError)
+    assert head.etag == written.etag
+
+
+@pytest.mark.parametrize("size", [3, 6 * 1024 * 1024])
+async def test_a_stream_never_writes_over_another(store: Store, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "PART", 5 * 1024 * 1024)
+    await store.write("a.manifest", b"first")
+    with pytest.raises(ObjectExists):
+        await store.write_stream("a.manifest", in_pieces(bytes(size), 1_000_000))
+    assert await store.read("a.manifest") == b"first"
+
+
+async def test_a_stream_that_breaks_off_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "PART", 5 * 1024 * 1024)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(6 * 1024 * 1024)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await store.write_stream("a.manifest", broken())
+    assert await listed(store) == []
+    if isinstance(store, S3Store):
+        uploads = await store.s3.client.list_multipart_uploads(Bucket=store.bucket)
+        assert not uploads.get("Uploads")
 
 
 async def test_heads_tell_facts_and_failures_side_by_side(store: Store) -> None:

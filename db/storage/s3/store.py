@@ -1,21 +1,15 @@
 """The objects below a prefix of a bucket."""
 
 import asyncio
-import hashlib
-import secrets
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from db.errors import Conflict, DomainError, StorageError
-from db.images import MEDIA_TYPES
-from db.paths import object_path, suffix
 from db.storage.objects import (
     Head,
     ObjectChanged,
-    ObjectExists,
     ObjectMissing,
     Page,
     RootMissing,
@@ -25,10 +19,9 @@ from db.storage.s3.connection import S3
 from db.storage.s3.errors import BROKEN, PASSING, TRIES, UNKNOWN, Refused, Unreachable, of_key, pause
 from db.storage.s3.reading import Reading, described
 from db.storage.s3.walk import Untrue, Walk
+from db.storage.s3.writing import Writing
 
 DELETED_AT_ONCE: Final = 1_000  # keys in a request, as S3 allows
-MARK: Final = "labelgraph-write"  # metadata by which a writer knows its own object again
-MEDIA: Final = {".jpg": MEDIA_TYPES["JPEG"], ".jpeg": MEDIA_TYPES["JPEG"], ".png": MEDIA_TYPES["PNG"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +63,10 @@ class S3Store:
             yield piece
 
     async def write(self, path: str, data: bytes) -> StoredObject:
-        """Looked for first, and written on the condition that it is not there: not every S3 heeds the condition."""
-        object_path(path)
-        if await self.stat(path) is not None:
-            raise ObjectExists
-        mark = secrets.token_hex(16)
-        digest = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-        try:
-            await self._call(
-                "put_object",
-                path,
-                Body=data,
-                ContentMD5=digest,
-                ContentType=MEDIA.get(suffix(path), MEDIA_TYPES["BMP"]),
-                Metadata={MARK: mark},
-                IfNoneMatch="*",
-            )
-        except Refused as refused:
-            if refused.status not in (409, 412):
-                raise
-        # A put whose answer was lost is done again by the client, and then meets itself: its mark tells.
-        answer = await self._call("head_object", path)
-        if answer.get("Metadata", {}).get(MARK) != mark:
-            raise ObjectExists
-        return described(path, answer)
+        return await Writing(self.s3, self.bucket, self.prefix, path).put(data)
+
+    async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
+        return await Writing(self.s3, self.bucket, self.prefix, path).put_stream(pieces)
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         if not await self._is_there(path, etag):
