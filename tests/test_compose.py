@@ -1,0 +1,296 @@
+"""docker-compose.yml and Dockerfile, seen as far as they can be without an engine: valid, complete, and every command
+of ours run as it stands there, with the very environment, on a real Postgres and a server that speaks S3."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from graphql import build_schema, parse, validate
+from sqlalchemy.engine import make_url
+
+from api import commands, embedded, settings, supervisor
+from api.__main__ import parser
+from schema import sdl
+from tests import s3
+from tests.compose import ROOT, Missing, dockerfile, interpolated, let_in, services
+from tests.db.world import picture
+
+SECRETS = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+GIVEN = {"POSTGRES_PASSWORD": "pw1", "S3_ACCESS_KEY": "test", "S3_SECRET_KEY": "planted-secret"}
+OURS = ("server", "worker", "migrate")
+PATIENCE = 60.0  # seconds
+CREATE = """mutation { createDataset(input: {name: "pictures", inputPath: "s3://labelgraph/pictures/"}) {
+    dataset { id } job { status } } }"""
+LOOK = """{ dataset(by: {name: "pictures"}) { jobs(first: 1) { nodes { status } }
+    samples { nodes { path imageUrl thumbnailUrl labels { name } } } } }"""
+
+
+def check(*arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *arguments]
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
+
+
+def test_the_file_is_what_the_compose_specification_says() -> None:
+    told = check("docker-compose.yml")
+    assert told.returncode == 0, told.stdout
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert check("--default-filetype", "yaml", "-", text=text.replace("depends_on:", "depend_on:")).returncode == 1
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_must_be_given_and_none_is_committed(name: str) -> None:
+    with pytest.raises(Missing, match=r"must stand in \.env"):
+        services(GIVEN | {name: ""})
+    assert re.search(rf"^{name}=$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert ".env" in (ROOT / ".gitignore").read_text().split()
+    assert not let_in(".env")
+
+
+def test_the_example_names_every_variable_of_the_file_and_no_other() -> None:
+    asked = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    named = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert asked == named
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("${A}", "1"), ("${B:-x}", "x"), ("${B:-h:${C:-9}}", "h:9"), ("${A:-x}/${A:?no}", "1/1"), ("$$A", "$A")],
+)
+def test_variables_are_put_in_as_compose_does(text: str, value: str) -> None:
+    assert interpolated(text, {"A": "1"}) == value
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_run_one_image_without_rights(name: str) -> None:
+    service = services(GIVEN)[name]
+    assert (service["image"], service["build"]) == ("labelgraph", ".")
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert parser().parse_args(service["command"]).command is getattr(commands, name.replace("server", "serve"))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_only_settings_that_there_are_are_set(name: str) -> None:
+    known = {description.env for description in settings.describe()}
+    assert set(services(GIVEN)[name]["environment"]) <= known
+    assert {name for name in image_environment() if name.startswith("LABELGRAPH_")} <= known
+
+
+def test_what_lasts_is_healthy_and_comes_back_and_what_ends_is_waited_for() -> None:
+    found = services(GIVEN)
+    assert found.pop("migrate")["healthcheck"] == {"disable": True}
+    assert "HEALTHCHECK" in {step.word for step in dockerfile()}  # the server's
+    for name, service in found.items():
+        assert service["restart"] == "unless-stopped"
+        assert name == "server" or service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+    for name in ("server", "worker"):
+        conditions = {other: each["condition"] for other, each in found[name]["depends_on"].items()}
+        assert conditions == {
+            "migrate": "service_completed_successfully",
+            "postgres": "service_healthy",
+            "s3": "service_healthy",
+        }
+
+
+def test_nothing_listens_beyond_this_machine_unless_it_is_asked_to() -> None:
+    published = [port for service in services(GIVEN).values() for port in service.get("ports", [])]
+    assert sorted(published) == ["127.0.0.1:8000:8000", "127.0.0.1:8333:8333"]
+
+
+def test_postgres_is_set_as_the_embedded_one() -> None:
+    service = services(GIVEN)["postgres"]
+    given = dict(option.removeprefix("-c").split("=") for option in service["command"][1:])
+    assert given == {name: embedded.OPTIONS[name] for name in given}
+    programs = embedded.find_programs()
+    made = shlex.split(service["environment"]["POSTGRES_INITDB_ARGS"])
+    assert set(supervisor._locale(str(programs / "initdb"))) < set(made)
+
+
+def test_images_are_pinned() -> None:
+    bases = {step.rest.split()[0] for step in dockerfile() if step.word == "FROM"}
+    others = {service["image"] for service in services(GIVEN).values()} - {"labelgraph"}
+    assert all(re.search(r":\d+\.\d+", image) for image in bases | others)
+
+
+def test_the_guide_asks_what_can_be_asked_and_names_what_there_is() -> None:
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    bodies = [json.loads(body)["query"] for body in re.findall(r"-d '(\{.*\})'\n", text)]
+    assert [validate(build_schema(sdl()), parse(body)) for body in bodies] == [[], []]
+    known = {description.env for description in settings.describe()}
+    assert set(re.findall(r"LABELGRAPH_\w+", text)) <= known
+    assert set(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE)) == set(services(GIVEN))
+
+
+# -- the image --------------------------------------------------------------------------------------------------------
+
+
+def image_environment() -> dict[str, str]:
+    pairs = [pair.split("=", 1) for step in dockerfile() if step.word == "ENV" for pair in step.rest.split()]
+    return dict(pairs)
+
+
+def test_everything_copied_is_there_and_let_in() -> None:
+    copied = [step.rest.split()[0] for step in dockerfile() if step.word == "COPY" and "--from" not in step.rest]
+    assert {"api", "schema", "db", "requirements.txt"} == set(copied)
+    assert [source for source in copied if not (ROOT / source).exists() or not let_in(source)] == []
+
+
+@pytest.mark.parametrize(
+    "path", [".git/config", ".env", ".data/token", ".venv/bin/python", "tests/conftest.py", "api/__pycache__/app.pyc"]
+)
+def test_nothing_else_gets_into_the_image(path: str) -> None:
+    assert not let_in(path)
+
+
+def test_the_last_stage_installs_nothing_and_runs_as_an_ordinary_user() -> None:
+    steps = list(dockerfile())
+    last = [step for step in steps if step.stage == steps[-1].stage]
+    assert not [step.rest for step in last if re.search(r"\bpip\b|apt", step.rest)]
+    assert [step.rest for step in last if step.word == "USER"] == ["1000:1000"]
+
+
+def test_every_file_that_the_process_reads_is_in_the_image() -> None:
+    """A file beside the code that nobody copied would be missed at the first start, not here."""
+    kept = subprocess.run(
+        ["git", "ls-files", "api", "schema", "db"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert [path for path in kept.stdout.split() if not let_in(path)] == []
+
+
+# -- run by hand ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The services of ours as processes of this machine: what the file names by the engine's names stands elsewhere."""
+
+    stand_ins: Mapping[str, str]
+    port: int
+    data: Path
+
+    def here(self, text: str) -> str:
+        for there, here in self.stand_ins.items():
+            text = text.replace(there, here)
+        return text
+
+    def environment(self, name: str) -> dict[str, str]:
+        found = (
+            image_environment()
+            | services(GIVEN | {"S3_PUBLIC_ENDPOINT": self.here("http://s3:8333")})[name]["environment"]
+        )
+        mine = {name: self.here(value) for name, value in found.items()}
+        extra = {"LABELGRAPH_PORT": str(self.port), "LABELGRAPH_HOST": "127.0.0.1", "PATH": os.environ["PATH"]}
+        return mine | extra
+
+    def run(self, name: str, *arguments: str) -> str:
+        """What a command that ends says."""
+        command = [sys.executable, "-m", "api", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment(name), capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    @contextmanager
+    def running(self, name: str) -> Iterator["subprocess.Popen[bytes]"]:
+        command = [sys.executable, "-m", "api", *services(GIVEN)[name]["command"]]
+        with subprocess.Popen(command, cwd=ROOT, env=self.environment(name), stdout=subprocess.DEVNULL) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def healthy(self, test: list[str]) -> bool:
+        """Whether a healthcheck, run as an engine would, is content."""
+        kind, *words = test
+        command = words if kind == "CMD" else ["/bin/sh", "-c", *words]
+        command = [self.here(word) for word in command]
+        if command[0] == "python":
+            command[0] = sys.executable
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def soon_healthy(self, test: list[str]) -> bool:
+        deadline = time.monotonic() + PATIENCE
+        while not self.healthy(test):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True
+
+
+@pytest.fixture
+async def composed(empty_database_url: str, s3_endpoint: str, tmp_path: Path) -> Composed:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    stand_ins = {
+        "postgresql://labelgraph:pw1@postgres/labelgraph": empty_database_url,
+        "http://s3:8333": s3_endpoint,
+        "127.0.0.1:8000": f"127.0.0.1:{port}",
+        "/images": str(tmp_path),
+        "/data": str(tmp_path / "data"),
+    }
+    return Composed(stand_ins, port, tmp_path / "data")
+
+
+def server_check() -> list[str]:
+    [rest] = [step.rest for step in dockerfile() if step.word == "HEALTHCHECK"]
+    kind, words = re.fullmatch(r"(?:--\S+ )*(CMD) (\[.*\])", rest).groups()  # type: ignore[union-attr]
+    return [kind, *json.loads(words)]
+
+
+def test_postgres_counts_as_healthy_when_it_answers(server_url: str) -> None:
+    kind, program, *options = services(GIVEN)["postgres"]["healthcheck"]["test"]
+    url = make_url(server_url)
+    where = f"--host={url.host or url.query['host']}"
+    for host, status in ((where, 0), ("--host=/nowhere", 2)):
+        here = [host if option.startswith("--host=") else option for option in options]
+        command = [str(embedded.find_programs() / program), *here]
+        assert (kind, subprocess.run(command, capture_output=True, check=False).returncode) == ("CMD", status)
+
+
+async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: str) -> None:
+    """docs/deployment.md, as far as it goes without an engine."""
+    worker_check = services(GIVEN)["worker"]["healthcheck"]["test"]
+    async with s3.connected(s3_endpoint, "labelgraph") as bucket:
+        for key, body in (("pictures/1.png", picture()), ("pictures/1.txt", b"cat\n")):
+            await bucket.client.put_object(Bucket="labelgraph", Key=key, Body=body)
+        assert not composed.healthy(server_check())
+        assert "this version's schema" in composed.run("migrate", *services(GIVEN)["migrate"]["command"])
+        assert not composed.healthy(worker_check)
+        with ExitStack() as stack:
+            stack.enter_context(composed.running("server"))
+            stack.enter_context(composed.running("worker"))
+            assert composed.soon_healthy(server_check())
+            assert composed.soon_healthy(worker_check)
+            token = composed.run("server", "token", "create", "--name", "me", "--scope", "manage")
+            found = await _synced(f"http://127.0.0.1:{composed.port}", token)
+        stale = time.time() - 120
+        os.utime(composed.data / "worker", (stale, stale))
+        assert not composed.healthy(worker_check)
+    assert found == {"path": "1.png", "labels": [{"name": "cat"}], "image": "image/png", "thumbnail": "image/jpeg"}
+
+
+async def _synced(url: str, token: str) -> dict[str, Any]:
+    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+        made = (await client.post(f"{url}/graphql", json={"query": CREATE})).json()
+        assert "errors" not in made
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = (await client.post(f"{url}/graphql", json={"query": LOOK})).json()["data"]["dataset"]
+                if found["jobs"]["nodes"][0]["status"] == "SUCCEEDED":
+                    break
+                await asyncio.sleep(0.1)
+    [sample] = found["samples"]["nodes"]
+    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        image, thumbnail = [await browser.get(sample[name]) for name in ("imageUrl", "thumbnailUrl")]
+    media = {"image": image.headers["content-type"], "thumbnail": thumbnail.headers["content-type"]}
+    return {"path": sample["path"], "labels": sample["labels"]} | media
