@@ -131,6 +131,7 @@ def _server_settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
         "application_name": "labelgraph",
         "timezone": "UTC",
         "jit": "off",
+        "max_parallel_workers_per_gather": "0",  # the cores are for other requests
         "random_page_cost": "1.1",  # solid-state disks; the default of 4 makes small writes read whole tables
         "lock_timeout": f"{limits.lock:g}s",
         "statement_timeout": f"{(limits.read if read_only else limits.write):g}s",

@@ -83,9 +83,19 @@ class Order:
     ) -> list[ColumnElement[Any]]:
         """What to sort by. `unless` this holds, an index in this order may save the sorting."""
         falling = self.descending != backward
-        keys = [(column(name), kind) for name, kind in self.keys]
-        values = [key if unless is None else case((unless, kind.veiled(key)), else_=key) for key, kind in keys]
+        values = [column(name) for name, _ in self.keys]
+        if unless is not None:
+            values[0] = case((unless, self.veiled(values[0])), else_=values[0])
         return [value.desc() if falling else value.asc() for value in values]
+
+    @property
+    def first(self) -> str:
+        """The column that is ordered by before all others."""
+        return self.keys[0][0]
+
+    def veiled(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The first column's values, in which the planner sees no index."""
+        return self.keys[0][1].veiled(column)
 
     def beyond(
         self, column: Columns, place: Sequence[ColumnElement[Any]], *, backward: bool = False, inclusive: bool = False

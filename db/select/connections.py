@@ -134,6 +134,7 @@ class _Connection:
         return union_all(walked, sorted_)
 
     def _in_order(self, row: Row, unless: ColumnElement[bool] | None = None) -> sqlalchemy.Select[Any]:
+        row.order = self.order
         columns = sorted(self.page.used | {name for name, _ in self.order.keys})
         return (
             select(*(row[name].label(name) for name in columns))

@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 
 from db.filters import Samples
 from db.models import Annotation, AnnotationPast, Label, Sample, SamplePast, Version, VersionEval, VersionLabel
+from db.pages import Order
 
 PAST: Mapping[type[SQLModel], type[SQLModel]] = {Sample: SamplePast, Annotation: AnnotationPast}
 STILL = sql("9223372036854775807", BigInteger)  # `until` of a live row
@@ -65,6 +66,7 @@ class Row:
     used: set[str] = field(default_factory=set)
     joins: "dict[Model, tuple[Row, ColumnElement[bool]]]" = field(default_factory=dict)
     gathered: list[CTE] = field(default_factory=list)
+    order: Order | None = None  # in which the rows are read
 
     def __getitem__(self, column: str) -> ColumnElement[Any]:
         self.used.add(column)
@@ -101,9 +103,15 @@ class Row:
         if self.pinned is not None and self.model is Label:
             return version_labels(self.name)
         if self.pinned is not None and self.model in PAST:
-            few = func.version_past_few(self.pinned.version_id) if self.scope.planned else None
-            return whole_history(self.model, self.name, few if self.model is Sample else None)
+            return whole_history(self.model, self.name, self._of_past)
         return table_of(self.model).alias(self.name)
+
+    def _of_past(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A column of the past. Of what the rows are ordered by, the planner sees no index where few of the version's
+        rows are in the past by now: they are better found and sorted."""
+        if self.order is None or self.pinned is None or not self.scope.planned or column.key != self.order.first:
+            return column
+        return case((func.version_past_few(self.pinned.version_id), self.order.veiled(column)), else_=column)
 
     def holds(self) -> list[ColumnElement[bool]]:
         """What makes the row one of its scope's: that it was true at the version's revision."""
@@ -128,22 +136,14 @@ class Row:
         )
 
 
-def whole_history(model: Any, name: str, few: ColumnElement[bool] | None = None) -> FromClause:
+def whole_history(model: Any, name: str, of_past: Callable[[Any], Any] = lambda column: column) -> FromClause:
     """Live and past rows as one. Without conditions of their own, so that the planner sees two tables and their
-    indexes in it, and reads a page from both in order; the past is sorted rather where there are `few`."""
+    indexes in it, and reads a page from both in order."""
     live, past = table_of(model), table_of(PAST[model])
     columns = [column.name for column in live.columns]
     now = select(*(live.c[column] for column in columns), STILL.label("until"))
-    then = select(*(_unordered(past.c[column], few).label(column) for column in columns), past.c.until)
+    then = select(*(of_past(past.c[column]).label(column) for column in columns), past.c.until)
     return now.union_all(then).subquery(name)
-
-
-def _unordered(column: ColumnElement[Any], few: ColumnElement[bool] | None) -> ColumnElement[Any]:
-    """The same value, in which the planner sees no index where `few` is known to be true."""
-    same = {"created_at": column.op("+")(sql("interval '0'")), "path": column.op("||")(sql("''"))}
-    if few is None or column.key not in same:
-        return column
-    return case((few, same[column.key]), else_=column)
 
 
 def version_labels(name: str) -> FromClause:

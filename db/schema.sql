@@ -1,0 +1,1156 @@
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
+
+CREATE TYPE public.pgqueuer_status AS ENUM (
+    'queued',
+    'picked',
+    'successful',
+    'exception',
+    'canceled',
+    'deleted',
+    'failed'
+);
+
+CREATE FUNCTION public.annotation_count_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE label_count SET annotation_count = label_count.annotation_count - d.n
+    FROM (SELECT label_id, count(*) AS n FROM before WHERE confirmed GROUP BY label_id) d
+    WHERE label_count.label_id = d.label_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.annotation_count_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE label_count SET annotation_count = label_count.annotation_count + d.n
+    FROM (SELECT label_id, count(*) AS n FROM after WHERE confirmed GROUP BY label_id) d
+    WHERE label_count.label_id = d.label_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.annotation_count_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE label_count SET annotation_count = label_count.annotation_count + d.n
+    FROM (SELECT label_id, sum(n) AS n
+          FROM (SELECT label_id, -count(*) AS n FROM before WHERE confirmed GROUP BY 1
+                UNION ALL SELECT label_id, count(*) FROM after WHERE confirmed GROUP BY 1) s
+          GROUP BY label_id HAVING sum(n) <> 0) d
+    WHERE label_count.label_id = d.label_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.annotation_keep() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO annotation_past
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence,
+               o.confirmed, o.shape, o.since, n.since
+        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
+    ELSE
+        INSERT INTO annotation_past
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence,
+               o.confirmed, o.shape, o.since, d.revision
+        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.dataset_named(wanted text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT id FROM dataset WHERE name = wanted AND deleted_at IS NULL
+$$;
+
+CREATE FUNCTION public.fn_pgqueuer_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    to_emit BOOLEAN := false;  -- Flag to decide whether to emit a notification
+BEGIN
+    -- Check operation type and set the emit flag accordingly
+    IF TG_OP = 'UPDATE' AND OLD IS DISTINCT FROM NEW THEN
+        to_emit := true;
+    ELSIF TG_OP = 'DELETE' THEN
+        to_emit := true;
+    ELSIF TG_OP = 'INSERT' THEN
+        to_emit := true;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        to_emit := true;
+    END IF;
+
+    -- Perform notification if the emit flag is set
+    IF to_emit THEN
+        PERFORM pg_notify(
+            'ch_pgqueuer',
+            json_build_object(
+                'channel', 'ch_pgqueuer',
+                'operation', lower(TG_OP),
+                'sent_at', NOW(),
+                'table', TG_TABLE_NAME,
+                'type', 'table_changed_event'
+            )::text
+        );
+    END IF;
+
+    -- Return appropriate value based on the operation
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        RETURN NEW;
+    ELSIF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    ELSE
+        RETURN NULL; -- For TRUNCATE and other non-row-specific contexts
+    END IF;
+
+END;
+$$;
+
+CREATE FUNCTION public.label_count_close() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM label_count USING before WHERE label_count.label_id = before.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.label_count_open() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO label_count (label_id) SELECT id FROM after;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.label_keep() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO label_past
+        SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, n.since
+        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
+    ELSE
+        INSERT INTO label_past
+        SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, d.revision
+        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.labels_all_named(dataset bigint, names text[]) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN count(*) = cardinality(names) THEN coalesce(array_agg(l.id), '{}') END
+            FROM label l WHERE l.dataset_id = dataset AND l.name = ANY (names));
+END $$;
+
+CREATE FUNCTION public.labels_all_named_in(version bigint, names text[]) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN count(*) = cardinality(names) THEN coalesce(array_agg(l.label_id), '{}') END
+            FROM version_label l WHERE l.version_id = labels_all_named_in.version AND l.name = ANY (names));
+END $$;
+
+CREATE FUNCTION public.labels_few(dataset bigint, names text[], every boolean, page bigint) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    samples float8;
+    matches float8;
+BEGIN
+    SELECT greatest(d.total, 1) INTO samples FROM dataset d WHERE d.id = labels_few.dataset;
+    SELECT CASE WHEN every THEN samples * exp(sum(ln(greatest(c.sample_count, 1) / samples))) ELSE sum(c.sample_count) END
+    INTO matches
+    FROM label l JOIN label_count c ON c.label_id = l.id
+    WHERE l.dataset_id = labels_few.dataset AND l.name = ANY (names);
+    RETURN power(matches, 2) < page * samples;
+END $$;
+
+CREATE FUNCTION public.labels_few_in(version bigint, names text[], every boolean, page bigint) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    samples float8;
+    matches float8;
+BEGIN
+    SELECT greatest(v.total, 1) INTO samples FROM version v WHERE v.id = labels_few_in.version;
+    SELECT CASE WHEN every THEN samples * exp(sum(ln(greatest(l.sample_count, 1) / samples))) ELSE sum(l.sample_count) END
+    INTO matches
+    FROM version_label l WHERE l.version_id = labels_few_in.version AND l.name = ANY (names);
+    RETURN power(matches, 2) < page * samples;
+END $$;
+
+CREATE FUNCTION public.labels_named(dataset bigint, names text[]) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(l.id), '{}') FROM label l WHERE l.dataset_id = dataset AND l.name = ANY (names));
+END $$;
+
+CREATE FUNCTION public.labels_named_in(version bigint, names text[]) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(l.label_id), '{}')
+            FROM version_label l WHERE l.version_id = labels_named_in.version AND l.name = ANY (names));
+END $$;
+
+CREATE FUNCTION public.never_generic() RETURNS boolean
+    LANGUAGE plpgsql STABLE COST 1e+12 PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN true;
+END $$;
+
+CREATE FUNCTION public.sample_count_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE dataset SET total = dataset.total - d.total, labeled = dataset.labeled - d.labeled,
+                       pending = dataset.pending - d.pending
+    FROM (SELECT dataset_id, count(*) AS total, count(*) FILTER (WHERE state = 'LABELED') AS labeled,
+                 count(*) FILTER (WHERE state = 'PENDING') AS pending
+          FROM before GROUP BY dataset_id) d
+    WHERE dataset.id = d.dataset_id;
+    UPDATE label_count SET sample_count = label_count.sample_count - d.n
+    FROM (SELECT label_id, count(*) AS n FROM before, unnest(label_ids) label_id GROUP BY label_id) d
+    WHERE label_count.label_id = d.label_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.sample_count_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE dataset SET total = dataset.total + d.total, labeled = dataset.labeled + d.labeled,
+                       pending = dataset.pending + d.pending
+    FROM (SELECT dataset_id, count(*) AS total, count(*) FILTER (WHERE state = 'LABELED') AS labeled,
+                 count(*) FILTER (WHERE state = 'PENDING') AS pending
+          FROM after GROUP BY dataset_id) d
+    WHERE dataset.id = d.dataset_id;
+    UPDATE label_count SET sample_count = label_count.sample_count + d.n
+    FROM (SELECT label_id, count(*) AS n FROM after, unnest(label_ids) label_id GROUP BY label_id) d
+    WHERE label_count.label_id = d.label_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.sample_count_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE dataset SET labeled = dataset.labeled + d.labeled, pending = dataset.pending + d.pending
+    FROM (SELECT dataset_id, coalesce(sum(n) FILTER (WHERE state = 'LABELED'), 0) AS labeled,
+                 coalesce(sum(n) FILTER (WHERE state = 'PENDING'), 0) AS pending
+          FROM (SELECT dataset_id, state, -count(*) AS n FROM before GROUP BY 1, 2
+                UNION ALL SELECT dataset_id, state, count(*) FROM after GROUP BY 1, 2) s
+          GROUP BY dataset_id) d
+    WHERE dataset.id = d.dataset_id AND (d.labeled <> 0 OR d.pending <> 0);
+    UPDATE label_count SET sample_count = label_count.sample_count + d.n
+    FROM (SELECT label_id, sum(n) AS n
+          FROM (SELECT label_id, -count(*) AS n FROM before, unnest(label_ids) label_id GROUP BY 1
+                UNION ALL SELECT label_id, count(*) FROM after, unnest(label_ids) label_id GROUP BY 1) s
+          GROUP BY label_id HAVING sum(n) <> 0) d
+    WHERE label_count.label_id = d.label_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.sample_keep() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO sample_past
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by,
+               o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, n.since
+        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
+    ELSE
+        INSERT INTO sample_past
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by,
+               o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, d.revision
+        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.version_dataset(version bigint) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT v.dataset_id FROM version v WHERE v.id = version_dataset.version);
+END $$;
+
+CREATE FUNCTION public.version_of(dataset bigint, version bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    found bigint;
+BEGIN
+    SELECT revision INTO found FROM version WHERE id = version_of.version AND dataset_id = version_of.dataset;
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'no such version' USING ERRCODE = 'LG404';
+    END IF;
+    RETURN found;
+END $$;
+
+CREATE FUNCTION public.version_past_few(version bigint) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN NOT EXISTS (
+        SELECT FROM version v JOIN sample_past p ON p.dataset_id = v.dataset_id AND p.until > v.revision
+        WHERE v.id = version_past_few.version OFFSET 100);
+END $$;
+
+CREATE FUNCTION public.version_revision(version bigint) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT v.revision FROM version v WHERE v.id = version_revision.version);
+END $$;
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+CREATE TABLE public.annotation (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    sample_id bigint NOT NULL,
+    label_id bigint NOT NULL,
+    labeled_by text NOT NULL,
+    labeled_at timestamp with time zone DEFAULT now() NOT NULL,
+    origin text NOT NULL,
+    confidence double precision,
+    confirmed boolean DEFAULT true NOT NULL,
+    shape jsonb,
+    since bigint NOT NULL,
+    CONSTRAINT annotation_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT annotation_origin_check CHECK ((origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text])))
+);
+
+ALTER TABLE public.annotation ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.annotation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.annotation_past (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    sample_id bigint NOT NULL,
+    label_id bigint NOT NULL,
+    labeled_by text NOT NULL,
+    labeled_at timestamp with time zone NOT NULL,
+    origin text NOT NULL,
+    confidence double precision,
+    confirmed boolean NOT NULL,
+    shape jsonb,
+    since bigint NOT NULL,
+    until bigint NOT NULL
+);
+
+CREATE TABLE public.base (
+    dataset_id bigint NOT NULL,
+    version_id bigint,
+    revision bigint DEFAULT 0 NOT NULL,
+    named bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.base_before (
+    change_id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    version_id bigint,
+    was_clean boolean NOT NULL
+);
+
+CREATE TABLE public.change (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    revision bigint NOT NULL,
+    kind text NOT NULL,
+    actor text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    summary text NOT NULL,
+    undoable boolean DEFAULT true NOT NULL,
+    undone_by bigint,
+    job_id bigint
+);
+
+ALTER TABLE public.change ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.dataset (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL,
+    type text NOT NULL,
+    input_path text NOT NULL,
+    output_path text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    deleted_at timestamp with time zone,
+    revision bigint DEFAULT 0 NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    labeled bigint DEFAULT 0 NOT NULL,
+    pending bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT dataset_counts_check CHECK (((labeled >= 0) AND (pending >= 0) AND ((labeled + pending) <= total))),
+    CONSTRAINT dataset_type_check CHECK ((type = ANY (ARRAY['IMAGE_CLASSIFICATION'::text, 'OBJECT_DETECTION'::text, 'IMAGE_SEGMENTATION'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.dataset ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.dataset_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.idempotency (
+    token_id bigint NOT NULL,
+    key text NOT NULL,
+    field text NOT NULL,
+    request_hash bytea NOT NULL,
+    outcome jsonb,
+    response bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.job (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    kind text NOT NULL,
+    status text DEFAULT 'QUEUED'::text NOT NULL,
+    arguments jsonb DEFAULT '{}'::jsonb NOT NULL,
+    requested_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    error_code text,
+    error_message text,
+    progress double precision,
+    scanned bigint DEFAULT 0 NOT NULL,
+    added bigint DEFAULT 0 NOT NULL,
+    updated bigint DEFAULT 0 NOT NULL,
+    removed bigint DEFAULT 0 NOT NULL,
+    moved bigint DEFAULT 0 NOT NULL,
+    skipped bigint DEFAULT 0 NOT NULL,
+    checkpoint jsonb DEFAULT '{}'::jsonb NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    heartbeat_at timestamp with time zone,
+    step bigint DEFAULT 0 NOT NULL,
+    worker integer,
+    ignored bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text]))),
+    CONSTRAINT job_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
+    CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.job ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.job_warning (
+    id bigint NOT NULL,
+    job_id bigint NOT NULL,
+    path text NOT NULL,
+    message text NOT NULL
+);
+
+ALTER TABLE public.job_warning ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.job_warning_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.label (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    color text,
+    shortcut text COLLATE pg_catalog."C",
+    since bigint NOT NULL,
+    CONSTRAINT label_color_check CHECK ((color ~ '^#[0-9a-f]{6}$'::text)),
+    CONSTRAINT label_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 32))),
+    CONSTRAINT label_shortcut_check CHECK ((char_length(shortcut) = 1))
+);
+
+CREATE TABLE public.label_count (
+    label_id bigint NOT NULL,
+    sample_count bigint DEFAULT 0 NOT NULL,
+    annotation_count bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT label_count_annotation_count_check CHECK ((annotation_count >= 0)),
+    CONSTRAINT label_count_sample_count_check CHECK ((sample_count >= 0))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.label ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.label_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.label_past (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    color text,
+    shortcut text COLLATE pg_catalog."C",
+    since bigint NOT NULL,
+    until bigint NOT NULL
+);
+
+CREATE TABLE public.pgqueuer (
+    id bigint NOT NULL,
+    priority integer NOT NULL,
+    queue_manager_id uuid,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat timestamp with time zone DEFAULT now() NOT NULL,
+    execute_after timestamp with time zone DEFAULT now() NOT NULL,
+    status public.pgqueuer_status NOT NULL,
+    entrypoint text NOT NULL,
+    dedupe_key text,
+    payload bytea,
+    headers jsonb,
+    attempts integer DEFAULT 0 NOT NULL,
+    slot bigint
+);
+
+CREATE SEQUENCE public.pgqueuer_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.pgqueuer_id_seq OWNED BY public.pgqueuer.id;
+
+CREATE TABLE public.pgqueuer_log (
+    id bigint NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    job_id bigint NOT NULL,
+    status public.pgqueuer_status NOT NULL,
+    priority integer NOT NULL,
+    entrypoint text NOT NULL,
+    traceback jsonb,
+    aggregated boolean DEFAULT false
+);
+
+ALTER TABLE public.pgqueuer_log ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.pgqueuer_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.pgqueuer_schedules (
+    id bigint NOT NULL,
+    expression text NOT NULL,
+    entrypoint text NOT NULL,
+    heartbeat timestamp with time zone DEFAULT now() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    next_run timestamp with time zone DEFAULT now() NOT NULL,
+    last_run timestamp with time zone,
+    status public.pgqueuer_status DEFAULT 'queued'::public.pgqueuer_status
+);
+
+CREATE SEQUENCE public.pgqueuer_schedules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.pgqueuer_schedules_id_seq OWNED BY public.pgqueuer_schedules.id;
+
+CREATE TABLE public.pgqueuer_statistics (
+    id bigint NOT NULL,
+    created timestamp with time zone DEFAULT date_trunc('sec'::text, now()) NOT NULL,
+    count bigint NOT NULL,
+    priority integer NOT NULL,
+    status public.pgqueuer_status NOT NULL,
+    entrypoint text NOT NULL
+);
+
+CREATE SEQUENCE public.pgqueuer_statistics_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.pgqueuer_statistics_id_seq OWNED BY public.pgqueuer_statistics.id;
+
+CREATE TABLE public.sample (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    added_at timestamp with time zone DEFAULT now() NOT NULL,
+    state text DEFAULT 'UNLABELED'::text NOT NULL,
+    label_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    labeled_by text COLLATE pg_catalog."C",
+    labeled_at timestamp with time zone,
+    labeled_origin text,
+    hard boolean DEFAULT false NOT NULL,
+    usage text,
+    since bigint NOT NULL,
+    CONSTRAINT sample_labeled_check CHECK (((state = 'LABELED'::text) = (cardinality(label_ids) > 0))),
+    CONSTRAINT sample_origin_check CHECK ((labeled_origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text]))),
+    CONSTRAINT sample_state_check CHECK ((state = ANY (ARRAY['UNLABELED'::text, 'LABELED'::text, 'PENDING'::text]))),
+    CONSTRAINT sample_usage_check CHECK ((usage = ANY (ARRAY['TRAIN'::text, 'EVAL'::text, 'TEST'::text, 'INFERENCE'::text])))
+);
+
+ALTER TABLE public.sample ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.sample_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.sample_past (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    added_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    label_ids bigint[] NOT NULL,
+    labeled_by text COLLATE pg_catalog."C",
+    labeled_at timestamp with time zone,
+    labeled_origin text,
+    hard boolean NOT NULL,
+    usage text,
+    since bigint NOT NULL,
+    until bigint NOT NULL
+);
+
+CREATE TABLE public.secret (
+    name text NOT NULL,
+    value bytea NOT NULL
+);
+
+CREATE TABLE public.source (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    etag text NOT NULL,
+    size bigint NOT NULL,
+    modified_at timestamp with time zone NOT NULL,
+    format text,
+    width integer,
+    height integer,
+    orientation smallint,
+    status text DEFAULT 'PRESENT'::text NOT NULL,
+    sidecar_etag text,
+    CONSTRAINT source_format_check CHECK ((format = ANY (ARRAY['JPEG'::text, 'PNG'::text, 'BMP'::text]))),
+    CONSTRAINT source_path_check CHECK (((octet_length(path) >= 1) AND (octet_length(path) <= 1024))),
+    CONSTRAINT source_status_check CHECK ((status = ANY (ARRAY['PRESENT'::text, 'UNREADABLE'::text, 'GONE'::text])))
+);
+
+CREATE TABLE public.source_deletion (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    source_id bigint NOT NULL,
+    change_id bigint NOT NULL,
+    path text NOT NULL,
+    etag text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    retry_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.source_deletion ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.source_deletion_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.source ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.source_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE UNLOGGED TABLE public.sync_item (
+    job_id bigint NOT NULL,
+    "position" bigint NOT NULL,
+    action text NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    modified_at timestamp with time zone NOT NULL,
+    etag text,
+    source_id bigint,
+    sidecar_path text COLLATE pg_catalog."C",
+    sidecar_etag text,
+    settled boolean DEFAULT false NOT NULL,
+    CONSTRAINT sync_item_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'CHANGED'::text, 'RESTORED'::text, 'SIDECAR'::text, 'UNREADABLE'::text, 'VANISHED'::text])))
+);
+
+CREATE UNLOGGED TABLE public.sync_object (
+    job_id bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    stem text NOT NULL COLLATE pg_catalog."C",
+    sidecar boolean NOT NULL,
+    size bigint NOT NULL,
+    modified_at timestamp with time zone NOT NULL,
+    etag text
+);
+
+CREATE TABLE public.token (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    hash bytea NOT NULL,
+    scope text NOT NULL,
+    dataset_ids bigint[],
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT token_scope_check CHECK ((scope = ANY (ARRAY['read'::text, 'label'::text, 'manage'::text])))
+);
+
+ALTER TABLE public.token ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.version (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL,
+    revision bigint NOT NULL,
+    parent_id bigint,
+    status text DEFAULT 'NORMAL'::text NOT NULL,
+    is_split boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    total bigint NOT NULL,
+    labeled bigint NOT NULL,
+    pending bigint NOT NULL,
+    manifest_path text,
+    CONSTRAINT version_status_check CHECK ((status = ANY (ARRAY['CREATING'::text, 'NORMAL'::text, 'FAILED'::text])))
+);
+
+CREATE TABLE public.version_eval (
+    version_id bigint NOT NULL,
+    sample_id bigint NOT NULL,
+    dataset_id bigint NOT NULL
+);
+
+ALTER TABLE public.version ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.version_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.version_label (
+    version_id bigint NOT NULL,
+    label_id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    color text,
+    shortcut text COLLATE pg_catalog."C",
+    sample_count bigint NOT NULL,
+    annotation_count bigint NOT NULL
+);
+
+ALTER TABLE ONLY public.pgqueuer ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_id_seq'::regclass);
+
+ALTER TABLE ONLY public.pgqueuer_schedules ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_schedules_id_seq'::regclass);
+
+ALTER TABLE ONLY public.pgqueuer_statistics ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_statistics_id_seq'::regclass);
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY public.annotation_past
+    ADD CONSTRAINT annotation_past_pkey PRIMARY KEY (id, since);
+
+ALTER TABLE ONLY public.annotation
+    ADD CONSTRAINT annotation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.base_before
+    ADD CONSTRAINT base_before_pkey PRIMARY KEY (change_id);
+
+ALTER TABLE ONLY public.base
+    ADD CONSTRAINT base_pkey PRIMARY KEY (dataset_id);
+
+ALTER TABLE ONLY public.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.change
+    ADD CONSTRAINT change_revision_key UNIQUE (dataset_id, revision);
+
+ALTER TABLE ONLY public.dataset
+    ADD CONSTRAINT dataset_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (token_id, key, field);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.job_warning
+    ADD CONSTRAINT job_warning_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.label_count
+    ADD CONSTRAINT label_count_pkey PRIMARY KEY (label_id);
+
+ALTER TABLE ONLY public.label
+    ADD CONSTRAINT label_name_key UNIQUE (dataset_id, name) DEFERRABLE;
+
+ALTER TABLE ONLY public.label_past
+    ADD CONSTRAINT label_past_pkey PRIMARY KEY (id, since);
+
+ALTER TABLE ONLY public.label
+    ADD CONSTRAINT label_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.label
+    ADD CONSTRAINT label_shortcut_key UNIQUE (dataset_id, shortcut) DEFERRABLE;
+
+ALTER TABLE ONLY public.pgqueuer_log
+    ADD CONSTRAINT pgqueuer_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer
+    ADD CONSTRAINT pgqueuer_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer_schedules
+    ADD CONSTRAINT pgqueuer_schedules_expression_entrypoint_key UNIQUE (expression, entrypoint);
+
+ALTER TABLE ONLY public.pgqueuer_schedules
+    ADD CONSTRAINT pgqueuer_schedules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer_statistics
+    ADD CONSTRAINT pgqueuer_statistics_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sample_past
+    ADD CONSTRAINT sample_past_pkey PRIMARY KEY (id, since);
+
+ALTER TABLE ONLY public.sample
+    ADD CONSTRAINT sample_path_key UNIQUE (dataset_id, path);
+
+ALTER TABLE ONLY public.sample
+    ADD CONSTRAINT sample_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sample
+    ADD CONSTRAINT sample_source_key UNIQUE (source_id);
+
+ALTER TABLE ONLY public.secret
+    ADD CONSTRAINT secret_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.source_deletion
+    ADD CONSTRAINT source_deletion_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sync_item
+    ADD CONSTRAINT sync_item_pkey PRIMARY KEY (job_id, "position");
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.version_eval
+    ADD CONSTRAINT version_eval_pkey PRIMARY KEY (version_id, sample_id);
+
+ALTER TABLE ONLY public.version_label
+    ADD CONSTRAINT version_label_pkey PRIMARY KEY (version_id, label_id);
+
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_name_key UNIQUE (dataset_id, name);
+
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_pkey PRIMARY KEY (id);
+
+CREATE INDEX annotation_label ON public.annotation USING btree (label_id);
+
+CREATE UNIQUE INDEX annotation_once ON public.annotation USING btree (sample_id, label_id) WHERE (shape IS NULL);
+
+CREATE INDEX annotation_past_sample ON public.annotation_past USING btree (sample_id);
+
+CREATE INDEX annotation_past_until ON public.annotation_past USING btree (dataset_id, until);
+
+CREATE INDEX annotation_sample ON public.annotation USING btree (sample_id);
+
+CREATE INDEX base_before_dataset ON public.base_before USING btree (dataset_id);
+
+CREATE INDEX base_version ON public.base USING btree (version_id);
+
+CREATE INDEX change_undone_by ON public.change USING btree (undone_by) WHERE (undone_by IS NOT NULL);
+
+CREATE UNIQUE INDEX dataset_name_key ON public.dataset USING btree (name) WHERE (deleted_at IS NULL);
+
+CREATE INDEX dataset_newest ON public.dataset USING btree (created_at, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at);
+
+CREATE INDEX job_active ON public.job USING btree (id) WHERE (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text]));
+
+CREATE INDEX job_dataset ON public.job USING btree (dataset_id, id);
+
+CREATE UNIQUE INDEX job_one_active ON public.job USING btree (dataset_id) WHERE ((kind = 'SYNC'::text) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
+
+CREATE INDEX job_warning_job ON public.job_warning USING btree (job_id, id);
+
+CREATE UNIQUE INDEX job_warning_once ON public.job_warning USING btree (job_id, path, message);
+
+CREATE INDEX label_past_since ON public.label_past USING btree (dataset_id, since);
+
+CREATE INDEX label_past_until ON public.label_past USING btree (dataset_id, until);
+
+CREATE INDEX label_since ON public.label USING btree (dataset_id, since);
+
+CREATE INDEX pgqueuer_ep_ea_idx ON public.pgqueuer USING btree (entrypoint, execute_after) WHERE (status = 'queued'::public.pgqueuer_status);
+
+CREATE INDEX pgqueuer_ep_prio_id_idx ON public.pgqueuer USING btree (entrypoint, priority DESC, id) WHERE (status = 'queued'::public.pgqueuer_status);
+
+CREATE INDEX pgqueuer_log_created ON public.pgqueuer_log USING btree (created);
+
+CREATE INDEX pgqueuer_log_job_id_status ON public.pgqueuer_log USING btree (job_id, created DESC);
+
+CREATE INDEX pgqueuer_log_not_aggregated ON public.pgqueuer_log USING btree ((1)) WHERE (NOT aggregated);
+
+CREATE INDEX pgqueuer_log_status ON public.pgqueuer_log USING btree (status);
+
+CREATE INDEX pgqueuer_picked_heartbeat_idx ON public.pgqueuer USING btree (heartbeat) WHERE (status = 'picked'::public.pgqueuer_status);
+
+CREATE UNIQUE INDEX pgqueuer_picked_slot_idx ON public.pgqueuer USING btree (entrypoint, slot) WHERE ((status = 'picked'::public.pgqueuer_status) AND (slot IS NOT NULL));
+
+CREATE INDEX pgqueuer_priority_id_id1_idx ON public.pgqueuer USING btree (priority, id DESC) INCLUDE (id) WHERE (status = 'queued'::public.pgqueuer_status);
+
+CREATE INDEX pgqueuer_queue_manager_id_idx ON public.pgqueuer USING btree (queue_manager_id) WHERE (queue_manager_id IS NOT NULL);
+
+CREATE UNIQUE INDEX pgqueuer_statistics_unique_count ON public.pgqueuer_statistics USING btree (priority, date_trunc('sec'::text, timezone('UTC'::text, created)), status, entrypoint);
+
+CREATE UNIQUE INDEX pgqueuer_unique_dedupe_key ON public.pgqueuer USING btree (dedupe_key) WHERE ((status = ANY (ARRAY['queued'::public.pgqueuer_status, 'picked'::public.pgqueuer_status])) AND (dedupe_key IS NOT NULL));
+
+CREATE INDEX pgqueuer_updated_id_id1_idx ON public.pgqueuer USING btree (updated, id DESC) INCLUDE (id) WHERE (status = 'picked'::public.pgqueuer_status);
+
+CREATE INDEX sample_hard ON public.sample USING btree (dataset_id, created_at, id) WHERE hard;
+
+CREATE INDEX sample_labeled_by ON public.sample USING btree (dataset_id, labeled_by, created_at, id) WHERE (labeled_by IS NOT NULL);
+
+CREATE INDEX sample_labels ON public.sample USING gin (label_ids);
+
+CREATE INDEX sample_newest ON public.sample USING btree (dataset_id, created_at, id);
+
+CREATE INDEX sample_past_hard ON public.sample_past USING btree (dataset_id, created_at, id, since, until) WHERE hard;
+
+CREATE INDEX sample_past_labeled_by ON public.sample_past USING btree (dataset_id, labeled_by, created_at, id, since, until) WHERE (labeled_by IS NOT NULL);
+
+CREATE INDEX sample_past_labels ON public.sample_past USING gin (label_ids);
+
+CREATE INDEX sample_past_newest ON public.sample_past USING btree (dataset_id, created_at, id, since, until);
+
+CREATE INDEX sample_past_path ON public.sample_past USING btree (dataset_id, path, since, until);
+
+CREATE INDEX sample_past_since ON public.sample_past USING btree (dataset_id, since);
+
+CREATE INDEX sample_past_source ON public.sample_past USING btree (source_id);
+
+CREATE INDEX sample_past_state ON public.sample_past USING btree (dataset_id, state, created_at, id, since, until);
+
+CREATE INDEX sample_past_until ON public.sample_past USING btree (dataset_id, until);
+
+CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since);
+
+CREATE INDEX sample_state ON public.sample USING btree (dataset_id, state, created_at, id);
+
+CREATE INDEX source_dataset ON public.source USING btree (dataset_id) WHERE (status = 'GONE'::text);
+
+CREATE INDEX source_deletion_change ON public.source_deletion USING btree (change_id);
+
+CREATE INDEX source_deletion_open ON public.source_deletion USING btree (id) WHERE (finished_at IS NULL);
+
+CREATE INDEX source_deletion_path ON public.source_deletion USING btree (dataset_id, path) WHERE (finished_at IS NULL);
+
+CREATE INDEX source_deletion_source ON public.source_deletion USING btree (source_id);
+
+CREATE UNIQUE INDEX source_path_key ON public.source USING btree (dataset_id, path) WHERE (status <> 'GONE'::text);
+
+CREATE INDEX source_path_words ON public.source USING gin (lower(path) public.gin_trgm_ops);
+
+CREATE INDEX sync_item_vanished ON public.sync_item USING btree (job_id, etag, size) WHERE ((action = 'VANISHED'::text) AND (NOT settled));
+
+CREATE INDEX sync_object_job ON public.sync_object USING btree (job_id);
+
+CREATE UNIQUE INDEX token_name_key ON public.token USING btree (name) WHERE (revoked_at IS NULL);
+
+CREATE INDEX version_dataset ON public.version USING btree (dataset_id, id);
+
+CREATE INDEX version_eval_dataset ON public.version_eval USING btree (dataset_id);
+
+CREATE INDEX version_label_dataset ON public.version_label USING btree (dataset_id);
+
+CREATE UNIQUE INDEX version_label_name ON public.version_label USING btree (version_id, name);
+
+CREATE INDEX version_parent ON public.version USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE STATISTICS public.source_path_words_seen ON lower(path) FROM public.source;
+
+CREATE TRIGGER annotation_1_deleted AFTER DELETE ON public.annotation REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_keep();
+
+CREATE TRIGGER annotation_1_updated AFTER UPDATE ON public.annotation REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_keep();
+
+CREATE TRIGGER annotation_2_deleted AFTER DELETE ON public.annotation REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_count_deleted();
+
+CREATE TRIGGER annotation_2_inserted AFTER INSERT ON public.annotation REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_count_inserted();
+
+CREATE TRIGGER annotation_2_updated AFTER UPDATE ON public.annotation REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_count_updated();
+
+CREATE TRIGGER label_deleted AFTER DELETE ON public.label REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.label_keep();
+
+CREATE TRIGGER label_ended AFTER DELETE ON public.label REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.label_count_close();
+
+CREATE TRIGGER label_inserted AFTER INSERT ON public.label REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.label_count_open();
+
+CREATE TRIGGER label_updated AFTER UPDATE ON public.label REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.label_keep();
+
+CREATE TRIGGER sample_1_deleted AFTER DELETE ON public.sample REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.sample_keep();
+
+CREATE TRIGGER sample_1_updated AFTER UPDATE ON public.sample REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_keep();
+
+CREATE TRIGGER sample_2_deleted AFTER DELETE ON public.sample REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_deleted();
+
+CREATE TRIGGER sample_2_inserted AFTER INSERT ON public.sample REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_inserted();
+
+CREATE TRIGGER sample_2_updated AFTER UPDATE ON public.sample REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_updated();
+
+CREATE TRIGGER tg_pgqueuer_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.pgqueuer FOR EACH STATEMENT EXECUTE FUNCTION public.fn_pgqueuer_changed();
+
+ALTER TABLE ONLY public.annotation
+    ADD CONSTRAINT annotation_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.annotation
+    ADD CONSTRAINT annotation_label_id_fkey FOREIGN KEY (label_id) REFERENCES public.label(id);
+
+ALTER TABLE ONLY public.annotation
+    ADD CONSTRAINT annotation_sample_id_fkey FOREIGN KEY (sample_id) REFERENCES public.sample(id);
+
+ALTER TABLE ONLY public.base_before
+    ADD CONSTRAINT base_before_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.change(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.base_before
+    ADD CONSTRAINT base_before_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.base
+    ADD CONSTRAINT base_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.base
+    ADD CONSTRAINT base_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.version(id);
+
+ALTER TABLE ONLY public.change
+    ADD CONSTRAINT change_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.change
+    ADD CONSTRAINT change_undone_by_fkey FOREIGN KEY (undone_by) REFERENCES public.change(id);
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_token_id_fkey FOREIGN KEY (token_id) REFERENCES public.token(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.job_warning
+    ADD CONSTRAINT job_warning_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.job(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.label
+    ADD CONSTRAINT label_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.sample
+    ADD CONSTRAINT sample_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.sample
+    ADD CONSTRAINT sample_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.source(id);
+
+ALTER TABLE ONLY public.source
+    ADD CONSTRAINT source_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.source_deletion
+    ADD CONSTRAINT source_deletion_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.change(id);
+
+ALTER TABLE ONLY public.source_deletion
+    ADD CONSTRAINT source_deletion_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.source_deletion
+    ADD CONSTRAINT source_deletion_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.source(id);
+
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.version_eval
+    ADD CONSTRAINT version_eval_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.version_eval
+    ADD CONSTRAINT version_eval_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.version(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.version_label
+    ADD CONSTRAINT version_label_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.version_label
+    ADD CONSTRAINT version_label_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.version(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.version
+    ADD CONSTRAINT version_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.version(id);
