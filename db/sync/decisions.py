@@ -5,13 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from db.shapes import Shape
+from db.sidecars import Sidecar
 from db.sync.inspection import Found, Image, Outcome
 from db.sync.options import Options
+
+Marked = tuple[int, Shape | None, float | None]  # label, shape, confidence
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A source as it stands, and the live sample that it feeds, if there is one."""
+    """A source as it stands, and the live sample that it feeds, if there is one. `marks`: its confirmed annotations,
+    known where sidecars have shapes."""
 
     source_id: int
     path: str
@@ -22,6 +27,8 @@ class Known:
     sample_id: int | None
     label_ids: tuple[int, ...] = ()
     labeled_origin: str | None = None
+    hard: bool | None = None
+    marks: tuple[Marked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,8 @@ class Decisions:
     restored: list[int] = field(default_factory=list)
     replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
     moved: dict[int, str] = field(default_factory=dict)  # path by sample
-    relabeled: dict[int, tuple[str, ...]] = field(default_factory=dict)  # names by sample
-    labels_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of samples to be made, by path
+    relabeled: dict[int, Sidecar] = field(default_factory=dict)  # by sample
+    sidecar_of: dict[str, Sidecar] = field(default_factory=dict)  # of samples to be made, by path
 
     unreadable: list[NewSource] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
@@ -74,7 +81,8 @@ class Decisions:
 
     @property
     def names(self) -> set[str]:
-        return {name for names in (*self.relabeled.values(), *self.labels_of.values()) for name in names}
+        told = (*self.relabeled.values(), *self.sidecar_of.values())
+        return {name for sidecar in told for name in sidecar.labels or ()}
 
     @property
     def updated(self) -> set[int]:
@@ -148,7 +156,11 @@ class _Decider:
 
     def _add(self, found: Found) -> None:
         self.decisions.added.append(NewSource(found.item.path, found.image, "PRESENT", found.sidecar_etag))
-        self.decisions.labels_of[found.item.path] = found.labels or ()
+        self._say(found.item.path, found)
+
+    def _say(self, path: str, found: Found) -> None:
+        if found.sidecar is not None:
+            self.decisions.sidecar_of[path] = found.sidecar
 
     def _moved_from(self, found: Found) -> Vanished | None:
         """A vanished source of the same content, preferably of the same file name."""
@@ -201,7 +213,7 @@ class _Decider:
     def _restored(self, found: Found, before: Known) -> None:
         if before.sample_id is None and before.status == "PRESENT":
             self.decisions.restored.append(before.source_id)
-            self.decisions.labels_of[before.path] = found.labels or ()
+            self._say(before.path, found)
             if found.sidecar_etag:
                 self.decisions.sidecars[before.source_id] = found.sidecar_etag
 
@@ -213,11 +225,18 @@ class _Decider:
     def _relabel(self, found: Found, before: Known) -> None:
         """A sidecar speaks when it is new or changed, or is to overwrite; and only where no person spoke last."""
         news = found.sidecar_etag != before.sidecar_etag or self.options.overwrite
-        if before.sample_id is None or found.labels is None or not news or not self._may_label(before):
+        sidecar = found.sidecar
+        if before.sample_id is None or sidecar is None or sidecar.marks is None:
             return
-        wanted = {self.label_ids.get(name, 0) for name in found.labels}
-        if wanted != set(before.label_ids):
-            self.decisions.relabeled[before.sample_id] = found.labels
+        if news and self._may_label(before) and self._says_otherwise(sidecar, before):
+            self.decisions.relabeled[before.sample_id] = sidecar
+
+    def _says_otherwise(self, sidecar: Sidecar, before: Known) -> bool:
+        ids = self.label_ids
+        if sidecar.hard is None:
+            return {ids.get(name, 0) for name in sidecar.labels or ()} != set(before.label_ids)
+        marks = Counter((ids.get(mark.label, 0), mark.shape, mark.confidence) for mark in sidecar.marks or ())
+        return marks != Counter(before.marks) or sidecar.hard != before.hard
 
     def _may_label(self, before: Known) -> bool:
         return self.options.overwrite or before.labeled_origin in (None, "SYNC")

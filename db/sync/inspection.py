@@ -1,7 +1,7 @@
 """Reading what is new or changed: first bytes, image facts, sidecars. Nothing is written here, and no lock is held."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -9,20 +9,23 @@ from typing import Final, Literal, cast
 
 import asyncpg
 
-from db import images, sidecars
+from db import images
 from db.errors import StorageError
 from db.images import Facts
+from db.sidecars import Format, Mark, Sidecar, format_of
 from db.storage import Head, ObjectMissing, RootMissing, Store
 
 MAX_BYTES: Final = 25 * 1024 * 1024  # of an image, inclusive
 CHUNK: Final = 100  # images whose first bytes are in memory at once
+SIDECARS: Final = 16 * 1024 * 1024  # bytes of sidecars in memory at once
+ENOUGH: Final = 20_000  # marks that one transaction need not exceed
 
 Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to do, as planned."""
+    """One thing to do, as planned; `width` and `height` of the image as it was when it was last read."""
 
     position: int
     action: Action
@@ -33,6 +36,8 @@ class Item:
     source_id: int | None
     sidecar_path: str | None
     sidecar_etag: str | None
+    width: int | None = None
+    height: int | None = None
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Item":
@@ -63,23 +68,32 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An item and what reading gave. `labels` None: no sidecar that says anything."""
+    """An item and what reading gave. `sidecar` None: there is none, or it was of no use to know."""
 
     item: Item
     image: Image
-    labels: tuple[str, ...] | None = None
+    sidecar: Sidecar | None = None
     sidecar_etag: str | None = None
     warnings: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        return (self.sidecar.marks or ()) if self.sidecar is not None else ()
 
-async def inspect(store: Store, items: Sequence[Item]) -> list[Found]:
-    """Look at each item, in bounded portions. Raises RootMissing when the whole store is away."""
+
+async def inspect(store: Store, items: Sequence[Item], *, kind: str) -> list[Found]:
+    """Look at items of a dataset of this type from the first on, in bounded portions, and stop where they say enough
+    for one transaction. Raises RootMissing when the whole store is away."""
+    form = format_of(kind)
+    size = max(1, min(CHUNK, SIDECARS // form.max_bytes))
     found: list[Found] = []
-    for start in range(0, len(items), CHUNK):
-        portion = items[start : start + CHUNK]
+    for start in range(0, len(items), size):
+        portion = items[start : start + size]
         pictures = await _images(store, portion)
-        texts = await _sidecars(store, portion)
-        found += [_found(item, pictures[item.path], texts.get(item.path)) for item in portion]
+        texts = await _sidecars(store, portion, form)
+        found += await asyncio.to_thread(_together, portion, pictures, texts, kind)
+        if sum(len(one.marks) for one in found) >= ENOUGH:
+            break
     return found
 
 
@@ -142,14 +156,24 @@ def _too_large(size: int, modified_at: datetime) -> Image:
     return Image(Outcome.REFUSED, size, modified_at, "", problem=problem)
 
 
-async def _sidecars(store: Store, items: Sequence[Item]) -> dict[str, tuple[str, Head | StorageError]]:
+async def _sidecars(store: Store, items: Sequence[Item], form: Format) -> dict[str, tuple[str, Head | StorageError]]:
     """By image path: the sidecar's path and its bytes. Two images of one stem share a sidecar, which is read once."""
     paths = sorted({item.sidecar_path for item in items if item.sidecar_path})
-    heads = dict(zip(paths, await store.heads(paths, length=sidecars.MAX_BYTES + 1), strict=True))
+    heads = dict(zip(paths, await store.heads(paths, length=form.max_bytes + 1), strict=True))
     return {item.path: (item.sidecar_path, heads[item.sidecar_path]) for item in items if item.sidecar_path}
 
 
-def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | None) -> Found:
+def _together(
+    items: Sequence[Item],
+    pictures: Mapping[str, Image],
+    texts: Mapping[str, tuple[str, Head | StorageError]],
+    kind: str,
+) -> list[Found]:
+    """Takes CPU time, and is called off the loop."""
+    return [_found(item, pictures[item.path], texts.get(item.path), kind) for item in items]
+
+
+def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | None, kind: str) -> Found:
     if sidecar is None or image.outcome not in (Outcome.READ, Outcome.NOT_NEEDED):
         return Found(item, image)
     path, head = sidecar
@@ -161,9 +185,15 @@ def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | 
         case StorageError():
             return Found(item, image, warnings=((path, head.message),))
         case Head():
-            parsed = sidecars.parse(head.data)
-            warnings = tuple((_at(path, problem.line), problem.message) for problem in parsed.problems)
-            return Found(item, image, parsed.labels, item.sidecar_etag, warnings)
+            said = _placed(format_of(kind).parse(head.data), item, image, kind)
+            warnings = tuple((_at(path, problem.line), problem.message) for problem in said.told)
+            return Found(item, image, said, item.sidecar_etag, warnings)
+
+
+def _placed(sidecar: Sidecar, item: Item, image: Image, kind: str) -> Sidecar:
+    """What it says of this image, which may be one of several of its stem."""
+    size = image.facts or item
+    return sidecar.on(kind=kind, width=size.width or 0, height=size.height or 0)
 
 
 def _at(path: str, line: int) -> str:

@@ -1,6 +1,5 @@
 """First stage: everything below the input path goes into the staging table. Memory holds one batch of it at a time."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +11,6 @@ from db.paths import LENGTH, stem, suffix
 from db.storage import Page, Store, StoredObject
 
 BATCH: Final = 10_000  # objects in a COPY
-SIDECAR: Final = ".txt"
 COLUMNS: Final = ("job_id", "path", "stem", "sidecar", "size", "modified_at", "etag")
 
 
@@ -20,6 +18,7 @@ COLUMNS: Final = ("job_id", "path", "stem", "sidecar", "size", "modified_at", "e
 class Listing:
     """What was seen. `complete`: nothing can have been overlooked, so what is missing has vanished."""
 
+    sidecar: str  # its suffix
     scanned: int = 0
     ignored: int = 0
     refused: int = 0
@@ -34,7 +33,7 @@ class Listing:
             self.warnings.append((shown(directory), "The directory cannot be read, so this sync removes nothing."))
         for found in page.objects:
             kind = suffix(found.path)
-            if kind not in SUFFIXES and kind != SIDECAR:
+            if kind not in SUFFIXES and kind != self.sidecar:
                 self.ignored += 1
             elif storable(found.path) and len(found.path.encode()) <= LENGTH:
                 self.waiting.append(found)
@@ -43,10 +42,10 @@ class Listing:
                 self.warnings.append((shown(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
 
 
-async def list_objects(database: Database, job: Claim, store: Store) -> Listing:
-    """List it all, from the start. Raises StorageError, and then nothing was merged or removed."""
+async def list_objects(database: Database, job: Claim, store: Store, *, sidecar: str) -> Listing:
+    """List images, and sidecars of this suffix, from the start. Raises StorageError, and then nothing was merged."""
     await in_batch(database, job, lambda batch: _clear(batch, job))
-    listing = Listing()
+    listing = Listing(sidecar)
     async for page in store.pages():
         listing.take(page)
         job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + BATCH))
@@ -64,7 +63,7 @@ async def _clear(batch: Batch, job: Claim) -> None:
 async def _flush(database: Database, job: Claim, listing: Listing) -> None:
     async def copy(batch: Batch) -> None:
         batch.warnings.extend(listing.warnings)
-        records = _records(job.id, listing.waiting)
+        records = _records(job.id, listing)
         await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
 
     await in_batch(database, job, copy)
@@ -72,10 +71,10 @@ async def _flush(database: Database, job: Claim, listing: Listing) -> None:
     listing.warnings.clear()
 
 
-def _records(job_id: int, objects: Sequence[StoredObject]) -> list[tuple[object, ...]]:
+def _records(job_id: int, listing: Listing) -> list[tuple[object, ...]]:
     records: list[tuple[object, ...]] = []
-    for found in objects:
-        sidecar = suffix(found.path) == SIDECAR
+    for found in listing.waiting:
+        sidecar = suffix(found.path) == listing.sidecar
         etag = found.stamp if sidecar else found.etag
         records.append((job_id, found.path, stem(found.path), sidecar, found.size, found.modified_at, etag))
     return records

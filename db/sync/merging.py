@@ -1,18 +1,23 @@
 """Fourth stage: a batch of findings into the working set, in one transaction, by the writers' order of `db.changes`."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
+import orjson
 
 from db.changes import hold, record
 from db.jobs import Batch, Claim
-from db.sync.decisions import Decisions, Known, NewSource, Vanished, counts, decide
+from db.shapes import from_json, to_json
+from db.sidecars import Sidecar
+from db.sync.decisions import Decisions, Known, Marked, NewSource, Vanished, counts, decide
 from db.sync.inspection import Found, Outcome
 from db.sync.options import Options
 from db.sync.statements import SQL
 
 ACTOR: Final = "sync"  # who labelled what a sidecar says
+NOTHING: Final = Sidecar(None)
 
 
 async def merge(batch: Batch, *, job: Claim, found: Sequence[Found], options: Options) -> None:
@@ -34,12 +39,14 @@ async def _recorded(batch: Batch, job: Claim, decisions: Decisions) -> int:
 
 
 async def _decided(connection: asyncpg.Connection, job: Claim, found: Sequence[Found], options: Options) -> Decisions:
-    names = {name for one in found for name in one.labels or ()}
+    names = {mark.label for one in found for mark in one.marks}
     label_ids = await _labels(connection, job.dataset_id, names)
     vanished = await connection.fetch(SQL.vanished, job.id, *_columns(_contents(found), 2))
     sources = {one.item.source_id for one in found if one.item.source_id} | {row["source_id"] for row in vanished}
     await connection.execute(SQL.lock_samples, sorted(sources))
-    known = {row["source_id"]: _known(row) for row in await connection.fetch(SQL.known, sorted(sources))}
+    known = await _known(
+        connection, sorted(sources), shaped=any(one.sidecar and one.sidecar.hard is not None for one in found)
+    )
     moves = [Vanished(row["position"], known[row["source_id"]]) for row in vanished]
     fresh = [one.item.path for one in found if one.item.action == "NEW"]
     leaving = frozenset(row["path"] for row in await connection.fetch(SQL.leaving, job.dataset_id, fresh))
@@ -52,9 +59,16 @@ def _contents(found: Iterable[Found]) -> list[tuple[str, int]]:
     return sorted({(one.image.etag, one.image.size) for one in new})
 
 
-def _known(row: asyncpg.Record) -> Known:
-    values = dict(row)
-    return Known(**values | {"label_ids": tuple(values["label_ids"] or ())})
+async def _known(connection: asyncpg.Connection, sources: list[int], *, shaped: bool) -> dict[int, Known]:
+    marks: dict[int, list[Marked]] = defaultdict(list)
+    for row in await connection.fetch(SQL.marks, sources) if shaped else ():
+        shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
+        marks[row["source_id"]].append((row["label_id"], shape, row["confidence"]))
+    found = {}
+    for row in await connection.fetch(SQL.known, sources):
+        id, label_ids = row["source_id"], tuple(row["label_ids"] or ())
+        found[id] = Known(**dict(row) | {"label_ids": label_ids, "marks": tuple(marks[id])})
+    return found
 
 
 async def _labels(connection: asyncpg.Connection, dataset_id: int, names: Iterable[str]) -> dict[str, int]:
@@ -117,15 +131,14 @@ async def _make_samples(
 ) -> int:
     if not made:
         return 0
-    paths = {row["id"]: row["path"] for row in await connection.fetch(SQL.paths, [source for source, _ in made])}
     rows = []
-    for source_id, path in paths.items():
-        labels = sorted(ids[name] for name in decisions.labels_of.get(path, ()))
-        rows.append((source_id, "{" + ",".join(map(str, labels)) + "}"))
-    samples = [
-        row["id"] for row in await connection.fetch(SQL.make_samples, dataset_id, revision, ACTOR, *_columns(rows, 2))
-    ]
-    await connection.execute(SQL.annotate, samples)
+    for row in await connection.fetch(SQL.paths, [source for source, _ in made]):
+        said = decisions.sidecar_of.get(row["path"], NOTHING)
+        labels = sorted(ids[name] for name in said.labels or ())
+        rows.append((row["id"], "{" + ",".join(map(str, labels)) + "}", bool(said.hard)))
+    samples = await connection.fetch(SQL.make_samples, dataset_id, revision, ACTOR, *_columns(rows, 3))
+    said_of = {row["id"]: decisions.sidecar_of.get(row["path"], NOTHING) for row in samples}
+    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(said_of, ids), 4))
     return len(samples)
 
 
@@ -135,11 +148,21 @@ async def _relabel(
     if not decisions.relabeled:
         return
     samples = list(decisions.relabeled)
-    pairs = [(sample, ids[name]) for sample, names in decisions.relabeled.items() for name in names]
-    columns = _columns(pairs, 2)
-    await connection.execute(SQL.unlabel, samples, *columns)
-    await connection.execute(SQL.label, dataset_id, revision, ACTOR, *columns)
-    await connection.execute(SQL.restate, samples, revision, ACTOR)
+    columns = _columns(_marks(decisions.relabeled, ids), 4)
+    await connection.execute(SQL.unmark, samples, *columns)
+    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *columns)
+    hard = [said.hard for said in decisions.relabeled.values()]
+    await connection.execute(SQL.restate, samples, revision, ACTOR, hard)
+
+
+def _marks(
+    said_of: Mapping[int, Sidecar], ids: Mapping[str, int]
+) -> Iterator[tuple[int, int, str | None, float | None]]:
+    """Rows for annotations: sample, label, shape as JSON text, confidence."""
+    for sample, said in said_of.items():
+        for mark in said.marks or ():
+            shape = orjson.dumps(to_json(mark.shape)).decode() if mark.shape is not None else None
+            yield sample, ids[mark.label], shape, mark.confidence
 
 
 async def _note(connection: asyncpg.Connection, job: Claim, decisions: Decisions) -> None:

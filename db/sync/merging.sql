@@ -3,9 +3,14 @@ SELECT id FROM sample WHERE source_id = ANY($1::bigint[]) ORDER BY id FOR NO KEY
 
 -- name: known
 SELECT source.id AS source_id, source.path, source.status, source.etag, source.size, source.sidecar_etag,
-       sample.id AS sample_id, sample.label_ids, sample.labeled_origin
+       sample.id AS sample_id, sample.label_ids, sample.labeled_origin, sample.hard
 FROM source LEFT JOIN sample ON sample.source_id = source.id
 WHERE source.id = ANY($1::bigint[])
+
+-- name: marks
+SELECT sample.source_id, a.label_id, a.shape::text AS shape, a.confidence
+FROM sample JOIN annotation a ON a.sample_id = sample.id
+WHERE sample.source_id = ANY($1::bigint[]) AND a.confirmed
 
 -- name: labels
 SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::text[]) ORDER BY id FOR KEY SHARE
@@ -60,33 +65,53 @@ WHERE source.id = new.id
 SELECT id, path FROM source WHERE id = ANY($1::bigint[]) ORDER BY path
 
 -- name: make_samples
-INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at, labeled_origin, since)
+INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, since)
 SELECT $1, source.id, source.path, source.modified_at,
        CASE WHEN new.labeled THEN 'LABELED' ELSE 'UNLABELED' END, new.label_ids,
        CASE WHEN new.labeled THEN $3 END, CASE WHEN new.labeled THEN now() END,
-       CASE WHEN new.labeled THEN 'SYNC' END, $2
-FROM (SELECT source_id, label_ids::bigint[] AS label_ids, label_ids <> '{}' AS labeled, n
-      FROM unnest($4::bigint[], $5::text[]) WITH ORDINALITY AS given (source_id, label_ids, n)) new
+       CASE WHEN new.labeled THEN 'SYNC' END, new.hard, $2
+FROM (SELECT source_id, label_ids::bigint[] AS label_ids, label_ids <> '{}' AS labeled, hard, n
+      FROM unnest($4::bigint[], $5::text[], $6::boolean[]) WITH ORDINALITY AS given (source_id, label_ids, hard, n)) new
 JOIN source ON source.id = new.source_id
 ORDER BY new.n
 ON CONFLICT DO NOTHING
-RETURNING id
+RETURNING id, path
 
--- name: annotate
-INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
-SELECT dataset_id, id, unnest(label_ids), labeled_by, labeled_at, labeled_origin, since
-FROM sample WHERE id = ANY($1::bigint[]) AND state = 'LABELED' ORDER BY id
+-- name: unmark
+-- A sample may have a label with the same shape twice: of equals, as many stay as are wanted. On a whole image a label
+-- is there or not, however sure somebody was of it.
+WITH wanted AS (
+    SELECT sample_id, label_id, shape, sure, row_number() OVER (PARTITION BY sample_id, label_id, shape, sure) AS n
+    FROM (SELECT sample_id, label_id, coalesce(shape, 'null')::jsonb AS shape,
+                 CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure
+          FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::float8[])
+               AS new (sample_id, label_id, shape, confidence)) AS each
+), has AS (
+    SELECT id, sample_id, label_id, shape, sure,
+           row_number() OVER (PARTITION BY sample_id, label_id, shape, sure ORDER BY id) AS n
+    FROM (SELECT id, sample_id, label_id, coalesce(shape, 'null') AS shape,
+                 CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure
+          FROM annotation WHERE sample_id = ANY($1::bigint[]) AND confirmed) AS each
+)
+DELETE FROM annotation USING has LEFT JOIN wanted USING (sample_id, label_id, shape, sure, n)
+WHERE annotation.id = has.id AND wanted.sample_id IS NULL
 
--- name: unlabel
-DELETE FROM annotation
-WHERE sample_id = ANY($1::bigint[]) AND confirmed
-  AND NOT EXISTS (SELECT FROM unnest($2::bigint[], $3::bigint[]) AS kept (sample_id, label_id)
-                  WHERE kept.sample_id = annotation.sample_id AND kept.label_id = annotation.label_id)
-
--- name: label
-INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
-SELECT $1, sample_id, label_id, $3, now(), 'SYNC', $2
-FROM unnest($4::bigint[], $5::bigint[]) AS new (sample_id, label_id)
+-- name: mark
+-- What is wanted and not there yet. What a machine suggested of a whole image is confirmed.
+INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, shape, confidence, since)
+SELECT $1, sample_id, label_id, $3, now(), 'SYNC', shape, confidence, $2
+FROM (SELECT *, row_number() OVER (PARTITION BY sample_id, label_id, key, sure ORDER BY place) AS n
+      FROM (SELECT sample_id, label_id, shape::jsonb AS shape, confidence, coalesce(shape, 'null')::jsonb AS key,
+                   CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure, place
+            FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::float8[])
+                 WITH ORDINALITY AS new (sample_id, label_id, shape, confidence, place)) AS each) AS wanted
+LEFT JOIN (SELECT sample_id, label_id, key, sure, count(*) AS has
+           FROM (SELECT sample_id, label_id, coalesce(shape, 'null') AS key,
+                        CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure
+                 FROM annotation WHERE sample_id = ANY($4::bigint[]) AND confirmed) AS each
+           GROUP BY 1, 2, 3, 4) AS there USING (sample_id, label_id, key, sure)
+WHERE n > coalesce(has, 0)
+ORDER BY place
 ON CONFLICT (sample_id, label_id) WHERE shape IS NULL DO UPDATE
 SET confirmed = true, labeled_by = excluded.labeled_by, labeled_at = excluded.labeled_at, origin = excluded.origin,
     since = excluded.since
@@ -94,14 +119,14 @@ WHERE NOT annotation.confirmed
 
 -- name: restate
 -- The derived columns of samples whose annotations changed.
-UPDATE sample SET label_ids = now_has.label_ids, since = $2, labeled_origin = 'SYNC',
+UPDATE sample SET label_ids = now_has.label_ids, since = $2, labeled_origin = 'SYNC', hard = coalesce(now_has.says_hard, hard),
                   state = CASE WHEN now_has.labeled THEN 'LABELED' WHEN now_has.suggested THEN 'PENDING' ELSE 'UNLABELED' END,
                   labeled_by = CASE WHEN now_has.labeled THEN $3 END,
                   labeled_at = CASE WHEN now_has.labeled THEN now() END
-FROM (SELECT s.id, coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS label_ids,
+FROM (SELECT s.id, bool_or(told.hard) AS says_hard, coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS label_ids,
              coalesce(bool_or(a.confirmed), false) AS labeled, coalesce(bool_or(NOT a.confirmed), false) AS suggested
-      FROM sample s LEFT JOIN annotation a ON a.sample_id = s.id
-      WHERE s.id = ANY($1::bigint[]) GROUP BY s.id) now_has
+      FROM unnest($1::bigint[], $4::boolean[]) AS told (id, hard) JOIN sample s USING (id)
+      LEFT JOIN annotation a ON a.sample_id = s.id GROUP BY s.id) now_has
 WHERE sample.id = now_has.id
 
 -- name: sidecars
@@ -113,8 +138,10 @@ WHERE source.id = new.id
 UPDATE sync_item SET settled = true WHERE job_id = $1 AND position = ANY($2::bigint[])
 
 -- name: items
-SELECT position, action, path, size, modified_at, etag, source_id, sidecar_path, sidecar_etag
-FROM sync_item WHERE job_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4
+SELECT item.position, item.action, item.path, item.size, item.modified_at, item.etag, item.source_id,
+       item.sidecar_path, item.sidecar_etag, source.width, source.height
+FROM sync_item item LEFT JOIN source ON source.id = item.source_id
+WHERE item.job_id = $1 AND item.position > $2 AND item.position <= $3 ORDER BY item.position LIMIT $4
 
 -- name: lock_vanished
 SELECT sample.id FROM sample

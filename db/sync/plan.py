@@ -30,7 +30,7 @@ SELECT position, path FROM sync_item WHERE job_id = $1 AND position > $2 ORDER B
 """
 
 
-async def plan(database: Database, job: Claim, listing: Listing, options: Options, *, sidecars: bool) -> Checkpoint:
+async def plan(database: Database, job: Claim, listing: Listing, options: Options) -> Checkpoint:
     """Write down what is to be done, and begin the job's counters anew: nothing was done under this plan yet."""
 
     async def write(batch: Batch) -> Checkpoint:
@@ -40,7 +40,6 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
             job.id,
             job.dataset_id,
             listing.complete,
-            sidecars,
             options.overwrite,
             options.restore_removed,
         )

@@ -1,5 +1,5 @@
--- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars are read,
--- $5 sidecars overwrite people, $6 what was removed here is restored.
+-- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
+-- people, $5 what was removed here is restored.
 -- A known source is one that is in storage as far as we know, or that feeds a live sample.
 WITH listed AS (
     SELECT DISTINCT ON (path) path, stem, size, modified_at, etag
@@ -11,7 +11,7 @@ WITH listed AS (
 ), sidecar AS (
     SELECT DISTINCT ON (stem) stem, path, etag
     FROM sync_object
-    WHERE job_id = $1 AND sidecar AND $4::boolean
+    WHERE job_id = $1 AND sidecar
     ORDER BY stem, path
 ), known AS (
     SELECT DISTINCT ON (source.path) source.*, sample.id AS sample_id, sample.labeled_origin
@@ -24,14 +24,14 @@ WITH listed AS (
                 WHEN k.size <> l.size OR k.modified_at <> l.modified_at OR k.etag <> l.etag OR k.status = 'GONE'
                 THEN 'CHANGED' END AS content,
            CASE WHEN k.sample_id IS NULL THEN s.path IS NOT NULL
-                WHEN $5::boolean THEN s.etag <> k.sidecar_etag OR k.sidecar_etag IS NULL OR k.labeled_origin <> 'SYNC'
+                WHEN $4::boolean THEN s.etag <> k.sidecar_etag OR k.sidecar_etag IS NULL OR k.labeled_origin <> 'SYNC'
                 WHEN coalesce(k.labeled_origin, 'SYNC') = 'SYNC' THEN s.etag IS DISTINCT FROM k.sidecar_etag
                 ELSE false END AND s.path IS NOT NULL AS sidecar_due,
            s.path AS sidecar_path, s.etag AS sidecar_etag
     FROM listed l LEFT JOIN known k ON k.path = l.path LEFT JOIN sidecar s ON s.stem = l.stem
 ), planned AS (
     SELECT coalesce(content, CASE WHEN status = 'UNREADABLE' THEN 'UNREADABLE'
-                                  WHEN sample_id IS NULL THEN CASE WHEN $6::boolean THEN 'RESTORED' END
+                                  WHEN sample_id IS NULL THEN CASE WHEN $5::boolean THEN 'RESTORED' END
                                   WHEN sidecar_due THEN 'SIDECAR' END) AS action,
            path, size, modified_at, etag, source_id,
            CASE WHEN sidecar_due THEN sidecar_path END AS sidecar_path,

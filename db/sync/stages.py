@@ -1,13 +1,14 @@
 """A sync from its first stage to its last, or from wherever it was when its worker died."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
 from db.changes import hold, no_such_dataset, record
 from db.engine import Database
 from db.jobs import Batch, Claim, in_batch
+from db.sidecars import format_of
 from db.storage import Store
 from db.sync.inspection import Found, Item, inspect
 from db.sync.listing import list_objects
@@ -16,45 +17,52 @@ from db.sync.options import Checkpoint, Options, Stage
 from db.sync.plan import confirm, is_there, plan
 from db.sync.statements import SQL
 
-BATCH: Final = 500  # items in one transaction
+Look = Callable[[Sequence[Item]], Awaitable[Sequence[Found]]]
+
+BATCH: Final = 500  # items in one transaction; fewer where they say much
 LISTED, MERGED = 0.1, 0.95  # the progress ratio after these stages
 
 
 async def run(database: Database, job: Claim, store: Store) -> None:
     """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over)."""
     options = Options(**job.arguments)
-    checkpoint = await _planned(database, job, store, options)
+    kind = await _kind(database, job)
+    checkpoint = await _planned(database, job, store, options, kind)
     if checkpoint.stage is Stage.CONFIRM:
         checkpoint = await confirm(database, job, store, checkpoint)
     if checkpoint.stage is Stage.MERGE:
-        checkpoint = await _merge_all(database, job, store, options, checkpoint)
+        checkpoint = await _merge_all(database, job, partial(inspect, store, kind=kind), options, checkpoint)
     await in_batch(database, job, partial(_remove, job=job, options=options))
 
 
-async def _planned(database: Database, job: Claim, store: Store, options: Options) -> Checkpoint:
+async def _kind(database: Database, job: Claim) -> str:
+    async with database.reading() as connection:
+        kind: str | None = await connection.fetchval("SELECT type FROM dataset WHERE id = $1", job.dataset_id)
+    if kind is None:
+        raise no_such_dataset()
+    return kind
+
+
+async def _planned(database: Database, job: Claim, store: Store, options: Options, kind: str) -> Checkpoint:
     """The plan that was being carried out, or a new one."""
     checkpoint = Checkpoint.read(job.checkpoint)
     if checkpoint is not None and await is_there(database, job, checkpoint):
         return checkpoint
-    async with database.reading() as connection:
-        kind = await connection.fetchval("SELECT type FROM dataset WHERE id = $1", job.dataset_id)
-    if kind is None:
-        raise no_such_dataset()
-    listing = await list_objects(database, job, store)
-    planned = await plan(database, job, listing, options, sidecars=kind == "IMAGE_CLASSIFICATION")
+    listing = await list_objects(database, job, store, sidecar=format_of(kind).suffix)
+    planned = await plan(database, job, listing, options)
     job.report(progress=LISTED)
     return planned
 
 
 async def _merge_all(
-    database: Database, job: Claim, store: Store, options: Options, checkpoint: Checkpoint
+    database: Database, job: Claim, look: Look, options: Options, checkpoint: Checkpoint
 ) -> Checkpoint:
     """Batch after batch; while one is written, the next is being read."""
-    ahead = asyncio.create_task(_next(database, job, store, checkpoint))
+    ahead = asyncio.create_task(_next(database, job, look, checkpoint))
     try:
         while items := await ahead:
             done = Checkpoint(Stage.MERGE, items[-1].item.position, checkpoint.merges, checkpoint.items)
-            ahead = asyncio.create_task(_next(database, job, store, done))
+            ahead = asyncio.create_task(_next(database, job, look, done))
             await in_batch(database, job, partial(_merge_one, job=job, found=items, options=options, done=done))
     finally:
         ahead.cancel()
@@ -62,10 +70,10 @@ async def _merge_all(
     return Checkpoint(Stage.REMOVE, checkpoint.items, checkpoint.merges, checkpoint.items)
 
 
-async def _next(database: Database, job: Claim, store: Store, at: Checkpoint) -> Sequence[Found]:
+async def _next(database: Database, job: Claim, look: Look, at: Checkpoint) -> Sequence[Found]:
     async with database.reading() as connection:
         rows = await connection.fetch(SQL.items, job.id, at.position, at.merges, BATCH)
-    return await inspect(store, [Item.of(row) for row in rows])
+    return await look([Item.of(row) for row in rows])
 
 
 async def _merge_one(batch: Batch, *, job: Claim, found: Sequence[Found], options: Options, done: Checkpoint) -> None:

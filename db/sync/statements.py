@@ -12,6 +12,7 @@ class SQL:
 
     lock_samples: str
     known: str
+    marks: str
     labels: str
     make_labels: str
     vanished: str
@@ -23,9 +24,8 @@ class SQL:
     move_sources: str
     paths: str
     make_samples: str
-    annotate: str
-    unlabel: str
-    label: str
+    unmark: str
+    mark: str
     restate: str
     sidecars: str
     settle: str

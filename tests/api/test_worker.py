@@ -42,9 +42,9 @@ async def place(database: Database, tmp_path: Path) -> World:
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sync that takes its time, as over a slow network."""
 
-    async def slowly(*arguments: Any) -> Any:
+    async def slowly(*arguments: Any, **named: Any) -> Any:
         await asyncio.sleep(0.1)
-        return await inspect(*arguments)
+        return await inspect(*arguments, **named)
 
     monkeypatch.setattr("db.sync.stages.inspect", slowly)
     monkeypatch.setattr(stages, "BATCH", 5)

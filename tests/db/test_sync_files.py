@@ -1,9 +1,6 @@
 """What a sync makes of single files: images that cannot be read, and label files beside images."""
 
-from db.engine import Database
-from db.storage import MemoryStore
 from db.sync.inspection import MAX_BYTES
-from tests.db import world
 from tests.db.world import World, counted, picture
 
 
@@ -142,11 +139,3 @@ async def test_a_suggestion_that_the_sidecar_confirms_becomes_a_label(place: Wor
     assert (await place.sample("a.png"))["state"] == "LABELED"
     [dataset] = await place.rows("SELECT labeled, pending FROM dataset")
     assert tuple(dataset) == (2, 0)
-
-
-async def test_sidecars_are_for_classification_only(database: Database) -> None:
-    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
-    place.put("a.png")
-    place.put("a.txt", "cat")
-    await place.sync()
-    assert await place.labels() == {"a.png": []}

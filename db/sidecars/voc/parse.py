@@ -1,0 +1,202 @@
+"""VOC files read: what is right is taken, what is wrong is a problem with its line."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from db.errors import Invalid
+from db.names import label_name
+from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
+from db.sidecars.content import Mark, Problem, Sidecar, decoded, useless
+from db.sidecars.voc.elements import Element, Wrong, read
+
+MAX_BYTES: Final = 1024 * 1024
+MAX_OBJECTS: Final = 10_000
+NAMED: Final = re.compile(rb"""\s*<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+ENCODINGS: Final[Mapping[str, str]] = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5",
+    "iso-8859-1": "latin-1",
+    "windows-1252": "cp1252",
+}
+NUMBER: Final = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
+SIZE: Final = re.compile(r"([0-9]{1,9})(\.0{1,9})?")
+COORDINATE: Final = re.compile(r"([xy])([1-9][0-9]{0,4})")
+
+
+def parse(data: bytes) -> Sidecar:
+    """Read a sidecar. One without objects says "no labels"; one with nothing but mistakes says nothing."""
+    if len(data) > MAX_BYTES:
+        return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
+    text = decoded(data, named=_named(data))
+    if text is None:
+        return useless("The file is neither in UTF-8 nor in the encoding that it names; it was not read.")
+    found = _Found()
+    try:
+        read(text, found.take)
+    except Wrong as refused:
+        return useless(f"{refused.message} The file was not read.", refused.line)
+    except _Enough:
+        problem = Problem(found.last, f"A sidecar has at most {MAX_OBJECTS:,} objects; the rest was not read.")
+        found.problems.append(problem)
+    return found.sidecar()
+
+
+def _named(data: bytes) -> str | None:
+    match = NAMED.match(data)
+    return ENCODINGS.get(match[1].decode("ascii").lower()) if match else None
+
+
+class _Enough(Exception):
+    """There are more objects than are read."""
+
+
+class _Found:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark] = []
+        self.problems: list[Problem] = []
+        self.size: tuple[int, int] | None = None
+        self.objects = 0
+        self.last = 0
+
+    def take(self, part: Element) -> None:
+        self.last = part.line
+        if part.name == "size":
+            self.size = _size(part)
+            return
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            raise _Enough
+        try:
+            self.marks.append(_mark(part, self.problems))
+        except Wrong as refused:
+            self.problems.append(Problem(refused.line, refused.message))
+
+    def sidecar(self) -> Sidecar:
+        marks = tuple(self.marks) if self.marks or not self.objects else None
+        hard = None if marks is None else any(mark.hard for mark in marks)
+        return Sidecar(marks, tuple(self.problems), self.size, hard)
+
+
+def _size(part: Element) -> tuple[int, int] | None:
+    found = [SIZE.fullmatch(child.text) for name in ("width", "height") if (child := part.child(name)) is not None]
+    match found:
+        case [re.Match() as width, re.Match() as height]:
+            return int(width[1]), int(height[1])
+        case _:
+            return None
+
+
+def _mark(part: Element, doubts: list[Problem]) -> Mark:
+    label, shape = _label(part), _shape(part)
+    return Mark(label, shape, _confidence(part, doubts), _hard(part), part.line)
+
+
+def _label(part: Element) -> str:
+    name = part.child("name")
+    if name is None:
+        raise Wrong("An object has a `name`.", part.line)
+    try:
+        return label_name(name.text)
+    except Invalid as refused:
+        raise Wrong(refused.message, name.line) from None
+
+
+def _shape(part: Element) -> Shape:
+    shapes = [child for child in part.children if child.name in SHAPES]
+    if not shapes:
+        raise Wrong(f"An object has a shape: {', '.join(SHAPES)}.", part.line)
+    if len(shapes) > 1:
+        raise Wrong(f"An object has one shape, this one has {len(shapes)}.", shapes[1].line)
+    return SHAPES[shapes[0].name](shapes[0])
+
+
+def _confidence(part: Element, doubts: list[Problem]) -> float | None:
+    given = part.child("confidence")
+    if given is None or not given.text:
+        return None
+    value = float(given.text) if NUMBER.fullmatch(given.text) else -1.0
+    if 0 <= value <= 1:
+        return value + 0.0
+    doubts.append(Problem(given.line, "`confidence` is a number from 0 to 1; it was passed over."))
+    return None
+
+
+def _hard(part: Element) -> bool:
+    given = part.child("difficult")
+    return given is not None and given.text.lower() in ("1", "true")
+
+
+def _box(element: Element) -> Shape:
+    return BoundingBox(*_numbers(element, "xmin", "ymin", "xmax", "ymax"))
+
+
+def _circle(element: Element) -> Shape:
+    x, y, radius = _numbers(element, "cx", "cy", "r")
+    return Circle(Position(x, y), radius)
+
+
+def _point(element: Element) -> Shape:
+    """The reference system's manual writes x1 and y1 where its files have x and y."""
+    suffix = "" if element.child("x1") is None else "1"
+    return PointShape(Position(*_numbers(element, f"x{suffix}", f"y{suffix}")))
+
+
+def _polygon(element: Element) -> Shape:
+    return Polygon(_points(element))
+
+
+def _line(element: Element) -> Shape:
+    return PolyLine(_points(element))
+
+
+SHAPES: Final[Mapping[str, Callable[[Element], Shape]]] = {
+    "bndbox": _box,
+    "polygon": _polygon,
+    "polyline": _line,
+    "line": _line,
+    "dashed": _line,
+    "circle": _circle,
+    "point": _point,
+}
+
+
+def _numbers(element: Element, *names: str) -> list[float]:
+    values = _values(element)
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise Wrong(f"`{element.name}` has {', '.join(names)}; {missing[0]} is missing.", element.line)
+    return [values[name] for name in names]
+
+
+def _points(element: Element) -> tuple[Position, ...]:
+    """x1, y1, x2, y2, …, in whatever order they are written."""
+    numbered: dict[tuple[str, int], float] = {}
+    for name, value in _values(element).items():
+        match = COORDINATE.fullmatch(name)
+        if match is None:
+            raise Wrong(f"`{element.name}` has x1, y1, x2, y2, … and nothing else.", element.line)
+        numbered[match[1], int(match[2])] = value
+    count = len(numbered) // 2
+    try:
+        points = tuple(Position(numbered["x", n], numbered["y", n]) for n in range(1, count + 1))
+    except KeyError:
+        points = ()
+    if 2 * len(points) != len(numbered):
+        raise Wrong(f"`{element.name}` has x1, y1, x2, y2, … without a gap.", element.line)
+    return points
+
+
+def _values(element: Element) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for child in element.children:
+        text = "" if child.children else child.text
+        if not NUMBER.fullmatch(text):
+            raise Wrong(f"`{child.name[:20]}` is a number.", child.line)
+        if child.name in values:
+            raise Wrong(f"`{child.name[:20]}` is there twice.", child.line)
+        values[child.name] = float(text)
+    return values

@@ -1,0 +1,324 @@
+"""PASCAL VOC files as tools, people and enemies write them."""
+
+import gc
+import time
+import tracemalloc
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.names import LABEL, label_name
+from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
+from db.sidecars import VOC, Mark, Sidecar, format_of
+from db.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
+from tests.db.test_shapes import shapes
+
+CELLS = Path(__file__).parents[2] / "examples" / "cells"
+BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
+
+
+def thing(inside: str = BOX, name: str = "cat") -> str:
+    return f"<object><name>{name}</name>{inside}</object>"
+
+
+def file(*objects: str, size: str = "", top: str = "") -> bytes:
+    """Objects a line each, the first of them in line 2."""
+    return "\n".join([f"<annotation>{top}{size}", *objects, "</annotation>"]).encode()
+
+
+def shape_of(inside: str) -> Shape | None:
+    sidecar = parse(file(thing(inside)))
+    assert sidecar.problems == ()
+    assert sidecar.marks is not None
+    [mark] = sidecar.marks
+    return mark.shape
+
+
+def place(sidecar: Sidecar, kind: str = "OBJECT_DETECTION") -> Sidecar:
+    return sidecar.on(kind=kind, width=640, height=480)
+
+
+def places(*numbers: float) -> tuple[Position, ...]:
+    return tuple(Position(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("inside", "shape"),
+    [
+        (BOX, BoundingBox(1, 2, 30, 40)),
+        (BOX.replace(">1<", "> 1.5\n<"), BoundingBox(1.5, 2, 30, 40)),
+        (BOX.replace(">30<", ">3.0e+01<"), BoundingBox(1, 2, 30, 40)),
+        ("<polygon><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polygon>", Polygon(places(1, 2, 9, 2))),
+        ("<polygon><y1>2</y1><x2>9</x2><y2>2</y2><x1>1</x1></polygon>", Polygon(places(1, 2, 9, 2))),
+        ("<polyline><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polyline>", PolyLine(places(1, 2, 9, 2))),
+        ("<line><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></line>", PolyLine(places(1, 2, 9, 2))),
+        ("<dashed><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></dashed>", PolyLine(places(1, 2, 9, 2))),
+        ("<circle><cx>5</cx><cy>6</cy><r>3</r></circle>", Circle(Position(5, 6), 3)),
+        ("<point><x>5</x><y>6</y></point>", PointShape(Position(5, 6))),
+        ("<point><x1>5</x1><y1>6</y1></point>", PointShape(Position(5, 6))),
+        (f"{BOX}<part><name>tail</name>{BOX}</part><pose>Left</pose><occluded>0</occluded>", BoundingBox(1, 2, 30, 40)),
+        (f"<properties><property><key>k</key><value>v</value></property></properties>{BOX}", BoundingBox(1, 2, 30, 40)),
+        (f"<mask_color>12,34,56</mask_color>{BOX}", BoundingBox(1, 2, 30, 40)),
+        (f"<difficult-coefficient>0.3</difficult-coefficient><!-- no --><![CDATA[ ]]>{BOX}", BoundingBox(1, 2, 30, 40)),
+    ],
+)  # fmt: skip
+def test_reads_every_shape_and_passes_over_the_rest(inside: str, shape: Shape) -> None:
+    assert shape_of(inside) == shape
+
+
+@pytest.mark.parametrize(
+    ("inside", "reason"),
+    [
+        ("", "has a shape"),
+        (f"<part>{BOX}</part>", "has a shape"),
+        (BOX + "<point><x>5</x><y>6</y></point>", "one shape, this one has 2"),
+        (BOX + BOX, "one shape, this one has 2"),
+        ("<bndbox/>", "`bndbox` has xmin, ymin, xmax, ymax; xmin is missing"),
+        (BOX.replace(">30<", ">NaN<"), "`xmax` is a number"),
+        (BOX.replace(">30<", ">Infinity<"), "`xmax` is a number"),
+        (BOX.replace(">30<", ">1_0<"), "`xmax` is a number"),
+        (BOX.replace(">30<", ">３０<"), "`xmax` is a number"),
+        (BOX.replace(">30<", "><"), "`xmax` is a number"),
+        (BOX.replace(">30<", "><b>3</b>0<"), "`xmax` is a number"),
+        (BOX.replace("</bndbox>", "<xmin>2</xmin></bndbox>"), "`xmin` is there twice"),
+        ("<circle><cx>5</cx><cy>6</cy></circle>", "r is missing"),
+        ("<point><x>5</x></point>", "y is missing"),
+        ("<polygon><x1>1</x1><y1>2</y1><x3>9</x3><y3>2</y3></polygon>", "without a gap"),
+        ("<polygon><x1>1</x1><y1>2</y1><x2>9</x2></polygon>", "without a gap"),
+        ("<polygon><x0>1</x0><y0>2</y0></polygon>", "nothing else"),
+        ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", "`pt` is a number"),
+    ],
+)
+def test_an_object_without_one_good_shape_is_a_problem_and_the_others_count(inside: str, reason: str) -> None:
+    sidecar = parse(file(thing(), thing(inside, "dog"), thing(name="bird")))
+    assert sidecar.labels == ("cat", "bird")
+    assert [problem.line for problem in sidecar.problems] == [3]
+    assert reason in sidecar.problems[0].message
+
+
+@pytest.mark.parametrize("name", ["", " ", "dining table", "x" * 33, "café", "a&amp;b"])
+def test_an_object_without_a_good_name_is_a_problem(name: str) -> None:
+    sidecar = parse(file(thing(name=name), thing()))
+    assert (sidecar.labels, [problem.line for problem in sidecar.problems]) == (("cat",), [2])
+    nameless = parse(file(f"<object>{BOX}</object>"))
+    assert nameless.marks is None
+    assert [(problem.line, problem.message) for problem in nameless.problems] == [(2, "An object has a `name`.")]
+
+
+def test_one_label_many_times_is_as_many_marks() -> None:
+    sidecar = parse(file(thing(), thing(), thing(BOX.replace(">1<", ">3<")), thing(name="dog")))
+    assert sidecar.marks is not None
+    assert [mark.label for mark in sidecar.marks] == ["cat", "cat", "cat", "dog"]
+    assert sidecar.labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("text", "hard"), [("1", True), ("0", False), ("true", True), ("", False), ("Unspecified", False), (" 1 ", True)]
+)
+def test_an_image_with_something_difficult_is_hard(text: str, hard: bool) -> None:
+    sidecar = parse(file(thing(), thing(f"<difficult>{text}</difficult>{BOX}")))
+    assert sidecar.marks is not None
+    assert [mark.hard for mark in sidecar.marks] == [False, hard]
+    assert sidecar.hard is hard
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "problems"),
+    [
+        ("0.7", 0.7, 0),
+        ("1", 1.0, 0),
+        ("0", 0.0, 0),
+        ("", None, 0),
+        ("1.1", None, 1),
+        ("-0.1", None, 1),
+        ("nan", None, 1),
+    ],
+)
+def test_a_wrong_confidence_is_a_problem_and_the_object_counts(text: str, confidence: float, problems: int) -> None:
+    sidecar = parse(file(thing(f"<confidence>{text}</confidence>{BOX}")))
+    assert sidecar.marks is not None
+    assert sidecar.marks[0].confidence == confidence
+    assert [problem.line for problem in sidecar.problems] == [2] * problems
+
+
+def test_a_file_without_objects_says_none_and_one_of_mistakes_says_nothing() -> None:
+    assert parse(file()).marks == ()
+    assert parse(file(thing(""))).marks is None
+    assert place(parse(file(thing(BOX.replace("30", "3000"))))).marks is None
+    assert place(parse(file())).marks == ()
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ("<size><width>640</width><height>480</height><depth>3</depth></size>", []),
+        ("<size><width>640.0</width><height>480</height></size>", []),
+        ("<size><width/><height/></size>", []),
+        ("", []),
+        ("<size><width>480</width><height>640</height></size>", ["`size` says 480 × 640"]),
+        ("<size><width>0</width><height>0</height></size>", ["`size` says 0 × 0"]),
+    ],
+)
+def test_another_size_than_the_images_is_a_problem_and_the_shapes_count(size: str, told: list[str]) -> None:
+    sidecar = place(parse(file(thing(), size=size)))
+    assert sidecar.labels == ("cat",)
+    assert len(sidecar.problems) == len(told)
+    assert all(words in problem.message for words, problem in zip(told, sidecar.problems, strict=True))
+
+
+@pytest.mark.parametrize(("old", "new"), [("30", "641"), (">1<", ">-1<"), ("30", "1"), ("40", "1e999"), ("40", "1")])
+def test_a_shape_that_cannot_be_there_is_a_problem_in_its_line_and_the_others_count(old: str, new: str) -> None:
+    bad = thing(f"<difficult>1</difficult>{BOX.replace(old, new)}", "dog")
+    sidecar = place(parse(file(thing(), bad)))
+    assert (sidecar.labels, sidecar.hard) == (("cat",), False)
+    assert [problem.line for problem in sidecar.problems] == [3]
+
+
+def test_segmentation_takes_polygons_alone_and_opens_closed_ones() -> None:
+    closed = "".join(
+        f"<x{n}>{x}</x{n}><y{n}>{y}</y{n}>" for n, (x, y) in enumerate([(1, 1), (5, 1), (5, 5), (1, 1)], 1)
+    )
+    data = file(thing(f"<polygon>{closed}</polygon>"), thing(name="dog"), top="<mask_source>a.png</mask_source>")
+    sidecar = place(parse(data), "IMAGE_SEGMENTATION")
+    assert sidecar.marks == (Mark("cat", Polygon(places(1, 1, 5, 1, 5, 5))),)
+    assert [(problem.line, problem.message[-8:]) for problem in sidecar.problems] == [(3, "Polygon.")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [
+        ("utf-8", None), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("gb18030", "GBK"), ("gb18030", "gb2312"),
+        ("gb18030", "UTF-8"), ("gb18030", None), ("big5", "Big5"), ("utf-8", "gbk"), ("utf-8", "no-such-encoding"),
+    ],
+)  # fmt: skip
+def test_reads_it_in_the_encoding_it_is_in(encoding: str, declared: str | None) -> None:
+    prologue = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
+    data = (prologue + file(thing(name="紅血球")).decode()).encode(encoding)
+    assert parse(data).labels == ("紅血球",)
+
+
+def test_latin_1_is_read_where_it_is_named() -> None:
+    text = f'<?xml version="1.0" encoding="ISO-8859-1"?><annotation><folder>café</folder>{thing()}</annotation>'
+    assert parse(text.encode("latin-1")).labels == ("cat",)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "reason"),
+    [
+        (b"", 1, "not well-formed"),
+        (b"\xff\xff<annotation/>", 0, "neither in UTF-8"),
+        ("<annotation/>".encode("utf-16-le"), 0, "neither in UTF-8"),
+        (b"<annotation>\n<object>\n", 3, "not well-formed"),
+        (b"<annotation>\n&nbsp;</annotation>", 2, "not well-formed"),
+        (b"<annotation/>\n<annotation/>", 2, "not well-formed"),
+        (b'{"no": "xml"}', 1, "not well-formed"),
+        (b"\n<html></html>", 2, "outermost element"),
+        (b"<annotation>\n" + b"<a>" * 20 + b"</a>" * 20 + b"</annotation>", 2, "nested at most 16"),
+        (b'<!DOCTYPE annotation SYSTEM "voc.dtd">\n<annotation/>', 1, "no document type definition"),
+        (
+            b'<!DOCTYPE a [\n<!ENTITY x SYSTEM "file:///etc/passwd">]>\n<annotation>&x;</annotation>',
+            1,
+            "no document type",
+        ),
+        (b"<annotation>" + b" " * MAX_BYTES + b"</annotation>", 0, "at most 1 MiB"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_nothing_and_where(data: bytes, line: int, reason: str) -> None:
+    sidecar = parse(data)
+    assert sidecar.marks is None
+    [problem] = sidecar.problems
+    assert (problem.line, reason in problem.message) == (line, True), problem
+
+
+LAUGHS = '<!DOCTYPE a [<!ENTITY l0 "ha">{}]><annotation><object><name>&l9;</name></object></annotation>'.format(
+    "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+)
+FULL = MAX_BYTES - 100
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(LAUGHS.encode(), id="billion laughs"),
+        pytest.param(
+            b'<!DOCTYPE a [<!ENTITY x "' + b"x" * 50_000 + b'">]><annotation>' + b"&x;" * 50_000, id="quadratic"
+        ),
+        pytest.param(b"<annotation>" + b"<a>" * 300_000, id="deep"),
+        pytest.param(b"<annotation>" + b"<object>" * 100_000, id="deep objects"),
+        pytest.param(b"<annotation><object>" + b"<a/>" * (FULL // 4), id="wide"),
+        pytest.param(b"<annotation>" + b"<object/>" * (FULL // 9), id="many"),
+        pytest.param(b"<annotation><object><name>" + b"x" * FULL + b"</name></object></annotation>", id="long name"),
+        pytest.param(b"<annotation " + b"".join(b'a%d="" ' % n for n in range(FULL // 14)) + b"/>", id="attributes"),
+        pytest.param(b"<annotation>" + b"x" * 10_000_000, id="10 MB"),
+        pytest.param(b"<" * FULL, id="brackets"),
+    ],
+)
+def test_an_attack_takes_neither_time_nor_memory(data: bytes) -> None:
+    gc.collect()
+    tracemalloc.start()
+    began = time.process_time()
+    sidecar = parse(data[: VOC.max_bytes + 1])
+    took = time.process_time() - began
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert not sidecar.marks
+    assert took < 5, "seconds, traced; a tenth of it without"
+    assert most < 32 * 1024 * 1024
+
+
+def test_objects_and_told_problems_are_bounded() -> None:
+    tiny = "<object><name>a</name><point><x>1</x><y>1</y></point></object>"
+    sidecar = parse(file(*[tiny] * (MAX_OBJECTS + 5)))
+    assert sidecar.marks is not None
+    assert len(sidecar.marks) == MAX_OBJECTS
+    assert [problem.line for problem in sidecar.problems] == [MAX_OBJECTS + 2]
+    wrong = place(parse(file(*[tiny.replace(">1<", ">999<")] * 500)))
+    assert (len(wrong.told), wrong.told[-1].message) == (101, "And 400 more problems.")
+
+
+names = st.from_regex(LABEL, fullmatch=True).map(label_name)
+sure = st.none() | st.floats(0, 1).map(lambda number: number + 0.0)
+marks = st.lists(st.builds(Mark, label=names, shape=shapes, confidence=sure, hard=st.booleans()), max_size=8)
+
+
+@given(marks, st.text(max_size=20), st.booleans())
+def test_what_was_written_is_read_back(given: list[Mark], text: str, segmented: bool) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    data = write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
+    sidecar = place(parse(data))
+    assert sidecar.marks == tuple(given)
+    assert (sidecar.problems, sidecar.size, sidecar.hard) == ((), (640, 480), any(mark.hard for mark in given))
+    assert data == write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
+
+
+def test_writes_what_other_readers_expect() -> None:
+    mark = Mark("RBC", BoundingBox(1, 2, 30.5, 40), 0.5, hard=True)
+    text = write([mark, Mark("whole")], folder="a", file_name="<1&2>.jpg", size=(64, 48), segmented=True).decode()
+    for words in (
+        f"<filename>{escape('<1&2>.jpg')}</filename>",
+        "<size><width>64</width><height>48</height><depth>3</depth></size>",
+        "<segmented>1</segmented>",
+        "<difficult>1</difficult>",
+        "<confidence>0.5</confidence>",
+        "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30.5</xmax><ymax>40</ymax></bndbox>",
+        "<mask_color>",
+    ):
+        assert words in text
+    assert "whole" not in text
+
+
+def test_real_cells_are_read_to_the_last_box() -> None:
+    for path in sorted(CELLS.glob("*.xml")):
+        sidecar = place(parse(path.read_bytes()))
+        assert sidecar.problems == ()
+        assert len(sidecar.marks or ()) == path.read_text().count("<bndbox>") > 0
+
+
+def test_a_dataset_reads_one_format() -> None:
+    suffixes = {
+        kind: format_of(kind).suffix for kind in ("IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION")
+    }
+    assert suffixes == {"IMAGE_CLASSIFICATION": ".txt", "OBJECT_DETECTION": ".xml", "IMAGE_SEGMENTATION": ".xml"}

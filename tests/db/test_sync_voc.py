@@ -1,0 +1,328 @@
+"""Sync of datasets with shapes: what PASCAL VOC sidecars do to a working set."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from db import counts
+from db.engine import Database
+from db.shapes import BoundingBox, Circle, Polygon, Position, from_json
+from db.sidecars import Mark
+from db.sidecars.voc import write
+from db.storage import LocalStore, MemoryStore
+from db.sync import inspection, stages
+from tests.db import world
+from tests.db.deaths import Life
+from tests.db.test_sync_crashes import live, recover
+from tests.db.world import World, counted, picture
+
+CELLS = Path(__file__).parents[2] / "examples" / "cells"
+SIZE = (64, 48)
+LEFT, RIGHT, SMALL = BoundingBox(1, 1, 20, 40), BoundingBox(30, 1, 60, 40), BoundingBox(5, 5, 9, 9)
+ROUND = Circle(Position(30, 20), 10)
+AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
+
+
+@pytest.fixture(params=["local", "memory"])
+async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
+    if request.param == "memory":
+        return await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    return await world.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
+
+
+def voc(*marks: Mark) -> str:
+    return write(marks, folder="f", file_name="n", size=SIZE, segmented=False).decode()
+
+
+def put(place: World, stem: str, *marks: Mark) -> None:
+    place.put(f"{stem}.png", picture(size=SIZE))
+    place.put(f"{stem}.xml", voc(*marks))
+
+
+async def marks(place: World, path: str) -> list[tuple[Any, ...]]:
+    """Label, shape, confidence of a sample's annotations, as they were made."""
+    rows = await place.rows(
+        "SELECT l.name, a.shape::text AS shape, a.confidence FROM annotation a JOIN label l ON l.id = label_id"
+        " JOIN sample s ON s.id = sample_id WHERE s.dataset_id = $1 AND s.path = $2 ORDER BY a.id",
+        place.dataset_id,
+        path,
+    )
+    return [(row["name"], from_json(orjson.loads(row["shape"])), row["confidence"]) for row in rows]
+
+
+async def annotation_ids(place: World) -> list[int]:
+    return [row["id"] for row in await place.rows("SELECT id FROM annotation ORDER BY id")]
+
+
+async def wrong(place: World) -> list[str]:
+    async with place.database.reading() as connection:
+        return await counts.check(connection, place.dataset_id)
+
+
+@pytest.mark.portable
+async def test_every_object_becomes_an_annotation_with_its_shape(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT), Mark("dog", ROUND, 0.5), Mark("cat", AREA))
+    place.put("b.png")
+    job = await place.sync()
+    assert counted(job, added=2)
+    assert await marks(place, "a.png") == [
+        ("cat", LEFT, None), ("cat", RIGHT, None), ("dog", ROUND, 0.5), ("cat", AREA, None),
+    ]  # fmt: skip
+    assert await place.labels() == {"a.png": ["cat", "dog"], "b.png": []}
+    sample = await place.sample("a.png")
+    assert (sample["state"], sample["labeled_by"], sample["labeled_origin"]) == ("LABELED", "sync", "SYNC")
+    rows = await place.rows("SELECT name, sample_count, annotation_count FROM label JOIN label_count ON id = label_id")
+    assert {tuple(row) for row in rows} == {("cat", 1, 3), ("dog", 1, 1)}
+    made = await place.rows("SELECT DISTINCT labeled_by, origin, confirmed FROM annotation")
+    assert [tuple(row) for row in made] == [("sync", "SYNC", True)]
+    assert await wrong(place) == []
+
+
+async def test_a_text_beside_it_is_ignored_and_the_suffix_may_be_in_any_case(place: World) -> None:
+    place.put("a.png", picture(size=SIZE))
+    place.put("a.txt", "bird")
+    place.put("a.XML", voc(Mark("cat", LEFT)))
+    job = await place.sync()
+    assert await place.labels() == {"a.png": ["cat"]}
+    assert (job["scanned"], job["ignored"]) == (3, 1)
+
+
+async def test_classification_ignores_xml(database: Database) -> None:
+    place = await world.memory(database)
+    put(place, "a", Mark("cat", LEFT))
+    job = await place.sync()
+    assert await place.labels() == {"a.png": []}
+    assert job["ignored"] == 1
+
+
+async def test_two_images_of_one_stem_share_a_sidecar_each_as_far_as_it_fits(place: World) -> None:
+    place.put("a.png", picture(size=SIZE))
+    place.put("a.jpg", picture(size=(25, 48), form="JPEG"))
+    place.put("a.xml", voc(Mark("cat", LEFT), Mark("dog", RIGHT)))
+    job = await place.sync()
+    assert await place.labels() == {"a.jpg": ["cat"], "a.png": ["cat", "dog"]}
+    told = [(path, message[:30]) for path, message in await place.warnings(job["id"])]
+    assert told == [("a.xml", "The image has 25 × 48 pixels; "), ("a.xml:15", "The shape reaches from (30, 1)")]
+
+
+async def test_syncing_again_writes_nothing(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT), Mark("cat", LEFT), Mark("dog", ROUND, 0.25))
+    await place.sync()
+    tables = ("sample", "source", "dataset", "annotation")
+    versions = " UNION ALL ".join(f"SELECT xmin, ctid, id FROM {table}" for table in tables)
+    before = await place.rows(versions)
+    assert counted(await place.sync())
+    assert counted(await place.sync(existing="OVERWRITE"))
+    place.touch("a.xml")
+    assert counted(await place.sync())
+    assert [row["id"] for row in await place.rows(versions)] == [row["id"] for row in before]
+    assert len(await place.changes()) == 1
+
+
+async def test_a_changed_sidecar_changes_what_it_changes_and_nothing_else(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT), Mark("cat", LEFT), Mark("cat", RIGHT), Mark("dog", SMALL))
+    await place.sync()
+    [twin, _, right, _] = await annotation_ids(place)
+    place.put("a.xml", voc(Mark("cat", RIGHT), Mark("bird", ROUND), Mark("cat", LEFT)))
+    job = await place.sync()
+    assert counted(job, updated=1)
+    assert await marks(place, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None), ("bird", ROUND, None)]
+    assert (await annotation_ids(place))[:2] == [twin, right]
+    assert await place.labels() == {"a.png": ["bird", "cat"]}
+    past = await place.rows("SELECT shape IS NOT NULL AS kept FROM annotation_past")
+    assert [row["kept"] for row in past] == [True, True]
+    assert await wrong(place) == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [Mark("cat", SMALL), Mark("cat", RIGHT)],
+        [Mark("cat", LEFT)],
+        [Mark("cat", LEFT), Mark("cat", RIGHT), Mark("cat", RIGHT)],
+        [Mark("cat", LEFT, 0.5), Mark("cat", RIGHT)],
+        [Mark("cat", LEFT, hard=True), Mark("cat", RIGHT)],
+        [],
+    ],
+)
+async def test_the_same_labels_with_other_shapes_are_a_change(database: Database, after: list[Mark]) -> None:
+    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT))
+    await place.sync()
+    place.put("a.xml", voc(*after))
+    assert counted(await place.sync(), updated=1)
+    assert sorted(await marks(place, "a.png"), key=str) == sorted(
+        [(mark.label, mark.shape, mark.confidence) for mark in after], key=str
+    )
+    assert (await place.sample("a.png"))["hard"] == any(mark.hard for mark in after)
+    assert await wrong(place) == []
+
+
+async def test_a_removed_sidecar_takes_nothing(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT))
+    await place.sync()
+    place.remove("a.xml")
+    assert counted(await place.sync())
+    assert await marks(place, "a.png") == [("cat", LEFT, None)]
+
+
+async def test_a_sidecar_speaks_over_people_only_when_it_is_told_to(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT))
+    await place.sync()
+    await place.label_by_hand("a.png", "mine")
+    place.put("a.xml", voc(Mark("dog", RIGHT)))
+    assert counted(await place.sync())
+    assert await place.labels() == {"a.png": ["mine"]}
+    assert counted(await place.sync(existing="OVERWRITE"), updated=1)
+    assert await marks(place, "a.png") == [("dog", RIGHT, None)]
+    assert await wrong(place) == []
+
+
+async def test_difficult_makes_a_sample_hard_and_a_changed_sidecar_can_unmake_it(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT, hard=True))
+    put(place, "b", Mark("cat", LEFT))
+    await place.sync()
+    assert [(await place.sample(path))["hard"] for path in ("a.png", "b.png")] == [True, False]
+    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT))
+    assert counted(await place.sync(), updated=1)
+    assert not (await place.sample("a.png"))["hard"]
+
+
+async def test_a_bad_sidecar_is_a_warning_with_its_line(place: World) -> None:
+    put(place, "bad")
+    place.put("bad.xml", "<annotation>\n<object>\n</annotation>")
+    put(place, "good", Mark("cat", LEFT))
+    put(place, "half", Mark("cat", LEFT), Mark("cat", BoundingBox(1, 1, 65, 40)), Mark("two words", LEFT))
+    job = await place.sync()
+    assert (job["status"], counted(job, added=3)) == ("SUCCEEDED", True)
+    assert await place.labels() == {"bad.png": [], "good.png": ["cat"], "half.png": ["cat"]}
+    assert [path for path, _ in await place.warnings(job["id"])] == ["bad.xml:3", "half.xml:15", "half.xml:24"]
+
+
+async def test_a_spoilt_sidecar_takes_nothing(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT))
+    await place.sync()
+    place.put("a.xml", "<annotation><object/></annotation>")
+    assert counted(await place.sync())
+    assert await marks(place, "a.png") == [("cat", LEFT, None)]
+
+
+async def test_segmentation_takes_polygons_alone(database: Database) -> None:
+    place = await world.make(database, MemoryStore(), kind="IMAGE_SEGMENTATION")
+    put(place, "a", Mark("cat", AREA), Mark("dog", LEFT))
+    job = await place.sync()
+    assert await marks(place, "a.png") == [("cat", AREA, None)]
+    [(path, message)] = await place.warnings(job["id"])
+    assert (path, message) == ("a.xml:15", "Annotations of this dataset have shapes of these types: Polygon.")
+
+
+async def test_moved_changed_and_removed_files_keep_their_shapes(place: World) -> None:
+    for stem in ("moved", "changed", "removed"):
+        put(place, stem, Mark("cat", LEFT), Mark("dog", RIGHT))
+    await place.sync()
+    before = await annotation_ids(place)
+    place.move("moved.png", "there/moved.png")
+    place.put("changed.png", picture(size=SIZE))
+    place.remove("removed.png")
+    assert counted(await place.sync(), moved=1, updated=1, removed=1)
+    for path in ("there/moved.png", "changed.png"):
+        assert await marks(place, path) == [("cat", LEFT, None), ("dog", RIGHT, None)]
+    assert set(await annotation_ids(place)) < set(before)
+    past = await place.rows("SELECT id, shape IS NOT NULL AS kept FROM annotation_past")
+    assert {row["id"] for row in past} == set(before) - set(await annotation_ids(place))
+    assert all(row["kept"] for row in past)
+    assert await wrong(place) == []
+
+
+async def test_a_moved_image_takes_up_the_sidecar_of_its_new_place(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT))
+    await place.sync()
+    place.move("a.png", "b.png")
+    place.put("b.xml", voc(Mark("cat", SMALL)))
+    assert counted(await place.sync(), moved=1, updated=1)
+    assert await marks(place, "b.png") == [("cat", SMALL, None)]
+
+
+async def test_what_was_deleted_here_comes_back_with_its_shapes_when_it_is_asked_for(place: World) -> None:
+    put(place, "a", Mark("cat", LEFT, hard=True), Mark("cat", RIGHT))
+    await place.sync()
+    await place.delete_by_hand("a.png")
+    assert counted(await place.sync())
+    assert counted(await place.sync(restore_removed=True), added=1)
+    assert await marks(place, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None)]
+    assert (await place.sample("a.png"))["hard"]
+    assert await wrong(place) == []
+
+
+async def test_little_is_in_hand_at_once_however_much_sidecars_say(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "ENOUGH", 20)
+    monkeypatch.setattr(inspection, "SIDECARS", 2 * 1024 * 1024)
+    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    for number in range(12):
+        put(place, f"{number:02}", *[Mark(f"cat-{number % 5}", LEFT), Mark("dog", RIGHT)] * 4)
+    job = await place.sync()
+    assert counted(job, added=12)
+    assert await place.changes() == ["Sync: 4 added"] * 3
+    assert len(await annotation_ids(place)) == 96
+    assert await wrong(place) == []
+
+
+async def crowded(database: Database) -> World:
+    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    for number in range(4):
+        put(place, f"old{number}", Mark("cat", LEFT), Mark("dog", RIGHT), Mark("dog", RIGHT))
+    await place.sync()
+    for number in range(4):
+        place.put(f"old{number}.xml", voc(Mark("cat", LEFT), Mark("dog", SMALL, hard=True), Mark("dog", RIGHT)))
+        put(place, f"new{number}", Mark("cat", ROUND), Mark(f"new-{number}", SMALL), Mark("a b", SMALL))
+    return place
+
+
+async def seen(place: World, job_id: int) -> dict[str, Any]:
+    paths = [*await place.labels()]
+    return {
+        "marks": {path: sorted(await marks(place, path), key=str) for path in paths},
+        "hard": {path: (await place.sample(path))["hard"] for path in paths},
+        "counters": await place.counts(job_id),
+        "warnings": sorted(await place.warnings(job_id)),
+        "wrong": await wrong(place),
+    }
+
+
+async def test_a_death_at_any_step_leaves_no_trace(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "BATCH", 3)
+    clean, step = None, 0
+    while True:
+        place = await crowded(database)
+        job_id = await place.start()
+        if clean is None:
+            assert await live(place, job_id, Life())
+            clean = await seen(place, job_id)
+            assert (clean["wrong"], clean["counters"]["updated"], clean["counters"]["added"]) == ([], 4, 4)
+            continue
+        if await live(place, job_id, Life(step)):
+            break
+        await recover(place, job_id)
+        assert await seen(place, job_id) == clean, f"after a death at step {step}"
+        step += 1
+    assert step > 10, "the scenario has become too small to tell anything"
+
+
+async def test_real_cells_are_synced_to_the_last_box(database: Database) -> None:
+    place = await world.make(database, LocalStore(CELLS), CELLS, kind="OBJECT_DETECTION")
+    job = await place.sync()
+    texts = {path.stem: path.read_text() for path in CELLS.glob("*.xml")}
+    assert counted(job, added=len(texts))
+    assert await place.warnings(job["id"]) == []
+    for stem, text in texts.items():
+        found = await marks(place, f"{stem}.jpg")
+        assert len(found) == text.count("<bndbox>")
+        for name, box, _ in found:
+            assert isinstance(box, BoundingBox)
+            edges = f"<xmin>{box.x_min:g}</xmin>\n\t\t\t<ymin>{box.y_min:g}</ymin>\n\t\t\t<xmax>{box.x_max:g}</xmax>"
+            assert edges in text
+            assert f"<name>{name}</name>" in text
