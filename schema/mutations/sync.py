@@ -15,7 +15,7 @@ from schema.types.job import Job, SyncJob
 @strawberry.enum(description="What a sync does with samples that are there already, when their sidecar changed.")
 class ExistingSamples(Enum):
     KEEP = strawberry.enum_value("KEEP", description="Labels that a person or a script put last are kept.")
-    OVERWRITE = strawberry.enum_value("OVERWRITE", description="The sidecars' labels replace all others.")
+    OVERWRITE = strawberry.enum_value("OVERWRITE", description="The sidecars' labels and shapes replace all others.")
 
 
 @strawberry.input(description="A sync to start.")

@@ -55,7 +55,7 @@ class SyncWarning:
 class SyncJob(Job, Node):
     scanned: int = strawberry.field(description="Files seen in the input path so far.")
     added: int = strawberry.field(description="Samples that are new.")
-    updated: int = strawberry.field(description="Samples whose image, or whose labels by sidecar, changed.")
+    updated: int = strawberry.field(description="Samples whose image, or whose labels or shapes by sidecar, changed.")
     removed: int = strawberry.field(description="Samples whose file is gone.")
     moved: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
     skipped: int = strawberry.field(description="Images that could not be read or are too large; each has a warning.")
