@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from db import shapes
+from db import names, shapes
 from db.errors import Invalid, NotFound
 from db.shapes import Shape
 
@@ -192,7 +192,8 @@ def renumbered(facts: Iterable[Fact], made: Mapping[int, int]) -> list[Fact]:
 
 def no_such_annotations(ids: Sequence[str]) -> NotFound:
     return NotFound(
-        "The sample has no such annotation; list them with `annotations { id }`.", ids=list(dict.fromkeys(ids))
+        "The sample has no such annotation; list them with `annotations { id }`.",
+        ids=[names.shown(id) for id in dict.fromkeys(ids)],
     )
 
 

@@ -70,6 +70,9 @@ class Stage:
     def as_somebody(self, name: str) -> "Stage":
         return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, name=name)))
 
+    def with_scope(self, scope: Scope) -> "Stage":
+        return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, scope=scope)))
+
     def confined_to(self, *dataset_ids: int) -> "Stage":
         identity = replace(self.direct.identity, dataset_ids=frozenset(dataset_ids))
         return replace(self, direct=replace(self.direct, identity=identity))
