@@ -87,11 +87,19 @@ class Worker:
         return str(path)
 
     async def tidy(self) -> None:
-        """Jobs of dead workers, deletions that wait for another try, and keys of yesterday, until the shift is over."""
+        """Jobs of dead workers, deletions that wait for another try, and keys of yesterday, until the shift is over.
+
+        Each by itself: a store that does not answer keeps nobody waiting but its own deletions.
+        """
+        await asyncio.gather(
+            self._again_and_again(partial(jobs.sweep, self.database)),
+            self._again_and_again(partial(sources.carry_out, self.database, self.stores.open)),
+            self._again_and_again(partial(idempotency.sweep, self.database)),
+        )
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[object]]) -> None:
         while not self.over.is_set():
-            await _attempt(partial(jobs.sweep, self.database))
-            await _attempt(partial(sources.carry_out, self.database, self.stores.open))
-            await _attempt(partial(idempotency.sweep, self.database))
+            await _attempt(work)
             await _pause(self.over, SWEEP)
 
 
@@ -117,6 +125,7 @@ async def _shift(database: Database, settings: Settings, stores: Stores, stop: a
         finally:
             worker.over.set()
             queue.shutdown.set()
+            tidying.cancel()  # in the middle of anything: what it leaves undone it, or another, finds again
             await asyncio.gather(tidying, ending, return_exceptions=True)
             await working
 

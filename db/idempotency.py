@@ -2,7 +2,7 @@
 
 Each root field's outcome commits with its effect, in a row (token, key, field). The whole answer follows in the row
 whose field is ''. A retry is given that answer; if the server fell in between, fields with an outcome are not done
-again, and the answer is built anew from their outcomes.
+again, and the answer is built anew from their outcomes. What a field does outside the database is noted beforehand.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -37,6 +37,11 @@ ANSWER = """
     INSERT INTO idempotency (token_id, key, field, request_hash, response) VALUES (:token_id, :key, '', :hash, :answer)
     ON CONFLICT (token_id, key, field) DO NOTHING
 """
+NOTE = """
+    INSERT INTO idempotency (token_id, key, field, request_hash) VALUES (:token_id, :key, :field, :hash)
+    ON CONFLICT (token_id, key, field) DO NOTHING RETURNING key
+"""
+NOTED = "SELECT request_hash FROM idempotency WHERE token_id = :token_id AND key = :key AND field = :field"
 KEPT_ANSWER = "SELECT request_hash, response FROM idempotency WHERE token_id = :token_id AND key = :key AND field = ''"
 SWEEP = "DELETE FROM idempotency WHERE created_at < now() - :kept::interval"
 
@@ -65,6 +70,18 @@ async def once(
     text = _adapter(outcome).dump_json(done).decode()
     await statements.run(session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
     return done
+
+
+async def note(database: Database, keyed: Keyed, what: str) -> bool:
+    """Note something that is about to be done outside the database, before it is done. Whether it was noted already:
+    then this request, in a life before or beside this one, may have done it."""
+    row = {"token_id": keyed.token_id, "key": keyed.key, "field": f"{keyed.field}\n{what}"}
+    async with database.writing() as session:
+        if await statements.run(session, NOTE, **row, hash=keyed.request_hash):
+            return False
+        for noted in await statements.run(session, NOTED, **row):
+            _same_request(noted["request_hash"], keyed.request_hash)
+    return True
 
 
 async def find_answer(database: Database, token_id: int, key: str, request_hash: bytes) -> bytes | None:

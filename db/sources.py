@@ -1,8 +1,8 @@
 """Deleting objects that rows have let go of. The intent was committed with the rows; here it is carried out, again and
 again until it succeeds: right after the commit by whoever asked, later by a worker."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -90,8 +90,7 @@ async def carry_out(
     deleted, failures, last = 0, list[Failure](), 0
     while intents := await _take(database, last, change_id, dataset_id):
         last = max(intent["id"] for intent in intents)
-        results = await _delete(opener, intents)
-        await _settle(database, opener, results)
+        results = await _settle(database, opener, await _delete(opener, intents))
         deleted += sum(result.error is None for result in results)
         failures += [Failure(result.intent["path"], result.error) for result in results if result.error is not None]
     return Carried(deleted, tuple(failures))
@@ -141,21 +140,37 @@ def _result(intent: asyncpg.Record, outcome: bool | DomainError) -> _Result:
     return _Result(intent, None, final=True)
 
 
-async def _settle(database: Database, opener: Opener, results: Sequence[_Result]) -> None:
+async def _settle(database: Database, opener: Opener, results: Sequence[_Result]) -> Sequence[_Result]:
     """First the sources, then the sidecars that no image needs any more, and only then are the intents done."""
     done = [result.intent for result in results if result.error is None]
+    resisting: dict[tuple[int, str], str] = {}
     async with database.writing() as session:
         await (await connection_of(session)).execute(GONE, sorted(intent["source_id"] for intent in done))
     for dataset_id, input_path in sorted({(intent["dataset_id"], intent["input_path"]) for intent in done}):
         stems = sorted({stem(intent["path"]) for intent in done if intent["dataset_id"] == dataset_id})
         async with database.reading() as reader:
             lonely = [row["stem"] for row in await reader.fetch(LONELY, dataset_id, stems)]
-        await _delete_sidecars(opener, input_path, lonely)
+        told = await _delete_sidecars(opener, input_path, lonely)
+        resisting |= {(dataset_id, name): message for name, message in told.items()}
+    results = [_with_sidecar(result, resisting) for result in results]
     async with database.writing() as session:
         columns = zip(*((result.intent["id"], result.error, result.final) for result in results), strict=True)
         await (await connection_of(session)).execute(FINISH, *map(list, columns))
+    return results
 
 
-async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> None:
-    """A label file left behind would label whatever takes the image's place. One that resists is left to its owner."""
-    await _delete_below(opener, input_path, [(name + suffix, None) for name in stems for suffix in SIDECARS])
+async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> dict[str, str]:
+    """A label file left behind would label whatever takes the image's place. Those that resist, and why, by stem."""
+    named = [(name, name + suffix) for name in stems for suffix in SIDECARS]
+    told = await _delete_below(opener, input_path, [(path, None) for _, path in named])
+    return {
+        name: f"The image is deleted, its label file is not: {outcome.message}"
+        for (name, _), outcome in zip(named, told, strict=True)
+        if isinstance(outcome, DomainError)
+    }
+
+
+def _with_sidecar(result: _Result, resisting: Mapping[tuple[int, str], str]) -> _Result:
+    """An image is done with when its sidecar is: until then both are tried again."""
+    problem = resisting.get((result.intent["dataset_id"], stem(result.intent["path"])))
+    return result if problem is None or result.error is not None else replace(result, error=problem, final=False)

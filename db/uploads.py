@@ -1,28 +1,30 @@
 """Uploads: images that clients send become samples. Bytes before rows: an object is written first, and its sample is
 committed after, so that no row is ever without its object. What a crash leaves behind is found by the next sync, or
-by the client's own repetition, which takes an object of the same content that nobody knows for its own.
+by the client's own repetition, which takes an object of the same content that nobody knows, or that its key has
+noted, for its own.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Literal
 from unicodedata import normalize
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import annotations, images, labels, names, statements
+from db import annotations, idempotency, images, labels, names, statements
 from db.access import enter, record
 from db.changes import Recorded, no_such_dataset
 from db.engine import Database
-from db.errors import DomainError, Invalid
+from db.errors import DomainError, Invalid, StorageError
+from db.idempotency import Keyed
 from db.images import Facts
 from db.labels import LabelValues
 from db.paths import stem, suffix
 from db.samples.chosen import Chosen
-from db.storage import ObjectExists, Store, StoredObject, Stores
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 
 OnConflict = Literal["ERROR", "RENAME"]
@@ -35,8 +37,8 @@ FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
 
 PLACE = "SELECT input_path FROM dataset WHERE id = $1 AND deleted_at IS NULL"
 TAKEN = """
-    SELECT path FROM sample WHERE dataset_id = $1 AND path = ANY($2::text[])
-    UNION SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]) AND finished_at IS NULL
+    SELECT 1 FROM sample WHERE dataset_id = $1 AND path = $2 AND NOT $3
+    UNION ALL SELECT 1 FROM source_deletion WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL
 """
 KNOWN = "SELECT true FROM source WHERE dataset_id = $1 AND path = $2 AND status <> 'GONE'"
 LET_GO = """
@@ -135,8 +137,14 @@ class Stored:
     results: tuple[Result, ...]
 
 
-async def store(database: Database, stores: Stores, dataset_id: int, wanted: Wanted, *, by: Identity) -> Stored:
-    """The first half: look at every file, and write the objects of those that are good. No row is touched."""
+async def store(
+    database: Database, stores: Stores, dataset_id: int, wanted: Wanted, *, by: Identity, keyed: Keyed | None = None
+) -> Stored:
+    """The first half: look at every file, and write the objects of those that are good. No sample is touched.
+
+    With a key each name is noted before anything is written under it: so its repetition, and another that runs beside
+    it, knows the object for its own, even if a sync or the other has made it a sample.
+    """
     if not wanted.files:
         raise Invalid("No files are given; send at least one.", code="EMPTY_SELECTION")
     async with database.reading() as connection:
@@ -144,7 +152,7 @@ async def store(database: Database, stores: Stores, dataset_id: int, wanted: Wan
     if place is None or not by.sees(dataset_id):
         raise no_such_dataset()
     await _check_labels(database, dataset_id, wanted)
-    writer = _Writer(database, dataset_id, stores.open(place), wanted, asyncio.Semaphore(AT_ONCE), set())
+    writer = _Writer(database, dataset_id, stores.open(place), wanted, keyed, asyncio.Semaphore(AT_ONCE))
     done = await asyncio.gather(*(writer.put(number, file) for number, file in enumerate(wanted.files)))
     results = [each if isinstance(each, Result) else Result(wanted.files[each.place].name) for each in done]
     return Stored(tuple(each for each in done if isinstance(each, Put)), tuple(results))
@@ -174,54 +182,67 @@ async def commit(session: AsyncSession, dataset_id: int, wanted: Wanted, stored:
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes the objects of one request. `taken`: names that this request has given away."""
+    """Writes the objects of one request. `taken`: names that this request has given away; `away`: what was said when
+    the store did not answer, after which nobody waits for it again."""
 
     database: Database
     dataset_id: int
     store: Store
     wanted: Wanted
+    keyed: Keyed | None
     slots: asyncio.Semaphore
-    taken: set[str]
+    taken: set[str] = field(default_factory=set)
+    away: list[RootMissing] = field(default_factory=list)
 
     async def put(self, place: int, file: Incoming) -> Put | Result:
         try:
             name = _checked_name(file.name)
             facts = await asyncio.to_thread(_checked, name, file, self.wanted.most)
             async with self.slots:
-                return Put(place, await self._write(name, file.data), facts)
+                if self.away:
+                    return _refusal(file.name, self.away[0])
+                return Put(place, await self._write(place, name, file.data), facts)
         except DomainError as refused:
+            if isinstance(refused, RootMissing):
+                self.away.append(refused)
             return _refusal(file.name, refused)
 
-    async def _write(self, name: str, data: bytes) -> StoredObject:
+    async def _write(self, place: int, name: str, data: bytes) -> StoredObject:
         for number in count():
             path = name if number == 0 else f"{stem(name)}-{number}{name[len(stem(name)) :]}"
-            if not await self._is_taken(path):
-                try:
-                    return await self.store.write(path, data)
-                except ObjectExists:
-                    found = await self._left_behind(path, data)
-                    if found is not None:
-                        return found
+            written = await self._write_as(path, data, place)
+            if written is not None:
+                return written
             if self.wanted.on_conflict == "ERROR" or number == MOST_NAMES:
                 raise ObjectExists
         raise AssertionError("unreachable")
 
-    async def _is_taken(self, path: str) -> bool:
+    async def _write_as(self, path: str, data: bytes, place: int) -> StoredObject | None:
+        """The object under this name; None if the name is taken."""
         if path in self.taken:
-            return True
+            return None
         self.taken.add(path)
+        again = self.keyed is not None and await idempotency.note(self.database, self.keyed, f"{place} {path}")
         async with self.database.reading() as connection:
-            return bool(await connection.fetch(TAKEN, self.dataset_id, [path]))
+            if await connection.fetch(TAKEN, self.dataset_id, path, again):
+                return None
+        try:
+            return await self.store.write(path, data)
+        except ObjectExists:
+            return await self._left_behind(path, data, again=again)
 
-    async def _left_behind(self, path: str, data: bytes) -> StoredObject | None:
-        """The object at this path, if it is the same and no sync has seen it: ours, of an answer that was lost."""
+    async def _left_behind(self, path: str, data: bytes, *, again: bool) -> StoredObject | None:
+        """The object at this path, if it is the same and ours: of an answer that was lost. Without a key that is
+        believed of an object that no sync has seen."""
         async with self.database.reading() as connection:
-            if await connection.fetchval(KNOWN, self.dataset_id, path):
+            if not again and await connection.fetchval(KNOWN, self.dataset_id, path):
                 return None
         [head] = await self.store.heads([path], length=len(data) + 1)
-        if isinstance(head, Exception) or head.data != data:
+        if isinstance(head, ObjectMissing):
             return None
-        return StoredObject(path, head.size, head.modified_at, head.etag)
+        if isinstance(head, StorageError):
+            raise head  # it may be ours: under another name it would be there twice
+        return StoredObject(path, head.size, head.modified_at, head.etag) if head.data == data else None
 
 
 def _checked_name(name: str) -> str:

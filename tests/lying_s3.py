@@ -159,12 +159,12 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, coun
     url = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
     _, _, key = unquote(url.path).lstrip("/").partition("/")
-    operation = _operation(method, key, query)
-    counts[operation] += 1
-    return Asked(operation, key, query, headers, body, counts[operation])
+    what = operation(method, key, query)
+    counts[what] += 1
+    return Asked(what, key, query, headers, body, counts[what])
 
 
-def _operation(method: str, key: str, query: dict[str, str]) -> str:
+def operation(method: str, key: str, query: dict[str, str]) -> str:
     if key:
         return method.lower()
     if "delete" in query:

@@ -18,7 +18,7 @@ PATIENCE = 60.0  # seconds; a cold moto imports for several
 @contextmanager
 def moto() -> Iterator[str]:
     """The endpoint of a server without buckets."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -43,7 +43,7 @@ async def connected(endpoint: str, bucket: str | None = None, **more: Any) -> As
         yield s3
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

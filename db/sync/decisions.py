@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from db.shapes import Shape
 from db.sidecars import Sidecar
@@ -11,6 +12,7 @@ from db.sync.inspection import Found, Image, Outcome
 from db.sync.options import Options
 
 Marked = tuple[int, Shape | None, float | None]  # label, shape, confidence
+UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ class _Decider:
                 self._skip(found)
             case Outcome.REFUSED:
                 self._skip(found)
-            case _ if (origin := self._moved_from(found)) is not None:
+                self._spare(found)
+            case _ if (origin := self._moved_from(found.item.path, found.image.etag, found.image.size)) is not None:
                 self._moved(found, origin)
             case _:
                 self._add(found)
@@ -162,12 +165,18 @@ class _Decider:
         if found.sidecar is not None:
             self.decisions.sidecar_of[path] = found.sidecar
 
-    def _moved_from(self, found: Found) -> Vanished | None:
+    def _spare(self, found: Found) -> None:
+        """What cannot be read now may be what vanished elsewhere: that one stays until the next sync can tell."""
+        origin = self._moved_from(found.item.path, found.item.etag or "", found.item.size)
+        if origin is not None:
+            self.decisions.settled.append(origin.position)
+
+    def _moved_from(self, path: str, etag: str, size: int) -> Vanished | None:
         """A vanished source of the same content, preferably of the same file name."""
-        candidates = self.vanished.get((found.image.etag, found.image.size))
+        candidates = self.vanished.get((etag, size))
         if not candidates:
             return None
-        name = found.item.path.rpartition("/")[2]
+        name = path.rpartition("/")[2]
         same = next((one for one in candidates if one.known.path.rpartition("/")[2] == name), candidates[0])
         candidates.remove(same)
         return same
@@ -214,8 +223,8 @@ class _Decider:
         if before.sample_id is None and before.status == "PRESENT":
             self.decisions.restored.append(before.source_id)
             self._say(before.path, found)
-            if found.sidecar_etag:
-                self.decisions.sidecars[before.source_id] = found.sidecar_etag
+            if found.item.sidecar_etag:
+                self.decisions.sidecars[before.source_id] = found.sidecar_etag or UNREAD
 
     def _sidecar(self, found: Found, before: Known) -> None:
         if found.sidecar_etag and found.sidecar_etag != before.sidecar_etag and self._may_label(before):

@@ -146,8 +146,13 @@ async def _read_whole(store: Store, path: str, image: Image) -> Image:
     """Long metadata may push an image's facts beyond its first bytes."""
     try:
         data = await store.read(path, length=MAX_BYTES)
-    except ObjectMissing:
-        return Image(Outcome.GONE, image.size, image.modified_at, "")
+    except RootMissing:
+        raise
+    except StorageError as failed:
+        gone = isinstance(failed, ObjectMissing)
+        return Image(
+            Outcome.GONE if gone else Outcome.REFUSED, image.size, image.modified_at, "", problem=failed.message
+        )
     return await asyncio.to_thread(_looked_at, data, image.size, image.modified_at, image.etag)
 
 

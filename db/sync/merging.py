@@ -55,8 +55,11 @@ async def _decided(connection: asyncpg.Connection, job: Claim, found: Sequence[F
 
 
 def _contents(found: Iterable[Found]) -> list[tuple[str, int]]:
-    new = (one for one in found if one.item.action == "NEW" and one.image.outcome is Outcome.READ)
-    return sorted({(one.image.etag, one.image.size) for one in new})
+    """What is new, whether it could be read or not."""
+    new = [one for one in found if one.item.action == "NEW"]
+    read = {(one.image.etag, one.image.size) for one in new if one.image.outcome is Outcome.READ}
+    unread = {(one.item.etag or "", one.item.size) for one in new if one.image.outcome is Outcome.REFUSED}
+    return sorted(read | unread)
 
 
 async def _known(connection: asyncpg.Connection, sources: list[int], *, shaped: bool) -> dict[int, Known]:

@@ -88,7 +88,12 @@ async def _still_there(store: Store, rows: list[asyncpg.Record]) -> list[int]:
             except StorageError:
                 return True
 
-    answers = await asyncio.gather(*map(ask, rows))
+    asking = [asyncio.create_task(ask(row)) for row in rows]
+    try:
+        answers = await asyncio.gather(*asking)
+    finally:
+        for task in asking:
+            task.cancel()
     return [row["position"] for row, there in zip(rows, answers, strict=True) if there]
 
 

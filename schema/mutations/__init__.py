@@ -2,7 +2,6 @@
 
 import strawberry
 
-from schema.mutations.annotations import AnnotationMutations
 from schema.mutations.changes import ChangeMutations
 from schema.mutations.datasets import DatasetMutations
 from schema.mutations.labels import LabelMutations
@@ -23,7 +22,6 @@ class Mutation(
     DatasetMutations,
     LabelMutations,
     SampleMutations,
-    AnnotationMutations,
     SyncMutations,
     UploadMutations,
     VersionMutations,

@@ -18,12 +18,16 @@ Info = strawberry.Info[Context, Any]
 async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     """Do the work in a transaction of its own, and once only if the request carries a key."""
     context = info.context
-    key = context.idempotency_key
-    keyed = key and Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash)
-    done = await units.write(context.database, work, outcome, keyed or None)
+    done = await units.write(context.database, work, outcome, keyed(info))
     if getattr(done, "change", None) is not None:
         context.events.changed(done.dataset_id)  # type: ignore[attr-defined]
     return done
+
+
+def keyed(info: Info) -> Keyed | None:
+    """The key of this field of the request, if the request carries one."""
+    context, key = info.context, info.context.idempotency_key
+    return Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash) if key else None
 
 
 async def is_done(info: Info) -> bool:

@@ -8,7 +8,7 @@ import strawberry
 from db import uploads
 from db.uploads import Incoming, Stored, Uploaded, Wanted
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.unit import Info, given, is_done, number, word, write
+from schema.mutations.unit import Info, given, is_done, keyed, number, word, write
 from schema.references import reference
 from schema.types.error_code import ErrorCode
 from schema.types.sample import Sample
@@ -76,7 +76,7 @@ class UploadMutations:
         )
         stored = Stored((), ())
         if not await is_done(info):
-            stored = await uploads.store(context.database, context.stores, id, wanted, by=by)
+            stored = await uploads.store(context.database, context.stores, id, wanted, by=by, keyed=keyed(info))
         outcome = await write(info, lambda session: uploads.commit(session, id, wanted, stored, by=by), Uploaded)
         return UploadSamplesPayload(
             dataset=dataset_of(outcome.dataset_id), results=[_result(each) for each in outcome.results]

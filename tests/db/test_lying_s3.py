@@ -9,8 +9,9 @@ import pytest
 from db.errors import DomainError, StorageError
 from db.storage import ObjectChanged, ObjectMissing, RootMissing
 from db.storage.s3 import S3Store
+from db.storage.s3.errors import Unreachable
 from tests import s3
-from tests.lying_s3 import BUCKET, STALL, Answerer, Asked, LyingS3, deleted, error, http, lying, page, xml
+from tests.lying_s3 import BUCKET, STALL, Answerer, Asked, LyingS3, deleted, error, etag, http, lying, page, xml
 
 FIVE = {f"{number}.png": b"x" for number in range(5)}
 PATHS = sorted(FIVE)
@@ -208,3 +209,31 @@ async def test_a_put_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
     async with believing(loses, {}) as (store, server):
         written = await store.write("a.png", b"ours")
     assert (written.size, server.asked["put"]) == (4, 2)
+
+
+async def test_a_condition_that_fails_because_the_object_is_gone_is_no_change() -> None:
+    """The first try deleted it and its answer was lost; the second finds nothing that could fulfil the condition."""
+
+    def gone_already(asked: Asked) -> bytes | None:
+        if asked.operation not in ("delete", "delete_many"):
+            return None
+        server.objects.pop("0.png", None)
+        return error(412, "PreconditionFailed") if asked.key else deleted([], [("0.png", "PreconditionFailed")])
+
+    objects = {"0.png": b"x"}
+    async with believing(gone_already, objects) as (store, server):
+        [found] = [found async for page in store.pages() for found in page.objects]
+        stamp = etag(b"x").strip('"')
+        assert found.path == "0.png"
+        assert await store.delete("0.png", etag=stamp) is False
+        server.objects["0.png"] = b"x"
+        assert await store.delete_many([("0.png", stamp)]) == [False]
+
+
+async def test_nobody_is_sent_after_those_who_found_no_store() -> None:
+    async with believing(lambda asked: STALL, read=0.2, deadline=0.5, attempts=1, connections=8) as (store, server):
+        heads = await store.heads([f"{number}.png" for number in range(40)], length=9)
+        told = await store.delete_many([(f"{number}.png", None) for number in range(40)])
+    assert {type(one) for one in (*heads, *told)} == {Unreachable}
+    assert server.asked["get"] < 20
+    assert server.asked["head"] < 20

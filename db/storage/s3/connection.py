@@ -4,19 +4,22 @@ import asyncio
 import hashlib
 import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aioboto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from db.errors import DomainError
 from db.storage.access import Access
 from db.storage.objects import ObjectMissing, RootMissing
 from db.storage.s3.errors import BROKEN, Refused, Unreachable, refusal
 
+T = TypeVar("T")
+E = TypeVar("E", bound=DomainError)
 SURE: Final = 10.0  # seconds for which a bucket that was there is believed to be
 
 
@@ -27,7 +30,8 @@ class S3:
         self.access = access
         self.client = client
         self.signer = signer
-        self.slots = asyncio.Semaphore(max(access.connections // 2, 1))
+        self.side = max(access.connections // 2, 1)
+        self.slots = asyncio.Semaphore(self.side)
         self.conditions = True  # whether this S3 knows conditional deletes; unlearned once it says no
         self.seen: dict[str, float] = {}  # when a bucket was last certainly there
 
@@ -42,6 +46,28 @@ class S3:
             raise Unreachable from error
         self.seen[arguments["Bucket"]] = time.monotonic()
         return answer
+
+    async def side_by_side(self, asking: Sequence[Callable[[], Awaitable[T]]], borne: type[E]) -> list[T | E]:
+        """As many at once as there are slots; what was refused stands in its place.
+
+        When as many in a row as there are slots found no store, nobody is sent after them: they would all wait as long.
+        """
+        lost: list[E] = []
+
+        async def ask(one: Callable[[], Awaitable[T]]) -> T | E:
+            async with self.slots:
+                if len(lost) >= self.side:
+                    return lost[-1]
+                try:
+                    told = await one()
+                except borne as refused:
+                    if isinstance(refused, RootMissing):
+                        lost.append(refused)
+                    return refused
+            lost.clear()
+            return told
+
+        return list(await asyncio.gather(*map(ask, asking)))
 
     async def check(self, bucket: str) -> None:
         """The bucket is there, so that what was not found in it is missing. Raises RootMissing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from db.errors import Conflict, DomainError, StorageError
+from db.errors import DomainError, StorageError
 from db.storage.objects import (
     Head,
     ObjectChanged,
@@ -46,14 +46,7 @@ class S3Store:
         return described(path, answer)
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
-        async def head(path: str) -> Head | StorageError:
-            async with self.s3.slots:
-                try:
-                    return await self._head(path, length)
-                except StorageError as error:
-                    return error
-
-        return list(await asyncio.gather(*map(head, paths)))
+        return await self.s3.side_by_side([partial(self._head, path, length) for path in paths], StorageError)
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         return await self._whole(self._reading(path, start, length))
@@ -77,7 +70,9 @@ class S3Store:
             return False
         except Refused as refused:
             if refused.status == 412:
-                raise ObjectChanged from None
+                if await self._is_there(path, etag):
+                    raise ObjectChanged from None
+                return False
             if etag is None or refused.reason not in UNKNOWN:
                 raise
             self.s3.conditions = False
@@ -85,14 +80,21 @@ class S3Store:
         return True
 
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        """Looked at one by one, since not every S3 heeds a condition; deleted by the thousand, each answered for."""
-        looked = await asyncio.gather(*(self._look(path, etag) for path, etag in objects))
+        """Looked at one by one, since not every S3 heeds a condition; deleted by the thousand, each answered for.
+
+        A deletion whose answer was lost is asked for again by the client, and then its condition fails for want of an
+        object: so where it fails, the object is looked at again.
+        """
+        looked = await self._look(objects)
         there = [index for index, found in enumerate(looked) if found is True]
         for start in range(0, len(there), DELETED_AT_ONCE):
             part = there[start : start + DELETED_AT_ONCE]
             told = await self._delete_batch([objects[index] for index in part])
             for index in part:
                 looked[index] = told[objects[index][0]]
+        failed = [index for index in there if isinstance(looked[index], ObjectChanged)]
+        for index, found in zip(failed, await self._look([objects[index] for index in failed]), strict=True):
+            looked[index] = looked[index] if found is True else found
         return looked
 
     async def link(self, path: str, *, media: str, seconds: int) -> str | None:
@@ -155,12 +157,8 @@ class S3Store:
             raise ObjectChanged
         return found is not None
 
-    async def _look(self, path: str, etag: str | None) -> bool | DomainError:
-        async with self.s3.slots:
-            try:
-                return await self._is_there(path, etag)
-            except (StorageError, Conflict) as refused:
-                return refused
+    async def _look(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+        return await self.s3.side_by_side([partial(self._is_there, path, etag) for path, etag in objects], DomainError)
 
     async def _delete(self, path: str, etag: str | None) -> None:
         await self._call("delete_object", path, **({} if etag is None else {"IfMatch": f'"{etag}"'}))

@@ -1,0 +1,22 @@
+"""Storage that fails in the middle, for the tests of this folder."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from db.engine import Database
+from db.sync import stages
+from tests.api.storage.stormy import Stormy, small_pages, stormy
+
+
+@pytest.fixture
+async def place(
+    database_url: str, database: Database, tmp_path: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stormy]:
+    """Small pages and batches, for many boundaries with few files; and a client that does not wait for seconds."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.02)
+    monkeypatch.setattr("api.stores.Access", small_pages)
+    monkeypatch.setattr(stages, "BATCH", 40)
+    async with stormy(database_url, database, tmp_path, s3_endpoint) as made:
+        yield made

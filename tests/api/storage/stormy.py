@@ -1,0 +1,171 @@
+"""A dataset in a bucket, at the end of a road that may be bad: a server with its worker, and a client of it."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.settings import Settings
+from db import counts
+from db.engine import Database
+from db.storage import Access
+from db.storage.s3 import S3Store
+from tests import s3
+from tests.api.test_s3 import CREATE, configured
+from tests.chaos import Road, calm, road
+from tests.client import Client, serving, token
+from tests.db.world import picture
+
+FIRST, LAST = map(int, os.environ.get("LABELGRAPH_STORMS", "0:2").split(":"))
+SEEDS = pytest.mark.parametrize("seed", range(FIRST, LAST))
+NUMBERS = itertools.count()
+JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes { id status error { code message }
+    ... on SyncJob { scanned added updated removed moved skipped } } } } } }"""
+SAMPLES = """query ($id: ID!, $after: String) { node(id: $id) { ... on Dataset {
+    revision statistics { total labeled }
+    samples(orderBy: PATH, first: 100, after: $after) { pageInfo { hasNextPage endCursor }
+        nodes { id path size labels { name } sourceAvailable } } } } }"""
+LABEL = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { changed } }"""
+LATE = "UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min' WHERE finished_at IS NULL"
+
+
+@dataclass(slots=True)
+class Stormy:
+    """`store` reaches the bucket directly; the server, and so the client, only by the road."""
+
+    road: Road
+    store: S3Store
+    client: Client
+    database: Database
+    settings: Settings
+    dataset: str
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return int(self.dataset.partition(":")[2])
+
+    async def put(self, path: str, data: bytes) -> None:
+        """As a stranger would, over whatever is there."""
+        await self.store.s3.client.put_object(Bucket=self.store.bucket, Key=self.store.prefix + path, Body=data)
+
+    async def fill(self, files: dict[str, bytes]) -> None:
+        await asyncio.gather(*(self.put(path, data) for path, data in files.items()))
+
+    async def objects(self) -> dict[str, int]:
+        """Sizes by path."""
+        return {found.path: found.size async for page in self.store.pages() for found in page.objects}
+
+    async def sync(self, **options: Any) -> dict[str, Any]:
+        """A sync, to its end."""
+        query = "mutation ($input: SyncDatasetInput!) { syncDataset(input: $input) { job { id } } }"
+        await self.client.execute(query, {"input": {"datasetId": self.dataset} | options})
+        return await self.ended()
+
+    async def ended(self) -> dict[str, Any]:
+        async with asyncio.timeout(90):
+            while True:
+                [job] = (await self.client.execute(JOBS, {"id": self.dataset}))["node"]["jobs"]["nodes"]
+                if job["status"] not in ("QUEUED", "RUNNING"):
+                    self.jobs.append(job)
+                    return dict(job)
+                await asyncio.sleep(0.05)
+
+    async def samples(self, dataset: str | None = None) -> dict[str, dict[str, Any]]:
+        """By path. Each page is a read of its own, so nothing may be writing."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while True:
+            told = await self.client.execute(SAMPLES, {"id": dataset or self.dataset, "after": after})
+            samples = told["node"]["samples"]
+            found += samples["nodes"]
+            after = samples["pageInfo"]["endCursor"]
+            if not samples["pageInfo"]["hasNextPage"]:
+                break
+        by_path = {sample["path"]: sample for sample in found}
+        assert len(by_path) == len({sample["id"] for sample in found}) == len(found), "a sample is doubled"
+        return by_path
+
+    async def labels(self, dataset: str | None = None) -> dict[str, list[str]]:
+        """The working set at a glance."""
+        samples = await self.samples(dataset)
+        return {path: sorted(label["name"] for label in sample["labels"]) for path, sample in samples.items()}
+
+    async def label(self, paths: Sequence[str], *names: str) -> None:
+        samples = await self.samples()
+        chosen = {"ids": [samples[path]["id"] for path in paths]}
+        values = {"datasetId": self.dataset, "select": chosen, "labels": list(names), "mode": "SET"}
+        await self.client.execute(LABEL, {"input": values | {"createMissing": True}})
+
+    async def revision(self) -> int:
+        found = await self.client.execute("query ($id: ID!) { node(id: $id) { ... on Dataset { revision } } }", self.me)
+        return int(found["node"]["revision"])
+
+    @property
+    def me(self) -> dict[str, str]:
+        return {"id": self.dataset}
+
+    async def other(self) -> str:
+        """A dataset of the same input path, synced once, on a good road: what a clean run makes of it."""
+        path = f"s3://{self.store.bucket}/{self.store.prefix}"
+        values = {"name": f"clean-{next(NUMBERS)}", "inputPath": path}
+        made = (await self.client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
+        assert (await replace(self, dataset=made, jobs=[]).ended())["status"] == "SUCCEEDED"
+        return str(made)
+
+    async def deletions_end(self) -> None:
+        """The road is calm, and so every file whose deletion was asked for is gone before long."""
+        self.road.schedule = calm
+        async with asyncio.timeout(30):
+            while await self.open_intents():
+                await self.retry_at_once()
+                await asyncio.sleep(0.2)
+
+    async def open_intents(self) -> int:
+        return int(await self.database.pool.fetchval("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL"))
+
+    async def holds(self) -> None:
+        """What is true at all times, and what is true once the road is calm and a sync has run."""
+        async with self.database.reading() as connection:
+            assert await counts.check(connection, self.number) == []
+        samples, objects = await self.samples(), await self.objects()
+        assert {path for path in samples if path not in objects} == set(), "a sample without its object"
+        images = {path for path in objects if path.endswith((".png", ".jpg"))}
+        known = {row["path"] for row in await self.database.pool.fetch(KNOWN, self.number)}
+        assert images - known == set(), "an object that nobody knows"
+
+    async def retry_at_once(self) -> None:
+        async with self.database.writing() as session:
+            await (await session.connection()).exec_driver_sql(LATE)
+
+
+KNOWN = "SELECT path FROM source WHERE dataset_id = $1 AND status <> 'GONE'"
+
+
+@asynccontextmanager
+async def stormy(database_url: str, database: Database, folder: Path, endpoint: str) -> AsyncIterator[Stormy]:
+    bucket = f"stormy-{next(NUMBERS)}"
+    async with road(endpoint) as between, s3.connected(endpoint, bucket) as opened:
+        settings = configured(database_url, folder, between.endpoint, read=0.5, deadline=5.0)
+        settings = replace(settings, timeouts=replace(settings.timeouts, connect=1.0))
+        async with serving(settings) as url:
+            client = Client(url, await token(database))
+            values = {"name": "stormy", "inputPath": f"s3://{bucket}/set/", "syncNow": False}
+            made = await client.execute(CREATE, {"input": values})
+            dataset = made["createDataset"]["dataset"]["id"]
+            yield Stormy(between, S3Store(opened, bucket, "set/"), client, database, settings, dataset)
+
+
+def images(prefix: str, number: int) -> dict[str, bytes]:
+    """So many, each unlike all others."""
+    return {f"{prefix}{index}.png": picture() for index in range(number)}
+
+
+small_pages = partial(Access, page=40)

@@ -1,0 +1,124 @@
+"""Deleting source files on a bad road: what was asked to go goes, sooner or later, and nothing else ever does."""
+
+from typing import Any
+
+from tests.api.storage.stormy import SEEDS, Stormy, images
+from tests.chaos import Fate, Passing, Schedule, calm, storm
+
+DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
+    deleted deletedSources failedSources { path message } dataset { statistics { total } } } }"""
+DELETE_LABELS = """mutation ($input: DeleteLabelsInput!) { deleteLabels(input: $input) {
+    deletedSamples deletedSources failedSources { path message } dataset { statistics { total } } } }"""
+LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
+
+
+async def synced(place: Stormy, number: int = 40) -> list[str]:
+    """The paths of a dataset whose every image has a sidecar, and by it one of four labels."""
+    files = images("a/", number)
+    texts = {f"{path[:-4]}.txt": f"label-{index % 4}".encode() for index, path in enumerate(files)}
+    await place.fill(files | texts)
+    assert (await place.sync())["added"] == number
+    return list(files)
+
+
+async def delete(place: Stormy, paths: list[str]) -> dict[str, Any]:
+    samples = await place.samples()
+    chosen = {"ids": [samples[path]["id"] for path in paths]}
+    values = {"datasetId": place.dataset, "select": chosen, "deleteSources": True}
+    return dict((await place.client.execute(DELETE, {"input": values}))["deleteSamples"])
+
+
+def with_texts(paths: list[str]) -> set[str]:
+    return {*paths, *(f"{path[:-4]}.txt" for path in paths)}
+
+
+@SEEDS
+async def test_what_is_deleted_in_a_storm_is_gone_after_it_and_nothing_else(place: Stormy, seed: int) -> None:
+    paths = await synced(place)
+    place.road.schedule = storm(seed, share=0.3)
+    left = paths
+    while len(left) > 20:
+        chosen, left = left[:5], left[5:]
+        told = await delete(place, chosen)
+        assert told["deleted"] == 5
+        assert told["deletedSources"] + len(told["failedSources"]) == 5
+        assert {failure["path"] for failure in told["failedSources"]} <= set(chosen)
+        assert told["dataset"]["statistics"]["total"] == len(left)
+    assert with_texts(left) <= set(await place.objects()), "a file that nobody asked to delete is gone"
+    assert (await place.sync())["added"] == 0
+    await place.deletions_end()
+    assert set(await place.objects()) == with_texts(left)
+    job = await place.sync()
+    assert (job["status"], job["added"], job["removed"], job["updated"]) == ("SUCCEEDED", 0, 0, 0)
+    assert sorted(await place.samples()) == sorted(left)
+    await place.holds()
+
+
+@SEEDS
+async def test_labels_deleted_with_their_files_in_a_storm(place: Stormy, seed: int) -> None:
+    paths = await synced(place)
+    await place.label(paths[4:8], "label-0", "label-1")
+    place.road.schedule = storm(seed + 100, share=0.3)
+    labels = (await place.client.execute(LABELS, place.me))["node"]["labels"]
+    [chosen] = [label["id"] for label in labels if label["name"] == "label-0"]
+    values = {"labelIds": [chosen], "mode": "LABEL_SAMPLES_AND_SOURCES"}
+    told = (await place.client.execute(DELETE_LABELS, {"input": values}))["deleteLabels"]
+    gone = [path for index, path in enumerate(paths) if index % 4 == 0 and index not in range(4, 8)]
+    assert told["deletedSamples"] == told["deletedSources"] + len(told["failedSources"]) == len(gone)
+    await place.deletions_end()
+    left = [path for path in paths if path not in gone]
+    assert set(await place.objects()) == with_texts(left)
+    assert (await place.sync())["added"] == 0
+    assert sorted(await place.samples()) == sorted(left)
+    await place.holds()
+
+
+async def test_a_sidecar_that_resists_is_tried_again(place: Stormy) -> None:
+    """Or it would label whatever takes the image's place."""
+    await place.fill(images("a", 1) | {"a0.txt": b"cat"})
+    await place.sync()
+    place.road.schedule = lambda passing: Fate.SLOW_DOWN if passing.key == "set/a0.txt" else Fate.PASS
+    told = await delete(place, ["a0.png"])
+    [failure] = told["failedSources"]
+    assert (told["deleted"], told["deletedSources"], failure["path"]) == (1, 0, "a0.png")
+    assert "label file" in failure["message"]
+    assert list(await place.objects()) == ["a0.txt"]
+    await place.deletions_end()
+    assert await place.objects() == {}
+
+
+async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: Stormy) -> None:
+    paths = await synced(place, 8)
+    place.road.schedule = lambda _: Fate.CUT_BEFORE
+    told = await delete(place, paths[:6])
+    assert (told["deleted"], told["deletedSources"], len(told["failedSources"])) == (6, 0, 6)
+    for failure in told["failedSources"]:
+        assert "cannot be reached" in failure["message"]
+        assert place.road.endpoint not in failure["message"]
+    assert set(await place.objects()) == with_texts(paths)
+    await place.deletions_end()
+    assert set(await place.objects()) == with_texts(paths[6:])
+
+
+async def test_a_deletion_whose_answer_was_lost_is_a_deletion(place: Stormy) -> None:
+    paths = await synced(place, 6)
+    for fate, chosen in ((Fate.CUT_AFTER, paths[:2]), (Fate.CUT_WITHIN, paths[2:4]), (Fate.MUTE, paths[4:])):
+        place.road.schedule = _once(fate)
+        told = await delete(place, chosen)
+        assert place.road.met[fate] == 1
+        assert (told["deletedSources"], told["failedSources"]) == (2, [])
+    place.road.schedule = calm
+    assert await place.objects() == {}
+
+
+def _once(fate: Fate) -> Schedule:
+    """The first request that deletes meets it."""
+    met: list[Passing] = []
+
+    def decide(passing: Passing) -> Fate:
+        if passing.operation != "delete_many" or met:
+            return Fate.PASS
+        met.append(passing)
+        return fate
+
+    return decide

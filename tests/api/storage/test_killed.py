@@ -1,0 +1,98 @@
+"""A server that is killed in the middle of an upload, and the one that is started after it."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import httpx2
+import pytest
+
+from tests.api.storage.stormy import Stormy
+from tests.api.storage.test_uploads import sent
+from tests.api.test_worker import until
+from tests.chaos import Fate, Passing, Schedule, calm
+from tests.client import Client
+from tests.conftest import ROOT
+from tests.db.world import picture
+from tests.s3 import free_port
+
+NAMES = ["a.png", "b.png", "c.png", "d.png"]
+
+
+@asynccontextmanager
+async def server(place: Stormy) -> AsyncIterator[tuple[asyncio.subprocess.Process, Stormy]]:
+    """`python -m api serve`, a process of its own beside the one that tests; killed at the end if it still lives."""
+    port, s3 = free_port(), place.settings.s3
+    environment = os.environ | {
+        "DATABASE_URL": place.database.url,
+        "LABELGRAPH_DATA": str(place.settings.data_dir),
+        "LABELGRAPH_S3_ENDPOINT": s3.endpoint or "",
+        "LABELGRAPH_S3_ACCESS_KEY": s3.access_key or "",
+        "LABELGRAPH_S3_SECRET_KEY": s3.secret_key or "",
+        "LABELGRAPH_S3_ADDRESSING": "path",
+    }
+    command = [sys.executable, "-m", "api", "serve", "--port", str(port), "--no-worker"]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
+    there = replace(place, client=Client(f"http://127.0.0.1:{port}", place.client.token))
+
+    async def is_ready() -> bool:
+        with suppress(httpx2.TransportError):
+            return (await there.client.request("GET", "/readyz")).status_code == 200
+        return False
+
+    try:
+        await until(is_ready, within=60)
+        yield process, there
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def silent_at(name: str, operation: str, number: int) -> Schedule:
+    """The store does it, and is not heard again."""
+    wanted = Passing(operation, f"set/{name}", number)
+    return lambda passing: Fate.MUTE if passing == wanted else Fate.PASS
+
+
+WRITTEN = ("d.png", "head", 2)  # all objects are written, and the last one is looked at
+MIDWAY = ("b.png", "put", 1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "key", "on_conflict", "synced"),
+    [(WRITTEN, "once", "RENAME", True), (MIDWAY, "once", "RENAME", False), (MIDWAY, "", "ERROR", False)],
+    ids=["keyed, after a sync", "keyed", "without a key"],
+)
+async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
+    place: Stormy, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
+) -> None:
+    files = {name: picture() for name in NAMES}
+    before = await place.revision()
+    async with server(place) as (process, there):
+        place.road.schedule = silent_at(*moment)
+        upload = asyncio.create_task(sent(there, files, key=key, onConflict=on_conflict))
+
+        async def is_silent() -> bool:
+            return place.road.met[Fate.MUTE] == 1 and len(await place.objects()) == len(files)
+
+        await until(is_silent)
+        process.kill()
+        with pytest.raises(httpx2.TransportError):
+            await upload
+    place.road.schedule = calm
+    assert (await place.revision(), await place.samples()) == (before, {})
+    if synced:
+        assert (await place.sync())["added"] == len(files)
+    async with server(place) as (_, there):
+        results = await sent(there, files, key=key, onConflict=on_conflict)
+        again = await sent(there, files, key=key, onConflict=on_conflict) if key else results
+    assert again == results
+    assert {result["sample"]["path"] for result in results.values()} == set(NAMES)
+    assert await place.objects() == {name: len(data) for name, data in files.items()}
+    assert (await place.sync())["added"] == 0
+    assert sorted(await place.samples()) == NAMES
+    await place.holds()

@@ -1,0 +1,103 @@
+"""Syncs on a bad road. However they go, nothing is lost, nothing doubled, and one on a good road makes all well."""
+
+import random
+
+from tests.api.storage.stormy import SEEDS, Stormy, images
+from tests.chaos import Fate, calm, storm
+from tests.db.world import picture
+
+IMAGES = 120
+SLOW = Fate.SLOW_DOWN
+
+
+def bucket() -> dict[str, bytes]:
+    """Images in three folders, most with a sidecar; one that is none, one file that is ignored."""
+    files = {f"{number % 3}/{path}": data for number, (path, data) in enumerate(images("", IMAGES).items())}
+    texts = {f"{path[:-4]}.txt": f"label-{number % 5}\n".encode() for number, path in enumerate(files) if number % 4}
+    return files | texts | {"bad.jpg": b"no image", "notes.md": b"ignored"}
+
+
+@SEEDS
+async def test_a_sync_in_a_storm_and_one_after_it_are_a_clean_one(place: Stormy, seed: int) -> None:
+    await place.fill(bucket())
+    place.road.schedule = storm(seed, share=0.1 + 0.2 * (seed % 2))
+    for _ in range(3):
+        job = await place.sync()
+        assert job["status"] in ("SUCCEEDED", "FAILED")
+        assert job["error"] is None or job["error"]["code"] == "STORAGE_ERROR"
+    place.road.schedule = calm
+    assert (await place.sync())["status"] == "SUCCEEDED"
+    assert await place.labels() == await place.labels(await place.other())
+    assert sum(job["added"] for job in place.jobs) == IMAGES
+    assert sum(job["removed"] + job["moved"] for job in place.jobs) == 0
+    await place.holds()
+
+
+@SEEDS
+async def test_what_happened_to_files_is_found_by_syncs_in_a_storm(place: Stormy, seed: int) -> None:
+    files = images("a/", 60)
+    await place.fill(files | {f"{path[:-4]}.txt": b"old" for path in files})
+    await place.sync()
+    paths = sorted(files)
+    random.Random(seed).shuffle(paths)
+    moved, vanished, changed, retold = paths[:15], paths[15:25], paths[25:35], paths[35:45]
+    await place.label([*moved[:8], *changed[:5]], "by-hand")
+    before = await place.samples()
+    for path in [*moved, *vanished]:
+        await place.store.delete(path)
+    await place.fill({f"b/{path[2:]}": files[path] for path in moved} | {path: picture() for path in changed})
+    await place.fill({f"{path[:-4]}.txt": b"new" for path in retold} | images("c/", 10))
+
+    place.road.schedule = storm(seed, share=0.15 + 0.2 * (seed % 2))
+    for _ in range(3):
+        await place.sync()
+        assert not (before.keys() - set(moved) - set(vanished)) - (await place.samples()).keys(), "a sample was lost"
+    place.road.schedule = calm
+    assert (await place.sync())["status"] == "SUCCEEDED"
+
+    after, labels = await place.samples(), await place.labels()
+    here = {path: f"b/{path[2:]}" if path in moved else path for path in before if path not in vanished}
+    assert {old: after[new]["id"] for old, new in here.items()} == {old: before[old]["id"] for old in here}
+    for path in here:
+        by_hand = path in moved[:8] or path in changed[:5]
+        assert labels[here[path]] == ["by-hand" if by_hand else "new" if path in retold else "old"], path
+    assert after.keys() - set(here.values()) == {f"c/{number}.png" for number in range(10)}
+    assert sum(job["removed"] for job in place.jobs) == len(vanished)
+    assert sum(job["moved"] for job in place.jobs) == len(moved)
+    await place.holds()
+
+
+async def test_a_file_that_moved_and_cannot_be_read_yet_is_not_a_lost_one(place: Stormy) -> None:
+    """The store lists it in its new place, and gives nothing of it."""
+    files = images("a/", 3)
+    await place.fill(files)
+    await place.sync()
+    await place.label(["a/0.png"], "by-hand")
+    before = (await place.samples())["a/0.png"]
+    await place.store.delete("a/0.png")
+    await place.put("b/0.png", files["a/0.png"])
+    place.road.schedule = lambda passing: SLOW if passing.key == "set/b/0.png" else Fate.PASS
+    job = await place.sync()
+    assert (job["status"], job["removed"], job["skipped"]) == ("SUCCEEDED", 0, 1)
+    place.road.schedule = calm
+    job = await place.sync()
+    assert (job["removed"], job["moved"], job["added"]) == (0, 1, 0)
+    after = (await place.samples())["b/0.png"]
+    assert (after["id"], after["labels"]) == (before["id"], before["labels"])
+
+
+async def test_a_restored_sample_gets_its_labels_once_its_sidecar_can_be_read(place: Stormy) -> None:
+    await place.fill(images("a", 1) | {"a0.txt": b"cat"})
+    await place.sync()
+    [sample] = (await place.samples()).values()
+    values = {"datasetId": place.dataset, "select": {"ids": [sample["id"]]}}
+    await place.client.execute(
+        "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }", {"input": values}
+    )
+    place.road.schedule = lambda passing: SLOW if passing.key == "set/a0.txt" else Fate.PASS
+    job = await place.sync(restoreRemoved=True)
+    assert (job["status"], job["added"]) == ("SUCCEEDED", 1)
+    assert await place.labels() == {"a0.png": []}
+    place.road.schedule = calm
+    await place.sync()
+    assert await place.labels() == {"a0.png": ["cat"]}

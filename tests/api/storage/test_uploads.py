@@ -1,0 +1,128 @@
+"""Uploads on a bad road: what was told is so, and what was refused left no row; its object, if any, is found later."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from tests.api.storage.stormy import SEEDS, Stormy
+from tests.api.test_uploads import Desk
+from tests.chaos import Fate, Passing, Schedule, calm, storm
+from tests.db.world import picture
+
+
+def desk(place: Stormy) -> Desk:
+    return Desk(place.client, place.store, place.settings, place.dataset)
+
+
+def on(operation: str, fate: Fate) -> Schedule:
+    return lambda passing: fate if passing.operation == operation else Fate.PASS
+
+
+async def sent(place: Stormy, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
+    """Results by the names that were sent; whole files alone are wanted here, so an error is one for each."""
+    answer = await desk(place).answer(*files.items(), **more)
+    if "errors" in answer:
+        return {name: {"sample": None, "error": answer["errors"][0]["extensions"]} for name in files}
+    results = answer["data"]["uploadSamples"]["results"]
+    return dict(zip(files, results, strict=True))
+
+
+@SEEDS
+async def test_every_upload_in_a_storm_is_taken_or_refused_and_its_repetition_takes_it(
+    place: Stormy, seed: int
+) -> None:
+    chance = random.Random(seed)
+    await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
+    files = [(f"{number % 12}.png", picture()) for number in range(24)]  # each name twice, each content once
+    place.road.schedule = storm(seed, share=0.25)
+    taken: dict[bytes, dict[str, Any]] = {}
+    left = files
+    for attempt in range(12):
+        place.road.schedule = place.road.schedule if attempt < 10 else calm
+        chance.shuffle(left)
+        for batch in _batches(left):
+            before = await place.revision()
+            results = await sent(place, batch, onConflict="RENAME")
+            done = {name: result["sample"] for name, result in results.items() if result["sample"]}
+            assert {result["error"]["code"] for result in results.values() if result["error"]} <= {"STORAGE_ERROR"}
+            assert await place.revision() - before == bool(done)
+            taken |= {batch[name]: sample for name, sample in done.items()}
+        left = [(name, data) for name, data in files if data not in taken]
+    assert left == []
+    assert (await place.sync())["added"] == 0, "a repetition left a second object"
+    samples = await place.samples()
+    assert {sample["id"]: sample["path"] for sample in taken.values()} == {
+        sample["id"]: path for path, sample in samples.items()
+    }
+    for data, sample in taken.items():
+        assert await place.store.read(sample["path"]) == data
+    assert len(await place.objects()) == len(files) + 3
+    await place.holds()
+
+
+def _batches(files: Sequence[tuple[str, bytes]]) -> list[dict[str, bytes]]:
+    """Of at most five files, none of them twice of a name."""
+    batches: list[dict[str, bytes]] = []
+    for name, data in files:
+        batch = next((batch for batch in batches if name not in batch and len(batch) < 5), None)
+        if batch is None:
+            batches.append(batch := {})
+        batch[name] = data
+    return batches
+
+
+async def test_an_object_whose_answer_was_lost_is_reported_by_the_next_sync(place: Stormy) -> None:
+    place.road.schedule = on("put", Fate.CUT_AFTER)
+    before = await place.revision()
+    results = await sent(place, {"cat.png": picture()}, labels=[])
+    assert results["cat.png"]["error"]["code"] in ("STORAGE_ERROR", "SAMPLE_ALREADY_EXISTS")
+    assert await place.revision() == before
+    assert list(await place.objects()) == ["cat.png"]
+    place.road.schedule = calm
+    assert (await place.sync())["added"] == 1
+    await place.holds()
+
+
+async def test_a_put_that_was_cut_once_is_done_once(place: Stormy) -> None:
+    """The client sends it again by itself, and meets its own object there."""
+    data = picture()
+    for name, fate in (("a.png", Fate.CUT_AFTER), ("b.png", Fate.MUTE), ("c.png", Fate.CUT_WITHIN)):
+        place.road.schedule = _first_put(fate)
+        results = await sent(place, {name: data})
+        assert results[name]["sample"]["path"] == name
+    assert sorted(await place.objects()) == ["a.png", "b.png", "c.png"]
+    await place.holds()
+
+
+def _first_put(fate: Fate) -> Schedule:
+    def decide(passing: Passing) -> Fate:
+        return fate if (passing.operation, passing.number) == ("put", 1) else Fate.PASS
+
+    return decide
+
+
+async def test_our_own_object_that_cannot_be_read_is_not_taken_for_a_strangers(place: Stormy) -> None:
+    """Or its repetition would be put beside it under another name."""
+    data = picture()
+    await place.put("cat.png", data)  # left behind by an answer that was lost
+    place.road.schedule = on("get", Fate.SLOW_DOWN)
+    results = await sent(place, {"cat.png": data}, onConflict="RENAME")
+    assert results["cat.png"]["error"]["code"] == "STORAGE_ERROR"
+    place.road.schedule = calm
+    results = await sent(place, {"cat.png": data}, onConflict="RENAME")
+    assert results["cat.png"]["sample"]["path"] == "cat.png"
+    assert list(await place.objects()) == ["cat.png"]
+
+
+async def test_one_key_in_a_storm_is_one_upload(place: Stormy) -> None:
+    """A client that lost the server's answer repeats it while the road is bad."""
+    files = {f"{number}.png": picture() for number in range(4)}
+    place.road.schedule = storm(5, share=0.3)
+    answers = await asyncio.gather(*(sent(place, files, key="once", onConflict="RENAME") for _ in range(3)))
+    place.road.schedule = calm
+    last = await sent(place, files, key="once", onConflict="RENAME")
+    assert answers[-1] == last or any(answer == last for answer in answers)
+    await place.sync()
+    assert len(await place.samples()) == len(await place.objects()) == len(files)
+    await place.holds()
