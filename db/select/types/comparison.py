@@ -2,9 +2,10 @@
 between, which all lie in the past and are found by `until`, and the rows that began in between, found by `since`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, FromClause, Text, and_, case, func, or_, select, union_all
+from sqlalchemy import CTE, BigInteger, ColumnElement, Text, and_, case, func, or_, select, union_all
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
@@ -13,13 +14,20 @@ from db.pages import Kind, Order
 from db.select import ids
 from db.select.build import IDS, Build, Type
 from db.select.connections import Listing, connection
-from db.select.rows import Derived, Pinned, Row, Scope, table_of, usage_in, whole_history
+from db.select.rows import Derived, Pinned, Row, Scope, table_of, whole_history
 from db.select.selection import Select
 from db.select.text import Parts, array, assemble, number, text, word
 
-COLUMNS = [column.name for column in table_of(Sample).columns]
-SIDES: dict[str, TypeEngine[Any]] = {"label_ids_before": IDS, "label_ids_after": IDS, "kind": Text()}
-TYPES: dict[str, TypeEngine[Any]] = {column.name: column.type for column in table_of(Sample).columns} | SIDES
+DIFFERENCE: dict[str, TypeEngine[Any]] = {
+    "id": BigInteger(),
+    "since": BigInteger(),
+    "kind": Text(),
+    "label_ids_before": IDS,
+    "label_ids_after": IDS,
+}
+SHOWN = Derived(
+    {column.name: column.type for column in table_of(Sample).columns}, lambda name: whole_history(Sample, name)
+)
 COUNTS = {"added": "ADDED", "removed": "REMOVED", "relabeled": "RELABELED"}
 NONE = sql("'{}'::bigint[]", IDS)
 
@@ -35,7 +43,7 @@ def compare(build: Build, row: Row, selected: Select) -> Parts:
 
     def part(each: Select) -> Parts:
         if each.name == "changes":
-            return connection(build, CHANGES, each, scope, _of_kind(each), _shown(scope, found))
+            return connection(build, _changes(found), each, scope, _of_kind(each), Derived(DIFFERENCE, found.alias))
         return number(_count(found, COUNTS[each.name]))
 
     json = assemble(build.fields(name, selects, part))
@@ -110,29 +118,11 @@ def _begun(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> 
     ]
 
 
-def _shown(head: Scope, found: CTE) -> Derived:
-    """The differences with the samples' rows, which are looked up for those on a page only."""
-    base = head.against
-    assert base is not None
+def _changes(found: CTE) -> Listing:
+    def counted(_build: Build, _scope: Scope, selected: Select) -> ColumnElement[Any]:
+        return _count(found, selected.given("kind"))
 
-    def made(name: str) -> FromClause:
-        rows = whole_history(Sample, "shown")
-
-        def column(name: str) -> ColumnElement[Any]:
-            return sql(f"shown.{name}", TYPES[name])
-
-        removed = found.c.kind == sql("'REMOVED'", Text)
-        usage = case((removed, _usage(base, column)), else_=_usage(head, column))
-        columns = [column(each).label(each) for each in COLUMNS if each not in ("id", "usage")]
-        sides = [found.c[each] for each in SIDES]
-        joined = found.join(rows, and_(column("id") == found.c.id, column("since") == found.c.since))
-        return select(found.c.id, *columns, usage.label("usage"), *sides).select_from(joined).subquery(name)
-
-    return Derived(TYPES, made)
-
-
-def _usage(scope: Scope, column: Any) -> ColumnElement[Any]:
-    return column("usage") if scope.pinned is None else usage_in(scope.pinned, column)
+    return Listing("SampleChange", {"SAMPLE": Order("sample.change", (("id", Kind.NUMBER),))}, counted=counted)
 
 
 def _of_kind(selected: Select) -> Any:
@@ -140,8 +130,10 @@ def _of_kind(selected: Select) -> Any:
     return lambda row: [] if kind is None else [row["kind"] == sql(f"'{kind}'", Text)]
 
 
-def _count(found: CTE, kind: str) -> ColumnElement[Any]:
-    counted = select(func.count()).select_from(found).where(found.c.kind == sql(f"'{kind}'", Text))
+def _count(found: CTE, kind: str | None) -> ColumnElement[Any]:
+    counted = select(func.count()).select_from(found)
+    if kind is not None:
+        counted = counted.where(found.c.kind == sql(f"'{kind}'", Text))
     return counted.scalar_subquery()
 
 
@@ -149,18 +141,22 @@ def _count(found: CTE, kind: str) -> ColumnElement[Any]:
 
 
 def sample(build: Build, row: Row, selected: Select) -> Parts:
-    """As it is in the later state; a removed one as it was in the earlier."""
+    """As it is in the later state; a removed one as it was in the earlier. Looked up for those on a page only."""
     base = row.scope.against
     assert base is not None
-    head = Scope(row.scope.dataset_id, row.scope.planned, row.scope.pinned)
+    head = replace(row.scope, against=None)
+    shown = row.join(
+        Row(build.name("w"), SHOWN, row.scope),
+        lambda other: and_(other["id"] == row["id"], other["since"] == row["since"]),
+    )
     name, selects = selected.of_only_type()
     was = row["kind"] == sql("'REMOVED'")
-    json = [assemble(build.object(name, _as_sample(row, scope), selects)) for scope in (base, head)]
+    json = [assemble(build.object(name, _as_sample(row, shown.name, scope), selects)) for scope in (base, head)]
     return [case((was, json[0]), else_=json[1])]
 
 
-def _as_sample(row: Row, scope: Scope) -> Row:
-    return Row(row.name, Sample, scope, row.is_page, row.used, row.joins, row.gathered)
+def _as_sample(row: Row, name: str, scope: Scope) -> Row:
+    return Row(name, Sample, scope, joins=row.joins)
 
 
 def labels_added(build: Build, row: Row, _select: Select) -> Parts:
@@ -189,5 +185,3 @@ SAMPLE_CHANGE = Type(
         "labelsRemoved": labels_removed,
     },
 )
-
-CHANGES = Listing(type="SampleChange", orders={"SAMPLE": Order("sample.change", (("id", Kind.NUMBER),))})
