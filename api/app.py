@@ -18,12 +18,13 @@ from api.auth import Authenticator, Seats
 from api.graphql.http import graphql
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
-from api.limits import bounds, database_limits, document_limits
+from api.limits import bounds, database_limits, decoding_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.stores import stores
-from api.thumbnails import Thumbnails
+from api.thumbnails import Thumbnails, thumbnails
 from db import engine, events, urls
+from db.decoding import decoders
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
@@ -85,9 +86,13 @@ def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
             engine.connect(str(settings.database_url), database_limits(settings)) as database,
             events.listening(database, url=settings.listen_url) as heard,
             stores(settings) as opened,
+            decoders(decoding_limits(settings)) as decoding,
+            thumbnails(
+                settings.data_dir / "thumbnails", most=settings.thumbnail_cache_bytes, decoders=decoding
+            ) as kept,
             _worker(settings, database),
         ):
-            yield {"runtime": await _runtime(settings, schema, database, heard, opened)}
+            yield {"runtime": await _runtime(settings, schema, database, heard, opened, kept)}
 
     return lifespan
 
@@ -108,7 +113,7 @@ async def _worker(settings: Settings, database: Database) -> AsyncGenerator[None
 
 
 async def _runtime(
-    settings: Settings, schema: Executable, database: Database, heard: Events, opened: Stores
+    settings: Settings, schema: Executable, database: Database, heard: Events, opened: Stores, kept: Thumbnails
 ) -> Runtime:
     return Runtime(
         settings=settings,
@@ -119,7 +124,7 @@ async def _runtime(
         seats=Seats(settings.limits.sockets),
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
         bounds=bounds(settings.limits),
-        thumbnails=Thumbnails(settings.data_dir / "thumbnails", asyncio.Semaphore(settings.limits.images)),
+        thumbnails=kept,
         stores=opened,
         uploads=asyncio.Semaphore(settings.limits.uploads),
     )

@@ -21,7 +21,6 @@ from schema.errors import defect
 
 SMALLEST, LARGEST = 16, 1024  # longest side of a thumbnail, in pixels
 LINK, SPARE = 300, 30  # seconds that a link of the store holds, and for which nobody is sent to it any more
-MOST_SOURCE = 64 * 1024 * 1024  # bytes that are read into memory to make a thumbnail
 NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 SAFE: Final = {
@@ -188,7 +187,7 @@ async def _respond_with_thumbnail(request: Request, found: Found, size: int) -> 
     headers = _caching(found, f"{found.etag}-{size}")
     if _has_it(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
-    if found.size > MOST_SOURCE:
+    if found.size > runtime(request.scope).settings.limits.image_file:
         raise NoImage(413)
     try:
         made = await runtime(request.scope).thumbnails.get(found.store, found.path, found.etag, size)

@@ -9,7 +9,7 @@ from starlette.types import Receive
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.settings import Limits, Settings
-from db import engine
+from db import decoding, engine
 from schema.context import Bounds
 from schema.guard import DocumentLimits
 
@@ -47,6 +47,16 @@ def database_limits(settings: Settings) -> engine.Limits:
         readers=settings.pool_size,
         writers=settings.pool_size,
         prepared=not settings.pooled,
+    )
+
+
+def decoding_limits(settings: Settings) -> decoding.Limits:
+    limits = settings.limits
+    return decoding.Limits(
+        pixels=limits.image_pixels,
+        memory=limits.image_memory,
+        seconds=settings.timeouts.image,
+        together=limits.images,
     )
 
 

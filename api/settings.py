@@ -43,7 +43,14 @@ class Limits:
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
     sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
     connections: int = setting(2_000, "most connections of one process; more get 503")
-    images: int = setting(4, "most thumbnails made at once in one process")
+    images: int = setting(4, "images decoded at once by one process of the server, each by a process of its own")
+    image_file: int = setting(
+        25 * MIB, "largest image that a sync takes and a thumbnail is made of, in bytes, inclusive"
+    )
+    image_pixels: int = setting(64_000_000, "most pixels of an image; its sides have at most 16,384")
+    image_memory: int = setting(
+        1024 * MIB, "memory of a process that decodes an image, in bytes: 12 a pixel are enough"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,7 @@ class Timeouts:
     upload: float = setting(60.0, "until a request with files is complete, in seconds")
     query: float = setting(10.0, "for a query as a whole, in seconds")
     mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
+    image: float = setting(10.0, "processor time to decode an image, in whole seconds; by the clock four times as long")
     lock: float = setting(5.0, "until a database lock is granted, in seconds")
     connect: float = setting(5.0, "until a database connection is open, in seconds")
     socket_init: float = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
@@ -122,6 +130,9 @@ class Settings:
     )
     secret: str | None = setting(None, "signs image URLs; without it one is made and kept in the database", secret=True)
     url_lifetime: int = setting(3600, "how long a signed image URL works, in seconds")
+    thumbnail_cache_bytes: int = setting(
+        1024 * MIB, "disk that kept thumbnails may take, in bytes; those not seen for longest go first, 0 keeps none"
+    )
     worker: bool = setting(True, "run a worker inside `serve`")
     jobs: int = setting(2, "jobs that one worker runs at once")
     log_level: str = setting("info", "critical, error, warning, info or debug")

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
-import os
-import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.keeping import Keeping
 from db import images
+from db.decoding import Decoders
 from db.storage import Store
 
 PNG = b"\x89PNG"
@@ -24,18 +26,20 @@ class Thumbnail:
 
 @dataclass(slots=True)
 class Thumbnails:
-    """`room` bounds how many are made at once in this process, and with it the memory that decoding takes."""
+    """`room` bounds how many are made at once in this process, and with it the memory that their sources take."""
 
-    folder: Path
+    kept: Keeping
+    decoders: Decoders
     room: asyncio.Semaphore
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
+    _sweep: asyncio.Task[None] | None = None
 
     async def get(self, store: Store, path: str, etag: str, size: int) -> Thumbnail:
         """Raises DomainError when the source cannot be read."""
         name = hashlib.sha256(f"{etag}\0{size}".encode()).hexdigest()
-        kept = await asyncio.to_thread(self._load, name)
-        if kept is not None:
-            return Thumbnail(kept)
+        found = await asyncio.to_thread(self.kept.find, name)
+        if found is not None:
+            return Thumbnail(found)
         if name not in self._making:
             self._making[name] = asyncio.create_task(self._make(name, store, path, size))
             self._making[name].add_done_callback(lambda _: self._making.pop(name, None))
@@ -43,28 +47,31 @@ class Thumbnails:
 
     async def _make(self, name: str, store: Store, path: str, size: int) -> bytes:
         async with self.room:
-            source = await store.read(path)
-            made, _ = await asyncio.to_thread(images.thumbnail, source, size)
-        await asyncio.to_thread(self._keep, name, made)
+            made = await self.decoders.thumbnail(await store.read(path), size)
+        await asyncio.to_thread(self.kept.keep, name, made)
+        if self.kept.is_due:
+            self.sweep()
         return made
 
-    def _load(self, name: str) -> bytes | None:
-        try:
-            return self._place(name).read_bytes()
-        except OSError:
-            return None
+    def sweep(self) -> None:
+        """Make room in the folder while requests go on, unless that is being done."""
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.create_task(asyncio.to_thread(self.kept.sweep))
 
-    def _keep(self, name: str, data: bytes) -> None:
-        """Whole or not at all. A full disk costs the cache, not the picture."""
-        place = self._place(name)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=place.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(temporary).replace(place)
-        except OSError:
-            return
+    async def rest(self) -> None:
+        """Wait for what goes on in the background; the answers that it was for are given up."""
+        going = [*self._making.values(), *([self._sweep] if self._sweep else [])]
+        for task in self._making.values():
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
 
-    def _place(self, name: str) -> Path:
-        return self.folder / name[:2] / name[2:]
+
+@asynccontextmanager
+async def thumbnails(folder: Path, *, most: int, decoders: Decoders) -> AsyncIterator[Thumbnails]:
+    """Those kept in a folder, at most so many bytes of them."""
+    made = Thumbnails(Keeping(folder, most), decoders, asyncio.Semaphore(decoders.limits.together))
+    made.sweep()
+    try:
+        yield made
+    finally:
+        await made.rest()

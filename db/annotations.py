@@ -4,8 +4,11 @@
 each sample, whenever its statistics are older than the label: 72 s instead of 0.1 s for 50,000 samples.
 """
 
+from collections.abc import Sequence
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import statements
 from db.changes import Recorded
 from db.samples.chosen import Chosen
 
@@ -44,10 +47,38 @@ UPDATE annotation SET
     label_id = :after, since = :since,
     labeled_by = coalesce(:actor::text, labeled_by),
     labeled_at = CASE WHEN :actor::text IS NULL THEN labeled_at ELSE now() END,
-    origin = CASE WHEN :actor::text IS NULL THEN origin ELSE 'MANUAL' END
+    origin = CASE WHEN :actor::text IS NULL THEN origin ELSE 'MANUAL' END,
+    confidence = CASE WHEN :actor::text IS NULL THEN confidence END
 FROM chosen
 WHERE sample_id = chosen.id AND label_id + 0 = :before
 """
+
+ADD = """
+INSERT INTO annotation (dataset_id, sample_id, label_id, shape, labeled_by, labeled_at, origin, since)
+SELECT sample.dataset_id, sample_id, label_id, shape::jsonb, :actor, now(), 'MANUAL', :since
+FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[])
+    WITH ORDINALITY AS given (sample_id, label_id, shape, n)
+JOIN sample ON sample.id = sample_id
+ORDER BY n
+"""
+
+GIVEN = "unnest(:ids::bigint[], :labels::bigint[], :shapes::text[]) AS given (id, label_id, shape)"
+BECOMES_OTHER = "(annotation.label_id, annotation.shape) IS DISTINCT FROM (given.label_id, given.shape::jsonb)"
+
+# Two labels of whole images may change places, and no index waits for the end of a statement: out of its sight first.
+PARK = f"""
+UPDATE annotation SET shape = '{{}}', since = :since FROM {GIVEN}
+WHERE annotation.id = given.id AND annotation.shape IS NULL AND {BECOMES_OTHER}
+"""
+
+CHANGE = f"""
+UPDATE annotation SET
+    label_id = given.label_id, shape = given.shape::jsonb, confirmed = true, labeled_by = :actor, labeled_at = now(),
+    origin = 'MANUAL', since = :since, confidence = CASE WHEN {BECOMES_OTHER} THEN NULL ELSE confidence END
+FROM {GIVEN} WHERE annotation.id = given.id
+"""
+
+DROP = "DELETE FROM annotation WHERE id = ANY(:ids::bigint[])"
 
 SETTLE = """
 UPDATE sample SET
@@ -93,6 +124,40 @@ async def turn(
     """Turn one label into another, shapes kept. With an actor it is his doing; without, the labels were merged."""
     await chosen.run(session, DROP_DOUBLE, before=before, after=after)
     await chosen.run(session, TURN, before=before, after=after, since=change.revision, actor=actor)
+
+
+async def add(
+    session: AsyncSession,
+    change: Recorded,
+    *,
+    actor: str,
+    samples: Sequence[int],
+    labels: Sequence[int],
+    shapes: Sequence[str | None],
+) -> None:
+    """Make annotations that are not there yet, in this order. A shape is JSON text, None the whole image."""
+    values = {"samples": samples, "labels": labels, "shapes": shapes, "actor": actor}
+    await statements.run(session, ADD, since=change.revision, **values)
+
+
+async def alter(
+    session: AsyncSession,
+    change: Recorded,
+    *,
+    actor: str,
+    ids: Sequence[int],
+    labels: Sequence[int],
+    shapes: Sequence[str | None],
+) -> None:
+    """Give annotations these labels and shapes, by a person: they are confirmed, and no model was sure of them."""
+    values = {"ids": ids, "labels": labels, "shapes": shapes, "since": change.revision}
+    if None in shapes:
+        await statements.run(session, PARK, **values)
+    await statements.run(session, CHANGE, actor=actor, **values)
+
+
+async def drop(session: AsyncSession, ids: Sequence[int]) -> None:
+    await statements.run(session, DROP, ids=ids)
 
 
 async def settle(session: AsyncSession, chosen: Chosen, change: Recorded, *, actor: str | None = None) -> None:

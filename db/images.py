@@ -21,7 +21,7 @@ Format = Literal["JPEG", "PNG", "BMP"]
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 MEDIA_TYPES: Final[dict[Format, str]] = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp"}
 HEAD: Final = 64 * 1024  # bytes that nearly always hold all the facts
-MAX_PIXELS: Final = 64_000_000  # what the largest camera sensors give; 256 MB decoded
+MAX_PIXELS: Final = 64_000_000  # unless told otherwise: what the largest camera sensors give; 256 MB decoded
 MAX_SIDE: Final = 16_384
 MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
 ORIENTATION: Final = 0x0112  # the EXIF tag
@@ -54,9 +54,9 @@ def kind(data: bytes) -> Format | None:
     return next((known for magic, known in MAGIC.items() if data.startswith(magic)), None)
 
 
-def facts(data: bytes) -> Facts:
+def facts(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
     """What an image is, from its first bytes. Nothing is decoded, so damage further on goes unnoticed."""
-    with _opened(data) as image:
+    with _opened(data, pixels) as image:
         return Facts(_format(image), image.width, image.height, _orientation(image))
 
 
@@ -68,12 +68,12 @@ def _orientation(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
-def check(data: bytes) -> Facts:
-    """The facts of a whole image, decoded to its end: a cut one is refused. Takes CPU time, call it off the loop."""
-    found = facts(data)
+def check(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
+    """The facts of a whole image, decoded to its end: a cut one is refused. For decoders alone (`db/decoding`)."""
+    found = facts(data, pixels)
     _refuse_scans(found.format, data)
     _refuse_stowaway(data[_end(found.format, data) :])
-    with _opened(data) as image:
+    with _opened(data, pixels) as image:
         image.load()
     return found
 
@@ -103,10 +103,10 @@ def _end(form: Format, data: bytes) -> int:
             return len(data) if end < 0 else end + 2
 
 
-def thumbnail(data: bytes, size: int) -> tuple[bytes, str]:
+def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS) -> tuple[bytes, str]:
     """A small upright picture, its longest side at most `size`, and its media type: PNG where it is transparent, JPEG
-    elsewhere. Takes CPU time, call it off the loop."""
-    with _opened(data) as image:
+    elsewhere. For decoders alone (`db/decoding`)."""
+    with _opened(data, pixels) as image:
         _refuse_scans(_format(image), data)
         image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter, an eighth of its size
         image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -132,13 +132,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
+def _opened(data: bytes, pixels: int) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
+            if image.width * image.height > pixels or max(image.size) > MAX_SIDE:
                 raise Unreadable(
                     f"The image is too large: {image.width} × {image.height} pixels; "
-                    f"at most {MAX_PIXELS // 1_000_000} million, and {MAX_SIDE:,} a side."
+                    f"at most {pixels / 1e6:g} million, and {MAX_SIDE:,} a side."
                 )
             yield image
     except Unreadable:

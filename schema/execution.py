@@ -149,12 +149,14 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return result
         alias = str(path.key)
 
+        nodes = tuple(each.node for each in details)
+
         def compiled() -> Plan:
-            values = symbols(self.variable_values)
+            values = symbols(VariableValues(self.variable_values.sources, self._given(result, nodes)))
             selected = Translator(self.schema, self.prepared, values).of_field(info.parent_type, alias, details)
             return _compile(result, selected, is_confined(self.context_value))
 
-        return self._read(result, tuple(each.node for each in details), compiled, is_non_null_type(return_type))
+        return self._read(result, nodes, compiled, is_non_null_type(return_type))
 
     async def _read(
         self, result: Readable, nodes: tuple[FieldNode, ...], compiled: Callable[[], Plan], must_be: bool
@@ -176,16 +178,25 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return Fragment(json)
 
     def _key(self, result: Readable, nodes: tuple[FieldNode, ...]) -> Hashable:
-        """What the plan depends on. A mutation's own arguments, new in every request, do not belong to it."""
-        place = tuple(id(node) for node in nodes)  # as old as the document, which is part of the key
+        """What the plan depends on."""
+        kind = (type(result), getattr(result, "type", None))
+        given = self._given(result, nodes)
+        return (self.prepared, _place(nodes), kind, is_confined(self.context_value), shape(given))
+
+    def _given(self, result: Readable, nodes: tuple[FieldNode, ...]) -> dict[str, Any]:
+        """The variables used here. A mutation's own arguments, new in every request and maybe huge, are not."""
+        place = _place(nodes)
         if place not in self.prepared.plans:
             below = [node if isinstance(result, Root) else node.selection_set for node in nodes]
             used = (variables_in(self.prepared, each) for each in below if each)
             self.prepared.plans[place] = frozenset[str]().union(*used)
         used_here: frozenset[str] = self.prepared.plans[place]
-        given = {name: value for name, value in self.variable_values.coerced.items() if name in used_here}
-        kind = (type(result), getattr(result, "type", None))
-        return (self.prepared, place, kind, is_confined(self.context_value), shape(given))
+        return {name: value for name, value in self.variable_values.coerced.items() if name in used_here}
+
+
+def _place(nodes: tuple[FieldNode, ...]) -> tuple[int, ...]:
+    """Stands for a field of a document, and is as old as that."""
+    return tuple(id(node) for node in nodes)
 
 
 def _compile(result: Readable, selected: Select, confined: bool) -> Plan:

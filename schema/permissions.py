@@ -13,7 +13,7 @@ from schema.documents import Document
 from schema.errors import FORBIDDEN, Refused, coded
 from schema.guard import Fragments
 
-LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "createLabels", "updateLabel"})
+LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"})
 NEEDED_BY_MUTATION: Final[Mapping[str, Scope]] = dict.fromkeys(LABELLING, Scope.LABEL)
 
 

@@ -6,6 +6,7 @@ from db.labels.find import in_use, no_such_labels, owner
 from db.labels.outcomes import Created, Deleted, Renamed, Updated
 from db.labels.rename import OnConflict, rename
 from db.labels.update import KEPT, Kept, update
+from db.labels.wanted import distinct, make, missing
 
 __all__ = [
     "KEPT",
@@ -21,7 +22,10 @@ __all__ = [
     "checked",
     "create",
     "delete",
+    "distinct",
     "in_use",
+    "make",
+    "missing",
     "no_such_labels",
     "owner",
     "rename",

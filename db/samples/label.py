@@ -1,6 +1,5 @@
 """Putting labels on samples."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
@@ -8,10 +7,9 @@ from typing import Literal, assert_never
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import annotations, labels
-from db.access import Overtaken, enter, expect_revision, record
+from db.access import enter, expect_revision, record
 from db.changes import Recorded
-from db.errors import AlreadyExists, Invalid
-from db.labels import LabelValues
+from db.errors import Invalid
 from db.labels.create import listed
 from db.samples.chosen import Chosen, Selection, choose
 from db.samples.outcomes import Labelled
@@ -52,7 +50,7 @@ async def label(
     revision = await enter(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
     known = await labels.in_use(session, dataset_id, wanted)
-    missing = _missing(wanted, known, how.create_missing)
+    missing = labels.missing(wanted, known, how.create_missing)
     matched = await choose(session, dataset_id, selection)
     matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
@@ -64,7 +62,7 @@ async def label(
         return outcome
     summary = _summary(mode, wanted, changing.count)
     change = await record(session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision)
-    made = await _make(session, dataset_id, new, change)
+    made = await labels.make(session, dataset_id, new, change)
     await _write(session, changing, mode, sorted([*known.values(), *made]), change, by)
     return replace(outcome, changed=changing.count, change=change.id)
 
@@ -76,8 +74,8 @@ async def replace_label(
     old, new = _few([how.before])[0], _few([how.after])[0]
     await enter(session, dataset_id, by)
     known = await labels.in_use(session, dataset_id, {old, new})
-    _missing([old], known, False)
-    missing = _missing([new], known, how.create_missing)
+    labels.missing([old], known, False)
+    missing = labels.missing([new], known, how.create_missing)
     matched = await choose(session, dataset_id, selection)
     shown = await matched.shown(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
@@ -88,7 +86,7 @@ async def replace_label(
         return outcome
     summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
     change = await record(session, dataset_id, by, "REPLACE_SAMPLE_LABEL", summary)
-    made = await _make(session, dataset_id, missing, change) or [known[new]]
+    made = await labels.make(session, dataset_id, missing, change) or [known[new]]
     await annotations.turn(session, changing, known[old], made[0], change, actor=by.name)
     await annotations.settle(session, changing, change, actor=by.name)
     return replace(outcome, changed=changing.count, change=change.id)
@@ -121,23 +119,7 @@ def _few(names: Sequence[str]) -> list[str]:
     """The names in their one form, each once."""
     if len(names) > MOST:
         raise Invalid(f"At most {MOST} labels are named in one call.", most=MOST)
-    return list(dict.fromkeys(unicodedata.normalize("NFC", name) for name in names))
-
-
-def _missing(wanted: Sequence[str], known: dict[str, int], create_missing: bool) -> list[str]:
-    missing = [name for name in wanted if name not in known]
-    if not missing:
-        return []
-    if not create_missing:
-        raise labels.no_such_labels(missing)
-    return [each.name for each in labels.checked([LabelValues(name) for name in missing])]
-
-
-async def _make(session: AsyncSession, dataset_id: int, missing: Sequence[str], change: Recorded) -> list[int]:
-    try:
-        return await labels.add(session, dataset_id, [LabelValues(name) for name in missing], change) if missing else []
-    except AlreadyExists as found:
-        raise Overtaken from found
+    return labels.distinct(names)
 
 
 def _summary(mode: Mode, names: Sequence[str], count: int) -> str:

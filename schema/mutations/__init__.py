@@ -2,6 +2,7 @@
 
 import strawberry
 
+from schema.mutations.annotations import AnnotationMutations
 from schema.mutations.changes import ChangeMutations
 from schema.mutations.datasets import DatasetMutations
 from schema.mutations.labels import LabelMutations
@@ -22,6 +23,7 @@ class Mutation(
     DatasetMutations,
     LabelMutations,
     SampleMutations,
+    AnnotationMutations,
     SyncMutations,
     UploadMutations,
     VersionMutations,

@@ -1,14 +1,17 @@
 """What several payloads have in common. `reference(…)` stands for what is read after the commit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import strawberry
 
+from db.samples.outcomes import Labelled
 from db.sharing import Impact
 from schema.references import reference, references
 from schema.types.change import Change
 from schema.types.dataset import Dataset
 from schema.types.delete_impact import DeleteImpact
+from schema.types.sample import Sample
 
 NOT_FOUND = "Those of the given ids that are no sample of this dataset; the others are done."
 
@@ -22,6 +25,18 @@ class OfDataset:
 class WithChange(OfDataset):
     change: Change | None = strawberry.field(
         description="The change that was committed; null when nothing changed, and for a dry run."
+    )
+
+
+@strawberry.type
+class Labelling(WithChange):
+    matched: int = strawberry.field(description="How many samples were selected and found.")
+    changed: int = strawberry.field(description="How many of them are labelled otherwise than before.")
+    unchanged: int = strawberry.field(description="How many of them were so already: `matched` − `changed`.")
+    not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+    samples: list[Sample] = strawberry.field(
+        description="The samples as they are now: those found, in the order of the ids; with a filter the newest of "
+        "those that matched, at most 100."
     )
 
 
@@ -52,6 +67,19 @@ def dataset_of(number: int) -> Dataset:
 
 def change_of(number: int | None) -> Change | None:
     return None if number is None else reference("Change", number)
+
+
+def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, Any]:
+    """The fields of a Labelling."""
+    return {
+        "matched": outcome.matched,
+        "changed": outcome.changed,
+        "unchanged": outcome.matched - outcome.changed,
+        "not_found": not_found,
+        "samples": references("Sample", outcome.samples),
+        "dataset": dataset_of(outcome.dataset_id),
+        "change": change_of(outcome.change),
+    }
 
 
 def impacts(found: Sequence[Impact]) -> list[DeleteImpact]:

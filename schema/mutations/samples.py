@@ -1,7 +1,7 @@
 """labelSamples, replaceSampleLabel, deleteSamples."""
 
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
@@ -9,12 +9,10 @@ from db.samples.delete import delete
 from db.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.samples.outcomes import Deleted, Labelled
 from schema.filters import SampleSelection
-from schema.mutations.payloads import NOT_FOUND, WithChange, WithSources, change_of, dataset_of, impacts
-from schema.mutations.selections import Selected, selected
+from schema.mutations.payloads import NOT_FOUND, Labelling, WithSources, change_of, dataset_of, impacts, labelling
+from schema.mutations.selections import selected
 from schema.mutations.sources import carry_out, failures
 from schema.mutations.unit import Info, given, number, word, write
-from schema.references import references
-from schema.types.sample import Sample
 
 
 @strawberry.enum(description="How labels are put on samples.")
@@ -42,18 +40,6 @@ class LabelSamplesInput:
         default=None,
         description="Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current "
         "`revision` and the ids of at most 100 `changes` since. Without it the last writer wins.",
-    )
-
-
-@strawberry.type
-class Labelling(WithChange):
-    matched: int = strawberry.field(description="How many samples were selected and found.")
-    changed: int = strawberry.field(description="How many of them are labelled otherwise than before.")
-    unchanged: int = strawberry.field(description="How many of them were so already: `matched` − `changed`.")
-    not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
-    samples: list[Sample] = strawberry.field(
-        description="The samples as they are now: those found, in the order of the ids; with a filter the newest of "
-        "those that matched, at most 100."
     )
 
 
@@ -118,7 +104,7 @@ class SampleMutations:
             expected_revision=input.expected_revision,
         )
         outcome = await write(info, lambda session: label(session, id, wanted.selection, how, by=by), Labelled)
-        return LabelSamplesPayload(**_labelling(outcome, wanted))
+        return LabelSamplesPayload(**labelling(outcome, wanted.not_found(outcome.not_found)))
 
     @strawberry.mutation(
         description="Turns one label into another on the selected samples alone. Samples without `from` stay "
@@ -130,7 +116,7 @@ class SampleMutations:
         id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
         how = ReplaceWith(before=input.from_, after=input.to, create_missing=input.create_missing)
         outcome = await write(info, lambda session: replace_label(session, id, wanted.selection, how, by=by), Labelled)
-        return ReplaceSampleLabelPayload(**_labelling(outcome, wanted))
+        return ReplaceSampleLabelPayload(**labelling(outcome, wanted.not_found(outcome.not_found)))
 
     @strawberry.mutation(
         description="Deletes samples from the working set. Their files stay unless `deleteSources` is given, and no "
@@ -162,15 +148,3 @@ class SampleMutations:
             dataset=dataset_of(outcome.dataset_id),
             change=change_of(outcome.change),
         )
-
-
-def _labelling(outcome: Labelled, wanted: Selected) -> dict[str, Any]:
-    return {
-        "matched": outcome.matched,
-        "changed": outcome.changed,
-        "unchanged": outcome.matched - outcome.changed,
-        "not_found": wanted.not_found(outcome.not_found),
-        "samples": references("Sample", outcome.samples),
-        "dataset": dataset_of(outcome.dataset_id),
-        "change": change_of(outcome.change),
-    }

@@ -13,8 +13,8 @@ class DeleteImpact:
     sample_count: int = strawberry.field(description="How many samples were asked about.")
     shared_sources: int = strawberry.field(description="How many of their files samples of other datasets use too.")
     versions: list[Version] = strawberry.field(
-        description="Published versions of this dataset that show one of those files, the newest first, at most 100: "
-        "their samples will say `sourceAvailable: false`."
+        description="Published versions that show one of those files, of other datasets too as far as the token may "
+        "see, the newest first, at most 100: their samples will say `sourceAvailable: false`."
     )
     datasets: list[Annotated["Dataset", strawberry.lazy("schema.types.dataset")]] = strawberry.field(
         description="Those datasets, as far as the token may see them: their images go missing too."

@@ -30,8 +30,9 @@ async def make(
     kind: str = "IMAGE_CLASSIFICATION",
     directory: str = "",
     etag: str = "e",
+    size: tuple[int, int] | None = None,
 ) -> WorkingSet:
-    """Revision 1 adds what is there; samples `000000.jpg` … were made a minute apart."""
+    """Revision 1 adds what is there; samples `000000.jpg` … were made a minute apart. Without `size` it is unknown."""
     async with database.writing() as session:
         connection = await connection_of(session)
         dataset = await connection.fetchval(
@@ -44,13 +45,15 @@ async def make(
             return WorkingSet(dataset, [])
         change = await changes.record(session, dataset, kind="SYNC", actor="sync", summary="Synced")
         await connection.execute(
-            """INSERT INTO source (dataset_id, path, etag, size, modified_at, format)
+            """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height)
             SELECT $1, $3 || lpad(n::text, 6, '0') || '.jpg', $4, 100,
-                   '2026-01-01Z'::timestamptz + n * interval '1 min', 'JPEG' FROM generate_series(0, $2 - 1) n""",
+                   '2026-01-01Z'::timestamptz + n * interval '1 min', 'JPEG', $5, $6
+            FROM generate_series(0, $2 - 1) n""",
             dataset,
             samples,
             directory,
             etag,
+            *(size or (None, None)),
         )
         rows = await connection.fetch(
             """INSERT INTO sample (dataset_id, source_id, path, created_at, since)

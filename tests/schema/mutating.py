@@ -70,18 +70,21 @@ class Stage:
     def as_somebody(self, name: str) -> "Stage":
         return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, name=name)))
 
+    def with_scope(self, scope: Scope) -> "Stage":
+        return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, scope=scope)))
+
     def confined_to(self, *dataset_ids: int) -> "Stage":
         identity = replace(self.direct.identity, dataset_ids=frozenset(dataset_ids))
         return replace(self, direct=replace(self.direct, identity=identity))
 
 
 async def open_stage(
-    database: Database, root: Path, *, samples: int = 6, labels: tuple[str, ...] = ("cat", "dog")
+    database: Database, root: Path, *, samples: int = 6, labels: tuple[str, ...] = ("cat", "dog"), **more: Any
 ) -> Stage:
-    """A dataset whose files lie below `root`, and somebody who may do everything."""
+    """A dataset whose files lie below `root`, and somebody who may do everything. `more` is for the working set."""
     images = root / "images"
     images.mkdir()
-    working_set = await make(database, samples=samples, labels=labels, input_path=str(images), etag=ETAG)
+    working_set = await make(database, samples=samples, labels=labels, input_path=str(images), etag=ETAG, **more)
     for place in range(samples):
         file = images / f"{place:06}.jpg"
         file.write_bytes(CONTENT)

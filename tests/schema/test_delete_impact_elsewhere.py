@@ -54,6 +54,29 @@ async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(stage: Stage
     assert await asked(confined, {"ids": stage.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
 
 
+async def test_names_the_versions_of_other_datasets_that_show_the_files(stage: Stage, database: Database) -> None:
+    async with database.reading() as connection:
+        above = await connection.fetchval("SELECT id FROM dataset WHERE name = 'above'")
+    published = await stage.do("publishVersion", "version { id }", datasetId=f"Dataset:{above}")
+    shown = await stage.direct.execute('{ dataset(by: {name: "above"}) { samples { nodes { id path } } } }')
+    [fourth] = [each["id"] for each in shown["dataset"]["samples"]["nodes"] if each["path"].endswith("3.jpg")]
+    await stage.do("deleteSamples", "deleted", datasetId=f"Dataset:{above}", select={"ids": [fourth]})
+
+    versions = await asked_for_versions(stage, stage.ids(3))
+    assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
+    assert await asked_for_versions(stage.confined_to(stage.working_set.id), stage.ids(3)) == []
+    chosen = {"datasetId": stage.dataset, "select": {"ids": stage.ids(3)}, "deleteSources": True, "dryRun": True}
+    [warning] = (await stage.do("deleteSamples", "warnings { sharedSources versions { id } }", **chosen))["warnings"]
+    assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
+
+
+async def asked_for_versions(stage: Stage, ids: list[str]) -> list[str]:
+    query = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
+        deleteImpact(select: $select) { versions { id } } } } }"""
+    found = await stage.direct.execute(query, {"id": stage.dataset, "select": {"ids": ids}})
+    return [each["id"] for each in found["node"]["deleteImpact"]["versions"]]
+
+
 async def test_alone_nothing_is_shared(database: Database, tmp_path: Path) -> None:
     stage = await open_stage(database, tmp_path)
     assert await asked(stage, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}

@@ -11,7 +11,7 @@ from schema.guard import DocumentLimits
 from schema.permissions import authorize
 
 SCHEMA = build_schema()._schema
-LABELLING = {"labelSamples", "replaceSampleLabel", "createLabels", "updateLabel"}
+LABELLING = {"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"}
 
 
 def fields(root: GraphQLObjectType | None) -> list[str]:

@@ -38,10 +38,14 @@ def _field(build: Build, row: Row, selected: Select) -> Parts:
         case "sharedSources":
             return number(sql("(SELECT shared FROM elsewhere)", Integer))
         case "versions":
-            published = sql(f"ARRAY({_asked(sharing.VERSIONS)})", IDS)
-            return build.many(selected, lambda version: [version["id"] == func.any(published)], row.scope, newest=True)
+            published = sql(f"ARRAY(SELECT id FROM ({_asked(sharing.VERSIONS)}) AS published)", IDS)
+            return build.many(selected, lambda version: _visible(build, version, published), newest=True)
     known = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
     return build.many(selected, lambda other: [other["id"] == func.any(known), *build.visible(other)])
+
+
+def _visible(build: Build, version: Row, published: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    return [version["id"] == func.any(published), build.is_visible(version["dataset_id"])]
 
 
 def _chosen(build: Build, row: Row, given: Any) -> CTE:

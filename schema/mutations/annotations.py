@@ -1,0 +1,132 @@
+"""annotateSamples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+import strawberry
+
+from db.errors import Invalid
+from db.samples.annotate import AnnotateWith, annotate
+from db.samples.edits import Addition, Edit, Update, no_such_annotations
+from db.samples.outcomes import Labelled
+from schema.mutations.payloads import Labelling, labelling
+from schema.mutations.shapes import ShapeInput, plain_shape
+from schema.mutations.unit import Info, given, number, write
+
+
+@strawberry.input(description="An annotation to be put on a sample.")
+class NewAnnotationInput:
+    label: str = strawberry.field(description="Name of the label.")
+    shape: ShapeInput | None = strawberry.field(
+        default=None, description="Where on the image; null puts the label on the image as a whole, which has it once."
+    )
+
+
+@strawberry.input(
+    description="An annotation that is there already, moved, given another label, or confirmed. It keeps its id. "
+    "Whoever updates it is its `labeledBy` then, its `origin` is MANUAL, and it is `confirmed`: with the id alone, a "
+    "suggestion is confirmed as it is."
+)
+class AnnotationUpdateInput:
+    id: strawberry.ID = strawberry.field(description="Id of the annotation, from `Sample.annotations`.")
+    label: str | None = strawberry.field(default=None, description="Name of its new label; null leaves the label.")
+    shape: ShapeInput | None = strawberry.field(
+        default=None,
+        description="Its new shape, of any kind that the dataset takes; null leaves the shape. To put the label on the "
+        "image as a whole instead, remove the annotation and add one without a shape.",
+    )
+
+
+@strawberry.input(description="What is to become of one sample's annotations. Those that are not named stay.")
+class AnnotateSampleInput:
+    sample_id: strawberry.ID = strawberry.field(description="Global id of the sample.")
+    add: list[NewAnnotationInput] = strawberry.field(
+        default_factory=list,
+        description="Annotations to put. One of the same label and shape that is there already, from a retry maybe, "
+        "is not put twice; if it was a suggestion, it is confirmed.",
+    )
+    update: list[AnnotationUpdateInput] = strawberry.field(
+        default_factory=list, description="Annotations to move, to give another label, or to confirm; each once."
+    )
+    remove: list[strawberry.ID] = strawberry.field(
+        default_factory=list, description="Ids of annotations to take off. One that is off already stays off."
+    )
+
+
+@strawberry.input(description="Annotations, with shapes, for samples.")
+class AnnotateSamplesInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    samples: list[AnnotateSampleInput] = strawberry.field(
+        description="At most 1,000 samples, with at most 100,000 annotations altogether; a sample can get 1,000. A "
+        "body of JSON is at most 1 MiB, unless the server's owner allows more: about 10,000 boxes."
+    )
+    create_missing: bool = strawberry.field(
+        default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
+    )
+    expected_revision: int | None = strawberry.field(
+        default=None,
+        description="Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current "
+        "`revision` and the ids of at most 100 `changes` since. Without it the last writer wins.",
+    )
+
+
+@strawberry.type(description="The outcome of `annotateSamples`.")
+class AnnotateSamplesPayload(Labelling):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An AnnotateSampleInput in plain values, with the sample's id as the client wrote it."""
+
+    sample_id: strawberry.ID
+    edit: Edit
+
+
+def _asked(_type: type, value: Mapping[str, Any], _context: object) -> Asked:
+    """Straight from the coerced values: Strawberry's objects would cost 0.1 ms a box, while all others wait."""
+    edit = Edit(
+        number(value["sampleId"], "Sample"),
+        [Addition(new["label"], plain_shape(new.get("shape"))) for new in value["add"]],
+        [Update(_annotation(up["id"]), up.get("label"), plain_shape(up.get("shape"))) for up in value["update"]],
+        [_annotation(id) for id in value["remove"]],
+    )
+    return Asked(value["sampleId"], edit)
+
+
+def _annotation(id: strawberry.ID) -> int:
+    found = number(id, "Annotation")
+    if not found:
+        raise no_such_annotations([str(id)])
+    return found
+
+
+AnnotateSampleInput.__strawberry_definition__.from_input = _asked  # type: ignore[attr-defined]
+
+
+@strawberry.type
+class AnnotationMutations:
+    @strawberry.mutation(
+        description="Puts annotations on samples, moves them, gives them other labels, and takes them off: labels with "
+        "shapes, for object detection and image segmentation. One change, however many samples. Shapes lie on the "
+        "image, or it is VALIDATION_FAILED; `details` name the `sample`, the place in the input (`at`) and the image's "
+        "`width` and `height`. An annotation that is none of the sample it is named under is NOT_FOUND, with `ids`. "
+        "Refused otherwise with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
+    )
+    async def annotate_samples(
+        self, info: Info, input: Annotated[AnnotateSamplesInput, given()]
+    ) -> AnnotateSamplesPayload:
+        asked, id, by = cast(Sequence[Asked], input.samples), number(input.dataset_id, "Dataset"), info.context.identity
+        _bound(len(asked), info.context.bounds.ids)
+        edits = [each.edit for each in asked]
+        how = AnnotateWith(create_missing=input.create_missing, expected_revision=input.expected_revision)
+        outcome = await write(info, lambda session: annotate(session, id, edits, how, by=by), Labelled)
+        missing = frozenset(outcome.not_found)
+        not_found = list(dict.fromkeys(each.sample_id for each in asked if each.edit.sample in missing))
+        return AnnotateSamplesPayload(**labelling(outcome, not_found))
+
+
+def _bound(count: int, most: int) -> None:
+    if count > most:
+        raise Invalid(f"At most {most} samples are annotated in one call.", most=most, given=count)

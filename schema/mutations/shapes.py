@@ -1,0 +1,86 @@
+"""Shapes as clients give them, and in plain values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+
+from db import shapes
+from db.shapes import Shape
+from schema.types.shape import PIXELS
+
+FROM_LEFT = "Pixels from the left: 0 to the image's width, both inclusive; rounded to a millionth."
+FROM_TOP = "Pixels from the top: 0 to the image's height, both inclusive; rounded to a millionth."
+
+
+@strawberry.input(description=f"A place on an image, in {PIXELS}.")
+class PositionInput:
+    x: float = strawberry.field(description=FROM_LEFT)
+    y: float = strawberry.field(description=FROM_TOP)
+
+
+@strawberry.input(description=f"An upright rectangle, in {PIXELS}.")
+class BoundingBoxInput:
+    x_min: float = strawberry.field(description="Left edge, 0 or more.")
+    y_min: float = strawberry.field(description="Top edge, 0 or more.")
+    x_max: float = strawberry.field(description="Right edge: more than `xMin`, at most the image's width.")
+    y_max: float = strawberry.field(description="Bottom edge: more than `yMin`, at most the image's height.")
+
+
+@strawberry.input(description="A closed area. The last point joins the first, and need not repeat it.")
+class PolygonInput:
+    points: list[PositionInput] = strawberry.field(
+        description="Its corners, in order: at least 3 different ones, at most 10,000."
+    )
+
+
+@strawberry.input(description="A line through several points.")
+class PolyLineInput:
+    points: list[PositionInput] = strawberry.field(
+        description="Its points, in order: at least 2 different ones, at most 10,000."
+    )
+
+
+@strawberry.input(description="A circle that lies on the image as a whole.")
+class CircleInput:
+    center: PositionInput = strawberry.field(description="Its middle.")
+    radius: float = strawberry.field(description="Its radius in pixels, more than 0.")
+
+
+@strawberry.input(description="A single point.")
+class PointShapeInput:
+    position: PositionInput = strawberry.field(description="Where it is.")
+
+
+@strawberry.input(
+    one_of=True,
+    description="Where on an image a label belongs: exactly one of these. It lies on the image as a whole. Object "
+    "detection takes all of them, image segmentation polygons alone, image classification none.",
+)
+class ShapeInput:
+    bounding_box: BoundingBoxInput | None = strawberry.field(default=strawberry.UNSET, description="A box.")
+    polygon: PolygonInput | None = strawberry.field(default=strawberry.UNSET, description="An area.")
+    poly_line: PolyLineInput | None = strawberry.field(default=strawberry.UNSET, description="A line.")
+    circle: CircleInput | None = strawberry.field(default=strawberry.UNSET, description="A circle.")
+    point: PointShapeInput | None = strawberry.field(default=strawberry.UNSET, description="A point.")
+
+
+def plain_shape(given: Mapping[str, Any] | None) -> Shape | None:
+    """A ShapeInput, coerced and not yet made an object, in plain values."""
+    if given is None:
+        return None
+    [(name, value)] = given.items()
+    match name:
+        case "boundingBox":
+            return shapes.BoundingBox(value["xMin"], value["yMin"], value["xMax"], value["yMax"])
+        case "polygon":
+            return shapes.Polygon(tuple(map(_position, value["points"])))
+        case "polyLine":
+            return shapes.PolyLine(tuple(map(_position, value["points"])))
+        case "circle":
+            return shapes.Circle(_position(value["center"]), value["radius"])
+    return shapes.PointShape(_position(value["position"]))
+
+
+def _position(given: Mapping[str, float]) -> shapes.Position:
+    return shapes.Position(given["x"], given["y"])

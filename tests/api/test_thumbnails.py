@@ -1,0 +1,73 @@
+"""Thumbnails as they are made, kept and forgotten."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from api.keeping import BLOCK
+from api.thumbnails import thumbnails
+from db import decoding
+from db.decoding import Decoders, Limits
+from db.errors import DomainError
+from db.storage import MemoryStore
+from tests.db.world import picture
+
+
+async def stored(count: int) -> MemoryStore:
+    store = MemoryStore()
+    for number in range(count):
+        await store.write(f"{number}.png", picture(size=(40, 30)))
+    return store
+
+
+def kept(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*/*"))
+
+
+async def test_room_is_made_while_others_are_made(tmp_path: Path) -> None:
+    store = await stored(60)
+    async with (
+        decoding.decoders(Limits(together=2)) as decoders,
+        thumbnails(tmp_path, most=20 * BLOCK, decoders=decoders) as made,
+    ):
+        for number in range(60):
+            await made.get(store, f"{number}.png", f"etag {number}", 16)
+    assert 0 < kept(tmp_path) <= 22
+
+
+async def test_a_smaller_room_is_cleared_at_the_next_start(tmp_path: Path) -> None:
+    store = await stored(20)
+    async with decoding.decoders(Limits(together=2)) as decoders:
+        for most in (100 * BLOCK, 5 * BLOCK):
+            async with thumbnails(tmp_path, most=most, decoders=decoders) as made:
+                for number in range(20 if most > 50 * BLOCK else 0):
+                    await made.get(store, f"{number}.png", f"etag {number}", 16)
+    assert 0 < kept(tmp_path) <= 5
+
+
+async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path) -> None:
+    store = await stored(1)
+    await store.write("broken.png", picture()[:40])
+    async with decoding.decoders(Limits()) as decoders, thumbnails(tmp_path, most=0, decoders=decoders) as made:
+        for _ in range(2):
+            with pytest.raises(DomainError, match="cannot be read"):
+                await made.get(store, "broken.png", "etag", 16)
+        assert (await made.get(store, "0.png", "etag 0", 16)).media == "image/jpeg"
+
+
+async def test_a_server_that_stops_waits_for_no_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await stored(1)
+    asked = asyncio.Event()
+
+    async def stuck(*_: object) -> bytes:
+        asked.set()
+        return await asyncio.Event().wait() and b""
+
+    monkeypatch.setattr(Decoders, "thumbnail", stuck)
+    async with decoding.decoders(Limits()) as decoders:
+        async with thumbnails(tmp_path, most=BLOCK, decoders=decoders) as made:
+            asking = asyncio.create_task(made.get(store, "0.png", "etag", 16))
+            await asked.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await asking

@@ -1,0 +1,185 @@
+"""Decoders: what an image can do to one, and what it cannot do to the others."""
+
+import asyncio
+import io
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from db import decoding, images
+from db.decoding import IMAGES, Decoder, Decoders, Limits
+from db.images import Facts, Unreadable
+
+MIB = 1024 * 1024
+
+
+def picture(size: tuple[int, int] = (300, 200), form: str = "JPEG", **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(out, form, **options)
+    return out.getvalue()
+
+
+@cache
+def slow() -> bytes:
+    """A JPEG that has no more scans and pixels than it may, and takes seconds."""
+    data = picture((7_000, 7_000), progressive=True)
+    header = bytes.fromhex("ffda0008010100013f21")  # refines the luminance by nothing, block after block
+    start = data.index(header)
+    end = data.index(b"\xff\xc4", start)
+    return data[:end] + data[start:end] * 50 + data[end:]
+
+
+@pytest.fixture
+async def decoders() -> AsyncIterator[Decoders]:
+    async with decoding.decoders(Limits(together=2)) as made:
+        yield made
+
+
+async def test_decodes_as_if_it_were_done_here(decoders: Decoders) -> None:
+    data = picture()
+    assert await decoders.check(data) == Facts("JPEG", 300, 200, 1)
+    assert await decoders.thumbnail(data, 64) == images.thumbnail(data, 64)[0]
+    assert len(decoders.idle) == 1, "one after the other needs one process"
+
+
+async def test_a_refusal_comes_back_as_its_sentence_and_the_decoder_lives(decoders: Decoders) -> None:
+    for data in (b"", b"hello", picture()[:-500]):
+        with pytest.raises(Unreadable, match="cannot be read as a JPEG, PNG or BMP"):
+            await decoders.check(data)
+    assert [decoder.images for decoder in decoders.idle] == [3]
+
+
+async def test_no_more_than_so_many_decode_at_once(decoders: Decoders) -> None:
+    data = picture()
+    answers = await asyncio.gather(*(decoders.thumbnail(data, size) for size in range(20, 40)))
+    assert [max(Image.open(io.BytesIO(answer)).size) for answer in answers] == list(range(20, 40))
+    assert len(decoders.idle) == 2
+
+
+async def test_more_pixels_than_the_owner_allows_are_too_many() -> None:
+    async with decoding.decoders(Limits(pixels=59_999)) as decoders:
+        with pytest.raises(Unreadable, match=r"300 × 200 pixels; at most 0\.059999 million"):
+            await decoders.check(picture())
+        assert (await decoders.check(picture((299, 200)))).width == 299
+
+
+async def test_an_image_that_wants_too_much_memory_is_unreadable_and_that_is_all() -> None:
+    async with decoding.decoders(Limits(memory=128 * MIB, together=1)) as decoders:
+        with pytest.raises(Unreadable, match="too much time or memory"):
+            await decoders.check(picture((6_000, 6_000), "PNG"))
+        assert (await decoders.check(picture())).width == 300
+        assert [decoder.images for decoder in decoders.idle] == [2]
+
+
+async def test_an_image_that_takes_too_long_is_stopped_by_the_kernel() -> None:
+    data = slow()
+    async with decoding.decoders(Limits(seconds=0.5, together=2)) as decoders:
+        began = time.monotonic()
+        stopped, whole = await asyncio.gather(decoders.check(data), decoders.check(picture()), return_exceptions=True)
+        assert time.monotonic() - began < 60
+        assert isinstance(stopped, Unreadable)
+        assert whole == Facts("JPEG", 300, 200, 1)
+        assert (await decoders.check(picture())).width == 300
+
+
+async def busy(decoders: Decoders, started: list[Decoder]) -> Decoder:
+    """The decoder that has just been given an image."""
+    while not started or not started[-1].images:  # noqa: ASYNC110 (a test looks from outside)
+        await asyncio.sleep(0.001)
+    return started[-1]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Decoder]:
+    """Every process as it is started."""
+    found: list[Decoder] = []
+    start: Callable[[Decoders], Awaitable[Decoder]] = Decoders._started
+
+    async def noted(self: Decoders) -> Decoder:
+        found.append(await start(self))
+        return found[-1]
+
+    monkeypatch.setattr(Decoders, "_started", noted)
+    return found
+
+
+async def test_a_decoder_that_hangs_is_killed_and_nobody_else_waits(started: list[Decoder]) -> None:
+    async with decoding.decoders(Limits(seconds=0.5, together=2)) as decoders:
+        first = asyncio.create_task(decoders.check(slow()))
+        stuck = await busy(decoders, started)
+        os.kill(stuck.process.pid, signal.SIGSTOP)
+        assert (await decoders.check(picture())).width == 300
+        assert not first.done()
+        with pytest.raises(Unreadable):
+            await first
+        assert stuck.process.returncode == -signal.SIGKILL
+        assert stuck not in decoders.idle
+
+
+async def test_a_decoder_that_crashes_costs_its_image_alone(started: list[Decoder]) -> None:
+    async with decoding.decoders(Limits(together=1)) as decoders:
+        first = asyncio.create_task(decoders.check(slow()))
+        waiting = asyncio.create_task(decoders.check(picture()))
+        os.kill((await busy(decoders, started)).process.pid, signal.SIGKILL)
+        with pytest.raises(Unreadable):
+            await first
+        assert (await waiting).width == 300
+        assert len(started) == 2
+
+
+async def test_one_that_died_while_nobody_used_it_costs_nothing(decoders: Decoders) -> None:
+    await decoders.check(picture())
+    [idle] = decoders.idle
+    idle.process.kill()
+    await idle.process.wait()
+    assert (await decoders.check(picture())).width == 300
+
+
+async def test_whoever_gives_up_leaves_nothing_half_said(decoders: Decoders) -> None:
+    data = slow()
+    for _ in range(3):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(decoders.check(data), 0.1)
+    assert decoders.idle == []
+    assert (await decoders.check(picture())).width == 300
+
+
+async def test_a_decoder_is_replaced_when_it_has_done_much(decoders: Decoders) -> None:
+    await decoders.check(picture())
+    [first] = decoders.idle
+    first.images = IMAGES
+    await decoders.check(picture())
+    assert decoders.idle != [first]
+    assert first.process.returncode is not None
+
+
+async def test_none_outlives_its_server() -> None:
+    async with decoding.decoders(Limits()) as decoders:
+        await asyncio.gather(*(decoders.check(picture()) for _ in range(8)))
+        pids = [decoder.process.pid for decoder in decoders.idle]
+    assert pids
+    assert [pid for pid in pids if Path("/proc", str(pid)).exists()] == []
+
+
+async def test_a_decoder_ends_when_its_server_was_killed(started: list[Decoder]) -> None:
+    """All it notices is that nobody can ask any more."""
+    async with decoding.decoders(Limits()) as decoders:
+        await decoders.check(picture())
+        [decoder] = decoders.idle
+        assert decoder.process.stdin is not None
+        decoder.process.stdin.close()
+        assert await asyncio.wait_for(decoder.process.wait(), 10) == 0
+
+
+async def test_a_decoder_knows_no_keys_of_its_server(decoders: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELGRAPH_S3_SECRET_KEY", "planted-secret")
+    await decoders.check(picture())
+    [decoder] = decoders.idle
+    assert b"planted-secret" not in Path("/proc", str(decoder.process.pid), "environ").read_bytes()

@@ -1,0 +1,95 @@
+"""Annotating spoken to the schema: a detection dataset of images of 640 × 480, and brief words for what is on them."""
+
+from pathlib import Path
+from typing import Any
+
+from db import changes, statements
+from db.engine import Database
+from tests.schema.mutating import Stage, open_stage
+
+SHAPE = """shape { __typename
+    ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } } ... on PolyLine { points { x y } }
+    ... on Circle { center { x y } radius } ... on PointShape { position { x y } } }"""
+ANNOTATIONS = f"id label {{ name }} labeledBy labeledAt origin confidence confirmed {SHAPE}"
+PAYLOAD = f"""
+    matched changed unchanged notFound change {{ id revision kind actor summary undoable }}
+    samples {{ id state labels {{ name }} labeledBy annotations {{ {ANNOTATIONS} }} }}
+    dataset {{ revision statistics {{ labeled unlabeled pending }} labels {{ name sampleCount annotationCount }} }}
+"""
+
+
+def box(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40) -> dict[str, Any]:
+    return {"boundingBox": {"xMin": left, "yMin": top, "xMax": right, "yMax": bottom}}
+
+
+def told(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40) -> dict[str, Any]:
+    """The same as an answer gives it."""
+    return {"__typename": "BoundingBox", **box(left, top, right, bottom)["boundingBox"]}
+
+
+def triangle(x: float = 10) -> dict[str, Any]:
+    return {"polygon": {"points": [{"x": x, "y": 0}, {"x": x + 50, "y": 0}, {"x": x, "y": 50.5}]}}
+
+
+def new(label: str, shape: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"label": label, "shape": shape}
+
+
+async def open_boxes(database: Database, root: Path, **more: Any) -> Stage:
+    given: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (640, 480), "labels": ("cat", "dog", "bird")} | more
+    return await open_stage(database, root, **given)
+
+
+async def annotate(stage: Stage, *samples: dict[str, Any], key: str | None = None, **more: Any) -> Any:
+    return await stage.do("annotateSamples", PAYLOAD, key, datasetId=stage.dataset, samples=list(samples), **more)
+
+
+def of(stage: Stage, place: int, **edit: Any) -> dict[str, Any]:
+    """An edit of one sample."""
+    return {"sampleId": stage.ids(place)[0], **edit}
+
+
+async def refused(stage: Stage, *samples: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return await stage.refused("annotateSamples", datasetId=stage.dataset, samples=list(samples), **more)
+
+
+async def annotations(stage: Stage, place: int) -> list[dict[str, Any]]:
+    query = f"query ($id: ID!) {{ node(id: $id) {{ ... on Sample {{ annotations {{ {ANNOTATIONS} }} }} }} }}"
+    data = await stage.direct.execute(query, {"id": stage.ids(place)[0]})
+    return data["node"]["annotations"]  # type: ignore[no-any-return]
+
+
+async def marks(stage: Stage, place: int = 0) -> list[tuple[str, dict[str, Any] | None]]:
+    """Labels and shapes of one sample."""
+    return [(each["label"]["name"], each["shape"]) for each in await annotations(stage, place)]
+
+
+async def put(stage: Stage, place: int, *additions: dict[str, Any]) -> list[str]:
+    """The ids of all annotations of the sample, these among them."""
+    payload = await annotate(stage, of(stage, place, add=list(additions)))
+    return [each["id"] for each in payload["samples"][0]["annotations"]]
+
+
+async def suggest(stage: Stage, place: int, label: str, shape: str | None, confidence: float = 0.7) -> str:
+    """What a model would leave: the id of an annotation that nobody has confirmed."""
+    sample, working_set = stage.working_set.samples[place], stage.working_set
+    async with stage.direct.database.writing() as session:
+        change = await changes.record(session, working_set.id, kind="X", actor="model", summary="x")
+        row = await statements.first(
+            session,
+            """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,
+                                       shape, since)
+            VALUES (:dataset, :sample, :label, 'model', 'MODEL', :confidence, false, :shape::jsonb, :since)
+            RETURNING id""",
+            dataset=working_set.id, sample=sample, label=working_set.labels[label], confidence=confidence, shape=shape,
+            since=change.revision,
+        )  # fmt: skip
+        await statements.run(
+            session,
+            """UPDATE sample SET since = :since, state = CASE WHEN label_ids = '{}' THEN 'PENDING' ELSE state END
+            WHERE id = :sample""",
+            sample=sample,
+            since=change.revision,
+        )
+    assert row is not None
+    return f"Annotation:{row['id']}"
