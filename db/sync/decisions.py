@@ -7,18 +7,26 @@ from datetime import datetime
 from typing import Final
 
 from db.shapes import Shape
-from db.sidecars import Sidecar
+from db.sidecars import Mark, Sidecar
 from db.sync.inspection import Found, Image, Outcome
 from db.sync.options import Options
 
-Marked = tuple[int, Shape | None, float | None]  # label, shape, confidence
 UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A confirmed annotation of a sample."""
+
+    id: int
+    label_id: int
+    shape: Shape | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """A source as it stands, and the live sample that it feeds, if there is one. `marks`: its confirmed annotations,
-    known where sidecars have shapes."""
+    """A source as it stands, and the live sample that it feeds, if there is one, with its annotations by their ids."""
 
     source_id: int
     path: str
@@ -27,10 +35,9 @@ class Known:
     size: int
     sidecar_etag: str | None
     sample_id: int | None
-    label_ids: tuple[int, ...] = ()
     labeled_origin: str | None = None
     hard: bool | None = None
-    marks: tuple[Marked, ...] = ()
+    annotations: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,15 @@ class Touched:
     modified_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Relabeled:
+    """What a sidecar changes: annotations that go, by id, marks that come. `hard` None: it does not say."""
+
+    gone: tuple[int, ...]
+    marks: tuple[Mark, ...]
+    hard: bool | None
+
+
 @dataclass(slots=True)
 class Decisions:
     """Everything that a batch writes. The first group is versioned facts and makes a change; the second is not."""
@@ -66,7 +82,7 @@ class Decisions:
     restored: list[int] = field(default_factory=list)
     replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
     moved: dict[int, str] = field(default_factory=dict)  # path by sample
-    relabeled: dict[int, Sidecar] = field(default_factory=dict)  # by sample
+    relabeled: dict[int, Relabeled] = field(default_factory=dict)  # by sample
     sidecar_of: dict[str, Sidecar] = field(default_factory=dict)  # of samples to be made, by path
 
     unreadable: list[NewSource] = field(default_factory=list)
@@ -83,8 +99,8 @@ class Decisions:
 
     @property
     def names(self) -> set[str]:
-        told = (*self.relabeled.values(), *self.sidecar_of.values())
-        return {name for sidecar in told for name in sidecar.labels or ()}
+        new = [one.marks for one in self.relabeled.values()] + [one.marks or () for one in self.sidecar_of.values()]
+        return {mark.label for marks in new for mark in marks}
 
     @property
     def updated(self) -> set[int]:
@@ -237,21 +253,36 @@ class _Decider:
         sidecar = found.sidecar
         if before.sample_id is None or sidecar is None or sidecar.marks is None:
             return
-        if news and self._may_label(before) and self._says_otherwise(sidecar, before):
-            self.decisions.relabeled[before.sample_id] = sidecar
+        if news and self._may_label(before):
+            differs = self._difference(sidecar, sidecar.marks, before)
+            if differs.gone or differs.marks or differs.hard not in (None, before.hard):
+                self.decisions.relabeled[before.sample_id] = differs
 
-    def _says_otherwise(self, sidecar: Sidecar, before: Known) -> bool:
-        ids = self.label_ids
-        if sidecar.hard is None:
-            return {ids.get(name, 0) for name in sidecar.labels or ()} != set(before.label_ids)
-        marks = Counter((ids.get(mark.label, 0), mark.shape, mark.confidence) for mark in sidecar.marks or ())
-        return marks != Counter(before.marks) or sidecar.hard != before.hard
+    def _difference(self, sidecar: Sidecar, marks: Sequence[Mark], before: Known) -> Relabeled:
+        """Of equal ones as many stay as are wanted, the first ones."""
+        keys = [_key(self.label_ids.get(mark.label, mark.label), mark) for mark in marks]
+        wanted, gone, new = Counter(keys), list[int](), list[Mark]()
+        for one in before.annotations:
+            key = _key(one.label_id, one)
+            if not wanted[key]:
+                gone.append(one.id)
+            wanted[key] -= wanted[key] > 0
+        for key, mark in zip(keys, marks, strict=True):
+            if wanted[key]:
+                new.append(mark)
+                wanted[key] -= 1
+        return Relabeled(tuple(gone), tuple(new), sidecar.hard)
 
     def _may_label(self, before: Known) -> bool:
         return self.options.overwrite or before.labeled_origin in (None, "SYNC")
 
     def _skip(self, found: Found) -> None:
         self.decisions.skipped.append((found.item.path, found.image.problem))
+
+
+def _key(label: int | str, mark: Mark | Standing) -> tuple[int | str, Shape | None, float | None]:
+    """What makes two marks of a sample the same. On a whole image a label is there or not, however sure of it."""
+    return label, mark.shape, None if mark.shape is None else mark.confidence
 
 
 def counts(decisions: Decisions, *, added: int) -> Counter[str]:

@@ -10,8 +10,8 @@ import orjson
 from db.changes import hold, record
 from db.jobs import Batch, Claim
 from db.shapes import from_json, to_json
-from db.sidecars import Sidecar
-from db.sync.decisions import Decisions, Known, Marked, NewSource, Vanished, counts, decide
+from db.sidecars import Mark, Sidecar
+from db.sync.decisions import Decisions, Known, NewSource, Standing, Vanished, counts, decide
 from db.sync.inspection import Found, Outcome
 from db.sync.options import Options
 from db.sync.statements import SQL
@@ -44,9 +44,7 @@ async def _decided(connection: asyncpg.Connection, job: Claim, found: Sequence[F
     vanished = await connection.fetch(SQL.vanished, job.id, *_columns(_contents(found), 2))
     sources = {one.item.source_id for one in found if one.item.source_id} | {row["source_id"] for row in vanished}
     await connection.execute(SQL.lock_samples, sorted(sources))
-    known = await _known(
-        connection, sorted(sources), shaped=any(one.sidecar and one.sidecar.hard is not None for one in found)
-    )
+    known = await _known(connection, sorted(sources))
     moves = [Vanished(row["position"], known[row["source_id"]]) for row in vanished]
     fresh = [one.item.path for one in found if one.item.action == "NEW"]
     leaving = frozenset(row["path"] for row in await connection.fetch(SQL.leaving, job.dataset_id, fresh))
@@ -62,16 +60,13 @@ def _contents(found: Iterable[Found]) -> list[tuple[str, int]]:
     return sorted(read | unread)
 
 
-async def _known(connection: asyncpg.Connection, sources: list[int], *, shaped: bool) -> dict[int, Known]:
-    marks: dict[int, list[Marked]] = defaultdict(list)
-    for row in await connection.fetch(SQL.marks, sources) if shaped else ():
+async def _known(connection: asyncpg.Connection, sources: list[int]) -> dict[int, Known]:
+    standing: dict[int, list[Standing]] = defaultdict(list)
+    for row in await connection.fetch(SQL.marks, sources):
         shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
-        marks[row["source_id"]].append((row["label_id"], shape, row["confidence"]))
-    found = {}
-    for row in await connection.fetch(SQL.known, sources):
-        id, label_ids = row["source_id"], tuple(row["label_ids"] or ())
-        found[id] = Known(**dict(row) | {"label_ids": label_ids, "marks": tuple(marks[id])})
-    return found
+        standing[row["source_id"]].append(Standing(row["id"], row["label_id"], shape, row["confidence"]))
+    rows = await connection.fetch(SQL.known, sources)
+    return {row["source_id"]: Known(**row, annotations=tuple(standing[row["source_id"]])) for row in rows}
 
 
 async def _labels(connection: asyncpg.Connection, dataset_id: int, names: Iterable[str]) -> dict[str, int]:
@@ -140,8 +135,8 @@ async def _make_samples(
         labels = sorted(ids[name] for name in said.labels or ())
         rows.append((row["id"], "{" + ",".join(map(str, labels)) + "}", bool(said.hard)))
     samples = await connection.fetch(SQL.make_samples, dataset_id, revision, ACTOR, *_columns(rows, 3))
-    said_of = {row["id"]: decisions.sidecar_of.get(row["path"], NOTHING) for row in samples}
-    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(said_of, ids), 4))
+    marks = {row["id"]: decisions.sidecar_of.get(row["path"], NOTHING).marks or () for row in samples}
+    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(marks, ids), 4))
     return len(samples)
 
 
@@ -150,20 +145,20 @@ async def _relabel(
 ) -> None:
     if not decisions.relabeled:
         return
-    samples = list(decisions.relabeled)
-    columns = _columns(_marks(decisions.relabeled, ids), 4)
-    await connection.execute(SQL.unmark, samples, *columns)
-    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *columns)
-    hard = [said.hard for said in decisions.relabeled.values()]
+    changes = decisions.relabeled
+    samples, hard = list(changes), [one.hard for one in changes.values()]
+    marks = {sample: one.marks for sample, one in changes.items()}
+    await connection.execute(SQL.unmark, [gone for one in changes.values() for gone in one.gone])
+    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(marks, ids), 4))
     await connection.execute(SQL.restate, samples, revision, ACTOR, hard)
 
 
 def _marks(
-    said_of: Mapping[int, Sidecar], ids: Mapping[str, int]
+    marks: Mapping[int, Sequence[Mark]], ids: Mapping[str, int]
 ) -> Iterator[tuple[int, int, str | None, float | None]]:
     """Rows for annotations: sample, label, shape as JSON text, confidence."""
-    for sample, said in said_of.items():
-        for mark in said.marks or ():
+    for sample, of_sample in marks.items():
+        for mark in of_sample:
             shape = orjson.dumps(to_json(mark.shape)).decode() if mark.shape is not None else None
             yield sample, ids[mark.label], shape, mark.confidence
 

@@ -3,14 +3,15 @@ SELECT id FROM sample WHERE source_id = ANY($1::bigint[]) ORDER BY id FOR NO KEY
 
 -- name: known
 SELECT source.id AS source_id, source.path, source.status, source.etag, source.size, source.sidecar_etag,
-       sample.id AS sample_id, sample.label_ids, sample.labeled_origin, sample.hard
+       sample.id AS sample_id, sample.labeled_origin, sample.hard
 FROM source LEFT JOIN sample ON sample.source_id = source.id
 WHERE source.id = ANY($1::bigint[])
 
 -- name: marks
-SELECT sample.source_id, a.label_id, a.shape::text AS shape, a.confidence
+SELECT sample.source_id, a.id, a.label_id, a.shape::text AS shape, a.confidence
 FROM sample JOIN annotation a ON a.sample_id = sample.id
 WHERE sample.source_id = ANY($1::bigint[]) AND a.confirmed
+ORDER BY a.id
 
 -- name: labels
 SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::text[]) ORDER BY id FOR KEY SHARE
@@ -78,40 +79,15 @@ ON CONFLICT DO NOTHING
 RETURNING id, path
 
 -- name: unmark
--- A sample may have a label with the same shape twice: of equals, as many stay as are wanted. On a whole image a label
--- is there or not, however sure somebody was of it.
-WITH wanted AS (
-    SELECT sample_id, label_id, shape, sure, row_number() OVER (PARTITION BY sample_id, label_id, shape, sure) AS n
-    FROM (SELECT sample_id, label_id, coalesce(shape, 'null')::jsonb AS shape,
-                 CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure
-          FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::float8[])
-               AS new (sample_id, label_id, shape, confidence)) AS each
-), has AS (
-    SELECT id, sample_id, label_id, shape, sure,
-           row_number() OVER (PARTITION BY sample_id, label_id, shape, sure ORDER BY id) AS n
-    FROM (SELECT id, sample_id, label_id, coalesce(shape, 'null') AS shape,
-                 CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure
-          FROM annotation WHERE sample_id = ANY($1::bigint[]) AND confirmed) AS each
-)
-DELETE FROM annotation USING has LEFT JOIN wanted USING (sample_id, label_id, shape, sure, n)
-WHERE annotation.id = has.id AND wanted.sample_id IS NULL
+DELETE FROM annotation WHERE id = ANY($1::bigint[])
 
 -- name: mark
--- What is wanted and not there yet. What a machine suggested of a whole image is confirmed.
+-- What a machine suggested of a whole image is confirmed.
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, shape, confidence, since)
-SELECT $1, sample_id, label_id, $3, now(), 'SYNC', shape, confidence, $2
-FROM (SELECT *, row_number() OVER (PARTITION BY sample_id, label_id, key, sure ORDER BY place) AS n
-      FROM (SELECT sample_id, label_id, shape::jsonb AS shape, confidence, coalesce(shape, 'null')::jsonb AS key,
-                   CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure, place
-            FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::float8[])
-                 WITH ORDINALITY AS new (sample_id, label_id, shape, confidence, place)) AS each) AS wanted
-LEFT JOIN (SELECT sample_id, label_id, key, sure, count(*) AS has
-           FROM (SELECT sample_id, label_id, coalesce(shape, 'null') AS key,
-                        CASE WHEN shape IS NULL THEN -1 ELSE coalesce(confidence, -1) END AS sure
-                 FROM annotation WHERE sample_id = ANY($4::bigint[]) AND confirmed) AS each
-           GROUP BY 1, 2, 3, 4) AS there USING (sample_id, label_id, key, sure)
-WHERE n > coalesce(has, 0)
-ORDER BY place
+SELECT $1, sample_id, label_id, $3, now(), 'SYNC', shape::jsonb, confidence, $2
+FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::float8[])
+     WITH ORDINALITY AS new (sample_id, label_id, shape, confidence, n)
+ORDER BY n
 ON CONFLICT (sample_id, label_id) WHERE shape IS NULL DO UPDATE
 SET confirmed = true, labeled_by = excluded.labeled_by, labeled_at = excluded.labeled_at, origin = excluded.origin,
     since = excluded.since
