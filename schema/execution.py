@@ -152,7 +152,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         nodes = tuple(each.node for each in details)
 
         def compiled() -> Plan:
-            values = symbols(VariableValues(self.variable_values.sources, self._given(result, nodes)))
+            used = frozenset[str]().union(*(variables_in(self.prepared, node) for node in nodes))
+            values = symbols(VariableValues(self.variable_values.sources, self._of(used)))
             selected = Translator(self.schema, self.prepared, values).of_field(info.parent_type, alias, details)
             return _compile(result, selected, is_confined(self.context_value))
 
@@ -178,25 +179,19 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return Fragment(json)
 
     def _key(self, result: Readable, nodes: tuple[FieldNode, ...]) -> Hashable:
-        """What the plan depends on."""
-        kind = (type(result), getattr(result, "type", None))
-        given = self._given(result, nodes)
-        return (self.prepared, _place(nodes), kind, is_confined(self.context_value), shape(given))
-
-    def _given(self, result: Readable, nodes: tuple[FieldNode, ...]) -> dict[str, Any]:
-        """The variables used here. A mutation's own arguments, new in every request and maybe huge, are not."""
-        place = _place(nodes)
+        """What the plan depends on. A mutation's own arguments, new in every request, do not belong to it."""
+        place = tuple(id(node) for node in nodes)  # as old as the document, which is part of the key
         if place not in self.prepared.plans:
             below = [node if isinstance(result, Root) else node.selection_set for node in nodes]
             used = (variables_in(self.prepared, each) for each in below if each)
             self.prepared.plans[place] = frozenset[str]().union(*used)
-        used_here: frozenset[str] = self.prepared.plans[place]
-        return {name: value for name, value in self.variable_values.coerced.items() if name in used_here}
+        kind = (type(result), getattr(result, "type", None))
+        given = self._of(self.prepared.plans[place])
+        return (self.prepared, place, kind, is_confined(self.context_value), shape(given))
 
-
-def _place(nodes: tuple[FieldNode, ...]) -> tuple[int, ...]:
-    """Stands for a field of a document, and is as old as that."""
-    return tuple(id(node) for node in nodes)
+    def _of(self, used: frozenset[str]) -> dict[str, Any]:
+        """These variables. Others may be huge."""
+        return {name: value for name, value in self.variable_values.coerced.items() if name in used}
 
 
 def _compile(result: Readable, selected: Select, confined: bool) -> Plan:

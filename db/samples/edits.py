@@ -16,7 +16,7 @@ from db.errors import Invalid, NotFound
 from db.shapes import Shape
 
 MOST: Final = 100_000  # annotations that one call names
-MOST_OF_SAMPLE: Final = 1_000  # annotations that a sample can get through calls
+MOST_OF_SAMPLE: Final = 10_000  # annotations that a sample can get through calls; a sidecar can bring as many
 TOLD: Final = 100  # ids that an error names
 
 Key = tuple[int, int, str | None]

@@ -128,24 +128,25 @@ SELECT id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, conf
 FROM was_annotation ORDER BY id
 """
 
-# Elsewhere what it says follows from the annotations that it has now.
+# Elsewhere what it says follows from the annotations that it has now; everywhere, which labels it has. A label can have
+# come and gone with one shape, and be there with another.
 SETTLE: Final = """
-UPDATE sample SET label_ids = fresh.label_ids,
-    state = CASE WHEN cardinality(fresh.label_ids) > 0 THEN 'LABELED' WHEN fresh.suggested THEN 'PENDING'
-                 ELSE 'UNLABELED' END,
-    labeled_by = CASE WHEN cardinality(fresh.label_ids) > 0 THEN coalesce(sample.labeled_by, fresh.labeled_by) END,
-    labeled_at = CASE WHEN cardinality(fresh.label_ids) > 0 THEN coalesce(sample.labeled_at, fresh.labeled_at) END,
+UPDATE sample SET label_ids = fresh.label_ids, state = fresh.state,
+    labeled_by = CASE fresh.state WHEN 'LABELED' THEN coalesce(sample.labeled_by, fresh.labeled_by) END,
+    labeled_at = CASE fresh.state WHEN 'LABELED' THEN coalesce(sample.labeled_at, fresh.labeled_at) END,
     since = :since
 FROM (
-    SELECT s.id, coalesce(bool_or(NOT a.confirmed), false) AS suggested,
+    SELECT s.id,
            coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS label_ids,
+           CASE WHEN bool_or(a.confirmed) THEN 'LABELED' WHEN bool_or(NOT a.confirmed) THEN 'PENDING'
+                ELSE 'UNLABELED' END AS state,
            (array_agg(a.labeled_by ORDER BY a.labeled_at DESC, a.id DESC) FILTER (WHERE a.confirmed))[1] AS labeled_by,
            max(a.labeled_at) FILTER (WHERE a.confirmed) AS labeled_at
     FROM made_sample m JOIN sample s ON s.id = m.id LEFT JOIN annotation a ON a.sample_id = s.id
-    WHERE s.since < :since
     GROUP BY s.id
 ) AS fresh
 WHERE sample.id = fresh.id
+  AND (sample.since < :since OR (sample.label_ids, sample.state) IS DISTINCT FROM (fresh.label_ids, fresh.state))
 """
 UNLABEL: Final = """
 DELETE FROM label USING made_label m

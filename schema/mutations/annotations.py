@@ -58,7 +58,7 @@ class AnnotateSampleInput:
 class AnnotateSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     samples: list[AnnotateSampleInput] = strawberry.field(
-        description="At most 1,000 samples, with at most 100,000 annotations altogether; a sample can get 1,000. A "
+        description="At most 1,000 samples, with at most 100,000 annotations altogether; a sample can get 10,000. A "
         "body of JSON is at most 1 MiB, unless the server's owner allows more: about 10,000 boxes."
     )
     create_missing: bool = strawberry.field(

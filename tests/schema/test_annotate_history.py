@@ -1,0 +1,174 @@
+"""What changes of shapes leave behind: they are undone, versions keep the shapes of their day, labels live on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.engine import Database
+from tests.schema.annotating import ANNOTATIONS, annotate, annotations, box, marks, new, of, open_boxes, put, told
+from tests.schema.mutating import Stage
+
+FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ statistics {{ total labeled unlabeled pending }}
+    labels {{ id name sampleCount annotationCount }} samples(first: 100, orderBy: OLDEST) {{ nodes {{
+        id state labels {{ name }} labeledBy labeledAt annotations {{ {ANNOTATIONS} }} }} }} }} }}"""
+VERSION = f"""query ($v: ID!) {{ node(id: $v) {{ ... on Version {{ labels {{ name annotationCount }}
+    samples(first: 100, orderBy: OLDEST) {{ nodes {{ annotations {{ {ANNOTATIONS} }} }} }} }} }} }}"""
+COMPARE = """query ($d: ID!, $b: ID!) { dataset(by: {id: $d}) { compare(base: $b) {
+    relabeled changes { nodes { kind labelsAdded labelsRemoved sample { id } } } } } }"""
+
+
+@pytest.fixture
+async def boxes(database: Database, tmp_path: Path) -> Stage:
+    return await open_boxes(database, tmp_path)
+
+
+async def facts(stage: Stage) -> Any:
+    return await stage.direct.execute(FACTS, {"d": stage.dataset})
+
+
+async def undo(stage: Stage, change: str) -> str:
+    return str((await stage.do("undoChange", "change { id }", changeId=change))["change"]["id"])
+
+
+async def done(stage: Stage, *edits: dict[str, Any], **more: Any) -> str:
+    """The id of the change."""
+    return str((await annotate(stage, *edits, **more))["change"]["id"])
+
+
+def edits_of(name: str, ids: list[str], whole: list[str]) -> dict[str, Any]:
+    cat, dog = whole
+    return {
+        "add": {"add": [new("cat", box(5)), new("bird"), new("bird", box(6))]},
+        "a new label": {"add": [new("zebra", box(5))]},
+        "move": {"update": [{"id": id, "shape": box(7)} for id in ids]},
+        "relabel": {"update": [{"id": id, "label": "bird"} for id in ids]},
+        "remove": {"remove": [*ids, *whole]},
+        "swap": {"update": [{"id": cat, "label": "dog"}, {"id": dog, "label": "cat"}]},
+        "become one": {"update": [{"id": cat, "label": "dog"}]},
+        "give a shape": {"update": [{"id": cat, "shape": box(8)}], "add": [new("cat")]},
+        "all at once": {"update": [{"id": ids[0], "shape": box(9)}], "remove": ids[1:], "add": [new("dog", box(3))]},
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["add", "a new label", "move", "relabel", "remove", "swap", "become one", "give a shape", "all at once"],
+)
+async def test_undoing_brings_every_shape_back_and_undoing_that_does_it_again(boxes: Stage, name: str) -> None:
+    *ids, cat, dog = await put(boxes, 0, new("cat", box()), new("dog", box()), new("cat"), new("dog"))
+    await put(boxes.as_somebody("bob"), 1, new("dog", box()))
+    before = await facts(boxes)
+    change = await done(boxes, of(boxes, 0, **edits_of(name, ids, [cat, dog])), createMissing=True)
+    after = await facts(boxes)
+    assert after != before
+    undone = await undo(boxes, change)
+    assert await facts(boxes) == before
+    await boxes.check()
+    await undo(boxes, undone)
+    assert await facts(boxes) == after
+    await boxes.check()
+
+
+async def test_later_changes_of_the_same_shape_are_in_the_way_and_others_are_not(boxes: Stage) -> None:
+    first = await done(boxes, of(boxes, 0, add=[new("cat", box())]))
+    [id] = [each["id"] for each in await annotations(boxes, 0)]
+    moved = await done(boxes, of(boxes, 0, update=[{"id": id, "shape": box(11)}]))
+    beside = await done(boxes.as_somebody("bob"), of(boxes, 0, add=[new("cat", box(50))]))
+    refused = await boxes.refused("undoChange", changeId=first)
+    assert (refused["code"], refused["details"]["changes"]) == ("CONFLICT", [moved])
+    await undo(boxes, moved)
+    await undo(boxes, first)
+    assert await marks(boxes) == [("cat", told(50))]
+    await undo(boxes, beside)
+    assert await marks(boxes) == []
+    await boxes.check()
+
+
+async def test_moving_a_shape_there_and_back_leaves_nothing_in_the_way(boxes: Stage) -> None:
+    [id] = await put(boxes, 0, new("cat", box()))
+    gone = await done(boxes, of(boxes, 0, remove=[id]))
+    again = await done(boxes, of(boxes, 0, add=[new("cat", box())]))
+    await undo(boxes, gone)  # the same shape twice: two annotators drew it, and neither is lost
+    assert await marks(boxes) == [("cat", told()), ("cat", told())]
+    await undo(boxes, again)
+    assert [each["id"] for each in await annotations(boxes, 0)] == [id]
+    await boxes.check()
+
+
+async def test_versions_keep_the_shapes_of_their_day(boxes: Stage) -> None:
+    moved, gone = await put(boxes, 0, new("cat", box()), new("dog", box()))
+    before = (await facts(boxes))["dataset"]["samples"]["nodes"]
+    version = (await boxes.do("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
+    edit = of(boxes, 0, update=[{"id": moved, "shape": box(11), "label": "bird"}], remove=[gone], add=[new("cat")])
+    await annotate(boxes.as_somebody("bob"), edit, of(boxes, 1, add=[new("cat", box())]))
+    found = (await boxes.direct.execute(VERSION, {"v": version}))["node"]
+    assert [each["annotations"] for each in found["samples"]["nodes"]] == [each["annotations"] for each in before]
+    assert {each["name"]: each["annotationCount"] for each in found["labels"]} == {"cat": 1, "dog": 1, "bird": 0}
+    await boxes.do("setCurrentVersion", "dataset { id }", versionId=version, onUnpublished="DISCARD")
+    assert (await facts(boxes))["dataset"]["samples"]["nodes"][0]["annotations"] == before[0]["annotations"]
+    assert await marks(boxes, 1) == []
+    await boxes.check()
+
+
+async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: Stage) -> None:
+    ids = await put(boxes, 0, new("cat", box()), new("dog", box()))
+    await put(boxes, 1, new("cat", box()))
+    version = (await boxes.do("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
+    moved = of(boxes, 0, update=[{"id": ids[0], "shape": box(11)}, {"id": ids[1], "label": "cat"}])
+    await annotate(boxes, moved, of(boxes, 1, add=[new("cat", box(50)), new("cat")]))
+    found = (await boxes.direct.execute(COMPARE, {"d": boxes.dataset, "b": version}))["dataset"]["compare"]
+    assert found["relabeled"] == 1
+    assert found["changes"]["nodes"] == [
+        {"kind": "RELABELED", "labelsAdded": [], "labelsRemoved": ["dog"], "sample": {"id": boxes.ids(0)[0]}}
+    ]
+
+
+async def label(stage: Stage, mode: str, *names: str) -> Any:
+    given = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0)}, "labels": list(names), "mode": mode}
+    return await stage.do("labelSamples", "changed samples { state }", **given)
+
+
+async def test_labelling_lives_with_shapes(boxes: Stage) -> None:
+    await put(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box()), new("dog"))
+    shapes = [("cat", told()), ("cat", told(50)), ("dog", told()), ("dog", None)]
+    assert (await label(boxes, "ADD", "cat", "dog"))["changed"] == 0
+    assert (await label(boxes, "SET", "dog", "cat"))["changed"] == 0
+    assert await marks(boxes) == shapes
+    await label(boxes, "ADD", "bird")
+    assert await marks(boxes) == [*shapes, ("bird", None)]
+    await label(boxes, "SET", "cat")
+    assert await marks(boxes) == shapes[:2]
+    assert (await label(boxes, "REMOVE", "cat"))["samples"] == [{"state": "UNLABELED"}]
+    assert await marks(boxes) == []
+    await boxes.check()
+
+
+@pytest.mark.parametrize("how", ["merge", "replace"])
+async def test_labels_that_become_one_keep_all_shapes_and_one_whole_image(boxes: Stage, how: str) -> None:
+    ids = await put(boxes, 0, new("cat", box()), new("cat"), new("dog", box()), new("dog"), new("dog", box(50)))
+    before = await facts(boxes)
+    given: dict[str, Any] = {"labelId": boxes.label("cat"), "name": "dog", "onConflict": "MERGE"}
+    if how == "replace":
+        given = {"datasetId": boxes.dataset, "select": {"filter": {}}, "from": "cat", "to": "dog"}
+    field = "renameLabel" if how == "merge" else "replaceSampleLabel"
+    change = (await boxes.do(field, "change { id }", **given))["change"]["id"]
+    found = await annotations(boxes, 0)
+    assert [each["id"] for each in found] == [ids[0], *ids[2:]]
+    assert await marks(boxes) == [("dog", told()), ("dog", told()), ("dog", None), ("dog", told(50))]
+    await boxes.check()
+    await undo(boxes, change)
+    assert await facts(boxes) == before
+
+
+async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(boxes: Stage) -> None:
+    await put(boxes, 0, new("cat", box()), new("dog", box()))
+    await put(boxes, 1, new("cat", box()), new("cat", box(50)))
+    before = await facts(boxes)
+    given = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
+    payload = await boxes.do("deleteLabels", "deletedSamples change { id }", **given)
+    assert payload["deletedSamples"] == 1
+    assert await marks(boxes) == [("dog", told())]
+    await boxes.check()
+    await undo(boxes, payload["change"]["id"])
+    assert await facts(boxes) == before
