@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.settings import Limits, Settings
 from db import decoding, engine
+from db.images import Caps
 from schema.context import Bounds
 from schema.guard import DocumentLimits
 
@@ -48,6 +49,10 @@ def database_limits(settings: Settings) -> engine.Limits:
         writers=settings.pool_size,
         prepared=not settings.pooled,
     )
+
+
+def caps(limits: Limits) -> Caps:
+    return Caps(size=limits.image_file, pixels=limits.image_pixels)
 
 
 def decoding_limits(settings: Settings) -> decoding.Limits:

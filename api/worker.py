@@ -22,11 +22,13 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.limits import caps
 from api.settings import Settings
 from api.stores import stores
 from db import idempotency, jobs, manifests, purge, sources, sync
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
+from db.images import Caps
 from db.jobs import Claim
 from db.storage import Stores
 
@@ -57,6 +59,7 @@ class Worker:
 
     database: Database
     stores: Stores
+    caps: Caps
     number: int
     slots: asyncio.Semaphore
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,7 +74,7 @@ class Worker:
     async def work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):
             case "SYNC":
-                await sync.run(self.database, job, self.stores.open(await self._input_path(job)))
+                await sync.run(self.database, job, self.stores.open(await self._input_path(job)), self.caps)
             case "PURGE":
                 await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
@@ -105,7 +108,7 @@ class Worker:
 
 async def _shift(database: Database, settings: Settings, stores: Stores, stop: asyncio.Event) -> None:
     async with _connection(database, settings) as connection, jobs.alive(connection) as number:
-        worker = Worker(database, stores, number, asyncio.Semaphore(settings.jobs))
+        worker = Worker(database, stores, caps(settings.limits), number, asyncio.Semaphore(settings.jobs))
         queue = QueueManager(Queries(AsyncpgDriver(connection)))
         queue.entrypoint(jobs.ENTRYPOINT)(worker.do)
         batch = max(1, settings.jobs // 2)

@@ -40,6 +40,17 @@ class Unreadable(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """What the server's owner allows an image to have. `size` in bytes, inclusive."""
+
+    size: int = 25 * 1024 * 1024
+    pixels: int = MAX_PIXELS
+
+
+USUAL: Final = Caps()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Width and height as stored, in pixels; `orientation` is EXIF's 1–8, which says how to turn them upright."""
 

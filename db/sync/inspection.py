@@ -11,11 +11,11 @@ import asyncpg
 
 from db import images
 from db.errors import StorageError
-from db.images import Facts
+from db.images import Caps, Facts
 from db.sidecars import Format, Mark, Sidecar, format_of
 from db.storage import Head, ObjectMissing, RootMissing, Store
 
-MAX_BYTES: Final = 25 * 1024 * 1024  # of an image, inclusive
+MIB: Final = 1024 * 1024
 CHUNK: Final = 100  # images whose first bytes are in memory at once
 SIDECARS: Final = 16 * 1024 * 1024  # bytes of sidecars in memory at once
 ENOUGH: Final = 20_000  # marks that one transaction need not exceed
@@ -81,7 +81,7 @@ class Found:
         return (self.sidecar.marks or ()) if self.sidecar is not None else ()
 
 
-async def inspect(store: Store, items: Sequence[Item], *, kind: str) -> list[Found]:
+async def inspect(store: Store, items: Sequence[Item], *, kind: str, caps: Caps) -> list[Found]:
     """Look at items of a dataset of this type from the first on, in bounded portions, and stop where they say enough
     for one transaction. Raises RootMissing when the whole store is away."""
     form = format_of(kind)
@@ -89,7 +89,7 @@ async def inspect(store: Store, items: Sequence[Item], *, kind: str) -> list[Fou
     found: list[Found] = []
     for start in range(0, len(items), size):
         portion = items[start : start + size]
-        pictures = await _images(store, portion)
+        pictures = await _images(store, portion, caps)
         texts = await _sidecars(store, portion, form)
         found += await asyncio.to_thread(_together, portion, pictures, texts, kind)
         if sum(len(one.marks) for one in found) >= ENOUGH:
@@ -97,55 +97,55 @@ async def inspect(store: Store, items: Sequence[Item], *, kind: str) -> list[Fou
     return found
 
 
-async def _images(store: Store, items: Sequence[Item]) -> dict[str, Image]:
-    known = {item.path: image for item in items if (image := _without_reading(item)) is not None}
+async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, Image]:
+    known = {item.path: image for item in items if (image := _without_reading(item, caps)) is not None}
     paths = [item.path for item in items if item.path not in known]
     heads = dict(zip(paths, await store.heads(paths, length=images.HEAD), strict=True))
     for head in heads.values():
         if isinstance(head, RootMissing):
             raise head
     by_path = {item.path: item for item in items}
-    known |= await asyncio.to_thread(lambda: {path: _judged(by_path[path], head) for path, head in heads.items()})
+    known |= await asyncio.to_thread(lambda: {path: _judged(by_path[path], head, caps) for path, head in heads.items()})
     for path, image in known.items():
         if image.outcome is Outcome.UNREADABLE and path in heads and not cast(Head, heads[path]).whole:
-            known[path] = await _read_whole(store, path, image)
+            known[path] = await _read_whole(store, path, image, caps)
     return known
 
 
-def _without_reading(item: Item) -> Image | None:
+def _without_reading(item: Item, caps: Caps) -> Image | None:
     if item.action in ("RESTORED", "SIDECAR"):
         return Image(Outcome.NOT_NEEDED, item.size, item.modified_at, item.etag or "")
     if item.action == "UNREADABLE":
         problem = "Still not readable as an image; it is tried again when its content changes."
         return Image(Outcome.UNREADABLE, item.size, item.modified_at, item.etag or "", problem=problem)
-    if item.size > MAX_BYTES:
-        return _too_large(item.size, item.modified_at)
+    if item.size > caps.size:
+        return _too_large(item.size, item.modified_at, caps)
     return None
 
 
-def _judged(item: Item, head: Head | StorageError) -> Image:
+def _judged(item: Item, head: Head | StorageError, caps: Caps) -> Image:
     match head:
         case ObjectMissing():
             return Image(Outcome.GONE, item.size, item.modified_at, "")
         case StorageError():
             return Image(Outcome.REFUSED, item.size, item.modified_at, "", problem=head.message)
-        case Head() if head.size > MAX_BYTES:
-            return _too_large(head.size, head.modified_at)
+        case Head() if head.size > caps.size:
+            return _too_large(head.size, head.modified_at, caps)
         case Head():
-            return _looked_at(head.data, head.size, head.modified_at, head.etag)
+            return _looked_at(head.data, head.size, head.modified_at, head.etag, caps)
 
 
-def _looked_at(data: bytes, size: int, modified_at: datetime, etag: str) -> Image:
+def _looked_at(data: bytes, size: int, modified_at: datetime, etag: str, caps: Caps) -> Image:
     try:
-        return Image(Outcome.READ, size, modified_at, etag, facts=images.facts(data))
+        return Image(Outcome.READ, size, modified_at, etag, facts=images.facts(data, caps.pixels))
     except images.Unreadable as refused:
         return Image(Outcome.UNREADABLE, size, modified_at, etag, problem=refused.message)
 
 
-async def _read_whole(store: Store, path: str, image: Image) -> Image:
+async def _read_whole(store: Store, path: str, image: Image, caps: Caps) -> Image:
     """Long metadata may push an image's facts beyond its first bytes."""
     try:
-        data = await store.read(path, length=MAX_BYTES)
+        data = await store.read(path, length=caps.size)
     except RootMissing:
         raise
     except StorageError as failed:
@@ -153,11 +153,11 @@ async def _read_whole(store: Store, path: str, image: Image) -> Image:
         return Image(
             Outcome.GONE if gone else Outcome.REFUSED, image.size, image.modified_at, "", problem=failed.message
         )
-    return await asyncio.to_thread(_looked_at, data, image.size, image.modified_at, image.etag)
+    return await asyncio.to_thread(_looked_at, data, image.size, image.modified_at, image.etag, caps)
 
 
-def _too_large(size: int, modified_at: datetime) -> Image:
-    problem = f"The file has {size / 1024 / 1024:.1f} MiB; images of at most {MAX_BYTES // 1024 // 1024} MiB are taken."
+def _too_large(size: int, modified_at: datetime, caps: Caps) -> Image:
+    problem = f"The file has {size / MIB:.1f} MiB; images of at most {caps.size / MIB:g} MiB are taken."
     return Image(Outcome.REFUSED, size, modified_at, "", problem=problem)
 
 

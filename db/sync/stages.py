@@ -7,6 +7,7 @@ from typing import Final
 
 from db.changes import hold, no_such_dataset, record
 from db.engine import Database
+from db.images import USUAL, Caps
 from db.jobs import Batch, Claim, in_batch
 from db.sidecars import format_of
 from db.storage import Store
@@ -23,7 +24,7 @@ BATCH: Final = 500  # items in one transaction; fewer where they say much
 LISTED, MERGED = 0.1, 0.95  # the progress ratio after these stages
 
 
-async def run(database: Database, job: Claim, store: Store) -> None:
+async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL) -> None:
     """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over)."""
     options = Options(**job.arguments)
     kind = await _kind(database, job)
@@ -31,7 +32,7 @@ async def run(database: Database, job: Claim, store: Store) -> None:
     if checkpoint.stage is Stage.CONFIRM:
         checkpoint = await confirm(database, job, store, checkpoint)
     if checkpoint.stage is Stage.MERGE:
-        checkpoint = await _merge_all(database, job, partial(inspect, store, kind=kind), options, checkpoint)
+        checkpoint = await _merge_all(database, job, partial(inspect, store, kind=kind, caps=caps), options, checkpoint)
     await in_batch(database, job, partial(_remove, job=job, options=options))
 
 

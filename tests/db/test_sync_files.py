@@ -1,7 +1,9 @@
 """What a sync makes of single files: images that cannot be read, and label files beside images."""
 
-from db.sync.inspection import MAX_BYTES
-from tests.db.world import World, counted, picture
+from db import jobs, sync
+from db.engine import Database
+from db.images import USUAL, Caps
+from tests.db.world import WORKER, World, counted, picture
 
 
 async def test_an_unreadable_image_is_told_and_tried_again_when_it_changes(place: World) -> None:
@@ -30,13 +32,28 @@ async def test_an_image_that_was_spoilt_keeps_its_sample(place: World) -> None:
 
 async def test_an_image_that_is_too_large_is_told(place: World) -> None:
     data = picture()
-    place.put("fits.png", data + b"\0" * (MAX_BYTES - len(data)))
-    place.put("large.png", data + b"\0" * (MAX_BYTES - len(data) + 1))
+    place.put("fits.png", data + b"\0" * (USUAL.size - len(data)))
+    place.put("large.png", data + b"\0" * (USUAL.size - len(data) + 1))
     job = await place.sync()
     assert counted(job, added=1, skipped=1)
     [(path, message)] = await place.warnings(job["id"])
     assert path == "large.png"
     assert "25 MiB" in message
+
+
+async def test_the_owner_says_how_large_an_image_may_be(place: World, database: Database) -> None:
+    data = picture(size=(20, 10))
+    place.put("fits.png", data)
+    place.put("heavy.png", data + b"\0" * 9)
+    place.put("large.png", picture(size=(21, 10)))
+    job_id = await place.start()
+    claim = await jobs.claim(database, job_id, WORKER)
+    assert claim is not None
+    await sync.run(database, claim, place.store, Caps(size=len(data) + 8, pixels=200))
+    assert list(await place.labels()) == ["fits.png"]
+    told = dict(await place.warnings(job_id))
+    assert "at most" in told["heavy.png"]
+    assert "21 × 10 pixels" in told["large.png"]
 
 
 async def test_long_metadata_does_not_hide_an_image(place: World) -> None:
