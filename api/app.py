@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from api import files, health, playground, worker
+from api import files, health, playground, uploads, worker
 from api.auth import Authenticator, Seats
 from api.graphql.http import graphql
 from api.graphql.multipart import PREFLIGHT
@@ -50,6 +50,7 @@ def create_app(settings: Settings, schema: Executable | None = None) -> Starlett
             Route("/playground/{name}", playground.asset),
             Route("/images/{source}", files.image),
             Route("/thumbnails/{source}/{size}", files.thumbnail),
+            Route("/uploads/{name}", uploads.Door()),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
         ],
@@ -72,7 +73,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PUT"],
         allow_headers=["authorization", "content-type", *PREFLIGHT],
         max_age=3_600,
     )
@@ -127,6 +128,7 @@ async def _runtime(
         thumbnails=kept,
         stores=opened,
         uploads=asyncio.Semaphore(settings.limits.uploads),
+        checks=asyncio.Semaphore(settings.limits.uploads),
     )
 
 

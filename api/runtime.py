@@ -40,6 +40,7 @@ class Runtime:
     thumbnails: Thumbnails
     stores: Stores
     uploads: asyncio.Semaphore  # of requests whose files are in memory
+    checks: asyncio.Semaphore  # of files that were put into storage, and are in memory to be checked
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:
@@ -52,6 +53,7 @@ class Runtime:
             events=self.events,
             bounds=self.bounds,
             stores=self.stores,
+            checks=self.checks,
             idempotency_key=repeatable.key if repeatable else None,
             request_hash=repeatable.request_hash if repeatable else b"",
         )

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.limits import caps
 from api.settings import Settings
 from api.stores import stores
-from db import idempotency, jobs, manifests, purge, sources, sync
+from db import idempotency, jobs, manifests, purge, sources, sync, uploads
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.images import Caps
@@ -90,13 +90,15 @@ class Worker:
         return str(path)
 
     async def tidy(self) -> None:
-        """Jobs of dead workers, deletions that wait for another try, and keys of yesterday, until the shift is over.
+        """Jobs of dead workers, deletions that wait for another try, uploads that nobody completed, and keys of
+        yesterday, until the shift is over.
 
         Each by itself: a store that does not answer keeps nobody waiting but its own deletions.
         """
         await asyncio.gather(
             self._again_and_again(partial(jobs.sweep, self.database)),
             self._again_and_again(partial(sources.carry_out, self.database, self.stores.open)),
+            self._again_and_again(partial(uploads.sweep, self.database, self.stores.open)),
             self._again_and_again(partial(idempotency.sweep, self.database)),
         )
 

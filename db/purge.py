@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import jobs
+from db import jobs, uploads
 from db.engine import Database
 from db.jobs import Batch, Claim, Fenced
 from db.jobs.carrier import connection_of
@@ -17,7 +17,7 @@ BATCH: Final = 10_000
 TABLES: Final = (
     *("base", "base_before", "version_eval", "version_label", "version"),
     *("annotation", "sample", "annotation_past", "sample_past", "label_past"),
-    *("source_deletion", "source", "label", "change"),
+    *("source_deletion", "upload", "source", "label", "change"),
 )
 OTHER_JOBS: Final = "DELETE FROM job WHERE dataset_id = $1 AND id <> $2"
 
@@ -32,6 +32,7 @@ async def run(database: Database, job: Claim, opener: Opener) -> None:
     tried once more; one that cannot be deleted now stays, since nobody is left to ask for it."""
     await jobs.in_batch(database, job, partial(_wait_for_writers, job=job))
     await carry_out(database, opener, dataset_id=job.dataset_id)
+    await uploads.clear(database, opener, dataset_id=job.dataset_id)
     for table in TABLES:
         while await jobs.in_batch(database, job, partial(_delete, job=job, table=table)) == BATCH:
             job.report()

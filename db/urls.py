@@ -2,6 +2,7 @@
 
     {base}/images/{source id}?e={expiry}&i={token id}&s={signature}
     {base}/thumbnails/{source id}/{size}?e=…&i=…&s=…
+    {base}/uploads/{name}?e=…&i=…&s=…                 to which a file is PUT, where the store itself takes none
 
 A request gets its own key, K = HMAC-SHA256(secret, "{token id}.{expiry}"), and the signature is the first half of
 SHA-256(K || path), which Postgres computes without an extension and without ever seeing the secret. Half a hash
@@ -40,12 +41,16 @@ class Links:
     base: str
     query: str
     key: bytes
+    expiry: int = 0  # seconds since 1970
 
     def image(self, source_id: int) -> str:
         return self._signed(f"/images/{source_id}")
 
     def thumbnail(self, source_id: int, size: int) -> str:
         return self._signed(f"/thumbnails/{source_id}/{size}")
+
+    def upload(self, name: str) -> str:
+        return self._signed(f"/uploads/{name}")
 
     def _signed(self, path: str) -> str:
         return f"{self.base}{path}{self.query}{signature(self.key, path)}"
@@ -60,7 +65,7 @@ class Signer:
 
     def links(self, base: str, token_id: int, now: float) -> Links:
         expiry = (int(now) // STABLE + 1) * STABLE + self.lifetime
-        return Links(base=base, query=f"?e={expiry}&i={token_id}&s=", key=self._key(token_id, expiry))
+        return Links(base=base, query=f"?e={expiry}&i={token_id}&s=", key=self._key(token_id, expiry), expiry=expiry)
 
     def holds(self, path: str, token_id: int, expiry: int, given: str, now: float) -> bool:
         """Whether we signed this path for this token, and its time has not passed."""

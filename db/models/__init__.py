@@ -14,6 +14,7 @@ from db.models.secret import Secret
 from db.models.source import Source, SourceDeletion
 from db.models.sync import sync_item, sync_object
 from db.models.token import Token
+from db.models.upload import Upload
 from db.models.version import Base, BaseBefore, Version, VersionEval, VersionLabel
 
 metadata = SQLModel.metadata
@@ -37,6 +38,7 @@ __all__ = [
     "Source",
     "SourceDeletion",
     "Token",
+    "Upload",
     "Version",
     "VersionEval",
     "VersionLabel",

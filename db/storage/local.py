@@ -29,6 +29,7 @@ from db.storage.objects import (
     Page,
     RootMissing,
     StoredObject,
+    discard_one_by_one,
     one_by_one,
 )
 
@@ -96,6 +97,15 @@ class LocalStore:
     async def link(self, path: str, *, media: str, seconds: int) -> str | None:
         return None
 
+    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+        return None
+
+    async def replace(self, path: str, data: bytes) -> None:
+        await asyncio.to_thread(self._replace, path, data)
+
+    async def discard(self, paths: Sequence[str]) -> list[str]:
+        return await discard_one_by_one(self, paths)
+
     # What follows blocks, and runs in threads.
 
     def _pages(self) -> Generator[Page, None, None]:
@@ -161,6 +171,18 @@ class LocalStore:
         with closing(_Part(self, path)) as part:
             part.add(data)
             return part.finish()
+
+    def _replace(self, path: str, data: bytes) -> None:
+        """Not synced to disk: what is replaced was never promised to last."""
+        with _told(), self.parent(path, make=True) as (parent, name):
+            part = f".{secrets.token_hex(8)}.part"
+            try:
+                with os.fdopen(os.open(part, NEW, 0o644, dir_fd=parent), "wb") as file:
+                    file.write(data)
+                os.replace(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=parent)
 
     def _delete(self, path: str, etag: str | None) -> bool:
         try:

@@ -16,6 +16,7 @@ from db.storage.objects import (
     Page,
     RootMissing,
     StoredObject,
+    discard_one_by_one,
     one_by_one,
 )
 
@@ -82,6 +83,17 @@ class MemoryStore:
 
     async def link(self, path: str, *, media: str, seconds: int) -> str | None:
         return None
+
+    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+        return None
+
+    async def replace(self, path: str, data: bytes) -> None:
+        self._check()
+        object_path(path)
+        self.put(path, data)
+
+    async def discard(self, paths: Sequence[str]) -> list[str]:
+        return await discard_one_by_one(self, paths)
 
     def _check(self) -> None:
         if self.broken:

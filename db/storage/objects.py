@@ -121,6 +121,18 @@ class Store(Protocol):
         """A URL that gives the object to whoever has it, for so long; None where the store serves nobody itself."""
         ...
 
+    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+        """A URL to which whoever has it may PUT so many bytes, over what is there; None as with `link`."""
+        ...
+
+    async def replace(self, path: str, data: bytes) -> None:
+        """An object over whatever is there. For places that are ours alone."""
+        ...
+
+    async def discard(self, paths: Sequence[str]) -> list[str]:
+        """Remove objects, whatever they are. Those that may still be there; what was not there is not among them."""
+        ...
+
 
 async def one_by_one(store: Store, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
     """`delete_many` of a store that has no operation for many."""
@@ -131,3 +143,9 @@ async def one_by_one(store: Store, objects: Sequence[tuple[str, str | None]]) ->
         except DomainError as refused:
             results.append(refused)
     return results
+
+
+async def discard_one_by_one(store: Store, paths: Sequence[str]) -> list[str]:
+    """`discard` of a store that has no operation for many."""
+    told = await one_by_one(store, [(path, None) for path in paths])
+    return [path for path, outcome in zip(paths, told, strict=True) if isinstance(outcome, DomainError)]

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from db.errors import DomainError, StorageError
+from db.paths import object_path
 from db.storage.objects import (
     Head,
     ObjectChanged,
@@ -19,7 +20,7 @@ from db.storage.s3.connection import S3
 from db.storage.s3.errors import BROKEN, PASSING, TRIES, UNKNOWN, Refused, Unreachable, of_key, pause
 from db.storage.s3.reading import Reading, described
 from db.storage.s3.walk import Untrue, Walk
-from db.storage.s3.writing import Writing
+from db.storage.s3.writing import Writing, md5
 
 DELETED_AT_ONCE: Final = 1_000  # keys in a request, as S3 allows
 
@@ -111,6 +112,29 @@ class S3Store:
         except BROKEN as error:
             raise Unreachable from error
         return url
+
+    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+        """The length is signed, too: a store that checks signatures takes exactly so many bytes."""
+        object_path(path)
+        if not self.s3.access.links:
+            return None
+        asked = {"Bucket": self.bucket, "Key": self.prefix + path, "ContentLength": size}
+        try:
+            url: str = await self.s3.signer.generate_presigned_url("put_object", Params=asked, ExpiresIn=seconds)
+        except BROKEN as error:
+            raise Unreachable from error
+        return url
+
+    async def replace(self, path: str, data: bytes) -> None:
+        object_path(path)
+        await self._call("put_object", path, Body=data, ContentMD5=md5(data))
+
+    async def discard(self, paths: Sequence[str]) -> list[str]:
+        """By the thousand, and without looking: S3 says of what was not there that it is gone."""
+        told: dict[str, bool | DomainError] = {}
+        for start in range(0, len(paths), DELETED_AT_ONCE):
+            told |= await self._delete_batch([(path, None) for path in paths[start : start + DELETED_AT_ONCE]])
+        return [path for path, outcome in told.items() if isinstance(outcome, DomainError)]
 
     # Below: one request each, or one thing tried several times.
 

@@ -46,7 +46,7 @@ class Writing:
     async def put(self, data: bytes) -> StoredObject:
         await self._expect_none()
         try:
-            await self._call("put_object", Body=data, ContentMD5=_md5(data), IfNoneMatch="*", **self._named())
+            await self._call("put_object", Body=data, ContentMD5=md5(data), IfNoneMatch="*", **self._named())
         except Refused as refused:
             if refused.status not in (409, 412):
                 raise
@@ -84,7 +84,7 @@ class Writing:
                 raise
 
     async def _part(self, upload: str, number: int, data: bytes) -> dict[str, Any]:
-        answer = await self._call("upload_part", UploadId=upload, PartNumber=number, Body=data, ContentMD5=_md5(data))
+        answer = await self._call("upload_part", UploadId=upload, PartNumber=number, Body=data, ContentMD5=md5(data))
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     async def _expect_none(self) -> None:
@@ -109,7 +109,7 @@ class Writing:
         return await self.s3.call(operation, Bucket=self.bucket, Key=self.prefix + self.path, **arguments)
 
 
-def _md5(data: bytes) -> str:
+def md5(data: bytes) -> str:
     return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 

@@ -1,0 +1,84 @@
+"""What is known of an upload that was asked for, and what became of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import names, statements
+from db.uploads.files import OnConflict
+from db.uploads.rows import Put
+
+ROWS = """
+    SELECT upload.id, key, file_name, size, labels, create_missing, on_conflict, upload.path, staged,
+           finished_at, error_code, error, sample.id AS sample
+    FROM upload LEFT JOIN sample ON sample.id = upload.sample_id
+    WHERE upload.dataset_id = :dataset_id AND key = ANY(:keys::text[])
+    ORDER BY upload.id FOR UPDATE OF upload
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A row, as it was read. `sample` is one that is there still."""
+
+    id: int
+    key: str
+    file_name: str
+    size: int
+    labels: Sequence[str]
+    create_missing: bool
+    on_conflict: OnConflict
+    path: str
+    staged: str
+    finished_at: datetime | None
+    error_code: str | None
+    error: str | None
+    sample: int | None
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Upload":
+        return cls(**dict(row))
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What became of an upload: a sample, or a refusal. `ended`: its key has nothing more to wait for."""
+
+    key: str
+    file_name: str | None = None
+    sample: int | None = None
+    code: str | None = None
+    message: str = ""
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What was found under the keys, each once. `puts` know their places, `refused` go by them."""
+
+    input_path: str
+    keys: tuple[str, ...]
+    puts: tuple[Put, ...]
+    refused: Mapping[int, Completed]
+
+
+NOTHING = Arrived("", (), (), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    dataset_id: int
+    input_path: str
+    results: tuple[Completed, ...]
+    staged: tuple[str, ...] = ()  # paths that nobody needs any more
+    change: int | None = None
+
+
+async def rows(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
+    """By key, held until the commit."""
+    known = [key for key in keys if names.storable(key)]
+    found = await statements.run(session, ROWS, dataset_id=dataset_id, keys=known)
+    return {row["key"]: Upload.of(row) for row in found}

@@ -1,0 +1,211 @@
+"""uploadSamples: the bytes come with the request."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import idempotency, labels
+from db.access import enter, record
+from db.changes import no_such_dataset
+from db.engine import Database
+from db.errors import DomainError, Invalid, StorageError
+from db.idempotency import Keyed
+from db.images import Facts
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
+from db.tokens import Identity
+from db.uploads import files, wishes
+from db.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
+from db.uploads.rows import Put, keep
+
+AT_ONCE: Final = 8  # objects written side by side
+
+PLACE = "SELECT input_path FROM dataset WHERE id = $1 AND deleted_at IS NULL"
+TAKEN = """
+    SELECT 1 FROM sample WHERE dataset_id = $1 AND path = $2 AND NOT $3
+    UNION ALL SELECT 1 FROM source_deletion WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL
+    UNION ALL SELECT 1 FROM upload WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL
+"""
+KNOWN = "SELECT true FROM source WHERE dataset_id = $1 AND path = $2 AND status <> 'GONE'"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A file as a client sent it. `data` ends where it passed the limit; `size` is what was sent, in bytes."""
+
+    name: str
+    data: bytes
+    size: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this file from every other, for requests that may be repeated."""
+        return f"{self.name}\0{self.size}\0{hashlib.sha256(self.data).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of an upload. `most`: bytes of a file, inclusive."""
+
+    files: Sequence[Incoming]
+    labels: Sequence[str] = ()
+    create_missing: bool = False
+    on_conflict: OnConflict = "ERROR"
+    most: int = MOST_BYTES
+
+    @property
+    def label_names(self) -> list[str]:
+        return wishes.unique(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a file: a sample, or a refusal."""
+
+    file_name: str
+    sample: int | None = None
+    code: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    dataset_id: int
+    results: tuple[Result, ...]
+    change: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Files whose bytes are safe, and those that were refused; `results` has one for each, in the request's order."""
+
+    puts: tuple[Put, ...]
+    results: tuple[Result, ...]
+
+
+async def store(
+    database: Database, stores: Stores, dataset_id: int, wanted: Wanted, *, by: Identity, keyed: Keyed | None = None
+) -> Stored:
+    """The first half: look at every file, and write the objects of those that are good. No sample is touched.
+
+    With a key each name is noted before anything is written under it: so its repetition, and another that runs beside
+    it, knows the object for its own, even if a sync or the other has made it a sample.
+    """
+    if not wanted.files:
+        raise Invalid("No files are given; send at least one.", code="EMPTY_SELECTION")
+    async with database.reading() as connection:
+        place = await connection.fetchval(PLACE, dataset_id)
+    if place is None or not by.sees(dataset_id):
+        raise no_such_dataset()
+    known = await wishes.known(database, dataset_id, wanted.label_names)
+    wishes.missing(wanted.label_names, known, create=wanted.create_missing)
+    writer = _Writer(database, dataset_id, stores.open(place), wanted, keyed, asyncio.Semaphore(AT_ONCE))
+    done = await asyncio.gather(*(writer.put(number, file) for number, file in enumerate(wanted.files)))
+    results = [each if isinstance(each, Result) else Result(wanted.files[each.place].name) for each in done]
+    return Stored(tuple(each for each in done if isinstance(each, Put)), tuple(results))
+
+
+async def commit(session: AsyncSession, dataset_id: int, wanted: Wanted, stored: Stored, *, by: Identity) -> Uploaded:
+    """The second half: the samples of what was written, in one change."""
+    await enter(session, dataset_id, by)
+    known = await labels.in_use(session, dataset_id, wanted.label_names)
+    missing = wishes.missing(wanted.label_names, known, create=wanted.create_missing)
+    if not stored.puts:
+        return Uploaded(dataset_id, stored.results)
+    change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(stored.puts)))
+    known |= await wishes.make(session, dataset_id, missing, change)
+    label_ids = sorted(known.values())
+    samples = await keep(session, dataset_id, stored.puts, {put.place: label_ids for put in stored.puts}, change, by)
+    results = list(stored.results)
+    for put in stored.puts:
+        name = results[put.place].file_name
+        id = samples.get(put.place)
+        results[put.place] = Result(name, id) if id else _refusal(name, ObjectExists())
+    return Uploaded(dataset_id, tuple(results), change.id)
+
+
+def summary(images: int) -> str:
+    return "Uploaded 1 image" if images == 1 else f"Uploaded {images} images"
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the objects of one request. `taken`: names that this request has given away; `away`: what was said when
+    the store did not answer, after which nobody waits for it again."""
+
+    database: Database
+    dataset_id: int
+    store: Store
+    wanted: Wanted
+    keyed: Keyed | None
+    slots: asyncio.Semaphore
+    taken: set[str] = field(default_factory=set)
+    away: list[RootMissing] = field(default_factory=list)
+
+    async def put(self, place: int, file: Incoming) -> Put | Result:
+        try:
+            name = checked_name(file.name)
+            facts = await asyncio.to_thread(_checked, name, file, self.wanted.most)
+            async with self.slots:
+                if self.away:
+                    return _refusal(file.name, self.away[0])
+                return Put(place, await self._write(place, name, file.data), facts)
+        except DomainError as refused:
+            if isinstance(refused, RootMissing):
+                self.away.append(refused)
+            return _refusal(file.name, refused)
+
+    async def _write(self, place: int, name: str, data: bytes) -> StoredObject:
+        for number in count():
+            path = numbered(name, number)
+            written = await self._write_as(path, data, place)
+            if written is not None:
+                return written
+            if self.wanted.on_conflict == "ERROR" or number == MOST_NAMES:
+                raise ObjectExists
+        raise AssertionError("unreachable")
+
+    async def _write_as(self, path: str, data: bytes, place: int) -> StoredObject | None:
+        """The object under this name; None if the name is taken."""
+        if path in self.taken:
+            return None
+        self.taken.add(path)
+        again = self.keyed is not None and await idempotency.note(self.database, self.keyed, f"{place} {path}")
+        async with self.database.reading() as connection:
+            if await connection.fetch(TAKEN, self.dataset_id, path, again):
+                return None
+        try:
+            return await self.store.write(path, data)
+        except ObjectExists:
+            return await self._left_behind(path, data, again=again)
+
+    async def _left_behind(self, path: str, data: bytes, *, again: bool) -> StoredObject | None:
+        """The object at this path, if it is the same and ours: of an answer that was lost. Without a key that is
+        believed of an object that no sync has seen."""
+        async with self.database.reading() as connection:
+            if not again and await connection.fetchval(KNOWN, self.dataset_id, path):
+                return None
+        return await same(self.store, path, data)
+
+
+async def same(store: Store, path: str, data: bytes) -> StoredObject | None:
+    """The object at this path, if these are its bytes."""
+    [head] = await store.heads([path], length=len(data) + 1)
+    if isinstance(head, ObjectMissing):
+        return None
+    if isinstance(head, StorageError):
+        raise head  # it may be ours: under another name it would be there twice
+    return StoredObject(path, head.size, head.modified_at, head.etag) if head.data == data else None
+
+
+def _checked(name: str, file: Incoming, most: int) -> Facts:
+    files.check_size(file.size, most)
+    return files.check(name, file.data)
+
+
+def _refusal(name: str, refused: DomainError) -> Result:
+    return Result(name, code=refused.code, message=refused.message)

@@ -1,0 +1,46 @@
+"""The labels that uploads are to have: names, which must be labels, or be made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from unicodedata import normalize
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import labels, names
+from db.access import Overtaken
+from db.changes import Recorded
+from db.engine import Database
+from db.errors import AlreadyExists
+from db.labels import LabelValues
+
+KNOWN = "SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::text[])"
+
+
+def unique(given: Iterable[str]) -> list[str]:
+    """Names in their one form, each once."""
+    return list(dict.fromkeys(normalize("NFC", name) for name in given))
+
+
+def missing(wanted: Iterable[str], known: Mapping[str, int], *, create: bool) -> list[str]:
+    """Those that are to be made. Raises LABEL_NOT_FOUND unless they may be, INVALID_NAME where they cannot be."""
+    absent = [name for name in wanted if name not in known]
+    if absent and not create:
+        raise labels.no_such_labels(absent)
+    return [each.name for each in labels.checked([LabelValues(name) for name in absent])]
+
+
+async def known(database: Database, dataset_id: int, wanted: Iterable[str]) -> dict[str, int]:
+    """A look without a lock, before anything is written; under one it is looked again."""
+    storable = [name for name in wanted if names.storable(name)]
+    async with database.reading() as connection:
+        return {row["name"]: row["id"] for row in await connection.fetch(KNOWN, dataset_id, storable)}
+
+
+async def make(session: AsyncSession, dataset_id: int, absent: Sequence[str], change: Recorded) -> dict[str, int]:
+    """Raises Overtaken when somebody else has just made one of them."""
+    if not absent:
+        return {}
+    try:
+        made = await labels.add(session, dataset_id, [LabelValues(name) for name in absent], change)
+    except AlreadyExists as found:
+        raise Overtaken from found
+    return dict(zip(absent, made, strict=True))

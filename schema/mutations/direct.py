@@ -1,0 +1,191 @@
+"""requestUploads and completeUploads: for scripts whose files go to storage directly."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import strawberry
+
+from db import uploads
+from db.uploads import Asked, Completion, Requested, Ticket, WantedFile
+from db.urls import Links
+from schema.mutations.payloads import OfDataset, WithChange, change_of, dataset_of
+from schema.mutations.unit import Info, given, is_done, number, word, write
+from schema.mutations.uploads import ItemError, UploadConflict
+from schema.references import reference
+from schema.types.error_code import ErrorCode
+from schema.types.sample import Sample
+
+
+@strawberry.input(description="A file that is to be put into storage.")
+class UploadRequest:
+    key: str = strawberry.field(
+        description="Your name for this upload, unique in the dataset; 1 to 200 bytes. A path on your side, or a hash, "
+        "will do. Under the same key everything may be asked for again, and takes effect once; it is remembered for a "
+        "week after the upload was completed."
+    )
+    file_name: str = strawberry.field(
+        description="The name under which the file will lie in the input path: one name, with `.jpg`, `.jpeg`, `.png` "
+        "or `.bmp`."
+    )
+    size: int = strawberry.field(
+        description="The file's size in bytes: 1 to `serverInfo { uploadLimits { maxFileBytes } }`. Exactly so many "
+        "must be put."
+    )
+    labels: list[str] = strawberry.field(
+        default_factory=list, description="Names of labels for this file, beside those for all."
+    )
+
+
+@strawberry.input(description="Files that are to be put into storage directly.")
+class RequestUploadsInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    files: list[UploadRequest] = strawberry.field(description="The files; at most 1,000 in a call.")
+    labels: list[str] = strawberry.field(default_factory=list, description="Names of labels for all of them.")
+    create_missing: bool = strawberry.field(
+        default=False, description="Make labels that the dataset has not, when the uploads are completed."
+    )
+    on_conflict: UploadConflict = strawberry.field(
+        default=UploadConflict.ERROR, description="What happens to a file whose name is taken."
+    )
+
+
+@strawberry.input(description="Uploads whose files were put.")
+class CompleteUploadsInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    keys: list[str] = strawberry.field(
+        description="The keys under which the uploads were requested; at most 200 in a call."
+    )
+
+
+@strawberry.type(description="A header of an HTTP request.")
+class HttpHeader:
+    name: str = strawberry.field(description="The header's name.")
+    value: str = strawberry.field(description="The header's value.")
+
+
+@strawberry.type(description="Where a file is to be put, or why not. One of `url`, `sample` and `error` is not null.")
+class UploadTicket:
+    key: str = strawberry.field(description="Your key.")
+    file_name: str = strawberry.field(description="The file's name as it was given.")
+    path: str | None = strawberry.field(
+        description="Where the sample will lie, below the input path: kept free until the upload expires. If a file "
+        "that was never synced turns out to lie there, `RENAME` takes another name."
+    )
+    url: str | None = strawberry.field(
+        description="Where the file is to be put: in an S3 bucket, or on this server. It needs no token; treat it as a "
+        "secret. It may be used again until `expiresAt`; requesting the upload again under its key gives a fresh one."
+    )
+    method: str = strawberry.field(description="The HTTP method: `PUT`.")
+    headers: list[HttpHeader] = strawberry.field(
+        description="Headers that the request must have. HTTP clients send Content-Length by themselves when they are "
+        "given bytes, or a file; a body of unknown length is refused."
+    )
+    expires_at: datetime | None = strawberry.field(
+        description="Until when the URL works. Complete the upload within an hour after that."
+    )
+    sample: Sample | None = strawberry.field(description="The sample, if the upload was completed already.")
+    error: ItemError | None = strawberry.field(description="Why the file was refused; null if it was not.")
+
+
+@strawberry.type(description="The outcome of `requestUploads`.")
+class RequestUploadsPayload(OfDataset):
+    uploads: list[UploadTicket] = strawberry.field(description="One for each file, in the order of `files`.")
+
+
+@strawberry.type(description="What became of one upload.")
+class CompletedUpload:
+    key: str = strawberry.field(description="Your key.")
+    file_name: str | None = strawberry.field(
+        description="The file's name; null if nothing was requested under the key."
+    )
+    sample: Sample | None = strawberry.field(description="The sample; null if there is none.")
+    error: ItemError | None = strawberry.field(
+        description="Why there is no sample. NOT_FOUND: nothing was requested, or put, yet. After STORAGE_ERROR, "
+        "NOT_FOUND, LABEL_NOT_FOUND and CONFLICT the upload may be completed again; after anything else the file is "
+        "cleared away, and the key is free for a new request."
+    )
+
+
+@strawberry.type(description="The outcome of `completeUploads`.")
+class CompleteUploadsPayload(WithChange):
+    results: list[CompletedUpload] = strawberry.field(description="One for each key, each once, in their order.")
+
+
+@strawberry.type
+class DirectUploadMutations:
+    @strawberry.mutation(
+        description="Asks for places in storage, to which a script puts its files by itself: for any number of files, "
+        "by the thousand. Nothing is in the dataset until `completeUploads`. Each file is taken or refused for itself; "
+        "an unknown label refuses the call. May be called again under the same keys as often as you like."
+    )
+    async def request_uploads(
+        self, info: Info, input: Annotated[RequestUploadsInput, given()]
+    ) -> RequestUploadsPayload:
+        id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+        asked = Asked(
+            files=[WantedFile(file.key, file.file_name, file.size, file.labels) for file in input.files],
+            expiry=context.links.expiry,
+            labels=input.labels,
+            create_missing=input.create_missing,
+            on_conflict=word(input.on_conflict),
+            most=context.bounds.upload_file,
+        )
+        outcome = await write(info, lambda session: uploads.request(session, id, asked, by=by), Requested)
+        urls = await uploads.link(context.stores, outcome)
+        tickets = [
+            _ticket(ticket, url, context.links, outcome.expiry)
+            for ticket, url in zip(outcome.tickets, urls, strict=True)
+        ]
+        return RequestUploadsPayload(dataset=dataset_of(outcome.dataset_id), uploads=tickets)
+
+    @strawberry.mutation(
+        description="Makes samples of files that were put: each is read, and checked like any upload, before it "
+        "becomes one. Completing an upload again gives the same sample. All of a call are one change."
+    )
+    async def complete_uploads(
+        self, info: Info, input: Annotated[CompleteUploadsInput, given()]
+    ) -> CompleteUploadsPayload:
+        id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+        arrived = uploads.NOTHING
+        if not await is_done(info):
+            arrived = await uploads.inspect(
+                context.database, context.stores, id, input.keys, slots=context.checks, by=by
+            )
+        outcome = await write(info, lambda session: uploads.complete(session, id, arrived, by=by), Completion)
+        await uploads.discard(context.stores, outcome)
+        return CompleteUploadsPayload(
+            dataset=dataset_of(outcome.dataset_id),
+            change=change_of(outcome.change),
+            results=[
+                CompletedUpload(
+                    key=one.key,
+                    file_name=one.file_name,
+                    sample=_sample(one.sample),
+                    error=_error(one.code, one.message),
+                )
+                for one in outcome.results
+            ],
+        )
+
+
+def _ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) -> UploadTicket:
+    waits = ticket.staged is not None
+    return UploadTicket(
+        key=ticket.key,
+        file_name=ticket.file_name,
+        path=ticket.path,
+        url=url or (links.upload(ticket.staged) if ticket.staged else None),
+        method="PUT",
+        headers=[HttpHeader(name="Content-Length", value=str(ticket.size))] if waits else [],
+        expires_at=datetime.fromtimestamp(expiry, UTC) if waits else None,
+        sample=_sample(ticket.sample),
+        error=_error(ticket.code, ticket.message),
+    )
+
+
+def _sample(number: int | None) -> Sample | None:
+    return None if number is None else reference("Sample", number)
+
+
+def _error(code: str | None, message: str) -> ItemError | None:
+    return None if code is None else ItemError(code=ErrorCode[code], message=message)
