@@ -38,7 +38,7 @@ async def complete(session: AsyncSession, dataset_id: int, arrived: Arrived, *, 
     made, change = await _made(session, dataset_id, [(row, puts[number]) for number, row in waiting.items()], by)
     told = [results[number] or made[key] for number, key in enumerate(arrived.keys)]
     paths = {arrived.keys[number]: put.object.path for number, put in puts.items()}
-    ended = [(rows[one.key], one) for one in told if one.ended and rows[one.key].finished_at is None]
+    ended = [(rows[one.key], one) for one in told if one.ended and rows[one.key].is_open]
     await _finish(session, ended, paths)
     staged = tuple(STAGING + row.staged for row, _ in ended)
     return Completion(dataset_id, arrived.input_path, tuple(told), staged, change.id if change else None)
@@ -56,7 +56,7 @@ def _standing(key: str, row: Upload | None, refused: Completed | None, put: Put 
     if row is None:
         missing = NotFound("No upload was requested under this key, or it was forgotten since: request it.")
         return Completed(key, code=missing.code, message=missing.message)
-    if row.finished_at is not None:
+    if not row.is_open:
         return _ended(row)
     if refused is not None:
         return refused

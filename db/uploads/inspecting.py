@@ -25,7 +25,7 @@ from db.uploads.files import MOST_NAMES
 from db.uploads.outcomes import Arrived, Completed, Upload
 from db.uploads.rows import Put
 from db.uploads.sending import PLACE, same
-from db.uploads.tickets import GRACE, STAGING, check_count, places
+from db.uploads.tickets import GRACE, STAGING, check_count, places, take_turn
 
 MOST: Final = 200  # uploads of one call: as many as can be decoded while its client waits
 
@@ -52,7 +52,7 @@ async def inspect(
         database, dataset_id, wishes.unique(name for row in rows.values() for name in row.labels)
     )
     inspector = _Inspector(database, dataset_id, stores.open(place), known, slots)
-    waiting = {number: rows[key] for number, key in enumerate(unique) if key in rows and not rows[key].finished_at}
+    waiting = {number: rows[key] for number, key in enumerate(unique) if key in rows and rows[key].is_open}
     found = await asyncio.gather(*(inspector.look(number, row) for number, row in waiting.items()))
     refused = {number: one for number, one in zip(waiting, found, strict=True) if isinstance(one, Completed)}
     return Arrived(place, unique, tuple(one for one in found if isinstance(one, Put)), refused)
@@ -135,6 +135,7 @@ class _Inspector:
         return path or None
 
     async def _move(self, session: AsyncSession, *, row: Upload, tried: frozenset[str]) -> str:
+        await take_turn(session, self.dataset_id)
         [path] = await places(session, self.dataset_id, [row.file_name], "RENAME", without=tried)
         if path is not None:
             await statements.run(session, MOVE, id=row.id, path=path)

@@ -11,12 +11,14 @@ from db import names, statements
 from db.uploads.files import OnConflict
 from db.uploads.rows import Put
 
+LOCK = """
+    SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE
+"""
 ROWS = """
     SELECT upload.id, key, file_name, size, labels, create_missing, on_conflict, upload.path, staged,
            finished_at, error_code, error, sample.id AS sample
     FROM upload LEFT JOIN sample ON sample.id = upload.sample_id
     WHERE upload.dataset_id = :dataset_id AND key = ANY(:keys::text[])
-    ORDER BY upload.id FOR UPDATE OF upload
 """
 
 
@@ -37,6 +39,10 @@ class Upload:
     error_code: str | None
     error: str | None
     sample: int | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.finished_at is None
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Upload":
@@ -78,7 +84,8 @@ class Completion:
 
 
 async def rows(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
-    """By key, held until the commit."""
-    known = [key for key in keys if names.storable(key)]
+    """By key, held until the commit. Locked first: only a later statement sees the samples of whom it waited for."""
+    known = sorted({key for key in keys if names.storable(key)})
+    await statements.run(session, LOCK, dataset_id=dataset_id, keys=known)
     found = await statements.run(session, ROWS, dataset_id=dataset_id, keys=known)
     return {row["key"]: Upload.of(row) for row in found}

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import labels, names, statements
@@ -21,8 +20,9 @@ from db.access import Overtaken, enter
 from db.errors import Conflict, DomainError, Invalid
 from db.storage import ObjectExists, Stores
 from db.tokens import Identity
-from db.uploads import files, wishes
+from db.uploads import files, outcomes, wishes
 from db.uploads.files import MOST_BYTES, MOST_NAMES, NAME_BYTES, OnConflict, checked_name, numbered
+from db.uploads.outcomes import Upload
 
 MOST: Final = 1_000  # files of one call
 KEY_BYTES: Final = 200
@@ -31,12 +31,6 @@ GRACE: Final = timedelta(hours=1)  # after its URL's time in which a staged obje
 LONGEST: Final = 7 * 24 * 3_600 - 60  # seconds that S3 lets a signed URL hold
 BLOCKS: Final = ((0, 1), (1, 10), (10, 100), (100, MOST_NAMES + 1))  # numbers of names that are looked up at once
 
-KNOWN = """
-    SELECT upload.id, key, file_name, size, upload.path, staged, finished_at IS NULL AS open, sample.id AS sample
-    FROM upload LEFT JOIN sample ON sample.id = upload.sample_id
-    WHERE upload.dataset_id = :dataset_id AND key = ANY(:keys::text[])
-    ORDER BY upload.id FOR UPDATE OF upload
-"""
 WRITE = """
     INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, create_missing, on_conflict,
                         expires_at, sweep_at)
@@ -54,6 +48,7 @@ WRITE = """
     WHERE upload.key = ANY(:known::text[])
     RETURNING key, staged
 """
+TURN = "SELECT pg_advisory_xact_lock(3, :dataset_id::bigint::int)"
 TAKEN = """
     SELECT path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[])
     UNION SELECT path FROM source_deletion
@@ -113,8 +108,8 @@ async def request(session: AsyncSession, dataset_id: int, asked: Asked, *, by: I
     """A ticket for each file, in their order. Under a key that is known already it is the same one, good for longer."""
     check_count(asked.files, MOST, "files")
     await enter(session, dataset_id, by)
-    keys = sorted({file.key for file in asked.files if _is_key(file.key)})
-    known = {row["key"]: row for row in await statements.run(session, KNOWN, dataset_id=dataset_id, keys=keys)}
+    await take_turn(session, dataset_id)
+    known = await outcomes.rows(session, dataset_id, (file.key for file in asked.files))
     wanted = wishes.unique(name for file in asked.files for name in asked.labels_of(file))
     wishes.missing(wanted, await labels.in_use(session, dataset_id, wanted), create=asked.create_missing)
     tickets = _drawn(asked, known)
@@ -139,6 +134,11 @@ async def link(stores: Stores, requested: Requested) -> list[str | None]:
     return urls
 
 
+async def take_turn(session: AsyncSession, dataset_id: int) -> None:
+    """Keys and names of a dataset are given away by one at a time, who sees what all before have taken."""
+    await statements.run(session, TURN, dataset_id=dataset_id)
+
+
 def check_count(given: Collection[object], most: int, noun: str) -> None:
     if not given:
         raise Invalid(f"No {noun} are given; name at least one.", code="EMPTY_SELECTION")
@@ -150,7 +150,7 @@ def _is_key(key: str) -> bool:
     return names.storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES
 
 
-def _drawn(asked: Asked, known: Mapping[str, asyncpg.Record]) -> list[Ticket]:
+def _drawn(asked: Asked, known: Mapping[str, Upload]) -> list[Ticket]:
     """Each file as it stands before a place is looked for. A key given twice is one file."""
     seen: dict[str, WantedFile] = {}
     tickets = []
@@ -165,19 +165,19 @@ def _drawn(asked: Asked, known: Mapping[str, asyncpg.Record]) -> list[Ticket]:
     return tickets
 
 
-def _checked(file: WantedFile, row: asyncpg.Record | None, most: int) -> Ticket:
+def _checked(file: WantedFile, row: Upload | None, most: int) -> Ticket:
     if not _is_key(file.key):
         raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of them a control character.")
-    if row is not None and (row["open"] or row["sample"]) and (row["file_name"], row["size"]) != (file.name, file.size):
-        raise _other_file(row["file_name"], row["size"])
+    if row is not None and (row.is_open or row.sample) and (row.file_name, row.size) != (file.name, file.size):
+        raise _other_file(row.file_name, row.size)
     files.check_suffix(checked_name(file.name))
     files.check_size(file.size, most)
     ticket = Ticket(file.key, file.name, file.size)
     if row is None:
         return replace(ticket, staged=secrets.token_hex(16))
-    if row["sample"] is not None:
-        return replace(ticket, path=row["path"], sample=row["sample"])
-    return replace(ticket, path=row["path"] if row["open"] else None, staged=row["staged"])
+    if row.sample is not None:
+        return replace(ticket, path=row.path, sample=row.sample)
+    return replace(ticket, path=row.path if row.is_open else None, staged=row.staged)
 
 
 def _other_file(name: str, size: int) -> Conflict:
@@ -237,7 +237,7 @@ async def _written(
     dataset_id: int,
     asked: Asked,
     tickets: Sequence[Ticket],
-    known: Mapping[str, asyncpg.Record],
+    known: Mapping[str, Upload],
 ) -> list[Ticket]:
     """Raises Overtaken when somebody else has just asked under one of the keys."""
     rows = {

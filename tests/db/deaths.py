@@ -82,6 +82,19 @@ class MortalStore:
         self.life.step()
         return deleted
 
+    async def write(self, path: str, data: bytes) -> StoredObject:
+        self.life.step()
+        written = await self.store.write(path, data)
+        self.life.step()
+        return written
+
+    async def discard(self, paths: Sequence[str]) -> list[str]:
+        left = []
+        for path in paths:
+            self.life.step()
+            left += await self.store.discard([path])
+        return left
+
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
         return await one_by_one(cast(Store, self), objects)
 

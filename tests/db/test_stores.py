@@ -222,6 +222,37 @@ async def test_a_link_gives_one_object_as_an_image_and_nothing_else(s3_endpoint:
     assert "X-Amz-Signature" in link
 
 
+async def test_replaces_and_discards_what_is_its_own(store: Store) -> None:
+    await store.replace("area/a", b"first")
+    await store.replace("area/a", b"second")
+    await store.replace("area/b", b"")
+    assert [await store.read(path) for path in ("area/a", "area/b")] == [b"second", b""]
+    assert await listed(store) == ["area/a", "area/b"]
+    assert await store.discard(["area/a", "area/b", "area/c"]) == []
+    assert await listed(store) == []
+
+
+async def test_discards_more_than_fits_into_one_request(store: Store) -> None:
+    await store.write("kept", b"x")
+    await store.replace("area/9", b"x")
+    assert await store.discard([f"area/{number}" for number in range(1_200)]) == []
+    assert await listed(store) == ["kept"]
+
+
+async def test_an_upload_link_takes_one_object_and_nothing_else(s3_endpoint: str) -> None:
+    async with s3.connected(s3_endpoint, f"storage-{next(BUCKETS)}") as opened:
+        store = S3Store(opened, f"storage-{next(BUCKETS) - 1}", "a b/")
+        url = await store.upload_link("area/ü+x", size=5, seconds=60)
+        assert url is not None
+        assert {"X-Amz-Expires=60", "X-Amz-SignedHeaders=content-length%3Bhost"} < set(url.partition("?")[2].split("&"))
+        async with httpx2.AsyncClient() as http:
+            assert (await http.put(url, content=b"12345")).status_code == 200
+            assert (await http.put(url, content=b"54321")).status_code == 200
+        assert await store.read("area/ü+x") == b"54321"
+        with pytest.raises(Invalid):
+            await store.upload_link("../x", size=5, seconds=60)
+
+
 @pytest.mark.parametrize("path", ["", "..", "a/../b", "/a", "a//b", "a/.", "a\0b", "é" * 600])
 async def test_no_path_leads_out(store: Store, path: str) -> None:
     with pytest.raises(Invalid):

@@ -1,0 +1,160 @@
+"""A script that puts its files into storage itself, and the dataset that they are for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.settings import Settings
+from db import jobs, sync
+from db.engine import Database
+from db.storage import LocalStore, Store
+from db.storage.s3 import S3Store
+from db.uploads.tickets import STAGING
+from tests import s3
+from tests.api.test_s3 import configured
+from tests.api.test_uploads import CREATE, NUMBERS
+from tests.client import Client, serving, token
+
+REQUEST = """mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) {
+    uploads { key fileName path url method headers { name value } expiresAt
+              sample { id path } error { code message } }
+    dataset { revision statistics { total } } } }"""
+COMPLETE = """mutation ($input: CompleteUploadsInput!) { completeUploads(input: $input) {
+    results { key fileName error { code message }
+              sample { id path fileName size width height format state labels { name } revision imageUrl } }
+    change { kind summary revision }
+    dataset { revision statistics { total labeled unlabeled } labels { name sampleCount annotationCount } } } }"""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """`kind`: where the bytes go: a directory, a bucket, or a bucket through this server."""
+
+    kind: str
+    client: Client
+    store: Store
+    settings: Settings
+    database: Database
+    dataset: str
+
+    @property
+    def number(self) -> int:
+        return int(self.dataset.partition(":")[2])
+
+    async def answer(self, query: str, key: str | None = None, **input: Any) -> dict[str, Any]:
+        headers = {"idempotency-key": key} if key else {}
+        response = await self.client.post(query, {"input": {"datasetId": self.dataset} | input}, headers=headers)
+        return dict(response.json())
+
+    async def request(self, *files: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        answer = await self.answer(REQUEST, files=list(files), **more)
+        assert "errors" not in answer, answer
+        return list(answer["data"]["requestUploads"]["uploads"])
+
+    async def refused(self, *files: dict[str, Any], **more: Any) -> list[str | None]:
+        """The codes of the tickets."""
+        tickets = await self.request(*files, **more)
+        for ticket in tickets:
+            told = [ticket[name] is not None for name in ("url", "sample", "error")]
+            assert sum(told) == 1, ticket
+        return [ticket["error"] and ticket["error"]["code"] for ticket in tickets]
+
+    async def put(self, ticket: dict[str, Any], data: bytes) -> httpx2.Response:
+        """As any client of HTTP does it, without a token."""
+        headers = {header["name"]: header["value"] for header in ticket["headers"]}
+        async with httpx2.AsyncClient() as http:
+            return await http.request(ticket["method"], ticket["url"], content=data, headers=headers)
+
+    async def sent(self, files: dict[str, bytes], **more: Any) -> list[str]:
+        """Requested and put, each under its name as its key; the keys."""
+        tickets = await self.request(*(wanted(name, data) for name, data in files.items()), **more)
+        for ticket, data in zip(tickets, files.values(), strict=True):
+            assert ticket["error"] is None, ticket
+            assert (await self.put(ticket, data)).status_code == 200
+        return list(files)
+
+    async def complete(self, *keys: str) -> dict[str, Any]:
+        answer = await self.answer(COMPLETE, keys=list(keys))
+        assert "errors" not in answer, answer
+        return dict(answer["data"]["completeUploads"])
+
+    async def codes(self, *keys: str) -> list[str | None]:
+        """For each key its error's code, None where there is none."""
+        results = (await self.complete(*keys))["results"]
+        assert all((result["sample"] is None) == (result["error"] is not None) for result in results)
+        return [result["error"] and result["error"]["code"] for result in results]
+
+    async def listed(self) -> list[str]:
+        """What lies in the input path, apart from what is staged."""
+        return sorted(path for path in await self.everything() if not path.startswith(STAGING))
+
+    async def staged(self) -> int:
+        return sum(path.startswith(STAGING) for path in await self.everything())
+
+    async def everything(self) -> list[str]:
+        return [found.path async for page in self.store.pages() for found in page.objects]
+
+    async def paths(self) -> list[str]:
+        """Of the samples, in the database."""
+        rows = await self.database.pool.fetch(
+            "SELECT path FROM sample WHERE dataset_id = $1 ORDER BY path", self.number
+        )
+        return [row["path"] for row in rows]
+
+    async def sync(self) -> tuple[int, ...]:
+        """A sync's counts of what it added, updated, removed, moved and skipped."""
+        async with self.database.writing() as session:
+            job = await sync.start(session, self.number, requested_by="ann")
+        claim = await jobs.claim(self.database, job, 7)
+        assert claim is not None
+        await sync.run(self.database, claim, self.store)
+        await jobs.finish(self.database, claim, "SUCCEEDED")
+        counts = "SELECT added, updated, removed, moved, skipped FROM job WHERE id = $1"
+        return tuple(await self.database.pool.fetchrow(counts, job) or ())
+
+    async def do(self, statement: str, *arguments: Any) -> None:
+        async with self.database.writing() as session:
+            await (await jobs.carrier.connection_of(session)).execute(statement, *arguments)
+
+
+def wanted(name: str, data: bytes, **more: Any) -> dict[str, Any]:
+    return {"key": name, "fileName": name, "size": len(data)} | more
+
+
+async def all_of(works: Iterable[Any]) -> list[Any]:
+    return list(await asyncio.gather(*works))
+
+
+@asynccontextmanager
+async def working(
+    kind: str, request: pytest.FixtureRequest, database: Database, url: str, folder: Path
+) -> AsyncIterator[Script]:
+    if kind == "local":
+        root = folder / "in"
+        root.mkdir()
+        settings = Settings(database_url=url, data_dir=folder / "data", allowed_roots=(folder,), worker=False)
+        async with _begun(kind, settings, LocalStore(root), str(root), database) as script:
+            yield script
+        return
+    endpoint, bucket = request.getfixturevalue("s3_endpoint"), f"direct-{next(NUMBERS)}"
+    async with s3.connected(endpoint, bucket) as opened:
+        settings = replace(configured(url, folder, endpoint, links=kind == "s3"), worker=False)
+        store = S3Store(opened, bucket, "in/")
+        async with _begun(kind, settings, store, f"s3://{bucket}/in/", database) as script:
+            yield script
+
+
+@asynccontextmanager
+async def _begun(kind: str, settings: Settings, store: Store, path: str, database: Database) -> AsyncIterator[Script]:
+    async with serving(settings) as address:
+        client = Client(address, await token(database))
+        values = {"name": f"d{next(NUMBERS)}", "inputPath": path, "syncNow": False}
+        labels = [{"name": "cat"}, {"name": "dog"}]
+        made = await client.execute(CREATE, {"input": values | {"labels": labels}})
+        yield Script(kind, client, store, settings, database, made["createDataset"]["dataset"]["id"])

@@ -1,0 +1,326 @@
+"""Files that a script puts into storage itself: what it is told, what becomes of them, and what does not."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image
+
+from db import counts
+from db.engine import Database
+from db.storage import LocalStore
+from tests.api.direct import COMPLETE, REQUEST, Script, all_of, wanted, working
+from tests.api.test_uploads import UPLOAD
+from tests.client import Client, token
+from tests.db.world import picture
+
+ONCE = pytest.mark.parametrize("script", ["local"], indirect=True)  # wherever the bytes would go
+S3_ITSELF = pytest.mark.parametrize("script", ["s3"], indirect=True)
+
+
+@pytest.fixture(params=["local", "s3", "s3 through us"])
+async def script(
+    request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
+) -> AsyncIterator[Script]:
+    async with working(request.param, request, database, database_url, tmp_path) as script:
+        yield script
+        async with database.reading() as connection:
+            assert await counts.check(connection, script.number) == []
+
+
+async def test_what_was_put_and_completed_is_a_sample(script: Script) -> None:
+    data = picture(form="JPEG", size=(30, 20))
+    [ticket] = await script.request(wanted("my cat (1)+é.JPG", data))
+    assert (ticket["path"], ticket["sample"], ticket["error"]) == ("my cat (1)+é.JPG", None, None)
+    assert (ticket["url"].startswith(script.client.url), script.kind) in (
+        (False, "s3"),
+        (True, "local"),
+        (True, "s3 through us"),
+    )
+    assert (await script.put(ticket, data)).status_code == 200
+    assert (await script.listed(), await script.paths()) == ([], [])
+    told = await script.complete("my cat (1)+é.JPG")
+    [result] = told["results"]
+    sample = result["sample"]
+    assert (result["fileName"], result["error"]) == ("my cat (1)+é.JPG", None)
+    assert (sample["path"], sample["size"], sample["format"]) == ("my cat (1)+é.JPG", len(data), "JPEG")
+    assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
+    assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
+    assert await script.everything() == ["my cat (1)+é.JPG"]
+    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        assert (await browser.get(sample["imageUrl"])).content == data
+
+
+async def test_many_are_one_change_and_carry_their_labels(script: Script) -> None:
+    data = picture()
+    files = [wanted(f"{n}.png", data, labels=["dog"] if n % 2 else []) for n in range(6)]
+    tickets = await script.request(*files, labels=["cat"])
+    await all_of(script.put(ticket, data) for ticket in tickets)
+    told = await script.complete(*(file["key"] for file in files))
+    assert [result["sample"]["path"] for result in told["results"]] == [file["key"] for file in files]
+    assert [len(result["sample"]["labels"]) for result in told["results"]] == [1, 2] * 3
+    assert {"name": "dog", "sampleCount": 3, "annotationCount": 3} in told["dataset"]["labels"]
+    assert told["change"]["kind"] == "UPLOAD_SAMPLES"
+    assert told["change"]["summary"] == "Uploaded 6 images"
+    assert {result["sample"]["revision"] for result in told["results"]} == {told["dataset"]["revision"]} == {2}
+
+
+async def test_whatever_is_asked_again_is_answered_again(script: Script) -> None:
+    data = picture()
+    [first] = await script.request(wanted("cat.png", data))
+    [second] = await script.request(wanted("cat.png", data))
+    assert (second["path"], second["error"]) == (first["path"], None)
+    assert (await script.put(first, data)).status_code == 200
+    assert (await script.put(second, data)).status_code == 200
+    done = await script.complete("cat.png")
+    again = await script.complete("cat.png", "cat.png")
+    assert again["results"] == done["results"]
+    assert (again["change"], again["dataset"]["revision"]) == (None, done["dataset"]["revision"])
+    [ticket] = await script.request(wanted("cat.png", data))
+    assert ticket["sample"]["id"] == done["results"][0]["sample"]["id"]
+    assert (ticket["url"], ticket["headers"], ticket["expiresAt"]) == (None, [], None)
+
+
+async def test_completed_by_many_at_once_it_is_one_sample(script: Script) -> None:
+    files = {f"{n}.png": picture() for n in range(4)}
+    keys = await script.sent(files, labels=["cat"])
+    told = await all_of(script.complete(*keys) for _ in range(5))
+    assert [result["error"] for each in told for result in each["results"]] == [None] * 20
+    assert len({tuple(result["sample"]["id"] for result in each["results"]) for each in told}) == 1
+    assert await script.paths() == sorted(files)
+    assert sum(each["change"] is not None for each in told) == 1
+
+
+async def test_each_file_is_judged_before_it_becomes_a_sample(script: Script) -> None:
+    gif, mpo, bomb = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4)).save(gif, "GIF")
+    Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
+    jpeg = picture(form="JPEG", size=(200, 200))
+    files: dict[str, tuple[bytes, str | None]] = {
+        "ok.bmp": (picture(form="BMP"), None),
+        "phone.jpg": (mpo.getvalue(), None),
+        "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
+        "png.jpg": (picture(), "UNSUPPORTED_FORMAT"),
+        "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
+        "bomb.png": (bomb.getvalue(), "IMAGE_UNREADABLE"),
+        "stowaway.jpg": (jpeg + b"PK\x03\x04 and more", "IMAGE_UNREADABLE"),
+    }
+    keys = await script.sent({name: data for name, (data, _) in files.items()})
+    codes = [code for _, code in files.values()]
+    assert await script.codes(*keys) == codes
+    assert (await script.listed(), await script.staged()) == (["ok.bmp", "phone.jpg"], 0)
+    assert await script.codes(*keys) == codes
+    assert await script.paths() == ["ok.bmp", "phone.jpg"]
+
+
+async def test_after_a_refusal_the_key_takes_another_file(script: Script) -> None:
+    [key] = await script.sent({"a.png": b"no image at all"})
+    assert await script.codes(key) == ["UNSUPPORTED_FORMAT"]
+    data = picture()
+    [ticket] = await script.request({"key": "a.png", "fileName": "b.png", "size": len(data)})
+    assert (await script.put(ticket, data)).status_code == 200
+    assert await script.codes(key) == [None]
+    assert await script.listed() == ["b.png"]
+
+
+async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: Script) -> None:
+    data = picture()
+    await script.sent({"a.png": data})
+    [result] = (await script.complete("a.png"))["results"]
+    delete = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
+    await script.answer(delete, select={"ids": [result["sample"]["id"]]}, deleteSources=True)
+    assert await script.codes("a.png") == ["SAMPLE_NOT_FOUND"]
+    await script.sent({"a.png": data})
+    [again] = (await script.complete("a.png"))["results"]
+    assert again["sample"]["id"] != result["sample"]["id"]
+
+
+async def test_what_was_not_put_yet_can_be_completed_later(script: Script) -> None:
+    data = picture()
+    [ticket] = await script.request(wanted("a.png", data))
+    assert await script.codes("a.png", "b.png") == ["NOT_FOUND", "NOT_FOUND"]
+    await script.put(ticket, data)
+    assert await script.codes("a.png", "b.png") == [None, "NOT_FOUND"]
+
+
+async def test_a_name_is_kept_for_whoever_asked_first(script: Script) -> None:
+    one, two = picture(), picture()
+    await script.sent({"cat.png": one})
+    await script.complete("cat.png")
+    again = wanted("cat.png", two, key="another")
+    assert await script.refused(again, wanted("dog.png", two)) == ["SAMPLE_ALREADY_EXISTS", None]
+    assert await script.refused(wanted("dog.png", two, key="third")) == ["SAMPLE_ALREADY_EXISTS"]
+    doubled = [wanted("dog.png", two, key=f"k{n}") for n in range(12)]
+    tickets = await script.request(again, *doubled, onConflict="RENAME")
+    assert [ticket["path"] for ticket in tickets] == ["cat-1.png", *(f"dog-{n}.png" for n in range(1, 13))]
+    assert (await script.request(again))[0]["path"] == "cat-1.png"
+    await script.put(tickets[0], two)
+    assert await script.codes("another") == [None]
+    assert [await script.store.read(path) for path in ("cat.png", "cat-1.png")] == [one, two]
+
+
+async def test_an_upload_by_form_leaves_a_kept_name_alone(script: Script) -> None:
+    data = picture()
+    await script.request(wanted("cat.png", data))
+    values = {"datasetId": script.dataset, "files": [None]}
+    fields = {
+        "operations": json.dumps({"query": UPLOAD, "variables": {"input": values}}),
+        "map": json.dumps({"0": ["variables.input.files.0"]}),
+    }
+    headers = {"graphql-require-preflight": "true"}
+    response = await script.client.request(data=fields, files=[("0", ("cat.png", picture()))], headers=headers)
+    [result] = response.json()["data"]["uploadSamples"]["results"]
+    assert result["error"]["code"] == "SAMPLE_ALREADY_EXISTS"
+    assert await script.listed() == []
+
+
+async def test_two_who_ask_at_once_get_two_names(script: Script) -> None:
+    data = picture()
+    works = (script.request(wanted("cat.png", data, key=f"k{n}"), onConflict="RENAME") for n in range(5))
+    paths = sorted(ticket["path"] for [ticket] in await all_of(works))
+    assert paths == ["cat-1.png", "cat-2.png", "cat-3.png", "cat-4.png", "cat.png"]
+
+
+async def test_two_who_ask_at_once_under_one_key_get_one_place(script: Script) -> None:
+    files = [wanted(f"{n}.png", picture()) for n in range(5)]
+    told = await all_of(script.request(*files[:: 1 if n % 2 else -1]) for n in range(6))
+    assert {tuple(sorted(ticket["path"] for ticket in tickets)) for tickets in told} == {tuple(f["key"] for f in files)}
+    rows = await script.database.pool.fetchval("SELECT count(*) FROM upload")
+    assert rows == 5
+
+
+async def test_a_file_that_lies_there_unknown_is_not_written_over(script: Script) -> None:
+    await script.store.write("cat.png", b"a stranger's")
+    await script.sent({"cat.png": picture()})
+    assert await script.codes("cat.png") == ["SAMPLE_ALREADY_EXISTS"]
+    data = picture()
+    await script.sent({"cat.png": data}, onConflict="RENAME")
+    [result] = (await script.complete("cat.png"))["results"]
+    assert result["sample"]["path"] == "cat-1.png"
+    assert [await script.store.read(path) for path in ("cat.png", "cat-1.png")] == [b"a stranger's", data]
+    assert await script.staged() == 0
+
+
+async def test_a_sync_takes_nothing_that_is_not_completed(script: Script) -> None:
+    await script.sent({"a.png": picture(), "b.png": picture()})
+    assert await script.sync() == (0, 0, 0, 0, 0)
+    assert await script.codes("a.png") == [None]
+    assert await script.sync() == (0, 0, 0, 0, 0)
+    assert await script.codes("b.png") == [None]
+    assert await script.paths() == ["a.png", "b.png"]
+
+
+async def test_an_unknown_label_refuses_the_call(script: Script) -> None:
+    data = picture()
+    answer = await script.answer(REQUEST, files=[wanted("a.png", data, labels=["bird"])])
+    assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
+    assert await script.database.pool.fetchval("SELECT count(*) FROM upload") == 0
+    answer = await script.answer(REQUEST, files=[wanted("a.png", data, labels=["b/d"])], createMissing=True)
+    assert answer["errors"][0]["extensions"]["code"] == "INVALID_NAME"
+    [ticket] = await script.request(wanted("a.png", data, labels=["bird"]), createMissing=True)
+    await script.put(ticket, data)
+    told = await script.complete("a.png")
+    assert [label["name"] for label in told["results"][0]["sample"]["labels"]] == ["bird"]
+
+
+@ONCE
+async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: Script) -> None:
+    data = picture()
+    await script.sent({"a.png": data}, labels=["cat"])
+    labels = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
+    found = (await script.client.execute(labels, {"id": script.dataset}))["node"]["labels"]
+    rename = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { dataset { id } } }"
+    await script.client.execute(rename, {"input": {"labelId": found[0]["id"], "name": "tiger"}})
+    assert await script.codes("a.png") == ["LABEL_NOT_FOUND"]
+    await script.request(wanted("a.png", data), labels=["tiger"])
+    told = await script.complete("a.png")
+    assert [label["name"] for label in told["results"][0]["sample"]["labels"]] == ["tiger"]
+
+
+@ONCE
+async def test_what_cannot_become_a_sample_is_refused_before_it_is_put(script: Script) -> None:
+    names = ["../a.png", "..\\a.png", "a/b.png", "/etc/a.png", "a<b.png", "", "é" * 130 + ".png"]
+    assert await script.refused(*(wanted(name, b"x", key=f"n{n}") for n, name in enumerate(names))) == [
+        "INVALID_NAME"
+    ] * len(names)
+    sizes = {5_242_880: None, 5_242_881: "FILE_TOO_LARGE", 0: "IMAGE_UNREADABLE", -1: "IMAGE_UNREADABLE"}
+    files = [{"key": f"s{size}", "fileName": f"{size}.png", "size": size} for size in sizes]
+    assert await script.refused(*files) == list(sizes.values())
+    assert await script.refused(wanted("a.gif", b"x"), wanted("png", b"x")) == ["UNSUPPORTED_FORMAT"] * 2
+    keys = ["", "a\nb", "é" * 101, "é" * 100]
+    files = [wanted(f"k{n}.png", b"x", key=key) for n, key in enumerate(keys)]
+    assert await script.refused(*files) == ["VALIDATION_FAILED"] * 3 + [None]
+
+
+@ONCE
+async def test_a_key_is_one_file(script: Script) -> None:
+    data = picture()
+    other = wanted("a.png", data + b"\0")
+    assert await script.refused(wanted("a.png", data), wanted("a.png", data), other) == [None, None, "CONFLICT"]
+    assert await script.refused(other, wanted("b.png", data, key="a.png")) == ["CONFLICT", "CONFLICT"]
+    await script.sent({"a.png": data})
+    await script.complete("a.png")
+    assert await script.refused(other) == ["CONFLICT"]
+
+
+@ONCE
+async def test_a_call_takes_so_many(script: Script) -> None:
+    files = [{"key": f"k{n}", "fileName": f"{n}.png", "size": 9} for n in range(1_001)]
+    assert await script.refused(*files[:1_000]) == [None] * 1_000
+    too_many: list[tuple[str, Any]] = [(REQUEST, {"files": files}), (COMPLETE, {"keys": [f"k{n}" for n in range(201)]})]
+    for query, input in too_many:
+        assert (await script.answer(query, **input))["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
+    none: list[tuple[str, Any]] = [(REQUEST, {"files": []}), (COMPLETE, {"keys": []})]
+    for query, input in none:
+        assert (await script.answer(query, **input))["errors"][0]["extensions"]["code"] == "EMPTY_SELECTION"
+
+
+@ONCE
+async def test_with_an_idempotency_key_the_answer_comes_again(script: Script) -> None:
+    await script.sent({"a.png": picture()})
+    first = await script.answer(COMPLETE, key="k1", keys=["a.png"])
+    assert await script.answer(COMPLETE, key="k1", keys=["a.png"]) == first
+    assert first["data"]["completeUploads"]["change"] is not None
+
+
+@ONCE
+async def test_what_a_token_may_not_see_is_not_there(script: Script) -> None:
+    await script.sent({"a.png": picture()})
+    stranger = replace(script, client=Client(script.client.url, await token(script.database, dataset_ids=[4_711])))
+    calls: list[tuple[str, Any]] = [(REQUEST, {"files": [wanted("b.png", b"x")]}), (COMPLETE, {"keys": ["a.png"]})]
+    for query, input in calls:
+        assert (await stranger.answer(query, **input))["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
+    assert (await script.listed(), await script.staged()) == ([], 1)
+
+
+@S3_ITSELF
+async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: Script) -> None:
+    data = picture()
+    [ticket] = await script.request(wanted("a.png", data))
+    assert "X-Amz-SignedHeaders=content-length%3Bhost" in ticket["url"]
+    assert ticket["headers"] == [{"name": "Content-Length", "value": str(len(data))}]
+    assert "planted-secret" not in str(ticket)
+    async with httpx2.AsyncClient() as http:  # this S3 checks no signatures
+        assert (await http.put(ticket["url"], content=data + b"\0" * 6_000_000)).status_code == 200
+    assert await script.codes("a.png") == ["VALIDATION_FAILED"]
+    assert await script.everything() == []
+
+
+@ONCE
+async def test_the_staging_area_does_not_lead_out_through_a_link(script: Script, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert isinstance(script.store, LocalStore)
+    (script.store.root / ".labelgraph").symlink_to(elsewhere)
+    data = picture()
+    [ticket] = await script.request(wanted("a.png", data))
+    assert (await script.put(ticket, data)).status_code == 503
+    assert await script.codes("a.png") == ["NOT_FOUND"]
+    assert list(elsewhere.iterdir()) == []

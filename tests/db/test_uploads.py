@@ -1,0 +1,320 @@
+"""Uploads by key: dying at any step and beginning again, what is cleared away and when, and what a call costs."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from db import counts, jobs, purge, uploads
+from db.engine import Database
+from db.storage import MemoryStore, RootMissing, Store, Stores
+from db.tokens import Identity, Scope
+from db.units import write
+from db.uploads import Asked, Completion, Requested, WantedFile
+from db.uploads.tickets import STAGING
+from tests.db import world
+from tests.db.deaths import Death, Life, mortal
+from tests.db.test_changes import statements
+from tests.db.world import World, picture
+
+ANN = Identity("ann", Scope.MANAGE, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Opens one store, whatever is asked for."""
+
+    store: Store
+
+    def open(self, url: str) -> Store:
+        return self.store
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a script does, file by file: it asks, puts, and completes."""
+
+    place: World
+    files: dict[str, tuple[WantedFile, bytes]]
+    on_conflict: uploads.OnConflict = "RENAME"
+
+    @property
+    def staging(self) -> MemoryStore:
+        assert isinstance(self.place.store, MemoryStore)
+        return self.place.store
+
+    def asked(self, expiry: float | None = None) -> Asked:
+        wanted = [file for file, _ in self.files.values()]
+        return Asked(wanted, int(expiry or time.time() + 3_600), ("cat",), True, self.on_conflict)
+
+    async def request(self, database: Database, **more: Any) -> Requested:
+        asked = self.asked(**more)
+        return await write(
+            database, lambda session: uploads.request(session, self.place.dataset_id, asked, by=ANN), Requested
+        )
+
+    async def put(self, requested: Requested) -> None:
+        for ticket in requested.tickets:
+            if ticket.staged is not None:
+                self.staging.put(STAGING + ticket.staged, self.files[ticket.key][1])
+
+    async def complete(self, database: Database, store: Store, keys: Sequence[str] = ()) -> Completion:
+        stores, id = cast(Stores, Shelf(store)), self.place.dataset_id
+        keys = keys or list(self.files)
+        slots = asyncio.Semaphore(1)
+        arrived = await uploads.inspect(database, stores, id, keys, slots=slots, by=ANN)
+        done = await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
+        await uploads.discard(stores, done)
+        return done
+
+    async def all(self, life: Life) -> Completion | None:
+        """None: it died on the way."""
+        database, store = mortal(self.place.database, self.staging, life)
+        try:
+            requested = await self.request(database)
+            await self.put(requested)
+            return await self.complete(database, store)
+        except Death:
+            return None
+
+    async def end(self) -> dict[str, Any]:
+        """All that is to be seen, apart from ids and times."""
+        rows = await self.place.rows("SELECT key, path, error_code, finished_at IS NULL FROM upload ORDER BY key")
+        async with self.place.database.reading() as connection:
+            wrong = await counts.check(connection, self.place.dataset_id)
+        return {
+            "labels": await self.place.labels(),
+            "objects": {path: data for path, (data, _) in self.staging.contents.items()},
+            "uploads": [tuple(row) for row in rows],
+            "wrong": wrong,
+        }
+
+    async def objects(self) -> int:
+        return sum(path.startswith(STAGING) for path in self.staging.contents)
+
+
+FILES = {key: picture(("red", "green", "blue", "grey", "white")[n]) for n, key in enumerate("abcde")}
+
+
+async def prepared(database: Database) -> Work:
+    """A sample and a stranger's file in the way, a file that is none, and good ones."""
+    place = await world.memory(database)
+    place.put("cat.png", picture("black"))
+    await place.sync()
+    place.put("dog.png", b"a stranger's")
+    await place.do("DELETE FROM upload")
+    names = {"a": "cat.png", "b": "cat.png", "c": "dog.png", "d": "bird.png", "e": "bad.png"}
+    data = FILES | {"e": b"no image"}
+    labels = {"d": ["bird"]}
+    return Work(place, {k: (WantedFile(k, names[k], len(data[k]), labels.get(k, ())), data[k]) for k in names})
+
+
+async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
+    work = await prepared(database)
+    assert await work.all(Life()) is not None
+    end = await work.end()
+    assert end["labels"] == {
+        "bird.png": ["bird", "cat"],
+        "cat-1.png": ["cat"],
+        "cat-2.png": ["cat"],
+        "cat.png": [],
+        "dog-1.png": ["cat"],
+    }
+    assert end["uploads"] == [
+        ("a", "cat-1.png", None, False),
+        ("b", "cat-2.png", None, False),
+        ("c", "dog-1.png", None, False),
+        ("d", "bird.png", None, False),
+        ("e", "bad.png", "UNSUPPORTED_FORMAT", False),
+    ]
+    assert end["objects"].keys() == {*end["labels"], "dog.png"}
+    assert end["objects"]["dog-1.png"] == FILES["c"]
+    assert end["wrong"] == []
+
+
+@pytest.mark.parametrize("synced", [False, True])
+async def test_a_script_that_dies_at_any_step_and_begins_again_ends_the_same(database: Database, synced: bool) -> None:
+    """Also when a sync finds in between what it left behind."""
+    work = await prepared(database)
+    await work.all(Life())
+    clean = await work.end()
+    step = 0
+    while True:
+        work = await prepared(database)
+        if await work.all(Life(step)) is not None:
+            break
+        if synced:
+            await work.place.sync()
+        assert await work.all(Life()) is not None
+        assert await _settled(work) == clean, f"after a death at step {step}"
+        step += 1
+    assert step > 25, "the scenario has become too small to tell anything"
+
+
+async def test_one_that_dies_twice_ends_the_same(database: Database) -> None:
+    work = await prepared(database)
+    await work.all(Life())
+    clean = await work.end()
+    chance = random.Random(5)
+    for _ in range(20):
+        work = await prepared(database)
+        lives = chance.randrange(30), chance.randrange(25)
+        for left in lives:
+            await work.all(Life(left))
+            await work.place.sync()
+        await work.all(Life())
+        assert await _settled(work) == clean, f"after deaths at steps {lives}"
+
+
+async def _settled(work: Work) -> dict[str, Any]:
+    """The end, once what is left in the staging area is swept: whoever dies last may leave a finished upload's."""
+    await work.place.do("UPDATE upload SET sweep_at = now()")
+    await uploads.sweep(work.place.database, lambda _: work.staging)
+    return await work.end()
+
+
+async def one(database: Database) -> tuple[Work, Requested]:
+    """A file that was put."""
+    place = await world.memory(database)
+    data = picture()
+    work = Work(place, {"a": (WantedFile("a", "a.png", len(data)), data)})
+    requested = await work.request(database)
+    await work.put(requested)
+    return work, requested
+
+
+async def swept(work: Work) -> list[tuple[Any, ...]]:
+    await uploads.sweep(work.place.database, lambda _: work.staging)
+    return [tuple(row) for row in await work.place.rows("SELECT key, cleared FROM upload")]
+
+
+async def later(work: Work, interval: str) -> None:
+    """As if so much time had passed."""
+    moments = ("expires_at", "sweep_at", "finished_at")
+    await work.place.do(f"UPDATE upload SET {', '.join(f'{name} = {name} - {interval}' for name in moments)}")
+
+
+async def test_what_nobody_completes_is_cleared_away_an_hour_after_its_url_ended(database: Database) -> None:
+    work, _ = await one(database)
+    assert await swept(work) == [("a", False)]
+    await later(work, "interval '119 min'")
+    assert (await swept(work), await work.objects()) == ([("a", False)], 1)
+    await later(work, "interval '2 min'")
+    assert (await swept(work), await work.objects()) == ([], 0)
+    done = await work.complete(database, work.staging)
+    assert [result.code for result in done.results] == ["NOT_FOUND"]
+
+
+async def test_what_is_asked_for_anew_is_kept_longer(database: Database) -> None:
+    work, _ = await one(database)
+    await later(work, "interval '119 min'")
+    await work.request(database)
+    await later(work, "interval '119 min'")
+    assert (await swept(work), await work.objects()) == ([("a", False)], 1)
+
+
+async def test_a_completed_key_is_known_for_a_week_and_its_url_leads_nowhere(database: Database) -> None:
+    work, requested = await one(database)
+    [first] = (await work.complete(database, work.staging)).results
+    assert await work.objects() == 0
+    await work.put(requested)  # as often as one likes, while the URL holds
+    await later(work, "interval '121 min'")
+    assert (await swept(work), await work.objects()) == ([("a", True)], 0)
+    await later(work, "interval '6 days 21 hours'")
+    assert await swept(work) == [("a", True)]
+    [again] = (await work.complete(database, work.staging)).results
+    assert again.sample == first.sample
+    await later(work, "interval '2 hours'")
+    assert await swept(work) == []
+    assert list(work.staging.contents) == ["a.png"]
+
+
+async def test_a_store_that_is_away_is_cleared_when_it_is_back_and_forgotten_when_it_never_is(
+    database: Database,
+) -> None:
+    work, _ = await one(database)
+    await later(work, "interval '121 min'")
+    work.staging.broken = True
+    assert await swept(work) == [("a", False)]
+    await later(work, "interval '11 min'")
+    work.staging.broken = False
+    assert (await swept(work), await work.objects()) == ([], 0)
+    work, _ = await one(database)
+    await later(work, "interval '8 days'")
+    work.staging.broken = True
+    assert await swept(work) == []
+
+
+async def test_what_is_completed_just_now_is_not_cleared_away(database: Database) -> None:
+    """Its row was taken by a sweep, which then is slow."""
+    work, _ = await one(database)
+    await later(work, "interval '121 min'")
+
+    class Slow(MemoryStore):
+        async def discard(self, paths: Sequence[str]) -> list[str]:
+            await work.complete(database, work.staging)
+            return await work.staging.discard(paths)
+
+    await uploads.sweep(database, lambda _: Slow())
+    rows = await work.place.rows("SELECT key, finished_at IS NOT NULL, cleared FROM upload")
+    assert [tuple(row) for row in rows] == [("a", True, False)]
+    assert await work.place.labels() == {"a.png": ["cat"]}
+
+
+async def test_a_purge_clears_away_what_is_staged(database: Database) -> None:
+    work, _ = await one(database)
+    await work.place.do("UPDATE dataset SET deleted_at = now()")
+    async with database.writing() as session:
+        await purge.start(session, work.place.dataset_id, requested_by="ann")
+    [row] = await work.place.rows("SELECT id FROM job")
+    claim = await jobs.claim(database, row["id"], 7)
+    assert claim is not None
+    await purge.run(database, claim, lambda _: work.staging)
+    assert (await work.place.rows("SELECT FROM upload"), await work.objects()) == ([], 0)
+
+
+async def test_a_store_that_fails_leaves_the_upload_open(database: Database) -> None:
+    work, _ = await one(database)
+
+    class Away(MemoryStore):
+        async def heads(self, paths: Sequence[str], *, length: int) -> list[Any]:
+            return [RootMissing() for _ in paths]
+
+    [result] = (await work.complete(database, Away())).results
+    assert (result.code, result.sample) == ("STORAGE_ERROR", None)
+    [result] = (await work.complete(database, work.staging)).results
+    assert (result.code, result.sample is None) == (None, False)
+
+
+@pytest.mark.parametrize("on_conflict", ["ERROR", "RENAME"])
+async def test_a_thousand_files_cost_no_more_statements_than_one(
+    database: Database, on_conflict: uploads.OnConflict
+) -> None:
+    place = await world.memory(database)
+
+    async def cost(many: int) -> int:
+        files = {f"k{n}": (WantedFile(f"k{n}", f"{n}.png", 9, ["dog"]), b"") for n in range(many)}
+        asked = Work(place, files, on_conflict).asked()
+        return await statements(database, lambda session: uploads.request(session, place.dataset_id, asked, by=ANN))
+
+    assert await cost(1) == await cost(1_000) <= 12
+
+
+async def test_a_completion_writes_in_sets(database: Database) -> None:
+    place = await world.memory(database)
+
+    async def cost(many: int) -> int:
+        files = {f"{many}-{n}": picture() for n in range(many)}
+        work = Work(place, {k: (WantedFile(k, f"{k}.png", len(d), ["dog"]), d) for k, d in files.items()})
+        await work.put(await work.request(database))
+        stores = cast(Stores, Shelf(work.staging))
+        slots = asyncio.Semaphore(8)
+        arrived = await uploads.inspect(database, stores, place.dataset_id, list(files), slots=slots, by=ANN)
+        return await statements(database, lambda session: uploads.complete(session, place.dataset_id, arrived, by=ANN))
+
+    await cost(1)  # the driver asks for the types that it has not met
+    assert await cost(2) == await cost(150) <= 24
