@@ -1,0 +1,197 @@
+"""Shapes that a sync brought, through all that can happen to a sample: none is lost, none comes back changed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.settings import Settings
+from db import tokens
+from db.engine import Database
+from db.shapes import BoundingBox, Circle, Polygon, Position
+from db.sidecars import Mark
+from db.storage import LocalStore
+from db.tokens import Identity, Scope
+from tests.client import Direct
+from tests.db import world
+from tests.db.test_sync_voc import put, voc
+from tests.db.working_sets import WorkingSet
+from tests.db.world import World
+from tests.schema.mutating import Stage, schema
+
+LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
+ROUND = Circle(Position(30, 20), 10)
+AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
+SAMPLES = """statistics { total labeled } labels { id name sampleCount annotationCount }
+    samples(first: 100, orderBy: PATH) { nodes { id path hard state labels { name } annotations {
+        id label { id } labeledBy labeledAt origin confidence confirmed shape { __typename
+            ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } }
+            ... on Circle { center { x y } radius } } } } }"""
+FACTS = f"query ($id: ID!) {{ node(id: $id) {{ ... on Dataset {{ {SAMPLES} }} ... on Version {{ {SAMPLES} }} }} }}"
+
+
+@pytest.fixture
+async def place(database: Database, tmp_path: Path) -> World:
+    """Three images with a dog and two cats each, in a directory, synced."""
+    place = await world.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
+    for stem in "abc":
+        put(place, stem, Mark("cat", LEFT, 0.5), Mark("cat", AREA, hard=stem == "b"), Mark("dog", ROUND))
+    await place.sync()
+    return place
+
+
+@pytest.fixture
+async def stage(place: World) -> Stage:
+    async with place.database.writing() as session:
+        await tokens.create(session, name="ann", scope=Scope.MANAGE)
+    [token] = await place.rows("SELECT id FROM token")
+    rows = await place.rows("SELECT id FROM sample ORDER BY path")
+    labels = {row["name"]: row["id"] for row in await place.rows("SELECT id, name FROM label")}
+    assert place.root is not None
+    settings = Settings(allowed_roots=(place.root.resolve(),))
+    direct = Direct(schema(), place.database, Identity("ann", Scope.MANAGE, token["id"]), settings)
+    return Stage(direct, WorkingSet(place.dataset_id, [row["id"] for row in rows], labels), place.root)
+
+
+async def facts(stage: Stage, id: str | None = None) -> Any:
+    return (await stage.direct.execute(FACTS, {"id": id or stage.dataset}))["node"]
+
+
+async def last_change(stage: Stage) -> str:
+    query = "query ($id: ID!) { node(id: $id) { ... on Dataset { changes(first: 1) { nodes { id } } } } }"
+    data = await stage.direct.execute(query, {"id": stage.dataset})
+    return str(data["node"]["changes"]["nodes"][0]["id"])
+
+
+def redraw(place: World) -> None:
+    for stem in "ab":
+        place.put(f"{stem}.xml", voc(Mark("cat", AREA), Mark("bird", RIGHT), Mark("dog", ROUND, hard=True)))
+
+
+async def test_annotations_are_read_as_they_were_written(stage: Stage) -> None:
+    found = await facts(stage)
+    assert [(label["name"], label["sampleCount"], label["annotationCount"]) for label in found["labels"]] == [
+        ("cat", 3, 6),
+        ("dog", 3, 3),
+    ]
+    [first, second, _] = found["samples"]["nodes"]
+    assert (first["hard"], second["hard"]) == (False, True)
+    assert [(one["confidence"], one["shape"]) for one in first["annotations"]] == [
+        (0.5, {"__typename": "BoundingBox", "xMin": 1, "yMin": 1, "xMax": 20.5, "yMax": 40}),
+        (None, {"__typename": "Polygon", "points": [{"x": 1, "y": 1}, {"x": 9, "y": 1}, {"x": 9, "y": 9}]}),
+        (None, {"__typename": "Circle", "center": {"x": 30, "y": 20}, "radius": 10}),
+    ]
+
+
+async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(stage: Stage, place: World) -> None:
+    before = await facts(stage)
+    payload = await stage.do("publishVersion", "version { id }", datasetId=stage.dataset)
+    version = payload["version"]["id"]
+    redraw(place)
+    await place.sync()
+    after = await facts(stage)
+    assert await facts(stage, version) == before != after
+    await stage.do("setCurrentVersion", "__typename", versionId=version, onUnpublished="DISCARD")
+    assert await facts(stage) == before
+    await stage.check()
+    await stage.do("undoChange", "__typename", changeId=await last_change(stage))
+    assert await facts(stage) == after
+    assert await facts(stage, version) == before
+    await stage.check()
+
+
+async def change(stage: Stage, place: World, how: str) -> None:
+    match how:
+        case "sync redraws":
+            redraw(place)
+        case "sync removes":
+            place.remove("a.png")
+        case "sync moves":
+            place.move("a.png", "there/a.png")
+        case "sync overwrites":
+            pass
+        case _:
+            return await ask(stage, how)
+    await place.sync(existing="OVERWRITE")
+    return None
+
+
+async def ask(stage: Stage, how: str) -> None:
+    pair: dict[str, Any] = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0, 1)}}
+    cat = stage.label("cat")
+    field, input = {
+        "remove a label": ("labelSamples", pair | {"labels": ["cat"], "mode": "REMOVE"}),
+        "set a label": ("labelSamples", pair | {"labels": ["dog"], "mode": "SET"}),
+        "replace a label": ("replaceSampleLabel", pair | {"from": "cat", "to": "dog"}),
+        "delete samples": ("deleteSamples", pair),
+        "delete a label": ("deleteLabels", {"labelIds": [cat], "mode": "LABEL_ONLY"}),
+        "merge labels": ("renameLabel", {"labelId": cat, "name": "dog", "onConflict": "MERGE"}),
+    }[how]
+    await stage.do(field, "__typename", **input)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("sync redraws", "sync overwrites", "sync removes", "sync moves", "remove a label", "set a label"),
+        *("replace a label", "delete samples", "delete a label", "merge labels"),
+    ],
+)
+async def test_whatever_is_undone_gives_every_shape_back(stage: Stage, place: World, how: str) -> None:
+    if how == "sync overwrites":
+        await ask(stage, "set a label")
+    before = await facts(stage)
+    await change(stage, place, how)
+    after = await facts(stage)
+    assert after != before
+    await stage.check()
+    done = await last_change(stage)
+    await stage.do("undoChange", "__typename", changeId=done)
+    undone = await facts(stage)
+    if how == "sync moves":  # a file lies where it lies
+        undone["samples"]["nodes"].sort(key=lambda node: node["id"])
+        before["samples"]["nodes"].sort(key=lambda node: node["id"])
+        for node in (*undone["samples"]["nodes"], *before["samples"]["nodes"]):
+            del node["path"]
+    assert undone == before
+    await stage.check()
+
+
+async def test_replaced_and_merged_labels_keep_all_their_shapes(stage: Stage, place: World) -> None:
+    before = await facts(stage)
+    await change(stage, place, "merge labels")
+    found = await facts(stage)
+    assert [(label["name"], label["annotationCount"]) for label in found["labels"]] == [("dog", 9)]
+    for was, now in zip(before["samples"]["nodes"], found["samples"]["nodes"], strict=True):
+        assert [one["shape"] for one in now["annotations"]] == [one["shape"] for one in was["annotations"]]
+
+
+async def test_sources_go_with_their_xml_unless_another_image_needs_it(stage: Stage, place: World) -> None:
+    place.put("b.jpg", world.picture(size=(64, 48), form="JPEG"))
+    await place.sync()
+    deleted = await stage.do(
+        "deleteSamples",
+        "deleted deletedSources failedSources { path message }",
+        datasetId=stage.dataset,
+        select={"ids": stage.ids(0, 1)},
+        deleteSources=True,
+    )
+    assert deleted == {"deleted": 2, "deletedSources": 2, "failedSources": []}
+    assert sorted(path.name for path in stage.root.iterdir()) == ["b.jpg", "b.xml", "c.png", "c.xml"]
+    await stage.check()
+
+
+async def test_a_sync_leaves_alone_what_a_person_has_drawn(stage: Stage, place: World) -> None:
+    edit = {"sampleId": stage.ids(0)[0], "add": [{"label": "dog", "shape": {"boundingBox": _box(2, 2, 9, 9)}}]}
+    await stage.do("annotateSamples", "changed", datasetId=stage.dataset, samples=[edit])
+    before = await facts(stage)
+    redraw(place)
+    await place.sync()
+    after = await facts(stage)
+    assert after["samples"]["nodes"][0] == before["samples"]["nodes"][0]
+    assert after["samples"]["nodes"][1] != before["samples"]["nodes"][1]
+    await stage.check()
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> dict[str, float]:
+    return {"xMin": left, "yMin": top, "xMax": right, "yMax": bottom}
