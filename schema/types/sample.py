@@ -46,6 +46,10 @@ class Sample(Node):
     size: int = strawberry.field(description="Bytes of the file.")
     width: int | None = strawberry.field(description="Pixels across, as stored (before any EXIF rotation).")
     height: int | None = strawberry.field(description="Pixels down, as stored (before any EXIF rotation).")
+    orientation: int | None = strawberry.field(
+        description="EXIF's number, 1 to 8, for how a viewer turns the image; 1 is not at all. Browsers and thumbnails "
+        "show images turned, while `width`, `height` and shapes are as stored: turn shapes alike to draw them there."
+    )
     format: ImageFormat | None = strawberry.field(description="How the image is encoded.")
     state: SampleState = strawberry.field(description="How far its labelling is.")
     labels: list[Label] = strawberry.field(description="Its confirmed labels, each once, in the order of creation.")

@@ -19,6 +19,8 @@ from tests.client import Client, Failed, serving, token
 from tests.db.world import picture
 
 BUCKETS = itertools.count()
+CELLS = Path(__file__).parents[2] / "examples" / "cells"
+LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { name annotationCount } } } }"
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id inputPath } } }"""
 JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes {
     status error { code message } ... on SyncJob { scanned added removed skipped } } } } } }"""
@@ -81,6 +83,19 @@ async def test_a_bucket_becomes_a_dataset(cloud: Cloud) -> None:
     assert (first["path"], first["width"], first["height"], first["format"]) == ("a/1.JPG", 30, 20, "JPEG")
     assert [label["name"] for label in first["labels"]] == ["cat", "dog"]
     assert second["path"] == "2.png"
+
+
+async def test_boxes_beside_images_in_a_bucket_are_read(cloud: Cloud) -> None:
+    for path in sorted(CELLS.glob("*_0000[0-2].*")):
+        await cloud.store.write(path.name, path.read_bytes())
+    await cloud.store.write("ignored.txt", b"cat")
+    dataset = await cloud.dataset(type="OBJECT_DETECTION")
+    job = await cloud.synced(dataset)
+    assert (job["status"], job["added"], job["scanned"]) == ("SUCCEEDED", 3, 7)
+    labels = (await cloud.client.execute(LABELS, {"id": dataset}))["node"]["labels"]
+    told = {label["name"]: label["annotationCount"] for label in labels}
+    text = "".join(path.read_text() for path in CELLS.glob("*_0000[0-2].xml"))
+    assert told == {name: text.count(f"<name>{name}<") for name in ("RBC", "WBC")}
 
 
 async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud: Cloud) -> None:

@@ -93,14 +93,15 @@ async def _make_sample(
     made += timedelta(hours=chance.choice((-5, 0, 0, 48)))
     known = chance.random() < 0.8
     source = await connection.fetchval(
-        """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height)
-        VALUES ($1, $2, 'e', $3, $4, $5, $6, $6) RETURNING id""",
+        """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation)
+        VALUES ($1, $2, 'e', $3, $4, $5, $6, $6, $7) RETURNING id""",
         dataset,
         path,
         chance.randrange(1, 5_000_000),
         made,
         chance.choice(("JPEG", "PNG", "BMP")) if known else None,
         640 if known else None,
+        at % 8 + 1 if known else None,
     )
     carried = sorted(chance.sample(labels, chance.choice((0, 0, 1, 1, 2, 3))))
     suggested = not carried and chance.random() < 0.4

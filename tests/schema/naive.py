@@ -219,6 +219,9 @@ class Sample(Thing):
     def height(self, _info: Any) -> Any:
         return self._source()["height"]
 
+    def orientation(self, _info: Any) -> Any:
+        return self._source()["orientation"]
+
     def format(self, _info: Any) -> Any:
         return self._source()["format"]
 

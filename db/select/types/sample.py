@@ -108,6 +108,7 @@ SAMPLE = Type(
         "size": of_source("size", number),
         "width": of_source("width", or_null(number)),
         "height": of_source("height", or_null(number)),
+        "orientation": of_source("orientation", or_null(number)),
         "format": of_source("format", or_null(word)),
         "state": column("state", word),
         "labels": labels,
