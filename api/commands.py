@@ -47,7 +47,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> None:
 
 def welcome(settings: Settings, url: str, token: str | None) -> str:
     lines = [f"Labelgraph serves {url}/graphql"]
-    if not settings.allowed_roots:
+    if not settings.allowed_roots and not settings.s3.given:
         lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")
     if token is None:
         lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")

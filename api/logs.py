@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+CHATTY = ("aioboto3", "aiobotocore", "alembic", "boto3", "botocore", "pgqueuer", "PIL", "uvicorn")  # S3's tell keys
 KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
@@ -45,5 +46,5 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("alembic", "uvicorn", "pgqueuer"):
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
