@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -11,18 +10,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import datasets, labels
 from db.engine import Database
-from db.errors import DomainError
 from db.filters import SampleFilter
 from db.labels import LabelValues
+from db.samples.annotate import AnnotateWith, annotate
 from db.samples.chosen import Selection
 from db.samples.delete import delete
+from db.samples.edits import Addition, Edit
 from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.shapes import BoundingBox
 from db.statements import run
 from db.units import write
+from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
-
-Work = Callable[[AsyncSession], Awaitable[Any]]
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def labelling(
@@ -52,32 +51,6 @@ def creating(set_: WorkingSet, name: str) -> Work:
 def replacing(set_: WorkingSet, before: str, after: str) -> Work:
     how = ReplaceWith(before=before, after=after, create_missing=True)
     return lambda session: replace_label(session, set_.id, Selection(filter=SampleFilter()), how, by=ANN)
-
-
-async def outcome(database: Database, work: Work) -> Any:
-    """What a client gets: an outcome or a refusal; anything else fails the test."""
-    try:
-        return await write(database, work, object)
-    except DomainError as refused:
-        return refused.code
-
-
-async def waiting(database: Database) -> None:
-    """Until some transaction waits for a lock."""
-    async with asyncio.timeout(10), database.reading() as reader:
-        while not await reader.fetchval(WAITING):  # noqa: ASYNC110 (others' locks wake nobody here)
-            await asyncio.sleep(0.01)
-
-
-async def one_inside_the_other(database: Database, first: Work, second: Work) -> tuple[Any, Any]:
-    """`second` begins while `first` has done its work and not committed yet. They meet at a lock, or not at all."""
-    async with database.writing() as session:
-        done = await first(session)
-        other = asyncio.create_task(outcome(database, second))
-        meeting = asyncio.create_task(waiting(database))
-        await asyncio.wait({other, meeting}, return_when=asyncio.FIRST_COMPLETED)
-        meeting.cancel()
-    return done, await other
 
 
 async def test_labelling_waits_for_a_merge_and_then_meets_the_survivor(database: Database) -> None:
@@ -211,7 +184,7 @@ async def test_taking_a_label_off_never_waits_for_who_is_about_to_rename_it(data
 
 @pytest.mark.slow
 async def test_many_writers_of_every_kind_leave_true_counts_and_only_known_refusals(database: Database) -> None:
-    pets = await make(database, samples=60, labels=("a", "b", "c"))
+    pets = await make(database, samples=60, labels=("a", "b", "c"), kind="OBJECT_DETECTION", size=(10, 10))
     codes: set[str] = set()
     stop = asyncio.Event()
 
@@ -246,10 +219,17 @@ def something(pets: WorkingSet, chance: random.Random, known: list[int]) -> Work
         creating(pets, one),
         lambda session: labels.update(session, known[0], color="#00ff00", shortcut=one, by=ANN),
         deleting(pets, ids[:1]),
+        annotating(pets, one, ids[:5], chance.randrange(3)),
+        annotating(pets, two, ids[5:], chance.randrange(3)),
     ]
     mode = chance.choice(["ADD", "ADD", "SET", "REMOVE"])
     often = labelling(pets, *{one, two}, mode=mode, create=chance.random() < 0.7, ids=ids)
     return chance.choice([*seldom, often, often, often, often])
+
+
+def annotating(pets: WorkingSet, name: str, ids: list[int], x: int) -> Work:
+    edits = [Edit(id, add=[Addition(name), Addition(name, BoundingBox(x, 0, x + 1, 1))]) for id in ids]
+    return lambda session: annotate(session, pets.id, edits, AnnotateWith(create_missing=True), by=BOB)
 
 
 async def some_labels(database: Database, pets: WorkingSet) -> list[int]:

@@ -6,9 +6,9 @@ At the end every revision is read back from live and past rows, and must be what
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -20,19 +20,29 @@ from db.errors import DomainError
 from db.filters import LabelFilter, SampleFilter
 from db.jobs.carrier import connection_of
 from db.labels import LabelValues
+from db.samples.annotate import AnnotateWith, annotate
 from db.samples.chosen import Selection
 from db.samples.delete import delete
+from db.samples.edits import Addition, Edit, Update
 from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.shapes import BoundingBox, to_json
 from db.units import write
+from tests.db.labelling_model import Edit as MarkEdit
+from tests.db.labelling_model import Mark, Sample
 from tests.db.working_sets import ANN, BOB, make
 
 SAMPLES = 4
 WORDS = ["a", "b", "c"]
+BOXES: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (8, 8)}
 LIVE = """
 SELECT s.id, s.labeled_by, s.labeled_origin, ARRAY(
-    SELECT format('%s %s %s %s', l.name, a.confirmed, a.shape IS NOT NULL, a.labeled_by)
+    SELECT format('%s %s %s %s', l.name, a.confirmed, (a.shape->>'xMin')::float, a.labeled_by)
     FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = s.id ORDER BY 1) AS annotations
 FROM sample s WHERE s.dataset_id = $1
+"""
+MARKED = """
+SELECT a.id, l.name, a.labeled_by, a.confirmed, (a.shape->>'xMin')::float::int AS left
+FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = $1 ORDER BY a.id
 """
 AT = """
 WITH names AS (
@@ -48,72 +58,16 @@ WITH names AS (
     WHERE dataset_id = $1 AND since <= $2 AND until > $2
 )
 SELECT r.id, r.labeled_by, r.labeled_origin, ARRAY(
-    SELECT format('%s %s %s %s', n.name, f.confirmed, f.shape IS NOT NULL, f.labeled_by)
+    SELECT format('%s %s %s %s', n.name, f.confirmed, (f.shape->>'xMin')::float, f.labeled_by)
     FROM facts f JOIN names n ON n.id = f.label_id WHERE f.sample_id = r.id ORDER BY 1) AS annotations
 FROM rows r
 """
 
 
-@dataclass
-class Mark:
-    label: str
-    by: str
-    confirmed: bool = True
-    shaped: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.label} {'t' if self.confirmed else 'f'} {'t' if self.shaped else 'f'} {self.by}"
-
-
-@dataclass
-class Sample:
-    marks: list[Mark] = field(default_factory=list)
-    labeled_by: str | None = None
-    origin: str | None = None
-
-    def names(self) -> set[str]:
-        return {mark.label for mark in self.marks if mark.confirmed}
-
-    def suggested(self) -> set[str]:
-        return {mark.label for mark in self.marks if not mark.confirmed}
-
-    def put(self, names: set[str], by: str) -> None:
-        for mark in self.marks:
-            if mark.label in names and not mark.confirmed:
-                mark.confirmed, mark.by = True, by
-        self.marks += [Mark(name, by) for name in sorted(names - {mark.label for mark in self.marks})]
-
-    def turn(self, before: str, after: str, by: str | None) -> None:
-        def has(label: str, **like: bool) -> bool:
-            return any(m.label == label and all(getattr(m, k) == v for k, v in like.items()) for m in self.marks)
-
-        sure = has(after, confirmed=True)
-        any_after = has(after)
-        drops_guess = has(before, confirmed=True, shaped=False)
-        kept = []
-        for mark in self.marks:
-            doubled = mark.label == before and not mark.shaped and (sure or (any_after and not mark.confirmed))
-            guess = mark.label == after and not mark.shaped and not mark.confirmed and drops_guess
-            if not doubled and not guess:
-                kept.append(mark)
-        for mark in kept:
-            if mark.label == before:
-                mark.label, mark.by = after, by or mark.by
-        self.marks = kept
-
-    def settle(self, by: str | None) -> None:
-        if not self.names():
-            self.labeled_by, self.origin = None, "MANUAL"
-        elif by is not None:
-            self.labeled_by, self.origin = by, "MANUAL"
-
-    def told(self) -> tuple[Any, ...]:
-        return self.labeled_by, self.origin, sorted(map(str, self.marks))
-
-
 PLACES = st.lists(st.integers(0, SAMPLES), max_size=4).map(tuple)  # SAMPLES itself is a sample of nobody
 NAMES = st.lists(st.sampled_from(WORDS), max_size=3, unique=True)
-MARKS = st.tuples(st.integers(0, SAMPLES - 1), st.sampled_from(WORDS), st.booleans(), st.booleans())
+LEFT = st.sampled_from([None, 1, 2])  # edges of boxes; None is the whole image
+MARKS = st.tuples(st.integers(0, SAMPLES - 1), st.sampled_from(WORDS), LEFT, st.booleans())
 WHO = st.sampled_from([ANN, BOB])
 
 
@@ -125,11 +79,11 @@ class Writes(RuleBasedStateMachine):
         self.history: dict[int, dict[int, tuple[Any, ...]]] = {}
 
     @initialize(marks=st.lists(MARKS, max_size=12))
-    def begin(self, marks: list[tuple[int, str, bool, bool]]) -> None:
+    def begin(self, marks: list[tuple[int, str, int | None, bool]]) -> None:
         self.open = engine.connect(self.url, Limits(readers=2, writers=2))
         self.database = self.runner.run(self.open.__aenter__())
         name = f"d{id(self)}-{self.runner.run(self._one('SELECT count(*) FROM dataset'))}"
-        made = self.runner.run(make(self.database, samples=SAMPLES, labels=("a", "b"), name=name))
+        made = self.runner.run(make(self.database, samples=SAMPLES, labels=("a", "b"), name=name, **BOXES))
         self.dataset, self.order, self.labels = made.id, [*made.samples, 0], dict(made.labels)
         self.samples = {id: Sample() for id in made.samples}
         self.revision = 1
@@ -172,6 +126,39 @@ class Writes(RuleBasedStateMachine):
             self.samples[id].turn(before, after, by.name)
             self.samples[id].settle(by.name)
         self._changed(bool(changed))
+
+    @rule(place=st.integers(0, SAMPLES), data=st.data(), create=st.booleans(), by=WHO)
+    def annotate(self, place: int, data: Any, create: bool, by: Any) -> None:
+        id = self.order[place]
+        rows = self.runner.run(self._marked(id))
+        known = st.none() | st.sampled_from(rows) if rows else st.none()
+        updated, removed = data.draw(known, label="updated"), data.draw(known, label="removed")
+        edit = MarkEdit(
+            data.draw(st.lists(st.tuples(st.sampled_from(WORDS), LEFT), max_size=3), label="added"),
+            updated and updated[1],
+            data.draw(st.tuples(st.none() | st.sampled_from(WORDS), LEFT), label="to"),
+            removed and removed[1],
+        )
+        how = AnnotateWith(create_missing=create)
+        asked = Edit(
+            id,
+            [Addition(name, box(left)) for name, left in edit.add],
+            [Update(updated[0], edit.to[0], box(edit.to[1]))] if updated else (),
+            [removed[0]] if removed else (),
+        )
+        outcome = self._do(lambda session: annotate(session, self.dataset, [asked], how, by=by))
+        missing = sorted(edit.names() - self.labels.keys())
+        if (missing and not create) or (updated and updated == removed):
+            assert outcome == ("LABEL_NOT_FOUND" if missing and not create else "VALIDATION_FAILED")
+            self._compare()
+            return
+        sample = self.samples.get(id)
+        changed = sample is not None and sample.annotated(edit, by.name)
+        assert (outcome.matched, outcome.changed) == (sample is not None, changed)
+        if sample is not None and changed:
+            self.runner.run(self._learn(missing))
+            sample.settle(by.name)
+        self._changed(changed)
 
     @rule(name=st.sampled_from(WORDS), to=st.sampled_from(WORDS), merge=st.booleans(), dry=st.booleans())
     @precondition(lambda self: self.labels)
@@ -262,31 +249,31 @@ class Writes(RuleBasedStateMachine):
         self._changed(True)
 
     @rule(mark=MARKS)
-    def others_annotate(self, mark: tuple[int, str, bool, bool]) -> None:
-        """A model's suggestions, and shapes: what no mutation makes yet, and every mutation must live with."""
+    def others_annotate(self, mark: tuple[int, str, int | None, bool]) -> None:
+        """A model's suggestions, and a sync's shapes: what no mutation makes, and every mutation must live with."""
         self._other(*mark)
 
-    def _other(self, place: int, name: str, shaped: bool, confirmed: bool) -> None:
+    def _other(self, place: int, name: str, left: int | None, confirmed: bool) -> None:
         id = self.order[place]
         sample = self.samples.get(id)
         if sample is None or name not in self.labels:
             return
-        if not shaped and any(mark.label == name for mark in sample.marks):
+        if left is None and any(mark.label == name for mark in sample.marks):
             return
-        sample.marks.append(Mark(name, "model", confirmed, shaped))
+        sample.marks.append(Mark(name, "model", confirmed, left))
         if confirmed:
             sample.labeled_by, sample.origin = "model", "MODEL"
-        self.runner.run(self._annotate(id, self.labels[name], shaped, confirmed))
+        self.runner.run(self._annotate(id, self.labels[name], left, confirmed))
         self._changed(True)
 
-    async def _annotate(self, id: int, label_id: int, shaped: bool, confirmed: bool) -> None:
+    async def _annotate(self, id: int, label_id: int, left: int | None, confirmed: bool) -> None:
         async with self.database.writing() as session:
             change = await changes.record(session, self.dataset, kind="X", actor="model", summary="x")
             connection = await connection_of(session)
             await connection.execute(
                 """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, shape, since)
-                VALUES ($1, $2, $3, 'model', 'MODEL', $4, CASE WHEN $5 THEN '{}'::jsonb END, $6)""",
-                self.dataset, id, label_id, confirmed, shaped, change.revision,
+                VALUES ($1, $2, $3, 'model', 'MODEL', $4, $5::jsonb, $6)""",
+                self.dataset, id, label_id, confirmed, stored(left), change.revision,
             )  # fmt: skip
             await connection.execute(
                 """UPDATE sample s SET since = $2,
@@ -374,6 +361,11 @@ class Writes(RuleBasedStateMachine):
             rows = await reader.fetch(sql, *arguments)
         return {row["id"]: (row["labeled_by"], row["labeled_origin"], row["annotations"]) for row in rows}
 
+    async def _marked(self, sample: int) -> list[tuple[int, Mark]]:
+        async with self.database.reading() as reader:
+            rows = await reader.fetch(MARKED, sample)
+        return [(row["id"], Mark(row["name"], row["labeled_by"], row["confirmed"], row["left"])) for row in rows]
+
     async def _one(self, sql: str) -> Any:
         async with self.database.reading() as reader:
             return await reader.fetchval(sql)
@@ -381,6 +373,15 @@ class Writes(RuleBasedStateMachine):
     async def _check(self) -> list[str]:
         async with self.database.reading() as reader:
             return await counts.check(reader, self.dataset)
+
+
+def box(left: int | None) -> BoundingBox | None:
+    return None if left is None else BoundingBox(left, 0, left + 1, 1)
+
+
+def stored(left: int | None) -> str | None:
+    shape = box(left)
+    return None if shape is None else orjson.dumps(to_json(shape)).decode()
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ async def done(stage: Stage, *edits: dict[str, Any], **more: Any) -> str:
 
 def edits_of(name: str, ids: list[str], whole: list[str]) -> dict[str, Any]:
     cat, dog = whole
-    return {
+    edits: dict[str, dict[str, Any]] = {
         "add": {"add": [new("cat", box(5)), new("bird"), new("bird", box(6))]},
         "a new label": {"add": [new("zebra", box(5))]},
         "move": {"update": [{"id": id, "shape": box(7)} for id in ids]},
@@ -48,7 +48,8 @@ def edits_of(name: str, ids: list[str], whole: list[str]) -> dict[str, Any]:
         "become one": {"update": [{"id": cat, "label": "dog"}]},
         "give a shape": {"update": [{"id": cat, "shape": box(8)}], "add": [new("cat")]},
         "all at once": {"update": [{"id": ids[0], "shape": box(9)}], "remove": ids[1:], "add": [new("dog", box(3))]},
-    }[name]
+    }
+    return edits[name]
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,8 @@ async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: Stage) -> None:
 
 
 async def label(stage: Stage, mode: str, *names: str) -> Any:
-    given = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0)}, "labels": list(names), "mode": mode}
-    return await stage.do("labelSamples", "changed samples { state }", **given)
+    given: dict[str, Any] = {"select": {"ids": stage.ids(0)}, "labels": list(names), "mode": mode}
+    return await stage.do("labelSamples", "changed samples { state }", datasetId=stage.dataset, **given)
 
 
 async def test_labelling_lives_with_shapes(boxes: Stage) -> None:
@@ -165,7 +166,7 @@ async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(box
     await put(boxes, 0, new("cat", box()), new("dog", box()))
     await put(boxes, 1, new("cat", box()), new("cat", box(50)))
     before = await facts(boxes)
-    given = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
+    given: dict[str, Any] = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
     payload = await boxes.do("deleteLabels", "deletedSamples change { id }", **given)
     assert payload["deletedSamples"] == 1
     assert await marks(boxes) == [("dog", told())]

@@ -1,0 +1,40 @@
+"""Two writers beside each other, met at the lock that settles who is first."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.engine import Database
+from db.errors import DomainError
+from db.units import write
+
+Work = Callable[[AsyncSession], Awaitable[Any]]
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def outcome(database: Database, work: Work) -> Any:
+    """What a client gets: an outcome or a refusal; anything else fails the test."""
+    try:
+        return await write(database, work, object)
+    except DomainError as refused:
+        return refused.code
+
+
+async def waiting(database: Database) -> None:
+    """Until some transaction waits for a lock."""
+    async with asyncio.timeout(10), database.reading() as reader:
+        while not await reader.fetchval(WAITING):  # noqa: ASYNC110 (others' locks wake nobody here)
+            await asyncio.sleep(0.01)
+
+
+async def one_inside_the_other(database: Database, first: Work, second: Work) -> tuple[Any, Any]:
+    """`second` begins while `first` has done its work and not committed yet. They meet at a lock, or not at all."""
+    async with database.writing() as session:
+        done = await first(session)
+        other = asyncio.create_task(outcome(database, second))
+        meeting = asyncio.create_task(waiting(database))
+        await asyncio.wait({other, meeting}, return_when=asyncio.FIRST_COMPLETED)
+        meeting.cancel()
+    return done, await other
