@@ -122,6 +122,7 @@ class Writes(RuleBasedStateMachine):
             return
         changed = {id for id in found if before in self.samples[id].names()} if before != after else set()
         assert (outcome.matched, outcome.changed) == (len(found), len(changed))
+        self.runner.run(self._learn([after] if changed else []))
         for id in changed:
             self.samples[id].turn(before, after, by.name)
             self.samples[id].settle(by.name)
