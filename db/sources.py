@@ -17,7 +17,7 @@ from db.storage import ObjectChanged, Store
 Opener = Callable[[str], Store]
 
 BATCH: Final = 500
-SIDECARS: Final = (".txt", ".xml")
+SIDECARS: Final = (".txt", ".TXT", ".xml", ".XML")  # a sync takes them in any case; these are in use
 
 # Taking an intent puts its next try off, so that two who carry out at once share the work, and a crash is made up for.
 TAKE = """

@@ -168,6 +168,7 @@ async def test_replaced_and_merged_labels_keep_all_their_shapes(stage: Stage, pl
 
 async def test_sources_go_with_their_xml_unless_another_image_needs_it(stage: Stage, place: World) -> None:
     place.put("b.jpg", world.picture(size=(64, 48), form="JPEG"))
+    place.move("a.xml", "a.XML")
     await place.sync()
     deleted = await stage.do(
         "deleteSamples",
