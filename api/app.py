@@ -28,6 +28,7 @@ from db.decoding import decoders
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
+from db.uploads import Checks
 from schema import build_schema
 from schema.requests import Executable
 
@@ -128,7 +129,7 @@ async def _runtime(
         thumbnails=kept,
         stores=opened,
         uploads=asyncio.Semaphore(settings.limits.uploads),
-        checks=asyncio.Semaphore(settings.limits.uploads),
+        checks=Checks(kept.decoders.check, asyncio.Semaphore(settings.limits.uploads)),
     )
 
 

@@ -14,6 +14,7 @@ from db.engine import Database
 from db.events import Events
 from db.storage import Stores
 from db.tokens import Identity
+from db.uploads import Checks
 from db.urls import Signer
 from schema.context import Bounds, Context
 from schema.requests import Executable
@@ -40,7 +41,7 @@ class Runtime:
     thumbnails: Thumbnails
     stores: Stores
     uploads: asyncio.Semaphore  # of requests whose files are in memory
-    checks: asyncio.Semaphore  # of files that were put into storage, and are in memory to be checked
+    checks: Checks
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:

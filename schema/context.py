@@ -1,12 +1,12 @@
 """What an operation knows of its request. Built by the doors, one per operation (not per socket)."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
 from db.tokens import Identity
+from db.uploads import Checks
 from db.urls import Links
 
 
@@ -30,4 +30,4 @@ class Context:
     idempotency_key: str | None = None
     request_hash: bytes = b""  # of the whole request, where it carries a key
     stores: Stores = field(default_factory=Stores)  # opens input and output paths, where they may lie
-    checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))  # of files that are in memory
+    checks: Checks = field(default_factory=Checks)

@@ -12,7 +12,7 @@ noted, for its own.
 
 from db.uploads.clearing import clear, sweep
 from db.uploads.completing import complete, discard
-from db.uploads.files import OnConflict
+from db.uploads.files import Checks, OnConflict
 from db.uploads.inspecting import inspect
 from db.uploads.outcomes import NOTHING, Completed, Completion
 from db.uploads.receiving import Awaited, awaited
@@ -23,6 +23,7 @@ __all__ = [
     "NOTHING",
     "Asked",
     "Awaited",
+    "Checks",
     "Completed",
     "Completion",
     "Incoming",

@@ -1,5 +1,8 @@
 """What a file must be to become a sample: by its name, by its content, and that the two say the same."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from db import images, names
@@ -14,6 +17,22 @@ REFUSED: Final = frozenset("/\\!<>=&\"'")
 FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
 MOST_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
 MOST_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
+
+
+Decode = Callable[[bytes], Awaitable[Facts]]  # an image to its end; raises Unreadable
+
+
+async def decode_here(data: bytes) -> Facts:
+    """In a thread of this process: for images that somebody vouches for. A server has decoders."""
+    return await asyncio.to_thread(images.check, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """How a process checks the files that it is sent. `room`: staged ones that may be in its memory at once."""
+
+    decode: Decode = decode_here
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
 def checked_name(name: str) -> str:
@@ -42,14 +61,14 @@ def check_suffix(name: str) -> str:
     return said
 
 
-def check(name: str, data: bytes) -> Facts:
-    """What the image is, decoded to its end. Takes CPU time, call it off the loop."""
+async def check(name: str, data: bytes, decode: Decode) -> Facts:
+    """What the image is, decoded to its end."""
     said, kind = check_suffix(name), images.kind(data)
     if kind is None:
         raise Invalid("Only JPEG, PNG and BMP images are taken, and this file is none.", code="UNSUPPORTED_FORMAT")
     if said != kind:
         raise Invalid(f"The file is a {kind} image, but its name says {said}; rename it.", code="UNSUPPORTED_FORMAT")
-    return images.check(data)
+    return await decode(data)
 
 
 def numbered(name: str, number: int) -> str:

@@ -17,11 +17,10 @@ from db import statements, units
 from db.changes import no_such_dataset
 from db.engine import Database
 from db.errors import DomainError, Invalid, NotFound, StorageError
-from db.images import Facts
 from db.storage import ObjectExists, ObjectMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 from db.uploads import files, outcomes, wishes
-from db.uploads.files import MOST_NAMES
+from db.uploads.files import MOST_NAMES, Checks
 from db.uploads.outcomes import Arrived, Completed, Upload
 from db.uploads.rows import Put
 from db.uploads.sending import PLACE, same
@@ -37,10 +36,9 @@ MOVE = "UPDATE upload SET path = :path WHERE id = :id AND finished_at IS NULL"
 
 
 async def inspect(
-    database: Database, stores: Stores, dataset_id: int, keys: Sequence[str], *, slots: asyncio.Semaphore, by: Identity
+    database: Database, stores: Stores, dataset_id: int, keys: Sequence[str], *, checks: Checks, by: Identity
 ) -> Arrived:
-    """Look at every file, and write the objects of those that are good. `slots`: files of this process that may be in
-    memory at once."""
+    """Look at every file, and write the objects of those that are good."""
     check_count(keys, MOST, "keys")
     async with database.reading() as connection:
         place = await connection.fetchval(PLACE, dataset_id)
@@ -51,7 +49,7 @@ async def inspect(
     known = await wishes.known(
         database, dataset_id, wishes.unique(name for row in rows.values() for name in row.labels)
     )
-    inspector = _Inspector(database, dataset_id, stores.open(place), known, slots)
+    inspector = _Inspector(database, dataset_id, stores.open(place), known, checks)
     waiting = {number: rows[key] for number, key in enumerate(unique) if key in rows and rows[key].is_open}
     found = await asyncio.gather(*(inspector.look(number, row) for number, row in waiting.items()))
     refused = {number: one for number, one in zip(waiting, found, strict=True) if isinstance(one, Completed)}
@@ -85,17 +83,17 @@ class _Inspector:
     dataset_id: int
     store: Store
     known: Mapping[str, int]
-    slots: asyncio.Semaphore
+    checks: Checks
 
     async def look(self, number: int, row: Upload) -> Put | Completed:
         """What failed in passing leaves the upload open; what is wrong with the file itself ends it."""
         refused_labels = labelless(row, self.known)
         if refused_labels is not None:
             return refused_labels
-        async with self.slots:
+        async with self.checks.room:
             try:
                 data = await self._read(row)
-                facts = await asyncio.to_thread(_checked, row, data)
+                facts = await files.check(row.file_name, data, self.checks.decode)
                 return Put(number, await self._write(row, data), facts)
             except (StorageError, NotFound) as failed:
                 return refusal(row, failed, ended=False)
@@ -140,7 +138,3 @@ class _Inspector:
         if path is not None:
             await statements.run(session, MOVE, id=row.id, path=path)
         return path or ""
-
-
-def _checked(row: Upload, data: bytes) -> Facts:
-    return files.check(row.file_name, data)

@@ -15,11 +15,10 @@ from db.changes import no_such_dataset
 from db.engine import Database
 from db.errors import DomainError, Invalid, StorageError
 from db.idempotency import Keyed
-from db.images import Facts
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 from db.uploads import files, wishes
-from db.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
+from db.uploads.files import MOST_BYTES, MOST_NAMES, Checks, Decode, OnConflict, checked_name, numbered
 from db.uploads.rows import Put, keep
 
 AT_ONCE: Final = 8  # objects written side by side
@@ -88,7 +87,14 @@ class Stored:
 
 
 async def store(
-    database: Database, stores: Stores, dataset_id: int, wanted: Wanted, *, by: Identity, keyed: Keyed | None = None
+    database: Database,
+    stores: Stores,
+    dataset_id: int,
+    wanted: Wanted,
+    *,
+    checks: Checks,
+    by: Identity,
+    keyed: Keyed | None = None,
 ) -> Stored:
     """The first half: look at every file, and write the objects of those that are good. No sample is touched.
 
@@ -103,7 +109,7 @@ async def store(
         raise no_such_dataset()
     known = await wishes.known(database, dataset_id, wanted.label_names)
     wishes.missing(wanted.label_names, known, create=wanted.create_missing)
-    writer = _Writer(database, dataset_id, stores.open(place), wanted, keyed, asyncio.Semaphore(AT_ONCE))
+    writer = _Writer(database, dataset_id, stores.open(place), wanted, keyed, checks.decode, asyncio.Semaphore(AT_ONCE))
     done = await asyncio.gather(*(writer.put(number, file) for number, file in enumerate(wanted.files)))
     results = [each if isinstance(each, Result) else Result(wanted.files[each.place].name) for each in done]
     return Stored(tuple(each for each in done if isinstance(each, Put)), tuple(results))
@@ -142,6 +148,7 @@ class _Writer:
     store: Store
     wanted: Wanted
     keyed: Keyed | None
+    decode: Decode
     slots: asyncio.Semaphore
     taken: set[str] = field(default_factory=set)
     away: list[RootMissing] = field(default_factory=list)
@@ -149,7 +156,8 @@ class _Writer:
     async def put(self, place: int, file: Incoming) -> Put | Result:
         try:
             name = checked_name(file.name)
-            facts = await asyncio.to_thread(_checked, name, file, self.wanted.most)
+            files.check_size(file.size, self.wanted.most)
+            facts = await files.check(name, file.data, self.decode)
             async with self.slots:
                 if self.away:
                     return _refusal(file.name, self.away[0])
@@ -200,11 +208,6 @@ async def same(store: Store, path: str, data: bytes) -> StoredObject | None:
     if isinstance(head, StorageError):
         raise head  # it may be ours: under another name it would be there twice
     return StoredObject(path, head.size, head.modified_at, head.etag) if head.data == data else None
-
-
-def _checked(name: str, file: Incoming, most: int) -> Facts:
-    files.check_size(file.size, most)
-    return files.check(name, file.data)
 
 
 def _refusal(name: str, refused: DomainError) -> Result:

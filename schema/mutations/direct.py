@@ -149,7 +149,7 @@ class DirectUploadMutations:
         arrived = uploads.NOTHING
         if not await is_done(info):
             arrived = await uploads.inspect(
-                context.database, context.stores, id, input.keys, slots=context.checks, by=by
+                context.database, context.stores, id, input.keys, checks=context.checks, by=by
             )
         outcome = await write(info, lambda session: uploads.complete(session, id, arrived, by=by), Completion)
         await uploads.discard(context.stores, outcome)

@@ -76,7 +76,9 @@ class UploadMutations:
         )
         stored = Stored((), ())
         if not await is_done(info):
-            stored = await uploads.store(context.database, context.stores, id, wanted, by=by, keyed=keyed(info))
+            stored = await uploads.store(
+                context.database, context.stores, id, wanted, checks=context.checks, by=by, keyed=keyed(info)
+            )
         outcome = await write(info, lambda session: uploads.commit(session, id, wanted, stored, by=by), Uploaded)
         return UploadSamplesPayload(
             dataset=dataset_of(outcome.dataset_id), results=[_result(each) for each in outcome.results]

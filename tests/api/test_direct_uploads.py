@@ -1,7 +1,10 @@
 """Files that a script puts into storage itself: what it is told, what becomes of them, and what does not."""
 
+import asyncio
 import io
 import json
+import re
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +19,10 @@ from db.engine import Database
 from db.storage import LocalStore
 from tests.api.direct import COMPLETE, REQUEST, Script, all_of, wanted, working
 from tests.api.test_uploads import UPLOAD
-from tests.client import Client, token
+from tests.client import Client, serving, token
 from tests.db.world import picture
 
+MANUAL = Path(__file__).parents[2] / "docs" / "clients.md"
 ONCE = pytest.mark.parametrize("script", ["local"], indirect=True)  # wherever the bytes would go
 S3_ITSELF = pytest.mark.parametrize("script", ["s3"], indirect=True)
 
@@ -298,6 +302,36 @@ async def test_what_a_token_may_not_see_is_not_there(script: Script) -> None:
     for query, input in calls:
         assert (await stranger.answer(query, **input))["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
     assert (await script.listed(), await script.staged()) == ([], 1)
+
+
+@ONCE
+async def test_images_are_decoded_within_the_owners_limits(script: Script) -> None:
+    await script.sent({"small.png": picture(size=(10, 10)), "large.png": picture(size=(30, 20))})
+    limits = replace(script.settings.limits, image_pixels=100)
+    async with serving(replace(script.settings, limits=limits)) as url:
+        strict = replace(script, client=replace(script.client, url=url))
+        assert await strict.codes("small.png", "large.png") == [None, "IMAGE_UNREADABLE"]
+
+
+async def test_the_script_of_the_manual_uploads_a_folder(script: Script, tmp_path: Path) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+    (tmp_path / "upload.py").write_text(code)
+    folder = tmp_path / "mine"
+    for name in ("a.png", "b/a.PNG", "b/c.png", "bad.jpg", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"no image" if name == "bad.jpg" else picture())
+    given = [script.client.url, str(script.client.token), script.dataset, str(folder), "bird"]
+    for _ in range(2):
+        run = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", str(tmp_path / "upload.py"), *given), stdout=asyncio.subprocess.PIPE
+        )
+        told, _nothing = await run.communicate()
+        assert run.returncode == 0
+        assert len([line for line in told.decode().splitlines() if "JPEG, PNG and BMP" in line]) == 1
+    assert await script.paths() == ["a.PNG", "a.png", "c.png"]
+    assert (await script.listed(), await script.staged()) == (["a.PNG", "a.png", "c.png"], 0)
+    counted = "SELECT sample_count FROM label JOIN label_count ON label_count.label_id = label.id WHERE name = 'bird'"
+    assert await script.database.pool.fetchval(counted) == 3
 
 
 @S3_ITSELF

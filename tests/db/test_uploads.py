@@ -14,7 +14,7 @@ from db.engine import Database
 from db.storage import MemoryStore, RootMissing, Store, Stores
 from db.tokens import Identity, Scope
 from db.units import write
-from db.uploads import Asked, Completion, Requested, WantedFile
+from db.uploads import Asked, Checks, Completion, Requested, WantedFile
 from db.uploads.tickets import STAGING
 from tests.db import world
 from tests.db.deaths import Death, Life, mortal
@@ -22,6 +22,7 @@ from tests.db.test_changes import statements
 from tests.db.world import World, picture
 
 ANN = Identity("ann", Scope.MANAGE, 1)
+ONE = Checks(room=asyncio.Semaphore(1))  # one file after the other: steps are the same in every run
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,7 @@ class Work:
     async def complete(self, database: Database, store: Store, keys: Sequence[str] = ()) -> Completion:
         stores, id = cast(Stores, Shelf(store)), self.place.dataset_id
         keys = keys or list(self.files)
-        slots = asyncio.Semaphore(1)
-        arrived = await uploads.inspect(database, stores, id, keys, slots=slots, by=ANN)
+        arrived = await uploads.inspect(database, stores, id, keys, checks=ONE, by=ANN)
         done = await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
         await uploads.discard(stores, done)
         return done
@@ -312,8 +312,7 @@ async def test_a_completion_writes_in_sets(database: Database) -> None:
         work = Work(place, {k: (WantedFile(k, f"{k}.png", len(d), ["dog"]), d) for k, d in files.items()})
         await work.put(await work.request(database))
         stores = cast(Stores, Shelf(work.staging))
-        slots = asyncio.Semaphore(8)
-        arrived = await uploads.inspect(database, stores, place.dataset_id, list(files), slots=slots, by=ANN)
+        arrived = await uploads.inspect(database, stores, place.dataset_id, list(files), checks=Checks(), by=ANN)
         return await statements(database, lambda session: uploads.complete(session, place.dataset_id, arrived, by=ANN))
 
     await cost(1)  # the driver asks for the types that it has not met
