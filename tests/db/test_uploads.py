@@ -22,7 +22,6 @@ from tests.db.test_changes import statements
 from tests.db.world import World, picture
 
 ANN = Identity("ann", Scope.MANAGE, 1)
-ONE = Checks(room=asyncio.Semaphore(1))  # one file after the other: steps are the same in every run
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,8 @@ class Work:
     async def complete(self, database: Database, store: Store, keys: Sequence[str] = ()) -> Completion:
         stores, id = cast(Stores, Shelf(store)), self.place.dataset_id
         keys = keys or list(self.files)
-        arrived = await uploads.inspect(database, stores, id, keys, checks=ONE, by=ANN)
+        checks = Checks(room=asyncio.Semaphore(1))  # one file after the other: steps are the same in every run
+        arrived = await uploads.inspect(database, stores, id, keys, checks=checks, by=ANN)
         done = await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
         await uploads.discard(stores, done)
         return done
