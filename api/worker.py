@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.limits import caps
 from api.settings import Settings
 from api.stores import stores
-from db import idempotency, jobs, manifests, purge, sources, sync, uploads
+from db import idempotency, imports, jobs, manifests, purge, sources, sync, uploads
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.images import Caps
@@ -79,6 +79,8 @@ class Worker:
                 await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
                 await manifests.run(self.database, job, self.stores.open)
+            case "IMPORT":
+                await imports.run(self.database, job, self.stores, self.caps)
             case unknown:
                 assert_never(unknown)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from db.changes import no_such_dataset
 from db.engine import Database
 from db.errors import NotFound
+from db.jobs import PUBLIC
 from db.tokens import Identity
 
 DATASET = "SELECT id FROM dataset WHERE id = $1 AND deleted_at IS NULL"
@@ -13,7 +14,7 @@ HEAD = "SELECT revision FROM dataset WHERE id = $1 AND deleted_at IS NULL"
 CHANGES = "SELECT id, revision FROM change WHERE dataset_id = $1 AND revision > $2 ORDER BY revision LIMIT 100"
 JOB = """
 SELECT job.dataset_id FROM job JOIN dataset d ON d.id = job.dataset_id
-WHERE job.id = $1 AND job.kind = 'SYNC' AND d.deleted_at IS NULL
+WHERE job.id = $1 AND job.kind = $2 AND d.deleted_at IS NULL
 """
 
 
@@ -28,10 +29,11 @@ async def latest_sync(database: Database, dataset_id: int, by: Identity) -> int:
     return job
 
 
-async def job(database: Database, job_id: int, by: Identity) -> int:
+async def job(database: Database, job_id: int, by: Identity, *, type_name: str = "SyncJob") -> int:
     """The job's id, if there is such a job."""
+    kind = next((kind for kind, name in PUBLIC.items() if name == type_name), None)
     async with database.reading() as connection:
-        dataset_id: int | None = await connection.fetchval(JOB, job_id)
+        dataset_id: int | None = await connection.fetchval(JOB, job_id, kind)
     if dataset_id is None or not by.sees(dataset_id):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     return job_id

@@ -58,7 +58,7 @@ def _local(text: str) -> Path:
     if not storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
         raise refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")
     if "://" in text:
-        text = _of_url(text)
+        text = of_url(text)
     if not text.startswith("/"):
         raise refused("Give an absolute path, or a `file://` URL.")
     try:
@@ -67,7 +67,7 @@ def _local(text: str) -> Path:
         raise refused("It cannot be followed to a directory.") from None
 
 
-def _of_url(text: str) -> str:
+def of_url(text: str) -> str:
     try:
         url = urlsplit(text)
     except ValueError:

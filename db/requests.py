@@ -1,12 +1,13 @@
 """What clients ask of jobs: to sync a dataset, to stop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import jobs, statements, sync
-from db.access import enter
+from db import imports, jobs, statements, sync
+from db.access import enter, expect_revision
 from db.errors import NotFound
+from db.imports import Options
 from db.sync.options import Existing
 from db.tokens import Identity
 
@@ -40,9 +41,26 @@ async def start_sync(
     return Requested(job)
 
 
-async def cancel(session: AsyncSession, job_id: int, *, by: Identity) -> Requested:
+async def start_import(
+    session: AsyncSession,
+    dataset_id: int,
+    options: Options,
+    *,
+    by: Identity,
+    expected_revision: int | None = None,
+) -> Requested:
+    """Ask for an import. Beside another one, or a sync, it is refused with DATASET_BUSY."""
+    revision = await enter(session, dataset_id, by)
+    await expect_revision(session, dataset_id, expected_revision, revision)
+    if by.dataset_ids is not None:
+        options = replace(options, dataset_ids=sorted(by.dataset_ids))
+    return Requested(await imports.start(session, dataset_id, options, requested_by=by.name))
+
+
+async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> Requested:
     """Ask a job of a dataset that the token may see to stop."""
-    row = await statements.first(session, f"{OWNER} AND job.kind = 'SYNC'", id=job_id)
+    kind = next((kind for kind, name in jobs.PUBLIC.items() if name == type_name), None)
+    row = await statements.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
     if row is None or not by.sees(row["dataset_id"]):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     await jobs.cancel(session, job_id)

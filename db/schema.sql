@@ -436,6 +436,14 @@ CREATE TABLE public.idempotency (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE UNLOGGED TABLE public.import_line (
+    job_id bigint NOT NULL,
+    "position" bigint NOT NULL,
+    path text COLLATE pg_catalog."C",
+    origin text COLLATE pg_catalog."C",
+    entry text NOT NULL
+);
+
 CREATE TABLE public.job (
     id bigint NOT NULL,
     dataset_id bigint NOT NULL,
@@ -463,7 +471,8 @@ CREATE TABLE public.job (
     step bigint DEFAULT 0 NOT NULL,
     worker integer,
     ignored bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text]))),
+    labeled bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text, 'IMPORT'::text]))),
     CONSTRAINT job_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text])))
 )
@@ -877,6 +886,9 @@ ALTER TABLE ONLY public.dataset
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (token_id, key, field);
 
+ALTER TABLE ONLY public.import_line
+    ADD CONSTRAINT import_line_pkey PRIMARY KEY (job_id, "position");
+
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_pkey PRIMARY KEY (id);
 
@@ -986,11 +998,13 @@ CREATE INDEX dataset_newest ON public.dataset USING btree (created_at, id) WHERE
 
 CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at);
 
+CREATE INDEX import_line_path ON public.import_line USING btree (job_id, path);
+
 CREATE INDEX job_active ON public.job USING btree (id) WHERE (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text]));
 
 CREATE INDEX job_dataset ON public.job USING btree (dataset_id, id);
 
-CREATE UNIQUE INDEX job_one_active ON public.job USING btree (dataset_id) WHERE ((kind = 'SYNC'::text) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
+CREATE UNIQUE INDEX job_one_active ON public.job USING btree (dataset_id) WHERE ((kind = ANY (ARRAY['SYNC'::text, 'IMPORT'::text])) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
 
 CREATE INDEX job_warning_job ON public.job_warning USING btree (job_id, id);
 

@@ -43,10 +43,11 @@ class Subscription:
         self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description=JOB)]
     ) -> AsyncGenerator[Job, None]:
         context = info.context
-        job = await followed.job(context.database, ids.decode(job_id, "SyncJob") or 0, context.identity)
+        kind, number = ids.split(job_id)
+        job = await followed.job(context.database, number, context.identity, type_name=kind)
         async with aclosing(context.events.job_steps(job)) as steps:
             async for _ in steps:
-                yield reference("SyncJob", job)
+                yield reference(kind, job)
 
     @strawberry.subscription(
         description="Every change of the dataset's working set, once, in the order of revisions, none left out. Ends "

@@ -10,7 +10,7 @@ taken for dead and comes back can write nothing.
 
 from db.jobs.batches import Batch, Fenced, in_batch
 from db.jobs.claims import MAX_ATTEMPTS, Claim, Kind, claim, finish, release
-from db.jobs.requests import cancel, cancel_all, enqueue
+from db.jobs.requests import PUBLIC, Public, busy, cancel, cancel_all, enqueue, filling
 from db.jobs.runner import run
 from db.jobs.sweeper import sweep
 from db.jobs.workers import ENTRYPOINT, alive
@@ -18,15 +18,19 @@ from db.jobs.workers import ENTRYPOINT, alive
 __all__ = [
     "ENTRYPOINT",
     "MAX_ATTEMPTS",
+    "PUBLIC",
     "Batch",
     "Claim",
     "Fenced",
     "Kind",
+    "Public",
     "alive",
+    "busy",
     "cancel",
     "cancel_all",
     "claim",
     "enqueue",
+    "filling",
     "finish",
     "in_batch",
     "release",

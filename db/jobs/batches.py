@@ -26,16 +26,18 @@ ADVANCE = """
 UPDATE job SET checkpoint = coalesce($3::text::jsonb, checkpoint), progress = greatest(progress, $4::float8),
                scanned = coalesce($5, scanned), ignored = coalesce($6, ignored),
                skipped = coalesce($7, skipped) + $8, added = added + $9, updated = updated + $10,
-               removed = removed + $11, moved = moved + $12,
+               removed = removed + $11, moved = moved + $12, labeled = labeled + $13,
                attempts = CASE WHEN $3::text IS NULL THEN attempts ELSE 0 END,
                step = step + 1, heartbeat_at = clock_timestamp()
 WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
 RETURNING id
 """
 
-WARN = """
+WARNINGS = 10_000  # that are kept of one job; nobody reads more
+WARN = f"""
 INSERT INTO job_warning (job_id, path, message)
 SELECT $1, path, message FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS w (path, message, n) ORDER BY n
+LIMIT {WARNINGS} - (SELECT count(*) FROM job_warning WHERE job_id = $1)
 ON CONFLICT DO NOTHING
 """
 
@@ -92,7 +94,7 @@ async def _advance(job: Claim, batch: Batch) -> None:
         await batch.connection.execute(WARN, job.id, *map(list, zip(*batch.warnings, strict=True)))
     checkpoint = orjson.dumps(batch.checkpoint).decode() if batch.checkpoint is not None else None
     exact = [batch.exact.get(name) for name in ("scanned", "ignored", "skipped")]
-    counts = [batch.counts[name] for name in ("skipped", "added", "updated", "removed", "moved")]
+    counts = [batch.counts[name] for name in ("skipped", "added", "updated", "removed", "moved", "labeled")]
     done = await batch.connection.fetchval(ADVANCE, job.id, job.epoch, checkpoint, batch.progress, *exact, *counts)
     if done is None:
         raise Fenced(f"job {job.id} is no longer held under epoch {job.epoch}")

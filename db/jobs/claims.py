@@ -12,7 +12,7 @@ from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED
 
-Kind = Literal["SYNC", "PURGE", "MANIFEST"]
+Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT"]
 
 MAX_ATTEMPTS = 5  # claims in a row without a committed batch between them; then the job is given up
 

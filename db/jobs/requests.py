@@ -1,20 +1,21 @@
 """What a request may do with jobs, inside its own transaction: ask for one, ask one to stop."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import NotFound
+from db.errors import Conflict, NotFound
 from db.jobs.carrier import carry, connection_of, drop
 from db.jobs.notices import TOPIC, announce
 
-# A second active sync of a dataset meets the index job_one_active and inserts nothing.
+# A second active sync or import of a dataset meets the index job_one_active and inserts nothing.
 INSERT = """
 INSERT INTO job (dataset_id, kind, requested_by, arguments)
 SELECT id, $2, $3, $4::text::jsonb FROM dataset WHERE id = $1 AND (deleted_at IS NULL OR $2 = 'PURGE')
-ON CONFLICT (dataset_id) WHERE kind = 'SYNC' AND status IN ('QUEUED', 'RUNNING') DO NOTHING
+ON CONFLICT (dataset_id) WHERE kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING') DO NOTHING
 RETURNING id
 """
 
@@ -27,7 +28,25 @@ WHERE id = $1 AND status IN ('QUEUED', 'RUNNING') AND NOT cancel_requested
 RETURNING status
 """
 
-CLEAR = ("DELETE FROM sync_object WHERE job_id = $1", "DELETE FROM sync_item WHERE job_id = $1")
+CLEAR = tuple(f"DELETE FROM {table} WHERE job_id = $1" for table in ("sync_object", "sync_item", "import_line"))
+FILLING = """
+SELECT id, kind FROM job
+WHERE dataset_id = $1 AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')
+"""
+# The kinds of jobs that clients see, and what they are called there.
+PUBLIC: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob"}
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """A job that clients see."""
+
+    id: int
+    type: str
+
+    @property
+    def global_id(self) -> str:
+        return f"{self.type}:{self.id}"
 
 
 async def enqueue(
@@ -40,6 +59,23 @@ async def enqueue(
     if job_id is not None:
         await carry(connection, job_id)
     return job_id
+
+
+async def filling(session: AsyncSession, dataset_id: int) -> Public | None:
+    """The job that fills the working set, of which there is one at most."""
+    row = await (await connection_of(session)).fetchrow(FILLING, dataset_id)
+    return None if row is None else Public(row["id"], PUBLIC[row["kind"]])
+
+
+def busy(active: Public) -> Conflict:
+    """What is refused while a job fills the working set: it would meet half of something."""
+    noun = active.type.removesuffix("Job").lower()
+    return Conflict(
+        f"The dataset has {'an' if noun == 'import' else 'a'} {noun} under way; wait until it ends, or cancel it, and "
+        "repeat.",
+        code="DATASET_BUSY",
+        jobId=active.global_id,
+    )
 
 
 async def cancel(session: AsyncSession, job_id: int) -> None:

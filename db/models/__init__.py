@@ -12,7 +12,7 @@ from db.models.label import Label, LabelCount, LabelPast
 from db.models.sample import Sample, SamplePast
 from db.models.secret import Secret
 from db.models.source import Source, SourceDeletion
-from db.models.sync import sync_item, sync_object
+from db.models.sync import import_line, sync_item, sync_object
 from db.models.token import Token
 from db.models.upload import Upload
 from db.models.version import Base, BaseBefore, Version, VersionEval, VersionLabel
@@ -42,6 +42,7 @@ __all__ = [
     "Version",
     "VersionEval",
     "VersionLabel",
+    "import_line",
     "metadata",
     "sync_item",
     "sync_object",

@@ -30,6 +30,7 @@ class Job(SQLModel, table=True):
     removed: int = big(default="0")
     moved: int = big(default="0")
     skipped: int = big(default="0")
+    labeled: int = big(default="0")
     ignored: int = big(default="0")
     checkpoint: dict[str, Any] = json(default="'{}'")
     epoch: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})

@@ -1,4 +1,4 @@
-"""The tables in which a sync prepares its merge; plain tables, since nobody reads them as objects."""
+"""The tables in which syncs and imports prepare their merges; plain tables, since nobody reads them as objects."""
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, text
 from sqlmodel import SQLModel
@@ -33,5 +33,17 @@ sync_item = Table(
     Column("sidecar_path", PATH),
     Column("sidecar_etag", Text),
     Column("settled", Boolean, nullable=False, server_default=text("false")),
+    prefixes=["UNLOGGED"],
+)
+
+import_line = Table(
+    "import_line",
+    SQLModel.metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", PATH),
+    Column("origin", PATH),
+    Column("entry", Text, nullable=False),
+    Index("import_line_path", "job_id", "path"),
     prefixes=["UNLOGGED"],
 )

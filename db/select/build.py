@@ -5,7 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, BindParameter, ColumnElement, ScalarSelect, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
@@ -13,7 +26,7 @@ from db.models import Dataset
 from db.params import Inputs, Param
 from db.select.rows import Derived, Model, Row, Scope
 from db.select.selection import Select
-from db.select.text import Part, Parts, array, assemble
+from db.select.text import Part, Parts, array, assemble, constant
 
 Field = Callable[["Build", Row, Select], Parts]
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
@@ -105,6 +118,15 @@ class Build:
         kind = self.types[type_name]
         return self.fields(type_name, selects, lambda select: kind.fields[select.name](self, row, select))
 
+    def variants(self, types: Sequence[str], row: Row, selected: Select) -> Parts:
+        """The JSON of a row that is of one of several types, which their conditions tell apart."""
+        found = [
+            (and_(*self.types[name].where(row)), assemble(self.object(name, row, selected.fields[name])))
+            for name in types
+            if name in selected.fields
+        ]
+        return [case(*found, else_=constant("{}"))] if found else ["{}"]
+
     def fields(self, type_name: str, selects: Sequence[Select], part: Callable[[Select], Sequence[Part]]) -> Parts:
         """An object of any kind: `part` gives the JSON of each field."""
         parts: Parts = []
@@ -127,6 +149,19 @@ class Build:
         json = assemble(self.object(type_name, row, selects))
         conditions = [*where(row), *row.holds(), *kind.where(row)]
         return select(json).select_from(row.origin()).where(*conditions).scalar_subquery()
+
+    def one_of_any(
+        self, types: Sequence[str], selected: Select, where: Where, scope: Scope | None = None
+    ) -> ScalarSelect[str]:
+        """As `one`, of a row that is of one of several types of one table."""
+        row = self.row(self.types[types[0]].model, scope)
+        json = assemble(self.variants(types, row, selected))
+        conditions = [*where(row), *row.holds(), self.is_any(types, row)]
+        return select(json).select_from(row.origin()).where(*conditions).scalar_subquery()
+
+    def is_any(self, types: Sequence[str], row: Row) -> ColumnElement[bool]:
+        """Whether a row is of one of these types."""
+        return or_(*(and_(true(), *self.types[name].where(row)) for name in types))
 
     def many(self, selected: Select, where: Where, scope: Scope | None = None, *, newest: bool = False) -> Parts:
         """The JSON array of all rows that meet the conditions, in the order of their making; `newest` first."""

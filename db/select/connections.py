@@ -22,12 +22,13 @@ Chosen = sqlalchemy.Select[Any] | CompoundSelect[Any]
 class Listing:
     """A list that is read in pages: of which type, in which orders (the first one unless another is asked for).
 
-    `few`: whether so few rows match that they are better found and sorted. `counted`: how many there are, where that is
-    known without counting.
+    `others`: further types of the same table that its rows may be of. `few`: whether so few rows match that they are
+    better found and sorted. `counted`: how many there are, where that is known without counting.
     """
 
     type: str
     orders: Mapping[str, Order]
+    others: Sequence[str] = ()
     matching: Callable[[Build, Row, Select], Sequence[ColumnElement[bool]]] = lambda _build, _row, _select: ()
     few: Callable[[Build, Row, Select, int], ColumnElement[bool] | None] = lambda _build, _row, _select, _page: None
     counted: Callable[[Build, Scope, Select], ColumnElement[Any] | None] = lambda _build, _scope, _select: None
@@ -56,6 +57,7 @@ class _Connection:
     ) -> None:
         self.build, self.listing, self.selected, self.scope, self.where = build, listing, selected, scope, where
         self.kind = build.types[listing.type]
+        self.types = (listing.type, *listing.others)
         self.model = model or self.kind.model
         self.order = listing.order(selected)
         self.backward = selected.given("last") is not None
@@ -96,6 +98,8 @@ class _Connection:
         return word(self._cursor()) if selected.name == "cursor" else self._node(selected)
 
     def _node(self, selected: Select) -> Parts:
+        if self.listing.others:
+            return self.build.variants(self.types, self.page, selected)
         if self.listing.type not in selected.fields:
             return ["{}"]
         return self.build.object(self.listing.type, self.page, selected.fields[self.listing.type])
@@ -149,7 +153,8 @@ class _Connection:
 
     def _found(self, row: Row) -> list[ColumnElement[bool]]:
         matching = self.listing.matching(self.build, row, self.selected)
-        return [*self.where(row), *row.holds(), *self.kind.where(row), *matching]
+        kinds = [self.build.is_any(self.types, row)] if self.listing.others else self.kind.where(row)
+        return [*self.where(row), *row.holds(), *kinds, *matching]
 
     def _between(self, row: Row) -> list[ColumnElement[bool]]:
         found = []

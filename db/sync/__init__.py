@@ -13,15 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.changes import no_such_dataset
 from db.errors import Conflict
-from db.jobs.carrier import connection_of
 from db.sync.options import Existing
 from db.sync.stages import run
 
 __all__ = ["run", "start"]
-
-RUNNING = """
-SELECT id FROM job WHERE dataset_id = $1 AND kind = 'SYNC' AND status IN ('QUEUED', 'RUNNING')
-"""
 
 
 async def start(
@@ -38,11 +33,13 @@ async def start(
     job_id = await jobs.enqueue(session, dataset_id, "SYNC", requested_by=requested_by, arguments=arguments)
     if job_id is not None:
         return job_id
-    running = await (await connection_of(session)).fetchval(RUNNING, dataset_id)
+    running = await jobs.filling(session, dataset_id)
     if running is None:
         raise no_such_dataset()
+    if running.type != "SyncJob":
+        raise jobs.busy(running)
     raise Conflict(
         "A sync of this dataset is running; wait for it or cancel it.",
         code="SYNC_ALREADY_RUNNING",
-        jobId=f"SyncJob:{running}",
+        jobId=running.global_id,
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import statements
-from db.errors import Conflict, NotFound
+from db import jobs, statements
+from db.errors import NotFound
 from db.tokens import Identity
 
 TAKE = """
@@ -20,8 +20,6 @@ FIND = """
 SELECT v.id, v.dataset_id, v.name, v.revision, v.status FROM version v JOIN dataset d ON d.id = v.dataset_id
 WHERE v.id = :id AND d.deleted_at IS NULL
 """
-BUSY = "SELECT id, kind FROM job WHERE dataset_id = :dataset_id AND kind <> 'PURGE' AND status IN ('QUEUED', 'RUNNING')"
-BUSY_FOR = "AND kind IN ('SYNC', 'IMPORT') ORDER BY id LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +55,9 @@ async def find(session: AsyncSession, version_id: int, by: Identity) -> asyncpg.
 
 async def expect_idle(session: AsyncSession, dataset_id: int) -> None:
     """Refuse while a job fills the working set: what it would be now is half of something."""
-    job = await statements.first(session, f"{BUSY} {BUSY_FOR}", dataset_id=dataset_id)
+    job = await jobs.filling(session, dataset_id)
     if job is not None:
-        kind = "sync" if job["kind"] == "SYNC" else "import"
-        raise Conflict(
-            f"The dataset has a {kind} under way; wait until it ends, or cancel it, and repeat.",
-            code="DATASET_BUSY",
-            jobId=f"{kind.capitalize()}Job:{job['id']}",
-        )
+        raise jobs.busy(job)
 
 
 def no_such_version() -> NotFound:

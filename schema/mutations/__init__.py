@@ -6,6 +6,7 @@ from schema.mutations.annotations import AnnotationMutations
 from schema.mutations.changes import ChangeMutations
 from schema.mutations.datasets import DatasetMutations
 from schema.mutations.direct import DirectUploadMutations
+from schema.mutations.imports import ImportMutations
 from schema.mutations.labels import LabelMutations
 from schema.mutations.samples import SampleMutations
 from schema.mutations.sync import SyncMutations
@@ -26,6 +27,7 @@ class Mutation(
     SampleMutations,
     AnnotationMutations,
     SyncMutations,
+    ImportMutations,
     UploadMutations,
     DirectUploadMutations,
     VersionMutations,

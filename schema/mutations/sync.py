@@ -7,15 +7,18 @@ import strawberry
 
 from db import requests
 from db.requests import Requested
+from db.select import ids
 from schema.mutations.unit import Info, given, number, word, write
 from schema.references import reference
 from schema.types.job import Job, SyncJob
 
 
-@strawberry.enum(description="What a sync does with samples that are there already, when their sidecar changed.")
+@strawberry.enum(description="What a sync or an import does with samples that are there already.")
 class ExistingSamples(Enum):
     KEEP = strawberry.enum_value("KEEP", description="Labels that a person or a script put last are kept.")
-    OVERWRITE = strawberry.enum_value("OVERWRITE", description="The sidecars' labels and shapes replace all others.")
+    OVERWRITE = strawberry.enum_value(
+        "OVERWRITE", description="The labels and shapes of the sidecars, or of the manifest, replace all others."
+    )
 
 
 @strawberry.input(description="A sync to start.")
@@ -53,7 +56,7 @@ class CancelJobPayload:
 class SyncMutations:
     @strawberry.mutation(
         description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
-        "Refused with SYNC_ALREADY_RUNNING, `details.jobId` naming the running one."
+        "Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY beside an import; `details.jobId` names the running job."
     )
     async def sync_dataset(self, info: Info, input: Annotated[SyncDatasetInput, given()]) -> SyncDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
@@ -73,6 +76,6 @@ class SyncMutations:
 
     @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
     async def cancel_job(self, info: Info, input: Annotated[CancelJobInput, given()]) -> CancelJobPayload:
-        by, id = info.context.identity, number(input.job_id, "SyncJob")
-        outcome = await write(info, lambda session: requests.cancel(session, id, by=by), Requested)
-        return CancelJobPayload(job=reference("SyncJob", outcome.job))
+        by, (kind, id) = info.context.identity, ids.split(input.job_id)
+        outcome = await write(info, lambda session: requests.cancel(session, id, by=by, type_name=kind), Requested)
+        return CancelJobPayload(job=reference(kind, outcome.job))

@@ -45,9 +45,11 @@ class Job:
     error: JobError | None = strawberry.field(description="Why it failed; null unless it did.")
 
 
-@strawberry.type(description="Something that a sync met, told, and went on from.")
+@strawberry.type(description="Something that a sync or an import met, told, and went on from.")
 class SyncWarning:
-    path: str = strawberry.field(description="The file below the input path, with `:line` where that helps.")
+    path: str = strawberry.field(
+        description="The file below the input path, or the manifest, with `:line` where that helps."
+    )
     message: str = strawberry.field(description="What is wrong with it, as a sentence.")
 
 
@@ -60,7 +62,31 @@ class SyncJob(Job, Node):
     moved: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
     skipped: int = strawberry.field(description="Images that could not be read or are too large; each has a warning.")
 
-    @strawberry.field(description="What went wrong with single files, in the order it was met.")
+    @strawberry.field(description="What went wrong with single files, in the order it was met, at most 10,000.")
+    def warnings(
+        self,
+        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
+        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
+        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
+        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+    ) -> Connection[SyncWarning]:
+        return compiled()  # type: ignore[no-any-return]
+
+
+@strawberry.type(description="An import: what a manifest says goes into the working set.")
+class ImportJob(Job, Node):
+    read: int = strawberry.field(description="Lines of the manifest read so far; blank ones do not count.")
+    added: int = strawberry.field(description="Samples that are new.")
+    updated: int = strawberry.field(
+        description="Samples that were there and got other labels, another usage, or another mark as hard example."
+    )
+    labeled: int = strawberry.field(description="Of both, those that got labels.")
+    skipped: int = strawberry.field(description="Lines that came to nothing; each has a warning.")
+
+    @strawberry.field(
+        description="What went wrong with single lines, in the order it was met, at most 10,000. `path` is the "
+        "manifest's name and the line's number, such as `V001.manifest:12`."
+    )
     def warnings(
         self,
         first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,

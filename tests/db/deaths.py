@@ -10,7 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.engine import Database
 from db.errors import DomainError, StorageError
-from db.storage import Head, MemoryStore, Page, Store, StoredObject
+from db.places import Places
+from db.storage import Head, Page, Store, StoredObject, Stores
 from db.storage.objects import one_by_one
 
 
@@ -55,7 +56,7 @@ class MortalDatabase:
 class MortalStore:
     """A store whose user may die at any call."""
 
-    def __init__(self, store: MemoryStore, life: Life) -> None:
+    def __init__(self, store: Store, life: Life) -> None:
         self.store = store
         self.life = life
 
@@ -76,17 +77,22 @@ class MortalStore:
         self.life.step()
         return await self.store.read(path, start=start, length=length)
 
-    async def delete(self, path: str, *, etag: str | None = None) -> bool:
-        self.life.step()
-        deleted = await self.store.delete(path, etag=etag)
-        self.life.step()
-        return deleted
+    async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        async for piece in self.store.stream(path, start=start, length=length):
+            self.life.step()
+            yield piece
 
     async def write(self, path: str, data: bytes) -> StoredObject:
         self.life.step()
         written = await self.store.write(path, data)
         self.life.step()
         return written
+
+    async def delete(self, path: str, *, etag: str | None = None) -> bool:
+        self.life.step()
+        deleted = await self.store.delete(path, etag=etag)
+        self.life.step()
+        return deleted
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
         left = []
@@ -99,5 +105,16 @@ class MortalStore:
         return await one_by_one(cast(Store, self), objects)
 
 
-def mortal(database: Database, store: MemoryStore, life: Life) -> tuple[Database, Store]:
+class MortalStores(Stores):
+    """Stores whose user may die at any call of any of them."""
+
+    def __init__(self, places: Places, life: Life) -> None:
+        super().__init__(places)
+        object.__setattr__(self, "life", life)
+
+    def open(self, url: str) -> Store:
+        return cast(Store, MortalStore(super().open(url), self.life))  # type: ignore[attr-defined]
+
+
+def mortal(database: Database, store: Store, life: Life) -> tuple[Database, Store]:
     return cast(Database, MortalDatabase(database, life)), cast(Store, MortalStore(store, life))

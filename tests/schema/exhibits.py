@@ -140,7 +140,7 @@ async def _make_sample(
 
 
 async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, dataset: int) -> None:
-    for status, kind in (("SUCCEEDED", "SYNC"), ("FAILED", "SYNC"), ("RUNNING", "PURGE"), ("RUNNING", "SYNC")):
+    for status, kind in (("SUCCEEDED", "SYNC"), ("FAILED", "IMPORT"), ("RUNNING", "PURGE"), ("RUNNING", "SYNC")):
         failed = status == "FAILED"
         job = await connection.fetchval(
             """INSERT INTO job (dataset_id, kind, status, requested_by, progress, error_code, error_message, scanned,

@@ -86,6 +86,7 @@ class Query:
             "Sample": ("sample", Sample),
             "Change": ("change", Change),
             "SyncJob": ("job", SyncJob),
+            "ImportJob": ("job", ImportJob),
         }
         if kind not in tables or not is_number(number):
             return None
@@ -93,7 +94,9 @@ class Query:
             return self.world.dataset(int(number))
         table, make = tables[kind]  # type: ignore[misc]
         row = self.world.by_id(table, int(number))
-        if row is None or self.world.dataset(row["dataset_id"]) is None or row.get("kind") == "PURGE":
+        if row is None or self.world.dataset(row["dataset_id"]) is None:
+            return None
+        if table == "job" and JOBS.get(row["kind"]) is not make:
             return None
         return make(self.world, row)
 
@@ -172,15 +175,15 @@ class Dataset(Thing):
         return paged(self.world, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.world, row), page)
 
     def activeJob(self, _info: Any) -> Any:
-        active = [row for row in self._syncs() if row["status"] in ("QUEUED", "RUNNING")]
-        return SyncJob(self.world, active[0]) if active else None
+        active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING")]
+        return job(self.world, active[0]) if active else None
 
-    def _syncs(self) -> list[Row]:
-        return [row for row in self._mine("job") if row["kind"] == "SYNC"]
+    def _jobs(self) -> list[Row]:
+        return [row for row in self._mine("job") if row["kind"] in JOBS]
 
     def jobs(self, _info: Any, **page: Any) -> Any:
         newest = (lambda row: row["id"], True)
-        return paged(self.world, "job", self._syncs(), *newest, lambda row: SyncJob(self.world, row), page)
+        return paged(self.world, "job", self._jobs(), *newest, lambda row: job(self.world, row), page)
 
     def changes(self, _info: Any, **page: Any) -> Any:
         newest = (lambda row: row["revision"], True)
@@ -288,6 +291,18 @@ class SyncJob(Thing):
         return paged(
             self.world, "warning", rows, lambda row: row["id"], False, lambda row: SyncWarning(self.world, row), page
         )
+
+
+class ImportJob(SyncJob):
+    def read(self, _info: Any) -> Any:
+        return self.row["scanned"]
+
+
+JOBS: Mapping[str, type[SyncJob]] = {"SYNC": SyncJob, "IMPORT": ImportJob}
+
+
+def job(world: World, row: Row) -> SyncJob:
+    return JOBS[row["kind"]](world, row)
 
 
 class SyncWarning(Thing):

@@ -108,6 +108,7 @@ async def learn(library: Library) -> None:
     """Every id, and every cursor with the row that it stands for."""
     rows = library.world.rows
     tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
+    tables["ImportJob"] = "job"
     ids = [f"{kind}:{row['id']}" for kind, table in tables.items() for row in rows[table][:8]]
     ids += [
         "Sample:99999999",
@@ -131,7 +132,8 @@ async def learn(library: Library) -> None:
         found[f"dataset.{order}"] = _learned(library, f"dataset.{order}", "dataset", data["datasets"]["edges"])
     for job in rows["job"]:
         warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
-        source = f'{{ node(id: "SyncJob:{job["id"]}") {{ ... on SyncJob {{ warnings {{ edges {{ cursor }} }} }} }} }}'
+        kind = "ImportJob" if job["kind"] == "IMPORT" else "SyncJob"
+        source = f'{{ node(id: "{kind}:{job["id"]}") {{ ... on {kind} {{ warnings {{ edges {{ cursor }} }} }} }} }}'
         node = (await library.data(source))["node"]
         edges = (
             [

@@ -29,32 +29,39 @@ def warnings(build: Build, row: Row, select: Select) -> Parts:
     return connection(build, WARNINGS, select, row.scope, lambda warning: [warning["job_id"] == row["id"]])
 
 
-SYNC_JOB = Type(
-    name="SyncJob",
-    model=Job,
-    is_node=True,
-    where=lambda row: [row["kind"] == sql("'SYNC'")],
-    fields={
-        "id": global_id("SyncJob"),
-        "status": column("status", word),
-        "dataset": dataset,
-        "progress": column("progress", or_null(number)),
-        "requestedBy": column("requested_by"),
-        "createdAt": column("created_at"),
-        "startedAt": column("started_at", or_null(text)),
-        "finishedAt": column("finished_at", or_null(text)),
-        "error": error,
-        "scanned": column("scanned", number),
-        "added": column("added", number),
-        "updated": column("updated", number),
-        "removed": column("removed", number),
-        "moved": column("moved", number),
-        "skipped": column("skipped", number),
-        "warnings": warnings,
-    },
-)
+def job(kind: str, name: str, *counters: str) -> Type:
+    """The type of a kind of jobs: what all jobs tell, and counters."""
+    return Type(
+        name=name,
+        model=Job,
+        is_node=True,
+        where=lambda row: [row["kind"] == sql(f"'{kind}'")],
+        fields={
+            "id": global_id(name),
+            "status": column("status", word),
+            "dataset": dataset,
+            "progress": column("progress", or_null(number)),
+            "requestedBy": column("requested_by"),
+            "createdAt": column("created_at"),
+            "startedAt": column("started_at", or_null(text)),
+            "finishedAt": column("finished_at", or_null(text)),
+            "error": error,
+            **{counter: column(COLUMNS.get(counter, counter), number) for counter in counters},
+            "warnings": warnings,
+        },
+    )
+
+
+COLUMNS = {"read": "scanned"}
+SYNC_JOB = job("SYNC", "SyncJob", "scanned", "added", "updated", "removed", "moved", "skipped")
+IMPORT_JOB = job("IMPORT", "ImportJob", "read", "added", "updated", "labeled", "skipped")
 
 SYNC_WARNING = Type(name="SyncWarning", model=JobWarning, fields={"path": column("path"), "message": column("message")})
 
-JOBS = Listing(type="SyncJob", orders={"NEWEST": Order("job", (("id", Kind.NUMBER),), descending=True)})
+JOBS = Listing(
+    type="SyncJob",
+    others=("ImportJob",),
+    orders={"NEWEST": Order("job", (("id", Kind.NUMBER),), descending=True)},
+)
+JOB_TYPES = (JOBS.type, *JOBS.others)
 WARNINGS = Listing(type="SyncWarning", orders={"MET": Order("warning", (("id", Kind.NUMBER),))})

@@ -1,0 +1,79 @@
+"""Bringing an image from elsewhere below the input path: the object first, its row after, and never over another."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from db import images
+from db.engine import Database
+from db.errors import Invalid, StorageError
+from db.images import Caps
+from db.imports.places import Reach
+from db.imports.statements import SQL
+from db.jobs import Claim
+from db.paths import stem
+from db.storage import ObjectExists, RootMissing, Store
+from db.sync.inspection import MIB, Image, Outcome
+
+AT_ONCE: Final = 4  # images in memory at once
+MOST_NAMES: Final = 1_000  # tried for an image whose own is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Copier:
+    database: Database
+    job: Claim
+    store: Store
+    reach: Reach
+    slots: asyncio.Semaphore
+    caps: Caps
+
+    async def bring(self, origin: str, path: str) -> tuple[str, Image]:
+        """The image at `origin`, and the path that it has now: that of an object with its very content, or of a new
+        one. Raises StorageError, Invalid."""
+        async with self.slots:
+            data = await self._data(origin)
+            facts = await asyncio.to_thread(images.facts, data, self.caps.pixels)
+            for candidate in _names(path):
+                if await self._is_free(candidate, path) and await self._put(candidate, data):
+                    [head] = await self.store.heads([candidate], length=1)
+                    if isinstance(head, StorageError):
+                        raise head
+                    image = Image(Outcome.READ, head.size, head.modified_at, head.etag, facts)
+                    return candidate, image
+        raise ObjectExists
+
+    async def _data(self, origin: str) -> bytes:
+        store, name = await self.reach.open(origin)
+        try:
+            data = await store.read(name, length=self.caps.size + 1)
+        except RootMissing as away:  # of where it lies, not of the dataset's own
+            raise StorageError(away.message) from away
+        if len(data) > self.caps.size:
+            raise Invalid(f"Images of at most {self.caps.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
+        return data
+
+    async def _is_free(self, candidate: str, path: str) -> bool:
+        """Whether neither another line means it nor its deletion is under way."""
+        async with self.database.reading() as connection:
+            rows = await connection.fetch(SQL.others, self.job.id, self.job.dataset_id, candidate)
+        return len(rows) <= (candidate == path)
+
+    async def _put(self, candidate: str, data: bytes) -> bool:
+        """Whether the object is there now, with this content."""
+        try:
+            await self.store.write(candidate, data)
+        except ObjectExists:
+            return await self.store.read(candidate, length=len(data) + 1) == data
+        return True
+
+
+def _names(path: str) -> Iterator[str]:
+    """`a.jpg`, `a-1.jpg`, `a-2.jpg` …"""
+    front = stem(path)
+    for number in count():
+        if number == MOST_NAMES:
+            return
+        yield path if number == 0 else f"{front}-{number}{path[len(front) :]}"

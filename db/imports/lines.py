@@ -1,0 +1,59 @@
+"""A stream of bytes as lines, however long some of them are: memory holds one line within the limit, and a piece."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 4 * 1024 * 1024  # bytes of a line, inclusive
+MARK: Final = b"\xef\xbb\xbf"  # that some editors put before UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`number` counts from 1; `end`: bytes up to here; `text` None: longer than `LONGEST`, and never held."""
+
+    number: int
+    end: int
+    text: bytes | None
+
+
+async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[Line]]:
+    """The lines that each piece completes, empty ones too; the last one needs no newline."""
+    splitter = _Splitter()
+    async for piece in pieces:
+        yield list(splitter.take(piece))
+    yield list(splitter.rest())
+
+
+class _Splitter:
+    def __init__(self) -> None:
+        self.held = bytearray()
+        self.too_long = False
+        self.number, self.end = 0, 0
+
+    def take(self, piece: bytes) -> Iterator[Line]:
+        *whole, rest = piece.split(b"\n")
+        for part in whole:
+            self._hold(part)
+            self.end += 1
+            yield self._line()
+        self._hold(rest)
+
+    def rest(self) -> Iterator[Line]:
+        if self.held or self.too_long:
+            yield self._line()
+
+    def _hold(self, part: bytes) -> None:
+        self.end += len(part)
+        self.too_long = self.too_long or len(self.held) + len(part) > LONGEST
+        if self.too_long:
+            self.held.clear()
+        else:
+            self.held += part
+
+    def _line(self) -> Line:
+        self.number += 1
+        text = None if self.too_long else bytes(self.held)
+        self.held.clear()
+        self.too_long = False
+        return Line(self.number, self.end, text.removeprefix(MARK) if text and self.number == 1 else text)

@@ -1,0 +1,99 @@
+"""A dataset and manifests beside it, said briefly: the stage on which the tests of imports play."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db import counts, imports, jobs
+from db.errors import DomainError
+from db.imports import Options
+from db.places import Places
+from db.storage import Stores
+from tests.db.world import WORKER, World, picture
+
+CAT = {
+    "name": "cat",
+    "type": "modelarts/image_classification",
+    "annotated-by": "human/ann/ann",
+    "creation-time": "2019-02-12 17:54:44",
+    "property": {},
+}
+DOG = CAT | {"name": "dog", "annotated-by": "human/bob/bob"}
+
+
+@dataclass(slots=True)
+class Desk:
+    """A dataset whose input path is `root`/images, and manifests beside it."""
+
+    world: World
+    folder: Path
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(Places((self.folder,)))
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images"
+
+    def put(self, *paths: str, root: Path | None = None) -> None:
+        for path in paths:
+            target = (root or self.images) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(picture())
+
+    def manifest(self, *lines: Any, name: str = "V001.manifest", root: Path | None = None) -> Path:
+        """A line is text, bytes, or an object whose `source` is below the images."""
+        written = b""
+        for line in lines:
+            if isinstance(line, dict):
+                source = line.get("source", "")
+                if not source.startswith(("/", "s3:", "obs:", "file:", "content:")):
+                    line = line | {"source": f"{root or self.images}/{source}"}
+                line = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+            written += (line.encode() if isinstance(line, str) else line) + b"\n"
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(written)
+        return file
+
+    async def start(self, manifest: Path, **options: Any) -> int:
+        if "source_root" in options:
+            options["source_root"] = imports.folder(options["source_root"])
+        async with self.world.database.writing() as session:
+            wanted = Options(manifest=str(manifest), **options)
+            return await imports.start(session, self.world.dataset_id, wanted, requested_by="ann")
+
+    async def work(self, job_id: int) -> dict[str, Any]:
+        claim = await jobs.claim(self.world.database, job_id, WORKER)
+        assert claim is not None
+        try:
+            await imports.run(self.world.database, claim, self.stores)
+            await jobs.finish(self.world.database, claim, "SUCCEEDED")
+        except DomainError as error:
+            await jobs.finish(self.world.database, claim, "FAILED", error)
+        return await self.world.job(job_id)
+
+    async def load(self, manifest: Path, **options: Any) -> dict[str, Any]:
+        job = await self.work(await self.start(manifest, **options))
+        async with self.world.database.reading() as connection:
+            assert await counts.check(connection, self.world.dataset_id) == []
+        return job
+
+    async def warnings(self, job: dict[str, Any]) -> list[tuple[str, str]]:
+        return await self.world.warnings(job["id"])
+
+    async def annotations(self) -> list[tuple[Any, ...]]:
+        rows = await self.world.rows(
+            """SELECT s.path, l.name, a.labeled_by, to_char(a.labeled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+                      a.origin, a.confidence, a.confirmed, a.shape::text
+            FROM annotation a JOIN sample s ON s.id = a.sample_id JOIN label l ON l.id = a.label_id
+            WHERE s.dataset_id = $1 ORDER BY s.path, l.name, a.id""",
+            self.world.dataset_id,
+        )
+        return [tuple(row) for row in rows]
+
+
+def counted(job: dict[str, Any]) -> dict[str, int]:
+    return {name: job[name] for name in ("scanned", "added", "updated", "labeled", "skipped")}

@@ -1,0 +1,229 @@
+"""What a manifest says, in a dataset: lines as the reference system and others write them."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from db.imports import entries, lines
+from db.jobs import batches
+from tests.db.desks import CAT, Desk, counted
+
+
+async def test_lines_become_samples_with_labels(desk: Desk) -> None:
+    desk.put("a/1.png", "2.png", "3.png")
+    manifest = desk.manifest(
+        {"source": "a/1.png", "usage": "TRAIN", "hard": "true", "id": "0162005993f8065ef47eefb59d1e4970",
+         "sample-type": 0, "annotation": [CAT, CAT | {"name": "向日葵", "annotated-by": "human"}]},
+        {"source": "2.png", "usage": "eval", "annotation": []},
+        {"source": "3.png"},
+    )  # fmt: skip
+    job = await desk.load(manifest)
+    assert (job["status"], counted(job)) == (
+        "SUCCEEDED", {"scanned": 3, "added": 3, "updated": 0, "labeled": 1, "skipped": 0},
+    )  # fmt: skip
+    assert await desk.annotations() == [
+        ("a/1.png", "cat", "ann", "2019-02-12 17:54:44", "IMPORT", None, True, None),
+        ("a/1.png", "向日葵", "human", "2019-02-12 17:54:44", "IMPORT", None, True, None),
+    ]
+    first = await desk.world.sample("a/1.png")
+    assert (first["hard"], first["usage"], first["state"], first["labeled_origin"]) == (
+        True,
+        "TRAIN",
+        "LABELED",
+        "IMPORT",
+    )
+    assert (first["width"], first["height"], first["format"]) == (8, 6, "PNG")
+    second = await desk.world.sample("2.png")
+    assert (second["hard"], second["usage"], second["state"]) == (False, "EVAL", "UNLABELED")
+    assert await desk.world.changes() == ["Import: 3 added"]
+    assert await desk.warnings(job) == []
+
+
+# -- how lines are written ---------------------------------------------------------------------------------------------
+
+SPELLINGS = {
+    "as the reference writes it": CAT,
+    "with underscores": {"name": "cat", "type": "modelarts/image_classification", "annotated_by": "human/ann/ann",
+                         "creation_time": "2019-02-12 17:54:44"},
+    "of another maker": CAT | {"type": "somebody/image_classification"},
+    "without a type": {key: value for key, value in CAT.items() if key != "type"},
+    "with a property in text": CAT | {"property": '{"@modelarts:color":"#3399ff"}'},
+    "with a property that is nothing": CAT | {"property": None},
+    "with a property that is rubbish": CAT | {"property": "{"},
+    "with marks of its own": CAT | {"hard": "true", "hard-coefficient": 0.5, "id": "x"},
+    "with a zone": CAT | {"creation-time": "2019-02-12T18:54:44+01:00"},
+    "with blanks around": CAT | {"creation-time": " 2019-02-12 17:54:44 ", "annotated-by": "human/ann/ann "},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_every_spelling_says_the_same(desk: Desk, spelling: str) -> None:
+    desk.put("1.png")
+    job = await desk.load(desk.manifest({"source": "1.png", "annotation": [SPELLINGS[spelling]]}))
+    assert await desk.annotations() == [("1.png", "cat", "ann", "2019-02-12 17:54:44", "IMPORT", None, True, None)]
+    assert await desk.warnings(job) == []
+
+
+@pytest.mark.parametrize("hard", [True, "true", "True", "TRUE", 1, "1"])
+@pytest.mark.parametrize("usage", ["TRAIN", "train", "Train", " train "])
+async def test_usage_and_hard_are_read_however_they_are_spelt(desk: Desk, hard: Any, usage: str) -> None:
+    desk.put("1.png")
+    await desk.load(desk.manifest({"source": "1.png", "hard": hard, "usage": usage}))
+    sample = await desk.world.sample("1.png")
+    assert (sample["hard"], sample["usage"]) == (True, "TRAIN")
+
+
+async def test_blank_lines_marks_of_editors_and_a_missing_last_newline_do_no_harm(desk: Desk) -> None:
+    desk.put("猫 1+.png", "2.png")
+    lines = [json.dumps({"source": f"{desk.images}/{name}", "annotation": [CAT]}, ensure_ascii=False).encode()
+             for name in ("猫 1+.png", "2.png")]  # fmt: skip
+    manifest = desk.folder / "windows.manifest"
+    manifest.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n \r\n".join(lines))
+    job = await desk.load(manifest)
+    assert counted(job) == {"scanned": 2, "added": 2, "updated": 0, "labeled": 2, "skipped": 0}
+    assert await desk.world.labels() == {"2.png": ["cat"], "猫 1+.png": ["cat"]}
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 64])
+async def test_lines_are_the_same_however_the_bytes_arrive(length: int) -> None:
+    text = b"\xef\xbb\xbfone\n\n\xe7\x8c\xab two\r\nthree"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(text), length):
+            yield text[start : start + length]
+
+    found = [line async for batch in lines.lines(pieces()) for line in batch]
+    assert [line.text for line in found] == [b"one", b"", "猫 two\r".encode(), b"three"]
+    assert [line.number for line in found] == [1, 2, 3, 4]
+    assert [line.end for line in found] == [7, 8, 17, len(text)]
+
+
+async def test_a_line_that_is_too_long_is_passed_over_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 10)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"short\n"
+        for _ in range(100):
+            yield b"x" * 50
+        yield b"\n0123456789\nlast one is long"
+
+    found = [line.text async for batch in lines.lines(pieces()) for line in batch]
+    assert found == [b"short", None, b"0123456789", None]
+
+
+WHO = {
+    "human": "human", "human/ann/ann": "ann", "human/test_123/test_123": "test_123", "human/one/two": "one/two",
+    "human/ann@example.org": "ann@example.org", "modelarts/active-learning": "modelarts/active-learning",
+    "model/detector/detector": "detector", "human/a/b/a/b": "a/b", "": "human", 7: "human",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", WHO)
+def test_who_labelled_is_told_by_a_name(given: Any) -> None:
+    line = json.dumps({"source": "/a.png", "annotation": [CAT | {"annotated-by": given}]}).encode()
+    [mark] = entries.parse(line, "IMAGE_CLASSIFICATION").marks or ()
+    assert mark.author.by == WHO[given]
+    assert mark.author.confirmed is not str(given).startswith("model")
+
+
+# -- what is wrong ----------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "not json": "JSON",
+    "[1]": "object",
+    "{}": "`source`",
+    '{"source": 7}': "`source`",
+    '{"source": "content://a text"}': "text",
+    '{"source": "s3://bucket/a.mp4", "sample-type": 6}': "sample-type",
+    '{"source": "ftp://host/a.png"}': "path",
+    '{"source": "a.png"}': "absolute",
+    '{"source": "/images/../a.png"}': "path",
+    '{"source": "s3://bucket//a.png"}': "path",
+    '{"source": "s3://UP/a.png"}': "bucket",
+    '{"source": "s3://bucket/notes.txt"}': ".jpg",
+    '{"source": "/a\\u0000.png"}': "`source`",
+    '{"source": "/a.png", "hard": NaN}': "JSON",
+    "[" * 100_000: "JSON",
+    '{"source": "/' + "a" * 3000 + '.png"}': "2,048",
+    b'{"source": "/\xff.png"}': "JSON",
+}
+
+
+async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_are_done(desk: Desk) -> None:
+    desk.put("1.png")
+    job = await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}, *WRONG, {"source": "none.png"}))
+    assert job["status"] == "SUCCEEDED"
+    assert counted(job) == {
+        "scanned": len(WRONG) + 2,
+        "added": 1,
+        "updated": 0,
+        "labeled": 1,
+        "skipped": len(WRONG) + 1,
+    }
+    told = dict(await desk.warnings(job))
+    for number, (line, word) in enumerate(WRONG.items(), start=2):
+        assert word in told[f"V001.manifest:{number}"], (line, told[f"V001.manifest:{number}"])
+    assert "none.png" in told[f"V001.manifest:{len(WRONG) + 2}"]
+
+
+async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(desk: Desk) -> None:
+    desk.put("1.png", "2.png")
+    wrong = [
+        CAT | {"name": "no label!"}, CAT | {"name": None}, CAT | {"type": "modelarts/object_detection"}, "cat", None,
+        CAT | {"name": "dog", "confidence": 7, "creation-time": "yesterday"},
+    ]  # fmt: skip
+    job = await desk.load(
+        desk.manifest(
+            {"source": "1.png", "usage": "maybe", "hard": "perhaps", "annotation": wrong},
+            {"source": "2.png", "annotation": CAT},
+        )
+    )
+    assert await desk.world.labels() == {"1.png": ["dog"], "2.png": ["cat"]}
+    told = [message for path, message in await desk.warnings(job) if path == "V001.manifest:1"]
+    assert len(told) == 8
+    assert any("object_detection" in message for message in told)
+    assert any("no label!" in message for message in told)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0" * 1000, b'{"id": 1}\n' * 5, b'{"sources": ["a"]}'])
+async def test_what_is_no_manifest_at_all_fails_and_changes_nothing(desk: Desk, content: bytes) -> None:
+    (desk.folder / "x.manifest").write_bytes(content)
+    job = await desk.load(desk.folder / "x.manifest")
+    assert (job["status"], job["error_code"]) == ("FAILED", "VALIDATION_FAILED")
+    assert await desk.world.changes() == []
+
+
+async def test_an_empty_manifest_imports_nothing(desk: Desk) -> None:
+    job = await desk.load(desk.manifest())
+    assert (job["status"], counted(job)["scanned"]) == ("SUCCEEDED", 0)
+
+
+async def test_a_manifest_that_is_gone_by_then_fails(desk: Desk) -> None:
+    job = await desk.load(desk.folder / "gone.manifest")
+    assert (job["status"], job["error_code"]) == ("FAILED", "INVALID_PATH")
+
+
+async def test_files_that_are_no_images_are_told(desk: Desk) -> None:
+    desk.put("1.png")
+    (desk.images / "bad.jpg").write_bytes(b"no image")
+    job = await desk.load(desk.manifest({"source": "1.png"}, {"source": "bad.jpg"}))
+    [(path, message)] = await desk.warnings(job)
+    assert (path, "bad.jpg" in message, job["skipped"]) == ("V001.manifest:2", True, 1)
+
+
+async def test_an_image_that_two_lines_name_is_as_the_first_one_says(desk: Desk) -> None:
+    desk.put("1.png")
+    twice = {"source": "1.png", "annotation": [CAT | {"name": "dog"}]}
+    job = await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}, twice, twice))
+    assert await desk.world.labels() == {"1.png": ["cat"]}
+    assert [path for path, _ in await desk.warnings(job)] == ["V001.manifest:2", "V001.manifest:3"]
+    assert counted(job)["skipped"] == 2
+
+
+async def test_of_many_warnings_the_first_ones_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "WARN", batches.WARN.replace("LIMIT 10000", "LIMIT 5"))
+    desk.put("1.png")
+    job = await desk.load(desk.manifest({"source": "1.png"}, *["wrong"] * 20))
+    assert (job["skipped"], len(await desk.warnings(job))) == (20, 5)

@@ -1,0 +1,153 @@
+"""An import that dies anywhere and is taken up again ends as one that never died: rows, files, counters, warnings."""
+
+import random
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db import counts, imports, jobs
+from db.engine import Database
+from db.places import Places
+from tests.db import world
+from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
+from tests.db.desks import CAT, DOG, Desk, counted
+from tests.db.world import WORKER, picture
+
+FOLDERS = count()
+RED, GREEN, BLUE, GREY = (picture(color) for color in ("red", "green", "blue", "grey"))
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many boundaries with few lines."""
+    monkeypatch.setattr("db.imports.stages.BATCH", 2)
+    monkeypatch.setattr("db.imports.reading.BATCH", 3)
+
+
+async def prepared(database: Database, folder: Path) -> Desk:
+    """Images here and elsewhere, known and unknown, in each other's way; and lines that are wrong."""
+    place = folder / f"{next(FOLDERS)}"
+    (place / "images").mkdir(parents=True)
+    (place / "else").mkdir()
+    desk = Desk(await world.local(database, place / "images"), place)
+    for name, data in (("known", RED), ("mine", GREEN), ("in the way", GREY)):
+        desk.world.put(f"{name}.png", data)
+    await desk.world.sync()
+    await desk.world.label_by_hand("mine.png", "mine")
+    desk.world.put("new.png", BLUE)
+    for name, data in (("far", RED), ("in the way", GREEN)):
+        (place / "else" / f"{name}.png").write_bytes(data)
+    return desk
+
+
+def manifest(desk: Desk) -> Path:
+    far = {"annotation": [CAT | {"name": "far"}], "usage": "TEST"}
+    return desk.manifest(
+        {"source": "known.png", "annotation": [CAT, DOG]},
+        {"source": f"{desk.folder}/else/far.png"} | far,
+        "wrong",
+        {"source": "mine.png", "annotation": [CAT]},
+        {"source": f"{desk.folder}/else/in the way.png"} | far,
+        {"source": "new.png", "annotation": [DOG], "hard": True},
+        {"source": "none.png", "annotation": [DOG]},
+        {"source": "known.png", "annotation": [DOG]},
+    )
+
+
+async def state(desk: Desk, job_id: int) -> dict[str, Any]:
+    """All that a user could see, apart from ids and times."""
+    samples = await desk.world.rows(
+        "SELECT s.path, s.state, s.labeled_by, s.labeled_origin, s.hard, s.usage, x.etag, x.status"
+        " FROM sample s JOIN source x ON x.id = s.source_id WHERE s.dataset_id = $1 ORDER BY 1",
+        desk.world.dataset_id,
+    )
+    job = await desk.world.job(job_id)
+    async with desk.world.database.reading() as connection:
+        wrong = await counts.check(connection, desk.world.dataset_id)
+    return {
+        "samples": [tuple(row) for row in samples],
+        "annotations": [mark for mark in await desk.annotations() if mark[4] == "IMPORT"],
+        "labels": await desk.world.labels(),
+        "files": sorted((path.name, path.read_bytes()) for path in desk.images.iterdir()),
+        "changes": await desk.world.changes(),
+        "job": counted(job) | {"status": job["status"], "progress": job["progress"]},
+        "warnings": sorted((path, message.split("/")[-1]) for path, message in await desk.world.warnings(job_id)),
+        "wrong": wrong,
+        "left over": len(await desk.world.rows("SELECT FROM import_line")),
+    }
+
+
+async def live(desk: Desk, job_id: int, life: Life) -> bool:
+    """A worker's life with a job, as far as it goes. Whether it came to the end."""
+    database: Any = MortalDatabase(desk.world.database, life)
+    try:
+        claim = await jobs.claim(database, job_id, WORKER)
+        if claim is not None:
+            await imports.run(database, claim, MortalStores(Places((desk.folder,)), life))
+            await jobs.finish(database, claim, "SUCCEEDED")
+    except Death:
+        return False
+    return True
+
+
+async def clean_run(database: Database, folder: Path) -> dict[str, Any]:
+    desk = await prepared(database, folder)
+    job_id = await desk.start(manifest(desk))
+    assert await live(desk, job_id, Life())
+    return await state(desk, job_id)
+
+
+async def test_the_clean_run_is_what_it_should_be(database: Database, tmp_path: Path) -> None:
+    clean = await clean_run(database, tmp_path)
+    assert clean["job"] == {
+        "scanned": 8, "added": 3, "updated": 1, "labeled": 4, "skipped": 3, "status": "SUCCEEDED", "progress": 1.0,
+    }  # fmt: skip
+    assert clean["labels"] == {
+        "far.png": ["far"],
+        "in the way-1.png": ["far"],
+        "in the way.png": [],
+        "known.png": ["cat", "dog"],
+        "mine.png": ["mine"],
+        "new.png": ["dog"],
+    }
+    assert (clean["wrong"], clean["left over"], len(clean["warnings"])) == ([], 0, 3)
+
+
+async def test_a_death_at_any_step_leaves_no_trace(database: Database, tmp_path: Path) -> None:
+    clean = await clean_run(database, tmp_path)
+    step = 0
+    while True:
+        desk = await prepared(database, tmp_path)
+        job_id = await desk.start(manifest(desk))
+        if await live(desk, job_id, Life(step)):
+            break
+        await jobs.sweep(database)
+        assert await live(desk, job_id, Life())
+        assert await state(desk, job_id) == clean, f"after a death at step {step}"
+        step += 1
+    assert step > 25, "the scenario has become too small to tell anything"
+
+
+async def test_two_deaths_and_the_loss_of_the_staging_table_leave_no_trace(database: Database, tmp_path: Path) -> None:
+    clean = await clean_run(database, tmp_path)
+    chance = random.Random(5)
+    for first, second in pairs(chance):
+        desk = await prepared(database, tmp_path)
+        job_id = await desk.start(manifest(desk))
+        await live(desk, job_id, Life(first))
+        await jobs.sweep(database)
+        await live(desk, job_id, Life(second))
+        if first % 2:
+            await desk.world.do("TRUNCATE import_line")
+        await jobs.sweep(database)
+        await live(desk, job_id, Life())
+        found = await state(desk, job_id)
+        assert found == clean, f"after deaths at steps {first} and {second}"
+
+
+def pairs(chance: random.Random) -> Iterator[tuple[int, int]]:
+    for _ in range(15):
+        yield chance.randrange(30), chance.randrange(20)

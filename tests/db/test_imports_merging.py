@@ -1,0 +1,295 @@
+"""What an import does to a dataset that holds something already; and images that lie elsewhere."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.errors import Conflict
+from db.undo import undo
+from db.units import write
+from tests.db.desks import CAT, DOG, Desk, counted
+from tests.db.working_sets import ANN
+from tests.db.world import picture
+
+UNCHANGED = {"added": 0, "updated": 0, "labeled": 0, "skipped": 0}
+
+
+async def state(desk: Desk) -> tuple[Any, ...]:
+    """All that a user could see, but for ids and times."""
+    samples = await desk.world.rows(
+        "SELECT s.path, s.state, s.labeled_by, s.labeled_origin, s.hard, s.usage, x.size, x.status"
+        " FROM sample s JOIN source x ON x.id = s.source_id WHERE s.dataset_id = $1 ORDER BY 1",
+        desk.world.dataset_id,
+    )
+    files = sorted(str(path.relative_to(desk.images)) for path in desk.images.rglob("*") if path.is_file())
+    return [tuple(row) for row in samples], await desk.annotations(), await desk.world.labels(), files
+
+
+async def revision(desk: Desk) -> int:
+    [row] = await desk.world.rows("SELECT revision FROM dataset WHERE id = $1", desk.world.dataset_id)
+    return int(row["revision"])
+
+
+# -- what is there already --------------------------------------------------------------------------------------------
+
+
+async def test_importing_again_changes_nothing(desk: Desk) -> None:
+    desk.put("1.png", "2.png", "3.png", "4.png")
+    machine = CAT | {"annotated-by": "modelarts/active-learning", "confidence": 0.8}
+    timeless = {key: value for key, value in DOG.items() if key != "creation-time"}
+    manifest = desk.manifest(
+        {"source": "1.png", "annotation": [CAT, DOG], "hard": True, "usage": "TEST"},
+        {"source": "2.png", "annotation": [machine]},
+        {"source": "3.png", "annotation": [timeless]},
+        {"source": "4.png"},
+    )
+    await desk.load(manifest)
+    before, at = await state(desk), await revision(desk)
+    for existing in ("KEEP", "OVERWRITE"):
+        job = await desk.load(manifest, existing=existing)
+        assert counted(job) == UNCHANGED | {"scanned": 4}
+    assert (await state(desk), await revision(desk)) == (before, at)
+
+
+async def test_labels_that_somebody_put_here_are_kept_unless_they_are_to_be_overwritten(desk: Desk) -> None:
+    desk.put("1.png", "2.png", "3.png")
+    for name in ("1", "2", "3"):
+        desk.world.put(f"{name}.txt", "old")
+    await desk.world.sync()
+    await desk.world.label_by_hand("1.png", "mine")
+    await desk.world.label_by_hand("2.png")
+    manifest = desk.manifest(*({"source": f"{n}.png", "annotation": [CAT], "usage": "TEST"} for n in (1, 2, 3)))
+    job = await desk.load(manifest)
+    assert await desk.world.labels() == {"1.png": ["mine"], "2.png": [], "3.png": ["cat"]}
+    assert counted(job) == {"scanned": 3, "added": 0, "updated": 1, "labeled": 1, "skipped": 0}
+    assert (await desk.world.sample("1.png"))["usage"] is None
+    job = await desk.load(manifest, existing="OVERWRITE")
+    assert await desk.world.labels() == {"1.png": ["cat"], "2.png": ["cat"], "3.png": ["cat"]}
+    assert counted(job)["updated"] == 2
+    assert (await desk.world.sample("1.png"))["labeled_by"] == "ann"
+
+
+async def test_a_line_without_labels_takes_labels_away_only_to_overwrite(desk: Desk) -> None:
+    desk.put("1.png")
+    await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}))
+    empty = desk.manifest({"source": "1.png", "annotation": []}, name="empty.manifest")
+    await desk.load(empty)
+    assert await desk.world.labels() == {"1.png": ["cat"]}
+    await desk.load(empty, existing="OVERWRITE")
+    assert await desk.world.labels() == {"1.png": []}
+    sample = await desk.world.sample("1.png")
+    assert (sample["state"], sample["labeled_by"], sample["labeled_at"]) == ("UNLABELED", None, None)
+
+
+async def test_a_sync_leaves_what_was_imported(desk: Desk) -> None:
+    desk.put("1.png")
+    desk.world.put("1.txt", "old")
+    await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}))
+    await desk.world.sync()
+    assert await desk.world.labels() == {"1.png": ["cat"]}
+
+
+async def test_only_what_differs_is_written(desk: Desk) -> None:
+    desk.put("1.png")
+    await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT, DOG]}))
+    before = {row["name"]: row["id"] for row in await desk.world.rows(NAMED)}
+    await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT, DOG | {"name": "cow"}]}))
+    after = {row["name"]: row["id"] for row in await desk.world.rows(NAMED)}
+    assert after["cat"] == before["cat"]
+    assert set(after) == {"cat", "cow"}
+
+
+NAMED = "SELECT l.name, a.id FROM annotation a JOIN label l ON l.id = label_id"
+
+
+async def test_a_sample_that_was_deleted_here_comes_back_only_if_asked(desk: Desk) -> None:
+    desk.put("1.png", "2.png")
+    await desk.world.sync()
+    for name in ("1.png", "2.png"):
+        await desk.world.delete_by_hand(name)
+    (desk.images / "2.png").write_bytes(picture())
+    manifest = desk.manifest({"source": "1.png", "annotation": [CAT]}, {"source": "2.png", "annotation": [DOG]})
+    job = await desk.load(manifest)
+    assert await desk.world.labels() == {"2.png": ["dog"]}, "its content is another: it is a new image"
+    [(path, message)] = await desk.warnings(job)
+    assert (path, "restoreRemoved" in message) == ("V001.manifest:1", True)
+    await desk.load(manifest, restore_removed=True)
+    assert await desk.world.labels() == {"1.png": ["cat"], "2.png": ["dog"]}
+
+
+async def test_what_machines_put_is_a_suggestion_until_it_is_confirmed(desk: Desk) -> None:
+    desk.put("1.png", "2.png")
+    machine = CAT | {"annotated-by": "modelarts/active-learning", "confidence": 0.75}
+    manifest = desk.manifest(
+        {"source": "1.png", "annotation": [machine]}, {"source": "2.png", "annotation": [machine, DOG]}
+    )
+    job = await desk.load(manifest)
+    assert counted(job)["labeled"] == 1
+    assert (await desk.world.sample("1.png"))["state"] == "PENDING"
+    assert await desk.world.labels() == {"1.png": [], "2.png": ["dog"]}
+    assert (await desk.annotations())[0][5:7] == (0.75, False)
+    await desk.load(manifest, confirm_suggestions=True)
+    assert await desk.world.labels() == {"1.png": ["cat"], "2.png": ["cat", "dog"]}
+
+
+async def test_labels_can_be_chosen_and_left_out(desk: Desk) -> None:
+    desk.put("1.png", "2.png")
+    manifest = desk.manifest({"source": "1.png", "annotation": [CAT, DOG]}, {"source": "2.png", "annotation": [DOG]})
+    await desk.load(manifest, included=["cat"])
+    assert await desk.world.labels() == {"1.png": ["cat"], "2.png": []}
+    await desk.load(manifest, excluded=["cat"])
+    assert await desk.world.labels() == {"1.png": ["dog"], "2.png": ["dog"]}
+
+
+async def test_new_labels_have_the_colours_and_keys_that_the_manifest_gives_them(desk: Desk) -> None:
+    desk.put("1.png", "2.png")
+    red = {"@modelarts:color": "#FF0000", "@modelarts:shortcut": "c"}
+    wrong = {"@modelarts:color": "red", "@modelarts:shortcut": "c"}
+    await desk.load(
+        desk.manifest(
+            {"source": "1.png", "annotation": [CAT | {"property": red}]},
+            {"source": "2.png", "annotation": [DOG | {"property": wrong}]},
+        )
+    )
+    rows = await desk.world.rows("SELECT name, color, shortcut FROM label ORDER BY name")
+    assert [tuple(row) for row in rows] == [("cat", "#ff0000", "c"), ("dog", None, None)]
+
+
+async def test_each_batch_is_a_change_that_can_be_undone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.imports.stages.BATCH", 2)
+    desk.put("1.png", "2.png", "3.png")
+    desk.world.put("1.txt", "old")
+    await desk.world.sync()
+    await desk.load(desk.manifest(*({"source": f"{n}.png", "annotation": [CAT]} for n in (1, 2, 3))))
+    assert await desk.world.changes() == ["Sync: 3 added", "Import: 2 updated", "Import: 1 updated"]
+    rows = await desk.world.rows("SELECT id, kind, actor FROM change ORDER BY id DESC")
+    assert {(row["kind"], row["actor"]) for row in rows[:2]} == {("IMPORT", "ann")}
+    for row in rows[:2]:
+        await write(desk.world.database, partial(undo, change_id=row["id"], by=ANN), object)
+    assert await desk.world.labels() == {"1.png": ["old"], "2.png": [], "3.png": []}
+
+
+# -- images from elsewhere --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(desk: Desk) -> Path:
+    return desk.folder / "elsewhere"
+
+
+async def test_images_from_elsewhere_are_copied_under_their_paths_below_what_they_share(
+    desk: Desk, elsewhere: Path
+) -> None:
+    desk.put("a/1.png", "a/2.png", "b/1.png", root=elsewhere)
+    manifest = desk.manifest(
+        *({"source": path, "annotation": [CAT]} for path in ("a/1.png", "a/2.png", "b/1.png", "b/none.png")),
+        root=elsewhere,
+    )
+    job = await desk.load(manifest)
+    assert counted(job) == {"scanned": 4, "added": 3, "updated": 0, "labeled": 3, "skipped": 1}
+    assert await desk.world.labels() == {"a/1.png": ["cat"], "a/2.png": ["cat"], "b/1.png": ["cat"]}
+    for path in ("a/1.png", "a/2.png", "b/1.png"):
+        assert (desk.images / path).read_bytes() == (elsewhere / path).read_bytes()
+    [(where, message)] = await desk.warnings(job)
+    assert (where, "b/none.png" in message) == ("V001.manifest:4", True)
+    again = await desk.load(manifest)
+    assert counted(again) == UNCHANGED | {"scanned": 4, "skipped": 1}
+    job_of_sync = await desk.world.sync()
+    assert (job_of_sync["added"], job_of_sync["updated"], job_of_sync["removed"]) == (0, 0, 0)
+
+
+async def test_an_image_never_goes_over_another(desk: Desk, elsewhere: Path) -> None:
+    desk.put("1.png", "1-1.png")
+    mine = (desk.images / "1.png").read_bytes()
+    await desk.world.sync()
+    desk.put("1.png", root=elsewhere)
+    manifest = desk.manifest({"source": "1.png", "annotation": [CAT]}, root=elsewhere)
+    for _ in range(2):
+        await desk.load(manifest)
+        assert await desk.world.labels() == {"1.png": [], "1-1.png": [], "1-2.png": ["cat"]}
+    assert (desk.images / "1.png").read_bytes() == mine
+    assert (desk.images / "1-2.png").read_bytes() == (elsewhere / "1.png").read_bytes()
+
+
+async def test_an_image_that_is_there_already_is_not_copied_again(desk: Desk, elsewhere: Path) -> None:
+    desk.put("1.png", root=elsewhere)
+    desk.images.joinpath("1.png").write_bytes((elsewhere / "1.png").read_bytes())
+    await desk.world.sync()
+    await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}, root=elsewhere))
+    assert await desk.world.labels() == {"1.png": ["cat"]}
+
+
+async def test_with_a_source_root_what_lies_here_is_what_was_meant_though_the_old_place_be_gone(desk: Desk) -> None:
+    desk.put("a/1.png", "b/2.png")
+    manifest = desk.manifest(
+        {"source": "obs://old/images/a/1.png", "annotation": [CAT]},
+        {"source": "s3://old/images/b/2.png", "annotation": [DOG]},
+        {"source": "s3://old/images/b/3.png"},
+        {"source": "s3://old/else/b/2.png"},
+    )
+    job = await desk.load(manifest, source_root="obs://old/images")
+    assert await desk.world.labels() == {"a/1.png": ["cat"], "b/2.png": ["dog"]}
+    assert [path for path, _ in await desk.warnings(job)] == ["V001.manifest:4", "V001.manifest:3"]
+
+
+async def test_nothing_is_read_where_the_server_may_not_read(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    desk.put("1.png", root=outside)
+    desk.put("2.png")
+    (desk.folder / "link").symlink_to(outside)
+    job = await desk.load(
+        desk.manifest({"source": f"{outside}/1.png"}, {"source": f"{desk.folder}/link/1.png"}, {"source": "2.png"})
+    )
+    assert counted(job)["skipped"] == 2
+    assert list(await desk.world.labels()) == ["2.png"]
+
+
+async def test_a_confined_token_reads_only_where_its_datasets_lie(desk: Desk, elsewhere: Path) -> None:
+    desk.put("1.png", root=elsewhere)
+    manifest = desk.manifest({"source": "1.png", "annotation": [CAT]}, root=elsewhere, name="images/m.manifest")
+    job = await desk.load(manifest, dataset_ids=[desk.world.dataset_id])
+    assert counted(job) == {"scanned": 1, "added": 0, "updated": 0, "labeled": 0, "skipped": 1}
+    [(_, message)] = await desk.warnings(job)
+    assert "may not read" in message
+
+
+# -- together with others ---------------------------------------------------------------------------------------------
+
+
+async def test_a_dataset_has_one_import_or_one_sync_at_a_time(desk: Desk) -> None:
+    manifest = desk.manifest()
+    running = await desk.start(manifest)
+    with pytest.raises(Conflict) as again:
+        await desk.start(manifest)
+    assert (again.value.code, again.value.details) == ("DATASET_BUSY", {"jobId": f"ImportJob:{running}"})
+    with pytest.raises(Conflict) as beside:
+        await desk.world.start()
+    assert (beside.value.code, beside.value.details) == ("DATASET_BUSY", {"jobId": f"ImportJob:{running}"})
+    await desk.work(running)
+    syncing = await desk.world.start()
+    with pytest.raises(Conflict) as during:
+        await desk.start(manifest)
+    assert (during.value.code, during.value.details) == ("DATASET_BUSY", {"jobId": f"SyncJob:{syncing}"})
+
+
+async def test_people_label_and_delete_while_an_import_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.imports.stages.BATCH", 1)
+    desk.put(*(f"{n}.png" for n in range(6)))
+    await desk.world.sync()
+    manifest = desk.manifest(*({"source": f"{n}.png", "annotation": [CAT]} for n in range(6)))
+    job_id = await desk.start(manifest)
+
+    async def people() -> None:
+        await desk.world.label_by_hand("5.png", "mine")
+        await desk.world.delete_by_hand("4.png")
+
+    await asyncio.gather(desk.work(job_id), people())
+    labels = await desk.world.labels()
+    assert labels["5.png"] == ["mine"]
+    assert "4.png" not in labels
+    assert [labels[f"{n}.png"] for n in range(4)] == [["cat"]] * 4

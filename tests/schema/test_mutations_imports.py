@@ -1,0 +1,102 @@
+"""importManifest, as a client asks for it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.schema.mutating import Stage
+
+JOB = "job { __typename id status requestedBy read added updated labeled skipped warnings(first: 1) { totalCount } }"
+
+
+@pytest.fixture
+def manifest(stage: Stage) -> Path:
+    file = stage.root / "V001.manifest"
+    file.write_text("")
+    return file
+
+
+async def test_gives_a_job_that_a_client_can_follow_and_stop(stage: Stage, manifest: Path) -> None:
+    payload = await stage.do("importManifest", JOB, datasetId=stage.dataset, path=str(manifest))
+    job = payload["job"]
+    assert (job["__typename"], job["status"], job["requestedBy"]) == ("ImportJob", "QUEUED", "ann")
+    query = """query ($id: ID!, $dataset: ID!) {
+        node(id: $id) { ... on ImportJob { read dataset { id } error { code } progress } }
+        dataset(by: {id: $dataset}) { activeJob { id ... on ImportJob { labeled } ... on SyncJob { moved } }
+                                      jobs(first: 2) { nodes { id __typename } edges { node { status } } } } }"""
+    data = await stage.direct.execute(query, {"id": job["id"], "dataset": stage.dataset})
+    assert data["node"] == {"read": 0, "dataset": {"id": stage.dataset}, "error": None, "progress": None}
+    assert data["dataset"]["activeJob"] == {"id": job["id"], "labeled": 0}
+    assert data["dataset"]["jobs"]["nodes"] == [{"id": job["id"], "__typename": "ImportJob"}]
+    canceled = await stage.do("cancelJob", "job { id status }", jobId=job["id"])
+    assert canceled["job"] == {"id": job["id"], "status": "CANCELED"}
+
+
+async def test_of_the_ids_of_jobs_each_is_of_its_own_type(stage: Stage, manifest: Path) -> None:
+    payload = await stage.do("importManifest", "job { id }", datasetId=stage.dataset, path=str(manifest))
+    as_sync = payload["job"]["id"].replace("Import", "Sync")
+    assert (await stage.refused("cancelJob", jobId=as_sync))["code"] == "JOB_NOT_FOUND"
+    assert (await stage.direct.execute("query ($id: ID!) { node(id: $id) { id } }", {"id": as_sync}))["node"] is None
+
+
+PLACES = {
+    "nowhere.manifest": "INVALID_PATH",
+    "/etc/passwd": "INVALID_PATH",
+    "relative.manifest": "INVALID_PATH",
+    "s3://bucket/x.manifest": "INVALID_PATH",
+    "obs://bucket/x.manifest": "INVALID_PATH",
+    "https://host/x.manifest": "INVALID_PATH",
+    "": "INVALID_PATH",
+    "/a\x00b": "INVALID_PATH",
+}
+
+
+@pytest.mark.parametrize("path", PLACES)
+async def test_refuses_what_is_no_manifest_that_may_be_read(stage: Stage, path: str) -> None:
+    given = f"{stage.root}/{path}" if path == "nowhere.manifest" else path
+    refused = await stage.refused("importManifest", datasetId=stage.dataset, path=given)
+    assert refused["code"] == PLACES[path]
+
+
+async def test_refuses_a_source_root_that_is_no_place(stage: Stage, manifest: Path) -> None:
+    refused = await stage.refused("importManifest", datasetId=stage.dataset, path=str(manifest), sourceRoot="images")
+    assert refused["code"] == "INVALID_PATH"
+
+
+async def test_refuses_a_dataset_that_is_not_there(stage: Stage, manifest: Path) -> None:
+    refused = await stage.refused("importManifest", datasetId="Dataset:999", path=str(manifest))
+    assert refused["code"] == "DATASET_NOT_FOUND"
+
+
+async def test_refuses_another_revision_than_the_expected_one(stage: Stage, manifest: Path) -> None:
+    refused = await stage.refused("importManifest", datasetId=stage.dataset, path=str(manifest), expectedRevision=99)
+    assert refused["code"] == "CONFLICT"
+
+
+async def test_excludes_syncs_publishing_and_other_imports(stage: Stage, manifest: Path) -> None:
+    payload = await stage.do("importManifest", "job { id }", datasetId=stage.dataset, path=str(manifest))
+    for field, input in (("importManifest", {"path": str(manifest)}), ("syncDataset", {}), ("publishVersion", {})):
+        refused = await stage.refused(field, datasetId=stage.dataset, **input)
+        assert (refused["code"], refused["details"]["jobId"]) == ("DATASET_BUSY", payload["job"]["id"])
+
+
+async def test_the_same_request_sent_again_is_one_import_even_if_the_manifest_is_gone(
+    stage: Stage, manifest: Path
+) -> None:
+    async def ask() -> Any:
+        return await stage.do("importManifest", "job { id }", key="k", datasetId=stage.dataset, path=str(manifest))
+
+    first = await ask()
+    manifest.unlink()
+    assert await ask() == first
+
+
+async def test_a_confined_token_reads_manifests_only_where_its_datasets_lie(stage: Stage, manifest: Path) -> None:
+    confined = stage.confined_to(stage.working_set.id)
+    refused = await confined.refused("importManifest", datasetId=stage.dataset, path=str(manifest))
+    assert refused["code"] == "INVALID_PATH"
+    (stage.root / "images" / "V001.manifest").write_text("")
+    inside = f"{stage.root}/images/V001.manifest"
+    payload = await confined.do("importManifest", "job { id }", datasetId=stage.dataset, path=inside)
+    assert payload["job"]["id"].startswith("ImportJob:")
