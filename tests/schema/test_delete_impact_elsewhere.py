@@ -65,7 +65,12 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(stage: S
     versions = await asked_for_versions(stage, stage.ids(3))
     assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
     assert await asked_for_versions(stage.confined_to(stage.working_set.id), stage.ids(3)) == []
-    chosen = {"datasetId": stage.dataset, "select": {"ids": stage.ids(3)}, "deleteSources": True, "dryRun": True}
+    chosen: dict[str, Any] = {
+        "datasetId": stage.dataset,
+        "select": {"ids": stage.ids(3)},
+        "deleteSources": True,
+        "dryRun": True,
+    }
     [warning] = (await stage.do("deleteSamples", "warnings { sharedSources versions { id } }", **chosen))["warnings"]
     assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
 
