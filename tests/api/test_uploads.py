@@ -15,7 +15,7 @@ from gql import FileVar, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 from PIL import Image
 
-from api.settings import Settings
+from api.settings import Limits, Settings
 from db.engine import Database
 from db.storage import LocalStore, Store
 from db.storage.s3 import S3Store
@@ -185,6 +185,20 @@ async def test_a_name_is_one_name(desk: Desk) -> None:
     names = ["../a.png", "..\\a.png", "a/b.png", "/etc/a.png", "a<b.png", "a&b.png", "a=b.png", "é" * 130 + ".png"]
     assert await desk.codes(*((name, picture()) for name in names)) == ["INVALID_NAME"] * len(names)
     assert await desk.listed() == []
+
+
+async def test_a_file_that_fills_its_decoders_memory_costs_no_other(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    root, heavy = tmp_path / "in", io.BytesIO()
+    root.mkdir()
+    Image.new("RGB", (6_000, 6_000)).save(heavy, "PNG")
+    limits = Limits(image_memory=128 * MIB)
+    settings = Settings(database_url=database_url, data_dir=tmp_path, allowed_roots=(tmp_path,), limits=limits)
+    async with at_work(settings, LocalStore(root), str(root), database) as desk:
+        files = (("a.png", picture()), ("heavy.png", heavy.getvalue()), ("b.png", picture()))
+        assert await desk.codes(*files) == [None, "IMAGE_UNREADABLE", None]
+        assert await desk.listed() == ["a.png", "b.png"]
 
 
 async def test_the_largest_file_is_taken_and_one_byte_more_is_not(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from PIL import Image
 
 from db import decoding, images
 from db.decoding import IMAGES, Decoder, Decoders, Limits
+from db.decoding.program import TOO_COSTLY
 from db.images import Facts, Unreadable
 
 MIB = 1024 * 1024
@@ -29,11 +31,13 @@ def picture(size: tuple[int, int] = (300, 200), form: str = "JPEG", **options: o
 @cache
 def slow() -> bytes:
     """A JPEG that has no more scans and pixels than it may, and takes seconds."""
-    data = picture((7_000, 7_000), progressive=True)
+    data = picture((8_000, 8_000), progressive=True)
     header = bytes.fromhex("ffda0008010100013f21")  # refines the luminance by nothing, block after block
     start = data.index(header)
-    end = data.index(b"\xff\xc4", start)
-    return data[:end] + data[start:end] * 50 + data[end:]
+    end = start + len(header) + re.search(b"\xff[^\0]", data[start + len(header) :]).start()  # type: ignore[union-attr]
+    made = data[:end] + data[start:end] * 50 + data[end:]
+    assert made.count(b"\xff\xda") == 60 <= images.MAX_SCANS
+    return made
 
 
 @pytest.fixture
@@ -85,6 +89,7 @@ async def test_an_image_that_takes_too_long_is_stopped_by_the_kernel() -> None:
         stopped, whole = await asyncio.gather(decoders.check(data), decoders.check(picture()), return_exceptions=True)
         assert time.monotonic() - began < 60
         assert isinstance(stopped, Unreadable)
+        assert stopped.message == TOO_COSTLY
         assert whole == Facts("JPEG", 300, 200, 1)
         assert (await decoders.check(picture())).width == 300
 
@@ -117,7 +122,7 @@ async def test_a_decoder_that_hangs_is_killed_and_nobody_else_waits(started: lis
         os.kill(stuck.process.pid, signal.SIGSTOP)
         assert (await decoders.check(picture())).width == 300
         assert not first.done()
-        with pytest.raises(Unreadable):
+        with pytest.raises(Unreadable, match=TOO_COSTLY):
             await first
         assert stuck.process.returncode == -signal.SIGKILL
         assert stuck not in decoders.idle
@@ -128,7 +133,7 @@ async def test_a_decoder_that_crashes_costs_its_image_alone(started: list[Decode
         first = asyncio.create_task(decoders.check(slow()))
         waiting = asyncio.create_task(decoders.check(picture()))
         os.kill((await busy(decoders, started)).process.pid, signal.SIGKILL)
-        with pytest.raises(Unreadable):
+        with pytest.raises(Unreadable, match=TOO_COSTLY):
             await first
         assert (await waiting).width == 300
         assert len(started) == 2
