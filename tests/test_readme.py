@@ -1,4 +1,4 @@
-"""What the README tells people to paste."""
+"""What the README, and the manual for clients, tell people to paste."""
 
 import json
 import re
@@ -11,7 +11,8 @@ from api.__main__ import parser
 from schema import sdl
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-BLOCKS = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+CLIENTS = (Path(__file__).parent.parent / "docs" / "clients.md").read_text()
+BLOCKS = re.findall(r"```graphql\n(.*?)```", README + CLIENTS, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench"})
 
 

@@ -18,7 +18,8 @@ from schema.types.label import Label
 class RenameConflict(Enum):
     ERROR = strawberry.enum_value("ERROR", description="Refuse with LABEL_ALREADY_EXISTS.")
     MERGE = strawberry.enum_value(
-        "MERGE", description="Turn this label into the other one; a sample that has both keeps one."
+        "MERGE",
+        description="Turn this label into the other one; a sample that has both keeps one, and the shapes of both.",
     )
 
 

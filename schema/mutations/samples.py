@@ -17,9 +17,17 @@ from schema.mutations.unit import Info, given, number, word, write
 
 @strawberry.enum(description="How labels are put on samples.")
 class LabelingMode(Enum):
-    ADD = strawberry.enum_value("ADD", description="Put the labels; what is there stays.")
-    SET = strawberry.enum_value("SET", description="Exactly these labels; others go, and with `[]` all go.")
-    REMOVE = strawberry.enum_value("REMOVE", description="Take the labels off; without any left, it is UNLABELED.")
+    ADD = strawberry.enum_value(
+        "ADD",
+        description="Put the labels on whole images; what is there stays, with shapes or without.",
+    )
+    SET = strawberry.enum_value(
+        "SET",
+        description="Exactly these labels, shapes of them kept; others go with their shapes, and with `[]` all go.",
+    )
+    REMOVE = strawberry.enum_value(
+        "REMOVE", description="Take the labels off, with all their shapes; without any left, it is UNLABELED."
+    )
 
 
 @strawberry.input(description="Labels for samples.")
@@ -92,7 +100,8 @@ class DeleteSamplesPayload(WithSources):
 class SampleMutations:
     @strawberry.mutation(
         description="Puts labels on samples, sets them, or takes them off; one change, however many samples. Refused "
-        "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT."
+        "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT. For shapes there "
+        "is `annotateSamples`."
     )
     async def label_samples(self, info: Info, input: Annotated[LabelSamplesInput, given()]) -> LabelSamplesPayload:
         id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
@@ -108,7 +117,8 @@ class SampleMutations:
 
     @strawberry.mutation(
         description="Turns one label into another on the selected samples alone. Samples without `from` stay "
-        "unchanged; where `to` is there already, `from` is just taken off."
+        "unchanged. Shapes are kept, with the new label; where `to` is there already, a `from` of the whole image is "
+        "just taken off."
     )
     async def replace_sample_label(
         self, info: Info, input: Annotated[ReplaceSampleLabelInput, given()]

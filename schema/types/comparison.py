@@ -13,7 +13,9 @@ class SampleChangeKind(Enum):
     ADDED = strawberry.enum_value("ADDED", description="It is in `head` only.")
     REMOVED = strawberry.enum_value("REMOVED", description="It is in `base` only.")
     RELABELED = strawberry.enum_value(
-        "RELABELED", description="It is in both, with other labels. A label that got another name is the same label."
+        "RELABELED",
+        description="It is in both, with other labels. A label that got another name is the same label; shapes that "
+        "moved, and more or fewer shapes of the same labels, are no difference.",
     )
 
 
