@@ -80,6 +80,7 @@ class Client:
 
     url: str
     token: str | None = None
+    patience: float = 5.0  # seconds
 
     @property
     def headers(self) -> dict[str, str]:
@@ -88,7 +89,7 @@ class Client:
     async def request(self, method: str = "POST", path: str = "/graphql", **more: Any) -> httpx2.Response:
         """Any request; `headers` given here go over the token's."""
         more["headers"] = self.headers | more.get("headers", {})
-        async with httpx2.AsyncClient(base_url=self.url) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=self.patience) as http:
             return await http.request(method, path, **more)
 
     async def post(self, query: str, variables: dict[str, Any] | None = None, **more: Any) -> httpx2.Response:

@@ -156,7 +156,7 @@ async def stormy(database_url: str, database: Database, folder: Path, endpoint: 
         settings = configured(database_url, folder, between.endpoint, read=0.5, deadline=5.0)
         settings = replace(settings, timeouts=replace(settings.timeouts, connect=1.0))
         async with serving(settings) as url:
-            client = Client(url, await token(database))
+            client = Client(url, await token(database), patience=90.0)
             values = {"name": "stormy", "inputPath": f"s3://{bucket}/set/", "syncNow": False}
             made = await client.execute(CREATE, {"input": values})
             dataset = made["createDataset"]["dataset"]["id"]

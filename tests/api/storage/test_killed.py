@@ -14,7 +14,6 @@ from tests.api.storage.stormy import Stormy
 from tests.api.storage.test_uploads import sent
 from tests.api.test_worker import until
 from tests.chaos import Fate, Passing, Schedule, calm
-from tests.client import Client
 from tests.conftest import ROOT
 from tests.db.world import picture
 from tests.s3 import free_port
@@ -36,7 +35,7 @@ async def server(place: Stormy) -> AsyncIterator[tuple[asyncio.subprocess.Proces
     }
     command = [sys.executable, "-m", "api", "serve", "--port", str(port), "--no-worker"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
-    there = replace(place, client=Client(f"http://127.0.0.1:{port}", place.client.token))
+    there = replace(place, client=replace(place.client, url=f"http://127.0.0.1:{port}"))
 
     async def is_ready() -> bool:
         with suppress(httpx2.TransportError):
