@@ -1,7 +1,7 @@
 """Deleting objects that rows have let go of. The intent was committed with the rows; here it is carried out, again and
 again until it succeeds: right after the commit by whoever asked, later by a worker."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
@@ -18,6 +18,8 @@ Opener = Callable[[str], Store]
 
 BATCH: Final = 500
 SIDECARS: Final = (".txt", ".TXT", ".xml", ".XML")  # a sync takes them in any case; these are in use
+
+RESISTS: Final = "The image is deleted, its label file is not yet: it is tried again."
 
 # Taking an intent puts its next try off, so that two who carry out at once share the work, and a crash is made up for.
 TAKE = """
@@ -143,15 +145,14 @@ def _result(intent: asyncpg.Record, outcome: bool | DomainError) -> _Result:
 async def _settle(database: Database, opener: Opener, results: Sequence[_Result]) -> Sequence[_Result]:
     """First the sources, then the sidecars that no image needs any more, and only then are the intents done."""
     done = [result.intent for result in results if result.error is None]
-    resisting: dict[tuple[int, str], str] = {}
+    resisting: set[tuple[int, str]] = set()
     async with database.writing() as session:
         await (await connection_of(session)).execute(GONE, sorted(intent["source_id"] for intent in done))
     for dataset_id, input_path in sorted({(intent["dataset_id"], intent["input_path"]) for intent in done}):
         stems = sorted({stem(intent["path"]) for intent in done if intent["dataset_id"] == dataset_id})
         async with database.reading() as reader:
             lonely = [row["stem"] for row in await reader.fetch(LONELY, dataset_id, stems)]
-        told = await _delete_sidecars(opener, input_path, lonely)
-        resisting |= {(dataset_id, name): message for name, message in told.items()}
+        resisting |= {(dataset_id, name) for name in await _delete_sidecars(opener, input_path, lonely)}
     results = [_with_sidecar(result, resisting) for result in results]
     async with database.writing() as session:
         columns = zip(*((result.intent["id"], result.error, result.final) for result in results), strict=True)
@@ -159,18 +160,20 @@ async def _settle(database: Database, opener: Opener, results: Sequence[_Result]
     return results
 
 
-async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> dict[str, str]:
-    """A label file left behind would label whatever takes the image's place. Those that resist, and why, by stem."""
-    named = [(name, name + suffix) for name in stems for suffix in SIDECARS]
-    told = await _delete_below(opener, input_path, [(path, None) for _, path in named])
-    return {
-        name: f"The image is deleted, its label file is not: {outcome.message}"
-        for (name, _), outcome in zip(named, told, strict=True)
-        if isinstance(outcome, DomainError)
-    }
+async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> set[str]:
+    """A label file left behind would label whatever takes the image's place. The stems of those that resist.
+
+    Not looked for first: that would cost several requests for each image.
+    """
+    named = {name + suffix: name for name in stems for suffix in SIDECARS}
+    try:
+        left = await opener(input_path).discard(list(named))
+    except DomainError:
+        left = list(named)
+    return {named[path] for path in left}
 
 
-def _with_sidecar(result: _Result, resisting: Mapping[tuple[int, str], str]) -> _Result:
+def _with_sidecar(result: _Result, resisting: Collection[tuple[int, str]]) -> _Result:
     """An image is done with when its sidecar is: until then both are tried again."""
-    problem = resisting.get((result.intent["dataset_id"], stem(result.intent["path"])))
-    return result if problem is None or result.error is not None else replace(result, error=problem, final=False)
+    named = (result.intent["dataset_id"], stem(result.intent["path"]))
+    return replace(result, error=RESISTS, final=False) if result.error is None and named in resisting else result

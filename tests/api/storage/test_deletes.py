@@ -77,7 +77,9 @@ async def test_a_sidecar_that_resists_is_tried_again(place: Stormy) -> None:
     """Or it would label whatever takes the image's place."""
     await place.fill(images("a", 1) | {"a0.txt": b"cat"})
     await place.sync()
-    place.road.schedule = lambda passing: Fate.SLOW_DOWN if passing.key == "set/a0.txt" else Fate.PASS
+    place.road.schedule = lambda passing: (
+        Fate.SLOW_DOWN if passing.operation == "delete_many" and passing.number > 1 else Fate.PASS
+    )
     told = await delete(place, ["a0.png"])
     [failure] = told["failedSources"]
     assert (told["deleted"], told["deletedSources"], failure["path"]) == (1, 0, "a0.png")
