@@ -4,6 +4,7 @@ Any number of processes share it. Files appear whole and vanish whole; whoever m
 """
 
 import fcntl
+import heapq
 import os
 import tempfile
 from collections.abc import Iterator
@@ -62,12 +63,12 @@ class Keeping:
         """Delete what was not asked for longest, if all is more than `most`. One process at a time does it."""
         self._fresh = 0
         with suppress(OSError), self._alone():
-            files = sorted(self._files())
-            over = sum(file.taken for file in files) - self.most
+            folders = [sorted(_within(folder)) for folder in self._folders()]  # one large sort would stop the process
+            over = sum(file.taken for files in folders for file in files) - self.most
             if over <= 0:
                 return
             over += self.most // SPARE
-            for file in files:
+            for file in heapq.merge(*folders):
                 if over <= 0:
                     return
                 Path(file.path).unlink(missing_ok=True)
@@ -76,11 +77,9 @@ class Keeping:
     def _place(self, name: str) -> Path:
         return self.folder / name[:2] / name[2:]
 
-    def _files(self) -> Iterator[Kept]:
-        with os.scandir(self.folder) as folders:
-            for folder in folders:
-                if folder.is_dir(follow_symlinks=False):
-                    yield from _within(folder.path)
+    def _folders(self) -> Iterator[str]:
+        with os.scandir(self.folder) as entries:
+            yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
