@@ -1,8 +1,10 @@
 """completeUploads, its second half: the samples of what was written, in one change. A sample that a sync has made of
 our object meanwhile is ours; what another call has completed is told as it is."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,6 +20,8 @@ from db.uploads.outcomes import Arrived, Completed, Completion, Upload
 from db.uploads.rows import Put, keep
 from db.uploads.sending import summary
 from db.uploads.tickets import STAGING
+
+PATIENCE: Final = 5.0  # seconds for which a client waits for what concerns us alone
 
 FINISH = """
     UPDATE upload SET path = told.path, sample_id = told.sample, error_code = told.code, error = told.message,
@@ -47,8 +51,9 @@ async def complete(session: AsyncSession, dataset_id: int, arrived: Arrived, *, 
 async def discard(stores: Stores, completion: Completion) -> None:
     """Clear away what was staged. What resists is left to the sweep."""
     if completion.staged:
-        with suppress(DomainError):
-            await stores.open(completion.input_path).discard(completion.staged)
+        with suppress(DomainError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await stores.open(completion.input_path).discard(completion.staged)
 
 
 def _standing(key: str, row: Upload | None, refused: Completed | None, put: Put | None) -> Completed | None:

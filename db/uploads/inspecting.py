@@ -7,7 +7,7 @@ kept for it, is ours.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -17,7 +17,7 @@ from db import statements, units
 from db.changes import no_such_dataset
 from db.engine import Database
 from db.errors import DomainError, Invalid, NotFound, StorageError
-from db.storage import ObjectExists, ObjectMissing, Store, StoredObject, Stores
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 from db.uploads import files, outcomes, wishes
 from db.uploads.files import MOST_NAMES, Checks
@@ -79,11 +79,14 @@ def refusal(row: Upload, refused: DomainError, *, ended: bool) -> Completed:
 
 @dataclass(frozen=True, slots=True)
 class _Inspector:
+    """`away`: what was said when the store did not answer, after which nobody waits for it again."""
+
     database: Database
     dataset_id: int
     store: Store
     known: Mapping[str, int]
     checks: Checks
+    away: list[RootMissing] = field(default_factory=list)
 
     async def look(self, number: int, row: Upload) -> Put | Completed:
         """What failed in passing leaves the upload open; what is wrong with the file itself ends it."""
@@ -91,11 +94,15 @@ class _Inspector:
         if refused_labels is not None:
             return refused_labels
         async with self.checks.room:
+            if self.away:
+                return refusal(row, self.away[0], ended=False)
             try:
                 data = await self._read(row)
                 facts = await files.check(row.file_name, data, self.checks.decode)
                 return Put(number, await self._write(row, data), facts)
             except (StorageError, NotFound) as failed:
+                if isinstance(failed, RootMissing):
+                    self.away.append(failed)
                 return refusal(row, failed, ended=False)
             except DomainError as refused:
                 return refusal(row, refused, ended=True)

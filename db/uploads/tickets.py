@@ -8,6 +8,7 @@ where samples lie, and a URL, good for an hour and as often as its bearer likes,
 import asyncio
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -209,18 +210,21 @@ async def places(
     without: Collection[str] = (),
 ) -> list[str | None]:
     """A free path for each name, in their order; None where there is none. At most one statement for each block."""
-    file_names, given = list(wanted), set(without)
-    found: list[str | None] = [None] * len(file_names)
+    found: dict[int, str] = {}
+    waiting: dict[str, list[int]] = defaultdict(list)  # numbers by name
+    for number, name in enumerate(wanted):
+        waiting[name].append(number)
+    count, given = sum(map(len, waiting.values())), set(without)
     for block in BLOCKS if on_conflict == "RENAME" else BLOCKS[:1]:
-        tries = {place: _tries(file_names[place], *block) for place, path in enumerate(found) if path is None}
-        paths = sorted({path for candidates in tries.values() for path in candidates})
-        given |= await _taken(session, dataset_id, paths) if paths else set()
-        for place, candidates in tries.items():
-            path = next((path for path in candidates if path not in given), None)
-            if path is not None:
-                found[place] = path
-                given.add(path)
-    return found
+        tries = {name: _tries(name, *block) for name, numbers in waiting.items() if numbers}
+        if tries:
+            given |= await _taken(session, dataset_id, sorted({path for paths in tries.values() for path in paths}))
+        for name, paths in tries.items():
+            for path in paths:
+                if waiting[name] and path not in given:
+                    found[waiting[name].pop(0)] = path
+                    given.add(path)
+    return [found.get(number) for number in range(count)]
 
 
 def _tries(name: str, first: int, last: int) -> list[str]:

@@ -170,6 +170,16 @@ async def test_a_name_is_kept_for_whoever_asked_first(script: Script) -> None:
     assert [await script.store.read(path) for path in ("cat.png", "cat-1.png")] == [one, two]
 
 
+@ONCE
+async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: Script) -> None:
+    data = picture()
+    files = [wanted("cat.png", data, key=f"k{n}") for n in range(1_000)]
+    tickets = await script.request(*files, onConflict="RENAME")
+    assert [ticket["path"] for ticket in tickets] == ["cat.png", *(f"cat-{n}.png" for n in range(1, 1_000))]
+    more = [wanted("cat.png", data, key=f"more{n}") for n in range(3)]
+    assert await script.refused(*more, onConflict="RENAME") == [None, "SAMPLE_ALREADY_EXISTS", "SAMPLE_ALREADY_EXISTS"]
+
+
 async def test_an_upload_by_form_leaves_a_kept_name_alone(script: Script) -> None:
     data = picture()
     await script.request(wanted("cat.png", data))
