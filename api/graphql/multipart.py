@@ -8,6 +8,7 @@ without asking us, unless it carries a header that pages may not set freely: so 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import unquote
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -53,7 +54,7 @@ def most_bytes(limits: Limits) -> int:
 
 async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> Parameters:
     """The parameters, with files in the places of `variables` that the map names. Raises Refused, TooMuch."""
-    form = Form(limits)
+    form = Form(limits, _encodes_names(headers))
     parser = MultipartParser(_boundary(headers), form.callbacks())  # type: ignore[arg-type]
     try:
         async for piece in body:
@@ -80,6 +81,7 @@ class Form:
     """A form on its way in."""
 
     limits: Limits
+    encoded: bool = False  # whether file names are percent-encoded
     parts: dict[str, Part] = field(default_factory=dict)
     files: int = 0  # bytes of files so far
     closed: bool = False
@@ -129,6 +131,8 @@ class Form:
     def _open(self) -> None:
         _, options = parse_options_header(self._disposition)
         name, file_name = _text(options.get(b"name")), _text(options.get(b"filename"))
+        if file_name is not None and self.encoded:
+            file_name = unquote(file_name)
         if not name or name in self.parts:
             raise _bad("Each part of the form has a name of its own.")
         if len(self.parts) >= MOST_FILES + 2:
@@ -189,6 +193,12 @@ def _key(holder: Any, step: str) -> str | int | None:
 def _text(value: bytes | None) -> str | None:
     """Browsers send names in UTF-8; `parse_options_header` is fed Latin-1, and gives it back."""
     return None if value is None else value.decode("utf-8", "replace")
+
+
+def _encodes_names(headers: Headers) -> bool:
+    """aiohttp percent-encodes the names of files, as RFC 7578 allows, and so does the stock GraphQL client of Python.
+    Browsers, curl and the others do not: in theirs a `%20` is what the file is called."""
+    return "aiohttp/" in headers.get("user-agent", "")
 
 
 def _boundary(headers: Headers) -> bytes:

@@ -353,7 +353,7 @@ async def test_nobody_sends_files_without_a_token(desk: Desk) -> None:
 
 @AT_THE_DOOR
 async def test_a_stock_client_uploads(desk: Desk, tmp_path: Path) -> None:
-    picked = tmp_path / "picked.png"
+    picked = tmp_path / "picked (1)+é%20.png"
     picked.write_bytes(picture())
     headers = desk.client.headers | {"GraphQL-Require-Preflight": "true"}
     transport = AIOHTTPTransport(url=f"{desk.client.url}/graphql", headers=headers)
@@ -361,4 +361,9 @@ async def test_a_stock_client_uploads(desk: Desk, tmp_path: Path) -> None:
     query.variable_values = {"input": {"datasetId": desk.dataset, "files": [FileVar(str(picked))]}}
     async with gql_client.Client(transport=transport) as session:
         told = await session.execute(query, upload_files=True)
-    assert told["uploadSamples"]["results"][0]["sample"]["path"] == "picked.png"
+    assert told["uploadSamples"]["results"][0]["sample"]["path"] == picked.name
+
+
+@AT_THE_DOOR
+async def test_a_name_means_what_it_says_where_clients_do_not_encode_it(desk: Desk) -> None:
+    assert (await desk.upload(("a%20b.png", picture())))["results"][0]["sample"]["path"] == "a%20b.png"
