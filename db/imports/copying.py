@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
@@ -27,8 +27,8 @@ class Copier:
     job: Claim
     store: Store
     reach: Reach
-    slots: asyncio.Semaphore
     caps: Caps
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def bring(self, origin: str, path: str) -> tuple[str, Image]:
         """The image at `origin`, and the path that it has now: that of an object with its very content, or of a new

@@ -11,6 +11,7 @@ import orjson
 
 from db import names, shapes
 from db.errors import Invalid
+from db.manifests.lines import COLOR, LABELS, OBJECTS, SHORTCUT
 from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
 
 T = TypeVar("T")
@@ -27,8 +28,7 @@ WHO: Final = 256  # characters
 TOLD: Final = 20  # problems of one line
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
-COLOR, SHORTCUT, SHAPE, FEATURE = (f"@modelarts:{name}" for name in ("color", "shortcut", "shape", "feature"))
-OBJECTS: Final = "@labelgraph:objects"
+SHAPE, FEATURE = "@modelarts:shape", "@modelarts:feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """A file that holds the labels; `authors` of each of its objects, where they differ."""
+    """A file that holds the labels; `authors` of each of its objects, where they differ; and of labels their colours
+    and shortcuts."""
 
     place: str
     author: Author = Author()
     confidence: float | None = None
     authors: tuple[Author, ...] = ()
+    colors: dict[str, str] = field(default_factory=dict)
+    shortcuts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +133,23 @@ class _Reader:
         confidence = self._tried(_confidence, given.get("confidence"))
         place = _get(given, "annotation-loc")
         if self.kind != "IMAGE_CLASSIFICATION" and place is not None:
-            self.files.append(LabelFile(_text(place, "annotation-loc"), author, confidence, _authors(details)))
+            colors, shortcuts = (
+                self._styles(details, *style) for style in (("color", _color), ("shortcut", _shortcut))
+            )
+            where = _text(place, "annotation-loc")
+            self.files.append(LabelFile(where, author, confidence, _authors(details), colors, shortcuts))
             return None
         name = names.label_name(_text(given.get("name"), "name"))
         shape = None if self.kind == "IMAGE_CLASSIFICATION" else _shape(details)
         color, shortcut = (self._tried(check, details.get(key)) for key, check in CHECKS.items())
         return Mark(name, author, confidence, shape, color, shortcut)
+
+    def _styles(self, details: Mapping[str, Any], name: str, check: Callable[[Any], str | None]) -> dict[str, str]:
+        """What a label file's labels have of a kind, by their names."""
+        given = details.get(LABELS)
+        labels = given.items() if isinstance(given, dict) else ()
+        found = {label: self._tried(check, each.get(name)) for label, each in labels if isinstance(each, dict)}
+        return {label: value for label, value in found.items() if value is not None}
 
     def _expect_type(self, given: Any) -> None:
         if given in (None, ""):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from db.errors import DomainError, StorageError
@@ -14,7 +14,6 @@ from db.sidecars import VOC, Sidecar
 from db.storage import RootMissing
 
 AT_ONCE: Final = 8  # label files in memory at once
-FOLDER: Final = "annotation"  # where they lie beside a manifest, if they were moved together with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class LabelFiles:
     reach: Reach
     kind: str
     beside: str
-    slots: asyncio.Semaphore
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def read(self, file: LabelFile, size: tuple[int, int] | None) -> Read:
         """`size`: width and height of the image, where they are known."""
@@ -63,9 +62,9 @@ class LabelFiles:
 
     def _places(self, text: str) -> Iterator[str]:
         yield place(text, beside=self.beside)
-        name = text.rpartition("/")[2]
-        yield place(f"{self.beside}{FOLDER}/{name}")
-        yield place(f"{self.beside}{name}")
+        parts = text.split("/")
+        yield place(f"{self.beside}{'/'.join(parts[-2:])}")
+        yield place(f"{self.beside}{parts[-1]}")
 
 
 def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] | None:
@@ -81,6 +80,8 @@ def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] 
             authors[mark.line],
             file.confidence if mark.confidence is None else mark.confidence,
             None if mark.shape is None else to_json(mark.shape),
+            file.colors.get(mark.label),
+            file.shortcuts.get(mark.label),
         )
         for mark in placed.marks
     )

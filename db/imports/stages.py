@@ -8,7 +8,6 @@ from typing import Final
 from db.changes import no_such_dataset
 from db.engine import Database
 from db.images import USUAL, Caps
-from db.imports import copying, label_files
 from db.imports.copying import Copier
 from db.imports.inspection import Inspector, Seen
 from db.imports.label_files import LabelFiles
@@ -46,8 +45,8 @@ def _inspector(
     database: Database, job: Claim, reach: Reach, options: Options, kind: str, store: Store, caps: Caps
 ) -> Inspector:
     beside = options.manifest[: options.manifest.rindex("/") + 1]
-    copier = Copier(database, job, store, reach, asyncio.Semaphore(copying.AT_ONCE), caps)
-    files = LabelFiles(reach, kind, beside, asyncio.Semaphore(label_files.AT_ONCE))
+    copier = Copier(database, job, store, reach, caps)
+    files = LabelFiles(reach, kind, beside)
     return Inspector(database, job, options, kind, store, caps, copier, files)
 
 

@@ -88,6 +88,16 @@ class MortalStore:
         self.life.step()
         return written
 
+    async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
+        async def mortal_pieces() -> AsyncIterator[bytes]:
+            async for piece in pieces:
+                self.life.step()
+                yield piece
+
+        written = await self.store.write_stream(path, mortal_pieces())
+        self.life.step()
+        return written
+
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         self.life.step()
         deleted = await self.store.delete(path, etag=etag)
