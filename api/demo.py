@@ -6,6 +6,7 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,24 @@ from websockets.typing import Subprotocol
 
 from api.settings import CHECKOUT, Settings
 
-IMAGES = CHECKOUT / "examples" / "digits"
-NAME = "digits"
 PROTOCOL = Subprotocol("graphql-transport-ws")
 SECONDS = 30
 BAR = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Images of the checkout, below `examples/`, and the dataset that is made of them."""
+
+    name: str
+    type: str
+    description: str
+
+
+EXAMPLES = (
+    Example("digits", "IMAGE_CLASSIFICATION", "Hand signs for the digits 0 to 9"),
+    Example("cells", "OBJECT_DETECTION", "Blood cells, each in a box"),
+)
 
 FIND = """query ($name: String!) {
   dataset(by: {name: $name}) { id activeJob { id } statistics { total labeled unlabeled } }
@@ -34,31 +48,28 @@ class DemoError(RuntimeError):
 
 
 def folder(settings: Settings) -> Path:
-    """The demo's own copy of the images, made once: whatever is deleted there, the checkout stays as it is."""
-    copy = settings.data_dir / "demo" / NAME
-    if not copy.exists():
-        unfinished = copy.with_suffix(".new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(IMAGES, unfinished)
-        unfinished.rename(copy)
-    return copy
+    """The demo's own copies of the images, made once: whatever is deleted there, the checkout stays as it is."""
+    copies = settings.data_dir / "demo"
+    for example in EXAMPLES:
+        copy = copies / example.name
+        if not copy.exists():
+            unfinished = copy.with_suffix(".new")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.copytree(CHECKOUT / "examples" / example.name, unfinished)
+            unfinished.rename(copy)
+    return copies
 
 
 async def show(url: str, token: str, images: Path) -> None:
-    """Find the dataset or make it, follow the sync that runs with a bar, and say how to go on."""
-    found = (await ask(url, token, FIND, name=NAME))["dataset"]
-    if found is None:
-        wanted = {"name": NAME, "inputPath": str(images), "description": "Hand signs for the digits 0 to 9"}
-        created = await ask(url, token, CREATE, input=wanted)
-        found = created["createDataset"]["dataset"] | {"activeJob": created["createDataset"]["job"]}
-    if found["activeJob"] is not None:
-        async for job in _progress(url, token, found["id"]):
-            _draw(job)
-    counts = (await ask(url, token, FIND, name=NAME))["dataset"]["statistics"]
+    """Find the datasets or make them, follow the syncs that run with a bar, and say how to go on."""
+    print()
+    counts = [await _show(url, token, images / example.name, example) for example in EXAMPLES]
+    print()
+    for example, found in zip(EXAMPLES, counts, strict=True):
+        todo = f"{found['labeled']} labelled, {found['unlabeled']} to do"
+        print(f'  Dataset "{example.name}": {found["total"]} images, {todo}.')
     print(
-        f"""
-  Dataset "{NAME}": {counts["total"]} images, {counts["labeled"]} labelled, {counts["unlabeled"]} to do.
-  They lie in {images}
+        f"""  They lie in {images}
 
   GraphiQL, signed in   {url}/graphql#token={token}
   GraphQL               {url}/graphql
@@ -68,6 +79,20 @@ async def show(url: str, token: str, images: Path) -> None:
 """,
         flush=True,
     )
+
+
+async def _show(url: str, token: str, images: Path, example: Example) -> dict[str, int]:
+    """The dataset's counts, once it is synced."""
+    found = (await ask(url, token, FIND, name=example.name))["dataset"]
+    if found is None:
+        about = {"name": example.name, "type": example.type, "description": example.description}
+        created = await ask(url, token, CREATE, input={**about, "inputPath": str(images)})
+        found = created["createDataset"]["dataset"] | {"activeJob": created["createDataset"]["job"]}
+    if found["activeJob"] is not None:
+        async for job in _progress(url, token, found["id"]):
+            _draw(job, example.name)
+    counts: dict[str, int] = (await ask(url, token, FIND, name=example.name))["dataset"]["statistics"]
+    return counts
 
 
 async def ask(url: str, token: str, query: str, **variables: Any) -> dict[str, Any]:
@@ -111,14 +136,16 @@ async def _progress(url: str, token: str, dataset_id: str) -> AsyncIterator[dict
                     return
 
 
-def _draw(job: dict[str, Any]) -> None:
+def _draw(job: dict[str, Any], name: str) -> None:
     """One line that grows in a terminal; into a file, only the end is written."""
     done = job["status"] not in ("QUEUED", "RUNNING")
     if not (done or sys.stdout.isatty()):
         return
     share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
     bar = ("━" * round(share * BAR)).ljust(BAR, "─")
-    line = f"  Syncing {bar} {share:4.0%}  {job['scanned']} files, {job['added']} images added, {job['status'].lower()}"
+    line = (
+        f"  {name:7} {bar} {share:4.0%}  {job['scanned']} files, {job['added']} images added, {job['status'].lower()}"
+    )
     print(f"\r\x1b[K{line}" if sys.stdout.isatty() else line, end="\n" if done else "", flush=True)
     if job["error"]:
         print(f"  The sync failed: {job['error']['message']}", flush=True)
