@@ -38,7 +38,9 @@ class Limits:
     ids: int = setting(1_000, "most ids in one call")
     upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")
     upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
-    uploads: int = setting(16, "upload requests in hand at once in one process; others wait, unread")
+    uploads: int = setting(
+        16, "uploads in hand at once in one process, and as many checks of what was put into storage; others wait"
+    )
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
     sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
@@ -59,7 +61,7 @@ class Timeouts:
 
     header: float = setting(5.0, "until a request's headers are complete, in seconds")
     body: float = setting(8.0, "until a request's body is complete, in seconds")
-    upload: float = setting(60.0, "until a request with files is complete, in seconds")
+    upload: float = setting(60.0, "until a request with files, or a file that is put, is complete, in seconds")
     query: float = setting(10.0, "for a query as a whole, in seconds")
     mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
     image: float = setting(10.0, "processor time to decode an image, in whole seconds; by the clock four times as long")
@@ -89,7 +91,10 @@ class S3:
     buckets: tuple[str, ...] = setting(
         (), "buckets that datasets may lie in, separated by `,`; without it all that the keys open"
     )
-    links: bool = setting(True, "browsers fetch images from S3 by presigned URLs; false: through this server")
+    links: bool = setting(
+        True,
+        "browsers fetch images from S3, and scripts put files there, by presigned URLs; false: through this server",
+    )
     list_by_key: bool = setting(False, "list by the first version of ListObjects, for servers without the second")
     connections: int = setting(32, "connections to S3 of one process")
     read: float = setting(10.0, "until S3 sends the next bytes, in seconds")
@@ -128,8 +133,10 @@ class Settings:
     allowed_origins: tuple[str, ...] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"
     )
-    secret: str | None = setting(None, "signs image URLs; without it one is made and kept in the database", secret=True)
-    url_lifetime: int = setting(3600, "how long a signed image URL works, in seconds")
+    secret: str | None = setting(
+        None, "signs URLs of images and uploads; without it one is made and kept in the database", secret=True
+    )
+    url_lifetime: int = setting(3600, "how long a signed URL works, of an image or for an upload, in seconds")
     thumbnail_cache_bytes: int = setting(
         1024 * MIB, "disk that kept thumbnails may take, in bytes; those not seen for longest go first, 0 keeps none"
     )

@@ -1,10 +1,12 @@
 """One behaviour, whoever keeps the bytes: a directory, memory, or an S3 server."""
 
 import hashlib
+import hmac
 import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import pytest
@@ -251,6 +253,44 @@ async def test_an_upload_link_takes_one_object_and_nothing_else(s3_endpoint: str
         assert await store.read("area/ü+x") == b"54321"
         with pytest.raises(Invalid):
             await store.upload_link("../x", size=5, seconds=60)
+
+
+async def test_an_upload_link_is_signed_for_one_size(s3_endpoint: str) -> None:
+    """As a store checks it, by the published algorithm: this S3 of the tests checks no signatures."""
+    async with s3.connected(s3_endpoint) as opened:
+        url = await S3Store(opened, "storage-signed", "a b/").upload_link("area/ü+x", size=5, seconds=60)
+    assert url is not None
+    assert signed_for(url, length=5)
+    assert not signed_for(url, length=6)
+    assert not signed_for(url.replace("area", "aria"), length=5)
+
+
+def signed_for(url: str, *, length: int, secret: str = "test") -> bool:  # noqa: S107 (a test's)
+    """Whether a PUT of so many bytes has the signature that the URL says: Signature Version 4, in the query string."""
+    parts = urlsplit(url)
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&"))
+    given = query.pop("X-Amz-Signature")
+    values = {name: unquote(value) for name, value in query.items()}
+    headers = {"host": parts.netloc, "content-length": str(length)}
+    names = values["X-Amz-SignedHeaders"].split(";")
+    canonical = "\n".join(
+        [
+            "PUT",
+            parts.path,
+            "&".join(f"{name}={value}" for name, value in sorted(query.items())),
+            *(f"{name}:{headers[name]}" for name in names),
+            "",
+            ";".join(names),
+            "UNSIGNED-PAYLOAD",
+        ]
+    )
+    scope = values["X-Amz-Credential"].partition("/")[2]
+    hashed = hashlib.sha256(canonical.encode()).hexdigest()
+    text = "\n".join([values["X-Amz-Algorithm"], values["X-Amz-Date"], scope, hashed])
+    key = f"AWS4{secret}".encode()
+    for part in [*scope.split("/"), text]:
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key.hex() == given
 
 
 @pytest.mark.parametrize("path", ["", "..", "a/../b", "/a", "a//b", "a/.", "a\0b", "é" * 600])

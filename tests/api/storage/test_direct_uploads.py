@@ -5,11 +5,14 @@ import time
 from typing import Any
 
 import httpx2
+import pytest
 
 from db.uploads.tickets import STAGING
 from tests.api.direct import COMPLETE, REQUEST, Script
 from tests.api.storage.stormy import SEEDS, Stormy
+from tests.api.storage.test_killed import server, silent_at
 from tests.api.storage.test_outage import LONG
+from tests.api.test_worker import until
 from tests.chaos import Fate, always, calm, storm
 from tests.db.world import picture
 
@@ -64,6 +67,41 @@ async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: Stormy, seed: i
         assert await place.store.read(sample["path"]) == files[key]
     objects = [path for path in await place.objects() if not path.startswith(STAGING)]
     assert len(objects) == len(files) + 3
+    await place.holds()
+
+
+@pytest.mark.parametrize("synced", [False, True], ids=["at once", "after a sync"])
+async def test_a_killed_completion_is_done_by_the_next(place: Stormy, synced: bool) -> None:
+    """All files are at their places, and no row is written."""
+    files = dict(zip("0123", (picture() for _ in range(4)), strict=True))
+    names = [f"{number}.png" for number in files]
+    tickets = await script(place).request(
+        *({"key": key, "fileName": f"{key}.png", "size": len(data)} for key, data in files.items())
+    )
+    await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets))
+    before = await place.revision()
+    async with server(place) as (process, there):
+        place.road.schedule = silent_at("3.png", "head", 2)
+        completion = asyncio.create_task(script(there).complete(*files))
+
+        async def is_silent() -> bool:
+            return place.road.met[Fate.MUTE] == 1 and set(names) <= (await place.objects()).keys()
+
+        await until(is_silent)
+        process.kill()
+        with pytest.raises(httpx2.TransportError):
+            await completion
+    place.road.schedule = calm
+    assert (await place.revision(), await place.samples()) == (before, {})
+    if synced:
+        assert (await place.sync())["added"] == len(files)
+    async with server(place) as (_, there):
+        results = (await script(there).complete(*files))["results"]
+        assert (await script(there).complete(*files))["results"] == results
+    assert [result["sample"]["path"] for result in results] == names
+    assert sorted(await place.objects()) == names
+    assert (await place.sync())["added"] == 0
+    assert sorted(await place.samples()) == names
     await place.holds()
 
 
