@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 
 class Mark(NamedTuple):
-    """A label on a sample; `stamp` counts the operation that put it so."""
+    """A label on a sample; `stamp` counts the operation that put it so. `left`, a box's edge, is its shape."""
 
     sample: int
     label: int
     stamp: int
+    left: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class State:
     @property
     def is_sound(self) -> bool:
         pairs = [(mark.sample, mark.label) for mark in self.marks.values()]
+        whole = [(mark.sample, mark.label) for mark in self.marks.values() if mark.left is None]
         names = list(self.labels.values())
         return (
-            len(set(pairs)) == len(pairs)
+            len(set(whole)) == len(whole)
             and len(set(names)) == len(names)
             and all(sample in self.samples and label in self.labels for sample, label in pairs)
         )
@@ -50,9 +52,20 @@ class State:
         """Label names by sample, in the order in which the labels were made."""
         return {sample: [self.labels[label] for label in sorted(self.carried(sample))] for sample in self.samples}
 
-    def counts(self) -> list[tuple[int, str, int]]:
+    def drawn(self) -> dict[int, list[tuple[str, int]]]:
+        """Label names and left edges (0 for the whole image) of every mark, by sample."""
+        return {
+            sample: sorted(
+                (self.labels[mark.label], mark.left or 0) for mark in self.marks.values() if mark.sample == sample
+            )
+            for sample in self.samples
+        }
+
+    def counts(self) -> list[tuple[int, str, int, int]]:
+        """Of every label how many samples and how many marks have it."""
+        marks = self.marks.values()
         return [
-            (label, name, sum(mark.label == label for mark in self.marks.values()))
+            (label, name, len({m.sample for m in marks if m.label == label}), sum(m.label == label for m in marks))
             for label, name in sorted(self.labels.items())
         ]
 
@@ -66,12 +79,12 @@ class State:
         return replace(self, labels=labels, marks=marks)
 
     def merged(self, before: int, after: int) -> "State":
-        """Marks are turned, unless their sample has the other label already."""
+        """Marks are turned, but a whole image has the other label once: then it goes."""
         marks = {}
         for token, mark in self.marks.items():
             if mark.label != before:
                 marks[token] = mark
-            elif after not in self.carried(mark.sample):
+            elif mark.left is not None or after not in self.carried(mark.sample):
                 marks[token] = mark._replace(label=after)
         return replace(self, labels={i: n for i, n in self.labels.items() if i != before}, marks=marks)
 

@@ -1,0 +1,109 @@
+"""The histories of labels, versions and undoing once more, among people who draw: no shape is lost, none appears."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from tests.db.history_model import Mark, State
+from tests.schema.annotating import box
+from tests.schema.test_versions_model import OPERATIONS, WORDS, Histories, run_histories
+
+LEFT = st.integers(1, 3)
+PLACE = st.integers(0, 1)  # few samples and labels, that what is drawn meets
+NAME = st.sampled_from(WORDS[:2])
+
+
+class Drawings(Histories):
+    kind: ClassVar[Mapping[str, Any]] = {"kind": "OBJECT_DETECTION", "size": (640, 480)}
+
+    @rule(place=PLACE, name=NAME, left=st.none() | LEFT)
+    def draw(self, place: int, name: str, left: int | None) -> None:
+        state, sample = self.world.state, self.order[place]
+        label = self._label(name)
+        answer = self._annotate(sample, add=[{"label": name, "shape": left and box(left)}])
+        if label is None:
+            assert answer == "LABEL_NOT_FOUND"
+            return
+        there = any(mark[:2] == (sample, label) and mark.left == left for mark in state.marks.values())
+        marks = dict(state.marks)
+        if sample in state.samples and not there:
+            self.tokens += 1
+            marks[self.tokens] = Mark(sample, label, self.world.revision, left)
+        self._done(answer["change"], replace(state, marks=marks))
+
+    @rule(place=PLACE, data=st.data(), left=LEFT)
+    def move(self, place: int, data: Any, left: int) -> None:
+        found = self._choose(place, data)
+        if found is not None:
+            answer = self._annotate(self.order[place], update=[{"id": found[1], "shape": box(left)}])
+            self._done(answer["change"], self._turned(found[0], left=left))
+
+    @rule(place=PLACE, data=st.data(), name=NAME)
+    def relabel(self, place: int, data: Any, name: str) -> None:
+        found, label = self._choose(place, data), self._label(name)
+        if found is not None and label is not None:
+            answer = self._annotate(self.order[place], update=[{"id": found[1], "label": name}])
+            self._done(answer["change"], self._turned(found[0], label=label))
+
+    @rule(place=PLACE, data=st.data())
+    def take_off(self, place: int, data: Any) -> None:
+        found = self._choose(place, data)
+        if found is not None:
+            answer = self._annotate(self.order[place], remove=[found[1]])
+            marks = {token: mark for token, mark in self.world.state.marks.items() if token != found[0]}
+            self._done(answer["change"], replace(self.world.state, marks=marks))
+            assert self._annotate(self.order[place], remove=[found[1]])["change"] is None
+
+    @rule(place=PLACE, name=NAME, left=LEFT)
+    def two_draw_and_take_it_back_the_elder_first(self, place: int, name: str, left: int) -> None:
+        known = len(self.changes)
+        for edge in (left, left + 1):
+            self.draw(place, name, edge)
+        for change in self.changes[known:]:
+            self._undo(change)
+            self.the_working_set_is_the_model()
+
+    def _turned(self, token: int, **to: Any) -> State:
+        state = self.world.state
+        was = state.marks[token]
+        mark = was._replace(**to)
+        if mark == was:
+            return state
+        mark = mark._replace(stamp=self.world.revision)
+        marks = {
+            each: other
+            for each, other in state.marks.items()
+            if mark.left is not None or other.left is not None or other[:2] != mark[:2]
+        }
+        return replace(state, marks={**marks, token: mark})
+
+    def _choose(self, place: int, data: Any) -> tuple[int, str] | None:
+        """A mark of the sample, and the id of its annotation; none where two cannot be told apart."""
+        state, sample = self.world.state, self.order[place]
+        tokens = sorted(token for token, mark in state.marks.items() if mark.sample == sample)
+        if not tokens:
+            return None
+        token = data.draw(st.sampled_from(tokens), label="mark")
+        mark = state.marks[token]
+        query = """query ($s: ID!) { node(id: $s) { ... on Sample { annotations {
+            id label { id } shape { ... on BoundingBox { xMin } } } } } }"""
+        node = self._run(query, s=f"Sample:{sample}")["node"]
+        wanted = (f"Label:{mark.label}", mark.left and {"xMin": mark.left})
+        ids = [each["id"] for each in node["annotations"] if (each["label"]["id"], each["shape"]) == wanted]
+        return (token, ids[0]) if len(ids) == 1 else None
+
+    def _label(self, name: str) -> int | None:
+        return next((id for id, known in self.world.state.labels.items() if known == name), None)
+
+    def _annotate(self, sample: int, **edit: Any) -> Any:
+        samples = [{"sampleId": f"Sample:{sample}", **edit}]
+        return self._mutate("annotateSamples", "change { id }", datasetId=self.dataset, samples=samples)
+
+
+@pytest.mark.slow
+def test_every_history_of_shapes_is_as_the_model_says(database_url: str) -> None:
+    run_histories(Drawings, database_url, OPERATIONS)
