@@ -49,7 +49,8 @@ class Script:
 
     async def answer(self, query: str, key: str | None = None, **input: Any) -> dict[str, Any]:
         headers = {"idempotency-key": key} if key else {}
-        response = await self.client.post(query, {"input": {"datasetId": self.dataset} | input}, headers=headers)
+        values = {"input": {"datasetId": self.dataset} | input}
+        response = await self.client.post(query, values, headers=headers, timeout=60)
         return dict(response.json())
 
     async def request(self, *files: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
@@ -68,7 +69,7 @@ class Script:
     async def put(self, ticket: dict[str, Any], data: bytes) -> httpx2.Response:
         """As any client of HTTP does it, without a token."""
         headers = {header["name"]: header["value"] for header in ticket["headers"]}
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=60) as http:
             return await http.request(ticket["method"], ticket["url"], content=data, headers=headers)
 
     async def sent(self, files: dict[str, bytes], **more: Any) -> list[str]:
