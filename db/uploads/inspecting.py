@@ -32,6 +32,7 @@ LEASE = """
     UPDATE upload SET sweep_at = greatest(sweep_at, now() + :grace::interval)
     WHERE id = ANY(:ids::bigint[]) AND finished_at IS NULL
 """
+HERE = "SELECT path FROM upload WHERE id = :id AND finished_at IS NULL"
 MOVE = "UPDATE upload SET path = :path WHERE id = :id AND finished_at IS NULL"
 
 
@@ -140,7 +141,11 @@ class _Inspector:
         return path or None
 
     async def _move(self, session: AsyncSession, *, row: Upload, tried: frozenset[str]) -> str:
+        """Whoever completes the same upload beside us may have moved it already, or be done."""
         await take_turn(session, self.dataset_id)
+        here = await statements.first(session, HERE, id=row.id)
+        if here is None or here["path"] not in tried:
+            return "" if here is None else str(here["path"])
         [path] = await places(session, self.dataset_id, [row.file_name], "RENAME", without=tried)
         if path is not None:
             await statements.run(session, MOVE, id=row.id, path=path)

@@ -11,10 +11,12 @@ import pytest
 
 from db import counts, jobs, purge, uploads
 from db.engine import Database
+from db.images import Facts
 from db.storage import MemoryStore, RootMissing, Store, Stores
 from db.tokens import Identity, Scope
 from db.units import write
 from db.uploads import Asked, Checks, Completion, Requested, WantedFile
+from db.uploads.files import decode_here
 from db.uploads.tickets import STAGING
 from tests.db import world
 from tests.db.deaths import Death, Life, mortal
@@ -168,6 +170,26 @@ async def test_one_that_dies_twice_ends_the_same(database: Database) -> None:
             await work.place.sync()
         await work.all(Life())
         assert await _settled(work) == clean, f"after deaths at steps {lives}"
+
+
+async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_place(database: Database) -> None:
+    """A script whose patience ended, and its own repetition. Both find the stranger's file with their own eyes."""
+    work, _ = await one(database)
+    work.place.put("a.png", b"a stranger's")
+    both = asyncio.Barrier(2)
+
+    async def slow(data: bytes) -> Facts:
+        await both.wait()
+        return await decode_here(data)
+
+    async def complete() -> Completion:
+        stores, id = cast(Stores, Shelf(work.staging)), work.place.dataset_id
+        arrived = await uploads.inspect(database, stores, id, ["a"], checks=Checks(slow), by=ANN)
+        return await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
+
+    first, second = await asyncio.gather(complete(), complete())
+    assert first.results == second.results
+    assert {path for path in work.staging.contents if not path.startswith(STAGING)} == {"a.png", "a-1.png"}
 
 
 async def _settled(work: Work) -> dict[str, Any]:
