@@ -58,7 +58,7 @@ class Wanted:
 
     @property
     def label_names(self) -> list[str]:
-        return wishes.unique(self.labels)
+        return wishes.few(self.labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Asked:
     most: int = MOST_BYTES
 
     def labels_of(self, file: WantedFile) -> list[str]:
-        return wishes.unique([*self.labels, *file.labels])
+        return wishes.few([*self.labels, *file.labels])
 
 
 @dataclass(frozen=True, slots=True)

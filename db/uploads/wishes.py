@@ -1,6 +1,7 @@
 """The labels that uploads are to have: names, which must be labels, or be made."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 from unicodedata import normalize
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,8 +10,10 @@ from db import labels, names
 from db.access import Overtaken
 from db.changes import Recorded
 from db.engine import Database
-from db.errors import AlreadyExists
+from db.errors import AlreadyExists, Invalid
 from db.labels import LabelValues
+
+MOST: Final = 100  # labels of a file
 
 KNOWN = "SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::text[])"
 
@@ -18,6 +21,13 @@ KNOWN = "SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::tex
 def unique(given: Iterable[str]) -> list[str]:
     """Names in their one form, each once."""
     return list(dict.fromkeys(normalize("NFC", name) for name in given))
+
+
+def few(given: Sequence[str]) -> list[str]:
+    """As `unique`, of a single file. A call has a thousand files, so what each costs is bounded."""
+    if len(given) > MOST:
+        raise Invalid(f"At most {MOST} labels are put on a file.", most=MOST)
+    return unique(given)
 
 
 def missing(wanted: Iterable[str], known: Mapping[str, int], *, create: bool) -> list[str]:

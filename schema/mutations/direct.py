@@ -32,7 +32,8 @@ class UploadRequest:
         "must be put."
     )
     labels: list[str] = strawberry.field(
-        default_factory=list, description="Names of labels for this file, beside those for all."
+        default_factory=list,
+        description="Names of labels for this file, beside those for all; at most 100 altogether.",
     )
 
 

@@ -30,7 +30,7 @@ class UploadSamplesInput:
         "8 MiB (8,388,608 bytes) together, unless `serverInfo { uploadLimits }` says otherwise; at most 100 files."
     )
     labels: list[str] = strawberry.field(
-        default_factory=list, description="Names of labels for all of them; none leaves them UNLABELED."
+        default_factory=list, description="Names of labels for all of them, at most 100; none leaves them UNLABELED."
     )
     create_missing: bool = strawberry.field(
         default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."

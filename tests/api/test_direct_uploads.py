@@ -266,6 +266,15 @@ async def test_an_unknown_label_refuses_the_call(script: Script) -> None:
 
 
 @ONCE
+async def test_a_file_has_few_labels_for_a_call_has_many_files(script: Script) -> None:
+    """Those for all count for each file: a body of 1 MiB would otherwise be a thousand times as long."""
+    file = wanted("a.png", picture(), labels=["dog"])
+    answer = await script.answer(REQUEST, files=[file], labels=["cat"] * 100)
+    assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
+    assert await script.refused(file, labels=["cat"] * 99) == [None]
+
+
+@ONCE
 async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: Script) -> None:
     data = picture()
     await script.sent({"a.png": data}, labels=["cat"])

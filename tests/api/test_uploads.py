@@ -143,6 +143,12 @@ async def test_several_with_labels_are_one_change(desk: Desk) -> None:
     assert {result["sample"]["revision"] for result in told["results"]} == {told["dataset"]["revision"]}
 
 
+async def test_a_file_gets_at_most_a_hundred_labels(desk: Desk) -> None:
+    answer = await desk.answer(("a.png", picture()), labels=["cat"] * 101)
+    assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
+    assert await desk.listed() == []
+
+
 async def test_an_unknown_label_refuses_everything(desk: Desk) -> None:
     answer = await desk.answer(("a.png", picture()), labels=["bird"])
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
