@@ -28,7 +28,8 @@ TOO_COSTLY: Final = "The image takes too much time or memory to decode."
 
 def main(memory: int, seconds: float) -> None:
     """Answer until stdin ends. `memory` in bytes, `seconds` of processor time."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business, which ends us
+    for stop in (signal.SIGINT, signal.SIGTERM):  # they come to us too, but are the server's business, which ends us
+        signal.signal(stop, signal.SIG_IGN)
     os.nice(5)  # decoding gives way to answering
     for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
         resource.setrlimit(limit, (most, most))

@@ -139,6 +139,19 @@ async def test_a_decoder_that_crashes_costs_its_image_alone(started: list[Decode
         assert len(started) == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signals_that_are_for_the_server_do_not_spoil_images(started: list[Decoder], number: int) -> None:
+    """A terminal sends them to its whole group, systemd to all processes of a service. The server, which ends by
+    itself, still answers what has begun: an upload would be refused for good as an image that cannot be decoded."""
+    async with decoding.decoders(Limits(together=1)) as decoders:
+        await decoders.check(picture())
+        started[0].images = 0
+        asked = asyncio.create_task(decoders.check(slow()))
+        os.kill((await busy(decoders, started)).process.pid, number)
+        assert (await asked).width == 8_000
+        assert len(started) == 1
+
+
 async def test_one_that_died_while_nobody_used_it_costs_nothing(decoders: Decoders) -> None:
     await decoders.check(picture())
     [idle] = decoders.idle
