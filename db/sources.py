@@ -16,7 +16,7 @@ from db.storage import ObjectChanged, Store
 
 Opener = Callable[[str], Store]
 
-BATCH: Final = 500
+BATCH: Final = 200  # with their sidecars one request of S3, which takes a thousand
 SIDECARS: Final = (".txt", ".TXT", ".xml", ".XML")  # a sync takes them in any case; these are in use
 
 RESISTS: Final = "The image is deleted, its label file is not yet: it is tried again."
