@@ -81,8 +81,27 @@ async def test_a_sync_of_a_store_that_never_answers_is_canceled_at_once(place: S
     assert seconds < 5
 
 
+async def test_what_seems_to_have_vanished_is_not_asked_for_any_longer_than_the_sync(place: Stormy) -> None:
+    """The listing lacks them, and the store does not answer whether they are there: nothing is removed."""
+    await place.fill(images("a/", 60))
+    await place.sync()
+    before = await place.samples()
+    for path in before:
+        await place.store.delete(path)
+    place.road.schedule = lambda passing: Fate.DEAF if passing.operation == "head" else Fate.PASS
+    job, seconds = await timed(place.sync())
+    assert (job["status"], job["error"]["code"], seconds < LONG) == ("FAILED", "STORAGE_ERROR", True)
+    await asyncio.sleep(0.2)
+    asked = place.road.met[Fate.DEAF]
+    await asyncio.sleep(1.5)
+    assert place.road.met[Fate.DEAF] == asked
+    assert await place.samples() == before
+    place.road.schedule = calm
+    assert (await place.sync())["removed"] == 60
+
+
 async def test_an_upload_to_a_store_that_never_answers_ends_in_time(place: Stormy) -> None:
-    files = {f"{number}.png": picture() for number in range(30)}
+    files = {f"{number}.png": picture() for number in range(90)}
     place.road.schedule = always(Fate.DEAF)
     before = await place.revision()
     results, seconds = await timed(sent(place, files))
