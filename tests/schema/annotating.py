@@ -18,6 +18,9 @@ PAYLOAD = f"""
 """
 
 
+BOX = '{"type": "BoundingBox", "xMin": 10, "yMin": 20, "xMax": 90, "yMax": 40}'  # as it is stored
+
+
 def box(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40) -> dict[str, Any]:
     return {"boundingBox": {"xMin": left, "yMin": top, "xMax": right, "yMax": bottom}}
 

@@ -7,6 +7,7 @@ import pytest
 
 from db.engine import Database
 from tests.schema.annotating import (
+    BOX,
     annotate,
     annotations,
     box,
@@ -21,7 +22,6 @@ from tests.schema.annotating import (
 )
 from tests.schema.mutating import Stage
 
-BOX = '{"type": "BoundingBox", "xMin": 10, "yMin": 20, "xMax": 90, "yMax": 40}'
 SHAPES = [
     (box(0, 0, 640, 480), told(0, 0, 640, 480)),
     (triangle(), {"__typename": "Polygon", "points": [{"x": 10, "y": 0}, {"x": 60, "y": 0}, {"x": 10, "y": 50.5}]}),
@@ -43,6 +43,7 @@ async def boxes(database: Database, tmp_path: Path) -> Stage:
     return await open_boxes(database, tmp_path)
 
 
+@pytest.mark.portable
 async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: Stage) -> None:
     moved, relabelled, gone = await put(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box(60, 5, 70, 9)))
     edit = of(

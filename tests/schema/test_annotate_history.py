@@ -6,7 +6,20 @@ from typing import Any
 import pytest
 
 from db.engine import Database
-from tests.schema.annotating import ANNOTATIONS, annotate, annotations, box, marks, new, of, open_boxes, put, told
+from tests.schema.annotating import (
+    ANNOTATIONS,
+    BOX,
+    annotate,
+    annotations,
+    box,
+    marks,
+    new,
+    of,
+    open_boxes,
+    put,
+    suggest,
+    told,
+)
 from tests.schema.mutating import Stage
 
 FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ statistics {{ total labeled unlabeled pending }}
@@ -160,6 +173,16 @@ async def test_labels_that_become_one_keep_all_shapes_and_one_whole_image(boxes:
     await boxes.check()
     await undo(boxes, change)
     assert await facts(boxes) == before
+
+
+async def test_a_models_confidence_goes_when_somebody_replaces_the_label_and_stays_in_a_merge(boxes: Stage) -> None:
+    id = await suggest(boxes, 0, "cat", BOX, 0.25)
+    await annotate(boxes, of(boxes, 0, update=[{"id": id}]))
+    await boxes.do("renameLabel", "change { id }", labelId=boxes.label("cat"), name="bird", onConflict="MERGE")
+    assert [each["confidence"] for each in await annotations(boxes, 0)] == [0.25]
+    given: dict[str, Any] = {"select": {"filter": {}}, "from": "bird", "to": "dog"}
+    await boxes.do("replaceSampleLabel", "change { id }", datasetId=boxes.dataset, **given)
+    assert [(each["id"], each["confidence"]) for each in await annotations(boxes, 0)] == [(id, None)]
 
 
 async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(boxes: Stage) -> None:
