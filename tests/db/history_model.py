@@ -111,3 +111,27 @@ class State:
                 won = [head.labels[label] for label in sorted(became - was)]
                 found[sample] = (kind, won, [self.labels[label] for label in sorted(was - became)])
         return found
+
+
+@dataclass
+class Change:
+    id: str
+    before: State
+    after: State
+    left: tuple[str | None, bool] | None = None  # of a switch: the version before it, and whether it was clean
+
+
+@dataclass
+class Published:
+    name: str
+    state: State
+    parent: str | None
+    revision: int
+
+
+@dataclass
+class World:
+    state: State = field(default_factory=State)
+    revision: int = 1
+    current: str | None = None
+    clean_at: int = 0

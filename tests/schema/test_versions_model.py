@@ -4,7 +4,6 @@ working set after every step, every version at the end, under filters and agains
 import asyncio
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
@@ -25,7 +24,7 @@ from db.engine import Limits
 from db.tokens import Identity, Scope
 from schema import build_schema
 from tests.client import Direct
-from tests.db.history_model import Mark, State
+from tests.db.history_model import Change, Mark, Published, State, World
 from tests.db.working_sets import make
 
 OPERATIONS = int(os.environ.get("LABELGRAPH_TEST_OPERATIONS", "600"))
@@ -41,30 +40,6 @@ STATE = """
 """
 HEAD = "revision hasUnpublishedChanges currentVersion { id }"
 SCHEMA = build_schema()
-
-
-@dataclass
-class Change:
-    id: str
-    before: State
-    after: State
-    left: tuple[str | None, bool] | None = None  # of a switch: the version before it, and whether it was clean
-
-
-@dataclass
-class Published:
-    name: str
-    state: State
-    parent: str | None
-    revision: int
-
-
-@dataclass
-class World:
-    state: State = field(default_factory=State)
-    revision: int = 1
-    current: str | None = None
-    clean_at: int = 0
 
 
 LABELS = st.lists(st.sampled_from(WORDS), max_size=3, unique=True)
