@@ -33,7 +33,8 @@ WHERE dataset.id = d.dataset_id AND d.id IN (
                WHEN $4::bigint IS NOT NULL THEN dataset_id = $4
                ELSE retry_at <= now() AND created_at < now() - interval '5 s' END
     ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-RETURNING d.id, d.source_id, d.dataset_id, d.path, d.etag, dataset.input_path
+RETURNING d.id, d.source_id, d.dataset_id, d.path, d.etag, dataset.input_path,
+          (SELECT status = 'GONE' FROM source WHERE id = d.source_id) AS gone
 """
 
 GONE = "UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'"
@@ -53,7 +54,8 @@ WHERE d.id = told.id
 
 
 TOLD = """
-SELECT count(*) FILTER (WHERE finished_at IS NOT NULL AND error IS NULL) AS deleted,
+SELECT count(*) FILTER (WHERE error IS NULL AND (finished_at IS NOT NULL OR EXISTS (
+           SELECT FROM source WHERE id = source_id AND status = 'GONE'))) AS deleted,
        (SELECT coalesce(array_agg((path, error)), '{}')
         FROM (SELECT path, error FROM source_deletion WHERE change_id = $1 AND error IS NOT NULL ORDER BY id LIMIT $2) f
        ) AS failures
@@ -113,9 +115,11 @@ async def _take(database: Database, last: int, change_id: int | None, dataset_id
 
 
 async def _delete(opener: Opener, intents: Sequence[asyncpg.Record]) -> list[_Result]:
-    """Input path by input path, of each as many at once as its store takes."""
-    results: list[_Result] = []
-    for input_path, group in groupby(sorted(intents, key=_input_path), _input_path):
+    """Input path by input path, of each as many at once as its store takes. An image that is gone is not deleted again,
+    for want of its sidecar: what lies in its place by now is somebody's, and may be its equal."""
+    results = [_Result(intent, None, final=True) for intent in intents if intent["gone"]]
+    there = sorted((intent for intent in intents if not intent["gone"]), key=_input_path)
+    for input_path, group in groupby(there, _input_path):
         below = list(group)
         told = await _delete_below(opener, input_path, [(one["path"], one["etag"]) for one in below])
         results += [_result(intent, outcome) for intent, outcome in zip(below, told, strict=True)]

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.api.storage.stormy import SEEDS, Stormy, images
 from tests.chaos import Fate, Passing, Schedule, calm, storm
+from tests.db.world import picture
 
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
     deleted deletedSources failedSources { path message } dataset { statistics { total } } } }"""
@@ -75,7 +76,8 @@ async def test_labels_deleted_with_their_files_in_a_storm(place: Stormy, seed: i
 
 async def test_a_sidecar_that_resists_is_tried_again(place: Stormy) -> None:
     """Or it would label whatever takes the image's place."""
-    await place.fill(images("a", 1) | {"a0.txt": b"cat"})
+    image = picture()
+    await place.fill({"a0.png": image, "a0.txt": b"cat"})
     await place.sync()
     place.road.schedule = lambda passing: (
         Fate.SLOW_DOWN if passing.operation == "delete_many" and passing.number > 1 else Fate.PASS
@@ -85,8 +87,11 @@ async def test_a_sidecar_that_resists_is_tried_again(place: Stormy) -> None:
     assert (told["deleted"], told["deletedSources"], failure["path"]) == (1, 0, "a0.png")
     assert "label file" in failure["message"]
     assert list(await place.objects()) == ["a0.txt"]
+    await place.put("a0.png", image)
     await place.deletions_end()
-    assert await place.objects() == {}
+    assert list(await place.objects()) == ["a0.png"], "its equal was put in its place since, and nobody let go of that"
+    assert (await place.sync())["added"] == 1
+    assert await place.labels() == {"a0.png": []}
 
 
 async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: Stormy) -> None:

@@ -13,6 +13,7 @@ from tests.api.storage.stormy import Stormy, images
 from tests.api.storage.test_uploads import sent
 from tests.api.test_worker import until
 from tests.chaos import Fate, Passing, Schedule, always, calm
+from tests.client import serving
 from tests.db.world import picture
 
 CANCEL = "mutation ($input: CancelJobInput!) { cancelJob(input: $input) { job { id } } }"
@@ -159,3 +160,24 @@ async def test_a_workers_end_does_not_wait_for_storage(place: Stormy) -> None:
         await asyncio.sleep(3)
     assert time.monotonic() - began < 6
     await place.deletions_end()
+
+
+async def test_an_image_comes_whole_or_is_seen_to_be_broken(place: Stormy) -> None:
+    data = picture(size=(900, 900)) + bytes(400_000)
+    await place.put("a.png", data)
+    await place.sync()
+    url = (await place.client.execute(URLS, place.me))["node"]["samples"]["nodes"][0]["imageUrl"]
+    through_us = replace(place.settings, s3=replace(place.settings.s3, links=False), worker=False)
+    async with serving(through_us) as other, httpx2.AsyncClient() as browser:
+        url = url.replace(place.client.url, other)
+        place.road.schedule = lambda passing: (
+            Fate.CUT_WITHIN if passing.operation == "get" and passing.number % 3 else Fate.PASS
+        )
+        image = await browser.get(url, timeout=LONG)
+        assert (image.status_code, image.content == data) == (200, True)
+        assert place.road.met[Fate.CUT_WITHIN] > 0
+        place.road.schedule = reading(Fate.DEAF)
+        with pytest.raises(httpx2.HTTPError):
+            await browser.get(url, timeout=LONG)
+        place.road.schedule = always(Fate.CUT_BEFORE)
+        assert (await browser.get(url, timeout=LONG)).status_code == 503
