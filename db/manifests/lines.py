@@ -7,6 +7,7 @@ several, and the colours of labels.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,9 @@ LABELS: Final = "@labelgraph:labels"  # colours and shortcuts of the labels in a
 STEM: Final = 180  # bytes of an image's name that its label file's name begins with
 
 
+Sample = Mapping[str, Any]  # id, path, usage, hard, width, height, annotations: their rows with those of their labels
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """Of all lines of a manifest: the dataset's type, name and input path, and where its label files lie."""
@@ -34,8 +38,8 @@ class Style:
     input_path: str
     files: str = ""  # ends with a slash
 
-    def line(self, sample: Mapping[str, Any]) -> bytes:
-        """One sample, `annotations` as JSON text."""
+    def line(self, sample: Sample) -> bytes:
+        """One sample of the version."""
         entry: dict[str, Any] = {"id": str(sample["id"]), "source": f"{self.input_path.rstrip('/')}/{sample['path']}"}
         if sample["usage"] is not None:
             entry["usage"] = sample["usage"]
@@ -45,12 +49,12 @@ class Style:
         entry["annotation"] = list(self._annotations(sample))
         return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
 
-    def label_files(self, sample: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    def label_files(self, sample: Sample) -> list[tuple[str, bytes]]:
         """The names and contents of a sample's label files; none where it has no shapes."""
         return [(self._name(sample, at), data) for at, (_, data) in enumerate(self._divided(sample))]
 
-    def _annotations(self, sample: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for given in _given(sample):
+    def _annotations(self, sample: Sample) -> Iterator[dict[str, Any]]:
+        for given in sample["annotations"]:
             if given["shape"] is None:
                 yield self._inline(given)
         if self.kind != "IMAGE_CLASSIFICATION":
@@ -84,13 +88,11 @@ class Style:
             **authors[0],
         }
 
-    def _divided(self, sample: Mapping[str, Any]) -> list[tuple[list[dict[str, Any]], bytes]]:
-        drawn = [given for given in _given(sample) if given["shape"] is not None]
+    def _divided(self, sample: Sample) -> list[tuple[list[Mapping[str, Any]], bytes]]:
+        drawn = [given for given in sample["annotations"] if given["shape"] is not None]
         return self._split(sample, drawn) if drawn else []
 
-    def _split(
-        self, sample: Mapping[str, Any], drawn: list[dict[str, Any]]
-    ) -> list[tuple[list[dict[str, Any]], bytes]]:
+    def _split(self, sample: Sample, drawn: list[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], bytes]]:
         data = voc.write(
             [_mark(given, hard=sample["hard"]) for given in drawn],
             folder=self.dataset,
@@ -103,21 +105,17 @@ class Style:
         half = len(drawn) // 2
         return self._split(sample, drawn[:half]) + self._split(sample, drawn[half:])
 
-    def _name(self, sample: Mapping[str, Any], at: int) -> str:
+    def _name(self, sample: Sample, at: int) -> str:
         """Images of one name may lie in several folders, or differ by their suffix; ids differ always."""
         front = sample["path"].rpartition("/")[2].rpartition(".")[0].encode()[:STEM].decode(errors="ignore")
         return f"{front}_{sample['id']}{f'-{at + 1}' if at else ''}.xml"
 
 
-def _given(sample: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = orjson.loads(sample["annotations"])
-    return found
-
-
 def _author(given: Mapping[str, Any]) -> dict[str, str]:
     """A suggestion that nobody confirmed is by a model, whoever brought it."""
     who = "human" if given["confirmed"] else "model"
-    return {"annotated-by": f"{who}/{given['by']}/{given['by']}", "creation-time": given["at"]}
+    by, at = given["labeled_by"], given["labeled_at"].astimezone(UTC)
+    return {"annotated-by": f"{who}/{by}/{by}", "creation-time": f"{at:%Y-%m-%d %H:%M:%S}"}
 
 
 def _described(given: Mapping[str, Any]) -> dict[str, str]:
@@ -125,4 +123,4 @@ def _described(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _mark(given: Mapping[str, Any], *, hard: bool) -> Mark:
-    return Mark(given["name"], shapes.from_json(given["shape"]), given["confidence"], hard)
+    return Mark(given["name"], shapes.from_json(orjson.loads(given["shape"])), given["confidence"], hard)

@@ -2,7 +2,7 @@
 so whoever writes it again, after a crash, writes the same. Memory holds a batch of samples."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -14,7 +14,7 @@ from db import jobs
 from db.engine import Database
 from db.errors import NotFound
 from db.jobs import Batch, Claim
-from db.manifests.lines import Style
+from db.manifests.lines import Sample, Style
 from db.storage import ObjectExists, RootMissing, Store
 
 BATCH: Final = 2_000  # samples read at once
@@ -26,35 +26,27 @@ SELECT v.id, v.name, v.revision, v.total, v.is_split, d.id AS dataset_id, d.name
 FROM version v JOIN dataset d ON d.id = v.dataset_id
 WHERE v.id = $1 AND d.deleted_at IS NULL AND d.output_path IS NOT NULL
 """
-SAMPLES: Final = """
-WITH page AS (
-    SELECT * FROM (
-        SELECT id, path, source_id, state, hard, usage FROM sample WHERE dataset_id = $2 AND since <= $3 AND id > $4
-        UNION ALL
-        SELECT id, path, source_id, state, hard, usage FROM sample_past
-        WHERE dataset_id = $2 AND since <= $3 AND until > $3 AND id > $4
-    ) AS every ORDER BY id LIMIT $6
-), marks AS (
-    SELECT a.* FROM page JOIN annotation a ON a.sample_id = page.id WHERE a.since <= $3
+LABELS: Final = "SELECT label_id, name, color, shortcut FROM version_label WHERE version_id = $1"
+# A page walks along the paths' indexes. What belongs to it is looked up by ids, which no plan can make a join of.
+PAGE: Final = """
+SELECT * FROM (
+    (SELECT id, path, source_id, state, hard, usage FROM sample
+     WHERE dataset_id = $1 AND since <= $2 AND path > $3 ORDER BY path LIMIT {size})
     UNION ALL
-    SELECT a.id, a.dataset_id, a.sample_id, a.label_id, a.labeled_by, a.labeled_at, a.origin, a.confidence,
-           a.confirmed, a.shape, a.since
-    FROM page JOIN annotation_past a ON a.sample_id = page.id WHERE a.since <= $3 AND a.until > $3
-)
-SELECT page.id, page.path, page.hard, source.width, source.height,
-       CASE WHEN page.state = 'LABELED' THEN
-           CASE WHEN e.sample_id IS NOT NULL THEN 'EVAL' WHEN $5 THEN 'TRAIN' ELSE coalesce(page.usage, 'TRAIN') END
-       END AS usage,
-       coalesce((SELECT jsonb_agg(jsonb_build_object(
-                     'id', m.id, 'name', l.name, 'color', l.color, 'shortcut', l.shortcut,
-                     'by', m.labeled_by, 'confirmed', m.confirmed,
-                     'at', to_char(m.labeled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-                     'confidence', m.confidence, 'shape', m.shape) ORDER BY m.label_id, m.id)
-                 FROM marks m JOIN version_label l ON l.version_id = $1 AND l.label_id = m.label_id
-                 WHERE m.sample_id = page.id), '[]')::text AS annotations
-FROM page JOIN source ON source.id = page.source_id
-LEFT JOIN version_eval e ON e.version_id = $1 AND e.sample_id = page.id
-ORDER BY page.id
+    (SELECT id, path, source_id, state, hard, usage FROM sample_past
+     WHERE dataset_id = $1 AND since <= $2 AND until > $2 AND path > $3 ORDER BY path LIMIT {size})
+) AS every ORDER BY path LIMIT {size}
+"""
+SIZES: Final = "SELECT id, width, height FROM source WHERE id = ANY($1::bigint[])"
+EVALS: Final = "SELECT sample_id FROM version_eval WHERE version_id = $1 AND sample_id = ANY($2::bigint[])"
+MARKS: Final = """
+SELECT * FROM (
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text AS shape
+    FROM annotation WHERE sample_id = ANY($1::bigint[]) AND since <= $2
+    UNION ALL
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text
+    FROM annotation_past WHERE sample_id = ANY($1::bigint[]) AND since <= $2 AND until > $2
+) AS every ORDER BY label_id, id
 """
 WRITTEN: Final = "UPDATE version SET manifest_path = $2 WHERE id = $1"
 
@@ -135,27 +127,58 @@ class _Writing:
                     return await self.store.read(folder + name, length=len(data) + 1) == data
                 return True
 
-        async for rows in self._pages(FILES, after=self.job.checkpoint.get(folder, 0)):
+        async for rows in self._pages(FILES, after=self.job.checkpoint.get(folder, "")):
             made = await asyncio.to_thread(lambda rows: [file for row in rows for file in style.label_files(row)], rows)
             if not all(await asyncio.gather(*(put(name, data) for name, data in made))):
                 return False
-            done = self.job.checkpoint | {folder: rows[-1]["id"]}
+            done = self.job.checkpoint | {folder: rows[-1]["path"]}
             await jobs.in_batch(self.database, self.job, partial(_advance, done=done))
         return True
 
-    async def _pages(self, size: int, *, after: int = 0) -> AsyncIterator[Sequence[dict[str, Any]]]:
-        version, count = self.version, 0
+    async def _pages(self, size: int, *, after: str = "") -> AsyncIterator[Sequence[Sample]]:
+        """The version's samples behind a path, in the order of paths."""
+        labels, count = await self._labels(), 0
         while True:
             async with self.database.reading() as reader:
-                rows = await reader.fetch(
-                    SAMPLES, version["id"], version["dataset_id"], version["revision"], after, version["is_split"], size
-                )
-            if rows:
-                yield [dict(row) for row in rows]
-            if len(rows) < size:
+                page = await self._page(reader, size, after, labels)
+            if page:
+                yield page
+            if len(page) < size:
                 return
-            after, count = rows[-1]["id"], count + len(rows)
-            self.job.report(progress=min(0.99, count / max(version["total"], 1)))
+            after, count = page[-1]["path"], count + len(page)
+            self.job.report(progress=min(0.99, count / max(self.version["total"], 1)))
+
+    async def _labels(self) -> Mapping[int, Mapping[str, Any]]:
+        async with self.database.reading() as reader:
+            rows = await reader.fetch(LABELS, self.version["id"])
+        return {row["label_id"]: dict(row) for row in rows}
+
+    async def _page(
+        self, reader: asyncpg.Connection, size: int, after: str, labels: Mapping[int, Mapping[str, Any]]
+    ) -> list[Sample]:
+        version = self.version
+        rows = await reader.fetch(PAGE.format(size=size), version["dataset_id"], version["revision"], after)
+        ids = [row["id"] for row in rows]
+        sizes = {row["id"]: row for row in await reader.fetch(SIZES, [row["source_id"] for row in rows])}
+        evals = {row["sample_id"] for row in await reader.fetch(EVALS, version["id"], ids)}
+        marks: dict[int, list[dict[str, Any]]] = {id: [] for id in ids}
+        for row in await reader.fetch(MARKS, ids, version["revision"]):
+            if row["label_id"] in labels:
+                marks[row["sample_id"]].append({**labels[row["label_id"]], **row})
+        return [
+            dict(row)
+            | {"usage": self._usage(row, evals), "annotations": marks[row["id"]]}
+            | {name: sizes[row["source_id"]][name] for name in ("width", "height")}
+            for row in rows
+        ]
+
+    def _usage(self, row: asyncpg.Record, evals: Container[int]) -> str | None:
+        """Labelled samples have one in a version, and a split's goes before their own."""
+        if row["state"] != "LABELED":
+            return None
+        if row["id"] in evals:
+            return "EVAL"
+        return "TRAIN" if self.version["is_split"] else row["usage"] or "TRAIN"
 
 
 async def _advance(batch: Batch, *, done: dict[str, Any]) -> None:

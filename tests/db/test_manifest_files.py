@@ -1,6 +1,7 @@
 """The label files of a published version with shapes, and the lines that point to them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,23 @@ STYLE = Style("OBJECT_DETECTION", "pets", "/in", "/out/files/")
 
 
 def mark(id: int, **more: Any) -> dict[str, Any]:
-    plain = {"id": id, "name": "cat", "by": "ann", "at": "2026-01-01 00:00:00", "confirmed": True, "shape": BOX}
-    return plain | {"confidence": None, "color": None, "shortcut": None} | more
+    """A row; `by`, `at`, `shape` said briefly."""
+    plain: dict[str, Any] = {
+        "id": id,
+        "name": "cat",
+        "by": "ann",
+        "at": "2026-01-01 00:00:00",
+        "confirmed": True,
+        "shape": BOX,
+    }
+    row = plain | {"confidence": None, "color": None, "shortcut": None} | more
+    moment = datetime.fromisoformat(row["at"]).replace(tzinfo=UTC)
+    return row | {"labeled_by": row["by"], "labeled_at": moment, "shape": row["shape"] and json.dumps(row["shape"])}
 
 
 def sample(*marks: dict[str, Any], **more: Any) -> dict[str, Any]:
     plain = {"id": 7, "path": "a/b c.jpg", "usage": "TRAIN", "hard": False, "width": 64, "height": 48}
-    return plain | {"annotations": json.dumps(marks)} | more
+    return plain | {"annotations": marks} | more
 
 
 def annotations(line: bytes) -> list[dict[str, Any]]:

@@ -1,0 +1,145 @@
+"""importManifest through the doors: followed as it goes, and by real processes that are really killed."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.settings import Settings
+from db import imports, jobs
+from db.engine import Database
+from db.imports import Options
+from db.places import Places
+from db.storage import Stores
+from tests.api.test_worker import until
+from tests.api.test_worker_killed import worker
+from tests.client import Client, serving, token
+from tests.db import world
+from tests.db.world import WORKER, World, picture
+
+FILES = 3_000
+CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
+IMPORT = "mutation ($input: ImportManifestInput!) { importManifest(input: $input) { job { id } } }"
+FOLLOW = """subscription ($id: ID!) { jobProgress(jobId: $id) { id status progress
+    ... on ImportJob { read added labeled skipped warnings(first: 5) { nodes { path message } } } } }"""
+
+
+def fill(folder: Path, count: int) -> Path:
+    """Images below `images`, and a manifest that names them all."""
+    plain, lines = picture("red"), []
+    for number in range(count):
+        path = folder / "images" / str(number // 500) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(plain + number.to_bytes(4, "big"))
+        by = {"annotated-by": "human/ann/ann", "creation-time": "2019-02-12 17:54:44"}
+        mark = {"name": f"label-{number % 7}", "type": "modelarts/image_classification", **by}
+        lines.append(json.dumps({"source": str(path), "annotation": [mark] if number % 4 else []}))
+    manifest = folder / "V001.manifest"
+    manifest.write_text("\n".join([*lines, "no line"]) + "\n")
+    return manifest
+
+
+async def events(client: Client, query: str, **variables: Any) -> list[dict[str, Any]]:
+    """What a subscription gives until it ends."""
+    headers = client.headers | {"accept": "text/event-stream"}
+    async with (
+        httpx2.AsyncClient(base_url=client.url, timeout=30) as http,
+        http.stream("POST", "/graphql", json={"query": query, "variables": variables}, headers=headers) as answer,
+    ):
+        return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data: {")]
+
+
+async def test_an_import_is_followed_to_its_end(database_url: str, database: Database, tmp_path: Path) -> None:
+    manifest = fill(tmp_path, 600)
+    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+    async with serving(settings) as url:
+        client = Client(url, await token(database))
+        values = {"name": "moved", "inputPath": f"{tmp_path}/images", "syncNow": False}
+        dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
+        asked = {"datasetId": dataset, "path": str(manifest)}
+        job = (await client.execute(IMPORT, {"input": asked}))["importManifest"]["job"]["id"]
+        told = [event["data"]["jobProgress"] for event in await events(client, FOLLOW, id=job)]
+    assert job.startswith("ImportJob:")
+    last = told[-1]
+    assert (last["status"], last["progress"], last["read"]) == ("SUCCEEDED", 1, 601)
+    assert (last["added"], last["labeled"], last["skipped"]) == (600, 450, 1)
+    assert [each["path"] for each in last["warnings"]["nodes"]] == ["V001.manifest:601"]
+    progress = [each["progress"] or 0 for each in told]
+    assert progress == sorted(progress)
+
+
+async def state(place: World, job_id: int) -> tuple[Any, ...]:
+    counters = ("status", "scanned", "added", "updated", "labeled", "skipped")
+    job = await place.job(job_id)
+    return await place.labels(), [job[name] for name in counters], await place.warnings(job_id)
+
+
+async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Database, tmp_path: Path) -> None:
+    manifest = fill(tmp_path, FILES)
+
+    async def begin() -> tuple[World, int]:
+        place = await world.local(database, tmp_path / "images")
+        place.root = tmp_path  # what the worker may read
+        async with database.writing() as session:
+            wanted = Options(manifest=str(manifest))
+            return place, await imports.start(session, place.dataset_id, wanted, requested_by="ann")
+
+    clean, clean_job = await begin()
+    claim = await jobs.claim(database, clean_job, WORKER)
+    assert claim is not None
+    await imports.run(database, claim, Stores(Places((tmp_path,))))
+    await jobs.finish(database, claim, "SUCCEEDED")
+    place, job_id = await begin()
+
+    async def gets_on() -> bool:
+        job = await place.job(job_id)
+        return bool(job["added"] > done or job["status"] == "SUCCEEDED")
+
+    async def is_done() -> bool:
+        return bool((await place.job(job_id))["status"] == "SUCCEEDED")
+
+    for _ in range(2):
+        done = (await place.job(job_id))["added"]
+        async with worker(place) as process:
+            await until(gets_on, within=30)
+            process.kill()
+    async with worker(place):
+        await until(is_done, within=60)
+    assert await state(place, job_id) == await state(clean, clean_job)
+    assert len(await place.labels()) == FILES
+
+
+async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
+    database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.imports.stages.BATCH", 20)
+    manifest = fill(tmp_path, FILES)
+    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+    async with serving(settings) as url:
+        client = Client(url, await token(database))
+        values = {"name": "moved", "inputPath": f"{tmp_path}/images", "syncNow": False}
+        dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
+        asked = {"datasetId": dataset, "path": str(manifest)}
+        job = (await client.execute(IMPORT, {"input": asked}))["importManifest"]["job"]["id"]
+
+        async def begun() -> bool:
+            found = await client.execute(
+                "query ($id: ID!) { node(id: $id) { ... on ImportJob { added } } }", {"id": job}
+            )
+            return bool(found["node"]["added"])
+
+        await until(begun, within=30)
+        await client.execute("mutation ($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }", {"id": job})
+        async with asyncio.timeout(8):
+            told = await events(client, FOLLOW, id=job)
+        found = await client.execute(
+            "query ($id: ID!) { node(id: $id) { ... on Dataset { statistics { total } activeJob { id } } } }",
+            {"id": dataset},
+        )
+    last = told[-1]["data"]["jobProgress"]
+    assert last["status"] == "CANCELED"
+    assert 0 < last["added"] < FILES
+    assert found["node"] == {"statistics": {"total": last["added"]}, "activeJob": None}
