@@ -1,40 +1,120 @@
-"""Uploads that go straight to a store at the end of a bad road: every step repeated until it is done, and done once."""
+"""Scripts that put files into storage themselves, on a bad road: they do it all again until all is done."""
 
-from contextlib import suppress
+import asyncio
+import time
+from typing import Any
 
 import httpx2
+import pytest
 
-from tests.api.direct import Script, wanted
+from db.uploads.tickets import STAGING
+from tests.api.direct import COMPLETE, REQUEST, Script
 from tests.api.storage.stormy import SEEDS, Stormy
-from tests.chaos import calm, storm
+from tests.api.storage.test_killed import server, silent_at
+from tests.api.storage.test_outage import LONG
+from tests.api.test_worker import until
+from tests.chaos import Fate, always, calm, storm
 from tests.db.world import picture
 
-ROUNDS = 12
+
+def script(place: Stormy) -> Script:
+    return Script("s3", place.client, place.store, place.settings, place.database, place.dataset)
+
+
+async def put(ticket: dict[str, Any], data: bytes) -> None:
+    """Once; whether it came about is not known."""
+    try:
+        async with httpx2.AsyncClient(timeout=2) as http:
+            await http.put(ticket["url"], content=data)
+    except httpx2.TransportError:
+        return
+
+
+async def once(place: Stormy, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    """All three steps, as far as they go; the samples, by key."""
+    wanted = [{"key": key, "fileName": f"{int(key) % 8}.png", "size": len(data)} for key, data in files.items()]
+    asked = await script(place).answer(REQUEST, files=wanted, onConflict="RENAME", labels=["x"], createMissing=True)
+    tickets = asked["data"]["requestUploads"]["uploads"]
+    assert [ticket["error"] for ticket in tickets] == [None] * len(tickets)
+    await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets if ticket["url"]))
+    done = await script(place).answer(COMPLETE, keys=list(files))
+    results = done["data"]["completeUploads"]["results"]
+    assert {one["error"]["code"] for one in results if one["error"]} <= {"STORAGE_ERROR", "NOT_FOUND"}
+    return {one["key"]: one["sample"] for one in results if one["sample"]}
 
 
 @SEEDS
-async def test_a_script_that_repeats_itself_in_a_storm_uploads_each_file_once(place: Stormy, seed: int) -> None:
-    script = Script("s3", place.client, place.store, place.settings, place.database, place.dataset)
-    files = {f"{number}.png": picture() for number in range(24)}
+async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: Stormy, seed: int) -> None:
+    await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
+    files = {str(number): picture() for number in range(16)}
     place.road.schedule = storm(seed, share=0.25)
-    done: dict[str, str] = {}
-    for number in range(ROUNDS):
-        if number == ROUNDS - 2:
-            place.road.schedule = calm
-        left = {name: data for name, data in files.items() if name not in done}
-        for ticket in await script.request(*(wanted(name, data) for name, data in left.items())) if left else ():
-            assert ticket["error"] is None
-            if ticket["url"] is not None:
-                with suppress(httpx2.TransportError):
-                    await script.put(ticket, left[ticket["key"]])
-        results = (await script.complete(*left))["results"] if left else []
-        told = {result["key"]: result["sample"]["id"] for result in results if result["sample"]}
-        assert not told.keys() & done.keys()
-        done |= told
+    done: dict[str, dict[str, Any]] = {}
+    for attempt in range(8):
+        place.road.schedule = place.road.schedule if attempt < 6 else calm
+        found = await once(place, files)
+        assert {key: sample["id"] for key, sample in done.items()}.items() <= {
+            key: sample["id"] for key, sample in found.items()
+        }.items()
+        done = found
+        if attempt == 2:
+            await place.sync()
     assert done.keys() == files.keys()
-    job = await place.sync()
-    assert (job["status"], job["added"], job["removed"]) == ("SUCCEEDED", 0, 0)
-    assert {path: sample["id"] for path, sample in (await place.samples()).items()} == done
-    assert await script.listed() == sorted(files)
-    for name, data in files.items():
-        assert await place.store.read(name) == data
+    assert (await place.sync())["added"] == 0, "a repetition left a second object"
+    samples = await place.samples()
+    assert {sample["id"] for sample in done.values()} == {sample["id"] for sample in samples.values()}
+    assert {tuple(names) for names in (await place.labels()).values()} == {("x",)}
+    for key, sample in done.items():
+        assert await place.store.read(sample["path"]) == files[key]
+    objects = [path for path in await place.objects() if not path.startswith(STAGING)]
+    assert len(objects) == len(files) + 3
+    await place.holds()
+
+
+@pytest.mark.parametrize("synced", [False, True], ids=["at once", "after a sync"])
+async def test_a_killed_completion_is_done_by_the_next(place: Stormy, synced: bool) -> None:
+    """All files are at their places, and no row is written."""
+    files = dict(zip("0123", (picture() for _ in range(4)), strict=True))
+    names = [f"{number}.png" for number in files]
+    tickets = await script(place).request(
+        *({"key": key, "fileName": f"{key}.png", "size": len(data)} for key, data in files.items())
+    )
+    await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets))
+    before = await place.revision()
+    async with server(place) as (process, there):
+        place.road.schedule = silent_at("3.png", "head", 2)
+        completion = asyncio.create_task(script(there).complete(*files))
+
+        async def is_silent() -> bool:
+            return place.road.met[Fate.MUTE] == 1 and set(names) <= (await place.objects()).keys()
+
+        await until(is_silent)
+        process.kill()
+        with pytest.raises(httpx2.TransportError):
+            await completion
+    place.road.schedule = calm
+    assert (await place.revision(), await place.samples()) == (before, {})
+    if synced:
+        assert (await place.sync())["added"] == len(files)
+    async with server(place) as (_, there):
+        results = (await script(there).complete(*files))["results"]
+        assert (await script(there).complete(*files))["results"] == results
+    assert [result["sample"]["path"] for result in results] == names
+    assert sorted(await place.objects()) == names
+    assert (await place.sync())["added"] == 0
+    assert sorted(await place.samples()) == names
+    await place.holds()
+
+
+async def test_storage_that_is_away_is_told_soon(place: Stormy) -> None:
+    files = {str(number): picture() for number in range(100)}
+    for fate in (Fate.CUT_BEFORE, Fate.DEAF):
+        place.road.schedule = always(fate)
+        began = time.monotonic()
+        assert await once(place, files) == {}
+        assert time.monotonic() - began < 2 * LONG
+    place.road.schedule = calm
+    done: dict[str, Any] = {}
+    async with asyncio.timeout(60):
+        while done.keys() != files.keys():  # a hundred at once take longer than each waits for
+            done = await once(place, {key: data for key, data in files.items() if key not in done}) | done
+    await place.holds()
