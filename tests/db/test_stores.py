@@ -133,6 +133,22 @@ async def test_a_stream_that_breaks_off_leaves_nothing(store: Store, monkeypatch
         assert not uploads.get("Uploads")
 
 
+async def test_a_stream_that_is_overtaken_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "PART", 5 * 1024 * 1024)
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        yield bytes(6 * 1024 * 1024)
+        await store.write("a.manifest", b"another's")
+
+    with pytest.raises(ObjectExists):
+        await store.write_stream("a.manifest", overtaken())
+    assert await store.read("a.manifest") == b"another's"
+    assert await listed(store) == ["a.manifest"]
+    if isinstance(store, S3Store):
+        uploads = await store.s3.client.list_multipart_uploads(Bucket=store.bucket)
+        assert not uploads.get("Uploads")
+
+
 async def test_heads_tell_facts_and_failures_side_by_side(store: Store) -> None:
     written = await store.write("a.png", b"0123456789")
     await store.write("b.png", b"01")

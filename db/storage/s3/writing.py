@@ -62,11 +62,11 @@ class Writing:
         upload = str((await self._call("create_multipart_upload", **self._named()))["UploadId"])
         try:
             await self._send(upload, first, parts)
+            return await self._ours()
         except BaseException:
             with suppress(StorageError):
                 await self._call("abort_multipart_upload", UploadId=upload)
             raise
-        return await self._ours()
 
     async def _send(self, upload: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
         sent = [await self._part(upload, 1, first)]
