@@ -90,7 +90,10 @@ def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
             stores(settings) as opened,
             decoders(decoding_limits(settings)) as decoding,
             thumbnails(
-                settings.data_dir / "thumbnails", most=settings.thumbnail_cache_bytes, decoders=decoding
+                settings.data_dir / "thumbnails",
+                most=settings.thumbnail_cache_bytes,
+                decoders=decoding,
+                largest=settings.limits.image_file,
             ) as kept,
             _worker(settings, database),
         ):

@@ -26,11 +26,13 @@ class Thumbnail:
 
 @dataclass(slots=True)
 class Thumbnails:
-    """`room` bounds how many are made at once in this process, and with it the memory that their sources take."""
+    """`room` bounds how many are made at once in this process, and `largest`, in bytes, their sources: with both the
+    memory that they take, whatever lies in storage by now."""
 
     kept: Keeping
     decoders: Decoders
     room: asyncio.Semaphore
+    largest: int
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
@@ -47,7 +49,7 @@ class Thumbnails:
 
     async def _make(self, name: str, store: Store, path: str, size: int) -> bytes:
         async with self.room:
-            made = await self.decoders.thumbnail(await store.read(path), size)
+            made = await self.decoders.thumbnail(await store.read(path, length=self.largest), size)
         await asyncio.to_thread(self.kept.keep, name, made)
         if self.kept.is_due:
             self.sweep()
@@ -67,9 +69,11 @@ class Thumbnails:
 
 
 @asynccontextmanager
-async def thumbnails(folder: Path, *, most: int, decoders: Decoders) -> AsyncIterator[Thumbnails]:
+async def thumbnails(
+    folder: Path, *, most: int, decoders: Decoders, largest: int = images.USUAL.size
+) -> AsyncIterator[Thumbnails]:
     """Those kept in a folder, at most so many bytes of them."""
-    made = Thumbnails(Keeping(folder, most), decoders, asyncio.Semaphore(decoders.limits.together))
+    made = Thumbnails(Keeping(folder, most), decoders, asyncio.Semaphore(decoders.limits.together), largest)
     made.sweep()
     try:
         yield made

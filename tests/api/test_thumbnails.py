@@ -56,6 +56,19 @@ async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path
         assert (await made.get(store, "0.png", "etag 0", 16)).media == "image/jpeg"
 
 
+async def test_no_more_is_read_than_a_source_may_have_whatever_took_its_place(tmp_path: Path) -> None:
+    store, wide = await stored(1), picture(size=(400, 300))
+    async with (
+        decoding.decoders(Limits()) as decoders,
+        thumbnails(tmp_path, most=0, decoders=decoders, largest=len(wide)) as made,
+    ):
+        store.put("0.png", wide)
+        assert (await made.get(store, "0.png", "etag", 16)).media == "image/jpeg"
+        store.put("0.png", picture(size=(800, 600)) + bytes(len(wide)))
+        with pytest.raises(DomainError, match="cannot be read"):
+            await made.get(store, "0.png", "another", 16)
+
+
 async def test_a_server_that_stops_waits_for_no_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await stored(1)
     asked = asyncio.Event()
