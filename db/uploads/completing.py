@@ -17,7 +17,7 @@ from db.tokens import Identity
 from db.uploads import outcomes, wishes
 from db.uploads.inspecting import labelless, refusal
 from db.uploads.outcomes import Arrived, Completed, Completion, Upload
-from db.uploads.rows import Put, keep
+from db.uploads.rows import Put, hold, keep
 from db.uploads.sending import summary
 from db.uploads.tickets import STAGING
 
@@ -89,6 +89,7 @@ async def _made(
     good = [(row, put) for row, put in waiting if row.key not in results]
     if not good:
         return results, None
+    await hold(session, dataset_id, [put for _, put in good])
     change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(good)))
     absent = [name for name in wishes.unique(name for row, _ in good for name in row.labels) if name not in known]
     known |= await wishes.make(session, dataset_id, absent, change)

@@ -14,6 +14,9 @@ from db.samples.chosen import Chosen
 from db.storage import StoredObject
 from db.tokens import Identity
 
+HOLD = """
+    SELECT id FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) ORDER BY id FOR NO KEY UPDATE
+"""
 LET_GO = """
     UPDATE source SET status = 'GONE'
     WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND status <> 'GONE'
@@ -63,6 +66,11 @@ class Put:
 
 
 Labels = Mapping[int, Sequence[int]]  # ids by place, in their order
+
+
+async def hold(session: AsyncSession, dataset_id: int, puts: Sequence[Put]) -> None:
+    """Lock the samples that a sync has made of our objects: before the change is recorded, as all writers do."""
+    await statements.run(session, HOLD, dataset_id=dataset_id, paths=[put.object.path for put in puts])
 
 
 async def keep(

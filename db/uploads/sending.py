@@ -19,7 +19,7 @@ from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredOb
 from db.tokens import Identity
 from db.uploads import files, wishes
 from db.uploads.files import MOST_BYTES, MOST_NAMES, Checks, Decode, OnConflict, checked_name, numbered
-from db.uploads.rows import Put, keep
+from db.uploads.rows import Put, hold, keep
 
 AT_ONCE: Final = 8  # objects written side by side
 
@@ -122,6 +122,7 @@ async def commit(session: AsyncSession, dataset_id: int, wanted: Wanted, stored:
     missing = wishes.missing(wanted.label_names, known, create=wanted.create_missing)
     if not stored.puts:
         return Uploaded(dataset_id, stored.results)
+    await hold(session, dataset_id, stored.puts)
     change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(stored.puts)))
     known |= await wishes.make(session, dataset_id, missing, change)
     label_ids = sorted(known.values())

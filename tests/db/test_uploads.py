@@ -3,15 +3,18 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import counts, jobs, purge, uploads
 from db.engine import Database
 from db.images import Facts
+from db.samples.chosen import Selection, choose
+from db.samples.label import LabelWith, label
 from db.storage import MemoryStore, RootMissing, Store, Stores
 from db.tokens import Identity, Scope
 from db.units import write
@@ -19,6 +22,7 @@ from db.uploads import Asked, Checks, Completion, Requested, WantedFile
 from db.uploads.files import decode_here
 from db.uploads.tickets import STAGING
 from tests.db import world
+from tests.db.beside import waiting
 from tests.db.deaths import Death, Life, mortal
 from tests.db.test_changes import statements
 from tests.db.world import World, picture
@@ -324,6 +328,29 @@ async def test_a_thousand_files_cost_no_more_statements_than_one(
         return await statements(database, lambda session: uploads.request(session, place.dataset_id, asked, by=ANN))
 
     assert await cost(1) == await cost(1_000) <= 12
+
+
+async def test_a_completion_waits_for_no_label_of_its_sample_while_it_holds_the_dataset(database: Database) -> None:
+    """Whoever labels holds samples first, the dataset's row at last: the other way about both would wait for ever."""
+    work, _ = await one(database)
+    stores, id = cast(Stores, Shelf(work.staging)), work.place.dataset_id
+    arrived = await uploads.inspect(database, stores, id, ["a"], checks=Checks(), by=ANN)
+    await work.place.sync()  # meets the object, and is faster
+    sample = (await work.place.sample("a.png"))["id"]
+    how = LabelWith(labels=["dog"], mode="ADD", create_missing=True)
+    async with database.writing() as session:
+        await choose(session, id, Selection(ids=[sample]))
+        completing = asyncio.create_task(_once(database, lambda own: uploads.complete(own, id, arrived, by=ANN)))
+        await waiting(database)
+        await label(session, id, Selection(ids=[sample]), how, by=ANN)
+    assert [result.sample for result in (await completing).results] == [sample]
+    assert await work.place.labels() == {"a.png": ["cat", "dog"]}
+
+
+async def _once(database: Database, work: Callable[[AsyncSession], Awaitable[Completion]]) -> Completion:
+    """Nothing is done again, as a unit would do it that a deadlock undid."""
+    async with database.writing() as session:
+        return await work(session)
 
 
 async def test_a_completion_writes_in_sets(database: Database) -> None:
