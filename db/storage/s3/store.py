@@ -1,6 +1,7 @@
 """The objects below a prefix of a bucket."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from db.storage.s3.walk import Untrue, Walk
 from db.storage.s3.writing import Writing, md5
 
 DELETED_AT_ONCE: Final = 1_000  # keys in a request, as S3 allows
+ODD: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML cannot hold it, or not as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +190,14 @@ class S3Store:
         await self._call("delete_object", path, **({} if etag is None else {"IfMatch": f'"{etag}"'}))
 
     async def _delete_batch(self, objects: Sequence[tuple[str, str | None]]) -> dict[str, bool | DomainError]:
-        """What became of each; whatever the store does not speak of is not deleted."""
+        """What became of each; whatever the store does not speak of is not deleted. Many keys are told in XML: one that
+        it cannot hold would have all of them refused, so it goes by itself."""
         results: dict[str, bool | DomainError] = {path: Unreachable() for path, _ in objects}
-        left = list(objects)
-        for attempt in range(TRIES):
+        odd = [(path, etag) for path, etag in objects if ODD.search(path)]
+        told = await self.s3.side_by_side([partial(self.delete, path, etag=etag) for path, etag in odd], DomainError)
+        results |= dict(zip((path for path, _ in odd), told, strict=True))
+        left = [one for one in objects if not ODD.search(one[0])]
+        for attempt in range(TRIES if left else 0):
             try:
                 errors = await self._delete_once(left, results)
             except StorageError as failed:
