@@ -14,7 +14,7 @@ from db.imports.places import Reach
 from db.imports.statements import SQL
 from db.jobs import Claim
 from db.paths import stem
-from db.storage import ObjectExists, RootMissing, Store
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
 from db.sync.inspection import MIB, Image, Outcome
 
 AT_ONCE: Final = 4  # images in memory at once
@@ -37,7 +37,7 @@ class Copier:
             data = await self._data(origin)
             facts = await asyncio.to_thread(images.facts, data, self.caps.pixels)
             for candidate in _names(path):
-                if await self._is_free(candidate, path) and await self._put(candidate, data):
+                if await self._settled(candidate, path, data):
                     [head] = await self.store.heads([candidate], length=1)
                     if isinstance(head, StorageError):
                         raise head
@@ -55,19 +55,24 @@ class Copier:
             raise Invalid(f"Images of at most {self.caps.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
         return data
 
-    async def _is_free(self, candidate: str, path: str) -> bool:
-        """Whether neither another line means it nor its deletion is under way."""
+    async def _settled(self, candidate: str, path: str, data: bytes) -> bool:
+        """Whether the image lies there now: put there, or found. Not where another line, a deletion or an upload means
+        the path; and where a sample is nothing is put, though its file may be gone."""
         async with self.database.reading() as connection:
             rows = await connection.fetch(SQL.others, self.job.id, self.job.dataset_id, candidate)
-        return len(rows) <= (candidate == path)
-
-    async def _put(self, candidate: str, data: bytes) -> bool:
-        """Whether the object is there now, with this content."""
+        if sum(not row["is_sample"] for row in rows) > (candidate == path):
+            return False
+        if not any(row["is_sample"] for row in rows):
+            try:
+                await self.store.write(candidate, data)
+            except ObjectExists:
+                pass
+            else:
+                return True
         try:
-            await self.store.write(candidate, data)
-        except ObjectExists:
             return await self.store.read(candidate, length=len(data) + 1) == data
-        return True
+        except ObjectMissing:
+            return False
 
 
 def _names(path: str) -> Iterator[str]:

@@ -18,10 +18,11 @@ SELECT position, path, origin, entry FROM import_line
 WHERE job_id = $1 AND position > $2 ORDER BY position LIMIT $3
 
 -- name: others
--- Lines that have a path, deletions of its file that are under way, and uploads that it is kept free for.
-SELECT path FROM import_line WHERE job_id = $1 AND path = $3
-UNION ALL SELECT path FROM source_deletion WHERE dataset_id = $2 AND path = $3 AND finished_at IS NULL
-UNION ALL SELECT path FROM upload WHERE dataset_id = $2 AND path = $3 AND finished_at IS NULL
+-- Lines that have a path, deletions of its file that are under way, uploads that it is kept free for; and its sample.
+SELECT false AS is_sample FROM import_line WHERE job_id = $1 AND path = $3
+UNION ALL SELECT false FROM source_deletion WHERE dataset_id = $2 AND path = $3 AND finished_at IS NULL
+UNION ALL SELECT false FROM upload WHERE dataset_id = $2 AND path = $3 AND finished_at IS NULL
+UNION ALL SELECT true FROM sample WHERE dataset_id = $2 AND path = $3
 
 -- name: leaving
 SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]) AND finished_at IS NULL

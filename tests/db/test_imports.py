@@ -205,6 +205,23 @@ async def test_a_manifest_that_is_gone_by_then_fails(desk: Desk) -> None:
     assert (job["status"], job["error_code"]) == ("FAILED", "INVALID_PATH")
 
 
+async def test_a_manifest_that_is_too_large_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.put("1.png")
+    manifest = desk.manifest({"source": "1.png"})
+    monkeypatch.setattr("db.imports.reading.MAX_BYTES", manifest.stat().st_size)
+    assert (await desk.load(manifest))["status"] == "SUCCEEDED"
+    monkeypatch.setattr("db.imports.reading.MAX_BYTES", manifest.stat().st_size - 1)
+    job = await desk.load(manifest)
+    assert (job["status"], job["error_code"]) == ("FAILED", "FILE_TOO_LARGE")
+
+
+async def test_a_line_that_is_too_long_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 1_000)
+    desk.put("1.png")
+    job = await desk.load(desk.manifest({"source": "1.png"}, {"source": "1.png", "x": "y" * 1_000}))
+    assert [path for path, _ in await desk.warnings(job)] == ["V001.manifest:2"]
+
+
 async def test_files_that_are_no_images_are_told(desk: Desk) -> None:
     desk.put("1.png")
     (desk.images / "bad.jpg").write_bytes(b"no image")

@@ -222,6 +222,55 @@ async def test_an_image_that_is_there_already_is_not_copied_again(desk: Desk, el
     assert await desk.world.labels() == {"1.png": ["cat"]}
 
 
+async def test_an_image_does_not_take_the_place_of_a_sample_whose_file_is_gone(desk: Desk, elsewhere: Path) -> None:
+    desk.put("1.png")
+    await desk.world.sync()
+    (desk.images / "1.png").unlink()
+    desk.put("1.png", root=elsewhere)
+    await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}, root=elsewhere))
+    assert await desk.world.labels() == {"1.png": [], "1-1.png": ["cat"]}
+    assert not (desk.images / "1.png").exists()
+
+
+async def test_a_path_whose_file_is_being_deleted_is_not_taken(desk: Desk, elsewhere: Path) -> None:
+    desk.put("1.png", "2.png")
+    await desk.world.sync()
+    for name in ("1.png", "2.png"):
+        sample = await desk.world.sample(name)
+        await desk.world.delete_by_hand(name)
+        await desk.world.do(
+            "INSERT INTO source_deletion (dataset_id, source_id, change_id, path, etag)"
+            " SELECT dataset_id, $1, id, $2, 'e' FROM change LIMIT 1",
+            sample["source_id"],
+            name,
+        )
+    desk.put("1.png", root=elsewhere)
+    here, there = desk.images / "2.png", elsewhere / "1.png"
+    job = await desk.load(desk.manifest({"source": str(here)}, {"source": str(there), "annotation": [CAT]}))
+    assert await desk.world.labels() == {"1-1.png": ["cat"]}
+    [(path, message)] = await desk.warnings(job)
+    assert (path, "being deleted" in message) == ("V001.manifest:1", True)
+
+
+async def test_images_that_cannot_be_read_are_not_copied(desk: Desk, elsewhere: Path) -> None:
+    desk.put("good.png", root=elsewhere)
+    (elsewhere / "bad.png").write_bytes(b"no image")
+    (elsewhere / "large.png").write_bytes(picture() + bytes(26 * 1024 * 1024))
+    lines = [{"source": name} for name in ("good.png", "bad.png", "large.png", "none.png", "folder/none.png")]
+    job = await desk.load(desk.manifest(*lines, root=elsewhere))
+    assert counted(job) == {"scanned": 5, "added": 1, "updated": 0, "labeled": 0, "skipped": 4}
+    assert sorted(path.name for path in desk.images.iterdir()) == ["good.png"]
+
+
+async def test_images_that_share_no_folder_keep_their_whole_paths(desk: Desk) -> None:
+    desk.put("1.png", root=desk.folder / "x")
+    job = await desk.load(desk.manifest({"source": f"{desk.folder}/x/1.png"}, {"source": "s3://bucket/a/2.png"}))
+    [path] = await desk.world.labels()
+    assert path == f"{desk.folder}/x/1.png"[1:]
+    [(where, message)] = await desk.warnings(job)
+    assert (where, "owner" in message) == ("V001.manifest:2", True)
+
+
 async def test_with_a_source_root_what_lies_here_is_what_was_meant_though_the_old_place_be_gone(desk: Desk) -> None:
     desk.put("a/1.png", "b/2.png")
     manifest = desk.manifest(
