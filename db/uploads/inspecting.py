@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import statements, units
 from db.changes import no_such_dataset
 from db.engine import Database
-from db.errors import DomainError, Invalid, NotFound, StorageError
+from db.errors import DomainError, Invalid, NotFound, StorageError, Unavailable
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 from db.uploads import files, outcomes, wishes
@@ -101,7 +101,7 @@ class _Inspector:
                 data = await self._read(row)
                 facts = await files.check(row.file_name, data, self.checks.decode)
                 return Put(number, await self._write(row, data), facts)
-            except (StorageError, NotFound) as failed:
+            except (Unavailable, NotFound) as failed:
                 if isinstance(failed, RootMissing):
                     self.away.append(failed)
                 return refusal(row, failed, ended=False)

@@ -102,8 +102,8 @@ class CompletedUpload:
     sample: Sample | None = strawberry.field(description="The sample; null if there is none.")
     error: ItemError | None = strawberry.field(
         description="Why there is no sample. NOT_FOUND: nothing was requested, or put, yet. After STORAGE_ERROR, "
-        "NOT_FOUND, LABEL_NOT_FOUND and CONFLICT the upload may be completed again; after anything else the file is "
-        "cleared away, and the key is free for a new request."
+        "INTERNAL_ERROR, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT the upload may be completed again; after anything "
+        "else the file is cleared away, and the key is free for a new request."
     )
 
 

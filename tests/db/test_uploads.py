@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import counts, jobs, purge, uploads
-from db.engine import Database
+from db import counts, engine, jobs, purge, uploads
+from db.engine import Database, Limits
 from db.images import Facts
 from db.samples.chosen import Selection, choose
 from db.samples.label import LabelWith, label
@@ -20,7 +20,7 @@ from db.tokens import Identity, Scope
 from db.units import write
 from db.uploads import Asked, Checks, Completion, Requested, WantedFile
 from db.uploads.files import decode_here
-from db.uploads.tickets import STAGING
+from db.uploads.tickets import STAGING, take_turn
 from tests.db import world
 from tests.db.beside import waiting
 from tests.db.deaths import Death, Life, mortal
@@ -314,6 +314,19 @@ async def test_a_store_that_fails_leaves_the_upload_open(database: Database) -> 
     assert (result.code, result.sample) == ("STORAGE_ERROR", None)
     [result] = (await work.complete(database, work.staging)).results
     assert (result.code, result.sample is None) == (None, False)
+
+
+async def test_a_database_that_is_busy_leaves_the_upload_open(database: Database) -> None:
+    """While another place is looked for, since a stranger's file lies in the first."""
+    work, _ = await one(database)
+    work.place.put("a.png", b"a stranger's")
+    async with engine.connect(database.url, Limits(lock=0.01)) as impatient:
+        async with database.writing() as session:
+            await take_turn(session, work.place.dataset_id)
+            [result] = (await work.complete(impatient, work.staging)).results
+        assert (result.code, result.sample) == ("INTERNAL_ERROR", None)
+        [result] = (await work.complete(impatient, work.staging)).results
+    assert await work.place.labels() == {"a-1.png": ["cat"]}
 
 
 @pytest.mark.parametrize("on_conflict", ["ERROR", "RENAME"])
