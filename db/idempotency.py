@@ -24,12 +24,13 @@ KEPT = timedelta(hours=24)
 
 # Who comes second with a key waits here for the first, whatever fields the two requests have.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:token_id::bigint || ' ' || :key::text, 0))"
-FOUND = (
-    "SELECT field, request_hash, outcome::text AS outcome FROM idempotency WHERE token_id = :token_id AND key = :key"
-)
+# An outcome is kept as text within jsonb: what a client sent may hold NUL, of which jsonb takes no escape of its own.
+FOUND = """
+    SELECT field, request_hash, outcome #>> '{}' AS outcome FROM idempotency WHERE token_id = :token_id AND key = :key
+"""
 OUTCOME = """
     INSERT INTO idempotency (token_id, key, field, request_hash, outcome)
-    VALUES (:token_id, :key, :field, :request_hash, :outcome::jsonb)
+    VALUES (:token_id, :key, :field, :request_hash, to_jsonb(:outcome::text))
 """
 ANSWERS = "SELECT field, request_hash, response FROM idempotency WHERE token_id = $1 AND key = $2"
 IS_KEPT = "SELECT true FROM idempotency WHERE token_id = $1 AND key = $2 AND field = $3"

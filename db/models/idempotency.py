@@ -1,5 +1,4 @@
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import LargeBinary
 from sqlmodel import Field, SQLModel
@@ -16,6 +15,6 @@ class Idempotency(SQLModel, table=True):
     key: str = words(key=True)
     field: str = words(key=True)
     request_hash: bytes = Field(sa_type=LargeBinary)
-    outcome: dict[str, Any] | None = json(nullable=True)
+    outcome: str | None = json(nullable=True)
     response: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = moment(default=True)

@@ -143,6 +143,17 @@ async def test_several_with_labels_are_one_change(desk: Desk) -> None:
     assert {result["sample"]["revision"] for result in told["results"]} == {told["dataset"]["revision"]}
 
 
+async def test_a_name_that_postgres_cannot_hold_is_refused_for_itself_under_an_idempotency_key_too(desk: Desk) -> None:
+    values = {"datasetId": desk.dataset, "files": [None, None]}
+    places = {str(n): [f"variables.input.files.{n}"] for n in range(2)}
+    files = [("0", ("a%00.png", picture())), ("1", ("b.png", picture()))]
+    for _ in range(2):
+        operations = {"query": UPLOAD, "variables": {"input": values}}
+        answer = (await desk.send(operations, places, files, idempotency_key="k", user_agent="aiohttp/3")).json()
+        results = answer["data"]["uploadSamples"]["results"]
+        assert [result["error"] and result["error"]["code"] for result in results] == ["INVALID_NAME", None]
+
+
 async def test_a_file_gets_at_most_a_hundred_labels(desk: Desk) -> None:
     answer = await desk.answer(("a.png", picture()), labels=["cat"] * 101)
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
