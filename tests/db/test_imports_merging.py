@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from db import counts
 from db.errors import Conflict
+from db.samples.chosen import Selection
+from db.samples.delete import delete
+from db.samples.label import LabelWith, label
 from db.undo import undo
 from db.units import write
 from tests.db.desks import CAT, DOG, Desk, counted
@@ -334,11 +338,30 @@ async def test_people_label_and_delete_while_an_import_runs(desk: Desk, monkeypa
     job_id = await desk.start(manifest)
 
     async def people() -> None:
-        await desk.world.label_by_hand("5.png", "mine")
-        await desk.world.delete_by_hand("4.png")
+        mine = LabelWith(labels=["mine"], mode="SET", create_missing=True)
+        await write(
+            desk.world.database, partial(label, dataset_id=id, selection=await chosen("5"), how=mine, by=ANN), object
+        )
+        await write(desk.world.database, partial(delete, dataset_id=id, selection=await chosen("4"), by=ANN), object)
 
+    async def chosen(name: str) -> Selection:
+        return Selection(ids=[(await desk.world.sample(f"{name}.png"))["id"]])
+
+    id = desk.world.dataset_id
     await asyncio.gather(desk.work(job_id), people())
+    async with desk.world.database.reading() as connection:
+        assert await counts.check(connection, id) == []
     labels = await desk.world.labels()
     assert labels["5.png"] == ["mine"]
     assert "4.png" not in labels
     assert [labels[f"{n}.png"] for n in range(4)] == [["cat"]] * 4
+
+
+async def test_of_many_imports_and_syncs_asked_for_at_once_one_is_made(desk: Desk) -> None:
+    manifest = desk.manifest()
+    asked = [desk.start(manifest) if number % 2 else desk.world.start() for number in range(8)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    [made] = [answer for answer in answers if isinstance(answer, int)]
+    refused = [answer for answer in answers if isinstance(answer, Conflict)]
+    assert len(refused) == 7
+    assert {answer.details["jobId"].partition(":")[2] for answer in refused} == {str(made)}
