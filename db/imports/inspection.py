@@ -14,7 +14,7 @@ from db.errors import DomainError, Invalid
 from db.images import Caps
 from db.imports.copying import Copier
 from db.imports.entries import Entry, Mark
-from db.imports.label_files import LabelFiles, together
+from db.imports.label_files import UNSIZED, LabelFiles, together
 from db.imports.options import Options
 from db.imports.statements import SQL
 from db.jobs import Claim
@@ -105,8 +105,10 @@ class Inspector:
         self, marks: tuple[Mark, ...] | None, size: Size | None
     ) -> tuple[tuple[Mark, ...] | None, tuple[str, ...]]:
         """Marks whose shapes, if any, can be on an image of this size; and what is wrong with the others."""
-        if marks is None or size is None or all(mark.shape is None for mark in marks):
+        if marks is None or all(mark.shape is None for mark in marks):
             return marks, ()
+        if size is None:
+            return tuple(mark for mark in marks if mark.shape is None) or None, (UNSIZED,)
         placed, problems = list[Mark](), list[str]()
         for mark in marks:
             try:

@@ -15,6 +15,8 @@ from db.storage import RootMissing
 
 AT_ONCE: Final = 8  # label files in memory at once
 
+UNSIZED: Final = "The size of the image is not known, so no shape can be put on it; sync, and import again."
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -36,6 +38,8 @@ class LabelFiles:
 
     async def read(self, file: LabelFile, size: tuple[int, int] | None) -> Read:
         """`size`: width and height of the image, where they are known."""
+        if size is None:
+            return Read(None, problems=(UNSIZED,))
         name = file.place.rpartition("/")[2]
         try:
             async with self.slots:
@@ -43,7 +47,7 @@ class LabelFiles:
                 said = await asyncio.to_thread(VOC.parse, data)
         except DomainError as refused:
             return Read(None, problems=(f"{shown(name)}: {refused.message}",))
-        placed = said if size is None else said.on(kind=self.kind, width=size[0], height=size[1])
+        placed = said.on(kind=self.kind, width=size[0], height=size[1])
         problems = tuple(f"{shown(name)}:{problem.line}: {problem.message}" for problem in placed.told)
         return Read(_marks(said, placed, file), bool(placed.hard), problems)
 

@@ -189,3 +189,15 @@ async def test_segmentation_takes_areas_only(database: Database, tmp_path: Path)
     job = await field.load(field.manifest(line))
     assert shapes(await field.annotations()) == [("plant", "Polygon")]
     assert len(await field.warnings(job)) == 1
+
+
+async def test_without_an_image_s_size_there_are_no_shapes_on_it(street: Desk) -> None:
+    street.put("1.png")
+    await street.world.sync()
+    await street.world.do("UPDATE source SET width = NULL, height = NULL")
+    (street.folder / "xml" / "1.xml").write_text(file(thing("bike")))
+    given = {"@modelarts:shape": "point", "@modelarts:feature": [[1, 1]]}
+    inline = {"name": "bus", "property": given}
+    job = await street.load(street.manifest({"source": "1.png", "annotation": [pointing("./xml/1.xml"), inline]}))
+    assert await street.annotations() == []
+    assert all("size" in message for _, message in await street.warnings(job))
