@@ -14,14 +14,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.changes import no_such_dataset
 from db.engine import Database
-from db.imports.options import Existing, Options
+from db.imports.options import Existing, Options, label_names
 from db.imports.places import Reach, folder, place
 from db.imports.reading import expect
 from db.imports.stages import run
 from db.storage import Stores
 from db.tokens import Identity
 
-__all__ = ["Existing", "Options", "expect_manifest", "folder", "place", "run", "start"]
+__all__ = ["Existing", "Options", "expect_manifest", "folder", "label_names", "place", "run", "start"]
 
 
 async def expect_manifest(database: Database, stores: Stores, where: str, *, by: Identity) -> None:

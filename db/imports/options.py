@@ -1,8 +1,12 @@
 """What an import was asked to do, and the shape of its checkpoint."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
+from unicodedata import normalize
+
+from db.names import storable
 
 Existing = Literal["KEEP", "OVERWRITE"]
 BY_HAND: Final = ("MANUAL", "UPLOAD")  # the origins of what a person, or his script, put last
@@ -32,7 +36,12 @@ class Options:
 
     def wants(self, name: str) -> bool:
         """Whether labels of this name are imported."""
-        return (not self.included or name in self.included) and name not in (self.excluded or ())
+        return (self.included is None or name in self.included) and name not in (self.excluded or ())
+
+
+def label_names(given: Iterable[str] | None) -> list[str] | None:
+    """Names in their one form; those that no label can have are left out."""
+    return None if given is None else [normalize("NFC", name) for name in given if storable(name)]
 
 
 class Stage(StrEnum):

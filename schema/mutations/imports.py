@@ -56,8 +56,8 @@ class ImportManifestInput:
             source_root=None if self.source_root is None else imports.folder(self.source_root),
             restore_removed=self.restore_removed,
             confirm_suggestions=self.confirm_suggestions,
-            included=self.included_labels,
-            excluded=self.excluded_labels,
+            included=imports.label_names(self.included_labels),
+            excluded=imports.label_names(self.excluded_labels),
         )
 
 

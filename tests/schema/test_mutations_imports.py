@@ -69,6 +69,16 @@ async def test_refuses_a_dataset_that_is_not_there(stage: Stage, manifest: Path)
     assert refused["code"] == "DATASET_NOT_FOUND"
 
 
+async def test_takes_names_of_labels_that_no_label_can_have(stage: Stage, manifest: Path) -> None:
+    names = ["a\x00b", "\ud800", "cafe\u0301"]
+    asked: dict[str, Any] = {"datasetId": stage.dataset, "path": str(manifest)}
+    asked |= {"includedLabels": names, "excludedLabels": names}
+    payload = await stage.do("importManifest", "job { id }", **asked)
+    async with stage.direct.database.reading() as reader:
+        kept = await reader.fetchval("SELECT arguments::text FROM job")
+    assert "café" in kept, payload
+
+
 async def test_refuses_another_revision_than_the_expected_one(stage: Stage, manifest: Path) -> None:
     refused = await stage.refused("importManifest", datasetId=stage.dataset, path=str(manifest), expectedRevision=99)
     assert refused["code"] == "CONFLICT"
