@@ -36,9 +36,9 @@ class Thumbnails:
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
-    async def get(self, store: Store, path: str, etag: str, size: int) -> Thumbnail:
-        """Raises DomainError when the source cannot be read."""
-        name = hashlib.sha256(f"{etag}\0{size}".encode()).hexdigest()
+    async def get(self, store: Store, path: str, content: str, size: int) -> Thumbnail:
+        """`content` is a name that no other bytes have. Raises DomainError when the source cannot be read."""
+        name = hashlib.sha256(f"{content}\0{size}".encode()).hexdigest()
         found = await asyncio.to_thread(self.kept.find, name)
         if found is not None:
             return Thumbnail(found)
