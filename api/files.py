@@ -192,7 +192,7 @@ async def _respond_with_thumbnail(request: Request, found: Found, size: int) -> 
     if found.size > runtime(request.scope).settings.limits.image_file:
         raise NoImage(413)
     try:
-        content = f"{found.source_id}:{found.etag}"  # a store without ETags has size and time: two images may share them
+        content = f"{found.source_id}:{found.etag}"  # without ETags that is size and time, which two images may share
         made = await runtime(request.scope).thumbnails.get(found.store, found.path, content, size)
     except ObjectMissing:
         raise NoImage(404) from None
