@@ -109,6 +109,12 @@ async def database(database_url: str) -> AsyncIterator[engine.Database]:
         yield database
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: half of a test is waiting, for servers, deadlines and deaths."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + cores // 2
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("portable") and "server_kind" in metafunc.fixturenames:
         kinds = ["default", "oldest"] if OLDEST_PROGRAMS.exists() else ["default"]
