@@ -188,7 +188,8 @@ def _plain(shape: Any) -> Any:
     return float(shape)
 
 
-def last_author(marks: Iterable[Mark]) -> tuple[str, datetime | None]:
+def last_author(marks: Sequence[Mark]) -> tuple[str, datetime | None]:
     """Who put the last of these labels, and when: one of now, which has no time, is the last of all."""
-    latest = max(marks, key=lambda mark: (mark.author.at is None, mark.author.at or datetime.min.replace(tzinfo=UTC)))
+    never = datetime.min.replace(tzinfo=UTC)  # moments are told to the second: of the same one, the last was put last
+    latest = max(reversed(marks), key=lambda mark: (mark.author.at is None, mark.author.at or never))
     return latest.author.by, latest.author.at

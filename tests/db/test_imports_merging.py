@@ -1,6 +1,7 @@
 """What an import does to a dataset that holds something already; and images that lie elsewhere."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from db import counts
 from db.errors import Conflict
+from db.imports.decisions import last_author
+from db.imports.entries import Author, Mark
 from db.samples.chosen import Selection
 from db.samples.delete import delete
 from db.samples.label import LabelWith, label
@@ -74,6 +77,13 @@ async def test_labels_that_somebody_put_here_are_kept_unless_they_are_to_be_over
     assert await desk.world.labels() == {"1.png": ["cat"], "2.png": ["cat"], "3.png": ["cat"]}
     assert counted(job)["updated"] == 2
     assert (await desk.world.sample("1.png"))["labeled_by"] == "ann"
+
+
+def test_of_labels_put_in_the_same_second_the_last_was_put_last() -> None:
+    then = datetime(2026, 11, 23, tzinfo=UTC)
+    marks = [Mark(name, Author(name, at)) for name, at in (("b", then), ("c", then), ("a", then - timedelta(days=1)))]
+    assert last_author(marks) == ("c", then)
+    assert last_author([Mark("d"), *marks]) == (Author().by, None)
 
 
 async def test_a_line_without_labels_takes_labels_away_only_to_overwrite(desk: Desk) -> None:
