@@ -5,10 +5,13 @@ PostgreSQL 15 as well, where its programs are found.
 """
 
 import asyncio
+import fcntl
 import hashlib
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +31,14 @@ hypothesis.settings.load_profile("same")
 
 ROOT = Path(__file__).parent.parent
 OLDEST_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
-FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
+FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "300",
+    "max_wal_size": "256MB",
+}
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108
 NUMBERS = itertools.count()
 
 
@@ -45,8 +55,7 @@ class Servers:
             return given
         if kind not in self._joined:
             programs = OLDEST_PROGRAMS if kind == "oldest" else None
-            place = ROOT / ".data" / "tests" / kind
-            self._joined[kind] = asyncio.run(embedded.join(place, programs=programs, options=FAST))
+            self._joined[kind] = asyncio.run(embedded.join(_home() / kind, programs=programs, options=FAST))
         return self._joined[kind].url
 
     def template(self, kind: str) -> str:
@@ -57,6 +66,25 @@ class Servers:
     def leave(self) -> None:
         for server in self._joined.values():
             asyncio.run(server.leave())
+
+
+def _home() -> Path:
+    """Where the servers lie: in memory where there is room, for a test makes its database, and soon drops it. On a disk
+    that is all that it waits for."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
+        return ROOT / ".data" / "tests"
+    checkout = hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:16]
+    return MEMORY / f"labelgraph-tests-{os.geteuid()}-{checkout}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Give the memory back, unless another run of this checkout uses it."""
+    if hasattr(session.config, "workerinput") or not _home().is_relative_to(MEMORY):
+        return
+    for users in _home().glob("*/postgres/users"):
+        with users.open() as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(users.parents[1])
 
 
 @pytest.fixture(scope="session")
