@@ -24,12 +24,12 @@ from db.uploads.rows import Put, hold, keep
 AT_ONCE: Final = 8  # objects written side by side
 
 PLACE = "SELECT input_path FROM dataset WHERE id = $1 AND deleted_at IS NULL"
-TAKEN = """
-    SELECT 1 FROM sample WHERE dataset_id = $1 AND path = $2 AND NOT $3
-    UNION ALL SELECT 1 FROM source_deletion WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL
-    UNION ALL SELECT 1 FROM upload WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL
+THERE = """
+    SELECT EXISTS (SELECT FROM sample WHERE dataset_id = $1 AND path = $2) AS shown,
+           EXISTS (SELECT FROM source WHERE dataset_id = $1 AND path = $2 AND status <> 'GONE') AS known,
+           EXISTS (SELECT FROM source_deletion WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL)
+           OR EXISTS (SELECT FROM upload WHERE dataset_id = $1 AND path = $2 AND finished_at IS NULL) AS awaited
 """
-KNOWN = "SELECT true FROM source WHERE dataset_id = $1 AND path = $2 AND status <> 'GONE'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,26 +179,23 @@ class _Writer:
         raise AssertionError("unreachable")
 
     async def _write_as(self, path: str, data: bytes, place: int) -> StoredObject | None:
-        """The object under this name; None if the name is taken."""
+        """The object under this name; None if the name is taken.
+
+        What was there before this request noted the name is somebody else's, unless it had been noted already. What
+        comes later may be of a request with the same key beside this one: it is ours, if these are its bytes.
+        """
         if path in self.taken:
             return None
         self.taken.add(path)
-        again = self.keyed is not None and await idempotency.note(self.database, self.keyed, f"{place} {path}")
         async with self.database.reading() as connection:
-            if await connection.fetch(TAKEN, self.dataset_id, path, again):
-                return None
+            [there] = await connection.fetch(THERE, self.dataset_id, path)
+        again = self.keyed is not None and await idempotency.note(self.database, self.keyed, f"{place} {path}")
+        if there["awaited"] or (there["shown"] and not again):
+            return None
         try:
             return await self.store.write(path, data)
-        except ObjectExists:
-            return await self._left_behind(path, data, again=again)
-
-    async def _left_behind(self, path: str, data: bytes, *, again: bool) -> StoredObject | None:
-        """The object at this path, if it is the same and ours: of an answer that was lost. Without a key that is
-        believed of an object that no sync has seen."""
-        async with self.database.reading() as connection:
-            if not again and await connection.fetchval(KNOWN, self.dataset_id, path):
-                return None
-        return await same(self.store, path, data)
+        except ObjectExists:  # without a key, an object that no sync has seen is believed to be of a lost answer
+            return None if there["known"] and not again else await same(self.store, path, data)
 
 
 async def same(store: Store, path: str, data: bytes) -> StoredObject | None:
