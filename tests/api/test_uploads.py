@@ -1,5 +1,6 @@
 """Images sent by clients: the multipart request specification, its limits, and what becomes of each file."""
 
+import asyncio
 import io
 import itertools
 import json
@@ -16,6 +17,7 @@ from gql.transport.aiohttp import AIOHTTPTransport
 from PIL import Image
 
 from api.settings import Limits, Settings
+from db import idempotency
 from db.engine import Database
 from db.storage import LocalStore, Store
 from db.storage.s3 import S3Store
@@ -262,6 +264,30 @@ async def test_the_same_request_is_carried_out_once(desk: Desk) -> None:
     assert await desk.listed() == ["cat.png"]
     other = await desk.answer(("cat.png", picture()), key="k1", onConflict="RENAME")
     assert other["errors"][0]["extensions"]["code"] == "CONFLICT"
+
+
+async def test_of_two_with_one_key_the_slower_knows_the_quicker_ones_file(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever noted a name first may be the last to write under it, when the other has made a sample of it."""
+    noted, done, note = asyncio.Event(), asyncio.Event(), idempotency.note
+
+    async def slowly(*arguments: Any) -> bool:
+        is_first = not noted.is_set()
+        again = await note(*arguments)
+        noted.set()
+        if is_first:
+            await done.wait()
+        return again
+
+    monkeypatch.setattr(idempotency, "note", slowly)
+    file = ("cat.png", picture())
+    slower = asyncio.create_task(desk.answer(file, key="once", onConflict="RENAME"))
+    await noted.wait()
+    quicker = await desk.answer(file, key="once", onConflict="RENAME")
+    done.set()
+    assert await slower == quicker
+    assert await desk.listed() == ["cat.png"]
 
 
 async def test_a_sync_finds_nothing_new_in_what_was_uploaded(desk: Desk, database: Database) -> None:
