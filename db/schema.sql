@@ -50,14 +50,12 @@ CREATE FUNCTION public.annotation_keep() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        INSERT INTO annotation_past
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence,
-               o.confirmed, o.shape, o.since, n.since
+        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, n.since
         FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
     ELSE
-        INSERT INTO annotation_past
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence,
-               o.confirmed, o.shape, o.since, d.revision
+        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, d.revision
         FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
     END IF;
     RETURN NULL;
@@ -133,11 +131,11 @@ CREATE FUNCTION public.label_keep() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        INSERT INTO label_past
+        INSERT INTO label_past (id, dataset_id, name, color, shortcut, since, until)
         SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, n.since
         FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
     ELSE
-        INSERT INTO label_past
+        INSERT INTO label_past (id, dataset_id, name, color, shortcut, since, until)
         SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, d.revision
         FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
     END IF;
@@ -211,6 +209,65 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.refresh_history(fact text) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    past text := fact || '_past';
+    missing record;
+    surplus text;
+    names text;
+    olds text;
+BEGIN
+    SELECT string_agg(attname, ', ') INTO surplus
+    FROM pg_attribute
+    WHERE attrelid = past::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'until'
+      AND attname NOT IN (SELECT attname FROM pg_attribute
+                          WHERE attrelid = fact::regclass AND attnum > 0 AND NOT attisdropped);
+    IF surplus IS NOT NULL THEN
+        RAISE EXCEPTION '% has columns that % has not: %', past, fact, surplus
+            USING HINT = 'Rename or drop a column in both tables.';
+    END IF;
+
+    FOR missing IN
+        SELECT quote_ident(a.attname) AS name, format_type(a.atttypid, a.atttypmod) AS kind, a.attnotnull AS required,
+               CASE WHEN c.oid <> t.typcollation THEN ' COLLATE ' || quote_ident(c.collname) ELSE '' END AS collation,
+               pg_get_expr(d.adbin, d.adrelid) AS initial
+        FROM pg_attribute a
+        JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_collation c ON c.oid = a.attcollation
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = fact::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+          AND a.attname NOT IN (SELECT attname FROM pg_attribute WHERE attrelid = past::regclass AND NOT attisdropped)
+        ORDER BY a.attnum
+    LOOP
+        EXECUTE format('ALTER TABLE %I ADD COLUMN %s %s%s DEFAULT %s%s', past, missing.name, missing.kind,
+                       missing.collation, coalesce(missing.initial, 'NULL'),
+                       CASE WHEN missing.required THEN ' NOT NULL' ELSE '' END);
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN %s DROP DEFAULT', past, missing.name);
+    END LOOP;
+
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg('o.' || quote_ident(attname), ', ' ORDER BY attnum)
+    INTO names, olds
+    FROM pg_attribute
+    WHERE attrelid = fact::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+    EXECUTE format($make$
+CREATE OR REPLACE FUNCTION %1$I() RETURNS trigger LANGUAGE plpgsql AS $trigger$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO %2$I (%3$s, until)
+        SELECT %4$s, n.since
+        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
+    ELSE
+        INSERT INTO %2$I (%3$s, until)
+        SELECT %4$s, d.revision
+        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
+    END IF;
+    RETURN NULL;
+END $trigger$
+    $make$, fact || '_keep', past, names, olds);
+END $_$;
+
 CREATE FUNCTION public.sample_count_deleted() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -268,14 +325,12 @@ CREATE FUNCTION public.sample_keep() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        INSERT INTO sample_past
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by,
-               o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, n.since
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, until)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, n.since
         FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
     ELSE
-        INSERT INTO sample_past
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by,
-               o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, d.revision
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, until)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, d.revision
         FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
     END IF;
     RETURN NULL;

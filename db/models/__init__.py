@@ -3,13 +3,13 @@
 
 from sqlmodel import SQLModel
 
-from db.models.annotation import Annotation, AnnotationPast
+from db.models.annotation import Annotation, annotation_past
 from db.models.change import Change
 from db.models.dataset import Dataset
 from db.models.idempotency import Idempotency
 from db.models.job import Job, JobWarning
-from db.models.label import Label, LabelCount, LabelPast
-from db.models.sample import Sample, SamplePast
+from db.models.label import Label, LabelCount, label_past
+from db.models.sample import Sample, sample_past
 from db.models.secret import Secret
 from db.models.source import Source, SourceDeletion
 from db.models.sync import import_line, sync_item, sync_object
@@ -21,7 +21,6 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "Annotation",
-    "AnnotationPast",
     "Base",
     "BaseBefore",
     "Change",
@@ -31,9 +30,7 @@ __all__ = [
     "JobWarning",
     "Label",
     "LabelCount",
-    "LabelPast",
     "Sample",
-    "SamplePast",
     "Secret",
     "Source",
     "SourceDeletion",
@@ -42,8 +39,11 @@ __all__ = [
     "Version",
     "VersionEval",
     "VersionLabel",
+    "annotation_past",
     "import_line",
+    "label_past",
     "metadata",
+    "sample_past",
     "sync_item",
     "sync_object",
 ]

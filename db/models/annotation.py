@@ -5,6 +5,7 @@ from sqlalchemy import Boolean, Double, text
 from sqlmodel import Field, SQLModel
 
 from db.models.columns import big, json, key, moment, words
+from db.models.history import past_of
 
 
 class Annotation(SQLModel, table=True):
@@ -25,20 +26,4 @@ class Annotation(SQLModel, table=True):
     since: int = big()
 
 
-class AnnotationPast(SQLModel, table=True):
-    """An annotation as it was from revision `since` until, and not including, revision `until`."""
-
-    __tablename__ = "annotation_past"
-
-    id: int = big(primary_key=True)
-    dataset_id: int = big()
-    sample_id: int = big()
-    label_id: int = big()
-    labeled_by: str = words()
-    labeled_at: datetime = moment()
-    origin: str = words()
-    confidence: float | None = Field(default=None, sa_type=Double)
-    confirmed: bool
-    shape: dict[str, Any] | None = json(nullable=True)
-    since: int = big(primary_key=True)
-    until: int = big()
+annotation_past = past_of(Annotation)

@@ -2,6 +2,7 @@ from sqlalchemy import UniqueConstraint
 from sqlmodel import SQLModel
 
 from db.models.columns import big, key, words
+from db.models.history import past_of
 
 
 class Label(SQLModel, table=True):
@@ -21,18 +22,7 @@ class Label(SQLModel, table=True):
     since: int = big()
 
 
-class LabelPast(SQLModel, table=True):
-    """A label as it was from revision `since` until, and not including, revision `until`."""
-
-    __tablename__ = "label_past"
-
-    id: int = big(primary_key=True)
-    dataset_id: int = big()
-    name: str = words(ordered=True)
-    color: str | None = words(nullable=True)
-    shortcut: str | None = words(ordered=True, nullable=True)
-    since: int = big(primary_key=True)
-    until: int = big()
+label_past = past_of(Label)
 
 
 class LabelCount(SQLModel, table=True):

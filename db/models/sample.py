@@ -4,6 +4,7 @@ from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from db.models.columns import big, big_list, key, moment, words
+from db.models.history import past_of
 
 
 class Sample(SQLModel, table=True):
@@ -31,23 +32,4 @@ class Sample(SQLModel, table=True):
     since: int = big()
 
 
-class SamplePast(SQLModel, table=True):
-    """A sample as it was from revision `since` until, and not including, revision `until`."""
-
-    __tablename__ = "sample_past"
-
-    id: int = big(primary_key=True)
-    dataset_id: int = big()
-    source_id: int = big()
-    path: str = words(ordered=True)
-    created_at: datetime = moment()
-    added_at: datetime = moment()
-    state: str = words()
-    label_ids: list[int] = big_list()
-    labeled_by: str | None = words(ordered=True, nullable=True)
-    labeled_at: datetime | None = moment(nullable=True)
-    labeled_origin: str | None = words(nullable=True)
-    hard: bool
-    usage: str | None = words(nullable=True)
-    since: int = big(primary_key=True)
-    until: int = big()
+sample_past = past_of(Sample)

@@ -11,10 +11,10 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from db.filters import Samples
-from db.models import Annotation, AnnotationPast, Label, Sample, SamplePast, Version, VersionEval, VersionLabel
+from db.models import Annotation, Label, Sample, Version, VersionEval, VersionLabel, annotation_past, sample_past
 from db.pages import Order
 
-PAST: Mapping[type[SQLModel], type[SQLModel]] = {Sample: SamplePast, Annotation: AnnotationPast}
+PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past, Annotation: annotation_past}
 STILL = sql("9223372036854775807", BigInteger)  # `until` of a live row
 
 
@@ -139,7 +139,7 @@ class Row:
 def whole_history(model: Any, name: str, of_past: Callable[[Any], Any] = lambda column: column) -> FromClause:
     """Live and past rows as one. Without conditions of their own, so that the planner sees two tables and their
     indexes in it, and reads a page from both in order."""
-    live, past = table_of(model), table_of(PAST[model])
+    live, past = table_of(model), PAST[model]
     columns = [column.name for column in live.columns]
     now = select(*(live.c[column] for column in columns), STILL.label("until"))
     then = select(*(of_past(past.c[column]).label(column) for column in columns), past.c.until)

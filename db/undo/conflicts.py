@@ -5,14 +5,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import statements
 from db.errors import Conflict
-from db.versions.restore import IN_THE_WAY
+from db.versions.restore import IN_THE_WAY, LABELLING, PLACING, Gathered
 
 TOLD = 100  # conflicting changes that an error names, the earliest first
 
 ANNOTATIONS = """
 SELECT m.id FROM made_annotation m LEFT JOIN annotation a ON a.id = m.id
-WHERE a.id IS NULL OR (a.label_id, a.labeled_by, a.labeled_at, a.origin, a.confidence, a.confirmed, a.shape)
-    IS DISTINCT FROM (m.label_id, m.labeled_by, m.labeled_at, m.origin, m.confidence, m.confirmed, m.shape)
+WHERE a.id IS NULL OR {now} IS DISTINCT FROM {made}
 UNION SELECT w.id FROM was_annotation w JOIN annotation a ON a.id = w.id
 WHERE NOT EXISTS (SELECT FROM made_annotation m WHERE m.id = w.id)
 """
@@ -22,18 +21,18 @@ SAMPLES = """
 SELECT m.id FROM made_sample m LEFT JOIN sample s ON s.id = m.id LEFT JOIN was_sample w ON w.id = m.id
 WHERE s.id IS NULL
    OR w.id IS NULL AND (
-        (s.label_ids, s.hard, s.usage) IS DISTINCT FROM (m.label_ids, m.hard, m.usage)
+        s.label_ids <> m.label_ids OR {marked_since}
         OR EXISTS (SELECT FROM annotation a WHERE a.sample_id = s.id
                    AND NOT EXISTS (SELECT FROM made_annotation k WHERE k.id = a.id)))
-   OR w.id IS NOT NULL AND (w.hard, w.usage) IS DISTINCT FROM (m.hard, m.usage)
-        AND (s.hard, s.usage) IS DISTINCT FROM (m.hard, m.usage)
+   OR w.id IS NOT NULL AND ({marked_twice})
 UNION SELECT w.id FROM was_sample w JOIN sample s ON s.id = w.id
 WHERE NOT EXISTS (SELECT FROM made_sample m WHERE m.id = w.id)
 """
+# Columns of a sample that are no marks of its own.
+UNMARKED = {*PLACING, *LABELLING, "created_at", "added_at"}
 
 LABELS = """
-SELECT m.id FROM made_label m LEFT JOIN label l ON l.id = m.id
-WHERE l.id IS NULL OR (l.name, l.color, l.shortcut) IS DISTINCT FROM (m.name, m.color, m.shortcut)
+SELECT m.id FROM made_label m LEFT JOIN label l ON l.id = m.id WHERE l.id IS NULL OR {now} IS DISTINCT FROM {made}
 UNION SELECT w.id FROM was_label w JOIN label l ON l.id = w.id
 WHERE NOT EXISTS (SELECT FROM made_label m WHERE m.id = w.id)
 """
@@ -63,16 +62,6 @@ WHERE NOT EXISTS (SELECT FROM made_label m WHERE m.id = l.id)
 UNION SELECT since FROM ({IN_THE_WAY}) AS place
 """
 
-LATER = " UNION ".join(
-    [
-        *(
-            HISTORY.format(fact=fact, ids=ids)
-            for fact, ids in {"annotation": ANNOTATIONS, "sample": SAMPLES, "label": LABELS}.items()
-        ),
-        NEEDS,
-    ]
-)
-
 # Those that were undone, and what undid them, are named only where nothing else is there to name.
 CHANGES = """
 SELECT id FROM (
@@ -87,9 +76,9 @@ WHERE all_moot OR NOT is_moot ORDER BY revision LIMIT :told
 """
 
 
-async def expect_none(session: AsyncSession, dataset_id: int, done: int) -> None:
+async def expect_none(session: AsyncSession, gathered: Gathered, dataset_id: int, done: int) -> None:
     """Raises CONFLICT, naming the changes."""
-    found = await statements.run(session, LATER, done=done)
+    found = await statements.run(session, _later(gathered), done=done)
     if not found:
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
@@ -98,3 +87,16 @@ async def expect_none(session: AsyncSession, dataset_id: int, done: int) -> None
         "Later changes touched the same samples or labels; undo those first, the latest first.",
         changes=[f"Change:{row['id']}" for row in rows],
     )
+
+
+def _later(gathered: Gathered) -> str:
+    """The revisions that stand in the way."""
+    marks = [name for name in gathered.columns["sample"] if name not in UNMARKED]
+    since = {name: f"s.{name} IS DISTINCT FROM m.{name}" for name in marks}
+    twice = [f"w.{name} IS DISTINCT FROM m.{name} AND {since[name]}" for name in marks]
+    touched = {
+        "annotation": ANNOTATIONS.format(now=gathered.row("annotation", "a"), made=gathered.row("annotation", "m")),
+        "sample": SAMPLES.format(marked_since=" OR ".join(since.values()), marked_twice=" OR ".join(twice)),
+        "label": LABELS.format(now=gathered.row("label", "l"), made=gathered.row("label", "m")),
+    }
+    return " UNION ".join([*(HISTORY.format(fact=fact, ids=ids) for fact, ids in touched.items()), NEEDS])

@@ -5,6 +5,7 @@ before (`was_…`), and the rows that it left (`made_…`). What was made, and w
 has the dataset to himself, so nothing moves meanwhile.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,32 +17,45 @@ from db.changes import Recorded
 LAST: Final = 2**63 - 1
 FACTS: Final = ("label", "sample", "annotation")
 
+# From the catalog, so that what a later migration adds is restored too, by an older server as well.
+COLUMNS: Final = """
+SELECT c.relname, array_agg(quote_ident(a.attname) ORDER BY a.attnum) AS columns
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.oid = ANY(ARRAY['label', 'sample', 'annotation']::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
+  AND a.attgenerated = '' AND a.attname <> ALL(ARRAY['id', 'dataset_id', 'since'])
+GROUP BY c.relname
+"""
+# Columns of a sample that say how it is labelled, and those that say which file it shows.
+LABELLING: Final = ("state", "label_ids", "labeled_by", "labeled_at", "labeled_origin")
+PLACING: Final = ("source_id", "path")
+
 TABLES: Final = tuple(
-    f"CREATE TEMP TABLE IF NOT EXISTS {when}_{fact} (LIKE {fact}_past, PRIMARY KEY (id)) ON COMMIT DELETE ROWS"
+    f"CREATE TEMP TABLE {when}_{fact} (LIKE {fact}_past, PRIMARY KEY (id)) ON COMMIT DROP"
     for fact in FACTS
     for when in ("was", "made")
 )
 
 WAS: Final = """
-INSERT INTO was_{fact} SELECT * FROM {fact}_past
+INSERT INTO was_{fact} ({row}, until) SELECT {row}, until FROM {fact}_past
 WHERE dataset_id = :dataset_id AND until > :early AND until <= :late AND since <= :early
 """
 
 MADE: Final = f"""
-INSERT INTO made_{{fact}}
-SELECT *, {LAST} FROM {{fact}} WHERE dataset_id = :dataset_id AND since > :early AND since <= :late
+INSERT INTO made_{{fact}} ({{row}}, until)
+SELECT {{row}}, {LAST} FROM {{fact}} WHERE dataset_id = :dataset_id AND since > :early AND since <= :late
 UNION ALL
-SELECT * FROM {{fact}}_past WHERE dataset_id = :dataset_id AND since > :early AND since <= :late AND until > :late
+SELECT {{row}}, until FROM {{fact}}_past
+WHERE dataset_id = :dataset_id AND since > :early AND since <= :late AND until > :late
 """
 
 # By their samples, which every change of an annotation changes too.
 MADE_ANNOTATION: Final = f"""
-INSERT INTO made_annotation
-SELECT a.*, {LAST} FROM made_sample m JOIN annotation a ON a.sample_id = m.id
+INSERT INTO made_annotation ({{row}}, until)
+SELECT {{annotations}}, {LAST} FROM made_sample m JOIN annotation a ON a.sample_id = m.id
 WHERE a.since > :early AND a.since <= :late
 UNION ALL
-SELECT p.* FROM made_sample m JOIN annotation_past p ON p.sample_id = m.id
-WHERE p.since > :early AND p.since <= :late AND p.until > :late
+SELECT {{annotations}}, a.until FROM made_sample m JOIN annotation_past a ON a.sample_id = m.id
+WHERE a.since > :early AND a.since <= :late AND a.until > :late
 """
 
 LEAVES: Final = """(EXISTS (SELECT FROM made_sample m WHERE m.id = s.id)
@@ -69,17 +83,9 @@ WHERE NOT {LEAVES} AND NOT EXISTS (
 """
 
 # What a span made as it was before, it did not touch: facts that came to be the same again.
-COLUMNS: Final = {
-    "label": ("name", "color", "shortcut"),
-    "annotation": ("label_id", "labeled_by", "labeled_at", "origin", "confidence", "confirmed", "shape"),
-    "sample": (
-        *("source_id", "path", "created_at", "added_at", "state", "label_ids", "labeled_by", "labeled_at"),
-        *("labeled_origin", "hard", "usage"),
-    ),
-}
 SAME: Final = """
 WITH same AS (
-    SELECT w.id FROM was_{fact} w JOIN made_{fact} m USING (id) WHERE ({was}) IS NOT DISTINCT FROM ({made}) {only}
+    SELECT w.id FROM was_{fact} w JOIN made_{fact} m USING (id) WHERE {was} IS NOT DISTINCT FROM {made} {only}
 ), was AS (DELETE FROM was_{fact} w USING same WHERE w.id = same.id)
 DELETE FROM made_{fact} m USING same WHERE m.id = same.id
 """
@@ -92,44 +98,29 @@ UNANNOTATE: Final = """
 DELETE FROM annotation a USING made_annotation m WHERE a.id = m.id
 """
 RELABEL: Final = """
-UPDATE label SET name = w.name, color = w.color, shortcut = w.shortcut, since = :since
-FROM was_label w WHERE label.id = w.id
+UPDATE label SET {assignments}, since = :since FROM was_label w WHERE label.id = w.id
 """
-LABEL: Final = """
-INSERT INTO label (id, dataset_id, name, color, shortcut, since)
-SELECT id, dataset_id, name, color, shortcut, :since FROM was_label w
-WHERE NOT EXISTS (SELECT FROM label l WHERE l.id = w.id) ORDER BY id
+BRING: Final = """
+INSERT INTO {fact} (id, dataset_id, {columns}, since)
+SELECT id, dataset_id, {columns}, :since
+FROM was_{fact} w WHERE NOT EXISTS (SELECT FROM {fact} f WHERE f.id = w.id) ORDER BY id
 """
 REMOVE: Final = """
 DELETE FROM sample s USING made_sample m
 WHERE s.id = m.id AND NOT EXISTS (SELECT FROM was_sample w WHERE w.id = s.id)
 """
-# Where nobody has labelled since, a sample's row says again exactly what it said.
+# What others have done to a sample since stays: its labelling as a whole, and each column that the span did not touch.
+KEEP: Final = """
+UPDATE was_sample w SET {assignments}
+FROM made_sample m JOIN sample s ON s.id = m.id
+WHERE m.id = w.id AND {now} IS DISTINCT FROM {made}
+"""
 CHANGE: Final = """
-UPDATE sample SET source_id = w.source_id, path = w.path, created_at = w.created_at, added_at = w.added_at,
-    state = w.state, label_ids = w.label_ids, labeled_by = w.labeled_by, labeled_at = w.labeled_at,
-    labeled_origin = w.labeled_origin, hard = w.hard, usage = w.usage, since = :since
-FROM was_sample w, made_sample m
-WHERE sample.id = w.id AND m.id = w.id
-  AND (sample.state, sample.label_ids, sample.labeled_by, sample.labeled_at, sample.labeled_origin)
-      IS NOT DISTINCT FROM (m.state, m.label_ids, m.labeled_by, m.labeled_at, m.labeled_origin)
-"""
-BRING: Final = """
-INSERT INTO sample (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at,
-                    labeled_origin, hard, usage, since)
-SELECT id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at,
-       labeled_origin, hard, usage, :since
-FROM was_sample w WHERE NOT EXISTS (SELECT FROM sample s WHERE s.id = w.id) ORDER BY id
-"""
-ANNOTATE: Final = """
-INSERT INTO annotation (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed,
-                        shape, since)
-SELECT id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, :since
-FROM was_annotation ORDER BY id
+UPDATE sample SET {assignments}, since = :since FROM was_sample w, made_sample m WHERE sample.id = w.id AND m.id = w.id
 """
 
-# Elsewhere what it says follows from the annotations that it has now; everywhere, which labels it has. A label can have
-# come and gone with one shape, and be there with another.
+# The labels of a sample are those of the annotations that it has now: a label can have come and gone with one shape,
+# and be there with another. Its state follows.
 SETTLE: Final = """
 UPDATE sample SET label_ids = fresh.label_ids, state = fresh.state,
     labeled_by = CASE fresh.state WHEN 'LABELED' THEN coalesce(sample.labeled_by, fresh.labeled_by) END,
@@ -145,8 +136,7 @@ FROM (
     FROM made_sample m JOIN sample s ON s.id = m.id LEFT JOIN annotation a ON a.sample_id = s.id
     GROUP BY s.id
 ) AS fresh
-WHERE sample.id = fresh.id
-  AND (sample.since < :since OR (sample.label_ids, sample.state) IS DISTINCT FROM (fresh.label_ids, fresh.state))
+WHERE sample.id = fresh.id AND (sample.label_ids, sample.state) IS DISTINCT FROM (fresh.label_ids, fresh.state)
 """
 UNLABEL: Final = """
 DELETE FROM label USING made_label m
@@ -163,40 +153,83 @@ class Span:
     late: int = LAST
 
 
-async def gather(session: AsyncSession, span: Span) -> bool:
-    """Fill the temporary tables with what the span did. Whether it did anything."""
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What lies in the temporary tables. `columns` of each fact: all but `id`, `dataset_id` and `since`."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    is_empty: bool
+
+    def row(self, fact: str, table: str) -> str:
+        """The fact's columns in a table, as a row to compare."""
+        return _row(table, self.columns[fact])
+
+
+async def gather(session: AsyncSession, span: Span) -> Gathered:
+    """Fill the temporary tables with what the span did."""
+    columns = {row["relname"]: tuple(row["columns"]) for row in await statements.run(session, COLUMNS)}
     for sql in TABLES:
         await statements.run(session, sql)
-    values = {"dataset_id": span.dataset_id, "early": span.early, "late": span.late}
-    for fact in FACTS:
-        await statements.run(session, WAS.format(fact=fact), **values)
-    for fact in ("label", "sample"):
-        await statements.run(session, MADE.format(fact=fact), **values)
-    await statements.run(session, MADE_ANNOTATION, early=span.early, late=span.late)
-    await statements.run(
-        session, "ANALYZE was_label, was_sample, was_annotation, made_label, made_sample, made_annotation"
-    )
+    await _fill(session, span, columns)
     await statements.run(session, PLACE)
-    for fact in COLUMNS:
-        await statements.run(session, _same(fact))
+    gathered = Gathered(columns, is_empty=False)
+    for fact in ("label", "annotation", "sample"):
+        only = ALSO_ITS_MARKS if fact == "sample" else ""
+        same = SAME.format(fact=fact, was=gathered.row(fact, "w"), made=gathered.row(fact, "m"), only=only)
+        await statements.run(session, same)
     tables = " UNION ALL ".join(f"SELECT FROM {when}_{fact}" for when in ("was", "made") for fact in FACTS)
-    return await statements.first(session, f"SELECT FROM ({tables}) AS any_row LIMIT 1") is not None
+    row = await statements.first(session, f"SELECT FROM ({tables}) AS any_row LIMIT 1")
+    return Gathered(columns, is_empty=row is None)
 
 
-async def put_back(session: AsyncSession, change: Recorded) -> None:
+async def put_back(session: AsyncSession, gathered: Gathered, change: Recorded) -> None:
     """Make what the span changed what it was before, as of the change. Names may change hands meanwhile."""
     since = change.revision
+    columns = {fact: ", ".join(names) for fact, names in gathered.columns.items()}
+    assignments = {fact: ", ".join(f"{name} = w.{name}" for name in names) for fact, names in gathered.columns.items()}
+    bring = {fact: BRING.format(fact=fact, columns=columns[fact]) for fact in FACTS}
     await statements.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key DEFERRED")
     await statements.run(session, UNANNOTATE)
-    for sql in (RELABEL, LABEL):
-        await statements.run(session, sql, since=since)
+    await statements.run(session, RELABEL.format(assignments=assignments["label"]), since=since)
+    await statements.run(session, bring["label"], since=since)
     await statements.run(session, REMOVE)
-    for sql in (CHANGE, BRING, ANNOTATE, SETTLE):
+    await statements.run(session, _keep(gathered))
+    for sql in (CHANGE.format(assignments=assignments["sample"]), bring["sample"], bring["annotation"], SETTLE):
         await statements.run(session, sql, since=since)
     await statements.run(session, UNLABEL)
     await statements.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE")
 
 
-def _same(fact: str) -> str:
-    was, made = (", ".join(f"{side}.{column}" for column in COLUMNS[fact]) for side in "wm")
-    return SAME.format(fact=fact, was=was, made=made, only=ALSO_ITS_MARKS if fact == "sample" else "")
+async def _fill(session: AsyncSession, span: Span, columns: Mapping[str, tuple[str, ...]]) -> None:
+    rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
+    values = {"dataset_id": span.dataset_id, "early": span.early, "late": span.late}
+    for fact in FACTS:
+        await statements.run(session, WAS.format(fact=fact, row=", ".join(rows[fact])), **values)
+    for fact in ("label", "sample"):
+        await statements.run(session, MADE.format(fact=fact, row=", ".join(rows[fact])), **values)
+    made = MADE_ANNOTATION.format(
+        row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
+    )
+    await statements.run(session, made, early=span.early, late=span.late)
+    await statements.run(
+        session, "ANALYZE was_label, was_sample, was_annotation, made_label, made_sample, made_annotation"
+    )
+
+
+def _keep(gathered: Gathered) -> str:
+    now, made = (_row(table, LABELLING) for table in "sm")
+    assignments = [
+        f"{name} = CASE WHEN {now} IS NOT DISTINCT FROM {made} THEN w.{name} ELSE s.{name} END" for name in LABELLING
+    ]
+    assignments += [
+        f"{name} = CASE WHEN w.{name} IS DISTINCT FROM m.{name} THEN w.{name} ELSE s.{name} END"
+        for name in gathered.columns["sample"]
+        if name not in (*LABELLING, *PLACING)
+    ]
+    return KEEP.format(
+        assignments=", ".join(assignments), now=gathered.row("sample", "s"), made=gathered.row("sample", "m")
+    )
+
+
+def _row(table: str, columns: Collection[str]) -> str:
+    return "ROW(" + ", ".join(f"{table}.{name}" for name in columns) + ")"

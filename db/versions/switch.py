@@ -37,13 +37,14 @@ async def switch(
     if before.version_id == version_id and is_clean:
         return Switched(dataset_id)
     span = Span(dataset_id, version["revision"])
-    if not await gather(session, span):
+    gathered = await gather(session, span)
+    if gathered.is_empty:
         await base.put(session, dataset_id, version_id, revision)
         return Switched(dataset_id)
     await _expect_room(session)
     summary = f"Switched to version `{version['name']}`"
     change = await record(session, dataset_id, by, "SET_CURRENT_VERSION", summary)
-    await put_back(session, change)
+    await put_back(session, gathered, change)
     await remember(session, dataset_id, change.id, before, is_clean=is_clean)
     await base.put(session, dataset_id, version_id, change.revision)
     return Switched(dataset_id, change.id)

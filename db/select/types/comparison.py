@@ -9,7 +9,7 @@ from sqlalchemy import CTE, BigInteger, ColumnElement, Text, and_, case, func, o
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
-from db.models import Dataset, Label, Sample, SamplePast
+from db.models import Dataset, Label, Sample, sample_past
 from db.pages import Kind, Order
 from db.select import ids
 from db.select.build import IDS, Build, Type
@@ -103,13 +103,13 @@ def _where(rows: Any, condition: ColumnElement[bool]) -> Any:
 
 
 def _ended(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> Any:
-    past = table_of(SamplePast).c
+    past = sample_past.c
     rows = select(past.id, past.since, past.label_ids)
     return rows.where(past.dataset_id == head.dataset_id, past.until > early, past.until <= late, past.since <= early)
 
 
 def _begun(head: Scope, early: ColumnElement[Any], late: ColumnElement[Any]) -> list[Any]:
-    live, past = table_of(Sample).c, table_of(SamplePast).c
+    live, past = table_of(Sample).c, sample_past.c
     now = select(live.id, live.since, live.label_ids)
     then = select(past.id, past.since, past.label_ids)
     return [
