@@ -47,7 +47,7 @@ def database_limits(settings: Settings) -> engine.Limits:
         lock=timeouts.lock,
         readers=settings.pool_size,
         writers=settings.pool_size,
-        prepared=not settings.pooled,
+        pooled=settings.pooled,
     )
 
 

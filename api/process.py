@@ -58,7 +58,7 @@ async def at_hand(settings: Settings) -> AsyncIterator[Settings]:
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[engine.Database]:
     """For commands that do one thing to the database and end."""
-    limits = engine.Limits(readers=1, writers=1, prepared=not settings.pooled)
+    limits = engine.Limits(readers=1, writers=1, pooled=settings.pooled)
     async with at_hand(settings) as ready, engine.connect(str(ready.database_url), limits) as opened:
         yield opened
 

@@ -1,11 +1,12 @@
 """The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit)."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -24,7 +25,7 @@ class Limits:
     lock: float = 10.0
     readers: int = 10
     writers: int = 10
-    prepared: bool = True  # False behind PgBouncer in transaction mode
+    pooled: bool = False  # behind PgBouncer in transaction mode: nothing of a session outlasts a transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,14 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
-        """A connection for reads, in autocommit: one statement sees one state."""
+        """A connection for reads: each statement sees one state, and another than the statement before it."""
         try:
             connection = await self.pool.acquire(timeout=self.limits.connect)
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             raise Unavailable from error
         try:
-            yield connection  # type: ignore[misc]
+            async with _bounded(connection, self.limits) if self.limits.pooled else nullcontext():
+                yield connection  # type: ignore[misc]
         except asyncpg.InternalClientError:  # it was being ended while we spoke: nothing more can be said on it
             connection.terminate()
             raise
@@ -72,9 +74,9 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         max_size=limits.readers,
         timeout=limits.connect,
         command_timeout=limits.read,
-        statement_cache_size=1024 if limits.prepared else 0,
+        statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
-        server_settings=_server_settings(limits, read_only=True),
+        server_settings=_startup_parameters(limits, read_only=True),
         reset=_leave_as_it_is,
     )
     engine = create_async_engine(
@@ -86,10 +88,12 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         connect_args={
             "timeout": limits.connect,
             "command_timeout": limits.write,
-            "server_settings": _server_settings(limits, read_only=False),
-            **({} if limits.prepared else {"statement_cache_size": 0, "prepared_statement_cache_size": 0}),
+            "server_settings": _startup_parameters(limits, read_only=False),
+            **(UNPREPARED if limits.pooled else {}),
         },
     )
+    if limits.pooled:
+        _bound_transactions(engine, limits)
     database = Database(url=url, pool=pool, engine=engine, limits=limits)
     try:
         yield database
@@ -126,10 +130,27 @@ def is_transient(error: BaseException) -> bool:
 TRANSIENT = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03"})
 
 
-def _server_settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
-    settings = {
-        "application_name": "labelgraph",
-        "timezone": "UTC",
+# -- settings of a session, or behind a pooler of each transaction ---------------------------------------------------
+
+UNPREPARED: Mapping[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",  # a name could be another client's, on the connection that comes next
+}
+
+
+def _startup_parameters(limits: Limits, *, read_only: bool) -> dict[str, str]:
+    """What is sent when a connection is opened. PgBouncer refuses all but a few, of which these two are."""
+    parameters = {"application_name": "labelgraph", "timezone": "UTC"}
+    if limits.pooled:
+        return parameters
+    if read_only:
+        parameters["default_transaction_read_only"] = "on"
+    return parameters | _settings(limits, read_only=read_only)
+
+
+def _settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
+    return {
         "jit": "off",
         "max_parallel_workers_per_gather": "0",  # the cores are for other requests
         "random_page_cost": "1.1",  # solid-state disks; the default of 4 makes small writes read whole tables
@@ -137,4 +158,26 @@ def _server_settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
         "statement_timeout": f"{(limits.read if read_only else limits.write):g}s",
         "idle_in_transaction_session_timeout": "60s",
     }
-    return settings | ({"default_transaction_read_only": "on"} if read_only else {})
+
+
+@asynccontextmanager
+async def _bounded(connection: asyncpg.Connection, limits: Limits) -> AsyncGenerator[None, None]:
+    """A read-only transaction with the settings of a reader's session; ended by COMMIT, for notices go out with it."""
+    settings = _settings(limits, read_only=True)
+    local = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    await connection.execute(f"BEGIN READ ONLY; {local}")
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("COMMIT")
+
+
+def _bound_transactions(engine: AsyncEngine, limits: Limits) -> None:
+    """Give every transaction of the engine the settings of a writer's session."""
+    settings = _settings(limits, read_only=False)
+    statement = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def bound(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)

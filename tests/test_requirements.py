@@ -158,7 +158,7 @@ class Index:
                 *(code or {}).items(),
                 *((f"{stem}.dist-info/{file}", about[file]) for file in about),
             ]:
-                wheel.writestr(file, content)
+                wheel.writestr(zipfile.ZipInfo(file), content)  # with a fixed date: the same wheel each time
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
