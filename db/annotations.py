@@ -23,6 +23,7 @@ INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at,
 SELECT :dataset_id, chosen.id, wanted.id, :actor, now(), 'MANUAL', :since
 FROM chosen CROSS JOIN unnest(:labels::bigint[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = chosen.id AND a.label_id + 0 = wanted.id)
+ORDER BY chosen.id, wanted.id
 """
 
 TAKE = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id + 0 = ANY(:labels::bigint[])"

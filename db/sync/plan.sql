@@ -7,12 +7,12 @@ WITH listed AS (
     WHERE job_id = $1 AND NOT sidecar
       AND NOT EXISTS (SELECT FROM source_deletion d
                       WHERE d.dataset_id = $2 AND d.path = o.path AND d.finished_at IS NULL)
-    ORDER BY path
+    ORDER BY path, modified_at DESC, etag, size
 ), sidecar AS (
     SELECT DISTINCT ON (stem) stem, path, etag
     FROM sync_object
     WHERE job_id = $1 AND sidecar
-    ORDER BY stem, path
+    ORDER BY stem, path, modified_at DESC, etag
 ), known AS (
     SELECT DISTINCT ON (source.path) source.*, sample.id AS sample_id, sample.labeled_origin
     FROM source LEFT JOIN sample ON sample.source_id = source.id

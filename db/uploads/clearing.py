@@ -24,7 +24,7 @@ TAKE = """
 UPDATE upload u SET sweep_at = now() + interval '10 min'
 FROM dataset
 WHERE dataset.id = u.dataset_id
-  AND u.id IN (SELECT id FROM upload WHERE sweep_at <= now() ORDER BY sweep_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+  AND u.id IN (SELECT id FROM upload WHERE sweep_at <= now() ORDER BY sweep_at, id LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING u.id, u.staged, u.cleared, u.sweep_at, u.expires_at < now() - interval '7 days' AS old, dataset.input_path
 """
 # Not those that were asked for anew, or are being completed, since they were taken: their turn is later.

@@ -24,10 +24,12 @@ LET_GO = """
 """
 SOURCES = """
     INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation)
-    SELECT :dataset_id, * FROM unnest(:paths::text[], :etags::text[], :sizes::bigint[], :times::timestamptz[],
-                                      :formats::text[], :widths::int[], :heights::int[], :turns::smallint[])
-                              AS given (path)
+    SELECT :dataset_id, path, etag, size, modified_at, format, width, height, orientation
+    FROM unnest(:paths::text[], :etags::text[], :sizes::bigint[], :times::timestamptz[], :formats::text[],
+                :widths::int[], :heights::int[], :turns::smallint[])
+        WITH ORDINALITY AS given (path, etag, size, modified_at, format, width, height, orientation, place)
     WHERE NOT EXISTS (SELECT FROM sample WHERE sample.dataset_id = :dataset_id AND sample.path = given.path)
+    ORDER BY place
     ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
     RETURNING id
 """
@@ -47,8 +49,9 @@ SAMPLES = """
 """
 ANNOTATIONS = """
     INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
-    SELECT dataset_id, id, unnest(label_ids), labeled_by, labeled_at, labeled_origin, since
-    FROM sample WHERE id = ANY(:samples::bigint[])
+    SELECT dataset_id, id, label_id, labeled_by, labeled_at, labeled_origin, since
+    FROM sample CROSS JOIN unnest(label_ids) AS label_id WHERE id = ANY(:samples::bigint[])
+    ORDER BY id, label_id
 """
 OTHERS = """
     SELECT sample.id, sample.path, source.etag, source.size FROM sample JOIN source ON source.id = sample.source_id

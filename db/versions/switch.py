@@ -63,7 +63,7 @@ async def remember(session: AsyncSession, dataset_id: int, change_id: int, befor
 
 
 async def _expect_room(session: AsyncSession) -> None:
-    row = await statements.first(session, IN_THE_WAY)
+    row = await statements.first(session, f"{IN_THE_WAY} ORDER BY s.path LIMIT 1")
     if row is not None:
         raise Conflict(
             f"Two samples of the version would lie at `{row['path']}` now, since a file was moved there; "

@@ -1,6 +1,6 @@
 """Samples and what is marked on them as plain Python: what every way of labelling and annotating comes to."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -26,6 +26,8 @@ class Mark:
 
 @dataclass
 class Sample:
+    """`marks` in the order in which they were made, which is that of their ids."""
+
     marks: list[Mark] = field(default_factory=list)
     labeled_by: str | None = None
     origin: str | None = None
@@ -36,11 +38,13 @@ class Sample:
     def suggested(self) -> set[str]:
         return {mark.label for mark in self.marks if not mark.confirmed}
 
-    def put(self, names: set[str], by: str) -> None:
+    def put(self, names: list[str], by: str) -> None:
+        """New ones in the order of the names."""
         for mark in self.marks:
             if mark.label in names and not mark.confirmed:
                 mark.confirmed, mark.by = True, by
-        self.marks += [Mark(name, by) for name in sorted(names - {mark.label for mark in self.marks})]
+        there = {mark.label for mark in self.marks}
+        self.marks += [Mark(name, by) for name in names if name not in there]
 
     def turn(self, before: str, after: str, by: str | None) -> None:
         def has(label: str, **like: bool) -> bool:
@@ -61,15 +65,13 @@ class Sample:
         self.marks = kept
 
     def annotated(self, edit: "Edit", by: str) -> bool:
-        """Whether anything changes. Marks that are equal cannot be told apart, and need not be."""
+        """Whether anything changes."""
         changed = edit.remove is not None
-        updated, final = edit.update, edit.final()
-        if edit.remove is not None:
-            self._take(edit.remove)
-        if updated is not None and final is not None and (final.key != updated.key or not updated.confirmed):
-            changed = True
-            self._take(updated)
-            self.marks = [m for m in self.marks if final.shaped or m.key != final.key] + [replace(final, by=by)]
+        updated = None if edit.update is None else self.marks[edit.update]
+        removed = None if edit.remove is None else self.marks[edit.remove]
+        self.marks = [mark for mark in self.marks if mark is not removed]
+        if updated is not None:
+            changed |= self._updated(updated, edit.to, by)
         for label, left in dict.fromkeys(edit.add):
             same = [mark for mark in self.marks if mark.key == (label, left)]
             if not same:
@@ -81,8 +83,13 @@ class Sample:
             changed = True
         return changed
 
-    def _take(self, mark: Mark) -> None:
-        self.marks.pop([str(each) for each in self.marks].index(str(mark)))
+    def _updated(self, mark: Mark, to: tuple[str | None, int | None], by: str) -> bool:
+        label, left = to[0] or mark.label, mark.left if to[1] is None else to[1]
+        if mark.confirmed and mark.key == (label, left):
+            return False
+        mark.label, mark.left, mark.confirmed, mark.by = label, left, True, by
+        self.marks = [other for other in self.marks if other is mark or mark.shaped or other.key != mark.key]
+        return True
 
     def settle(self, by: str | None) -> None:
         if not self.names():
@@ -91,28 +98,19 @@ class Sample:
             self.labeled_by, self.origin = by, "MANUAL"
 
     def told(self) -> tuple[Any, ...]:
-        return self.labeled_by, self.origin, sorted(map(str, self.marks))
+        return self.labeled_by, self.origin, [str(mark) for mark in self.marks]
 
 
 @dataclass
 class Edit:
-    """Marks to put, by label and left edge; one to be another, in label or place; one to take off."""
+    """Marks to put, by label and left edge; one to be another, in label or place; one to take off. Marks that are there
+    are named by their place in the order of ids."""
 
     add: list[tuple[str, int | None]]
-    update: Mark | None = None
+    update: int | None = None
     to: tuple[str | None, int | None] = (None, None)
-    remove: Mark | None = None
-
-    def final(self) -> Mark | None:
-        if self.update is None:
-            return None
-        label, left = self.to
-        return replace(
-            self.update,
-            label=label or self.update.label,
-            left=self.update.left if left is None else left,
-            confirmed=True,
-        )
+    remove: int | None = None
 
     def names(self) -> set[str]:
-        return {label for label, _ in self.add} | ({self.to[0]} if self.update and self.to[0] else set())
+        becomes = {self.to[0]} if self.update is not None and self.to[0] else set()
+        return {label for label, _ in self.add} | becomes

@@ -1,15 +1,19 @@
 """Labels that have shapes, and a machine's suggestions, under every way of labelling."""
 
+import itertools
 from typing import Any
 
 import orjson
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import changes, labels
+from db import changes, labels, statements
 from db.engine import Database
+from db.filters import SampleFilter
 from db.jobs.carrier import connection_of
 from db.samples.chosen import Selection
 from db.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.samples.outcomes import Labelled
 from db.units import write
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 
@@ -121,3 +125,26 @@ async def test_of_two_suggestions_merged_one_is_left(database: Database) -> None
     boxes = await boxed(database, ("cat", False, False), ("dog", False, False))
     await merge(database, boxes, "cat", "dog")
     assert await marks(database, boxes) == [("dog", False, False, "sync")]
+
+
+PLANS = ["nestloop", "hashjoin", "mergejoin", "sort"]
+
+
+@pytest.mark.parametrize("selection", ["ids", "filter"])
+@pytest.mark.parametrize("without", [*PLANS, "nothing"])
+async def test_annotations_are_made_in_one_order_whatever_plan_is_taken(
+    database: Database, selection: str, without: str
+) -> None:
+    """By samples, then labels: which plan is taken depends on how old the statistics are."""
+    made = await make(database, samples=4, labels=("c", "a", "b"))
+    chosen = Selection(ids=made.samples[::-1]) if selection == "ids" else Selection(filter=SampleFilter())
+
+    async def work(session: AsyncSession) -> Labelled:
+        if without != "nothing":
+            await statements.run(session, f"SET LOCAL enable_{without} = off")
+        return await label(session, made.id, chosen, LabelWith(labels=["a", "b", "c"]), by=ANN)
+
+    await write(database, work, Labelled)
+    async with database.reading() as reader:
+        rows = await reader.fetch("SELECT sample_id, label_id FROM annotation ORDER BY id")
+    assert [tuple(row) for row in rows] == list(itertools.product(made.samples, made.labels.values()))

@@ -37,13 +37,10 @@ BOXES: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (8, 8)}
 LIVE = """
 SELECT s.id, s.labeled_by, s.labeled_origin, ARRAY(
     SELECT format('%s %s %s %s', l.name, a.confirmed, (a.shape->>'xMin')::float, a.labeled_by)
-    FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = s.id ORDER BY 1) AS annotations
+    FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = s.id ORDER BY a.id) AS annotations
 FROM sample s WHERE s.dataset_id = $1
 """
-MARKED = """
-SELECT a.id, l.name, a.labeled_by, a.confirmed, (a.shape->>'xMin')::float::int AS left
-FROM annotation a JOIN label l ON l.id = a.label_id WHERE a.sample_id = $1 ORDER BY a.id
-"""
+MARKED = "SELECT id FROM annotation WHERE sample_id = $1 ORDER BY id"
 AT = """
 WITH names AS (
     SELECT id, name FROM label WHERE dataset_id = $1 AND since <= $2
@@ -53,13 +50,13 @@ WITH names AS (
     UNION ALL SELECT id, labeled_by, labeled_origin FROM sample_past
     WHERE dataset_id = $1 AND since <= $2 AND until > $2
 ), facts AS (
-    SELECT sample_id, label_id, confirmed, shape, labeled_by FROM annotation WHERE dataset_id = $1 AND since <= $2
-    UNION ALL SELECT sample_id, label_id, confirmed, shape, labeled_by FROM annotation_past
+    SELECT id, sample_id, label_id, confirmed, shape, labeled_by FROM annotation WHERE dataset_id = $1 AND since <= $2
+    UNION ALL SELECT id, sample_id, label_id, confirmed, shape, labeled_by FROM annotation_past
     WHERE dataset_id = $1 AND since <= $2 AND until > $2
 )
 SELECT r.id, r.labeled_by, r.labeled_origin, ARRAY(
     SELECT format('%s %s %s %s', n.name, f.confirmed, (f.shape->>'xMin')::float, f.labeled_by)
-    FROM facts f JOIN names n ON n.id = f.label_id WHERE f.sample_id = r.id ORDER BY 1) AS annotations
+    FROM facts f JOIN names n ON n.id = f.label_id WHERE f.sample_id = r.id ORDER BY f.id) AS annotations
 FROM rows r
 """
 
@@ -132,24 +129,24 @@ class Writes(RuleBasedStateMachine):
     def annotate(self, place: int, data: Any, create: bool, by: Any) -> None:
         id = self.order[place]
         rows = self.runner.run(self._marked(id))
-        known = st.none() | st.sampled_from(rows) if rows else st.none()
+        known = st.none() | st.sampled_from(range(len(rows))) if rows else st.none()
         updated, removed = data.draw(known, label="updated"), data.draw(known, label="removed")
         edit = MarkEdit(
             data.draw(st.lists(st.tuples(st.sampled_from(WORDS), LEFT), max_size=3), label="added"),
-            updated and updated[1],
+            updated,
             data.draw(st.tuples(st.none() | st.sampled_from(WORDS), LEFT), label="to"),
-            removed and removed[1],
+            removed,
         )
         how = AnnotateWith(create_missing=create)
         asked = Edit(
             id,
             [Addition(name, box(left)) for name, left in edit.add],
-            [Update(updated[0], edit.to[0], box(edit.to[1]))] if updated else (),
-            [removed[0]] if removed else (),
+            () if updated is None else [Update(rows[updated], edit.to[0], box(edit.to[1]))],
+            () if removed is None else [rows[removed]],
         )
         outcome = self._do(lambda session: annotate(session, self.dataset, [asked], how, by=by))
         missing = sorted(edit.names() - self.labels.keys())
-        if (missing and not create) or (updated and updated == removed):
+        if (missing and not create) or (updated is not None and updated == removed):
             assert outcome == ("LABEL_NOT_FOUND" if missing and not create else "VALIDATION_FAILED")
             self._compare()
             return
@@ -254,6 +251,17 @@ class Writes(RuleBasedStateMachine):
         """A model's suggestions, and a sync's shapes: what no mutation makes, and every mutation must live with."""
         self._other(*mark)
 
+    @rule(index=st.sampled_from(["annotation_label", "annotation_pkey", "annotation_sample"]))
+    def postgres_maintains(self, index: str) -> None:
+        """Other plans, and another order of the rows on disk: nothing may come of it."""
+        self.runner.run(self._maintain(index))
+        self._compare()
+
+    async def _maintain(self, index: str) -> None:
+        async with self.database.writing() as session:
+            connection = await connection_of(session)
+            await connection.execute(f"CLUSTER annotation USING {index}; ANALYZE annotation, label, sample")
+
     def _other(self, place: int, name: str, left: int | None, confirmed: bool) -> None:
         id = self.order[place]
         sample = self.samples.get(id)
@@ -319,7 +327,7 @@ class Writes(RuleBasedStateMachine):
             if mode != "ADD":
                 sample.marks = [m for m in sample.marks if (m.label in wanted) == (mode == "SET")]
             if mode != "REMOVE":
-                sample.put(wanted, by.name)
+                sample.put(sorted(wanted, key=self.labels.__getitem__), by.name)
             sample.settle(by.name)
         self._changed(bool(changed))
 
@@ -362,10 +370,9 @@ class Writes(RuleBasedStateMachine):
             rows = await reader.fetch(sql, *arguments)
         return {row["id"]: (row["labeled_by"], row["labeled_origin"], row["annotations"]) for row in rows}
 
-    async def _marked(self, sample: int) -> list[tuple[int, Mark]]:
+    async def _marked(self, sample: int) -> list[int]:
         async with self.database.reading() as reader:
-            rows = await reader.fetch(MARKED, sample)
-        return [(row["id"], Mark(row["name"], row["labeled_by"], row["confirmed"], row["left"])) for row in rows]
+            return [row["id"] for row in await reader.fetch(MARKED, sample)]
 
     async def _one(self, sql: str) -> Any:
         async with self.database.reading() as reader:
