@@ -4,6 +4,7 @@ A local path is followed to where it really lies, links and all, before it is co
 is kept is that real path, so a link turned elsewhere later leads nowhere.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,14 @@ from db.errors import Invalid
 from db.names import storable
 
 LENGTH = 1024  # bytes, as object stores allow for a key
+NAME_LENGTH = 255  # bytes of one name, as file systems allow
+UNUSABLE = "The server cannot open it as a directory."
+PROBLEMS = {
+    errno.EACCES: "The server may not enter this directory, or one above it; give it the rights to read it.",
+    errno.ELOOP: "Symbolic links on the way lead in a circle.",
+    errno.ENAMETOOLONG: f"A name in it is too long; file systems take at most {NAME_LENGTH} bytes.",
+    errno.ENOTDIR: "It is a file, or leads through one; name the directory that the images lie in.",
+}
 
 
 def input_path(text: str, allowed_roots: Sequence[Path]) -> str:
@@ -20,8 +29,7 @@ def input_path(text: str, allowed_roots: Sequence[Path]) -> str:
     path = _local(text)
     if not any(path.is_relative_to(root) for root in allowed_roots):
         raise refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
-    if path.exists() and not path.is_dir():
-        raise refused("It is a file; name the directory that the images lie in.")
+    _expect_directory(path)
     return str(path)
 
 
@@ -61,10 +69,24 @@ def _local(text: str) -> Path:
         text = of_url(text)
     if not text.startswith("/"):
         raise refused("Give an absolute path, or a `file://` URL.")
+    if any(len(part.encode()) > NAME_LENGTH for part in text.split("/")):
+        raise refused(PROBLEMS[errno.ENAMETOOLONG])
     try:
         return Path(text).resolve()
-    except (OSError, RuntimeError):
-        raise refused("It cannot be followed to a directory.") from None
+    except OSError as error:
+        raise refused(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
+    except (RuntimeError, ValueError):
+        raise refused(PROBLEMS[errno.ELOOP]) from None
+
+
+def _expect_directory(path: Path) -> None:
+    """It is a directory that can be read and entered, or not there yet."""
+    try:
+        os.close(os.open(f"{path}/.", os.O_RDONLY | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refused(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
 
 
 def of_url(text: str) -> str:

@@ -14,10 +14,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.changes import no_such_dataset
 from db.engine import Database
+from db.errors import Invalid, StorageError
 from db.imports.options import Existing, Options, label_names
 from db.imports.places import Reach, folder, place
 from db.imports.reading import expect
 from db.imports.stages import run
+from db.places import is_bucket
 from db.storage import Stores
 from db.tokens import Identity
 
@@ -28,7 +30,12 @@ async def expect_manifest(database: Database, stores: Stores, where: str, *, by:
     """There is a manifest at this place, and this token may read it. Raises INVALID_PATH, FILE_TOO_LARGE."""
     reach = await Reach.of(database, stores, None if by.dataset_ids is None else sorted(by.dataset_ids))
     store, name = await reach.open(where)
-    found = await store.stat(name)
+    try:
+        found = await store.stat(name)
+    except StorageError as failed:
+        if is_bucket(where):
+            raise
+        raise Invalid(f"The manifest cannot be read. {failed.message}", code="INVALID_PATH") from failed
     expect(None if found is None else found.size)
 
 

@@ -89,7 +89,7 @@ class Reach:
             url = self.stores.places.input(above)
         except Invalid:
             return _refused(
-                "It does not lie where this server's owner lets it read (`--allow-root`, `LABELGRAPH_S3_…`)."
+                "It does not lie in a directory or bucket that this server may read (`--allow-root`, `LABELGRAPH_S3_…`)."
             )
         if self.allowed is not None and not f"{url.rstrip('/')}/".startswith(tuple(self.allowed)):
             return _refused("The token that asked may not read there.")

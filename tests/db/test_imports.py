@@ -168,6 +168,34 @@ async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_ar
     assert "none.png" in told[f"V001.manifest:{len(WRONG) + 2}"]
 
 
+@pytest.mark.parametrize("given", [{}, {"sourceRoot": True}])
+async def test_a_path_that_the_system_refuses_is_told_with_its_line(desk: Desk, given: dict[str, Any]) -> None:
+    desk.put(*(f"{number}.jpg" for number in range(5)))
+    (desk.folder / "round").symlink_to(desk.folder / "round")
+    (desk.folder / "file").write_text("")
+    bad = [
+        "a" * 300 + ".jpg",
+        "a" * 300 + "/x.jpg",
+        "b/" + "a" * 300 + "/x.jpg",
+        "round/x.jpg",
+        "file/x.jpg",
+        "/".join(["d"] * 600) + "/x.jpg",
+        "nul\\u0000/x.jpg",
+        "half\\ud800/x.jpg",
+        "a//x.jpg",
+        "../x.jpg",
+    ]
+    elsewhere = [f'{{"source": "{root}/{path}"}}' for path in bad for root in (desk.folder, desk.images)]
+    buckets = ['{"source": "s3://bucket/%s"}' % path for path in ("a" * 1025 + ".jpg", "a//b.jpg", "../b.jpg")]
+    good: list[Any] = [{"source": f"{number}.jpg", "annotation": [CAT]} for number in range(5)]
+    manifest = desk.manifest(*good[:3], *elsewhere, *buckets, *good[3:])
+    options = {"source_root": f"{desk.folder}/"} if given else {}
+    job = await desk.load(manifest, **options)
+    assert (job["status"], job["added"]) == ("SUCCEEDED", 5)
+    told = {int(path.rpartition(":")[2]) for path, _ in await desk.warnings(job)}
+    assert told == set(range(4, 4 + len(elsewhere) + len(buckets)))
+
+
 async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(desk: Desk) -> None:
     desk.put("1.png", "2.png")
     wrong = [

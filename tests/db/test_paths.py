@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from db.errors import Invalid
 from db.paths import input_path, object_path, output_path, stem, suffix
+from tests.rights import without_rights
 
 
 def refusal(text: str, *roots: Path) -> str:
@@ -52,6 +53,37 @@ def test_follows_links_before_it_judges(tmp_path: Path) -> None:
 def test_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     assert "directory" in refusal(f"{tmp_path}/a.png", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x" * 300, "too long"),
+        (f"a/{'x' * 300}/b", "too long"),
+        ("a.png/b", "It is a file"),
+        ("round/x", "in a circle"),
+    ],
+)
+def test_says_what_is_wrong_with_a_path_that_the_system_refuses(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    assert sentence in refusal(f"{tmp_path}/{text}", tmp_path)
+    with pytest.raises(Invalid) as raised:
+        output_path(f"{tmp_path}/{text}", (tmp_path,), source=str(tmp_path / "images"))
+    assert raised.value.code == "INVALID_PATH"
+
+
+@pytest.mark.parametrize("text", ["closed", "closed/below", "closed/below/deeper"])
+def test_refuses_a_directory_that_the_server_may_not_enter(tmp_path: Path, text: str) -> None:
+    (tmp_path / "closed" / "below").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0)
+    with without_rights(tmp_path):
+        assert "may not enter" in refusal(f"{tmp_path}/{text}", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["not there", "trailing blank ", "a" * 255, "é" * 127])
+def test_a_directory_may_be_made_later_and_called_anything(tmp_path: Path, text: str) -> None:
+    assert input_path(f"{tmp_path}/{text}", (tmp_path,)) == f"{tmp_path}/{text}"
 
 
 def test_output_lies_outside_the_input(tmp_path: Path) -> None:

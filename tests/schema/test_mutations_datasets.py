@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.rights import without_rights
 from tests.schema.mutating import Stage
 
 CREATED = """
@@ -72,6 +73,10 @@ async def test_understands_file_urls(stage: Stage) -> None:
         ({"description": "\0"}, "VALIDATION_FAILED"),
         ({"description": "\ud800"}, "VALIDATION_FAILED"),
         ({"inputPath": "/etc"}, "INVALID_PATH"),
+        ({"inputPath": "~/images"}, "INVALID_PATH"),
+        ({"inputPath": "s3://bucket/a//b/"}, "INVALID_PATH"),
+        ({"inputPath": "s3://bucket/a/../b/"}, "INVALID_PATH"),
+        ({"inputPath": f"s3://bucket/{'a' * 1025}/"}, "INVALID_PATH"),
         ({"inputPath": "images"}, "INVALID_PATH"),
         ({"inputPath": ""}, "INVALID_PATH"),
         ({"inputPath": "/a\0"}, "INVALID_PATH"),
@@ -83,6 +88,20 @@ async def test_understands_file_urls(stage: Stage) -> None:
 async def test_what_making_a_dataset_refuses(stage: Stage, given: dict[str, Any], code: str) -> None:
     usual = {"name": "zoo", "inputPath": place(stage)}
     assert (await refused(stage, "createDataset", **(usual | given)))[0] == code
+
+
+@pytest.mark.parametrize("field", ["inputPath", "outputPath"])
+@pytest.mark.parametrize(
+    "path", ["a" * 300, "b/" + "a" * 300 + "/c", "closed", "closed/below", "file", "file/below", "round", "round/below"]
+)
+async def test_refuses_a_path_that_the_server_cannot_use(stage: Stage, field: str, path: str) -> None:
+    (stage.root / "file").write_text("")
+    (stage.root / "round").symlink_to(stage.root / "round")
+    (stage.root / "closed").mkdir()
+    (stage.root / "closed").chmod(0)
+    given = {"name": "zoo", "inputPath": place(stage), field: place(stage, path)}
+    with without_rights(stage.root):
+        assert (await refused(stage, "createDataset", **given))[0] == "INVALID_PATH"
 
 
 async def test_the_output_path_lies_outside_the_input_path(stage: Stage) -> None:

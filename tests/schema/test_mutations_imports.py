@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.rights import without_rights
 from tests.schema.mutating import Stage
 
 JOB = "job { __typename id status requestedBy read added updated labeled skipped warnings(first: 1) { totalCount } }"
@@ -49,13 +50,31 @@ PLACES = {
     "https://host/x.manifest": "INVALID_PATH",
     "": "INVALID_PATH",
     "/a\x00b": "INVALID_PATH",
+    "a" * 300: "INVALID_PATH",
+    "a" * 300 + "/V001.manifest": "INVALID_PATH",
+    "round/V001.manifest": "INVALID_PATH",
+    "round": "INVALID_PATH",
+    "file/V001.manifest": "INVALID_PATH",
+    "folder": "INVALID_PATH",
+    "closed/V001.manifest": "INVALID_PATH",
+    "closed/below/V001.manifest": "INVALID_PATH",
+    "closed.manifest": "INVALID_PATH",
 }
+BELOW = ("nowhere", "a", "round", "file", "folder", "closed")
 
 
 @pytest.mark.parametrize("path", PLACES)
 async def test_refuses_what_is_no_manifest_that_may_be_read(stage: Stage, path: str) -> None:
-    given = f"{stage.root}/{path}" if path == "nowhere.manifest" else path
-    refused = await stage.refused("importManifest", datasetId=stage.dataset, path=given)
+    (stage.root / "round").symlink_to(stage.root / "round")
+    (stage.root / "file").write_text("")
+    (stage.root / "folder").mkdir()
+    (stage.root / "closed.manifest").write_text("")
+    (stage.root / "closed.manifest").chmod(0)
+    (stage.root / "closed" / "below").mkdir(parents=True)
+    (stage.root / "closed").chmod(0)
+    given = f"{stage.root}/{path}" if path.startswith(BELOW) else path
+    with without_rights(stage.root):
+        refused = await stage.refused("importManifest", datasetId=stage.dataset, path=given)
     assert refused["code"] == PLACES[path]
 
 
