@@ -10,6 +10,7 @@ from pathlib import Path
 from api.keeping import Keeping
 from db import images
 from db.decoding import Decoders
+from db.errors import Invalid
 from db.storage import Store
 
 PNG = b"\x89PNG"
@@ -49,7 +50,10 @@ class Thumbnails:
 
     async def _make(self, name: str, store: Store, path: str, size: int) -> bytes:
         async with self.room:
-            made = await self.decoders.thumbnail(await store.read(path, length=self.largest), size)
+            data = await store.read(path, length=self.largest + 1)
+            if len(data) > self.largest:
+                raise Invalid("The file is larger than an image may be.", code="FILE_TOO_LARGE")
+            made = await self.decoders.thumbnail(data, size)
         await asyncio.to_thread(self.kept.keep, name, made)
         if self.kept.is_due:
             self.sweep()

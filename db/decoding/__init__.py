@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from db.decoding.program import ANSWER, CHECK, DONE, QUESTION, THUMBNAIL, TOO_COSTLY
+from db.decoding.program import ANSWER, CHECK, DONE, QUESTION, THUMBNAIL, TOO_COSTLY, WHOLE
 from db.images import MAX_PIXELS, Facts, Unreadable
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,10 @@ class Decoders:
     async def thumbnail(self, data: bytes, size: int) -> bytes:
         """A small upright picture, its longest side at most `size`: PNG or JPEG. Raises Unreadable."""
         return await self._ask(THUMBNAIL, size, data)
+
+    async def is_whole(self, data: bytes) -> bool:
+        """Whether all of an image is in its file. Raises Unreadable where that takes too much to tell."""
+        return bool(json.loads(await self._ask(WHOLE, 0, data)))
 
     async def _ask(self, kind: bytes, argument: int, data: bytes) -> bytes:
         question = QUESTION.pack(kind, argument, self.limits.pixels, len(data))

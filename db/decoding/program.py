@@ -21,7 +21,7 @@ from db.images import Unreadable
 
 QUESTION: Final = struct.Struct("!cIIQ")  # what is to be done, an argument of it, most pixels, bytes of the image
 ANSWER: Final = struct.Struct("!cQ")  # how it went, bytes that follow
-CHECK, THUMBNAIL = b"C", b"T"
+CHECK, THUMBNAIL, WHOLE = b"C", b"T", b"W"
 DONE, REFUSED = b"D", b"R"
 TOO_COSTLY: Final = "The image takes too much time or memory to decode."
 
@@ -66,7 +66,15 @@ def _thumbnail(data: bytes, size: int, pixels: int) -> bytes:
     return images.thumbnail(data, size, pixels)[0]
 
 
-WORK: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {CHECK: _check, THUMBNAIL: _thumbnail}
+def _is_whole(data: bytes, _: int, pixels: int) -> bytes:
+    return json.dumps(images.is_whole(data, pixels)).encode()
+
+
+WORK: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {
+    CHECK: _check,
+    THUMBNAIL: _thumbnail,
+    WHOLE: _is_whole,
+}
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), float(sys.argv[2]))

@@ -53,8 +53,16 @@ async def test_decodes_as_if_it_were_done_here(decoders: Decoders) -> None:
     assert len(decoders.idle) == 1, "one after the other needs one process"
 
 
+async def test_tells_whether_an_image_is_whole(decoders: Decoders) -> None:
+    data = picture()
+    assert [await decoders.is_whole(data[:end]) for end in (len(data), -2, -500)] == [True, True, False]
+    with pytest.raises(Unreadable):
+        await decoders.is_whole(b"hello")
+    assert [decoder.images for decoder in decoders.idle] == [4]
+
+
 async def test_a_refusal_comes_back_as_its_sentence_and_the_decoder_lives(decoders: Decoders) -> None:
-    for data in (b"", b"hello", picture()[:-500]):
+    for data in (b"", b"hello", picture()[:100]):
         with pytest.raises(Unreadable, match="cannot be read as a JPEG, PNG or BMP"):
             await decoders.check(data)
     assert [decoder.images for decoder in decoders.idle] == [3]

@@ -3,6 +3,7 @@
 import io
 import struct
 import time
+import tracemalloc
 import zlib
 
 import pytest
@@ -87,10 +88,8 @@ def test_a_cut_image_has_facts_but_is_not_whole(form: str) -> None:
     Image.effect_noise((200, 200), 80).convert("RGB").save(out, form)
     cut = out.getvalue()[: len(out.getvalue()) // 2]
     assert images.facts(cut).width == 200
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match="ends before"):
         images.check(cut)
-    with pytest.raises(Unreadable):
-        images.thumbnail(cut, 64)
 
 
 def test_refuses_too_many_pixels_before_it_decodes_one() -> None:
@@ -116,12 +115,15 @@ def test_refuses_a_jpeg_of_endless_scans() -> None:
     assert images.check(data).format == "JPEG"
 
 
-def test_refuses_a_text_bomb() -> None:
+def test_a_text_bomb_is_not_inflated() -> None:
     text = b"comment\0\0" + zlib.compress(b"a" * 50_000_000)
-    began = time.process_time()
-    with pytest.raises(Unreadable):
-        images.facts(png(10, 10, *[(b"zTXt", text)] * 80))
-    assert time.process_time() - began < 1
+    data = png(10, 10, *[(b"zTXt", text)] * 80)
+    tracemalloc.start()
+    try:
+        assert images.facts(data).width == 10
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_thumbnail_is_upright_and_small() -> None:

@@ -1,0 +1,141 @@
+"""Thumbnails of images of every mode, and of images with much, or with broken things, beside their pixels."""
+
+import io
+import os
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from db import images
+from db.images import Unreadable
+from tests.db.pictures import SIZE, chunk, jpeg, painted, png
+
+FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70
+
+
+def shown(data: bytes, size: int = 64) -> Image.Image:
+    return Image.open(io.BytesIO(images.thumbnail(data, size)[0]))
+
+
+def raw_png(size: tuple[int, int], bits: int, color: int, row: bytes, *chunks: bytes) -> bytes:
+    """A PNG whose rows are all this one."""
+    header = struct.pack(">IIBBBBB", *size, bits, color, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + row) * size[1])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IDAT", pixels) + images.png.END
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def test_sixteen_bits_of_grey_keep_their_full_range() -> None:
+    row = b"".join(value.to_bytes(2, "big") for value in range(0, 65_536, 55))[: 1_200 * 2].ljust(1_200 * 2, b"\xff")
+    small = shown(raw_png((1_200, 900), 16, 0, row))
+    assert small.size == (64, 48)
+    shades = [small.convert("L").getpixel((x, 24)) for x in (0, 16, 32, 48, 63)]
+    assert shades == sorted(shades)
+    assert int(shades[0]) < 10 < 100 < int(shades[2]) < 156 < 245 < int(shades[4])  # type: ignore[arg-type]
+
+
+PALETTE = chunk(b"PLTE", bytes(range(48)))
+MODES = {
+    "grey of 1 bit": (raw_png((64, 48), 1, 0, b"\x55" * 8), False),
+    "grey of 2 bits": (raw_png((64, 48), 2, 0, b"\x55" * 16), False),
+    "grey of 4 bits": (raw_png((64, 48), 4, 0, b"\x55" * 32), False),
+    "grey of 8 bits": (raw_png((64, 48), 8, 0, b"\x55" * 64), False),
+    "grey of 16 bits": (raw_png((64, 48), 16, 0, b"\x55" * 128), False),
+    "colour of 8 bits": (raw_png((64, 48), 8, 2, b"\x55" * 192), False),
+    "colour of 16 bits": (raw_png((64, 48), 16, 2, b"\x55" * 384), False),
+    "a palette of 1 bit": (raw_png((64, 48), 1, 3, b"\x55" * 8, PALETTE), False),
+    "a palette of 4 bits": (raw_png((64, 48), 4, 3, b"\x55" * 32, PALETTE), False),
+    "a palette of 8 bits": (raw_png((64, 48), 8, 3, b"\x05" * 64, PALETTE), False),
+    "grey and alpha of 8 bits": (raw_png((64, 48), 8, 4, b"\x55" * 128), True),
+    "grey and alpha of 16 bits": (raw_png((64, 48), 16, 4, b"\x55" * 256), True),
+    "colour and alpha of 8 bits": (raw_png((64, 48), 8, 6, b"\x55" * 256), True),
+    "colour and alpha of 16 bits": (raw_png((64, 48), 16, 6, b"\x55" * 512), True),
+    "1 bit, one of them clear": (raw_png((64, 48), 1, 0, b"\x55" * 8, chunk(b"tRNS", b"\0\1")), True),
+    "8 bits, one shade clear": (raw_png((64, 48), 8, 0, b"\x55" * 64, chunk(b"tRNS", b"\0\x55")), True),
+    "16 bits, one shade clear": (raw_png((64, 48), 16, 0, b"\x55" * 128, chunk(b"tRNS", b"\x55\x55")), True),
+    "colour, one colour clear": (raw_png((64, 48), 8, 2, b"\x55" * 192, chunk(b"tRNS", b"\0\x55" * 3)), True),
+    "a palette, one colour clear": (
+        raw_png((64, 48), 8, 3, b"\x05" * 64, PALETTE, chunk(b"tRNS", b"\xff" * 5 + b"\0")),
+        True,
+    ),
+    "a palette, all half clear": (raw_png((64, 48), 8, 3, b"\x05" * 64, PALETTE, chunk(b"tRNS", b"\x80" * 16)), True),
+    "a grey JPEG": (jpeg(image=painted("L")), False),
+    "a JPEG of four colours": (jpeg(image=painted("CMYK")), False),
+    "a BMP of 1 bit": (saved(painted("1"), "BMP"), False),
+    "a grey BMP": (saved(painted("L"), "BMP"), False),
+    "a BMP with a palette": (saved(painted("P"), "BMP"), False),
+    "a BMP": (saved(painted("RGB"), "BMP"), False),
+    "a BMP with alpha": (saved(painted("RGBA"), "BMP"), None),
+}
+
+
+@pytest.mark.parametrize("size", [16, 64, 1024])
+@pytest.mark.parametrize("mode", MODES)
+def test_an_image_of_any_mode_has_a_thumbnail(mode: str, size: int) -> None:
+    data, clear = MODES[mode]
+    found, (small, kind) = images.check(data), images.thumbnail(data, size)
+    assert max(Image.open(io.BytesIO(small)).size) == min(size, found.width)
+    assert clear is None or kind == ("image/png" if clear else "image/jpeg")
+
+
+def test_a_jpeg_of_four_colours_keeps_them() -> None:
+    small = shown(jpeg(image=Image.new("RGB", SIZE, (200, 30, 30)).convert("CMYK"), quality=95))
+    red, green, blue = small.getpixel((5, 5))  # type: ignore[misc]
+    assert red > 170
+    assert max(green, blue) < 70
+
+
+@pytest.mark.parametrize("behind", [FILM, FILM + os.urandom(8 * 1024 * 1024)], ids=["film", "long film"])
+def test_what_is_behind_a_photo_is_not_read(behind: bytes) -> None:
+    photo = jpeg(image=painted(size=(64, 48)))
+    assert images.check(photo + behind) == images.facts(photo)
+    assert images.thumbnail(photo + behind, 32)[0] == images.thumbnail(photo, 32)[0]
+    assert images.is_whole(photo + behind)
+
+
+def test_scans_in_the_image_itself_still_count() -> None:
+    data = jpeg(image=painted(), progressive=True)
+    start = data.rindex(b"\xff\xda")
+    with pytest.raises(Unreadable, match="scans"):
+        images.check(data[:start] + data[start:-2] * 65 + data[-2:] + FILM)
+
+
+BESIDE = {
+    "a profile of 1.2 MiB": (b"iCCP", b"profile\0\0" + zlib.compress(bytes(1_258_291))),
+    "a text of 1.2 MiB": (b"zTXt", b"comment\0\0" + zlib.compress(b"a" * 1_258_291)),
+    "an international text of 1.2 MiB": (b"iTXt", b"comment\0\1\0\0\0" + zlib.compress(b"a" * 1_258_291)),
+    "a profile that is none": (b"iCCP", b"profile\0\0junk"),
+    "a profile of an unknown compression": (b"iCCP", b"profile\0\7junk"),
+    "a text of an unknown compression": (b"zTXt", b"comment\0\7junk"),
+    "a short gamma": (b"gAMA", b"\0"),
+    "short colours": (b"cHRM", b"\0"),
+    "a short resolution": (b"pHYs", b"\0"),
+    "an animation without frames": (b"acTL", struct.pack(">II", 0, 0)),
+    "a chunk of nobody's": (b"abCd", b"junk"),
+}
+
+
+@pytest.mark.parametrize("wrong_sum", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_is_beside_the_pixels_does_no_harm(what: str, behind: bool, wrong_sum: bool) -> None:
+    plain, kind = painted(), BESIDE[what]
+    data = png((), [kind], plain) if behind else png([kind], (), plain)
+    if wrong_sum:
+        end = data.index(chunk(*kind)) + len(chunk(*kind))
+        data = data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:]
+    assert images.check(data) == images.facts(data[: images.HEAD]) == images.facts(png(image=plain))
+    assert images.thumbnail(data, 32) == images.thumbnail(png(image=plain), 32)
+
+
+def test_a_wrong_sum_in_what_is_needed_is_refused() -> None:
+    data = png()
+    with pytest.raises(Unreadable):
+        images.facts(data[:29] + bytes([data[29] ^ 1]) + data[30:])
