@@ -125,6 +125,26 @@ def _size(wanted: SampleFilter) -> int:
     return 1 + sum(_size(each) for each in below)
 
 
+def narrows(wanted: SampleFilter) -> bool:
+    """Whether the filter has a criterion, so that it is not just every sample in other words. For plain values."""
+    return (
+        any(each is not None for each in (wanted.state, wanted.hard, wanted.usage))
+        or bool(wanted.labels and wanted.labels.names)
+        or bool(wanted.labeled_by)
+        or wanted.created_at not in (None, TimeFilter())
+        or (wanted.file_name is not None and (wanted.file_name.eq is not None or bool(wanted.file_name.contains)))
+        or (wanted.path is not None and _narrows_path(wanted.path))
+        or any(narrows(each) for each in wanted.and_ or ())
+        or (bool(wanted.or_) and all(narrows(each) for each in wanted.or_ or ()))
+        or (wanted.not_ is not None and narrows(wanted.not_))
+    )
+
+
+def _narrows_path(wanted: PathFilter) -> bool:
+    everywhere = wanted.directory is None or (wanted.recursive and not str(wanted.directory).strip("/"))
+    return bool(wanted.contains) or not everywhere
+
+
 def few_carry_labels(
     wanted: SampleFilter, samples: Samples, page: int, bind: Bind = at_once
 ) -> ColumnElement[bool] | None:

@@ -1,10 +1,15 @@
-"""What clients say to choose samples and datasets."""
+"""What clients say to choose samples and datasets.
+
+Fields default to UNSET, not to null: a mutation tells a criterion that is left out from one that is null. The values
+are read as graphql-core coerces them (`schema.selection.sample_filter`), never as objects of these classes.
+"""
 
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import strawberry
+from strawberry import UNSET
 
 if TYPE_CHECKING:
     from schema.types.dataset import DatasetType
@@ -43,54 +48,63 @@ class LabelFilter:
 
 @strawberry.input(description="Samples by when their image was made. What is given must all hold.")
 class TimeFilter:
-    preset: TimePreset | None = strawberry.field(default=None, description="A stretch of days up to now.")
-    from_: datetime | None = strawberry.field(name="from", default=None, description="Not earlier than this moment.")
-    to: datetime | None = strawberry.field(default=None, description="Not later than this moment.")
+    preset: TimePreset | None = strawberry.field(default=UNSET, description="A stretch of days up to now.")
+    from_: datetime | None = strawberry.field(name="from", default=UNSET, description="Not earlier than this moment.")
+    to: datetime | None = strawberry.field(default=UNSET, description="Not later than this moment.")
 
 
 @strawberry.input(description="Text. What is given must all hold.")
 class TextFilter:
     contains: str | None = strawberry.field(
-        default=None, description="Has this in it, in upper or lower case; `%` and `_` mean themselves."
+        default=UNSET, description="Has this in it, in upper or lower case; `%` and `_` mean themselves."
     )
-    eq: str | None = strawberry.field(default=None, description="Is exactly this.")
+    eq: str | None = strawberry.field(default=UNSET, description="Is exactly this.")
 
 
 @strawberry.input(description="Samples by where they lie. What is given must all hold.")
 class PathFilter:
     directory: str | None = strawberry.field(
-        default=None, description="Lies in this directory below the input path; empty for the top."
+        default=UNSET, description="Lies in this directory below the input path; empty for the top."
     )
     recursive: bool = strawberry.field(default=False, description="Also in the directories below it.")
     contains: str | None = strawberry.field(
-        default=None, description="The path has this in it, in upper or lower case; `%` and `_` mean themselves."
+        default=UNSET, description="The path has this in it, in upper or lower case; `%` and `_` mean themselves."
     )
 
 
-@strawberry.input(description="Which samples. Everything that is given must hold; an empty filter means every sample.")
+@strawberry.input(
+    description="Which samples. Everything that is given must hold; an empty filter means every sample. In a query, "
+    "null and empty lists are no condition, except an empty `or`, which matches nothing."
+)
 class SampleFilter:
-    state: SampleStateRef | None = strawberry.field(default=None, description="In this state.")
-    labels: LabelFilter | None = strawberry.field(default=None, description="With, or without, these labels.")
-    created_at: TimeFilter | None = strawberry.field(default=None, description="Made in this time.")
-    file_name: TextFilter | None = strawberry.field(default=None, description="By file name, extension included.")
-    path: PathFilter | None = strawberry.field(default=None, description="By place below the input path.")
-    labeled_by: list[str] | None = strawberry.field(default=None, description="Last labelled by one of these.")
-    hard: bool | None = strawberry.field(default=None, description="Marked, or not marked, as a hard example.")
-    usage: SampleUsageRef | None = strawberry.field(default=None, description="For this use.")
-    and_: list["SampleFilter"] | None = strawberry.field(name="and", default=None, description="All of these hold.")
+    state: SampleStateRef | None = strawberry.field(default=UNSET, description="In this state.")
+    labels: LabelFilter | None = strawberry.field(default=UNSET, description="With, or without, these labels.")
+    created_at: TimeFilter | None = strawberry.field(default=UNSET, description="Made in this time.")
+    file_name: TextFilter | None = strawberry.field(default=UNSET, description="By file name, extension included.")
+    path: PathFilter | None = strawberry.field(default=UNSET, description="By place below the input path.")
+    labeled_by: list[str] | None = strawberry.field(default=UNSET, description="Last labelled by one of these.")
+    hard: bool | None = strawberry.field(default=UNSET, description="Marked, or not marked, as a hard example.")
+    usage: SampleUsageRef | None = strawberry.field(default=UNSET, description="For this use.")
+    and_: list["SampleFilter"] | None = strawberry.field(name="and", default=UNSET, description="All of these hold.")
     or_: list["SampleFilter"] | None = strawberry.field(
-        name="or", default=None, description="At least one of these holds; an empty list holds for none."
+        name="or", default=UNSET, description="At least one of these holds; an empty list holds for none."
     )
-    not_: Optional["SampleFilter"] = strawberry.field(name="not", default=None, description="This does not hold.")
+    not_: Optional["SampleFilter"] = strawberry.field(name="not", default=UNSET, description="This does not hold.")
 
 
 @strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")
 class SampleSelection:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=strawberry.UNSET, description="These samples, at most 1,000; unknown ones are told in `notFound`."
+        default=UNSET, description="These samples, at most 1,000; unknown ones are told in `notFound`."
     )
     filter: SampleFilter | None = strawberry.field(
-        default=strawberry.UNSET, description="All that match, however many: the filter that lists them."
+        default=UNSET,
+        description="All that match, however many: the filter that lists them. In a mutation it has at least one "
+        "criterion that narrows the selection, unless `expectedCount` is given; null and empty lists in it are "
+        "VALIDATION_FAILED, so that a missing value never selects more than was meant.",
+    )
+    all: bool | None = strawberry.field(
+        default=UNSET, description="Every sample of the dataset. Only true is accepted."
     )
 
 
@@ -104,5 +118,5 @@ class DatasetFilter:
 
 @strawberry.input(one_of=True, description="A dataset: exactly one of these.")
 class DatasetBy:
-    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="By its global id.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="By its exact name.")
+    id: strawberry.ID | None = strawberry.field(default=UNSET, description="By its global id.")
+    name: str | None = strawberry.field(default=UNSET, description="By its exact name.")

@@ -169,14 +169,14 @@ def _argument(type_name: str, value: Any) -> Any:
 
 
 def sample_filter(given: Mapping[str, Any]) -> filters.SampleFilter:
-    """From the coerced input object."""
+    """From the coerced input object. Null and an empty list are no condition, except that `or: []` matches nothing."""
     return filters.SampleFilter(
         state=_word(given.get("state")),
         labels=_made(given.get("labels"), _label_filter),
         created_at=_made(given.get("createdAt"), _time_filter),
         file_name=_made(given.get("fileName"), lambda each: filters.TextFilter(**each)),
         path=_made(given.get("path"), lambda each: filters.PathFilter(**each)),
-        labeled_by=given.get("labeledBy"),
+        labeled_by=given.get("labeledBy") or None,
         hard=given.get("hard"),
         usage=_word(given.get("usage")),
         and_=_all_made(given.get("and")),
@@ -185,7 +185,9 @@ def sample_filter(given: Mapping[str, Any]) -> filters.SampleFilter:
     )
 
 
-def _label_filter(given: Mapping[str, Any]) -> filters.LabelFilter:
+def _label_filter(given: Mapping[str, Any]) -> filters.LabelFilter | None:
+    if given["names"] == []:
+        return None
     return filters.LabelFilter(names=given["names"], match=given["match"].name)
 
 

@@ -40,6 +40,7 @@ class ReplaceWith:
     before: str
     after: str
     create_missing: bool = False
+    expected_count: int | None = None
 
 
 async def label(
@@ -77,6 +78,7 @@ async def replace_label(
     labels.missing([old], known, False)
     missing = labels.missing([new], known, how.create_missing)
     matched = await choose(session, dataset_id, selection)
+    matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
     if old == new:

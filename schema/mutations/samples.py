@@ -14,6 +14,11 @@ from schema.mutations.selections import selected
 from schema.mutations.sources import carry_out, failures
 from schema.mutations.unit import Info, given, number, word, write
 
+EXPECTED_COUNT = (
+    "Refuse with COUNT_MISMATCH unless exactly so many samples are selected. With it, a filter without a criterion is "
+    "accepted."
+)
+
 
 @strawberry.enum(description="How labels are put on samples.")
 class LabelingMode(Enum):
@@ -34,16 +39,14 @@ class LabelingMode(Enum):
 class LabelSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     select: SampleSelection = strawberry.field(
-        description="Which samples: at most 1,000 ids, or a filter without limit."
+        description="Which samples: at most 1,000 ids, or a filter or all without limit."
     )
     labels: list[str] = strawberry.field(description="Names of at most 100 labels; one given twice counts once.")
     mode: LabelingMode = strawberry.field(default=LabelingMode.ADD, description="How the labels are put.")
     create_missing: bool = strawberry.field(
         default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
     )
-    expected_count: int | None = strawberry.field(
-        default=None, description="Refuse with COUNT_MISMATCH unless exactly so many samples are selected."
-    )
+    expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
     expected_revision: int | None = strawberry.field(
         default=None,
         description="Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current "
@@ -60,13 +63,14 @@ class LabelSamplesPayload(Labelling):
 class ReplaceSampleLabelInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     select: SampleSelection = strawberry.field(
-        description="Which samples: at most 1,000 ids, or a filter without limit."
+        description="Which samples: at most 1,000 ids, or a filter or all without limit."
     )
     from_: str = strawberry.field(name="from", description="Name of the label to be replaced.")
     to: str = strawberry.field(description="Name of the label to be put in its place.")
     create_missing: bool = strawberry.field(
         default=False, description="Make the label `to` if the dataset has none; otherwise it is LABEL_NOT_FOUND."
     )
+    expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
 
 
 @strawberry.type(description="The outcome of `replaceSampleLabel`.")
@@ -78,15 +82,13 @@ class ReplaceSampleLabelPayload(Labelling):
 class DeleteSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     select: SampleSelection = strawberry.field(
-        description="Which samples: at most 1,000 ids, or a filter without limit."
+        description="Which samples: at most 1,000 ids, or a filter or all without limit."
     )
     delete_sources: bool = strawberry.field(
         default=False,
         description="Delete their files too, also where other datasets use them (see `warnings`). Cannot be undone.",
     )
-    expected_count: int | None = strawberry.field(
-        default=None, description="Refuse with COUNT_MISMATCH unless exactly so many samples are selected."
-    )
+    expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
     dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
 
 
@@ -104,7 +106,8 @@ class SampleMutations:
         "is `annotateSamples`."
     )
     async def label_samples(self, info: Info, input: Annotated[LabelSamplesInput, given()]) -> LabelSamplesPayload:
-        id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
+        id, by = number(input.dataset_id, "Dataset"), info.context.identity
+        wanted = selected(info, input.select, input.expected_count)
         how = LabelWith(
             labels=input.labels,
             mode=word(input.mode),
@@ -118,13 +121,19 @@ class SampleMutations:
     @strawberry.mutation(
         description="Turns one label into another on the selected samples alone. Samples without `from` stay "
         "unchanged. Shapes are kept, with the new label; where `to` is there already, a `from` of the whole image is "
-        "just taken off."
+        "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
     )
     async def replace_sample_label(
         self, info: Info, input: Annotated[ReplaceSampleLabelInput, given()]
     ) -> ReplaceSampleLabelPayload:
-        id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
-        how = ReplaceWith(before=input.from_, after=input.to, create_missing=input.create_missing)
+        id, by = number(input.dataset_id, "Dataset"), info.context.identity
+        wanted = selected(info, input.select, input.expected_count)
+        how = ReplaceWith(
+            before=input.from_,
+            after=input.to,
+            create_missing=input.create_missing,
+            expected_count=input.expected_count,
+        )
         outcome = await write(info, lambda session: replace_label(session, id, wanted.selection, how, by=by), Labelled)
         return ReplaceSampleLabelPayload(**labelling(outcome, wanted.not_found(outcome.not_found)))
 
@@ -134,7 +143,8 @@ class SampleMutations:
         "empty list of ids, or COUNT_MISMATCH."
     )
     async def delete_samples(self, info: Info, input: Annotated[DeleteSamplesInput, given()]) -> DeleteSamplesPayload:
-        id, wanted, by = number(input.dataset_id, "Dataset"), selected(info, input.select), info.context.identity
+        id, by = number(input.dataset_id, "Dataset"), info.context.identity
+        wanted = selected(info, input.select, input.expected_count)
         outcome = await write(
             info,
             lambda session: delete(

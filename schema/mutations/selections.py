@@ -1,16 +1,19 @@
 """Which samples a mutation is about, from the words of the client to those of `db`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 
-from db import filters
 from db.errors import Invalid
+from db.filters import SampleFilter, narrows
 from db.samples.chosen import Selection
-from schema.filters import SampleFilter, SampleSelection, TimeFilter
-from schema.mutations.unit import Info, number, word
+from schema.filters import SampleSelection
+from schema.mutations.unit import Info, number
+from schema.selection import sample_filter
+
+FILTER = "select.filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,26 @@ class Selected:
         return list(dict.fromkeys(text for text, number in self.written if number in missing))
 
 
-def selected(info: Info, select: SampleSelection) -> Selected:
-    if isinstance(select.ids, list):
-        _bound(len(select.ids), info.context.bounds.ids)
-        written = tuple((text, number(text, "Sample")) for text in select.ids)
-        return Selected(Selection(ids=tuple(number for _, number in written)), written)
-    return Selected(Selection(filter=plain(select.filter or SampleFilter())))
+def _as_coerced(_type: type, value: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
+    """An object of the class could not tell a criterion that is null from one that is left out."""
+    return value
+
+
+SampleSelection.__strawberry_definition__.from_input = _as_coerced  # type: ignore[attr-defined]
+
+
+def selected(info: Info, select: SampleSelection, expected_count: int | None) -> Selected:
+    """Raises Invalid for a filter that may select more than the client meant."""
+    match cast(Mapping[str, Any], select):
+        case {"ids": ids}:
+            _bound(len(ids), info.context.bounds.ids)
+            written = tuple((text, number(text, "Sample")) for text in ids)
+            return Selected(Selection(ids=tuple(number for _, number in written)), written)
+        case {"filter": given}:
+            return Selected(Selection(filter=_filter(given, expected_count)))
+        case {"all": True}:
+            return Selected(Selection(filter=SampleFilter()))
+    raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.", path="select.all")
 
 
 def _bound(count: int, most: int) -> None:
@@ -37,30 +54,26 @@ def _bound(count: int, most: int) -> None:
         raise Invalid(f"At most {most} ids are taken in one call; for more, select by filter.", most=most, given=count)
 
 
-def plain(given: SampleFilter) -> filters.SampleFilter:
-    """The same filter in plain values."""
-    return filters.SampleFilter(
-        state=_made(given.state, word),
-        labels=_made(given.labels, lambda each: filters.LabelFilter(each.names, word(each.match))),
-        created_at=_made(given.created_at, _time),
-        file_name=_made(given.file_name, lambda each: filters.TextFilter(each.contains, each.eq)),
-        path=_made(given.path, lambda each: filters.PathFilter(each.directory, each.recursive, each.contains)),
-        labeled_by=given.labeled_by,
-        hard=given.hard,
-        usage=_made(given.usage, word),
-        and_=_made(given.and_, _all),
-        or_=_made(given.or_, _all),
-        not_=_made(given.not_, plain),
-    )
+def _filter(given: Mapping[str, Any], expected_count: int | None) -> SampleFilter:
+    path = next(_without_value(given, FILTER), None)
+    if path is not None:
+        message = f"`{path}` is null or an empty list. In a mutation, leave it out or give it a value."
+        raise Invalid(message, path=path)
+    wanted = sample_filter(given)
+    if expected_count is None and not narrows(wanted):
+        message = "The filter has no criterion. To select every sample, use `select: {all: true}` or `expectedCount`."
+        raise Invalid(message, path=FILTER)
+    return wanted
 
 
-def _time(given: TimeFilter) -> filters.TimeFilter:
-    return filters.TimeFilter(_made(given.preset, word), given.from_, given.to)
-
-
-def _all(given: Sequence[SampleFilter]) -> list[filters.SampleFilter]:
-    return [plain(each) for each in given]
-
-
-def _made(given: Any, make: Callable[[Any], Any]) -> Any:
-    return None if given is None else make(given)
+def _without_value(value: object, path: str) -> Iterator[str]:
+    """The paths of nulls and empty lists."""
+    match value:
+        case None | []:
+            yield path
+        case dict():
+            for name, each in value.items():
+                yield from _without_value(each, f"{path}.{name}")
+        case list():
+            for place, each in enumerate(value):
+                yield from _without_value(each, f"{path}.{place}")

@@ -117,7 +117,7 @@ class Dataset(Node):
     def delete_impact(
         self,
         select: Annotated[
-            SampleSelection, strawberry.argument(description="Which samples: at most 1,000 ids, or a filter.")
+            SampleSelection, strawberry.argument(description="Which samples: at most 1,000 ids, a filter, or all.")
         ],
     ) -> DeleteImpact:
         return compiled()  # type: ignore[no-any-return]

@@ -31,7 +31,7 @@ PATIENCE = 60.0  # seconds
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
-DELETE = """mutation ($id: ID!) { deleteSamples(input: {datasetId: $id, select: {filter: {}}, deleteSources: true}) {
+DELETE = """mutation ($id: ID!) { deleteSamples(input: {datasetId: $id, select: {all: true}, deleteSources: true}) {
     deleted failedSources { path message } } }"""
 LOOK = """query ($id: ID!) { node(id: $id) { ... on Dataset { inputPath
     jobs(first: 5) { nodes { status error { code message } ... on SyncJob { warnings { nodes { path message } } } } }

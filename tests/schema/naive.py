@@ -317,7 +317,7 @@ def matches(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
         "state": lambda value: row["state"] == value,
         "usage": lambda value: row["usage"] == value,
         "hard": lambda value: row["hard"] == value,
-        "labeledBy": lambda value: row["labeled_by"] in value,
+        "labeledBy": lambda value: not value or row["labeled_by"] in value,
         "labels": lambda value: has_labels(world, row, value),
         "createdAt": lambda value: in_time(world.now, row["created_at"], value),
         "fileName": lambda value: has_text(row["path"].rpartition("/")[2], value),
@@ -332,7 +332,7 @@ def matches(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
 def has_labels(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
     names = {label["name"] for label in world.rows["label"] if label["id"] in row["label_ids"]}
     asked = set(wanted["names"])
-    return {"ANY": bool(names & asked), "ALL": asked <= names, "NONE": not names & asked}[wanted["match"]]
+    return not asked or {"ANY": bool(names & asked), "ALL": asked <= names, "NONE": not names & asked}[wanted["match"]]
 
 
 def in_time(now: datetime, made: datetime, wanted: Mapping[str, Any]) -> bool:

@@ -164,7 +164,7 @@ async def test_labels_that_become_one_keep_all_shapes_and_one_whole_image(boxes:
     before = await facts(boxes)
     given: dict[str, Any] = {"labelId": boxes.label("cat"), "name": "dog", "onConflict": "MERGE"}
     if how == "replace":
-        given = {"datasetId": boxes.dataset, "select": {"filter": {}}, "from": "cat", "to": "dog"}
+        given = {"datasetId": boxes.dataset, "select": {"all": True}, "from": "cat", "to": "dog"}
     field = "renameLabel" if how == "merge" else "replaceSampleLabel"
     change = (await boxes.do(field, "change { id }", **given))["change"]["id"]
     found = await annotations(boxes, 0)
@@ -180,7 +180,7 @@ async def test_a_models_confidence_goes_when_somebody_replaces_the_label_and_sta
     await annotate(boxes, of(boxes, 0, update=[{"id": id}]))
     await boxes.do("renameLabel", "change { id }", labelId=boxes.label("cat"), name="bird", onConflict="MERGE")
     assert [each["confidence"] for each in await annotations(boxes, 0)] == [0.25]
-    given: dict[str, Any] = {"select": {"filter": {}}, "from": "bird", "to": "dog"}
+    given: dict[str, Any] = {"select": {"all": True}, "from": "bird", "to": "dog"}
     await boxes.do("replaceSampleLabel", "change { id }", datasetId=boxes.dataset, **given)
     assert [(each["id"], each["confidence"]) for each in await annotations(boxes, 0)] == [(id, None)]
 

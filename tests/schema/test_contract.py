@@ -38,7 +38,7 @@ def _of(node: ast.DefinitionNode) -> Iterator[tuple[str, str]]:
 def _slot(node: ast.FieldDefinitionNode | ast.InputValueDefinitionNode) -> str:
     default = getattr(node, "default_value", None)
     # A nullable argument or field without a default and one that defaults to null are the same to every client
-    # but one that introspects; we never give null a meaning of its own there.
+    # but one that introspects; null has no meaning of its own there: it is the same, or refused.
     shown = "" if default is None or print_ast(default) == "null" else f" = {print_ast(default)}"
     return print_ast(node.type) + shown
 

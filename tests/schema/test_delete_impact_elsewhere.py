@@ -41,7 +41,7 @@ async def test_is_what_a_deletion_warns_of(stage: Stage) -> None:
     selections: list[dict[str, Any]] = [
         {"ids": stage.ids(0, 5)},
         {"filter": {"fileName": {"contains": "4"}}},
-        {"filter": {}},
+        {"all": True},
     ]
     for select in selections:
         chosen: dict[str, Any] = {"datasetId": stage.dataset, "select": select, "deleteSources": True, "dryRun": True}

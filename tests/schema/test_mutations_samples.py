@@ -21,7 +21,7 @@ DELETION = """
     warnings { sampleCount sharedSources datasets { name } }
     change { kind undoable } dataset { statistics { total } }
 """
-EVERYTHING: dict[str, Any] = {"filter": {}}
+EVERYTHING: dict[str, Any] = {"all": True}
 
 
 async def label(stage: Stage, select: Any, *labels: str, **more: Any) -> Any:

@@ -82,7 +82,7 @@ async def test_a_name_that_is_taken_is_refused(stage: Stage) -> None:
 
 
 async def test_a_dataset_without_samples_is_not_published(stage: Stage) -> None:
-    await stage.do("deleteSamples", "deleted", datasetId=stage.dataset, select={"filter": {}})
+    await stage.do("deleteSamples", "deleted", datasetId=stage.dataset, select={"all": True})
     assert (await stage.refused("publishVersion", datasetId=stage.dataset))["code"] == "EMPTY_VERSION"
 
 

@@ -56,7 +56,7 @@ async def test_a_page_of_the_newest_version_walks_past_no_history(explained: tup
     stage, plans = explained
     for name in ("cat", "dog", "cat"):
         await stage.do(
-            "labelSamples", "changed", datasetId=stage.dataset, select={"filter": {}}, labels=[name], mode="SET"
+            "labelSamples", "changed", datasetId=stage.dataset, select={"all": True}, labels=[name], mode="SET"
         )
     version = await publish(stage)
     await analyze(stage)

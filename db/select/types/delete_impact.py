@@ -54,6 +54,8 @@ def _chosen(build: Build, row: Row, given: Any) -> CTE:
     if given.get("ids") is not None:
         numbers = build.bind(IDS, _numbers, given["ids"])
         found = [*found, sample["id"] == func.any(numbers)]
+    elif given.get("all") is False:
+        raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.")
     else:
         found = [*found, conditions(given.get("filter") or SampleFilter(), sample.samples(), build.bind)]
     rows = select(sample["id"].label("id"), sample["dataset_id"].label("dataset_id")).select_from(sample.origin())

@@ -119,7 +119,7 @@ async def test_a_deletion_in_a_store_that_never_answers_ends_in_time(place: Stor
     place.road.schedule = always(Fate.DEAF)
     query = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
         deleted deletedSources failedSources { path } } }"""
-    values = {"datasetId": place.dataset, "select": {"filter": {}}, "deleteSources": True}
+    values = {"datasetId": place.dataset, "select": {"all": True}, "deleteSources": True}
     told, seconds = await timed(place.client.execute(query, {"input": values}))
     assert seconds < LONG
     assert place.road.met[Fate.DEAF] < FEW
@@ -152,7 +152,7 @@ async def test_a_workers_end_does_not_wait_for_storage(place: Stormy) -> None:
     await place.fill(images("a/", 30))
     await place.sync()
     place.road.schedule = always(Fate.DEAF)
-    values = {"datasetId": place.dataset, "select": {"filter": {}}, "deleteSources": True}
+    values = {"datasetId": place.dataset, "select": {"all": True}, "deleteSources": True}
     query = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
     await place.client.execute(query, {"input": values})
     settings = replace(place.settings, s3=replace(place.settings.s3, read=30.0, deadline=60.0))

@@ -1,0 +1,162 @@
+"""Selections that mutations write to: a value that is missing never selects more than was meant."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.schema.mutating import Stage
+
+DECLARED = {"$l": "$l: LabelFilter", "$s": "$s: SampleState"}
+WITHOUT_CRITERION: tuple[dict[str, Any], ...] = (
+    {},
+    {"path": {}},
+    {"path": {"directory": "", "recursive": True}},
+    {"path": {"contains": ""}},
+    {"fileName": {}},
+    {"fileName": {"contains": ""}},
+    {"createdAt": {}},
+    {"not": {}},
+    {"not": {"not": {}}},
+    {"and": [{}]},
+    {"or": [{}]},
+    {"or": [{"hard": True}, {}]},
+    {"and": [{"or": [{"state": "LABELED"}, {"not": {}}]}]},
+)
+WITHOUT_VALUE: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"state": None}, "state"),
+    ({"hard": None, "state": "UNLABELED"}, "hard"),
+    ({"usage": None, "hard": False}, "usage"),
+    ({"labels": None, "hard": False}, "labels"),
+    ({"labels": {"names": [], "match": "NONE"}}, "labels.names"),
+    ({"labels": {"names": []}, "hard": False}, "labels.names"),
+    ({"labeledBy": [], "hard": False}, "labeledBy"),
+    ({"createdAt": {"from": None}, "hard": False}, "createdAt.from"),
+    ({"createdAt": {"preset": None, "to": "2099-01-01T00:00:00Z"}}, "createdAt.preset"),
+    ({"fileName": {"eq": None}}, "fileName.eq"),
+    ({"fileName": {"eq": "000001.jpg", "contains": None}}, "fileName.contains"),
+    ({"path": {"directory": None, "contains": "1"}}, "path.directory"),
+    ({"path": None, "hard": False}, "path"),
+    ({"and": [], "hard": False}, "and"),
+    ({"or": [], "hard": False}, "or"),
+    ({"not": None, "hard": False}, "not"),
+    ({"and": [{"hard": False}, {"labels": {"names": []}}]}, "and.1.labels.names"),
+    ({"or": [{"hard": False}, {"not": {"labeledBy": None}}]}, "or.1.not.labeledBy"),
+)
+WRITES: dict[str, dict[str, Any]] = {
+    "deleteSamples": {"deleteSources": True},
+    "labelSamples": {"labels": [], "mode": "SET"},
+    "replaceSampleLabel": {"from": "cat", "to": "dog"},
+}
+
+
+@pytest.mark.parametrize("field", WRITES)
+async def test_a_filter_without_a_criterion_is_refused_unless_its_count_is_given(stage: Stage, field: str) -> None:
+    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"all": True}, labels=["cat"])
+    given = {"datasetId": stage.dataset, **WRITES[field]}
+    dry = [{}, {"dryRun": True}] if field == "deleteSamples" else [{}]
+    for wanted in WITHOUT_CRITERION:
+        for more in dry:
+            error = await stage.refused(field, **given, select={"filter": wanted}, **more)
+            assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.filter"), wanted
+    error = await stage.refused(field, **given, select={"filter": {}}, expectedCount=5)
+    assert (error["code"], error["details"]) == ("COUNT_MISMATCH", {"expected": 5, "actual": 6})
+    payload = await stage.do(field, "change { kind }", **given, select={"filter": {}}, expectedCount=6)
+    assert payload["change"] is not None
+
+
+@pytest.mark.parametrize("field", WRITES)
+@pytest.mark.parametrize(("wanted", "path"), WITHOUT_VALUE)
+async def test_null_or_an_empty_list_is_refused_with_its_path(
+    stage: Stage, field: str, wanted: dict[str, Any], path: str
+) -> None:
+    given = {"datasetId": stage.dataset, **WRITES[field], "select": {"filter": wanted}}
+    for more in ({}, {"expectedCount": 6}, {"expectedCount": 0}):
+        error = await stage.refused(field, **given, **more)
+        assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", f"select.filter.{path}")
+
+
+def deletion(wanted: str) -> str:
+    declared = " ".join(text for name, text in DECLARED.items() if name in wanted)
+    return f"""mutation ($d: ID!, $dry: Boolean! = false, {declared}) {{
+        deleteSamples(input: {{datasetId: $d, select: {{filter: {wanted}}}, dryRun: $dry}}) {{ deleted }} }}"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "variables", "answer"),
+    [
+        ("{labels: $l}", {}, "VALIDATION_FAILED"),
+        ("{labels: $l}", {"l": None}, "VALIDATION_FAILED"),
+        ("{labels: $l, state: $s}", {"l": None, "s": "UNLABELED"}, "VALIDATION_FAILED"),
+        ("{labels: $l, state: $s}", {"s": "LABELED"}, 0),
+        ("{labels: $l, state: $s}", {"s": "UNLABELED"}, 6),
+        ("{or: [{labels: $l}, {state: $s}]}", {"s": "LABELED"}, "VALIDATION_FAILED"),
+        ("{labels: $l, state: LABELED}", {"l": {"names": ["cat"], "match": "NONE"}}, 0),
+    ],
+)
+async def test_a_variable_that_is_left_out_is_no_criterion_and_null_is_refused(
+    stage: Stage, wanted: str, variables: dict[str, Any], answer: object
+) -> None:
+    source = deletion(wanted)
+    for dry in (True, False):
+        given = {"d": stage.dataset, "dry": dry, **variables}
+        found = await stage.direct.answer(source, given)
+        told = found["errors"][0]["extensions"]["code"] if "errors" in found else found["data"]["deleteSamples"]
+        assert told in (answer, {"deleted": answer})
+
+
+async def test_a_variable_whose_default_is_null_is_null(stage: Stage) -> None:
+    source = deletion("{labels: $l, hard: false}").replace("$l: LabelFilter", "$l: LabelFilter = null")
+    found = await stage.direct.answer(source, {"d": stage.dataset})
+    [error] = found["errors"]
+    assert error["extensions"]["details"]["path"] == "select.filter.labels"
+
+
+@pytest.mark.parametrize("field", WRITES)
+async def test_all_selects_every_sample_and_takes_only_true(stage: Stage, field: str) -> None:
+    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"all": True}, labels=["cat"])
+    given = {"datasetId": stage.dataset, **WRITES[field]}
+    error = await stage.refused(field, **given, select={"all": False})
+    assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.all")
+    mismatch = await stage.refused(field, **given, select={"all": True}, expectedCount=7)
+    assert mismatch["code"] == "COUNT_MISMATCH"
+    for two in ({"all": True, "ids": stage.ids(0)}, {"all": True, "filter": {"hard": False}}, {"all": None}):
+        assert (await stage.refused(field, **given, select=two))["code"] == "BAD_USER_INPUT"
+    payload = await stage.do(field, "change { summary }", **given, select={"all": True}, expectedCount=6)
+    assert "6 samples" in payload["change"]["summary"]
+
+
+async def test_the_count_is_of_the_samples_as_they_are_locked(stage: Stage) -> None:
+    """Two that expect all six: the second waits, then finds none of them."""
+    given = {"datasetId": stage.dataset, "select": {"filter": {}}, "expectedCount": 6}
+    source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
+    answers = await asyncio.gather(*(stage.direct.answer(source, {"input": given}) for _ in range(2)))
+    codes = sorted(each["errors"][0]["extensions"]["code"] if "errors" in each else "done" for each in answers)
+    assert codes == ["COUNT_MISMATCH", "done"]
+
+
+async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_matches_nothing(stage: Stage) -> None:
+    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"ids": stage.ids(0)}, labels=["cat"])
+    source = """query ($d: ID!, $f: SampleFilter) { dataset(by: {id: $d}) { samples(filter: $f) { totalCount } } }"""
+
+    async def count(wanted: dict[str, Any] | None) -> int:
+        found = await stage.direct.execute(source, {"d": stage.dataset, "f": wanted})
+        return int(found["dataset"]["samples"]["totalCount"])
+
+    nothing = [each for each, path in WITHOUT_VALUE if path != "or" and each.get("state") is None]
+    nothing = [each for each in nothing if "fileName" not in each and "path" not in each]
+    nothing += [{"labels": {"names": [], "match": match}} for match in ("ANY", "ALL", "NONE")]
+    for wanted in (None, *nothing):
+        assert await count(wanted) == 6, wanted
+    assert await count({"or": []}) == 0
+    assert await count({"state": "LABELED", "labels": {"names": []}, "labeledBy": []}) == 1
+    assert await count({"not": {"labels": {"names": []}}}) == 0
+
+
+async def test_what_deleting_would_do_is_asked_of_all_as_well(stage: Stage) -> None:
+    source = """query ($d: ID!, $s: SampleSelection!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
+        sampleCount } } }"""
+    found = await stage.direct.execute(source, {"d": stage.dataset, "s": {"all": True}})
+    assert found["dataset"]["deleteImpact"] == {"sampleCount": 6}
+    refused = await stage.direct.answer(source, {"d": stage.dataset, "s": {"all": False}})
+    assert refused["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
