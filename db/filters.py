@@ -8,18 +8,17 @@ None means: no such criterion. Values are plain, or `Param`s of a compiled plan.
 A filter holds for a row or it does not: what is unknown (null) does not hold, and so its `not_` does.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from unicodedata import normalize
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, false, func, or_, select, true
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
 from db.models import Sample, Source
+from db.names import nfc
 from db.params import Bind, Param, at_once
 
 WORDS = ARRAY(Text())
@@ -28,6 +27,8 @@ PRESETS = {
     "WITHIN_1_MONTH": "date_trunc('day', now(), 'UTC') - interval '30 days'",
 }
 MOST_PARTS = 100
+MAX_TEXT_BYTES = 1_024  # of a text in a filter: no path and no name is longer
+MAX_ITEMS = 1_000  # of a list of names in a filter
 LAST_PATH = "\U0010ffff" * 257  # sorts after every path: paths have at most 1,024 bytes
 
 
@@ -156,7 +157,7 @@ def few_carry_labels(
     every = [each.labels for each in _conjuncts(wanted) if each.labels is not None and each.labels.match != "NONE"]
     few = [
         samples.labels_few(
-            bind(WORDS, label_names, labels.names),
+            bind(WORDS, labels_to_find, labels.names),
             sql("true" if labels.match == "ALL" else "false"),
             sql(str(page)),
         )
@@ -206,11 +207,11 @@ class _Builder:
         if wanted.hard is not None:
             yield column("hard") if wanted.hard else ~column("hard")
         if wanted.labeled_by is not None:
-            yield column("labeled_by") == func.any(self.bind(WORDS, storable, wanted.labeled_by))
+            yield column("labeled_by") == func.any(self.bind(WORDS, names_to_find, wanted.labeled_by))
 
     def _labels(self, wanted: LabelFilter) -> ColumnElement[bool]:
         label_ids = self.samples.column("label_ids")
-        names = self.bind(WORDS, label_names, wanted.names)
+        names = self.bind(WORDS, labels_to_find, wanted.names)
         if wanted.match == "ALL":
             return label_ids.op("@>")(self._known(self.samples.labels_named(names, every=True)))
         found = label_ids.op("&&")(self._known(self.samples.labels_named(names, every=False)))
@@ -231,7 +232,7 @@ class _Builder:
     def _file_name(self, wanted: TextFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
         name = func.split_part(self.samples.column("path"), sql("'/'"), sql("-1"))
         if wanted.eq is not None:
-            found = name == self.bind(Text(), storable_word, wanted.eq)
+            found = name == self.bind(Text(), text_to_find, wanted.eq)
             yield self._among_sources(found, self.bind(Text(), ending_with, wanted.eq), indexed)
         if wanted.contains is not None:
             found = self._contains(name, wanted.contains)
@@ -270,8 +271,9 @@ class _Builder:
 
     def _exactly(self, text: ColumnElement[Any], needle: Any) -> ColumnElement[bool]:
         """For letters beyond ASCII, which the pattern leaves open: `lower` knows ASCII only, in the order "C"."""
-        letters = self.bind(Text(), other_letters, needle)
-        return or_(letters.is_(None), text.op("~")(letters))
+        folded = self.bind(Text(), folded_needle, needle)
+        others, forms = self.bind(Text(), letters_to_fold, needle), self.bind(Text(), folded_letters, needle)
+        return or_(folded.is_(None), func.strpos(func.translate(func.lower(text), others, forms), folded) > sql("0"))
 
 
 # -- what is bound ----------------------------------------------------------------------------------------------------
@@ -288,6 +290,31 @@ def is_storable(text: str) -> bool:
     return True
 
 
+def bounded(text: str) -> str:
+    """Raises Invalid for a text that is longer than anything it could be compared with."""
+    if len(text) > MAX_TEXT_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise Invalid(f"A text in a filter has at most {MAX_TEXT_BYTES:,} bytes.", most=MAX_TEXT_BYTES)
+    return text
+
+
+def bounded_list(texts: Sequence[str]) -> Sequence[str]:
+    if len(texts) > MAX_ITEMS:
+        raise Invalid(f"A list in a filter has at most {MAX_ITEMS:,} items.", most=MAX_ITEMS, given=len(texts))
+    return [bounded(text) for text in texts]
+
+
+def text_to_find(text: str) -> str | None:
+    return storable_word(bounded(text))
+
+
+def names_to_find(names: Sequence[str]) -> list[str]:
+    return storable(bounded_list(names))
+
+
+def labels_to_find(names: Sequence[str]) -> list[str]:
+    return label_names(bounded_list(names))
+
+
 def storable_word(text: str) -> str | None:
     return text if is_storable(text) else None
 
@@ -298,7 +325,7 @@ def storable(texts: Sequence[str]) -> list[str]:
 
 def label_names(names: Sequence[str]) -> list[str]:
     """Each name once. What no label can be called becomes '', which no label is called."""
-    return sorted({normalize("NFC", name) if is_storable(name) else "" for name in names})
+    return sorted({nfc(name) if is_storable(name) else "" for name in names})
 
 
 def in_utc(moment: datetime) -> datetime:
@@ -316,13 +343,13 @@ def _from(moment: datetime, to: datetime | None) -> datetime:
 
 def directory_start(directory: str) -> str | None:
     """The directory with its closing slash; '' for the top."""
-    place = directory.strip("/")
+    place = bounded(directory).strip("/")
     return storable_word(f"{place}/" if place else "")
 
 
 def directory_end(directory: str) -> str | None:
     """The least text that sorts after every path in the directory: '0' follows '/'."""
-    place = directory.strip("/")
+    place = bounded(directory).strip("/")
     return storable_word(f"{place}0" if place else LAST_PATH)
 
 
@@ -332,18 +359,28 @@ def below_directory(directory: str) -> str | None:
 
 
 def ending_with(text: str) -> str | None:
-    return f"%{_open(text)}" if is_storable(text) else None
+    return f"%{_open(text)}" if is_storable(bounded(text)) else None
 
 
 def containing(needle: str) -> str | None:
-    return f"%{_open(needle)}%" if is_storable(needle) else None
+    return f"%{_open(needle)}%" if is_storable(bounded(needle)) else None
 
 
-def other_letters(needle: str) -> str | None:
-    """A regular expression of the needle in either case, if it has letters with case beyond ASCII."""
-    if not any(_has_case(letter) for letter in needle) or not is_storable(needle):
+def folded_needle(needle: str) -> str | None:
+    """The needle in the case in which texts are compared, if it has letters with case beyond ASCII."""
+    if not is_storable(bounded(needle)) or not any(_has_case(letter) for letter in needle):
         return None
-    return "".join(_either_case(letter) for letter in needle)
+    return "".join(_fold(letter) for letter in needle)
+
+
+def letters_to_fold(needle: str) -> str | None:
+    """The other forms of the needle's letters beyond ASCII, which a text may have in their place."""
+    return "".join(_other_forms(needle)) or None if is_storable(bounded(needle)) else None
+
+
+def folded_letters(needle: str) -> str | None:
+    """What each of `letters_to_fold` becomes."""
+    return "".join(_other_forms(needle).values()) or None if is_storable(bounded(needle)) else None
 
 
 def escape(text: str) -> str:
@@ -368,11 +405,15 @@ def _cases(letter: str) -> set[str]:
     return {case for case in cases if len(case) == 1}
 
 
-def _either_case(letter: str) -> str:
-    cases = _cases(letter)
-    if len(cases) > 1:
-        return f"[{''.join(sorted(cases))}]"
-    return re.escape(letter) if letter.isascii() else letter
+def _fold(letter: str) -> str:
+    """The one form of a letter that all its cases have in common."""
+    upper = letter.upper() if len(letter.upper()) == 1 else letter
+    return upper.lower() if len(upper.lower()) == 1 else upper
+
+
+def _other_forms(needle: str) -> dict[str, str]:
+    cases = {form: _fold(letter) for letter in needle if _has_case(letter) for form in _cases(letter)}
+    return {form: folded for form, folded in sorted(cases.items()) if form != folded and not form.isascii()}
 
 
 def _word(word: str) -> ColumnElement[str]:

@@ -18,13 +18,20 @@ LABEL: Final = re.compile(f"[0-9A-Za-z_\\-{HAN}]{{1,32}}")
 DATASET: Final = re.compile(r"[0-9A-Za-z_\-]{1,100}")
 COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 DESCRIPTION_LENGTH: Final = 256
+MAX_DECOMPOSED: Final = 256  # code points of a name before it is composed: none that is valid afterwards has more
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 NOT_DESCRIBING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
+def nfc(text: str) -> str:
+    """The text composed (NFC). One too long for a name stays as it is, and is refused for its length: composing takes
+    the square of the number of combining marks in a row, 1.5 s for 64 KB of them."""
+    return unicodedata.normalize("NFC", text) if len(text) <= MAX_DECOMPOSED else text
+
+
 def label_name(name: str) -> str:
     """A label's name in its one form. Code points count, not bytes: 32 ideographs are fine."""
-    composed = unicodedata.normalize("NFC", name)
+    composed = nfc(name)
     if not LABEL.fullmatch(composed):
         raise Invalid(
             f"`{shown(name)}` cannot be a label's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
@@ -46,7 +53,7 @@ def dataset_name(name: str) -> str:
 
 def version_name(name: str) -> str:
     """A version's name in its one form: what a label may be called."""
-    composed = unicodedata.normalize("NFC", name)
+    composed = nfc(name)
     if not LABEL.fullmatch(composed):
         raise Invalid(
             f"`{shown(name)}` cannot be a version's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
@@ -75,7 +82,7 @@ def shortcut(text: str | None) -> str | None:
     """One character that a keyboard types and a page can show."""
     if text is None:
         return None
-    composed = unicodedata.normalize("NFC", text)
+    composed = nfc(text)
     if len(composed) != 1 or unicodedata.category(composed)[0] in "CZM":
         raise Invalid(f"`{shown(text)}` is no shortcut: it is one visible character, such as `c` or `1`.")
     return composed

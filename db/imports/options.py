@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
-from unicodedata import normalize
 
-from db.names import storable
+from db.names import nfc, storable
 
 Existing = Literal["KEEP", "OVERWRITE"]
 BY_HAND: Final = ("MANUAL", "UPLOAD")  # the origins of what a person, or his script, put last
@@ -41,7 +40,7 @@ class Options:
 
 def label_names(given: Iterable[str] | None) -> list[str] | None:
     """Names in their one form; those that no label can have are left out."""
-    return None if given is None else [normalize("NFC", name) for name in given if storable(name)]
+    return None if given is None else [nfc(name) for name in given if storable(name)]
 
 
 class Stage(StrEnum):

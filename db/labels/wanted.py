@@ -1,6 +1,5 @@
 """Labels that a write names: found among the dataset's, or made with the write."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,11 +9,12 @@ from db.changes import Recorded
 from db.errors import AlreadyExists
 from db.labels.create import LabelValues, add, checked
 from db.labels.find import no_such_labels
+from db.names import nfc
 
 
 def distinct(names: Iterable[str]) -> list[str]:
     """The names in their one form, each once."""
-    return list(dict.fromkeys(unicodedata.normalize("NFC", name) for name in names))
+    return list(dict.fromkeys(nfc(name) for name in names))
 
 
 def missing(wanted: Sequence[str], known: Mapping[str, int], create_missing: bool) -> list[str]:

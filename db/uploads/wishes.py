@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
-from unicodedata import normalize
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,7 +19,7 @@ KNOWN = "SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::tex
 
 def unique(given: Iterable[str]) -> list[str]:
     """Names in their one form, each once."""
-    return list(dict.fromkeys(normalize("NFC", name) for name in given))
+    return list(dict.fromkeys(names.nfc(name) for name in given))
 
 
 def few(given: Sequence[str]) -> list[str]:

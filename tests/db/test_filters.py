@@ -1,5 +1,7 @@
 """Filters in a writer's statement, with plain values."""
 
+import re
+
 import pytest
 from sqlmodel import col, select
 
@@ -61,3 +63,74 @@ async def test_a_kept_sample_whose_file_is_gone_is_still_found_by_its_name(datab
         await statements.run(session, "UPDATE source SET status = 'GONE'")
     for wanted in (TextFilter(eq="000001.jpg"), TextFilter(contains="001.JPG")):
         assert await matched(database, made.id, SampleFilter(file_name=wanted)) == made.samples[1:]
+
+
+WORDS = (
+    "Größe",
+    "GRÖSSE",
+    "ärger",
+    "ÄRGER",
+    "Σίσυφος",
+    "ΣΊΣΥΦΟΣ",
+    "привет",
+    "ПРИВЕТ",
+    "ıstanbul",
+    "İzmir",
+    "ﬁn",
+    "Ａｂ",
+    "猫",
+)
+NEEDLES = (*WORDS, "größe", "GRÖ", "Σ", "ς", "σί", "рИв", "I", "ı", "ſ", "ß", "ａ", "\u212aelvin", "%ä", "_ö", "ö\\")
+
+
+async def test_contains_finds_letters_beyond_ascii_in_either_case(database: Database) -> None:
+    made = await working_sets.make(database, samples=len(WORDS))
+    async with database.writing() as session:
+        for table in ("sample", "source"):
+            sql = f"""UPDATE {table} SET path = (cast(:words as text[]))[
+                (SELECT count(*) FROM {table} other WHERE other.id <= {table}.id)] || '.jpg'"""
+            await statements.run(session, sql, words=list(WORDS))
+    for needle in NEEDLES:
+        expected = [id for id, word in zip(made.samples, WORDS, strict=True) if re.search(either_case(needle), word)]
+        for wanted in (
+            SampleFilter(path=PathFilter(contains=needle)),
+            SampleFilter(file_name=TextFilter(contains=needle)),
+            SampleFilter(or_=[SampleFilter(path=PathFilter(contains=needle))]),
+        ):
+            assert await matched(database, made.id, wanted) == expected, needle
+
+
+def either_case(needle: str) -> str:
+    """A regular expression that has each letter in the cases that are one letter, too."""
+    forms = ({letter, letter.lower(), letter.upper(), letter.upper().lower()} for letter in needle)
+    return "".join(f"({'|'.join(re.escape(form) for form in each if len(form) == 1)})" for each in forms)
+
+
+@pytest.mark.parametrize("text", ["é" * 513, "a" * 1_025, "é" * 160_000, "\ud800" * 342])
+def test_a_text_longer_than_any_path_is_refused(text: str) -> None:
+    for wanted in (
+        SampleFilter(path=PathFilter(contains=text)),
+        SampleFilter(path=PathFilter(directory=text)),
+        SampleFilter(file_name=TextFilter(contains=text)),
+        SampleFilter(file_name=TextFilter(eq=text)),
+        SampleFilter(labels=LabelFilter([text])),
+        SampleFilter(labeled_by=["ann", text]),
+    ):
+        with pytest.raises(Invalid, match="1,024 bytes"):
+            conditions(SampleFilter(not_=wanted), current(1))
+
+
+def test_a_list_of_too_many_names_is_refused() -> None:
+    for wanted in (SampleFilter(labels=LabelFilter(["a"] * 1_001)), SampleFilter(labeled_by=["a"] * 1_001)):
+        with pytest.raises(Invalid, match="1,000 items"):
+            conditions(wanted, current(1))
+
+
+@pytest.mark.parametrize("needle", ["é" * 512, "aé" * 341, "%" * 1_024, "é_" * 300])
+async def test_the_longest_needle_is_looked_for(database: Database, needle: str) -> None:
+    made = await working_sets.make(database, samples=2)
+    async with database.writing() as session:
+        for table in ("sample", "source"):
+            sql = f"UPDATE {table} SET path = :path WHERE path LIKE '%1.jpg'"
+            await statements.run(session, sql, path=needle.upper())
+    assert await matched(database, made.id, SampleFilter(path=PathFilter(contains=needle))) == made.samples[1:]

@@ -68,3 +68,13 @@ def test_a_colour_is_kept_in_small_letters(text: str | None, kept: Any) -> None:
 def test_other_ways_to_write_a_colour_are_refused(text: str) -> None:
     with pytest.raises(Invalid):
         names.color(text)
+
+
+def test_a_text_too_long_for_a_name_is_not_composed() -> None:
+    """Composing takes the square of the marks in a row."""
+    text = "a" + "\u0301" * 100_000 + "\u0327" * 100_000
+    assert names.nfc(text) is text
+    for refuse in (names.label_name, names.version_name, names.shortcut):
+        with pytest.raises(Invalid):
+            refuse(text)
+    assert names.nfc("e\u0301") == "é"
