@@ -14,13 +14,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from api import files, health, playground, uploads, worker
-from api.auth import Authenticator, Seats
+from api.admission import Admission, Hosts
+from api.auth import Authenticator
 from api.graphql.http import graphql
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
 from api.limits import bounds, database_limits, decoding_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
+from api.shares import Shares, Turns
 from api.stores import stores
 from api.thumbnails import Thumbnails, thumbnails
 from db import engine, events, urls
@@ -69,8 +71,10 @@ class GraphQL:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """Pages of other origins may call us only where the settings say so; they send tokens, never cookies."""
+    shares = Shares(settings.limits.address_connections)
+    admission = Middleware(Admission, hosts=Hosts.of(settings), shares=shares, proxies=settings.proxies)
     if not settings.allowed_origins:
-        return []
+        return [admission]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
@@ -78,7 +82,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         allow_headers=["authorization", "content-type", *PREFLIGHT],
         max_age=3_600,
     )
-    return [cors]
+    return [admission, cors]
 
 
 def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
@@ -126,12 +130,14 @@ async def _runtime(
         events=heard,
         schema=schema,
         authenticator=Authenticator(database),
-        seats=Seats(settings.limits.sockets),
+        streams=Shares(settings.limits.sockets),
+        requests=Shares(settings.limits.token_requests),
+        operations=Turns(2 * settings.pool_size, settings.pool_size // 2),
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
         bounds=bounds(settings.limits),
         thumbnails=kept,
         stores=opened,
-        uploads=asyncio.Semaphore(settings.limits.uploads),
+        uploads=Turns(settings.limits.uploads, settings.limits.uploads // 2),
         checks=Checks(kept.decoders.check, asyncio.Semaphore(settings.limits.uploads)),
     )
 

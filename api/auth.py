@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections import Counter, OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 from starlette.datastructures import Headers
 
+from api.shares import Shares, ShareTaken
 from db import tokens
 from db.engine import Database
 from db.errors import DomainError
@@ -96,23 +97,13 @@ def bearer(header: str | None) -> str | None:
     return text.strip() if scheme.lower() == "bearer" and text.strip() else None
 
 
-@dataclass(slots=True)
-class Seats:
-    """How many long-lived connections (sockets, event streams) each token holds in this process."""
-
-    most: int
-    _taken: Counter[int] = field(default_factory=Counter)
-
-    @asynccontextmanager
-    async def seat(self, token_id: int) -> AsyncGenerator[None, None]:
-        """Raises Refused (RATE_LIMITED)."""
-        if self._taken[token_id] >= self.most:
-            message = f"This token has {self.most} open connections already: close one, or share it."
-            raise refusal(message, RATE_LIMITED, most=self.most)
-        self._taken[token_id] += 1
+@contextmanager
+def share_of(shares: Shares, token_id: int, what: str) -> Generator[None, None, None]:
+    """One more of what this token holds. Raises Refused (RATE_LIMITED)."""
+    with ExitStack() as held:
         try:
-            yield
-        finally:
-            self._taken[token_id] -= 1
-            if not self._taken[token_id]:
-                del self._taken[token_id]
+            held.enter_context(shares.take(token_id))
+        except ShareTaken:
+            message = f"This token has {shares.most} {what} already: close one, or share it."
+            raise refusal(message, RATE_LIMITED, most=shares.most) from None
+        yield

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-from starlette.types import Receive
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Message, Receive
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
+from api.connections import Peers, protocols
 from api.settings import Limits, Settings
 from db import decoding, engine
 from db.images import Caps
@@ -68,6 +69,9 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
 # -- bodies -----------------------------------------------------------------------------------------------------------
 
 
+SLOWEST: Final = 16 * 1024  # bytes a second
+
+
 class BodyTooLarge(Exception):
     """More bytes than a body may have."""
 
@@ -80,12 +84,30 @@ class ClientGone(Exception):
     """The client hung up before its body was complete."""
 
 
-async def pieces(receive: Receive, *, most: int, seconds: float) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises BodyTooLarge as soon as it passes `most` bytes, BodyTooSlow, ClientGone."""
-    deadline, left, more = asyncio.get_running_loop().time() + seconds, most, True
+async def begun(receive: Receive, *, seconds: float) -> Receive:
+    """The same body, once its first bytes are here. Raises BodyTooSlow."""
+    try:
+        async with asyncio.timeout(seconds):
+            first = [await receive()]
+    except TimeoutError:
+        raise BodyTooSlow from None
+
+    async def again() -> Message:
+        return first.pop() if first else await receive()
+
+    return again
+
+
+async def pieces(receive: Receive, *, most: int, seconds: float, grace: float) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises BodyTooLarge as soon as it passes `most` bytes, BodyTooSlow, ClientGone.
+
+    It is too slow when it is not complete after `seconds`, or falls behind `SLOWEST` by more than `grace` seconds.
+    """
+    start, left, more = asyncio.get_running_loop().time(), most, True
     while more:
+        due = grace + (most - left) / SLOWEST
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(start + min(seconds, due)):
                 message = await receive()
         except TimeoutError:
             raise BodyTooSlow from None
@@ -110,67 +132,25 @@ async def linger(receive: Receive, *, seconds: float = 2.0, most: int = 16 * 102
                 more = message.get("more_body", False)
 
 
-# -- headers ----------------------------------------------------------------------------------------------------------
-
-
-class Punctual(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, closing a connection whose headers are not complete `seconds` after they began.
-
-    uvicorn itself waits for ever: three hundred half-sent requests stayed open until the test gave up. A connection
-    that never says anything is closed by the same clock.
-    """
-
-    seconds = 5.0
-    _clock: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._start()
-
-    def data_received(self, data: bytes) -> None:
-        idle = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
-        if self._clock is None and idle:
-            self._start()
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._stop()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
-        super().connection_lost(exc)
-
-    def _start(self) -> None:
-        self._clock = asyncio.get_running_loop().call_later(self.seconds, self._expire)
-
-    def _stop(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
-
-    def _expire(self) -> None:
-        self._clock = None
-        if not self.transport.is_closing():
-            self.transport.close()
-
-
-def http_protocol(seconds: float) -> type[Punctual]:
-    """The protocol with a deadline of its own; uvicorn makes one object per connection, and passes no arguments."""
-    return type("Punctual", (Punctual,), {"seconds": seconds})
+# -- the socket ----------------------------------------------------------------------------------------------------
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
     """What uvicorn's Config must be told, so that these limits hold at the socket too."""
     limits, timeouts = settings.limits, settings.timeouts
+    http, websocket = protocols(
+        peers=Peers(limits.connections, limits.address_connections, _TrustedHosts(settings.proxies)),
+        header=timeouts.header,
+        write=timeouts.write,
+        frames=limits.socket_messages,
+    )
     return {
-        "http": http_protocol(timeouts.header),
-        "ws": "websockets-sansio",
+        "http": http,
+        "ws": websocket,
         "ws_max_size": limits.socket_message + 1,  # the view tells the client why, where the protocol just hangs up
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,
-        "limit_concurrency": limits.connections,
-        "h11_max_incomplete_event_size": 64 * 1024,
+        "timeout_keep_alive": timeouts.keep_alive,
         "proxy_headers": True,
         "forwarded_allow_ips": settings.proxies,
         "server_header": False,

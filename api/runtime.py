@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from api.auth import Authenticator, Seats
+from api.auth import Authenticator
 from api.settings import Settings
+from api.shares import Shares, Turns
 from api.thumbnails import Thumbnails
 from db.engine import Database
 from db.events import Events
@@ -35,12 +36,14 @@ class Runtime:
     events: Events
     schema: Executable
     authenticator: Authenticator
-    seats: Seats
+    streams: Shares  # WebSockets and event streams of a token
+    requests: Shares  # HTTP requests of a token
+    operations: Turns  # that use the database
     signer: Signer
     bounds: Bounds
     thumbnails: Thumbnails
     stores: Stores
-    uploads: asyncio.Semaphore  # of requests whose files are in memory
+    uploads: Turns  # requests whose files are in memory
     checks: Checks
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 

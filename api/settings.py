@@ -44,7 +44,17 @@ class Limits:
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
     sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
-    connections: int = setting(2_000, "most connections of one process; more get 503")
+    socket_messages: int = setting(
+        100,
+        "messages and control frames that a WebSocket client sends in a second; after ten times as many it is closed",
+    )
+    connections: int = setting(
+        2_000, "most connections of one process; for a new one the longest idle is closed, else it gets 503"
+    )
+    address_connections: int = setting(
+        256, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
+    )
+    token_requests: int = setting(256, "most HTTP requests of one token at once in one process; more get 429")
     images: int = setting(4, "images decoded at once by one process of the server, each by a process of its own")
     image_file: int = setting(
         25 * MIB, "largest image that a sync takes and a thumbnail is made of, in bytes, inclusive"
@@ -60,6 +70,8 @@ class Timeouts:
     """How long things may take, in seconds."""
 
     header: float = setting(5.0, "until a request's headers are complete, in seconds")
+    keep_alive: float = setting(75.0, "until a connection without a request is closed, in seconds")
+    write: float = setting(20.0, "until a connection is closed whose client reads nothing of an answer, in seconds")
     body: float = setting(8.0, "until a request's body is complete, in seconds")
     upload: float = setting(60.0, "until a request with files, or a file that is put, is complete, in seconds")
     query: float = setting(10.0, "for a query as a whole, in seconds")
@@ -67,6 +79,7 @@ class Timeouts:
     image: float = setting(10.0, "processor time to decode an image, in whole seconds; by the clock four times as long")
     lock: float = setting(5.0, "until a database lock is granted, in seconds")
     connect: float = setting(5.0, "until a database connection is open, in seconds")
+    disk: float = setting(20.0, "until a local disk answers, in seconds")
     socket_init: float = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
 
     @property
@@ -129,6 +142,9 @@ class Settings:
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "port to listen on; 0 takes a free one")
     public_url: str | None = setting(None, "the URL clients use, where a proxy changes it; image URLs start with it")
+    hosts: tuple[str, ...] = setting(
+        (), "names by which clients reach this server, separated by `,`, beside those of this machine; `*` is any"
+    )
     proxies: str = setting("127.0.0.1", "proxies whose X-Forwarded-* headers are believed, separated by `,`")
     allowed_origins: tuple[str, ...] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, linger, pieces
+from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, linger, pieces
 from api.runtime import Runtime, runtime
 from db import uploads
 from db.errors import DomainError
@@ -87,8 +87,9 @@ async def _put(request: Request) -> None:
     length = request.headers.get("content-length", str(wanted.size))
     if length != str(wanted.size):
         raise NotTaken(_status(length, wanted), f"Exactly {wanted.size} bytes were announced.", closing=True)
-    async with process.uploads:
-        data = await _body(process, request, wanted)
+    receive = await _begun(process, request)
+    async with process.uploads.turn(int(request.query_params["i"])):
+        data = await _body(process, receive, wanted)
         await process.stores.open(wanted.input_path).replace(wanted.path, data)
 
 
@@ -108,16 +109,23 @@ async def _awaited(process: Runtime, request: Request) -> Awaited:
     return wanted
 
 
-async def _body(process: Runtime, request: Request, wanted: Awaited) -> bytes:
-    """All of it; it is refused as soon as it passes what was announced."""
-    body = bytearray()
+async def _begun(process: Runtime, request: Request) -> Receive:
     try:
-        async for piece in pieces(request.receive, most=wanted.size, seconds=process.settings.timeouts.upload):
+        return await begun(request.receive, seconds=process.settings.timeouts.body)
+    except BodyTooSlow:
+        raise _too_slow() from None
+
+
+async def _body(process: Runtime, receive: Receive, wanted: Awaited) -> bytes:
+    """All of it; it is refused as soon as it passes what was announced."""
+    body, timeouts = bytearray(), process.settings.timeouts
+    try:
+        async for piece in pieces(receive, most=wanted.size, seconds=timeouts.upload, grace=timeouts.body):
             body += piece
     except BodyTooLarge:
         raise NotTaken(413, f"Exactly {wanted.size} bytes were announced.", closing=True) from None
     except BodyTooSlow:
-        raise NotTaken(408, "The file did not arrive in time.", closing=True) from None
+        raise _too_slow() from None
     if len(body) != wanted.size:
         raise NotTaken(400, f"Exactly {wanted.size} bytes were announced.")
     return bytes(body)
@@ -125,6 +133,10 @@ async def _body(process: Runtime, request: Request, wanted: Awaited) -> bytes:
 
 def _status(length: str, wanted: Awaited) -> int:
     return 413 if length.isdecimal() and int(length[:18]) > wanted.size else 400
+
+
+def _too_slow() -> NotTaken:
+    return NotTaken(408, "The file did not arrive in time.", closing=True)
 
 
 def _not_signed() -> NotTaken:

@@ -1,7 +1,6 @@
 """GraphQL over HTTP: POST with a JSON body, GET for queries, one answer or an event stream."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, Final
 
 from graphql import GraphQLError
@@ -9,18 +8,22 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from api import playground
-from api.auth import token_of
+from api.auth import share_of, token_of
 from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import execute, failure, prepare
 from api.graphql.parameters import Parameters
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, linger, pieces
+from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, linger, pieces
 from api.runtime import Runtime, runtime
 from api.settings import Limits
+from db.tokens import Identity
+from db.tokens import Scope as TokenScope
+from schema.context import Context
 from schema.documents import Document
-from schema.errors import BAD_REQUEST, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, coded
-from schema.requests import Answer, encode
+from schema.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, coded, refusal
+from schema.requests import Answer, Request, encode
 
+UTF_8: Final = frozenset({"utf-8", "utf8", "utf_8"})
 CLOSE: Final = (b"connection", b"close")
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="labelgraph"'),)
@@ -55,8 +58,7 @@ async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
     media = accept.json or JSON
     process = runtime(scope)
     try:
-        async with process.uploads if _is_form(headers) else nullcontext():
-            await _answer(process, scope, receive, send, headers, accept)
+        await _answer(process, scope, receive, send, headers, accept)
     except Problem as problem:
         await _send(send, problem.status, problem.answer.encode(), media, problem.headers, last=problem.status != 413)
         if problem.status == 413:
@@ -78,17 +80,55 @@ async def _answer(
     if scope["method"] == "POST":
         _check_content_type(headers)
     identity = await process.authenticator.identify(token_of(headers))
+    with share_of(process.requests, identity.token_id, "requests in hand"):
+        if _is_form(headers):
+            _check_upload(headers, identity)
+            receive = await _begun(receive, process.settings.timeouts.body)
+            async with process.uploads.turn(identity.token_id):
+                stream = await _respond(process, scope, receive, send, headers, accept, identity)
+        else:
+            stream = await _respond(process, scope, receive, send, headers, accept, identity)
+    if stream is not None:
+        await sse.respond(process, *stream, token_of(headers), receive, send)
+
+
+async def _respond(
+    process: Runtime,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    headers: Headers,
+    accept: Accepted,
+    identity: Identity,
+) -> tuple[Request, Context] | None:
+    """Sends a single answer; or gives back what is to be answered with a stream."""
     given = await _read(process, scope, receive, headers)
     request = prepare(process, given, identity)
     _check_method(scope["method"], request.document)
     repeatable = parameters.repeatable(given, headers.get("idempotency-key"))
     context = process.context(scope, headers, identity, repeatable)
-    if request.document.is_subscription or accept.json is None:
-        if not accept.events:
-            raise Problem(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
-        await sse.respond(process, request, context, token_of(headers), receive, send)
-    else:
+    if accept.json is not None and not request.document.is_subscription:
         await _send_answer(send, await execute(process, request, context), accept.json)
+        return None
+    if not accept.events:
+        raise Problem(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
+    return request, context
+
+
+def _check_upload(headers: Headers, identity: Identity) -> None:
+    """Raises Refused, before anything of the body is read. Files are for `uploadSamples` alone."""
+    multipart.demand_preflight(headers)
+    if not identity.may(TokenScope.MANAGE):
+        needed, held = TokenScope.MANAGE.word, identity.scope.word
+        message = f"Files are sent with a token of the scope {needed}; this one has {held}."
+        raise refusal(message, FORBIDDEN, needed=needed, held=held)
+
+
+async def _begun(receive: Receive, seconds: float) -> Receive:
+    try:
+        return await begun(receive, seconds=seconds)
+    except BodyTooSlow:
+        raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
 
 
 async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Headers) -> Parameters:
@@ -101,10 +141,9 @@ async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Heade
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > most:
         raise too_large
-    body = pieces(receive, most=most, seconds=seconds)
+    body = pieces(receive, most=most, seconds=seconds, grace=timeouts.body if form else seconds)
     try:
         if form:
-            multipart.demand_preflight(headers)
             return await multipart.read(headers, body, limits)
         return parameters.from_body(b"".join([piece async for piece in body]), limits.json_depth)
     except (BodyTooLarge, multipart.TooMuch):
@@ -126,13 +165,18 @@ def _is_form(headers: Headers) -> bool:
 
 
 def _check_content_type(headers: Headers) -> None:
-    kind, _, rest = headers.get("content-type", "").partition(";")
-    charset = rest.strip().lower()
-    is_json = kind.strip().lower() == JSON and charset in ("", "charset=utf-8", 'charset="utf-8"')
-    if not is_json and not _is_form(headers):
+    if not _is_json(headers) and not _is_form(headers):
         raise Problem(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
     if headers.get("content-encoding", "identity") != "identity":
         raise Problem(415, "The body is taken uncompressed: leave Content-Encoding out.")
+
+
+def _is_json(headers: Headers) -> bool:
+    """In UTF-8, under any of its names; other parameters of the media type say nothing to us."""
+    kind, *parameters = headers.get("content-type", "").split(";")
+    pairs = [parameter.strip().lower().partition("=") for parameter in parameters]
+    charsets = {value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"}
+    return kind.strip().lower() == JSON and charsets <= UTF_8
 
 
 def _check_method(method: str, document: Document) -> None:

@@ -32,7 +32,8 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
     timeouts = process.settings.timeouts
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
     try:
-        async with asyncio.timeout(seconds):
+        key = (context.identity.token_id, request.document.is_mutation)
+        async with asyncio.timeout(seconds), process.operations.turn(key):
             if request.document.is_mutation and context.idempotency_key:
                 return await _once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)

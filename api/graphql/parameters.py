@@ -16,6 +16,7 @@ from api.runtime import Repeatable
 from db.uploads import Incoming
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
+BOM = b"\xef\xbb\xbf"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 BRACKETS = re.compile(rb"[\[\]{}]")
@@ -84,7 +85,9 @@ def _fingerprint(value: object) -> str:
 
 
 def parse_json(body: bytes, depth: int) -> Any:
-    """Raises Refused. The nesting is looked at before anything is built from it."""
+    """Raises Refused. The nesting is looked at before anything is built from it. A byte order mark is
+    no part of it."""
+    body = body.removeprefix(BOM)
     if _is_deep(body, depth):
         raise refusal(f"The JSON is nested deeper than {depth} levels.", BAD_REQUEST)
     try:

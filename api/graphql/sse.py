@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Send
 
-from api.auth import unauthenticated
+from api.auth import share_of, unauthenticated
 from api.graphql.operations import answers
 from api.runtime import Runtime
 from schema.context import Context
@@ -26,7 +26,7 @@ async def respond(
     process: Runtime, request: Request, context: Context, token: str | None, receive: Receive, send: Send
 ) -> None:
     """Streams until the operation completes, the client leaves, the server stops, or the token is revoked."""
-    async with process.seats.seat(context.identity.token_id):
+    with share_of(process.streams, context.identity.token_id, "open connections"):
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         coroutines = (
             _stream(process, request, context, send),

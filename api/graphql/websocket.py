@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from api.auth import token_of_init
+from api.auth import share_of, token_of_init
 from api.graphql import parameters
 from api.graphql.operations import answers, failure, prepare
 from api.runtime import Repeatable, Runtime, runtime
@@ -24,6 +24,7 @@ PROTOCOL: Final = "graphql-transport-ws"
 GOING_AWAY, INTERNAL = 1001, 1011
 BAD, UNAUTHORIZED, FORBIDDEN, UNKNOWN_PROTOCOL, SLOW, DUPLICATE, TOO_MANY = 4400, 4401, 4403, 4406, 4408, 4409, 4429
 MOST_ID = 128  # characters of an operation's id
+EARLY = 16  # messages that a client may send before connection_init
 
 
 class Closing(Exception):
@@ -59,7 +60,7 @@ def _is_welcome(socket: WebSocket, origins: tuple[str, ...]) -> bool:
 async def _serve(process: Runtime, channel: "Channel") -> None:
     try:
         token, identity = await _greet(process, channel)
-        async with process.seats.seat(identity.token_id):
+        with share_of(process.streams, identity.token_id, "open connections"):
             await channel.send({"type": "connection_ack"})
             await Session(process, channel, identity).serve(token)
     except Closing as closing:
@@ -77,8 +78,12 @@ async def _greet(process: Runtime, channel: "Channel") -> tuple[str | None, Iden
     """Waits for connection_init, answering pings, and takes the token from it."""
     try:
         async with asyncio.timeout(process.settings.timeouts.socket_init):
-            while (message := await channel.receive())["type"] != "connection_init":
+            for _ in range(EARLY):
+                if (message := await channel.receive())["type"] == "connection_init":
+                    break
                 await _before_greeting(channel, message["type"])
+            else:
+                raise Closing(TOO_MANY, "Too many messages before connection_init")
     except TimeoutError:
         raise Closing(SLOW, "Connection initialisation timeout") from None
     token = token_of_init(message.get("payload"), channel.socket.headers)
@@ -110,6 +115,7 @@ class Channel:
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Raises Closing when it is none of the protocol's, WebSocketDisconnect at the end."""
+        await asyncio.sleep(0)  # a client that sends without a pause does not hold up the others, nor deadlines
         received = await self.socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", GOING_AWAY))

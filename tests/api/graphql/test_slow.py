@@ -10,7 +10,7 @@ import pytest
 
 from tests.client import Client
 
-HEAD = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @asynccontextmanager
@@ -57,7 +57,7 @@ async def test_closes_on_headers_that_trickle(client: Client) -> None:
 
 async def test_closes_on_a_second_request_that_does_not_end(client: Client) -> None:
     async with connected(client) as wire:
-        wire.writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        wire.writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await wire.reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
         await asyncio.sleep(1.6)
         wire.writer.write(HEAD)
