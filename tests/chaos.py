@@ -12,10 +12,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from urllib.parse import parse_qs, unquote, urlsplit
+from weakref import WeakValueDictionary
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.client_proto import ResponseHandler
 
 from tests.lying_s3 import error, operation
 
 END = b"\r\n\r\n"
+CLIENTS: WeakValueDictionary[tuple[str, int], ResponseHandler] = WeakValueDictionary()  # of this process, by address
 
 
 class Fate(Enum):
@@ -28,8 +34,8 @@ class Fate(Enum):
     CUT_WITHIN = auto()  # the store did it; the answer breaks off after its headers, which are right
     SLOW_DOWN = auto()
     BROKEN = auto()  # 500, without asking the store
-    MUTE = auto()  # the store did it; the connection stays open and nothing comes
-    DEAF = auto()  # the store never hears of it; the connection stays open and nothing comes
+    MUTE = auto()  # the store did it; nothing comes until the client has waited long enough
+    DEAF = auto()  # the store never hears of it; nothing comes until the client has waited long enough
 
 
 CUTS = (Fate.CUT_BEFORE, Fate.CUT_AFTER, Fate.CUT_WITHIN)
@@ -69,7 +75,11 @@ def storm(seed: int, *, share: float = 0.15, fates: tuple[Fate, ...] = WEATHER) 
 
 @dataclass(slots=True)
 class Road:
-    """The proxy. `schedule` may be replaced at any time; `met` counts fates, `heard` what the store was asked to do."""
+    """The proxy. `schedule` may be replaced at any time; `met` counts fates, `heard` what the store was asked to do.
+
+    Whoever waits for an answer that does not come has waited long enough as soon as `impatient` is set, as it is at
+    first: a timeout that took time would also end what is slow because the machine is busy.
+    """
 
     host: str
     port: int
@@ -78,6 +88,7 @@ class Road:
     endpoint: str = ""
     met: Counter[Fate] = field(default_factory=Counter)
     heard: Counter[str] = field(default_factory=Counter)
+    impatient: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -106,7 +117,9 @@ class Road:
     ) -> None:
         match fate:
             case Fate.MUTE | Fate.DEAF:
-                await reader.read()  # until the other side has had enough
+                await self.impatient.wait()
+                if _time_out(writer.get_extra_info("peername")):
+                    await reader.read()  # until the client has gone
             case Fate.CUT_AFTER:
                 pass
             case Fate.CUT_WITHIN:
@@ -139,6 +152,19 @@ class Road:
         return Passing(asked, key, self._asked[asked, key])
 
 
+def _time_out(client: tuple[str, int]) -> bool:
+    """End the wait of an S3 client of this process, as its read timeout does. Another kind of client is cut off."""
+    protocol = CLIENTS.get(client)
+    if protocol is not None:
+        protocol._on_read_timeout()
+    return protocol is not None
+
+
+def _noted(self: ResponseHandler, transport: asyncio.BaseTransport) -> None:
+    BaseProtocol.connection_made(self, transport)
+    CLIENTS[transport.get_extra_info("sockname")] = self
+
+
 def _headers(head: bytes) -> dict[str, str]:
     lines = head.decode("latin-1").split("\r\n")[1:]
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
@@ -156,6 +182,7 @@ async def road(endpoint: str) -> AsyncIterator[Road]:
     """A road to the S3 at this endpoint, calm at first. On leaving nothing waits for it any more."""
     url = urlsplit(endpoint)
     made = Road(str(url.hostname), int(url.port or 80))
+    made.impatient.set()
     carried: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -171,7 +198,9 @@ async def road(endpoint: str) -> AsyncIterator[Road]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     made.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield made
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ResponseHandler, "connection_made", _noted)
+            yield made
     finally:
         server.close()
         for task in carried:

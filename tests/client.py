@@ -27,6 +27,7 @@ from schema.context import Context
 from schema.errors import Refused
 from schema.permissions import authorize
 from schema.requests import Answer, Executable, Request
+from tests.patience import PATIENCE
 
 NAMES = count()
 
@@ -80,7 +81,7 @@ class Client:
 
     url: str
     token: str | None = None
-    patience: float = 5.0  # seconds
+    patience: float = PATIENCE
 
     @property
     def headers(self) -> dict[str, str]:

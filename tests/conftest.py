@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 from api import embedded
 from db import engine, migrations
 from tests import s3
+from tests.patience import LIMITS
 
 # A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
@@ -133,7 +134,7 @@ async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[engine.Database]:
-    async with engine.connect(database_url) as database:
+    async with engine.connect(database_url, LIMITS) as database:
         yield database
 
 

@@ -11,8 +11,7 @@ from urllib.request import urlopen
 
 from db.storage import Access
 from db.storage.s3 import S3, connect
-
-PATIENCE = 60.0  # seconds; a cold moto imports for several
+from tests.patience import PATIENCE
 
 
 @contextmanager
@@ -26,12 +25,12 @@ def moto() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE)
 
 
 def access(endpoint: str, **more: float) -> Access:
-    """Impatient, so that tests of failures take no time."""
-    patience = {"connect": 1.0, "read": 5.0, "attempts": 2, "deadline": 10.0}
+    """Few attempts, so that tests of failures take little."""
+    patience = {"connect": PATIENCE, "read": PATIENCE, "attempts": 2, "deadline": PATIENCE}
     return Access(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **patience | more)  # type: ignore[arg-type]
 
 

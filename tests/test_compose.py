@@ -27,11 +27,11 @@ from schema import sdl
 from tests import s3
 from tests.compose import ROOT, Missing, dockerfile, interpolated, let_in, services
 from tests.db.world import picture
+from tests.patience import PATIENCE
 
 SECRETS = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 GIVEN = {"POSTGRES_PASSWORD": "pw1", "S3_ACCESS_KEY": "test", "S3_SECRET_KEY": "planted-secret"}
 OURS = ("server", "worker", "migrate")
-PATIENCE = 60.0  # seconds
 CREATE = """mutation { createDataset(input: {name: "pictures", inputPath: "s3://labelgraph/pictures/"}) {
     dataset { id } job { status } } }"""
 LOOK = """{ dataset(by: {name: "pictures"}) { jobs(first: 1) { nodes { status } }
@@ -281,7 +281,7 @@ async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: 
 
 
 async def _synced(url: str, token: str) -> dict[str, Any]:
-    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE) as client:
         made = (await client.post(f"{url}/graphql", json={"query": CREATE})).json()
         assert "errors" not in made
         async with asyncio.timeout(PATIENCE):
@@ -291,7 +291,7 @@ async def _synced(url: str, token: str) -> dict[str, Any]:
                     break
                 await asyncio.sleep(0.1)
     [sample] = found["samples"]["nodes"]
-    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, timeout=PATIENCE) as browser:
         image, thumbnail = [await browser.get(sample[name]) for name in ("imageUrl", "thumbnailUrl")]
     media = {"image": image.headers["content-type"], "thumbnail": thumbnail.headers["content-type"]}
     return {"path": sample["path"], "labels": sample["labels"]} | media

@@ -20,6 +20,7 @@ from tests import s3
 from tests.api.test_s3 import configured
 from tests.api.test_uploads import CREATE, NUMBERS
 from tests.client import Client, serving, token
+from tests.patience import PATIENCE, TIMEOUTS
 
 REQUEST = """mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) {
     uploads { key fileName path url method headers { name value } expiresAt
@@ -69,7 +70,7 @@ class Script:
     async def put(self, ticket: dict[str, Any], data: bytes) -> httpx2.Response:
         """As any client of HTTP does it, without a token."""
         headers = {header["name"]: header["value"] for header in ticket["headers"]}
-        async with httpx2.AsyncClient(timeout=60) as http:
+        async with httpx2.AsyncClient(timeout=PATIENCE) as http:
             return await http.request(ticket["method"], ticket["url"], content=data, headers=headers)
 
     async def sent(self, files: dict[str, bytes], **more: Any) -> list[str]:
@@ -139,7 +140,9 @@ async def working(
     if kind == "local":
         root = folder / "in"
         root.mkdir()
-        settings = Settings(database_url=url, data_dir=folder / "data", allowed_roots=(folder,), worker=False)
+        settings = Settings(
+            database_url=url, timeouts=TIMEOUTS, data_dir=folder / "data", allowed_roots=(folder,), worker=False
+        )
         async with _begun(kind, settings, LocalStore(root), str(root), database) as script:
             yield script
         return

@@ -15,6 +15,7 @@ from api.settings import Settings
 from tests.api.graphql.toy import Toy
 from tests.client import serving
 from tests.conftest import Servers
+from tests.patience import PATIENCE
 
 
 @dataclass(slots=True)
@@ -33,11 +34,11 @@ class Door:
         thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         thread.start()
         try:
-            assert self._open.wait(10), "the server did not start"
+            assert self._open.wait(PATIENCE), "the server did not start"
             yield self
         finally:
             self._closing.set()
-            thread.join(10)
+            thread.join(PATIENCE)
 
     async def _serve(self) -> None:
         async with serving(self.settings, Toy(document_limits(self.settings.limits))) as self.url:

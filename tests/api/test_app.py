@@ -17,6 +17,7 @@ from api.settings import Settings, Timeouts
 from db.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
+from tests.patience import PATIENCE, TIMEOUTS
 
 CREATE = """
     mutation ($path: String!) {
@@ -43,7 +44,9 @@ LABEL = """
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path.resolve(),))
+    return Settings(
+        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path.resolve(),)
+    )
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ async def test_a_directory_becomes_a_labelled_dataset(client: Client, tmp_path: 
 
 async def sees_images(sample: dict[str, Any]) -> None:
     """As an `<img>` tag does: with the URL alone."""
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=PATIENCE) as browser:
         image = await browser.get(sample["imageUrl"])
         thumbnail = await browser.get(sample["thumbnailUrl"])
     assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
@@ -125,7 +128,9 @@ async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_is_not_ready_before_its_database_is_migrated(empty_database_url: str, tmp_path: Path) -> None:
-    settings = Settings(database_url=empty_database_url, data_dir=tmp_path, secret="known", worker=False)
+    settings = Settings(
+        database_url=empty_database_url, timeouts=TIMEOUTS, data_dir=tmp_path, secret="known", worker=False
+    )
     async with serving(settings, Toy()) as url:
         ready = await Client(url).request("GET", "/readyz")
     assert (ready.status_code, ready.json()["reason"]) == (503, "migrations")

@@ -23,6 +23,7 @@ from tests.api.direct import COMPLETE, REQUEST, Script, all_of, wanted, working
 from tests.api.test_uploads import UPLOAD
 from tests.client import Client, serving, token
 from tests.db.world import picture
+from tests.patience import PATIENCE
 
 MANUAL = Path(__file__).parents[2] / "docs" / "clients.md"
 ONCE = pytest.mark.parametrize("script", ["local"], indirect=True)  # wherever the bytes would go
@@ -60,7 +61,7 @@ async def test_what_was_put_and_completed_is_a_sample(script: Script) -> None:
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
     assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
     assert await script.everything() == ["my cat (1)+é.JPG"]
-    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, timeout=PATIENCE) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data
 
 
@@ -381,7 +382,7 @@ async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: 
     assert "X-Amz-SignedHeaders=content-length%3Bhost" in ticket["url"]
     assert ticket["headers"] == [{"name": "Content-Length", "value": str(len(data))}]
     assert "planted-secret" not in str(ticket)
-    async with httpx2.AsyncClient() as http:  # this S3 checks no signatures
+    async with httpx2.AsyncClient(timeout=PATIENCE) as http:  # this S3 checks no signatures
         assert (await http.put(ticket["url"], content=data + b"\0" * 6_000_000)).status_code == 200
     assert await script.codes("a.png") == ["VALIDATION_FAILED"]
     assert await script.everything() == []

@@ -24,6 +24,7 @@ from tests.api.doors import Door, opened
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 from tests.conftest import Servers
+from tests.patience import TIMEOUTS
 
 NUMBERS = itertools.count()
 SECRET = "the tests' secret"
@@ -83,7 +84,9 @@ def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     def settings(url: str) -> Settings:
         data = folder / "data"
-        return Settings(database_url=url, data_dir=data, allowed_roots=(folder,), secret=SECRET, worker=False)
+        return Settings(
+            database_url=url, timeouts=TIMEOUTS, data_dir=data, allowed_roots=(folder,), secret=SECRET, worker=False
+        )
 
     with opened(servers, "files", settings) as door:
         yield door
@@ -288,7 +291,7 @@ async def test_a_root_that_is_allowed_no_more_shows_nothing(gallery: Gallery, do
 async def test_a_secret_of_the_database_serves_all_its_servers(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
-    settings = Settings(database_url=database_url, data_dir=tmp_path, worker=False)
+    settings = Settings(database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path, worker=False)
     async with serving(settings, Toy()):
         pass
     async with database.writing() as session:

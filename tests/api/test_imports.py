@@ -19,6 +19,7 @@ from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
 from tests.db import world
 from tests.db.world import WORKER, World, picture
+from tests.patience import PATIENCE, TIMEOUTS
 
 FILES = 3_000
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
@@ -46,7 +47,7 @@ async def events(client: Client, query: str, **variables: Any) -> list[dict[str,
     """What a subscription gives until it ends."""
     headers = client.headers | {"accept": "text/event-stream"}
     async with (
-        httpx2.AsyncClient(base_url=client.url, timeout=30) as http,
+        httpx2.AsyncClient(base_url=client.url, timeout=PATIENCE) as http,
         http.stream("POST", "/graphql", json={"query": query, "variables": variables}, headers=headers) as answer,
     ):
         return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data: {")]
@@ -54,7 +55,9 @@ async def events(client: Client, query: str, **variables: Any) -> list[dict[str,
 
 async def test_an_import_is_followed_to_its_end(database_url: str, database: Database, tmp_path: Path) -> None:
     manifest = fill(tmp_path, 600)
-    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+    settings = Settings(
+        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
+    )
     async with serving(settings) as url:
         client = Client(url, await token(database))
         values = {"name": "moved", "inputPath": f"{tmp_path}/images", "syncNow": False}
@@ -117,7 +120,9 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
 ) -> None:
     monkeypatch.setattr("db.imports.stages.BATCH", 20)
     manifest = fill(tmp_path, FILES)
-    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+    settings = Settings(
+        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
+    )
     async with serving(settings) as url:
         client = Client(url, await token(database))
         values = {"name": "moved", "inputPath": f"{tmp_path}/images", "syncNow": False}

@@ -17,6 +17,7 @@ from db.storage.s3 import S3Store
 from tests import s3
 from tests.client import Client, Failed, serving, token
 from tests.db.world import picture
+from tests.patience import PATIENCE, TIMEOUTS
 
 BUCKETS = itertools.count()
 CELLS = Path(__file__).parents[2] / "examples" / "cells"
@@ -46,12 +47,12 @@ class Cloud:
         return str(made["createDataset"]["dataset"]["id"])
 
     async def synced(self, dataset: str) -> dict[str, Any]:
-        for _ in range(200):
-            [job] = (await self.client.execute(JOBS, {"id": dataset}))["node"]["jobs"]["nodes"]
-            if job["status"] not in ("QUEUED", "RUNNING"):
-                return dict(job)
-            await asyncio.sleep(0.1)
-        raise AssertionError("the sync did not end")
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                [job] = (await self.client.execute(JOBS, {"id": dataset}))["node"]["jobs"]["nodes"]
+                if job["status"] not in ("QUEUED", "RUNNING"):
+                    return dict(job)
+                await asyncio.sleep(0.1)
 
     async def samples(self, dataset: str) -> list[dict[str, Any]]:
         found = await self.client.execute(SAMPLES, {"id": dataset})
@@ -60,7 +61,9 @@ class Cloud:
 
 def configured(database_url: str, folder: Path, endpoint: str, **more: Any) -> Settings:
     given = {"endpoint": endpoint, "access_key": "test", "secret_key": "planted-secret", "addressing": "path"}
-    return Settings(database_url=database_url, data_dir=folder, s3=api_settings.S3(**given | more))
+    patient = {"read": PATIENCE, "deadline": PATIENCE}
+    s3 = api_settings.S3(**given | patient | more)
+    return Settings(database_url=database_url, data_dir=folder, timeouts=TIMEOUTS, s3=s3)
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud:
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=PATIENCE) as browser:
         sent = await browser.get(sample["imageUrl"])
         image = await browser.get(sent.headers["location"])
         thumbnail = await browser.get(sample["thumbnailUrl"])
@@ -123,7 +126,7 @@ async def test_without_links_images_come_through_the_server(cloud: Cloud, databa
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
     shy = replace(cloud.settings, s3=replace(cloud.settings.s3, links=False), worker=False)
-    async with serving(shy) as url, httpx2.AsyncClient(base_url=url) as browser:
+    async with serving(shy) as url, httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as browser:
         path = sample["imageUrl"].removeprefix(cloud.client.url)
         image = await browser.get(path)
         part = await browser.get(path, headers={"range": "bytes=1-3"})
@@ -199,7 +202,7 @@ async def test_only_buckets_that_the_owner_allowed(database_url: str, database: 
 
 
 async def test_without_s3_a_bucket_is_no_path(database_url: str, database: Database, tmp_path: Path) -> None:
-    async with serving(Settings(database_url=database_url, data_dir=tmp_path, worker=False)) as url:
+    async with serving(Settings(database_url=database_url, data_dir=tmp_path, worker=False, timeouts=TIMEOUTS)) as url:
         with pytest.raises(Failed) as failed:
             await Client(url, await token(database)).execute(CREATE, {"input": {"name": "d", "inputPath": "s3://b-b/"}})
     assert failed.value.codes == ["INVALID_PATH"]

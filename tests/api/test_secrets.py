@@ -22,12 +22,12 @@ from tests.client import Client, token
 from tests.compose import ROOT
 from tests.db.world import picture
 from tests.lying_s3 import BUCKET, Asked, LyingS3, http, lying
+from tests.patience import PATIENCE
 
 ACCESS, SECRET, SESSION = "PLANTEDACCESSKEY", "planted/secret+key", "planted-session-token"
 PASSWORD, MASTER = "planted-db-password", "planted-master-secret"
 LINKED = (SECRET, PASSWORD, MASTER)  # a store's own link names the access key and the session: S3 will have it so
 ALL = (ACCESS, SESSION, *LINKED)
-PATIENCE = 60.0  # seconds
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"

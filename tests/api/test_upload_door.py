@@ -18,6 +18,7 @@ from db.urls import Signer, secret
 from tests.api.direct import Script, wanted, working
 from tests.client import Client, serving, token
 from tests.db.world import picture
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def ticket_of(script: Script, name: str, data: bytes) -> dict[str, Any]:
 
 
 async def status(url: str, data: Any, method: str = "PUT", **headers: str) -> int:
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
         return (await http.request(method, url, content=data, headers=headers)).status_code
 
 

@@ -25,6 +25,7 @@ from tests import s3
 from tests.api.test_s3 import configured
 from tests.client import Client, serving, token
 from tests.db.world import picture
+from tests.patience import PATIENCE, TIMEOUTS
 
 NUMBERS = itertools.count()
 AT_THE_DOOR = pytest.mark.parametrize("desk", ["local"], indirect=True)  # wherever the bytes would have gone
@@ -92,7 +93,9 @@ async def desk(
         return
     root = tmp_path / "in"
     root.mkdir()
-    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+    settings = Settings(
+        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
+    )
     async with at_work(settings, LocalStore(root), str(root), database) as desk:
         yield desk
 
@@ -130,7 +133,7 @@ async def test_an_uploaded_image_is_a_sample_at_once(desk: Desk) -> None:
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
     assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
     assert await desk.store.read("my cat (1)+é.JPG") == data
-    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, timeout=PATIENCE) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data
 
 
@@ -213,7 +216,9 @@ async def test_a_file_that_fills_its_decoders_memory_costs_no_other(
     root.mkdir()
     Image.new("RGB", (6_000, 6_000)).save(heavy, "PNG")
     limits = Limits(image_memory=128 * MIB)
-    settings = Settings(database_url=database_url, data_dir=tmp_path, allowed_roots=(tmp_path,), limits=limits)
+    settings = Settings(
+        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path, allowed_roots=(tmp_path,), limits=limits
+    )
     async with at_work(settings, LocalStore(root), str(root), database) as desk:
         files = (("a.png", picture()), ("heavy.png", heavy.getvalue()), ("b.png", picture()))
         assert await desk.codes(*files) == [None, "IMAGE_UNREADABLE", None]

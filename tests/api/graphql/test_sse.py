@@ -12,6 +12,7 @@ from db import tokens
 from db.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
+from tests.patience import PATIENCE
 
 EVENTS = {"accept": "text/event-stream"}
 
@@ -77,7 +78,7 @@ async def test_ends_when_the_token_does_and_frees_its_seat_when_the_client_goes(
     client: Client, database: Database, revoked: bool
 ) -> None:
     body = {"query": "subscription { forever }"}
-    async with httpx2.AsyncClient(base_url=client.url, headers=client.headers | EVENTS, timeout=8) as http:
+    async with httpx2.AsyncClient(base_url=client.url, headers=client.headers | EVENTS, timeout=PATIENCE) as http:
         async with http.stream("POST", "/graphql", json=body) as response:
             pieces = response.aiter_text()
             assert frames(await anext(pieces))[0] == ("next", {"data": {"forever": 1}})
@@ -98,7 +99,7 @@ async def test_ends_when_the_token_does_and_frees_its_seat_when_the_client_goes(
 async def test_a_stopping_server_waits_for_no_stream(settings: Settings, database: Database) -> None:
     text = await token(database)
     body, headers = {"query": "subscription { forever }"}, {"authorization": f"Bearer {text}"} | EVENTS
-    async with httpx2.AsyncClient(headers=headers, timeout=8) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http:
         async with serving(settings, Toy()) as url:
             request = http.build_request("POST", f"{url}/graphql", json=body)
             response = await http.send(request, stream=True)

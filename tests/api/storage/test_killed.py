@@ -5,17 +5,18 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import httpx2
 import pytest
 
+from api.settings import Timeouts
 from tests.api.storage.stormy import Stormy
 from tests.api.storage.test_uploads import sent
-from tests.api.test_worker import until
 from tests.chaos import Fate, Passing, Schedule, calm
 from tests.conftest import ROOT
 from tests.db.world import picture
+from tests.patience import PATIENCE, until
 from tests.s3 import free_port
 
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
@@ -32,6 +33,9 @@ async def server(place: Stormy) -> AsyncIterator[tuple[asyncio.subprocess.Proces
         "LABELGRAPH_S3_ACCESS_KEY": s3.access_key or "",
         "LABELGRAPH_S3_SECRET_KEY": s3.secret_key or "",
         "LABELGRAPH_S3_ADDRESSING": "path",
+        "LABELGRAPH_S3_READ": str(PATIENCE),
+        "LABELGRAPH_S3_DEADLINE": str(PATIENCE),
+        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(PATIENCE) for each in fields(Timeouts)},
     }
     command = [sys.executable, "-m", "api", "serve", "--port", str(port), "--no-worker"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
@@ -43,7 +47,7 @@ async def server(place: Stormy) -> AsyncIterator[tuple[asyncio.subprocess.Proces
         return False
 
     try:
-        await until(is_ready, within=60)
+        await until(is_ready)
         yield process, there
     finally:
         if process.returncode is None:
@@ -73,6 +77,7 @@ async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
     before = await place.revision()
     async with server(place) as (process, there):
         place.road.schedule = silent_at(*moment)
+        place.road.impatient.clear()
         upload = asyncio.create_task(sent(there, files, key=key, onConflict=on_conflict))
 
         async def is_silent() -> bool:

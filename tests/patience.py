@@ -1,0 +1,39 @@
+"""How long tests wait. Another process can hold back any clock, so no test depends on one: it waits for a condition,
+counts, or compares with what it measures in the same test. `PATIENCE` ends a test that hangs, and nothing else."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+from typing import Any, Final
+
+from api.settings import Timeouts
+from db.engine import Limits
+
+PATIENCE: Final = 300.0  # seconds
+# For a server under test. A test of one of them shortens that one alone, and makes what it ends endless.
+TIMEOUTS: Final = Timeouts(**{each.name: PATIENCE for each in fields(Timeouts)})
+LIMITS: Final = Limits(connect=PATIENCE, read=PATIENCE, write=PATIENCE, lock=PATIENCE)
+
+
+async def until(condition: Callable[[], Awaitable[bool] | bool]) -> None:
+    """Wait until the condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
+            await asyncio.sleep(0.02)
+
+
+def cost_ratio(work: Callable[[], Any], other: Callable[[], Any], *, rounds: int = 5) -> float:
+    """How many times the processor time of `other` `work` takes. Both in turn, the cheapest round of each: what else
+    the machine does then matters little."""
+    costs = [(_cost(work), _cost(other)) for _ in range(rounds)]
+    return min(cost for cost, _ in costs) / min(cost for _, cost in costs)
+
+
+def _cost(work: Callable[[], Any]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
