@@ -14,12 +14,11 @@ from db.engine import Database
 from db.imports import Options
 from db.places import Places
 from db.storage import Stores
-from tests.api.test_worker import until
 from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
 from tests.db import world
 from tests.db.world import WORKER, World, picture
-from tests.patience import PATIENCE, TIMEOUTS
+from tests.patience import PATIENCE, TIMEOUTS, until
 
 FILES = 3_000
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
@@ -107,10 +106,10 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
     for _ in range(2):
         done = (await place.job(job_id))["added"]
         async with worker(place) as process:
-            await until(gets_on, within=30)
+            await until(gets_on)
             process.kill()
     async with worker(place):
-        await until(is_done, within=60)
+        await until(is_done)
     assert await state(place, job_id) == await state(clean, clean_job)
     assert len(await place.labels()) == FILES
 
@@ -136,9 +135,9 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
             )
             return bool(found["node"]["added"])
 
-        await until(begun, within=30)
+        await until(begun)
         await client.execute("mutation ($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }", {"id": job})
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE):
             told = await events(client, FOLLOW, id=job)
         found = await client.execute(
             "query ($id: ID!) { node(id: $id) { ... on Dataset { statistics { total } activeJob { id } } } }",

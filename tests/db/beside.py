@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.engine import Database
 from db.errors import DomainError
 from db.units import write
+from tests.patience import PATIENCE
 
 Work = Callable[[AsyncSession], Awaitable[Any]]
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -24,7 +25,7 @@ async def outcome(database: Database, work: Work) -> Any:
 
 async def waiting(database: Database) -> None:
     """Until some transaction waits for a lock."""
-    async with asyncio.timeout(10), database.reading() as reader:
+    async with asyncio.timeout(PATIENCE), database.reading() as reader:
         while not await reader.fetchval(WAITING):  # noqa: ASYNC110 (others' locks wake nobody here)
             await asyncio.sleep(0.01)
 

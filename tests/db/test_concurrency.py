@@ -22,6 +22,7 @@ from db.statements import run
 from db.units import write
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
+from tests.patience import PATIENCE
 
 
 def labelling(
@@ -177,7 +178,7 @@ async def test_taking_a_label_off_never_waits_for_who_is_about_to_rename_it(data
     work = labelling(pets, "cat", mode="SET") if taking == "set" else deleting(pets, pets.samples)
     async with database.writing() as session:
         await run(session, "SELECT FROM label WHERE id = :id FOR UPDATE", id=pets.labels["dog"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert not isinstance(await outcome(database, work), str)
     assert await wrong(database, pets.id) == []
 

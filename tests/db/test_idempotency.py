@@ -22,6 +22,7 @@ from db.labels import Created, LabelValues
 from db.tokens import Scope
 from db.units import write
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
+from tests.patience import PATIENCE
 
 HASH = b"hash of the request"
 
@@ -192,7 +193,7 @@ async def test_without_a_key_a_cut_commit_is_told_and_never_repeated(
 
 
 async def test_a_database_that_is_not_there_is_told_in_time() -> None:
-    async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(20):
+    async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(PATIENCE):
         with pytest.raises(Unavailable):
             await write(database, creating(WorkingSet(1, []), "cat"), Created)
 

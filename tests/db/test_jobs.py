@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,6 +17,7 @@ from db.jobs.carrier import connection_of
 from tests.conftest import ROOT
 from tests.db import world
 from tests.db.world import WORKER, World
+from tests.patience import until
 
 
 @pytest.fixture
@@ -139,13 +141,13 @@ async def test_all_jobs_of_a_dataset_are_canceled_with_it(place: World) -> None:
     untouched = await other.start()
     async with place.database.writing() as session:
         await jobs.cancel_all(session, place.dataset_id)
-    await jobs.run(place.database, running, partial(_sleep, 30), stopping=asyncio.Event())
+    await jobs.run(place.database, running, _hang, stopping=asyncio.Event())
     assert (await place.job(running.id))["status"] == "CANCELED"
     assert (await place.job(untouched))["status"] == "QUEUED"
 
 
-async def _sleep(seconds: float, _: Claim) -> None:
-    await asyncio.sleep(seconds)
+async def _hang(_: Claim) -> None:
+    await asyncio.Event().wait()
 
 
 async def test_a_job_canceled_while_nobody_had_it_is_ended_by_the_sweep(place: World) -> None:
@@ -170,21 +172,29 @@ async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(place: W
 
 async def test_progress_is_written_while_a_batch_is_long_and_never_falls(place: World) -> None:
     job = await claimed(place)
+    falls, ends = asyncio.Event(), asyncio.Event()
 
     async def slow(job: Claim) -> None:
         job.report(progress=0.5, scanned=10)
-        await asyncio.sleep(0.6)
+        await falls.wait()
         job.report(progress=0.2, scanned=5)
-        await asyncio.sleep(0.6)
+        await ends.wait()
 
+    async def step(after: int) -> dict[str, Any]:
+        async def has_moved() -> bool:
+            return bool((await place.job(job.id))["step"] > after)
+
+        await until(has_moved)
+        return await place.job(job.id)
+
+    before = (await place.job(job.id))["step"]
     running = asyncio.create_task(jobs.run(place.database, job, slow, stopping=asyncio.Event()))
-    await asyncio.sleep(0.5)
-    early = await place.job(job.id)
-    await asyncio.sleep(0.6)
-    late = await place.job(job.id)
+    early = await step(before)
+    falls.set()
+    late = await step(early["step"])
+    ends.set()
     await running
     assert [(row["progress"], row["scanned"]) for row in (early, late)] == [(0.5, 10), (0.5, 10)]
-    assert early["step"] < late["step"]
 
 
 async def test_a_sweep_gives_every_waiting_job_its_carrier_once(place: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from db import events
 from schema.mutations import sources
 from tests.db.working_sets import make
+from tests.patience import PATIENCE
 from tests.schema.mutating import Stage
 
 LABELLING = """
@@ -331,14 +332,17 @@ async def test_what_deleting_refuses(stage: Stage) -> None:
     assert counted["code"] == "COUNT_MISMATCH"
 
 
-async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_poll(stage: Stage) -> None:
+async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_poll(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "POLL", 10 * PATIENCE)
     async with events.listening(stage.direct.database) as heard:
         steps = heard.dataset_steps(stage.working_set.id)
         assert await anext(steps) == 1
         await label(
             dataclasses.replace(stage, direct=dataclasses.replace(stage.direct, events=heard)), EVERYTHING, "cat"
         )
-        async with asyncio.timeout(events.POLL / 2):
+        async with asyncio.timeout(PATIENCE):
             assert await anext(steps) == 2
         await steps.aclose()
 

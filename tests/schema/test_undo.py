@@ -11,6 +11,7 @@ from db import events, statements
 from db.errors import NotFound
 from schema import build_schema
 from schema.requests import Request
+from tests.patience import PATIENCE, until
 from tests.schema.mutating import Stage
 
 
@@ -218,12 +219,17 @@ async def follow(stage: Stage, after: int | None, count: int, *, meanwhile: Any 
     schema = build_schema()
     document = schema.documents.prepare(FOLLOW)
     found: list[int] = []
+    working: asyncio.Future[None] | None = None
     async with events.listening(stage.direct.database) as told:
         context = stage.direct.context()
         object.__setattr__(context, "events", told)
         request = Request(document, {"d": stage.dataset, "a": after})
-        async with asyncio.timeout(20), aclosing(schema.subscribe(request, context)) as answers:
-            working = asyncio.ensure_future(meanwhile()) if meanwhile else None
+        async with asyncio.timeout(PATIENCE), aclosing(schema.subscribe(request, context)) as answers:
+            if meanwhile is not None:
+                listening = asyncio.ensure_future(anext(answers))
+                await until(lambda: bool(told._topics))  # from here on it misses nothing
+                working = asyncio.ensure_future(meanwhile())
+                found.append(_revision((await listening).encode()))
             async for answer in answers:
                 assert not answer.errors
                 found.append(_revision(answer.encode()))
@@ -259,7 +265,6 @@ async def test_changes_reach_a_subscriber_once_while_many_work(stage: Stage) -> 
             )
 
     async def meanwhile() -> None:
-        await asyncio.sleep(0.3)
         await asyncio.gather(work(["cat", "dog"]), work(["dog", "cat"]))
 
     found = await follow(stage, None, 20, meanwhile=meanwhile)
