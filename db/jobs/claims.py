@@ -24,7 +24,8 @@ RETURNING id, dataset_id, kind, epoch, attempts, arguments::text, checkpoint::te
 """
 
 FINISH = """
-UPDATE job SET status = $3, error_code = $4, error_message = $5, finished_at = clock_timestamp(), worker = NULL,
+UPDATE job SET status = $3, error_code = $4, error_message = $5, error_details = $6::text::jsonb,
+               finished_at = clock_timestamp(), worker = NULL,
                step = step + 1, progress = CASE $3 WHEN 'SUCCEEDED' THEN 1 ELSE progress END
 WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
 RETURNING id
@@ -89,8 +90,8 @@ async def finish(database: Database, job: Claim, status: str, error: DomainError
     """Bring a job to its end. False: it is no longer ours."""
     async with database.writing() as session:
         connection = await connection_of(session)
-        code, message = (error.code, error.message) if error else (None, None)
-        if await connection.fetchval(FINISH, job.id, job.epoch, status, code, message) is None:
+        told = (error.code, error.message, orjson.dumps(error.details).decode()) if error else (None, None, None)
+        if await connection.fetchval(FINISH, job.id, job.epoch, status, *told) is None:
             return False
         for statement in CLEAR:
             await connection.execute(statement, job.id)

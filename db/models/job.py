@@ -23,6 +23,7 @@ class Job(SQLModel, table=True):
     finished_at: datetime | None = moment(nullable=True)
     error_code: str | None = words(nullable=True)
     error_message: str | None = words(nullable=True)
+    error_details: dict[str, Any] | None = json(nullable=True)
     progress: float | None = Field(default=None, sa_type=Double)
     scanned: int = big(default="0")
     added: int = big(default="0")

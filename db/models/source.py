@@ -23,6 +23,9 @@ class Source(SQLModel, table=True):
     orientation: int | None = Field(default=None, sa_type=SmallInteger)
     status: str = words(default="'PRESENT'")
     sidecar_etag: str | None = words(nullable=True)
+    content_hash: str | None = words(nullable=True)
+    pixel_hash: str | None = words(nullable=True)
+    changed_at: datetime | None = moment(nullable=True)
 
 
 class SourceDeletion(SQLModel, table=True):

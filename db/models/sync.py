@@ -1,6 +1,7 @@
 """The tables in which syncs and imports prepare their merges; plain tables, since nobody reads them as objects."""
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
 PATH = Text(collation="C")
@@ -15,6 +16,7 @@ sync_object = Table(
     Column("size", BigInteger, nullable=False),
     Column("modified_at", DateTime(timezone=True), nullable=False),
     Column("etag", Text),
+    Column("changed_at", DateTime(timezone=True)),
     Index("sync_object_job", "job_id"),
     prefixes=["UNLOGGED"],
 )
@@ -33,6 +35,15 @@ sync_item = Table(
     Column("sidecar_path", PATH),
     Column("sidecar_etag", Text),
     Column("settled", Boolean, nullable=False, server_default=text("false")),
+    Column("changed_at", DateTime(timezone=True)),
+    Column("sidecar_due", Boolean, nullable=False, server_default=text("false")),
+    Column("content", Text),
+    Column("pixels", Text),
+    Column("old_content", Text),
+    Column("old_size", BigInteger),
+    Column("old_pixels", Text),
+    Column("inspect_first", Boolean, nullable=False, server_default=text("false")),
+    Column("image", JSONB),
     prefixes=["UNLOGGED"],
 )
 

@@ -12,6 +12,7 @@ import secrets
 import stat as modes
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Final
 
 from db.errors import DomainError, StorageError
 from db.paths import LENGTH, object_path
+from db.pixels import PixelHash
 from db.storage.objects import (
     CHUNK,
     PAGE,
@@ -64,6 +66,10 @@ class LocalStore:
         parts = [paths[start : start + step] for start in range(0, len(paths), step)]
         read = await asyncio.gather(*(asyncio.to_thread(self._heads, part, length) for part in parts))
         return [head for part in read for head in part]
+
+    async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
+        heads = await self.heads([path for path, _ in objects], length=0)
+        return [head.etag if isinstance(head, Head) else head for head in heads]
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         return await asyncio.to_thread(lambda: b"".join(self._pieces(path, start, length)))
@@ -111,18 +117,13 @@ class LocalStore:
     def _pages(self) -> Generator[Page, None, None]:
         root = self.root_descriptor()
         with _told():
-            found: list[StoredObject] = []
-            unreadable: list[str] = []
+            walk = _Walk(root)
             try:
-                for entry in _walk(root, ""):
-                    if isinstance(entry, str):
-                        unreadable.append(entry)
-                    else:
-                        found.append(entry)
-                    if len(found) >= PAGE:
-                        yield Page(tuple(found), tuple(unreadable))
-                        found, unreadable = [], []
-                yield Page(tuple(found), tuple(unreadable))
+                for found in walk.files():
+                    walk.found.append(found)
+                    if len(walk.found) >= PAGE:
+                        yield walk.page()
+                yield walk.page()
             finally:
                 os.close(root)
 
@@ -146,15 +147,16 @@ class LocalStore:
 
     def _head(self, path: str, length: int) -> Head:
         with self._open(path) as descriptor:
-            digest = blake2b(digest_size=16)
+            digest, pixels = blake2b(digest_size=16), PixelHash()
             data = os.read(descriptor, max(length, CHUNK))
             first, size = data[:length], 0
             while data:
                 digest.update(data)
+                pixels.update(data)
                 size += len(data)
                 data = os.read(descriptor, CHUNK * 4)
-            described = _described(path, os.fstat(descriptor))
-            return Head(size, described.modified_at, digest.hexdigest(), first)
+            found, etag = _described(path, os.fstat(descriptor)), digest.hexdigest()
+            return Head(size, found.modified_at, etag, first, etag, pixels.hexdigest(), found.changed_at)
 
     def _pieces(self, path: str, start: int, length: int | None) -> Generator[bytes, None, None]:
         with self._open(path) as descriptor:
@@ -260,10 +262,11 @@ class _Part:
                 os.fsync(self.file.fileno())
                 os.link(self.part, self.name, src_dir_fd=self.parent, dst_dir_fd=self.parent, follow_symlinks=False)
                 os.fsync(self.parent)
+                self._forget()  # before it is described: losing a name changes a file's change time
             except FileExistsError:
                 raise ObjectExists from None
             found = _described(self.path, os.stat(self.name, dir_fd=self.parent, follow_symlinks=False))
-        return StoredObject(self.path, found.size, found.modified_at, self.digest.hexdigest())
+        return replace(found, etag=self.digest.hexdigest())
 
     def close(self) -> None:
         with _told():
@@ -280,37 +283,73 @@ def _close(steps: Generator[object, None, None]) -> None:
         steps.close()
 
 
-def _walk(descriptor: int, prefix: str) -> Iterator[StoredObject | str]:
-    """The files below an open directory, and as text the directories that could not be entered."""
-    with os.scandir(descriptor) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):  # gone since: a listing need not know
-                if entry.is_file(follow_symlinks=False):
-                    yield _described(prefix + entry.name, entry.stat(follow_symlinks=False))
-                elif entry.is_dir(follow_symlinks=False):
-                    yield from _enter(descriptor, entry.name, prefix)
+@dataclass(slots=True)
+class _Walk:
+    """The files below an open directory, directory after directory: no depth of them is too deep, since each is opened
+    anew from the root, and only one is open at a time."""
 
+    root: int
+    pending: list[str] = field(default_factory=lambda: [""])  # prefixes of directories to be read
+    found: list[StoredObject] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    too_long: list[str] = field(default_factory=list)
 
-def _enter(descriptor: int, name: str, prefix: str) -> Iterator[StoredObject | str]:
-    try:
-        below = os.open(name, DIRECTORY, dir_fd=descriptor)
-    except FileNotFoundError:
-        return
-    except OSError:
-        yield f"{prefix}{name}"
-        return
-    try:
-        if len(prefix) > LENGTH:
-            yield f"{prefix}{name}"
+    def page(self) -> Page:
+        """What was met since the last page."""
+        page = Page(tuple(self.found), tuple(self.unreadable), tuple(self.too_long))
+        self.found, self.unreadable, self.too_long = [], [], []
+        return page
+
+    def files(self) -> Iterator[StoredObject]:
+        while self.pending:
+            prefix = self.pending.pop()
+            try:
+                descriptor = _descend(self.root, prefix)
+            except FileNotFoundError:
+                continue  # gone since: a listing need not know
+            except OSError:
+                self.unreadable.append(prefix[:-1])
+                continue
+            try:
+                yield from self._entries(descriptor, prefix)
+            finally:
+                os.close(descriptor)
+
+    def _entries(self, descriptor: int, prefix: str) -> Iterator[StoredObject]:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.is_file(follow_symlinks=False):
+                        yield _described(prefix + entry.name, entry.stat(follow_symlinks=False))
+                    elif entry.is_dir(follow_symlinks=False):
+                        self._enter_later(prefix, entry.name)
+
+    def _enter_later(self, prefix: str, name: str) -> None:
+        """Also where paths are just too long, so that the first such files are listed, and reported by their paths."""
+        if len(prefix) <= LENGTH:
+            self.pending.append(f"{prefix}{name}/")
         else:
-            yield from _walk(below, f"{prefix}{name}/")
-    finally:
-        os.close(below)
+            self.too_long.append(f"{prefix}{name}")
+
+
+def _descend(root: int, prefix: str) -> int:
+    """Open a directory below another one, step by step."""
+    current = os.dup(root)
+    for name in prefix.split("/")[:-1]:
+        try:
+            below = os.open(name, DIRECTORY, dir_fd=current)
+        finally:
+            os.close(current)
+        current = below
+    return current
 
 
 def _described(path: str, facts: os.stat_result) -> StoredObject:
-    moment = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
-    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=moment), None)
+    return StoredObject(path, facts.st_size, _moment(facts.st_mtime_ns), None, _moment(facts.st_ctime_ns))
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=min(max(nanoseconds // 1000, OLDEST), NEWEST))
 
 
 @contextmanager

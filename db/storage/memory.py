@@ -47,6 +47,11 @@ class MemoryStore:
         self._check()
         return [self._head(path, length) for path in paths]
 
+    async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
+        self._check()
+        heads = [self._head(path, 0) for path, _ in objects]
+        return [head.etag if isinstance(head, Head) else head for head in heads]
+
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         self._check()
         if path not in self.contents:
@@ -107,4 +112,4 @@ class MemoryStore:
         if path not in self.contents:
             return ObjectMissing()
         found = self._object(path)
-        return Head(found.size, found.modified_at, found.etag or "", self.contents[path][0][:length])
+        return Head(found.size, found.modified_at, found.etag or "", self.contents[path][0][:length], found.etag)

@@ -43,12 +43,18 @@ class ObjectExists(AlreadyExists):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as a listing tells it. `etag` names the content; None where only reading would tell it."""
+    """An object as a listing tells it. `etag` names the content; None where only reading would tell it.
+
+    `changed_at` is when the file system last changed the file, where there is one. `content` is a hash of the content,
+    None where the store does not know one.
+    """
 
     path: str
     size: int
     modified_at: datetime
     etag: str | None
+    changed_at: datetime | None = None
+    content: str | None = None
 
     @property
     def stamp(self) -> str:
@@ -58,12 +64,19 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first bytes of an object, and what was true of it while they were read."""
+    """The first bytes of an object, and what was true of it while they were read.
+
+    `content`: a hash of the whole content, None where only `content_hashes` can tell it. `pixels`: a hash of the file
+    without its metadata (`db.pixels`), where all of it was read. `changed_at`: as of a StoredObject.
+    """
 
     size: int
     modified_at: datetime
     etag: str
     data: bytes
+    content: str | None = None
+    pixels: str | None = None
+    changed_at: datetime | None = None
 
     @property
     def whole(self) -> bool:
@@ -72,10 +85,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a listing. `unreadable`: directories that could not be entered, so the listing is not complete."""
+    """Part of a listing. `unreadable`: directories that could not be entered, so the listing is not complete.
+
+    `too_long`: directories whose files would have longer paths than an object can have.
+    """
 
     objects: Sequence[StoredObject]
     unreadable: Sequence[str] = field(default=())
+    too_long: Sequence[str] = field(default=())
 
 
 class Store(Protocol):
@@ -91,6 +108,13 @@ class Store(Protocol):
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
         """The first `length` bytes of many objects, read side by side; a failure stands in its object's place."""
+        ...
+
+    async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
+        """Hashes of the whole content of many objects, given by path and etag; each is read to its end.
+
+        A failure stands in its object's place, also where the object has another etag by now.
+        """
         ...
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:

@@ -1,11 +1,11 @@
 """What a batch will write, decided from what was found and from what the database holds under our locks. Pure."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
+from db.images import Facts
 from db.shapes import Shape
 from db.sidecars import Mark, Sidecar
 from db.sync.inspection import Found, Image, Outcome
@@ -26,7 +26,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A source as it stands, and the live sample that it feeds, if there is one, with its annotations by their ids."""
+    """A source as it stands, and the live sample that it feeds, if there is one; with its annotations, where a label
+    file is to be compared with them. `content`: a hash of its content, None where there is none."""
 
     source_id: int
     path: str
@@ -34,18 +35,13 @@ class Known:
     etag: str
     size: int
     sidecar_etag: str | None
+    content: str | None
+    width: int | None
+    height: int | None
     sample_id: int | None
     labeled_origin: str | None = None
     hard: bool | None = None
     annotations: tuple[Standing, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """A source whose file is gone, and the item that says so: a new file of its content is its move."""
-
-    position: int
-    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +54,10 @@ class NewSource:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """A known source that is as it was, but for its time, its place, or its being there again."""
+    """A known source whose content is as it was, but not its time, its etag, or its being there."""
 
     source_id: int
-    path: str
-    modified_at: datetime
+    image: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +76,20 @@ class Decisions:
     added: list[NewSource] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
     replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
-    moved: dict[int, str] = field(default_factory=dict)  # path by sample
     relabeled: dict[int, Relabeled] = field(default_factory=dict)  # by sample
     sidecar_of: dict[str, Sidecar] = field(default_factory=dict)  # of samples to be made, by path
+    smaller: list[int] = field(default_factory=list)  # samples whose images are smaller than before
 
     unreadable: list[NewSource] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     sidecars: dict[int, str] = field(default_factory=dict)  # etag by source
-    settled: list[int] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def is_change(self) -> bool:
-        return bool(self.added or self.restored or self.replaced or self.moved or self.relabeled)
+        return bool(self.added or self.restored or self.replaced or self.relabeled)
 
     @property
     def names(self) -> set[str]:
@@ -108,38 +102,29 @@ class Decisions:
 
     @property
     def summary(self) -> str:
-        counts = {"added": len(self.added) + len(self.restored), "updated": len(self.updated), "moved": len(self.moved)}
+        counts = {"added": len(self.added) + len(self.restored), "updated": len(self.updated)}
         return "Sync: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def decide(
     found: Iterable[Found],
     known: Mapping[int, Known],
-    vanished: Sequence[Vanished],
     label_ids: Mapping[str, int],
     options: Options,
     *,
     leaving: frozenset[str] = frozenset(),
 ) -> Decisions:
     """`known` by source; `leaving`: paths whose deletion was asked for and is under way."""
-    decider = _Decider(known, _by_content(vanished), label_ids, options)
+    decider = _Decider(known, label_ids, options)
     for one in found:
         if one.image.outcome is not Outcome.GONE and one.item.path not in leaving:
             decider.decide(one)
     return decider.decisions
 
 
-def _by_content(vanished: Sequence[Vanished]) -> dict[tuple[str, int], list[Vanished]]:
-    by_content: dict[tuple[str, int], list[Vanished]] = defaultdict(list)
-    for one in vanished:
-        by_content[one.known.etag, one.known.size].append(one)
-    return by_content
-
-
 @dataclass(slots=True)
 class _Decider:
     known: Mapping[int, Known]
-    vanished: dict[tuple[str, int], list[Vanished]]
     label_ids: Mapping[str, int]
     options: Options
     decisions: Decisions = field(default_factory=Decisions)
@@ -167,9 +152,6 @@ class _Decider:
                 self._skip(found)
             case Outcome.REFUSED:
                 self._skip(found)
-                self._spare(found)
-            case _ if (origin := self._moved_from(found.item.path, found.image.etag, found.image.size)) is not None:
-                self._moved(found, origin)
             case _:
                 self._add(found)
 
@@ -181,37 +163,13 @@ class _Decider:
         if found.sidecar is not None:
             self.decisions.sidecar_of[path] = found.sidecar
 
-    def _spare(self, found: Found) -> None:
-        """What cannot be read now may be what vanished elsewhere: that one stays until the next sync can tell."""
-        origin = self._moved_from(found.item.path, found.item.etag or "", found.item.size)
-        if origin is not None:
-            self.decisions.settled.append(origin.position)
-
-    def _moved_from(self, path: str, etag: str, size: int) -> Vanished | None:
-        """A vanished source of the same content, preferably of the same file name."""
-        candidates = self.vanished.get((etag, size))
-        if not candidates:
-            return None
-        name = path.rpartition("/")[2]
-        same = next((one for one in candidates if one.known.path.rpartition("/")[2] == name), candidates[0])
-        candidates.remove(same)
-        return same
-
-    def _moved(self, found: Found, origin: Vanished) -> None:
-        before = origin.known
-        self.decisions.settled.append(origin.position)
-        self.decisions.touched.append(Touched(before.source_id, found.item.path, found.image.modified_at))
-        if before.sample_id is not None:
-            self.decisions.moved[before.sample_id] = found.item.path
-            self._sidecar(found, before)
-
     def _changed(self, found: Found, before: Known) -> None:
-        same = (before.etag, before.size) == (found.image.etag, found.image.size)
+        same = _same_content(found.image, before)
         if same and before.status == "UNREADABLE":
-            self.decisions.touched.append(Touched(before.source_id, before.path, found.image.modified_at))
+            self.decisions.touched.append(Touched(before.source_id, found.image))
             self._skip(found)
         elif same:
-            self.decisions.touched.append(Touched(before.source_id, before.path, found.image.modified_at))
+            self.decisions.touched.append(Touched(before.source_id, found.image))
             if self.options.restore_removed:
                 self._restored(found, before)
             self._sidecar(found, before)
@@ -226,6 +184,8 @@ class _Decider:
         after = NewSource(before.path, found.image, "PRESENT", applied or before.sidecar_etag)
         self.decisions.gone.append(before.source_id)
         self.decisions.replaced[sample_id] = after
+        if _is_smaller(found.image.facts, before):
+            self.decisions.smaller.append(sample_id)
         self._relabel(found, before)
 
     def _unreadable(self, found: Found, before: Known) -> None:
@@ -280,6 +240,18 @@ class _Decider:
         self.decisions.skipped.append((found.item.path, found.image.problem))
 
 
+def _same_content(image: Image, before: Known) -> bool:
+    """An etag can be another while the content is the same: of an object in parts, or under a key of KMS."""
+    same_hash = image.content is not None and image.content == before.content
+    return image.size == before.size and (same_hash or image.etag == before.etag)
+
+
+def _is_smaller(facts: Facts | None, before: Known) -> bool:
+    if facts is None or before.width is None or before.height is None:
+        return False
+    return facts.width < before.width or facts.height < before.height
+
+
 def _key(label: int | str, mark: Mark | Standing) -> tuple[int | str, Shape | None, float | None]:
     """What makes two marks of a sample the same. On a whole image a label is there or not, however sure of it."""
     return label, mark.shape, None if mark.shape is None else mark.confidence
@@ -287,6 +259,4 @@ def _key(label: int | str, mark: Mark | Standing) -> tuple[int | str, Shape | No
 
 def counts(decisions: Decisions, *, added: int) -> Counter[str]:
     """The job's counters for what was written. `added`: samples really made, since somebody may have been faster."""
-    return Counter(
-        added=added, updated=len(decisions.updated), moved=len(decisions.moved), skipped=len(decisions.skipped)
-    )
+    return Counter(added=added, updated=len(decisions.updated), skipped=len(decisions.skipped))

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import Final, Literal, cast
 
 import asyncpg
+from pydantic import TypeAdapter
 
 from db import images
 from db.errors import StorageError
@@ -25,7 +26,11 @@ Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to do, as planned; `width` and `height` of the image as it was when it was last read."""
+    """One thing to do, as planned; `width` and `height` of the image as it was when it was last read.
+
+    `sidecar_path` is what lies next to the image, `sidecar_due` whether it is to be read. `annotations`: how many the
+    sample has, if its sidecar is due. `image`: what reading gave, if the image was read before.
+    """
 
     position: int
     action: Action
@@ -38,13 +43,17 @@ class Item:
     sidecar_etag: str | None
     width: int | None = None
     height: int | None = None
+    sidecar_due: bool = False
+    annotations: int = 0
+    image: "Image | None" = None
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Item":
-        return cls(*(row[name] for name in cls.__slots__))
+        columns = {name: row[name] for name in cls.__slots__}
+        return cls(**columns | {"image": row["image"] and STORED.validate_json(row["image"])})
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """What reading an item's image gave."""
 
     READ = auto()
@@ -56,7 +65,8 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as it is now. `problem` is the sentence for an image that was not read."""
+    """An image as it is now. `problem` is the sentence for an image that was not read; the hashes are those of a Head,
+    None where they are not known."""
 
     outcome: Outcome
     size: int
@@ -64,6 +74,16 @@ class Image:
     etag: str
     facts: Facts | None = None
     problem: str = ""
+    content: str | None = None
+    pixels: str | None = None
+    changed_at: datetime | None = None
+
+    def stored(self) -> str:
+        """As JSON, which `Item.of` reads."""
+        return STORED.dump_json(self).decode()
+
+
+STORED: Final = TypeAdapter(Image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,16 @@ async def inspect(store: Store, items: Sequence[Item], *, kind: str, caps: Caps)
     return found
 
 
+async def inspect_images(store: Store, items: Sequence[Item], caps: Caps) -> list[Image]:
+    """The images of items, in their order, without their sidecars."""
+    images: list[Image] = []
+    for start in range(0, len(items), CHUNK):
+        portion = items[start : start + CHUNK]
+        found = await _images(store, portion, caps)
+        images += [found[item.path] for item in portion]
+    return images
+
+
 async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, Image]:
     known = {item.path: image for item in items if (image := _without_reading(item, caps)) is not None}
     paths = [item.path for item in items if item.path not in known]
@@ -109,10 +139,26 @@ async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, 
     for path, image in known.items():
         if image.outcome is Outcome.UNREADABLE and path in heads and not cast(Head, heads[path]).whole:
             known[path] = await _read_whole(store, path, image, caps)
-    return known
+    return known | await _hashed(store, known)
+
+
+async def _hashed(store: Store, images: Mapping[str, Image]) -> dict[str, Image]:
+    """Images whose etags are no hashes of their content, with such hashes: a file that moves is known by them. One
+    that cannot be read to its end just now has none; the next sync tries again."""
+    unknown = {path: image for path, image in images.items() if image.outcome is Outcome.READ and image.content is None}
+    if not unknown:
+        return {}
+    hashes = await store.content_hashes([(path, image.etag) for path, image in unknown.items()])
+    return {
+        path: replace(image, content=content)
+        for (path, image), content in zip(unknown.items(), hashes, strict=True)
+        if isinstance(content, str)
+    }
 
 
 def _without_reading(item: Item, caps: Caps) -> Image | None:
+    if item.image is not None:
+        return item.image
     if item.action in ("RESTORED", "SIDECAR"):
         return Image(Outcome.NOT_NEEDED, item.size, item.modified_at, item.etag or "")
     if item.action == "UNREADABLE":
@@ -132,14 +178,23 @@ def _judged(item: Item, head: Head | StorageError, caps: Caps) -> Image:
         case Head() if head.size > caps.size:
             return _too_large(head.size, head.modified_at, caps)
         case Head():
-            return _looked_at(head.data, head.size, head.modified_at, head.etag, caps)
+            image = Image(
+                Outcome.READ,
+                head.size,
+                head.modified_at,
+                head.etag,
+                content=head.content,
+                pixels=head.pixels,
+                changed_at=head.changed_at,
+            )
+            return _looked_at(image, head.data, caps)
 
 
-def _looked_at(data: bytes, size: int, modified_at: datetime, etag: str, caps: Caps) -> Image:
+def _looked_at(image: Image, data: bytes, caps: Caps) -> Image:
     try:
-        return Image(Outcome.READ, size, modified_at, etag, facts=images.facts(data, caps.pixels))
+        return replace(image, outcome=Outcome.READ, facts=images.facts(data, caps.pixels), problem="")
     except images.Unreadable as refused:
-        return Image(Outcome.UNREADABLE, size, modified_at, etag, problem=refused.message)
+        return replace(image, outcome=Outcome.UNREADABLE, problem=refused.message)
 
 
 async def _read_whole(store: Store, path: str, image: Image, caps: Caps) -> Image:
@@ -153,7 +208,7 @@ async def _read_whole(store: Store, path: str, image: Image, caps: Caps) -> Imag
         return Image(
             Outcome.GONE if gone else Outcome.REFUSED, image.size, image.modified_at, "", problem=failed.message
         )
-    return await asyncio.to_thread(_looked_at, data, image.size, image.modified_at, image.etag, caps)
+    return await asyncio.to_thread(_looked_at, image, data, caps)
 
 
 def _too_large(size: int, modified_at: datetime, caps: Caps) -> Image:
@@ -163,9 +218,10 @@ def _too_large(size: int, modified_at: datetime, caps: Caps) -> Image:
 
 async def _sidecars(store: Store, items: Sequence[Item], form: Format) -> dict[str, tuple[str, Head | StorageError]]:
     """By image path: the sidecar's path and its bytes. Two images of one stem share a sidecar, which is read once."""
-    paths = sorted({item.sidecar_path for item in items if item.sidecar_path})
+    due = {item.path: item.sidecar_path for item in items if item.sidecar_due and item.sidecar_path}
+    paths = sorted(set(due.values()))
     heads = dict(zip(paths, await store.heads(paths, length=form.max_bytes + 1), strict=True))
-    return {item.path: (item.sidecar_path, heads[item.sidecar_path]) for item in items if item.sidecar_path}
+    return {path: (sidecar, heads[sidecar]) for path, sidecar in due.items()}
 
 
 def _together(

@@ -11,7 +11,7 @@ from db.paths import LENGTH, stem, suffix
 from db.storage import Page, Store, StoredObject
 
 BATCH: Final = 10_000  # objects in a COPY
-COLUMNS: Final = ("job_id", "path", "stem", "sidecar", "size", "modified_at", "etag")
+COLUMNS: Final = ("job_id", "path", "stem", "sidecar", "size", "modified_at", "etag", "changed_at")
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Listing:
         for directory in page.unreadable:
             self.complete = False
             self.warnings.append((shown(directory), "The directory cannot be read, so this sync removes nothing."))
+        for directory in page.too_long:
+            self.warnings.append((shown(directory), f"The files in it have paths of more than {LENGTH} bytes."))
         for found in page.objects:
             kind = suffix(found.path)
             if kind not in SUFFIXES and kind != self.sidecar:
@@ -76,7 +78,8 @@ def _records(job_id: int, listing: Listing) -> list[tuple[object, ...]]:
     for found in listing.waiting:
         sidecar = suffix(found.path) == listing.sidecar
         etag = found.stamp if sidecar else found.etag
-        records.append((job_id, found.path, stem(found.path), sidecar, found.size, found.modified_at, etag))
+        about = (found.size, found.modified_at, etag, found.changed_at)
+        records.append((job_id, found.path, stem(found.path), sidecar, *about))
     return records
 
 

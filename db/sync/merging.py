@@ -1,7 +1,8 @@
-"""Fourth stage: a batch of findings into the working set, in one transaction, by the writers' order of `db.changes`."""
+"""Sixth stage: a batch of findings into the working set, in one transaction, by the writers' order of `db.changes`."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
@@ -11,12 +12,15 @@ from db.changes import hold, record
 from db.jobs import Batch, Claim
 from db.shapes import from_json, to_json
 from db.sidecars import Mark, Sidecar
-from db.sync.decisions import Decisions, Known, NewSource, Standing, Vanished, counts, decide
-from db.sync.inspection import Found, Outcome
+from db.sync.decisions import Decisions, Known, NewSource, Standing, Touched, counts, decide
+from db.sync.inspection import Found
 from db.sync.options import Options
 from db.sync.statements import SQL
 
 ACTOR: Final = "sync"  # who labelled what a sidecar says
+OUTSIDE: Final = (
+    "The image is smaller than before, {width} × {height} pixels: {shapes} of its shapes reach beyond it, and are kept."
+)
 NOTHING: Final = Sidecar(None)
 
 
@@ -28,7 +32,15 @@ async def merge(batch: Batch, *, job: Claim, found: Sequence[Found], options: Op
     await _note(batch.connection, job, decisions)
     added = await _write(batch.connection, job.dataset_id, revision, decisions) if revision is not None else 0
     batch.counts.update(counts(decisions, added=added))
-    batch.warnings += [*decisions.warnings, *decisions.skipped]
+    batch.warnings += [*decisions.warnings, *decisions.skipped, *await _shapes_outside(batch.connection, decisions)]
+
+
+async def _shapes_outside(connection: asyncpg.Connection, decisions: Decisions) -> list[tuple[str, str]]:
+    """Shapes are work done by people: where an image is smaller than the one before, they are kept, and reported."""
+    if not decisions.smaller:
+        return []
+    rows = await connection.fetch(SQL.shapes_outside, decisions.smaller)
+    return [(row["path"], OUTSIDE.format(**row)) for row in rows]
 
 
 async def _recorded(batch: Batch, job: Claim, decisions: Decisions) -> int:
@@ -41,28 +53,19 @@ async def _recorded(batch: Batch, job: Claim, decisions: Decisions) -> int:
 async def _decided(connection: asyncpg.Connection, job: Claim, found: Sequence[Found], options: Options) -> Decisions:
     names = {mark.label for one in found for mark in one.marks}
     label_ids = await _labels(connection, job.dataset_id, names)
-    vanished = await connection.fetch(SQL.vanished, job.id, *_columns(_contents(found), 2))
-    sources = {one.item.source_id for one in found if one.item.source_id} | {row["source_id"] for row in vanished}
+    sources = {one.item.source_id for one in found if one.item.source_id}
     await connection.execute(SQL.lock_samples, sorted(sources))
-    known = await _known(connection, sorted(sources))
-    moves = [Vanished(row["position"], known[row["source_id"]]) for row in vanished]
+    speaking = {one.item.source_id for one in found if one.item.source_id and one.sidecar is not None}
+    known = await _known(connection, sorted(sources), sorted(speaking))
     fresh = [one.item.path for one in found if one.item.action == "NEW"]
     leaving = frozenset(row["path"] for row in await connection.fetch(SQL.leaving, job.dataset_id, fresh))
-    present = [one for one in moves if one.known.status == "PRESENT" or one.known.sample_id is not None]
-    return decide(found, known, present, label_ids, options, leaving=leaving)
+    return decide(found, known, label_ids, options, leaving=leaving)
 
 
-def _contents(found: Iterable[Found]) -> list[tuple[str, int]]:
-    """What is new, whether it could be read or not."""
-    new = [one for one in found if one.item.action == "NEW"]
-    read = {(one.image.etag, one.image.size) for one in new if one.image.outcome is Outcome.READ}
-    unread = {(one.item.etag or "", one.item.size) for one in new if one.image.outcome is Outcome.REFUSED}
-    return sorted(read | unread)
-
-
-async def _known(connection: asyncpg.Connection, sources: list[int]) -> dict[int, Known]:
+async def _known(connection: asyncpg.Connection, sources: list[int], speaking: list[int]) -> dict[int, Known]:
+    """Annotations only of those that a label file speaks of."""
     standing: dict[int, list[Standing]] = defaultdict(list)
-    for row in await connection.fetch(SQL.marks, sources):
+    for row in await connection.fetch(SQL.marks, speaking):
         shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
         standing[row["source_id"]].append(Standing(row["id"], row["label_id"], shape, row["confidence"]))
     rows = await connection.fetch(SQL.known, sources)
@@ -84,8 +87,6 @@ async def _write(connection: asyncpg.Connection, dataset_id: int, revision: int,
     replaced = [(sample, sources[new.path]) for sample, new in decisions.replaced.items() if new.path in sources]
     if replaced:
         await connection.execute(SQL.replace, revision, *_columns(replaced, 2))
-    if decisions.moved:
-        await connection.execute(SQL.move, revision, *_columns(decisions.moved.items(), 2))
     made = [(sources[new.path], new.path) for new in decisions.added if new.path in sources]
     made += [(source, "") for source in decisions.restored]
     added = await _make_samples(connection, dataset_id, revision, decisions, made, ids)
@@ -93,8 +94,9 @@ async def _write(connection: asyncpg.Connection, dataset_id: int, revision: int,
     return added
 
 
-def _touch(one: Any) -> tuple[int, str, Any]:
-    return one.source_id, one.path, one.modified_at
+def _touch(one: Touched) -> tuple[int, datetime, datetime | None, str, str | None, str | None]:
+    image = one.image
+    return one.source_id, image.modified_at, image.changed_at, image.etag, image.content, image.pixels
 
 
 async def _make_sources(connection: asyncpg.Connection, dataset_id: int, new: Sequence[NewSource]) -> dict[str, int]:
@@ -111,12 +113,15 @@ async def _make_sources(connection: asyncpg.Connection, dataset_id: int, new: Se
             one.image.facts.orientation if one.image.facts else None,
             one.status,
             one.sidecar_etag,
+            None if one.image.content == one.image.etag else one.image.content,
+            one.image.pixels,
+            one.image.changed_at,
         )
         for one in new
     ]
     if not rows:
         return {}
-    return {row["path"]: row["id"] for row in await connection.fetch(SQL.make_sources, dataset_id, *_columns(rows, 10))}
+    return {row["path"]: row["id"] for row in await connection.fetch(SQL.make_sources, dataset_id, *_columns(rows, 13))}
 
 
 async def _make_samples(
@@ -169,11 +174,9 @@ async def _note(connection: asyncpg.Connection, job: Claim, decisions: Decisions
         await connection.execute(SQL.let_go, decisions.gone)
     await _make_sources(connection, job.dataset_id, decisions.unreadable)
     if decisions.touched:
-        await connection.execute(SQL.move_sources, *_columns([_touch(one) for one in decisions.touched], 3))
+        await connection.execute(SQL.touch_sources, *_columns([_touch(one) for one in decisions.touched], 6))
     if decisions.sidecars:
         await connection.execute(SQL.sidecars, *_columns(decisions.sidecars.items(), 2))
-    if decisions.settled:
-        await connection.execute(SQL.settle, job.id, decisions.settled)
 
 
 def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -3,7 +3,8 @@ SELECT id FROM sample WHERE source_id = ANY($1::bigint[]) ORDER BY id FOR NO KEY
 
 -- name: known
 SELECT source.id AS source_id, source.path, source.status, source.etag, source.size, source.sidecar_etag,
-       sample.id AS sample_id, sample.labeled_origin, sample.hard
+       coalesce(source.content_hash, CASE WHEN length(source.etag) = 32 THEN source.etag END) AS content,
+       source.width, source.height, sample.id AS sample_id, sample.labeled_origin, sample.hard
 FROM source LEFT JOIN sample ON sample.source_id = source.id
 WHERE source.id = ANY($1::bigint[])
 
@@ -23,13 +24,6 @@ SELECT $1, wanted, $3 FROM unnest($2::text[]) wanted
 WHERE NOT EXISTS (SELECT FROM label WHERE dataset_id = $1 AND name = wanted)
 ORDER BY wanted
 
--- name: vanished
--- Vanished objects whose content turned up elsewhere.
-SELECT position, source_id FROM sync_item
-WHERE job_id = $1 AND action = 'VANISHED' AND NOT settled
-  AND (etag, size) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))
-ORDER BY position
-
 -- name: leaving
 SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]) AND finished_at IS NULL
 
@@ -37,9 +31,10 @@ SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]
 UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'
 
 -- name: make_sources
-INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, status, sidecar_etag)
+INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, status, sidecar_etag,
+                    content_hash, pixel_hash, changed_at)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::int[], $8::int[],
-                         $9::smallint[], $10::text[], $11::text[])
+                         $9::smallint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
 ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
 RETURNING id, path
 
@@ -48,18 +43,16 @@ UPDATE sample SET source_id = new.source_id, since = $1
 FROM unnest($2::bigint[], $3::bigint[]) AS new (sample_id, source_id)
 WHERE sample.id = new.sample_id
 
--- name: move
-UPDATE sample SET path = new.path, since = $1
-FROM unnest($2::bigint[], $3::text[]) AS new (sample_id, path)
-WHERE sample.id = new.sample_id
-
--- name: move_sources
-UPDATE source SET path = new.path, modified_at = new.modified_at,
+-- name: touch_sources
+UPDATE source SET modified_at = new.modified_at, changed_at = new.changed_at, etag = new.etag,
+                  content_hash = nullif(coalesce(new.content, source.content_hash), new.etag),
+                  pixel_hash = coalesce(new.pixels, source.pixel_hash),
                   status = CASE WHEN status <> 'GONE' THEN status
                                 WHEN EXISTS (SELECT FROM source other WHERE other.dataset_id = source.dataset_id
-                                             AND other.path = new.path AND other.status <> 'GONE') THEN 'GONE'
+                                             AND other.path = source.path AND other.status <> 'GONE') THEN 'GONE'
                                 ELSE 'PRESENT' END
-FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS new (id, path, modified_at)
+FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+     AS new (id, modified_at, changed_at, etag, content, pixels)
 WHERE source.id = new.id
 
 -- name: paths
@@ -105,19 +98,30 @@ FROM (SELECT s.id, bool_or(told.hard) AS says_hard, coalesce(array_agg(DISTINCT 
       LEFT JOIN annotation a ON a.sample_id = s.id GROUP BY s.id) now_has
 WHERE sample.id = now_has.id
 
+-- name: shapes_outside
+-- How many shapes of samples reach beyond their images, if any.
+SELECT sample.path, source.width, source.height, count(*) AS shapes
+FROM sample JOIN source ON source.id = sample.source_id JOIN annotation a ON a.sample_id = sample.id
+WHERE sample.id = ANY($1::bigint[])
+  AND jsonb_path_exists(a.shape, '$ ? (@.xMax > $w || @.yMax > $h || @.position.x > $w || @.position.y > $h
+                                       || @.center.x + @.radius > $w || @.center.y + @.radius > $h
+                                       || exists (@.points[*] ? (@.x > $w || @.y > $h)))',
+                        jsonb_build_object('w', source.width, 'h', source.height))
+GROUP BY sample.id, source.id ORDER BY sample.path
+
 -- name: sidecars
 UPDATE source SET sidecar_etag = new.etag
 FROM unnest($1::bigint[], $2::text[]) AS new (id, etag)
 WHERE source.id = new.id
 
--- name: settle
-UPDATE sync_item SET settled = true WHERE job_id = $1 AND position = ANY($2::bigint[])
-
 -- name: items
 SELECT item.position, item.action, item.path, item.size, item.modified_at, item.etag, item.source_id,
-       item.sidecar_path, item.sidecar_etag, source.width, source.height
+       item.sidecar_path, item.sidecar_etag, source.width, source.height, item.sidecar_due, item.image::text AS image,
+       CASE WHEN sidecar_due THEN (SELECT count(*) FROM sample s JOIN annotation a ON a.sample_id = s.id
+                                   WHERE s.source_id = item.source_id) ELSE 0 END AS annotations
 FROM sync_item item LEFT JOIN source ON source.id = item.source_id
-WHERE item.job_id = $1 AND item.position > $2 AND item.position <= $3 ORDER BY item.position LIMIT $4
+WHERE item.job_id = $1 AND item.position > $2 AND item.position <= $3 AND item.action <> 'DONE'
+ORDER BY item.position LIMIT $4
 
 -- name: lock_vanished
 SELECT sample.id FROM sample

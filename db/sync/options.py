@@ -1,45 +1,68 @@
 """What a sync was asked to do, and the shape of its checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 Existing = Literal["KEEP", "OVERWRITE"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`existing`: whether a sidecar may write over what a person labelled."""
+    """`existing`: whether a sidecar may write over what a person labelled. `remove_many`: whatever the guard says.
+    `verify_contents`: files are read even if their sizes and times are as before."""
 
     existing: Existing = "KEEP"
     remove_missing: bool = True
     restore_removed: bool = False
+    remove_many: bool = False
+    verify_contents: bool = False
 
     @property
     def overwrite(self) -> bool:
         return self.existing == "OVERWRITE"
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A sync may remove at most this share of a dataset's samples unasked, where it has more than `samples`."""
+
+    percent: int = 50
+    samples: int = 20
+
+
+USUAL_GUARD: Final = Guard()
+
+
 class Stage(StrEnum):
     """How far a sync is. What comes before the first of them is done again after a crash: it changed nothing."""
 
     CONFIRM = "confirm"
+    INSPECT = "inspect"
+    MOVE = "move"
     MERGE = "merge"
     REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Items 1 to `merges` are to be merged, those up to `items` have vanished; `position` is the last one done."""
+    """Items 1 to `merges` are to be merged, those up to `items` have vanished; `position` is the last one done.
+
+    `complete`: the listing was, so what it does not show is not there.
+    """
 
     stage: Stage
     position: int
     merges: int
     items: int
+    complete: bool
+
+    def at(self, stage: Stage, position: int) -> Self:
+        return replace(self, stage=stage, position=position)
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> Self | None:
-        return cls(Stage(stored["stage"]), stored["position"], stored["merges"], stored["items"]) if stored else None
+        return cls(**stored | {"stage": Stage(stored["stage"])}) if stored else None
 
     def written(self) -> dict[str, Any]:
-        return {"stage": self.stage, "position": self.position, "merges": self.merges, "items": self.items}
+        return asdict(self)

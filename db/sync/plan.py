@@ -42,10 +42,11 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
             listing.complete,
             options.overwrite,
             options.restore_removed,
+            options.verify_contents,
         )
         await batch.connection.execute("DELETE FROM sync_object WHERE job_id = $1", job.id)
         [(merges, items)] = await batch.connection.fetch(COUNT, job.id)
-        checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items)
+        checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete)
         batch.exact = {"scanned": listing.scanned, "ignored": listing.ignored, "skipped": listing.refused}
         batch.checkpoint = checkpoint.written()
         return checkpoint
@@ -66,9 +67,9 @@ async def confirm(database: Database, job: Claim, store: Store, checkpoint: Chec
     while rows := await _vanished(database, job, position):
         found = await _still_there(store, rows)
         position = rows[-1]["position"]
-        checkpoint = Checkpoint(Stage.CONFIRM, position, checkpoint.merges, checkpoint.items)
+        checkpoint = checkpoint.at(Stage.CONFIRM, position)
         await in_batch(database, job, partial(_let_be, job=job, positions=found, checkpoint=checkpoint))
-    return Checkpoint(Stage.MERGE, 0, checkpoint.merges, checkpoint.items)
+    return checkpoint.at(Stage.INSPECT, 0)
 
 
 async def _vanished(database: Database, job: Claim, position: int) -> list[asyncpg.Record]:

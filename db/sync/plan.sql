@@ -1,8 +1,9 @@
 -- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
--- people, $5 what was removed here is restored.
+-- people, $5 what was removed here is restored, $6 contents are verified, whatever sizes and times say.
 -- A known source is one that is in storage as far as we know, or that feeds a live sample.
+-- `content` is a hash of a content: an etag is one if it has 32 characters, as MD5 and our own hash have.
 WITH listed AS (
-    SELECT DISTINCT ON (path) path, stem, size, modified_at, etag
+    SELECT DISTINCT ON (path) path, stem, size, modified_at, changed_at, etag
     FROM sync_object o
     WHERE job_id = $1 AND NOT sidecar
       AND NOT EXISTS (SELECT FROM source_deletion d
@@ -14,15 +15,21 @@ WITH listed AS (
     WHERE job_id = $1 AND sidecar
     ORDER BY stem, path, modified_at DESC, etag
 ), known AS (
-    SELECT DISTINCT ON (source.path) source.*, sample.id AS sample_id, sample.labeled_origin
+    SELECT DISTINCT ON (source.path) source.*, sample.id AS sample_id, sample.labeled_origin,
+           coalesce(source.content_hash, CASE WHEN length(source.etag) = 32 THEN source.etag END) AS content
     FROM source LEFT JOIN sample ON sample.source_id = source.id
     WHERE source.dataset_id = $2 AND (source.status <> 'GONE' OR sample.id IS NOT NULL)
     ORDER BY source.path, sample.id IS NULL, source.id
 ), compared AS (
-    SELECT l.path, l.size, l.modified_at, l.etag, k.id AS source_id, k.sample_id, k.status,
+    SELECT l.path, l.size, l.modified_at, l.changed_at, l.etag, k.id AS source_id, k.sample_id, k.status,
            CASE WHEN k.id IS NULL THEN 'NEW'
-                WHEN k.size <> l.size OR k.modified_at <> l.modified_at OR k.etag <> l.etag OR k.status = 'GONE'
-                THEN 'CHANGED' END AS content,
+                WHEN k.size <> l.size OR k.modified_at <> l.modified_at OR k.changed_at <> l.changed_at
+                  OR k.etag <> l.etag OR k.status = 'GONE' OR k.content IS NULL AND k.status = 'PRESENT'
+                  OR ($6::boolean AND l.etag IS NULL)
+                THEN 'CHANGED' END AS action,
+           CASE WHEN l.etag = k.etag AND l.size = k.size THEN k.content
+                WHEN length(l.etag) = 32 THEN l.etag END AS content,
+           k.content AS old_content, k.size AS old_size, k.pixel_hash AS old_pixels,
            CASE WHEN k.sample_id IS NULL THEN s.path IS NOT NULL
                 WHEN $4::boolean THEN s.etag <> k.sidecar_etag OR k.sidecar_etag IS NULL OR k.labeled_origin <> 'SYNC'
                 WHEN coalesce(k.labeled_origin, 'SYNC') = 'SYNC' THEN s.etag IS DISTINCT FROM k.sidecar_etag
@@ -30,21 +37,32 @@ WITH listed AS (
            s.path AS sidecar_path, s.etag AS sidecar_etag
     FROM listed l LEFT JOIN known k ON k.path = l.path LEFT JOIN sidecar s ON s.stem = l.stem
 ), planned AS (
-    SELECT coalesce(content, CASE WHEN status = 'UNREADABLE' THEN 'UNREADABLE'
-                                  WHEN sample_id IS NULL THEN CASE WHEN $5::boolean THEN 'RESTORED' END
-                                  WHEN sidecar_due THEN 'SIDECAR' END) AS action,
-           path, size, modified_at, etag, source_id,
-           CASE WHEN sidecar_due THEN sidecar_path END AS sidecar_path,
-           CASE WHEN sidecar_due THEN sidecar_etag END AS sidecar_etag
+    SELECT coalesce(action, CASE WHEN status = 'UNREADABLE' THEN 'UNREADABLE'
+                                 WHEN sample_id IS NULL THEN CASE WHEN $5::boolean THEN 'RESTORED' END
+                                 WHEN sidecar_due THEN 'SIDECAR' END) AS action,
+           path, size, modified_at, changed_at, etag, source_id, coalesce(sidecar_due, false) AS sidecar_due,
+           sidecar_path, sidecar_etag, content, old_content, old_size, old_pixels
     FROM compared
     UNION ALL
-    SELECT 'VANISHED', path, size, modified_at, etag, id, NULL, NULL
+    SELECT 'VANISHED', path, size, modified_at, changed_at, etag, id, false, NULL, NULL,
+           content, content, size, pixel_hash
     FROM known k
     WHERE $3::boolean
       AND NOT EXISTS (SELECT FROM sync_object o WHERE o.job_id = $1 AND NOT o.sidecar AND o.path = k.path)
+), differing AS MATERIALIZED (
+    SELECT * FROM planned WHERE action IS NOT NULL
+), origin AS MATERIALIZED (
+    -- What may have moved: contents that have left their paths, or seem to.
+    SELECT DISTINCT old_content, old_size FROM differing WHERE action IN ('CHANGED', 'VANISHED')
 )
-INSERT INTO sync_item (job_id, position, action, path, size, modified_at, etag, source_id, sidecar_path, sidecar_etag)
-SELECT $1, row_number() OVER (ORDER BY action = 'VANISHED', path), action, path, size, modified_at, etag, source_id,
-       sidecar_path, sidecar_etag
-FROM planned
-WHERE action IS NOT NULL
+INSERT INTO sync_item (job_id, position, action, path, size, modified_at, changed_at, etag, source_id, sidecar_due,
+                       sidecar_path, sidecar_etag, content, old_content, old_size, old_pixels, inspect_first)
+SELECT $1, row_number() OVER (ORDER BY action = 'VANISHED', path), action, path, size, modified_at, changed_at, etag,
+       source_id, sidecar_due, sidecar_path, sidecar_etag, content, d.old_content, d.old_size, old_pixels,
+       -- Only reading tells whether this is one of them: where the listing knows no contents, of any size; elsewhere of
+       -- the same size, unless the listing shows that it is one.
+       action IN ('NEW', 'CHANGED') AND CASE WHEN etag IS NULL THEN EXISTS (SELECT FROM origin)
+                                             ELSE sizes.old_size IS NOT NULL AND same.old_size IS NULL END
+FROM differing d
+LEFT JOIN (SELECT DISTINCT old_size FROM origin) sizes ON sizes.old_size = d.size
+LEFT JOIN origin same ON same.old_size = d.size AND same.old_content = d.content

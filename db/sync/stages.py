@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Final
 
 from db.changes import hold, no_such_dataset, record
@@ -11,10 +12,11 @@ from db.images import USUAL, Caps
 from db.jobs import Batch, Claim, in_batch
 from db.sidecars import format_of
 from db.storage import Store
-from db.sync.inspection import Found, Item, inspect
+from db.sync.inspection import ENOUGH, Found, Item, inspect
 from db.sync.listing import list_objects
 from db.sync.merging import merge
-from db.sync.options import Checkpoint, Options, Stage
+from db.sync.moves import inspect_ahead, move
+from db.sync.options import USUAL_GUARD, Checkpoint, Guard, Options, Stage
 from db.sync.plan import confirm, is_there, plan
 from db.sync.statements import SQL
 
@@ -24,13 +26,18 @@ BATCH: Final = 500  # items in one transaction; fewer where they say much
 LISTED, MERGED = 0.1, 0.95  # the progress ratio after these stages
 
 
-async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL) -> None:
-    """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over)."""
+async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, guard: Guard = USUAL_GUARD) -> None:
+    """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over), Conflict (it would
+    remove more than `guard` allows)."""
     options = Options(**job.arguments)
     kind = await _kind(database, job)
     checkpoint = await _planned(database, job, store, options, kind)
     if checkpoint.stage is Stage.CONFIRM:
         checkpoint = await confirm(database, job, store, checkpoint)
+    if checkpoint.stage is Stage.INSPECT:
+        checkpoint = await inspect_ahead(database, job, store, caps, checkpoint)
+    if checkpoint.stage is Stage.MOVE:
+        checkpoint = await move(database, job, options, guard, checkpoint)
     if checkpoint.stage is Stage.MERGE:
         checkpoint = await _merge_all(database, job, partial(inspect, store, kind=kind, caps=caps), options, checkpoint)
     await in_batch(database, job, partial(_remove, job=job, options=options))
@@ -62,19 +69,26 @@ async def _merge_all(
     ahead = asyncio.create_task(_next(database, job, look, checkpoint))
     try:
         while items := await ahead:
-            done = Checkpoint(Stage.MERGE, items[-1].item.position, checkpoint.merges, checkpoint.items)
+            done = checkpoint.at(Stage.MERGE, items[-1].item.position)
             ahead = asyncio.create_task(_next(database, job, look, done))
             await in_batch(database, job, partial(_merge_one, job=job, found=items, options=options, done=done))
     finally:
         ahead.cancel()
         await asyncio.gather(ahead, return_exceptions=True)
-    return Checkpoint(Stage.REMOVE, checkpoint.items, checkpoint.merges, checkpoint.items)
+    return checkpoint.at(Stage.REMOVE, checkpoint.items)
 
 
 async def _next(database: Database, job: Claim, look: Look, at: Checkpoint) -> Sequence[Found]:
     async with database.reading() as connection:
         rows = await connection.fetch(SQL.items, job.id, at.position, at.merges, BATCH)
-    return await look([Item.of(row) for row in rows])
+    return await look(_bounded([Item.of(row) for row in rows]))
+
+
+def _bounded(items: Sequence[Item]) -> Sequence[Item]:
+    """As many of the first as have together a bearable number of annotations to compare, and at least one."""
+    totals = accumulate(item.annotations for item in items)
+    fitting = sum(total <= ENOUGH for total in totals)
+    return items[: max(1, fitting)]
 
 
 async def _merge_one(batch: Batch, *, job: Claim, found: Sequence[Found], options: Options, done: Checkpoint) -> None:

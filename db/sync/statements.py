@@ -1,34 +1,61 @@
-"""The statements of `merging.sql`, by their names."""
+"""The statements of `moves.sql` and `merging.sql`, by their names."""
 
 import re
 from pathlib import Path
 from typing import Final
 
-_TEXT: Final = (Path(__file__).parent / "merging.sql").read_text()
+_TEXT: Final = "\n".join((Path(__file__).parent / name).read_text() for name in ("moves.sql", "merging.sql"))
 
 
 class SQL:
-    """One attribute per `-- name:` of the file; mypy knows them, and a missing one fails at import."""
+    """One attribute per `-- name:` of the files; mypy knows them, and a missing one fails at import."""
 
+    movable: str
+    to_inspect: str
+    inspected: str
+    origin_table: str
+    target_table: str
+    find_origins: str
+    find_targets: str
+    match: str
+    find_copies: str
+    any_unsure: str
+    hold_back: str
+    held_back: str
+    forget_held: str
+    spare: str
+    losses: str
+    effects: str
+    copies: str
+    unannotate_replaced: str
+    remove_replaced: str
+    vacate_sources: str
+    let_go_rewritten: str
+    move_sources: str
+    make_rewritten: str
+    vacate_samples: str
+    move_samples: str
+    see_sidecars: str
+    finish_moved: str
+    finish_vanished: str
+    finish_replaced: str
     lock_samples: str
     known: str
     marks: str
     labels: str
     make_labels: str
-    vanished: str
     leaving: str
     let_go: str
     make_sources: str
     replace: str
-    move: str
-    move_sources: str
+    touch_sources: str
     paths: str
     make_samples: str
     unmark: str
     mark: str
     restate: str
+    shapes_outside: str
     sidecars: str
-    settle: str
     items: str
     lock_vanished: str
     remove_annotations: str
@@ -39,5 +66,5 @@ class SQL:
 for _name in SQL.__annotations__:
     _found = re.search(rf"^-- name: {_name}\n(.*?)(?=^-- name: |\Z)", _TEXT, re.MULTILINE | re.DOTALL)
     if _found is None:
-        raise LookupError(f"merging.sql has no statement named {_name}")
+        raise LookupError(f"there is no statement named {_name}")
     setattr(SQL, _name, _found[1].strip())

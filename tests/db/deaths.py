@@ -73,6 +73,10 @@ class MortalStore:
         self.life.step()
         return await self.store.heads(paths, length=length)
 
+    async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
+        self.life.step()
+        return await self.store.content_hashes(objects)
+
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         self.life.step()
         return await self.store.read(path, start=start, length=length)

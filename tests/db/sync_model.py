@@ -39,12 +39,13 @@ class Model:
 
     def sync(self, *, overwrite: bool, remove: bool, restore: bool) -> Counter[str]:
         done: Counter[str] = Counter()
-        vanished = {path: source for path, source in sorted(self.sources.items()) if path not in self.files}
+        self._move(done, overwrite)
+        vanished = {path: source for path, source in self.sources.items() if path not in self.files}
         for path in sorted(self.files):
             if path in self.sources:
                 self._known(path, self.sources[path], done, overwrite, restore)
             else:
-                self._new(path, vanished, done, overwrite)
+                self._new(path, done)
         for path, source in vanished.items():
             if source.sample is None or remove:
                 done["removed"] += source.sample is not None
@@ -53,24 +54,51 @@ class Model:
                 source.status = "GONE"
         return done
 
-    def _new(self, path: str, vanished: dict[str, Source], done: Counter[str], overwrite: bool) -> None:
+    def _move(self, done: Counter[str], overwrite: bool) -> None:
+        """Samples go where their pictures are; what lay there gives way, also to a copy of a picture known elsewhere."""
+        origins = {path: source for path, source in sorted(self.sources.items()) if self._has_left(path, source)}
+        targets = [path for path in sorted(self.files) if self._is_fresh(path)]
+        moves = _matched(origins, {path: self.files[path] for path in targets})
+        copies = [path for path in targets if path not in moves and path in self.sources and self._is_copy(path)]
+        former = dict(self.sources)
+        for path in {*moves, *moves.values(), *copies}:
+            self.sources.pop(path, None)
+        leaving = {path for path in {*moves, *copies} if path in former} - set(moves.values())
+        done["removed"] += sum(former[path].sample is not None for path in leaving)
+        for path, origin in moves.items():
+            self.sources[path] = source = former[origin]
+            source.status = "PRESENT"
+        seen = {path: source.seen for path, source in former.items()}
+        for path in moves:
+            done["moved"] += self.sources[path].sample is not None
+            done["updated"] += self._see_sidecar(path, seen.get(path), overwrite)
+
+    def _has_left(self, path: str, source: Source) -> bool:
+        return _can_move(source) and self.files.get(path) != source.content
+
+    def _is_fresh(self, path: str) -> bool:
+        content = self.files[path]
+        return content != BAD and (path not in self.sources or self.sources[path].content != content)
+
+    def _is_copy(self, path: str) -> bool:
+        others = [source for other, source in self.sources.items() if other != path and _can_move(source)]
+        return any(source.content == self.files[path] for source in others)
+
+    def _see_sidecar(self, path: str, seen_here: str | None, overwrite: bool) -> bool:
+        """A sidecar that lay there before, unchanged, is about the picture that was there before."""
+        source, text = self.sources[path], self.texts.get(_stem(path))
+        if text is not None and text == seen_here and not overwrite:
+            source.seen = text
+        return source.sample is not None and _apply(source, source.sample, text, overwrite)
+
+    def _new(self, path: str, done: Counter[str]) -> None:
         content, text = self.files[path], self.texts.get(_stem(path))
         if content == BAD:
             self.sources[path] = Source(BAD, "UNREADABLE")
             done["skipped"] += 1
-            return
-        origin = _origin(path, content, vanished)
-        if origin is None:
+        else:
             self.sources[path] = Source(content, seen=text, sample=_fresh(text))
             done["added"] += 1
-            return
-        source = vanished.pop(origin)
-        del self.sources[origin]
-        self.sources[path] = source
-        source.status = "PRESENT"
-        if source.sample is not None:
-            done["moved"] += 1
-            done["updated"] += _apply(source, source.sample, text, overwrite)
 
     def _known(self, path: str, source: Source, done: Counter[str], overwrite: bool, restore: bool) -> None:
         content, text = self.files[path], self.texts.get(_stem(path))
@@ -87,11 +115,24 @@ class Model:
             done["added"] += 1
 
 
-def _origin(path: str, content: str, vanished: dict[str, Source]) -> str | None:
-    """Where a new file came from: a vanished one of its content, of its name if there is such a one."""
-    equal = [old for old, source in vanished.items() if source.content == content and source.status != "UNREADABLE"]
-    named = [old for old in equal if old.rpartition("/")[2] == path.rpartition("/")[2]]
-    return next(iter(named or equal), None)
+def _can_move(source: Source) -> bool:
+    return source.content != BAD and (source.status == "PRESENT" or source.sample is not None)
+
+
+def _matched(origins: dict[str, Source], targets: dict[str, str]) -> dict[str, str]:
+    """Where each target came from: an origin of its content, first of its name as well, the first by path."""
+    moves: dict[str, str] = {}
+    for same_name in (True, False):
+        for path, content in targets.items():
+            equal = [old for old, source in origins.items() if source.content == content and old not in moves.values()]
+            fitting = [old for old in equal if not same_name or _name(old) == _name(path)]
+            if path not in moves and fitting:
+                moves[path] = fitting[0]
+    return moves
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _fresh(text: str | None) -> Sample:

@@ -27,6 +27,9 @@ acts = st.one_of(
     st.tuples(st.just("put"), paths, st.sampled_from(sorted(CONTENTS))),
     st.tuples(st.just("remove"), paths),
     st.tuples(st.just("move"), paths, paths),
+    st.tuples(st.just("swap"), paths, st.tuples(paths, st.booleans())),
+    st.tuples(st.just("copy"), paths, st.tuples(paths, st.booleans())),
+    st.tuples(st.just("shift"), st.just(""), st.booleans()),
     st.tuples(st.just("touch"), paths),
     st.tuples(st.just("write"), stems, texts),
     st.tuples(st.just("erase"), stems),
@@ -68,6 +71,12 @@ async def _do(place: World, model: Model, act: str, where: str, what: Any = None
         case "move" if where in model.files and what not in model.files:
             model.files[what] = model.files.pop(where)
             place.move(where, what)
+        case "swap":
+            _rearrange(place, model, {where: what[0], what[0]: where}, with_texts=what[1])
+        case "copy" if where in model.files:
+            _rearrange(place, model, {where: where, what[0]: where}, with_texts=what[1])
+        case "shift":
+            _rearrange(place, model, dict(zip(PATHS, [*PATHS[1:], PATHS[0]], strict=True)), with_texts=what)
         case "touch" if where in model.files:
             place.touch(where)
         case "write":
@@ -82,6 +91,24 @@ async def _do(place: World, model: Model, act: str, where: str, what: Any = None
         case "delete" if where in model.samples:
             model.sources[where].sample = None
             await place.delete_by_hand(where)
+
+
+def _rearrange(place: World, model: Model, origins: dict[str, str], *, with_texts: bool) -> None:
+    """What lay at `origins[path]` lies at `path` now, with the sidecars or without."""
+    files, texts = dict(model.files), dict(model.texts)
+    for path, origin in origins.items():
+        _set(place, model.files, path, files.get(origin), CONTENTS.get)
+        if with_texts:
+            here, there = (name.removesuffix(".png") for name in (path, origin))
+            _set(place, model.texts, here, texts.get(there), str.encode, suffix=".txt")
+
+
+def _set(place: World, known: dict[str, str], key: str, value: str | None, data: Any, *, suffix: str = "") -> None:
+    if value is not None:
+        known[key] = value
+        place.put(key + suffix, data(value))
+    elif known.pop(key, None) is not None:
+        place.remove(key + suffix)
 
 
 async def _agree(place: World, model: Model) -> None:

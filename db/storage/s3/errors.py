@@ -29,12 +29,14 @@ SHUT: Final = frozenset(
     }
 )
 
+ARCHIVED: Final = "The object is in an archive (GLACIER or DEEP_ARCHIVE): restore it in the store, then sync again."
+
 
 class Refused(StorageError):
     """The store answered, and said no. `reason` is its own code, for us alone."""
 
     def __init__(self, status: int, reason: str) -> None:
-        super().__init__(_sentence(status))
+        super().__init__(ARCHIVED if reason == "InvalidObjectState" else _sentence(status))
         self.status = status
         self.reason = reason
 

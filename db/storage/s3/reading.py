@@ -11,6 +11,7 @@ from db.storage.objects import CHUNK, StoredObject
 from db.storage.s3.errors import BROKEN, TRIES, Refused, Unreachable, pause
 from db.storage.s3.walk import moment, tag
 
+MD5: Final = re.compile(r"[0-9a-f]{32}")
 CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")
 
 
@@ -94,4 +95,11 @@ def described(path: str, answer: Mapping[str, Any], size: int | None = None) -> 
     if not isinstance(given, datetime):
         raise Unreachable
     modified_at, size = moment(given), int(answer["ContentLength"]) if size is None else size
-    return StoredObject(path, size, modified_at, tag(answer.get("ETag"), size, modified_at))
+    etag = tag(answer.get("ETag"), size, modified_at)
+    return StoredObject(path, size, modified_at, etag, content=etag if _is_md5(etag, answer) else None)
+
+
+def _is_md5(etag: str, answer: Mapping[str, Any]) -> bool:
+    """An ETag is the content's MD5 unless the object came in parts, or a key of KMS or of the client encrypts it."""
+    encrypted = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return MD5.fullmatch(etag) is not None and not encrypted

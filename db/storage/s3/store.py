@@ -21,7 +21,7 @@ from db.storage.s3.connection import S3
 from db.storage.s3.errors import BROKEN, PASSING, TRIES, UNKNOWN, Refused, Unreachable, of_key, pause
 from db.storage.s3.reading import Reading, described
 from db.storage.s3.walk import Untrue, Walk
-from db.storage.s3.writing import Writing, md5
+from db.storage.s3.writing import Writing, md5, md5_hash
 
 DELETED_AT_ONCE: Final = 1_000  # keys in a request, as S3 allows
 ODD: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML cannot hold it, or not as it is
@@ -50,6 +50,11 @@ class S3Store:
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
         return await self.s3.side_by_side([partial(self._head, path, length) for path in paths], StorageError)
+
+    async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
+        """MD5, as ETags are where they are hashes of the content: so both can be compared."""
+        asking = [partial(self._content_hash, path, etag) for path, etag in objects]
+        return await self.s3.side_by_side(asking, StorageError)
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         return await self._whole(self._reading(path, start, length))
@@ -175,7 +180,20 @@ class S3Store:
         found = reading.found or await self.stat(path)
         if found is None:
             raise ObjectMissing
-        return Head(found.size, found.modified_at, str(found.etag), data)
+        content = found.content if found.content or len(data) < found.size else md5_hash(data).hexdigest()
+        return Head(found.size, found.modified_at, str(found.etag), data, content)
+
+    async def _content_hash(self, path: str, etag: str) -> str:
+        reading, digest = self._reading(path, 0, None), md5_hash()
+        try:
+            async with asyncio.timeout(self.s3.access.deadline):
+                async for piece in reading.pieces():
+                    digest.update(piece)
+        except TimeoutError as error:
+            raise Unreachable from error
+        if reading.found is not None and reading.found.etag != etag:
+            raise StorageError("The file was replaced by another meanwhile.")
+        return digest.hexdigest()
 
     async def _is_there(self, path: str, etag: str | None) -> bool:
         found = await self.stat(path)

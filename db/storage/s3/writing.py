@@ -109,8 +109,12 @@ class Writing:
         return await self.s3.call(operation, Bucket=self.bucket, Key=self.prefix + self.path, **arguments)
 
 
+def md5_hash(data: bytes = b"") -> "hashlib._Hash":
+    return hashlib.md5(data, usedforsecurity=False)
+
+
 def md5(data: bytes) -> str:
-    return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    return b64encode(md5_hash(data).digest()).decode()
 
 
 async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
