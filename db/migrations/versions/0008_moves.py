@@ -7,7 +7,7 @@ from alembic import op
 from db.migrations import run_script
 
 revision = "0008"
-down_revision: str | None = "0006"
+down_revision: str | None = "0007"
 branch_labels = None
 depends_on = None
 
