@@ -13,11 +13,12 @@ from db.urls import Links
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What `serverInfo` tells."""
+    """What `serverInfo` tells, and how long an answer may be."""
 
     version: str
     max_file_bytes: int
     max_request_bytes: int
+    max_answer_bytes: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.answer_too_long() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            RAISE EXCEPTION 'the answer is too long' USING ERRCODE = 'LG413';
+        END
+        $$;
+
 CREATE FUNCTION public.dataset_named(wanted text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$

@@ -1,16 +1,22 @@
-"""The compiler's state: names, placeholders, and the declarations of the readable types."""
+"""The compiler's state: names, placeholders, and the declarations of the readable types.
+
+Nobody knows the size of a list without pages before it is read. So the text of an answer is put together only as far
+as an answer may be long (`Build.within`), on every level: memory stays bounded, whatever the rows hold.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     BindParameter,
     ColumnElement,
     ScalarSelect,
+    Subquery,
     and_,
     bindparam,
     case,
@@ -19,6 +25,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
@@ -32,6 +39,7 @@ Field = Callable[["Build", Row, Select], Parts]
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
 
 IDS = ARRAY(BigInteger())
+FULL_SHARES = 4  # so many values in one object may each be as long as the answer; of more, each gets a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +71,11 @@ class Build:
     bounds: dict[str, Bound] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
     by_values: bool = False  # what is best depends on the values: Postgres shall plan for each execution's
+    unbounded: int = 0  # values compiled so far whose size only their rows tell; those in a checked one count as one
+    _share: int = 1  # a value here may have one of so many parts of the answer
     _names: int = 0
     _allowed: ColumnElement[Any] | None = None
+    _most: ColumnElement[Any] | None = None
 
     def bind(self, kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> BindParameter[Any]:
         name = f"p{len(self.bounds)}"
@@ -131,7 +142,7 @@ class Build:
         """An object of any kind: `part` gives the JSON of each field."""
         parts: Parts = []
         for select_ in selects:
-            with self.at(select_.alias):
+            with self.at(select_.alias), self.sharing(sum(1 for each in selects if each.fields)):
                 parts.append(f'{"," if parts else "{"}"{select_.alias}":')
                 parts += [f'"{type_name}"'] if select_.name == "__typename" else part(select_)
         return [*parts, "}"] if parts else ["{}"]
@@ -144,20 +155,20 @@ class Build:
     def one_of(
         self, type_name: str, selects: Sequence[Select], where: Where, scope: Scope | None = None
     ) -> ScalarSelect[str]:
-        kind = self.types[type_name]
+        kind, before = self.types[type_name], self.unbounded
         row = self.row(kind.model, scope)
-        json = assemble(self.object(type_name, row, selects))
+        json = assemble(self.object(type_name, row, selects)).label("json")
         conditions = [*where(row), *row.holds(), *kind.where(row)]
-        return select(json).select_from(row.origin()).where(*conditions).scalar_subquery()
+        return self.single(select(json).select_from(row.origin()).where(*conditions), before).scalar_subquery()
 
     def one_of_any(
         self, types: Sequence[str], selected: Select, where: Where, scope: Scope | None = None
     ) -> ScalarSelect[str]:
         """As `one`, of a row that is of one of several types of one table."""
-        row = self.row(self.types[types[0]].model, scope)
-        json = assemble(self.variants(types, row, selected))
+        row, before = self.row(self.types[types[0]].model, scope), self.unbounded
+        json = assemble(self.variants(types, row, selected)).label("json")
         conditions = [*where(row), *row.holds(), self.is_any(types, row)]
-        return select(json).select_from(row.origin()).where(*conditions).scalar_subquery()
+        return self.single(select(json).select_from(row.origin()).where(*conditions), before).scalar_subquery()
 
     def is_any(self, types: Sequence[str], row: Row) -> ColumnElement[bool]:
         """Whether a row is of one of these types."""
@@ -166,8 +177,46 @@ class Build:
     def many(self, selected: Select, where: Where, scope: Scope | None = None, *, newest: bool = False) -> Parts:
         """The JSON array of all rows that meet the conditions, in the order of their making; `newest` first."""
         type_name, selects = selected.of_only_type()
-        kind = self.types[type_name]
+        kind, before = self.types[type_name], self.unbounded
         row = self.row(kind.model, scope)
-        items = array(self.object(type_name, row, selects), row["id"].desc() if newest else row["id"])
+        item = assemble(self.object(type_name, row, selects)).label("item")
         conditions = [*where(row), *row.holds(), *kind.where(row)]
-        return [select(assemble(items)).select_from(row.origin()).where(*conditions).scalar_subquery()]
+        rows = select(item).select_from(row.origin()).where(*conditions)
+        return [self.listed(rows.order_by(row["id"].desc() if newest else row["id"]), before)]
+
+    # -- size ---------------------------------------------------------------------------------------------------------
+
+    def within(self, rows: sqlalchemy.Select[Any], items: Sequence[str]) -> Subquery:
+        """The same rows in the same order; their columns `items` are JSON text. The statement is stopped at the first
+        row with which these are longer than an answer may be. OFFSET: Postgres makes each item once."""
+        if self._most is None:
+            self._most = self.input(BigInteger(), lambda inputs: inputs.server.max_answer_bytes)
+        made = rows.offset(sql("0")).subquery(self.name("made"))
+        length = func.octet_length(func.concat(*(made.c[item] for item in items)))
+        length = func.octet_length(made.c[items[0]]) if len(items) == 1 else length
+        sized = select(made, func.sum(length).over(rows=(None, 0)).label("size")).subquery(self.name("sized"))
+        is_too_long = sized.c.size * sql(str(self._share)) > self._most
+        checked = [case((is_too_long, func.answer_too_long()), else_=sized.c[item]).label(item) for item in items]
+        others = [sized.c[column.name] for column in made.c if column.name not in items]
+        return select(*others, *checked).subquery(self.name("within"))
+
+    def listed(self, rows: sqlalchemy.Select[Any], before: int) -> ScalarSelect[str]:
+        """The JSON array of the column `item` of these rows. `before`: how many values were unbounded before it."""
+        self.unbounded = before + 1
+        found = self.within(rows, ["item"])
+        return select(assemble(array([found.c.item]))).select_from(found).scalar_subquery()
+
+    def single(self, rows: sqlalchemy.Select[Any], before: int) -> sqlalchemy.Select[Any]:
+        """The column `json` of one row; where it holds several unbounded values, their sum is checked."""
+        if self.unbounded - before < 2:
+            return rows
+        self.unbounded = before + 1
+        return select(self.within(rows, ["json"]).c.json)
+
+    @contextmanager
+    def sharing(self, values: int) -> Iterator[None]:
+        """While one of so many values of one object is compiled."""
+        outside = self._share
+        self._share *= max(1, -(-values // FULL_SHARES))
+        yield
+        self._share = outside

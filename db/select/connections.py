@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, ColumnElement, CompoundSelect, false, func, or_, select, true, union_all
+from sqlalchemy import CTE, ColumnElement, CompoundSelect, FromClause, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
 from db import pages
@@ -65,16 +65,32 @@ class _Connection:
         self.before = self._place("before")
         self.size = pages.size(selected.given("first"), selected.given("last"))
         self.page = self._page_row()
+        self.made = False  # whether the items are columns of rows, checked for their size
 
     def json(self) -> Parts:
         name, selects = self.selected.of_only_type()
-        self.items = {each.alias: self._item(each) for each in selects if each.name in ("nodes", "edges")}
+        before = self.build.unbounded
+        lists = [each for each in selects if each.name in ("nodes", "edges")]
+        with self.build.sharing(len(lists)):
+            self.items = {each.alias: self._item(each) for each in lists}
+        origin = self.page.origin() if self.build.unbounded == before else self._within(before)
         parts = self.build.fields(name, selects, self._field)
         if {each.name for each in selects} <= {"totalCount", "__typename"}:
             return parts
         table = self._page_table()
-        whole = select(assemble(parts)).select_from(self.page.origin()).having(true())  # one row, always
+        whole = select(assemble(parts)).select_from(origin).having(true())  # one row, always
         return [whole.add_cte(table, *self.page.gathered, nest_here=True).scalar_subquery()]
+
+    def _within(self, before: int) -> FromClause:
+        """The page's rows with their items made, as long as these are no longer than an answer may be."""
+        self.build.unbounded = before + 1
+        names = {alias: f"item{at}" for at, alias in enumerate(self.items)}
+        made = [case((self._is_shown(), assemble(item))).label(names[at]) for at, item in self.items.items()]
+        rows = select(*made).select_from(self.page.origin()).order_by(*self._reading())
+        found = self.build.within(rows, list(names.values()))
+        self.items = {alias: [found.c[name]] for alias, name in names.items()}
+        self.made = True
+        return found
 
     def _field(self, selected: Select) -> Parts:
         match selected.name:
@@ -105,11 +121,13 @@ class _Connection:
         return self.build.object(self.listing.type, self.page, selected.fields[self.listing.type])
 
     def _array(self, item: Parts) -> Parts:
+        return array(item) if self.made else array(item, *self._reading(), only=self._is_shown())
+
+    def _reading(self) -> list[ColumnElement[Any]]:
+        """The order of the list, where the page does not lie in it already."""
         if self.backward:
-            order: list[ColumnElement[Any]] = [self._position().desc()]
-        else:  # the page lies in its order already, unless it is joined with something
-            order = [self._position()] if self.page.joins else []
-        return array(item, *order, only=self._is_shown())
+            return [self._position().desc()]
+        return [self._position()] if self.page.joins else []
 
     # -- the page -----------------------------------------------------------------------------------------------------
 

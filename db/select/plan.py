@@ -86,7 +86,7 @@ def _compile(confined: bool, make: Callable[[Build], Parts]) -> Plan:
     except DomainError as error:
         raise Misplaced(error, tuple(build.path)) from error
     json = parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else assemble(parts)
-    statement = select(json)
+    statement = build.single(select(json.label("json")), before=0)
     if build.by_values:
         known = build.bind(Boolean(), lambda: True)
         statement = statement.where(or_(known, func.never_generic()))

@@ -8,6 +8,7 @@ from db.params import Inputs
 from db.select.plan import Plan
 
 NO_SUCH_VERSION = "LG404"  # raised by the database's function `version_of`
+TOO_LONG = "LG413"  # raised by `answer_too_long`
 LOST = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -42,6 +43,9 @@ async def _read(database: Database, plan: Plan, arguments: list[object]) -> str 
         message = f"The query took longer than {seconds:g} seconds and was stopped: ask for less, or filter more."
         raise DomainError(message, code="QUERY_TOO_COSTLY") from error
     except asyncpg.PostgresError as error:
+        if error.sqlstate == TOO_LONG:
+            message = "The answer would be too long: ask for smaller pages, or for fewer lists without pages at once."
+            raise DomainError(message, code="QUERY_TOO_COSTLY") from error
         if error.sqlstate != NO_SUCH_VERSION:
             raise
         message = "There is no such version of this dataset; list them with `dataset { versions }`."

@@ -14,7 +14,7 @@ from db.select.build import IDS, Build
 from db.select.connections import connection
 from db.select.rows import Scope
 from db.select.selection import Select
-from db.select.text import NULL, Parts, array, assemble, number, text, value_or_null
+from db.select.text import NULL, Parts, number, text, value_or_null
 from db.select.types.dataset import DATASETS
 from db.select.types.version import pinned_to
 
@@ -37,21 +37,22 @@ def nodes(build: Build, selected: Select) -> Parts:
     kinds = build.bind(WORDS, lambda texts: [kind for kind, _ in ids.decode_all(texts)], given)
     numbers = build.bind(IDS, lambda texts: [number for _, number in ids.decode_all(texts)], given)
     wanted, kind, id_, position = _unnested(build, kinds, numbers)
+    before = build.unbounded
     found = [
         (kind == sql(f"'{name}'"), by_id(build, name, selects, id_, planned=False))
         for name, selects in selected.fields.items()
     ]
-    items = array(value_or_null(case(*found)), position)
-    return [select(assemble(items)).select_from(wanted).scalar_subquery()]
+    item = func.coalesce(case(*found), NULL).label("item") if found else NULL.label("item")
+    return [build.listed(select(item).select_from(wanted).order_by(position), before)]
 
 
 def by_ids(build: Build, type_name: str, selects: Sequence[Select], wanted: ColumnElement[Any]) -> Parts:
     """The rows of these ids, in their order; those that are not there are left out."""
     name = build.name("wanted")
     listed = func.unnest(wanted).table_valued("id", with_ordinality="n").render_derived(name=name)
-    found = by_id(build, type_name, selects, sql(f"{name}.id", BigInteger), planned=False)
-    items = array([found], sql(f"{name}.n"))
-    return [select(assemble(items)).select_from(listed).scalar_subquery()]
+    before = build.unbounded
+    found = by_id(build, type_name, selects, sql(f"{name}.id", BigInteger), planned=False).label("item")
+    return [build.listed(select(found).select_from(listed).order_by(sql(f"{name}.n")), before)]
 
 
 def by_id(

@@ -87,7 +87,8 @@ def constant(json: str) -> ColumnElement[str]:
 
 
 def array(item: Sequence[Part], *order: ColumnElement[Any], only: ColumnElement[bool] | None = None) -> Parts:
-    """An aggregate: a JSON array of the item of every row; `only` of some."""
+    """An aggregate: a JSON array of the item of every row; `only` of some. A row whose item is one NULL is left out."""
     comma: Any = aggregate_order_by(sql("','"), *order) if order else sql("','")
-    joined = func.string_agg(assemble(item), comma)
+    whole = item[0] if len(item) == 1 and not isinstance(item[0], str) else assemble(item)
+    joined = func.string_agg(cast(whole, Text), comma)
     return ["[", joined if only is None else joined.filter(only), "]"]

@@ -167,7 +167,7 @@ async def test_refuses_a_filter_of_too_many_parts_and_too_many_ids(library: Libr
 
 
 @pytest.mark.parametrize(
-    "text", ["a\x00b", "\ud800", "'; DROP TABLE sample; --", "%", "_", "\\", "$1", "\U0010ffff" * 300]
+    "text", ["a\x00b", "\ud800", "'; DROP TABLE sample; --", "%", "_", "\\", "$1", "\U0010ffff" * 256]
 )
 async def test_no_text_reaches_the_statement(library: Library, text: str) -> None:
     filters = [

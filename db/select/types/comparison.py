@@ -170,6 +170,7 @@ def labels_removed(build: Build, row: Row, _select: Select) -> Parts:
 
 def _names(build: Build, scope: Scope, among: ColumnElement[Any], but: ColumnElement[Any]) -> Parts:
     label = build.row(Label, scope)
+    build.unbounded += 1
     names = assemble(array(text(label["name"]), label["id"]))
     conditions: Sequence[ColumnElement[bool]] = [label["id"] == func.any(among), label["id"] != func.all(but)]
     return [select(names).select_from(label.origin()).where(*conditions, *label.holds()).scalar_subquery()]

@@ -38,6 +38,7 @@ def labelers(build: Build, row: Row, _select: Select) -> Parts:
     first, following = _next_labeler(build, row, None), _next_labeler(build, row, sql(f"{found}.{who}"))
     steps = select(first.label(who)).cte(found, recursive=True)
     steps = steps.union_all(select(following).select_from(steps).where(steps.c[who].is_not(None)))
+    build.unbounded += 1
     names = array(text(steps.c[who]), steps.c[who], only=steps.c[who].is_not(None))
     return [select(assemble(names)).select_from(steps).add_cte(steps, nest_here=True).scalar_subquery()]
 

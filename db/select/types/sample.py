@@ -51,10 +51,13 @@ def _label_entries(build: Build, page: Row, selected: Select) -> str:
     """A table of the statement, with one row: the JSON of every label on the page, by id."""
     type_name, selects = selected.of_only_type()
     label = build.row(Label, page.scope)
-    json = assemble(build.object(type_name, label, selects))
+    json = assemble(build.object(type_name, label, selects)).label("item")
     ids = select(func.unnest(page["label_ids"]).distinct()).select_from(sqlalchemy.table(page.name))
-    entries = select(func.jsonb_object_agg(label["id"], json).label("entries")).select_from(label.origin())
-    entries = entries.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.holds())
+    rows = select(label["id"].label("id"), json).select_from(label.origin())
+    rows = rows.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.holds())
+    build.unbounded += 1
+    found = build.within(rows, ["item"])
+    entries = select(func.jsonb_object_agg(found.c.id, found.c.item).label("entries"))
     name = build.name("labels")
     page.gathered.append(entries.cte(name).prefix_with("MATERIALIZED"))
     return name
