@@ -52,8 +52,8 @@ def database_limits(settings: Settings) -> engine.Limits:
     )
 
 
-def caps(limits: Limits) -> Caps:
-    return Caps(size=limits.image_file, pixels=limits.image_pixels)
+def caps(limits: Limits, decoders: decoding.Decoders) -> Caps:
+    return Caps(size=limits.image_file, pixels=limits.image_pixels, is_whole=decoders.is_whole)
 
 
 def decoding_limits(settings: Settings) -> decoding.Limits:

@@ -22,10 +22,11 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.limits import caps
+from api.limits import caps, decoding_limits
 from api.settings import Settings
 from api.stores import stores
 from db import idempotency, imports, jobs, manifests, purge, sources, sync, uploads
+from db.decoding import decoders
 from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.images import Caps
@@ -44,10 +45,11 @@ BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, 
 
 async def run(database: Database, settings: Settings, *, stop: asyncio.Event) -> None:
     """Work until `stop`; then give back what is in hand, so that another worker goes on with it at once."""
-    async with stores(settings) as opened:
+    async with stores(settings) as opened, decoders(decoding_limits(settings)) as decoding:
+        limits = caps(settings.limits, decoding)
         while not stop.is_set():
             try:
-                await _shift(database, settings, opened, stop)
+                await _shift(database, settings, opened, limits, stop)
             except BROKEN as error:
                 log.warning("the worker lost its connection and begins anew: %s", type(error).__name__)
                 await _pause(stop, RETRY)
@@ -110,9 +112,9 @@ class Worker:
             await _pause(self.over, SWEEP)
 
 
-async def _shift(database: Database, settings: Settings, stores: Stores, stop: asyncio.Event) -> None:
+async def _shift(database: Database, settings: Settings, stores: Stores, limits: Caps, stop: asyncio.Event) -> None:
     async with _connection(database, settings) as connection, jobs.alive(connection) as number:
-        worker = Worker(database, stores, caps(settings.limits), number, asyncio.Semaphore(settings.jobs))
+        worker = Worker(database, stores, limits, number, asyncio.Semaphore(settings.jobs))
         queue = QueueManager(Queries(AsyncpgDriver(connection)))
         queue.entrypoint(jobs.ENTRYPOINT)(worker.do)
         batch = max(1, settings.jobs // 2)

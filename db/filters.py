@@ -72,6 +72,7 @@ class SampleFilter:
     labeled_by: Sequence[str] | Param | None = None
     hard: bool | None = None
     usage: str | None = None
+    is_damaged: bool | None = None
     and_: "Sequence[SampleFilter] | None" = None
     or_: "Sequence[SampleFilter] | None" = None
     not_: "SampleFilter | None" = None
@@ -129,7 +130,7 @@ def _size(wanted: SampleFilter) -> int:
 def narrows(wanted: SampleFilter) -> bool:
     """Whether the filter has a criterion, so that it is not just every sample in other words. For plain values."""
     return (
-        any(each is not None for each in (wanted.state, wanted.hard, wanted.usage))
+        any(each is not None for each in (wanted.state, wanted.hard, wanted.usage, wanted.is_damaged))
         or bool(wanted.labels and wanted.labels.names)
         or bool(wanted.labeled_by)
         or wanted.created_at not in (None, TimeFilter())
@@ -206,8 +207,16 @@ class _Builder:
             yield column("usage") == _word(wanted.usage)
         if wanted.hard is not None:
             yield column("hard") if wanted.hard else ~column("hard")
+        if wanted.is_damaged is not None:
+            yield self._damaged() if wanted.is_damaged else ~self._damaged()
         if wanted.labeled_by is not None:
             yield column("labeled_by") == func.any(self.bind(WORDS, names_to_find, wanted.labeled_by))
+
+    def _damaged(self) -> ColumnElement[bool]:
+        """Few sources are, and an index knows them."""
+        source = Source.__table__.alias()  # type: ignore[attr-defined]
+        damaged = select(source.c.id).where(source.c.dataset_id == self.samples.dataset_id, source.c.damaged)
+        return self.samples.column("source_id").in_(damaged)
 
     def _labels(self, wanted: LabelFilter) -> ColumnElement[bool]:
         label_ids = self.samples.column("label_ids")

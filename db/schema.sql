@@ -50,12 +50,12 @@ CREATE FUNCTION public.annotation_keep() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, until)
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, n.since
+        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, n.since
         FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
     ELSE
-        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, until)
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, d.revision
+        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, d.revision
         FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
     END IF;
     RETURN NULL;
@@ -396,6 +396,8 @@ CREATE TABLE public.annotation (
     confirmed boolean DEFAULT true NOT NULL,
     shape jsonb,
     since bigint NOT NULL,
+    attributes jsonb,
+    CONSTRAINT annotation_attributes_check CHECK (((jsonb_typeof(attributes) = 'object'::text) AND (octet_length((attributes)::text) <= 1024))),
     CONSTRAINT annotation_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
     CONSTRAINT annotation_origin_check CHECK ((origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text])))
 );
@@ -421,7 +423,8 @@ CREATE TABLE public.annotation_past (
     confirmed boolean NOT NULL,
     shape jsonb,
     since bigint NOT NULL,
-    until bigint NOT NULL
+    until bigint NOT NULL,
+    attributes jsonb
 );
 
 CREATE TABLE public.base (
@@ -757,6 +760,7 @@ CREATE TABLE public.source (
     orientation smallint,
     status text DEFAULT 'PRESENT'::text NOT NULL,
     sidecar_etag text,
+    damaged boolean DEFAULT false NOT NULL,
     CONSTRAINT source_format_check CHECK ((format = ANY (ARRAY['JPEG'::text, 'PNG'::text, 'BMP'::text]))),
     CONSTRAINT source_path_check CHECK (((octet_length(path) >= 1) AND (octet_length(path) <= 1024))),
     CONSTRAINT source_status_check CHECK ((status = ANY (ARRAY['PRESENT'::text, 'UNREADABLE'::text, 'GONE'::text])))
@@ -1134,6 +1138,8 @@ CREATE INDEX sample_past_until ON public.sample_past USING btree (dataset_id, un
 CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since);
 
 CREATE INDEX sample_state ON public.sample USING btree (dataset_id, state, created_at, id);
+
+CREATE INDEX source_damaged ON public.source USING btree (dataset_id, id) WHERE damaged;
 
 CREATE INDEX source_dataset ON public.source USING btree (dataset_id) WHERE (status = 'GONE'::text);
 

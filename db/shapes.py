@@ -55,6 +55,25 @@ class PointShape:
 
 Shape = BoundingBox | Polygon | PolyLine | Circle | PointShape
 
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """An image's pixels as they are stored, and EXIF's number, 1 to 8, for how a viewer turns them."""
+
+    width: int
+    height: int
+    orientation: int = 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as a viewer shows it."""
+        return self.size if self.orientation < 5 else (self.height, self.width)
+
+
 # Which shapes the annotations of a dataset may have; segmentation's are areas (reference-behaviour, 3.3).
 ALLOWED: Final[Mapping[str, tuple[type[Shape], ...]]] = {
     "IMAGE_CLASSIFICATION": (),
@@ -68,7 +87,7 @@ def checked(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
     _expect_allowed(shape, kind)
     shape = _rounded(shape)
     _expect_form(shape)
-    left, top, right, bottom = _extent(shape)
+    left, top, right, bottom = extent(shape)
     if left < 0 or top < 0 or right > width or bottom > height:
         raise Invalid(
             f"The shape reaches from ({left:g}, {top:g}) to ({right:g}, {bottom:g}), beyond the image of "
@@ -77,6 +96,47 @@ def checked(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
             height=height,
         )
     return shape
+
+
+def stored(shape: Shape, raster: Raster) -> Shape:
+    """A shape that was drawn on the upright picture, in stored pixels."""
+
+    def turn(point: Position) -> Position:
+        return _stored_position(point, raster)
+
+    match shape:
+        case BoundingBox(x_min, y_min, x_max, y_max):
+            one, other = turn(Position(x_min, y_min)), turn(Position(x_max, y_max))
+            return BoundingBox(min(one.x, other.x), min(one.y, other.y), max(one.x, other.x), max(one.y, other.y))
+        case Polygon(points):
+            return Polygon(tuple(map(turn, points)))
+        case PolyLine(points):
+            return PolyLine(tuple(map(turn, points)))
+        case Circle(center, radius):
+            return Circle(turn(center), radius)
+        case PointShape(position):
+            return PointShape(turn(position))
+
+
+def _stored_position(point: Position, raster: Raster) -> Position:
+    across, down = point.x, point.y
+    match raster.orientation:
+        case 2:
+            return Position(raster.width - across, down)
+        case 3:
+            return Position(raster.width - across, raster.height - down)
+        case 4:
+            return Position(across, raster.height - down)
+        case 5:
+            return Position(down, across)
+        case 6:
+            return Position(down, raster.height - across)
+        case 7:
+            return Position(raster.width - down, raster.height - across)
+        case 8:
+            return Position(raster.width - down, across)
+        case _:
+            return point
 
 
 def to_json(shape: Shape) -> dict[str, Any]:
@@ -179,7 +239,7 @@ def _expect_form(shape: Shape) -> None:
             raise Invalid(f"A shape has at most {MAX_POINTS:,} points.", most=MAX_POINTS)
 
 
-def _extent(shape: Shape) -> tuple[float, float, float, float]:
+def extent(shape: Shape) -> tuple[float, float, float, float]:
     """Left, top, right, bottom."""
     match shape:
         case BoundingBox(x_min, y_min, x_max, y_max):

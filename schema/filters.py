@@ -85,6 +85,9 @@ class SampleFilter:
     labeled_by: list[str] | None = strawberry.field(default=UNSET, description="Last labelled by one of these.")
     hard: bool | None = strawberry.field(default=UNSET, description="Marked, or not marked, as a hard example.")
     usage: SampleUsageRef | None = strawberry.field(default=UNSET, description="For this use.")
+    is_damaged: bool | None = strawberry.field(
+        default=UNSET, description="Whose file ends, or does not end, before its image does."
+    )
     and_: list["SampleFilter"] | None = strawberry.field(name="and", default=UNSET, description="All of these hold.")
     or_: list["SampleFilter"] | None = strawberry.field(
         name="or", default=UNSET, description="At least one of these holds; an empty list holds for none."

@@ -179,6 +179,7 @@ def sample_filter(given: Mapping[str, Any]) -> filters.SampleFilter:
         labeled_by=given.get("labeledBy") or None,
         hard=given.get("hard"),
         usage=_word(given.get("usage")),
+        is_damaged=given.get("isDamaged"),
         and_=_all_made(given.get("and")),
         or_=_all_made(given.get("or")),
         not_=_made(given.get("not"), sample_filter),

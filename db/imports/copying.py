@@ -15,6 +15,7 @@ from db.imports.statements import SQL
 from db.jobs import Claim
 from db.paths import stem
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
+from db.sync import damage
 from db.sync.inspection import MIB, Image, Outcome
 
 AT_ONCE: Final = 4  # images in memory at once
@@ -36,13 +37,14 @@ class Copier:
         async with self.slots:
             data = await self._data(origin)
             facts = await asyncio.to_thread(images.facts, data, self.caps.pixels)
+            is_damaged = await damage.is_cut(data, self.caps)
             for candidate in _names(path):
                 if await self._settled(candidate, path, data):
                     [head] = await self.store.heads([candidate], length=1)
                     if isinstance(head, StorageError):
                         raise head
                     image = Image(Outcome.READ, head.size, head.modified_at, head.etag, facts)
-                    return candidate, image
+                    return candidate, image.as_damaged() if is_damaged else image
         raise ObjectExists
 
     async def _data(self, origin: str) -> bytes:

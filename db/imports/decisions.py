@@ -159,17 +159,18 @@ def _is_same(held: Held, mark: Mark, options: Options) -> bool:
 def as_stored(mark: Mark, options: Options) -> tuple[Any, ...]:
     """A mark as `held` compares it: without its time, which may not be told."""
     confirmed = mark.author.confirmed or options.confirm_suggestions
-    shape = None if mark.shape is None else orjson.dumps(_plain(mark.shape), option=orjson.OPT_SORT_KEYS)
-    return mark.name, mark.author.by, mark.confidence, confirmed, shape
+    return mark.name, mark.author.by, mark.confidence, confirmed, _sorted(mark.shape), _sorted(mark.attributes)
 
 
 def held(row: Mapping[str, Any]) -> Held:
     """Of a row of the statement `annotations`."""
-    shape = None
-    if row["shape"] is not None:
-        shape = orjson.dumps(_plain(orjson.loads(row["shape"])), option=orjson.OPT_SORT_KEYS)
-    mark = (row["name"], row["labeled_by"], row["confidence"], row["confirmed"], shape)
+    shape, attributes = (_sorted(orjson.loads(row[name] or "null")) for name in ("shape", "attributes"))
+    mark = (row["name"], row["labeled_by"], row["confidence"], row["confirmed"], shape, attributes)
     return Held(row["id"], mark, row["labeled_at"].astimezone(UTC))
+
+
+def _sorted(stored: Mapping[str, Any] | None) -> bytes | None:
+    return None if stored is None else orjson.dumps(_plain(stored), option=orjson.OPT_SORT_KEYS)
 
 
 def seconds(moment: datetime) -> datetime:

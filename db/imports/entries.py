@@ -42,7 +42,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A label on the sample. `shape` as it is stored; colour and shortcut are those of the label."""
+    """A label on the sample. `shape` and `attributes` as stored; colour and shortcut are those of the label."""
 
     name: str
     author: Author = Author()
@@ -50,6 +50,7 @@ class Mark:
     shape: dict[str, Any] | None = None
     color: str | None = None
     shortcut: str | None = None
+    attributes: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

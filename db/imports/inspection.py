@@ -18,13 +18,12 @@ from db.imports.label_files import UNSIZED, LabelFiles, together
 from db.imports.options import Options
 from db.imports.statements import SQL
 from db.jobs import Claim
-from db.shapes import checked, from_json, to_json
+from db.shapes import Raster, checked, from_json, to_json
 from db.storage import RootMissing, Store
 from db.sync.inspection import Image, Item, Outcome, inspect
 
 ENTRY: Final = TypeAdapter(Entry)
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,10 @@ class Inspector:
         Others are compared."""
         return row["origin"] is None or self.options.source_root is not None
 
-    async def _known(self, paths: list[str]) -> dict[str, Size | None]:
+    async def _known(self, paths: list[str]) -> dict[str, Raster | None]:
         async with self.database.reading() as connection:
             rows = await connection.fetch(SQL.facts, self.job.dataset_id, paths)
-        return {row["path"]: (row["width"], row["height"]) if row["width"] else None for row in rows}
+        return {row["path"]: _raster(row) for row in rows}
 
     async def _images(self, rows: Sequence[asyncpg.Record]) -> dict[str, Image]:
         items = [Item(row["position"], "NEW", row["path"], 0, NEVER, None, None, None, None) for row in rows]
@@ -77,7 +76,9 @@ class Inspector:
             found.item.path: found.image for found in await inspect(self.store, items, kind=self.kind, caps=self.caps)
         }
 
-    async def _one(self, row: asyncpg.Record, known: Mapping[str, Size | None], pictures: Mapping[str, Image]) -> Seen:
+    async def _one(
+        self, row: asyncpg.Record, known: Mapping[str, Raster | None], pictures: Mapping[str, Image]
+    ) -> Seen:
         seen = Seen(row["position"], row["path"], ENTRY.validate_json(row["entry"]), pictures.get(row["path"]))
         is_gone = seen.image is not None and seen.image.outcome is Outcome.GONE
         try:
@@ -92,27 +93,29 @@ class Inspector:
         except DomainError as refused:
             return replace(seen, refused=refused.message)
 
-    async def _with_labels(self, seen: Seen, known: Size | None) -> Seen:
+    async def _with_labels(self, seen: Seen, known: Raster | None) -> Seen:
         facts = seen.image.facts if seen.image is not None else None
-        size = known if facts is None else (facts.width, facts.height)
-        read = [await self.files.read(file, size) for file in seen.entry.files]
-        marks, problems = self._placed(seen.entry.marks, size)
+        raster = known if facts is None else Raster(facts.width, facts.height, facts.orientation)
+        read = [await self.files.read(file, raster) for file in seen.entry.files]
+        marks, problems = self._placed(seen.entry.marks, raster)
         warnings = (*problems, *(problem for file in read for problem in file.problems))
+        if seen.image is not None:
+            warnings = (*seen.image.warnings, *warnings)
         hard = True if seen.entry.hard is None and any(file.hard for file in read) else seen.entry.hard
         return replace(seen, marks=self._wanted(together(marks, read)), hard=hard, warnings=warnings)
 
     def _placed(
-        self, marks: tuple[Mark, ...] | None, size: Size | None
+        self, marks: tuple[Mark, ...] | None, raster: Raster | None
     ) -> tuple[tuple[Mark, ...] | None, tuple[str, ...]]:
         """Marks whose shapes, if any, can be on an image of this size; and what is wrong with the others."""
         if marks is None or all(mark.shape is None for mark in marks):
             return marks, ()
-        if size is None:
+        if raster is None:
             return tuple(mark for mark in marks if mark.shape is None) or None, (UNSIZED,)
         placed, problems = list[Mark](), list[str]()
         for mark in marks:
             try:
-                placed.append(self._drawn(mark, *size))
+                placed.append(self._drawn(mark, *raster.size))
             except Invalid as refused:
                 problems.append(refused.message)
         return tuple(placed) if placed else None, tuple(problems)
@@ -129,6 +132,10 @@ class Inspector:
         whole = {mark.name: mark for mark in reversed(found) if mark.shape is None}
         kept = tuple(mark for mark in found if mark.shape is not None or whole[mark.name] is mark)
         return None if marks is None or (marks and not kept) else kept
+
+
+def _raster(row: asyncpg.Record) -> Raster | None:
+    return Raster(row["width"], row["height"], row["orientation"] or 1) if row["width"] else None
 
 
 def _expect_image(image: Image | None) -> None:

@@ -9,7 +9,7 @@ from db.errors import DomainError, StorageError
 from db.imports.entries import LabelFile, Mark
 from db.imports.places import Reach, place
 from db.names import shown
-from db.shapes import to_json
+from db.shapes import Raster, to_json
 from db.sidecars import VOC, Sidecar
 from db.storage import RootMissing
 
@@ -36,9 +36,9 @@ class LabelFiles:
     beside: str
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def read(self, file: LabelFile, size: tuple[int, int] | None) -> Read:
-        """`size`: width and height of the image, where they are known."""
-        if size is None:
+    async def read(self, file: LabelFile, raster: Raster | None) -> Read:
+        """`raster`: the image's, where it is known."""
+        if raster is None:
             return Read(None, problems=(UNSIZED,))
         name = file.place.rpartition("/")[2]
         try:
@@ -47,7 +47,7 @@ class LabelFiles:
                 said = await asyncio.to_thread(VOC.parse, data)
         except DomainError as refused:
             return Read(None, problems=(f"{shown(name)}: {refused.message}",))
-        placed = said.on(kind=self.kind, width=size[0], height=size[1])
+        placed = said.on(kind=self.kind, raster=raster)
         problems = tuple(f"{shown(name)}:{problem.line}: {problem.message}" for problem in placed.told)
         return Read(_marks(said, placed, file), bool(placed.hard), problems)
 
@@ -86,6 +86,7 @@ def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] 
             None if mark.shape is None else to_json(mark.shape),
             file.colors.get(mark.label),
             file.shortcuts.get(mark.label),
+            mark.attributes.to_json(),
         )
         for mark in placed.marks
     )

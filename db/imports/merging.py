@@ -148,8 +148,8 @@ class _Writer:
             image, facts = one.image, one.image.facts
             assert facts is not None
             told_of = (one.seen.path, image.etag, image.size, image.modified_at)
-            rows.append((*told_of, facts.format, facts.width, facts.height, facts.orientation))
-        found = await self.connection.fetch(SQL.make_sources, self.dataset_id, *columns(rows, 8))
+            rows.append((*told_of, facts.format, facts.width, facts.height, facts.orientation, facts.damaged))
+        found = await self.connection.fetch(SQL.make_sources, self.dataset_id, *columns(rows, 9))
         return {row["path"]: row["id"] for row in found}
 
     async def _update(self, updated: Sequence[Updated], ids: Mapping[str, int]) -> None:
@@ -187,10 +187,11 @@ class _Writer:
                 mark.confidence,
                 self._is_confirmed(mark),
                 None if mark.shape is None else orjson.dumps(mark.shape).decode(),
+                None if mark.attributes is None else orjson.dumps(mark.attributes).decode(),
             )
             for sample, mark in marks
         ]
-        await self.connection.execute(SQL.annotate, self.dataset_id, self.revision, *columns(rows, 7))
+        await self.connection.execute(SQL.annotate, self.dataset_id, self.revision, *columns(rows, 8))
 
     def _is_confirmed(self, mark: Mark) -> bool:
         return mark.author.confirmed or self.options.confirm_suggestions

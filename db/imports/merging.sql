@@ -29,7 +29,7 @@ SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]
 
 -- name: facts
 -- Samples that are there, with the size of their images.
-SELECT sample.path, source.width, source.height FROM sample JOIN source ON source.id = sample.source_id
+SELECT sample.path, source.width, source.height, source.orientation FROM sample JOIN source ON source.id = sample.source_id
 WHERE sample.dataset_id = $1 AND sample.path = ANY($2::text[])
 
 -- name: lock_samples
@@ -43,7 +43,8 @@ LEFT JOIN sample ON sample.dataset_id = $1 AND sample.path = given.path
 LEFT JOIN source here ON here.dataset_id = $1 AND here.path = given.path AND here.status <> 'GONE'
 
 -- name: annotations
-SELECT a.id, a.sample_id, label.name, a.labeled_by, a.labeled_at, a.confidence, a.confirmed, a.shape::text AS shape
+SELECT a.id, a.sample_id, label.name, a.labeled_by, a.labeled_at, a.confidence, a.confirmed, a.shape::text AS shape,
+       a.attributes::text AS attributes
 FROM annotation a JOIN label ON label.id = a.label_id
 WHERE a.sample_id = ANY($1::bigint[]) ORDER BY a.id
 
@@ -63,9 +64,9 @@ ORDER BY new.name
 UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'
 
 -- name: make_sources
-INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation)
+INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, damaged)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::int[], $8::int[],
-                         $9::smallint[])
+                         $9::smallint[], $10::boolean[])
 ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
 RETURNING id, path
 
@@ -84,11 +85,12 @@ RETURNING id, path
 
 -- name: annotate
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape,
-                        since)
+                        attributes, since)
 SELECT $1, new.sample_id, new.label_id, new.labeled_by, coalesce(new.labeled_at, now()), 'IMPORT', new.confidence,
-       new.confirmed, new.shape::jsonb, $2
-FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::timestamptz[], $7::float8[], $8::boolean[], $9::text[])
-     WITH ORDINALITY AS new (sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape, n)
+       new.confirmed, new.shape::jsonb, new.attributes::jsonb, $2
+FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::timestamptz[], $7::float8[], $8::boolean[], $9::text[],
+            $10::text[])
+     WITH ORDINALITY AS new (sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape, attributes, n)
 ORDER BY new.n
 
 -- name: unannotate

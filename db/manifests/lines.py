@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from db import shapes
-from db.sidecars import Mark, voc
+from db.sidecars import Attributes, Mark, voc
 
 TYPES: Final = {
     "IMAGE_CLASSIFICATION": "modelarts/image_classification",
@@ -94,7 +94,7 @@ class Style:
 
     def _split(self, sample: Sample, drawn: list[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], bytes]]:
         data = voc.write(
-            [_mark(given, hard=sample["hard"]) for given in drawn],
+            [_mark(given) for given in drawn],
             folder=self.dataset,
             file_name=sample["path"].rpartition("/")[2],
             size=(sample["width"] or 0, sample["height"] or 0),
@@ -122,5 +122,6 @@ def _described(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: given[name] for name in ("color", "shortcut") if given[name] is not None}
 
 
-def _mark(given: Mapping[str, Any], *, hard: bool) -> Mark:
-    return Mark(given["name"], shapes.from_json(orjson.loads(given["shape"])), given["confidence"], hard)
+def _mark(given: Mapping[str, Any]) -> Mark:
+    attributes = Attributes.from_json(orjson.loads(given["attributes"] or "null"))
+    return Mark(given["name"], shapes.from_json(orjson.loads(given["shape"])), given["confidence"], attributes)

@@ -41,10 +41,11 @@ SIZES: Final = "SELECT id, width, height FROM source WHERE id = ANY($1::bigint[]
 EVALS: Final = "SELECT sample_id FROM version_eval WHERE version_id = $1 AND sample_id = ANY($2::bigint[])"
 MARKS: Final = """
 SELECT * FROM (
-    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text AS shape
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text AS shape,
+           attributes::text AS attributes
     FROM annotation WHERE sample_id = ANY($1::bigint[]) AND since <= $2
     UNION ALL
-    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text, attributes::text
     FROM annotation_past WHERE sample_id = ANY($1::bigint[]) AND since <= $2 AND until > $2
 ) AS every ORDER BY label_id, id
 """

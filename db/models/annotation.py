@@ -24,6 +24,7 @@ class Annotation(SQLModel, table=True):
     confirmed: bool = Field(default=True, sa_type=Boolean, sa_column_kwargs={"server_default": text("true")})
     shape: dict[str, Any] | None = json(nullable=True)
     since: int = big()
+    attributes: dict[str, Any] | None = json(nullable=True)
 
 
 annotation_past = past_of(Annotation)

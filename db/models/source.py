@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from sqlalchemy import Integer, SmallInteger, text
+from sqlalchemy import Boolean, Integer, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
 from db.models.columns import big, key, moment, words
@@ -26,6 +26,7 @@ class Source(SQLModel, table=True):
     content_hash: str | None = words(nullable=True)
     pixel_hash: str | None = words(nullable=True)
     changed_at: datetime | None = moment(nullable=True)
+    damaged: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
 
 
 class SourceDeletion(SQLModel, table=True):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from db.sidecars import text, voc
-from db.sidecars.content import Mark, Problem, Sidecar
+from db.sidecars.content import Attributes, Mark, Problem, Sidecar
 
-__all__ = ["TEXT", "VOC", "Format", "Mark", "Problem", "Sidecar", "format_of"]
+__all__ = ["TEXT", "VOC", "Attributes", "Format", "Mark", "Problem", "Sidecar", "format_of"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ every file is valid Latin-1, and none that is silent about it means it.
 """
 
 import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from db.errors import Invalid
-from db.shapes import Shape, checked
+from db.shapes import Raster, Shape, checked, stored
 
 MAX_TOLD: Final = 100  # problems of one file
 MARKS: Final = (
@@ -30,13 +31,32 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a VOC file says of an object beside its shape. `pose` None: unspecified."""
+
+    difficult: bool = False
+    truncated: bool = False
+    occluded: bool = False
+    pose: str | None = None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """As it is stored: what is said of few objects only. None: nothing is."""
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in values if value} or None
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any] | None) -> "Attributes":
+        return cls(**(given or {}))
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """A label on an image. Without a shape it holds for the whole; `hard`: difficult to make out."""
+    """A label on an image. Without a shape it holds for the whole."""
 
     label: str
     shape: Shape | None = None
     confidence: float | None = None
-    hard: bool = False
+    attributes: Attributes = Attributes()
     line: int = field(default=0, compare=False)
 
 
@@ -64,28 +84,53 @@ class Sidecar:
         """The labels' names, each once."""
         return None if self.marks is None else tuple(dict.fromkeys(mark.label for mark in self.marks))
 
-    def on(self, *, kind: str, width: int, height: int) -> "Sidecar":
-        """What it says of an image of this size in a dataset of this type; shapes that cannot be there are problems."""
+    def on(self, *, kind: str, raster: Raster) -> "Sidecar":
+        """What it says of this image in a dataset of this type. Shapes that cannot be there are problems."""
         if self.marks is None:
             return self
+        if not self._fits(raster):
+            said = "{} × {}".format(*self.size or ())
+            message = (
+                f"The image has {raster.width} × {raster.height} pixels; `size` says {said}. Nothing in the file was "
+                "taken: correct its `size`, or remove it."
+            )
+            return replace(self, marks=None, problems=(*self.problems, Problem(0, message)), hard=None)
+        is_turned = self.size not in (None, raster.size)
         marks, problems = list[Mark](), list(self.problems)
-        if self.size not in (None, (width, height)):
-            told = "{} × {}".format(*self.size or ())
-            problems.append(Problem(0, f"The image has {width} × {height} pixels; `size` says {told}."))
+        if raster.orientation > 1 and any(mark.shape is not None for mark in self.marks):
+            problems += _doubts(self.size, raster, is_turned=is_turned)
         for mark in self.marks:
             try:
-                marks.append(_placed(mark, kind, width, height))
+                marks.append(_placed(mark, kind, raster, is_turned=is_turned))
             except Invalid as refused:
                 problems.append(Problem(mark.line, refused.message))
-        said = tuple(marks) if marks or not self.marks else None
-        hard = None if self.hard is None or said is None else any(mark.hard for mark in said)
-        return replace(self, marks=said, problems=tuple(sorted(problems, key=attrgetter("line"))), hard=hard)
+        found = tuple(marks) if marks or not self.marks else None
+        hard = None if self.hard is None or found is None else any(mark.attributes.difficult for mark in found)
+        return replace(self, marks=found, problems=tuple(sorted(problems, key=attrgetter("line"))), hard=hard)
+
+    def _fits(self, raster: Raster) -> bool:
+        return self.size is None or self.size in (raster.size, raster.upright)
 
 
-def _placed(mark: Mark, kind: str, width: int, height: int) -> Mark:
+def _doubts(size: tuple[int, int] | None, raster: Raster, *, is_turned: bool) -> list[Problem]:
+    """What there is to say of shapes on an image that viewers turn."""
+    if is_turned:
+        message = "The shapes were drawn on the upright picture, as `size` tells; they were turned into stored pixels."
+    elif size is None or raster.size == raster.upright:
+        message = (
+            f"Viewers turn this image (EXIF orientation {raster.orientation}), and `size` does not tell whether the "
+            "shapes were drawn on the stored or on the upright picture; they were taken as they are, in stored pixels."
+        )
+    else:
+        return []
+    return [Problem(0, message)]
+
+
+def _placed(mark: Mark, kind: str, raster: Raster, *, is_turned: bool) -> Mark:
     if mark.shape is None:
         return mark
-    return replace(mark, shape=checked(mark.shape, kind=kind, width=width, height=height))
+    shape = stored(mark.shape, raster) if is_turned else mark.shape
+    return replace(mark, shape=checked(shape, kind=kind, width=raster.width, height=raster.height))
 
 
 def useless(message: str, line: int = 0) -> Sidecar:

@@ -7,7 +7,7 @@ from typing import Final
 
 from db.images import Facts
 from db.shapes import Shape
-from db.sidecars import Mark, Sidecar
+from db.sidecars import Attributes, Mark, Sidecar
 from db.sync.inspection import Found, Image, Outcome
 from db.sync.options import Options
 
@@ -22,6 +22,7 @@ class Standing:
     label_id: int
     shape: Shape | None
     confidence: float | None
+    attributes: Attributes = Attributes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Known:
     content: str | None
     width: int | None
     height: int | None
+    orientation: int | None
     sample_id: int | None
     labeled_origin: str | None = None
     hard: bool | None = None
@@ -186,7 +188,7 @@ class _Decider:
         self.decisions.replaced[sample_id] = after
         if _is_smaller(found.image.facts, before):
             self.decisions.smaller.append(sample_id)
-        self._relabel(found, before)
+        self._relabel(found, before, again=_raster_differs(found.image.facts, before))
 
     def _unreadable(self, found: Found, before: Known) -> None:
         """A sample whose file was spoilt keeps what it has, and the file is looked at again next time."""
@@ -207,9 +209,10 @@ class _Decider:
             self.decisions.sidecars[before.source_id] = found.sidecar_etag
         self._relabel(found, before)
 
-    def _relabel(self, found: Found, before: Known) -> None:
-        """A sidecar speaks when it is new or changed, or is to overwrite; and only where no person spoke last."""
-        news = found.sidecar_etag != before.sidecar_etag or self.options.overwrite
+    def _relabel(self, found: Found, before: Known, *, again: bool = False) -> None:
+        """A sidecar speaks when it is new or changed, is to overwrite, or its image got other pixels to lie on; and
+        only where no person spoke last."""
+        news = found.sidecar_etag != before.sidecar_etag or self.options.overwrite or again
         sidecar = found.sidecar
         if before.sample_id is None or sidecar is None or sidecar.marks is None:
             return
@@ -252,9 +255,17 @@ def _is_smaller(facts: Facts | None, before: Known) -> bool:
     return facts.width < before.width or facts.height < before.height
 
 
-def _key(label: int | str, mark: Mark | Standing) -> tuple[int | str, Shape | None, float | None]:
+def _raster_differs(facts: Facts | None, before: Known) -> bool:
+    return facts is not None and (facts.width, facts.height, facts.orientation) != (
+        before.width,
+        before.height,
+        before.orientation,
+    )
+
+
+def _key(label: int | str, mark: Mark | Standing) -> tuple[int | str, Shape | None, float | None, Attributes]:
     """What makes two marks of a sample the same. On a whole image a label is there or not, however sure of it."""
-    return label, mark.shape, None if mark.shape is None else mark.confidence
+    return label, mark.shape, None if mark.shape is None else mark.confidence, mark.attributes
 
 
 def counts(decisions: Decisions, *, added: int) -> Counter[str]:

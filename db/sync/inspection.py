@@ -13,8 +13,10 @@ from pydantic import TypeAdapter
 from db import images
 from db.errors import StorageError
 from db.images import Caps, Facts
+from db.shapes import Raster
 from db.sidecars import Format, Mark, Sidecar, format_of
 from db.storage import Head, ObjectMissing, RootMissing, Store
+from db.sync import damage
 
 MIB: Final = 1024 * 1024
 CHUNK: Final = 100  # images whose first bytes are in memory at once
@@ -26,7 +28,7 @@ Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to do, as planned; `width` and `height` of the image as it was when it was last read.
+    """One thing to do, as planned; `width`, `height` and `orientation` of the image as it was when it was last read.
 
     `sidecar_path` is what lies next to the image, `sidecar_due` whether it is to be read. `annotations`: how many the
     sample has, if its sidecar is due. `image`: what reading gave, if the image was read before.
@@ -43,6 +45,7 @@ class Item:
     sidecar_etag: str | None
     width: int | None = None
     height: int | None = None
+    orientation: int | None = None
     sidecar_due: bool = False
     annotations: int = 0
     image: "Image | None" = None
@@ -65,8 +68,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as it is now. `problem` is the sentence for an image that was not read; the hashes are those of a Head,
-    None where they are not known."""
+    """An image as it is now. `problem` is the sentence for an image that was not read, or that is damaged; the hashes
+    are those of a Head, None where they are not known."""
 
     outcome: Outcome
     size: int
@@ -81,6 +84,15 @@ class Image:
     def stored(self) -> str:
         """As JSON, which `Item.of` reads."""
         return STORED.dump_json(self).decode()
+
+    def as_damaged(self) -> "Image":
+        assert self.facts is not None
+        return replace(self, facts=replace(self.facts, damaged=True), problem=damage.MESSAGE)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What there is to say of an image that is taken nevertheless."""
+        return (self.problem,) if self.facts is not None and self.facts.damaged else ()
 
 
 STORED: Final = TypeAdapter(Image)
@@ -139,7 +151,11 @@ async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, 
     for path, image in known.items():
         if image.outcome is Outcome.UNREADABLE and path in heads and not cast(Head, heads[path]).whole:
             known[path] = await _read_whole(store, path, image, caps)
-    return known | await _hashed(store, known)
+    known |= await _hashed(store, known)
+    read = {path: cast(Head, heads[path]) for path in heads if known[path].outcome is Outcome.READ}
+    for path in await damage.find(store, read, caps):
+        known[path] = known[path].as_damaged()
+    return known
 
 
 async def _hashed(store: Store, images: Mapping[str, Image]) -> dict[str, Image]:
@@ -231,7 +247,11 @@ def _together(
     kind: str,
 ) -> list[Found]:
     """Takes CPU time, and is called off the loop."""
-    return [_found(item, pictures[item.path], texts.get(item.path), kind) for item in items]
+    found = [_found(item, pictures[item.path], texts.get(item.path), kind) for item in items]
+    return [
+        replace(one, warnings=(*((one.item.path, message) for message in one.image.warnings), *one.warnings))
+        for one in found
+    ]
 
 
 def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | None, kind: str) -> Found:
@@ -253,8 +273,8 @@ def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | 
 
 def _placed(sidecar: Sidecar, item: Item, image: Image, kind: str) -> Sidecar:
     """What it says of this image, which may be one of several of its stem."""
-    size = image.facts or item
-    return sidecar.on(kind=kind, width=size.width or 0, height=size.height or 0)
+    read = image.facts or item
+    return sidecar.on(kind=kind, raster=Raster(read.width or 0, read.height or 0, read.orientation or 1))
 
 
 def _at(path: str, line: int) -> str:

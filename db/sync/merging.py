@@ -11,7 +11,7 @@ import orjson
 from db.changes import hold, record
 from db.jobs import Batch, Claim
 from db.shapes import from_json, to_json
-from db.sidecars import Mark, Sidecar
+from db.sidecars import Attributes, Mark, Sidecar
 from db.sync.decisions import Decisions, Known, NewSource, Standing, Touched, counts, decide
 from db.sync.inspection import Found
 from db.sync.options import Options
@@ -67,7 +67,8 @@ async def _known(connection: asyncpg.Connection, sources: list[int], speaking: l
     standing: dict[int, list[Standing]] = defaultdict(list)
     for row in await connection.fetch(SQL.marks, speaking):
         shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
-        standing[row["source_id"]].append(Standing(row["id"], row["label_id"], shape, row["confidence"]))
+        attributes = Attributes.from_json(orjson.loads(row["attributes"] or "null"))
+        standing[row["source_id"]].append(Standing(row["id"], row["label_id"], shape, row["confidence"], attributes))
     rows = await connection.fetch(SQL.known, sources)
     return {row["source_id"]: Known(**row, annotations=tuple(standing[row["source_id"]])) for row in rows}
 
@@ -111,6 +112,7 @@ async def _make_sources(connection: asyncpg.Connection, dataset_id: int, new: Se
             one.image.facts.width if one.image.facts else None,
             one.image.facts.height if one.image.facts else None,
             one.image.facts.orientation if one.image.facts else None,
+            one.image.facts.damaged if one.image.facts else False,
             one.status,
             one.sidecar_etag,
             None if one.image.content == one.image.etag else one.image.content,
@@ -121,7 +123,7 @@ async def _make_sources(connection: asyncpg.Connection, dataset_id: int, new: Se
     ]
     if not rows:
         return {}
-    return {row["path"]: row["id"] for row in await connection.fetch(SQL.make_sources, dataset_id, *_columns(rows, 13))}
+    return {row["path"]: row["id"] for row in await connection.fetch(SQL.make_sources, dataset_id, *_columns(rows, 14))}
 
 
 async def _make_samples(
@@ -141,7 +143,7 @@ async def _make_samples(
         rows.append((row["id"], "{" + ",".join(map(str, labels)) + "}", bool(said.hard)))
     samples = await connection.fetch(SQL.make_samples, dataset_id, revision, ACTOR, *_columns(rows, 3))
     marks = {row["id"]: decisions.sidecar_of.get(row["path"], NOTHING).marks or () for row in samples}
-    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(marks, ids), 4))
+    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(marks, ids), 5))
     return len(samples)
 
 
@@ -154,18 +156,22 @@ async def _relabel(
     samples, hard = list(changes), [one.hard for one in changes.values()]
     marks = {sample: one.marks for sample, one in changes.items()}
     await connection.execute(SQL.unmark, [gone for one in changes.values() for gone in one.gone])
-    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(marks, ids), 4))
+    await connection.execute(SQL.mark, dataset_id, revision, ACTOR, *_columns(_marks(marks, ids), 5))
     await connection.execute(SQL.restate, samples, revision, ACTOR, hard)
 
 
 def _marks(
     marks: Mapping[int, Sequence[Mark]], ids: Mapping[str, int]
-) -> Iterator[tuple[int, int, str | None, float | None]]:
-    """Rows for annotations: sample, label, shape as JSON text, confidence."""
+) -> Iterator[tuple[int, int, str | None, float | None, str | None]]:
+    """Rows for annotations: sample, label, shape as JSON text, confidence, attributes as JSON text."""
     for sample, of_sample in marks.items():
         for mark in of_sample:
-            shape = orjson.dumps(to_json(mark.shape)).decode() if mark.shape is not None else None
-            yield sample, ids[mark.label], shape, mark.confidence
+            shape = None if mark.shape is None else to_json(mark.shape)
+            yield sample, ids[mark.label], _text(shape), mark.confidence, _text(mark.attributes.to_json())
+
+
+def _text(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
 
 
 async def _note(connection: asyncpg.Connection, job: Claim, decisions: Decisions) -> None:

@@ -4,12 +4,12 @@ SELECT id FROM sample WHERE source_id = ANY($1::bigint[]) ORDER BY id FOR NO KEY
 -- name: known
 SELECT source.id AS source_id, source.path, source.status, source.etag, source.size, source.sidecar_etag,
        coalesce(source.content_hash, CASE WHEN length(source.etag) = 32 THEN source.etag END) AS content,
-       source.width, source.height, sample.id AS sample_id, sample.labeled_origin, sample.hard
+       source.width, source.height, source.orientation, sample.id AS sample_id, sample.labeled_origin, sample.hard
 FROM source LEFT JOIN sample ON sample.source_id = source.id
 WHERE source.id = ANY($1::bigint[])
 
 -- name: marks
-SELECT sample.source_id, a.id, a.label_id, a.shape::text AS shape, a.confidence
+SELECT sample.source_id, a.id, a.label_id, a.shape::text AS shape, a.confidence, a.attributes::text AS attributes
 FROM sample JOIN annotation a ON a.sample_id = sample.id
 WHERE sample.source_id = ANY($1::bigint[]) AND a.confirmed
 ORDER BY a.id
@@ -31,10 +31,11 @@ SELECT path FROM source_deletion WHERE dataset_id = $1 AND path = ANY($2::text[]
 UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'
 
 -- name: make_sources
-INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, status, sidecar_etag,
-                    content_hash, pixel_hash, changed_at)
+INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, damaged, status,
+                    sidecar_etag, content_hash, pixel_hash, changed_at)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::int[], $8::int[],
-                         $9::smallint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
+                         $9::smallint[], $10::boolean[], $11::text[], $12::text[], $13::text[], $14::text[],
+                         $15::timestamptz[])
 ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
 RETURNING id, path
 
@@ -76,10 +77,10 @@ DELETE FROM annotation WHERE id = ANY($1::bigint[])
 
 -- name: mark
 -- What a machine suggested of a whole image is confirmed.
-INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, shape, confidence, since)
-SELECT $1, sample_id, label_id, $3, now(), 'SYNC', shape::jsonb, confidence, $2
-FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::float8[])
-     WITH ORDINALITY AS new (sample_id, label_id, shape, confidence, n)
+INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, shape, confidence, attributes, since)
+SELECT $1, sample_id, label_id, $3, now(), 'SYNC', shape::jsonb, confidence, attributes::jsonb, $2
+FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::float8[], $8::text[])
+     WITH ORDINALITY AS new (sample_id, label_id, shape, confidence, attributes, n)
 ORDER BY n
 ON CONFLICT (sample_id, label_id) WHERE shape IS NULL DO UPDATE
 SET confirmed = true, labeled_by = excluded.labeled_by, labeled_at = excluded.labeled_at, origin = excluded.origin,
@@ -116,7 +117,8 @@ WHERE source.id = new.id
 
 -- name: items
 SELECT item.position, item.action, item.path, item.size, item.modified_at, item.etag, item.source_id,
-       item.sidecar_path, item.sidecar_etag, source.width, source.height, item.sidecar_due, item.image::text AS image,
+       item.sidecar_path, item.sidecar_etag, source.width, source.height, source.orientation, item.sidecar_due,
+       item.image::text AS image,
        CASE WHEN sidecar_due THEN (SELECT count(*) FROM sample s JOIN annotation a ON a.sample_id = s.id
                                    WHERE s.source_id = item.source_id) ELSE 0 END AS annotations
 FROM sync_item item LEFT JOIN source ON source.id = item.source_id

@@ -4,8 +4,8 @@ SELECT EXISTS (SELECT FROM sync_item WHERE job_id = $1 AND (action = 'CHANGED' O
 
 -- name: to_inspect
 SELECT item.position, item.action, item.path, item.size, item.modified_at, item.etag, item.source_id,
-       item.sidecar_path, item.sidecar_etag, NULL AS width, NULL AS height, item.sidecar_due, 0 AS annotations,
-       NULL AS image
+       item.sidecar_path, item.sidecar_etag, NULL AS width, NULL AS height, NULL AS orientation, item.sidecar_due,
+       0 AS annotations, NULL AS image
 FROM sync_item item
 WHERE item.job_id = $1 AND item.position > $2 AND item.position <= $3 AND inspect_first
 ORDER BY item.position LIMIT $4
@@ -179,11 +179,12 @@ WHERE source.id = t.origin_id AND t.is_same
 -- name: make_rewritten
 -- Of an image whose metadata was rewritten: another file, of which versions know the former.
 INSERT INTO source (dataset_id, path, etag, size, modified_at, changed_at, content_hash, pixel_hash, format, width,
-                    height, orientation, sidecar_etag)
+                    height, orientation, damaged, sidecar_etag)
 SELECT before.dataset_id, t.path, i.image ->> 'etag', i.size, i.modified_at, i.changed_at,
        nullif(i.content, i.image ->> 'etag'), i.pixels, i.image -> 'facts' ->> 'format',
        (i.image -> 'facts' ->> 'width')::int, (i.image -> 'facts' ->> 'height')::int,
-       (i.image -> 'facts' ->> 'orientation')::smallint, before.sidecar_etag
+       (i.image -> 'facts' ->> 'orientation')::smallint, coalesce((i.image -> 'facts' ->> 'damaged')::boolean, false),
+       before.sidecar_etag
 FROM sync_target t JOIN sync_item i ON i.job_id = $1 AND i.position = t.position
 JOIN source before ON before.id = t.origin_id
 WHERE NOT t.is_same

@@ -34,13 +34,15 @@ WITH listed AS (
                 WHEN $4::boolean THEN s.etag <> k.sidecar_etag OR k.sidecar_etag IS NULL OR k.labeled_origin <> 'SYNC'
                 WHEN coalesce(k.labeled_origin, 'SYNC') = 'SYNC' THEN s.etag IS DISTINCT FROM k.sidecar_etag
                 ELSE false END AND s.path IS NOT NULL AS sidecar_due,
-           s.path AS sidecar_path, s.etag AS sidecar_etag
+           coalesce(k.labeled_origin, 'SYNC') = 'SYNC' AS may_say, s.path AS sidecar_path, s.etag AS sidecar_etag
     FROM listed l LEFT JOIN known k ON k.path = l.path LEFT JOIN sidecar s ON s.stem = l.stem
 ), planned AS (
     SELECT coalesce(action, CASE WHEN status = 'UNREADABLE' THEN 'UNREADABLE'
                                  WHEN sample_id IS NULL THEN CASE WHEN $5::boolean THEN 'RESTORED' END
                                  WHEN sidecar_due THEN 'SIDECAR' END) AS action,
-           path, size, modified_at, changed_at, etag, source_id, coalesce(sidecar_due, false) AS sidecar_due,
+           path, size, modified_at, changed_at, etag, source_id,
+           -- What it says may lie elsewhere on an image that was replaced.
+           coalesce(sidecar_due OR (action = 'CHANGED' AND may_say AND sidecar_path IS NOT NULL), false) AS sidecar_due,
            sidecar_path, sidecar_etag, content, old_content, old_size, old_pixels
     FROM compared
     UNION ALL

@@ -47,8 +47,8 @@ class Sample(Node):
     width: int | None = strawberry.field(description="Pixels across, as stored (before any EXIF rotation).")
     height: int | None = strawberry.field(description="Pixels down, as stored (before any EXIF rotation).")
     orientation: int | None = strawberry.field(
-        description="EXIF's number, 1 to 8, for how a viewer turns the image; 1 is not at all. Browsers and thumbnails "
-        "show images turned, while `width`, `height` and shapes are as stored: turn shapes alike to draw them there."
+        description="EXIF's number, 1 to 8, for how browsers turn the image; 1 is not at all. They and thumbnails show "
+        "images turned, while `width`, `height` and shapes are as stored: turn shapes alike to draw them there."
     )
     format: ImageFormat | None = strawberry.field(description="How the image is encoded.")
     state: SampleState = strawberry.field(description="How far its labelling is.")
@@ -68,6 +68,10 @@ class Sample(Node):
     usage: SampleUsage | None = strawberry.field(description="What it is for, once a split decided.")
     revision: int = strawberry.field(description="The dataset's revision that last changed this sample.")
     source_available: bool = strawberry.field(description="Whether the image can still be had from storage.")
+    is_damaged: bool = strawberry.field(
+        description="Whether the file ends before its image does, as a sync or an import found it. `imageUrl` and "
+        "`thumbnailUrl` then show the part that is there."
+    )
     image_url: str = strawberry.field(
         description="The image itself. Signed; expires after about an hour; fit for `<img>`, needs no token."
     )

@@ -15,6 +15,7 @@ from db.imports.places import Reach
 from db.jobs.carrier import connection_of
 from db.manifests.lines import Style
 from db.places import Places
+from db.shapes import Raster
 from db.sidecars import voc
 from db.storage import LocalStore, Stores
 from db.units import write
@@ -37,7 +38,7 @@ def mark(id: int, **more: Any) -> dict[str, Any]:
         "confirmed": True,
         "shape": BOX,
     }
-    row = plain | {"confidence": None, "color": None, "shortcut": None} | more
+    row = plain | {"confidence": None, "color": None, "shortcut": None, "attributes": None} | more
     moment = datetime.fromisoformat(row["at"]).replace(tzinfo=UTC)
     return row | {"labeled_by": row["by"], "labeled_at": moment, "shape": row["shape"] and json.dumps(row["shape"])}
 
@@ -53,7 +54,7 @@ def annotations(line: bytes) -> list[dict[str, Any]]:
 
 
 def test_a_line_points_to_one_file_with_all_shapes() -> None:
-    row = sample(mark(1), mark(2, name="dog", shape=RING), hard=True)
+    row = sample(mark(1), mark(2, name="dog", shape=RING, attributes='{"difficult": true}'), hard=True)
     [pointing] = annotations(STYLE.line(row))
     assert pointing == {
         "id": "1",
@@ -203,7 +204,7 @@ async def test_reading_a_label_file_gives_back_what_was_written(tmp_path: Path) 
     entry = entries.parse(style.line(row), "OBJECT_DETECTION")
     reader = LabelFiles(Reach(Stores(Places((tmp_path,)))), "OBJECT_DETECTION", f"{tmp_path}/")
     [file] = entry.files
-    read = await reader.read(file, (64, 48))
+    read = await reader.read(file, Raster(64, 48))
     assert read.problems == ()
     found = [
         (each.name, each.author.by, each.author.confirmed, each.confidence, each.color) for each in read.marks or ()

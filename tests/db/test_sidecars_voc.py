@@ -3,21 +3,28 @@
 import gc
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db import shapes as shapes_
 from db.names import LABEL, label_name
-from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
-from db.sidecars import VOC, Mark, Sidecar, format_of
+from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape
+from db.sidecars import VOC, Attributes, Mark, Sidecar, format_of
 from db.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
 
 CELLS = Path(__file__).parents[2] / "examples" / "cells"
 BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
+
+
+EXACT = "<exact><xmin>1.5</xmin><ymin>2</ymin><xmax>29.25</xmax><ymax>40</ymax></exact>"
+POLYGON = "<polygon><x1>1</x1><y1>2</y1><x2>30</x2><y2>20</y2><x3>9</x3><y3>40</y3></polygon>"
 
 
 def thing(inside: str = BOX, name: str = "cat") -> str:
@@ -38,7 +45,7 @@ def shape_of(inside: str) -> Shape | None:
 
 
 def place(sidecar: Sidecar, kind: str = "OBJECT_DETECTION") -> Sidecar:
-    return sidecar.on(kind=kind, width=640, height=480)
+    return sidecar.on(kind=kind, raster=Raster(640, 480))
 
 
 def places(*numbers: float) -> tuple[Position, ...]:
@@ -60,6 +67,15 @@ def places(*numbers: float) -> tuple[Position, ...]:
         ("<point><x>5</x><y>6</y></point>", PointShape(Position(5, 6))),
         ("<point><x1>5</x1><y1>6</y1></point>", PointShape(Position(5, 6))),
         (f"{BOX}<part><name>tail</name>{BOX}</part><pose>Left</pose><occluded>0</occluded>", BoundingBox(1, 2, 30, 40)),
+        (f"{BOX}<point><x>5</x><y>6</y></point>", BoundingBox(1, 2, 30, 40)),
+        (f"<point><x>5</x><y>6</y></point><point><x>7</x><y>6</y></point>{BOX}", BoundingBox(1, 2, 30, 40)),
+        (f"{BOX}{POLYGON}", Polygon(places(1, 2, 30, 20, 9, 40))),
+        (f"{POLYGON}<point><x>5</x><y>6</y></point>{BOX}", Polygon(places(1, 2, 30, 20, 9, 40))),
+        (POLYGON.replace(">1<", ">1.6<") + BOX.replace(">30<", ">31<"), Polygon(places(1.6, 2, 30, 20, 9, 40))),
+        (("<circle><cx>5</cx><cy>6</cy><r>3</r></circle>"
+         "<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>8</xmax><ymax>9</ymax></bndbox>"), Circle(Position(5, 6), 3)),
+        (f"{BOX}{EXACT}", BoundingBox(1.5, 2, 29.25, 40)),
+        (f"{BOX.replace('>30<', '>31<')}{EXACT}", BoundingBox(1, 2, 31, 40)),
         (f"<properties><property><key>k</key><value>v</value></property></properties>{BOX}", BoundingBox(1, 2, 30, 40)),
         (f"<mask_color>12,34,56</mask_color>{BOX}", BoundingBox(1, 2, 30, 40)),
         (f"<difficult-coefficient>0.3</difficult-coefficient><!-- no --><![CDATA[ ]]>{BOX}", BoundingBox(1, 2, 30, 40)),
@@ -74,7 +90,10 @@ def test_reads_every_shape_and_passes_over_the_rest(inside: str, shape: Shape) -
     [
         ("", "has a shape"),
         (f"<part>{BOX}</part>", "has a shape"),
-        (BOX + "<point><x>5</x><y>6</y></point>", "one shape, this one has 2"),
+        (BOX + POLYGON + POLYGON, "one shape, this one has 3"),
+        (POLYGON + "<point><x>5</x><y>6</y></point>", "one shape, this one has 2"),
+        (BOX.replace(">1<", ">4<") + POLYGON, "The `bndbox` is not that of the `polygon`"),
+        (BOX + "<polygon/>", "The `bndbox` is not that of the `polygon`"),
         (BOX + BOX, "one shape, this one has 2"),
         ("<bndbox/>", "`bndbox` has xmin, ymin, xmax, ymax; xmin is missing"),
         (BOX.replace(">30<", ">NaN<"), "`xmax` is a number"),
@@ -121,7 +140,7 @@ def test_one_label_many_times_is_as_many_marks() -> None:
 def test_an_image_with_something_difficult_is_hard(text: str, hard: bool) -> None:
     sidecar = parse(file(thing(), thing(f"<difficult>{text}</difficult>{BOX}")))
     assert sidecar.marks is not None
-    assert [mark.hard for mark in sidecar.marks] == [False, hard]
+    assert [mark.attributes.difficult for mark in sidecar.marks] == [False, hard]
     assert sidecar.hard is hard
 
 
@@ -158,13 +177,20 @@ def test_a_file_without_objects_says_none_and_one_of_mistakes_says_nothing() -> 
         ("<size><width>640.0</width><height>480</height></size>", []),
         ("<size><width/><height/></size>", []),
         ("", []),
-        ("<size><width>480</width><height>640</height></size>", ["`size` says 480 × 640"]),
-        ("<size><width>0</width><height>0</height></size>", ["`size` says 0 × 0"]),
+        ("<size><width>0</width><height>0</height></size>", []),
+        (
+            "<size><width>480</width><height>640</height></size>",
+            ["`size` says 480 × 640. Nothing in the file was taken"],
+        ),
+        (
+            "<size><width>320</width><height>240</height></size>",
+            ["`size` says 320 × 240. Nothing in the file was taken"],
+        ),
     ],
 )
-def test_another_size_than_the_images_is_a_problem_and_the_shapes_count(size: str, told: list[str]) -> None:
+def test_a_file_for_an_image_of_another_size_says_nothing(size: str, told: list[str]) -> None:
     sidecar = place(parse(file(thing(), size=size)))
-    assert sidecar.labels == ("cat",)
+    assert (sidecar.labels, sidecar.hard) == ((("cat",), False) if not told else (None, None))
     assert len(sidecar.problems) == len(told)
     assert all(words in problem.message for words, problem in zip(told, sidecar.problems, strict=True))
 
@@ -280,8 +306,10 @@ def test_objects_and_told_problems_are_bounded() -> None:
 
 
 names = st.from_regex(LABEL, fullmatch=True).map(label_name)
+poses = st.none() | st.text("abc é", min_size=1, max_size=64).map(str.strip).filter(bool)
+attributes = st.builds(Attributes, difficult=st.booleans(), truncated=st.booleans(), occluded=st.booleans(), pose=poses)
 sure = st.none() | st.floats(0, 1).map(lambda number: number + 0.0)
-marks = st.lists(st.builds(Mark, label=names, shape=shapes, confidence=sure, hard=st.booleans()), max_size=8)
+marks = st.lists(st.builds(Mark, label=names, shape=shapes, confidence=sure, attributes=attributes), max_size=8)
 
 
 @given(marks, st.text(max_size=20), st.booleans())
@@ -290,12 +318,16 @@ def test_what_was_written_is_read_back(given: list[Mark], text: str, segmented: 
     data = write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
     sidecar = place(parse(data))
     assert sidecar.marks == tuple(given)
-    assert (sidecar.problems, sidecar.size, sidecar.hard) == ((), (640, 480), any(mark.hard for mark in given))
+    assert (sidecar.problems, sidecar.size, sidecar.hard) == (
+        (),
+        (640, 480),
+        any(mark.attributes.difficult for mark in given),
+    )
     assert data == write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
 
 
 def test_writes_what_other_readers_expect() -> None:
-    mark = Mark("RBC", BoundingBox(1, 2, 30.5, 40), 0.5, hard=True)
+    mark = Mark("RBC", BoundingBox(1, 2, 30.5, 40), 0.5, attributes=Attributes(difficult=True))
     text = write([mark, Mark("whole")], folder="a", file_name="<1&2>.jpg", size=(64, 48), segmented=True).decode()
     for words in (
         f"<filename>{escape('<1&2>.jpg')}</filename>",
@@ -303,7 +335,8 @@ def test_writes_what_other_readers_expect() -> None:
         "<segmented>1</segmented>",
         "<difficult>1</difficult>",
         "<confidence>0.5</confidence>",
-        "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30.5</xmax><ymax>40</ymax></bndbox>",
+        "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>31</xmax><ymax>40</ymax></bndbox>",
+        "<exact><xmin>1</xmin><ymin>2</ymin><xmax>30.5</xmax><ymax>40</ymax></exact>",
         "<mask_color>",
     ):
         assert words in text
@@ -322,3 +355,90 @@ def test_a_dataset_reads_one_format() -> None:
         kind: format_of(kind).suffix for kind in ("IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION")
     }
     assert suffixes == {"IMAGE_CLASSIFICATION": ".txt", "OBJECT_DETECTION": ".xml", "IMAGE_SEGMENTATION": ".xml"}
+
+
+WAYS: dict[int, Callable[[float, float], tuple[float, float]]] = {
+    2: lambda x, y: (64 - x, y),
+    3: lambda x, y: (64 - x, 48 - y),
+    4: lambda x, y: (x, 48 - y),
+    5: lambda x, y: (y, x),
+    6: lambda x, y: (48 - y, x),
+    7: lambda x, y: (48 - y, 64 - x),
+    8: lambda x, y: (y, 64 - x),
+}  # of a point of an image of 64 × 48 pixels to its place on the upright picture
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+@given(st.lists(st.tuples(st.integers(0, 64), st.integers(0, 48)), min_size=4, max_size=9, unique=True))
+def test_shapes_drawn_on_the_upright_picture_are_turned_exactly(
+    orientation: int, points: list[tuple[int, int]]
+) -> None:
+    way = WAYS[orientation]
+    drawn = [Position(*way(*point)) for point in points]
+    here = [Position(*point) for point in points]
+    raster = Raster(64, 48, orientation)
+    assert [shapes_.stored(PointShape(point), raster) for point in drawn] == list(map(PointShape, here))
+    assert shapes_.stored(Polygon(tuple(drawn)), raster) == Polygon(tuple(here))
+    assert shapes_.stored(PolyLine(tuple(drawn)), raster) == PolyLine(tuple(here))
+    assert shapes_.stored(Circle(drawn[0], 2.5), raster) == Circle(here[0], 2.5)
+    hull = BoundingBox(*shapes_.extent(Polygon(tuple(drawn))))
+    assert shapes_.stored(hull, raster) == BoundingBox(*shapes_.extent(Polygon(tuple(here))))
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_the_even_turns_are_exact_too(orientation: int) -> None:
+    raster = Raster(64, 48, orientation)
+    for point in ((0, 0), (64, 48), (10, 30)):
+        turned = PointShape(Position(*WAYS[orientation](*point)))
+        assert shapes_.stored(turned, raster) == PointShape(Position(*point))
+
+
+SIZES = "<size><width>{}</width><height>{}</height></size>"
+
+
+@pytest.mark.parametrize(
+    ("size", "raster", "box", "told"),
+    [
+        ((48, 64), Raster(64, 48, 6), BoundingBox(2, 18, 40, 47), "drawn on the upright picture"),
+        ((48, 64), Raster(64, 48, 8), BoundingBox(24, 1, 62, 30), "drawn on the upright picture"),
+        ((64, 48), Raster(64, 48, 6), BoundingBox(1, 2, 30, 40), None),
+        ((64, 48), Raster(64, 48, 3), BoundingBox(1, 2, 30, 40), "does not tell"),
+        ((64, 64), Raster(64, 64, 6), BoundingBox(1, 2, 30, 40), "does not tell"),
+        (None, Raster(64, 48, 6), BoundingBox(1, 2, 30, 40), "does not tell"),
+        ((48, 64), Raster(64, 48, 1), None, "Nothing in the file was taken"),
+        ((48, 64), Raster(64, 48, 3), None, "Nothing in the file was taken"),
+        ((96, 128), Raster(64, 48, 6), None, "Nothing in the file was taken"),
+    ],
+)
+def test_size_tells_which_picture_was_drawn_on(
+    size: tuple[int, int] | None, raster: Raster, box: BoundingBox | None, told: str | None
+) -> None:
+    said = parse(file(thing(), size=SIZES.format(*size) if size else ""))
+    sidecar = said.on(kind="OBJECT_DETECTION", raster=raster)
+    assert [mark.shape for mark in sidecar.marks or ()] == ([] if box is None else [box])
+    assert [told in problem.message for problem in sidecar.problems] == ([] if told is None else [True])  # type: ignore[operator]
+
+
+def test_labels_of_a_turned_image_raise_no_doubts() -> None:
+    said = format_of("IMAGE_CLASSIFICATION").parse(b"cat\ndog")
+    assert said.on(kind="IMAGE_CLASSIFICATION", raster=Raster(64, 48, 6)).problems == ()
+    assert parse(file()).on(kind="OBJECT_DETECTION", raster=Raster(64, 48, 3)).problems == ()
+
+
+def test_each_object_keeps_what_is_said_of_it() -> None:
+    left = "<pose>Left</pose><truncated>1</truncated><occluded>1</occluded><difficult>0</difficult>"
+    sidecar = parse(
+        file(thing(left + BOX), thing("<difficult>1</difficult>" + BOX), thing(f"<pose>{'x' * 65}</pose>{BOX}"))
+    )
+    assert [mark.attributes for mark in sidecar.marks or ()] == [
+        Attributes(truncated=True, occluded=True, pose="Left"), Attributes(difficult=True), Attributes(),
+    ]  # fmt: skip
+    assert [(problem.line, problem.message[:6]) for problem in sidecar.problems] == [(4, "`pose`")]
+
+
+def test_boxes_with_fractions_are_whole_numbers_to_other_readers() -> None:
+    box = BoundingBox(12.5, 30.5, 88.25, 91)
+    data = write([Mark("cat", box)], folder="f", file_name="n", size=(640, 480), segmented=False)
+    [found] = ElementTree.fromstring(data).findall("object/bndbox")  # noqa: S314
+    assert [int(edge.text or "") for edge in found] == [12, 30, 89, 91]
+    assert place(parse(data)).marks == (Mark("cat", box),)

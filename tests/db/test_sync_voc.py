@@ -9,7 +9,7 @@ import pytest
 from db import counts
 from db.engine import Database
 from db.shapes import BoundingBox, Circle, Polygon, Position, from_json
-from db.sidecars import Mark
+from db.sidecars import Attributes, Mark
 from db.sidecars.voc import write
 from db.storage import LocalStore, MemoryStore
 from db.sync import inspection, stages
@@ -100,11 +100,17 @@ async def test_classification_ignores_xml(database: Database) -> None:
 async def test_two_images_of_one_stem_share_a_sidecar_each_as_far_as_it_fits(place: World) -> None:
     place.put("a.png", picture(size=SIZE))
     place.put("a.jpg", picture(size=(25, 48), form="JPEG"))
-    place.put("a.xml", voc(Mark("cat", LEFT), Mark("dog", RIGHT)))
+    place.put("b.png", picture(size=SIZE))
+    place.put("b.jpg", picture(size=(25, 48), form="JPEG"))
+    boxes = voc(Mark("cat", LEFT), Mark("dog", RIGHT))
+    place.put("b.xml", boxes.replace("<width>64</width>", "<width/>"))
+    place.put("a.xml", boxes)
     job = await place.sync()
-    assert await place.labels() == {"a.jpg": ["cat"], "a.png": ["cat", "dog"]}
+    assert await place.labels() == {
+        "a.jpg": [], "a.png": ["cat", "dog"], "b.jpg": ["cat"], "b.png": ["cat", "dog"],
+    }  # fmt: skip
     told = [(path, message[:30]) for path, message in await place.warnings(job["id"])]
-    assert told == [("a.xml", "The image has 25 × 48 pixels; "), ("a.xml:15", "The shape reaches from (30, 1)")]
+    assert told == [("a.xml", "The image has 25 × 48 pixels; "), ("b.xml:15", "The shape reaches from (30, 1)")]
 
 
 async def test_syncing_again_writes_nothing(place: World) -> None:
@@ -143,7 +149,7 @@ async def test_a_changed_sidecar_changes_what_it_changes_and_nothing_else(place:
         [Mark("cat", LEFT)],
         [Mark("cat", LEFT), Mark("cat", RIGHT), Mark("cat", RIGHT)],
         [Mark("cat", LEFT, 0.5), Mark("cat", RIGHT)],
-        [Mark("cat", LEFT, hard=True), Mark("cat", RIGHT)],
+        [Mark("cat", LEFT, attributes=Attributes(difficult=True)), Mark("cat", RIGHT)],
         [],
     ],
 )
@@ -156,7 +162,7 @@ async def test_the_same_labels_with_other_shapes_are_a_change(database: Database
     assert sorted(await marks(place, "a.png"), key=str) == sorted(
         [(mark.label, mark.shape, mark.confidence) for mark in after], key=str
     )
-    assert (await place.sample("a.png"))["hard"] == any(mark.hard for mark in after)
+    assert (await place.sample("a.png"))["hard"] == any(mark.attributes.difficult for mark in after)
     assert await wrong(place) == []
 
 
@@ -181,7 +187,7 @@ async def test_a_sidecar_speaks_over_people_only_when_it_is_told_to(place: World
 
 
 async def test_difficult_makes_a_sample_hard_and_a_changed_sidecar_can_unmake_it(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT, hard=True))
+    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT, attributes=Attributes(difficult=True)))
     put(place, "b", Mark("cat", LEFT))
     await place.sync()
     assert [(await place.sample(path))["hard"] for path in ("a.png", "b.png")] == [True, False]
@@ -246,7 +252,7 @@ async def test_a_moved_image_takes_up_the_sidecar_of_its_new_place(place: World)
 
 
 async def test_what_was_deleted_here_comes_back_with_its_shapes_when_it_is_asked_for(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT, hard=True), Mark("cat", RIGHT))
+    put(place, "a", Mark("cat", LEFT, attributes=Attributes(difficult=True)), Mark("cat", RIGHT))
     await place.sync()
     await place.delete_by_hand("a.png")
     assert counted(await place.sync())
@@ -277,7 +283,10 @@ async def crowded(database: Database) -> World:
         put(place, f"old{number}", Mark("cat", LEFT), Mark("dog", RIGHT), Mark("dog", RIGHT))
     await place.sync()
     for number in range(4):
-        place.put(f"old{number}.xml", voc(Mark("cat", LEFT), Mark("dog", SMALL, hard=True), Mark("dog", RIGHT)))
+        place.put(
+            f"old{number}.xml",
+            voc(Mark("cat", LEFT), Mark("dog", SMALL, attributes=Attributes(difficult=True)), Mark("dog", RIGHT)),
+        )
         put(place, f"new{number}", Mark("cat", ROUND), Mark(f"new-{number}", SMALL), Mark("a b", SMALL))
     return place
 

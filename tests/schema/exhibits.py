@@ -83,6 +83,9 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
     await _make_jobs(connection, chance, dataset)
 
 
+ATTRIBUTES = (None, '{"difficult": true}', '{"truncated": true, "pose": "Left \\"1\\""}', '{"occluded": true}')
+
+
 async def _make_sample(
     connection: asyncpg.Connection, chance: random.Random, dataset: int, labels: list[int], at: int
 ) -> None:
@@ -93,8 +96,9 @@ async def _make_sample(
     made += timedelta(hours=chance.choice((-5, 0, 0, 48)))
     known = chance.random() < 0.8
     source = await connection.fetchval(
-        """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation)
-        VALUES ($1, $2, 'e', $3, $4, $5, $6, $6, $7) RETURNING id""",
+        """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation,
+                               damaged)
+        VALUES ($1, $2, 'e', $3, $4, $5, $6, $6, $7, $8) RETURNING id""",
         dataset,
         path,
         chance.randrange(1, 5_000_000),
@@ -102,6 +106,7 @@ async def _make_sample(
         chance.choice(("JPEG", "PNG", "BMP")) if known else None,
         640 if known else None,
         at % 8 + 1 if known else None,
+        known and at % 7 == 0,
     )
     carried = sorted(chance.sample(labels, chance.choice((0, 0, 1, 1, 2, 3))))
     suggested = not carried and chance.random() < 0.4
@@ -126,8 +131,8 @@ async def _make_sample(
         for shape in chance.choice(((None,), (None,), SHAPES[:1], SHAPES[1:3], SHAPES[3:])):
             await connection.execute(
                 """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,
-                                           shape, since)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)""",
+                                           shape, attributes, since)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)""",
                 dataset,
                 sample,
                 label,
@@ -136,6 +141,7 @@ async def _make_sample(
                 chance.choice((None, 0.5, 1.0)),
                 not suggested,
                 shape,
+                ATTRIBUTES[at % len(ATTRIBUTES)],
             )
 
 

@@ -228,6 +228,9 @@ class Sample(Thing):
     def format(self, _info: Any) -> Any:
         return self._source()["format"]
 
+    def isDamaged(self, _info: Any) -> Any:
+        return self._source()["damaged"]
+
     def sourceAvailable(self, _info: Any) -> Any:
         return self._source()["status"] == "PRESENT"
 
@@ -250,6 +253,22 @@ class Sample(Thing):
 
 
 class Annotation(Thing):
+    def difficult(self, _info: Any) -> bool:
+        return "difficult" in self._attributes()
+
+    def truncated(self, _info: Any) -> bool:
+        return "truncated" in self._attributes()
+
+    def occluded(self, _info: Any) -> bool:
+        return "occluded" in self._attributes()
+
+    def pose(self, _info: Any) -> Any:
+        return self._attributes().get("pose")
+
+    def _attributes(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = json.loads(self.row["attributes"] or "{}")
+        return found
+
     def label(self, _info: Any) -> Any:
         return Label(self.world, self.world.by_id("label", self.row["label_id"]) or {})
 
@@ -317,6 +336,7 @@ def matches(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
         "state": lambda value: row["state"] == value,
         "usage": lambda value: row["usage"] == value,
         "hard": lambda value: row["hard"] == value,
+        "isDamaged": lambda value: (world.by_id("source", row["source_id"]) or {})["damaged"] == value,
         "labeledBy": lambda value: not value or row["labeled_by"] in value,
         "labels": lambda value: has_labels(world, row, value),
         "createdAt": lambda value: in_time(world.now, row["created_at"], value),

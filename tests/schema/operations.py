@@ -163,6 +163,7 @@ class Writer:
             "state": lambda: Word(self.pick(("UNLABELED", "LABELED", "PENDING"))),
             "usage": lambda: Word(self.pick(("TRAIN", "EVAL"))),
             "hard": lambda: self.pick((True, False)),
+            "isDamaged": lambda: self.pick((True, False)),
             "labeledBy": lambda: self.some((*PEOPLE, "x", "\x00"), 3),
             "labels": lambda: self.labels(),
             "createdAt": lambda: self.time(),

@@ -9,7 +9,7 @@ from api.settings import Settings
 from db import tokens
 from db.engine import Database
 from db.shapes import BoundingBox, Circle, Polygon, Position
-from db.sidecars import Mark
+from db.sidecars import Attributes, Mark
 from db.storage import LocalStore
 from db.tokens import Identity, Scope
 from tests.client import Direct
@@ -35,7 +35,13 @@ async def place(database: Database, tmp_path: Path) -> World:
     """Three images with a dog and two cats each, in a directory, synced."""
     place = await world.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
     for stem in "abc":
-        put(place, stem, Mark("cat", LEFT, 0.5), Mark("cat", AREA, hard=stem == "b"), Mark("dog", ROUND))
+        put(
+            place,
+            stem,
+            Mark("cat", LEFT, 0.5),
+            Mark("cat", AREA, attributes=Attributes(difficult=stem == "b")),
+            Mark("dog", ROUND),
+        )
     await place.sync()
     return place
 
@@ -65,7 +71,10 @@ async def last_change(stage: Stage) -> str:
 
 def redraw(place: World) -> None:
     for stem in "ab":
-        place.put(f"{stem}.xml", voc(Mark("cat", AREA), Mark("bird", RIGHT), Mark("dog", ROUND, hard=True)))
+        place.put(
+            f"{stem}.xml",
+            voc(Mark("cat", AREA), Mark("bird", RIGHT), Mark("dog", ROUND, attributes=Attributes(difficult=True))),
+        )
 
 
 async def test_annotations_are_read_as_they_were_written(stage: Stage) -> None:

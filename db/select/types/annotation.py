@@ -14,7 +14,7 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.models import Annotation, Label
-from db.select.build import Build, Type
+from db.select.build import Build, Field, Type
 from db.select.rows import Row
 from db.select.selection import Select
 from db.select.text import NULL, Parts, array, assemble, flag, number, or_null, text, word
@@ -62,6 +62,20 @@ def _points(build: Build, selected: Select, value: ColumnElement[Any]) -> Parts:
     return [select(assemble(items)).select_from(point).scalar_subquery()]
 
 
+def attribute(name: str) -> Field:
+    """Attributes that are not stored are false."""
+    return lambda _build, row, _select: flag(func.coalesce(_attribute(row, name), sql("'false'")))
+
+
+def pose(_build: Build, row: Row, _select: Select) -> Parts:
+    return or_null(text)(_attribute(row, "pose"))
+
+
+def _attribute(row: Row, name: str) -> ColumnElement[str]:
+    found: ColumnElement[str] = row["attributes"].op("->>")(sql(f"'{name}'"))
+    return found
+
+
 ANNOTATION = Type(
     name="Annotation",
     model=Annotation,
@@ -73,6 +87,10 @@ ANNOTATION = Type(
         "origin": column("origin", word),
         "confidence": column("confidence", or_null(number)),
         "confirmed": column("confirmed", flag),
+        "difficult": attribute("difficult"),
+        "truncated": attribute("truncated"),
+        "occluded": attribute("occluded"),
+        "pose": pose,
         "shape": shape,
     },
 )

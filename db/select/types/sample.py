@@ -124,6 +124,7 @@ SAMPLE = Type(
         "usage": column("usage", or_null(word)),
         "revision": column("since", number),
         "sourceAvailable": source_available,
+        "isDamaged": of_source("damaged", flag),
         "imageUrl": image_url,
         "thumbnailUrl": thumbnail_url,
     },

@@ -1,13 +1,14 @@
 """VOC files read: what is right is taken, what is wrong is a problem with its line."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from db.errors import Invalid
 from db.names import label_name
-from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
-from db.sidecars.content import Mark, Problem, Sidecar, decoded, useless
+from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
+from db.sidecars.content import Attributes, Mark, Problem, Sidecar, decoded, useless
 from db.sidecars.voc.elements import Element, Wrong, read
 
 MAX_BYTES: Final = 1024 * 1024
@@ -22,6 +23,9 @@ ENCODINGS: Final[Mapping[str, str]] = {
 }
 NUMBER: Final = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 SIZE: Final = re.compile(r"([0-9]{1,9})(\.0{1,9})?")
+MAX_POSE: Final = 64  # characters
+SLACK: Final = 2  # pixels by which a box may miss the hull of its polygon: tools round, and count from 0 or from 1
+EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
 COORDINATE: Final = re.compile(r"([xy])([1-9][0-9]{0,4})")
 
 
@@ -77,14 +81,14 @@ class _Found:
 
     def sidecar(self) -> Sidecar:
         marks = tuple(self.marks) if self.marks or not self.objects else None
-        hard = None if marks is None else any(mark.hard for mark in marks)
+        hard = None if marks is None else any(mark.attributes.difficult for mark in marks)
         return Sidecar(marks, tuple(self.problems), self.size, hard)
 
 
 def _size(part: Element) -> tuple[int, int] | None:
     found = [SIZE.fullmatch(child.text) for name in ("width", "height") if (child := part.child(name)) is not None]
     match found:
-        case [re.Match() as width, re.Match() as height]:
+        case [re.Match() as width, re.Match() as height] if int(width[1]) and int(height[1]):
             return int(width[1]), int(height[1])
         case _:
             return None
@@ -92,7 +96,7 @@ def _size(part: Element) -> tuple[int, int] | None:
 
 def _mark(part: Element, doubts: list[Problem]) -> Mark:
     label, shape = _label(part), _shape(part)
-    return Mark(label, shape, _confidence(part, doubts), _hard(part), part.line)
+    return Mark(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
 
 
 def _label(part: Element) -> str:
@@ -106,12 +110,45 @@ def _label(part: Element) -> str:
 
 
 def _shape(part: Element) -> Shape:
+    """The one shape of an object. Some tools write a box beside it: of a polygon that is its hull, and says no more.
+    In the files of VOC 2012 a person has a point beside the box, which is one place on the person."""
     shapes = [child for child in part.children if child.name in SHAPES]
+    boxes = [child for child in shapes if child.name == "bndbox"]
+    passed_over = {"bndbox", "point"} if boxes else set()
+    others = [child for child in shapes if child.name not in passed_over]
     if not shapes:
         raise Wrong(f"An object has a shape: {', '.join(SHAPES)}.", part.line)
-    if len(shapes) > 1:
-        raise Wrong(f"An object has one shape, this one has {len(shapes)}.", shapes[1].line)
-    return SHAPES[shapes[0].name](shapes[0])
+    if len(boxes) > 1 or len(others) > 1:
+        raise Wrong(f"An object has one shape, this one has {len(boxes) + len(others)}.", shapes[1].line)
+    if not others:
+        return _exact(_box(boxes[0]), part)
+    shape = SHAPES[others[0].name](others[0])
+    if boxes and not _is_hull(_box(boxes[0]), shape):
+        raise Wrong(f"The `bndbox` is not that of the `{others[0].name}`: an object has one shape.", boxes[0].line)
+    return shape
+
+
+def _is_hull(box: BoundingBox, shape: Shape) -> bool:
+    if isinstance(shape, Polygon | PolyLine) and not shape.points:
+        return False
+    edges = (box.x_min, box.y_min, box.x_max, box.y_max)
+    return all(abs(edge - other) <= SLACK for edge, other in zip(edges, extent(shape), strict=True))
+
+
+def _exact(box: BoundingBox, part: Element) -> BoundingBox:
+    """What our own files say beside a `bndbox` of whole numbers; unless it was changed since, and this was not."""
+    given = part.child("exact")
+    if given is None:
+        return box
+    exact = _box(given)
+    return exact if enclosing(exact) == box else box
+
+
+def enclosing(box: BoundingBox) -> BoundingBox:
+    """The least box of whole numbers around a box."""
+    if not all(map(math.isfinite, (box.x_min, box.y_min, box.x_max, box.y_max))):
+        return box
+    return BoundingBox(math.floor(box.x_min), math.floor(box.y_min), math.ceil(box.x_max), math.ceil(box.y_max))
 
 
 def _confidence(part: Element, doubts: list[Problem]) -> float | None:
@@ -125,13 +162,27 @@ def _confidence(part: Element, doubts: list[Problem]) -> float | None:
     return None
 
 
-def _hard(part: Element) -> bool:
-    given = part.child("difficult")
+def _attributes(part: Element, doubts: list[Problem]) -> Attributes:
+    return Attributes(_flag(part, "difficult"), _flag(part, "truncated"), _flag(part, "occluded"), _pose(part, doubts))
+
+
+def _flag(part: Element, name: str) -> bool:
+    given = part.child(name)
     return given is not None and given.text.lower() in ("1", "true")
 
 
-def _box(element: Element) -> Shape:
-    return BoundingBox(*_numbers(element, "xmin", "ymin", "xmax", "ymax"))
+def _pose(part: Element, doubts: list[Problem]) -> str | None:
+    given = part.child("pose")
+    if given is None or given.text.lower() in ("", "unspecified"):
+        return None
+    if len(given.text) > MAX_POSE:
+        doubts.append(Problem(given.line, f"`pose` has at most {MAX_POSE} characters; it was passed over."))
+        return None
+    return given.text
+
+
+def _box(element: Element) -> BoundingBox:
+    return BoundingBox(*_numbers(element, *EDGES))
 
 
 def _circle(element: Element) -> Shape:

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
 from db.sidecars.content import Mark
+from db.sidecars.voc.parse import EDGES, enclosing
 
 UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
 
@@ -35,24 +36,38 @@ def write(marks: Iterable[Mark], *, folder: str, file_name: str, size: tuple[int
 def _object(mark: Mark, shape: Shape, segmented: bool) -> Iterator[str]:
     yield "\t<object>"
     yield f"\t\t<name>{_text(mark.label)}</name>"
-    yield "\t\t<pose>Unspecified</pose>"
-    yield "\t\t<truncated>0</truncated>"
-    yield "\t\t<occluded>0</occluded>"
-    yield f"\t\t<difficult>{mark.hard:d}</difficult>"
+    said = mark.attributes
+    yield f"\t\t<pose>{_text(said.pose or 'Unspecified')}</pose>"
+    yield f"\t\t<truncated>{said.truncated:d}</truncated>"
+    yield f"\t\t<occluded>{said.occluded:d}</occluded>"
+    yield f"\t\t<difficult>{said.difficult:d}</difficult>"
     if mark.confidence is not None:
         yield f"\t\t<confidence>{mark.confidence!r}</confidence>"
     if segmented:
         yield f"\t\t<mask_color>{_color(mark.label)}</mask_color>"
-    name, values = _shape(shape)
-    inner = "".join(f"<{key}>{_number(value)}</{key}>" for key, value in values)
-    yield f"\t\t<{name}>{inner}</{name}>"
+    for name, values in _elements(shape):
+        inner = "".join(f"<{key}>{_number(value)}</{key}>" for key, value in values)
+        yield f"\t\t<{name}>{inner}</{name}>"
     yield "\t</object>"
 
 
-def _shape(shape: Shape) -> tuple[str, Sequence[tuple[str, float]]]:
+def _elements(shape: Shape) -> Iterator[tuple[str, Sequence[tuple[str, float]]]]:
+    """Many readers of VOC take only whole numbers in a `bndbox`. Where it has others they are beside it, in `exact`."""
+    if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
+        yield _element(whole)
+        yield "exact", _edges(shape)
+    else:
+        yield _element(shape)
+
+
+def _edges(box: BoundingBox) -> Sequence[tuple[str, float]]:
+    return list(zip(EDGES, (box.x_min, box.y_min, box.x_max, box.y_max), strict=True))
+
+
+def _element(shape: Shape) -> tuple[str, Sequence[tuple[str, float]]]:
     match shape:
-        case BoundingBox(x_min, y_min, x_max, y_max):
-            return "bndbox", [("xmin", x_min), ("ymin", y_min), ("xmax", x_max), ("ymax", y_max)]
+        case BoundingBox():
+            return "bndbox", _edges(shape)
         case Polygon(points):
             return "polygon", _points(points)
         case PolyLine(points):
