@@ -46,6 +46,8 @@ class Style:
         entry["sample-type"] = 0
         if sample["hard"]:
             entry["hard"] = "true"
+        elif any(_attributes(given).difficult for given in sample["annotations"]):
+            entry["hard"] = "false"  # else a difficult object would make it one
         entry["annotation"] = list(self._annotations(sample))
         return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -123,5 +125,9 @@ def _described(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _mark(given: Mapping[str, Any]) -> Mark:
-    attributes = Attributes.from_json(orjson.loads(given["attributes"] or "null"))
-    return Mark(given["name"], shapes.from_json(orjson.loads(given["shape"])), given["confidence"], attributes)
+    shape = shapes.from_json(orjson.loads(given["shape"]))
+    return Mark(given["name"], shape, given["confidence"], _attributes(given))
+
+
+def _attributes(given: Mapping[str, Any]) -> Attributes:
+    return Attributes.from_json(orjson.loads(given["attributes"] or "null"))

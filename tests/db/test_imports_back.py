@@ -111,7 +111,7 @@ TOLD = {
         FROM sample s JOIN source x ON x.id = s.source_id WHERE s.dataset_id = $1 ORDER BY s.path""",
     "annotations": """
         SELECT s.path, l.name, a.labeled_by, date_trunc('second', a.labeled_at), a.confidence, a.confirmed,
-               a.shape::text
+               a.shape::text, a.attributes::text
         FROM annotation a JOIN sample s ON s.id = a.sample_id JOIN label l ON l.id = a.label_id
         WHERE a.dataset_id = $1 ORDER BY s.path, l.name, a.shape::text, a.labeled_by""",
     "labels": """
@@ -153,6 +153,15 @@ async def lived_in(house: House, example: str) -> int:
     )
     await house.do(
         "UPDATE annotation SET labeled_by = 'bob', labeled_at = '2021-01-01Z' WHERE id % 4 = 0 AND confirmed"
+    )
+    await house.do(
+        """UPDATE annotation SET attributes = CASE id % 3 WHEN 0 THEN '{"difficult": true}'::jsonb
+               ELSE '{"truncated": true, "occluded": true, "pose": "Left"}' END
+        WHERE shape IS NOT NULL AND id % 3 < 2"""
+    )
+    await house.do(
+        """UPDATE annotation SET shape = jsonb_set(shape, '{xMin}', to_jsonb((shape->>'xMin')::float8 + 0.125))
+        WHERE shape ? 'xMin' AND id % 5 = 0"""
     )
     await house.do("UPDATE sample SET state = 'PENDING' WHERE state = 'UNLABELED' AND id % 3 = 0")
     await house.do(

@@ -21,10 +21,12 @@ from tests.schema.mutating import Stage, schema
 
 LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
 ROUND = Circle(Position(30, 20), 10)
+SEEN = Attributes(truncated=True, occluded=True, pose="Left")
 AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
 SAMPLES = """statistics { total labeled } labels { id name sampleCount annotationCount }
     samples(first: 100, orderBy: PATH) { nodes { id path hard state labels { name } annotations {
-        id label { id } labeledBy labeledAt origin confidence confirmed shape { __typename
+        id label { id } labeledBy labeledAt origin confidence confirmed difficult truncated occluded pose
+        shape { __typename
             ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } }
             ... on Circle { center { x y } radius } } } } }"""
 FACTS = f"query ($id: ID!) {{ node(id: $id) {{ ... on Dataset {{ {SAMPLES} }} ... on Version {{ {SAMPLES} }} }} }}"
@@ -40,7 +42,7 @@ async def place(database: Database, tmp_path: Path) -> World:
             stem,
             Mark("cat", LEFT, 0.5),
             Mark("cat", AREA, attributes=Attributes(difficult=stem == "b")),
-            Mark("dog", ROUND),
+            Mark("dog", ROUND, attributes=SEEN),
         )
     await place.sync()
     return place
@@ -90,6 +92,38 @@ async def test_annotations_are_read_as_they_were_written(stage: Stage) -> None:
         (None, {"__typename": "Polygon", "points": [{"x": 1, "y": 1}, {"x": 9, "y": 1}, {"x": 9, "y": 9}]}),
         (None, {"__typename": "Circle", "center": {"x": 30, "y": 20}, "radius": 10}),
     ]
+
+
+FROM_CAT: dict[str, Any] = {"from": "cat", "to": "dog"}
+WORDS = ("difficult", "truncated", "occluded", "pose")
+
+
+async def said(stage: Stage, at: int) -> list[tuple[Any, ...]]:
+    found = (await facts(stage))["samples"]["nodes"][at]["annotations"]
+    return [tuple(each[word] for word in WORDS) for each in found]
+
+
+async def test_what_a_file_says_of_an_object_outlasts_its_redrawing(stage: Stage) -> None:
+    plain, hard, seen = (False,) * 3 + (None,), (True, False, False, None), (False, True, True, "Left")
+    assert await said(stage, 1) == [plain, hard, seen]
+    [sample] = stage.ids(1)
+    annotations = (await facts(stage))["samples"]["nodes"][1]["annotations"]
+    box = {"boundingBox": {"xMin": 2, "yMin": 2, "xMax": 9, "yMax": 9}}
+    edits = [{"id": annotations[1]["id"], "shape": box}, {"id": annotations[2]["id"], "label": "cat"}]
+    await stage.do(
+        "annotateSamples",
+        "changed",
+        datasetId=stage.dataset,
+        samples=[{"sampleId": sample, "update": edits, "add": [{"label": "new", "shape": box}]}],
+        createMissing=True,
+    )
+    assert await said(stage, 1) == [plain, hard, seen, plain]
+    drawn = await last_change(stage)
+    await stage.do("replaceSampleLabel", "changed", datasetId=stage.dataset, select={"ids": [sample]}, **FROM_CAT)
+    assert await said(stage, 1) == [plain, hard, seen, plain]
+    for change_id in (await last_change(stage), drawn):
+        await stage.do("undoChange", "__typename", changeId=change_id)
+    assert await said(stage, 1) == [plain, hard, seen]
 
 
 async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(stage: Stage, place: World) -> None:

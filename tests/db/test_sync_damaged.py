@@ -1,0 +1,131 @@
+"""Sync of images whose files end before they do."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db import decoding
+from db.decoding import Limits
+from db.engine import Database
+from db.images import HEAD, Caps
+from db.storage import LocalStore, MemoryStore, Store
+from db.sync import damage, inspection
+from tests.db import world
+from tests.db.pictures import jpeg, painted, png
+from tests.db.world import World, counted
+
+LARGE = painted(size=(640, 480))
+PHOTO, SHEET = jpeg(image=LARGE), png(image=LARGE)
+FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70
+
+
+@pytest.fixture(params=["local", "memory"])
+async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
+    if request.param == "local":
+        return await world.make(database, LocalStore(tmp_path), tmp_path)
+    return await world.make(database, MemoryStore())
+
+
+async def damaged(place: World) -> dict[str, bool]:
+    rows = await place.rows(
+        "SELECT s.path, x.damaged FROM sample s JOIN source x ON x.id = s.source_id WHERE s.dataset_id = $1 ORDER BY 1",
+        place.dataset_id,
+    )
+    return {row["path"]: row["damaged"] for row in rows}
+
+
+async def test_a_cut_image_is_a_sample_marked_damaged_and_a_warning(place: World) -> None:
+    assert len(PHOTO) > HEAD
+    files = {
+        "cut.jpg": PHOTO[: len(PHOTO) * 6 // 10],
+        "cut.png": SHEET[: len(SHEET) * 6 // 10],
+        "endless.jpg": PHOTO[:-2],
+        "endless.png": SHEET[:-12],
+        "film.jpg": PHOTO + FILM,
+        "long.jpg": PHOTO + FILM + os.urandom(8 * 1024 * 1024),
+        "padded.png": SHEET + bytes(10_000),
+        "small.jpg": jpeg()[:-2],
+        "small-cut.jpg": jpeg()[:-200],
+        "whole.jpg": PHOTO,
+        "whole.png": SHEET,
+    }
+    for path, data in files.items():
+        place.put(path, data)
+    job = await place.sync()
+    assert counted(job, added=len(files))
+    cut = ["cut.jpg", "cut.png", "small-cut.jpg"]
+    assert await damaged(place) == {path: path in cut for path in sorted(files)}
+    assert sorted(await place.warnings(job["id"])) == [(path, damage.MESSAGE) for path in cut]
+    assert counted(await place.sync())
+
+
+async def test_a_whole_image_in_its_place_is_damaged_no_more(place: World) -> None:
+    place.put("a.jpg", PHOTO[:-5_000])
+    await place.sync()
+    place.put("a.jpg", PHOTO)
+    assert counted(await place.sync(), updated=1)
+    assert await damaged(place) == {"a.jpg": False}
+
+
+async def test_a_damaged_image_that_moves_stays_damaged(place: World) -> None:
+    place.put("a.jpg", PHOTO[:-5_000])
+    await place.sync()
+    place.move("a.jpg", "b.jpg")
+    assert counted(await place.sync(), moved=1)
+    assert await damaged(place) == {"b.jpg": True}
+
+
+class Counting(MemoryStore):
+    """How many bytes were read of each file, beside its first ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again: dict[str, int] = {}
+
+    async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
+        data = await super().read(path, start=start, length=length)
+        self.again[path] = self.again.get(path, 0) + len(data)
+        return data
+
+
+async def test_of_whole_images_only_the_ends_are_read_again(database: Database) -> None:
+    store = Counting()
+    place = await world.make(database, store)
+    for number in range(5):
+        place.put(f"{number}.jpg", PHOTO)
+        place.put(f"small-{number}.jpg", jpeg())
+    await place.sync()
+    assert store.again == {f"{number}.jpg": inspection.images.TAIL for number in range(5)}
+
+
+async def test_what_cannot_be_read_again_is_not_called_damaged(database: Database) -> None:
+    class Flaky(MemoryStore):
+        async def read(self, path: str, **_: Any) -> bytes:
+            raise damage.StorageError("not now")
+
+    place = await world.make(database, Flaky())
+    place.put("a.jpg", PHOTO[:-5_000])
+    assert counted(await place.sync(), added=1)
+    assert await damaged(place) == {"a.jpg": False}
+
+
+async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> None:
+    async def heads(store: Store) -> dict[str, Any]:
+        paths = ["cut.jpg", "endless.jpg"]
+        return dict(zip(paths, await store.heads(paths, length=HEAD), strict=True))
+
+    store = MemoryStore()
+    store.put("cut.jpg", PHOTO[:-5_000])
+    store.put("endless.jpg", PHOTO[:-2])
+    async with decoding.decoders(Limits(together=2)) as decoders:
+        assert await damage.find(store, await heads(store), Caps(is_whole=decoders.is_whole)) == {"cut.jpg"}
+
+    async def lost(_: bytes) -> bool:
+        await asyncio.sleep(0)
+        raise damage.Unreadable("too costly")
+
+    found = await damage.find(store, await heads(store), Caps(is_whole=lost))
+    assert found == {"cut.jpg", "endless.jpg"}
