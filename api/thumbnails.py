@@ -14,6 +14,7 @@ from db.errors import Invalid
 from db.storage import Store
 
 PNG = b"\x89PNG"
+EDITION = 2  # of thumbnails; those of another are made anew. To be raised when they come to look different
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Thumbnails:
 
     async def get(self, store: Store, path: str, content: str, size: int) -> Thumbnail:
         """`content` is a name that no other bytes have. Raises DomainError when the source cannot be read."""
-        name = hashlib.sha256(f"{content}\0{size}".encode()).hexdigest()
+        name = hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
         found = await asyncio.to_thread(self.kept.find, name)
         if found is not None:
             return Thumbnail(found)
