@@ -20,7 +20,24 @@ from PIL import Image, ImageFile
 from db.images import bmp, jpeg, png
 from db.images.content import Content, Format, Unreadable
 
-__all__ = ["USUAL", "Caps", "Facts", "Format", "Unreadable", "check", "facts", "is_whole", "kind", "thumbnail"]
+__all__ = [
+    "HEAD",
+    "MAX_PIXELS",
+    "MEDIA_TYPES",
+    "SUFFIXES",
+    "TAIL",
+    "USUAL",
+    "Caps",
+    "Facts",
+    "Format",
+    "Unreadable",
+    "check",
+    "facts",
+    "is_whole",
+    "kind",
+    "seems_cut",
+    "thumbnail",
+]
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 MEDIA_TYPES: Final[dict[Format, str]] = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp"}
@@ -79,8 +96,8 @@ def check(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
     """The facts of a whole image, decoded to its end: a cut one is refused. For decoders alone (`db/decoding`)."""
     found, content = facts(data, pixels), _read(data)
     _refuse_scans(content)
-    _refuse_stowaway(data if content.end is None else data[content.end :])
-    if content.end is None and not is_whole(data, pixels):
+    _refuse_stowaway(data[content.end :] if content.complete else content.picture + data[content.end :])
+    if not is_whole(data, pixels):
         raise Unreadable(CUT)
     with _opened(content, pixels) as image:
         image.load()
@@ -103,7 +120,7 @@ def is_whole(data: bytes, pixels: int = MAX_PIXELS) -> bool:
     """Whether all of the image is in its file; only an end marker may be missing. Decodes where no end is found.
     For decoders alone (`db/decoding`)."""
     content = _read(data)
-    if content.end is not None:
+    if content.complete:
         return True
     try:
         _refuse_scans(content)
@@ -124,7 +141,7 @@ def _is_decoded_whole(content: Content, pixels: int) -> bool:
 def _digest(picture: bytes, pixels: int) -> bytes:
     """Of all pixels."""
     digest = blake2b()
-    with _opened(Content("JPEG", picture, None), pixels) as image:
+    with _opened(Content("JPEG", picture, len(picture)), pixels) as image:
         image.load()
         for top in range(0, image.height, ROWS):
             digest.update(image.crop((0, top, image.width, min(top + ROWS, image.height))).tobytes())
@@ -143,16 +160,16 @@ def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS) -> tuple[bytes, 
     elsewhere. Of a file that ends early, what there is of its image. For decoders alone (`db/decoding`)."""
     content = _read(data)
     _refuse_scans(content)
-    with _opened(content, pixels) as image, _bearing_the_end(content):
+    with _opened(content, pixels) as image, _allowing_truncation(content):
         image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter, an eighth of its size
         image.load()
-        small = _plain(image)
+        small = _simplified(image)
         small.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
         turn = UPRIGHT.get(content.orientation)
         return _encoded(small if turn is None else small.transpose(turn))
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _simplified(image: Image.Image) -> Image.Image:
     """In a mode that can be made small well: eight bits, no palette, transparency as a channel."""
     if image.mode.startswith("I;16"):
         image = _eight_bits(image)
@@ -204,10 +221,10 @@ def _opened(content: Content, pixels: int) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _bearing_the_end(content: Content) -> Iterator[None]:
+def _allowing_truncation(content: Content) -> Iterator[None]:
     """Let Pillow decode as much as there is, if the file ends early. It knows this setting for the whole process."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = before or content.end is None
+    ImageFile.LOAD_TRUNCATED_IMAGES = before or not content.complete
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ UNCOMPRESSED: Final = (0, 3, 6)
 
 def read(data: bytes) -> Content:
     end = length(data) or len(data)
-    return Content("BMP", data, end if end <= len(data) else None)
+    return Content("BMP", data, min(end, len(data)), complete=end <= len(data))
 
 
 def length(head: bytes) -> int:

@@ -17,10 +17,11 @@ class Unreadable(Invalid):
 @dataclass(frozen=True, slots=True)
 class Content:
     """`picture`: a file of the same format with only what a decoder needs: no metadata, nothing behind the image.
-    `end`: the number of bytes that the image takes in its file. None: the file ends before the image does."""
+    `end`: where the image, or what there is of it, ends in its file. `complete`: its end was found there."""
 
     format: Format
     picture: bytes
-    end: int | None
+    end: int
+    complete: bool = True
     orientation: int = 1
     scans: int = 1

@@ -19,10 +19,12 @@ def read(data: bytes) -> Content:
     for _ in range(MAX_CHUNKS):
         kind = data[at + 4 : at + 8]
         if len(kind) < 4:
-            return _content(picture, None, orientation)
-        if kind == b"IEND" or not kind.isalpha():
-            end = min(len(data), at + len(END)) if kind == b"IEND" else at
-            return _content(picture, end, orientation)
+            return Content("PNG", b"".join(picture), len(data), complete=False, orientation=orientation or 1)
+        if not kind.isalpha():
+            return Content("PNG", b"".join(picture), at, complete=False, orientation=orientation or 1)
+        if kind == b"IEND":
+            end = min(len(data), at + len(END))
+            return Content("PNG", b"".join([*picture, END]), end, orientation=orientation or 1)
         chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
         has_pixels = has_pixels or kind == b"IDAT"
         if kind == b"eXIf" and not has_pixels and orientation is None and _is_intact(chunk):
@@ -31,10 +33,6 @@ def read(data: bytes) -> Content:
             picture.append(chunk)
         at += 12 + int.from_bytes(chunk[:4], "big")
     raise Unreadable(f"The image has more than {MAX_CHUNKS:,} chunks.")
-
-
-def _content(picture: list[bytes], end: int | None, orientation: int | None) -> Content:
-    return Content("PNG", b"".join([*picture, b"" if end is None else END]), end, orientation or 1)
 
 
 def _is_intact(chunk: bytes) -> bool:

@@ -111,3 +111,13 @@ def test_a_stowaway_is_found_without_an_end_marker_too(stowaway: bytes) -> None:
     for data in (WHOLE["baseline"][:-2], png(image=LARGE)[:-12]):
         with pytest.raises(Unreadable):
             images.check(data + stowaway)
+
+
+@pytest.mark.parametrize("data", [*(WHOLE[what] for what in ("baseline", "progressive", "restarts")), png(image=LARGE)])
+def test_a_transfer_that_stopped_and_left_zeros_is_told(data: bytes) -> None:
+    stopped = data[: len(data) * 6 // 10].ljust(len(data), b"\0")
+    assert seems_cut(stopped)
+    assert not images.is_whole(stopped)
+    with pytest.raises(Unreadable):
+        images.check(stopped)
+    assert len(set(Image.open(io.BytesIO(images.thumbnail(stopped, 64)[0])).convert("L").tobytes())) > 10

@@ -10,9 +10,10 @@ import pytest
 from db import decoding
 from db.decoding import Limits
 from db.engine import Database
-from db.images import HEAD, Caps
+from db.errors import StorageError
+from db.images import HEAD, TAIL, Caps, Unreadable
 from db.storage import LocalStore, MemoryStore, Store
-from db.sync import damage, inspection
+from db.sync import damage
 from tests.db import world
 from tests.db.pictures import jpeg, painted, png
 from tests.db.world import World, counted
@@ -98,13 +99,13 @@ async def test_of_whole_images_only_the_ends_are_read_again(database: Database) 
         place.put(f"{number}.jpg", PHOTO)
         place.put(f"small-{number}.jpg", jpeg())
     await place.sync()
-    assert store.again == {f"{number}.jpg": inspection.images.TAIL for number in range(5)}
+    assert store.again == {f"{number}.jpg": TAIL for number in range(5)}
 
 
 async def test_what_cannot_be_read_again_is_not_called_damaged(database: Database) -> None:
     class Flaky(MemoryStore):
         async def read(self, path: str, **_: Any) -> bytes:
-            raise damage.StorageError("not now")
+            raise StorageError("not now")
 
     place = await world.make(database, Flaky())
     place.put("a.jpg", PHOTO[:-5_000])
@@ -125,7 +126,7 @@ async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> 
 
     async def lost(_: bytes) -> bool:
         await asyncio.sleep(0)
-        raise damage.Unreadable("too costly")
+        raise Unreadable("too costly")
 
     found = await damage.find(store, await heads(store), Caps(is_whole=lost))
     assert found == {"cut.jpg", "endless.jpg"}

@@ -138,9 +138,10 @@ def _is_hull(box: BoundingBox, shape: Shape) -> bool:
 def _exact(box: BoundingBox, part: Element) -> BoundingBox:
     """What our own files say beside a `bndbox` of whole numbers; unless it was changed since, and this was not."""
     given = part.child("exact")
-    if given is None:
+    try:
+        exact = box if given is None else _box(given)
+    except Wrong:
         return box
-    exact = _box(given)
     return exact if enclosing(exact) == box else box
 
 
