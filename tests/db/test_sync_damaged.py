@@ -12,8 +12,10 @@ from db.decoding import Limits
 from db.engine import Database
 from db.errors import StorageError
 from db.images import HEAD, TAIL, Caps, Unreadable
-from db.storage import LocalStore, MemoryStore, Store
+from db.places import Places
+from db.storage import LocalStore, MemoryStore, Store, Stores
 from db.sync import damage
+from tests import s3
 from tests.db import world
 from tests.db.pictures import jpeg, painted, png
 from tests.db.world import World, counted
@@ -130,3 +132,13 @@ async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> 
 
     found = await damage.find(store, await heads(store), Caps(is_whole=lost))
     assert found == {"cut.jpg", "endless.jpg"}
+
+
+async def test_ends_are_looked_at_in_a_bucket_too(s3_endpoint: str) -> None:
+    files = {"cut.jpg": PHOTO[:-5_000], "endless.jpg": PHOTO[:-2], "film.jpg": PHOTO + FILM * 50, "whole.png": SHEET}
+    async with s3.connected(s3_endpoint, "damaged") as opened:
+        store = Stores(Places(s3=True), opened).open("s3://damaged/")
+        for path, data in files.items():
+            await store.write(path, data)
+        heads = dict(zip(files, await store.heads(list(files), length=HEAD), strict=True))
+        assert await damage.find(store, heads, Caps()) == {"cut.jpg"}  # type: ignore[arg-type]
