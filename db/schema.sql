@@ -538,6 +538,7 @@ CREATE TABLE public.job (
     worker integer,
     ignored bigint DEFAULT 0 NOT NULL,
     labeled bigint DEFAULT 0 NOT NULL,
+    error_details jsonb,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text, 'IMPORT'::text]))),
     CONSTRAINT job_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text])))
@@ -760,6 +761,9 @@ CREATE TABLE public.source (
     orientation smallint,
     status text DEFAULT 'PRESENT'::text NOT NULL,
     sidecar_etag text,
+    content_hash text,
+    pixel_hash text,
+    changed_at timestamp with time zone,
     damaged boolean DEFAULT false NOT NULL,
     CONSTRAINT source_format_check CHECK ((format = ANY (ARRAY['JPEG'::text, 'PNG'::text, 'BMP'::text]))),
     CONSTRAINT source_path_check CHECK (((octet_length(path) >= 1) AND (octet_length(path) <= 1024))),
@@ -810,7 +814,16 @@ CREATE UNLOGGED TABLE public.sync_item (
     sidecar_path text COLLATE pg_catalog."C",
     sidecar_etag text,
     settled boolean DEFAULT false NOT NULL,
-    CONSTRAINT sync_item_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'CHANGED'::text, 'RESTORED'::text, 'SIDECAR'::text, 'UNREADABLE'::text, 'VANISHED'::text])))
+    changed_at timestamp with time zone,
+    sidecar_due boolean DEFAULT false NOT NULL,
+    content text,
+    pixels text,
+    old_content text,
+    old_size bigint,
+    old_pixels text,
+    inspect_first boolean DEFAULT false NOT NULL,
+    image jsonb,
+    CONSTRAINT sync_item_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'CHANGED'::text, 'RESTORED'::text, 'SIDECAR'::text, 'UNREADABLE'::text, 'VANISHED'::text, 'DONE'::text])))
 );
 
 CREATE UNLOGGED TABLE public.sync_object (
@@ -820,7 +833,8 @@ CREATE UNLOGGED TABLE public.sync_object (
     sidecar boolean NOT NULL,
     size bigint NOT NULL,
     modified_at timestamp with time zone NOT NULL,
-    etag text
+    etag text,
+    changed_at timestamp with time zone
 );
 
 CREATE TABLE public.token (
@@ -1154,8 +1168,6 @@ CREATE INDEX source_deletion_source ON public.source_deletion USING btree (sourc
 CREATE UNIQUE INDEX source_path_key ON public.source USING btree (dataset_id, path) WHERE (status <> 'GONE'::text);
 
 CREATE INDEX source_path_words ON public.source USING gin (lower(path) public.gin_trgm_ops);
-
-CREATE INDEX sync_item_vanished ON public.sync_item USING btree (job_id, etag, size) WHERE ((action = 'VANISHED'::text) AND (NOT settled));
 
 CREATE INDEX sync_object_job ON public.sync_object USING btree (job_id);
 
