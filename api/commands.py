@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from api import demo as demonstration
 from api import logs, process
 from api.settings import Settings
-from db import tokens
+from db import moments, tokens
 
 Command = Callable[[Settings, argparse.Namespace], None]
 
@@ -21,11 +21,8 @@ def moment(text: str) -> datetime:
     """A point in time: so long from now, or RFC 3339."""
     if span := SPAN.fullmatch(text):
         return datetime.now(UTC) + timedelta(**{UNITS[span[2]]: int(span[1])})
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = moments.moment(text)
+    if at is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no point in time: write 12h, 30d, 8w or 2027-01-31T12:00:00Z")
     return at
 

@@ -54,16 +54,16 @@ class Touched:
     dataset_id: int
 
 
-def placed(input_path: str, output_path: str | None, places: Places) -> tuple[str, str | None]:
+def placed(input_path: str, output_path: str | None, places: Places, *, by: Identity) -> tuple[str, str | None]:
     """Both paths in their one form, allowed and apart. Asks the file system, so not for the event loop."""
+    _expect_unconfined(by)
     source = places.input(input_path)
     return source, None if output_path is None else places.output(output_path, source=source)
 
 
 async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, sync_now: bool = True) -> Created:
     """Make a dataset with its labels; `sync_now` asks for its first sync, and both commit together."""
-    if by.dataset_ids is not None:
-        raise Forbidden("This token is confined to certain datasets, so it cannot create one.")
+    _expect_unconfined(by)
     name = names.dataset_name(values.name)
     first_labels = labels.checked(values.labels)
     made = await statements.first(
@@ -97,6 +97,8 @@ async def update(
         "description": None if description is None else names.description(description),
     }
     _seen(dataset_id, by)
+    if values["name"] is not None:
+        await _expect_free_to_rename(session, dataset_id, values["name"], by)
     if await statements.first(session, TAKEN, id=dataset_id, name=values["name"]):
         raise _name_taken(str(values["name"]))
     if await statements.first(session, UPDATE, id=dataset_id, **values) is None:
@@ -112,6 +114,21 @@ async def delete(session: AsyncSession, dataset_id: int, *, by: Identity) -> Tou
     await jobs.cancel_all(session, dataset_id)
     await purge.start(session, dataset_id, requested_by=by.name)
     return Touched(dataset_id)
+
+
+def _expect_unconfined(by: Identity) -> None:
+    """Before anything is looked up: a path or a name that is refused would tell a confined token what is there."""
+    if by.dataset_ids is not None:
+        raise Forbidden("This token is confined to certain datasets, so it cannot create one.")
+
+
+async def _expect_free_to_rename(session: AsyncSession, dataset_id: int, name: str, by: Identity) -> None:
+    """Names are unique among all datasets, so to try one tells whether a dataset has it."""
+    if by.dataset_ids is None:
+        return
+    now = await statements.first(session, "SELECT name FROM dataset WHERE id = :id", id=dataset_id)
+    if now is not None and now["name"] != name:
+        raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
 
 
 def _seen(dataset_id: int, by: Identity) -> None:

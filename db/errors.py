@@ -25,7 +25,6 @@ MODELARTS_CODES: Mapping[str, str] = {
     "DATASET_ALREADY_EXISTS": "ModelArts.4351",
     "VERSION_NOT_FOUND": "ModelArts.4353",
     "VERSION_ALREADY_EXISTS": "ModelArts.4371",
-    "VERSION_NOT_NORMAL": "ModelArts.4824",
     "EMPTY_VERSION": "ModelArts.4825",
     "SYNC_ALREADY_RUNNING": "ModelArts.4355",
     "DATASET_BUSY": "ModelArts.4343",

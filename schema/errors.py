@@ -99,12 +99,13 @@ def _cause(error: GraphQLError) -> BaseException:
 def _is_of_request(error: GraphQLError, cause: BaseException) -> bool:
     """Whether the client's own input is wrong: such errors point at a place in the document.
 
-    Variables are refused before there is a path; arguments while executing, by a GraphQLError with the place in it.
+    Variables are refused before there is a path; that there were too many errors in them has no place either. Arguments
+    are refused while executing, by a GraphQLError with the place in it.
     """
     if isinstance(cause, StrawberryInputCoercionError):  # a @oneOf input with no key, with two, or with null
         return True
     if error.path is None:
-        return bool(error.nodes)
+        return bool(error.nodes) or isinstance(cause, GraphQLError)
     return isinstance(cause, GraphQLError) and bool(cause.nodes)
 
 

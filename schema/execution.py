@@ -213,7 +213,7 @@ def coerced(schema: LabelgraphSchema, request: Request) -> VariableValues:
     definitions = request.document.operation.variable_definitions or ()
     values = get_variable_values(schema._schema, definitions, dict(request.variables), MOST_COERCION_ERRORS)
     if isinstance(values, list):
-        raise Refused(values)
+        raise Refused([coded(error, BAD_USER_INPUT) for error in values])
     return values
 
 

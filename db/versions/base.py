@@ -17,7 +17,7 @@ RETURNING version_id, revision, named
 """
 PUT = "UPDATE base SET version_id = :version_id, revision = :revision WHERE dataset_id = :dataset_id"
 FIND = """
-SELECT v.id, v.dataset_id, v.name, v.revision, v.status FROM version v JOIN dataset d ON d.id = v.dataset_id
+SELECT v.id, v.dataset_id, v.name, v.revision FROM version v JOIN dataset d ON d.id = v.dataset_id
 WHERE v.id = :id AND d.deleted_at IS NULL
 """
 

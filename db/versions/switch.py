@@ -29,8 +29,6 @@ async def switch(
     await base.expect_idle(session, dataset_id)
     before = await base.take(session, dataset_id)
     version = await base.find(session, version_id, by)
-    if version["status"] != "NORMAL":
-        raise Conflict("The version is not complete; choose one that is NORMAL.", code="VERSION_NOT_NORMAL")
     is_clean = before.is_clean(revision)
     if on_unpublished == "REJECT" and not is_clean:
         raise _unpublished(revision)

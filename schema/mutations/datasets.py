@@ -77,10 +77,10 @@ class DatasetMutations:
     )
     async def create_dataset(self, info: Info, input: Annotated[CreateDatasetInput, given()]) -> CreateDatasetPayload:
         places = info.context.stores.places
-        source, output = await asyncio.to_thread(datasets.placed, input.input_path, input.output_path, places)
+        by, sync_now = info.context.identity, input.sync_now
+        source, output = await asyncio.to_thread(datasets.placed, input.input_path, input.output_path, places, by=by)
         labels = [label.values() for label in input.labels]
         values = datasets.DatasetValues(input.name, word(input.type), source, output, input.description, labels)
-        by, sync_now = info.context.identity, input.sync_now
         outcome = await write(
             info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
         )
@@ -88,7 +88,9 @@ class DatasetMutations:
         return CreateDatasetPayload(dataset=dataset_of(outcome.dataset_id), job=job)
 
     @strawberry.mutation(
-        description="Gives a dataset another name or description. Neither counts as a change of the working set."
+        description="Gives a dataset another name or description. Neither counts as a change of the working set. "
+        "FORBIDDEN to give another name with a token that is confined to certain datasets: names are unique among all "
+        "datasets."
     )
     async def update_dataset(self, info: Info, input: Annotated[UpdateDatasetInput, given()]) -> UpdateDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")

@@ -99,7 +99,7 @@ class VersionMutations:
     @strawberry.mutation(
         description="Makes the working set what the version is: its samples, their labels, the labels and their names. "
         "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
-        "without it. Refused with UNPUBLISHED_CHANGES, VERSION_NOT_NORMAL, and DATASET_BUSY while a sync runs."
+        "without it. Refused with UNPUBLISHED_CHANGES, and with DATASET_BUSY while a sync runs."
     )
     async def set_current_version(
         self, info: Info, input: Annotated[SetCurrentVersionInput, given()]

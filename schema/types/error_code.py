@@ -58,9 +58,6 @@ class ErrorCode(Enum):
     VERSION_ALREADY_EXISTS = strawberry.enum_value(
         "VERSION_ALREADY_EXISTS", description="Another version of the dataset has this name."
     )
-    VERSION_NOT_NORMAL = strawberry.enum_value(
-        "VERSION_NOT_NORMAL", description="The version is not complete, so it cannot be made current."
-    )
     EMPTY_VERSION = strawberry.enum_value("EMPTY_VERSION", description="A dataset without samples cannot be published.")
     UNPUBLISHED_CHANGES = strawberry.enum_value(
         "UNPUBLISHED_CHANGES",

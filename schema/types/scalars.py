@@ -6,6 +6,7 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 
+from db import moments
 from db.uploads import Incoming
 
 DATE_TIME = strawberry.scalar(
@@ -34,11 +35,7 @@ def parse_upload(value: Any) -> Incoming:
 
 def parse_moment(text: Any) -> datetime:
     """An RFC 3339 date-time with its zone; dates alone and naive times are refused."""
-    if isinstance(text, str) and len(text) >= 20 and text[10] in "Tt ":
-        try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-    raise GraphQLError(f"DateTime takes an RFC 3339 moment with a zone, such as 2026-11-22T21:00:00Z, not {text!r:.60}")
+    found = moments.moment(text) if isinstance(text, str) else None
+    if found is None:
+        raise GraphQLError(f"DateTime takes an RFC 3339 moment such as {moments.WRITTEN}, not {text!r:.60}")
+    return found

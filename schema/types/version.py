@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 @strawberry.enum(description="Whether a version can be used.")
 class VersionStatus(Enum):
-    CREATING = strawberry.enum_value("CREATING", description="It is being published.")
-    NORMAL = strawberry.enum_value("NORMAL", description="It is published.")
-    FAILED = strawberry.enum_value("FAILED", description="It could not be published.")
+    NORMAL = strawberry.enum_value("NORMAL", description="It is published, and can be used.")
 
 
 @strawberry.type(

@@ -13,7 +13,7 @@ from gql import gql
 from gql.transport.websockets import WebsocketsTransport
 from PIL import Image
 
-from api.settings import Settings, Timeouts
+from api.settings import Settings
 from db.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
@@ -66,10 +66,11 @@ def images(folder: Path, count: int) -> str:
 async def followed(client: Client, dataset_id: str) -> list[dict[str, Any]]:
     """Every step of the dataset's sync, to its end."""
     address = client.url.replace("http", "ws") + "/graphql"
-    transport = WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"})
+    patience: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), PATIENCE)
+    transport = WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **patience)
     query = gql("subscription ($id: ID!) { syncProgress(datasetId: $id) { status progress added } }")
     query.variable_values = {"id": dataset_id}
-    async with asyncio.timeout(30), Gql(transport=transport) as session:
+    async with asyncio.timeout(PATIENCE), Gql(transport=transport) as session:
         return [data["syncProgress"] async for data in session.subscribe(query)]
 
 
@@ -107,13 +108,12 @@ async def test_a_repeated_request_with_a_key_makes_one_dataset(client: Client, t
 
 
 async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
-    timeouts = Timeouts(connect=0.5)
     settings = Settings(
         database_url="postgresql://nobody@127.0.0.1:1/none",
         data_dir=tmp_path,
         secret="known",
         worker=False,
-        timeouts=timeouts,
+        timeouts=TIMEOUTS,
     )
     async with serving(settings, Toy()) as url:
         client = Client(url, "lg_" + "a" * 43)

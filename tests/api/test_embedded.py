@@ -5,9 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +14,7 @@ import pytest
 
 from api import embedded
 from db import engine
+from tests.patience import until
 
 USER = """
 import asyncio, sys
@@ -67,7 +67,8 @@ async def test_a_second_process_joins_and_the_server_outlives_the_one_that_start
             assert url == first_url
             first.kill()
             first.wait()
-            await asyncio.sleep(0.3)
+            with another_process(tmp_path) as (_, third_url):  # by then its end is known
+                assert third_url == url
             assert await fetch(url, "SELECT 1") == 1
     assert not is_running(tmp_path)
 
@@ -180,23 +181,13 @@ def parent(pid: int) -> int:
     return int(Path("/proc", str(pid), "stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+async def until_answers(url: str) -> None:
+    async def answers() -> bool:
+        with suppress(OSError, asyncpg.PostgresError):
+            return await fetch(url, "SELECT 1") == 1
+        return False
 
-
-async def until_answers(url: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            await fetch(url, "SELECT 1")
-        except (OSError, asyncpg.PostgresError):
-            await asyncio.sleep(0.05)
-        else:
-            return
-    pytest.fail("the server did not come back")
+    await until(answers)
 
 
 async def fetch(url: str, statement: str) -> object:

@@ -2,17 +2,17 @@
 
 import io
 import struct
-import time
 import tracemalloc
 import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from db import images
 from db.images import MAX_PIXELS, MAX_SCANS, Facts, Unreadable
+from tests.patience import cost_ratio
 
 
 def encoded(form: str = "JPEG", size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: object) -> bytes:
@@ -57,12 +57,20 @@ def test_a_phones_mpo_is_a_jpeg() -> None:
     assert images.thumbnail(out.getvalue(), 10)[1] == "image/jpeg"
 
 
+@pytest.fixture
+def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pixel may be asked for."""
+
+    def load(_: ImageFile.ImageFile) -> None:
+        pytest.fail("it was decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+
+
+@pytest.mark.usefixtures("no_decoding")
 def test_the_first_bytes_are_enough() -> None:
     for form in ("JPEG", "PNG", "BMP"):
-        data = encoded(form, (2_000, 1_500))
-        began = time.process_time()
-        assert images.facts(data[:1_000]).width == 2_000
-        assert time.process_time() - began < 0.05, "it was decoded"
+        assert images.facts(encoded(form, (2_000, 1_500))[:1_000]).width == 2_000
 
 
 @pytest.mark.parametrize(("given", "told"), [(1, 1), (6, 6), (8, 8), (0, 1), (9, 1), (65_535, 1)])
@@ -92,27 +100,25 @@ def test_a_cut_image_has_facts_but_is_not_whole(form: str) -> None:
         images.check(cut)
 
 
+@pytest.mark.usefixtures("no_decoding")
 def test_refuses_too_many_pixels_before_it_decodes_one() -> None:
-    began = time.process_time()
     for size in ((8_001, 8_000), (20_000, 10), (2**31 - 1, 2**31 - 1)):
         with pytest.raises(Unreadable, match="too large"):
             images.thumbnail(png(*size), 64)
     assert MAX_PIXELS < 8_001 * 8_000
-    assert time.process_time() - began < 0.2
 
 
-def test_refuses_a_jpeg_of_endless_scans() -> None:
+def test_refuses_a_jpeg_of_endless_scans(request: pytest.FixtureRequest) -> None:
     out = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(out, "JPEG", progressive=True)
     data = out.getvalue()
     start = data.rindex(b"\xff\xda")
     bomb = data[:start] + data[start:-2] * (MAX_SCANS + 1) + data[-2:]
-    began = time.process_time()
+    assert images.check(data).format == "JPEG"
+    request.getfixturevalue("no_decoding")
     for look in (images.check, lambda data: images.thumbnail(data, 64)):
         with pytest.raises(Unreadable, match="scans"):
             look(bomb)
-    assert time.process_time() - began < 0.2
-    assert images.check(data).format == "JPEG"
 
 
 def test_a_text_bomb_is_not_inflated() -> None:
@@ -160,11 +166,9 @@ def test_sixteen_bits_of_grey_keep_their_shades() -> None:
     assert shade == (128, 128, 128)
 
 
-def test_a_large_photograph_is_made_small_in_good_time() -> None:
+def test_a_large_photograph_is_made_small_without_decoding_all_of_it() -> None:
     photograph = encoded(size=(4_000, 3_000))
-    began = time.process_time()
-    images.thumbnail(photograph, 256)
-    assert time.process_time() - began < 0.4
+    assert cost_ratio(lambda: images.thumbnail(photograph, 256), lambda: decoded(photograph)) < 0.8
 
 
 STOWAWAYS = [b"PK\x03\x04 jar", b"<HTML><script>", b"%PDF-1.7", b"  <?php", b"\0" * 9 + b"<svg onload=x>"]

@@ -6,6 +6,7 @@ At the end every revision is read back from live and past rows, and must be what
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from db import changes, counts, engine, labels
-from db.engine import Limits
 from db.errors import DomainError
 from db.filters import LabelFilter, SampleFilter
 from db.jobs.carrier import connection_of
@@ -30,6 +30,7 @@ from db.units import write
 from tests.db.labelling_model import Edit as MarkEdit
 from tests.db.labelling_model import Mark, Sample
 from tests.db.working_sets import ANN, BOB, make
+from tests.patience import LIMITS
 
 SAMPLES = 4
 WORDS = ["a", "b", "c"]
@@ -77,7 +78,7 @@ class Writes(RuleBasedStateMachine):
 
     @initialize(marks=st.lists(MARKS, max_size=12))
     def begin(self, marks: list[tuple[int, str, int | None, bool]]) -> None:
-        self.open = engine.connect(self.url, Limits(readers=2, writers=2))
+        self.open = engine.connect(self.url, replace(LIMITS, readers=2, writers=2))
         self.database = self.runner.run(self.open.__aenter__())
         name = f"d{id(self)}-{self.runner.run(self._one('SELECT count(*) FROM dataset'))}"
         made = self.runner.run(make(self.database, samples=SAMPLES, labels=("a", "b"), name=name, **BOXES))

@@ -7,6 +7,7 @@ from graphql import GraphQLError, Source, build_schema, graphql_sync, parse
 
 from db.errors import Conflict, NotFound
 from schema.errors import coded, defect, told
+from tests.schema.mutating import Stage
 
 FIELD = parse(Source("{ field }")).definitions[0]
 
@@ -44,6 +45,22 @@ def test_wrong_input_is_told_as_such(query: str, variables: dict[str, object]) -
     result = graphql_sync(build_schema("type Query { f(n: Int!): Int }"), query, variable_values=variables)
     assert result.errors
     assert told(result.errors[0])["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+OPERATIONS = {
+    "query": "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }",
+    "mutation": "mutation ($ids: [ID!]!) { deleteLabels(input: {labelIds: $ids, mode: LABEL_ONLY}) { deletedSamples } }",
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("bad", [1, 20, 21, 500])
+async def test_however_many_values_are_wrong_the_client_is_told_so_and_no_defect_is_logged(
+    stage: Stage, caplog: pytest.LogCaptureFixture, operation: str, bad: int
+) -> None:
+    answer = await stage.direct.answer(OPERATIONS[operation], {"ids": [{"no": "id"}] * bad})
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}
+    assert caplog.records == []
 
 
 def test_an_answer_that_does_not_fit_the_schema_is_our_defect(caplog: pytest.LogCaptureFixture) -> None:

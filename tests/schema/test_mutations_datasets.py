@@ -121,6 +121,24 @@ async def test_a_confined_token_makes_no_dataset(stage: Stage) -> None:
     assert code == "FORBIDDEN"
 
 
+@pytest.mark.parametrize("path", ["images", "nowhere", "../elsewhere"])
+async def test_a_confined_token_is_not_told_which_paths_there_are(stage: Stage, path: str) -> None:
+    confined = stage.confined_to(stage.working_set.id)
+    code, _ = await refused(confined, "createDataset", name="zoo", inputPath=place(stage, path))
+    assert code == "FORBIDDEN"
+
+
+async def test_a_confined_token_is_not_told_which_names_there_are(stage: Stage) -> None:
+    await create(stage, name="hidden", syncNow=False)
+    confined = stage.confined_to(stage.working_set.id)
+    answers = [
+        await confined.refused("updateDataset", datasetId=stage.dataset, name=name) for name in ("hidden", "free")
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0]["code"] == "FORBIDDEN"
+    assert (await update(confined, name="pets", description="Some."))["description"] == "Some."
+
+
 async def update(stage: Stage, **given: Any) -> Any:
     selection = "dataset { name description revision updatedAt }"
     return (await stage.do("updateDataset", selection, datasetId=stage.dataset, **given))["dataset"]

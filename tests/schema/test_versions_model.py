@@ -4,6 +4,7 @@ working set after every step, every version at the end, under filters and agains
 import asyncio
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -20,12 +21,12 @@ from hypothesis.stateful import (
 
 from api.settings import Settings
 from db import counts, engine
-from db.engine import Limits
 from db.tokens import Identity, Scope
 from schema import build_schema
 from tests.client import Direct
 from tests.db.history_model import Change, Mark, Published, State, World
 from tests.db.working_sets import make
+from tests.patience import LIMITS
 
 OPERATIONS = int(os.environ.get("LABELGRAPH_TEST_OPERATIONS", "600"))
 STEPS = 40
@@ -59,7 +60,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.open = engine.connect(self.url, Limits(readers=2, writers=2))
+        self.open = engine.connect(self.url, replace(LIMITS, readers=2, writers=2))
         database = self.runner.run(self.open.__aenter__())
         made = self.runner.run(make(database, samples=SAMPLES, labels=("a", "b"), name=f"d{id(self)}", **self.kind))
         self.direct = Direct(SCHEMA, database, Identity("ann", Scope.MANAGE, token_id=1), Settings())

@@ -5,23 +5,23 @@ from collections.abc import Iterator
 import pytest
 from sqlmodel import delete
 
-from api.settings import Limits, Settings, Timeouts
+from api.settings import Limits, Settings
 from db.engine import Database
 from db.models import Token
 from tests.api.doors import Door, opened
 from tests.client import Client, token
 from tests.conftest import Servers
+from tests.patience import TIMEOUTS
 
 
 @pytest.fixture(scope="module")
 def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Door]:
-    """With small limits and short patience."""
+    """With small limits."""
     limits = Limits(body=64_000, subscriptions=3, sockets=4)
-    timeouts = Timeouts(header=1.5, body=1.5, query=1.0, socket_init=1.0)
     folder = tmp_path_factory.mktemp("door")
 
     def settings(url: str) -> Settings:
-        return Settings(database_url=url, data_dir=folder, worker=False, limits=limits, timeouts=timeouts)
+        return Settings(database_url=url, data_dir=folder, worker=False, limits=limits, timeouts=TIMEOUTS)
 
     with opened(servers, request.node.path.stem, settings) as door:
         yield door

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from gql import Client as Gql
@@ -12,6 +13,7 @@ from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
 from tests.client import Client
+from tests.patience import PATIENCE
 
 
 def http(client: Client) -> AIOHTTPTransport:
@@ -20,7 +22,8 @@ def http(client: Client) -> AIOHTTPTransport:
 
 def websocket(client: Client) -> WebsocketsTransport:
     address = client.url.replace("http", "ws") + "/graphql"
-    return WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"})
+    patience: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), PATIENCE)
+    return WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **patience)
 
 
 @pytest.mark.parametrize("transport", [http, websocket])

@@ -1,0 +1,22 @@
+"""Moments as clients write them."""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+# RFC 3339; the offset's colon may be missing, since `strftime("%z")` and `date +%z` write none.
+MOMENT: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
+WRITTEN: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # how to write one, for sentences
+
+
+def moment(text: str) -> datetime | None:
+    """The moment in UTC; None for a text that is none, such as a date alone or a time without its zone."""
+    parts = MOMENT.fullmatch(text)
+    if parts is None:
+        return None
+    try:
+        return datetime.fromisoformat(f"{parts[1]}T{parts[2]}{parts[3].upper()}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

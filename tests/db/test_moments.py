@@ -1,0 +1,33 @@
+"""Moments: what RFC 3339 allows, and what programs write."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from db.moments import moment
+
+NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-11-29T09:00:00Z", "2026-11-29t09:00:00z", "2026-11-29 09:00:00Z", "2026-11-29T09:00:00z"),
+        *("2026-11-29T10:00:00+01:00", "2026-11-29T10:00:00+0100", "2026-11-29T00:00:00-09:00"),
+        *("2026-11-29T09:00:00.000Z", "2026-11-29T09:00:00.0000000001Z", "2026-11-29T09:00:00-00:00"),
+    ],
+)
+def test_reads_every_way_to_write_one(text: str) -> None:
+    assert moment(text) == NINE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "2026-11-29", "2026-11-29T09:00:00", "2026-11-29T09:00Z", "2026-W48-7T09:00:00Z", "20261129T090000Z"),
+        *("2026-11-29T09:00:00+01", "2026-11-29T09:00:00+01:00:30", "2026-11-29T09:00:00,5Z", "2026-11-31T09:00:00Z"),
+        *("2026-11-29T24:00:00Z", "0001-01-01T00:00:00+14:00", "\uff12026-11-29T09:00:00Z", "2026-11-29T09:00:00Z "),
+    ],
+)
+def test_is_not_fooled_by_what_is_none(text: str) -> None:
+    assert moment(text) is None

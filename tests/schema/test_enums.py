@@ -1,0 +1,67 @@
+"""A word that the schema has for an answer is one that the code can give: each client handles every word."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLNamedType,
+    GraphQLSchema,
+    build_schema,
+    get_named_type,
+    is_input_object_type,
+    is_interface_type,
+    is_object_type,
+)
+
+from schema import sdl
+from tests.conftest import ROOT
+
+# Where the words of an enum are written, for those that no client sends: in quotes, or as an error's code.
+WRITTEN = {
+    "AnnotationOrigin": ("db/annotations.py", "db/sync/*.sql", "db/imports/*.sql", "db/uploads/*.py"),
+    "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
+    "ImageFormat": ("db/images/*.py",),
+    "JobStatus": ("db/jobs/*.py",),
+    "VersionStatus": ("db/versions/*.py",),
+}
+QUOTED = r"""['"]{word}['"]"""
+CODE = r'(code(: str)?|[A-Z_]+) ?= ?"{word}"'
+TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data has a place for them, nothing makes them yet
+
+
+def of_types(schema: GraphQLSchema, *, sent: bool) -> set[str]:
+    """The names of the types that clients send, or that they are answered with."""
+    return {get_named_type(each).name for kind in schema.type_map.values() for each in _slots(kind, sent)}
+
+
+def _slots(kind: GraphQLNamedType, sent: bool) -> Iterator[object]:
+    if is_input_object_type(kind) and sent:
+        yield from (field.type for field in kind.fields.values())
+    if is_object_type(kind) or is_interface_type(kind):
+        for field in kind.fields.values():
+            yield from (argument.type for argument in field.args.values()) if sent else (field.type,)
+
+
+SCHEMA = build_schema(sdl())
+ANSWERED = sorted(
+    name
+    for name in of_types(SCHEMA, sent=False) - of_types(SCHEMA, sent=True)
+    if isinstance(SCHEMA.type_map[name], GraphQLEnumType) and not name.startswith("__")
+)
+
+
+def test_every_enum_that_no_client_sends_is_looked_at() -> None:
+    assert sorted(WRITTEN) == ANSWERED
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_every_word_of_an_answer_can_be_given(name: str) -> None:
+    files = [path for pattern in WRITTEN[name] for path in ROOT.glob(pattern) if path.name != "error_code.py"]
+    text = "\n".join(path.read_text() for path in sorted(files))
+    kind = SCHEMA.type_map[name]
+    assert isinstance(kind, GraphQLEnumType)
+    written = CODE if name == "ErrorCode" else QUOTED
+    unwritten = {f"{name}.{word}" for word in kind.values if not re.search(written.format(word=word), text)}
+    assert unwritten == TO_COME & {f"{name}.{word}" for word in kind.values}
