@@ -27,6 +27,8 @@ def document_limits(limits: Limits) -> DocumentLimits:
         root_fields=limits.root_fields,
         directives=limits.directives,
         cost=limits.cost,
+        items=max(limits.ids, 1_000),
+        inputs=limits.inputs,
     )
 
 
@@ -34,6 +36,7 @@ def bounds(limits: Limits) -> Bounds:
     return Bounds(
         page=limits.page,
         ids=limits.ids,
+        answer=limits.answer,
         upload_file=limits.upload_file,
         upload_request=limits.upload_request,
     )

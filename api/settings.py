@@ -33,7 +33,11 @@ class Limits:
     aliases: int = setting(100, "most aliases in a document, fragments expanded")
     root_fields: int = setting(20, "most root fields of an operation")
     directives: int = setting(60, "most directives in a document")
-    cost: int = setting(500_000, "most nodes a query may ask for: page sizes multiplied down the document")
+    cost: int = setting(
+        500_000, "most values a query may ask for: page sizes multiplied down the document, and what its filters search"
+    )
+    answer: int = setting(16 * MIB, "longest answer of a query, in bytes; a longer one is stopped in the database")
+    inputs: int = setting(50_000, "most input objects in the variables of a request")
     page: int = setting(100, "largest page of a connection")
     ids: int = setting(1_000, "most ids in one call")
     upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")

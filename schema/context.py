@@ -16,6 +16,7 @@ class Bounds:
 
     page: int = 100
     ids: int = 1_000
+    answer: int = 16 * 1024 * 1024
     upload_file: int = 5 * 1024 * 1024
     upload_request: int = 8 * 1024 * 1024
 

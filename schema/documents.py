@@ -8,12 +8,18 @@ from typing import Any
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLField,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     Source,
     StringValueNode,
     Visitor,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_list_type,
+    is_object_type,
     parse,
     validate,
     visit,
@@ -24,6 +30,7 @@ from graphql.validation.validate import ValidationAbortedError
 from schema import errors
 from schema.errors import Refused, coded, refusal
 from schema.guard import Cost, DocumentLimits, Fragments, Guard, fragments_of
+from schema.inputs import Held, InputLimits
 
 # Comparing fields for overlap is quadratic: 2.3 s for 11 KB by default. The library takes its limit from here only.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000
@@ -44,13 +51,15 @@ class Document:
     operation: OperationDefinitionNode
     fragments: Fragments
     limits: DocumentLimits
+    inputs: InputLimits | None = None
+    unpaged: frozenset[str] = frozenset()
     plans: dict[Hashable, Any] = field(default_factory=dict)
     _cost: Cost = field(init=False)
     _paging: tuple[str, ...] = field(init=False)
     _costs: dict[Hashable, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        cost = Cost(self.operation, self.fragments)
+        cost = Cost(self.operation, self.fragments, self.unpaged)
         object.__setattr__(self, "_cost", cost)
         object.__setattr__(self, "_paging", cost.variables())
 
@@ -70,17 +79,26 @@ class Document:
     def is_subscription(self) -> bool:
         return self.operation.operation is OperationType.SUBSCRIPTION
 
-    def cost(self, variables: Mapping[str, Any]) -> int:
-        """How many values the answer may hold. Raises Refused above the limit. Remembered by the page sizes asked."""
-        sizes = tuple(_size(variables.get(name)) for name in self._paging)
+    def held(self, variables: Mapping[str, Any]) -> Mapping[str, Held]:
+        """What the variables hold that are objects or lists. Raises Refused where that is too much."""
+        return self.inputs.measure(self.operation, variables) if self.inputs else {}
+
+    def cost(self, variables: Mapping[str, Any], held: Mapping[str, Held] | None = None) -> int:
+        """How many values the answer may hold, and what its filters cost. Raises Refused above the limit. Remembered
+        by the page sizes asked for and by the size of filters."""
+        held = self.held(variables) if held is None else held
+        filters = tuple((name, each) for name, each in held.items() if each.criteria)
+        sizes = (tuple(_size(variables.get(name)) for name in self._paging), filters)
         if sizes not in self._costs:
             if len(self._costs) >= COSTS_KEPT:
                 self._costs.clear()
-            self._costs[sizes] = self._cost.count(variables)
+            self._costs[sizes] = self._cost.count(variables, held)
         cost = self._costs[sizes]
         if cost > self.limits.cost:
             raise refusal(
-                f"The query may return {cost} values, and {self.limits.cost} is the most. Ask for smaller pages.",
+                f"The operation costs {cost} values, and {self.limits.cost} is the most: each field counts once for "
+                "every row it is read of, and every criterion of a filter counts. Ask for smaller pages, or search for "
+                "less at once.",
                 errors.TOO_COSTLY,
                 cost=min(cost, 10**15),
                 limit=self.limits.cost,
@@ -101,6 +119,8 @@ class Documents:
     ) -> None:
         self._schema = schema
         self._limits = limits or DocumentLimits()
+        self._inputs = InputLimits(schema, items=self._limits.items, objects=self._limits.inputs)
+        self._unpaged = _unpaged(schema)
         self._capacity = capacity
         self._characters = characters
         self._held = 0
@@ -125,7 +145,14 @@ class Documents:
         if found := validate(self._schema, ast, max_errors=MOST_ERRORS):
             raise Refused([_validation_error(error) for error in found])
         operation = _choose(guard.operations, operation_name)
-        return Document(ast=ast, operation=operation, fragments=fragments_of(ast), limits=self._limits)
+        return Document(
+            ast=ast,
+            operation=operation,
+            fragments=fragments_of(ast),
+            limits=self._limits,
+            inputs=self._inputs,
+            unpaged=self._unpaged,
+        )
 
     def _parse(self, source: str) -> DocumentNode:
         limits = self._limits
@@ -177,6 +204,18 @@ def _validation_error(error: GraphQLError) -> GraphQLError:
     if isinstance(error, ValidationAbortedError) and not error.message.startswith("Too many"):
         return coded(GraphQLError("The document's fields overlap too often to be checked."), errors.TOO_COSTLY)
     return coded(error, errors.VALIDATION_FAILED)
+
+
+def _unpaged(schema: GraphQLSchema) -> frozenset[str]:
+    """The names of fields that are lists of objects and take no page size; `nodes` and `edges` are pages."""
+    kinds = (kind for kind in schema.type_map.values() if is_object_type(kind) and not kind.name.startswith("__"))
+    fields = ((name, each) for kind in kinds for name, each in kind.fields.items())
+    lists = {name for name, each in fields if is_list_type(get_nullable_type(each.type)) and not _is_of_leaves(each)}
+    return frozenset(lists - {"nodes", "edges"})
+
+
+def _is_of_leaves(field: GraphQLField) -> bool:
+    return is_leaf_type(get_named_type(field.type))
 
 
 def _size(value: object) -> Hashable:

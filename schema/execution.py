@@ -223,6 +223,7 @@ def inputs(version: str, context: Context, values: VariableValues, referred: Any
         version=version,
         max_file_bytes=bounds.upload_file,
         max_request_bytes=bounds.upload_request,
+        max_answer_bytes=bounds.answer,
     )
     variables = values.coerced if referred is None else {**values.coerced, select.REFERENCE: referred}
     return Inputs(variables=variables, identity=context.identity, links=context.links, server=server)

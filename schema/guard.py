@@ -6,7 +6,7 @@ this guard in front of it, the worst document found costs some tens of milliseco
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from graphql import (
@@ -18,11 +18,18 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectFieldNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
 )
+
+from schema.inputs import SEARCHES, Held
+
+NOTHING = Held()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class DocumentLimits:
     aliases: int = 200  # after fragments are expanded
     fields: int = 4_000  # after fragments are expanded
     cost: int = 250_000  # values that the answer may hold: fields, multiplied by the pages they are in
+    items: int = 1_000  # of a list among the inputs, where its field declares no other limit
+    inputs: int = 50_000  # input objects in the variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +163,35 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 
 DEFAULT_PAGE = 20
 MOST_PAGE = 100
+UNPAGED = 10  # assumed length of a list without pages; what it really holds is bounded where it is read
+CRITERION = 1_000  # values: what compiling one criterion of a filter costs
+SEARCH = 20_000  # values: what a criterion costs that may read every row of a dataset
 PAGING = frozenset({"first", "last", "ids"})
 
 
 class Cost:
-    """The number of values one operation may return: each field counts 1, times every page it lies in.
+    """The number of values one operation may return: each field counts 1, times every page it lies in, and the
+    criteria of a filter count as what they cost. `unpaged`: the names of fields that are lists without pages.
 
     Pages beyond the greatest are counted as the greatest: they are refused later, with a better message.
     """
 
-    def __init__(self, operation: OperationDefinitionNode, fragments: Fragments) -> None:
+    def __init__(
+        self, operation: OperationDefinitionNode, fragments: Fragments, unpaged: Container[str] = frozenset()
+    ) -> None:
         self._operation = operation
         self._fragments = fragments
+        self._unpaged = unpaged
+        self._held: Mapping[str, Held] = {}
 
     def variables(self) -> tuple[str, ...]:
         """The names of the variables on which the cost depends."""
         sets = [self._operation.selection_set, *(node.selection_set for node in self._fragments.values())]
         return tuple(sorted({name for each in sets for name in _paging_variables(each)}))
 
-    def count(self, variables: Mapping[str, object]) -> int:
+    def count(self, variables: Mapping[str, object], held: Mapping[str, Held] | None = None) -> int:
+        """`held`: what the variables hold that are objects or lists."""
+        self._held = held or {}
         defaults = {node.variable.name.value: node.default_value for node in self._operation.variable_definitions or ()}
         known = {name: variables.get(name, _size(value, {})) for name, value in defaults.items()}
         return self._set(self._operation.selection_set, known, {})
@@ -183,7 +202,8 @@ class Cost:
     def _selection(self, node: SelectionNode, variables: Mapping[str, object], seen: dict[str, int]) -> int:
         match node:
             case FieldNode() if node.selection_set:
-                return 1 + _multiplier(node, variables) * self._set(node.selection_set, variables, seen)
+                below = self._set(node.selection_set, variables, seen)
+                return 1 + self._filters(node) + self._multiplier(node, variables) * below
             case InlineFragmentNode():
                 return self._set(node.selection_set, variables, seen)
             case FragmentSpreadNode() if fragment := self._fragments.get(node.name.value):
@@ -194,13 +214,35 @@ class Cost:
                 return seen[name]
         return 1
 
+    def _multiplier(self, node: FieldNode, variables: Mapping[str, object]) -> int:
+        sizes = [_size(argument.value, variables) for argument in node.arguments or () if argument.name.value in PAGING]
+        known = [min(size, MOST_PAGE) for size in sizes if isinstance(size, int)]
+        if known:
+            return max(*known, 1)
+        if _is_connection(node):
+            return DEFAULT_PAGE
+        return UNPAGED if node.name.value in self._unpaged else 1
 
-def _multiplier(node: FieldNode, variables: Mapping[str, object]) -> int:
-    sizes = [_size(argument.value, variables) for argument in node.arguments or () if argument.name.value in PAGING]
-    known = [min(size, MOST_PAGE) for size in sizes if isinstance(size, int)]
-    if known:
-        return max(*known, 1)
-    return DEFAULT_PAGE if _is_connection(node) else 1
+    def _filters(self, node: FieldNode) -> int:
+        found = [self._criteria(argument.value, argument.name.value == "filter") for argument in node.arguments or ()]
+        return sum(found)
+
+    def _criteria(self, value: ValueNode, in_filter: bool) -> int:
+        """What the filters in an argument cost."""
+        match value:
+            case VariableNode():
+                held = self._held.get(value.name.value, NOTHING)
+                return held.criteria * CRITERION + held.searches * SEARCH
+            case ListValueNode():
+                return sum(self._criteria(each, in_filter) for each in value.values)
+            case ObjectValueNode():
+                return sum(self._criterion(each, in_filter) for each in value.fields)
+        return 0
+
+    def _criterion(self, node: ObjectFieldNode, in_filter: bool) -> int:
+        name = node.name.value
+        own = CRITERION + (SEARCH if name in SEARCHES else 0) if in_filter else 0
+        return own + self._criteria(node.value, in_filter or name == "filter")
 
 
 def _is_connection(node: FieldNode) -> bool:

@@ -10,6 +10,7 @@ from db.errors import Invalid
 from db.samples.annotate import AnnotateWith, annotate
 from db.samples.edits import Addition, Edit, Update, no_such_annotations
 from db.samples.outcomes import Labelled
+from schema.inputs import max_items
 from schema.mutations.payloads import Labelling, labelling
 from schema.mutations.shapes import ShapeInput, plain_shape
 from schema.mutations.unit import Info, given, number, write
@@ -43,14 +44,19 @@ class AnnotateSampleInput:
     sample_id: strawberry.ID = strawberry.field(description="Global id of the sample.")
     add: list[NewAnnotationInput] = strawberry.field(
         default_factory=list,
+        metadata=max_items(10_000),
         description="Annotations to put. One of the same label and shape that is there already, from a retry maybe, "
         "is not put twice; if it was a suggestion, it is confirmed.",
     )
     update: list[AnnotationUpdateInput] = strawberry.field(
-        default_factory=list, description="Annotations to move, to give another label, or to confirm; each once."
+        default_factory=list,
+        metadata=max_items(10_000),
+        description="Annotations to move, to give another label, or to confirm; each once.",
     )
     remove: list[strawberry.ID] = strawberry.field(
-        default_factory=list, description="Ids of annotations to take off. One that is off already stays off."
+        default_factory=list,
+        metadata=max_items(10_000),
+        description="Ids of annotations to take off. One that is off already stays off.",
     )
 
 

@@ -7,6 +7,7 @@ import strawberry
 
 from db import shapes
 from db.shapes import Shape
+from schema.inputs import max_items
 from schema.types.shape import PIXELS
 
 FROM_LEFT = "Pixels from the left: 0 to the image's width, both inclusive; rounded to a millionth."
@@ -30,14 +31,16 @@ class BoundingBoxInput:
 @strawberry.input(description="A closed area. The last point joins the first, and need not repeat it.")
 class PolygonInput:
     points: list[PositionInput] = strawberry.field(
-        description="Its corners, in order: at least 3 different ones, at most 10,000."
+        metadata=max_items(10_001),
+        description="Its corners, in order: at least 3 different ones, at most 10,000.",
     )
 
 
 @strawberry.input(description="A line through several points.")
 class PolyLineInput:
     points: list[PositionInput] = strawberry.field(
-        description="Its points, in order: at least 2 different ones, at most 10,000."
+        metadata=max_items(10_001),
+        description="Its points, in order: at least 2 different ones, at most 10,000.",
     )
 
 
