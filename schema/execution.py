@@ -9,7 +9,7 @@ go through the executor.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import aclosing
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
@@ -18,7 +18,6 @@ from graphql import (
     GraphQLError,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    execute,
     is_non_null_type,
     subscribe,
 )
@@ -31,6 +30,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from db import select
 from db.errors import NotFound
 from db.select import Inputs, Misplaced, Plan, Select, Server
+from schema.background import Background
 from schema.context import Context
 from schema.documents import Document, Documents
 from schema.errors import BAD_USER_INPUT, Refused, coded
@@ -40,7 +40,9 @@ from schema.references import Reference, References
 from schema.requests import Answer, Request
 from schema.selection import Translator, shape, symbols, variables_in
 
-MOST_COERCION_ERRORS = 20
+MAX_COERCION_ERRORS = 20
+MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds
+T = TypeVar("T")
 
 
 class Root:
@@ -58,7 +60,8 @@ class LabelgraphSchema(strawberry.Schema):
         super().__init__(**declared)
         self.version = version
         self.documents = Documents(self._schema, document_limits)
-        self.plans = Plans()
+        self.background = Background("labelgraph-schema")
+        self.plans = Plans(self.background)
         assert self._schema.query_type is not None
         for field in self._schema.query_type.fields.values():
             field.resolve = lambda _source, _info, **_arguments: ROOT
@@ -67,12 +70,21 @@ class LabelgraphSchema(strawberry.Schema):
         """Answers a query or mutation of a document that `documents` prepared."""
         if request.document.is_query and not introspects(request.document):
             return await self._read(request, context)
-        result = execute(**self._arguments(request, context))
+        executor = await self._coerced(request, lambda: Executor.build(**self._arguments(request, context)))
+        if isinstance(executor, list):
+            raise Refused([coded(error, BAD_USER_INPUT) for error in executor])
+        result = executor.execute_operation()
         return Answer.of(await cast(Awaitable[Any], result) if isawaitable(result) else result)
+
+    async def _coerced(self, request: Request, work: Callable[[], T]) -> T:
+        """Work that coerces the variables: beside the event loop where they are many."""
+        return work() if request.inputs < MANY_INPUTS else await self.background.run(work)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
         """The answers of a subscription; one that is refused gives a single answer without data."""
-        started = subscribe(**self._arguments(request, context))
+        arguments = self._arguments(request, context)
+        variables = arguments.pop("raw_variable_values")
+        started = subscribe(**arguments, variable_values=variables, executor_class=Executor)
         events = await started if isawaitable(started) else started
         if isinstance(events, ExecutionResult):
             yield Answer.of(events)
@@ -82,7 +94,7 @@ class LabelgraphSchema(strawberry.Schema):
                 yield Answer.of(result)
 
     async def _read(self, request: Request, context: Context) -> Answer | bytes:
-        values = coerced(self, request)
+        values = await self._coerced(request, lambda: coerced(self, request))
         try:
             key = (request.document, is_confined(context), shape(values.coerced))
             plan = await self.plans.get(key, lambda: self._plan(request, context, values))
@@ -106,9 +118,9 @@ class LabelgraphSchema(strawberry.Schema):
             "schema": self._schema,
             "document": request.document.ast,
             "context_value": context,
-            "variable_values": dict(request.variables),
+            "raw_variable_values": dict(request.variables),
             "operation_name": request.document.name,
-            "executor_class": Executor,
+            "max_coercion_errors": MAX_COERCION_ERRORS,
             "prepared": request.document,
             "plans": self.plans,
             "version": self.version,
@@ -211,7 +223,7 @@ def _only_value(json: str) -> str:
 def coerced(schema: LabelgraphSchema, request: Request) -> VariableValues:
     """The variables in the types that the operation declares. Raises Refused."""
     definitions = request.document.operation.variable_definitions or ()
-    values = get_variable_values(schema._schema, definitions, dict(request.variables), MOST_COERCION_ERRORS)
+    values = get_variable_values(schema._schema, definitions, dict(request.variables), MAX_COERCION_ERRORS)
     if isinstance(values, list):
         raise Refused([coded(error, BAD_USER_INPUT) for error in values])
     return values

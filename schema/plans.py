@@ -1,16 +1,17 @@
 """Compiled reads, kept for the next request that asks for the same."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from db.select import Plan
+from schema.background import Background
 
 
 class Plans:
     """Least recently used ones are forgotten, by the total length of their statements."""
 
-    def __init__(self, characters: int = 20_000_000) -> None:
+    def __init__(self, background: Background, characters: int = 20_000_000) -> None:
+        self._background = background
         self._characters = characters
         self._held = 0
         self._known: OrderedDict[Hashable, Plan] = OrderedDict()
@@ -19,10 +20,10 @@ class Plans:
         return len(self._known)
 
     async def get(self, key: Hashable, compiled: Callable[[], Plan]) -> Plan:
-        """The plan that is known under the key; or compiled now, in a thread, since a large one takes a second."""
+        """The plan that is known under the key; or compiled now, in the background, since a large one takes long."""
         plan = self._known.get(key)
         if plan is None:
-            plan = await asyncio.to_thread(compiled)
+            plan = await self._background.run(compiled)
             self._keep(key, plan)
         self._known.move_to_end(key)
         return plan

@@ -26,6 +26,7 @@ class Request:
     document: Document
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
+    inputs: int = 0  # input objects in the variables
 
 
 @dataclass(frozen=True, slots=True)

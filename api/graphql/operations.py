@@ -23,8 +23,14 @@ def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
     """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
     document = process.schema.documents.prepare(given.query, given.operation_name)
     authorize(document, identity)
-    document.cost(given.variables)
-    return Request(document=document, variables=given.variables, extensions=given.extensions)
+    held = document.held(given.variables)
+    document.cost(given.variables, held)
+    return Request(
+        document=document,
+        variables=given.variables,
+        extensions=given.extensions,
+        inputs=sum(each.objects for each in held.values()),
+    )
 
 
 async def execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:

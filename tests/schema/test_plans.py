@@ -1,6 +1,7 @@
 import pytest
 
 from db.select import Plan
+from schema.background import Background
 from schema.plans import Plans
 
 
@@ -13,7 +14,7 @@ def never() -> Plan:
 
 
 async def test_a_plan_is_compiled_once() -> None:
-    plans = Plans()
+    plans = Plans(Background("plans"))
     made = plan(3)
     assert await plans.get("a", lambda: made) is made
     assert await plans.get("a", never) is made
@@ -33,7 +34,7 @@ async def test_the_least_used_are_forgotten_by_their_length() -> None:
 
 
 async def test_what_fails_to_compile_is_not_kept() -> None:
-    plans = Plans()
+    plans = Plans(Background("plans"))
     with pytest.raises(ZeroDivisionError):
         await plans.get("a", lambda: plan(1 // 0))
     assert len(plans) == 0

@@ -1,0 +1,21 @@
+"""Computing beside the event loop: one thread for all that takes long, since each further one takes turns from the loop.
+
+A thread that computes gives way to the loop every few milliseconds; six of them give way to one another first.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Background:
+    """Work waits in order. What nobody waits for any more is not begun."""
+
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
