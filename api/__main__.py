@@ -2,15 +2,14 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from api import commands
-from api.embedded import EmbeddedError
-from api.process import CannotListen
-from api.settings import BadSetting, Settings
-from db.errors import DomainError
+from api.failures import sentence
+from api.settings import Settings
 from db.tokens import Scope
 
 
@@ -18,10 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     try:
         given.command(settings_of(given), given)
-    except (BadSetting, EmbeddedError, CannotListen, DomainError) as error:
-        sys.exit(f"labelgraph: {error}")
+        sys.stdout.flush()
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
+    except BrokenPipeError:  # who reads the output has heard enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except Exception as error:
+        said = sentence(error)
+        if said is None:
+            raise
+        sys.exit(f"labelgraph: {said}")
 
 
 def settings_of(given: argparse.Namespace) -> Settings:
@@ -57,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _address(made: argparse.ArgumentParser) -> None:
     made.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    made.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default: 8000)")
+    made.add_argument("--port", type=commands.port, help="port to listen on, 0 for a free one (default: 8000)")
 
 
 def _serve(made: argparse.ArgumentParser) -> None:

@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import re
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from api import demo as demonstration
 from api import logs, process
-from api.settings import Settings
+from api.settings import MAX_PORT, Settings
 from db import moments, tokens
 
 Command = Callable[[Settings, argparse.Namespace], None]
@@ -17,10 +19,25 @@ SPAN = re.compile(r"(\d{1,4})([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
+def port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to {MAX_PORT}")
+    return int(text)
+
+
 def moment(text: str) -> datetime:
-    """A point in time: so long from now, or RFC 3339."""
+    """A point in time to come: so long from now, or RFC 3339."""
+    now = datetime.now(UTC)
     if span := SPAN.fullmatch(text):
-        return datetime.now(UTC) + timedelta(**{UNITS[span[2]]: int(span[1])})
+        at = now + timedelta(**{UNITS[span[2]]: int(span[1])})
+    else:
+        at = _point_in_time(text)
+    if at <= now:
+        raise argparse.ArgumentTypeError(f"{text!r} is not in the future")
+    return at
+
+
+def _point_in_time(text: str) -> datetime:
     at = moments.moment(text)
     if at is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no point in time: write 12h, 30d, 8w or 2027-01-31T12:00:00Z")
@@ -35,21 +52,24 @@ def serve(settings: Settings, _: argparse.Namespace) -> None:
             token = await process.owner_token(ready) if settings.embedded else None
 
             async def announce(url: str) -> None:
-                print(welcome(ready, url, token), flush=True)
+                print(welcome(ready, url, token, private=sys.stdout.isatty()), flush=True)
 
             await process.serve(ready, stopping, announce)
 
     process.run(main)
 
 
-def welcome(settings: Settings, url: str, token: str | None) -> str:
+def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -> str:
+    """What a server says when it listens. `private`: nobody but its owner reads it, so it may hold their token."""
     lines = [f"Labelgraph serves {url}/graphql"]
     if not settings.allowed_roots and not settings.s3.given:
         lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")
     if token is None:
         lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
-    else:
+    elif private:
         lines.append(f"GraphiQL, signed in: {url}/graphql#token={token}")
+    else:  # a journal, or the log of a container
+        lines.append(f"The owner's token is in {process.token_file(settings)}")
     return "\n".join(lines)
 
 
@@ -60,8 +80,8 @@ def demo(settings: Settings, _: argparse.Namespace) -> None:
         images = demonstration.folder(settings)
         own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent))
         async with process.at_hand(own) as ready:
-            token = await process.owner_token(ready)
-            await process.serve(ready, stopping, lambda url: demonstration.show(url, token, images))
+            access = demonstration.Access(await process.owner_token(ready), process.token_file(ready))
+            await process.serve(ready, stopping, lambda url: demonstration.show(url, access, images))
 
     process.run(main)
 

@@ -13,6 +13,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from api.failures import Failure
 from api.settings import CHECKOUT, Settings
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
@@ -43,7 +44,7 @@ FOLLOW = """subscription ($id: ID!) {
 }"""
 
 
-class DemoError(RuntimeError):
+class DemoError(Failure):
     """The API refused what the demo asked; the message is the API's."""
 
 
@@ -60,10 +61,28 @@ def folder(settings: Settings) -> Path:
     return copies
 
 
-async def show(url: str, token: str, images: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The owner's token, and the file that holds it."""
+
+    token: str
+    file: Path
+
+    def words(self, url: str) -> str:
+        """How to sign in. The token itself stands only in a terminal: other output may be kept, and read by others."""
+        if not sys.stdout.isatty():
+            return f"  GraphQL               {url}/graphql\n  Token                 in {self.file}\n"
+        return (
+            f"  GraphiQL, signed in   {url}/graphql#token={self.token}\n"
+            f"  GraphQL               {url}/graphql\n"
+            f"  Token                 {self.token}\n"
+        )
+
+
+async def show(url: str, access: Access, images: Path) -> None:
     """Find the datasets or make them, follow the syncs that run with a bar, and say how to go on."""
     print()
-    counts = [await _show(url, token, images / example.name, example) for example in EXAMPLES]
+    counts = [await _show(url, access.token, images / example.name, example) for example in EXAMPLES]
     print()
     for example, found in zip(EXAMPLES, counts, strict=True):
         todo = f"{found['labeled']} labelled, {found['unlabeled']} to do"
@@ -71,10 +90,7 @@ async def show(url: str, token: str, images: Path) -> None:
     print(
         f"""  They lie in {images}
 
-  GraphiQL, signed in   {url}/graphql#token={token}
-  GraphQL               {url}/graphql
-  Token                 {token}
-
+{access.words(url)}
   Ctrl-C stops the server. The data stays, and the next start finds it.
 """,
         flush=True,

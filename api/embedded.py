@@ -20,6 +20,7 @@ from typing import IO
 from urllib.parse import quote
 
 from api import supervisor
+from api.failures import Failure, reason
 
 OLDEST = 15
 SOCKET = ".s.PGSQL.5432"
@@ -48,7 +49,7 @@ OPTIONS: Mapping[str, str] = {
 }
 
 
-class EmbeddedError(RuntimeError):
+class EmbeddedError(Failure):
     """The embedded server cannot run; the message says what to do."""
 
 
@@ -98,8 +99,13 @@ async def postgres(
 async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping[str, str] | None = None) -> Server:
     """Use the data directory's server, starting it if nobody has. `programs`: the folder of `postgres` and `initdb`."""
     home = data_dir / "postgres"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    users = await _locked(home / "users", fcntl.LOCK_SH)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        users = await _locked(home / "users", fcntl.LOCK_SH)
+    except OSError as error:
+        raise EmbeddedError(
+            f"Cannot keep data in {data_dir}: {reason(error)}. Name a directory with --data."
+        ) from error
     try:
         with await _locked(home / "starting", fcntl.LOCK_EX):
             if not await asyncio.to_thread(_answers, home):
@@ -111,6 +117,8 @@ async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping
 
 
 async def _start(home: Path, programs: Path, options: Mapping[str, str]) -> None:
+    if missing := [name for name in ("initdb", "postgres") if not (programs / name).exists()]:
+        raise EmbeddedError(f"{programs} holds no {' and no '.join(missing)}: name their folder in LABELGRAPH_PG_BIN.")
     arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
     command = [sys.executable, "-I", supervisor.__file__, str(home), str(programs), str(_make_sockets(home))]
     with (home / "log").open("wb") as log:

@@ -1,17 +1,20 @@
 """What every command needs around its work: the database at hand and migrated, signals as an event, one server."""
 
 import asyncio
-import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import uvicorn
 import uvloop
 
 from api import embedded
+from api.failures import Failure, reason
 from api.settings import Settings
 from db import engine, migrations, tokens
 from db.errors import NotFound
@@ -47,12 +50,38 @@ async def _with_signals(main: Main) -> None:
 async def at_hand(settings: Settings) -> AsyncIterator[Settings]:
     """The settings with the URL of a migrated database: the one they name, or the embedded server, held meanwhile."""
     if settings.database_url is not None:
+        await _greet("DATABASE_URL", settings.database_url, settings)
+        if settings.listen_url is not None:
+            await _greet("LABELGRAPH_LISTEN_URL", settings.listen_url, settings)
         await migrations.upgrade(settings.listen_url or settings.database_url)
         yield settings
         return
     async with embedded.postgres(settings.data_dir, programs=settings.pg_bin) as url:
         await migrations.upgrade(url)
         yield settings.with_changes(database_url=url)
+
+
+async def _greet(variable: str, url: str, settings: Settings) -> None:
+    """Raises CannotConnect if there is no Postgres that we can work with. The message has no password in it."""
+    seconds = settings.timeouts.connect
+    try:
+        async with asyncio.timeout(seconds):
+            connection = await asyncpg.connect(engine.driver_url(url), statement_cache_size=0)
+    except TimeoutError as error:
+        raise CannotConnect(_unusable(variable, url, f"it does not answer within {seconds:g} seconds")) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise CannotConnect(_unusable(variable, url, reason(error))) from error
+    try:
+        major = connection.get_server_version().major
+    finally:
+        await connection.close(timeout=seconds)
+    if major < embedded.OLDEST:
+        raise CannotConnect(_unusable(variable, url, f"it is PostgreSQL {major}, and {embedded.OLDEST} is the oldest"))
+
+
+def _unusable(variable: str, url: str, why: str) -> str:
+    named = urlsplit(url)
+    return f"The database that {variable} names ({named.hostname or 'a socket'}, {named.path}) cannot be used: {why}."
 
 
 @asynccontextmanager
@@ -63,22 +92,29 @@ async def database(settings: Settings) -> AsyncIterator[engine.Database]:
         yield opened
 
 
-class CannotListen(RuntimeError):
+class CannotConnect(Failure):
+    """There is no database to work with; the message says why."""
+
+
+class CannotListen(Failure):
     """The address cannot be listened on; the message says why."""
 
 
 class Server(uvicorn.Server):
     """uvicorn, without its signal handlers: they would end the process before Postgres is told."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, state: Mapping[str, Any] | None = None) -> None:
+        """`state`: that of a lifespan which goes on around this server; without it uvicorn runs the lifespan."""
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._state = state or {}
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state.update(self._state)
         await super().startup(sockets)
         self.listening.set()
 
@@ -111,8 +147,13 @@ async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce)
 
     listener = _listener(settings)
     app = create_app(settings)
-    options = server_options(settings)
-    server = Server(uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False, **options))
+    options = server_options(settings) | {"log_config": None, "access_log": False, "lifespan": "off"}
+    config = uvicorn.Config(app, settings.host, settings.port, **options)
+    async with app.router.lifespan_context(app) as state:  # here, for uvicorn would log its errors and exit
+        await _serve(Server(config, state), listener, stopping, announce)
+
+
+async def _serve(server: Server, listener: socket.socket, stopping: asyncio.Event, announce: Announce) -> None:
     serving = asyncio.create_task(server.serve([listener]))
     announcing = asyncio.create_task(_announce(server, announce))
     halting = asyncio.create_task(stopping.wait())
@@ -136,9 +177,9 @@ def _listener(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "there is no such address"
-        message = f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another with --host or --port."
+    except OSError as error:
+        why = reason(error).partition(" (while ")[0]  # the address, which Python adds, is named already
+        message = f"Cannot listen on {settings.host}:{settings.port}: {why}. Choose another with --host or --port."
         raise CannotListen(message) from error
 
 
@@ -148,9 +189,13 @@ async def _announce(server: Server, announce: Announce) -> None:
     await asyncio.Event().wait()
 
 
+def token_file(settings: Settings) -> Path:
+    return settings.data_dir / "token"
+
+
 async def owner_token(settings: Settings) -> str:
     """The token of the embedded server's owner: made once, kept in the data directory where only they can read it."""
-    file = settings.data_dir / "token"
+    file = token_file(settings)
     text = file.read_text().strip() if file.exists() else ""
     async with engine.connect(str(settings.database_url)) as opened:
         async with opened.reading() as connection:

@@ -4,21 +4,60 @@ A field's metadata is its manual: `describe()` lists it, the README prints it, a
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_type_hints
+from urllib.parse import urlsplit
+
+from api.failures import Failure
 
 CHECKOUT = Path(__file__).parent.parent
 MIB = 1024 * 1024
+MAX_PORT = 65_535
 
 
-class BadSetting(ValueError):
+class BadSetting(Failure):
     """A setting that cannot be understood; the message names the variable and says what it takes."""
 
 
-def setting(default: Any, help: str, *, env: str | None = None, secret: bool = False) -> Any:  # noqa: A002 (argparse calls it so)
-    return field(default=default, repr=not secret, metadata={"help": help, "env": env})
+class Rule(NamedTuple):
+    """What a value must be, beyond its type."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def _is_postgres(text: str) -> bool:
+    url = urlsplit(text)
+    return url.scheme.partition("+")[0] in ("postgresql", "postgres") and (url.port is None or url.port > 0)
+
+
+def _is_http(text: str) -> bool:
+    url = urlsplit(text)
+    return url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+
+
+def one_of(*words: str) -> Rule:
+    return Rule(lambda text: text.lower() in words, f"it takes {', '.join(words[:-1])} or {words[-1]}")
+
+
+AT_LEAST_ONE = Rule(lambda number: number >= 1, "it takes a whole number, 1 or greater")
+A_PORT = Rule(lambda number: number <= MAX_PORT, f"it takes a port, 0 to {MAX_PORT}")
+A_POSTGRES_URL = Rule(_is_postgres, "it takes a URL as postgresql://user:password@host:5432/database")
+LOG_LEVEL = one_of("critical", "error", "warning", "info", "debug")
+AN_HTTP_URL = Rule(_is_http, "it takes a URL as https://host")
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002 (argparse calls it so)
+    *,
+    env: str | None = None,
+    secret: bool = False,
+    rule: Rule | None = None,
+) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help, "env": env, "rule": rule, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +82,9 @@ class Limits:
     upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")
     upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
     uploads: int = setting(
-        16, "uploads in hand at once in one process, and as many checks of what was put into storage; others wait"
+        16,
+        "uploads in hand at once in one process, and as many checks of what was put into storage; others wait",
+        rule=AT_LEAST_ONE,
     )
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
@@ -59,7 +100,9 @@ class Limits:
         256, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
     )
     token_requests: int = setting(256, "most HTTP requests of one token at once in one process; more get 429")
-    images: int = setting(4, "images decoded at once by one process of the server, each by a process of its own")
+    images: int = setting(
+        4, "images decoded at once by one process of the server, each by a process of its own", rule=AT_LEAST_ONE
+    )
     image_file: int = setting(
         25 * MIB, "largest image that a sync takes and a thumbnail is made of, in bytes, inclusive"
     )
@@ -96,15 +139,19 @@ class Timeouts:
 class S3:
     """How this server reaches S3. With none of `endpoint`, `access_key` and `buckets` there is no S3."""
 
-    endpoint: str | None = setting(None, "URL of the S3 server; without it Amazon's of the region")
-    public_endpoint: str | None = setting(None, "URL of the same S3 server as browsers reach it, where that differs")
+    endpoint: str | None = setting(None, "URL of the S3 server; without it Amazon's of the region", rule=AN_HTTP_URL)
+    public_endpoint: str | None = setting(
+        None, "URL of the same S3 server as browsers reach it, where that differs", rule=AN_HTTP_URL
+    )
     region: str = setting("us-east-1", "region of the buckets")
     access_key: str | None = setting(
         None, "access key id; without it the machine's own role, if `LABELGRAPH_S3_BUCKETS` names buckets", secret=True
     )
     secret_key: str | None = setting(None, "secret access key", secret=True)
     session_token: str | None = setting(None, "session token of temporary keys", secret=True)
-    addressing: str = setting("auto", "`path` (host/bucket), `virtual` (bucket.host) or `auto`")
+    addressing: str = setting(
+        "auto", "`path` (host/bucket), `virtual` (bucket.host) or `auto`", rule=one_of("auto", "path", "virtual")
+    )
     buckets: tuple[str, ...] = setting(
         (), "buckets that datasets may lie in, separated by `,`; without it all that the keys open"
     )
@@ -113,7 +160,7 @@ class S3:
         "browsers fetch images from S3, and scripts put files there, by presigned URLs; false: through this server",
     )
     list_by_key: bool = setting(False, "list by the first version of ListObjects, for servers without the second")
-    connections: int = setting(32, "connections to S3 of one process")
+    connections: int = setting(32, "connections to S3 of one process", rule=AT_LEAST_ONE)
     read: float = setting(10.0, "until S3 sends the next bytes, in seconds")
     deadline: float = setting(60.0, "for one operation of S3 with all its retries, in seconds")
 
@@ -127,13 +174,25 @@ class Settings:
     """The settings of one process; immutable, passed down from the composition root."""
 
     database_url: str | None = setting(
-        None, "postgresql://… of a server ≥ 15; without it the server runs its own Postgres", env="DATABASE_URL"
+        None,
+        "postgresql://… of a server ≥ 15; without it the server runs its own Postgres",
+        env="DATABASE_URL",
+        secret=True,
+        rule=A_POSTGRES_URL,
     )
     listen_url: str | None = setting(
-        None, "direct postgresql://… for LISTEN, where DATABASE_URL goes through PgBouncer in transaction mode"
+        None,
+        "direct postgresql://… for LISTEN, locks and migrations, where DATABASE_URL goes through PgBouncer in "
+        "transaction mode",
+        secret=True,
+        rule=A_POSTGRES_URL,
     )
-    pooled: bool = setting(False, "true behind PgBouncer in transaction mode: no prepared statements are kept")
-    pool_size: int = setting(10, "database connections for reading, and as many for writing, of one process")
+    pooled: bool = setting(
+        False, "true behind PgBouncer in transaction mode: nothing is kept from one transaction to the next"
+    )
+    pool_size: int = setting(
+        10, "database connections for reading, and as many for writing, of one process", rule=AT_LEAST_ONE
+    )
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
     data_dir: Path = setting(
         CHECKOUT / ".data",
@@ -144,8 +203,10 @@ class Settings:
         (), "folders below which local input paths may lie, separated by `:`", env="LABELGRAPH_ALLOW_ROOT"
     )
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(8000, "port to listen on; 0 takes a free one")
-    public_url: str | None = setting(None, "the URL clients use, where a proxy changes it; image URLs start with it")
+    port: int = setting(8000, "port to listen on; 0 takes a free one", rule=A_PORT)
+    public_url: str | None = setting(
+        None, "the URL clients use, where a proxy changes it; image URLs start with it", rule=AN_HTTP_URL
+    )
     hosts: tuple[str, ...] = setting(
         (), "names by which clients reach this server, separated by `,`, beside those of this machine; `*` is any"
     )
@@ -161,8 +222,8 @@ class Settings:
         1024 * MIB, "disk that kept thumbnails may take, in bytes; those not seen for longest go first, 0 keeps none"
     )
     worker: bool = setting(True, "run a worker inside `serve`")
-    jobs: int = setting(2, "jobs that one worker runs at once")
-    log_level: str = setting("info", "critical, error, warning, info or debug")
+    jobs: int = setting(2, "jobs that one worker runs at once", rule=AT_LEAST_ONE)
+    log_level: str = setting("info", "critical, error, warning, info or debug", rule=LOG_LEVEL)
     s3: S3 = field(default_factory=S3)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -173,9 +234,11 @@ class Settings:
         limits = Limits(**_given(Limits, environ, "LABELGRAPH_LIMIT_"))
         timeouts = Timeouts(**_given(Timeouts, environ, "LABELGRAPH_TIMEOUT_"))
         s3 = S3(**_given(S3, environ, "LABELGRAPH_S3_"))
-        if s3.addressing not in ("auto", "path", "virtual"):
-            raise BadSetting(f"LABELGRAPH_S3_ADDRESSING={s3.addressing} cannot be understood: auto, path or virtual.")
         given = _given(cls, environ, "LABELGRAPH_")
+        if given.get("pooled") and "listen_url" not in given:
+            raise BadSetting(
+                "LABELGRAPH_POOLED needs LABELGRAPH_LISTEN_URL: locks and notices must not go through a pooler."
+            )
         return cls(limits=limits, timeouts=timeouts, s3=s3).with_changes(**given)
 
     def with_changes(self, **changes: Any) -> Self:
@@ -213,33 +276,45 @@ def describe() -> Iterator[Description]:
 
 def _given(owner: type, environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
     hints = get_type_hints(owner)
-    names = {item.name: _name(item, prefix) for item in fields(owner) if "help" in item.metadata}
-    return {name: _parse(env, environ[env], hints[name]) for name, env in names.items() if environ.get(env)}
+    items = {item.name: item for item in fields(owner) if "help" in item.metadata}
+    names = {name: env for name, item in items.items() if environ.get(env := _name(item, prefix))}
+    return {name: _read(items[name], env, environ[env], hints[name]) for name, env in names.items()}
+
+
+def _read(item: Field[Any], env: str, text: str, kind: object) -> object:
+    """The value of a variable. Raises BadSetting, without the text of a secret."""
+    rule: Rule | None = item.metadata["rule"]
+    try:
+        value = _parse(text, kind)
+        if rule is None or rule.holds(value):
+            return value
+    except (KeyError, ValueError):
+        pass
+    given = env if item.metadata["secret"] else f"{env}={text}"
+    raise BadSetting(f"{given} cannot be understood: {rule.words if rule else _EXPECTED[kind]}.")
 
 
 def _name(item: Field[Any], prefix: str) -> str:
     return str(item.metadata["env"] or prefix + item.name.upper())
 
 
-def _parse(env: str, text: str, kind: object) -> object:
+def _parse(text: str, kind: object) -> object:
+    """Raises KeyError or ValueError for what is no value of that type."""
     separator = os.pathsep if kind == tuple[Path, ...] else ","
     parts = [part.strip() for part in text.split(separator) if part.strip()]
-    try:
-        match kind:
-            case _ if kind is bool:
-                return _SWITCHES[text.strip().lower()]
-            case _ if kind in (int, float):
-                return _positive(text, kind)
-            case _ if kind == tuple[Path, ...]:
-                return tuple(Path(part) for part in parts)
-            case _ if kind == tuple[str, ...]:
-                return tuple(parts)
-            case _ if kind in (Path, Path | None):
-                return Path(text)
-            case _:
-                return text
-    except (KeyError, ValueError):
-        raise BadSetting(f"{env}={text} cannot be understood: {_EXPECTED[kind]}.") from None
+    match kind:
+        case _ if kind is bool:
+            return _SWITCHES[text.strip().lower()]
+        case _ if kind in (int, float):
+            return _positive(text, kind)
+        case _ if kind == tuple[Path, ...]:
+            return tuple(Path(part) for part in parts)
+        case _ if kind == tuple[str, ...]:
+            return tuple(parts)
+        case _ if kind in (Path, Path | None):
+            return Path(text)
+        case _:
+            return text
 
 
 def _positive(text: str, kind: object) -> int | float:

@@ -1,31 +1,22 @@
 """The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit)."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Unavailable
+from db.session_settings import UNPREPARED, Limits, bound_transactions, bounded, startup_parameters
 
+__all__ = ["Database", "Limits", "connect", "driver_connection", "driver_url", "is_transient"]
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long Postgres may keep us waiting, in seconds, and how many connections each side may hold."""
-
-    connect: float = 3.0
-    read: float = 10.0
-    write: float = 120.0
-    lock: float = 10.0
-    readers: int = 10
-    writers: int = 10
-    pooled: bool = False  # behind PgBouncer in transaction mode: nothing of a session outlasts a transaction
+DIALECT = "postgresql+asyncpg://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,7 @@ class Database:
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             raise Unavailable from error
         try:
-            async with _bounded(connection, self.limits) if self.limits.pooled else nullcontext():
+            async with bounded(connection, self.limits) if self.limits.pooled else nullcontext():
                 yield connection  # type: ignore[misc]
         except asyncpg.InternalClientError:  # it was being ended while we spoke: nothing more can be said on it
             connection.terminate()
@@ -76,24 +67,25 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         command_timeout=limits.read,
         statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
-        server_settings=_startup_parameters(limits, read_only=True),
+        server_settings=startup_parameters(limits, read_only=True),
         reset=_leave_as_it_is,
     )
     engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
+        DIALECT,
         pool_size=limits.writers,
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
         connect_args={
+            "async_creator_fn": opener(url),
             "timeout": limits.connect,
             "command_timeout": limits.write,
-            "server_settings": _startup_parameters(limits, read_only=False),
+            "server_settings": startup_parameters(limits, read_only=False),
             **(UNPREPARED if limits.pooled else {}),
         },
     )
     if limits.pooled:
-        _bound_transactions(engine, limits)
+        bound_transactions(engine, limits)
     database = Database(url=url, pool=pool, engine=engine, limits=limits)
     try:
         yield database
@@ -103,6 +95,15 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
 
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:
     """A reader leaves nothing behind that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
+
+
+def opener(url: str) -> Callable[..., Awaitable[asyncpg.Connection]]:
+    """Opens connections for SQLAlchemy, which would read the URL differently (`sslmode`, several hosts)."""
+
+    async def opened(**arguments: Any) -> asyncpg.Connection:
+        return await asyncpg.connect(driver_url(url), **arguments)
+
+    return opened
 
 
 def driver_url(url: str) -> str:
@@ -128,56 +129,3 @@ def is_transient(error: BaseException) -> bool:
 
 
 TRANSIENT = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03"})
-
-
-# -- settings of a session, or behind a pooler of each transaction ---------------------------------------------------
-
-UNPREPARED: Mapping[str, Any] = {
-    "statement_cache_size": 0,
-    "prepared_statement_cache_size": 0,
-    "prepared_statement_name_func": lambda: "",  # a name could be another client's, on the connection that comes next
-}
-
-
-def _startup_parameters(limits: Limits, *, read_only: bool) -> dict[str, str]:
-    """What is sent when a connection is opened. PgBouncer refuses all but a few, of which these two are."""
-    parameters = {"application_name": "labelgraph", "timezone": "UTC"}
-    if limits.pooled:
-        return parameters
-    if read_only:
-        parameters["default_transaction_read_only"] = "on"
-    return parameters | _settings(limits, read_only=read_only)
-
-
-def _settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
-    return {
-        "jit": "off",
-        "max_parallel_workers_per_gather": "0",  # the cores are for other requests
-        "random_page_cost": "1.1",  # solid-state disks; the default of 4 makes small writes read whole tables
-        "lock_timeout": f"{limits.lock:g}s",
-        "statement_timeout": f"{(limits.read if read_only else limits.write):g}s",
-        "idle_in_transaction_session_timeout": "60s",
-    }
-
-
-@asynccontextmanager
-async def _bounded(connection: asyncpg.Connection, limits: Limits) -> AsyncGenerator[None, None]:
-    """A read-only transaction with the settings of a reader's session; ended by COMMIT, for notices go out with it."""
-    settings = _settings(limits, read_only=True)
-    local = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
-    await connection.execute(f"BEGIN READ ONLY; {local}")
-    try:
-        yield
-    finally:
-        if not connection.is_closed():
-            await connection.execute("COMMIT")
-
-
-def _bound_transactions(engine: AsyncEngine, limits: Limits) -> None:
-    """Give every transaction of the engine the settings of a writer's session."""
-    settings = _settings(limits, read_only=False)
-    statement = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def bound(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)

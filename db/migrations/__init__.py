@@ -6,14 +6,31 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.util import await_only
+
+from db.errors import DomainError
 
 HERE = Path(__file__).parent
 
 
+class NewerSchema(DomainError):
+    """A newer version of the program has migrated the database."""
+
+
 async def upgrade(url: str, revision: str = "head") -> None:
-    await asyncio.to_thread(command.upgrade, config(url), revision)
+    """Raises NewerSchema."""
+    try:
+        await asyncio.to_thread(command.upgrade, config(url), revision)
+    except CommandError as error:
+        if not isinstance(error.__cause__, ResolutionError):
+            raise
+        raise NewerSchema(
+            "The database belongs to a newer version of Labelgraph, whose schema this version does not know. "
+            "Update this one, or name another database."
+        ) from error
 
 
 async def downgrade(url: str, revision: str = "base") -> None:

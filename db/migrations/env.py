@@ -4,10 +4,10 @@ import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.engine import DIALECT, opener
 from db.models import metadata
 
 MIGRATING = 4_203_001  # advisory lock: the second migrator waits, then finds nothing to do
@@ -26,8 +26,8 @@ def is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _com
 
 
 async def main() -> None:
-    url = make_url(context.config.attributes["url"]).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=NullPool)
+    url = context.config.attributes["url"]
+    engine = create_async_engine(DIALECT, poolclass=NullPool, connect_args={"async_creator_fn": opener(url)})
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()

@@ -1,11 +1,17 @@
 """The command line, as a shell runs it."""
 
 import asyncio
+import os
 import re
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from api import commands
 from api.__main__ import main, parser, settings_of
@@ -13,7 +19,27 @@ from api.commands import moment
 from api.settings import Settings
 from db import engine, tokens
 
+ROOT = Path(__file__).parent.parent.parent
 TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{43}")
+
+
+def at_once(*arguments: str, **variables: str) -> tuple[int, str]:
+    """The status and stderr of a command that a process of its own refuses."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "api", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 class CommandLine:
@@ -101,11 +127,167 @@ async def verified(url: str, text: str) -> tokens.Identity | None:
 
 def test_serve_says_what_is_missing_to_begin(tmp_path: Path) -> None:
     bare = Settings()
-    said = commands.welcome(bare, "http://127.0.0.1:1", None)
+    said = commands.welcome(bare, "http://127.0.0.1:1", None, private=True)
     assert "--allow-root" in said
     assert "token create" in said
-    ready = commands.welcome(bare.with_changes(allowed_roots=(tmp_path,)), "http://127.0.0.1:1", "lg_x")
+    ready = commands.welcome(bare.with_changes(allowed_roots=(tmp_path,)), "http://127.0.0.1:1", "lg_x", private=True)
     assert ready.splitlines() == [
         "Labelgraph serves http://127.0.0.1:1/graphql",
         "GraphiQL, signed in: http://127.0.0.1:1/graphql#token=lg_x",
     ]
+
+
+# -- what cannot be done is one sentence, without a traceback ----------------------------------------------------------
+
+COMMANDS = [("serve", "--port", "0"), ("worker",), ("migrate",), ("token", "list")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_database_that_cannot_be_reached_is_told(command: tuple[str, ...], tmp_path: Path) -> None:
+    url = f"postgresql://me:secret@127.0.0.1:{free_port()}/labels"
+    code, said = at_once(*command, DATABASE_URL=url)
+    assert code == 1
+    place = "The database that DATABASE_URL names (127.0.0.1, /labels) cannot be used"
+    assert said == f"labelgraph: {place}: Connection refused.\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql://labels.invalid/x", "Name or service not known"),
+        ("postgresql:///x?host=/nowhere", "No such file or directory"),
+        ("mysql://me:secret@127.0.0.1/x", "DATABASE_URL cannot be understood: it takes a URL as postgresql://"),
+        ("postgresql://me:secret@127.0.0.1:port/x", "DATABASE_URL cannot be understood"),
+        ("secret", "DATABASE_URL cannot be understood"),
+        ("postgresql://me:secret@127.0.0.1/x?sslmode=perhaps", "`sslmode` parameter must be one of"),
+    ],
+)
+def test_a_database_url_that_leads_nowhere_is_told_without_its_password(
+    url: str, why: str, labelgraph: CommandLine
+) -> None:
+    said = labelgraph.refused("token", "list", url=url)
+    assert why in said
+    assert "secret" not in said
+
+
+def test_a_database_that_never_answers_is_told(labelgraph: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELGRAPH_TIMEOUT_CONNECT", "0.2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/x"
+        assert "does not answer within 0.2 seconds" in labelgraph.refused("token", "list", url=url)
+
+
+def test_a_database_that_does_not_exist_is_told(labelgraph: CommandLine, server_url: str) -> None:
+    url = make_url(server_url).set(database="nowhere").render_as_string(hide_password=False)
+    assert 'database "nowhere" does not exist' in labelgraph.refused("token", "list", url=url)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_database_of_a_newer_version_is_told_and_left_alone(command: tuple[str, ...], database_url: str) -> None:
+    asyncio.run(execute(database_url, "UPDATE alembic_version SET version_num = 'future'"))
+    code, said = at_once(*command, DATABASE_URL=database_url)
+    assert code == 1
+    assert said == (
+        "labelgraph: The database belongs to a newer version of Labelgraph, whose schema this version does not know. "
+        "Update this one, or name another database.\n"
+    )
+
+
+def test_what_postgres_refuses_is_told(labelgraph: CommandLine, database_url: str) -> None:
+    asyncio.run(execute(database_url, "ALTER TABLE token RENAME TO elsewhere"))
+    said = labelgraph.refused("token", "list", url=database_url)
+    assert said == 'labelgraph: Postgres could not do it: relation "token" does not exist.'
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "٣"])
+def test_what_is_no_port_is_told(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", "--port", port])
+    assert "argument --port: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("demo", "--port", "0")], ids=" ".join)
+@pytest.mark.parametrize("data", ["a file", "a file/data", "/proc/data"])
+def test_a_data_directory_that_cannot_be_is_told(command: tuple[str, ...], data: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    code, said = at_once(*command, "--data", str(tmp_path / data), DATABASE_URL="")
+    assert code == 1
+    assert re.fullmatch(r"labelgraph: .*(Not a directory|File exists|No such file or directory)\..*\n", said)
+
+
+def test_a_port_in_use_is_told(database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = at_once("serve", "--port", str(port), DATABASE_URL=database_url)
+    assert code == 1
+    assert said.startswith(f"labelgraph: Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--port", "0", "--host", "labels.invalid"), "Name or service not known"),
+        (("--port", "0", "--host", "192.0.2.1"), "Cannot assign requested address"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_told(
+    arguments: tuple[str, ...], why: str, labelgraph: CommandLine, database_url: str
+) -> None:
+    assert f"{why}. Choose another" in labelgraph.refused("serve", *arguments, url=database_url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LABELGRAPH_LOG_LEVEL", "loud"),
+        ("LABELGRAPH_PORT", "65536"),
+        ("LABELGRAPH_JOBS", "0"),
+        ("LABELGRAPH_POOL_SIZE", "0"),
+        ("LABELGRAPH_S3_ENDPOINT", "s3.example"),
+        ("LABELGRAPH_S3_ADDRESSING", "perhaps"),
+        ("LABELGRAPH_PUBLIC_URL", "labels.example"),
+        ("LABELGRAPH_LISTEN_URL", "http://labels.example"),
+        ("LABELGRAPH_POOLED", "true"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told(
+    name: str, value: str, labelgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert re.fullmatch(rf"labelgraph: {name}\S* [^\n]+\.", labelgraph.refused("serve", url="postgresql://x/y"))
+
+
+def test_programs_that_are_not_there_are_told(tmp_path: Path) -> None:
+    code, said = at_once("token", "list", "--data", str(tmp_path), DATABASE_URL="", LABELGRAPH_PG_BIN="/nowhere")
+    assert code == 1
+    assert said == "labelgraph: /nowhere holds no initdb and no postgres: name their folder in LABELGRAPH_PG_BIN.\n"
+
+
+@pytest.mark.parametrize("name", ["", " Ada", "Ada\n", "a" * 65, "\x1b[2J"])
+def test_a_name_that_no_token_can_have_is_told(name: str, labelgraph: CommandLine, database_url: str) -> None:
+    said = labelgraph.refused("token", "create", "--name", name, "--scope", "read", url=database_url)
+    assert said.startswith("labelgraph: A token's name has 1 to 64 characters")
+
+
+@pytest.mark.parametrize("when", ["0h", "99999d", "soon", "2027-01-31", "2020-01-01T00:00:00Z", "9999-12-31T23:59:59"])
+def test_an_expiry_that_cannot_be_is_told(when: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["token", "create", "--name", "Ada", "--scope", "read", "--expires", when])
+    assert re.search(
+        r"argument --expires: '\S+' is (no point in time: write 12h|not in the future)", capsys.readouterr().err
+    )
+
+
+def test_a_reader_that_has_heard_enough_is_no_error(database_url: str) -> None:
+    command = f"{sys.executable} -P -m api sdl | head -c 1"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": database_url}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stderr == ""
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -17,23 +17,27 @@ import pytest
 from tests.test_readme import first_query
 
 ROOT = Path(__file__).parent.parent.parent
-SIGNED_IN = re.compile(r"(http://\S+)/graphql#token=(lg_\S+)")
+LISTENS = re.compile(r"(http://\S+)/graphql")
 SECONDS = 120
 
 
 class Server:
-    """A process of the command line, with its first words read up to the URL that signs its owner in."""
+    """A process of the command line, with its first words read up to the place of its owner's token."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", data_dir: Path) -> None:
         self.process = process
         self.said = ""
         assert process.stdout is not None
         for line in process.stdout:
             self.said += line
-            if found := SIGNED_IN.search(line):
-                self.url, self.token = found.groups()
-                return
-        pytest.fail(f"it ended with {process.wait()} and said: {self.said}")
+            if str(data_dir / "token") in line:
+                break
+        else:
+            pytest.fail(f"it ended with {process.wait()} and said: {self.said}")
+        listens = LISTENS.search(self.said)
+        assert listens is not None
+        self.url = listens[1]
+        self.token = (data_dir / "token").read_text().strip()
 
     def ask(self, query: str, token: str | None = None) -> Any:
         headers = {"Authorization": f"Bearer {token or self.token}"}
@@ -46,11 +50,11 @@ class Server:
 
 
 @contextmanager
-def labelgraph(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def labelgraph(*arguments: str, stdout: int = subprocess.PIPE) -> Iterator["subprocess.Popen[str]"]:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-P", "-m", "api", *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=environment, stdout=stdout, text=True) as process:
         try:
             yield process
         finally:
@@ -60,7 +64,7 @@ def labelgraph(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
 @contextmanager
 def running(command: str, data_dir: Path) -> Iterator[Server]:
     with labelgraph(command, "--port", "0", "--data", str(data_dir)) as process:
-        yield Server(process)
+        yield Server(process, data_dir)
 
 
 @pytest.fixture
@@ -97,6 +101,23 @@ def test_serves_its_owner_on_loopback_until_sigterm(data_dir: Path) -> None:
         assert server.ask("{ viewer { name } }") == {"viewer": {"name": "owner"}}
         assert server.stop(signal.SIGTERM) == 0
     assert not postgres_runs(data_dir)
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_the_token_is_printed_into_a_terminal_only(command: str, data_dir: Path) -> None:
+    with running(command, data_dir) as server:
+        assert server.token not in server.said
+        assert (data_dir / "token").stat().st_mode & 0o077 == 0
+        assert server.stop() == 0
+    terminal, inner = os.openpty()
+    with labelgraph(command, "--port", "0", "--data", str(data_dir), stdout=inner) as process:
+        os.close(inner)
+        said = b""
+        while b"/graphql#token=" + server.token.encode() not in said:
+            said += os.read(terminal, 4096)  # raises once the process has ended
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    os.close(terminal)
 
 
 def test_a_token_made_beside_a_running_server_works_at_once(data_dir: Path) -> None:

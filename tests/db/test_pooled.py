@@ -11,11 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db import engine, tokens
+from db.errors import Unavailable
 from db.jobs.notices import CHANNEL, announce
 from tests.patience import until
 from tests.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer
 
-POOLED = engine.Limits(pooled=True, readers=5, writers=5, lock=3, read=7, write=9)
+POOLED = engine.Limits(pooled=True, readers=5, writers=5, connect=60, lock=3, read=7, write=9)
 ALLOWED = {"user", "database", "client_encoding", "application_name", "timezone"}  # by PgBouncer as it is installed
 SETTINGS = {
     "jit": "off",
@@ -60,7 +61,7 @@ async def test_a_connection_is_opened_with_no_parameter_that_pgbouncer_refuses()
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with engine.connect(f"postgresql://me@127.0.0.1:{port}/it", POOLED) as database:
-            with pytest.raises(engine.Unavailable):
+            with pytest.raises(Unavailable):
                 async with database.reading():
                     pass
             with pytest.raises((DBAPIError, asyncpg.PostgresError)):
@@ -90,7 +91,7 @@ async def test_every_transaction_has_the_limits_of_a_session_and_leaves_none_beh
 
 
 async def test_what_takes_too_long_is_stopped_and_its_connection_used_again(pooled_url: str) -> None:
-    short = engine.Limits(pooled=True, read=0.2, lock=0.2, readers=1, writers=2)
+    short = engine.Limits(pooled=True, connect=60, read=0.2, lock=0.2, readers=1, writers=2)
     async with engine.connect(pooled_url, short) as database:
         with pytest.raises((TimeoutError, asyncpg.QueryCanceledError)):
             async with database.reading() as connection:

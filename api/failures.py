@@ -1,0 +1,37 @@
+"""What ends a command, as one sentence for the person who gave it."""
+
+import os
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from db.errors import DomainError
+
+
+class Failure(RuntimeError):
+    """A command cannot go on; the message is a sentence that says why, and what to do."""
+
+
+def sentence(error: Exception) -> str | None:
+    """What is said of an error that ends a command; None for one that nobody expects: a defect of the program."""
+    match error:
+        case Failure() | DomainError():
+            return str(error)
+        case DBAPIError(orig=BaseException() as cause):
+            return f"Postgres could not do it: {reason(cause)}."
+        case asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return f"Postgres could not do it: {reason(error)}."
+        case OSError(filename=str() | bytes() as path):
+            return f"{os.fsdecode(path)}: {reason(error)}."
+        case OSError() | DBAPIError():
+            return f"The system refuses it: {reason(error)}."
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """The error's own words on one line, without a full stop."""
+    system = isinstance(error, OSError) and error.strerror
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        system = os.strerror(error.errno)  # asyncio writes addresses and lists of errors into `strerror`
+    text = str(system or error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")
