@@ -56,9 +56,15 @@ def parser() -> argparse.ArgumentParser:
     _serve(action("serve", commands.serve, "Serve the API, with a worker inside."))
     action("worker", commands.worker, "Run jobs for the servers of the same database.")
     action("migrate", commands.migrate, "Bring the database to this version's schema.")
+    _file(action("backup", commands.backup, "Write everything but the images into a file; servers may go on."))
+    _file(action("restore", commands.restore, "Fill a database that holds no dataset with a backup."))
     action("sdl", commands.sdl, "Print the GraphQL schema.")
     _token(actions.add_parser("token", help="Create, list or revoke access tokens."), data)
     return whole
+
+
+def _file(made: argparse.ArgumentParser) -> None:
+    made.add_argument("file", metavar="FILE", help="the backup; - is stdout, or stdin")
 
 
 def _address(made: argparse.ArgumentParser) -> None:

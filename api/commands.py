@@ -2,19 +2,26 @@
 
 import argparse
 import asyncio
+import os
 import re
+import shutil
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from api import demo as demonstration
 from api import logs, process
+from api.failures import Failure
 from api.settings import MAX_PORT, Settings
-from db import moments, tokens
+from db import backups, moments, tokens
 
 Command = Callable[[Settings, argparse.Namespace], None]
 
+STREAM = "-"  # instead of a file: stdin, or stdout
 SPAN = re.compile(r"(\d{1,4})([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -102,6 +109,71 @@ def migrate(settings: Settings, _: argparse.Namespace) -> None:
             print("The database is at this version's schema.")
 
     process.run(main)
+
+
+def backup(settings: Settings, given: argparse.Namespace) -> None:
+    async def write(ready: Settings) -> None:
+        url = str(ready.listen_url or ready.database_url)
+        if given.file == STREAM:
+            await backups.write(url, sys.stdout.buffer)
+            return
+        with _replacing(Path(given.file)) as file:
+            held = await backups.write(url, file)
+        print(f"Backed up {held.datasets} datasets, {held.rows} rows, to {given.file}. Images are not in it.")
+
+    if given.file == STREAM and sys.stdout.isatty():
+        raise Failure("A backup is no text for a terminal: name a file, or redirect the output into one.")
+    process.run(lambda stopping: _at_hand(settings, stopping, write))
+
+
+def restore(settings: Settings, given: argparse.Namespace) -> None:
+    async def read(ready: Settings) -> None:
+        url = str(ready.listen_url or ready.database_url)
+        held = await backups.restore(url, file)
+        print(f"Restored {held.datasets} datasets, {held.rows} rows.")
+
+    with _spooled(settings) if given.file == STREAM else Path(given.file).open("rb") as file:
+        process.run(lambda stopping: _at_hand(settings, stopping, read))
+
+
+async def _at_hand(
+    settings: Settings, stopping: asyncio.Event, work: Callable[[Settings], Coroutine[Any, Any, None]]
+) -> None:
+    """Do the work with the database at hand, and give it up at the first signal."""
+    async with process.at_hand(settings) as ready:
+        working, halting = asyncio.create_task(work(ready)), asyncio.create_task(stopping.wait())
+        await asyncio.wait({working, halting}, return_when=asyncio.FIRST_COMPLETED)
+        halting.cancel()
+        if not working.done():
+            working.cancel()
+        await working
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the path's place once it is whole, and that only its owner can read."""
+    if path.is_dir():
+        raise Failure(f"{path} is a directory: name a file.")
+    descriptor, unfinished = tempfile.mkstemp(dir=path.absolute().parent, prefix=".labelgraph-", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(unfinished).replace(path)
+    except BaseException:
+        Path(unfinished).unlink()
+        raise
+
+
+@contextmanager
+def _spooled(settings: Settings) -> Iterator[BinaryIO]:
+    """What comes from stdin, in a nameless file of the data directory: a backup is read from its end."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=settings.data_dir) as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.seek(0)
+        yield cast(BinaryIO, file)
 
 
 def sdl(_settings: Settings, _: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.util import await_only
 from db.errors import DomainError
 
 HERE = Path(__file__).parent
+MIGRATING = 4_203_001  # advisory lock: the second migrator waits, then finds nothing to do
 
 
 class NewerSchema(DomainError):
@@ -35,6 +36,21 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
 async def downgrade(url: str, revision: str = "base") -> None:
     await asyncio.to_thread(command.downgrade, config(url), revision)
+
+
+def move(connection: Connection, revision: str) -> None:
+    """Bring the schema to a revision, up or down, in the transaction of a connection; no lock is waited for twice."""
+    configuration = config("")
+    configuration.attributes["connection"] = connection
+    if revision == "base":
+        command.downgrade(configuration, revision)
+    else:
+        command.upgrade(configuration, revision)
+
+
+def knows(revision: str) -> bool:
+    """Whether there is such a revision."""
+    return any(script.revision == revision for script in ScriptDirectory.from_config(config("")).walk_revisions())
 
 
 def head() -> str:

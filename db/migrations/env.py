@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from db.engine import DIALECT, opener
+from db.migrations import MIGRATING
 from db.models import metadata
-
-MIGRATING = 4_203_001  # advisory lock: the second migrator waits, then finds nothing to do
 
 
 def migrate(connection: Connection) -> None:
@@ -33,4 +32,7 @@ async def main() -> None:
     await engine.dispose()
 
 
-asyncio.run(main())
+if (given := context.config.attributes.get("connection")) is not None:
+    migrate(given)
+else:
+    asyncio.run(main())

@@ -1,0 +1,291 @@
+"""Backups: one moment of the database, whole in a file, and whole or not at all in another database."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from db import backups, engine, migrations, tokens
+from db.errors import Conflict, DomainError, Invalid
+from tests.db.test_migrations import dump
+from tests.schema.annotating import annotate, box, new, of, open_boxes
+from tests.schema.mutating import Stage, open_stage
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+async def lived_in(database: engine.Database, root: Path) -> tuple[Stage, str]:
+    """A dataset with shapes, history, versions and an undone change; and a token."""
+    stage = await open_boxes(database, root)
+    await annotate(stage, {**of(stage, 0), "add": [new("cat", box()), new("dog", box(1, 2, 3, 4))]})
+    await stage.do("publishVersion", "version { name }", datasetId=stage.dataset)
+    await stage.do("renameLabel", "label { name }", labelId=stage.label("cat"), name="tiger")
+    await stage.do("deleteSamples", "deleted", datasetId=stage.dataset, select={"ids": stage.ids(1)})
+    last = await stage.do(
+        "labelSamples",
+        "change { id }",
+        datasetId=stage.dataset,
+        select={"ids": stage.ids(2)},
+        labels=["dog"],
+        mode="ADD",
+    )
+    await stage.do("undoChange", "change { id }", changeId=last["change"]["id"])
+    await stage.do("publishVersion", "version { name }", datasetId=stage.dataset, description="a \\ back\tslash\nand ä")
+    async with database.writing() as session:
+        text = await tokens.create(session, name="Ada", scope=tokens.Scope.READ, dataset_ids=[stage.working_set.id])
+    return stage, text
+
+
+async def reach(stage: Stage, revision: int) -> None:
+    while await stage.revision() < revision:  # noqa: ASYNC110 (others write it)
+        await asyncio.sleep(0)
+
+
+async def rows(url: str) -> dict[str, list[str]]:
+    """Every row of every table, as text."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SET timezone = 'UTC'")
+        names = [row["name"] for row in await connection.fetch(backups.COLUMNS)]
+        return {
+            name: [row[0] for row in await connection.fetch(f'SELECT t::text FROM "{name}" t ORDER BY 1')]
+            for name in names
+        }
+    finally:
+        await connection.close()
+
+
+async def written(url: str) -> bytes:
+    file = io.BytesIO()
+    await backups.write(url, file)
+    return file.getvalue()
+
+
+def changed(backup: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
+    """The backup with other members."""
+    with zipfile.ZipFile(io.BytesIO(backup)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.portable
+async def test_everything_comes_back_and_goes_on(
+    database: engine.Database, database_url: str, empty_database_url: str, tmp_path: Path, server_kind: str
+) -> None:
+    stage, text = await lived_in(database, tmp_path)
+    backup = await written(database_url)
+    await migrations.upgrade(empty_database_url)
+    held = await backups.restore(empty_database_url, io.BytesIO(backup))
+    before = await rows(database_url)
+    assert held == backups.Summary(datasets=1, rows=sum(map(len, before.values())))
+    assert all(before[name] for name in ("annotation_past", "change", "sample_past", "token", "version_label"))
+    assert await rows(empty_database_url) == before
+    if server_kind == "default":
+        assert dump(empty_database_url) == dump(database_url)
+    async with engine.connect(empty_database_url) as restored:
+        async with restored.reading() as connection:
+            identity = await tokens.verify(connection, text)
+        assert identity is not None
+        assert identity.name == "Ada"
+        there = replace(stage, direct=replace(stage.direct, database=restored))
+        await there.check()
+        revision = await there.revision()
+        await annotate(there, {**of(there, 3), "add": [new("dog", box())]})
+        assert await there.revision() == revision + 1
+        await there.check()
+
+
+async def test_a_backup_beside_writers_shows_one_moment(
+    database: engine.Database, database_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    stage = await open_stage(database, tmp_path, samples=20)
+    done = asyncio.Event()
+
+    async def label(place: int) -> None:
+        mode = "ADD"
+        while not done.is_set():
+            await stage.do(
+                "labelSamples",
+                "changed",
+                datasetId=stage.dataset,
+                select={"ids": stage.ids(place)},
+                labels=["cat"],
+                mode=mode,
+            )
+            mode = "REMOVE" if mode == "ADD" else "ADD"
+
+    writers = [asyncio.create_task(label(place)) for place in range(4)]
+    await reach(stage, 10)
+    backup = await written(database_url)
+    await reach(stage, await stage.revision() + 1)
+    done.set()
+    await asyncio.gather(*writers)
+    await migrations.upgrade(empty_database_url)
+    await backups.restore(empty_database_url, io.BytesIO(backup))
+    async with engine.connect(empty_database_url) as restored:
+        there = replace(stage, direct=replace(stage.direct, database=restored))
+        await there.check()
+        assert 10 <= await there.revision() < await stage.revision()
+
+
+async def test_a_backup_of_an_older_version_is_migrated(empty_database_url: str, database_url: str) -> None:
+    await migrations.upgrade(empty_database_url, "0006")
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute(
+        "INSERT INTO dataset (name, type, input_path, created_by) VALUES ('old', 'IMAGE_CLASSIFICATION', '/old', 'ann')"
+    )
+    await connection.close()
+    newest = dump(database_url)
+    held = await backups.restore(database_url, io.BytesIO(await written(empty_database_url)))
+    assert held.datasets == 1
+    assert dump(database_url) == newest
+    async with engine.connect(database_url) as database, database.reading() as reader:
+        assert await reader.fetchval("SELECT name FROM dataset") == "old"
+        assert await reader.fetchval("SELECT version_num FROM alembic_version") == migrations.head()
+
+
+async def test_a_database_with_a_dataset_is_refused_and_left_alone(
+    database: engine.Database, database_url: str, tmp_path: Path
+) -> None:
+    await lived_in(database, tmp_path)
+    backup, before = await written(database_url), await rows(database_url)
+    with pytest.raises(Conflict, match="holds datasets already"):
+        await backups.restore(database_url, io.BytesIO(backup))
+    assert await rows(database_url) == before
+
+
+async def test_a_database_in_use_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups, "PATIENCE", 0)
+    backup = await written(database_url)
+    other = await asyncpg.connect(database_url)
+    try:
+        with pytest.raises(Conflict, match="stop every server and worker"):
+            await backups.restore(database_url, io.BytesIO(backup))
+    finally:
+        await other.close()
+
+
+def newer(members: dict[str, bytes]) -> None:
+    members["backup.json"] = json.dumps(json.loads(members["backup.json"]) | {"revision": "9999"}).encode()
+
+
+def short(members: dict[str, bytes]) -> None:
+    members["tables/version_label.copy"] = b""
+
+
+def bad_row(members: dict[str, bytes]) -> None:
+    members["tables/version_label.copy"] += b"nonsense\n"
+
+
+def bad_reference(members: dict[str, bytes]) -> None:
+    members["tables/dataset.copy"] = b""
+    about = json.loads(members["backup.json"])
+    next(table for table in about["tables"] if table["name"] == "dataset")["rows"] = 0
+    members["backup.json"] = json.dumps(about).encode()
+
+
+def lost(members: dict[str, bytes]) -> None:
+    del members["tables/version_label.copy"]
+
+
+def without_about(members: dict[str, bytes]) -> None:
+    del members["backup.json"]
+
+
+@pytest.mark.parametrize("change", [newer, short, bad_row, bad_reference, lost, without_about])
+async def test_what_cannot_be_restored_leaves_the_database_empty(
+    change: Callable[[dict[str, bytes]], None],
+    database: engine.Database,
+    database_url: str,
+    empty_database_url: str,
+    tmp_path: Path,
+) -> None:
+    await lived_in(database, tmp_path)
+    backup = await written(database_url)
+    await migrations.upgrade(empty_database_url)
+    before = await rows(empty_database_url)
+    with pytest.raises((DomainError, asyncpg.PostgresError)):
+        await backups.restore(empty_database_url, io.BytesIO(changed(backup, change)))
+    assert await rows(empty_database_url) == before
+    assert (await backups.restore(empty_database_url, io.BytesIO(backup))).datasets == 1
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+async def test_a_file_that_broke_off_or_rotted_is_no_backup(share: float, database_url: str) -> None:
+    backup = await written(database_url)
+    with pytest.raises(Invalid, match="no backup, or it is damaged"):
+        await backups.restore(database_url, io.BytesIO(backup[: int(len(backup) * share)]))
+    async with engine.connect(database_url) as database, database.writing() as session:
+        await tokens.create(session, name="A" * 64, scope=tokens.Scope.READ)
+    rotten = bytearray(await written(database_url))
+    with zipfile.ZipFile(io.BytesIO(rotten)) as archive:
+        at = (
+            archive.getinfo("tables/token.copy").header_offset + 30 + len("tables/token.copy") + 24
+        )  # behind the header, in the rows
+    rotten[at] ^= 0xFF
+    with pytest.raises(Invalid, match="no backup, or it is damaged"):
+        await backups.restore(database_url, io.BytesIO(rotten))
+
+
+# -- killed at any point ------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from api.__main__ import main
+from db import backups
+
+function = sys.argv.pop(1)
+real = getattr(backups, function)
+
+async def killed(first, second, table, *others):
+    if "version_label" in (table, table["name"] if isinstance(table, dict) else ""):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return await real(first, second, table, *others)
+
+setattr(backups, function, killed)
+main(sys.argv[1:])
+"""
+
+
+def killed(function: str, *arguments: str, url: str) -> int:
+    """A command of a process that is killed when it comes to the last table."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": url}
+    command = [sys.executable, "-P", "-c", KILLED, function, *arguments]
+    return subprocess.run(command, env=environment, timeout=300).returncode
+
+
+async def test_a_killed_backup_leaves_the_file_as_it_was(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "labelgraph.backup"
+    assert await asyncio.to_thread(killed, "_copy_out", "backup", str(file), url=database_url) == -signal.SIGKILL
+    assert not file.exists()
+    file.write_bytes(b"the one before")
+    assert await asyncio.to_thread(killed, "_copy_out", "backup", str(file), url=database_url) == -signal.SIGKILL
+    assert file.read_bytes() == b"the one before"
+
+
+async def test_a_killed_restore_leaves_the_database_as_it_was(
+    database: engine.Database, database_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    await lived_in(database, tmp_path)
+    file = tmp_path / "labelgraph.backup"
+    file.write_bytes(await written(database_url))
+    await migrations.upgrade(empty_database_url)
+    before = await rows(empty_database_url)
+    assert await asyncio.to_thread(killed, "_copy_in", "restore", str(file), url=empty_database_url) == -signal.SIGKILL
+    assert await rows(empty_database_url) == before
+    assert (await backups.restore(empty_database_url, io.BytesIO(file.read_bytes()))).datasets == 1
