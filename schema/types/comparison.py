@@ -31,6 +31,20 @@ class SampleChange:
     )
 
 
+@strawberry.type(description="A label as it looks in one state.")
+class LabelLook:
+    name: str = strawberry.field(description="What it is called.")
+    color: str | None = strawberry.field(description="`#rrggbb`, if it has one.")
+    shortcut: str | None = strawberry.field(description="The key that puts it, if it has one.")
+
+
+@strawberry.type(description="A label that differs between two states.")
+class LabelChange:
+    label_id: strawberry.ID = strawberry.field(description="Global id of the label, in whichever state it is.")
+    before: LabelLook | None = strawberry.field(description="As it is in `base`; null if it is in `head` only.")
+    after: LabelLook | None = strawberry.field(description="As it is in `head`; null if it is in `base` only.")
+
+
 @strawberry.type(
     description="The differences from one state of a dataset to another. Costs what changed in between, however large "
     "the dataset is."
@@ -39,6 +53,14 @@ class Comparison:
     added: int = strawberry.field(description="How many samples are in `head` only.")
     removed: int = strawberry.field(description="How many samples are in `base` only.")
     relabeled: int = strawberry.field(description="How many samples are in both, with other labels.")
+    edited: int = strawberry.field(
+        description="How many samples are in both, with the same labels, and were written in between: other shapes, "
+        "marks or another file, or back and forth. They are not among `changes`."
+    )
+    labels: list[LabelChange] = strawberry.field(
+        description="The labels that were made or deleted, or have another name, colour or shortcut, in the order of "
+        "their ids."
+    )
 
     @strawberry.field(description="The samples that differ, in the order of their ids.")
     def changes(

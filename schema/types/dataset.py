@@ -83,7 +83,9 @@ class Dataset(Node):
         "the first, and when it was deleted."
     )
     has_unpublished_changes: bool = strawberry.field(
-        description="Whether the working set was changed since it was equal to `currentVersion`; without one, ever."
+        description="Whether the working set was changed since it was equal to `currentVersion`; without one, ever. "
+        "`compare` says what differs; what was changed and changed back is a change too, which going back to the "
+        "version would undo."
     )
 
     @strawberry.field(description="The published versions, newest first.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db import statements, versions
+from db import changes, statements, versions
 from db.units import write
 from tests.client import Failed
 from tests.schema.mutating import Stage
@@ -433,3 +433,59 @@ async def test_a_retried_publication_is_carried_out_once(stage: Stage) -> None:
     again = await stage.do("publishVersion", "version { name }", key="k1", datasetId=stage.dataset)
     assert first == again
     assert (await dataset(stage))["versions"]["totalCount"] == 1
+
+
+LOOKS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges compare(base: $b, head: $h) {
+    added removed relabeled edited labels { labelId before { name color shortcut } after { name color } } } } }"""
+
+
+async def looked_at(stage: Stage, base: str, head: str | None = None) -> Any:
+    return (await stage.direct.execute(LOOKS, {"d": stage.dataset, "b": base, "h": head}))["dataset"]
+
+
+async def test_what_became_of_labels_is_told_by_a_comparison_in_both_directions(stage: Stage) -> None:
+    await label(stage, ["cat"], 0)
+    first = await publish(stage)
+    cat, dog = stage.label("cat"), stage.label("dog")
+    await stage.do("updateLabel", "label { id }", labelId=cat, color="#00ff00", shortcut="c")
+    await stage.do("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
+    made = await stage.do("createLabels", "labels { id }", datasetId=stage.dataset, labels=[{"name": "bird"}])
+    second = await publish(stage)
+    plain, green = {"name": "cat", "color": None}, {"name": "cat", "color": "#00ff00"}
+    forth = (await looked_at(stage, first["id"], second["id"]))["compare"]
+    assert [forth[name] for name in ("added", "removed", "relabeled", "edited")] == [0, 0, 0, 0]
+    assert forth["labels"] == [
+        {"labelId": cat, "before": plain | {"shortcut": None}, "after": green},
+        {"labelId": dog, "before": {"name": "dog", "color": None, "shortcut": None}, "after": None},
+        {"labelId": made["labels"][0]["id"], "before": None, "after": {"name": "bird", "color": None}},
+    ]
+    back = (await looked_at(stage, second["id"], first["id"]))["compare"]["labels"]
+    assert back[0] == {"labelId": cat, "before": green | {"shortcut": "c"}, "after": plain}
+    assert (await looked_at(stage, second["id"]))["compare"]["labels"] == []
+    assert (await looked_at(stage, first["id"]))["compare"]["labels"] == forth["labels"]
+
+
+@pytest.mark.parametrize("deed", ["color", "rename", "made", "deleted", "labels", "mark", "nothing"])
+async def test_unpublished_changes_and_the_comparison_with_the_version_agree(stage: Stage, deed: str) -> None:
+    await label(stage, ["cat"], 0)
+    version = await publish(stage)
+    cat, dog = stage.label("cat"), stage.label("dog")
+    match deed:
+        case "color":
+            await stage.do("updateLabel", "label { id }", labelId=cat, color="#00ff00")
+        case "rename":
+            await stage.do("renameLabel", "affectedSamples", labelId=cat, name="Feline")
+        case "made":
+            await stage.do("createLabels", "labels { id }", datasetId=stage.dataset, labels=[{"name": "bird"}])
+        case "deleted":
+            await stage.do("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
+        case "labels":
+            await label(stage, ["dog"], 0)
+        case "mark":
+            async with stage.direct.database.writing() as session:
+                change = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="x")
+                sql = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
+                await statements.run(session, sql, since=change.revision, id=stage.working_set.samples[1])
+    found = await looked_at(stage, version["id"])
+    differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
+    assert found["hasUnpublishedChanges"] == differs == (deed != "nothing")

@@ -16,7 +16,7 @@ from db.select.build import IDS, Build, Type
 from db.select.connections import Listing, connection
 from db.select.rows import Derived, Pinned, Row, Scope, table_of, whole_history
 from db.select.selection import Select
-from db.select.text import Parts, array, assemble, number, text, word
+from db.select.text import NULL, Encode, Parts, array, assemble, number, or_null, text, word
 
 DIFFERENCE: dict[str, TypeEngine[Any]] = {
     "id": BigInteger(),
@@ -28,6 +28,7 @@ DIFFERENCE: dict[str, TypeEngine[Any]] = {
 SHOWN = Derived(
     {column.name: column.type for column in table_of(Sample).columns}, lambda name: whole_history(Sample, name)
 )
+LOOKS: dict[str, Encode] = {"name": text, "color": or_null(word), "shortcut": or_null(text)}
 COUNTS = {"added": "ADDED", "removed": "REMOVED", "relabeled": "RELABELED"}
 NONE = sql("'{}'::bigint[]", IDS)
 
@@ -42,8 +43,13 @@ def compare(build: Build, row: Row, selected: Select) -> Parts:
     name, selects = selected.of_only_type()
 
     def part(each: Select) -> Parts:
-        if each.name == "changes":
-            return connection(build, _changes(found), each, scope, _of_kind(each), Derived(DIFFERENCE, found.alias))
+        match each.name:
+            case "changes":
+                return connection(build, _changes(found), each, scope, _of_kind(each), Derived(DIFFERENCE, found.alias))
+            case "edited":
+                return number(_edited(head, span))
+            case "labels":
+                return _labels(build, each, base, head)
         return number(_count(found, COUNTS[each.name]))
 
     json = assemble(build.fields(name, selects, part))
@@ -75,12 +81,54 @@ def _span(build: Build, head: Scope) -> Any:
     return select(early.label("early"), late.label("late"), (two.c.base > two.c.head).label("backward"))
 
 
-def _differences(head: Scope, span: CTE) -> Any:
-    """A row for each sample that differs. `since` is of the row to show: that of `head`, or else that of `base`."""
+def _states(head: Scope, span: CTE) -> tuple[Any, Any]:
+    """The rows that were written between the two revisions, as they are in `base` and in `head`."""
     early, late, backward = (select(span.c[name]).scalar_subquery() for name in ("early", "late", "backward"))
     ended, begun = _ended(head, early, late), _begun(head, early, late)
     before = union_all(_where(ended, ~backward), *(_where(each, backward) for each in begun)).subquery("before")
     after = union_all(_where(ended, backward), *(_where(each, ~backward) for each in begun)).subquery("after")
+    return before, after
+
+
+def _edited(head: Scope, span: CTE) -> ColumnElement[Any]:
+    before, after = _states(head, span)
+    both = select(func.count()).select_from(before.join(after, before.c.id == after.c.id))
+    return both.where(before.c.label_ids == after.c.label_ids).scalar_subquery()
+
+
+def _labels(build: Build, selected: Select, base: Scope, head: Scope) -> Parts:
+    was, became = _looks(build, base), _looks(build, head)
+    same = and_(*(was.c[look].is_not_distinct_from(became.c[look]) for look in LOOKS))
+    type_name, selects = selected.of_only_type()
+
+    def part(each: Select) -> Parts:
+        if each.name == "labelId":
+            return ['"Label:', func.coalesce(was.c.id, became.c.id), '"']
+        return _look(build, each, {"before": was, "after": became}[each.name])
+
+    item = build.fields(type_name, selects, part)
+    differing = select(assemble(array(item, func.coalesce(was.c.id, became.c.id))))
+    differing = differing.select_from(was.join(became, was.c.id == became.c.id, full=True))
+    return [differing.where(or_(was.c.id.is_(None), became.c.id.is_(None), ~same)).scalar_subquery()]
+
+
+def _looks(build: Build, scope: Scope) -> Any:
+    """The labels of a state."""
+    label = build.row(Label, scope)
+    columns = [label[name].label(name) for name in ("id", *LOOKS)]
+    rows = select(*columns).select_from(label.origin())
+    return rows.where(label["dataset_id"] == scope.dataset_id, *label.holds()).subquery(build.name("look"))
+
+
+def _look(build: Build, selected: Select, state: Any) -> Parts:
+    type_name, selects = selected.of_only_type()
+    json = assemble(build.fields(type_name, selects, lambda each: LOOKS[each.name](state.c[each.name])))
+    return [case((state.c.id.is_(None), NULL), else_=json)]
+
+
+def _differences(head: Scope, span: CTE) -> Any:
+    """A row for each sample that differs. `since` is of the row to show: that of `head`, or else that of `base`."""
+    before, after = _states(head, span)
     was, became = before.c, after.c
     kind = case(
         (was.id.is_(None), sql("'ADDED'", Text)),
