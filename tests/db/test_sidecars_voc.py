@@ -68,6 +68,8 @@ def places(*numbers: float) -> tuple[Position, ...]:
         ("<point><x1>5</x1><y1>6</y1></point>", PointShape(Position(5, 6))),
         (f"{BOX}<part><name>tail</name>{BOX}</part><pose>Left</pose><occluded>0</occluded>", BoundingBox(1, 2, 30, 40)),
         (f"{BOX}<point><x>5</x><y>6</y></point>", BoundingBox(1, 2, 30, 40)),
+        (f"<actions><jumping>1</jumping></actions>{BOX}<point><x>5.5</x><y>6</y></point><part><name>head</name>{BOX}</part>",
+         BoundingBox(1, 2, 30, 40)),
         (f"<point><x>5</x><y>6</y></point><point><x>7</x><y>6</y></point>{BOX}", BoundingBox(1, 2, 30, 40)),
         (f"{BOX}{POLYGON}", Polygon(places(1, 2, 30, 20, 9, 40))),
         (f"{POLYGON}<point><x>5</x><y>6</y></point>{BOX}", Polygon(places(1, 2, 30, 20, 9, 40))),
