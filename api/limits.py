@@ -12,6 +12,7 @@ from api.connections import Peers, protocols
 from api.settings import Limits, Settings
 from db import decoding, engine
 from db.images import Caps
+from db.sync.options import Guard
 from schema.context import Bounds
 from schema.guard import DocumentLimits
 
@@ -57,6 +58,10 @@ def database_limits(settings: Settings) -> engine.Limits:
 
 def caps(limits: Limits, decoders: decoding.Decoders) -> Caps:
     return Caps(size=limits.image_file, pixels=limits.image_pixels, is_whole=decoders.is_whole)
+
+
+def removal_guard(settings: Settings) -> Guard:
+    return Guard(percent=settings.removal_percent, samples=settings.removal_samples)
 
 
 def decoding_limits(settings: Settings) -> decoding.Limits:

@@ -223,6 +223,10 @@ class Settings:
     )
     worker: bool = setting(True, "run a worker inside `serve`")
     jobs: int = setting(2, "jobs that one worker runs at once", rule=AT_LEAST_ONE)
+    removal_percent: int = setting(
+        50, "share of a dataset's samples, in percent, that a sync may remove without `removeMany`"
+    )
+    removal_samples: int = setting(20, "samples up to which a dataset may lose all of them to a sync")
     log_level: str = setting("info", "critical, error, warning, info or debug", rule=LOG_LEVEL)
     s3: S3 = field(default_factory=S3)
     limits: Limits = field(default_factory=Limits)

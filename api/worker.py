@@ -22,7 +22,7 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.limits import caps, decoding_limits
+from api.limits import caps, decoding_limits, removal_guard
 from api.settings import Settings
 from api.stores import stores
 from db import idempotency, imports, jobs, manifests, purge, sources, sync, uploads
@@ -32,6 +32,7 @@ from db.errors import DomainError, NotFound
 from db.images import Caps
 from db.jobs import Claim
 from db.storage import Stores
+from db.sync.options import Guard
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Worker:
     database: Database
     stores: Stores
     caps: Caps
+    guard: Guard
     number: int
     slots: asyncio.Semaphore
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,7 +78,8 @@ class Worker:
     async def work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):
             case "SYNC":
-                await sync.run(self.database, job, self.stores.open(await self._input_path(job)), self.caps)
+                store = self.stores.open(await self._input_path(job))
+                await sync.run(self.database, job, store, self.caps, self.guard)
             case "PURGE":
                 await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
@@ -114,7 +117,8 @@ class Worker:
 
 async def _shift(database: Database, settings: Settings, stores: Stores, limits: Caps, stop: asyncio.Event) -> None:
     async with _connection(database, settings) as connection, jobs.alive(connection) as number:
-        worker = Worker(database, stores, limits, number, asyncio.Semaphore(settings.jobs))
+        slots = asyncio.Semaphore(settings.jobs)
+        worker = Worker(database, stores, limits, removal_guard(settings), number, slots)
         queue = QueueManager(Queries(AsyncpgDriver(connection)))
         queue.entrypoint(jobs.ENTRYPOINT)(worker.do)
         batch = max(1, settings.jobs // 2)

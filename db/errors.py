@@ -4,7 +4,7 @@
     ├── NotFound                    DATASET_ LABEL_ SAMPLE_ VERSION_ JOB_NOT_FOUND, NOT_FOUND
     ├── AlreadyExists               DATASET_ LABEL_ SHORTCUT_ SAMPLE_ VERSION_ALREADY_EXISTS
     ├── Invalid                     VALIDATION_FAILED, INVALID_NAME, INVALID_PATH, INVALID_CURSOR, EMPTY_SELECTION
-    ├── Conflict                    CONFLICT, COUNT_MISMATCH, DATASET_BUSY, SYNC_ALREADY_RUNNING
+    ├── Conflict                    CONFLICT, COUNT_MISMATCH, DATASET_BUSY, SYNC_ALREADY_RUNNING, TOO_MANY_REMOVED
     ├── Forbidden                   UNAUTHENTICATED, FORBIDDEN
     └── Unavailable                 INTERNAL_ERROR (try again), STORAGE_ERROR
 

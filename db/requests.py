@@ -27,6 +27,8 @@ async def start_sync(
     existing: Existing = "KEEP",
     remove_missing: bool = True,
     restore_removed: bool = False,
+    remove_many: bool = False,
+    verify_contents: bool = False,
 ) -> Requested:
     """Ask for a sync. A second one beside it is refused with SYNC_ALREADY_RUNNING."""
     await enter(session, dataset_id, by)
@@ -37,6 +39,8 @@ async def start_sync(
         existing=existing,
         remove_missing=remove_missing,
         restore_removed=restore_removed,
+        remove_many=remove_many,
+        verify_contents=verify_contents,
     )
     return Requested(job)
 

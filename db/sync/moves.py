@@ -137,7 +137,7 @@ async def _apply(batch: Batch, job: Claim, options: Options) -> None:
     await batch.execute_long(SQL.move_samples, job.dataset_id, revision)
     if not options.overwrite:
         await batch.execute_long(SQL.see_sidecars, job.id, job.dataset_id)
-    await batch.execute_long(SQL.finish_moved, job.id, job.dataset_id, options.overwrite)
+    await batch.execute_long(SQL.finish_moved, job.id, job.dataset_id, options.overwrite, options.restore_removed)
     await batch.execute_long(SQL.finish_vanished, job.id)
     await batch.execute_long(SQL.finish_replaced, job.id)
 

@@ -210,12 +210,14 @@ WHERE t.origin_id IS NOT NULL AND source.dataset_id = $2 AND source.path = t.pat
   AND i.sidecar_etag = occupant.sidecar_etag AND i.sidecar_etag IS DISTINCT FROM source.sidecar_etag
 
 -- name: finish_moved
--- What is left to do about what has moved: label files that are new to it. $3: they overwrite people.
+-- What is left to do about what has moved: label files that are new to it, and bringing back what was removed here.
+-- $3: label files overwrite people, $4: what was removed is restored.
 UPDATE sync_item SET source_id = now.source_id, sidecar_due = now.due,
-                     action = CASE WHEN now.due THEN 'SIDECAR' ELSE 'DONE' END
-FROM (SELECT t.position, source.id AS source_id,
-             sample.id IS NOT NULL AND i.sidecar_path IS NOT NULL
-             AND CASE WHEN $3::boolean THEN i.sidecar_etag <> source.sidecar_etag OR source.sidecar_etag IS NULL
+                     action = CASE WHEN now.restored THEN 'RESTORED' WHEN now.due THEN 'SIDECAR' ELSE 'DONE' END
+FROM (SELECT t.position, source.id AS source_id, sample.id IS NULL AND $4::boolean AS restored,
+             i.sidecar_path IS NOT NULL
+             AND CASE WHEN sample.id IS NULL THEN $4
+                      WHEN $3::boolean THEN i.sidecar_etag <> source.sidecar_etag OR source.sidecar_etag IS NULL
                                          OR sample.labeled_origin <> 'SYNC'
                       ELSE coalesce(sample.labeled_origin, 'SYNC') = 'SYNC'
                            AND i.sidecar_etag IS DISTINCT FROM source.sidecar_etag END IS TRUE AS due

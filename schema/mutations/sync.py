@@ -33,6 +33,16 @@ class SyncDatasetInput:
     restore_removed: bool = strawberry.field(
         default=False, description="Bring back samples that were deleted here and whose file is still there."
     )
+    remove_many: bool = strawberry.field(
+        default=False,
+        description="Remove however many samples are to go. Without it a sync that would remove more than the server's "
+        "owner allows (by default more than half of more than 20) fails with TOO_MANY_REMOVED and changes nothing.",
+    )
+    verify_contents: bool = strawberry.field(
+        default=False,
+        description="Read every file of a local directory, also where size and times are as before. In a bucket, ETags "
+        "always tell.",
+    )
 
 
 @strawberry.type(description="The outcome of `syncDataset`.")
@@ -69,6 +79,8 @@ class SyncMutations:
                 existing=word(input.existing),
                 remove_missing=input.remove_missing,
                 restore_removed=input.restore_removed,
+                remove_many=input.remove_many,
+                verify_contents=input.verify_contents,
             ),
             Requested,
         )

@@ -70,6 +70,10 @@ class ErrorCode(Enum):
     SYNC_ALREADY_RUNNING = strawberry.enum_value(
         "SYNC_ALREADY_RUNNING", description="The dataset is being synced already; `details.jobId` is that job."
     )
+    TOO_MANY_REMOVED = strawberry.enum_value(
+        "TOO_MANY_REMOVED",
+        description="The sync would remove more samples than it may unasked, and changed nothing; see `removeMany`.",
+    )
     FILE_TOO_LARGE = strawberry.enum_value("FILE_TOO_LARGE", description="A file is larger than allowed.")
     UPLOAD_TOO_LARGE = strawberry.enum_value(
         "UPLOAD_TOO_LARGE", description="The files of one request are larger than allowed."

@@ -26,6 +26,12 @@ class JobStatus(Enum):
 class JobError:
     code: ErrorCode = strawberry.field(description="Stable code, for programs.")
     message: str = strawberry.field(description="A sentence for people.")
+    would_remove: int | None = strawberry.field(
+        description="Of TOO_MANY_REMOVED: how many samples the sync would have removed; null of other errors."
+    )
+    samples: int | None = strawberry.field(
+        description="Of TOO_MANY_REMOVED: how many samples the dataset has; null of other errors."
+    )
 
 
 @strawberry.interface(description="Long work that goes on after the request that asked for it.")

@@ -7,13 +7,21 @@ import pytest
 
 from db import counts, jobs, sync
 from db.engine import Database
-from db.storage import MemoryStore
 from db.sync import listing, plan, stages
 from tests.db import world
 from tests.db.deaths import Death, Life, mortal
 from tests.db.world import WORKER, World, picture
 
 RED, GREEN, BLUE, GREY = (picture(color) for color in ("red", "green", "blue", "grey"))
+RINGS = (
+    {"swap0": "swap1", "swap1": "swap0"},
+    {"ring0": "ring1", "ring1": "ring2", "ring2": "ring3", "ring3": "ring0"},
+    {"chain0": "chain1", "chain1": "chain2"},
+)
+
+
+def name_color(name: str) -> tuple[int, int, int]:
+    return (len(name), ord(name[0]), ord(name[-1]))
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +42,17 @@ async def prepared(database: Database) -> World:
     for number in range(3):
         place.put(f"gone{number}.png", picture(f"rgb({number},0,0)"))
         place.put(f"gone{number}.txt", "dog")
+    for name in ("swap0", "swap1", "ring0", "ring1", "ring2", "ring3", "chain0", "chain1", "chain2", "kept", "covered"):
+        place.put(f"{name}.png", picture(name_color(name)))
+        place.put(f"{name}.txt", name)
     place.put("deleted.png", GREY)
     await place.sync()
     await place.delete_by_hand("deleted.png")
     place.move("moved.png", "here/moved.png")
+    for origins in RINGS:
+        place.rearrange({f"{path}.png": f"{origin}.png" for path, origin in origins.items()})
+    place.remove("chain2.png")
+    place.put("covered.png", picture(name_color("kept")))
     place.put("changed.png", picture("white"))
     place.put("relabeled.txt", "bird\nbad label")
     for number in range(3):
@@ -79,7 +94,6 @@ async def state(place: World, job_id: int) -> dict[str, Any]:
 
 async def live(place: World, job_id: int, life: Life) -> bool:
     """A worker's life with a job, as far as it goes. Whether it came to the end."""
-    assert isinstance(place.store, MemoryStore)
     database, store = mortal(place.database, place.store, life)
     try:
         claim = await jobs.claim(database, job_id, WORKER)

@@ -29,7 +29,7 @@ acts = st.one_of(
     st.tuples(st.just("move"), paths, paths),
     st.tuples(st.just("swap"), paths, st.tuples(paths, st.booleans())),
     st.tuples(st.just("copy"), paths, st.tuples(paths, st.booleans())),
-    st.tuples(st.just("shift"), st.just(""), st.booleans()),
+    st.tuples(st.just("shift"), paths, st.tuples(paths, st.booleans())),
     st.tuples(st.just("touch"), paths),
     st.tuples(st.just("write"), stems, texts),
     st.tuples(st.just("erase"), stems),
@@ -71,12 +71,8 @@ async def _do(place: World, model: Model, act: str, where: str, what: Any = None
         case "move" if where in model.files and what not in model.files:
             model.files[what] = model.files.pop(where)
             place.move(where, what)
-        case "swap":
-            _rearrange(place, model, {where: what[0], what[0]: where}, with_texts=what[1])
-        case "copy" if where in model.files:
-            _rearrange(place, model, {where: where, what[0]: where}, with_texts=what[1])
-        case "shift":
-            _rearrange(place, model, dict(zip(PATHS, [*PATHS[1:], PATHS[0]], strict=True)), with_texts=what)
+        case "swap" | "copy" | "shift":
+            _rearrange(place, model, act, where, *what)
         case "touch" if where in model.files:
             place.touch(where)
         case "write":
@@ -93,8 +89,10 @@ async def _do(place: World, model: Model, act: str, where: str, what: Any = None
             await place.delete_by_hand(where)
 
 
-def _rearrange(place: World, model: Model, origins: dict[str, str], *, with_texts: bool) -> None:
-    """What lay at `origins[path]` lies at `path` now, with the sidecars or without."""
+def _rearrange(place: World, model: Model, act: str, one: str, other: str, with_texts: bool) -> None:
+    """Several files at once have other places, with their sidecars or without."""
+    ring = dict(zip(PATHS, [*PATHS[1:], PATHS[0]], strict=True))
+    origins = {"swap": {one: other, other: one}, "copy": {other: one}, "shift": ring}[act]
     files, texts = dict(model.files), dict(model.texts)
     for path, origin in origins.items():
         _set(place, model.files, path, files.get(origin), CONTENTS.get)

@@ -15,6 +15,7 @@ from db import jobs, sync
 from db.engine import Database
 from db.jobs.carrier import connection_of
 from db.storage import LocalStore, MemoryStore, Store
+from db.sync.options import USUAL_GUARD, Guard
 
 NUMBERS = itertools.count(1)
 WORKER = 7  # a number nobody holds a lock under: its jobs count as orphaned at once
@@ -77,15 +78,28 @@ class World:
             (self.root / to).parent.mkdir(parents=True, exist_ok=True)
             (self.root / path).rename(self.root / to)
 
+    def rearrange(self, origins: dict[str, str]) -> None:
+        """What lay at `origins[path]` lies at `path` afterwards, all at once, with its time; the other files stay."""
+        if isinstance(self.store, MemoryStore):
+            before = dict(self.store.contents)
+            self.store.contents |= {path: before[origin] for path, origin in origins.items()}
+        else:
+            assert self.root is not None
+            files = {path: (self.root / path).read_bytes() for path in origins.values()}
+            times = {path: (self.root / path).stat().st_mtime for path in origins.values()}
+            for path, origin in origins.items():
+                (self.root / path).write_bytes(files[origin])
+                os.utime(self.root / path, (times[origin], times[origin]))
+
     async def start(self, **options: Any) -> int:
         async with self.database.writing() as session:
             return await sync.start(session, self.dataset_id, requested_by="ann", **options)
 
-    async def work(self, job_id: int) -> None:
+    async def work(self, job_id: int, guard: Guard = USUAL_GUARD) -> None:
         """Do a job as a worker would, without the worker."""
         claim = await jobs.claim(self.database, job_id, WORKER)
         assert claim is not None
-        await sync.run(self.database, claim, self.store)
+        await sync.run(self.database, claim, self.store, guard=guard)
         await jobs.finish(self.database, claim, "SUCCEEDED")
 
     async def sync(self, **options: Any) -> dict[str, Any]:

@@ -20,8 +20,13 @@ ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
 def error(build: Build, row: Row, select: Select) -> Parts:
     name, selects = select.of_only_type()
-    encode = {"code": word, "message": text}
-    told = build.fields(name, selects, lambda each: encode[each.name](row[f"error_{each.name}"]))
+    values = {
+        "code": word(row["error_code"]),
+        "message": text(row["error_message"]),
+        "wouldRemove": or_null(number)(row["error_details"]["wouldRemove"].as_integer()),
+        "samples": or_null(number)(row["error_details"]["samples"].as_integer()),
+    }
+    told = build.fields(name, selects, lambda each: values[each.name])
     return [case((row["error_code"].is_(None), NULL), else_=assemble(told))]
 
 
