@@ -16,7 +16,7 @@ from db.jobs import Claim
 from db.paths import stem
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
 from db.sync import damage
-from db.sync.inspection import MIB, Image, Outcome
+from db.sync.inspection import MIB, Image
 
 AT_ONCE: Final = 4  # images in memory at once
 MOST_NAMES: Final = 1_000  # tried for an image whose own is taken
@@ -43,7 +43,7 @@ class Copier:
                     [head] = await self.store.heads([candidate], length=1)
                     if isinstance(head, StorageError):
                         raise head
-                    image = Image(Outcome.READ, head.size, head.modified_at, head.etag, facts)
+                    image = Image.read(head, facts)
                     return candidate, image.as_damaged() if is_damaged else image
         raise ObjectExists
 

@@ -148,8 +148,10 @@ class _Writer:
             image, facts = one.image, one.image.facts
             assert facts is not None
             told_of = (one.seen.path, image.etag, image.size, image.modified_at)
-            rows.append((*told_of, facts.format, facts.width, facts.height, facts.orientation, facts.damaged))
-        found = await self.connection.fetch(SQL.make_sources, self.dataset_id, *columns(rows, 9))
+            hashes = (image.other_hash, image.pixels, image.changed_at)
+            size = (facts.width, facts.height, facts.orientation, facts.damaged)
+            rows.append((*told_of, facts.format, *size, *hashes))
+        found = await self.connection.fetch(SQL.make_sources, self.dataset_id, *columns(rows, 12))
         return {row["path"]: row["id"] for row in found}
 
     async def _update(self, updated: Sequence[Updated], ids: Mapping[str, int]) -> None:

@@ -64,9 +64,10 @@ ORDER BY new.name
 UPDATE source SET status = 'GONE' WHERE id = ANY($1::bigint[]) AND status <> 'GONE'
 
 -- name: make_sources
-INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, damaged)
+INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, damaged,
+                    content_hash, pixel_hash, changed_at)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[], $7::int[], $8::int[],
-                         $9::smallint[], $10::boolean[])
+                         $9::smallint[], $10::boolean[], $11::text[], $12::text[], $13::timestamptz[])
 ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
 RETURNING id, path
 

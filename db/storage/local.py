@@ -239,7 +239,7 @@ class _Part:
     overwritten. Its methods block."""
 
     def __init__(self, store: LocalStore, path: str) -> None:
-        self.path, self.digest = path, blake2b(digest_size=16)
+        self.path, self.digest, self.pixels = path, blake2b(digest_size=16), PixelHash()
         self.part = f".{secrets.token_hex(8)}.part"
         with ExitStack() as held, _told():
             self.parent, self.name = held.enter_context(store.parent(path, make=True))
@@ -253,6 +253,7 @@ class _Part:
     def add(self, data: bytes) -> None:
         with _told():
             self.digest.update(data)
+            self.pixels.update(data)
             self.file.write(data)
 
     def finish(self) -> StoredObject:
@@ -266,7 +267,8 @@ class _Part:
             except FileExistsError:
                 raise ObjectExists from None
             found = _described(self.path, os.stat(self.name, dir_fd=self.parent, follow_symlinks=False))
-        return replace(found, etag=self.digest.hexdigest())
+        etag = self.digest.hexdigest()
+        return replace(found, etag=etag, content=etag, pixels=self.pixels.hexdigest())
 
     def close(self) -> None:
         with _told():

@@ -46,7 +46,7 @@ class StoredObject:
     """An object as a listing tells it. `etag` names the content; None where only reading would tell it.
 
     `changed_at` is when the file system last changed the file, where there is one. `content` is a hash of the content,
-    None where the store does not know one.
+    `pixels` one of the file without its metadata (`db.pixels`), where the store knows them.
     """
 
     path: str
@@ -55,6 +55,7 @@ class StoredObject:
     etag: str | None
     changed_at: datetime | None = None
     content: str | None = None
+    pixels: str | None = None
 
     @property
     def stamp(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
-from typing import Final, Literal, cast
+from typing import Final, Literal, Self, cast
 
 import asyncpg
 from pydantic import TypeAdapter
@@ -80,6 +80,24 @@ class Image:
     content: str | None = None
     pixels: str | None = None
     changed_at: datetime | None = None
+
+    @classmethod
+    def read(cls, head: Head, facts: Facts | None) -> Self:
+        return cls(
+            Outcome.READ,
+            head.size,
+            head.modified_at,
+            head.etag,
+            facts,
+            content=head.content,
+            pixels=head.pixels,
+            changed_at=head.changed_at,
+        )
+
+    @property
+    def other_hash(self) -> str | None:
+        """The hash of the content, where the etag is not that already."""
+        return None if self.content == self.etag else self.content
 
     def stored(self) -> str:
         """As JSON, which `Item.of` reads."""
@@ -194,16 +212,7 @@ def _judged(item: Item, head: Head | StorageError, caps: Caps) -> Image:
         case Head() if head.size > caps.size:
             return _too_large(head.size, head.modified_at, caps)
         case Head():
-            image = Image(
-                Outcome.READ,
-                head.size,
-                head.modified_at,
-                head.etag,
-                content=head.content,
-                pixels=head.pixels,
-                changed_at=head.changed_at,
-            )
-            return _looked_at(image, head.data, caps)
+            return _looked_at(Image.read(head, None), head.data, caps)
 
 
 def _looked_at(image: Image, data: bytes, caps: Caps) -> Image:

@@ -115,7 +115,7 @@ async def _make_sources(connection: asyncpg.Connection, dataset_id: int, new: Se
             one.image.facts.damaged if one.image.facts else False,
             one.status,
             one.sidecar_etag,
-            None if one.image.content == one.image.etag else one.image.content,
+            one.image.other_hash,
             one.image.pixels,
             one.image.changed_at,
         )

@@ -76,12 +76,26 @@ WHERE all_moot OR NOT is_moot ORDER BY revision LIMIT :told
 """
 
 
+async def _expect_room(session: AsyncSession) -> None:
+    """What is in the way may have come there by the very change: a file that moved to where another was."""
+    row = await statements.first(session, IN_THE_WAY)
+    if row is not None:
+        raise Conflict(
+            f"Another sample's file lies at `{row['path']}` now, where a sample would come back; move it away, sync, "
+            "and repeat.",
+            changes=[],
+            path=row["path"],
+        )
+
+
 async def expect_none(session: AsyncSession, gathered: Gathered, dataset_id: int, done: int) -> None:
     """Raises CONFLICT, naming the changes."""
     found = await statements.run(session, _later(gathered), done=done)
     if not found:
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
+    if all(revision <= done for revision in revisions):
+        await _expect_room(session)
     rows = await statements.run(session, CHANGES, dataset_id=dataset_id, revisions=revisions, done=done, told=TOLD)
     raise Conflict(
         "Later changes touched the same samples or labels; undo those first, the latest first.",

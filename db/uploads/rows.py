@@ -23,11 +23,13 @@ LET_GO = """
       AND NOT EXISTS (SELECT FROM sample WHERE source_id = source.id)
 """
 SOURCES = """
-    INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, changed_at)
-    SELECT :dataset_id, path, etag, size, modified_at, format, width, height, orientation, changed_at
+    INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, pixel_hash,
+                        changed_at)
+    SELECT :dataset_id, path, etag, size, modified_at, format, width, height, orientation, pixel_hash, changed_at
     FROM unnest(:paths::text[], :etags::text[], :sizes::bigint[], :times::timestamptz[], :formats::text[],
-                :widths::int[], :heights::int[], :turns::smallint[], :changed::timestamptz[])
-        WITH ORDINALITY AS given (path, etag, size, modified_at, format, width, height, orientation, changed_at, place)
+                :widths::int[], :heights::int[], :turns::smallint[], :pixels::text[], :changed::timestamptz[])
+        WITH ORDINALITY AS given (path, etag, size, modified_at, format, width, height, orientation, pixel_hash,
+                                  changed_at, place)
     WHERE NOT EXISTS (SELECT FROM sample WHERE sample.dataset_id = :dataset_id AND sample.path = given.path)
     ORDER BY place
     ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
@@ -118,6 +120,7 @@ def _columns(puts: Sequence[Put]) -> dict[str, list[Any]]:
         "widths": [put.facts.width for put in puts],
         "heights": [put.facts.height for put in puts],
         "turns": [put.facts.orientation for put in puts],
+        "pixels": [put.object.pixels for put in puts],
         "changed": [put.object.changed_at for put in puts],
     }
 

@@ -205,7 +205,8 @@ async def same(store: Store, path: str, data: bytes) -> StoredObject | None:
         return None
     if isinstance(head, StorageError):
         raise head  # it may be ours: under another name it would be there twice
-    return StoredObject(path, head.size, head.modified_at, head.etag, head.changed_at) if head.data == data else None
+    hashes = (head.changed_at, head.content, head.pixels)
+    return StoredObject(path, head.size, head.modified_at, head.etag, *hashes) if head.data == data else None
 
 
 def _refusal(name: str, refused: DomainError) -> Result:

@@ -352,3 +352,41 @@ async def test_a_dataset_that_is_not_there_cannot_be_synced(place: World) -> Non
     with pytest.raises(NotFound) as raised:
         await place.start()
     assert raised.value.code == "DATASET_NOT_FOUND"
+
+
+def nested(root: Path, depth: int, name: str) -> int:
+    """Directories below each other, and an open descriptor of the last; no path could name it."""
+    current = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=current)
+        below = os.open(name, os.O_RDONLY, dir_fd=current)
+        os.close(current)
+        current = below
+    return current
+
+
+async def test_directories_may_be_nested_as_deep_as_a_path_is_long(database: Database, tmp_path: Path) -> None:
+    place = await world.local(database, tmp_path)
+    last = nested(tmp_path, 500, "d")
+    with os.fdopen(os.open("a.png", os.O_WRONLY | os.O_CREAT, dir_fd=last), "wb") as file:
+        file.write(picture())
+    os.close(last)
+    place.put("b.png")
+    job = await place.sync()
+    assert counted(job, added=2)
+    assert await place.warnings(job["id"]) == []
+
+
+async def test_deeper_directories_are_reported_and_do_not_keep_samples_from_going(
+    database: Database, tmp_path: Path
+) -> None:
+    place = await world.local(database, tmp_path)
+    os.close(nested(tmp_path, 700, "dd"))
+    place.put("a.png")
+    await place.sync()
+    place.remove("a.png")
+    job = await place.sync()
+    assert counted(job, removed=1)
+    [(path, message)] = await place.warnings(job["id"])
+    assert path.startswith("dd/dd/")
+    assert "1024 bytes" in message

@@ -1,8 +1,11 @@
 """What a sync makes of single files: images that cannot be read, and label files beside images."""
 
+import pytest
+
 from db import jobs, sync
 from db.engine import Database
 from db.images import USUAL, Caps
+from db.sync import stages
 from tests.db.world import WORKER, World, counted, picture
 
 
@@ -156,3 +159,26 @@ async def test_a_suggestion_that_the_sidecar_confirms_becomes_a_label(place: Wor
     assert (await place.sample("a.png"))["state"] == "LABELED"
     [dataset] = await place.rows("SELECT labeled, pending FROM dataset")
     assert tuple(dataset) == (2, 0)
+
+
+async def test_a_batch_compares_a_bounded_number_of_annotations(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        place.put(f"{number}.png")
+        place.put(f"{number}.txt", "a\nb\nc\nd")
+    await place.sync()
+    monkeypatch.setattr(stages, "ENOUGH", 10)
+    for number in range(6):
+        place.put(f"{number}.txt", "a")
+    assert counted(await place.sync(), updated=6)
+    assert (await place.changes())[1:] == ["Sync: 2 updated"] * 3
+
+
+async def test_one_sample_with_more_than_a_batch_may_compare_is_a_batch(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("a.png")
+    place.put("a.txt", "a\nb\nc\nd")
+    await place.sync()
+    monkeypatch.setattr(stages, "ENOUGH", 3)
+    place.put("a.txt", "a")
+    assert counted(await place.sync(), updated=1)

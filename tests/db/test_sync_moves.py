@@ -1,21 +1,16 @@
-"""Samples belong to pictures: what a sync makes of files that were renumbered, swapped, copied over, moved and tagged."""
+"""Samples belong to pictures: what a sync makes of files that were renumbered, swapped or copied over."""
 
-import io
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from db import counts, sync
+from db import counts
 from db.engine import Database
-from db.errors import Conflict, StorageError
+from db.errors import StorageError
 from db.storage import LocalStore, MemoryStore, ObjectMissing, Page
 from db.sync import moves, stages
-from db.sync.options import Guard
 from tests.db import world
 from tests.db.deaths import Life
 from tests.db.test_sync_crashes import live, recover, state
@@ -209,7 +204,7 @@ async def test_nothing_gives_way_while_a_directory_cannot_be_read(database: Data
     assert counted(job, skipped=3)
     assert await ids(place) == before
     assert await place.labels() == {path: [_label(path)] for path in before}
-    del place.store.pages  # type: ignore[method-assign]
+    del place.store.pages
     assert counted(await place.sync(), moved=3, removed=1)
     assert await place.labels() == {
         "001.png": ["L002"], "002.png": ["L003"], "003.png": ["L004"], "closed/a.png": ["Lcloseda"],
@@ -262,9 +257,6 @@ async def test_a_file_that_goes_while_it_is_looked_at_costs_no_label(database: D
     assert await ids(place) == {"b.png": before["a.png"]}
 
 
-# -- dying in the middle ----------------------------------------------------------------------------------------------
-
-
 async def rearranged(database: Database, folder: Path) -> World:
     """On a local disk, where contents must be read before anything can be matched."""
     folder.mkdir()
@@ -309,200 +301,3 @@ async def test_a_death_at_any_step_of_a_renumbering_leaves_no_trace(
         await recover(place, job_id)
         assert await state(place, job_id) == clean, f"after a death at step {step}"
     assert step > 25, "the scenario has become too small to tell anything"
-
-
-# -- files whose metadata was rewritten -------------------------------------------------------------------------------
-
-
-def tagged(data: bytes, text: str) -> bytes:
-    out = io.BytesIO()
-    with Image.open(io.BytesIO(data)) as image:
-        if image.format == "PNG":
-            info = PngInfo()
-            info.add_text("Comment", text)
-            image.save(out, "PNG", pnginfo=info)
-            return out.getvalue()
-    segment = b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text.encode()
-    return data[:2] + segment + data[2:]
-
-
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-async def test_labels_follow_a_file_that_was_moved_and_tagged(database: Database, tmp_path: Path, form: str) -> None:
-    place = await world.local(database, tmp_path)
-    suffix = {"PNG": "png", "JPEG": "jpg"}[form]
-    data = place.put(f"a.{suffix}", picture(form=form, size=(20, 10)))
-    await place.sync()
-    await place.label_by_hand(f"a.{suffix}", "cat")
-    before = await place.sample(f"a.{suffix}")
-    place.remove(f"a.{suffix}")
-    place.put(f"sorted/b.{suffix}", tagged(data, "a cat"))
-    assert counted(await place.sync(), moved=1)
-    after = await place.sample(f"sorted/b.{suffix}")
-    assert (after["id"], after["label_ids"], after["width"]) == (before["id"], before["label_ids"], 20)
-    assert after["source_id"] != before["source_id"], "versions know the file as it was"
-    assert counted(await place.sync())
-
-
-async def test_tagging_in_place_is_an_update_also_while_others_move(database: Database, tmp_path: Path) -> None:
-    place = await world.local(database, tmp_path)
-    before = await labelled(place, "a.png", "b.png")
-    data = (tmp_path / "a.png").read_bytes()
-    place.put("a.png", tagged(data, "one"))
-    place.move("b.png", "c.png")
-    assert counted(await place.sync(), updated=1, moved=1)
-    assert await ids(place) == {"a.png": before["a.png"], "c.png": before["b.png"]}
-
-
-# -- contents that sizes and times do not tell ------------------------------------------------------------------------
-
-
-def replaced_in_secret(path: Path, data: bytes) -> None:
-    """Another file with the name, size and time of the one before, as `rsync -t` leaves it."""
-    before = path.stat()
-    assert before.st_size == len(data)
-    part = path.with_suffix(".new")
-    part.write_bytes(data)
-    os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
-    part.replace(path)
-
-
-async def test_a_file_replaced_by_another_of_its_size_and_time_is_noticed(database: Database, tmp_path: Path) -> None:
-    place = await world.local(database, tmp_path)
-    place.put("a.bmp", picture("red", form="BMP"))
-    await place.sync()
-    before = await place.sample("a.bmp")
-    assert counted(await place.sync())
-    replaced_in_secret(tmp_path / "a.bmp", picture("blue", form="BMP"))
-    assert counted(await place.sync(), updated=1)
-    assert (await place.sample("a.bmp"))["source_id"] != before["source_id"]
-    assert counted(await place.sync())
-
-
-async def test_another_change_time_alone_is_no_change(database: Database, tmp_path: Path) -> None:
-    place = await world.local(database, tmp_path)
-    place.put("a.png")
-    await place.sync()
-    (tmp_path / "a.png").chmod(0o600)
-    assert counted(await place.sync())
-    assert len(await place.changes()) == 1
-
-
-async def test_contents_are_verified_when_asked_to(database: Database, tmp_path: Path) -> None:
-    """On a file system that tells no change times, only reading tells."""
-    place = await world.local(database, tmp_path)
-    place.put("a.bmp", picture("red", form="BMP"))
-    await place.sync()
-    replaced_in_secret(tmp_path / "a.bmp", picture("blue", form="BMP"))
-    await place.do("UPDATE source SET changed_at = NULL")
-    assert counted(await place.sync())
-    assert counted(await place.sync(verify_contents=True), updated=1)
-
-
-# -- shapes on an image that became smaller ---------------------------------------------------------------------------
-
-
-async def test_shapes_beyond_a_smaller_image_are_kept_and_reported(database: Database) -> None:
-    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
-    place.put("a.png", picture(size=(64, 48)))
-    await place.sync()
-    sample = await place.sample("a.png")
-    await place.do("INSERT INTO label (dataset_id, name, since) VALUES ($1, 'cat', 0)", place.dataset_id)
-    outside = (
-        '{"type": "BoundingBox", "xMin": 1, "yMin": 1, "xMax": 33, "yMax": 2}',
-        '{"type": "Polygon", "points": [{"x": 1, "y": 1}, {"x": 2, "y": 30}, {"x": 3, "y": 1}]}',
-        '{"type": "PolyLine", "points": [{"x": 1, "y": 1}, {"x": 40, "y": 3}]}',
-        '{"type": "Circle", "center": {"x": 30, "y": 5}, "radius": 4}',
-        '{"type": "PointShape", "position": {"x": 1, "y": 25}}',
-    )
-    inside = '{"type": "BoundingBox", "xMin": 0, "yMin": 0, "xMax": 32, "yMax": 24}'
-    await place.do(
-        "INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, shape, since)"
-        " SELECT dataset_id, $1, id, 'bob', 'MANUAL', unnest($2::text[])::jsonb, 1 FROM label",
-        sample["id"],
-        [*outside, inside],
-    )
-    await place.do("UPDATE sample SET state = 'LABELED', label_ids = ARRAY(SELECT id FROM label)")
-    place.put("a.png", picture(size=(32, 24)))
-    job = await place.sync()
-    assert counted(job, updated=1)
-    [(path, message)] = await place.warnings(job["id"])
-    assert path == "a.png"
-    assert "32 × 24" in message
-    assert "5 of its shapes" in message
-    assert len(await place.rows("SELECT 1 FROM annotation")) == 6
-    place.put("a.png", picture(size=(32, 25)))
-    assert await place.warnings((await place.sync())["id"]) == []
-
-
-# -- the emptied folder -----------------------------------------------------------------------------------------------
-
-
-async def run(place: World, guard: Guard, **options: Any) -> int:
-    job_id = await place.start(**options)
-    await place.work(job_id, guard)
-    return job_id
-
-
-async def many(place: World, number: int) -> None:
-    for index in range(number):
-        place.put(f"{index:03}.png", picture((index, 0, 0)))
-    await place.sync()
-
-
-async def test_an_emptied_folder_removes_nothing_unasked(place: World) -> None:
-    await many(place, 21)
-    before = await place.labels()
-    for index in range(21):
-        place.remove(f"{index:03}.png")
-    place.put("new.png")
-    changes = await place.changes()
-    with pytest.raises(Conflict) as raised:
-        await place.sync()
-    assert raised.value.code == "TOO_MANY_REMOVED"
-    assert raised.value.details == {"wouldRemove": 21, "samples": 21}
-    assert await place.labels() == before
-    assert await place.changes() == changes
-    await place.do("UPDATE job SET status = 'FAILED' WHERE status = 'RUNNING'")
-    assert counted(await place.sync(remove_many=True), added=1, removed=21)
-
-
-async def test_half_of_a_dataset_or_a_small_one_goes_unasked(place: World) -> None:
-    await many(place, 22)
-    for index in range(11):
-        place.remove(f"{index:03}.png")
-    assert counted(await place.sync(), removed=11)
-    for index in range(11, 22):
-        place.remove(f"{index:03}.png")
-    assert counted(await place.sync(), removed=11)
-
-
-async def test_what_moved_is_not_removed_and_what_gave_way_is(place: World) -> None:
-    await many(place, 8)
-    for index in range(8):
-        place.move(f"{index:03}.png", f"there/{index:03}.png")
-    guard = Guard(percent=0, samples=0)
-    assert counted(await place.job(await run(place, guard)), moved=8)
-    place.rearrange({"there/000.png": "there/001.png"})
-    with pytest.raises(Conflict) as raised:
-        await run(place, guard)
-    assert raised.value.details == {"wouldRemove": 1, "samples": 8}
-
-
-async def test_what_stays_when_missing_is_not_counted(place: World) -> None:
-    await many(place, 21)
-    for index in range(21):
-        place.remove(f"{index:03}.png")
-    assert counted(await place.sync(remove_missing=False))
-
-
-async def test_removing_many_is_undone_at_once(place: World) -> None:
-    await many(place, 21)
-    before = await ids(place)
-    for index in range(21):
-        place.remove(f"{index:03}.png")
-    await place.sync(remove_many=True)
-    assert await ids(place) == {}
-    [last] = await place.rows("SELECT id, undoable FROM change ORDER BY id DESC LIMIT 1")
-    assert last["undoable"]
-    assert len(before) == 21
-    assert sync.run is not None

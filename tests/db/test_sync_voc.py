@@ -335,3 +335,36 @@ async def test_real_cells_are_synced_to_the_last_box(database: Database) -> None
             edges = f"<xmin>{box.x_min:g}</xmin>\n\t\t\t<ymin>{box.y_min:g}</ymin>\n\t\t\t<xmax>{box.x_max:g}</xmax>"
             assert edges in text
             assert f"<name>{name}</name>" in text
+
+
+async def test_shapes_beyond_a_smaller_image_are_kept_and_reported(database: Database) -> None:
+    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    place.put("a.png", picture(size=(64, 48)))
+    await place.sync()
+    sample = await place.sample("a.png")
+    await place.do("INSERT INTO label (dataset_id, name, since) VALUES ($1, 'cat', 0)", place.dataset_id)
+    outside = (
+        '{"type": "BoundingBox", "xMin": 1, "yMin": 1, "xMax": 33, "yMax": 2}',
+        '{"type": "Polygon", "points": [{"x": 1, "y": 1}, {"x": 2, "y": 30}, {"x": 3, "y": 1}]}',
+        '{"type": "PolyLine", "points": [{"x": 1, "y": 1}, {"x": 40, "y": 3}]}',
+        '{"type": "Circle", "center": {"x": 30, "y": 5}, "radius": 4}',
+        '{"type": "PointShape", "position": {"x": 1, "y": 25}}',
+    )
+    inside = '{"type": "BoundingBox", "xMin": 0, "yMin": 0, "xMax": 32, "yMax": 24}'
+    await place.do(
+        "INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, shape, since)"
+        " SELECT dataset_id, $1, id, 'bob', 'MANUAL', unnest($2::text[])::jsonb, 1 FROM label",
+        sample["id"],
+        [*outside, inside],
+    )
+    await place.do("UPDATE sample SET state = 'LABELED', label_ids = ARRAY(SELECT id FROM label)")
+    place.put("a.png", picture(size=(32, 24)))
+    job = await place.sync()
+    assert counted(job, updated=1)
+    [(path, message)] = await place.warnings(job["id"])
+    assert path == "a.png"
+    assert "32 × 24" in message
+    assert "5 of its shapes" in message
+    assert len(await place.rows("SELECT 1 FROM annotation")) == 6
+    place.put("a.png", picture(size=(32, 25)))
+    assert await place.warnings((await place.sync())["id"]) == []
