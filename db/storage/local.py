@@ -347,11 +347,16 @@ def _descend(root: int, prefix: str) -> int:
 
 
 def _described(path: str, facts: os.stat_result) -> StoredObject:
-    return StoredObject(path, facts.st_size, _moment(facts.st_mtime_ns), None, _moment(facts.st_ctime_ns))
+    moment = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
+    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=moment), None, _changed_at(facts))
 
 
-def _moment(nanoseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=min(max(nanoseconds // 1000, OLDEST), NEWEST))
+def _changed_at(facts: os.stat_result) -> datetime | None:
+    """None where the file system tells nonsense."""
+    try:
+        return datetime.fromtimestamp(facts.st_ctime, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 @contextmanager

@@ -149,12 +149,12 @@ async def inspect(store: Store, items: Sequence[Item], *, kind: str, caps: Caps)
 
 async def inspect_images(store: Store, items: Sequence[Item], caps: Caps) -> list[Image]:
     """The images of items, in their order, without their sidecars."""
-    images: list[Image] = []
+    inspected: list[Image] = []
     for start in range(0, len(items), CHUNK):
         portion = items[start : start + CHUNK]
         found = await _images(store, portion, caps)
-        images += [found[item.path] for item in portion]
-    return images
+        inspected += [found[item.path] for item in portion]
+    return inspected
 
 
 async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, Image]:
@@ -168,7 +168,7 @@ async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, 
     known |= await asyncio.to_thread(lambda: {path: _judged(by_path[path], head, caps) for path, head in heads.items()})
     for path, image in known.items():
         if image.outcome is Outcome.UNREADABLE and path in heads and not cast(Head, heads[path]).whole:
-            known[path] = await _read_whole(store, path, image, caps)
+            known[path] = await _read_whole(store, path, cast(Head, heads[path]), caps)
     known |= await _hashed(store, known)
     read = {path: cast(Head, heads[path]) for path in heads if known[path].outcome is Outcome.READ}
     for path in await damage.find(store, read, caps):
@@ -212,17 +212,17 @@ def _judged(item: Item, head: Head | StorageError, caps: Caps) -> Image:
         case Head() if head.size > caps.size:
             return _too_large(head.size, head.modified_at, caps)
         case Head():
-            return _looked_at(Image.read(head, None), head.data, caps)
+            return _looked_at(head, caps)
 
 
-def _looked_at(image: Image, data: bytes, caps: Caps) -> Image:
+def _looked_at(head: Head, caps: Caps) -> Image:
     try:
-        return replace(image, outcome=Outcome.READ, facts=images.facts(data, caps.pixels), problem="")
+        return Image.read(head, images.facts(head.data, caps.pixels))
     except images.Unreadable as refused:
-        return replace(image, outcome=Outcome.UNREADABLE, problem=refused.message)
+        return replace(Image.read(head, None), outcome=Outcome.UNREADABLE, problem=refused.message)
 
 
-async def _read_whole(store: Store, path: str, image: Image, caps: Caps) -> Image:
+async def _read_whole(store: Store, path: str, head: Head, caps: Caps) -> Image:
     """Long metadata may push an image's facts beyond its first bytes."""
     try:
         data = await store.read(path, length=caps.size)
@@ -230,10 +230,9 @@ async def _read_whole(store: Store, path: str, image: Image, caps: Caps) -> Imag
         raise
     except StorageError as failed:
         gone = isinstance(failed, ObjectMissing)
-        return Image(
-            Outcome.GONE if gone else Outcome.REFUSED, image.size, image.modified_at, "", problem=failed.message
-        )
-    return await asyncio.to_thread(_looked_at, image, data, caps)
+        outcome = Outcome.GONE if gone else Outcome.REFUSED
+        return Image(outcome, head.size, head.modified_at, "", problem=failed.message)
+    return await asyncio.to_thread(_looked_at, replace(head, data=data), caps)
 
 
 def _too_large(size: int, modified_at: datetime, caps: Caps) -> Image:
