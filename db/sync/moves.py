@@ -18,7 +18,7 @@ from db.images import Caps
 from db.jobs import Batch, Claim, in_batch
 from db.storage import Store
 from db.sync.inspection import Image, Item, inspect_images
-from db.sync.options import Checkpoint, Guard, Options, Stage
+from db.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options, Stage
 from db.sync.statements import SQL
 
 BATCH: Final = 500  # images read between two checkpoints
@@ -59,6 +59,7 @@ async def _keep(batch: Batch, *, job: Claim, items: list[Item], images: list[Ima
     ]
     await batch.connection.execute(SQL.inspected, job.id, *map(list, zip(*rows, strict=True)))
     batch.checkpoint = checkpoint.written()
+    batch.progress = LISTED + (INSPECTED - LISTED) * checkpoint.position / checkpoint.merges
 
 
 async def move(database: Database, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> Checkpoint:

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
+LISTED, INSPECTED, MERGED = 0.1, 0.6, 0.95  # the progress ratio after these stages
+
 Existing = Literal["KEEP", "OVERWRITE"]
 
 

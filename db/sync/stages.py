@@ -16,14 +16,13 @@ from db.sync.inspection import ENOUGH, Found, Item, inspect
 from db.sync.listing import list_objects
 from db.sync.merging import merge
 from db.sync.moves import inspect_ahead, move
-from db.sync.options import USUAL_GUARD, Checkpoint, Guard, Options, Stage
+from db.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage
 from db.sync.plan import confirm, is_there, plan
 from db.sync.statements import SQL
 
 Look = Callable[[Sequence[Item]], Awaitable[Sequence[Found]]]
 
 BATCH: Final = 500  # items in one transaction; fewer where they say much
-LISTED, MERGED = 0.1, 0.95  # the progress ratio after these stages
 
 
 async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, guard: Guard = USUAL_GUARD) -> None:

@@ -85,6 +85,18 @@ async def test_does_a_job_that_was_asked_for(place: World, tmp_path: Path) -> No
     assert await place.rows("SELECT id FROM pgqueuer") == []
 
 
+async def test_the_owner_says_how_much_a_sync_may_remove(place: World, tmp_path: Path) -> None:
+    fill(place, 4)
+    await place.sync()
+    place.remove("0.png")
+    async with working(place.database, tmp_path, removal_samples=3, removal_percent=24):
+        refused = await place.start()
+        await until(has(place, refused, status="FAILED", error_code="TOO_MANY_REMOVED"))
+    async with working(place.database, tmp_path, removal_samples=3, removal_percent=25):
+        allowed = await place.start()
+        await until(has(place, allowed, status="SUCCEEDED", removed=1))
+
+
 async def test_does_what_was_asked_for_before_it_came(place: World, tmp_path: Path) -> None:
     job_id = await place.start()
     async with working(place.database, tmp_path):

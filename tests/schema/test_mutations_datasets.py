@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
+from db import jobs
+from db.errors import Conflict
 from tests.rights import without_rights
 from tests.schema.mutating import Stage
 
@@ -197,6 +200,25 @@ async def test_starts_a_sync_and_refuses_a_second_one(stage: Stage) -> None:
     second = await refused(stage, "syncDataset", datasetId=stage.dataset)
     assert second == ("SYNC_ALREADY_RUNNING", {"jobId": payload["job"]["id"]})
     assert (await refused(stage, "syncDataset", datasetId="Dataset:999"))[0] == "DATASET_NOT_FOUND"
+
+
+async def test_a_sync_may_be_asked_to_remove_many_and_to_verify_contents(stage: Stage) -> None:
+    await stage.do("syncDataset", "job { id }", datasetId=stage.dataset, removeMany=True, verifyContents=True)
+    async with stage.direct.database.reading() as reader:
+        arguments = orjson.loads(await reader.fetchval("SELECT arguments::text FROM job"))
+    assert (arguments["remove_many"], arguments["verify_contents"]) == (True, True)
+
+
+async def test_a_sync_that_would_remove_too_many_says_how_many(stage: Stage) -> None:
+    id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
+    database = stage.direct.database
+    claim = await jobs.claim(database, int(id.partition(":")[2]), 7)
+    assert claim is not None
+    refused = Conflict("Too many.", code="TOO_MANY_REMOVED", wouldRemove=150, samples=200)
+    await jobs.finish(database, claim, "FAILED", refused)
+    query = "query ($id: ID!) { node(id: $id) { ... on SyncJob { error { code message wouldRemove samples } } } }"
+    error = (await stage.direct.execute(query, {"id": id}))["node"]["error"]
+    assert error == {"code": "TOO_MANY_REMOVED", "message": "Too many.", "wouldRemove": 150, "samples": 200}
 
 
 async def test_cancels_a_waiting_job_at_once_and_only_once(stage: Stage) -> None:
