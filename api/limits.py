@@ -52,6 +52,7 @@ def database_limits(settings: Settings) -> engine.Limits:
         lock=timeouts.lock,
         readers=settings.pool_size,
         writers=settings.pool_size,
+        searches=max(1, settings.searches),
         pooled=settings.pooled,
     )
 

@@ -193,6 +193,11 @@ class Settings:
     pool_size: int = setting(
         10, "database connections for reading, and as many for writing, of one process", rule=AT_LEAST_ONE
     )
+    searches: int = setting(
+        4,
+        "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token",
+        rule=AT_LEAST_ONE,
+    )
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
     data_dir: Path = setting(
         CHECKOUT / ".data",

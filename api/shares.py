@@ -1,10 +1,13 @@
 """Shares of what a process has little of: so many at once for each token or address; others are refused, or wait."""
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator, Hashable
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator, Hashable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from db.turns import Turns
+
+__all__ = ["ShareTaken", "Shares", "Turns"]
 
 
 class ShareTaken(Exception):
@@ -30,25 +33,3 @@ class Shares:
             self._taken[key] -= 1
             if not self._taken[key]:
                 del self._taken[key]
-
-
-class Turns:
-    """At most `most` at once, of which each key has at most `each`; the others wait for their turn."""
-
-    def __init__(self, most: int, each: int) -> None:
-        self.each = max(each, 1)
-        self._all = asyncio.Semaphore(max(most, 1))
-        self._keys: dict[Hashable, asyncio.Semaphore] = {}
-        self._users: Counter[Hashable] = Counter()
-
-    @asynccontextmanager
-    async def turn(self, key: Hashable) -> AsyncGenerator[None, None]:
-        own = self._keys.setdefault(key, asyncio.Semaphore(self.each))
-        self._users[key] += 1
-        try:
-            async with own, self._all:
-                yield
-        finally:
-            self._users[key] -= 1
-            if not self._users[key]:
-                del self._users[key], self._keys[key]

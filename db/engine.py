@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Unavailable
 from db.session_settings import UNPREPARED, Limits, bound_transactions, bounded, startup_parameters
+from db.turns import Turns
 
 __all__ = ["Database", "Limits", "connect", "driver_connection", "driver_url", "is_transient"]
 
@@ -27,6 +28,7 @@ class Database:
     pool: asyncpg.Pool
     engine: AsyncEngine
     limits: Limits
+    turns: Turns  # of what may read every row
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
@@ -86,7 +88,7 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
     )
     if limits.pooled:
         bound_transactions(engine, limits)
-    database = Database(url=url, pool=pool, engine=engine, limits=limits)
+    database = Database(url, pool, engine, limits, Turns(limits.searches, each=limits.searches // 2))
     try:
         yield database
     finally:

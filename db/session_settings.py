@@ -23,6 +23,7 @@ class Limits:
     lock: float = 10.0
     readers: int = 10
     writers: int = 10
+    searches: int = 4  # of the readers, those that may do at once what may read every row; half for one token
     pooled: bool = False  # behind PgBouncer in transaction mode: nothing of a session outlasts a transaction
 
 

@@ -1,6 +1,6 @@
-"""Computing beside the event loop: one thread for all that takes long, since each further one takes turns from the loop.
+"""Computing beside the event loop, in one thread for all that takes long.
 
-A thread that computes gives way to the loop every few milliseconds; six of them give way to one another first.
+A thread that computes gives way to the loop every few milliseconds. Of several, each gives way to the others first.
 """
 
 import asyncio

@@ -42,6 +42,7 @@ from schema.selection import Translator, shape, symbols, variables_in
 
 MAX_COERCION_ERRORS = 20
 MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds
+MUCH = 20_000  # values; queries that cost more take turns
 T = TypeVar("T")
 
 
@@ -98,7 +99,8 @@ class LabelgraphSchema(strawberry.Schema):
         try:
             key = (request.document, is_confined(context), shape(values.coerced))
             plan = await self.plans.get(key, lambda: self._plan(request, context, values))
-            json = await select.read(context.database, plan, inputs(self.version, context, values))
+            asked, costly = inputs(self.version, context, values), request.cost > MUCH
+            json = await select.read(context.database, plan, asked, costly=costly)
         except Misplaced as refused:
             return Answer(data=None, errors=[located(refused)])
         except NotFound as missing:  # something below a field that cannot be null

@@ -27,6 +27,7 @@ class Request:
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
     inputs: int = 0  # input objects in the variables
+    cost: int = 0  # see Document.cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
     document = process.schema.documents.prepare(given.query, given.operation_name)
     authorize(document, identity)
     held = document.held(given.variables)
-    document.cost(given.variables, held)
+    cost = document.cost(given.variables, held)
     return Request(
         document=document,
         variables=given.variables,
         extensions=given.extensions,
         inputs=sum(each.objects for each in held.values()),
+        cost=cost,
     )
 
 

@@ -18,8 +18,8 @@ from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
 BOM = b"\xef\xbb\xbf"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
-STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-BRACKETS = re.compile(rb"[\[\]{}]")
+ONE_KIND = bytes.maketrans(b"{}", b"[]")
+NO_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,12 @@ def parse_json(body: bytes, depth: int) -> Any:
 def _is_deep(body: bytes, depth: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= depth:
         return False
-    level = 0
-    for bracket in BRACKETS.findall(STRINGS.sub(b"", body)):
-        level += 1 if bracket in b"[{" else -1
-        if level > depth:
-            return True
-    return False
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    outside_of_strings = unescaped.translate(ONE_KIND, NO_STRUCTURE).split(b'"')[::2]
+    brackets = b"".join(outside_of_strings)
+    for _ in range(depth):  # each round takes the innermost level away
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
 
 
 def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ Field = Callable[["Build", Row, Select], Parts]
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
 
 IDS = ARRAY(BigInteger())
-FULL_SHARES = 4  # so many values in one object may each be as long as the answer; of more, each gets a part
+FULL_SHARES = 2  # so many values in one object may each be as long as the answer; of more, each gets a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Build:
     bounds: dict[str, Bound] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
     by_values: bool = False  # what is best depends on the values: Postgres shall plan for each execution's
+    costly: bool = False  # it may read every row of a dataset
     unbounded: int = 0  # values compiled so far whose size only their rows tell; those in a checked one count as one
     _share: int = 1  # a value here may have one of so many parts of the answer
     _names: int = 0

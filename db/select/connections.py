@@ -235,6 +235,7 @@ class _Connection:
             counted = self.listing.counted(self.build, self.scope, self.selected)
             if counted is not None:
                 return counted
+        self.build.costly = True
         row = self._source()
         return select(func.count(sql("*"))).select_from(row.origin()).where(*self._found(row)).scalar_subquery()
 

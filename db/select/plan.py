@@ -31,11 +31,12 @@ class Misplaced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One statement, whose single value is JSON text."""
+    """One statement, whose single value is JSON text. `costly`: it may read every row of a dataset."""
 
     text: str
     bounds: tuple[Bound, ...]
     order: tuple[int, ...]
+    costly: bool = False
 
     def arguments(self, inputs: Inputs) -> list[Any]:
         """The statement's values. Raises Misplaced for an argument that is out of its bounds."""
@@ -93,4 +94,4 @@ def _compile(confined: bool, make: Callable[[Build], Parts]) -> Plan:
     compiled = statement.compile(dialect=DIALECT)
     names = list(build.bounds)
     order = tuple(names.index(name) for name in compiled.positiontup or ())
-    return Plan(text=str(compiled), bounds=tuple(build.bounds.values()), order=order)
+    return Plan(str(compiled), tuple(build.bounds.values()), order, build.costly)

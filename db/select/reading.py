@@ -1,5 +1,7 @@
 """Executing plans. What goes wrong between us and Postgres is told as what it means for the caller."""
 
+from contextlib import nullcontext
+
 import asyncpg
 
 from db.engine import Database
@@ -20,9 +22,14 @@ LOST = (
 )
 
 
-async def read(database: Database, plan: Plan, inputs: Inputs) -> str | None:
-    """The JSON text. A read can be repeated: it is, once, when its connection is lost."""
+async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool = False) -> str | None:
+    """The JSON text. A read can be repeated: it is, once, when its connection is lost. `costly` ones take turns."""
     arguments = plan.arguments(inputs)
+    async with database.turns.turn(inputs.identity.token_id) if costly or plan.costly else nullcontext():
+        return await _repeated(database, plan, arguments)
+
+
+async def _repeated(database: Database, plan: Plan, arguments: list[object]) -> str | None:
     try:
         return await _read(database, plan, arguments)
     except LOST:

@@ -35,6 +35,7 @@ NONE = sql("'{}'::bigint[]", IDS)
 
 def compare(build: Build, row: Row, selected: Select) -> Parts:
     """Of a dataset: from one version to another, or to the working set."""
+    build.costly = True
     base = _state(build, row, selected.given("base"))
     head = _state(build, row, selected.given("head"))
     scope = Scope(head.dataset_id, head.planned, head.pinned, against=base)

@@ -22,6 +22,7 @@ from db.select.types.version import current_version, has_unpublished_changes, st
 
 
 def labels(build: Build, row: Row, selected: Select) -> Parts:
+    build.costly = True
     return build.many(selected, lambda label: [label["dataset_id"] == row.scope.dataset_id], row.scope)
 
 
@@ -38,7 +39,7 @@ def labelers(build: Build, row: Row, _select: Select) -> Parts:
     first, following = _next_labeler(build, row, None), _next_labeler(build, row, sql(f"{found}.{who}"))
     steps = select(first.label(who)).cte(found, recursive=True)
     steps = steps.union_all(select(following).select_from(steps).where(steps.c[who].is_not(None)))
-    build.unbounded += 1
+    build.unbounded, build.costly = build.unbounded + 1, True
     names = array(text(steps.c[who]), steps.c[who], only=steps.c[who].is_not(None))
     return [select(assemble(names)).select_from(steps).add_cte(steps, nest_here=True).scalar_subquery()]
 

@@ -49,6 +49,7 @@ def _visible(build: Build, version: Row, published: ColumnElement[Any]) -> list[
 
 
 def _chosen(build: Build, row: Row, given: Any) -> CTE:
+    build.costly = True
     sample = build.row(Sample, row.scope)
     found: Sequence[ColumnElement[bool]] = [sample["dataset_id"] == row.scope.dataset_id]
     if given.get("ids") is not None:

@@ -135,7 +135,7 @@ def matching(build: Build, row: Row, selected: Select) -> Sequence[ColumnElement
     wanted = selected.given("filter")
     if wanted is None:
         return []
-    build.by_values = True
+    build.by_values = build.costly = True
     return [conditions(wanted, row.samples(), build.bind)]
 
 

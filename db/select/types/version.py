@@ -50,6 +50,7 @@ def parent(build: Build, row: Row, selected: Select) -> Parts:
 
 
 def labels(build: Build, row: Row, selected: Select) -> Parts:
+    build.costly = True
     return build.many(selected, lambda _label: [], scope_of(row))
 
 
