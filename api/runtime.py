@@ -17,6 +17,7 @@ from db.storage import Stores
 from db.tokens import Identity
 from db.uploads import Checks
 from db.urls import Signer
+from schema.background import Background
 from schema.context import Bounds, Context
 from schema.requests import Executable
 
@@ -45,6 +46,7 @@ class Runtime:
     stores: Stores
     uploads: Turns  # requests whose files are in memory
     checks: Checks
+    bodies: Background = field(default_factory=lambda: Background("labelgraph-bodies"))  # reads large ones
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:

@@ -33,6 +33,7 @@ STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
     RATE_LIMITED: 429,
     INTERNAL: 500,
 }
+LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is read beside the event loop
 ExtraHeaders = Sequence[tuple[bytes, bytes]]
 
 
@@ -145,7 +146,10 @@ async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Heade
     try:
         if form:
             return await multipart.read(headers, body, limits)
-        return parameters.from_body(b"".join([piece async for piece in body]), limits.json_depth)
+        whole = b"".join([piece async for piece in body])
+        if len(whole) < LARGE_BODY:
+            return parameters.from_body(whole, limits.json_depth)
+        return await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
     except (BodyTooLarge, multipart.TooMuch):
         raise too_large from None
     except BodyTooSlow:

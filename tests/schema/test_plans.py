@@ -21,7 +21,7 @@ async def test_a_plan_is_compiled_once() -> None:
 
 
 async def test_the_least_used_are_forgotten_by_their_length() -> None:
-    plans = Plans(characters=10)
+    plans = Plans(Background("plans"), characters=10)
     for key in "ab":
         await plans.get(key, lambda: plan(5))
     await plans.get("a", never)
