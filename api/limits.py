@@ -10,7 +10,7 @@ from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.connections import Peers, protocols
 from api.settings import Limits, Settings
-from db import decoding, engine
+from db import decoding, defaults, engine
 from db.images import Caps
 from db.sync.options import Guard
 from schema.context import Bounds
@@ -28,14 +28,14 @@ def document_limits(limits: Limits) -> DocumentLimits:
         root_fields=limits.root_fields,
         directives=limits.directives,
         cost=limits.cost,
-        items=max(limits.ids, 1_000),
+        items=max(limits.ids, defaults.IDS),
         inputs=limits.inputs,
+        page=limits.page,
     )
 
 
 def bounds(limits: Limits) -> Bounds:
     return Bounds(
-        page=limits.page,
         ids=limits.ids,
         answer=limits.answer,
         upload_file=limits.upload_file,

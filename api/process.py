@@ -87,7 +87,16 @@ def _unusable(variable: str, url: str, why: str) -> str:
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[engine.Database]:
     """For commands that do one thing to the database and end."""
-    limits = engine.Limits(readers=1, writers=1, pooled=settings.pooled)
+    timeouts = settings.timeouts
+    limits = engine.Limits(
+        connect=timeouts.connect,
+        read=timeouts.query,
+        write=timeouts.mutation,
+        lock=timeouts.lock,
+        readers=1,
+        writers=1,
+        pooled=settings.pooled,
+    )
     async with at_hand(settings) as ready, engine.connect(str(ready.database_url), limits) as opened:
         yield opened
 

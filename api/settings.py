@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Self, get_type_hints
 from urllib.parse import urlsplit
 
 from api.failures import Failure
+from db import defaults
 
 CHECKOUT = Path(__file__).parent.parent
-MIB = 1024 * 1024
+MIB = defaults.MIB
 MAX_PORT = 65_535
 
 
@@ -66,21 +67,24 @@ class Limits:
 
     body: int = setting(MIB, "largest JSON body of a request, in bytes")
     json_depth: int = setting(64, "deepest nesting of a JSON body")
-    source: int = setting(64 * 1024, "largest GraphQL document, in bytes")
-    tokens: int = setting(2_000, "most lexical tokens in a document")
-    depth: int = setting(16, "deepest selection of a document; introspection has its own limit")
-    aliases: int = setting(100, "most aliases in a document, fragments expanded")
-    root_fields: int = setting(20, "most root fields of an operation")
-    directives: int = setting(60, "most directives in a document")
+    source: int = setting(defaults.SOURCE, "largest GraphQL document, in bytes")
+    tokens: int = setting(defaults.TOKENS, "most lexical tokens in a document")
+    depth: int = setting(defaults.DEPTH, "deepest selection of a document; introspection has its own limit")
+    aliases: int = setting(defaults.ALIASES, "most aliases in a document, fragments expanded")
+    root_fields: int = setting(defaults.ROOT_FIELDS, "most root fields of an operation")
+    directives: int = setting(defaults.DIRECTIVES, "most directives in a document")
     cost: int = setting(
-        500_000, "most values a query may ask for: page sizes multiplied down the document, and what its filters search"
+        defaults.COST,
+        "most values a query may ask for: page sizes multiplied down the document, and what its filters search",
     )
-    answer: int = setting(16 * MIB, "longest answer of a query, in bytes; a longer one is stopped in the database")
-    inputs: int = setting(50_000, "most input objects in the variables of a request")
-    page: int = setting(100, "largest page of a connection")
-    ids: int = setting(1_000, "most ids in one call")
-    upload_file: int = setting(5 * MIB, "largest uploaded image, in bytes, inclusive")
-    upload_request: int = setting(8 * MIB, "largest upload request, in bytes, inclusive")
+    answer: int = setting(
+        defaults.ANSWER, "longest answer of a query, in bytes; a longer one is stopped in the database"
+    )
+    inputs: int = setting(defaults.INPUTS, "most input objects in the variables of a request")
+    page: int = setting(defaults.PAGE, "largest page of a connection, and most ids of `nodes`", rule=AT_LEAST_ONE)
+    ids: int = setting(defaults.IDS, "most ids of samples in one call")
+    upload_file: int = setting(defaults.UPLOAD_FILE, "largest uploaded image, in bytes, inclusive")
+    upload_request: int = setting(defaults.UPLOAD_REQUEST, "largest upload request, in bytes, inclusive")
     uploads: int = setting(
         16,
         "uploads in hand at once in one process, and as many checks of what was put into storage; others wait",

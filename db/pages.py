@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeEngine
 from db.errors import Invalid
 from db.filters import is_storable
 
-DEFAULT_SIZE, MOST = 20, 100
+DEFAULT_SIZE = 20
 CHECKSUM = 8  # hexadecimal digits
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LARGEST = 2**63 - 1
@@ -131,15 +131,15 @@ class Order:
         return [kind.read(value) for (_, kind), value in zip(self.keys, values, strict=True)]
 
 
-def size(first: int | None, last: int | None) -> int:
-    """How many rows a page holds. Raises Invalid outside 0..MOST, and for both at once."""
+def size(first: int | None, last: int | None, *, most: int) -> int:
+    """How many rows a page holds. Raises Invalid outside 0..most, and for both at once."""
     if first is not None and last is not None:
         raise Invalid("Ask for `first` or for `last` items, not for both at once.")
     asked = first if last is None else last
     if asked is None:
-        return DEFAULT_SIZE
-    if not 0 <= asked <= MOST:
-        raise Invalid(f"A page holds 0 to {MOST} items: ask for `first` or `last` in these bounds.", most=MOST)
+        return min(DEFAULT_SIZE, most)
+    if not 0 <= asked <= most:
+        raise Invalid(f"A page holds 0 to {most} items: ask for `first` or `last` in these bounds.", most=most)
     return asked
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, bindparam
 from sqlalchemy.types import TypeEngine
 
+from db import defaults
 from db.tokens import Identity
 from db.urls import Links
 
@@ -18,7 +19,8 @@ class Server:
     version: str
     max_file_bytes: int
     max_request_bytes: int
-    max_answer_bytes: int = 16 * 1024 * 1024
+    max_answer_bytes: int = defaults.ANSWER
+    max_ids: int = defaults.IDS
 
 
 @dataclass(frozen=True, slots=True)

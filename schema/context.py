@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from db import defaults
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
@@ -14,11 +15,10 @@ from db.urls import Links
 class Bounds:
     """What one call may ask for; told in `serverInfo` and in error messages."""
 
-    page: int = 100
-    ids: int = 1_000
-    answer: int = 16 * 1024 * 1024
-    upload_file: int = 5 * 1024 * 1024
-    upload_request: int = 8 * 1024 * 1024
+    ids: int = defaults.IDS
+    answer: int = defaults.ANSWER
+    upload_file: int = defaults.UPLOAD_FILE
+    upload_request: int = defaults.UPLOAD_REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ class Document:
     _costs: dict[Hashable, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        cost = Cost(self.operation, self.fragments, self.unpaged)
+        cost = Cost(self.operation, self.fragments, self.unpaged, self.limits.page)
         object.__setattr__(self, "_cost", cost)
         object.__setattr__(self, "_paging", cost.variables())
 

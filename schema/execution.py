@@ -60,7 +60,9 @@ class LabelgraphSchema(strawberry.Schema):
     def __init__(self, *, version: str, document_limits: DocumentLimits | None = None, **declared: Any) -> None:
         super().__init__(**declared)
         self.version = version
-        self.documents = Documents(self._schema, document_limits)
+        limits = document_limits or DocumentLimits()
+        self.page = limits.page
+        self.documents = Documents(self._schema, limits)
         self.background = Background("labelgraph-schema")
         self.plans = Plans(self.background)
         assert self._schema.query_type is not None
@@ -113,7 +115,7 @@ class LabelgraphSchema(strawberry.Schema):
             selects = translator.roots()
         except GraphQLError as error:  # a variable that is null where the argument must not be
             raise Refused([coded(error, BAD_USER_INPUT)]) from error
-        return select.query(selects, confined=is_confined(context))
+        return select.query(selects, confined=is_confined(context), page=self.page)
 
     def _arguments(self, request: Request, context: Context) -> dict[str, Any]:
         return {
@@ -169,7 +171,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             used = frozenset[str]().union(*(variables_in(self.prepared, node) for node in nodes))
             values = symbols(VariableValues(self.variable_values.sources, self._of(used)))
             selected = Translator(self.schema, self.prepared, values).of_field(info.parent_type, alias, details)
-            return _compile(result, selected, is_confined(self.context_value))
+            return _compile(result, selected, is_confined(self.context_value), self.prepared.limits.page)
 
         return self._read(result, nodes, compiled, is_non_null_type(return_type))
 
@@ -208,13 +210,13 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return {name: value for name, value in self.variable_values.coerced.items() if name in used}
 
 
-def _compile(result: Readable, selected: Select, confined: bool) -> Plan:
+def _compile(result: Readable, selected: Select, confined: bool, page: int) -> Plan:
     match result:
         case Reference():
-            return select.reference(result.type, selected.fields[result.type], confined=confined)
+            return select.reference(result.type, selected.fields[result.type], confined=confined, page=page)
         case References():
-            return select.references(result.type, selected.fields[result.type], confined=confined)
-    return select.query([selected], confined=confined)
+            return select.references(result.type, selected.fields[result.type], confined=confined, page=page)
+    return select.query([selected], confined=confined, page=page)
 
 
 def _only_value(json: str) -> str:
@@ -238,6 +240,7 @@ def inputs(version: str, context: Context, values: VariableValues, referred: Any
         max_file_bytes=bounds.upload_file,
         max_request_bytes=bounds.upload_request,
         max_answer_bytes=bounds.answer,
+        max_ids=bounds.ids,
     )
     variables = values.coerced if referred is None else {**values.coerced, select.REFERENCE: referred}
     return Inputs(variables=variables, identity=context.identity, links=context.links, server=server)

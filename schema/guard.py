@@ -27,6 +27,8 @@ from graphql import (
     VariableNode,
 )
 
+from db import defaults
+from db.pages import DEFAULT_SIZE
 from schema.inputs import SEARCHES, Held
 
 NOTHING = Held()
@@ -36,21 +38,22 @@ NOTHING = Held()
 class DocumentLimits:
     """What one document may hold. `GET /graphql`'s introspection uses 183 tokens; an honest dashboard some hundreds."""
 
-    source_characters: int = 65_536
-    tokens: int = 3_000
+    source_characters: int = defaults.SOURCE
+    tokens: int = defaults.TOKENS
     comments: int = 300
     operations: int = 30
     fragments: int = 100
     spreads: int = 200
-    directives: int = 100
+    directives: int = defaults.DIRECTIVES
     repeats: int = 5  # of one response key, written in one selection set
-    depth: int = 20  # below `__schema` and `__type`, which validation bounds, fields do not count
-    root_fields: int = 20
-    aliases: int = 200  # after fragments are expanded
+    depth: int = defaults.DEPTH  # below `__schema` and `__type`, which validation bounds, fields do not count
+    root_fields: int = defaults.ROOT_FIELDS
+    aliases: int = defaults.ALIASES  # after fragments are expanded
     fields: int = 4_000  # after fragments are expanded
-    cost: int = 250_000  # values that the answer may hold: fields, multiplied by the pages they are in
-    items: int = 1_000  # of a list among the inputs, where its field declares no other limit
-    inputs: int = 50_000  # input objects in the variables
+    cost: int = defaults.COST  # values that the answer may hold: fields, multiplied by the pages they are in
+    items: int = defaults.IDS  # of a list among the inputs, where its field declares no other limit
+    inputs: int = defaults.INPUTS  # input objects in the variables
+    page: int = defaults.PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +164,6 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 
 # -- cost: how many values an answer may hold -----------------------------------------------------------------------
 
-DEFAULT_PAGE = 20
-MOST_PAGE = 100
 UNPAGED = 10  # assumed length of a list without pages; what it really holds is bounded where it is read
 CRITERION = 1_000  # values: what compiling one criterion of a filter costs
 SEARCH = 20_000  # values: what a criterion costs that may read every row of a dataset
@@ -173,12 +174,17 @@ class Cost:
     """The number of values one operation may return: each field counts 1, times every page it lies in, and the
     criteria of a filter count as what they cost. `unpaged`: the names of fields that are lists without pages.
 
-    Pages beyond the greatest are counted as the greatest: they are refused later, with a better message.
+    Pages beyond the greatest, `page`, are counted as the greatest: they are refused later, with a better message.
     """
 
     def __init__(
-        self, operation: OperationDefinitionNode, fragments: Fragments, unpaged: Container[str] = frozenset()
+        self,
+        operation: OperationDefinitionNode,
+        fragments: Fragments,
+        unpaged: Container[str] = frozenset(),
+        page: int = defaults.PAGE,
     ) -> None:
+        self._page = page
         self._operation = operation
         self._fragments = fragments
         self._unpaged = unpaged
@@ -216,11 +222,11 @@ class Cost:
 
     def _multiplier(self, node: FieldNode, variables: Mapping[str, object]) -> int:
         sizes = [_size(argument.value, variables) for argument in node.arguments or () if argument.name.value in PAGING]
-        known = [min(size, MOST_PAGE) for size in sizes if isinstance(size, int)]
+        known = [min(size, self._page) for size in sizes if isinstance(size, int)]
         if known:
             return max(*known, 1)
         if _is_connection(node):
-            return DEFAULT_PAGE
+            return min(DEFAULT_SIZE, self._page)
         return UNPAGED if node.name.value in self._unpaged else 1
 
     def _filters(self, node: FieldNode) -> int:

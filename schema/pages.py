@@ -6,9 +6,14 @@ import strawberry
 
 T = TypeVar("T")
 
-FIRST = "How many items from the start: 0–100. 20 when neither `first` nor `last` is given."
+FIRST = (
+    "How many items from the start: 0–100, unless `serverInfo { maxPageSize }` says otherwise. 20 when neither `first` "
+    "nor `last` is given."
+)
 AFTER = "Only items after this cursor, which must come from the same list in the same order."
-LAST = "How many items from the end: 0–100. Not together with `first`."
+LAST = (
+    "How many items from the end: 0–100, unless `serverInfo { maxPageSize }` says otherwise. Not together with `first`."
+)
 BEFORE = "Only items before this cursor, which must come from the same list in the same order."
 
 

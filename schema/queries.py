@@ -20,7 +20,10 @@ class Query:
 
     @strawberry.field(description="Whatever has these global ids, in their order; null where there is nothing.")
     def nodes(
-        self, ids: Annotated[list[strawberry.ID], strawberry.argument(description="At most 100 global ids.")]
+        self,
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="At most as many global ids as a page may hold items.")
+        ],
     ) -> list[Node | None]:
         return compiled()  # type: ignore[no-any-return]
 

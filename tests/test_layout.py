@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from api import settings
+from api import limits, settings
+from db import decoding, engine
+from db.params import Server
+from schema.context import Bounds
+from schema.guard import DocumentLimits
 
 ROOT = Path(__file__).parent.parent
 FLOORS = ("api", "schema", "db")
@@ -81,11 +85,32 @@ def test_the_readme_lists_every_setting() -> None:
     assert [row for row in rows if row not in readme] == []
 
 
-def test_no_setting_is_without_effect() -> None:
-    source = "".join(module.read_text() for module in modules("api") if module.name != "settings.py")
-    owners = (settings.Settings, settings.Limits, settings.Timeouts)
-    names = [item.name for owner in owners for item in dataclasses.fields(owner)]
-    assert [name for name in names if not re.search(rf"\.{name}\b", source)] == []
+LIMITS: list[tuple[type, str, tuple[str, ...]]] = [
+    (settings.Settings, r"(settings|self|ready|bare|own|changed)", ("api",)),
+    (settings.Limits, "limits", ("api",)),
+    (settings.Timeouts, "timeouts", ("api",)),
+    (settings.S3, "s3", ("api",)),
+    (Bounds, "bounds", ("schema",)),
+    (DocumentLimits, "limits", ("schema",)),
+    (Server, "server", ("db",)),
+    (engine.Limits, "limits", ("db",)),
+    (decoding.Limits, "limits", ("db", "api")),
+]
+
+
+@pytest.mark.parametrize(("owner", "holder", "readers"), LIMITS, ids=lambda each: getattr(each, "__qualname__", None))
+def test_every_setting_and_limit_is_read(owner: type, holder: str, readers: tuple[str, ...]) -> None:
+    """Also those into which settings are copied: a copy that nobody reads has no effect."""
+    source = "".join(module.read_text() for module in modules(*readers))
+    for item in dataclasses.fields(owner):
+        by_name = rf"\b_?{holder}\.{item.name}\b"
+        measured = rf'"{item.name}": (self|len|max|sum)'  # the guard looks its limits up by the names of what it found
+        assert re.search(f"{by_name}|{measured}", source), f"{owner.__qualname__}.{item.name} is read nowhere"
+
+
+def test_code_without_settings_has_the_settings_limits() -> None:
+    assert limits.document_limits(settings.Limits()) == DocumentLimits()
+    assert limits.bounds(settings.Limits()) == Bounds()
 
 
 @pytest.mark.parametrize(("package", "least"), SAFE.items())

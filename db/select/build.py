@@ -29,6 +29,7 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
+from db import defaults
 from db.models import Dataset
 from db.params import Inputs, Param
 from db.select.rows import Derived, Model, Row, Scope
@@ -64,10 +65,11 @@ class Bound:
 
 @dataclass(slots=True)
 class Build:
-    """One statement in the making. `confined`: the identity may see some datasets only."""
+    """One statement in the making. `confined`: the identity may see some datasets only; `page`: the largest page."""
 
     types: Mapping[str, Type]
     confined: bool
+    page: int = defaults.PAGE
     bounds: dict[str, Bound] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
     by_values: bool = False  # what is best depends on the values: Postgres shall plan for each execution's

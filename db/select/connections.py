@@ -63,7 +63,7 @@ class _Connection:
         self.backward = selected.given("last") is not None
         self.after = self._place("after")
         self.before = self._place("before")
-        self.size = pages.size(selected.given("first"), selected.given("last"))
+        self.size = pages.size(selected.given("first"), selected.given("last"), most=build.page)
         self.page = self._page_row()
         self.made = False  # whether the items are columns of rows, checked for their size
 

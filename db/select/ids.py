@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 from db.errors import Invalid
-from db.pages import MOST
 
 SHAPE = re.compile(r"([A-Za-z]{1,32}):(0|[1-9][0-9]{0,18})", re.ASCII)
 LARGEST = 2**63 - 1
@@ -29,7 +28,7 @@ def decode(text: str, type_name: str) -> int | None:
     return number if kind == type_name else None
 
 
-def decode_all(texts: Sequence[str]) -> list[tuple[str, int]]:
-    if len(texts) > MOST:
-        raise Invalid(f"Ask for at most {MOST} ids at once.", most=MOST, given=len(texts))
+def decode_all(texts: Sequence[str], *, most: int) -> list[tuple[str, int]]:
+    if len(texts) > most:
+        raise Invalid(f"Ask for at most {most} ids at once.", most=most, given=len(texts))
     return [split(text) for text in texts]

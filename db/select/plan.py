@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, func, or_, select
 from sqlalchemy.dialects.postgresql import asyncpg as postgres
 
+from db import defaults
 from db.errors import DomainError
 from db.params import Inputs, Param, resolve
 from db.select import ids
@@ -57,31 +58,33 @@ def type_of(text: str) -> str | None:
     return name if name in TYPES and TYPES[name].is_node else None
 
 
-def query(selects: Sequence[Select], *, confined: bool) -> Plan:
+def query(selects: Sequence[Select], *, confined: bool, page: int = defaults.PAGE) -> Plan:
     """All root fields of a query: one statement, so that all see one state."""
-    return _compile(confined, lambda build: build.fields("Query", selects, lambda each: ROOTS[each.name](build, each)))
+    return _compile(
+        confined, page, lambda build: build.fields("Query", selects, lambda each: ROOTS[each.name](build, each))
+    )
 
 
-def reference(type_name: str, selects: Sequence[Select], *, confined: bool) -> Plan:
+def reference(type_name: str, selects: Sequence[Select], *, confined: bool, page: int = defaults.PAGE) -> Plan:
     """The object whose number is the variable REFERENCE; NULL where it is not there."""
 
     def parts(build: Build) -> Parts:
         number = build.bind(BigInteger(), int, REFERRED)
         return [by_id(build, type_name, selects, number, planned=True)]
 
-    return _compile(confined, parts)
+    return _compile(confined, page, parts)
 
 
-def references(type_name: str, selects: Sequence[Select], *, confined: bool) -> Plan:
+def references(type_name: str, selects: Sequence[Select], *, confined: bool, page: int = defaults.PAGE) -> Plan:
     """The objects whose numbers are the variable REFERENCE, in that order."""
-    return _compile(confined, lambda build: by_ids(build, type_name, selects, build.bind(IDS, list, REFERRED)))
+    return _compile(confined, page, lambda build: by_ids(build, type_name, selects, build.bind(IDS, list, REFERRED)))
 
 
 REFERRED = Param(lambda inputs: inputs.variables[REFERENCE])
 
 
-def _compile(confined: bool, make: Callable[[Build], Parts]) -> Plan:
-    build = Build(types=TYPES, confined=confined)
+def _compile(confined: bool, page: int, make: Callable[[Build], Parts]) -> Plan:
+    build = Build(types=TYPES, confined=confined, page=page)
     try:
         parts = make(build)
     except DomainError as error:

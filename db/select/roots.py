@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, select
 from sqlalchemy import literal_column as sql
 
-from db import pages
 from db.filters import storable_word
 from db.params import Param
 from db.select import ids
@@ -34,8 +33,8 @@ def node(build: Build, selected: Select) -> Parts:
 
 def nodes(build: Build, selected: Select) -> Parts:
     given = selected.given("ids")
-    kinds = build.bind(WORDS, lambda texts: [kind for kind, _ in ids.decode_all(texts)], given)
-    numbers = build.bind(IDS, lambda texts: [number for _, number in ids.decode_all(texts)], given)
+    kinds = build.bind(WORDS, lambda texts: [kind for kind, _ in ids.decode_all(texts, most=build.page)], given)
+    numbers = build.bind(IDS, lambda texts: [number for _, number in ids.decode_all(texts, most=build.page)], given)
     wanted, kind, id_, position = _unnested(build, kinds, numbers)
     before = build.unbounded
     found = [
@@ -114,7 +113,7 @@ def _server_field(build: Build, selected: Select) -> Parts:
         case "version":
             return text(build.input(Text(), lambda inputs: inputs.server.version))
         case "maxPageSize":
-            return [str(pages.MOST)]
+            return [str(build.page)]
     name, selects = selected.of_only_type()
     return build.fields(name, selects, lambda each: _upload_limit(build, each.name))
 

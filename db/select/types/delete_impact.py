@@ -10,13 +10,12 @@ from db import sharing
 from db.errors import Invalid
 from db.filters import SampleFilter, conditions
 from db.models import Sample
+from db.params import Param
 from db.select import ids
 from db.select.build import IDS, Build
 from db.select.rows import Row
 from db.select.selection import Select
 from db.select.text import Parts, assemble, number
-
-MOST_IDS = 1_000
 
 # Of the rows that are chosen here, all of one dataset.
 HERE = {"CONDITION": "true", ":dataset_id": "(SELECT dataset_id FROM chosen LIMIT 1)", ":told": str(sharing.TOLD)}
@@ -53,7 +52,7 @@ def _chosen(build: Build, row: Row, given: Any) -> CTE:
     sample = build.row(Sample, row.scope)
     found: Sequence[ColumnElement[bool]] = [sample["dataset_id"] == row.scope.dataset_id]
     if given.get("ids") is not None:
-        numbers = build.bind(IDS, _numbers, given["ids"])
+        numbers = build.bind(IDS, _numbers, given["ids"], Param(lambda inputs: inputs.server.max_ids))
         found = [*found, sample["id"] == func.any(numbers)]
     elif given.get("all") is False:
         raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.")
@@ -63,11 +62,11 @@ def _chosen(build: Build, row: Row, given: Any) -> CTE:
     return rows.where(*found).cte("chosen").prefix_with("MATERIALIZED")
 
 
-def _numbers(texts: Sequence[str]) -> list[int]:
+def _numbers(texts: Sequence[str], most: int) -> list[int]:
     if not texts:
         raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
-    if len(texts) > MOST_IDS:
-        raise Invalid(f"At most {MOST_IDS} ids are taken in one call; for more, select by filter.", limit=MOST_IDS)
+    if len(texts) > most:
+        raise Invalid(f"At most {most} ids are taken in one call; for more, select by filter.", limit=most)
     return [ids.decode(each, "Sample") or 0 for each in texts]
 
 
