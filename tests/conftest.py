@@ -26,8 +26,10 @@ from tests import s3
 from tests.patience import LIMITS
 
 # A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.
-hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("explore", deadline=None, max_examples=2_000)
+# How long it takes to draw says how busy the machine is.
+UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("same", UNHURRIED, derandomize=True)
+hypothesis.settings.register_profile("explore", UNHURRIED, max_examples=2_000)
 hypothesis.settings.load_profile("same")
 
 ROOT = Path(__file__).parent.parent

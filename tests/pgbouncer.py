@@ -13,10 +13,10 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from db.engine import driver_url
+from tests.patience import PATIENCE
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 PORT = 6432  # of a socket in a folder of its own
-SECONDS = 60
 SERVER_CONNECTIONS = 2  # fewer than the clients, which must share them
 
 
@@ -46,7 +46,7 @@ unix_socket_dir = {folder}
         yield through.render_as_string(hide_password=False)
     finally:
         process.terminate()
-        process.communicate(timeout=SECONDS)
+        process.communicate(timeout=PATIENCE)
         shutil.rmtree(folder)
 
 
@@ -56,7 +56,7 @@ def _as_an_ordinary_user() -> list[str]:
 
 
 async def _ready(process: "subprocess.Popen[bytes]", url: str) -> None:
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while True:
             assert process.poll() is None, process.communicate()[1].decode()
             try:

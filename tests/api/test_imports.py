@@ -1,6 +1,7 @@
 """importManifest through the doors: followed as it goes, and by real processes that are really killed."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from api.settings import Settings
 from db import imports, jobs
 from db.engine import Database
 from db.imports import Options
+from db.imports.inspection import Inspector
 from db.places import Places
 from db.storage import Stores
 from tests.api.test_worker_killed import worker
@@ -117,6 +119,15 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
 async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
     database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It reads five lots of lines, and no more until it is cancelled."""
+    lots, look = itertools.count(1), Inspector.look
+
+    async def gated(*arguments: Any) -> Any:
+        if next(lots) > 5:
+            await asyncio.Event().wait()
+        return await look(*arguments)
+
+    monkeypatch.setattr(Inspector, "look", gated)
     monkeypatch.setattr("db.imports.stages.BATCH", 20)
     manifest = fill(tmp_path, FILES)
     settings = Settings(

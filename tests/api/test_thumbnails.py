@@ -12,6 +12,7 @@ from db.decoding import Decoders, Limits
 from db.errors import DomainError
 from db.storage import MemoryStore
 from tests.db.world import picture
+from tests.patience import PATIENCE
 
 
 async def stored(count: int) -> MemoryStore:
@@ -49,7 +50,10 @@ async def test_a_smaller_room_is_cleared_at_the_next_start(tmp_path: Path) -> No
 async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path) -> None:
     store = await stored(1)
     await store.write("broken.png", picture()[:40])
-    async with decoding.decoders(Limits()) as decoders, thumbnails(tmp_path, most=0, decoders=decoders) as made:
+    async with (
+        decoding.decoders(Limits(seconds=PATIENCE)) as decoders,
+        thumbnails(tmp_path, most=0, decoders=decoders) as made,
+    ):
         for _ in range(2):
             with pytest.raises(DomainError, match="cannot be read"):
                 await made.get(store, "broken.png", "etag", 16)
@@ -59,7 +63,7 @@ async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path
 async def test_no_more_is_read_than_a_source_may_have_whatever_took_its_place(tmp_path: Path) -> None:
     store, wide = await stored(1), picture(size=(400, 300))
     async with (
-        decoding.decoders(Limits()) as decoders,
+        decoding.decoders(Limits(seconds=PATIENCE)) as decoders,
         thumbnails(tmp_path, most=0, decoders=decoders, largest=len(wide)) as made,
     ):
         store.put("0.png", wide)
@@ -79,7 +83,7 @@ async def test_a_server_that_stops_waits_for_no_decoder(tmp_path: Path, monkeypa
         return b""
 
     monkeypatch.setattr(Decoders, "thumbnail", stuck)
-    async with decoding.decoders(Limits()) as decoders:
+    async with decoding.decoders(Limits(seconds=PATIENCE)) as decoders:
         async with thumbnails(tmp_path, most=BLOCK, decoders=decoders) as made:
             asking = asyncio.create_task(made.get(store, "0.png", "etag", 16))
             await asked.wait()

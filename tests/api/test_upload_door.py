@@ -150,9 +150,8 @@ async def test_a_slow_client_is_let_go(script: Script, database: Database) -> No
         host, port = urlsplit(url).hostname, urlsplit(url).port
         reader, writer = await asyncio.open_connection(host, port)
         target = ticket["url"].removeprefix(script.client.url)
-        writer.write(
-            f"PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:5]
-        )
+        head = f"PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
+        writer.write(head.encode() + data[:5])
         answer = await asyncio.wait_for(reader.readline(), PATIENCE)
         writer.close()
     assert answer.split()[1] == b"408"

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from db import engine, tokens
 from db.errors import Unavailable
 from db.jobs.notices import CHANNEL, announce
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer
 
 POOLED = engine.Limits(pooled=True, readers=5, writers=5, connect=60, lock=3, read=7, write=9)
@@ -100,7 +100,7 @@ async def test_what_takes_too_long_is_stopped_and_its_connection_used_again(pool
         async def answers() -> bool:
             with suppress(TimeoutError):  # so little time is none where the machine is busy
                 async with database.reading() as connection:
-                    return await connection.fetchval("SELECT 1") == 1
+                    return bool(await connection.fetchval("SELECT 1"))
             return False
 
         await until(answers)
@@ -140,6 +140,6 @@ async def test_notices_of_a_reader_go_out(pooled: engine.Database, database_url:
         await listening.add_listener(CHANNEL, lambda *notice: heard.put_nowait(str(notice[-1])))
         async with pooled.reading() as connection:
             await announce(connection, "job:7")
-        assert await asyncio.wait_for(heard.get(), 60) == "job:7"
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == "job:7"
     finally:
         await listening.close()

@@ -4,14 +4,14 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import counts, engine, jobs, purge, uploads
-from db.engine import Database, Limits
+from db.engine import Database
 from db.images import Facts
 from db.samples.chosen import Selection, choose
 from db.samples.label import LabelWith, label
@@ -26,6 +26,7 @@ from tests.db.beside import waiting
 from tests.db.deaths import Death, Life, mortal
 from tests.db.test_changes import statements
 from tests.db.world import World, picture
+from tests.patience import LIMITS
 
 ANN = Identity("ann", Scope.MANAGE, 1)
 
@@ -320,7 +321,7 @@ async def test_a_database_that_is_busy_leaves_the_upload_open(database: Database
     """While another place is looked for, since a stranger's file lies in the first."""
     work, _ = await one(database)
     work.place.put("a.png", b"a stranger's")
-    async with engine.connect(database.url, Limits(lock=0.01)) as impatient:
+    async with engine.connect(database.url, replace(LIMITS, lock=0.01)) as impatient:
         async with database.writing() as session:
             await take_turn(session, work.place.dataset_id)
             [result] = (await work.complete(impatient, work.staging)).results

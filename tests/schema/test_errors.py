@@ -49,7 +49,7 @@ def test_wrong_input_is_told_as_such(query: str, variables: dict[str, object]) -
 
 OPERATIONS = {
     "query": "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }",
-    "mutation": "mutation ($ids: [ID!]!) { deleteLabels(input: {labelIds: $ids, mode: LABEL_ONLY}) { deletedSamples } }",
+    "mutation": "mutation ($ids: [ID!]!) { deleteLabels(input: {labelIds: $ids, mode: LABEL_ONLY}) { __typename } }",
 }
 
 

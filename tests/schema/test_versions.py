@@ -435,8 +435,9 @@ async def test_a_retried_publication_is_carried_out_once(stage: Stage) -> None:
     assert (await dataset(stage))["versions"]["totalCount"] == 1
 
 
-LOOKS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges compare(base: $b, head: $h) {
-    added removed relabeled edited labels { labelId before { name color shortcut } after { name color } } } } }"""
+LOOKS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges
+    compare(base: $b, head: $h) { added removed relabeled edited
+        labels { labelId before { name color shortcut } after { name color } } } } }"""
 
 
 async def looked_at(stage: Stage, base: str, head: str | None = None) -> Any:
