@@ -1,0 +1,69 @@
+"""The whole server behind PgBouncer: requests, jobs and the command line."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from api.__main__ import main
+from api.settings import Settings
+from db import engine
+from tests.client import Client, serving, token
+from tests.db.world import picture
+from tests.patience import until
+from tests.pgbouncer import PROGRAM, pgbouncer
+
+CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
+STATE = """query ($id: ID!) { dataset(by: {id: $id}) { activeJob { id } statistics { total labeled } revision } }"""
+LABEL = """mutation ($id: ID!) { labelSamples(input: {
+    datasetId: $id, select: {filter: {state: UNLABELED}}, labels: ["cat"], createMissing: true
+}) { changed } }"""
+
+
+@pytest.fixture(params=["direct", "pgbouncer"] if PROGRAM else ["direct"])
+async def through(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[str]:
+    """The database through PgBouncer, where that is installed."""
+    if request.param == "direct":
+        yield database_url
+        return
+    async with pgbouncer(database_url) as url:
+        yield url
+
+
+async def test_a_dataset_is_made_synced_and_labelled(
+    through: str, database_url: str, database: engine.Database, tmp_path: Path
+) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(picture())
+    settings = Settings(
+        database_url=through,
+        listen_url=database_url,
+        pooled=True,
+        allowed_roots=(tmp_path,),
+        data_dir=tmp_path / "data",
+    )
+    async with serving(settings) as url:
+        client = Client(url, await token(database))
+        given = {"name": "cats", "inputPath": str(tmp_path)}
+        made = (await client.execute(CREATE, {"input": given}))["createDataset"]["dataset"]["id"]
+
+        async def is_synced() -> bool:
+            state = (await client.execute(STATE, {"id": made}))["dataset"]
+            return state["activeJob"] is None and state["statistics"]["total"] == 20
+
+        await until(is_synced)
+        assert (await client.execute(LABEL, {"id": made}))["labelSamples"]["changed"] == 20
+        answers = await asyncio.gather(*(client.execute(STATE, {"id": made}) for _ in range(30)))
+        assert [answer["dataset"]["statistics"] for answer in answers] == [{"total": 20, "labeled": 20}] * 30
+
+
+def test_tokens_are_made_and_listed(
+    through: str, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", through)
+    monkeypatch.setenv("LABELGRAPH_LISTEN_URL", database_url)
+    monkeypatch.setenv("LABELGRAPH_POOLED", "true")
+    main(["token", "create", "--name", "Ada", "--scope", "read"])
+    main(["token", "list"])
+    assert "Ada" in capsys.readouterr().out
