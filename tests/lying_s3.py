@@ -133,7 +133,7 @@ async def lying(objects: dict[str, bytes] | None = None, answer: Answerer | None
             asked = await _read(reader, writer, lies.asked)
             told = lies.answer(asked)
             if told == STALL:
-                await asyncio.sleep(30)
+                await asyncio.sleep(3_600)
             writer.write(lies.honest(asked) if told is None else told)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):

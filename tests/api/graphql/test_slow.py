@@ -76,7 +76,7 @@ async def test_closes_on_a_second_request_that_does_not_end(settings: Settings, 
                 with suppress(asyncio.IncompleteReadError, ConnectionError):
                     answered = (await wire.reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
                 if answered:
-                    await asyncio.sleep(0.4)  # more is as good
+                    await asyncio.sleep(0.4)  # any time will do that is longer than `header`
                     wire.writer.write(HEAD)
                     assert await wire.rest() == b""
 
