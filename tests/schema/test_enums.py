@@ -8,6 +8,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLNamedType,
     GraphQLSchema,
+    GraphQLType,
     build_schema,
     get_named_type,
     is_input_object_type,
@@ -36,7 +37,7 @@ def of_types(schema: GraphQLSchema, *, sent: bool) -> set[str]:
     return {get_named_type(each).name for kind in schema.type_map.values() for each in _slots(kind, sent)}
 
 
-def _slots(kind: GraphQLNamedType, sent: bool) -> Iterator[object]:
+def _slots(kind: GraphQLNamedType, sent: bool) -> Iterator[GraphQLType]:
     if is_input_object_type(kind) and sent:
         yield from (field.type for field in kind.fields.values())
     if is_object_type(kind) or is_interface_type(kind):
