@@ -122,15 +122,18 @@ async def clean_run(database: Database) -> dict[str, Any]:
 async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
     clean = await clean_run(database)
     assert clean["counters"] == {
-        "scanned": 27, "ignored": 0, "added": 8, "updated": 2, "removed": 3, "moved": 1, "skipped": 1,
+        "scanned": 48, "ignored": 0, "added": 9, "updated": 2, "removed": 5, "moved": 9, "skipped": 1,
     }  # fmt: skip
     assert clean["labels"] == {
+        **{f"{path}.png": [origin] for origins in RINGS for path, origin in origins.items()},
         "changed.png": ["cat"],
+        "covered.png": ["covered"],
+        "kept.png": ["kept"],
         "here/moved.png": ["cat"],
         **{f"new/{number}.png": [f"new-{number % 3}"] for number in range(8)},
         "relabeled.png": ["bird"],
     }
-    assert (clean["wrong"], clean["left over"], clean["removals"]) == ([], 0, 1)
+    assert (clean["wrong"], clean["left over"], clean["removals"]) == ([], 0, 2)
 
 
 async def test_a_death_at_any_step_leaves_no_trace(database: Database) -> None:
@@ -151,7 +154,7 @@ async def test_two_deaths_leave_no_trace_either(database: Database) -> None:
     clean = await clean_run(database)
     chance = random.Random(3)
     for _ in range(25):
-        first, second = chance.randrange(45), chance.randrange(30)
+        first, second = chance.randrange(90), chance.randrange(60)
         place = await prepared(database)
         job_id = await place.start()
         await live(place, job_id, Life(first))
@@ -164,7 +167,7 @@ async def test_two_deaths_leave_no_trace_either(database: Database) -> None:
 async def test_the_loss_of_the_staging_tables_leaves_no_trace(database: Database) -> None:
     """Postgres empties unlogged tables when it crashes."""
     clean = await clean_run(database)
-    for step in range(12, 40, 3):
+    for step in range(12, 60, 6):
         place = await prepared(database)
         job_id = await place.start()
         await live(place, job_id, Life(step))
@@ -191,7 +194,7 @@ async def test_a_job_that_gets_on_between_deaths_is_not_given_up(database: Datab
     place = await prepared(database)
     job_id = await place.start()
     for _ in range(40):
-        if await live(place, job_id, Life(30)):
+        if await live(place, job_id, Life(45)):
             break
         await jobs.sweep(place.database)
     assert await state(place, job_id) == clean
