@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, case
+from sqlalchemy import BigInteger, ColumnElement, case, cast, func
 from sqlalchemy import literal_column as sql
 
 from db.models import Job, JobWarning
@@ -23,11 +23,15 @@ def error(build: Build, row: Row, select: Select) -> Parts:
     values = {
         "code": word(row["error_code"]),
         "message": text(row["error_message"]),
-        "wouldRemove": or_null(number)(row["error_details"]["wouldRemove"].as_integer()),
-        "samples": or_null(number)(row["error_details"]["samples"].as_integer()),
+        **{name: or_null(number)(_detail(row, name)) for name in ("wouldRemove", "samples")},
     }
     told = build.fields(name, selects, lambda each: values[each.name])
     return [case((row["error_code"].is_(None), NULL), else_=assemble(told))]
+
+
+def _detail(row: Row, name: str) -> ColumnElement[Any]:
+    """A whole number among the details of an error; null where there is none of this name."""
+    return cast(func.jsonb_extract_path_text(row["error_details"], sql(f"'{name}'")), BigInteger)
 
 
 def warnings(build: Build, row: Row, select: Select) -> Parts:
