@@ -14,11 +14,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from api import files, health, playground, uploads, worker
-from api.admission import Admission, Hosts
+from api.admission import Admission
 from api.auth import Authenticator
 from api.graphql.http import graphql
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
+from api.hosts import Hosts
 from api.limits import bounds, database_limits, decoding_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
@@ -72,7 +73,7 @@ class GraphQL:
 def _middleware(settings: Settings) -> list[Middleware]:
     """Pages of other origins may call us only where the settings say so; they send tokens, never cookies."""
     shares = Shares(settings.limits.address_connections)
-    admission = Middleware(Admission, hosts=Hosts.of(settings), shares=shares, proxies=settings.proxies)
+    admission = Middleware(Admission, shares=shares, proxies=settings.proxies)
     if not settings.allowed_origins:
         return [admission]
     cors = Middleware(
@@ -134,6 +135,7 @@ async def _runtime(
         requests=Shares(settings.limits.token_requests),
         operations=Turns(2 * settings.pool_size, settings.pool_size // 2),
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
+        hosts=Hosts.of(settings),
         bounds=bounds(settings.limits),
         thumbnails=kept,
         stores=opened,

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.auth import Authenticator
+from api.hosts import Hosts
 from api.settings import Settings
 from api.shares import Shares, Turns
 from api.thumbnails import Thumbnails
@@ -41,6 +42,7 @@ class Runtime:
     requests: Shares  # HTTP requests of a token
     operations: Turns  # that use the database
     signer: Signer
+    hosts: Hosts
     bounds: Bounds
     thumbnails: Thumbnails
     stores: Stores
@@ -50,8 +52,8 @@ class Runtime:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:
-        """The context of one operation."""
-        base = self.settings.public_url or own_url(scope, headers)
+        """The context of one operation. Raises Refused where the request names another server."""
+        base = self.settings.public_url or own_url(self.hosts, scope, headers)
         return Context(
             database=self.database,
             identity=identity,
@@ -71,8 +73,9 @@ def runtime(scope: Scope) -> Runtime:
     return found
 
 
-def own_url(scope: Scope, headers: Headers) -> str:
-    """The URL under which this client reached us; it only ever comes back to the same client."""
+def own_url(hosts: Hosts, scope: Scope, headers: Headers) -> str:
+    """The URL under which this client reached us. Raises Refused where that is none of our names."""
+    hosts.check(scope)
     scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
     host = headers.get("host")
     if not host:

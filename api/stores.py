@@ -23,4 +23,6 @@ def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
         read=s3.read,
         deadline=s3.deadline,
     )
-    return opening.stores(settings.allowed_roots, access if s3.given else None, s3.buckets)
+    return opening.stores(
+        settings.allowed_roots, access if s3.given else None, s3.buckets, disk_seconds=settings.timeouts.disk
+    )

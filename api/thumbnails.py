@@ -11,7 +11,7 @@ from api.keeping import Keeping
 from db import images
 from db.decoding import Decoders
 from db.errors import Invalid
-from db.storage import Store
+from db.storage import Disk, Store
 
 PNG = b"\x89PNG"
 EDITION = 2  # of thumbnails; those of another are made anew. To be raised when they come to look different
@@ -35,13 +35,14 @@ class Thumbnails:
     decoders: Decoders
     room: asyncio.Semaphore
     largest: int
+    disk: Disk = field(default_factory=Disk)  # that the folder lies on
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
     async def get(self, store: Store, path: str, content: str, size: int) -> Thumbnail:
         """`content` is a name that no other bytes have. Raises DomainError when the source cannot be read."""
         name = hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
-        found = await asyncio.to_thread(self.kept.find, name)
+        found = await self.disk.run(self.kept.find, name)
         if found is not None:
             return Thumbnail(found)
         if name not in self._making:
@@ -55,7 +56,7 @@ class Thumbnails:
             if len(data) > self.largest:
                 raise Invalid("The file is larger than an image may be.", code="FILE_TOO_LARGE")
             made = await self.decoders.thumbnail(data, size)
-        await asyncio.to_thread(self.kept.keep, name, made)
+        await self.disk.run(self.kept.keep, name, made)
         if self.kept.is_due:
             self.sweep()
         return made

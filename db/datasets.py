@@ -11,7 +11,7 @@ from db.changes import no_such_dataset
 from db.errors import AlreadyExists, Forbidden
 from db.labels import LabelValues
 from db.labels.create import listed
-from db.places import Places
+from db.storage import Stores
 from db.tokens import Identity
 
 INSERT = """
@@ -54,11 +54,11 @@ class Touched:
     dataset_id: int
 
 
-def placed(input_path: str, output_path: str | None, places: Places, *, by: Identity) -> tuple[str, str | None]:
-    """Both paths in their one form, allowed and apart. Asks the file system, so not for the event loop."""
+async def placed(input_path: str, output_path: str | None, stores: Stores, *, by: Identity) -> tuple[str, str | None]:
+    """Both paths in their one form, allowed and apart."""
     _expect_unconfined(by)
-    source = places.input(input_path)
-    return source, None if output_path is None else places.output(output_path, source=source)
+    source = await stores.input(input_path)
+    return source, None if output_path is None else await stores.output(output_path, source=source)
 
 
 async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, sync_now: bool = True) -> Created:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import asyncpg
 
+from db.crowds import SharedReads, Turnstile
 from db.engine import Database, driver_url
 from db.errors import Unavailable
 from db.jobs.notices import CHANNEL, TOPIC, announce
@@ -65,6 +66,8 @@ class Events:
     """What this process follows. Made by `listening`."""
 
     database: Database
+    reads: SharedReads = field(default_factory=SharedReads)
+    turnstile: Turnstile = field(default_factory=Turnstile)
     _topics: dict[Key, Topic] = field(default_factory=dict)
     _asked: set[Key] = field(default_factory=set)
     _changed: set[int] = field(default_factory=set)
@@ -88,6 +91,7 @@ class Events:
                 moved, state = topic.moved, topic.state
                 if state is not None and state != seen:
                     seen = state
+                    await self.turnstile.enter()
                     yield state.step
                 elif topic.gone or (state is not None and state.over):
                     return

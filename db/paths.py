@@ -26,11 +26,17 @@ PROBLEMS = {
 
 def input_path(text: str, allowed_roots: Sequence[Path]) -> str:
     """The one form of an input path: an absolute directory below an allowed root. It need not be there yet."""
-    path = _local(text)
-    if not any(path.is_relative_to(root) for root in allowed_roots):
-        raise refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
+    path = _allowed(_local(text), allowed_roots)
     _expect_directory(path)
     return str(path)
+
+
+def known_path(text: str, allowed_roots: Sequence[Path]) -> str:
+    """What `input_path` or `output_path` gave once, if it is still allowed. Asks no disk, and follows no link."""
+    path = Path(os.path.normpath(text))
+    if not path.is_absolute():
+        raise refused("Give an absolute path, or a `file://` URL.")
+    return str(_allowed(path, allowed_roots))
 
 
 def output_path(text: str, allowed_roots: Sequence[Path], *, source: str) -> str:
@@ -60,6 +66,12 @@ def suffix(path: str) -> str:
     name = path.rpartition("/")[2]
     front, dot, end = name.rpartition(".")
     return dot + end.lower() if front else ""
+
+
+def _allowed(path: Path, allowed_roots: Sequence[Path]) -> Path:
+    if not any(path.is_relative_to(root) for root in allowed_roots):
+        raise refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
+    return path
 
 
 def _local(text: str) -> Path:

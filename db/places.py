@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from db.names import storable
-from db.paths import LENGTH, input_path, output_path, refused
+from db.paths import LENGTH, input_path, known_path, output_path, refused
 
 S3: Final = "s3://"
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -22,8 +22,13 @@ class Places:
 
     def input(self, text: str) -> str:
         """The one form of an input path: a real directory, or `s3://bucket/prefix/`. Raises INVALID_PATH."""
-        if not is_bucket(text):
-            return input_path(text, self.roots)
+        return self._bucket(text) if is_bucket(text) else input_path(text, self.roots)
+
+    def known(self, path: str) -> str:
+        """A path in its one form, if it may be there (still). Raises INVALID_PATH. Asks no disk."""
+        return self._bucket(path) if is_bucket(path) else known_path(path, self.roots)
+
+    def _bucket(self, text: str) -> str:
         bucket, prefix = bucket_of(text)
         if not self.s3:
             raise refused("This server has no S3 set up (`LABELGRAPH_S3_…`).")

@@ -8,9 +8,11 @@ go through the executor.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import aclosing
+from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar, cast
 
+import orjson
 import strawberry
 from graphql import (
     ExecutionResult,
@@ -18,9 +20,12 @@ from graphql import (
     GraphQLError,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    create_source_event_stream,
+    execute_subscription_event,
     is_non_null_type,
-    subscribe,
+    map_source_to_response_event,
 )
+from graphql import Executor as CoreExecutor
 from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.pyutils import Path
@@ -28,6 +33,7 @@ from orjson import Fragment
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db import select
+from db.crowds import KEPT
 from db.errors import NotFound
 from db.select import Inputs, Misplaced, Plan, Select, Server
 from schema.background import Background
@@ -86,13 +92,17 @@ class LabelgraphSchema(strawberry.Schema):
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
         """The answers of a subscription; one that is refused gives a single answer without data."""
         arguments = self._arguments(request, context)
-        variables = arguments.pop("raw_variable_values")
-        started = subscribe(**arguments, variable_values=variables, executor_class=Executor)
+        executor = Executor.build(**arguments)
+        if isinstance(executor, list):
+            yield Answer.of(ExecutionResult(None, executor))
+            return
+        started = create_source_event_stream(executor)
         events = await started if isawaitable(started) else started
         if isinstance(events, ExecutionResult):
             yield Answer.of(events)
             return
-        async with aclosing(cast(AsyncGenerator[ExecutionResult, None], events)) as results:
+        shared = partial(_read_event, context, (request.document, orjson.dumps(request.variables), context.links))
+        async with aclosing(map_source_to_response_event(executor, events, shared)) as results:
             async for result in results:
                 yield Answer.of(result)
 
@@ -129,6 +139,17 @@ class LabelgraphSchema(strawberry.Schema):
             "plans": self.plans,
             "version": self.version,
         }
+
+
+async def _read_event(context: Context, asked: Hashable, executor: CoreExecutor[Any]) -> ExecutionResult:
+    """What one event comes to: read once for all who asked the same of it."""
+
+    async def read() -> ExecutionResult:
+        result = execute_subscription_event(executor)
+        return await result if isawaitable(result) else result
+
+    key = (asked, context.identity, executor.root_value)
+    return await context.events.reads.get(key, read, kept=KEPT)
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):

@@ -13,6 +13,7 @@ from typing import Any
 class Reference:
     type: str
     number: int
+    step: int = 0  # of an event: the same row, read at the same step, is the same event
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class References:
 
 def reference(type_name: str, number: int) -> Any:
     return Reference(type_name, number)
+
+
+def event(type_name: str, number: int, step: int) -> Any:
+    return Reference(type_name, number, step)
 
 
 def references(type_name: str, numbers: Sequence[int]) -> Any:

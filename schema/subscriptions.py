@@ -9,7 +9,7 @@ import strawberry
 from db import followed
 from db.select import ids
 from schema.context import Context
-from schema.references import reference
+from schema.references import event
 from schema.types.change import Change
 from schema.types.job import Job, SyncJob
 
@@ -33,10 +33,10 @@ class Subscription:
         self, info: Info, dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)]
     ) -> AsyncGenerator[SyncJob, None]:
         context = info.context
-        job = await followed.latest_sync(context.database, ids.decode(dataset_id, "Dataset") or 0, context.identity)
+        job = await followed.latest_sync(context.events, ids.decode(dataset_id, "Dataset") or 0, context.identity)
         async with aclosing(context.events.job_steps(job)) as steps:
-            async for _ in steps:
-                yield reference("SyncJob", job)
+            async for step in steps:
+                yield event("SyncJob", job, step)
 
     @strawberry.subscription(description="A job: first as it is now, then at every step; ends with it.")
     async def job_progress(
@@ -44,10 +44,10 @@ class Subscription:
     ) -> AsyncGenerator[Job, None]:
         context = info.context
         kind, number = ids.split(job_id)
-        job = await followed.job(context.database, number, context.identity, type_name=kind)
+        job = await followed.job(context.events, number, context.identity, type_name=kind)
         async with aclosing(context.events.job_steps(job)) as steps:
-            async for _ in steps:
-                yield reference(kind, job)
+            async for step in steps:
+                yield event(kind, job, step)
 
     @strawberry.subscription(
         description="Every change of the dataset's working set, once, in the order of revisions, none left out. Ends "
@@ -59,11 +59,11 @@ class Subscription:
         dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)],
         after_revision: Annotated[int | None, strawberry.argument(description=AFTER)] = None,
     ) -> AsyncGenerator[Change, None]:
-        database, events, id = info.context.database, info.context.events, ids.decode(dataset_id, "Dataset") or 0
-        now = await followed.revision(database, id, info.context.identity)
+        events, id = info.context.events, ids.decode(dataset_id, "Dataset") or 0
+        now = await followed.revision(events, id, info.context.identity)
         seen = now if after_revision is None else after_revision
         async with aclosing(events.dataset_steps(id)) as steps:
-            async for _ in steps:
-                async with aclosing(followed.changes_after(database, id, seen)) as changes:
-                    async for change, seen in changes:  # noqa: B007 (`seen` is where the next step goes on)
-                        yield reference("Change", change)
+            async for step in steps:
+                async with aclosing(followed.changes_after(events, id, seen, until=step)) as changes:
+                    async for change, seen in changes:
+                        yield event("Change", change, seen)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.auth import share_of, token_of_init
@@ -39,6 +40,12 @@ class Closing(Exception):
 async def graphql_socket(socket: WebSocket) -> None:
     """The endpoint of /graphql for WebSockets. A page of a foreign origin is refused before the handshake (403)."""
     process = runtime(socket.scope)
+    try:
+        process.hosts.check(socket.scope)
+    except Refused as refused:
+        body = Answer.refusing(refused).encode()
+        await socket.send_denial_response(Response(body, 400, media_type="application/json"))
+        return
     if not _is_welcome(socket, process.settings.allowed_origins):
         await socket.close(FORBIDDEN)
     elif PROTOCOL not in socket.scope.get("subprotocols", ()):

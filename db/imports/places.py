@@ -4,7 +4,6 @@ of whoever asked, allow.
 A place has one form here: `s3://bucket/key`, or an absolute path without links being followed.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -77,7 +76,7 @@ class Reach:
         if above not in self.known:
             if len(self.known) >= KNOWN:
                 self.known.clear()
-            self.known[above] = await asyncio.to_thread(self._opened, f"{above}/")
+            self.known[above] = await self.stores.disks.resolving(above).run(self._opened, f"{above}/")
         match self.known[above]:
             case DomainError() as refused:
                 raise refused

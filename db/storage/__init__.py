@@ -4,6 +4,7 @@ A store is opened at a dataset's input path; the paths of its objects are text b
 """
 
 from db.storage.access import Access
+from db.storage.disks import Disk, Disks, NoAnswer
 from db.storage.local import LocalStore
 from db.storage.memory import MemoryStore
 from db.storage.objects import (
@@ -20,9 +21,12 @@ from db.storage.opening import Stores
 
 __all__ = [
     "Access",
+    "Disk",
+    "Disks",
     "Head",
     "LocalStore",
     "MemoryStore",
+    "NoAnswer",
     "ObjectChanged",
     "ObjectExists",
     "ObjectMissing",

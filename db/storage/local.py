@@ -21,6 +21,7 @@ from typing import Final
 from db.errors import DomainError, StorageError
 from db.paths import LENGTH, object_path
 from db.pixels import PixelHash
+from db.storage.disks import Disk, progress
 from db.storage.objects import (
     CHUNK,
     PAGE,
@@ -47,24 +48,25 @@ OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microsecond
 class LocalStore:
     """The files below a directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
         self.root = root
+        self.disk = disk or Disk()
 
     async def pages(self) -> AsyncIterator[Page]:
         pages = self._pages()
         try:
-            while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            while (page := await self.disk.run(next, pages, None)) is not None:
                 yield page
         finally:
-            _close(pages)
+            self.disk.post(lambda: _close(pages))
 
     async def stat(self, path: str) -> StoredObject | None:
-        return await asyncio.to_thread(self._stat, path)
+        return await self.disk.run(self._stat, path)
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
         step = max(1, -(-len(paths) // READERS))
         parts = [paths[start : start + step] for start in range(0, len(paths), step)]
-        read = await asyncio.gather(*(asyncio.to_thread(self._heads, part, length) for part in parts))
+        read = await asyncio.gather(*(self.disk.run(self._heads, part, length) for part in parts))
         return [head for part in read for head in part]
 
     async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
@@ -72,30 +74,30 @@ class LocalStore:
         return [head.etag if isinstance(head, Head) else head for head in heads]
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return await asyncio.to_thread(lambda: b"".join(self._pieces(path, start, length)))
+        return await self.disk.run(lambda: b"".join(self._pieces(path, start, length)))
 
     async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         pieces = self._pieces(path, start, length)
         try:
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            while (piece := await self.disk.run(next, pieces, None)) is not None:
                 yield piece
         finally:
-            _close(pieces)
+            self.disk.post(lambda: _close(pieces))
 
     async def write(self, path: str, data: bytes) -> StoredObject:
-        return await asyncio.to_thread(self._write, path, data)
+        return await self.disk.run(self._write, path, data)
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
-        part = await asyncio.to_thread(_Part, self, path)
+        part = await self.disk.run(_Part, self, path)
         try:
             async for piece in pieces:
-                await asyncio.to_thread(part.add, piece)
-            return await asyncio.to_thread(part.finish)
+                await self.disk.run(part.add, piece)
+            return await self.disk.run(part.finish)
         finally:
-            await asyncio.to_thread(part.close)
+            await self.disk.finish(part.close)
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
-        return await asyncio.to_thread(self._delete, path, etag)
+        return await self.disk.run(self._delete, path, etag)
 
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
         return await one_by_one(self, objects)
@@ -107,7 +109,7 @@ class LocalStore:
         return None
 
     async def replace(self, path: str, data: bytes) -> None:
-        await asyncio.to_thread(self._replace, path, data)
+        await self.disk.run(self._replace, path, data)
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
         return await discard_one_by_one(self, paths)
@@ -120,6 +122,7 @@ class LocalStore:
             walk = _Walk(root)
             try:
                 for found in walk.files():
+                    progress()
                     walk.found.append(found)
                     if len(walk.found) >= PAGE:
                         yield walk.page()
@@ -151,6 +154,7 @@ class LocalStore:
             data = os.read(descriptor, max(length, CHUNK))
             first, size = data[:length], 0
             while data:
+                progress()
                 digest.update(data)
                 pixels.update(data)
                 size += len(data)
@@ -166,6 +170,7 @@ class LocalStore:
                 piece = os.read(descriptor, CHUNK if left is None else min(CHUNK, left))
                 if not piece:
                     return
+                progress()
                 left = left if left is None else left - len(piece)
                 yield piece
 
@@ -198,7 +203,10 @@ class LocalStore:
         return True
 
     def root_descriptor(self) -> int:
+        """Nothing is there where a link has taken the place of a directory above the root."""
         try:
+            if os.path.realpath(self.root, strict=True) != str(self.root):
+                raise RootMissing
             return os.open(self.root, DIRECTORY)
         except OSError as error:
             raise RootMissing from error

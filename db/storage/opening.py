@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.places import Places, bucket_of, is_bucket
 from db.storage.access import Access
+from db.storage.disks import DEADLINE, Disks
 from db.storage.local import LocalStore
 from db.storage.objects import Store
 
@@ -21,12 +22,21 @@ class Stores:
 
     places: Places = Places()
     s3: "S3 | None" = None
+    disks: Disks = field(default_factory=Disks)
+
+    async def input(self, text: str) -> str:
+        """The one form of an input path (`Places.input`), found out by the disk's own threads."""
+        return await self.disks.resolving(text).run(self.places.input, text)
+
+    async def output(self, text: str, *, source: str) -> str:
+        """As `input`, for an output path."""
+        return await self.disks.resolving(text).run(lambda: self.places.output(text, source=source))
 
     def open(self, url: str) -> Store:
-        """The store at a dataset's input or output path. Raises INVALID_PATH where the owner does not allow it."""
-        url = self.places.input(url)
+        """The store at a path in its one form. Asks no disk. Raises INVALID_PATH where the owner does not allow it."""
+        url = self.places.known(url)
         if self.s3 is None or not is_bucket(url):
-            return LocalStore(Path(url))
+            return LocalStore(Path(url), self.disks.of(url))
         from db.storage.s3 import S3Store
 
         return S3Store(self.s3, *bucket_of(url))
@@ -34,13 +44,17 @@ class Stores:
 
 @asynccontextmanager
 async def stores(
-    roots: Sequence[Path] = (), access: Access | None = None, buckets: Sequence[str] = ()
+    roots: Sequence[Path] = (),
+    access: Access | None = None,
+    buckets: Sequence[str] = (),
+    *,
+    disk_seconds: float = DEADLINE,
 ) -> AsyncGenerator[Stores, None]:
     """Directories below `roots` and, with `access`, buckets: those named, or all that it opens."""
     if access is None:
-        yield Stores(Places(tuple(roots)))
+        yield Stores(Places(tuple(roots)), disks=Disks(disk_seconds))
         return
     from db.storage.s3 import connect  # half a second to import, and most servers need none of it
 
     async with connect(access) as s3:
-        yield Stores(Places(tuple(roots), frozenset(buckets) or None, s3=True), s3)
+        yield Stores(Places(tuple(roots), frozenset(buckets) or None, s3=True), s3, Disks(disk_seconds))

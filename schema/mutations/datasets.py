@@ -1,6 +1,5 @@
 """createDataset, updateDataset, deleteDataset."""
 
-import asyncio
 from typing import Annotated
 
 import strawberry
@@ -76,9 +75,8 @@ class DatasetMutations:
         "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
     )
     async def create_dataset(self, info: Info, input: Annotated[CreateDatasetInput, given()]) -> CreateDatasetPayload:
-        places = info.context.stores.places
         by, sync_now = info.context.identity, input.sync_now
-        source, output = await asyncio.to_thread(datasets.placed, input.input_path, input.output_path, places, by=by)
+        source, output = await datasets.placed(input.input_path, input.output_path, info.context.stores, by=by)
         labels = [label.values() for label in input.labels]
         values = datasets.DatasetValues(input.name, word(input.type), source, output, input.description, labels)
         outcome = await write(
