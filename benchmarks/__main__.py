@@ -57,16 +57,7 @@ async def run(options: argparse.Namespace) -> None:
 
 async def own_database(url: str, rows: int) -> str:
     """A database of this many rows; made at the first run, found again at the next."""
-    name = f"bench_{rows}"
-    connection = await asyncpg.connect(engine.driver_url(url))
-    try:
-        exists = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
-        if not exists:
-            await connection.execute(f'CREATE DATABASE "{name}"')
-    finally:
-        await connection.close()
-    target = make_url(url).set(database=name).render_as_string(hide_password=False)
-    await migrations.upgrade(target)
+    target = await migrated(url, f"bench_{rows}")
     connection = await asyncpg.connect(engine.driver_url(target))
     try:
         made = await connection.fetchval("SELECT total FROM dataset WHERE name = $1", DATASET)
@@ -77,6 +68,20 @@ async def own_database(url: str, rows: int) -> str:
         started = time.perf_counter()
         await dataset.make(target, samples=rows, name=DATASET)
         print(f"made in {time.perf_counter() - started:.0f} s", flush=True)
+    return target
+
+
+async def migrated(url: str, name: str) -> str:
+    """The URL of the database of this name beside another, made if need be."""
+    connection = await asyncpg.connect(engine.driver_url(url))
+    try:
+        exists = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
+        if not exists:
+            await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    target = make_url(url).set(database=name).render_as_string(hide_password=False)
+    await migrations.upgrade(target)
     return target
 
 

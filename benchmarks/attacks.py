@@ -1,0 +1,244 @@
+"""`python -m benchmarks.attacks`: what somebody else notices while one client attacks the server.
+
+For each attack a row: how long somebody's one-row query takes alone and meanwhile (99 of 100 are quicker), how often
+it was refused, and how the server's memory grew. An attack is held off when the query takes at most five times as long,
+is never refused, and memory stays within one and a half.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from api import embedded
+from benchmarks import dataset
+from benchmarks.__main__ import ROOT, SERVE, Server, migrated, server
+from benchmarks.attackers import ATTACKS
+from benchmarks.load import ask, request
+from db import engine, tokens
+from db.tokens import Scope
+
+SLOWER, LARGER = 5.0, 1.5  # times
+LARGEST: Final = max((ROOT / "api/playground/vendor").glob("*.min.*"), key=lambda path: path.stat().st_size)
+VIEWER: Final = orjson.dumps({"query": '{ dataset(by: {name: "bench"}) { name revision } }'})
+EACH: Final = 20  # requests on one connection, before a new one is opened
+
+
+@dataclass(slots=True)
+class Victim:
+    """Somebody who asks for one row, again and again."""
+
+    port: int
+    body: bytes
+    seconds: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    async def ask(self, until: float) -> None:
+        while time.time() < until:
+            try:
+                async with asyncio.timeout(30):
+                    await self._some(until)
+            except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                self.refused += 1
+
+    async def _some(self, until: float) -> None:
+        """Over a connection of its own, whose opening counts as part of the first request."""
+        start = time.perf_counter()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for _ in range(EACH):
+                writer.write(self.body)
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+                self.refused += not head.startswith(b"HTTP/1.1 200")
+                self.seconds.append(time.perf_counter() - start)
+                await asyncio.sleep(0.002)
+                start = time.perf_counter()
+                if time.time() >= until:
+                    return
+        finally:
+            writer.close()
+
+    def part(self, share: float) -> float:
+        """Milliseconds within which this share of the requests was answered."""
+        ordered = sorted(self.seconds) or [float("inf")]
+        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.attacks", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each attack (default: 30)")
+    parser.add_argument("--rows", type=int, default=100_000, help="samples in the dataset (default: 100,000)")
+    parser.add_argument("--only", default="", help="attacks with this in their name (default: all)")
+    parser.add_argument("--data", type=Path, default=ROOT / ".data" / "attacks", help="where its own Postgres lives")
+    sys.exit(asyncio.run(run(parser.parse_args())))
+
+
+async def run(options: argparse.Namespace) -> int:
+    """The number of attacks that were not held off."""
+    options.data.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    async with embedded.postgres(options.data) as postgres:
+        url = await migrated(postgres, f"attacks_{options.rows}")
+        await _fill(url, options)
+        facts = await _facts(url, options.data)
+        print(f"\n{options.rows:,} samples, {options.seconds:g} s each; milliseconds of a one-row query\n")
+        print("| attack | p50 alone | p99 alone | p50 then | p99 then | times | refused | memory | held off |")
+        print("|---|--:|--:|--:|--:|--:|--:|--:|---|", flush=True)
+        for name in ATTACKS:
+            if options.only in name:
+                async with server(
+                    [*SERVE, str(options.data), "--allow-root", str(options.data)], url, options.data
+                ) as s:
+                    failed += not await _try(name, s, facts, options)
+    return failed
+
+
+async def _try(name: str, attacked: Server, facts: dict[str, Any], options: argparse.Namespace) -> bool:
+    """A fresh server for each, so that none suffers from what another did."""
+    body = request("/graphql", VIEWER, token=facts["victim"])
+    with _hung_disk(options.data / "hung", name) as mounted:
+        if not mounted:
+            print(f"| {name} | needs the right to mount FUSE |", flush=True)
+            return True
+        await _all(attacked.port, body, 1.0)
+        facts |= {"hung": await _image_url(attacked.port, facts)}
+        before = _memory(attacked.pid)
+        alone = await _all(attacked.port, body, min(options.seconds, 10.0))
+        until = time.time() + options.seconds
+        attackers = _start(name, attacked.port, until, facts)
+        watched = asyncio.create_task(_most_memory(attacked.pid))
+        meanwhile = await _all(attacked.port, body, options.seconds)
+        watched.cancel()
+        memory = max([before, *await asyncio.gather(watched)]) / before
+        for attacker in attackers:
+            attacker.terminate()
+            attacker.wait()
+    return _tell(name, alone, meanwhile, memory)
+
+
+def _tell(name: str, alone: Victim, meanwhile: Victim, memory: float) -> bool:
+    times = meanwhile.part(0.99) / alone.part(0.99)
+    held = times <= SLOWER and not meanwhile.refused and memory <= LARGER
+    verdict = "yes" if held else "NO"
+    print(
+        f"| {name} | {alone.part(0.5):.1f} | {alone.part(0.99):.1f} | {meanwhile.part(0.5):.1f} "
+        f"| {meanwhile.part(0.99):.1f} | {times:.1f} | {meanwhile.refused} | {memory:.2f} | {verdict} |",
+        flush=True,
+    )
+    return held
+
+
+async def _all(port: int, body: bytes, seconds: float) -> Victim:
+    victim = Victim(port, body)
+    await victim.ask(time.time() + seconds)
+    return victim
+
+
+def _start(name: str, port: int, until: float, facts: dict[str, Any]) -> list["subprocess.Popen[bytes]"]:
+    environment = os.environ | {"ATTACK": json.dumps({**facts, "port": port, "until": until})}
+    command = [sys.executable, "-m", "benchmarks.attackers", name]
+    _, processes = ATTACKS[name]
+    return [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(processes)
+    ]
+
+
+def _memory(pid: int) -> int:
+    """Bytes that a process has in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def _most_memory(pid: int) -> int:
+    most = 0
+    try:
+        while True:
+            most = max(most, _memory(pid))
+            await asyncio.sleep(0.1)
+    except asyncio.CancelledError:
+        return most
+
+
+# -- what is attacked -------------------------------------------------------------------------------------------------
+
+
+async def _fill(url: str, options: argparse.Namespace) -> None:
+    """Once for each number of rows."""
+    connection = await asyncpg.connect(engine.driver_url(url))
+    try:
+        if await connection.fetchval("SELECT 1 FROM dataset WHERE name = 'hung'"):
+            return
+    finally:
+        await connection.close()
+    await dataset.make(url, samples=options.rows, name="bench")
+    await dataset.make(url, samples=1_000, labels=10_000, name="labels")
+    await dataset.make(url, samples=100, name="hung")
+    connection = await asyncpg.connect(engine.driver_url(url))
+    try:
+        await connection.execute("UPDATE dataset SET input_path = $1 WHERE name = 'hung'", str(options.data / "hung"))
+    finally:
+        await connection.close()
+
+
+async def _facts(url: str, data: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"largest": f"/playground/{LARGEST.name}"}
+    async with engine.connect(url) as database:
+        for name, scope in (("victim", Scope.READ), ("reader", Scope.READ), ("token", Scope.MANAGE)):
+            async with database.writing() as session:
+                facts[name] = await tokens.create(session, name=f"{name} {time.time_ns()}", scope=scope)
+        async with database.reading() as connection:
+            for name in ("bench", "labels"):
+                number = await connection.fetchval("SELECT id FROM dataset WHERE name = $1", name)
+                facts["dataset" if name == "bench" else name] = f"Dataset:{number}"
+    return facts
+
+
+async def _image_url(port: int, facts: dict[str, Any]) -> str:
+    query = '{ dataset(by: {name: "hung"}) { samples(first: 1) { nodes { imageUrl } } } }'
+    answer = await ask(port, request("/graphql", orjson.dumps({"query": query}), token=facts["token"]))
+    url = orjson.loads(answer)["data"]["dataset"]["samples"]["nodes"][0]["imageUrl"]
+    return re.sub(r"^https?://[^/]+", "", url)
+
+
+class _hung_disk:  # noqa: N801
+    """A file system that never answers: FUSE, with nobody who reads its requests."""
+
+    def __init__(self, place: Path, attack: str) -> None:
+        self.place, self.wanted = place, "hangs" in attack
+        self.descriptor: int | None = None
+
+    def __enter__(self) -> bool:
+        if not self.wanted:
+            return True
+        self.place.mkdir(exist_ok=True)
+        try:
+            self.descriptor = os.open("/dev/fuse", os.O_RDWR)
+        except OSError:
+            return False
+        facts = f"fd={self.descriptor},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}".encode()
+        mounted = ctypes.CDLL(None).mount(b"hung", os.fsencode(self.place), b"fuse", 0, facts) == 0
+        if not mounted:
+            os.close(self.descriptor)
+            self.descriptor = None
+        return bool(mounted)
+
+    def __exit__(self, *_: object) -> None:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            ctypes.CDLL(None).umount2(os.fsencode(self.place), 2)
+
+
+if __name__ == "__main__":
+    main()
