@@ -163,6 +163,7 @@ class HttpProtocol(HttpToolsProtocol):
     header_seconds = 5.0
     write_seconds = 20.0
 
+    url = b""
     address = ""
     _counted = False
     _clock: asyncio.TimerHandle | None = None

@@ -21,6 +21,7 @@ from db.errors import NotFound
 from db.tokens import Scope
 
 OWNER = "owner"
+UNSENT = 128 * 1024  # bytes
 
 Announce = Callable[[str], Awaitable[None]]
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -185,11 +186,14 @@ def _listener(settings: Settings) -> socket.socket:
     """Bound before anything else is built, so that a port in use is the first thing said."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         why = reason(error).partition(" (while ")[0]  # the address, which Python adds, is named already
         message = f"Cannot listen on {settings.host}:{settings.port}: {why}. Choose another with --host or --port."
         raise CannotListen(message) from error
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # of a client that does not read, the system's own buffer stays small
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    return listener
 
 
 async def _announce(server: Server, announce: Announce) -> None:

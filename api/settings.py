@@ -92,7 +92,7 @@ class Limits:
     )
     socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: int = setting(20, "most subscriptions on one WebSocket")
-    sockets: int = setting(256, "most WebSockets and event streams of one token in one process")
+    sockets: int = setting(64, "most WebSockets and event streams of one token in one process")
     socket_messages: int = setting(
         100,
         "messages and control frames that a WebSocket client sends in a second; after ten times as many it is closed",

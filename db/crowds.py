@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 class Turnstile:
     """Lets `most` tasks pass in each turn of the event loop, in the order in which they come."""
 
-    def __init__(self, most: int = 4) -> None:
+    def __init__(self, most: int = 2) -> None:
         self.most = most
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._running = False

@@ -77,6 +77,7 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
     try:
         async with aclosing(process.schema.subscribe(request, context)) as events:
             async for answer in events:
+                await process.events.turnstile.enter()
                 yield answer
     except Exception as error:
         yield failure(error)

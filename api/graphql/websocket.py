@@ -17,6 +17,7 @@ from api.graphql import parameters
 from api.graphql.operations import answers, failure, prepare
 from api.runtime import Repeatable, Runtime, runtime
 from api.settings import Limits
+from db.crowds import Turnstile
 from db.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal
 from schema.requests import Answer, Request, encode
@@ -53,7 +54,7 @@ async def graphql_socket(socket: WebSocket) -> None:
         await socket.close(UNKNOWN_PROTOCOL, "Subprotocol not acceptable")
     else:
         await socket.accept(PROTOCOL)
-        await _serve(process, Channel(socket, process.settings.limits))
+        await _serve(process, Channel(socket, process.settings.limits, process.events.turnstile))
 
 
 def _is_welcome(socket: WebSocket, origins: tuple[str, ...]) -> bool:
@@ -119,10 +120,11 @@ class Channel:
 
     socket: WebSocket
     limits: Limits
+    turnstile: Turnstile
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Raises Closing when it is none of the protocol's, WebSocketDisconnect at the end."""
-        await asyncio.sleep(0)  # a client that sends without a pause does not hold up the others, nor deadlines
+        await self.turnstile.enter()  # clients that send without a pause hold up neither others nor deadlines
         received = await self.socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", GOING_AWAY))

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from inspect import isawaitable
 from typing import Any
 
@@ -29,8 +30,8 @@ type Subscription { counter(to: Int!, seconds: Float = 0): Int!  broken: Int!  f
 
 
 class Query:
-    def __init__(self, counted: Iterator[int]) -> None:
-        self.counted = counted
+    def __init__(self, toy: "Toy") -> None:
+        self.toy, self.counted = toy, toy.counted
 
     def count(self, info: Info) -> int:
         """How often this was executed, on this server."""
@@ -51,7 +52,9 @@ class Query:
         return info.context.idempotency_key
 
     async def slow(self, info: Info, seconds: float) -> str:
-        await asyncio.sleep(seconds)
+        self.toy.slow += 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.toy.end.wait(), seconds)
         return "done"
 
     def broken(self, info: Info) -> str:
@@ -102,6 +105,8 @@ class Toy:
         self.graphql = build_schema(SDL)
         self.documents = Documents(self.graphql, limits)
         self.counted = itertools.count(1)
+        self.slow = 0  # operations that were begun
+        self.end = asyncio.Event()  # of slow operations
         assert self.graphql.subscription_type is not None
         for name, field in self.graphql.subscription_type.fields.items():
             field.subscribe = getattr(Subscription(), name)
@@ -110,7 +115,7 @@ class Toy:
         result = execute(
             self.graphql,
             request.document.ast,
-            root_value=Query(self.counted),
+            root_value=Query(self),
             context_value=context,
             variable_values=dict(request.variables),
             operation_name=request.document.name,
