@@ -101,7 +101,7 @@ class Limits:
         2_000, "most connections of one process; for a new one the longest idle is closed, else it gets 503"
     )
     address_connections: int = setting(
-        256, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
+        128, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
     )
     token_requests: int = setting(256, "most HTTP requests of one token at once in one process; more get 429")
     images: int = setting(

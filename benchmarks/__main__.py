@@ -165,7 +165,11 @@ async def server(arguments: list[str], url: str, data: Path) -> AsyncGenerator[S
         yield Server(port, process.pid)
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:  # it waits for what it has begun
+            process.kill()
+            process.wait()
 
 
 async def listening(port: int, process: "subprocess.Popen[bytes]") -> None:

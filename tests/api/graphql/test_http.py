@@ -252,3 +252,39 @@ async def test_serves_the_schema_and_says_that_it_lives(stranger: Client) -> Non
 async def test_tells_graphiql_what_it_asks_about_the_schema(client: Client) -> None:
     query = get_introspection_query(specified_by_url=True, schema_description=True, input_value_deprecation=True)
     assert (await client.execute(query))["__schema"]["queryType"]["name"] == "Query"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf8",
+        "application/json;charset=UTF-8",
+        'application/json; charset="Utf8"',
+        "application/json; charset=utf_8",
+        "application/json; odata=verbose",
+        "Application/JSON; odata=verbose; charset=utf-8",
+    ],
+)
+async def test_takes_the_body_under_every_name_of_utf_8(client: Client, content_type: str) -> None:
+    answer = await client.request(content=b'{"query": "{ hello }"}', headers={"content-type": content_type})
+    assert answer.json() == {"data": {"hello": "hello world"}}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=latin-1", "application/json; charset=utf-8; charset=utf-16", "text/json", "text/plain"],
+)
+async def test_refuses_another_encoding(client: Client, content_type: str) -> None:
+    answer = await client.request(content=b'{"query": "{ hello }"}', headers={"content-type": content_type})
+    assert answer.status_code == 415
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_body(client: Client) -> None:
+    mark, headers = b"\xef\xbb\xbf", {"content-type": "application/json"}
+    answer = await client.request(content=mark + b'{"query": "{ hello }"}', headers=headers)
+    assert answer.json() == {"data": {"hello": "hello world"}}
+    twice = await client.request(content=mark * 2 + b'{"query": "{ hello }"}', headers=headers)
+    assert twice.status_code == 400
+    files = {"operations": (None, mark + b'{"query": "{ hello }"}'), "map": (None, mark + b"{}")}
+    form = await client.request(files=files, headers={"graphql-require-preflight": "1"})
+    assert form.json() == {"data": {"hello": "hello world"}}

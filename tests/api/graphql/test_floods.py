@@ -1,0 +1,141 @@
+"""WebSocket clients that send without end: closed, before and after `connection_init`."""
+
+import asyncio
+import json
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.api.test_connections import PATIENCE, Wire, wired
+from tests.client import Client
+
+TEXT, PING = 0x81, 0x89
+PING_MESSAGE = b'{"type":"ping"}'
+
+
+def frame(first: int, payload: bytes) -> bytes:
+    """Masked, by a mask that changes nothing."""
+    if len(payload) < 126:
+        return struct.pack("!BB4x", first, 0x80 | len(payload)) + payload
+    return struct.pack("!BBH4x", first, 0xFE, len(payload)) + payload
+
+
+def handshake(client: Client, *more: str) -> bytes:
+    lines = [
+        "GET /graphql HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol: graphql-transport-ws",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@asynccontextmanager
+async def upgraded(client: Client, *more: str, greet: bool = False) -> AsyncIterator[Wire]:
+    async with wired(client.url) as wire:
+        wire.writer.write(handshake(client, *more))
+        assert await wire.status() == 101
+        if greet:
+            payload = {"authorization": f"Bearer {client.token}"}
+            wire.writer.write(frame(TEXT, json.dumps({"type": "connection_init", "payload": payload}).encode()))
+            assert b"connection_ack" in await asyncio.wait_for(wire.reader.read(4096), PATIENCE)
+        yield wire
+
+
+async def closing(wire: Wire) -> int | None:
+    """The code with which the server closes; None where the connection broke before it was read."""
+    try:
+        while True:
+            async with asyncio.timeout(PATIENCE):
+                first, length = await wire.reader.readexactly(2)
+                if length == 126:
+                    (length,) = struct.unpack("!H", await wire.reader.readexactly(2))
+                payload = await wire.reader.readexactly(length)
+            if first & 0x0F == 0x8:
+                (code,) = struct.unpack("!H", payload[:2])
+                return int(code)
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return None
+
+
+async def send_on(wire: Wire, data: bytes) -> None:
+    try:
+        while True:
+            wire.writer.write(data)
+            await wire.writer.drain()
+    except ConnectionError:
+        return
+
+
+FLOODS = {
+    "ping messages": frame(TEXT, PING_MESSAGE),
+    "ping frames": frame(PING, b""),
+    "pong frames": frame(0x8A, b""),
+    "completions": frame(TEXT, b'{"type":"complete","id":"1"}'),
+}
+
+
+@pytest.mark.parametrize("greet", [False, True])
+@pytest.mark.parametrize("what", FLOODS)
+async def test_a_flood_closes_the_socket(client: Client, what: str, greet: bool) -> None:
+    async with upgraded(client, greet=greet) as wire:
+        sending = asyncio.create_task(send_on(wire, FLOODS[what] * 2_000))
+        assert await closing(wire) in (4429, 4400, None)
+        await asyncio.wait_for(sending, PATIENCE)
+
+
+async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> None:
+    async with upgraded(client, greet=True) as wire:
+        wire.writer.write(frame(0x01, b""))
+        sending = asyncio.create_task(send_on(wire, frame(0x00, b"") * 2_000))
+        assert await closing(wire) in (4429, None)
+        await asyncio.wait_for(sending, PATIENCE)
+
+
+async def test_no_more_than_a_few_messages_come_before_connection_init(client: Client) -> None:
+    async with upgraded(client) as wire:
+        wire.writer.write(frame(TEXT, PING_MESSAGE) * 17)
+        assert await closing(wire) == 4429
+
+
+async def test_ping_frames_do_not_put_off_connection_init(client: Client) -> None:
+    async def ping(wire: Wire) -> None:
+        while not wire.writer.is_closing():
+            wire.writer.write(frame(PING, b""))
+            await asyncio.sleep(0.05)
+
+    async with upgraded(client) as wire:
+        pinging = asyncio.create_task(ping(wire))
+        assert await closing(wire) == 4408
+        pinging.cancel()
+
+
+async def test_a_message_that_inflates_without_end_is_refused(client: Client) -> None:
+    async with upgraded(client, "Sec-WebSocket-Extensions: permessage-deflate", greet=True) as wire:
+        packer = zlib.compressobj(9, zlib.DEFLATED, -12)
+        packed = packer.compress(b" " * 10_000_000) + packer.flush(zlib.Z_SYNC_FLUSH)
+        wire.writer.write(frame(TEXT | 0x40, packed[:-4]))
+        assert await closing(wire) == 1009
+
+
+async def test_messages_at_a_usual_rate_are_all_answered(client: Client) -> None:
+    async with upgraded(client, greet=True) as wire:
+        wire.writer.write(frame(TEXT, PING_MESSAGE) * 300)
+        got = b""
+        async with asyncio.timeout(PATIENCE):
+            while got.count(b"pong") < 300:
+                got += await wire.reader.read(65536)
+
+
+async def test_a_handshake_with_a_long_line_is_answered(client: Client) -> None:
+    async with wired(client.url) as wire:
+        wire.writer.write(handshake(client, "X: " + "a" * 9_000))
+        assert await wire.status() == 431
+        await wire.closed()

@@ -1,0 +1,104 @@
+"""The Host header: a name that is not ours stands in no URL, and no page under it is served."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
+
+from api.hosts import Hosts
+from api.settings import Settings
+from db.engine import Database
+from tests.api.graphql.toy import Toy
+from tests.client import Client, serving, token
+
+QUERY = "{ hello }"
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(database_url=database_url, data_dir=tmp_path, worker=False)
+
+
+@pytest.fixture
+async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
+    async with serving(settings, Toy()) as url:
+        yield Client(url, await token(database), 60)
+
+
+async def refused(client: Client, **headers: str) -> str | None:
+    answer = await client.post(QUERY, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    if answer.status_code == 200:
+        assert answer.json() == {"data": {"hello": "hello world"}}
+        return None
+    assert answer.status_code == 400
+    return str(answer.json()["errors"][0]["message"])
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "6.6.6.6", "", "[::2]"]
+)
+async def test_a_name_that_is_not_ours_is_refused_with_the_setting_that_would_allow_it(
+    client: Client, host: str
+) -> None:
+    message = await refused(client, host=host)
+    assert message is not None
+    assert "LABELGRAPH_HOSTS" in message
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]:80", "localhost."])
+async def test_this_machine_is_reached_by_its_own_names(client: Client, host: str) -> None:
+    assert await refused(client, host=host) is None
+
+
+async def test_a_forwarded_name_is_not_believed(client: Client) -> None:
+    assert await refused(client, x_forwarded_host="evil.example") is None
+
+
+async def test_the_door_for_sockets_and_streams_is_the_same(client: Client) -> None:
+    headers = {"host": "evil.example", "accept": "text/event-stream"}
+    answer = await client.post("subscription { counter(to: 1) }", headers=headers)
+    assert answer.status_code == 400
+    protocols = [Subprotocol("graphql-transport-ws")]
+    address = client.url.replace("http", "ws") + "/graphql"
+    with pytest.raises(InvalidStatus) as raised:
+        async with connect(address, subprotocols=protocols, additional_headers={"Host": "evil.example"}):
+            pass
+    response = raised.value.response
+    assert response.status_code == 400
+    assert "LABELGRAPH_HOSTS" in json.loads(response.body)["errors"][0]["message"]
+
+
+async def test_names_of_the_settings_are_taken(settings: Settings, database: Database) -> None:
+    async with serving(replace(settings, hosts=("Labels.LAN",)), Toy()) as url:
+        client = Client(url, await token(database), 60)
+        assert await refused(client, host="labels.lan:8000") is None
+        assert await refused(client, host="evil.example") is not None
+
+
+@pytest.mark.parametrize("change", [{"hosts": ("*",)}, {"public_url": "https://labels.example"}])
+async def test_where_urls_begin_otherwise_or_anything_goes_no_name_is_refused(
+    settings: Settings, database: Database, change: dict[str, object]
+) -> None:
+    async with serving(replace(settings, **change), Toy()) as url:  # type: ignore[arg-type]
+        assert await refused(Client(url, await token(database), 60), host="evil.example") is None
+
+
+async def test_monitors_may_ask_under_any_name(client: Client) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert (await client.request("GET", path, headers={"host": "10.1.2.3"})).status_code == 200
+
+
+def test_the_address_that_was_connected_to_is_a_name_and_two_names_are_none() -> None:
+    hosts = Hosts.of(Settings())
+    for headers, fine in (
+        ([b"192.168.1.5:8000"], True),
+        ([b"192.168.1.6"], False),
+        ([b"localhost", b"localhost"], False),
+    ):
+        scope = {"type": "http", "server": ("192.168.1.5", 8000), "headers": [(b"host", host) for host in headers]}
+        assert (hosts._unknown(scope) is None) == fine
