@@ -26,6 +26,7 @@ from api.settings import Settings
 from api.shares import Shares, Turns
 from api.stores import stores
 from api.thumbnails import Thumbnails, thumbnails
+from api.worker import Pulse
 from db import engine, events, urls
 from db.decoding import decoders
 from db.engine import Database
@@ -100,30 +101,36 @@ def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
                 decoders=decoding,
                 largest=settings.limits.image_file,
             ) as kept,
-            _worker(settings, database),
+            _worker(settings, database) as pulse,
         ):
-            yield {"runtime": await _runtime(settings, schema, database, heard, opened, kept)}
+            yield {"runtime": await _runtime(settings, schema, database, heard, opened, kept, pulse)}
 
     return lifespan
 
 
 @asynccontextmanager
-async def _worker(settings: Settings, database: Database) -> AsyncGenerator[None, None]:
+async def _worker(settings: Settings, database: Database) -> AsyncGenerator[Pulse | None, None]:
     """A worker beside the doors, unless the settings say that others do the jobs. It gives back what it holds."""
     if not settings.worker:
-        yield
+        yield None
         return
-    stop = asyncio.Event()
-    working = asyncio.create_task(worker.run(database, settings, stop=stop))
+    stop, pulse = asyncio.Event(), Pulse()
+    working = asyncio.create_task(worker.run(database, settings, stop=stop, pulse=pulse))
     try:
-        yield
+        yield pulse
     finally:
         stop.set()
         await working
 
 
 async def _runtime(
-    settings: Settings, schema: Executable, database: Database, heard: Events, opened: Stores, kept: Thumbnails
+    settings: Settings,
+    schema: Executable,
+    database: Database,
+    heard: Events,
+    opened: Stores,
+    kept: Thumbnails,
+    pulse: Pulse | None,
 ) -> Runtime:
     return Runtime(
         settings=settings,
@@ -141,6 +148,7 @@ async def _runtime(
         stores=opened,
         uploads=Turns(settings.limits.uploads, settings.limits.uploads // 2),
         checks=Checks(kept.decoders.check, asyncio.Semaphore(settings.limits.uploads)),
+        worker=pulse,
     )
 
 

@@ -52,7 +52,7 @@ class Authenticator:
                 await self.identify(text)
             except Refused:
                 return
-            except (DomainError, OSError):
+            except DomainError:
                 continue
 
     async def _recall(self, key: bytes | int, ask: Asking) -> Identity | None:

@@ -73,7 +73,8 @@ async def _told(answer: Awaitable[Response]) -> Response:
     except Exception as error:
         defect(error)
         status = 500
-    return Response(status_code=status, headers={**SAFE, "cache-control": "no-store"})
+    retry = {"retry-after": "2"} if status == 503 else {}
+    return Response(status_code=status, headers={**SAFE, **retry, "cache-control": "no-store"})
 
 
 async def _image(request: Request) -> Response:

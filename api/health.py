@@ -21,7 +21,8 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when the database answers and is migrated; 503, with the reason in a word, otherwise."""
+    """200 when the database answers and is migrated, and the worker works, if this process has one; 503, with the
+    reason in a word, otherwise."""
     reason = await _not_ready(request)
     if reason is None:
         return JSONResponse({"status": "ready"}, headers=HEADERS)
@@ -29,14 +30,17 @@ async def readyz(request: Request) -> Response:
 
 
 async def _not_ready(request: Request) -> str | None:
+    process = runtime(request.scope)
     try:
-        async with asyncio.timeout(PATIENCE), runtime(request.scope).database.reading() as connection:
+        async with asyncio.timeout(PATIENCE), process.database.reading() as connection:
             found = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         return "migrations"
-    except (DomainError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (DomainError, TimeoutError, asyncpg.PostgresError):
         return "database"
-    return None if found == _head() else "migrations"
+    if found != _head():
+        return "migrations"
+    return None if process.worker is None or process.worker.is_alive else "worker"
 
 
 @cache

@@ -12,6 +12,7 @@ from api.hosts import Hosts
 from api.settings import Settings
 from api.shares import Shares, Turns
 from api.thumbnails import Thumbnails
+from api.worker import Pulse
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
@@ -49,6 +50,7 @@ class Runtime:
     uploads: Turns  # requests whose files are in memory
     checks: Checks
     bodies: Background = field(default_factory=lambda: Background("labelgraph-bodies"))  # reads large ones
+    worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
     def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:

@@ -21,7 +21,8 @@ from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
-ATTEMPTS = 5
+ATTEMPTS = 5  # to start a server that never was ready; one that was is started again for as long as it is used
+PAUSE, LONGEST_PAUSE = 0.5, 8.0  # seconds before the next start, doubled for each that did not get ready
 LIBC = ctypes.CDLL(None)
 
 
@@ -33,18 +34,18 @@ def main(home: Path, programs: Path, sockets: Path, options: list[str]) -> None:
         os._exit(0 if os.read(ready, 1) else 1)
     os.close(ready)
     os.setsid()
-    _forget_dead(home / "cluster")
     _become_ordinary(home, sockets)
     cluster = _cluster(home, programs)
     command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(sockets), *options]
-    _keep(command, home / "users", lambda pid: _announce_when_ready(cluster, pid, announce))
+    _keep(command, home, sockets, announce)
     with contextlib.suppress(OSError):
         sockets.rmdir()
 
 
-def _keep(command: list[str], users: Path, announce: Callable[[Callable[[], int | None]], None]) -> None:
-    """Run Postgres until nobody uses it. If it dies before that (out of memory, killed), it is started again."""
-    stopping = threading.Event()
+def _keep(command: list[str], home: Path, sockets: Path, announce: int) -> None:
+    """Run Postgres until nobody uses it. Whenever it dies before that (out of memory, killed), it is started again; the
+    pause grows only while starts fail, so that a full disk is waited for and a killed server is back at once."""
+    cluster, stopping = home / "cluster", threading.Event()
     process: subprocess.Popen[bytes] | None = None
 
     def stop(*_: object) -> None:
@@ -54,15 +55,30 @@ def _keep(command: list[str], users: Path, announce: Callable[[Callable[[], int 
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    threading.Thread(target=_when_unused, args=(users, stop), daemon=True).start()
-    threading.Thread(target=announce, args=(lambda: process and process.pid,), daemon=True).start()
-    for _ in range(ATTEMPTS):
+    threading.Thread(target=_when_unused, args=(home / "users", stop), daemon=True).start()
+    announced, failures = False, 0
+    while announced or failures < ATTEMPTS:
+        _forget_dead(cluster, sockets)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
         if stopping.is_set():
             stop()
-        process.wait()
-        if stopping.wait(0.5):
+        was_ready = _wait_for_end(process, cluster, announce if not announced else None)
+        announced, failures = announced or was_ready, 0 if was_ready else failures + 1
+        if stopping.wait(min(PAUSE * 2**failures, LONGEST_PAUSE)):
             return
+
+
+def _wait_for_end(process: "subprocess.Popen[bytes]", cluster: Path, announce: int | None) -> bool:
+    """Wait until the server dies; whether it ever took connections. The first time that it does, say so."""
+    while server(cluster) != process.pid:  # a server that was killed left its own "ready"
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    if announce is not None:
+        os.write(announce, b"1")
+        os.close(announce)
+    process.wait()
+    return True
 
 
 def _when_unused(users: Path, stop: Callable[[], None]) -> None:
@@ -70,13 +86,6 @@ def _when_unused(users: Path, stop: Callable[[], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         stop()
         threading.Event().wait()  # the lock is held until Postgres is down and this process ends
-
-
-def _announce_when_ready(cluster: Path, pid: Callable[[], int | None], announce: int) -> None:
-    while (started := pid()) is None or server(cluster) != started:  # a server that was killed left its own "ready"
-        time.sleep(0.01)
-    os.write(announce, b"1")
-    os.close(announce)
 
 
 def server(cluster: Path) -> int | None:
@@ -108,23 +117,22 @@ def _locale(initdb: str) -> list[str]:
     return ["--locale=C.UTF-8"]
 
 
-def _forget_dead(cluster: Path) -> None:
-    """Remove the pid file of a server that was killed, if its number now belongs to some other program.
+def _forget_dead(cluster: Path, sockets: Path) -> None:
+    """Remove the lock files of a server that was killed, where its number now belongs to some other program.
 
     Postgres would take that program for a running server and refuse to start; common in containers (small numbers).
+    Otherwise they stay: by them Postgres finds out whether processes of the killed server still use its files.
     """
-    pid_file = cluster / "postmaster.pid"
-    if (
-        pid_file.exists()
-        and Path("/proc/self").exists()
-        and not _works_in(pid_file.read_text().split("\n")[0], cluster)
-    ):
-        pid_file.unlink()
+    for lock in (cluster / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
+        with contextlib.suppress(OSError):
+            pid = lock.read_text().split("\n")[0]
+            if Path("/proc", pid).exists() and not any(_works_in(entry, cluster) for entry in Path("/proc").iterdir()):
+                lock.unlink()
 
 
-def _works_in(pid: str, folder: Path) -> bool:
+def _works_in(process: Path, folder: Path) -> bool:
     try:
-        return Path("/proc", pid, "cwd").samefile(folder)
+        return (process / "cwd").samefile(folder)
     except OSError:  # gone, or somebody else's
         return False
 

@@ -72,6 +72,8 @@ async def _send(send: Send, problem: NotTaken | None) -> None:
     headers = [*HEADERS, (b"content-length", str(len(body)).encode())]
     if problem is not None and problem.closing:
         headers.append((b"connection", b"close"))
+    if problem is not None and problem.status == 503:
+        headers.append((b"retry-after", b"2"))
     if problem is not None and problem.status == 405:
         headers.append((b"allow", b"PUT"))
     status = 200 if problem is None else problem.status

@@ -1,12 +1,15 @@
 """The worker: takes jobs from the queue and does them. Any number of them, in servers or alone, on any machine.
 
 A worker lives on one connection: the queue, its notices, and the lock that says "I am alive" stand on it. When it
-breaks, the worker gives its jobs back and begins anew; when the process dies, others see it at once.
+breaks, or anything else ends its shift, the worker gives its jobs back and begins anew; when the process dies, others
+see it at once. Its pulse is a round trip on that connection, so that a worker that hangs does not pass for one that
+works.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +23,6 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.limits import caps, decoding_limits, removal_guard
 from api.settings import Settings
@@ -31,6 +33,7 @@ from db.engine import Database, driver_url
 from db.errors import DomainError, NotFound
 from db.images import Caps
 from db.jobs import Claim
+from db.outages import DatabaseUnavailable, explain
 from db.storage import Stores
 from db.sync.options import Guard
 
@@ -39,21 +42,63 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=10)  # the queue's own; a job it hands out twice is claimed once
 LOOK = timedelta(seconds=5)  # between looks at the queue without a notice
 SWEEP = 2.0  # seconds between rounds of tidying
-RETRY = 1.0  # seconds before a broken connection is tried again
+RETRY, LONGEST_RETRY = 1.0, 30.0  # seconds before the next shift, doubled for each that did no good
+PULSE = 1.0  # seconds between round trips on the worker's connection
+SILENCE = 15.0  # seconds without a round trip, after which a connection is given up, and a worker does not work
 BEAT = "worker"  # the file in the data directory whose age tells a healthcheck that the worker works
-BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, FailingListenerError)
 
 
-async def run(database: Database, settings: Settings, *, stop: asyncio.Event) -> None:
-    """Work until `stop`; then give back what is in hand, so that another worker goes on with it at once."""
+@dataclass(slots=True)
+class Pulse:
+    """When the worker's connection last answered. A new worker has as much time for it as one that falls silent."""
+
+    last: float = field(default_factory=time.monotonic)
+
+    def beat(self) -> None:
+        self.last = time.monotonic()
+
+    @property
+    def is_alive(self) -> bool:
+        return time.monotonic() - self.last < SILENCE
+
+
+class ConnectionSilent(Exception):
+    """The worker's connection stands, and nothing comes back on it."""
+
+
+async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pulse: Pulse | None = None) -> None:
+    """Work until `stop`; then give back what is in hand, so that another worker goes on with it at once.
+
+    A shift that ends for any other reason is followed by the next: only `stop`, or being canceled, ends a worker.
+    """
+    pulse, pause = pulse or Pulse(), RETRY
     async with stores(settings) as opened, decoders(decoding_limits(settings)) as decoding:
         limits = caps(settings.limits, decoding)
         while not stop.is_set():
+            began = pulse.last
             try:
-                await _shift(database, settings, opened, limits, stop)
-            except BROKEN as error:
-                log.warning("the worker lost its connection and begins anew: %s", type(error).__name__)
-                await _pause(stop, RETRY)
+                await _shift(database, settings, opened, limits, stop, pulse)
+            except asyncio.CancelledError:
+                if _is_being_canceled():
+                    raise
+                log.error("the worker's shift was canceled by something in it; it begins anew")
+            except Exception as error:
+                _log_end_of_shift(error)
+            if not stop.is_set():
+                pause = RETRY if pulse.last > began else min(pause * 2, LONGEST_RETRY)
+                await _pause(stop, pause)
+
+
+def _is_being_canceled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _log_end_of_shift(error: Exception) -> None:
+    if isinstance(error, DatabaseUnavailable | FailingListenerError | ConnectionSilent) or explain(error):
+        log.warning("the worker lost its connection and begins anew: %s", type(error).__name__)
+    else:
+        log.error("the worker failed and begins anew", exc_info=error)
 
 
 @dataclass(slots=True)
@@ -70,8 +115,12 @@ class Worker:
 
     async def do(self, carried: Job) -> None:
         """A job's id came out of the queue. What becomes of the job is told in its row, never to the queue."""
+        with suppress(DatabaseUnavailable):  # the row is swept, and the job taken again
+            await self._do(int(carried.payload or b"0"))
+
+    async def _do(self, job_id: int) -> None:
         async with self.slots:
-            claim = await jobs.claim(self.database, int(carried.payload or b"0"), self.number)
+            claim = await jobs.claim(self.database, job_id, self.number)
             if claim is not None:
                 await jobs.run(self.database, claim, self.work, stopping=self.over)
 
@@ -115,11 +164,15 @@ class Worker:
             await _pause(self.over, SWEEP)
 
 
-async def _shift(database: Database, settings: Settings, stores: Stores, limits: Caps, stop: asyncio.Event) -> None:
+async def _shift(
+    database: Database, settings: Settings, stores: Stores, limits: Caps, stop: asyncio.Event, pulse: Pulse
+) -> None:
+    """From a connection to its end. Returns when the worker is to stop; raises what ended it otherwise."""
     async with _connection(database, settings) as connection, jobs.alive(connection) as number:
         slots = asyncio.Semaphore(settings.jobs)
         worker = Worker(database, stores, limits, removal_guard(settings), number, slots)
-        queue = QueueManager(Queries(AsyncpgDriver(connection)))
+        driver = AsyncpgDriver(connection)
+        queue = QueueManager(Queries(driver))
         queue.entrypoint(jobs.ENTRYPOINT)(worker.do)
         batch = max(1, settings.jobs // 2)
         working = asyncio.create_task(
@@ -132,22 +185,37 @@ async def _shift(database: Database, settings: Settings, stores: Stores, limits:
             )
         )
         tidying = asyncio.create_task(worker.tidy())
-        ending = asyncio.create_task(_end(connection, stop, worker.over, beat=settings.data_dir / BEAT))
+        beating = asyncio.create_task(_beat(driver, stop, pulse, file=settings.data_dir / BEAT))
         try:
-            await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working, tidying, beating}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             worker.over.set()
             queue.shutdown.set()
+            if not stop.is_set():
+                connection.terminate()  # whatever ended the shift, nothing may wait for this connection any more
             tidying.cancel()  # in the middle of anything: what it leaves undone it, or another, finds again
-            await asyncio.gather(tidying, ending, return_exceptions=True)
-            await working
+            beating.cancel()
+            ends = await asyncio.gather(beating, working, tidying, return_exceptions=True)
+        _raise_first(ends)
 
 
-async def _end(connection: asyncpg.Connection, stop: asyncio.Event, over: asyncio.Event, *, beat: Path) -> None:
-    """Return when the worker is to stop, or its connection is gone."""
-    while not (stop.is_set() or over.is_set() or connection.is_closed()):
-        _touch(beat)
-        await _pause(stop, 0.5)
+def _raise_first(ends: Sequence[BaseException | None]) -> None:
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+async def _beat(driver: AsyncpgDriver, stop: asyncio.Event, pulse: Pulse, *, file: Path) -> None:
+    """Return when the worker is to stop; raise when its connection is gone. A shift that ends at once has no pulse."""
+    while not stop.is_set():
+        await _pause(stop, PULSE)
+        try:
+            async with asyncio.timeout(SILENCE):
+                await driver.fetch("SELECT 1")
+        except TimeoutError:
+            raise ConnectionSilent from None
+        pulse.beat()
+        _touch(file)
 
 
 def _touch(beat: Path) -> None:
@@ -164,15 +232,18 @@ async def _connection(database: Database, settings: Settings) -> AsyncGenerator[
     try:
         yield connection
     finally:
-        with suppress(*BROKEN):
+        with suppress(Exception):
             await connection.close(timeout=1)
 
 
 async def _attempt(work: Callable[[], Awaitable[object]]) -> None:
+    """What fails is tried again in the next round, whatever it was."""
     try:
         await work()
-    except (*BROKEN, DomainError) as error:
+    except DomainError as error:
         log.warning("tidying is put off: %s", type(error).__name__)
+    except Exception:
+        log.exception("tidying failed, and is tried again")
 
 
 async def _pause(event: asyncio.Event, seconds: float) -> None:

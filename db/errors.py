@@ -6,7 +6,8 @@
     ├── Invalid                     VALIDATION_FAILED, INVALID_NAME, INVALID_PATH, INVALID_CURSOR, EMPTY_SELECTION
     ├── Conflict                    CONFLICT, COUNT_MISMATCH, DATASET_BUSY, SYNC_ALREADY_RUNNING, TOO_MANY_REMOVED
     ├── Forbidden                   UNAUTHENTICATED, FORBIDDEN
-    └── Unavailable                 INTERNAL_ERROR (try again), STORAGE_ERROR
+    ├── Unavailable                 UNAVAILABLE, STORAGE_ERROR
+    └── Defect                      INTERNAL_ERROR
 
 `code` is one of the contract's ErrorCode. Messages never hold what is not the caller's: no SQL, no host, no trace.
 """
@@ -34,6 +35,13 @@ MODELARTS_CODES: Mapping[str, str] = {
     "UNSUPPORTED_FORMAT": "ModelArts.4421",
     "STORAGE_ERROR": "ModelArts.4310",
 }
+
+
+# What may be otherwise the next time: an answer with one of these is not kept for repetitions of its request.
+TEMPORARY: frozenset[str] = frozenset(
+    {"INTERNAL_ERROR", "UNAVAILABLE", "STORAGE_ERROR", "RATE_LIMITED", "QUERY_TOO_COSTLY", "DATASET_BUSY"}
+    | {"SYNC_ALREADY_RUNNING"}
+)
 
 
 class DomainError(Exception):
@@ -74,7 +82,9 @@ class Forbidden(DomainError):
 
 
 class Unavailable(DomainError):
-    code = "INTERNAL_ERROR"
+    """Nothing is wrong with the request: the same one may succeed later."""
+
+    code = "UNAVAILABLE"
 
     def __init__(self, message: str = "The database cannot be reached now; try again in a moment.", **kw: Any) -> None:
         super().__init__(message, **kw)
@@ -82,3 +92,9 @@ class Unavailable(DomainError):
 
 class StorageError(Unavailable):
     code = "STORAGE_ERROR"
+
+
+class Defect(DomainError):
+    """A fault of ours; the message holds the reference under which it was logged."""
+
+    code = "INTERNAL_ERROR"

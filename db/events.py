@@ -16,7 +16,6 @@ import asyncpg
 
 from db.crowds import SharedReads, Turnstile
 from db.engine import Database, driver_url
-from db.errors import Unavailable
 from db.jobs.notices import CHANNEL, TOPIC, announce
 
 __all__ = ["Events", "announce_change", "listening"]
@@ -26,7 +25,6 @@ log = logging.getLogger(__name__)
 POLL = 2.0  # seconds between two readings of everything that somebody follows
 PAUSE = 0.05  # seconds between two readings, so that a flood of notices becomes few of them
 RETRY = 0.5  # seconds before a lost connection is tried again
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable)
 
 Kind = Literal["job", "change"]
 JOBS = "SELECT id, step, status IN ('SUCCEEDED', 'FAILED', 'CANCELED') AS over FROM job WHERE id = ANY($1::bigint[])"
@@ -122,7 +120,7 @@ class Events:
         self.heard(TOPIC.dataset(dataset_id))
 
     async def read_on(self) -> None:
-        """Read what moved, for ever."""
+        """Read what moved, for ever: whatever fails is tried again."""
         while True:
             try:
                 await asyncio.wait_for(self._wake.wait(), POLL)
@@ -135,7 +133,7 @@ class Events:
                 await self._read(asked)
                 for dataset_id in sorted(changed):
                     await announce_change(self.database, dataset_id)
-            except LOST as error:
+            except Exception as error:
                 log.warning("events could not be read, and will be again: %s", type(error).__name__)
                 self._asked |= asked
                 await asyncio.sleep(RETRY)
@@ -158,7 +156,7 @@ class Events:
         while True:
             try:
                 await self._listen(url)
-            except LOST as error:
+            except Exception as error:
                 log.warning("notices are not heard now, polling goes on: %s", type(error).__name__)
             await asyncio.sleep(RETRY)
 

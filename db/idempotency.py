@@ -2,7 +2,10 @@
 
 Each root field's outcome commits with its effect, in a row (token, key, field). The whole answer follows in the row
 whose field is ''. A retry is given that answer; if the server fell in between, fields with an outcome are not done
-again, and the answer is built anew from their outcomes. What a field does outside the database is noted beforehand.
+again, and the answer is built anew from their outcomes. So are answers that are too large to be kept. What a field
+does outside the database is noted beforehand.
+
+An outcome with an `is_final` that is false may get better: its repetition does what is left, and keeps what came of it.
 """
 
 from collections.abc import Awaitable, Callable, Hashable
@@ -21,6 +24,8 @@ from db.errors import Conflict
 
 T = TypeVar("T")
 KEPT = timedelta(hours=24)
+MOST_ANSWER = 64 * 1024  # bytes of an answer that is kept
+MOST_ANSWERS = 32 * 1024 * 1024  # bytes of the answers that are kept of one token; the oldest go first
 
 # Who comes second with a key waits here for the first, whatever fields the two requests have.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:token_id::bigint || ' ' || :key::text, 0))"
@@ -31,9 +36,12 @@ FOUND = """
 OUTCOME = """
     INSERT INTO idempotency (token_id, key, field, request_hash, outcome)
     VALUES (:token_id, :key, :field, :request_hash, to_jsonb(:outcome::text))
+    ON CONFLICT (token_id, key, field) DO UPDATE SET outcome = excluded.outcome
 """
 ANSWERS = "SELECT field, request_hash, response FROM idempotency WHERE token_id = $1 AND key = $2"
-IS_KEPT = "SELECT true FROM idempotency WHERE token_id = $1 AND key = $2 AND field = $3"
+FOUND_OF_FIELD = """
+    SELECT request_hash, outcome #>> '{}' AS outcome FROM idempotency WHERE token_id = $1 AND key = $2 AND field = $3
+"""
 ANSWER = """
     INSERT INTO idempotency (token_id, key, field, request_hash, response) VALUES (:token_id, :key, '', :hash, :answer)
     ON CONFLICT (token_id, key, field) DO NOTHING
@@ -44,6 +52,16 @@ NOTE = """
 """
 NOTED = "SELECT request_hash FROM idempotency WHERE token_id = :token_id AND key = :key AND field = :field"
 KEPT_ANSWER = "SELECT request_hash, response FROM idempotency WHERE token_id = :token_id AND key = :key AND field = ''"
+IS_LARGE = "SELECT pg_table_size('idempotency') > :most AS yes"
+PRUNE = """
+    DELETE FROM idempotency USING (
+        SELECT token_id, key,
+               sum(octet_length(response)) OVER (PARTITION BY token_id ORDER BY created_at DESC, key) AS size
+        FROM idempotency WHERE field = ''
+    ) answer
+    WHERE answer.size > :most AND idempotency.field = ''
+      AND idempotency.token_id = answer.token_id AND idempotency.key = answer.key
+"""
 SWEEP = "DELETE FROM idempotency WHERE created_at < now() - :kept::interval"
 
 
@@ -65,8 +83,8 @@ async def once(
     await statements.run(session, LOCK, **known)
     for row in await statements.run(session, FOUND, **known):
         _same_request(row["request_hash"], keyed.request_hash)
-        if row["field"] == keyed.field:
-            return _adapter(outcome).validate_json(row["outcome"])
+        if row["field"] == keyed.field and is_final(known_outcome := _adapter(outcome).validate_json(row["outcome"])):
+            return known_outcome
     done = await work(session)
     text = _adapter(outcome).dump_json(done).decode()
     await statements.run(session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
@@ -94,14 +112,26 @@ async def find_answer(database: Database, token_id: int, key: str, request_hash:
     return next((row["response"] for row in rows if row["field"] == ""), None)
 
 
-async def is_kept(database: Database, token_id: int, key: str, field: str) -> bool:
-    """Whether a field has an outcome: what it does outside the database need not be done again."""
+async def find_outcome(database: Database, keyed: Keyed, outcome: type[T]) -> T | None:
+    """What a field did, if it was carried out before. Raises CONFLICT if the key came with another request."""
     async with database.reading() as connection:
-        return bool(await connection.fetchval(IS_KEPT, token_id, key, field))
+        row = await connection.fetchrow(FOUND_OF_FIELD, keyed.token_id, keyed.key, keyed.field)
+    if row is None:
+        return None
+    _same_request(row["request_hash"], keyed.request_hash)
+    return _adapter(outcome).validate_json(row["outcome"])
+
+
+def is_final(outcome: object) -> bool:
+    """Whether a repetition could do nothing more."""
+    return bool(getattr(outcome, "is_final", True))
 
 
 async def keep_answer(database: Database, token_id: int, key: str, request_hash: bytes, answer: bytes) -> bytes:
-    """Keep an answer, and give the one to send: of several that race, the first that was kept."""
+    """Keep an answer, and give the one to send: of several that race, the first that was kept. A large one is built
+    anew for every repetition: forty small requests could fill a disk otherwise."""
+    if len(answer) > MOST_ANSWER:
+        return answer
     known = {"token_id": token_id, "key": key}
     async with database.writing() as session:
         await statements.run(session, ANSWER, **known, hash=request_hash, answer=answer)
@@ -112,8 +142,11 @@ async def keep_answer(database: Database, token_id: int, key: str, request_hash:
 
 
 async def sweep(database: Database) -> int:
-    """Forget what is older than a day; how many rows."""
+    """Forget what is older than a day, and answers beyond what a token may keep; how many rows of the former."""
     async with database.writing() as session:
+        is_large = await statements.first(session, IS_LARGE, most=MOST_ANSWERS)
+        if is_large is not None and is_large["yes"]:
+            await statements.run(session, PRUNE, most=MOST_ANSWERS)
         return await statements.count(session, SWEEP, kept=KEPT)
 
 

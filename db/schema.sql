@@ -539,6 +539,7 @@ CREATE TABLE public.job (
     ignored bigint DEFAULT 0 NOT NULL,
     labeled bigint DEFAULT 0 NOT NULL,
     error_details jsonb,
+    version_id bigint,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text, 'IMPORT'::text]))),
     CONSTRAINT job_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text])))
@@ -877,6 +878,7 @@ CREATE TABLE public.upload (
     error_code text,
     error text,
     finished_at timestamp with time zone,
+    generation integer DEFAULT 0 NOT NULL,
     CONSTRAINT upload_conflict_check CHECK ((on_conflict = ANY (ARRAY['ERROR'::text, 'RENAME'::text]))),
     CONSTRAINT upload_finished_check CHECK (((finished_at IS NULL) = ((sample_id IS NULL) AND (error_code IS NULL))))
 );
@@ -1087,6 +1089,10 @@ CREATE INDEX job_dataset ON public.job USING btree (dataset_id, id);
 
 CREATE UNIQUE INDEX job_one_active ON public.job USING btree (dataset_id) WHERE ((kind = ANY (ARRAY['SYNC'::text, 'IMPORT'::text])) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
 
+CREATE UNIQUE INDEX job_one_manifest ON public.job USING btree (version_id) WHERE ((kind = 'MANIFEST'::text) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
+
+CREATE INDEX job_version ON public.job USING btree (version_id, id) WHERE (version_id IS NOT NULL);
+
 CREATE INDEX job_warning_job ON public.job_warning USING btree (job_id, id);
 
 CREATE UNIQUE INDEX job_warning_once ON public.job_warning USING btree (job_id, path, message);
@@ -1251,6 +1257,9 @@ ALTER TABLE ONLY public.idempotency
 
 ALTER TABLE ONLY public.job
     ADD CONSTRAINT job_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.version(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.job_warning
     ADD CONSTRAINT job_warning_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.job(id) ON DELETE CASCADE;

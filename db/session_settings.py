@@ -65,7 +65,7 @@ async def bounded(connection: Any, limits: Limits) -> AsyncGenerator[None, None]
         yield
     finally:
         if not connection.is_closed():
-            await connection.execute("COMMIT")
+            await connection.execute("COMMIT", timeout=2)  # of which a silent server makes nothing
 
 
 def bound_transactions(engine: AsyncEngine, limits: Limits) -> None:

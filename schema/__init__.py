@@ -12,7 +12,7 @@ from schema.guard import DocumentLimits
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.subscriptions import Subscription
-from schema.types.job import ImportJob, SyncJob
+from schema.types.job import ImportJob, ManifestJob, SyncJob
 from schema.types.scalars import DATE_TIME, UPLOAD
 
 VERSION: Final = "0.1.0"
@@ -27,7 +27,7 @@ def build_schema(document_limits: DocumentLimits | None = None) -> LabelgraphSch
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[SyncJob, ImportJob],
+        types=[SyncJob, ImportJob, ManifestJob],
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME, Incoming: UPLOAD}),
     )
 

@@ -32,3 +32,4 @@ class Context:
     request_hash: bytes = b""  # of the whole request, where it carries a key
     stores: Stores = field(default_factory=Stores)  # opens input and output paths, where they may lie
     checks: Checks = field(default_factory=Checks)
+    unfinished: list[str] = field(default_factory=list)  # fields of which something may succeed when repeated

@@ -25,6 +25,7 @@ UNAUTHENTICATED = "UNAUTHENTICATED"
 FORBIDDEN = "FORBIDDEN"
 RATE_LIMITED = "RATE_LIMITED"
 INTERNAL = "INTERNAL_ERROR"
+UNAVAILABLE = "UNAVAILABLE"
 
 DEEPEST = 20  # frames of a defect that are logged
 
@@ -75,6 +76,17 @@ def told(error: GraphQLError) -> dict[str, Any]:
         case _:
             body |= defect(cause)
     return body
+
+
+def code_of(error: GraphQLError) -> str:
+    """The `extensions.code` that `told` gives; logs nothing."""
+    cause = _cause(error)
+    match cause:
+        case DomainError():
+            return cause.code
+        case GraphQLError() if "code" in (cause.extensions or {}):
+            return str((cause.extensions or {})["code"])
+    return BAD_USER_INPUT if _is_of_request(error, cause) else INTERNAL
 
 
 def defect(cause: BaseException) -> dict[str, Any]:

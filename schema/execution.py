@@ -34,7 +34,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db import select
 from db.crowds import KEPT
-from db.errors import NotFound
+from db.errors import NotFound, Unavailable
 from db.select import Inputs, Misplaced, Plan, Select, Server
 from schema.background import Background
 from schema.context import Context
@@ -207,6 +207,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             json = await select.read(context.database, plan, inputs(self.version, context, values, referred))
         except Misplaced as refused:
             raise refused.cause from None
+        except Unavailable as away:
+            raise self._committed(away) from away
         if isinstance(result, Root) and json is not None:
             json = _only_value(json)
         if json is None or json == "null":
@@ -214,6 +216,15 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                 raise NotFound("It was deleted in the meantime.")
             return None
         return Fragment(json)
+
+    def _committed(self, away: Unavailable) -> Unavailable:
+        """The payload of a mutation is read after its commit: that it cannot be read undoes nothing."""
+        if not self.prepared.is_mutation:
+            return away
+        return Unavailable(
+            "It took effect, but what it changed cannot be read now: read it in a moment, or send the request again "
+            "with its idempotency key."
+        )
 
     def _key(self, result: Readable, nodes: tuple[FieldNode, ...]) -> Hashable:
         """What the plan depends on. A mutation's own arguments, new in every request, do not belong to it."""

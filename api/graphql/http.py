@@ -20,7 +20,16 @@ from db.tokens import Identity
 from db.tokens import Scope as TokenScope
 from schema.context import Context
 from schema.documents import Document
-from schema.errors import BAD_REQUEST, FORBIDDEN, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, coded, refusal
+from schema.errors import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    INTERNAL,
+    RATE_LIMITED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    coded,
+    refusal,
+)
 from schema.requests import Answer, Request, encode
 
 UTF_8: Final = frozenset({"utf-8", "utf8", "utf_8"})
@@ -32,8 +41,11 @@ STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
     UNAUTHENTICATED: 401,
     RATE_LIMITED: 429,
     INTERNAL: 500,
+    UNAVAILABLE: 503,
 }
 LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is read beside the event loop
+RETRY_AFTER: Final = ((b"retry-after", b"2"),)  # seconds
+HEADERS_OF_STATUS: Final = {401: CHALLENGE, 503: RETRY_AFTER}
 ExtraHeaders = Sequence[tuple[bytes, bytes]]
 
 
@@ -192,17 +204,19 @@ async def _send_answer(send: Send, answer: Answer | bytes, media: str) -> None:
     """Documents that are refused are 200 for application/json and 400 for the newer type, as graphql-http audits."""
     if isinstance(answer, Answer):
         status, body = _told(answer, media)
-        await _send(send, status, body, media, CHALLENGE if status == 401 else ())
+        await _send(send, status, body, media, HEADERS_OF_STATUS.get(status, ()))
     else:
         await _send(send, 200, answer, media)
 
 
 def _told(answer: Answer, media: str) -> tuple[int, bytes]:
     body = answer.as_dict()
-    if not answer.refused:
-        return 200, encode(body)
-    code = body["errors"][0]["extensions"].get("code")
-    return STATUS_OF_CODE.get(code, 400 if media == RESPONSE else 200), encode(body)
+    codes = [error["extensions"].get("code") for error in body.get("errors", ())]
+    if answer.refused:
+        status = STATUS_OF_CODE.get(codes[0], 400 if media == RESPONSE else 200)
+    else:
+        status = 503 if answer.data is None and set(codes) == {UNAVAILABLE} else 200
+    return status, encode(body)
 
 
 async def _send(

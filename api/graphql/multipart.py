@@ -5,10 +5,11 @@ that is too large for itself nothing more is kept. A web page of another origin 
 without asking us, unless it carries a header that pages may not set freely: so one is demanded.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -30,6 +31,10 @@ PREFLIGHT: Final = (
 )
 MOST_FILES: Final = 100
 MAP_BYTES: Final = 64 * 1024
+PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+EXTENDED: Final = re.compile(
+    r"(utf-8|iso-8859-1)'[A-Za-z0-9-]*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})+)", re.IGNORECASE
+)
 FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have beside its contents
 
 
@@ -133,6 +138,7 @@ class Form:
         name, file_name = _text(options.get(b"name")), _text(options.get(b"filename"))
         if file_name is not None and self.encoded:
             file_name = unquote(file_name)
+        file_name = _extended_file_name(self._disposition) or file_name
         if not name or name in self.parts:
             raise _bad("Each part of the form has a name of its own.")
         if len(self.parts) >= MOST_FILES + 2:
@@ -193,6 +199,20 @@ def _key(holder: Any, step: str) -> str | int | None:
 def _text(value: bytes | None) -> str | None:
     """Browsers send names in UTF-8; `parse_options_header` is fed Latin-1, and gives it back."""
     return None if value is None else value.decode("utf-8", "replace")
+
+
+def _extended_file_name(disposition: str) -> str | None:
+    """The value of `filename*` (RFC 8187), which goes before `filename`; without it None. Forms should not have it, but
+    some clients send nothing else for names beyond ASCII."""
+    values = {key.lower(): value.strip() for key, value in PARAMETER.findall(disposition)}
+    given = values.get("filename*")
+    if given is None:
+        return None
+    found = EXTENDED.fullmatch(given)
+    if found is None:
+        raise _bad("`filename*` of a file is no name: write it as UTF-8'' and the percent-encoded name.")
+    name = unquote_to_bytes(found[2])
+    return name.decode("utf-8" if found[1].lower() == "utf-8" else "latin-1", "replace")
 
 
 def _encodes_names(headers: Headers) -> bool:

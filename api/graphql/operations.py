@@ -9,14 +9,13 @@ from graphql import GraphQLError
 from api.graphql.parameters import Parameters
 from api.runtime import Runtime
 from db import idempotency
-from db.errors import DomainError
+from db.errors import TEMPORARY, DomainError
+from db.outages import SILENT, DatabaseUnavailable
 from db.tokens import Identity
 from schema.context import Context
-from schema.errors import INTERNAL, TOO_COSTLY, Refused, coded
+from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, code_of, coded
 from schema.permissions import authorize
-from schema.requests import Answer, Request, encode
-
-PASSING = frozenset({INTERNAL, "STORAGE_ERROR"})  # what may be otherwise the next time, and is worth another try
+from schema.requests import Answer, Request
 
 
 def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
@@ -38,17 +37,31 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
     """Runs a query or mutation within its deadline. Whatever is raised becomes an answer, so that no trace leaves."""
     timeouts = process.settings.timeouts
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
+    deadline = asyncio.timeout(seconds)
     try:
         key = (context.identity.token_id, request.document.is_mutation)
-        async with asyncio.timeout(seconds), process.operations.turn(key):
+        async with deadline, process.operations.turn(key):
             if request.document.is_mutation and context.idempotency_key:
                 return await _once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)
-    except TimeoutError:
-        message = f"The operation took longer than {seconds:g} seconds and was stopped. Ask for less at once."
-        return Answer(errors=[coded(GraphQLError(message), TOO_COSTLY)])
+    except TimeoutError as error:
+        return await _too_late(process, seconds, request, context) if deadline.expired() else failure(error)
     except Exception as error:
         return failure(error)
+
+
+async def _too_late(process: Runtime, seconds: float, request: Request, context: Context) -> Answer:
+    """Why the deadline passed: there was too much to do, or the database said nothing."""
+    if not await process.database.probe.answers():
+        message, code = SILENT, UNAVAILABLE
+    else:
+        message = f"The operation took longer than {seconds:g} seconds and was stopped. Ask for less at once."
+        code = TOO_COSTLY
+    if request.document.is_mutation and context.idempotency_key:
+        message += " Sent again with the same idempotency key, it takes effect once."
+    elif request.document.is_mutation:
+        message += " Look whether it took effect before you send it again."
+    return Answer(errors=[coded(GraphQLError(message), code)])
 
 
 async def _once(process: Runtime, request: Request, context: Context, key: str) -> Answer | bytes:
@@ -60,13 +73,13 @@ async def _once(process: Runtime, request: Request, context: Context, key: str) 
     answer = await process.schema.run(request, context)
     if not isinstance(answer, Answer):
         return await idempotency.keep_answer(*known, answer)
-    if answer.refused:
+    if answer.refused or context.unfinished or TEMPORARY & {code_of(error) for error in answer.errors}:
         return answer
-    body = answer.as_dict()
-    text = encode(body)
-    if PASSING & {error["extensions"].get("code") for error in body.get("errors", ())}:
+    text = answer.encode()
+    try:
+        return await idempotency.keep_answer(*known, text)
+    except DatabaseUnavailable:  # what was done is committed, and known: a repetition builds the answer anew
         return text
-    return await idempotency.keep_answer(*known, text)
 
 
 async def answers(process: Runtime, request: Request, context: Context) -> AsyncGenerator[Answer | bytes, None]:

@@ -18,12 +18,13 @@ from api.graphql.operations import answers, failure, prepare
 from api.runtime import Repeatable, Runtime, runtime
 from api.settings import Limits
 from db.crowds import Turnstile
+from db.errors import Unavailable
 from db.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal
 from schema.requests import Answer, Request, encode
 
 PROTOCOL: Final = "graphql-transport-ws"
-GOING_AWAY, INTERNAL = 1001, 1011
+GOING_AWAY, INTERNAL, TRY_AGAIN = 1001, 1011, 1013
 BAD, UNAUTHORIZED, FORBIDDEN, UNKNOWN_PROTOCOL, SLOW, DUPLICATE, TOO_MANY = 4400, 4401, 4403, 4406, 4408, 4409, 4429
 MOST_ID = 128  # characters of an operation's id
 EARLY = 16  # messages that a client may send before connection_init
@@ -77,6 +78,8 @@ async def _serve(process: Runtime, channel: "Channel") -> None:
         await channel.close(TOO_MANY, "This token has too many open connections")
     except WebSocketDisconnect:
         pass
+    except Unavailable as away:
+        await channel.close(TRY_AGAIN, away.message)
     except Exception as error:
         failure(error).as_dict()
         await channel.close(INTERNAL, "Internal error")

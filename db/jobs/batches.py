@@ -15,11 +15,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.engine import Database
 from db.jobs.carrier import connection_of
 from db.jobs.claims import Claim
+from db.outages import ROLLED_BACK, sqlstate
 
 T = TypeVar("T")
 TRIES = 6
 LONG = 3_600.0  # seconds
-AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout: rolled back for certain
 
 # Last in the transaction: the writers' order ends with the dataset's row, and deleteDataset goes from it to its jobs.
 ADVANCE = """
@@ -73,7 +73,7 @@ async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Await
         try:
             return await _once(database, job, work)
         except (asyncpg.PostgresError, DBAPIError) as error:
-            if attempt == TRIES or _state(error) not in AGAIN:
+            if attempt == TRIES or sqlstate(error) not in ROLLED_BACK:
                 raise
             await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 (jitter)
     raise AssertionError("unreachable")
@@ -98,8 +98,3 @@ async def _advance(job: Claim, batch: Batch) -> None:
     done = await batch.connection.fetchval(ADVANCE, job.id, job.epoch, checkpoint, batch.progress, *exact, *counts)
     if done is None:
         raise Fenced(f"job {job.id} is no longer held under epoch {job.epoch}")
-
-
-def _state(error: Exception) -> str | None:
-    state: str | None = getattr(getattr(error, "orig", error), "sqlstate", None)
-    return state

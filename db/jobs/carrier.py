@@ -1,5 +1,6 @@
 """Handing a job's id to the queue, in the transaction that made the job."""
 
+from datetime import timedelta
 from typing import cast
 
 import asyncpg
@@ -17,11 +18,13 @@ async def connection_of(session: AsyncSession) -> asyncpg.Connection:
     return cast(asyncpg.Connection, (await connection.get_raw_connection()).driver_connection)
 
 
-async def carry(connection: asyncpg.Connection, job_id: int) -> None:
-    """Put the job's id into the queue afresh; what still lies there of it is thrown away."""
+async def carry(connection: asyncpg.Connection, job_id: int, after: timedelta = timedelta(0)) -> None:
+    """Put the job's id into the queue afresh, to be taken `after` a while; what lies there of it is thrown away."""
     await connection.execute("DELETE FROM pgqueuer WHERE dedupe_key = $1", _key(job_id))
     queue = Queries(AsyncpgDriver(connection))
-    await queue.enqueue(ENTRYPOINT, str(job_id).encode(), dedupe_key=_key(job_id), on_conflict="skip")
+    await queue.enqueue(
+        ENTRYPOINT, str(job_id).encode(), dedupe_key=_key(job_id), on_conflict="skip", execute_after=after
+    )
 
 
 async def drop(connection: asyncpg.Connection, job_id: int) -> None:

@@ -1,23 +1,25 @@
 """A worker's hold on a job: taken with a new epoch, given up by finishing or releasing it."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 import orjson
 
 from db.engine import Database
-from db.errors import DomainError, Unavailable
+from db.errors import Defect, DomainError
 from db.jobs.carrier import carry, connection_of
 from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
-from db.jobs.workers import ORPHANED
+from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
 
 Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT"]
 
 MAX_ATTEMPTS = 5  # claims in a row without a committed batch between them; then the job is given up
 
 CLAIM = f"""
-UPDATE job SET status = 'RUNNING', epoch = epoch + 1, attempts = attempts + 1, worker = $2, step = step + 1,
+UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = $2, step = step + 1,
+               attempts = CASE WHEN status = 'RUNNING' AND {OUTLIVED_SERVER} THEN attempts ELSE attempts + 1 END,
                heartbeat_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
 WHERE id = $1 AND (status = 'QUEUED' OR (status = 'RUNNING' AND {ORPHANED})) AND NOT cancel_requested
 RETURNING id, dataset_id, kind, epoch, attempts, arguments::text, checkpoint::text, requested_by
@@ -47,6 +49,7 @@ class Claim:
     dataset_id: int
     kind: str
     epoch: int
+    attempts: int
     arguments: dict[str, Any]
     checkpoint: dict[str, Any]
     requested_by: str
@@ -75,6 +78,7 @@ async def claim(database: Database, job_id: int, worker: int) -> Claim | None:
         dataset_id=row["dataset_id"],
         kind=row["kind"],
         epoch=row["epoch"],
+        attempts=row["attempts"],
         arguments=orjson.loads(row["arguments"]),
         checkpoint=orjson.loads(row["checkpoint"]),
         requested_by=row["requested_by"],
@@ -82,7 +86,7 @@ async def claim(database: Database, job_id: int, worker: int) -> Claim | None:
     if row["attempts"] <= MAX_ATTEMPTS:
         return taken
     gave_up = f"Its worker died {MAX_ATTEMPTS} times at the same place; the server's log may tell why."
-    await finish(database, taken, "FAILED", Unavailable(gave_up))
+    await finish(database, taken, "FAILED", Defect(gave_up))
     return None
 
 
@@ -99,9 +103,10 @@ async def finish(database: Database, job: Claim, status: str, error: DomainError
     return True
 
 
-async def release(database: Database, job: Claim, *, blameless: bool) -> None:
-    """Give a job back to the queue. `blameless`: we stop for a reason of our own, and it costs no attempt."""
+async def release(database: Database, job: Claim, *, blameless: bool, after: timedelta = timedelta(0)) -> None:
+    """Give a job back to the queue, to be taken `after` a while. `blameless`: the job is not why it stopped, and it
+    costs no attempt."""
     async with database.writing() as session:
         connection = await connection_of(session)
         if await connection.fetchval(RELEASE, job.id, job.epoch, blameless) is not None:
-            await carry(connection, job.id)
+            await carry(connection, job.id, after)

@@ -11,11 +11,12 @@ from db.errors import Conflict, NotFound
 from db.jobs.carrier import carry, connection_of, drop
 from db.jobs.notices import TOPIC, announce
 
-# A second active sync or import of a dataset meets the index job_one_active and inserts nothing.
+# A second active sync or import of a dataset meets the index job_one_active, a second manifest of a version the index
+# job_one_manifest, and inserts nothing.
 INSERT = """
-INSERT INTO job (dataset_id, kind, requested_by, arguments)
-SELECT id, $2, $3, $4::text::jsonb FROM dataset WHERE id = $1 AND (deleted_at IS NULL OR $2 = 'PURGE')
-ON CONFLICT (dataset_id) WHERE kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING') DO NOTHING
+INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id)
+SELECT id, $2, $3, $4::text::jsonb, $5 FROM dataset WHERE id = $1 AND (deleted_at IS NULL OR $2 = 'PURGE')
+ON CONFLICT DO NOTHING
 RETURNING id
 """
 
@@ -34,7 +35,7 @@ SELECT id, kind FROM job
 WHERE dataset_id = $1 AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')
 """
 # The kinds of jobs that clients see, and what they are called there.
-PUBLIC: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob"}
+PUBLIC: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob", "MANIFEST": "ManifestJob"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,18 @@ class Public:
 
 
 async def enqueue(
-    session: AsyncSession, dataset_id: int, kind: str, *, requested_by: str, arguments: Mapping[str, Any] | None = None
+    session: AsyncSession,
+    dataset_id: int,
+    kind: str,
+    *,
+    requested_by: str,
+    arguments: Mapping[str, Any] | None = None,
+    version_id: int | None = None,
 ) -> int | None:
     """A new job, seen by workers when the transaction commits. None: one of its kind is active already."""
     connection = await connection_of(session)
     text = orjson.dumps(dict(arguments or {})).decode()
-    job_id: int | None = await connection.fetchval(INSERT, dataset_id, kind, requested_by, text)
+    job_id: int | None = await connection.fetchval(INSERT, dataset_id, kind, requested_by, text, version_id)
     if job_id is not None:
         await carry(connection, job_id)
     return job_id

@@ -5,23 +5,26 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from enum import Enum, auto
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
-from db.engine import Database, is_transient
-from db.errors import DomainError, Unavailable
+from db.engine import Database
+from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
 from db.jobs.carrier import connection_of
 from db.jobs.claims import Claim, finish, release
 from db.jobs.notices import TOPIC, announce
+from db.outages import ROLLED_BACK, DatabaseUnavailable, sqlstate
 
 log = logging.getLogger(__name__)
 
 BEAT = 0.4  # seconds between pulses: progress reaches subscribers more than twice a second, less than four times
 STILL = 3  # pulses without news between two heartbeats
-DATABASE_GONE = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between the tries to write down a job's end while the database is away
+# Kinds of jobs that nobody waits for: storage that fails is tried again, after these pauses in seconds. Others end at
+# once, so that whoever started them learns why.
+RETRIED = frozenset({"MANIFEST"})
+DELAYS = (2.0, 10.0, 60.0)
 
 PULSE = """
 UPDATE job SET heartbeat_at = clock_timestamp(), progress = greatest(progress, $3::float8),
@@ -54,9 +57,23 @@ async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.E
     for part in (task, pulse):
         part.cancel()
     outcome, _ = await asyncio.gather(task, pulse, return_exceptions=True)
-    await _conclude(database, job, outcome, verdict)
+    await _conclude_patiently(database, job, outcome, verdict)
     if canceled:
         raise asyncio.CancelledError
+
+
+async def _conclude_patiently(
+    database: Database, job: Claim, outcome: BaseException | None, verdict: Verdict | None
+) -> None:
+    """What cannot be written down is left to the sweep, as if this worker were dead."""
+    for pause in PAUSES:
+        try:
+            await _conclude(database, job, outcome, verdict)
+        except DatabaseUnavailable:
+            await asyncio.sleep(pause)
+        else:
+            return
+    log.warning("job %s is left to the sweep: the database is away", job.id)
 
 
 async def _conclude(database: Database, job: Claim, outcome: BaseException | None, verdict: Verdict | None) -> None:
@@ -77,17 +94,21 @@ async def _settle(database: Database, job: Claim, error: BaseException | None) -
             await finish(database, job, "SUCCEEDED")
         case Fenced():
             log.warning("job %s was taken over by another worker", job.id)
-        case DomainError():
-            await finish(database, job, "FAILED", error)
-        case _ if is_transient(error) or isinstance(error, DATABASE_GONE):
+        case _ if isinstance(error, DatabaseUnavailable) or sqlstate(error) in ROLLED_BACK:
             log.warning("job %s lost its database and goes back to the queue: %s", job.id, type(error).__name__)
-            await release(database, job, blameless=False)
+            await release(database, job, blameless=isinstance(error, DatabaseUnavailable))
+        case StorageError() if job.kind in RETRIED and job.attempts <= len(DELAYS):
+            delay = timedelta(seconds=DELAYS[job.attempts - 1])
+            log.warning("job %s (%s) is tried again in %s: %s", job.id, job.kind, delay, error.message)
+            await release(database, job, blameless=False, after=delay)
+        case DomainError():
+            log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, error.code, error.message)
+            await finish(database, job, "FAILED", error)
         case _:
             reference = secrets.token_hex(4)
             log.error("job %s failed, reference %s", job.id, reference, exc_info=error)
-            await finish(
-                database, job, "FAILED", Unavailable(f"Internal error; the server's log has it as {reference}.")
-            )
+            defect = Defect(f"Internal error; the server's log has it as {reference}.")
+            await finish(database, job, "FAILED", defect)
 
 
 async def _pulse(database: Database, job: Claim, stopping: asyncio.Event) -> Verdict:
@@ -98,7 +119,7 @@ async def _pulse(database: Database, job: Claim, stopping: asyncio.Event) -> Ver
             silent = 0
             try:
                 verdict = await _beat(database, job)
-            except (SQLAlchemyError, asyncpg.PostgresError, Unavailable, *DATABASE_GONE) as error:
+            except Exception as error:  # whatever it is, the work goes on, and the next beat comes
                 log.warning("job %s: no heartbeat, %s", job.id, type(error).__name__)
                 verdict = None
             if verdict is not None:

@@ -4,7 +4,7 @@ from db.engine import Database
 from db.jobs.carrier import carry, connection_of
 from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
-from db.jobs.workers import ORPHANED
+from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
 
 CANCELED = f"""
 UPDATE job SET status = 'CANCELED', finished_at = clock_timestamp(), worker = NULL, step = step + 1
@@ -13,7 +13,8 @@ RETURNING id
 """
 
 REQUEUED = f"""
-UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1
+UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1,
+               attempts = CASE WHEN {OUTLIVED_SERVER} THEN greatest(attempts - 1, 0) ELSE attempts END
 WHERE status = 'RUNNING' AND {ORPHANED}
 RETURNING id
 """

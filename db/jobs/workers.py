@@ -7,13 +7,13 @@ farewell, the heartbeat's age (`LEASE`) tells.
 
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
 from db.jobs.carrier import ENTRYPOINT
 
-__all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "alive"]
+__all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "OUTLIVED_SERVER", "alive"]
 
 LEASE = 15  # seconds without a heartbeat, after which a job is taken over
 WORKERS = 2  # the class of the workers' advisory locks
@@ -28,6 +28,9 @@ ORPHANED = f"""(
     )
 )"""
 
+# True of a row of `job` in work when Postgres itself was started anew: that its worker lost it proves nothing.
+OUTLIVED_SERVER = "coalesce(heartbeat_at < pg_postmaster_start_time(), false)"
+
 
 @asynccontextmanager
 async def alive(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
@@ -38,5 +41,6 @@ async def alive(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
     try:
         yield worker
     finally:
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1, $2)", WORKERS, worker)
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+            if not connection.is_closed():  # else Postgres has let go of it
+                await connection.execute("SELECT pg_advisory_unlock($1, $2)", WORKERS, worker)

@@ -3,7 +3,8 @@
     <output path>/<dataset>-<id>/annotation/<version>/<version>.manifest
                                                      /annotation/<image>_<id>.xml    where images have shapes
 
-A job writes it after publishing. Images are not copied; times are in UTC, without a zone. `db.imports` reads it back.
+A job writes it after publishing; storage that fails is tried again, then the job fails and tells why, and may be asked
+for anew. Images are not copied; times are in UTC, without a zone. `db.imports` reads it back.
 """
 
 from typing import Final
@@ -15,11 +16,21 @@ from db.manifests.writing import run
 
 __all__ = ["request", "run"]
 
-WANTED: Final = "SELECT true AS yes FROM dataset WHERE id = :id AND output_path IS NOT NULL"
+HAS_OUTPUT: Final = "SELECT true AS yes FROM dataset WHERE id = :id AND output_path IS NOT NULL"
+ACTIVE: Final = """
+    SELECT id FROM job WHERE version_id = :id AND kind = 'MANIFEST' AND status IN ('QUEUED', 'RUNNING')
+"""
 
 
-async def request(session: AsyncSession, dataset_id: int, version_id: int, *, requested_by: str) -> None:
-    """Have the manifest written, if the dataset has a place for it."""
-    if await statements.first(session, WANTED, id=dataset_id):
-        arguments = {"version": version_id}
-        await jobs.enqueue(session, dataset_id, "MANIFEST", requested_by=requested_by, arguments=arguments)
+async def request(session: AsyncSession, dataset_id: int, version_id: int, *, requested_by: str) -> int | None:
+    """Have the manifest written. The job; one that waits or runs already, if there is one. None: the dataset has no
+    output path."""
+    if not await statements.first(session, HAS_OUTPUT, id=dataset_id):
+        return None
+    while True:
+        job = await jobs.enqueue(session, dataset_id, "MANIFEST", requested_by=requested_by, version_id=version_id)
+        if job is not None:
+            return job
+        active = await statements.first(session, ACTIVE, id=version_id)
+        if active is not None:  # else it has ended since
+            return int(active["id"])

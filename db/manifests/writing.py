@@ -12,10 +12,10 @@ import asyncpg
 
 from db import jobs
 from db.engine import Database
-from db.errors import NotFound
+from db.errors import Invalid, NotFound, StorageError
 from db.jobs import Batch, Claim
 from db.manifests.lines import Sample, Style
-from db.storage import ObjectExists, RootMissing, Store
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
 
 BATCH: Final = 2_000  # samples read at once
 FILES: Final = 200  # samples whose label files are in memory at once
@@ -23,8 +23,8 @@ AT_ONCE: Final = 16  # label files written side by side
 ABOUT: Final = """
 SELECT v.id, v.name, v.revision, v.total, v.is_split, d.id AS dataset_id, d.name AS dataset, d.type, d.input_path,
        d.output_path
-FROM version v JOIN dataset d ON d.id = v.dataset_id
-WHERE v.id = $1 AND d.deleted_at IS NULL AND d.output_path IS NOT NULL
+FROM job JOIN version v ON v.id = job.version_id JOIN dataset d ON d.id = v.dataset_id
+WHERE job.id = $1 AND d.deleted_at IS NULL AND d.output_path IS NOT NULL
 """
 LABELS: Final = "SELECT label_id, name, color, shortcut FROM version_label WHERE version_id = $1"
 # A page walks along the paths' indexes. What belongs to it is looked up by ids, which no plan can make a join of.
@@ -53,12 +53,20 @@ WRITTEN: Final = "UPDATE version SET manifest_path = $2 WHERE id = $1"
 
 
 async def run(database: Database, job: Claim, opener: Callable[[str], Store]) -> None:
-    """Write the manifest of the job's version, and then tell where it is."""
+    """Write the manifest of the job's version, and then tell where it is. What writers that were killed have left in
+    the dataset's folder goes as it is listed."""
     async with database.reading() as reader:
-        version = await reader.fetchrow(ABOUT, job.arguments["version"])
+        version = await reader.fetchrow(ABOUT, job.id)
     if version is None:
         raise NotFound("The version was deleted.", code="VERSION_NOT_FOUND")
-    path = await _Writing(database, job, version, opener(version["output_path"])).write()
+    try:
+        path = await _Writing(database, job, version, opener(version["output_path"])).write()
+    except (Invalid, ObjectMissing, RootMissing) as error:
+        raise StorageError("The output path is no directory, or the server may not write there.") from error
+
+    if not version["output_path"].startswith("s3://"):  # a bucket shows nothing that is not whole
+        async for _ in opener(f"{version['output_path']}/{version['dataset']}-{version['dataset_id']}").pages():
+            job.report()
 
     async def tell(batch: Batch) -> None:
         await batch.connection.execute(WRITTEN, version["id"], f"{version['output_path'].rstrip('/')}/{path}")

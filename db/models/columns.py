@@ -16,14 +16,14 @@ def big(
     *,
     default: str | None = None,
     references: str | None = None,
-    cascade: bool = False,
+    cascade: bool | None = False,  # None: the reference is set to null
     primary_key: bool = False,
     **more: Any,
 ) -> Any:
     arguments: dict[str, Any] = {"sa_type": BigInteger, "primary_key": primary_key}
     if references is not None:
         arguments["foreign_key"] = references
-        arguments["ondelete"] = "CASCADE" if cascade else None
+        arguments["ondelete"] = "SET NULL" if cascade is None else "CASCADE" if cascade else None
     return Field(**_default(default), **arguments, **more)
 
 

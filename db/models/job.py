@@ -40,6 +40,7 @@ class Job(SQLModel, table=True):
     heartbeat_at: datetime | None = moment(nullable=True)
     step: int = big(default="0")
     worker: int | None = Field(default=None, sa_type=Integer)
+    version_id: int | None = big(references="version.id", cascade=None, nullable=True)  # whose manifest is written
 
 
 class JobWarning(SQLModel, table=True):

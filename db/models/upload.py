@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from sqlalchemy import Boolean, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Integer, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -35,3 +35,4 @@ class Upload(SQLModel, table=True):
     error_code: str | None = words(nullable=True)
     error: str | None = words(nullable=True)
     finished_at: datetime | None = moment(nullable=True)
+    generation: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})

@@ -5,21 +5,13 @@ from contextlib import nullcontext
 import asyncpg
 
 from db.engine import Database
-from db.errors import DomainError, NotFound, Unavailable
+from db.errors import DomainError, NotFound
+from db.outages import DatabaseUnavailable
 from db.params import Inputs
 from db.select.plan import Plan
 
 NO_SUCH_VERSION = "LG404"  # raised by the database's function `version_of`
 TOO_LONG = "LG413"  # raised by `answer_too_long`
-LOST = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
 
 
 async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool = False) -> str | None:
@@ -32,12 +24,10 @@ async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool =
 async def _repeated(database: Database, plan: Plan, arguments: list[object]) -> str | None:
     try:
         return await _read(database, plan, arguments)
-    except LOST:
-        pass
-    try:
-        return await _read(database, plan, arguments)
-    except LOST as error:
-        raise Unavailable from error
+    except DatabaseUnavailable as error:
+        if not error.connection_lost:
+            raise
+    return await _read(database, plan, arguments)
 
 
 async def _read(database: Database, plan: Plan, arguments: list[object]) -> str | None:
@@ -45,7 +35,7 @@ async def _read(database: Database, plan: Plan, arguments: list[object]) -> str 
         async with database.reading() as connection:
             json: str | None = await connection.fetchval(plan.text, *arguments)
             return json
-    except (TimeoutError, asyncpg.QueryCanceledError) as error:
+    except asyncpg.QueryCanceledError as error:
         seconds = database.limits.read
         message = f"The query took longer than {seconds:g} seconds and was stopped: ask for less, or filter more."
         raise DomainError(message, code="QUERY_TOO_COSTLY") from error

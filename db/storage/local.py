@@ -8,8 +8,10 @@ are not listed. An object's etag is a hash of its content, which a listing does 
 import asyncio
 import errno
 import os
+import re
 import secrets
 import stat as modes
+import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -40,6 +42,8 @@ DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # a link where something was is as good as nothing
+PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # files in the making, which no one else names so
+LEFT: Final = 3_600.0  # seconds since the last write to one, after which nobody is at it any more
 READERS: Final = 4  # threads that read heads side by side
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can hold
@@ -329,7 +333,9 @@ class _Walk:
         with os.scandir(descriptor) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
-                    if entry.is_file(follow_symlinks=False):
+                    if PART.fullmatch(entry.name):
+                        _remove_if_left(descriptor, entry)
+                    elif entry.is_file(follow_symlinks=False):
                         yield _described(prefix + entry.name, entry.stat(follow_symlinks=False))
                     elif entry.is_dir(follow_symlinks=False):
                         self._enter_later(prefix, entry.name)
@@ -340,6 +346,14 @@ class _Walk:
             self.pending.append(f"{prefix}{name}/")
         else:
             self.too_long.append(f"{prefix}{name}")
+
+
+def _remove_if_left(directory: int, entry: os.DirEntry[str]) -> None:
+    """A file in the making whose writer was killed stays: no listing tells of it, and one that is old is removed."""
+    age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+    if age > LEFT and entry.is_file(follow_symlinks=False):
+        with suppress(OSError):
+            os.unlink(entry.name, dir_fd=directory)
 
 
 def _descend(root: int, prefix: str) -> int:

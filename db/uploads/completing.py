@@ -36,8 +36,13 @@ async def complete(session: AsyncSession, dataset_id: int, arrived: Arrived, *, 
     await enter(session, dataset_id, by)
     rows = await outcomes.rows(session, dataset_id, arrived.keys)
     puts = {put.place: put for put in arrived.puts}
-    results = {number: _standing(key, rows.get(key), arrived.refused.get(number), puts.get(number))
-               for number, key in enumerate(arrived.keys)}  # fmt: skip
+    results: dict[int, Completed | None] = {}
+    for number, key in enumerate(arrived.keys):
+        row = rows.get(key)
+        if row is not None and row.is_open and row.generation != arrived.generations.get(key):
+            results[number] = _anew(row)  # what was found out is about the file of an earlier request
+        else:
+            results[number] = _standing(key, row, arrived.refused.get(number), puts.get(number))
     waiting = {number: rows[key] for number, key in enumerate(arrived.keys) if results[number] is None}
     made, change = await _made(session, dataset_id, [(row, puts[number]) for number, row in waiting.items()], by)
     told = [results[number] or made[key] for number, key in enumerate(arrived.keys)]
@@ -65,9 +70,11 @@ def _standing(key: str, row: Upload | None, refused: Completed | None, put: Put 
         return _ended(row)
     if refused is not None:
         return refused
-    if put is None:
-        return refusal(row, Conflict("It was requested anew just now; complete it again."), ended=False)
-    return None
+    return _anew(row) if put is None else None
+
+
+def _anew(row: Upload) -> Completed:
+    return refusal(row, Conflict("It was requested anew just now; complete it again."), ended=False)
 
 
 def _ended(row: Upload) -> Completed:

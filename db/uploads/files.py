@@ -1,11 +1,13 @@
 """What a file must be to become a sample: by its name, by its content, and that the two say the same."""
 
 import asyncio
+import re
+import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from db import images, names
+from db import images
 from db.errors import Invalid
 from db.images import Facts
 from db.paths import stem, suffix
@@ -13,7 +15,15 @@ from db.paths import stem, suffix
 OnConflict = Literal["ERROR", "RENAME"]
 
 NAME_BYTES: Final = 255  # as file systems take
-REFUSED: Final = frozenset("/\\!<>=&\"'")
+FAMILY_BYTES: Final = 200  # of a stem that no number shortens
+# The characters that no file name may have, and why. All others are taken as they are.
+REFUSED: Final = (
+    (re.compile(r"[/\\]"), "it divides directories"),
+    (re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"), "it is a control character"),
+    (re.compile(r"[\u202a-\u202e\u2066-\u2069]"), "it reverses what is shown"),
+    (re.compile(r"[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"), "it is no character"),
+    (re.compile("\ufffd"), "it stands for bytes that are not UTF-8"),
+)
 FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
 MOST_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
 MOST_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
@@ -36,13 +46,24 @@ class Checks:
 
 
 def checked_name(name: str) -> str:
-    """A name that says which format it is of is not demanded here: content is judged first where there is some."""
-    if not names.storable(name) or not name.isprintable() or REFUSED & set(name) or name in ("", ".", ".."):
-        shown = " ".join(sorted(REFUSED))
-        raise Invalid(f"A file's name is one name, without control characters and {shown}.", code="INVALID_NAME")
-    if len(name.encode()) > NAME_BYTES:
-        raise Invalid(f"A file's name has at most {NAME_BYTES} bytes.", code="INVALID_NAME")
-    return name
+    """The one form of a file's name (NFC). One that says which format it is of is not demanded here: content is judged
+    first where there is some."""
+    for pattern, reason in REFUSED:
+        if found := pattern.search(name):
+            position = found.start() + 1
+            raise _bad_name(f"A file's name cannot have U+{ord(found[0]):04X}, its character {position}: {reason}.")
+    if not name:
+        raise _bad_name("A file's name is empty.")
+    if name.startswith("."):
+        raise _bad_name("A file's name cannot begin with U+002E, a dot: such files are hidden, and no sync takes them.")
+    composed = unicodedata.normalize("NFC", name)
+    if len(composed.encode()) > NAME_BYTES:
+        raise _bad_name(f"A file's name has at most {NAME_BYTES} bytes, and this one {len(composed.encode())}.")
+    return composed
+
+
+def _bad_name(message: str) -> Invalid:
+    return Invalid(message, code="INVALID_NAME")
 
 
 def check_size(size: int, most: int) -> None:
@@ -72,5 +93,15 @@ async def check(name: str, data: bytes, decode: Decode) -> Facts:
 
 
 def numbered(name: str, number: int) -> str:
-    """The name that is tried at last, after `number` others: `cat.jpg`, `cat-1.jpg`, …"""
-    return name if number == 0 else f"{stem(name)}-{number}{name[len(stem(name)) :]}"
+    """The name that is tried at last, after `number` others: `cat.jpg`, `cat-1.jpg`, … A stem that is too long for its
+    number is cut, between characters."""
+    if number == 0:
+        return name
+    front, end = stem(name), f"-{number}{name[len(stem(name)) :]}"
+    return front.encode()[: NAME_BYTES - len(end.encode())].decode(errors="ignore") + end
+
+
+def family(name: str) -> str:
+    """The same for all names that numbering one of them may lead to."""
+    front = re.sub(r"(-\d+)+$", "", stem(name)).encode()[:FAMILY_BYTES]
+    return front.decode(errors="ignore") + name[len(stem(name)) :]

@@ -23,7 +23,7 @@ from db.uploads import files, outcomes, wishes
 from db.uploads.files import MOST_NAMES, Checks
 from db.uploads.outcomes import Arrived, Completed, Upload
 from db.uploads.rows import Put
-from db.uploads.sending import PLACE, same
+from db.uploads.sending import PLACE, opened, same
 from db.uploads.tickets import GRACE, STAGING, check_count, places, take_turn
 
 MOST: Final = 200  # uploads of one call: as many as can be decoded while its client waits
@@ -32,7 +32,7 @@ LEASE = """
     UPDATE upload SET sweep_at = greatest(sweep_at, now() + :grace::interval)
     WHERE id = ANY(:ids::bigint[]) AND finished_at IS NULL
 """
-HERE = "SELECT path FROM upload WHERE id = :id AND finished_at IS NULL"
+HERE = "SELECT path FROM upload WHERE id = :id AND generation = :generation AND finished_at IS NULL"
 MOVE = "UPDATE upload SET path = :path WHERE id = :id AND finished_at IS NULL"
 
 
@@ -50,11 +50,12 @@ async def inspect(
     known = await wishes.known(
         database, dataset_id, wishes.unique(name for row in rows.values() for name in row.labels)
     )
-    inspector = _Inspector(database, dataset_id, stores.open(place), known, checks)
+    inspector = _Inspector(database, dataset_id, opened(stores, place), known, checks)
     waiting = {number: rows[key] for number, key in enumerate(unique) if key in rows and rows[key].is_open}
     found = await asyncio.gather(*(inspector.look(number, row) for number, row in waiting.items()))
     refused = {number: one for number, one in zip(waiting, found, strict=True) if isinstance(one, Completed)}
-    return Arrived(place, unique, tuple(one for one in found if isinstance(one, Put)), refused)
+    generations = {key: row.generation for key, row in rows.items()}
+    return Arrived(place, unique, tuple(one for one in found if isinstance(one, Put)), refused, generations)
 
 
 async def _leased(database: Database, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
@@ -143,7 +144,7 @@ class _Inspector:
     async def _move(self, session: AsyncSession, *, row: Upload, tried: frozenset[str]) -> str:
         """Whoever completes the same upload beside us may have moved it already, or be done."""
         await take_turn(session, self.dataset_id)
-        here = await statements.first(session, HERE, id=row.id)
+        here = await statements.first(session, HERE, id=row.id, generation=row.generation)
         if here is None or here["path"] not in tried:
             return "" if here is None else str(here["path"])
         [path] = await places(session, self.dataset_id, [row.file_name], "RENAME", without=tried)

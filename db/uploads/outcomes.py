@@ -16,7 +16,7 @@ LOCK = """
 """
 ROWS = """
     SELECT upload.id, key, file_name, size, labels, create_missing, on_conflict, upload.path, staged,
-           finished_at, error_code, error, sample.id AS sample
+           finished_at, error_code, error, generation, sample.id AS sample
     FROM upload LEFT JOIN sample ON sample.id = upload.sample_id
     WHERE upload.dataset_id = :dataset_id AND key = ANY(:keys::text[])
 """
@@ -38,6 +38,7 @@ class Upload:
     finished_at: datetime | None
     error_code: str | None
     error: str | None
+    generation: int
     sample: int | None
 
     @property
@@ -63,15 +64,17 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What was found under the keys, each once. `puts` know their places, `refused` go by them."""
+    """What was found under the keys, each once. `puts` know their places, `refused` go by them. `generations`: of the
+    uploads, by key, when they were looked at."""
 
     input_path: str
     keys: tuple[str, ...]
     puts: tuple[Put, ...]
     refused: Mapping[int, Completed]
+    generations: Mapping[str, int]
 
 
-NOTHING = Arrived("", (), (), {})
+NOTHING = Arrived("", (), (), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class Completion:
     results: tuple[Completed, ...]
     staged: tuple[str, ...] = ()  # paths that nobody needs any more
     change: int | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether completing the same keys again could do nothing more."""
+        return all(one.ended for one in self.results)
 
 
 async def rows(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:

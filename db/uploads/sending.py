@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,7 +14,7 @@ from db import idempotency, labels
 from db.access import enter, record
 from db.changes import no_such_dataset
 from db.engine import Database
-from db.errors import DomainError, Invalid, StorageError
+from db.errors import TEMPORARY, DomainError, Invalid, StorageError
 from db.idempotency import Keyed
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
@@ -70,12 +71,21 @@ class Result:
     code: str | None = None
     message: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        return self.code not in TEMPORARY
+
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
     dataset_id: int
     results: tuple[Result, ...]
     change: int | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether sending the same files again could do nothing more."""
+        return all(result.is_final for result in self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +105,13 @@ async def store(
     checks: Checks,
     by: Identity,
     keyed: Keyed | None = None,
+    earlier: Uploaded | None = None,
 ) -> Stored:
     """The first half: look at every file, and write the objects of those that are good. No sample is touched.
 
     With a key each name is noted before anything is written under it: so its repetition, and another that runs beside
-    it, knows the object for its own, even if a sync or the other has made it a sample.
+    it, knows the object for its own, even if a sync or the other has made it a sample. `earlier` is what a request with
+    the same key did: files of which there is nothing left to do are not touched.
     """
     if not wanted.files:
         raise Invalid("No files are given; send at least one.", code="EMPTY_SELECTION")
@@ -109,10 +121,26 @@ async def store(
         raise no_such_dataset()
     known = await wishes.known(database, dataset_id, wanted.label_names)
     wishes.missing(wanted.label_names, known, create=wanted.create_missing)
-    writer = _Writer(database, dataset_id, stores.open(place), wanted, keyed, checks.decode, asyncio.Semaphore(AT_ONCE))
-    done = await asyncio.gather(*(writer.put(number, file) for number, file in enumerate(wanted.files)))
-    results = [each if isinstance(each, Result) else Result(wanted.files[each.place].name) for each in done]
-    return Stored(tuple(each for each in done if isinstance(each, Put)), tuple(results))
+    results = dict(enumerate(earlier.results)) if earlier else {}
+    left = [number for number in range(len(wanted.files)) if number not in results or not results[number].is_final]
+    writer = _Writer(
+        database, dataset_id, opened(stores, place), wanted, keyed, checks.decode, asyncio.Semaphore(AT_ONCE)
+    )
+    turns = _turns([wanted.files[number].name for number in left])
+    done = await asyncio.gather(
+        *(writer.put(number, wanted.files[number], turn) for number, turn in zip(left, turns, strict=True))
+    )
+    for number, each in zip(left, done, strict=True):
+        results[number] = each if isinstance(each, Result) else Result(wanted.files[number].name)
+    return Stored(tuple(each for each in done if isinstance(each, Put)), tuple(results[n] for n in sorted(results)))
+
+
+def opened(stores: Stores, input_path: str) -> Store:
+    """The store of a dataset. Its path was good when the dataset was made: what is wrong with it now may pass."""
+    try:
+        return stores.open(input_path)
+    except Invalid as refused:
+        raise StorageError(refused.message) from refused
 
 
 async def commit(session: AsyncSession, dataset_id: int, wanted: Wanted, stored: Stored, *, by: Identity) -> Uploaded:
@@ -140,6 +168,25 @@ def summary(images: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Turn:
+    """When a file may take its name: after those before it in the request that may want the same one."""
+
+    before: asyncio.Event | None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _turns(names: Sequence[str]) -> list[_Turn]:
+    last: dict[str, _Turn] = {}
+    turns = []
+    for name in names:
+        kin = files.family(unicodedata.normalize("NFC", name))
+        before = last.get(kin)
+        last[kin] = _Turn(before.over if before else None)
+        turns.append(last[kin])
+    return turns
+
+
+@dataclass(frozen=True, slots=True)
 class _Writer:
     """Writes the objects of one request. `taken`: names that this request has given away; `away`: what was said when
     the store did not answer, after which nobody waits for it again."""
@@ -154,11 +201,19 @@ class _Writer:
     taken: set[str] = field(default_factory=set)
     away: list[RootMissing] = field(default_factory=list)
 
-    async def put(self, place: int, file: Incoming) -> Put | Result:
+    async def put(self, place: int, file: Incoming, turn: _Turn) -> Put | Result:
+        try:
+            return await self._put(place, file, turn)
+        finally:
+            turn.over.set()
+
+    async def _put(self, place: int, file: Incoming, turn: _Turn) -> Put | Result:
         try:
             name = checked_name(file.name)
             files.check_size(file.size, self.wanted.most)
             facts = await files.check(name, file.data, self.decode)
+            if turn.before is not None:
+                await turn.before.wait()
             async with self.slots:
                 if self.away:
                     return _refusal(file.name, self.away[0])

@@ -22,7 +22,7 @@ from db.errors import Conflict, DomainError, Invalid
 from db.storage import ObjectExists, Stores
 from db.tokens import Identity
 from db.uploads import files, outcomes, wishes
-from db.uploads.files import MOST_BYTES, MOST_NAMES, NAME_BYTES, OnConflict, checked_name, numbered
+from db.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
 from db.uploads.outcomes import Upload
 
 MOST: Final = 1_000  # files of one call
@@ -45,7 +45,8 @@ WRITE = """
         create_missing = excluded.create_missing, on_conflict = excluded.on_conflict,
         expires_at = greatest(upload.expires_at, excluded.expires_at),
         sweep_at = greatest(upload.expires_at, excluded.expires_at) + :grace::interval,
-        cleared = false, sample_id = NULL, error_code = NULL, error = NULL, finished_at = NULL
+        cleared = false, sample_id = NULL, error_code = NULL, error = NULL, finished_at = NULL,
+        generation = upload.generation + CASE WHEN upload.finished_at IS NULL THEN 0 ELSE 1 END
     WHERE upload.key = ANY(:known::text[])
     RETURNING key, staged
 """
@@ -209,11 +210,12 @@ async def places(
     *,
     without: Collection[str] = (),
 ) -> list[str | None]:
-    """A free path for each name, in their order; None where there is none. At most one statement for each block."""
+    """A free path for each name, in their order; None where there is none. At most one statement for each block. The
+    names were checked before."""
     found: dict[int, str] = {}
     waiting: dict[str, list[int]] = defaultdict(list)  # numbers by name
     for number, name in enumerate(wanted):
-        waiting[name].append(number)
+        waiting[checked_name(name)].append(number)
     count, given = sum(map(len, waiting.values())), set(without)
     for block in BLOCKS if on_conflict == "RENAME" else BLOCKS[:1]:
         tries = {name: _tries(name, *block) for name, numbers in waiting.items() if numbers}
@@ -228,8 +230,7 @@ async def places(
 
 
 def _tries(name: str, first: int, last: int) -> list[str]:
-    paths = (numbered(name, number) for number in range(first, last))
-    return [path for path in paths if len(path.encode()) <= NAME_BYTES]
+    return [numbered(name, number) for number in range(first, last)]
 
 
 async def _taken(session: AsyncSession, dataset_id: int, paths: Sequence[str]) -> set[str]:

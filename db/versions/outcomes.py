@@ -21,3 +21,8 @@ class Switched:
 class Removed:
     dataset_id: int
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRequested:
+    job: int

@@ -13,7 +13,7 @@ from db.errors import AlreadyExists, Invalid
 from db.tokens import Identity
 from db.versions import base, split
 from db.versions.base import Base
-from db.versions.outcomes import Published
+from db.versions.outcomes import ManifestRequested, Published
 from db.versions.split import Split
 
 DEFAULTS = "SELECT name FROM version WHERE dataset_id = :dataset_id AND name ~ '^V[0-9]+$'"
@@ -75,6 +75,16 @@ async def publish(
     await base.put(session, dataset_id, row["id"], row["revision"])
     await manifests.request(session, dataset_id, row["id"], requested_by=by.name)
     return Published(dataset_id, row["id"])
+
+
+async def write_manifest(session: AsyncSession, version_id: int, *, by: Identity) -> ManifestRequested:
+    """Have a version's manifest written, again if need be."""
+    version = await base.find(session, version_id, by)
+    await enter(session, version["dataset_id"], by)
+    job = await manifests.request(session, version["dataset_id"], version_id, requested_by=by.name)
+    if job is None:
+        raise Invalid("The dataset has no output path, so nothing is written of its versions.")
+    return ManifestRequested(job)
 
 
 async def _next_name(session: AsyncSession, dataset_id: int, before: Base) -> str:

@@ -102,7 +102,7 @@ class CompletedUpload:
     sample: Sample | None = strawberry.field(description="The sample; null if there is none.")
     error: ItemError | None = strawberry.field(
         description="Why there is no sample. NOT_FOUND: nothing was requested, or put, yet. After STORAGE_ERROR, "
-        "INTERNAL_ERROR, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT the upload may be completed again; after anything "
+        "UNAVAILABLE, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT the upload may be completed again; after anything "
         "else the file is cleared away, and the key is free for a new request."
     )
 
@@ -148,7 +148,7 @@ class DirectUploadMutations:
     ) -> CompleteUploadsPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
         arrived = uploads.NOTHING
-        if not await is_done(info):
+        if not await is_done(info, Completion):
             arrived = await uploads.inspect(
                 context.database, context.stores, id, input.keys, checks=context.checks, by=by
             )

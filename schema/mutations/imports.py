@@ -84,7 +84,7 @@ class ImportMutations:
             input.options(),
             info.context,
         )
-        if not await is_done(info):
+        if not await is_done(info, Requested):
             await imports.expect_manifest(context.database, context.stores, options.manifest, by=by)
         outcome = await write(
             info,

@@ -19,6 +19,8 @@ async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     """Do the work in a transaction of its own, and once only if the request carries a key."""
     context = info.context
     done = await units.write(context.database, work, outcome, keyed(info))
+    if not idempotency.is_final(done):
+        context.unfinished.append(str(info.path.key))
     if getattr(done, "change", None) is not None:
         context.events.changed(done.dataset_id)  # type: ignore[attr-defined]
     return done
@@ -30,12 +32,16 @@ def keyed(info: Info) -> Keyed | None:
     return Keyed(context.identity.token_id, key, str(info.path.key), context.request_hash) if key else None
 
 
-async def is_done(info: Info) -> bool:
-    """Whether this field of a keyed request was carried out before: then its outcome is all that is needed."""
-    context, key = info.context, info.context.idempotency_key
-    return key is not None and await idempotency.is_kept(
-        context.database, context.identity.token_id, key, str(info.path.key)
-    )
+async def earlier(info: Info, outcome: type[T]) -> T | None:
+    """The outcome of this field of a keyed request, if it was carried out before."""
+    key = keyed(info)
+    return None if key is None else await idempotency.find_outcome(info.context.database, key, outcome)
+
+
+async def is_done(info: Info, outcome: type[T]) -> bool:
+    """Whether the outcome of an earlier request is all that is needed."""
+    found = await earlier(info, outcome)
+    return found is not None and idempotency.is_final(found)
 
 
 def word(choice: Enum) -> Any:

@@ -8,7 +8,7 @@ import strawberry
 from db import uploads
 from db.uploads import Incoming, Stored, Uploaded, Wanted
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.unit import Info, given, is_done, keyed, number, word, write
+from schema.mutations.unit import Info, earlier, given, keyed, number, word, write
 from schema.references import reference
 from schema.types.error_code import ErrorCode
 from schema.types.sample import Sample
@@ -74,10 +74,17 @@ class UploadMutations:
             on_conflict=word(input.on_conflict),
             most=context.bounds.upload_file,
         )
-        stored = Stored((), ())
-        if not await is_done(info):
+        before, stored = await earlier(info, Uploaded), Stored((), ())
+        if before is None or not before.is_final:
             stored = await uploads.store(
-                context.database, context.stores, id, wanted, checks=context.checks, by=by, keyed=keyed(info)
+                context.database,
+                context.stores,
+                id,
+                wanted,
+                checks=context.checks,
+                by=by,
+                keyed=keyed(info),
+                earlier=before,
             )
         outcome = await write(info, lambda session: uploads.commit(session, id, wanted, stored, by=by), Uploaded)
         return UploadSamplesPayload(

@@ -1,4 +1,4 @@
-"""publishVersion, setCurrentVersion, deleteVersion."""
+"""publishVersion, setCurrentVersion, deleteVersion, writeManifest."""
 
 from enum import Enum
 from typing import Annotated
@@ -9,6 +9,7 @@ from db import versions
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.unit import Info, given, global_id, number, word, write
 from schema.references import reference
+from schema.types.job import ManifestJob
 from schema.types.version import Version
 
 
@@ -75,6 +76,16 @@ class DeleteVersionPayload(OfDataset):
     deleted_version_id: strawberry.ID = strawberry.field(description="The id that the version had.")
 
 
+@strawberry.input(description="A version whose manifest is to be written.")
+class WriteManifestInput:
+    version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
+
+
+@strawberry.type(description="The outcome of `writeManifest`.")
+class WriteManifestPayload:
+    job: ManifestJob = strawberry.field(description="The job that writes it; follow it by `jobProgress`.")
+
+
 @strawberry.type
 class VersionMutations:
     @strawberry.mutation(
@@ -120,3 +131,15 @@ class VersionMutations:
         return DeleteVersionPayload(
             deleted_version_id=global_id("Version", outcome.version), dataset=dataset_of(outcome.dataset_id)
         )
+
+    @strawberry.mutation(
+        description="Writes a version's manifest to the output path, as publishing does: again after it failed, or was "
+        "deleted. One that is there already stays as it is. While a job writes it, that job is the answer. "
+        "VALIDATION_FAILED for a dataset without an output path."
+    )
+    async def write_manifest(self, info: Info, input: Annotated[WriteManifestInput, given()]) -> WriteManifestPayload:
+        by, id = info.context.identity, number(input.version_id, "Version")
+        outcome = await write(
+            info, lambda session: versions.write_manifest(session, id, by=by), versions.ManifestRequested
+        )
+        return WriteManifestPayload(job=reference("ManifestJob", outcome.job))

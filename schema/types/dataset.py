@@ -124,7 +124,9 @@ class Dataset(Node):
     ) -> DeleteImpact:
         return compiled()  # type: ignore[no-any-return]
 
-    active_job: Job | None = strawberry.field(description="The job that runs or waits for this dataset, if any.")
+    active_job: Job | None = strawberry.field(
+        description="The sync or import that runs or waits for this dataset, if any."
+    )
 
     @strawberry.field(description="All jobs of the dataset, newest first.")
     def jobs(

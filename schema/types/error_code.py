@@ -20,6 +20,11 @@ class ErrorCode(Enum):
     INTERNAL_ERROR = strawberry.enum_value(
         "INTERNAL_ERROR", description="A fault of the server; try again, then tell its operator the reference."
     )
+    UNAVAILABLE = strawberry.enum_value(
+        "UNAVAILABLE",
+        description="The database cannot be reached, or has no room, now: the same request may succeed later. Repeat a "
+        "mutation with the same idempotency key.",
+    )
     DATASET_NOT_FOUND = strawberry.enum_value(
         "DATASET_NOT_FOUND", description="There is no such dataset, or not for this token."
     )

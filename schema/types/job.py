@@ -11,6 +11,7 @@ from schema.types.node import Node
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset
+    from schema.types.version import Version
 
 
 @strawberry.enum(description="How far a job is.")
@@ -101,3 +102,13 @@ class ImportJob(Job, Node):
         before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
     ) -> Connection[SyncWarning]:
         return compiled()  # type: ignore[no-any-return]
+
+
+@strawberry.type(
+    description="The writing of a version's manifest to the output path. Storage that fails is tried again a few "
+    "times; then the job is FAILED, and `writeManifest` starts another."
+)
+class ManifestJob(Job, Node):
+    version: Annotated["Version", strawberry.lazy("schema.types.version")] | None = strawberry.field(
+        description="The version; null once it was deleted."
+    )

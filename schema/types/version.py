@@ -7,6 +7,7 @@ import strawberry
 from schema.filters import SampleFilter, SampleOrder
 from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.declare import compiled
+from schema.types.job import ManifestJob
 from schema.types.label import Label
 from schema.types.node import Node
 from schema.types.sample import Sample
@@ -61,4 +62,8 @@ class Version(Node):
 
     manifest_path: str | None = strawberry.field(
         description="Where its manifest lies, once it is written; null for a dataset without an output path."
+    )
+    manifest_job: ManifestJob | None = strawberry.field(
+        description="The latest job that writes its manifest, with its error if it failed; null for a dataset without "
+        "an output path."
     )

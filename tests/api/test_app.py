@@ -121,7 +121,8 @@ async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
         ready = await client.request("GET", "/readyz")
         assert (ready.status_code, ready.json()) == (503, {"status": "not ready", "reason": "database"})
         response = await client.post("{ hello }")
-        assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (500, "INTERNAL_ERROR")
+        assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "UNAVAILABLE")
+        assert response.headers["retry-after"]
         assert "127.0.0.1:1" not in response.text
         image = await client.request("GET", "/images/1?e=1&i=1&s=x")
         assert image.status_code == 403

@@ -119,6 +119,23 @@ async def test_what_is_older_than_a_day_is_forgotten(database: Database, token_i
     assert await idempotency.find_answer(database, token_id, "new", HASH) == b"{}"
 
 
+async def test_a_large_answer_is_not_kept(database: Database, token_id: int) -> None:
+    large = b"x" * (idempotency.MOST_ANSWER + 1)
+    assert await idempotency.keep_answer(database, token_id, "k", HASH, large) == large
+    assert await idempotency.find_answer(database, token_id, "k", HASH) is None
+
+
+async def test_a_token_keeps_its_newest_answers(
+    database: Database, token_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MOST_ANSWERS", 100_000)
+    for n in range(10):
+        await idempotency.keep_answer(database, token_id, f"k{n}", HASH, random.randbytes(30_000))
+    await idempotency.sweep(database)
+    kept = [n for n in range(10) if await idempotency.find_answer(database, token_id, f"k{n}", HASH)]
+    assert kept == [7, 8, 9]
+
+
 class Cut:
     """A proxy before Postgres that closes a connection at its COMMIT: before it arrives, or with its reply lost."""
 

@@ -197,3 +197,15 @@ def test_a_store_opens_only_below_an_allowed_root(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as raised:
         Stores(Places((tmp_path / "b",))).open(str(tmp_path / "a"))
     assert raised.value.code == "INVALID_PATH"
+
+
+async def test_a_file_whose_writer_was_killed_is_never_listed_and_removed_when_it_is_old(tmp_path: Path) -> None:
+    fresh, old, other = (tmp_path / "in" / name for name in (f".{'a' * 16}.part", f".{'b' * 16}.part", ".mine.part"))
+    fresh.parent.mkdir()
+    for file in (fresh, old, other):
+        file.write_bytes(b"half")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    listed = [found.path async for page in LocalStore(tmp_path).pages() for found in page.objects]
+    assert listed in ([], ["in/.mine.part"])
+    assert (fresh.exists(), old.exists(), other.exists()) == (True, False, True)

@@ -325,7 +325,7 @@ async def test_a_database_that_is_busy_leaves_the_upload_open(database: Database
         async with database.writing() as session:
             await take_turn(session, work.place.dataset_id)
             [result] = (await work.complete(impatient, work.staging)).results
-        assert (result.code, result.sample) == ("INTERNAL_ERROR", None)
+        assert (result.code, result.sample) == ("UNAVAILABLE", None)
         [result] = (await work.complete(impatient, work.staging)).results
     assert await work.place.labels() == {"a-1.png": ["cat"]}
 
@@ -380,3 +380,21 @@ async def test_a_completion_writes_in_sets(database: Database) -> None:
 
     await cost(1)  # the driver asks for the types that it has not met
     assert await cost(2) == await cost(150) <= 24
+
+
+async def test_a_verdict_on_an_earlier_file_does_not_end_a_later_request_of_its_key(database: Database) -> None:
+    """A completion stands still after it looked; meanwhile its key is ended, requested anew and filled again."""
+    work, requested = await one(database)
+    good = work.files["a"]
+    work.files["a"] = (good[0], b"x" * good[0].size)
+    await work.put(requested)
+    stores, id = cast(Stores, Shelf(work.staging)), work.place.dataset_id
+    slow = await uploads.inspect(database, stores, id, ["a"], checks=Checks(), by=ANN)
+    [result] = (await work.complete(database, work.staging)).results
+    assert (result.code, result.ended) == ("UNSUPPORTED_FORMAT", True)
+    work.files["a"] = good
+    await work.put(await work.request(database))
+    [late] = (await _once(database, lambda session: uploads.complete(session, id, slow, by=ANN))).results
+    assert (late.code, late.ended) == ("CONFLICT", False)
+    [result] = (await work.complete(database, work.staging)).results
+    assert (result.code, result.sample is None) == (None, False)

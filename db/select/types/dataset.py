@@ -16,7 +16,7 @@ from db.select.types.change import CHANGES
 from db.select.types.comparison import compare
 from db.select.types.delete_impact import delete_impact
 from db.select.types.fields import column, global_id
-from db.select.types.job import ACTIVE, JOB_TYPES, JOBS
+from db.select.types.job import ACTIVE, FILLING_TYPES, JOBS
 from db.select.types.sample import SAMPLES
 from db.select.types.version import current_version, has_unpublished_changes, statistics, versions
 
@@ -65,7 +65,7 @@ def active_job(build: Build, row: Row, selected: Select) -> Parts:
     def active(job: Row) -> Sequence[ColumnElement[bool]]:
         return [job["dataset_id"] == row.scope.dataset_id, job["status"].in_(ACTIVE)]
 
-    return value_or_null(build.one_of_any(JOB_TYPES, selected, active, row.scope))
+    return value_or_null(build.one_of_any(FILLING_TYPES, selected, active, row.scope))
 
 
 def jobs(build: Build, row: Row, selected: Select) -> Parts:

@@ -1,4 +1,4 @@
-"""Jobs that clients may see. PURGE and MANIFEST are the server's own work."""
+"""Jobs that clients may see. PURGE is the server's own work."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from sqlalchemy import literal_column as sql
 
 from db.models import Job, JobWarning
 from db.pages import Kind, Order
-from db.select.build import Build, Type
+from db.select.build import Build, Field, Type
 from db.select.connections import Listing, connection
 from db.select.rows import Row
 from db.select.selection import Select
-from db.select.text import NULL, Parts, assemble, number, or_null, text, word
+from db.select.text import NULL, Parts, assemble, number, or_null, text, value_or_null, word
 from db.select.types.fields import column, dataset, global_id
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
@@ -38,8 +38,12 @@ def warnings(build: Build, row: Row, select: Select) -> Parts:
     return connection(build, WARNINGS, select, row.scope, lambda warning: [warning["job_id"] == row["id"]])
 
 
-def job(kind: str, name: str, *counters: str) -> Type:
-    """The type of a kind of jobs: what all jobs tell, and counters."""
+def version(build: Build, row: Row, select: Select) -> Parts:
+    return value_or_null(build.one(select, lambda each: [each["id"] == row["version_id"]]))
+
+
+def job(kind: str, name: str, *counters: str, **fields: Field) -> Type:
+    """The type of a kind of jobs: what all jobs tell, counters, and what is told of this kind alone."""
     return Type(
         name=name,
         model=Job,
@@ -56,21 +60,22 @@ def job(kind: str, name: str, *counters: str) -> Type:
             "finishedAt": column("finished_at", or_null(text)),
             "error": error,
             **{counter: column(COLUMNS.get(counter, counter), number) for counter in counters},
-            "warnings": warnings,
+            **fields,
         },
     )
 
 
 COLUMNS = {"read": "scanned"}
-SYNC_JOB = job("SYNC", "SyncJob", "scanned", "added", "updated", "removed", "moved", "skipped")
-IMPORT_JOB = job("IMPORT", "ImportJob", "read", "added", "updated", "labeled", "skipped")
+SYNC_JOB = job("SYNC", "SyncJob", "scanned", "added", "updated", "removed", "moved", "skipped", warnings=warnings)
+IMPORT_JOB = job("IMPORT", "ImportJob", "read", "added", "updated", "labeled", "skipped", warnings=warnings)
+MANIFEST_JOB = job("MANIFEST", "ManifestJob", version=version)
 
 SYNC_WARNING = Type(name="SyncWarning", model=JobWarning, fields={"path": column("path"), "message": column("message")})
 
 JOBS = Listing(
     type="SyncJob",
-    others=("ImportJob",),
+    others=("ImportJob", "ManifestJob"),
     orders={"NEWEST": Order("job", (("id", Kind.NUMBER),), descending=True)},
 )
-JOB_TYPES = (JOBS.type, *JOBS.others)
+FILLING_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most
 WARNINGS = Listing(type="SyncWarning", orders={"MET": Order("warning", (("id", Kind.NUMBER),))})

@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy import literal_column as sql
 
-from db.models import Base, Version
+from db.models import Base, Job, Version
 from db.pages import Kind, Order
 from db.select.build import Build, Type
 from db.select.connections import Listing, connection
@@ -60,6 +60,14 @@ def samples(build: Build, row: Row, selected: Select) -> Parts:
     return connection(build, SAMPLES, selected, scope, lambda each: [each["dataset_id"] == scope.dataset_id])
 
 
+def manifest_job(build: Build, row: Row, selected: Select) -> Parts:
+    """The latest, so that the error of one that failed is told until another is asked for."""
+    job = build.row(Job, row.scope)
+    latest = select(func.max(job["id"])).select_from(job.origin())
+    latest = latest.where(job["version_id"] == row["id"], job["kind"] == sql("'MANIFEST'"))
+    return value_or_null(build.one(selected, lambda each: [each["id"] == latest.scalar_subquery()], row.scope))
+
+
 VERSION = Type(
     name="Version",
     model=Version,
@@ -78,6 +86,7 @@ VERSION = Type(
         "labels": labels,
         "samples": samples,
         "manifestPath": column("manifest_path", or_null(text)),
+        "manifestJob": manifest_job,
     },
 )
 

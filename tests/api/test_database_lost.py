@@ -1,0 +1,370 @@
+"""Postgres killed, stopped, full and cut off under a server: it comes back, and so does all that depends on it."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from api import embedded, worker
+from api.settings import Settings, Timeouts
+from db import engine, migrations
+from db.engine import Database, driver_url
+from tests.client import Client, Failed, serving, token
+from tests.conftest import FAST
+from tests.db.world import picture
+
+SAFE = FAST | {"synchronous_commit": "on"}  # what is committed survives a killed process, if not a killed machine
+PATIENCE = 120.0  # seconds for what takes a few; nothing here is measured by the clock
+CREATE = """mutation ($name: String!, $path: String!, $sync: Boolean!) {
+    createDataset(input: {name: $name, inputPath: $path, syncNow: $sync}) { dataset { id } job { id } } }"""
+LABEL = """mutation ($id: ID!, $name: String!) {
+    createLabels(input: {datasetId: $id, labels: [{name: $name}]}) { labels { name } } }"""
+LABELS = "query ($id: ID!) { dataset(by: {id: $id}) { labels { name } } }"
+JOBS = "{ datasets(first: 50) { nodes { jobs { nodes { status error { code message } } } } } }"
+UPLOAD = """mutation ($id: ID!, $file: Upload!) {
+    uploadSamples(input: {datasetId: $id, files: [$file]}) { results { sample { path } error { code } } } }"""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A server with a worker, on an embedded Postgres of its own."""
+
+    client: Client
+    database: Database
+    data_dir: Path
+    images: Path
+
+    @property
+    def postmaster(self) -> int:
+        """The number of the running Postgres, 0 while there is none."""
+        return embedded.supervisor.server(self.data_dir / "postgres" / "cluster") or 0
+
+    def processes(self) -> list[int]:
+        """Postgres with all its children."""
+        cluster = self.data_dir / "postgres" / "cluster"
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdecimal() and (entry / "cwd").samefile(cluster):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    async def kill(self) -> None:
+        """`kill -9`, and nothing more: until another one takes connections."""
+        killed = self.postmaster
+        assert killed
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: self.postmaster not in (0, killed))
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Postgres is there, and does nothing."""
+        processes = self.processes()
+        assert processes
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+
+    async def create(self, name: str, images: int, *, sync: bool = True) -> str:
+        folder = self.images / name
+        folder.mkdir(exist_ok=True)
+        for number in range(images):
+            (folder / f"{number}.png").write_bytes(picture())
+        values = {"name": name, "path": str(folder), "sync": sync}
+        made = await self.client.execute(CREATE, values, headers={"idempotency-key": name})
+        return str(made["createDataset"]["dataset"]["id"])
+
+
+@asynccontextmanager
+async def housed(folder: Path, **settings: Any) -> AsyncIterator[House]:
+    images = folder / "images"
+    images.mkdir()
+    async with embedded.postgres(folder, options=SAFE) as url:
+        await migrations.upgrade(url)
+        ready = Settings(database_url=url, data_dir=folder, allowed_roots=(images,), **settings)
+        async with engine.connect(url) as database:
+            text = await token(database)
+            async with serving(ready) as served:
+                yield House(Client(served, text, PATIENCE), database, folder, images)
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.05)
+
+
+def ready(house: House) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return (await house.client.request("GET", "/readyz")).status_code == 200
+
+    return look
+
+
+def jobs_are(house: House, status: str, count: int) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        answer = (await house.client.post(JOBS)).json()
+        if not answer.get("data"):
+            assert codes(answer) == {"UNAVAILABLE"}
+            return False
+        found = [job for dataset in answer["data"]["datasets"]["nodes"] for job in dataset["jobs"]["nodes"]]
+        assert all(job["error"] is None for job in found), found
+        return [job["status"] for job in found] == [status] * count
+
+    return look
+
+
+def codes(answer: dict[str, Any]) -> set[str]:
+    return {error["extensions"]["code"] for error in answer.get("errors", ())}
+
+
+async def test_jobs_go_on_however_often_postgres_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with housed(tmp_path) as house:
+        for number in range(6):
+            await house.create(f"d{number}", 40)
+        for number in range(12):
+            await house.kill()
+            if number % 3:  # else the next kill meets it in the middle of everything
+                await until(ready(house))
+            if number < 6:
+                async with asyncio.timeout(PATIENCE):
+                    await _surely(house, f"late{number}")
+        await until(jobs_are(house, "SUCCEEDED", 12))
+        await until(ready(house))
+    assert "internal error" not in caplog.text
+    assert "reference" not in caplog.text
+
+
+async def _surely(house: House, name: str) -> None:
+    """As a client does: again with the same key, until it is answered."""
+    while True:
+        try:
+            await house.create(name, 5)
+        except Failed as failed:
+            if set(failed.codes) != {"UNAVAILABLE"}:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.InternalClientError("got result for unknown protocol state 3"), ZeroDivisionError()]
+)
+async def test_a_worker_that_fails_in_any_way_begins_anew(
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    shifts, run = 0, worker.QueueManager.run
+
+    async def fails_twice(*arguments: Any, **named: Any) -> None:
+        nonlocal shifts
+        shifts += 1
+        if shifts < 3:
+            raise error
+        await run(*arguments, **named)
+
+    monkeypatch.setattr(worker.QueueManager, "run", fails_twice)
+    monkeypatch.setattr(worker, "RETRY", 0.01)
+    stop, pulse = asyncio.Event(), worker.Pulse(last=float("-inf"))
+    working = asyncio.create_task(
+        worker.run(database, Settings(data_dir=tmp_path, database_url=database.url), stop=stop, pulse=pulse)
+    )
+    await until(lambda: pulse.is_alive)
+    stop.set()
+    await working
+    assert shifts == 3
+    assert caplog.text.count("begins anew") == 2
+
+
+async def test_readyz_says_that_the_worker_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "SILENCE", 3.0)
+    async with housed(tmp_path) as house:
+        await until(ready(house))
+        await _do(house.database, "ALTER TABLE pgqueuer RENAME TO elsewhere")
+
+        async def says_worker() -> bool:
+            response = await house.client.request("GET", "/readyz")
+            return response.status_code == 503 and response.json()["reason"] == "worker"
+
+        await until(says_worker)
+        await _do(house.database, "ALTER TABLE elsewhere RENAME TO pgqueuer")
+        await until(ready(house))
+        await house.create("pets", 3)
+        await until(jobs_are(house, "SUCCEEDED", 1))
+
+
+async def test_a_postgres_that_stands_still_is_told_as_such_at_every_door(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    timeouts = Timeouts(query=2.0, mutation=3.0, connect=1.0)
+    async with housed(tmp_path, timeouts=timeouts) as house:
+        pets = await house.create("pets", 0, sync=False)
+        await house.client.execute(LABELS, {"id": pets})
+        with house.stopped():
+            asked = await asyncio.gather(*(asks(house, pets, f"n{n}") for n in range(3)))
+        for answers in asked:
+            for response in answers:
+                assert response.status_code == 503, response.text
+                assert response.headers["retry-after"]
+                assert codes(response.json()) == {"UNAVAILABLE"}
+        await until(ready(house))
+        for n in range(3):
+            await label(house.client, pets, f"n{n}")
+        found = await house.client.execute(LABELS, {"id": pets})
+        assert [each["name"] for each in found["dataset"]["labels"]] == ["n0", "n1", "n2"]
+    assert "internal error" not in caplog.text
+
+
+async def test_every_door_survives_a_killed_postgres_and_calls_it_unavailable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with housed(tmp_path) as house:
+        pets, made, stop = await house.create("pets", 0, sync=False), [], asyncio.Event()
+
+        async def script(who: int) -> None:
+            number = 0
+            while not stop.is_set():
+                name = f"s{who}-{number}"
+                [answer, *_] = await asks(house, pets, name)
+                assert codes(answer.json()) <= {"UNAVAILABLE"}, answer.text
+                if not codes(answer.json()):
+                    made.append(name)
+                    number += 1
+
+        scripts = [asyncio.create_task(script(who)) for who in range(4)]
+        for _ in range(4):
+            before = len(made)
+            await until(lambda before=before: len(made) > before + 3)
+            await house.kill()
+        stop.set()
+        await asyncio.gather(*scripts)
+        found = await house.client.execute(LABELS, {"id": pets})
+        names = [each["name"] for each in found["dataset"]["labels"]]
+        assert sorted(names) == sorted(set(names))
+        assert set(made) <= set(names)
+    assert "internal error" not in caplog.text
+
+
+async def asks(house: House, dataset: str, name: str) -> list[httpx2.Response]:
+    """A keyed mutation, a query and an upload, beside one another."""
+    preflight = {"graphql-require-preflight": "true", "idempotency-key": f"upload-{name}"}
+    operations = {"query": UPLOAD, "variables": {"id": dataset, "file": None}}
+    form = {"operations": json.dumps(operations), "map": '{"0": ["variables.file"]}'}
+    uploading = house.client.request(data=form, files=[("0", (f"{name}.png", picture()))], headers=preflight)
+    return list(await asyncio.gather(_label(house.client, dataset, name), house.client.post(JOBS), uploading))
+
+
+async def _label(client: Client, dataset: str, name: str) -> httpx2.Response:
+    return await client.post(LABEL, {"id": dataset, "name": name}, headers={"idempotency-key": f"label-{name}"})
+
+
+async def label(client: Client, dataset: str, name: str) -> None:
+    answer = (await _label(client, dataset, name)).json()
+    assert answer == {"data": {"createLabels": {"labels": [{"name": name}]}}}
+
+
+async def test_a_socket_is_closed_for_a_while_when_its_token_cannot_be_looked_up(tmp_path: Path) -> None:
+    timeouts = Timeouts(connect=0.5)
+    settings = Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        data_dir=tmp_path,
+        secret="known",
+        worker=False,
+        timeouts=timeouts,
+    )
+    async with serving(settings) as url:
+        address = url.replace("http", "ws") + "/graphql"
+        async with connect(address, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
+            await socket.send('{"type": "connection_init", "payload": {"token": "lg_%s"}}' % ("a" * 43))
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1013
+
+
+@pytest.mark.parametrize("state", ["53100", "53200", "53300", "57P03", "58030"])
+async def test_a_database_without_room_is_unavailable_and_no_defect(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    settings = Settings(database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False)
+    async with serving(settings) as url:
+        client = Client(url, await token(database), PATIENCE)
+        values = {"name": "pets", "path": str(tmp_path), "sync": False}
+        pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
+        await _do(
+            database,
+            f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{state}'; END $$""",
+        )
+        await _do(database, "CREATE TRIGGER refuse BEFORE INSERT ON label FOR EACH ROW EXECUTE FUNCTION refuse()")
+        response = await _label(client, pets, "cat")
+        assert (response.status_code, codes(response.json())) == (503, {"UNAVAILABLE"})
+        await _do(database, "DROP TRIGGER refuse ON label")
+        await label(client, pets, "cat")
+    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
+
+
+async def test_a_database_that_takes_no_writes_is_unavailable(database: Database, tmp_path: Path) -> None:
+    settings = Settings(
+        database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False, secret="known"
+    )
+    text = await token(database)
+    name = database.url.partition("?")[0].rpartition("/")[2]
+    await _do(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    async with serving(settings) as url:
+        client = Client(url, text, PATIENCE)
+        assert (await client.execute("{ datasets { totalCount } }")) == {"datasets": {"totalCount": 0}}
+        values = {"name": "pets", "path": str(tmp_path), "sync": False}
+        response = await client.post(CREATE, values, headers={"idempotency-key": "k"})
+        assert (response.status_code, codes(response.json())) == (503, {"UNAVAILABLE"})
+
+
+async def test_connections_that_were_cut_are_replaced_before_anybody_notices(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = Settings(database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False)
+    async with serving(settings) as url:
+        client = Client(url, await token(database), PATIENCE)
+        values = {"name": "pets", "path": str(tmp_path), "sync": False}
+        pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
+        for number in range(3):
+            await _do(
+                database,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            assert await client.execute(LABELS, {"id": pets})
+            await label(client, pets, f"cat{number}")
+
+
+async def _do(database: Database, statement: str) -> None:
+    connection = await asyncpg.connect(driver_url(database.url))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
