@@ -8,16 +8,18 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
+from pgqueuer.core.qm import QueueManager
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from api import embedded, worker
+from api import embedded, supervisor, worker
 from api.settings import Settings, Timeouts
 from db import engine, migrations
 from db.engine import Database, driver_url
@@ -49,7 +51,7 @@ class House:
     @property
     def postmaster(self) -> int:
         """The number of the running Postgres, 0 while there is none."""
-        return embedded.supervisor.server(self.data_dir / "postgres" / "cluster") or 0
+        return supervisor.server(self.data_dir / "postgres" / "cluster") or 0
 
     def processes(self) -> list[int]:
         """Postgres with all its children."""
@@ -179,7 +181,7 @@ async def test_a_worker_that_fails_in_any_way_begins_anew(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    shifts, run = 0, worker.QueueManager.run
+    shifts, run = 0, QueueManager.run
 
     async def fails_twice(*arguments: Any, **named: Any) -> None:
         nonlocal shifts
@@ -188,7 +190,7 @@ async def test_a_worker_that_fails_in_any_way_begins_anew(
             raise error
         await run(*arguments, **named)
 
-    monkeypatch.setattr(worker.QueueManager, "run", fails_twice)
+    monkeypatch.setattr(QueueManager, "run", fails_twice)
     monkeypatch.setattr(worker, "RETRY", 0.01)
     stop, pulse = asyncio.Event(), worker.Pulse(last=float("-inf"))
     working = asyncio.create_task(
@@ -258,8 +260,8 @@ async def test_every_door_survives_a_killed_postgres_and_calls_it_unavailable(
 
         scripts = [asyncio.create_task(script(who)) for who in range(4)]
         for _ in range(4):
-            before = len(made)
-            await until(lambda before=before: len(made) > before + 3)
+            enough = len(made) + 3
+            await until(partial(_has, made, enough))
             await house.kill()
         stop.set()
         await asyncio.gather(*scripts)
@@ -268,6 +270,10 @@ async def test_every_door_survives_a_killed_postgres_and_calls_it_unavailable(
         assert sorted(names) == sorted(set(names))
         assert set(made) <= set(names)
     assert "internal error" not in caplog.text
+
+
+def _has(made: list[str], enough: int) -> bool:
+    return len(made) > enough
 
 
 async def asks(house: House, dataset: str, name: str) -> list[httpx2.Response]:
