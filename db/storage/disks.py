@@ -110,10 +110,6 @@ class Disk:
             if call.future.done():
                 call.future.result()
 
-    def post(self, function: Callable[[], object]) -> None:
-        """As `finish`, for those who need not know when it is done."""
-        self._submit(function)
-
     def _is_stuck(self) -> bool:
         if self._pending >= QUEUE + THREADS:
             return True

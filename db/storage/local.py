@@ -62,7 +62,7 @@ class LocalStore:
             while (page := await self.disk.run(next, pages, None)) is not None:
                 yield page
         finally:
-            self.disk.post(lambda: _close(pages))
+            await self.disk.finish(lambda: _close(pages))
 
     async def stat(self, path: str) -> StoredObject | None:
         return await self.disk.run(self._stat, path)
@@ -86,7 +86,7 @@ class LocalStore:
             while (piece := await self.disk.run(next, pieces, None)) is not None:
                 yield piece
         finally:
-            self.disk.post(lambda: _close(pieces))
+            await self.disk.finish(lambda: _close(pieces))
 
     async def write(self, path: str, data: bytes) -> StoredObject:
         return await self.disk.run(self._write, path, data)

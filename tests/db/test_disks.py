@@ -56,7 +56,8 @@ async def test_when_every_thread_waits_the_next_is_refused_at_once(hang: Hang) -
     disk = Disk(seconds=0.1)
     answers = await asyncio.gather(*(disk.run(hang) for _ in range(THREADS * 3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [NoAnswer] * THREADS * 3
-    disk.seconds, asked = PATIENCE, []
+    asked: list[int] = []
+    disk.seconds = PATIENCE
     disk._is_stuck = lambda: True  # type: ignore[method-assign]
     with pytest.raises(NoAnswer):
         await disk.run(asked.append, 1)
@@ -99,7 +100,7 @@ async def test_what_is_slow_but_goes_on_is_waited_for() -> None:
 
 
 async def test_what_nobody_waits_for_any_more_is_not_begun(hang: Hang) -> None:
-    disk, begun = Disk(seconds=PATIENCE), []
+    disk, begun = Disk(seconds=PATIENCE), list[int]()
     holding = [asyncio.create_task(disk.run(hang)) for _ in range(THREADS)]
     for _ in range(THREADS):
         await asyncio.to_thread(hang.begun.acquire, timeout=PATIENCE)
