@@ -6,11 +6,14 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from api.settings import Settings
+from tests.api.graphql.toy import Toy
 from tests.api.test_connections import PATIENCE, Wire, wired
-from tests.client import Client
+from tests.client import Client, serving
 
 TEXT, PING = 0x81, 0x89
 PING_MESSAGE = b'{"type":"ping"}'
@@ -105,13 +108,14 @@ async def test_no_more_than_a_few_messages_come_before_connection_init(client: C
         assert await closing(wire) == 4429
 
 
-async def test_ping_frames_do_not_put_off_connection_init(client: Client) -> None:
+async def test_ping_frames_do_not_put_off_connection_init(client: Client, settings: Settings) -> None:
     async def ping(wire: Wire) -> None:
         while not wire.writer.is_closing():
             wire.writer.write(frame(PING, b""))
             await asyncio.sleep(0.05)
 
-    async with upgraded(client) as wire:
+    changed = replace(settings, timeouts=replace(settings.timeouts, socket_init=0.5))
+    async with serving(changed, Toy()) as url, upgraded(Client(url, client.token)) as wire:
         pinging = asyncio.create_task(ping(wire))
         assert await closing(wire) == 4408
         pinging.cancel()
