@@ -47,7 +47,7 @@ def test_a_jpeg_without_its_end_marker_is_whole(what: str, missing: int) -> None
     assert images.thumbnail(cut, 64) == images.thumbnail(data, 64)
 
 
-@pytest.mark.parametrize("what", set(WHOLE) - {"one shade", "middle grey"})
+@pytest.mark.parametrize("what", [what for what in WHOLE if what not in ("one shade", "middle grey")])
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.9, 0.99])
 def test_a_cut_jpeg_is_told_and_shows_what_there_is(what: str, share: float) -> None:
     data = WHOLE[what]
