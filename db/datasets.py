@@ -2,33 +2,64 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import jobs, labels, names, purge, statements, sync
-from db.access import record
+from db import jobs, labels, names, patterns, purge, statements, sync
+from db.access import enter_alone, record
 from db.changes import no_such_dataset
-from db.errors import AlreadyExists, Forbidden
+from db.errors import AlreadyExists, Forbidden, Invalid
 from db.labels import LabelValues
 from db.labels.create import listed
 from db.storage import Stores
 from db.tokens import Identity
 
 INSERT = """
-    INSERT INTO dataset (name, description, type, input_path, output_path, created_by)
-    VALUES (:name, :description, :type, :input_path, :output_path, :created_by)
+    INSERT INTO dataset (name, description, type, input_path, output_path, created_by, include, exclude, label_names)
+    VALUES (:name, :description, :type, :input_path, :output_path, :created_by,
+            coalesce(:include::text[], '{}'), coalesce(:exclude::text[], '{}'), coalesce(:label_names, 'STANDARD'))
     ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
     RETURNING id
 """
 UPDATE = """
-    UPDATE dataset SET name = coalesce(:name, name), description = coalesce(:description, description),
-           updated_at = CASE WHEN (coalesce(:name, name), coalesce(:description, description)) = (name, description)
+    UPDATE dataset SET name = new.name, description = new.description, include = new.include, exclude = new.exclude,
+           label_names = new.label_names,
+           updated_at = CASE WHEN new IS NOT DISTINCT FROM (dataset.name, dataset.description, dataset.include,
+                                                           dataset.exclude, dataset.label_names)
                              THEN updated_at ELSE clock_timestamp() END
+    FROM (SELECT coalesce(:name COLLATE "C", name) AS name, coalesce(:description, description) AS description,
+                 coalesce(:include::text[], include) AS include, coalesce(:exclude::text[], exclude) AS exclude,
+                 coalesce(:label_names, label_names) AS label_names
+          FROM dataset WHERE id = :id AND deleted_at IS NULL FOR UPDATE) AS new
     WHERE id = :id AND deleted_at IS NULL
     RETURNING id
 """
 TAKEN = "SELECT true FROM dataset WHERE name = :name AND id <> :id AND deleted_at IS NULL"
 DELETE = "UPDATE dataset SET deleted_at = now() WHERE id = :id AND deleted_at IS NULL RETURNING id"
+
+
+# Names that a label has or had, and that may not fit: all that are long, or not of ASCII alone.
+DOUBTFUL = """
+    SELECT DISTINCT name FROM (SELECT name FROM label WHERE dataset_id = :id
+                               UNION ALL SELECT name FROM label_past WHERE dataset_id = :id) named
+    WHERE char_length(name) > 32 OR name ~ '[^0-9A-Za-z_-]'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which files a sync takes, and which names labels may have. None: as it is, or as usual."""
+
+    include: Sequence[str] | None = None
+    exclude: Sequence[str] | None = None
+    label_names: names.LabelNameRule | None = None
+
+    def checked(self) -> dict[str, Any]:
+        include, exclude = (
+            None if given is None else patterns.checked(given) for given in (self.include, self.exclude)
+        )
+        return {"include": include, "exclude": exclude, "label_names": self.label_names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +72,7 @@ class DatasetValues:
     output_path: str | None = None
     description: str = ""
     labels: Sequence[LabelValues] = ()
+    settings: Settings = Settings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +97,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
     """Make a dataset with its labels; `sync_now` asks for its first sync, and both commit together."""
     _expect_unconfined(by)
     name = names.dataset_name(values.name)
-    first_labels = labels.checked(values.labels)
+    first_labels = labels.checked(values.labels, values.settings.label_names or "STANDARD")
     made = await statements.first(
         session,
         INSERT,
@@ -75,6 +107,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
         input_path=values.input_path,
         output_path=values.output_path,
         created_by=by.name,
+        **values.settings.checked(),
     )
     if made is None:
         raise _name_taken(name)
@@ -89,21 +122,47 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
 
 
 async def update(
-    session: AsyncSession, dataset_id: int, *, by: Identity, name: str | None = None, description: str | None = None
+    session: AsyncSession,
+    dataset_id: int,
+    *,
+    by: Identity,
+    name: str | None = None,
+    description: str | None = None,
+    settings: Settings | None = None,
 ) -> Touched:
-    """Give a dataset another name or description. These are no facts of its working set: no change is recorded."""
+    """Give a dataset another name, description or settings. These are no facts of its working set: no change is
+    recorded."""
     values = {
         "name": None if name is None else names.dataset_name(name),
         "description": None if description is None else names.description(description),
+        **(settings or Settings()).checked(),
     }
     _seen(dataset_id, by)
     if values["name"] is not None:
         await _expect_free_to_rename(session, dataset_id, values["name"], by)
+    if values["label_names"] == "STANDARD":
+        await _expect_standard_names(session, dataset_id, by)
     if await statements.first(session, TAKEN, id=dataset_id, name=values["name"]):
         raise _name_taken(str(values["name"]))
     if await statements.first(session, UPDATE, id=dataset_id, **values) is None:
         raise no_such_dataset()
     return Touched(dataset_id)
+
+
+async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
+    """No label has another name, nor would get one back by an undo or a version; and none is made meanwhile."""
+    await enter_alone(session, dataset_id, by)
+    running = await jobs.filling(session, dataset_id)
+    if running is not None:  # it has read the rule, and may still make labels
+        raise jobs.busy(running)
+    found = [row["name"] for row in await statements.run(session, DOUBTFUL, id=dataset_id)]
+    refused = sorted(name for name in found if not names.is_standard(name))
+    if refused:
+        raise Invalid(
+            f"{len(refused)} labels of this dataset have, or had, names that do not fit, such as `{refused[0]}`; so it "
+            "keeps the rule ANY.",
+            names=refused[:100],
+        )
 
 
 async def delete(session: AsyncSession, dataset_id: int, *, by: Identity) -> Touched:

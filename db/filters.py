@@ -5,6 +5,8 @@
 None means: no such criterion. Values are plain, or `Param`s of a compiled plan. A writer says
 `select(Sample.id).where(conditions(wanted, current(dataset_id)))`: the working set's rows of that dataset.
 
+Paths are compared in NFC, whatever form they have in storage.
+
 A filter holds for a row or it does not: what is unknown (null) does not hold, and so its `not_` does.
 """
 
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import normalize
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, false, func, or_, select, true
 from sqlalchemy import literal_column as sql
@@ -239,25 +242,39 @@ class _Builder:
             yield created_at <= self.bind(DateTime(timezone=True), in_utc, wanted.to)
 
     def _file_name(self, wanted: TextFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
-        name = func.split_part(self.samples.column("path"), sql("'/'"), sql("-1"))
+        name = func.split_part(composed(self.samples.column("path")), sql("'/'"), sql("-1"))
         if wanted.eq is not None:
-            found = name == self.bind(Text(), text_to_find, wanted.eq)
-            yield self._among_sources(found, self.bind(Text(), ending_with, wanted.eq), indexed)
+            found = name == self._bind_path(text_to_find, wanted.eq)
+            yield self._among_sources(found, self._bind_path(ending_with, wanted.eq), indexed)
         if wanted.contains is not None:
             found = self._contains(name, wanted.contains)
             yield self._among_sources(func.coalesce(found, false()), self._pattern(wanted.contains), indexed)
 
     def _path(self, wanted: PathFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
-        path = self.samples.column("path")
+        path = composed(self.samples.column("path"))
         if wanted.directory is not None:
-            yield path >= self.bind(Text(), directory_start, wanted.directory)
-            yield path < self.bind(Text(), directory_end, wanted.directory)
+            yield self._below(wanted.directory)
             if not wanted.recursive:
-                yield path.not_like(self.bind(Text(), below_directory, wanted.directory))
+                yield path.not_like(self._bind_path(below_directory, wanted.directory))
         if wanted.contains is not None and indexed and self.samples.current:
             yield self._among_sources(self._exactly(path, wanted.contains), self._pattern(wanted.contains), indexed)
         elif wanted.contains is not None:
             yield self._contains(path, wanted.contains)
+
+    def _below(self, directory: Any) -> ColumnElement[bool]:
+        """Two ranges, each with an index: of paths as they are, and of those that are not in NFC as they would be."""
+        path, in_nfc = self.samples.column("path"), composed(self.samples.column("path"))
+        start, end = (self._bind_path(make, directory) for make in (directory_start, directory_end))
+        others = and_(
+            in_nfc != path,
+            in_nfc >= self._bind_path(other_directory_start, directory),
+            in_nfc < self._bind_path(other_directory_end, directory),
+        )
+        return or_(and_(path >= start, path < end), others)
+
+    def _bind_path(self, make: Callable[[str], str | None], text: Any) -> ColumnElement[Any]:
+        """What is made of a text that is compared with paths: in NFC, as they are."""
+        return self.bind(Text(), lambda given: make(normalize("NFC", bounded(given))), text)
 
     def _among_sources(
         self, found: ColumnElement[bool], pattern: ColumnElement[Any], indexed: bool
@@ -268,21 +285,26 @@ class _Builder:
         source = Source.__table__.alias()  # type: ignore[attr-defined]
         likely = select(source.c.id).where(
             source.c.dataset_id == self.samples.dataset_id,
-            func.lower(source.c.path).like(pattern),
+            func.lower(composed(source.c.path)).like(pattern),
         )
         return and_(found, self.samples.column("source_id").in_(likely))
 
     def _pattern(self, needle: Any) -> ColumnElement[Any]:
-        return self.bind(Text(), containing, needle)
+        return self._bind_path(containing, needle)
 
     def _contains(self, text: ColumnElement[Any], needle: Any) -> ColumnElement[bool]:
         return and_(func.lower(text).like(self._pattern(needle)), self._exactly(text, needle))
 
     def _exactly(self, text: ColumnElement[Any], needle: Any) -> ColumnElement[bool]:
         """For letters beyond ASCII, which the pattern leaves open: `lower` knows ASCII only, in the order "C"."""
-        folded = self.bind(Text(), folded_needle, needle)
-        others, forms = self.bind(Text(), letters_to_fold, needle), self.bind(Text(), folded_letters, needle)
+        folded = self._bind_path(folded_needle, needle)
+        others, forms = self._bind_path(letters_to_fold, needle), self._bind_path(folded_letters, needle)
         return or_(folded.is_(None), func.strpos(func.translate(func.lower(text), others, forms), folded) > sql("0"))
+
+
+def composed(path: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A path in NFC. File systems keep names as they were written: some write `é` as two code points."""
+    return func.composed(path, type_=Text(collation="C"))
 
 
 # -- what is bound ----------------------------------------------------------------------------------------------------
@@ -360,6 +382,15 @@ def directory_end(directory: str) -> str | None:
     """The least text that sorts after every path in the directory: '0' follows '/'."""
     place = bounded(directory).strip("/")
     return storable_word(f"{place}0" if place else LAST_PATH)
+
+
+def other_directory_start(directory: str) -> str | None:
+    """None for ASCII, which is the same in every form."""
+    return None if directory.isascii() else directory_start(directory)
+
+
+def other_directory_end(directory: str) -> str | None:
+    return None if directory.isascii() else directory_end(directory)
 
 
 def below_directory(directory: str) -> str | None:

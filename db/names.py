@@ -5,7 +5,8 @@ Names are compared after NFC, so that two that look alike are the same; `fullmat
 
 import re
 import unicodedata
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from db.errors import Invalid
 
@@ -15,6 +16,20 @@ HAN: Final = (
     "\U00020000-\U0002a6df\U0002a700-\U0002ebef\U0002ebf0-\U0002ee5f\U0002f800-\U0002fa1f\U00030000-\U0003347f"
 )
 LABEL: Final = re.compile(f"[0-9A-Za-z_\\-{HAN}]{{1,32}}")
+ANY_LENGTH: Final = 64  # code points
+VISIBLE: Final = "LNPS"  # categories: letters, numbers, punctuation, symbols; marks and formats need one of them
+# Controls, what turns the direction of writing, line separators, the byte order mark, surrogates, noncharacters.
+UNNAMEABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
+LabelNameRule = Literal["STANDARD", "ANY"]
+RULES: Final[Mapping[LabelNameRule, str]] = {
+    "STANDARD": "1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han. A dataset takes other names with "
+    "`updateDataset(labelNames: ANY)`.",
+    "ANY": f"1 to {ANY_LENGTH} characters, none of them a control character, without white space at the ends.",
+}
 DATASET: Final = re.compile(r"[0-9A-Za-z_\-]{1,100}")
 COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 DESCRIPTION_LENGTH: Final = 256
@@ -29,16 +44,36 @@ def nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text) if len(text) <= MAX_DECOMPOSED else text
 
 
-def label_name(name: str) -> str:
+class LabelNameRefused(Invalid):
+    """A name that no label of the dataset can have. `name`: as it may be shown."""
+
+    code = "INVALID_NAME"
+
+    def __init__(self, name: str, rule: LabelNameRule) -> None:
+        self.name = shown(name, ANY_LENGTH)
+        super().__init__(f"`{self.name}` cannot be a label's name here: {RULES[rule]}", name=self.name)
+
+
+def label_name(name: str, rule: LabelNameRule = "STANDARD") -> str:
     """A label's name in its one form. Code points count, not bytes: 32 ideographs are fine."""
     composed = nfc(name)
-    if not LABEL.fullmatch(composed):
-        raise Invalid(
-            f"`{shown(name)}` cannot be a label's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
-            code="INVALID_NAME",
-            name=shown(name),
-        )
+    if not (is_standard(composed) or (rule == "ANY" and _is_any_name(composed))):
+        raise LabelNameRefused(name, rule)
     return composed
+
+
+def is_standard(name: str) -> bool:
+    return LABEL.fullmatch(name) is not None
+
+
+def _is_any_name(name: str) -> bool:
+    return (
+        1 <= len(name) <= ANY_LENGTH
+        and UNNAMEABLE.search(name) is None
+        and not name[0].isspace()
+        and not name[-1].isspace()
+        and any(unicodedata.category(character)[0] in VISIBLE for character in name)
+    )
 
 
 def dataset_name(name: str) -> str:
@@ -52,7 +87,7 @@ def dataset_name(name: str) -> str:
 
 
 def version_name(name: str) -> str:
-    """A version's name in its one form: what a label may be called."""
+    """A version's name in its one form: what a label is called under the rule STANDARD."""
     composed = nfc(name)
     if not LABEL.fullmatch(composed):
         raise Invalid(
@@ -93,8 +128,8 @@ def storable(text: str) -> bool:
     return UNSTORABLE.search(text) is None
 
 
-def shown(text: str) -> str:
+def shown(text: str, length: int = 40) -> str:
     """A client's text as it may stand in a message: short, on one line, encodable."""
-    start = text[:40]
+    start = text[:length]
     printable = start if start.isprintable() else start.encode("unicode_escape").decode("ascii")
-    return printable + ("…" if len(text) > 40 else "")
+    return printable + ("…" if len(text) > length else "")

@@ -74,6 +74,11 @@ def _allowed(path: Path, allowed_roots: Sequence[Path]) -> Path:
     return path
 
 
+def shown_path(path: str) -> str:
+    """A path from a file system as text that can be stored and shown, cut to a bearable length."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "�")[: LENGTH // 4]
+
+
 def _local(text: str) -> Path:
     if not storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
         raise refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")

@@ -1,7 +1,7 @@
 """Deleting objects that rows have let go of. The intent was committed with the rows; here it is carried out, again and
 again until it succeeds: right after the commit by whoever asked, later by a worker."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
@@ -11,12 +11,12 @@ import asyncpg
 from db.engine import Database
 from db.errors import DomainError
 from db.jobs.carrier import connection_of
-from db.paths import stem
+from db.sidecars.pairing import sidecar_stems
 from db.storage import ObjectChanged, Store
 
 Opener = Callable[[str], Store]
 
-BATCH: Final = 200  # with their sidecars one request of S3, which takes a thousand
+BATCH: Final = 200  # with the places where their sidecars may lie a few requests of S3, each of a thousand
 SIDECARS: Final = (".txt", ".TXT", ".xml", ".XML")  # a sync takes them in any case; these are in use
 
 RESISTS: Final = "The image is deleted, its label file is not yet: it is tried again."
@@ -153,10 +153,9 @@ async def _settle(database: Database, opener: Opener, results: Sequence[_Result]
     async with database.writing() as session:
         await (await connection_of(session)).execute(GONE, sorted(intent["source_id"] for intent in done))
     for dataset_id, input_path in sorted({(intent["dataset_id"], intent["input_path"]) for intent in done}):
-        stems = sorted({stem(intent["path"]) for intent in done if intent["dataset_id"] == dataset_id})
-        async with database.reading() as reader:
-            lonely = [row["stem"] for row in await reader.fetch(LONELY, dataset_id, stems)]
-        resisting |= {(dataset_id, name) for name in await _delete_sidecars(opener, input_path, lonely)}
+        images = sorted({intent["path"] for intent in done if intent["dataset_id"] == dataset_id})
+        unused = await _unused_sidecars(database, dataset_id, images)
+        resisting |= {(dataset_id, image) for image in await _delete_sidecars(opener, input_path, unused)}
     results = [_with_sidecar(result, resisting) for result in results]
     async with database.writing() as session:
         columns = zip(*((result.intent["id"], result.error, result.final) for result in results), strict=True)
@@ -164,12 +163,21 @@ async def _settle(database: Database, opener: Opener, results: Sequence[_Result]
     return results
 
 
-async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]) -> set[str]:
-    """A label file left behind would label whatever takes the image's place. The stems of those that resist.
+async def _unused_sidecars(database: Database, dataset_id: int, images: Sequence[str]) -> dict[str, str]:
+    """Where sidecars of these images may lie that no other image has use for, without suffixes, each with its image."""
+    places = {place: (image, served) for image in images for place, served in sidecar_stems(image).items()}
+    stems = sorted({stem for _, served in places.values() for stem in served})
+    async with database.reading() as reader:
+        lonely = {row["stem"] for row in await reader.fetch(LONELY, dataset_id, stems)}
+    return {place: image for place, (image, served) in places.items() if lonely.issuperset(served)}
+
+
+async def _delete_sidecars(opener: Opener, input_path: str, places: Mapping[str, str]) -> set[str]:
+    """A label file left behind would label whatever takes the image's place. The images of those that resist.
 
     Not looked for first: that would cost several requests for each image.
     """
-    named = {name + suffix: name for name in stems for suffix in SIDECARS}
+    named = {place + suffix: image for place, image in places.items() for suffix in SIDECARS}
     try:
         left = await opener(input_path).discard(list(named))
     except DomainError:
@@ -179,5 +187,5 @@ async def _delete_sidecars(opener: Opener, input_path: str, stems: Sequence[str]
 
 def _with_sidecar(result: _Result, resisting: Collection[tuple[int, str]]) -> _Result:
     """An image is done with when its sidecar is: until then both are tried again."""
-    named = (result.intent["dataset_id"], stem(result.intent["path"]))
+    named = (result.intent["dataset_id"], result.intent["path"])
     return replace(result, error=RESISTS, final=False) if result.error is None and named in resisting else result

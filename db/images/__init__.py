@@ -24,6 +24,7 @@ __all__ = [
     "HEAD",
     "MAX_PIXELS",
     "MEDIA_TYPES",
+    "NAMED",
     "SUFFIXES",
     "TAIL",
     "USUAL",
@@ -39,7 +40,10 @@ __all__ = [
     "thumbnail",
 ]
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+SUFFIXES: Final[dict[str, Format]] = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG", ".png": "PNG", ".bmp": "BMP"
+}  # fmt: skip
+NAMED: Final = "`.jpg`, `.jpeg`, `.jfif`, `.jpe`, `.png` or `.bmp`"  # as messages name the suffixes
 MEDIA_TYPES: Final[dict[Format, str]] = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp"}
 HEAD: Final = 64 * 1024  # bytes that nearly always hold all the facts
 TAIL: Final = 4 * 1024  # bytes that nearly always hold the image's end

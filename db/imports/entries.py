@@ -76,11 +76,12 @@ class Entry:
     marks: tuple[Mark, ...] | None = ()
     files: tuple[LabelFile, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    refused_names: tuple[tuple[str, str], ...] = field(default=())  # with the sentence that says why
 
 
-def parse(text: bytes, kind: str) -> Entry:
-    """A line for a dataset of this type. Raises Invalid when it is of no use at all."""
-    return _Reader(kind).entry(_object(text))
+def parse(text: bytes, kind: str, rule: names.LabelNameRule = "STANDARD") -> Entry:
+    """A line for a dataset of this type and rule for label names. Raises Invalid when it is of no use at all."""
+    return _Reader(kind, rule).entry(_object(text))
 
 
 def _object(text: bytes) -> Mapping[str, Any]:
@@ -100,9 +101,11 @@ def _get(given: Mapping[str, Any], name: str) -> Any:
 
 
 class _Reader:
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, rule: names.LabelNameRule) -> None:
         self.kind = kind
+        self.rule = rule
         self.problems: list[str] = []
+        self.refused_names: list[tuple[str, str]] = []
         self.files: list[LabelFile] = []
 
     def entry(self, given: Mapping[str, Any]) -> Entry:
@@ -117,14 +120,17 @@ class _Reader:
             None if useless else tuple(marks),
             tuple(self.files),
             tuple(self.problems[:TOLD]),
+            tuple(self.refused_names),
         )
 
     def _tried(self, read: Callable[[Any], T | None], given: Any) -> T | None:
         try:
             return read(given)
+        except names.LabelNameRefused as refused:
+            self.refused_names.append((refused.name, refused.message))
         except Invalid as refused:
             self.problems.append(refused.message)
-            return None
+        return None
 
     def _annotation(self, given: Any) -> Mark | None:
         if not isinstance(given, dict):
@@ -140,7 +146,7 @@ class _Reader:
             where = _text(place, "annotation-loc")
             self.files.append(LabelFile(where, author, confidence, _authors(details), colors, shortcuts))
             return None
-        name = names.label_name(_text(given.get("name"), "name"))
+        name = names.label_name(_text(given.get("name"), "name"), self.rule)
         shape = None if self.kind == "IMAGE_CLASSIFICATION" else _shape(details)
         color, shortcut = (self._tried(check, details.get(key)) for key, check in CHECKS.items())
         return Mark(name, author, confidence, shape, color, shortcut)

@@ -39,6 +39,7 @@ class Seen:
     hard: bool | None = None
     refused: str | None = None
     warnings: tuple[str, ...] = ()
+    refused_names: tuple[tuple[str, str, int], ...] = ()  # of label files: with the sentence, and how often it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class Inspector:
         if seen.image is not None:
             warnings = (*seen.image.warnings, *warnings)
         hard = True if seen.entry.hard is None and any(file.hard for file in read) else seen.entry.hard
-        return replace(seen, marks=self._wanted(together(marks, read)), hard=hard, warnings=warnings)
+        refused = tuple(name for file in read for name in file.refused_names)
+        marks = self._wanted(together(marks, read))
+        return replace(seen, marks=marks, hard=hard, warnings=warnings, refused_names=refused)
 
     def _placed(
         self, marks: tuple[Mark, ...] | None, raster: Raster | None

@@ -8,7 +8,7 @@ from typing import Final
 from db.errors import DomainError, StorageError
 from db.imports.entries import LabelFile, Mark
 from db.imports.places import Reach, place
-from db.names import shown
+from db.names import LabelNameRule, shown
 from db.shapes import Raster, to_json
 from db.sidecars import VOC, Sidecar
 from db.storage import RootMissing
@@ -25,6 +25,7 @@ class Read:
     marks: tuple[Mark, ...] | None
     hard: bool = False
     problems: tuple[str, ...] = ()
+    refused_names: tuple[tuple[str, str, int], ...] = ()  # with the sentence that says why, and how often each stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class LabelFiles:
     reach: Reach
     kind: str
     beside: str
+    rule: LabelNameRule = "STANDARD"
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def read(self, file: LabelFile, raster: Raster | None) -> Read:
@@ -44,12 +46,13 @@ class LabelFiles:
         try:
             async with self.slots:
                 data = await self._data(file)
-                said = await asyncio.to_thread(VOC.parse, data)
+                said = await asyncio.to_thread(VOC.parse, data, self.rule)
         except DomainError as refused:
             return Read(None, problems=(f"{shown(name)}: {refused.message}",))
         placed = said.on(kind=self.kind, raster=raster)
         problems = tuple(f"{shown(name)}:{problem.line}: {problem.message}" for problem in placed.told)
-        return Read(_marks(said, placed, file), bool(placed.hard), problems)
+        names = tuple((each, first.message, count) for each, (first, count) in said.refused_names.items())
+        return Read(_marks(said, placed, file), bool(placed.hard), problems, names)
 
     async def _data(self, file: LabelFile) -> bytes:
         """Where the line says; or else beside the manifest, for files that were moved together with it."""

@@ -51,6 +51,9 @@ async def merge(batch: Batch, *, job: Claim, found: Sequence[Seen], options: Opt
     batch.warnings += [
         (f"{file_name}:{position}", message) for position, message in sorted(decisions.warnings + decisions.skipped)
     ]
+    for seen in found:
+        for name, message, count in seen.refused_names:
+            batch.warn_of_name(name, f"{file_name}:{seen.position}", message, count)
 
 
 async def _decided(

@@ -87,9 +87,7 @@ class Reach:
         try:
             url = self.stores.places.input(above)
         except Invalid:
-            return _refused(
-                "It does not lie in a directory or bucket that this server may read (`--allow-root`, `LABELGRAPH_S3_…`)."
-            )
+            return _refused("It does not lie where this server may read: see `--allow-root` and `LABELGRAPH_S3_…`.")
         if self.allowed is not None and not f"{url.rstrip('/')}/".startswith(tuple(self.allowed)):
             return _refused("The token that asked may not read there.")
         return self.stores.open(url)

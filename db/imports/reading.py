@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import asyncpg
 import orjson
 
 from db.engine import Database
 from db.errors import Invalid
-from db.images import SUFFIXES
+from db.images import NAMED, SUFFIXES
 from db.imports import entries
 from db.imports.entries import Entry
 from db.imports.lines import Line, lines
 from db.imports.options import Checkpoint, Options, Stage
 from db.imports.places import Reach, place
 from db.imports.statements import SQL
-from db.jobs import Batch, Claim, in_batch
-from db.names import shown
+from db.jobs import Batch, Claim, forget_names, in_batch
+from db.names import LabelNameRule, shown
 from db.paths import suffix
 
 MAX_BYTES: Final = 5 * 1024**3  # of a manifest, as in the reference system
@@ -40,6 +41,7 @@ class Reading:
     kind: str
     input_path: str
     file_name: str
+    rule: LabelNameRule = "STANDARD"
     read: int = 0
     skipped: int = 0
     useful: int = 0
@@ -47,6 +49,7 @@ class Reading:
     root: str | None = None
     rows: list[Row] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+    refused_names: list[tuple[str, str, str]] = field(default_factory=list)  # name, place, message
 
     def warn(self, number: int, message: str) -> None:
         self.warnings.append((f"{self.file_name}:{number}", message))
@@ -69,15 +72,17 @@ class Reading:
     def _stage(self, line: Line) -> None:
         if line.text is None:
             raise Invalid("The line is too long; lines of at most 4 MiB are read.")
-        entry = entries.parse(line.text, self.kind)
+        entry = entries.parse(line.text, self.kind, self.rule)
         where = place(entry.source)
         if suffix(where) not in SUFFIXES:
-            raise Invalid(f"`{told(entry.source)}` is not named as an image is: .jpg, .jpeg, .png or .bmp.")
+            raise Invalid(f"`{told(entry.source)}` is not named as an image is: {NAMED}.")
         path, origin = self._placed(where)
         if origin is not None:
             self.root = _shared(self.root, origin)
         for problem in entry.problems:
             self.warn(line.number, problem)
+        for name, message in entry.refused_names:
+            self.refused_names.append((name, f"{self.file_name}:{line.number}", message))
         self.rows.append((self.job.id, line.number, path, origin, _kept(entry)))
 
     def _placed(self, where: str) -> tuple[str | None, str | None]:
@@ -109,20 +114,19 @@ def _shared(root: str | None, origin: str) -> str:
     return above if root is None else root
 
 
-async def read(
-    database: Database, job: Claim, reach: Reach, options: Options, *, kind: str, input_path: str
-) -> Checkpoint:
+async def read(database: Database, job: Claim, reach: Reach, options: Options, dataset: asyncpg.Record) -> Checkpoint:
     """Read it all, from the start. Raises DomainError: it is not there, or it is no manifest."""
     await in_batch(database, job, partial(_clear, job=job))
     store, name = await reach.open(options.manifest)
     found = await store.stat(name)
     expect(None if found is None else found.size)
     assert found is not None
-    reading = Reading(job, options, kind, f"{input_path.rstrip('/')}/", name[:200])
+    below = f"{dataset['input_path'].rstrip('/')}/"
+    reading = Reading(job, options, dataset["type"], below, name[:200], dataset["label_names"])
     async for batch in lines(store.stream(name)):
         await asyncio.to_thread(reading.take, batch)
         _expect_sense(reading, at_least=DOUBTFUL)
-        if len(reading.rows) + len(reading.warnings) >= BATCH:
+        if len(reading.rows) + len(reading.warnings) + len(reading.refused_names) >= BATCH:
             await _flush(database, reading)
         if batch:
             job.report(progress=READ * batch[-1].end / max(found.size, 1), scanned=reading.read)
@@ -151,16 +155,20 @@ def _expect_sense(reading: Reading, *, at_least: int) -> None:
 
 async def _clear(batch: Batch, *, job: Claim) -> None:
     await batch.connection.execute("DELETE FROM import_line WHERE job_id = $1", job.id)
+    await forget_names(batch, job)
 
 
 async def _flush(database: Database, reading: Reading) -> None:
     async def copy(batch: Batch) -> None:
         batch.warnings.extend(reading.warnings)
+        for refused in reading.refused_names:
+            batch.warn_of_name(*refused)
         await batch.connection.copy_records_to_table("import_line", records=reading.rows, columns=COLUMNS)
 
     await in_batch(database, reading.job, copy)
     reading.rows.clear()
     reading.warnings.clear()
+    reading.refused_names.clear()
 
 
 async def _settle(batch: Batch, *, reading: Reading) -> Checkpoint:

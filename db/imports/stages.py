@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+import asyncpg
+
 from db.changes import no_such_dataset
 from db.engine import Database
 from db.images import USUAL, Caps
@@ -22,7 +24,7 @@ from db.storage import Store, Stores
 BATCH: Final = 500  # lines in one transaction
 LOOKED: Final = 100  # lines looked at together
 ENOUGH: Final = 20_000  # marks that one transaction need not exceed
-DATASET = "SELECT type, input_path FROM dataset WHERE id = $1 AND deleted_at IS NULL"
+DATASET = "SELECT type, input_path, label_names FROM dataset WHERE id = $1 AND deleted_at IS NULL"
 Portion = tuple[int, list[Seen]]  # the position of its last line, and what was seen
 
 
@@ -36,18 +38,18 @@ async def run(database: Database, job: Claim, stores: Stores, caps: Caps = USUAL
     reach = await Reach.of(database, stores, options.dataset_ids)
     checkpoint = Checkpoint.read(job.checkpoint)
     if checkpoint is None or not await is_there(database, job):
-        checkpoint = await read(database, job, reach, options, kind=dataset["type"], input_path=dataset["input_path"])
-    inspector = _inspector(database, job, reach, options, dataset["type"], stores.open(dataset["input_path"]), caps)
+        checkpoint = await read(database, job, reach, options, dataset)
+    inspector = _inspector(database, job, reach, options, dataset, stores.open(dataset["input_path"]), caps)
     await _Merging(database, job, options, inspector).run(checkpoint)
 
 
 def _inspector(
-    database: Database, job: Claim, reach: Reach, options: Options, kind: str, store: Store, caps: Caps
+    database: Database, job: Claim, reach: Reach, options: Options, dataset: asyncpg.Record, store: Store, caps: Caps
 ) -> Inspector:
     beside = options.manifest[: options.manifest.rindex("/") + 1]
     copier = Copier(database, job, store, reach, caps)
-    files = LabelFiles(reach, kind, beside)
-    return Inspector(database, job, options, kind, store, caps, copier, files)
+    files = LabelFiles(reach, dataset["type"], beside, dataset["label_names"])
+    return Inspector(database, job, options, dataset["type"], store, caps, copier, files)
 
 
 class _Merging:

@@ -8,7 +8,7 @@ A claim raises the row's epoch, and every batch commits only where the epoch is 
 taken for dead and comes back can write nothing.
 """
 
-from db.jobs.batches import Batch, Fenced, in_batch
+from db.jobs.batches import LONG, Batch, Fenced, forget_names, in_batch
 from db.jobs.claims import MAX_ATTEMPTS, Claim, Kind, claim, finish, release
 from db.jobs.requests import PUBLIC, Public, busy, cancel, cancel_all, enqueue, filling
 from db.jobs.runner import run
@@ -17,6 +17,7 @@ from db.jobs.workers import ENTRYPOINT, alive
 
 __all__ = [
     "ENTRYPOINT",
+    "LONG",
     "MAX_ATTEMPTS",
     "PUBLIC",
     "Batch",
@@ -32,6 +33,7 @@ __all__ = [
     "enqueue",
     "filling",
     "finish",
+    "forget_names",
     "in_batch",
     "release",
     "run",

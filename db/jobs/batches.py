@@ -40,6 +40,21 @@ SELECT $1, path, message FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS 
 LIMIT {WARNINGS} - (SELECT count(*) FROM job_warning WHERE job_id = $1)
 ON CONFLICT DO NOTHING
 """
+# A name that was met before is counted again; of new ones as many are written as there is room for.
+WARN_NAMES = f"""
+WITH given AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[])
+        WITH ORDINALITY AS g (name, path, message, count, n)
+), known AS (
+    UPDATE job_warning w SET count = w.count + given.count FROM given
+    WHERE w.job_id = $1 AND w.name = given.name
+    RETURNING w.name
+)
+INSERT INTO job_warning (job_id, path, message, name, count)
+SELECT $1, path, message, name, count FROM given WHERE name NOT IN (SELECT name FROM known) ORDER BY n
+LIMIT greatest(0, {WARNINGS} - (SELECT count(*) FROM job_warning WHERE job_id = $1))
+ON CONFLICT DO NOTHING
+"""
 
 
 class Fenced(Exception):
@@ -55,6 +70,7 @@ class Batch:
     counts: Counter[str] = field(default_factory=Counter)
     exact: dict[str, int] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+    names: "dict[str, NameWarning]" = field(default_factory=dict)
     checkpoint: dict[str, Any] | None = None
     progress: float | None = None
 
@@ -65,6 +81,22 @@ class Batch:
 
     def warn(self, path: str, message: str) -> None:
         self.warnings.append((path, message))
+
+    def warn_of_name(self, name: str, path: str, message: str, count: int = 1) -> None:
+        """One warning for each name in a job, at the first path that it was met at."""
+        self.names.setdefault(name, NameWarning(path, message)).count += count
+
+
+@dataclass(slots=True)
+class NameWarning:
+    path: str
+    message: str
+    count: int = 0
+
+
+async def forget_names(batch: Batch, job: Claim) -> None:
+    """When a stage begins anew, it meets every name again."""
+    await batch.connection.execute("DELETE FROM job_warning WHERE job_id = $1 AND name IS NOT NULL", job.id)
 
 
 async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Awaitable[T]]) -> T:
@@ -92,6 +124,9 @@ async def _once(database: Database, job: Claim, work: Callable[[Batch], Awaitabl
 async def _advance(job: Claim, batch: Batch) -> None:
     if batch.warnings:
         await batch.connection.execute(WARN, job.id, *map(list, zip(*batch.warnings, strict=True)))
+    if batch.names:
+        rows = [(name, each.path, each.message, each.count) for name, each in batch.names.items()]
+        await batch.connection.execute(WARN_NAMES, job.id, *map(list, zip(*rows, strict=True)))
     checkpoint = orjson.dumps(batch.checkpoint).decode() if batch.checkpoint is not None else None
     exact = [batch.exact.get(name) for name in ("scanned", "ignored", "skipped")]
     counts = [batch.counts[name] for name in ("skipped", "added", "updated", "removed", "moved", "labeled")]

@@ -29,7 +29,8 @@ WHERE id = $1 AND status IN ('QUEUED', 'RUNNING') AND NOT cancel_requested
 RETURNING status
 """
 
-CLEAR = tuple(f"DELETE FROM {table} WHERE job_id = $1" for table in ("sync_object", "sync_item", "import_line"))
+STAGING = ("sync_object", "sync_sidecar", "sync_item", "import_line")
+CLEAR = tuple(f"DELETE FROM {table} WHERE job_id = $1" for table in STAGING)
 FILLING = """
 SELECT id, kind FROM job
 WHERE dataset_id = $1 AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')

@@ -2,7 +2,7 @@
 
 from db.labels.create import LabelValues, add, checked, create
 from db.labels.delete import DeleteMode, delete
-from db.labels.find import in_use, no_such_labels, owner
+from db.labels.find import KnownLabels, in_use, no_such_labels, owner
 from db.labels.outcomes import Created, Deleted, Renamed, Updated
 from db.labels.rename import OnConflict, rename
 from db.labels.update import KEPT, Kept, update
@@ -14,6 +14,7 @@ __all__ = [
     "DeleteMode",
     "Deleted",
     "Kept",
+    "KnownLabels",
     "LabelValues",
     "OnConflict",
     "Renamed",

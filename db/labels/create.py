@@ -10,6 +10,7 @@ from db import names, statements
 from db.access import enter, record
 from db.changes import Recorded
 from db.errors import AlreadyExists, Invalid
+from db.labels.find import rule_of
 from db.labels.outcomes import Created
 from db.tokens import Identity
 
@@ -41,18 +42,18 @@ async def create(session: AsyncSession, dataset_id: int, labels: Sequence[LabelV
     """Make labels, in their order; all of them, or none."""
     if not labels:
         raise Invalid("No labels are given; name at least one.", code="EMPTY_SELECTION")
-    values = checked(labels)
     await enter(session, dataset_id, by)
+    values = checked(labels, await rule_of(session, dataset_id))
     change = await record(session, dataset_id, by, "CREATE_LABELS", f"Created {listed(v.name for v in values)}")
     return Created(dataset_id, tuple(await add(session, dataset_id, values, change)), change.id)
 
 
-def checked(labels: Sequence[LabelValues]) -> list[LabelValues]:
-    """The values in their one form, each name and shortcut once."""
+def checked(labels: Sequence[LabelValues], rule: names.LabelNameRule) -> list[LabelValues]:
+    """The values in their one form, each name and shortcut once. `rule`: the dataset's, for names."""
     if len(labels) > MOST:
         raise Invalid(f"At most {MOST} labels are made in one call.", most=MOST)
     values = [
-        LabelValues(names.label_name(each.name), names.color(each.color), names.shortcut(each.shortcut))
+        LabelValues(names.label_name(each.name, rule), names.color(each.color), names.shortcut(each.shortcut))
         for each in labels
     ]
     _refuse(doubled=_doubles(v.name for v in values), keys=_doubles(v.shortcut for v in values if v.shortcut))

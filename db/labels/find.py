@@ -1,23 +1,50 @@
 """Finding labels, and locking them: in the order of their ids, so that no two writers wait for each other."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Self
 
+import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import names, statements
 from db.errors import Invalid, NotFound
 from db.tokens import Identity
 
-
-async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]) -> dict[str, int]:
-    """The ids of those names that are labels, held until the commit: nobody renames, merges or deletes them."""
-    sql = """
+# One row of nulls where none of the names is a label's: the rule is told in any case.
+IN_USE = """
+    WITH used AS MATERIALIZED (
         SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[])
         ORDER BY id FOR KEY SHARE
-    """
+    )
+    SELECT dataset.label_names, used.id, used.name FROM dataset LEFT JOIN used ON true WHERE dataset.id = :dataset_id
+"""
+
+
+class KnownLabels(dict[str, int]):
+    """Ids of labels by their names, and the dataset's rule for names."""
+
+    rule: names.LabelNameRule = "STANDARD"
+
+    @classmethod
+    def of(cls, rows: Iterable[asyncpg.Record]) -> Self:
+        """Of rows with `label_names`, `id` and `name`."""
+        found = cls()
+        for row in rows:
+            found.rule = row["label_names"]
+            if row["id"] is not None:
+                found[row["name"]] = row["id"]
+        return found
+
+
+async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]) -> KnownLabels:
+    """The ids of those names that are labels, held until the commit: nobody renames, merges or deletes them."""
     storable = [name for name in wanted if names.storable(name)]
-    rows = await statements.run(session, sql, dataset_id=dataset_id, names=storable)
-    return {row["name"]: row["id"] for row in rows}
+    return KnownLabels.of(await statements.run(session, IN_USE, dataset_id=dataset_id, names=storable))
+
+
+async def rule_of(session: AsyncSession, dataset_id: int) -> names.LabelNameRule:
+    """The dataset's rule for label names, which nobody makes stricter once it is entered."""
+    return (await in_use(session, dataset_id, ())).rule
 
 
 async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import annotations, names, statements
 from db.access import enter, record
 from db.labels.create import name_taken
-from db.labels.find import no_such_ids, owner
+from db.labels.find import no_such_ids, owner, rule_of
 from db.labels.outcomes import Renamed
 from db.samples.chosen import Chosen, choose_where
 from db.tokens import Identity
@@ -32,9 +32,9 @@ async def rename(
     dry_run: bool = False,
 ) -> Renamed:
     """Give a label another name. MERGE onto a name in use: its samples get that label, and this one goes."""
-    name = names.label_name(to)
     dataset_id = await owner(session, [label_id], by)
     await enter(session, dataset_id, by)
+    name = names.label_name(to, await rule_of(session, dataset_id))
     rows = {
         row["id"]: row["name"]
         for row in await statements.run(session, LOCK, dataset_id=dataset_id, id=label_id, name=name)

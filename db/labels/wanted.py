@@ -1,6 +1,6 @@
 """Labels that a write names: found among the dataset's, or made with the write."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -8,7 +8,7 @@ from db.access import Overtaken
 from db.changes import Recorded
 from db.errors import AlreadyExists
 from db.labels.create import LabelValues, add, checked
-from db.labels.find import no_such_labels
+from db.labels.find import KnownLabels, no_such_labels
 from db.names import nfc
 
 
@@ -17,14 +17,14 @@ def distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(nfc(name) for name in names))
 
 
-def missing(wanted: Sequence[str], known: Mapping[str, int], create_missing: bool) -> list[str]:
+def missing(wanted: Sequence[str], known: KnownLabels, create_missing: bool) -> list[str]:
     """Those to be made. Raises LABEL_NOT_FOUND, naming them, where they are not to be."""
     lacking = [name for name in wanted if name not in known]
     if not lacking:
         return []
     if not create_missing:
         raise no_such_labels(lacking)
-    return [each.name for each in checked([LabelValues(name) for name in lacking])]
+    return [each.name for each in checked([LabelValues(name) for name in lacking], known.rule)]
 
 
 async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: Recorded) -> list[int]:

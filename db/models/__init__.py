@@ -7,12 +7,12 @@ from db.models.annotation import Annotation, annotation_past
 from db.models.change import Change
 from db.models.dataset import Dataset
 from db.models.idempotency import Idempotency
-from db.models.job import Job, JobWarning
+from db.models.job import IgnoredFiles, Job, JobWarning
 from db.models.label import Label, LabelCount, label_past
 from db.models.sample import Sample, sample_past
 from db.models.secret import Secret
 from db.models.source import Source, SourceDeletion
-from db.models.sync import import_line, sync_item, sync_object
+from db.models.sync import import_line, sync_item, sync_object, sync_sidecar
 from db.models.token import Token
 from db.models.upload import Upload
 from db.models.version import Base, BaseBefore, Version, VersionEval, VersionLabel
@@ -26,6 +26,7 @@ __all__ = [
     "Change",
     "Dataset",
     "Idempotency",
+    "IgnoredFiles",
     "Job",
     "JobWarning",
     "Label",
@@ -46,4 +47,5 @@ __all__ = [
     "sample_past",
     "sync_item",
     "sync_object",
+    "sync_sidecar",
 ]

@@ -46,6 +46,10 @@ def big_list(*, default: str | None = None, nullable: bool = False) -> Any:
     return Field(sa_type=ARRAY(BigInteger), **optional)
 
 
+def word_list(*, default: str | None = None, ordered: bool = False) -> Any:
+    return Field(**_default(default), sa_type=ARRAY(Text(collation="C") if ordered else Text()))
+
+
 def json(*, default: str | None = None, nullable: bool = False) -> Any:
     optional: dict[str, Any] = {"default": None, "nullable": True} if nullable else _default(default)
     return Field(sa_type=JSONB, **optional)

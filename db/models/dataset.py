@@ -2,7 +2,7 @@ from datetime import datetime
 
 from sqlmodel import SQLModel
 
-from db.models.columns import big, key, moment, words
+from db.models.columns import big, key, moment, word_list, words
 
 
 class Dataset(SQLModel, table=True):
@@ -24,3 +24,6 @@ class Dataset(SQLModel, table=True):
     total: int = big(default="0")
     labeled: int = big(default="0")
     pending: int = big(default="0")
+    include: list[str] = word_list(default="'{}'")
+    exclude: list[str] = word_list(default="'{}'")
+    label_names: str = words(default="'STANDARD'")

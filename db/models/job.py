@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, Integer, text
 from sqlmodel import Field, SQLModel
 
-from db.models.columns import big, json, key, moment, words
+from db.models.columns import big, json, key, moment, word_list, words
 
 
 class Job(SQLModel, table=True):
@@ -44,7 +44,7 @@ class Job(SQLModel, table=True):
 
 
 class JobWarning(SQLModel, table=True):
-    """Something that a job met and went on from."""
+    """Something that a job met and went on from. `name`: of a label, if the warning is about one; `count` times met."""
 
     __tablename__ = "job_warning"
 
@@ -52,3 +52,18 @@ class JobWarning(SQLModel, table=True):
     job_id: int = big(references="job.id", cascade=True)
     path: str = words()
     message: str = words()
+    name: str | None = words(nullable=True)
+    count: int = big(default="1")
+
+
+class IgnoredFiles(SQLModel, table=True):
+    """Files that a sync passed over for one reason, with the first of their paths."""
+
+    __tablename__ = "ignored_files"
+
+    id: int = key()
+    job_id: int = big(references="job.id", cascade=True)
+    reason: str = words()
+    suffix: str | None = words(nullable=True)
+    count: int = big()
+    examples: list[str] = word_list()

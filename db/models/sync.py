@@ -1,7 +1,7 @@
 """The tables in which syncs and imports prepare their merges; plain tables, since nobody reads them as objects."""
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import SQLModel
 
 PATH = Text(collation="C")
@@ -11,13 +11,24 @@ sync_object = Table(
     SQLModel.metadata,
     Column("job_id", BigInteger, nullable=False),
     Column("path", PATH, nullable=False),
-    Column("stem", PATH, nullable=False),
     Column("sidecar", Boolean, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("modified_at", DateTime(timezone=True), nullable=False),
     Column("etag", Text),
     Column("changed_at", DateTime(timezone=True)),
+    Column("keys", ARRAY(PATH), nullable=False),
+    Column("reason", Text),
     Index("sync_object_job", "job_id"),
+    prefixes=["UNLOGGED"],
+)
+
+sync_sidecar = Table(
+    "sync_sidecar",
+    SQLModel.metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", PATH, primary_key=True),
+    Column("sidecar_path", PATH, nullable=False),
+    Column("sidecar_etag", Text),
     prefixes=["UNLOGGED"],
 )
 

@@ -30,6 +30,11 @@ def word(column: ColumnElement[Any]) -> Parts:
     return ['"', column, '"']
 
 
+def words(column: ColumnElement[Any]) -> Parts:
+    """A list of texts, escaped."""
+    return [func.to_json(column)]
+
+
 def number(column: ColumnElement[Any]) -> Parts:
     return [column]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from db.names import LabelNameRule
 from db.sidecars import text, voc
 from db.sidecars.content import Attributes, Mark, Problem, Sidecar
 
@@ -16,11 +17,12 @@ __all__ = ["TEXT", "VOC", "Attributes", "Format", "Mark", "Problem", "Sidecar", 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`parse` takes a file's bytes, up to one more than `max_bytes` of them, and never fails: it finds problems."""
+    """`parse` takes a file's bytes, up to one more than `max_bytes` of them, and the dataset's rule for label names. It
+    never fails: it finds problems."""
 
     suffix: str
     max_bytes: int
-    parse: Callable[[bytes], Sidecar]
+    parse: Callable[[bytes, LabelNameRule], Sidecar]
 
 
 TEXT: Final = Format(".txt", text.MAX_BYTES, text.parse)

@@ -24,10 +24,12 @@ MARKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a sidecar. `line` counts from 1; 0 is the file as a whole."""
+    """Something wrong with a sidecar. `line` counts from 1; 0 is the file as a whole. `name`: of a label, if that is
+    what is wrong: then it is said once of the name, not of every place where it stands."""
 
     line: int
     message: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,19 @@ class Sidecar:
     @property
     def told(self) -> tuple[Problem, ...]:
         """The problems, of which a file full of mistakes has more than anybody reads."""
-        more = len(self.problems) - MAX_TOLD
-        return self.problems if more <= 0 else (*self.problems[:MAX_TOLD], Problem(0, f"And {more:,} more problems."))
+        told = tuple(problem for problem in self.problems if problem.name is None)
+        more = len(told) - MAX_TOLD
+        return told if more <= 0 else (*told[:MAX_TOLD], Problem(0, f"And {more:,} more problems."))
+
+    @property
+    def refused_names(self) -> dict[str, tuple[Problem, int]]:
+        """Names that no label of the dataset can have: the first problem of each, and how many there are."""
+        found: dict[str, tuple[Problem, int]] = {}
+        for problem in self.problems:
+            if problem.name is not None:
+                first, count = found.get(problem.name, (problem, 0))
+                found[problem.name] = first, count + 1
+        return found
 
     @property
     def labels(self) -> tuple[str, ...] | None:

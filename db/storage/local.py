@@ -1,27 +1,28 @@
 """A directory of this machine as a store.
 
-Nothing below the root is reached through a symbolic link: each directory on the way is opened by itself, relative to
-the one before (`O_NOFOLLOW`), so neither a link laid in the tree nor one swapped in meanwhile leads out of it. Links
-are not listed. An object's etag is a hash of its content, which a listing does not know.
+Each directory on the way to a file is opened by itself, relative to the one before (`O_NOFOLLOW`), so neither a link in
+the tree nor one that is swapped in meanwhile leads out of it. Where a link is met, the real path is computed; if it
+lies below an allowed root, the file is opened from that root in the same way, without any link. So links are followed
+for reading only, and only to what the server's owner allowed. Nothing is written or deleted through a link: to delete a
+linked file deletes the link.
+
+An object's etag is a hash of its content, which a listing does not know.
 """
 
 import asyncio
 import errno
 import os
-import re
 import secrets
 import stat as modes
-import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from db.errors import DomainError, StorageError
-from db.paths import LENGTH, object_path
+from db.paths import object_path
 from db.pixels import PixelHash
 from db.storage.disks import Disk, progress
 from db.storage.objects import (
@@ -34,27 +35,30 @@ from db.storage.objects import (
     Page,
     RootMissing,
     StoredObject,
-    discard_one_by_one,
     one_by_one,
 )
+from db.storage.walk import DIRECTORY, Walk, described, path_below
 
-DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # a link where something was is as good as nothing
-PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # files in the making, which no one else names so
-LEFT: Final = 3_600.0  # seconds since the last write to one, after which nobody is at it any more
+LINKED: Final = (errno.ELOOP, errno.ENOTDIR)  # what `O_NOFOLLOW` says of a link to a file, and to a directory
 READERS: Final = 4  # threads that read heads side by side
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can hold
+
+
+class ObjectLinked(ObjectChanged):
+    """The object lies in a linked directory, so it is not this store's to delete."""
+
+    message = "The file lies in a linked directory, where nothing is deleted; delete it there."
 
 
 class LocalStore:
-    """The files below a directory."""
+    """The files below a directory. `roots`: where links may lead; none are followed without."""
 
-    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+    def __init__(self, root: Path, disk: Disk | None = None, roots: Sequence[Path] = ()) -> None:
         self.root = root
         self.disk = disk or Disk()
+        self.roots = roots
 
     async def pages(self) -> AsyncIterator[Page]:
         pages = self._pages()
@@ -116,32 +120,71 @@ class LocalStore:
         await self.disk.run(self._replace, path, data)
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
-        return await discard_one_by_one(self, paths)
+        outcomes = zip(paths, await one_by_one(self, [(path, None) for path in paths]), strict=True)
+        return [
+            path
+            for path, outcome in outcomes
+            if isinstance(outcome, DomainError) and not isinstance(outcome, ObjectLinked)
+        ]
 
     # What follows blocks, and runs in threads.
 
     def _pages(self) -> Generator[Page, None, None]:
         root = self.root_descriptor()
-        with _told():
-            walk = _Walk(root)
-            try:
+        try:
+            with _told():
+                walk = Walk(root, self.root, self.roots)
                 for found in walk.files():
                     progress()
                     walk.found.append(found)
-                    if len(walk.found) >= PAGE:
+                    if len(walk.found) + len(walk.passed) >= PAGE:
                         yield walk.page()
                 yield walk.page()
-            finally:
-                os.close(root)
+        finally:
+            os.close(root)
 
     def _stat(self, path: str) -> StoredObject | None:
         try:
-            with _told(), self.parent(path) as (parent, name):
-                facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            with _told():
+                facts = self._facts(path)
         except ObjectMissing:
             os.close(self.root_descriptor())  # it is gone for certain only if the root still is there
             return None
-        return _described(path, facts) if modes.S_ISREG(facts.st_mode) else None
+        return described(path, facts) if modes.S_ISREG(facts.st_mode) else None
+
+    def _facts(self, path: str) -> os.stat_result:
+        try:
+            with self.parent(path) as (parent, name):
+                facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not modes.S_ISLNK(facts.st_mode):
+                return facts
+        except OSError as error:
+            if error.errno not in LINKED:
+                raise
+        store, below = self._followed(path)
+        try:
+            with store.parent(below) as (parent, name):
+                return os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except OSError as error:
+            if self._is_cut_off(path):
+                raise StorageError("A link on the way to the file leads nowhere.") from error
+            raise
+
+    def _is_cut_off(self, path: str) -> bool:
+        """Whether a link on the way leads nowhere, so that nobody knows what would be behind it."""
+        steps = [self.root.joinpath(*path.split("/")[:length]) for length in range(1, path.count("/") + 2)]
+        return any(step.is_symlink() and not step.exists() for step in steps)
+
+    def _followed(self, path: str) -> tuple["LocalStore", str]:
+        """The allowed root that a path with links on its way leads below, and where to; this store, if there are none.
+        Raises StorageError where it leads elsewhere."""
+        real = os.path.realpath(self.root / path)
+        if not self.roots or path_below(real, os.path.realpath(self.root)) == path:
+            return self, path
+        for root in self.roots:
+            if below := path_below(real, str(root)):
+                return LocalStore(root), below
+        raise StorageError("A link on the way to the file leads outside the directories that are allowed.")
 
     def _heads(self, paths: Sequence[str], length: int) -> list[Head | StorageError]:
         heads: list[Head | StorageError] = []
@@ -163,7 +206,7 @@ class LocalStore:
                 pixels.update(data)
                 size += len(data)
                 data = os.read(descriptor, CHUNK * 4)
-            found, etag = _described(path, os.fstat(descriptor)), digest.hexdigest()
+            found, etag = described(path, os.fstat(descriptor)), digest.hexdigest()
             return Head(size, found.modified_at, etag, first, etag, pixels.hexdigest(), found.changed_at)
 
     def _pieces(self, path: str, start: int, length: int | None) -> Generator[bytes, None, None]:
@@ -202,7 +245,8 @@ class LocalStore:
             with _told(), self.parent(path) as (parent, name):
                 os.unlink(name, dir_fd=parent)
         except ObjectMissing:
-            os.close(self.root_descriptor())
+            if self._stat(path) is not None:
+                raise ObjectLinked from None
             return False
         return True
 
@@ -217,14 +261,25 @@ class LocalStore:
 
     @contextmanager
     def _open(self, path: str) -> Iterator[int]:
-        with _told(), self.parent(path) as (parent, name):
-            descriptor = os.open(name, FILE, dir_fd=parent)
+        with _told():
+            descriptor = self._descriptor(path)
             try:
                 if not modes.S_ISREG(os.fstat(descriptor).st_mode):
                     raise ObjectMissing
                 yield descriptor
             finally:
                 os.close(descriptor)
+
+    def _descriptor(self, path: str) -> int:
+        try:
+            with self.parent(path) as (parent, name):
+                return os.open(name, FILE, dir_fd=parent)
+        except OSError as error:
+            if error.errno not in LINKED:
+                raise
+        store, below = self._followed(path)
+        with store.parent(below) as (parent, name):
+            return os.open(name, FILE, dir_fd=parent)
 
     @contextmanager
     def parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
@@ -278,7 +333,7 @@ class _Part:
                 self._forget()  # before it is described: losing a name changes a file's change time
             except FileExistsError:
                 raise ObjectExists from None
-            found = _described(self.path, os.stat(self.name, dir_fd=self.parent, follow_symlinks=False))
+            found = described(self.path, os.stat(self.name, dir_fd=self.parent, follow_symlinks=False))
         etag = self.digest.hexdigest()
         return replace(found, etag=etag, content=etag, pixels=self.pixels.hexdigest())
 
@@ -295,90 +350,6 @@ def _close(steps: Generator[object, None, None]) -> None:
     """A canceled reader leaves a thread inside the generator; when that returns, the generator closes itself."""
     with suppress(ValueError):
         steps.close()
-
-
-@dataclass(slots=True)
-class _Walk:
-    """The files below an open directory, directory after directory: no depth of them is too deep, since each is opened
-    anew from the root, and only one is open at a time."""
-
-    root: int
-    pending: list[str] = field(default_factory=lambda: [""])  # prefixes of directories to be read
-    found: list[StoredObject] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    too_long: list[str] = field(default_factory=list)
-
-    def page(self) -> Page:
-        """What was met since the last page."""
-        page = Page(tuple(self.found), tuple(self.unreadable), tuple(self.too_long))
-        self.found, self.unreadable, self.too_long = [], [], []
-        return page
-
-    def files(self) -> Iterator[StoredObject]:
-        while self.pending:
-            prefix = self.pending.pop()
-            try:
-                descriptor = _descend(self.root, prefix)
-            except FileNotFoundError:
-                continue  # gone since: a listing need not know
-            except OSError:
-                self.unreadable.append(prefix[:-1])
-                continue
-            try:
-                yield from self._entries(descriptor, prefix)
-            finally:
-                os.close(descriptor)
-
-    def _entries(self, descriptor: int, prefix: str) -> Iterator[StoredObject]:
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    if PART.fullmatch(entry.name):
-                        _remove_if_left(descriptor, entry)
-                    elif entry.is_file(follow_symlinks=False):
-                        yield _described(prefix + entry.name, entry.stat(follow_symlinks=False))
-                    elif entry.is_dir(follow_symlinks=False):
-                        self._enter_later(prefix, entry.name)
-
-    def _enter_later(self, prefix: str, name: str) -> None:
-        """Also where paths are just too long, so that the first such files are listed, and reported by their paths."""
-        if len(prefix) <= LENGTH:
-            self.pending.append(f"{prefix}{name}/")
-        else:
-            self.too_long.append(f"{prefix}{name}")
-
-
-def _remove_if_left(directory: int, entry: os.DirEntry[str]) -> None:
-    """A file in the making whose writer was killed stays: no listing tells of it, and one that is old is removed."""
-    age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-    if age > LEFT and entry.is_file(follow_symlinks=False):
-        with suppress(OSError):
-            os.unlink(entry.name, dir_fd=directory)
-
-
-def _descend(root: int, prefix: str) -> int:
-    """Open a directory below another one, step by step."""
-    current = os.dup(root)
-    for name in prefix.split("/")[:-1]:
-        try:
-            below = os.open(name, DIRECTORY, dir_fd=current)
-        finally:
-            os.close(current)
-        current = below
-    return current
-
-
-def _described(path: str, facts: os.stat_result) -> StoredObject:
-    moment = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
-    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=moment), None, _changed_at(facts))
-
-
-def _changed_at(facts: os.stat_result) -> datetime | None:
-    """None where the file system tells nonsense."""
-    try:
-        return datetime.fromtimestamp(facts.st_ctime, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 @contextmanager

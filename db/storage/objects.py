@@ -28,8 +28,10 @@ class ObjectMissing(StorageError):
 class ObjectChanged(Conflict):
     """The object's content is not the one that was meant; it was left alone."""
 
+    message = "The file was replaced by another since; it was left alone."
+
     def __init__(self) -> None:
-        super().__init__("The file was replaced by another since; it was left alone.")
+        super().__init__(self.message)
 
 
 class ObjectExists(AlreadyExists):
@@ -56,6 +58,7 @@ class StoredObject:
     changed_at: datetime | None = None
     content: str | None = None
     pixels: str | None = None
+    link_to: str | None = None  # below the same root, if the object is a link to something there
 
     @property
     def stamp(self) -> str:
@@ -88,12 +91,14 @@ class Head:
 class Page:
     """Part of a listing. `unreadable`: directories that could not be entered, so the listing is not complete.
 
-    `too_long`: directories whose files would have longer paths than an object can have.
+    `too_long`: directories whose files would have longer paths than an object can have. `passed`: what is no object,
+    and the word for why: LINK_NOT_ALLOWED, LINK_BROKEN, LINK_REPEATED, NOT_A_FILE.
     """
 
     objects: Sequence[StoredObject]
     unreadable: Sequence[str] = field(default=())
     too_long: Sequence[str] = field(default=())
+    passed: Sequence[tuple[str, str]] = field(default=())
 
 
 class Store(Protocol):

@@ -36,7 +36,7 @@ class Stores:
         """The store at a path in its one form. Asks no disk. Raises INVALID_PATH where the owner does not allow it."""
         url = self.places.known(url)
         if self.s3 is None or not is_bucket(url):
-            return LocalStore(Path(url), self.disks.of(url))
+            return LocalStore(Path(url), self.disks.of(url), self.places.roots)
         from db.storage.s3 import S3Store
 
         return S3Store(self.s3, *bucket_of(url))

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from db import images
 from db.errors import StorageError
 from db.images import Caps, Facts
+from db.names import LabelNameRule
 from db.shapes import Raster
 from db.sidecars import Format, Mark, Sidecar, format_of
 from db.storage import Head, ObjectMissing, RootMissing, Store
@@ -125,15 +126,18 @@ class Found:
     sidecar: Sidecar | None = None
     sidecar_etag: str | None = None
     warnings: tuple[tuple[str, str], ...] = ()
+    refused_names: tuple[tuple[str, str, str, int], ...] = ()  # name, path of the first, message, how many
 
     @property
     def marks(self) -> tuple[Mark, ...]:
         return (self.sidecar.marks or ()) if self.sidecar is not None else ()
 
 
-async def inspect(store: Store, items: Sequence[Item], *, kind: str, caps: Caps) -> list[Found]:
+async def inspect(
+    store: Store, items: Sequence[Item], *, kind: str, caps: Caps, label_names: LabelNameRule = "STANDARD"
+) -> list[Found]:
     """Look at items of a dataset of this type from the first on, in bounded portions, and stop where they say enough
-    for one transaction. Raises RootMissing when the whole store is away."""
+    for one transaction. `label_names`: the dataset's rule. Raises RootMissing when the whole store is away."""
     form = format_of(kind)
     size = max(1, min(CHUNK, SIDECARS // form.max_bytes))
     found: list[Found] = []
@@ -141,7 +145,7 @@ async def inspect(store: Store, items: Sequence[Item], *, kind: str, caps: Caps)
         portion = items[start : start + size]
         pictures = await _images(store, portion, caps)
         texts = await _sidecars(store, portion, form)
-        found += await asyncio.to_thread(_together, portion, pictures, texts, kind)
+        found += await asyncio.to_thread(_together, portion, pictures, texts, kind, label_names)
         if sum(len(one.marks) for one in found) >= ENOUGH:
             break
     return found
@@ -253,16 +257,23 @@ def _together(
     pictures: Mapping[str, Image],
     texts: Mapping[str, tuple[str, Head | StorageError]],
     kind: str,
+    label_names: LabelNameRule,
 ) -> list[Found]:
     """Takes CPU time, and is called off the loop."""
-    found = [_found(item, pictures[item.path], texts.get(item.path), kind) for item in items]
+    found = [_found(item, pictures[item.path], texts.get(item.path), kind, label_names) for item in items]
     return [
         replace(one, warnings=(*((one.item.path, message) for message in one.image.warnings), *one.warnings))
         for one in found
     ]
 
 
-def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | None, kind: str) -> Found:
+def _found(
+    item: Item,
+    image: Image,
+    sidecar: tuple[str, Head | StorageError] | None,
+    kind: str,
+    label_names: LabelNameRule,
+) -> Found:
     if sidecar is None or image.outcome not in (Outcome.READ, Outcome.NOT_NEEDED):
         return Found(item, image)
     path, head = sidecar
@@ -274,9 +285,13 @@ def _found(item: Item, image: Image, sidecar: tuple[str, Head | StorageError] | 
         case StorageError():
             return Found(item, image, warnings=((path, head.message),))
         case Head():
-            said = _placed(format_of(kind).parse(head.data), item, image, kind)
+            said = _placed(format_of(kind).parse(head.data, label_names), item, image, kind)
             warnings = tuple((_at(path, problem.line), problem.message) for problem in said.told)
-            return Found(item, image, said, item.sidecar_etag, warnings)
+            refused = tuple(
+                (name, _at(path, first.line), first.message, count)
+                for name, (first, count) in said.refused_names.items()
+            )
+            return Found(item, image, said, item.sidecar_etag, warnings, refused)
 
 
 def _placed(sidecar: Sidecar, item: Item, image: Image, kind: str) -> Sidecar:

@@ -7,65 +7,89 @@ from db.engine import Database
 from db.images import SUFFIXES
 from db.jobs import Batch, Claim, in_batch
 from db.names import storable
-from db.paths import LENGTH, stem, suffix
+from db.paths import LENGTH, shown_path, suffix
+from db.sidecars.pairing import image_keys, sidecar_keys
 from db.storage import Page, Store, StoredObject
+from db.sync.ignored import Ignored, Reason
+from db.sync.rules import Rules
 
 BATCH: Final = 10_000  # objects in a COPY
-COLUMNS: Final = ("job_id", "path", "stem", "sidecar", "size", "modified_at", "etag", "changed_at")
+COLUMNS: Final = ("job_id", "path", "keys", "sidecar", "size", "modified_at", "etag", "changed_at", "reason")
+UNREADABLE: Final = "The directory cannot be read, so this sync removes nothing."
+TOO_LONG: Final = f"The files in it have paths of more than {LENGTH} bytes."
+NOT_ALLOWED: Final = "The link leads outside the directories that this server's owner allowed; it is not followed."
 
 
 @dataclass(slots=True)
 class Listing:
     """What was seen. `complete`: nothing can have been overlooked, so what is missing has vanished."""
 
-    sidecar: str  # its suffix
+    rules: Rules
     scanned: int = 0
-    ignored: int = 0
     refused: int = 0
     complete: bool = True
-    waiting: list[StoredObject] = field(default_factory=list)
+    ignored: Ignored = field(default_factory=Ignored)
+    waiting: list[tuple[StoredObject, Reason | None]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
     def take(self, page: Page) -> None:
-        self.scanned += len(page.objects)
+        self.scanned += len(page.objects) + len(page.passed)
         for directory in page.unreadable:
             self.complete = False
-            self.warnings.append((shown(directory), "The directory cannot be read, so this sync removes nothing."))
+            self.ignored.add(Reason.UNREADABLE, directory)
+            self.warnings.append((shown_path(directory), UNREADABLE))
         for directory in page.too_long:
-            self.warnings.append((shown(directory), f"The files in it have paths of more than {LENGTH} bytes."))
+            self.warnings.append((shown_path(directory), TOO_LONG))
+        for path, reason in page.passed:
+            self.ignored.add(Reason(reason), path)
+            if reason == Reason.LINK_NOT_ALLOWED:
+                self.warnings.append((shown_path(path), NOT_ALLOWED))
         for found in page.objects:
-            kind = suffix(found.path)
-            if kind not in SUFFIXES and kind != self.sidecar:
-                self.ignored += 1
-            elif storable(found.path) and len(found.path.encode()) <= LENGTH:
-                self.waiting.append(found)
+            self._take(found)
+
+    def _take(self, found: StoredObject) -> None:
+        """An image that is passed over is staged as well: there may be a sample of it."""
+        kind = suffix(found.path)
+        is_image = kind in SUFFIXES
+        reason = self.rules.against(found.path)
+        if not is_image and kind != self.rules.sidecar:
+            if reason is Reason.HIDDEN:
+                self.ignored.add(reason, found.path)
             else:
-                self.refused += 1
-                self.warnings.append((shown(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
+                self.ignored.add(Reason.SUFFIX, found.path, suffix=kind)
+        elif not storable(found.path) or len(found.path.encode()) > LENGTH:
+            self.refused += 1
+            self.warnings.append((shown_path(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
+        elif found.link_to is not None and self.rules.is_taken(found.link_to):
+            self.ignored.add(Reason.LINK_REPEATED, found.path)
+        elif reason is Reason.EXCLUDED and not is_image:
+            self.ignored.add(reason, found.path)
+        else:
+            self.waiting.append((found, reason))
 
 
-async def list_objects(database: Database, job: Claim, store: Store, *, sidecar: str) -> Listing:
-    """List images, and sidecars of this suffix, from the start. Raises StorageError, and then nothing was merged."""
+async def list_objects(database: Database, job: Claim, store: Store, *, rules: Rules) -> Listing:
+    """List images and sidecars, from the start. Raises StorageError, and then nothing was merged."""
     await in_batch(database, job, lambda batch: _clear(batch, job))
-    listing = Listing(sidecar)
+    listing = Listing(rules)
     async for page in store.pages():
         listing.take(page)
         job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + BATCH))
-        if len(listing.waiting) >= BATCH:
+        if len(listing.waiting) >= BATCH or len(listing.warnings) >= BATCH:
             await _flush(database, job, listing)
     await _flush(database, job, listing)
     return listing
 
 
 async def _clear(batch: Batch, job: Claim) -> None:
-    await batch.connection.execute("DELETE FROM sync_object WHERE job_id = $1", job.id)
-    await batch.connection.execute("DELETE FROM sync_item WHERE job_id = $1", job.id)
+    for table in ("sync_object", "sync_sidecar", "sync_item"):
+        await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
 
 
 async def _flush(database: Database, job: Claim, listing: Listing) -> None:
     async def copy(batch: Batch) -> None:
         batch.warnings.extend(listing.warnings)
-        records = _records(job.id, listing)
+        records = [_record(job.id, listing.rules, *one) for one in listing.waiting]
         await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
 
     await in_batch(database, job, copy)
@@ -73,16 +97,13 @@ async def _flush(database: Database, job: Claim, listing: Listing) -> None:
     listing.warnings.clear()
 
 
-def _records(job_id: int, listing: Listing) -> list[tuple[object, ...]]:
-    records: list[tuple[object, ...]] = []
-    for found in listing.waiting:
-        sidecar = suffix(found.path) == listing.sidecar
-        etag = found.stamp if sidecar else found.etag
-        about = (found.size, found.modified_at, etag, found.changed_at)
-        records.append((job_id, found.path, stem(found.path), sidecar, *about))
-    return records
+def _record(job_id: int, rules: Rules, found: StoredObject, reason: Reason | None) -> tuple[object, ...]:
+    sidecar = suffix(found.path) == rules.sidecar
+    keys = sidecar_keys(found.path) if sidecar else image_keys(found.path)
+    etag = _stamp(rules, found) if sidecar else found.etag
+    return job_id, found.path, keys, sidecar, found.size, found.modified_at, etag, found.changed_at, reason
 
 
-def shown(path: str) -> str:
-    """A path from a file system as text that can be stored and shown, cut to a bearable length."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "�")[: LENGTH // 4]
+def _stamp(rules: Rules, sidecar: StoredObject) -> str:
+    """Another one once the dataset allows any label name: then every sidecar is read again."""
+    return sidecar.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{sidecar.stamp}"

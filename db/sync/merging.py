@@ -33,6 +33,9 @@ async def merge(batch: Batch, *, job: Claim, found: Sequence[Found], options: Op
     added = await _write(batch.connection, job.dataset_id, revision, decisions) if revision is not None else 0
     batch.counts.update(counts(decisions, added=added))
     batch.warnings += [*decisions.warnings, *decisions.skipped, *await _shapes_outside(batch.connection, decisions)]
+    for one in found:
+        for name, path, message, count in one.refused_names:
+            batch.warn_of_name(name, path, message, count)
 
 
 async def _shapes_outside(connection: asyncpg.Connection, decisions: Decisions) -> list[tuple[str, str]]:

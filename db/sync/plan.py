@@ -17,6 +17,7 @@ from db.jobs import Batch, Claim, in_batch
 from db.storage import RootMissing, Store
 from db.sync.listing import Listing
 from db.sync.options import Checkpoint, Options, Stage
+from db.sync.pairing import pair
 
 PLAN: Final = (Path(__file__).parent / "plan.sql").read_text()
 ASKED: Final = 1_000  # vanished objects asked for in a batch
@@ -35,6 +36,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
 
     async def write(batch: Batch) -> Checkpoint:
         await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
+        ignored = await pair(batch, job, listing)
         await batch.execute_long(
             PLAN,
             job.id,
@@ -44,10 +46,11 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
             options.restore_removed,
             options.verify_contents,
         )
-        await batch.connection.execute("DELETE FROM sync_object WHERE job_id = $1", job.id)
+        for table in ("sync_object", "sync_sidecar"):
+            await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
         [(merges, items)] = await batch.connection.fetch(COUNT, job.id)
         checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete)
-        batch.exact = {"scanned": listing.scanned, "ignored": listing.ignored, "skipped": listing.refused}
+        batch.exact = {"scanned": listing.scanned, "ignored": ignored, "skipped": listing.refused}
         batch.checkpoint = checkpoint.written()
         return checkpoint
 

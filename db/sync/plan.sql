@@ -3,17 +3,14 @@
 -- A known source is one that is in storage as far as we know, or that feeds a live sample.
 -- `content` is a hash of a content: an etag is one if it has 32 characters, as MD5 and our own hash have.
 WITH listed AS (
-    SELECT DISTINCT ON (path) path, stem, size, modified_at, changed_at, etag
+    SELECT DISTINCT ON (path) path, size, modified_at, changed_at, etag
     FROM sync_object o
-    WHERE job_id = $1 AND NOT sidecar
+    WHERE job_id = $1 AND NOT sidecar AND reason IS NULL
       AND NOT EXISTS (SELECT FROM source_deletion d
                       WHERE d.dataset_id = $2 AND d.path = o.path AND d.finished_at IS NULL)
     ORDER BY path, modified_at DESC, etag, size
 ), sidecar AS (
-    SELECT DISTINCT ON (stem) stem, path, etag
-    FROM sync_object
-    WHERE job_id = $1 AND sidecar
-    ORDER BY stem, path, modified_at DESC, etag
+    SELECT path AS image, sidecar_path AS path, sidecar_etag AS etag FROM sync_sidecar WHERE job_id = $1
 ), known AS (
     SELECT DISTINCT ON (source.path) source.*, sample.id AS sample_id, sample.labeled_origin,
            coalesce(source.content_hash, CASE WHEN length(source.etag) = 32 THEN source.etag END) AS content
@@ -35,7 +32,7 @@ WITH listed AS (
                 WHEN coalesce(k.labeled_origin, 'SYNC') = 'SYNC' THEN s.etag IS DISTINCT FROM k.sidecar_etag
                 ELSE false END AND s.path IS NOT NULL AS sidecar_due,
            coalesce(k.labeled_origin, 'SYNC') = 'SYNC' AS may_say, s.path AS sidecar_path, s.etag AS sidecar_etag
-    FROM listed l LEFT JOIN known k ON k.path = l.path LEFT JOIN sidecar s ON s.stem = l.stem
+    FROM listed l LEFT JOIN known k ON k.path = l.path LEFT JOIN sidecar s ON s.image = l.path
 ), planned AS (
     SELECT coalesce(action, CASE WHEN status = 'UNREADABLE' THEN 'UNREADABLE'
                                  WHEN sample_id IS NULL THEN CASE WHEN $5::boolean THEN 'RESTORED' END

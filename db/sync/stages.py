@@ -10,7 +10,6 @@ from db.changes import hold, no_such_dataset, record
 from db.engine import Database
 from db.images import USUAL, Caps
 from db.jobs import Batch, Claim, in_batch
-from db.sidecars import format_of
 from db.storage import Store
 from db.sync.inspection import ENOUGH, Found, Item, inspect
 from db.sync.listing import list_objects
@@ -18,6 +17,7 @@ from db.sync.merging import merge
 from db.sync.moves import inspect_ahead, move
 from db.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage
 from db.sync.plan import confirm, is_there, plan
+from db.sync.rules import DATASET, Rules
 from db.sync.statements import SQL
 
 Look = Callable[[Sequence[Item]], Awaitable[Sequence[Found]]]
@@ -29,8 +29,8 @@ async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, 
     """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over), Conflict (it would
     remove more than `guard` allows)."""
     options = Options(**job.arguments)
-    kind = await _kind(database, job)
-    checkpoint = await _planned(database, job, store, options, kind)
+    rules = await _rules(database, job)
+    checkpoint = await _planned(database, job, store, options, rules)
     if checkpoint.stage is Stage.CONFIRM:
         checkpoint = await confirm(database, job, store, checkpoint)
     if checkpoint.stage is Stage.INSPECT:
@@ -38,24 +38,25 @@ async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, 
     if checkpoint.stage is Stage.MOVE:
         checkpoint = await move(database, job, options, guard, checkpoint)
     if checkpoint.stage is Stage.MERGE:
-        checkpoint = await _merge_all(database, job, partial(inspect, store, kind=kind, caps=caps), options, checkpoint)
+        look = partial(inspect, store, kind=rules.kind, label_names=rules.label_names, caps=caps)
+        checkpoint = await _merge_all(database, job, look, options, checkpoint)
     await in_batch(database, job, partial(_remove, job=job, options=options))
 
 
-async def _kind(database: Database, job: Claim) -> str:
+async def _rules(database: Database, job: Claim) -> Rules:
     async with database.reading() as connection:
-        kind: str | None = await connection.fetchval("SELECT type FROM dataset WHERE id = $1", job.dataset_id)
-    if kind is None:
+        dataset = await connection.fetchrow(DATASET, job.dataset_id)
+    if dataset is None:
         raise no_such_dataset()
-    return kind
+    return await asyncio.to_thread(Rules.of, dataset)
 
 
-async def _planned(database: Database, job: Claim, store: Store, options: Options, kind: str) -> Checkpoint:
+async def _planned(database: Database, job: Claim, store: Store, options: Options, rules: Rules) -> Checkpoint:
     """The plan that was being carried out, or a new one."""
     checkpoint = Checkpoint.read(job.checkpoint)
     if checkpoint is not None and await is_there(database, job, checkpoint):
         return checkpoint
-    listing = await list_objects(database, job, store, sidecar=format_of(kind).suffix)
+    listing = await list_objects(database, job, store, rules=rules)
     planned = await plan(database, job, listing, options)
     job.report(progress=LISTED)
     return planned

@@ -1,15 +1,21 @@
-"""The statements of `moves.sql` and `merging.sql`, by their names."""
+"""The statements of `pairing.sql`, `moves.sql` and `merging.sql`, by their names."""
 
 import re
 from pathlib import Path
 from typing import Final
 
-_TEXT: Final = "\n".join((Path(__file__).parent / name).read_text() for name in ("moves.sql", "merging.sql"))
+_FILES: Final = ("pairing.sql", "moves.sql", "merging.sql")
+_TEXT: Final = "\n".join((Path(__file__).parent / name).read_text() for name in _FILES)
 
 
 class SQL:
     """One attribute per `-- name:` of the files; mypy knows them, and a missing one fails at import."""
 
+    keep: str
+    pair: str
+    ignored: str
+    forget: str
+    write: str
     movable: str
     to_inspect: str
     inspected: str

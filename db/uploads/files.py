@@ -24,7 +24,6 @@ REFUSED: Final = (
     (re.compile(r"[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"), "it is no character"),
     (re.compile("\ufffd"), "it stands for bytes that are not UTF-8"),
 )
-FORMATS: Final = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
 MOST_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
 MOST_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
 
@@ -76,9 +75,9 @@ def check_size(size: int, most: int) -> None:
 
 def check_suffix(name: str) -> str:
     """The format that a name announces."""
-    said = FORMATS.get(suffix(name))
+    said = images.SUFFIXES.get(suffix(name))
     if said is None:
-        raise Invalid("Only JPEG, PNG and BMP images are taken: .jpg, .jpeg, .png, .bmp.", code="UNSUPPORTED_FORMAT")
+        raise Invalid(f"Only JPEG, PNG and BMP images are taken: {images.NAMED}.", code="UNSUPPORTED_FORMAT")
     return said
 
 

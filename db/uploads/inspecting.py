@@ -6,7 +6,7 @@ kept for it, is ours.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -17,6 +17,7 @@ from db import statements, units
 from db.changes import no_such_dataset
 from db.engine import Database
 from db.errors import DomainError, Invalid, NotFound, StorageError, Unavailable
+from db.labels import KnownLabels
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 from db.uploads import files, outcomes, wishes
@@ -66,7 +67,7 @@ async def _leased(database: Database, dataset_id: int, keys: Iterable[str]) -> d
     return rows
 
 
-def labelless(row: Upload, known: Mapping[str, int]) -> Completed | None:
+def labelless(row: Upload, known: KnownLabels) -> Completed | None:
     """The refusal of an upload whose labels are gone since it was asked for; it stays open."""
     try:
         wishes.missing(row.labels, known, create=row.create_missing)
@@ -86,7 +87,7 @@ class _Inspector:
     database: Database
     dataset_id: int
     store: Store
-    known: Mapping[str, int]
+    known: KnownLabels
     checks: Checks
     away: list[RootMissing] = field(default_factory=list)
 

@@ -1,6 +1,6 @@
 """The labels that uploads are to have: names, which must be labels, or be made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,11 +10,14 @@ from db.access import Overtaken
 from db.changes import Recorded
 from db.engine import Database
 from db.errors import AlreadyExists, Invalid
-from db.labels import LabelValues
+from db.labels import KnownLabels, LabelValues
 
 MOST: Final = 100  # labels of a file
 
-KNOWN = "SELECT id, name FROM label WHERE dataset_id = $1 AND name = ANY($2::text[])"
+KNOWN = """
+    SELECT dataset.label_names, label.id, label.name
+    FROM dataset LEFT JOIN label ON label.dataset_id = dataset.id AND label.name = ANY($2::text[]) WHERE dataset.id = $1
+"""
 
 
 def unique(given: Iterable[str]) -> list[str]:
@@ -29,19 +32,19 @@ def few(given: Sequence[str]) -> list[str]:
     return unique(given)
 
 
-def missing(wanted: Iterable[str], known: Mapping[str, int], *, create: bool) -> list[str]:
+def missing(wanted: Iterable[str], known: KnownLabels, *, create: bool) -> list[str]:
     """Those that are to be made. Raises LABEL_NOT_FOUND unless they may be, INVALID_NAME where they cannot be."""
     absent = [name for name in wanted if name not in known]
     if absent and not create:
         raise labels.no_such_labels(absent)
-    return [each.name for each in labels.checked([LabelValues(name) for name in absent])]
+    return [each.name for each in labels.checked([LabelValues(name) for name in absent], known.rule)]
 
 
-async def known(database: Database, dataset_id: int, wanted: Iterable[str]) -> dict[str, int]:
+async def known(database: Database, dataset_id: int, wanted: Iterable[str]) -> KnownLabels:
     """A look without a lock, before anything is written; under one it is looked again."""
     storable = [name for name in wanted if names.storable(name)]
     async with database.reading() as connection:
-        return {row["name"]: row["id"] for row in await connection.fetch(KNOWN, dataset_id, storable)}
+        return KnownLabels.of(await connection.fetch(KNOWN, dataset_id, storable))
 
 
 async def make(session: AsyncSession, dataset_id: int, absent: Sequence[str], change: Recorded) -> dict[str, int]:

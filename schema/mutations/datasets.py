@@ -9,8 +9,22 @@ from schema.mutations.labels import LabelInput
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.unit import Info, given, global_id, number, word, write
 from schema.references import reference
-from schema.types.dataset import DatasetType
+from schema.types.dataset import DatasetType, LabelNameRule
 from schema.types.job import SyncJob
+
+INCLUDE = (
+    "Patterns of the images that a sync takes; empty: all. At most 50 of 256 characters, such as `train/**` or "
+    "`**/*.jpg`. A pattern covers the whole path below the input path: `*` stands for any characters of one name, `?` "
+    "for one, `**` as a whole part for any number of directories, and at the end, as `/` does, for everything below. "
+    "All other characters stand for themselves; upper and lower case differ; `[ ] { } ! \\` are refused. Wildcards "
+    "match no hidden name (`.name`, `__MACOSX`, `@eaDir`, `Thumbs.db` and the like): to take such files write the "
+    "name, as in `.cache/**`. Label files come with their images. What is a sample already stays one while its "
+    "file is there."
+)
+EXCLUDE = (
+    "Patterns, as for `include`, of images and label files that a sync passes over, whatever `include` says. Here "
+    "wildcards match hidden names, too."
+)
 
 
 @strawberry.input(description="A new dataset.")
@@ -32,6 +46,11 @@ class CreateDatasetInput:
     labels: list[LabelInput] = strawberry.field(
         default_factory=list, description="Labels to begin with, at most 1,000, each name and shortcut once."
     )
+    include: list[str] = strawberry.field(default_factory=list, description=INCLUDE)
+    exclude: list[str] = strawberry.field(default_factory=list, description=EXCLUDE)
+    label_names: LabelNameRule = strawberry.field(
+        default=LabelNameRule.STANDARD, description="Which names its labels may have."
+    )
     sync_now: bool = strawberry.field(
         default=True, description="Start the first sync, which reads images and sidecar files from `inputPath`."
     )
@@ -50,6 +69,14 @@ class UpdateDatasetInput:
     name: str | None = strawberry.field(default=None, description="Its new name; null leaves it.")
     description: str | None = strawberry.field(
         default=None, description="Its new description, at most 256 characters; null leaves it, empty clears it."
+    )
+    include: list[str] | None = strawberry.field(default=None, description=f"{INCLUDE} Null leaves them.")
+    exclude: list[str] | None = strawberry.field(default=None, description=f"{EXCLUDE} Null leaves them.")
+    label_names: LabelNameRule | None = strawberry.field(
+        default=None,
+        description="Which names its labels may have; null leaves it. ANY applies from the next sync on, which reads "
+        "all sidecars again. STANDARD is refused with VALIDATION_FAILED while a label has, or had, a name that does "
+        "not fit, and with DATASET_BUSY while a sync or an import runs.",
     )
 
 
@@ -78,7 +105,15 @@ class DatasetMutations:
         by, sync_now = info.context.identity, input.sync_now
         source, output = await datasets.placed(input.input_path, input.output_path, info.context.stores, by=by)
         labels = [label.values() for label in input.labels]
-        values = datasets.DatasetValues(input.name, word(input.type), source, output, input.description, labels)
+        values = datasets.DatasetValues(
+            input.name,
+            word(input.type),
+            source,
+            output,
+            input.description,
+            labels,
+            datasets.Settings(input.include, input.exclude, word(input.label_names)),
+        )
         outcome = await write(
             info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
         )
@@ -86,15 +121,19 @@ class DatasetMutations:
         return CreateDatasetPayload(dataset=dataset_of(outcome.dataset_id), job=job)
 
     @strawberry.mutation(
-        description="Gives a dataset another name or description. Neither counts as a change of the working set. "
-        "FORBIDDEN to give another name with a token that is confined to certain datasets: names are unique among all "
-        "datasets."
+        description="Gives a dataset another name or description, or other rules for files and label names. None of it "
+        "counts as a change of the working set. FORBIDDEN to give another name with a token that is confined to "
+        "certain datasets: names are unique among all datasets."
     )
     async def update_dataset(self, info: Info, input: Annotated[UpdateDatasetInput, given()]) -> UpdateDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
+        label_names = None if input.label_names is None else word(input.label_names)
+        settings = datasets.Settings(input.include, input.exclude, label_names)
         outcome = await write(
             info,
-            lambda session: datasets.update(session, id, by=by, name=input.name, description=input.description),
+            lambda session: datasets.update(
+                session, id, by=by, name=input.name, description=input.description, settings=settings
+            ),
             datasets.Touched,
         )
         return UpdateDatasetPayload(dataset=dataset_of(outcome.dataset_id))

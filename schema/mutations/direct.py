@@ -24,8 +24,8 @@ class UploadRequest:
         "week after the upload was completed."
     )
     file_name: str = strawberry.field(
-        description="The name under which the file will lie in the input path: one name, with `.jpg`, `.jpeg`, `.png` "
-        "or `.bmp`."
+        description="The name under which the file will lie in the input path: one name, with `.jpg`, `.jpeg`, "
+        "`.jfif`, `.jpe`, `.png` or `.bmp`."
     )
     size: int = strawberry.field(
         description="The file's size in bytes: 1 to `serverInfo { uploadLimits { maxFileBytes } }`. Exactly so many "

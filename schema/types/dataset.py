@@ -31,6 +31,18 @@ class DatasetType(Enum):
     )
 
 
+@strawberry.enum(description="Which names the labels of a dataset may have.")
+class LabelNameRule(Enum):
+    STANDARD = strawberry.enum_value(
+        "STANDARD", description="1–32 characters: ASCII letters, digits, `-`, `_` and Han ideographs."
+    )
+    ANY = strawberry.enum_value(
+        "ANY",
+        description="1–64 characters of any script, counted as code points in NFC, at least one of them visible; no "
+        "control characters, line separators or marks of writing direction, and no white space at either end.",
+    )
+
+
 @strawberry.enum(description="The order of a list of datasets.")
 class DatasetOrder(Enum):
     NEWEST = strawberry.enum_value("NEWEST", description="Latest created first.")
@@ -47,6 +59,11 @@ class Dataset(Node):
         description="Where the images lie: a directory below one of the server's allowed roots. Never changes."
     )
     output_path: str | None = strawberry.field(description="Where published versions are written to, if anywhere.")
+    include: list[str] = strawberry.field(
+        description="Patterns of the images that a sync takes, as for `createDataset`; empty: all that are not hidden."
+    )
+    exclude: list[str] = strawberry.field(description="Patterns of the files that a sync passes over.")
+    label_names: LabelNameRule = strawberry.field(description="Which names its labels may have.")
     created_at: datetime = strawberry.field(description="When the dataset was created.")
     updated_at: datetime = strawberry.field(description="When it, or anything in its working set, last changed.")
     revision: int = strawberry.field(

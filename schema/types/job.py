@@ -58,6 +58,57 @@ class SyncWarning:
         description="The file below the input path, or the manifest, with `:line` where that helps."
     )
     message: str = strawberry.field(description="What is wrong with it, as a sentence.")
+    count: int = strawberry.field(
+        description="How often it was met: a name that no label of the dataset can have is one warning, at the first "
+        "of the places where it stands; all other warnings are about one place."
+    )
+
+
+@strawberry.enum(description="Why a sync passes over a file.")
+class IgnoredReason(Enum):
+    SUFFIX = strawberry.enum_value(
+        "SUFFIX", description="Its suffix is neither that of an image nor that of a label file of this dataset's type."
+    )
+    HIDDEN = strawberry.enum_value(
+        "HIDDEN",
+        description="A name on its path begins with a dot, or is one that a system keeps for itself, such as "
+        "`__MACOSX`, `@eaDir` or `Thumbs.db`. `include` can bring it back.",
+    )
+    EXCLUDED = strawberry.enum_value(
+        "EXCLUDED", description="It matches the dataset's `exclude`, or is an image that does not match its `include`."
+    )
+    LINK_NOT_ALLOWED = strawberry.enum_value(
+        "LINK_NOT_ALLOWED",
+        description="A symbolic link that leads outside the directories that the server's owner allowed, or one of "
+        "more than 100,000 linked directories.",
+    )
+    LINK_BROKEN = strawberry.enum_value(
+        "LINK_BROKEN", description="A symbolic link that leads nowhere, or in a circle."
+    )
+    LINK_REPEATED = strawberry.enum_value(
+        "LINK_REPEATED", description="A symbolic link to what is listed anyway, at its own path or by another link."
+    )
+    NOT_A_FILE = strawberry.enum_value("NOT_A_FILE", description="A pipe, a socket or a device.")
+    UNREADABLE = strawberry.enum_value(
+        "UNREADABLE", description="A directory that the server may not read; nothing below it was seen."
+    )
+    SIDECAR_WITHOUT_IMAGE = strawberry.enum_value(
+        "SIDECAR_WITHOUT_IMAGE", description="A label file that belongs to no image of the dataset."
+    )
+    SIDECAR_OVERRIDDEN = strawberry.enum_value(
+        "SIDECAR_OVERRIDDEN", description="A label file whose images all have one that takes precedence."
+    )
+
+
+@strawberry.type(description="Files that a sync passed over for one reason.")
+class IgnoredFiles:
+    reason: IgnoredReason = strawberry.field(description="Why.")
+    suffix: str | None = strawberry.field(
+        description="For SUFFIX the suffix in lower case with its dot, empty for names without one; null for the group "
+        "of all suffixes beyond the first 100. Null for other reasons."
+    )
+    count: int = strawberry.field(description="How many they are.")
+    examples: list[str] = strawberry.field(description="Paths of some of them below the input path, at most 10.")
 
 
 @strawberry.type(description="A sync: the working set is merged with what lies in the input path.")
@@ -68,6 +119,13 @@ class SyncJob(Job, Node):
     removed: int = strawberry.field(description="Samples whose file is gone.")
     moved: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
     skipped: int = strawberry.field(description="Images that could not be read or are too large; each has a warning.")
+    ignored: int = strawberry.field(
+        description="Files, and links and directories, that were passed over; `ignoredFiles` says why."
+    )
+    ignored_files: list[IgnoredFiles] = strawberry.field(
+        description="What was passed over, in at most 120 groups by reason and suffix, the largest first. Known when "
+        "the input path is listed."
+    )
 
     @strawberry.field(description="What went wrong with single files, in the order it was met, at most 10,000.")
     def warnings(

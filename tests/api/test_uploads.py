@@ -196,6 +196,15 @@ async def test_each_file_is_judged_by_itself(desk: Desk) -> None:
     assert await desk.listed() == ["ok.bmp", "phone.jpg"]
 
 
+@pytest.mark.parametrize("name", ["a.jfif", "a.JPE"])
+async def test_every_name_of_a_jpeg_is_taken_and_served_as_one(desk: Desk, name: str) -> None:
+    [result] = (await desk.upload((name, picture(form="JPEG"))))["results"]
+    assert result["sample"]["format"] == "JPEG"
+    async with httpx2.AsyncClient(follow_redirects=True) as browser:
+        assert (await browser.get(result["sample"]["imageUrl"])).headers["content-type"] == "image/jpeg"
+    assert await desk.codes((f"png-{name}", picture(form="PNG"))) == ["UNSUPPORTED_FORMAT"]
+
+
 async def test_a_bomb_is_refused_before_it_is_decoded(desk: Desk) -> None:
     bomb = io.BytesIO()
     Image.new("1", (30_000, 30_000)).save(bomb, "PNG")

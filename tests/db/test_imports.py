@@ -186,7 +186,7 @@ async def test_a_path_that_the_system_refuses_is_told_with_its_line(desk: Desk, 
         "../x.jpg",
     ]
     elsewhere = [f'{{"source": "{root}/{path}"}}' for path in bad for root in (desk.folder, desk.images)]
-    buckets = ['{"source": "s3://bucket/%s"}' % path for path in ("a" * 1025 + ".jpg", "a//b.jpg", "../b.jpg")]
+    buckets = [f'{{"source": "s3://bucket/{path}"}}' for path in ("a" * 1025 + ".jpg", "a//b.jpg", "../b.jpg")]
     good: list[Any] = [{"source": f"{number}.jpg", "annotation": [CAT]} for number in range(5)]
     manifest = desk.manifest(*good[:3], *elsewhere, *buckets, *good[3:])
     options = {"source_root": f"{desk.folder}/"} if given else {}
@@ -256,6 +256,13 @@ async def test_files_that_are_no_images_are_told(desk: Desk) -> None:
     job = await desk.load(desk.manifest({"source": "1.png"}, {"source": "bad.jpg"}))
     [(path, message)] = await desk.warnings(job)
     assert (path, "bad.jpg" in message, job["skipped"]) == ("V001.manifest:2", True, 1)
+
+
+async def test_every_name_of_an_image_is_one(desk: Desk) -> None:
+    names = ("a.jpg", "b.jpeg", "c.jfif", "d.JPE", "e.png", "f.bmp")
+    desk.put(*names)
+    job = await desk.load(desk.manifest(*({"source": name} for name in names)))
+    assert (job["added"], await desk.warnings(job)) == (len(names), [])
 
 
 async def test_an_image_that_two_lines_name_is_as_the_first_one_says(desk: Desk) -> None:

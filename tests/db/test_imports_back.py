@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.db.working_sets import ANN
 from tests.db.world import WORKER
 
+ANY_NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이")
 NUMBERS = itertools.count()
 KINDS = {"digits": "IMAGE_CLASSIFICATION", "cells": "OBJECT_DETECTION"}
 
@@ -188,6 +189,25 @@ async def test_a_published_dataset_comes_back_as_it_was(house: House, example: s
     assert (again["added"], again["updated"], again["skipped"]) == (0, 0, 0)
     synced = await house.sync(other)
     assert (synced["added"], synced["removed"], synced["moved"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("example", KINDS)
+async def test_names_of_any_script_come_back_as_they_were(house: House, example: str) -> None:
+    original = await lived_in(house, example)
+    names = [*ANY_NAMES, "a <b> & 'c' ]]>", "x" * 64]
+    await house.do("UPDATE dataset SET label_names = 'ANY' WHERE id = $1", original)
+    await house.do(
+        "UPDATE label SET name = new.name FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM label) numbered"
+        " JOIN unnest($1::text[]) WITH ORDINALITY AS new (name, n) USING (n) WHERE label.id = numbered.id",
+        names,
+    )
+    before = await house.told(original)
+    assert {mark[1] for mark in before["annotations"]} & set(names)
+    manifest = await house.publish(original)
+    other = await house.dataset(KINDS[example], "a")
+    await house.do("UPDATE dataset SET label_names = 'ANY' WHERE id = $1", other)
+    await house.load(other, manifest)
+    assert await house.told(other) == before
 
 
 async def test_a_manifest_moved_with_its_label_files_is_read_where_it_is(house: House) -> None:

@@ -422,7 +422,7 @@ def test_size_tells_which_picture_was_drawn_on(
 
 
 def test_labels_of_a_turned_image_raise_no_doubts() -> None:
-    said = format_of("IMAGE_CLASSIFICATION").parse(b"cat\ndog")
+    said = format_of("IMAGE_CLASSIFICATION").parse(b"cat\ndog", "STANDARD")
     assert said.on(kind="IMAGE_CLASSIFICATION", raster=Raster(64, 48, 6)).problems == ()
     assert parse(file()).on(kind="OBJECT_DETECTION", raster=Raster(64, 48, 3)).problems == ()
 

@@ -61,6 +61,11 @@ async def prepared(database: Database) -> World:
         place.put(f"new/{number}.png", picture(f"rgb(0,{number},9)"))
         place.put(f"new/{number}.txt", f"new-{number % 3}")
     place.put("new/bad.jpg", b"not an image")
+    for number in range(3):
+        place.put(f"new/{number}.jpg.txt", "traffic light")
+        place.put(f"new/.{number}.jpg")
+        place.put(f"new/{number}.gif")
+        place.put(f"new/{number}.txt", f"new-{number}\ntraffic light")
     return place
 
 
@@ -86,9 +91,18 @@ async def state(place: World, job_id: int) -> dict[str, Any]:
         "counters": await place.counts(job_id),
         "status": (await place.job(job_id))["status"],
         "warnings": sorted(await place.warnings(job_id)),
+        "names": {
+            row["name"]: row["count"]
+            for row in await place.rows("SELECT name, count FROM job_warning WHERE job_id = $1 AND name <> ''", job_id)
+        },
+        "ignored": await place.ignored(job_id),
         "wrong": wrong,
         "removals": sum("removed" in summary for summary in await place.changes()),
-        "left over": len(await place.rows("SELECT 1 FROM sync_item UNION ALL SELECT 1 FROM sync_object")),
+        "left over": len(
+            await place.rows(
+                "SELECT 1 FROM sync_item UNION ALL SELECT 1 FROM sync_object UNION ALL SELECT 1 FROM sync_sidecar"
+            )
+        ),
     }
 
 
@@ -122,7 +136,11 @@ async def clean_run(database: Database) -> dict[str, Any]:
 async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
     clean = await clean_run(database)
     assert clean["counters"] == {
-        "scanned": 48, "ignored": 0, "added": 9, "updated": 2, "removed": 5, "moved": 9, "skipped": 1,
+        "scanned": 57, "ignored": 14, "added": 9, "updated": 2, "removed": 5, "moved": 9, "skipped": 1,
+    }  # fmt: skip
+    assert clean["names"] == {"bad label": 1, "traffic light": 3}
+    assert {reason: count for reason, (count, _) in clean["ignored"].items()} == {
+        "SIDECAR_WITHOUT_IMAGE": 8, "HIDDEN": 3, "SUFFIX .gif": 3
     }  # fmt: skip
     assert clean["labels"] == {
         **{f"{path}.png": [origin] for origins in RINGS for path, origin in origins.items()},

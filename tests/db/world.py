@@ -119,6 +119,19 @@ class World:
         rows = await self.rows("SELECT path, message FROM job_warning WHERE job_id = $1 ORDER BY id", job_id)
         return [(row["path"], row["message"]) for row in rows]
 
+    async def ignored(self, job_id: int) -> dict[str, tuple[int, list[str]]]:
+        """Count and examples by reason, and by suffix where there is one."""
+        rows = await self.rows("SELECT * FROM ignored_files WHERE job_id = $1 ORDER BY id", job_id)
+        return {
+            row["reason"] + (f" {row['suffix']}" if row["suffix"] is not None else ""): (row["count"], row["examples"])
+            for row in rows
+        }
+
+    async def set_up(self, **columns: Any) -> None:
+        """The dataset's settings, by their columns."""
+        for name, value in columns.items():
+            await self.do(f"UPDATE dataset SET {name} = $2 WHERE id = $1", self.dataset_id, value)
+
     async def labels(self) -> dict[str, list[str]]:
         """Label names by path: the working set at a glance."""
         rows = await self.rows(

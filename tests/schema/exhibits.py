@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-DIRECTORIES = ("", "cats/", "cats/old/", "cats0/", "Größe/", "100%/", "a_b/", "猫/")
+DIRECTORIES = ("", "cats/", "cats/old/", "cats0/", "Größe/", "Gro\u0308ße/", "100%/", "a_b/", "猫/")
 NAMES = (
     "IMG",
+    "cafe\u0301",
     "img",
     "a_b",
     "axb",
@@ -43,9 +44,10 @@ async def fill(connection: asyncpg.Connection, samples: int = 60) -> None:
     ):
         dataset = await connection.fetchval(
             """INSERT INTO dataset
-                (name, type, input_path, output_path, description, created_by, created_at, deleted_at)
+                (name, type, input_path, output_path, description, created_by, created_at, deleted_at, include,
+                 label_names)
             VALUES ($1, $2::text, '/in', CASE WHEN $2::text = 'OBJECT_DETECTION' THEN '/o"ut' END, 'a "b" \\ c',
-                    'ann', $3, $4)
+                    'ann', $3, $4, ARRAY['**/*.jpg', 'a "b"/'], CASE WHEN $1 = 'pets' THEN 'ANY' ELSE 'STANDARD' END)
             RETURNING id""",
             name,
             kind,
@@ -160,6 +162,12 @@ async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, data
             'Cannot read "it"' if failed else None,
             NOW,
             None if status == "RUNNING" else NOW,
+        )
+        await connection.execute(
+            """INSERT INTO ignored_files (job_id, reason, suffix, count, examples)
+            VALUES ($1, 'SUFFIX', '.gif', 2, ARRAY['a "b".gif', 'c\\d.gif']),
+                   ($1, 'HIDDEN', NULL, 1, ARRAY['.a.jpg'])""",
+            job,
         )
         for at in range(5):
             await connection.execute(

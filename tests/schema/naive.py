@@ -10,11 +10,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import normalize
 
 import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
 
-TABLES = ("dataset", "label", "label_count", "sample", "source", "annotation", "change", "job", "job_warning")
+TABLES = (
+    "dataset",
+    "label",
+    "label_count",
+    "sample",
+    "source",
+    "annotation",
+    "change",
+    "job",
+    "job_warning",
+    "ignored_files",
+)
 Row = dict[str, Any]
 
 
@@ -305,6 +317,9 @@ class SyncJob(Thing):
             return None
         return {"code": self.row["error_code"], "message": self.row["error_message"]}
 
+    def ignoredFiles(self, _info: Any) -> Any:
+        return [IgnoredFiles(self.world, row) for row in self.world.having("ignored_files", job_id=self.row["id"])]
+
     def warnings(self, _info: Any, **page: Any) -> Any:
         rows = self.world.having("job_warning", job_id=self.row["id"])
         return paged(
@@ -325,6 +340,10 @@ def job(world: World, row: Row) -> SyncJob:
 
 
 class SyncWarning(Thing):
+    pass
+
+
+class IgnoredFiles(Thing):
     pass
 
 
@@ -366,12 +385,18 @@ def in_time(now: datetime, made: datetime, wanted: Mapping[str, Any]) -> bool:
     )
 
 
+def in_nfc(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: normalize("NFC", value) if isinstance(value, str) else value for name, value in wanted.items()}
+
+
 def has_text(text: str, wanted: Mapping[str, Any]) -> bool:
+    text, wanted = normalize("NFC", text), in_nfc(wanted)
     contains, eq = wanted.get("contains"), wanted.get("eq")
     return (contains is None or contains.lower() in text.lower()) and (eq is None or text == eq)
 
 
 def in_place(path: str, wanted: Mapping[str, Any]) -> bool:
+    path, wanted = normalize("NFC", path), in_nfc(wanted)
     directory, contains = wanted.get("directory"), wanted.get("contains")
     if contains is not None and contains.lower() not in path.lower():
         return False

@@ -20,7 +20,27 @@ from graphql import (
 from tests.schema.exhibits import DIRECTORIES, NAMES, NOW, PEOPLE
 
 LABELS = ("cat", "Cat", "dog-1", "狗", "unused", "nobody", "", "a\x00")
-NEEDLES = (*NAMES, "i", "%", "_", "\\", "'", '"', ".jpg", "größe", "ÄRGER", "g0", "", "\x00", "\ud800", "/", "s/i")
+NEEDLES = (
+    *NAMES,
+    "CAFÉ",
+    "e",
+    "\u0301",
+    "i",
+    "%",
+    "_",
+    "\\",
+    "'",
+    '"',
+    ".jpg",
+    "größe",
+    "ÄRGER",
+    "g0",
+    "",
+    "\x00",
+    "\ud800",
+    "/",
+    "s/i",
+)
 # Read beside a model of their own: tests/schema/test_versions_model.py, test_delete_impact.py.
 APART = frozenset({"Version", "versions", "currentVersion", "compare", "deleteImpact"})
 MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+09:00")

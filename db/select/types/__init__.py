@@ -7,7 +7,7 @@ from db.select.types.annotation import ANNOTATION
 from db.select.types.change import CHANGE
 from db.select.types.comparison import SAMPLE_CHANGE
 from db.select.types.dataset import DATASET
-from db.select.types.job import IMPORT_JOB, MANIFEST_JOB, SYNC_JOB, SYNC_WARNING
+from db.select.types.job import IGNORED_FILES, IMPORT_JOB, MANIFEST_JOB, SYNC_JOB, SYNC_WARNING
 from db.select.types.label import LABEL
 from db.select.types.sample import SAMPLE
 from db.select.types.version import VERSION
@@ -16,6 +16,6 @@ TYPES: Mapping[str, Type] = {
     each.name: each
     for each in (
         *(DATASET, LABEL, SAMPLE, ANNOTATION, VERSION, SAMPLE_CHANGE, CHANGE),
-        *(SYNC_JOB, IMPORT_JOB, MANIFEST_JOB, SYNC_WARNING),
+        *(SYNC_JOB, IMPORT_JOB, MANIFEST_JOB, SYNC_WARNING, IGNORED_FILES),
     )
 }

@@ -11,7 +11,7 @@ from db.select.build import Build, Type
 from db.select.connections import Listing, connection
 from db.select.rows import Row
 from db.select.selection import Select
-from db.select.text import Parts, array, assemble, number, or_null, text, value_or_null, word
+from db.select.text import Parts, array, assemble, number, or_null, text, value_or_null, word, words
 from db.select.types.change import CHANGES
 from db.select.types.comparison import compare
 from db.select.types.delete_impact import delete_impact
@@ -87,6 +87,9 @@ DATASET = Type(
         "type": column("type", word),
         "inputPath": column("input_path"),
         "outputPath": column("output_path", or_null(text)),
+        "include": column("include", words),
+        "exclude": column("exclude", words),
+        "labelNames": column("label_names", word),
         "createdAt": column("created_at"),
         "updatedAt": column("updated_at"),
         "revision": column("revision", number),

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, case, cast, func
 from sqlalchemy import literal_column as sql
 
-from db.models import Job, JobWarning
+from db.models import IgnoredFiles, Job, JobWarning
 from db.pages import Kind, Order
 from db.select.build import Build, Field, Type
 from db.select.connections import Listing, connection
 from db.select.rows import Row
 from db.select.selection import Select
-from db.select.text import NULL, Parts, assemble, number, or_null, text, value_or_null, word
+from db.select.text import NULL, Parts, assemble, number, or_null, text, value_or_null, word, words
 from db.select.types.fields import column, dataset, global_id
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
@@ -36,6 +36,10 @@ def _detail(row: Row, name: str) -> ColumnElement[Any]:
 
 def warnings(build: Build, row: Row, select: Select) -> Parts:
     return connection(build, WARNINGS, select, row.scope, lambda warning: [warning["job_id"] == row["id"]])
+
+
+def ignored_files(build: Build, row: Row, select: Select) -> Parts:
+    return build.many(select, lambda group: [group["job_id"] == row["id"]], row.scope)
 
 
 def version(build: Build, row: Row, select: Select) -> Parts:
@@ -66,11 +70,26 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> Type:
 
 
 COLUMNS = {"read": "scanned"}
-SYNC_JOB = job("SYNC", "SyncJob", "scanned", "added", "updated", "removed", "moved", "skipped", warnings=warnings)
+SYNC_COUNTERS = ("scanned", "added", "updated", "removed", "moved", "skipped", "ignored")
+SYNC_JOB = job("SYNC", "SyncJob", *SYNC_COUNTERS, warnings=warnings, ignoredFiles=ignored_files)
 IMPORT_JOB = job("IMPORT", "ImportJob", "read", "added", "updated", "labeled", "skipped", warnings=warnings)
 MANIFEST_JOB = job("MANIFEST", "ManifestJob", version=version)
 
-SYNC_WARNING = Type(name="SyncWarning", model=JobWarning, fields={"path": column("path"), "message": column("message")})
+SYNC_WARNING = Type(
+    name="SyncWarning",
+    model=JobWarning,
+    fields={"path": column("path"), "message": column("message"), "count": column("count", number)},
+)
+IGNORED_FILES = Type(
+    name="IgnoredFiles",
+    model=IgnoredFiles,
+    fields={
+        "reason": column("reason", word),
+        "suffix": column("suffix", or_null(text)),
+        "count": column("count", number),
+        "examples": column("examples", words),
+    },
+)
 
 JOBS = Listing(
     type="SyncJob",

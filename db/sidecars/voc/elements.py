@@ -23,12 +23,13 @@ PARTS: Final = frozenset({"size", "object"})
 
 
 class Wrong(Exception):
-    """Something in a file that is not as it should be, and its line."""
+    """Something in a file that is not as it should be, its line, and the label's name if that is what is wrong."""
 
-    def __init__(self, message: str, line: int) -> None:
+    def __init__(self, message: str, line: int, name: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
+        self.name = name
 
 
 @dataclass(slots=True)

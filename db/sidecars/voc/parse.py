@@ -5,8 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from db.errors import Invalid
-from db.names import label_name
+from db.names import LabelNameRefused, LabelNameRule, label_name
 from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
 from db.sidecars.content import Attributes, Mark, Problem, Sidecar, decoded, useless
 from db.sidecars.voc.elements import Element, Wrong, read
@@ -29,14 +28,14 @@ EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
 COORDINATE: Final = re.compile(r"([xy])([1-9][0-9]{0,4})")
 
 
-def parse(data: bytes) -> Sidecar:
+def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
     """Read a sidecar. One without objects says "no labels"; one with nothing but mistakes says nothing."""
     if len(data) > MAX_BYTES:
         return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
     text = decoded(data, named=_named(data))
     if text is None:
         return useless("The file is neither in UTF-8 nor in the encoding that it names; it was not read.")
-    found = _Found()
+    found = _Found(rule)
     try:
         read(text, found.take)
     except Wrong as refused:
@@ -59,7 +58,8 @@ class _Enough(Exception):
 class _Found:
     """What was read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule: LabelNameRule) -> None:
+        self.rule = rule
         self.marks: list[Mark] = []
         self.problems: list[Problem] = []
         self.size: tuple[int, int] | None = None
@@ -75,9 +75,9 @@ class _Found:
         if self.objects > MAX_OBJECTS:
             raise _Enough
         try:
-            self.marks.append(_mark(part, self.problems))
+            self.marks.append(_mark(part, self.problems, self.rule))
         except Wrong as refused:
-            self.problems.append(Problem(refused.line, refused.message))
+            self.problems.append(Problem(refused.line, refused.message, refused.name))
 
     def sidecar(self) -> Sidecar:
         marks = tuple(self.marks) if self.marks or not self.objects else None
@@ -94,19 +94,19 @@ def _size(part: Element) -> tuple[int, int] | None:
             return None
 
 
-def _mark(part: Element, doubts: list[Problem]) -> Mark:
-    label, shape = _label(part), _shape(part)
+def _mark(part: Element, doubts: list[Problem], rule: LabelNameRule) -> Mark:
+    label, shape = _label(part, rule), _shape(part)
     return Mark(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
 
 
-def _label(part: Element) -> str:
+def _label(part: Element, rule: LabelNameRule) -> str:
     name = part.child("name")
     if name is None:
         raise Wrong("An object has a `name`.", part.line)
     try:
-        return label_name(name.text)
-    except Invalid as refused:
-        raise Wrong(refused.message, name.line) from None
+        return label_name(name.text, rule)
+    except LabelNameRefused as refused:
+        raise Wrong(refused.message, name.line, refused.name) from None
 
 
 def _shape(part: Element) -> Shape:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from db.errors import StorageError
-from db.images import MEDIA_TYPES
+from db.images import MEDIA_TYPES, SUFFIXES
 from db.paths import object_path, suffix
 from db.storage.objects import ObjectExists, ObjectMissing, StoredObject
 from db.storage.s3.connection import S3
@@ -23,10 +23,7 @@ from db.storage.s3.reading import described
 PART: Final = 16 * 1024 * 1024  # bytes of a part of a stream; S3 allows 10,000 parts
 MARK: Final = "labelgraph-write"  # metadata by which a writer knows its own object again
 MEDIA: Final = {
-    ".jpg": MEDIA_TYPES["JPEG"],
-    ".jpeg": MEDIA_TYPES["JPEG"],
-    ".png": MEDIA_TYPES["PNG"],
-    ".bmp": MEDIA_TYPES["BMP"],
+    **{suffix: MEDIA_TYPES[form] for suffix, form in SUFFIXES.items()},
     ".manifest": "application/x-ndjson",
     ".xml": "application/xml",
 }

@@ -1,0 +1,131 @@
+"""Which sidecar is whose: beside the image, in a directory for labels, in any form of Unicode."""
+
+from unicodedata import normalize
+
+import pytest
+
+from db.engine import Database
+from db.sidecars.pairing import sidecar_stems
+from db.storage import MemoryStore
+from tests.db import world
+from tests.db.world import World, counted
+
+VOC_FILE = (
+    "<annotation><object><name>cat</name>"
+    "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object></annotation>"
+)
+NFC, NFD = normalize("NFC", "café"), normalize("NFD", "café")
+
+
+@pytest.mark.parametrize(
+    ("image", "sidecar"),
+    [
+        ("a.jpg", "a.txt"),
+        ("a.jpg", "a.TXT"),
+        ("b.jpg", "b.jpg.txt"),
+        ("B.JPG", "B.JPG.txt"),
+        ("images/a.jpg", "labels/a.txt"),
+        ("train/images/a.jpg", "train/labels/a.txt"),
+        ("images/train/a.jpg", "labels/train/a.txt"),
+        ("images/x/images/a.jpg", "images/x/labels/a.txt"),
+        ("JPEGImages/a.jpg", "Annotations/a.txt"),
+        ("Images/a.jpg", "Labels/a.txt"),
+        ("img/a.jpg", "annotations/a.txt"),
+        ("labels/a.jpg", "labels/a.txt"),
+        (f"{NFD}.jpg", f"{NFC}.txt"),
+        (f"{NFC}.jpg", f"{NFD}.txt"),
+        (f"{NFD}/images/{NFC}.jpg", f"{NFC}/labels/{NFD}.txt"),
+    ],
+)
+async def test_a_sidecar_is_found(place: World, image: str, sidecar: str) -> None:
+    place.put(image)
+    place.put(sidecar, "cat")
+    job = await place.sync()
+    assert await place.labels() == {image: ["cat"]}
+    assert job["ignored"] == 0
+    assert counted(await place.sync())
+
+
+@pytest.mark.parametrize(
+    ("image", "sidecar"),
+    [
+        ("a.jpg", "b.txt"),
+        ("a.jpg", "a.png.txt"),
+        ("a.jpg", "labels/a.txt"),
+        ("images/a.jpg", "other/labels/a.txt"),
+        ("images/a.jpg", "a.txt"),
+        ("x/a.jpg", "labels/a.txt"),
+        ("images/a.jpg", "labels/A.txt"),
+    ],
+)
+async def test_a_sidecar_without_an_image_is_counted(place: World, image: str, sidecar: str) -> None:
+    place.put(image)
+    place.put(sidecar, "cat")
+    job = await place.sync()
+    assert await place.labels() == {image: []}
+    assert await place.ignored(job["id"]) == {"SIDECAR_WITHOUT_IMAGE": (1, [sidecar])}
+
+
+async def test_the_nearest_sidecar_counts(place: World) -> None:
+    place.put("images/a.jpg")
+    order = ["labels/a.txt", "images/a.jpg.txt", "images/a.txt"]
+    for number, sidecar in enumerate(order):
+        place.put(sidecar, f"label-{number}")
+        job = await place.sync()
+        assert await place.labels() == {"images/a.jpg": [f"label-{number}"]}
+        overridden = sorted(order[:number])
+        assert (await place.ignored(job["id"])).get("SIDECAR_OVERRIDDEN", (0, [])) == (number, overridden)
+
+
+async def test_images_of_one_name_share_a_sidecar_and_each_may_have_its_own(place: World) -> None:
+    for path in ("images/a.jpg", "images/a.png", "JPEGImages/a.bmp"):
+        place.put(path)
+    place.put("labels/a.txt", "cat")
+    place.put("images/a.png.txt", "dog")
+    job = await place.sync()
+    assert await place.labels() == {"JPEGImages/a.bmp": ["cat"], "images/a.jpg": ["cat"], "images/a.png": ["dog"]}
+    assert job["ignored"] == 0
+
+
+async def test_the_layout_of_pascal_voc_is_read(database: Database) -> None:
+    place = await _detection(database)
+    place.put("VOC2012/JPEGImages/a.jpg")
+    place.put("VOC2012/Annotations/a.xml", VOC_FILE)
+    place.put("VOC2012/ImageSets/Main/train.txt", "a")
+    job = await place.sync()
+    assert await place.labels() == {"VOC2012/JPEGImages/a.jpg": ["cat"]}
+    assert await place.ignored(job["id"]) == {"SUFFIX .txt": (1, ["VOC2012/ImageSets/Main/train.txt"])}
+
+
+async def _detection(database: Database) -> World:
+    return await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+
+
+@pytest.mark.parametrize("rule", ["STANDARD", "ANY"])
+async def test_files_of_yolo_are_told_once_each_and_make_no_labels(place: World, rule: str) -> None:
+    await place.set_up(label_names=rule)
+    lines = ["0 0.5 0.5 0.1 0.1", "12 0.1 0.2 0.3 0.4\n3 1 0 .5 1e-3\n\n", "1\t0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\r\n"]
+    for number, text in enumerate(lines):
+        place.put(f"images/{number}.jpg")
+        place.put(f"labels/{number}.txt", text)
+    place.put("images/index.jpg")
+    place.put("labels/index.txt", "7")
+    job = await place.sync()
+    assert await place.labels() == {
+        "images/0.jpg": [],
+        "images/1.jpg": [],
+        "images/2.jpg": [],
+        "images/index.jpg": ["7"],
+    }
+    warnings = await place.warnings(job["id"])
+    assert [path for path, _ in warnings] == ["labels/0.txt", "labels/1.txt", "labels/2.txt"]
+    assert all("YOLO" in message for _, message in warnings)
+
+
+def test_where_sidecars_may_lie_and_whom_they_serve() -> None:
+    places = sidecar_stems("x/images/a.jpg")
+    assert places["x/images/a"] == {"x/images/a"}
+    assert places["x/images/a.jpg"] == {"x/images/a.jpg"}
+    assert {"x/labels/a", "x/images/a", "x/JPEGImages/a"} <= places["x/labels/a"]
+    assert set(sidecar_stems(f"{NFD}.jpg")) == {NFD, NFC, f"{NFD}.jpg", f"{NFC}.jpg"}
+    assert sidecar_stems(f"{NFD}.jpg")[NFC] == {NFD, NFC}
