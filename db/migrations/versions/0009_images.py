@@ -1,4 +1,4 @@
-"""What a sync passes over, which files it takes, and which names its labels may have."""
+"""Images: whether a file ends before its image does, and what a VOC file says of an object beside its shape."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from alembic import op
 from db.migrations import run_script
 
 revision = "0009"
-down_revision: str | None = "0013"
+down_revision: str | None = "0008"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0009_listing_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0009_images_down.sql"))

@@ -6,8 +6,8 @@ from alembic import op
 
 from db.migrations import run_script
 
-revision = "0013"
-down_revision: str | None = "0011"
+revision = "0011"
+down_revision: str | None = "0010"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0013_manifest_jobs_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0011_manifest_jobs_down.sql"))

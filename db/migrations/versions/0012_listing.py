@@ -1,4 +1,4 @@
-"""Images: whether a file ends before its image does, and what a VOC file says of an object beside its shape."""
+"""What a sync passes over, which files it takes, and which names its labels may have."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from db.migrations import run_script
 
-revision = "0010"
-down_revision: str | None = "0008"
+revision = "0012"
+down_revision: str | None = "0011"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0010_images_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0012_listing_down.sql"))
