@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from asyncpg import InternalClientError
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -63,9 +64,17 @@ async def bounded(connection: Any, limits: Limits) -> AsyncGenerator[None, None]
     await connection.execute(f"BEGIN READ ONLY; {local}")
     try:
         yield
-    finally:
-        if not connection.is_closed():
-            await connection.execute("COMMIT", timeout=2)  # of which a silent server makes nothing
+    except (TimeoutError, InternalClientError):  # the reader gives this connection up
+        raise
+    except BaseException:
+        await _end(connection)
+        raise
+    await _end(connection)
+
+
+async def _end(connection: Any) -> None:
+    if not connection.is_closed():
+        await connection.execute("COMMIT")
 
 
 def bound_transactions(engine: AsyncEngine, limits: Limits) -> None:
