@@ -1,0 +1,76 @@
+"""The open connections of a process: how many there may be, of all addresses and of one."""
+
+import ipaddress
+from collections import Counter
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+from uvicorn.middleware.proxy_headers import _TrustedHosts
+
+
+class Connection(Protocol):
+    address: str
+
+    def give_way(self) -> None:
+        """Close, while no request is in hand, so that another connection has room."""
+
+
+@dataclass(slots=True)
+class Peers:
+    """The open connections by address: a full address makes room by closing its longest idle one, or is refused."""
+
+    most: int
+    each: int
+    proxies: _TrustedHosts
+    refused: int = 0  # connections that are told so just now
+    _total: int = 0
+    _open: Counter[str] = field(default_factory=Counter)
+    _idle: dict[str, dict[Connection, None]] = field(default_factory=dict)  # the longest idle first
+
+    def enter(self, address: str) -> HTTPStatus | None:
+        """Count a connection in; or the status with which it is to be refused."""
+        if self._open[address] >= self.each and address not in self.proxies and not self._close_idle(address):
+            return HTTPStatus.TOO_MANY_REQUESTS
+        if self._total >= self.most and not self._close_idle(self._most_idle()):
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        self._open[address] += 1
+        self._total += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        self._total -= 1
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
+
+    def rest(self, connection: Connection) -> None:
+        """It waits for its next request."""
+        self._idle.setdefault(connection.address, {})[connection] = None
+
+    def wake(self, connection: Connection) -> None:
+        idle = self._idle.get(connection.address, {})
+        idle.pop(connection, None)
+        if not idle:
+            self._idle.pop(connection.address, None)
+
+    def _most_idle(self) -> str:
+        """The address with the most connections, of those that have an idle one."""
+        return max(self._idle, key=lambda address: self._open[address], default="")
+
+    def _close_idle(self, address: str) -> bool:
+        longest = next(iter(self._idle.get(address, ())), None)
+        if longest is not None:
+            longest.give_way()
+        return longest is not None
+
+
+def network_of(host: str) -> str:
+    """An address as shares count it: of IPv6 the network, since a customer is given one as a whole."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address)

@@ -1,0 +1,50 @@
+"""Clients that do not read what they asked for."""
+
+import asyncio
+import fcntl
+import os
+import socket
+import struct
+import termios
+from array import array
+from typing import Final
+
+CHECKS: Final = 4  # looks at a connection's progress in the time that it may make none
+SLOWEST: Final = 1024  # bytes a second that a client reads, at least
+
+
+class Progress:
+    """Aborts a connection whose client has not read what waits for it: `seconds` without `SLOWEST` bytes a second."""
+
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self.transport, self.seconds = transport, seconds
+        self.loop = asyncio.get_running_loop()
+        self.since, self.waiting, self.delivered = self.loop.time(), 0, 0
+        self.timer = self.loop.call_later(seconds / CHECKS, self._check)
+
+    def stop(self) -> None:
+        self.timer.cancel()
+
+    def _check(self) -> None:
+        now, (waiting, delivered) = self.loop.time(), self._state()
+        if delivered - self.delivered >= min(self.waiting, SLOWEST * self.seconds) or not waiting:
+            self.since, self.waiting, self.delivered = now, waiting, delivered
+        elif now - self.since >= self.seconds:
+            self.transport.abort()
+            return
+        self.timer = self.loop.call_later(self.seconds / CHECKS, self._check)
+
+    def _state(self) -> tuple[int, int]:
+        """Bytes that wait to be read, here and in the system's buffer, and bytes that the client's system has taken."""
+        buffered = self.transport.get_write_buffer_size()
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        try:
+            queued = array("i", [0])
+            fcntl.ioctl(descriptor, termios.TIOCOUTQ, queued)
+            if not buffered + queued[0]:
+                return 0, self.delivered
+            with socket.socket(fileno=os.dup(descriptor)) as own:
+                facts = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+            return buffered + queued[0], struct.unpack_from("Q", facts, 120)[0]
+        except (OSError, AttributeError, struct.error):  # a system that does not tell
+            return buffered, self.delivered + max(self.waiting - buffered, 0)

@@ -1,0 +1,115 @@
+"""WebSockets: uvicorn's protocol, with a limit on frames and a deadline for writing."""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from api.connections.peers import Peers, network_of
+from api.connections.progress import Progress
+
+FRAMES_PIECE: Final = 2 * 1024  # bytes that are parsed at once
+BURST: Final = 10  # seconds' worth of frames that a client may send at once
+TOO_MANY: Final = 4429
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, one message after the other, with a limit on frames and a deadline for writing."""
+
+    peers: Peers
+    write_seconds = 20.0
+    frames_per_second = 100
+
+    address = ""
+    _counted = False
+    _scheduled: asyncio.Handle | None = None
+    _progress: Progress | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._received = bytearray()
+        self._allowance, self._allowed_at = float(BURST * self.frames_per_second), self.loop.time()
+        self._progress = Progress(transport, self.write_seconds)
+        self.address = network_of(self.client[0] if self.client else "")
+        self._counted = self.peers.enter(self.address) is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unschedule()
+        if self._progress is not None:
+            self._progress.stop()
+        if self._counted:
+            self._counted = False
+            self.peers.leave(self.address)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._parse()
+
+    def _parse(self) -> None:
+        """A few frames, once the application has taken the message before them."""
+        self._unschedule()
+        if self.transport.is_closing():
+            self._received.clear()
+            return
+        if self._received and self._may_parse:
+            piece = bytes(self._received[:FRAMES_PIECE])
+            del self._received[:FRAMES_PIECE]
+            super().data_received(piece)
+            self._answer_a_bad_handshake()
+        self._regulate()
+
+    @property
+    def _may_parse(self) -> bool:
+        """The application has taken every message, or takes none any more."""
+        return self.queue.empty() or self.close_sent
+
+    def handle_events(self) -> None:
+        self._spend(len(self.conn.events))
+        super().handle_events()
+
+    def _spend(self, frames: int) -> None:
+        now, most = self.loop.time(), float(BURST * self.frames_per_second)
+        earned = (now - self._allowed_at) * self.frames_per_second
+        self._allowance, self._allowed_at = min(self._allowance + earned, most) - frames, now
+        if self._allowance >= 0:
+            return
+        self.conn.events.clear()
+        if self.close_sent:
+            self.transport.abort()
+        else:
+            self.conn.fail(TOO_MANY, "Too many messages")
+            self.handle_parser_exception()
+
+    def _answer_a_bad_handshake(self) -> None:
+        """A request that is refused before it is one: its answer is written already."""
+        if self.conn.handshake_exc is not None and not self.handshake_complete:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def _regulate(self) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._received:
+            if not self.read_paused:
+                self.transport.resume_reading()
+            return
+        self.transport.pause_reading()
+        if self._may_parse:
+            self._schedule()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self._received:
+            self.transport.pause_reading()
+            self._schedule()
+        return message
+
+    def _schedule(self) -> None:
+        if self._scheduled is None:
+            self._scheduled = self.loop.call_soon(self._parse)
+
+    def _unschedule(self) -> None:
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
