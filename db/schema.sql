@@ -568,6 +568,7 @@ CREATE TABLE public.job (
     labeled bigint DEFAULT 0 NOT NULL,
     error_details jsonb,
     version_id bigint,
+    claims integer DEFAULT 0 NOT NULL,
     CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text, 'IMPORT'::text]))),
     CONSTRAINT job_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text])))

@@ -9,7 +9,7 @@ taken for dead and comes back can write nothing.
 """
 
 from db.jobs.batches import LONG, Batch, Fenced, forget_names, in_batch
-from db.jobs.claims import MAX_ATTEMPTS, Claim, Kind, claim, finish, release
+from db.jobs.claims import MAX_ATTEMPTS, MAX_CLAIMS, Claim, Kind, claim, finish, release
 from db.jobs.requests import PUBLIC, Public, busy, cancel, cancel_all, enqueue, filling
 from db.jobs.runner import run
 from db.jobs.sweeper import sweep
@@ -19,6 +19,7 @@ __all__ = [
     "ENTRYPOINT",
     "LONG",
     "MAX_ATTEMPTS",
+    "MAX_CLAIMS",
     "PUBLIC",
     "Batch",
     "Claim",

@@ -28,6 +28,7 @@ UPDATE job SET checkpoint = coalesce($3::text::jsonb, checkpoint), progress = gr
                skipped = coalesce($7, skipped) + $8, added = added + $9, updated = updated + $10,
                removed = removed + $11, moved = moved + $12, labeled = labeled + $13,
                attempts = CASE WHEN $3::text IS NULL THEN attempts ELSE 0 END,
+               claims = CASE WHEN $3::text IS NULL THEN claims ELSE 0 END,
                step = step + 1, heartbeat_at = clock_timestamp()
 WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
 RETURNING id

@@ -15,14 +15,19 @@ from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
 
 Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT"]
 
-MAX_ATTEMPTS = 5  # claims in a row without a committed batch between them; then the job is given up
+# Both count claims in a row without a committed batch between them. The first leaves out those that ended because the
+# database was lost or the worker was stopped; the second bounds a job that itself brings the database down.
+MAX_ATTEMPTS = 5
+MAX_CLAIMS = 25
+QUICK_CLAIMS = 5  # that follow one another at once; the pauses after them are doubled each time
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 
 CLAIM = f"""
-UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = $2, step = step + 1,
+UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = $2, step = step + 1, claims = claims + 1,
                attempts = CASE WHEN status = 'RUNNING' AND {OUTLIVED_SERVER} THEN attempts ELSE attempts + 1 END,
                heartbeat_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
 WHERE id = $1 AND (status = 'QUEUED' OR (status = 'RUNNING' AND {ORPHANED})) AND NOT cancel_requested
-RETURNING id, dataset_id, kind, epoch, attempts, arguments::text, checkpoint::text, requested_by
+RETURNING id, dataset_id, kind, epoch, attempts, claims, arguments::text, checkpoint::text, requested_by
 """
 
 FINISH = """
@@ -37,7 +42,7 @@ RELEASE = """
 UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1,
                attempts = CASE WHEN $3 THEN greatest(attempts - 1, 0) ELSE attempts END
 WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
-RETURNING id
+RETURNING claims
 """
 
 
@@ -50,6 +55,7 @@ class Claim:
     kind: str
     epoch: int
     attempts: int
+    claims: int
     arguments: dict[str, Any]
     checkpoint: dict[str, Any]
     requested_by: str
@@ -79,15 +85,27 @@ async def claim(database: Database, job_id: int, worker: int) -> Claim | None:
         kind=row["kind"],
         epoch=row["epoch"],
         attempts=row["attempts"],
+        claims=row["claims"],
         arguments=orjson.loads(row["arguments"]),
         checkpoint=orjson.loads(row["checkpoint"]),
         requested_by=row["requested_by"],
     )
-    if row["attempts"] <= MAX_ATTEMPTS:
+    if taken.attempts > MAX_ATTEMPTS:
+        reason = f"Its worker died {MAX_ATTEMPTS} times at the same place"
+    elif taken.claims > MAX_CLAIMS:
+        reason = f"It was begun {MAX_CLAIMS} times and lost the database, or its worker, at the same place each time"
+    else:
         return taken
-    gave_up = f"Its worker died {MAX_ATTEMPTS} times at the same place; the server's log may tell why."
-    await finish(database, taken, "FAILED", Defect(gave_up))
+    await finish(database, taken, "FAILED", Defect(f"{reason}; the server's log may tell why."))
     return None
+
+
+def pause_after(claims: int) -> timedelta:
+    """How long a job waits that ran so many times without getting on: one that brings the database down every time
+    leaves the others some time in between."""
+    if claims <= QUICK_CLAIMS:
+        return timedelta(0)
+    return min(FIRST_PAUSE * 2 ** (claims - QUICK_CLAIMS - 1), LONGEST_PAUSE)
 
 
 async def finish(database: Database, job: Claim, status: str, error: DomainError | None = None) -> bool:
@@ -104,9 +122,10 @@ async def finish(database: Database, job: Claim, status: str, error: DomainError
 
 
 async def release(database: Database, job: Claim, *, blameless: bool, after: timedelta = timedelta(0)) -> None:
-    """Give a job back to the queue, to be taken `after` a while. `blameless`: the job is not why it stopped, and it
-    costs no attempt."""
+    """Give a job back to the queue, to be taken `after` a while, or later if it does not get on. `blameless`: the job
+    is not why it stopped, and it costs no attempt."""
     async with database.writing() as session:
         connection = await connection_of(session)
-        if await connection.fetchval(RELEASE, job.id, job.epoch, blameless) is not None:
-            await carry(connection, job.id, after)
+        claims = await connection.fetchval(RELEASE, job.id, job.epoch, blameless)
+        if claims is not None:
+            await carry(connection, job.id, max(after, pause_after(claims)))

@@ -14,7 +14,7 @@ from db.jobs.batches import Fenced
 from db.jobs.carrier import connection_of
 from db.jobs.claims import Claim, finish, release
 from db.jobs.notices import TOPIC, announce
-from db.outages import ROLLED_BACK, DatabaseUnavailable, sqlstate
+from db.outages import ROLLED_BACK, DatabaseUnavailable, explain, sqlstate
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ async def _settle(database: Database, job: Claim, error: BaseException | None) -
             await finish(database, job, "SUCCEEDED")
         case Fenced():
             log.warning("job %s was taken over by another worker", job.id)
-        case _ if isinstance(error, DatabaseUnavailable) or sqlstate(error) in ROLLED_BACK:
+        case _ if _is_of_database(error):
             log.warning("job %s lost its database and goes back to the queue: %s", job.id, type(error).__name__)
             await release(database, job, blameless=isinstance(error, DatabaseUnavailable))
         case StorageError() if job.kind in RETRIED and job.attempts <= len(DELAYS):
@@ -109,6 +109,12 @@ async def _settle(database: Database, job: Claim, error: BaseException | None) -
             log.error("job %s failed, reference %s", job.id, reference, exc_info=error)
             defect = Defect(f"Internal error; the server's log has it as {reference}.")
             await finish(database, job, "FAILED", defect)
+
+
+def _is_of_database(error: BaseException) -> bool:
+    if isinstance(error, DomainError):
+        return isinstance(error, DatabaseUnavailable)
+    return sqlstate(error) in ROLLED_BACK or explain(error) is not None
 
 
 async def _pulse(database: Database, job: Claim, stopping: asyncio.Event) -> Verdict:

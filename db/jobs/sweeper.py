@@ -2,6 +2,7 @@
 
 from db.engine import Database
 from db.jobs.carrier import carry, connection_of
+from db.jobs.claims import pause_after
 from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
@@ -16,11 +17,11 @@ REQUEUED = f"""
 UPDATE job SET status = 'QUEUED', epoch = epoch + 1, worker = NULL, step = step + 1,
                attempts = CASE WHEN {OUTLIVED_SERVER} THEN greatest(attempts - 1, 0) ELSE attempts END
 WHERE status = 'RUNNING' AND {ORPHANED}
-RETURNING id
+RETURNING id, claims
 """
 
 STRANDED = """
-SELECT id FROM job
+SELECT id, claims FROM job
 WHERE status = 'QUEUED'
   AND NOT EXISTS (SELECT FROM pgqueuer WHERE dedupe_key = 'job:' || job.id AND status IN ('queued', 'picked'))
 ORDER BY id
@@ -38,11 +39,10 @@ async def sweep(database: Database) -> list[int]:
             for statement in CLEAR:
                 await connection.execute(statement, row["id"])
             await announce(connection, TOPIC.job(row["id"]))
-        requeued = [row["id"] for row in await connection.fetch(REQUEUED)]
-        stranded = [row["id"] for row in await connection.fetch(STRANDED)]
-        back = sorted({*requeued, *stranded})
-        for job_id in back:
-            await carry(connection, job_id)
+        returned = [*await connection.fetch(REQUEUED), *await connection.fetch(STRANDED)]
+        claims = {row["id"]: row["claims"] for row in returned}
+        for job_id in sorted(claims):
+            await carry(connection, job_id, pause_after(claims[job_id]))
             await announce(connection, TOPIC.job(job_id))
         await connection.execute(FORGET)
-    return back
+    return sorted(claims)

@@ -36,6 +36,7 @@ class Job(SQLModel, table=True):
     checkpoint: dict[str, Any] = json(default="'{}'")
     epoch: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
+    claims: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     cancel_requested: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
     heartbeat_at: datetime | None = moment(nullable=True)
     step: int = big(default="0")

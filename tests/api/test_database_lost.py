@@ -21,8 +21,9 @@ from websockets.exceptions import ConnectionClosed
 
 from api import embedded, supervisor, worker
 from api.settings import Settings, Timeouts
-from db import engine, migrations
+from db import engine, migrations, sync
 from db.engine import Database, driver_url
+from db.jobs import Claim, claims
 from tests.client import Client, Failed, serving, token
 from tests.conftest import FAST
 from tests.db.world import picture
@@ -35,6 +36,8 @@ LABEL = """mutation ($id: ID!, $name: String!) {
     createLabels(input: {datasetId: $id, labels: [{name: $name}]}) { labels { name } } }"""
 LABELS = "query ($id: ID!) { dataset(by: {id: $id}) { labels { name } } }"
 JOBS = "{ datasets(first: 50) { nodes { jobs { nodes { status error { code message } } } } } }"
+SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
+JOB = "query ($id: ID!) { node(id: $id) { ... on SyncJob { status } } }"
 UPLOAD = """mutation ($id: ID!, $file: Upload!) {
     uploadSamples(input: {datasetId: $id, files: [$file]}) { results { sample { path } error { code } } } }"""
 
@@ -156,6 +159,38 @@ async def test_jobs_go_on_however_often_postgres_is_killed(tmp_path: Path, caplo
         await until(ready(house))
     assert "internal error" not in caplog.text
     assert "reference" not in caplog.text
+
+
+async def test_a_job_that_kills_postgres_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with housed(tmp_path) as house:
+        begun, run = 0, sync.run
+
+        async def kills(database: Database, job: Claim, *arguments: Any) -> None:
+            nonlocal begun
+            if job.dataset_id != fatal:
+                await run(database, job, *arguments)
+                return
+            begun += 1
+            async with database.reading() as connection:
+                await asyncio.gather(connection.execute("SELECT pg_sleep(3600)"), house.kill())
+
+        monkeypatch.setattr(sync, "run", kills)
+        monkeypatch.setattr(claims, "MAX_CLAIMS", 6)
+        pets = await house.create("pets", 0, sync=False)
+        fatal = int(pets.partition(":")[2])
+        started = await house.client.execute(SYNC, {"id": pets})
+        job = started["syncDataset"]["job"]["id"]
+
+        async def given_up() -> bool:
+            answer = (await house.client.post(JOB, {"id": job})).json()
+            if not answer.get("data"):
+                assert codes(answer) == {"UNAVAILABLE"}
+                return False
+            return bool(answer["data"]["node"]["status"] == "FAILED")
+
+        await until(given_up)
+        assert begun == 6
+        await _surely(house, "others")
 
 
 async def _surely(house: House, name: str) -> None:

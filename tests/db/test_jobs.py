@@ -14,6 +14,7 @@ from db.engine import Database
 from db.errors import NotFound, StorageError
 from db.jobs import Batch, Claim, Fenced
 from db.jobs.carrier import connection_of
+from db.outages import DatabaseUnavailable
 from tests.conftest import ROOT
 from tests.db import world
 from tests.db.world import WORKER, World
@@ -168,6 +169,56 @@ async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(place: W
     row = await place.job(job.id)
     assert (row["status"], row["attempts"]) == ("QUEUED", 1)
     assert len(await place.rows("SELECT id FROM pgqueuer WHERE status = 'queued'")) == 1
+
+
+async def test_a_job_that_never_gets_on_is_given_up_whatever_ends_it(place: World) -> None:
+    job_id = await place.start()
+
+    async def cut_off(_: Claim) -> None:
+        raise DatabaseUnavailable
+
+    for number in range(jobs.MAX_CLAIMS):
+        job = await jobs.claim(place.database, job_id, WORKER)
+        assert job is not None
+        stopping = asyncio.Event()
+        if number % 2:
+            stopping.set()
+        await jobs.run(place.database, job, _hang if number % 2 else cut_off, stopping=stopping)
+        assert (await place.job(job_id))["status"] == "QUEUED"
+    assert await jobs.claim(place.database, job_id, WORKER) is None
+    row = await place.job(job_id)
+    assert (row["status"], row["error_code"]) == ("FAILED", "INTERNAL_ERROR")
+    assert str(jobs.MAX_CLAIMS) in row["error_message"]
+
+
+async def test_a_job_that_gets_on_is_begun_as_often_as_it_takes(place: World) -> None:
+    job_id = await place.start()
+    for number in range(2 * jobs.MAX_CLAIMS):
+        job = await jobs.claim(place.database, job_id, WORKER)
+        assert job is not None
+        await jobs.in_batch(place.database, job, partial(_check, at=number))
+        await jobs.release(place.database, job, blameless=True)
+    assert (await place.job(job_id))["claims"] == 0
+
+
+async def _check(batch: Batch, *, at: int) -> None:
+    batch.checkpoint = {"at": at}
+
+
+async def test_a_job_that_does_not_get_on_waits_longer_each_time(place: World) -> None:
+    job_id, waits = await place.start(), []
+    for number in range(12):
+        job = await jobs.claim(place.database, job_id, WORKER)
+        assert job is not None
+        if number % 2:
+            await jobs.release(place.database, job, blameless=True)
+        else:
+            await place.do("UPDATE job SET heartbeat_at = NULL WHERE id = $1", job_id)
+            assert job_id in await jobs.sweep(place.database)
+        [row] = await place.rows("SELECT execute_after - created AS wait FROM pgqueuer WHERE status = 'queued'")
+        waits.append(round(row["wait"].total_seconds()))
+        await place.do("UPDATE job SET attempts = 0 WHERE id = $1", job_id)
+    assert waits == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64]
 
 
 async def test_progress_is_written_while_a_batch_is_long_and_never_falls(place: World) -> None:
