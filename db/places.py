@@ -56,7 +56,7 @@ def bucket_of(text: str) -> tuple[str, str]:
     if not BUCKET.fullmatch(bucket) or ".." in bucket:
         raise refused("Name a bucket and a prefix: `s3://bucket/prefix/`.")
     parts = prefix.removesuffix("/").split("/") if prefix else []
-    if not storable(prefix) or not prefix.isprintable() or len(prefix.encode()) > LENGTH // 2:
+    if not storable(prefix) or not prefix.isprintable() or len(prefix.removesuffix("/").encode()) > LENGTH // 2:
         raise refused(f"A prefix has at most {LENGTH // 2} bytes, none of them a control character.")
     if any(part in ("", ".", "..") for part in parts):
         raise refused("A prefix has no empty parts, and none that is `.` or `..`.")

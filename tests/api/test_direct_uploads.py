@@ -19,9 +19,10 @@ from PIL import Image
 from db import counts
 from db.engine import Database
 from db.storage import LocalStore
+from db.storage.s3 import S3Store
 from tests.api.direct import COMPLETE, REQUEST, Script, all_of, wanted, working
-from tests.api.test_uploads import UPLOAD
-from tests.client import Client, serving, token
+from tests.api.test_uploads import CREATE, UPLOAD
+from tests.client import Client, Failed, serving, token
 from tests.db.world import picture
 from tests.patience import PATIENCE
 
@@ -399,3 +400,32 @@ async def test_the_staging_area_does_not_lead_out_through_a_link(script: Script,
     assert (await script.put(ticket, data)).status_code == 503
     assert await script.codes("a.png") == ["NOT_FOUND"]
     assert list(elsewhere.iterdir()) == []
+
+
+async def test_the_longest_name_fits_below_the_longest_input_path(script: Script, tmp_path: Path) -> None:
+    """Whole keys of S3 have at most 1,024 bytes."""
+    if isinstance(script.store, S3Store):
+        prefix = f"s3://{script.store.bucket}/{'p' * 512}"
+    else:
+        prefix = str(tmp_path)
+        while len(prefix) < 800:
+            prefix += "/" + "p" * min(255, 1_023 - len(prefix))
+    values = {"name": "deep", "inputPath": prefix, "syncNow": False}
+    made = await script.client.execute(CREATE, {"input": values})
+    deep = replace(script, dataset=made["createDataset"]["dataset"]["id"])
+    name, shortened = "n" * 251 + ".png", "n" * 249 + "-1.png"
+    data = picture()
+    for number in range(2):
+        [ticket] = await deep.request(wanted(name, data, key=str(number)), onConflict="RENAME")
+        assert (await deep.put(ticket, data)).status_code == 200
+        assert await deep.codes(str(number)) == [None]
+    assert sorted(await deep.paths()) == sorted([name, shortened])
+
+
+@S3_ITSELF
+async def test_a_prefix_that_would_leave_no_room_for_names_is_refused(script: Script) -> None:
+    assert isinstance(script.store, S3Store)
+    values = {"name": "deep", "inputPath": f"s3://{script.store.bucket}/{'p' * 513}", "syncNow": False}
+    with pytest.raises(Failed) as refused:
+        await script.client.execute(CREATE, {"input": values})
+    assert refused.value.codes == ["INVALID_PATH"]
