@@ -1,26 +1,31 @@
 """The zero-set-up default: a Postgres of our own below the data directory, over a Unix socket.
 
 Any number of processes may `join` the same data directory: the first starts the server, the last to leave (or to be
-killed) ends it. See supervisor.py for how, and docs/decisions for why no ready-made layer is used.
+killed) ends it. When the program that keeps it is killed, those who use it in a `postgres` block start it again. See
+supervisor.py for how, and docs/decisions for why no ready-made layer is used.
 """
 
 import asyncio
 import fcntl
 import importlib.util
+import logging
 import os
 import socket
 import struct
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 from api import supervisor
 from api.failures import Failure, reason
+
+log = logging.getLogger(__name__)
 
 OLDEST = 15
 SOCKET = ".s.PGSQL.5432"
@@ -30,6 +35,7 @@ ANSWER_SECONDS = 10.0
 MAY_I_ENCRYPT = struct.pack(
     "!ii", 8, 80877103
 )  # the shortest question of the protocol: SSLRequest; the answer is a byte
+WATCH_SECONDS = 1.0  # between looks whether the program that keeps Postgres lives
 PAUSE = 0.02
 STOP_CHECKS = 1_500
 OPTIONS: Mapping[str, str] = {
@@ -60,6 +66,23 @@ class Server:
     url: str
     _home: Path
     _users: IO[bytes]
+    _start: Callable[[], Awaitable[None]]
+
+    async def watch(self) -> None:
+        """Start the server again whenever the program that keeps it was killed. Ends when it is canceled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                if not await asyncio.to_thread(_is_supervised, self._home):
+                    await self._start_again()
+            except (EmbeddedError, OSError) as error:
+                log.warning("the embedded Postgres could not be started again, and is tried again: %s", error)
+
+    async def _start_again(self) -> None:
+        with await _locked(self._home / "starting", fcntl.LOCK_EX):
+            if await asyncio.to_thread(_is_gone, self._home):
+                log.warning("the program that keeps the embedded Postgres was killed; it is started again")
+                await self._start()
 
     async def leave(self) -> None:
         """Use it no more; when no other process does, return after it has stopped."""
@@ -90,9 +113,12 @@ async def postgres(
 ) -> AsyncIterator[str]:
     """The URL of the data directory's server, for as long as the block lasts."""
     server = await join(data_dir, programs=programs, options=options)
+    watching = asyncio.create_task(server.watch())
     try:
         yield server.url
     finally:
+        watching.cancel()
+        await asyncio.wait({watching})
         await server.leave()
 
 
@@ -109,18 +135,21 @@ async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping
     try:
         with await _locked(home / "starting", fcntl.LOCK_EX):
             if not await asyncio.to_thread(_answers, home):
-                await _start(home, programs or find_programs(_major(home)), {**OPTIONS, **(options or {})})
-        return Server(f"postgresql://labelgraph@/postgres?host={quote(str(_sockets(home)), safe='')}", home, users)
+                await _start(home, _make_sockets(home), programs, options or {})
+        sockets = _sockets(home)
+        again = partial(_start, home, sockets, programs, options or {})
+        return Server(f"postgresql://labelgraph@/postgres?host={quote(str(sockets), safe='')}", home, users, again)
     except BaseException:
         users.close()
         raise
 
 
-async def _start(home: Path, programs: Path, options: Mapping[str, str]) -> None:
+async def _start(home: Path, sockets: Path, programs: Path | None, options: Mapping[str, str]) -> None:
+    programs = programs or find_programs(_major(home))
     if missing := [name for name in ("initdb", "postgres") if not (programs / name).exists()]:
         raise EmbeddedError(f"{programs} holds no {' and no '.join(missing)}: name their folder in LABELGRAPH_PG_BIN.")
-    arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
-    command = [sys.executable, "-I", supervisor.__file__, str(home), str(programs), str(_make_sockets(home))]
+    arguments = [argument for name, value in {**OPTIONS, **options}.items() for argument in ("-c", f"{name}={value}")]
+    command = [sys.executable, "-I", supervisor.__file__, str(home), str(programs), str(sockets)]
     with (home / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
@@ -151,6 +180,17 @@ def _answers(home: Path) -> bool:
     return spoke and supervisor.server(home / "cluster") is not None
 
 
+def _is_supervised(home: Path) -> bool:
+    """Whether the program that keeps the server lives. Who asks at the same time as another may be told so wrongly."""
+    with (home / "supervisor").open("ab") as file:
+        return not _lock(file, fcntl.LOCK_EX)
+
+
+def _is_gone(home: Path) -> bool:
+    """Whether nobody keeps the server, and it is not there either: it stops by itself when its keeper was killed."""
+    return not _is_supervised(home) and not _answers(home)
+
+
 def _sockets(home: Path) -> Path:
     """Where the running server's socket is: the fifth line of its pid file."""
     return Path((home / "cluster" / "postmaster.pid").read_text().splitlines()[4])
@@ -161,7 +201,6 @@ def _make_sockets(home: Path) -> Path:
     folder = home.absolute() / "socket"
     if len(os.fsencode(folder / SOCKET)) > SOCKET_PATH_BYTES:
         return Path(tempfile.mkdtemp(prefix="labelgraph-"))
-    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

@@ -2,7 +2,8 @@
 
 Every process that uses the server holds a shared lock on the `users` file, and this program waits for the exclusive
 one: so the kernel counts the users, also those that are killed. It exits once Postgres is ready and leaves a child
-behind that keeps it. Only the standard library is imported: it is run by its path, without the project around it.
+behind that keeps it. The child holds a lock on the `supervisor` file: where that is free, it was killed, and a user
+starts it again. Only the standard library is imported: it is run by its path, without the project around it.
 """
 
 import contextlib
@@ -34,6 +35,9 @@ def main(home: Path, programs: Path, sockets: Path, options: list[str]) -> None:
         os._exit(0 if os.read(ready, 1) else 1)
     os.close(ready)
     os.setsid()
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    alive = (home / "supervisor").open("ab")  # until this process ends
+    fcntl.flock(alive, fcntl.LOCK_EX)
     _become_ordinary(home, sockets)
     cluster = _cluster(home, programs)
     command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(sockets), *options]

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from api import embedded
+from api import embedded, supervisor
 from db import engine
 from tests.patience import until
 
@@ -106,6 +106,40 @@ async def test_is_started_again_when_only_postgres_was_killed(tmp_path: Path) ->
     async with embedded.postgres(tmp_path) as url:
         os.kill(int(pid_file(tmp_path).read_text().split()[0]), signal.SIGKILL)
         await until_answers(url)
+
+
+async def test_is_started_again_whenever_the_program_that_keeps_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "WATCH_SECONDS", 0.05)
+    async with embedded.postgres(tmp_path) as url:
+        await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
+        with another_process(tmp_path) as (_, other_url):  # both see it
+            assert other_url == url
+            await kill_supervisor(tmp_path, url)
+            await kill_supervisor(tmp_path, url)
+        await kill_supervisor(tmp_path, url)
+        assert await fetch(url, "SELECT n FROM kept") == 7
+    await until(lambda: not is_running(tmp_path))
+
+
+async def test_keeps_its_socket_elsewhere_when_it_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "WATCH_SECONDS", 0.05)
+    deep = tmp_path / ("long" * 30)
+    async with embedded.postgres(deep) as url:
+        await kill_supervisor(deep, url)
+        sockets = Path(pid_file(deep).read_text().splitlines()[4])
+    await until(lambda: not sockets.exists())
+
+
+async def kill_supervisor(data_dir: Path, url: str) -> None:
+    """Until another server takes connections at the same URL."""
+    killed = int(pid_file(data_dir).read_text().split()[0])
+    os.kill(parent(killed), signal.SIGKILL)
+    await until(lambda: supervisor.server(data_dir / "postgres" / "cluster") not in (killed, None))
+    await until_answers(url)
 
 
 async def test_is_not_fooled_by_the_pid_file_of_a_killed_server_whose_number_is_in_use_again(tmp_path: Path) -> None:
