@@ -9,14 +9,16 @@ WITH kept AS (
 SELECT count(*) AS count, min(path) AS first FROM kept
 
 -- name: pair
--- To each image that is taken the nearest of its sidecars.
+-- To each image that is taken the nearest of its sidecars; of two whose names differ in their form of Unicode alone, the
+-- one in the image's form.
 INSERT INTO sync_sidecar (job_id, path, sidecar_path, sidecar_etag)
 SELECT DISTINCT ON (image.path) $1, image.path, sidecar.path, sidecar.etag
 FROM (SELECT path, key, n FROM sync_object, unnest(keys) WITH ORDINALITY AS k (key, n)
       WHERE job_id = $1 AND NOT sidecar AND reason IS NULL) image
 JOIN (SELECT path, etag, modified_at, key FROM sync_object, unnest(keys) AS k (key) WHERE job_id = $1 AND sidecar) sidecar
      USING (key)
-ORDER BY image.path, n, sidecar.path, sidecar.modified_at DESC, sidecar.etag
+ORDER BY image.path, n, (composed(image.path) = image.path) <> (composed(sidecar.path) = sidecar.path),
+         sidecar.path, sidecar.modified_at DESC, sidecar.etag
 
 -- name: ignored
 -- How many images are passed over for each reason, and how many sidecars belong to none, with the first $2 of each.

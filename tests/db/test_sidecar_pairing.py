@@ -77,6 +77,20 @@ async def test_the_nearest_sidecar_counts(place: World) -> None:
         assert (await place.ignored(job["id"])).get("SIDECAR_OVERRIDDEN", (0, [])) == (number, overridden)
 
 
+@pytest.mark.parametrize("layout", [("{}.jpg", "{}.txt"), ("{}/a.jpg", "{}/a.txt"), ("images/{}.jpg", "labels/{}.txt")])
+async def test_names_that_differ_in_their_form_alone_have_each_its_own_sidecar(
+    place: World, layout: tuple[str, str]
+) -> None:
+    image, sidecar = layout
+    for form, label in ((NFC, "composed"), (NFD, "decomposed")):
+        place.put(image.format(form))
+        place.put(sidecar.format(form), label)
+    job = await place.sync()
+    assert await place.labels() == {image.format(NFC): ["composed"], image.format(NFD): ["decomposed"]}
+    assert job["ignored"] == 0
+    assert counted(await place.sync())
+
+
 async def test_images_of_one_name_share_a_sidecar_and_each_may_have_its_own(place: World) -> None:
     for path in ("images/a.jpg", "images/a.png", "JPEGImages/a.bmp"):
         place.put(path)
