@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any, Final
 
 from starlette.types import Message, Receive
@@ -128,17 +127,6 @@ async def pieces(receive: Receive, *, most: int, seconds: float, grace: float) -
             raise BodyTooLarge
         more = message.get("more_body", False)
         yield piece
-
-
-async def linger(receive: Receive, *, seconds: float = 2.0, most: int = 16 * 1024 * 1024) -> None:
-    """Read on after a refusal, for a while: closing with unread bytes makes a client lose the answer it was sent."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            more = True
-            while more and most > 0:
-                message = await receive()
-                most -= len(message.get("body", b""))
-                more = message.get("more_body", False)
 
 
 # -- the socket ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, linger, pieces
+from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
 from db import uploads
 from db.errors import DomainError
@@ -44,11 +44,7 @@ class Door:
             problem = await _refusal(Request(scope, receive))
         except ClientGone:
             return
-        closing = problem is not None and problem.closing
         await _send(send, problem)
-        if closing:
-            await linger(receive)
-            await send({"type": "http.response.body", "body": b""})
 
 
 async def _refusal(request: Request) -> NotTaken | None:
@@ -78,7 +74,7 @@ async def _send(send: Send, problem: NotTaken | None) -> None:
         headers.append((b"allow", b"PUT"))
     status = 200 if problem is None else problem.status
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": problem is not None and problem.closing})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _put(request: Request) -> None:

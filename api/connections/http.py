@@ -5,8 +5,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.connections.peers import Peers, network_of
 from api.connections.progress import Progress
@@ -17,9 +18,10 @@ HEADERS: Final = 200  # of one request
 HEAD_PIECE, BODY_PIECE = 16 * 1024, 64 * 1024  # bytes that are parsed at once
 PIECES: Final = 16  # that are parsed in one turn of the event loop
 AHEAD: Final = 64 * 1024  # bytes of later requests that are kept while one is answered
-DISCARDED: Final = 16 * 1024 * 1024  # bytes of a body that are read, and dropped, after its request was answered
-REFUSED: Final = 64  # refused clients that are given that time at once; the others are cut off
-LINGER: Final = 2.0  # seconds for which a refused client may go on sending: closed at once, it would lose the answer
+DISCARDED: Final = 16 * 1024 * 1024  # bytes that are read, and dropped, of a body whose request was answered already
+UNREAD: Final = 30.0  # seconds in which such a body is to end
+REFUSED: Final = 64  # refused connections that are given time to read why at once; the others are cut off
+LINGER: Final = 2.0  # seconds of that time
 HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -34,6 +36,13 @@ class Flow(FlowControl):
         if self.read_paused:
             self.read_paused = False
             self._resumed()
+
+
+class ResponseTransport:
+    """What a response sees of its connection's transport; the protocol decides when it is closed."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
     _upgraded = False
     _in_head = True
     _received_whole = False  # the latest request
+    _closes = False  # at the end of a body that is not read any more
     _idle_bytes = 0  # since a head or a piece of a body was complete
     _body_left = 0  # bytes of a body of known length
     _discarded = 0  # bytes of bodies and of refused requests that nobody takes
@@ -179,6 +189,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_left = _length_of(self.headers)
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.transport = ResponseTransport(self.transport, self._close)  # type: ignore[assignment]
+        super()._start_asgi_task(cycle, app)
+
     def on_body(self, body: bytes) -> None:
         self._idle_bytes = 0
         self._body_left = max(self._body_left - len(body), 0)
@@ -190,9 +204,21 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_clock()
         self._in_head, self._received_whole, self._idle_bytes, self._body_left = True, True, 0, 0
         super().on_message_complete()
+        if self._closes:
+            self.transport.close()
+
+    def _close(self) -> None:
+        """After a response. A client that still sends would lose it by a reset: it is given time to end its body."""
+        if self._received_whole or not self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._closes = True
+            self.transport.write_eof()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if not self._received_whole and not self.transport.is_closing():
+            self._clock = self.loop.call_later(UNREAD, self._expire)
         if self._received:
             self._schedule()
         elif self._counted and not self.transport.is_closing():
@@ -215,7 +241,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer, unless an answer is on its way, and close once the client has had time to read it."""
         self._refused = True
         self._stop_clock()
-        if not self._answering or not self.cycle.response_started:
+        has_response = self.cycle.response_started if self._answering else self._closes
+        if not has_response:
             self.transport.write(_refusal(status))
             self.transport.write_eof()
         if self._answering:

@@ -13,7 +13,7 @@ from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import execute, failure, prepare
 from api.graphql.parameters import Parameters
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, linger, pieces
+from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
 from api.settings import Limits
 from db.tokens import Identity
@@ -73,10 +73,7 @@ async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await _answer(process, scope, receive, send, headers, accept)
     except Problem as problem:
-        await _send(send, problem.status, problem.answer.encode(), media, problem.headers, last=problem.status != 413)
-        if problem.status == 413:
-            await linger(receive)
-            await send({"type": "http.response.body", "body": b""})
+        await _send(send, problem.status, problem.answer.encode(), media, problem.headers)
     except ClientGone:
         return
     except Exception as error:
@@ -219,9 +216,7 @@ def _told(answer: Answer, media: str) -> tuple[int, bytes]:
     return status, encode(body)
 
 
-async def _send(
-    send: Send, status: int, body: bytes, media: str, extra: ExtraHeaders = (), *, last: bool = True
-) -> None:
+async def _send(send: Send, status: int, body: bytes, media: str, extra: ExtraHeaders = ()) -> None:
     headers = [
         (b"content-type", f"{media}; charset=utf-8".encode()),
         (b"content-length", str(len(body)).encode()),
@@ -230,4 +225,4 @@ async def _send(
         *extra,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
+    await send({"type": "http.response.body", "body": body})

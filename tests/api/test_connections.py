@@ -167,6 +167,49 @@ async def test_a_body_that_nobody_wants_is_not_read_for_ever(url: str) -> None:
         await sending
 
 
+BODY = b"x" * 8 * 1024 * 1024
+EARLY = {
+    "no token": ("/graphql", "Authorization: none", 401),
+    "another type": ("/graphql", "Content-Type: text/plain", 415),
+    "too large": ("/graphql", "X: y", 413),
+    "no such page": ("/none", "X: y", 404),
+    "no such method": ("/healthz", "X: y", 405),
+    "no such upload": ("/uploads/none", "X: y", 405),
+}
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+@pytest.mark.parametrize("case", EARLY)
+async def test_who_still_sends_is_not_cut_off_before_the_end_of_the_body(
+    client: Client, case: str, connection: str
+) -> None:
+    """A connection that is closed while bytes come is reset, and its client may lose the response."""
+    path, line, status = EARLY[case]
+    name = line.partition(":")[0]
+    head = post(client, b"", f"Connection: {connection}", path=path, length=len(BODY)).split(b"\r\n")
+    lines = [given for given in head if not given.startswith(name.encode())]
+    async with wired(client.url) as wire, asyncio.timeout(PATIENCE):
+        wire.writer.write(b"\r\n".join([lines[0], line.encode(), *lines[1:]]))
+        response = await wire.head()
+        assert int(response.split()[1]) == status
+        wire.writer.write(BODY)
+        await wire.writer.drain()
+        if b"connection: close" in response:
+            assert b"HTTP/1.1" not in await wire.reader.read(), "it ends, without an error"
+        else:
+            wire.writer.write(GET)
+            assert b"HTTP/1.1 200" in await wire.reader.readuntil(b'{"status":"ok"}')
+
+
+async def test_a_bad_end_of_a_body_that_was_answered_closes(client: Client) -> None:
+    async with wired(client.url) as wire:
+        wire.writer.write(CHUNKED.replace(b"Authorization: Bearer TOKEN", b"Connection: close"))
+        assert await wire.status() == 401
+        wire.writer.write(b"no number\r\n")
+        async with asyncio.timeout(PATIENCE):
+            assert b"HTTP/1.1" not in await wire.reader.read()
+
+
 async def _pour_on(wire: Wire) -> None:
     try:
         while True:

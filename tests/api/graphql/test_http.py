@@ -1,7 +1,6 @@
 """GraphQL over HTTP: what the graphql-http audits ask of a server, and what a hostile body must not do."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import replace
 
 import httpx2
@@ -173,20 +172,14 @@ async def test_runs_the_operation_that_is_named(client: Client) -> None:
 
 
 async def test_refuses_a_body_by_its_length_and_while_it_streams(client: Client) -> None:
-    sent = 0
-
-    async def endless() -> AsyncIterator[bytes]:
-        nonlocal sent
-        while True:
-            sent += 10_000
+    async def large() -> AsyncIterator[bytes]:
+        for _ in range(1_000):
             yield b" " * 10_000
 
     headers = {"content-type": "application/json"}
     told = await client.request(content=b" " * 64_001, headers=headers)
-    assert told.status_code == 413
-    with suppress(httpx2.TransportError):  # who still writes may see that the server has left before he sees why
-        assert (await client.request(content=endless(), headers=headers)).status_code == 413
-    assert sent < 256 * 1024 * 1024
+    streamed = await client.request(content=large(), headers=headers)
+    assert (told.status_code, streamed.status_code) == (413, 413)
     assert told.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
 
