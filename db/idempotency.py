@@ -26,6 +26,7 @@ T = TypeVar("T")
 KEPT = timedelta(hours=24)
 MOST_ANSWER = 64 * 1024  # bytes of an answer that is kept
 MOST_ANSWERS = 32 * 1024 * 1024  # bytes of the answers that are kept of one token; the oldest go first
+MOST_OUTCOMES = 256 * 1024 * 1024  # bytes of all else that is kept of one token; its oldest keys go first, as if unused
 
 # Who comes second with a key waits here for the first, whatever fields the two requests have.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:token_id::bigint || ' ' || :key::text, 0))"
@@ -61,6 +62,18 @@ PRUNE = """
     ) answer
     WHERE answer.size > :most AND idempotency.field = ''
       AND idempotency.token_id = answer.token_id AND idempotency.key = answer.key
+"""
+# Sizes as they are stored, which are known without reading what is stored.
+PRUNE_KEYS = """
+    DELETE FROM idempotency USING (
+        SELECT token_id, key, sum(size) OVER (PARTITION BY token_id ORDER BY begun DESC, key) AS size
+        FROM (
+            SELECT token_id, key, min(created_at) AS begun,
+                   sum(100 + octet_length(key) + octet_length(field) + coalesce(pg_column_size(outcome), 0)) AS size
+            FROM idempotency GROUP BY token_id, key
+        ) one
+    ) every
+    WHERE every.size > :most AND idempotency.token_id = every.token_id AND idempotency.key = every.key
 """
 SWEEP = "DELETE FROM idempotency WHERE created_at < now() - :kept::interval"
 
@@ -142,12 +155,18 @@ async def keep_answer(database: Database, token_id: int, key: str, request_hash:
 
 
 async def sweep(database: Database) -> int:
-    """Forget what is older than a day, and answers beyond what a token may keep; how many rows of the former."""
+    """Forget what is older than a day, and what is beyond that which a token may keep; how many rows of the former."""
     async with database.writing() as session:
-        is_large = await statements.first(session, IS_LARGE, most=MOST_ANSWERS)
-        if is_large is not None and is_large["yes"]:
+        if await _is_larger(session, MOST_ANSWERS):
             await statements.run(session, PRUNE, most=MOST_ANSWERS)
+        if await _is_larger(session, MOST_OUTCOMES):
+            await statements.run(session, PRUNE_KEYS, most=MOST_OUTCOMES)
         return await statements.count(session, SWEEP, kept=KEPT)
+
+
+async def _is_larger(session: AsyncSession, most: int) -> bool:
+    row = await statements.first(session, IS_LARGE, most=most)
+    return row is not None and bool(row["yes"])
 
 
 def _same_request(kept: bytes, given: bytes) -> None:

@@ -1,6 +1,7 @@
 """Exactly once: many duplicates, answers lost, connections cut on either side of COMMIT."""
 
 import asyncio
+import base64
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -134,6 +135,31 @@ async def test_a_token_keeps_its_newest_answers(
     await idempotency.sweep(database)
     kept = [n for n in range(10) if await idempotency.find_answer(database, token_id, f"k{n}", HASH)]
     assert kept == [7, 8, 9]
+
+
+async def test_a_token_keeps_its_newest_outcomes(
+    database: Database, token_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "MOST_OUTCOMES", 100_000)
+    async with database.writing() as session:
+        await tokens.create(session, name="bob", scope=Scope.MANAGE)
+    await _keep(database, token_id + 1, "theirs", 20_000)
+    for n in range(10):
+        await _keep(database, token_id, f"k{n}", 20_000)
+        assert await idempotency.note(database, Keyed(token_id, f"k{n}", "f", HASH), "0 cat.png") is False
+    await idempotency.sweep(database)
+    async with database.reading() as reader:
+        rows = await reader.fetch("SELECT key, count(*) AS n FROM idempotency GROUP BY key ORDER BY key")
+    assert [(row["key"], row["n"]) for row in rows] == [("k6", 2), ("k7", 2), ("k8", 2), ("k9", 2), ("theirs", 1)]
+
+
+async def _keep(database: Database, token_id: int, key: str, size: int) -> None:
+    """An outcome that no compression makes smaller."""
+
+    async def work(_: AsyncSession) -> str:
+        return base64.b64encode(random.randbytes(size * 3 // 4)).decode()
+
+    await write(database, work, str, Keyed(token_id, key, "f", HASH))
 
 
 class Cut:
