@@ -5,8 +5,9 @@ import json
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import asyncpg
 import httpx2
 import pytest
 from pgqueuer.core.qm import QueueManager
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from api import embedded, supervisor, worker
@@ -25,7 +26,7 @@ from db import engine, migrations, sync
 from db.engine import Database, driver_url
 from db.jobs import Claim, claims
 from tests.client import Client, Failed, serving, token
-from tests.conftest import FAST
+from tests.conftest import FAST, ROOT
 from tests.db.world import picture
 
 SAFE = FAST | {"synchronous_commit": "on"}  # what is committed survives a killed process, if not a killed machine
@@ -35,6 +36,9 @@ CREATE = """mutation ($name: String!, $path: String!, $sync: Boolean!) {
 LABEL = """mutation ($id: ID!, $name: String!) {
     createLabels(input: {datasetId: $id, labels: [{name: $name}]}) { labels { name } } }"""
 LABELS = "query ($id: ID!) { dataset(by: {id: $id}) { labels { name } } }"
+SHOWN = "query ($id: ID!) { dataset(by: {id: $id}) { samples { nodes { imageUrl thumbnailUrl } } } }"
+REQUEST = "mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) { uploads { url } } }"
+FOLLOW = "subscription ($id: ID!) { datasetChanges(datasetId: $id) { summary } }"
 JOBS = "{ datasets(first: 50) { nodes { jobs { nodes { status error { code message } } } } } }"
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
 JOB = "query ($id: ID!) { node(id: $id) { ... on SyncJob { status } } }"
@@ -277,6 +281,106 @@ async def test_a_postgres_that_stands_still_is_told_as_such_at_every_door(
     assert "internal error" not in caplog.text
 
 
+@contextmanager
+def absent(house: House) -> Iterator[None]:
+    """Postgres is dead, and nobody starts it again meanwhile."""
+    postmaster = house.postmaster
+    keeper = int(Path("/proc", str(postmaster), "stat").read_text().rsplit(")", 1)[1].split()[1])
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(postmaster, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("outage", [House.stopped, absent], ids=["stopped", "refused"])
+async def test_doors_that_are_no_queries_are_unavailable_too_and_subscriptions_resume(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, outage: Callable[[House], AbstractContextManager[None]]
+) -> None:
+    timeouts = Timeouts(query=2.0, mutation=3.0, connect=1.0)
+    async with housed(tmp_path, timeouts=timeouts) as house:
+        pets = await house.create("pets", 1)
+        await until(jobs_are(house, "SUCCEEDED", 1))
+        shown = await house.client.execute(SHOWN, {"id": pets})
+        [sample] = shown["dataset"]["samples"]["nodes"]
+        urls = [sample["imageUrl"], sample["thumbnailUrl"]]
+        data = picture()
+        files = [{"key": "k", "fileName": "new.png", "size": len(data)}]
+        asked = await house.client.execute(REQUEST, {"input": {"datasetId": pets, "files": files}})
+        [ticket] = asked["requestUploads"]["uploads"]
+        async with following(house, pets) as changes:
+            await label(house.client, pets, "before")
+            assert await anext(changes) == "Created `before`"
+            with outage(house):
+                told = await asyncio.gather(
+                    *(house.client.request("GET", url) for url in urls),
+                    house.client.request("PUT", ticket["url"], content=data),
+                )
+                stream = await house.client.post(FOLLOW, {"id": pets}, headers={"accept": "text/event-stream"})
+                code, command = await asyncio.gather(
+                    closing_code(house.client.url), command_line(house, "token", "list")
+                )
+            assert [(response.status_code, response.headers["retry-after"]) for response in told] == [(503, "2")] * 3
+            assert "UNAVAILABLE" in stream.text  # by 503, or as the only event: its token may be known still
+            assert code == 1013
+            assert command[0] == 1
+            assert "cannot be used" in command[1]
+            assert "Traceback" not in command[1]
+            await until(ready(house))
+            await label(house.client, pets, "after")
+            assert await anext(changes) == "Created `after`"
+        for url in urls:
+            assert (await house.client.request("GET", url)).status_code == 200
+        assert (await house.client.request("PUT", ticket["url"], content=data)).status_code == 200
+    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
+
+
+@asynccontextmanager
+async def following(house: House, dataset: str) -> AsyncIterator[AsyncIterator[str]]:
+    """The summaries of the dataset's changes, from an open socket."""
+    async with greeted(house.client.url, house.client.token) as socket:
+        payload = {"query": FOLLOW, "variables": {"id": dataset}}
+        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
+
+        async def summaries() -> AsyncIterator[str]:
+            async for text in socket:
+                message = json.loads(text)
+                assert message["type"] == "next", message
+                assert "errors" not in message["payload"], message
+                yield message["payload"]["data"]["datasetChanges"]["summary"]
+
+        yield summaries()
+
+
+@asynccontextmanager
+async def greeted(url: str, token: str | None) -> AsyncIterator[ClientConnection]:
+    address = url.replace("http", "ws") + "/graphql"
+    async with connect(address, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
+        await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token}}))
+        assert json.loads(await socket.recv())["type"] == "connection_ack"
+        yield socket
+
+
+async def closing_code(url: str) -> int:
+    """With which a socket is closed whose token nobody knows yet."""
+    with pytest.raises(ConnectionClosed) as closed:
+        async with greeted(url, "lg_" + "a" * 43):
+            pass
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+async def command_line(house: House, *arguments: str) -> tuple[int | None, str]:
+    """How a command ends, and what it says."""
+    environment = os.environ | {"DATABASE_URL": house.database.url, "LABELGRAPH_TIMEOUT_CONNECT": "1"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api", *arguments), cwd=ROOT, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    return process.returncode, said.decode()
+
+
 async def test_every_door_survives_a_killed_postgres_and_calls_it_unavailable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -339,13 +443,7 @@ async def test_a_socket_is_closed_for_a_while_when_its_token_cannot_be_looked_up
         timeouts=timeouts,
     )
     async with serving(settings) as url:
-        address = url.replace("http", "ws") + "/graphql"
-        async with connect(address, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
-            await socket.send('{"type": "connection_init", "payload": {"token": "lg_%s"}}' % ("a" * 43))
-            with pytest.raises(ConnectionClosed) as closed:
-                await socket.recv()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1013
+        assert await closing_code(url) == 1013
 
 
 @pytest.mark.parametrize("state", ["53100", "53200", "53300", "57P03", "58030"])
