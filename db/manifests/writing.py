@@ -3,6 +3,7 @@ so whoever writes it again, after a crash, writes the same. Memory holds a batch
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from db.engine import Database
 from db.errors import Invalid, NotFound, StorageError
 from db.jobs import Batch, Claim
 from db.manifests.lines import Sample, Style
+from db.places import is_bucket
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
 
 BATCH: Final = 2_000  # samples read at once
@@ -53,8 +55,7 @@ WRITTEN: Final = "UPDATE version SET manifest_path = $2 WHERE id = $1"
 
 
 async def run(database: Database, job: Claim, opener: Callable[[str], Store]) -> None:
-    """Write the manifest of the job's version, and then tell where it is. What writers that were killed have left in
-    the dataset's folder goes as it is listed."""
+    """Write the manifest of the job's version, and then tell where it is."""
     async with database.reading() as reader:
         version = await reader.fetchrow(ABOUT, job.id)
     if version is None:
@@ -64,14 +65,19 @@ async def run(database: Database, job: Claim, opener: Callable[[str], Store]) ->
     except (Invalid, ObjectMissing, RootMissing) as error:
         raise StorageError("The output path is no directory, or the server may not write there.") from error
 
-    if not version["output_path"].startswith("s3://"):  # a bucket shows nothing that is not whole
-        async for _ in opener(f"{version['output_path']}/{version['dataset']}-{version['dataset_id']}").pages():
-            job.report()
-
     async def tell(batch: Batch) -> None:
         await batch.connection.execute(WRITTEN, version["id"], f"{version['output_path'].rstrip('/')}/{path}")
 
     await jobs.in_batch(database, job, tell)
+    if not is_bucket(version["output_path"]):  # a bucket shows nothing that is not whole
+        await _clear_unfinished(opener(f"{version['output_path']}/{version['dataset']}-{version['dataset_id']}"))
+
+
+async def _clear_unfinished(folder: Store) -> None:
+    """Remove what writers that were killed have left: a store does so as it is listed."""
+    with suppress(StorageError):  # the manifest is written, and the next one tries again
+        async for _ in folder.pages():
+            pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Manifests that cannot be written: tried again, told, and asked for anew."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,21 @@ async def test_a_manifest_is_written_of_itself_once_its_place_is_free(
     output.unlink()
     await ends(client, version, "SUCCEEDED")
     assert (await job_of(client, version))["id"] == first["id"]
+
+
+async def test_what_killed_writers_left_goes_when_the_next_manifest_is_written(client: Client, tmp_path: Path) -> None:
+    dataset = await create(client, tmp_path, tmp_path / "out")
+    first = await publish(client, dataset)
+    await ends(client, first, "SUCCEEDED")
+    manifest = Path((await client.execute(VERSION, {"id": first}))["node"]["manifestPath"])
+    left, fresh, theirs = (manifest.parent / name for name in (f".{'a' * 16}.part", f".{'b' * 16}.part", "mine.part"))
+    for file in (left, fresh, theirs):
+        file.write_bytes(b"half of it")
+    for file in (left, theirs):
+        os.utime(file, (0, 0))
+    second = await publish(client, dataset)
+    await ends(client, second, "SUCCEEDED")
+    assert [file.exists() for file in (left, fresh, theirs, manifest)] == [False, True, True, True]
 
 
 async def test_one_job_at_a_time_writes_a_manifest(
