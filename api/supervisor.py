@@ -79,7 +79,8 @@ def _wait_for_end(process: "subprocess.Popen[bytes]", cluster: Path, announce: i
             return False
         time.sleep(0.01)
     if announce is not None:
-        os.write(announce, b"1")
+        with contextlib.suppress(BrokenPipeError):  # whoever started this program waits no more, but may try again
+            os.write(announce, b"1")
         os.close(announce)
     process.wait()
     return True

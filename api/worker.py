@@ -215,7 +215,7 @@ async def _beat(driver: AsyncpgDriver, stop: asyncio.Event, pulse: Pulse, *, fil
         except TimeoutError:
             raise ConnectionSilent from None
         pulse.beat()
-        _touch(file)
+        await asyncio.to_thread(_touch, file)
 
 
 def _touch(beat: Path) -> None:

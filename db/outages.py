@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
@@ -73,7 +73,7 @@ class Outages:
         except Exception as error:
             self.reraise(error)
 
-    def reraise(self, error: Exception, *, committing: bool = False) -> None:
+    def reraise(self, error: Exception, *, committing: bool = False) -> NoReturn:
         explained = explain(error, committing=committing)
         if explained is None:
             raise error

@@ -105,7 +105,7 @@ def pause_after(claims: int) -> timedelta:
     leaves the others some time in between."""
     if claims <= QUICK_CLAIMS:
         return timedelta(0)
-    return min(FIRST_PAUSE * 2 ** (claims - QUICK_CLAIMS - 1), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << (claims - QUICK_CLAIMS - 1)), LONGEST_PAUSE)
 
 
 async def finish(database: Database, job: Claim, status: str, error: DomainError | None = None) -> bool:

@@ -69,7 +69,9 @@ async def _conclude_patiently(
     for pause in PAUSES:
         try:
             await _conclude(database, job, outcome, verdict)
-        except DatabaseUnavailable:
+        except Exception as error:
+            if not _is_of_database(error):
+                raise
             await asyncio.sleep(pause)
         else:
             return
@@ -98,7 +100,7 @@ async def _settle(database: Database, job: Claim, error: BaseException | None) -
             log.warning("job %s lost its database and goes back to the queue: %s", job.id, type(error).__name__)
             await release(database, job, blameless=isinstance(error, DatabaseUnavailable))
         case StorageError() if job.kind in RETRIED and job.attempts <= len(DELAYS):
-            delay = timedelta(seconds=DELAYS[job.attempts - 1])
+            delay = timedelta(seconds=DELAYS[max(job.attempts - 1, 0)])
             log.warning("job %s (%s) is tried again in %s: %s", job.id, job.kind, delay, error.message)
             await release(database, job, blameless=False, after=delay)
         case DomainError():
