@@ -11,10 +11,9 @@ patterns are compared in NFC. A pattern that ends with `/` means everything belo
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
-from unicodedata import normalize
 
 from db.errors import Invalid
-from db.names import shown, storable
+from db.names import nfc, shown, storable
 
 MAX_PATTERNS: Final = 50
 MAX_LENGTH: Final = 256  # characters
@@ -35,7 +34,7 @@ def checked(patterns: Sequence[str]) -> list[str]:
 
 
 def _checked(pattern: str) -> str:
-    composed = normalize("NFC", pattern)
+    composed = nfc(pattern)
     parts = composed.removesuffix("/").split("/")
     if not storable(pattern) or not pattern.isprintable() or len(composed) > MAX_LENGTH:
         reason = f"it has 1 to {MAX_LENGTH} characters, none of them a control character"

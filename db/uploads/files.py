@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -10,6 +9,7 @@ from typing import Final, Literal
 from db import images
 from db.errors import Invalid
 from db.images import Facts
+from db.names import nfc
 from db.paths import stem, suffix
 
 OnConflict = Literal["ERROR", "RENAME"]
@@ -55,7 +55,7 @@ def checked_name(name: str) -> str:
         raise _bad_name("A file's name is empty.")
     if name.startswith("."):
         raise _bad_name("A file's name cannot begin with U+002E, a dot: such files are hidden, and no sync takes them.")
-    composed = unicodedata.normalize("NFC", name)
+    composed = nfc(name)
     if len(composed.encode()) > NAME_BYTES:
         raise _bad_name(f"A file's name has at most {NAME_BYTES} bytes, and this one {len(composed.encode())}.")
     return composed

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,6 +15,7 @@ from db.changes import no_such_dataset
 from db.engine import Database
 from db.errors import TEMPORARY, DomainError, Invalid, StorageError
 from db.idempotency import Keyed
+from db.names import nfc
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.tokens import Identity
 from db.uploads import files, wishes
@@ -179,7 +179,7 @@ def _turns(names: Sequence[str]) -> list[_Turn]:
     last: dict[str, _Turn] = {}
     turns = []
     for name in names:
-        kin = files.family(unicodedata.normalize("NFC", name))
+        kin = files.family(nfc(name))
         before = last.get(kin)
         last[kin] = _Turn(before.over if before else None)
         turns.append(last[kin])

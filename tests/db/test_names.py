@@ -2,14 +2,16 @@
 
 import sys
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import names
+from db import names, patterns
 from db.errors import Invalid
+from db.uploads import files
 
 IDEOGRAPHS = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH")
 
@@ -35,6 +37,15 @@ def test_a_label_is_in_its_one_form_or_refused(text: str) -> None:
     assert names.label_name(name) == name
     assert 1 <= len(name) <= 32
     assert names.storable(name)
+
+
+@pytest.mark.parametrize(
+    "check", [names.label_name, names.version_name, files.checked_name, lambda text: patterns.checked([text])]
+)
+def test_no_long_text_is_composed(check: Callable[[str], object]) -> None:
+    """Composing so many combining marks in a row would take hours."""
+    with pytest.raises(Invalid):
+        check("a" + "\u0301\u0316" * 500_000)
 
 
 @pytest.mark.parametrize("text", ["", "x" * 256, "猫" * 256, "a\nb\tc", "<b>it's & more</b>"])
