@@ -31,7 +31,7 @@ from db import engine, events, urls
 from db.decoding import decoders
 from db.engine import Database
 from db.events import Events
-from db.storage import Stores
+from db.storage import Disk, Stores
 from db.uploads import Checks
 from schema import build_schema
 from schema.requests import Executable
@@ -100,6 +100,7 @@ def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
                 most=settings.thumbnail_cache_bytes,
                 decoders=decoding,
                 largest=settings.limits.image_file,
+                disk=Disk(settings.timeouts.disk),
             ) as kept,
             _worker(settings, database) as pulse,
         ):

@@ -143,7 +143,7 @@ async def _respond_with_image(request: Request, found: Found) -> Response:
         headers["content-range"] = f"bytes {start}-{end - 1}/{stored.size}"
     if request.method == "HEAD" or end == start:
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_pieces(found, start, end - start), status_code=status, headers=headers)
+    return StreamingResponse(await _begun(found, start, end - start), status_code=status, headers=headers)
 
 
 async def _link(request: Request, found: Found) -> str | None:
@@ -156,9 +156,20 @@ async def _link(request: Request, found: Found) -> str | None:
         raise NoImage(503) from None
 
 
-async def _pieces(found: Found, start: int, length: int) -> AsyncIterator[bytes]:
-    async for piece in found.store.stream(found.path, start=start, length=length):
-        yield piece
+async def _begun(found: Found, start: int, length: int) -> AsyncIterator[bytes]:
+    """The content, once its first piece is here: a failure before that can still have a status of its own."""
+    pieces = aiter(found.store.stream(found.path, start=start, length=length))
+    try:
+        first = await anext(pieces, b"")
+    except ObjectMissing:
+        raise NoImage(404) from None
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return whole()
 
 
 async def _stat(found: Found) -> StoredObject:

@@ -35,7 +35,7 @@ class Thumbnails:
     decoders: Decoders
     room: asyncio.Semaphore
     largest: int
-    disk: Disk = field(default_factory=Disk)  # that the folder lies on
+    disk: Disk  # that the folder lies on
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
@@ -64,7 +64,7 @@ class Thumbnails:
     def sweep(self) -> None:
         """Make room in the folder while requests go on, unless that is being done."""
         if self._sweep is None or self._sweep.done():
-            self._sweep = asyncio.create_task(asyncio.to_thread(self.kept.sweep))
+            self._sweep = asyncio.create_task(self.disk.finish(self.kept.sweep))
 
     async def rest(self) -> None:
         """Wait for what goes on in the background; the answers that it was for are given up."""
@@ -76,10 +76,11 @@ class Thumbnails:
 
 @asynccontextmanager
 async def thumbnails(
-    folder: Path, *, most: int, decoders: Decoders, largest: int = images.USUAL.size
+    folder: Path, *, most: int, decoders: Decoders, largest: int = images.USUAL.size, disk: Disk | None = None
 ) -> AsyncIterator[Thumbnails]:
-    """Those kept in a folder, at most so many bytes of them."""
-    made = Thumbnails(Keeping(folder, most), decoders, asyncio.Semaphore(decoders.limits.together), largest)
+    """Those kept in a folder, at most so many bytes of them. The folder's disk has threads of its own."""
+    room = asyncio.Semaphore(decoders.limits.together)
+    made = Thumbnails(Keeping(folder, most), decoders, room, largest, disk or Disk())
     made.sweep()
     try:
         yield made

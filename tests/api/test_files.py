@@ -3,10 +3,13 @@
 import asyncio
 import io
 import itertools
+import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,13 +20,14 @@ from db import tokens, urls
 from db.engine import Database
 from db.jobs.carrier import connection_of
 from db.storage import LocalStore
+from db.storage.disks import THREADS
 from db.tokens import Identity
 from db.urls import Links, Signer
 from tests.api.doors import Door, opened
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 from tests.conftest import Servers
-from tests.patience import TIMEOUTS, until
+from tests.patience import PATIENCE, TIMEOUTS, until
 
 NUMBERS = itertools.count()
 SECRET = "the tests' secret"
@@ -288,6 +292,54 @@ async def test_a_root_that_is_allowed_no_more_shows_nothing(gallery: Gallery, do
     source = await gallery.add("a.jpg", picture())
     async with serving(replace(door.settings, allowed_roots=(tmp_path / "other",)), Toy()) as url:
         assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
+
+
+# -- a disk that hangs ------------------------------------------------------------------------------------------------
+
+
+class HungOpen:
+    """`os.open` of one file name does not return until it is let."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.open = name, os.open
+        self.end = threading.Event()
+
+    def __call__(self, path: Any, *arguments: Any, **more: Any) -> int:
+        if str(path).endswith(self.name):
+            self.end.wait(PATIENCE)
+        return self.open(path, *arguments, **more)
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[HungOpen]:
+    made = HungOpen("hung.jpg")
+    monkeypatch.setattr(os, "open", made)
+    yield made
+    made.end.set()
+
+
+@pytest.mark.parametrize("kind", ["image", "thumbnail"])
+async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
+    gallery: Gallery, door: Door, hung: HungOpen, kind: str
+) -> None:
+    hung.end.set()
+    source = await gallery.add("hung.jpg", picture())
+    hung.end.clear()
+    path = gallery.links.image(source) if kind == "image" else gallery.links.thumbnail(source, 64)
+    settings = replace(door.settings, timeouts=replace(TIMEOUTS, disk=0.2))
+    async with serving(settings, Toy()) as url:
+        client = Client(url, gallery.client.token)
+        waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))
+        assert {response.status_code for response in waiting} == {503}
+        assert {response.headers["retry-after"] for response in waiting} == {"2"}
+        assert (await client.request("GET", "/healthz")).status_code == 200  # every thread of the disk waits meanwhile
+        assert await client.execute("{ hello }") == {"hello": "hello world"}
+        hung.end.set()
+
+        async def answers() -> bool:
+            return (await client.request("GET", path)).status_code == 200
+
+        await until(answers)
 
 
 async def test_a_secret_of_the_database_serves_all_its_servers(

@@ -1,16 +1,18 @@
 """Thumbnails as they are made, kept and forgotten."""
 
 import asyncio
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
-from api.keeping import BLOCK
+from api.keeping import BLOCK, Keeping
 from api.thumbnails import thumbnails
 from db import decoding
 from db.decoding import Decoders, Limits
 from db.errors import DomainError
-from db.storage import MemoryStore
+from db.storage import Disk, MemoryStore
 from tests.db.world import picture
 from tests.patience import PATIENCE
 
@@ -45,6 +47,25 @@ async def test_a_smaller_room_is_cleared_at_the_next_start(tmp_path: Path) -> No
                 for number in range(20 if most > 50 * BLOCK else 0):
                     await made.get(store, f"{number}.png", f"etag {number}", 16)
     assert 0 < kept(tmp_path) <= 5
+
+
+async def test_a_folder_whose_disk_hangs_keeps_its_own_threads_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep takes none of those that others need, and a server that stops does not wait for it."""
+    threads, end = SimpleQueue[str](), threading.Event()
+
+    def sweep(_: Keeping) -> None:
+        threads.put(threading.current_thread().name)
+        end.wait()
+
+    monkeypatch.setattr(Keeping, "sweep", sweep)
+    async with (
+        decoding.decoders(Limits(together=2)) as decoders,
+        thumbnails(tmp_path, most=BLOCK, decoders=decoders, disk=Disk(seconds=0.1)),
+    ):
+        assert await asyncio.to_thread(threads.get, timeout=PATIENCE) == "disk"
+    end.set()
 
 
 async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path) -> None:
