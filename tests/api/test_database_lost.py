@@ -166,6 +166,7 @@ async def test_jobs_go_on_however_often_postgres_is_killed(tmp_path: Path, caplo
 
 
 async def test_a_job_that_kills_postgres_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LONGEST_RETRY", worker.RETRY)
     async with housed(tmp_path) as house:
         begun, run = 0, sync.run
 
