@@ -51,7 +51,10 @@ class LabelFiles:
             return Read(None, problems=(f"{shown(name)}: {refused.message}",))
         placed = said.on(kind=self.kind, raster=raster)
         problems = tuple(f"{shown(name)}:{problem.line}: {problem.message}" for problem in placed.told)
-        names = tuple((each, first.message, count) for each, (first, count) in said.refused_names.items())
+        names = tuple(
+            (each, f"{shown(name)}:{first.line}: {first.message}", count)
+            for each, (first, count) in said.refused_names.items()
+        )
         return Read(_marks(said, placed, file), bool(placed.hard), problems, names)
 
     async def _data(self, file: LabelFile) -> bytes:

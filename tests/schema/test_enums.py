@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 WRITTEN = {
     "AnnotationOrigin": ("db/annotations.py", "db/sync/*.sql", "db/imports/*.sql", "db/uploads/*.py"),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
+    "IgnoredReason": ("db/sync/*.py", "db/sync/*.sql", "db/storage/*.py"),
     "ImageFormat": ("db/images/*.py",),
     "JobStatus": ("db/jobs/*.py",),
     "VersionStatus": ("db/versions/*.py",),

@@ -82,7 +82,7 @@ async def test_what_seems_to_have_vanished_is_not_asked_for_any_longer_than_the_
     assert [task for task in asyncio.all_tasks() if "S3" in str(task.get_coro())] == [], "somebody still asks"
     assert await place.samples() == before
     place.road.schedule = calm
-    assert (await place.sync())["removed"] == 45
+    assert (await place.sync(removeMany=True))["removed"] == 45
 
 
 async def test_an_upload_to_a_store_that_never_answers_ends_in_time(place: Stormy) -> None:
