@@ -1,4 +1,4 @@
-"""`python -m benchmarks.attacks`: what somebody else notices while one client attacks the server.
+"""`./labelgraph bench attacks`: what somebody else notices while one client attacks the server.
 
 For each attack a row: how long somebody's one-row query takes alone and meanwhile (99 of 100 are quicker), how often
 it was refused, and how the server's memory grew. An attack is held off when the query takes at most five times as long,
@@ -77,7 +77,7 @@ class Victim:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.attacks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="labelgraph bench attacks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each attack (default: 30)")
     parser.add_argument("--rows", type=int, default=100_000, help="samples in the dataset (default: 100,000)")
     parser.add_argument("--only", default="", help="attacks with this in their name (default: all)")

@@ -97,6 +97,11 @@ def test_it_installs_once_and_hands_its_arguments_on(checkout: Checkout) -> None
     assert second[2] == ""
 
 
+def test_bench_has_two_programs(checkout: Checkout) -> None:
+    assert checkout.run("bench", "--only", "labels")[1] == "-P -m benchmarks --only labels\n"
+    assert checkout.run("bench", "attacks", "--seconds", "5")[1] == "-P -m benchmarks.attacks --seconds 5\n"
+
+
 def test_it_installs_again_when_the_requirements_changed(checkout: Checkout) -> None:
     checkout.give_environment()
     checkout.run("sdl")
