@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from sqlalchemy.engine import make_url
 
 from api import commands, embedded, settings, supervisor
 from api.__main__ import parser
+from api.hosts import Hosts
 from schema import sdl
+from schema.errors import Refused
 from tests import s3
 from tests.compose import ROOT, Missing, dockerfile, interpolated, let_in, services
 from tests.db.world import picture
@@ -107,6 +109,17 @@ def test_what_lasts_is_healthy_and_comes_back_and_what_ends_is_waited_for() -> N
 def test_nothing_listens_beyond_this_machine_unless_it_is_asked_to() -> None:
     published = [port for service in services(GIVEN).values() for port in service.get("ports", [])]
     assert sorted(published) == ["127.0.0.1:8000:8000", "127.0.0.1:8333:8333"]
+
+
+def test_other_machines_reach_the_server_by_the_names_that_are_given() -> None:
+    """Its container knows none of the addresses under which its port is published."""
+    for hosts, known in (("", False), ("192.168.1.20,labels.lan", True)):
+        [server] = [service for name, service in services(GIVEN | {"HOSTS": hosts}).items() if name == "server"]
+        names = Hosts.of(settings.Settings.from_environment(server["environment"]))
+        for host, holds in (("localhost:8000", True), ("192.168.1.20:8000", known), ("labels.lan", known)):
+            scope = {"type": "http", "server": ("172.18.0.3", 8000), "headers": [(b"host", host.encode())]}
+            with nullcontext() if holds else pytest.raises(Refused, match="LABELGRAPH_HOSTS"):
+                names.check(scope)
 
 
 def test_postgres_is_set_as_the_embedded_one() -> None:
