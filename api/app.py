@@ -23,7 +23,7 @@ from api.hosts import Hosts
 from api.limits import bounds, database_limits, decoding_limits, document_limits
 from api.runtime import Runtime, runtime
 from api.settings import Settings
-from api.shares import Shares, Turns
+from api.shares import Shares
 from api.stores import stores
 from api.thumbnails import Thumbnails, thumbnails
 from api.worker import Pulse
@@ -32,6 +32,7 @@ from db.decoding import decoders
 from db.engine import Database
 from db.events import Events
 from db.storage import Disk, Stores
+from db.turns import Turns
 from db.uploads import Checks
 from schema import build_schema
 from schema.requests import Executable

@@ -104,6 +104,6 @@ def share_of(shares: Shares, token_id: int, what: str) -> Generator[None, None, 
         try:
             held.enter_context(shares.take(token_id))
         except ShareTaken:
-            message = f"This token has {shares.most} {what} already: close one, or share it."
+            message = f"This token has {shares.most} {what} already: wait for one to end, or close one."
             raise refusal(message, RATE_LIMITED, most=shares.most) from None
         yield

@@ -10,13 +10,14 @@ from starlette.types import Scope
 from api.auth import Authenticator
 from api.hosts import Hosts
 from api.settings import Settings
-from api.shares import Shares, Turns
+from api.shares import Shares
 from api.thumbnails import Thumbnails
 from api.worker import Pulse
 from db.engine import Database
 from db.events import Events
 from db.storage import Stores
 from db.tokens import Identity
+from db.turns import Turns
 from db.uploads import Checks
 from db.urls import Signer
 from schema.background import Background

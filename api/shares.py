@@ -1,13 +1,12 @@
-"""Shares of what a process has little of: so many at once for each token or address; others are refused, or wait."""
+"""Shares of what a process has little of: so many at once for each token or address; more are refused.
+
+Where they wait instead, see `db/turns.py`.
+"""
 
 from collections import Counter
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-from db.turns import Turns
-
-__all__ = ["ShareTaken", "Shares", "Turns"]
 
 
 class ShareTaken(Exception):

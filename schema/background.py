@@ -1,6 +1,7 @@
-"""Computing beside the event loop, in one thread for all that takes long.
+"""Computing that takes long, in a thread, so that the event loop goes on meanwhile.
 
-A thread that computes gives way to the loop every few milliseconds. Of several, each gives way to the others first.
+The interpreter switches between threads that compute every few milliseconds. One kind of work has one thread: with many
+the loop would wait long for its turn.
 """
 
 import asyncio

@@ -86,7 +86,7 @@ class LabelgraphSchema(strawberry.Schema):
         return Answer.of(await cast(Awaitable[Any], result) if isawaitable(result) else result)
 
     async def _coerced(self, request: Request, work: Callable[[], T]) -> T:
-        """Work that coerces the variables: beside the event loop where they are many."""
+        """Work that coerces the variables: in the background where they are many."""
         return work() if request.inputs < MANY_INPUTS else await self.background.run(work)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]

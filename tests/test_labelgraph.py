@@ -98,6 +98,8 @@ def test_it_installs_once_and_hands_its_arguments_on(checkout: Checkout) -> None
 
 
 def test_bench_has_two_programs(checkout: Checkout) -> None:
+    checkout.give_environment()
+    (checkout.root / "requirements-dev.txt").write_text("one==1")
     assert checkout.run("bench", "--only", "labels")[1] == "-P -m benchmarks --only labels\n"
     assert checkout.run("bench", "attacks", "--seconds", "5")[1] == "-P -m benchmarks.attacks --seconds 5\n"
 

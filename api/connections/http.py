@@ -251,7 +251,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER, self.transport.abort)
 
     def _turn_away(self, status: HTTPStatus) -> None:
-        """There is no room for this connection, and little for telling it so."""
+        """Refuse a connection for which there is no room; only few at once get a response."""
         if self.peers.refused >= REFUSED:
             self._refused = True
             self.transport.abort()

@@ -23,7 +23,7 @@ class Peers:
     most: int
     each: int
     proxies: _TrustedHosts
-    refused: int = 0  # connections that are told so just now
+    refused: int = 0  # connections that are being sent a refusal
     _total: int = 0
     _open: Counter[str] = field(default_factory=Counter)
     _idle: dict[str, dict[Connection, None]] = field(default_factory=dict)  # the longest idle first

@@ -43,7 +43,7 @@ STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
     INTERNAL: 500,
     UNAVAILABLE: 503,
 }
-LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is read beside the event loop
+LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is decoded in the background
 RETRY_AFTER: Final = ((b"retry-after", b"2"),)  # seconds
 HEADERS_OF_STATUS: Final = {401: CHALLENGE, 503: RETRY_AFTER}
 ExtraHeaders = Sequence[tuple[bytes, bytes]]
