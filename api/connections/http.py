@@ -62,7 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
     _upgraded = False
     _in_head = True
     _received_whole = False  # the latest request
-    _closes = False  # at the end of a body that is not read any more
+    _unread = False  # the rest of the latest request's body, since its response is sent
     _idle_bytes = 0  # since a head or a piece of a body was complete
     _body_left = 0  # bytes of a body of known length
     _discarded = 0  # bytes of bodies and of refused requests that nobody takes
@@ -204,21 +204,35 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_clock()
         self._in_head, self._received_whole, self._idle_bytes, self._body_left = True, True, 0, 0
         super().on_message_complete()
-        if self._closes:
-            self.transport.close()
+        if self._unread:
+            self._end_unread()
 
     def _close(self) -> None:
         """After a response. A client that still sends would lose it by a reset: it is given time to end its body."""
         if self._received_whole or not self.cycle.response_complete:
             self.transport.close()
         else:
-            self._closes = True
             self.transport.write_eof()
+
+    def _end_unread(self) -> None:
+        self._unread = False
+        if self.cycle.keep_alive:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+            self._rest()
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self._received_whole and not self.transport.is_closing():
+            self._unread = True
             self._clock = self.loop.call_later(UNREAD, self._expire)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Go on with the next request, or wait for it."""
         if self._received:
             self._schedule()
         elif self._counted and not self.transport.is_closing():
@@ -241,7 +255,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer, unless an answer is on its way, and close once the client has had time to read it."""
         self._refused = True
         self._stop_clock()
-        has_response = self.cycle.response_started if self._answering else self._closes
+        has_response = self.cycle.response_started if self._answering else self._unread
         if not has_response:
             self.transport.write(_refusal(status))
             self.transport.write_eof()

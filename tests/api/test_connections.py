@@ -311,6 +311,18 @@ async def test_a_connection_without_a_request_is_closed(settings: Settings) -> N
         await wire.closed()
 
 
+async def test_a_connection_whose_body_ended_after_the_response_is_closed_too(
+    settings: Settings, database: Database
+) -> None:
+    timeouts = replace(settings.timeouts, keep_alive=1.0)
+    async with serving(replace(settings, timeouts=timeouts), Toy()) as url, wired(url) as wire:
+        client = Client(url, await token(database))
+        wire.writer.write(post(client, b"", path="/none", length=9))
+        assert await wire.status() == 404
+        wire.writer.write(b"x" * 9)
+        await wire.closed()
+
+
 # -- clients that do not read -----------------------------------------------------------------------------------------
 
 LARGE = b"x" * 32 * 1024 * 1024
