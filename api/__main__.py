@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
     _address(action("demo", commands.demo, "Label real images: everything on embedded defaults, signed in."))
     _serve(action("serve", commands.serve, "Serve the API, with a worker inside."))
-    action("worker", commands.worker, "Run jobs for the servers of the same database.")
+    _roots(action("worker", commands.worker, "Run jobs for the servers of the same database."))
     action("migrate", commands.migrate, "Bring the database to this version's schema.")
     _file(action("backup", commands.backup, "Write everything but the images into a file; servers may go on."))
     _file(action("restore", commands.restore, "Fill a database that holds no dataset with a backup."))
@@ -74,6 +74,11 @@ def _address(made: argparse.ArgumentParser) -> None:
 
 def _serve(made: argparse.ArgumentParser) -> None:
     _address(made)
+    _roots(made)
+    made.add_argument("--no-worker", dest="worker", action="store_false", default=None, help="run no jobs here")
+
+
+def _roots(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--allow-root",
         dest="allowed_roots",
@@ -82,7 +87,6 @@ def _serve(made: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a directory below which datasets may lie; repeat for more",
     )
-    made.add_argument("--no-worker", dest="worker", action="store_false", default=None, help="run no jobs here")
 
 
 def _token(made: argparse.ArgumentParser, data: argparse.ArgumentParser) -> None:

@@ -154,6 +154,8 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the path's place once it is whole, and that only its owner can read."""
     if path.is_dir():
         raise Failure(f"{path} is a directory: name a file.")
+    if not path.absolute().parent.is_dir():
+        raise Failure(f"There is no directory {path.absolute().parent}: make it first.")
     descriptor, unfinished = tempfile.mkstemp(dir=path.absolute().parent, prefix=".labelgraph-", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -35,7 +35,7 @@ def known_path(text: str, allowed_roots: Sequence[Path]) -> str:
     """What `input_path` or `output_path` gave once, if it is still allowed. Asks no disk, and follows no link."""
     path = Path(os.path.normpath(text))
     if not path.is_absolute():
-        raise refused("Give an absolute path, or a `file://` URL.")
+        raise refused("Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`.")
     return str(_allowed(path, allowed_roots))
 
 
@@ -85,7 +85,7 @@ def _local(text: str) -> Path:
     if "://" in text:
         text = of_url(text)
     if not text.startswith("/"):
-        raise refused("Give an absolute path, or a `file://` URL.")
+        raise refused("Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`.")
     if any(len(part.encode()) > NAME_LENGTH for part in text.split("/")):
         raise refused(PROBLEMS[errno.ENAMETOOLONG])
     try:

@@ -54,7 +54,9 @@ def bucket_of(text: str) -> tuple[str, str]:
     """The bucket of an S3 URL, and its prefix, which is empty or ends with a slash. Raises INVALID_PATH."""
     bucket, _, prefix = text.removeprefix(S3).partition("/")
     if not BUCKET.fullmatch(bucket) or ".." in bucket:
-        raise refused("Name a bucket and a prefix: `s3://bucket/prefix/`.")
+        raise refused(
+            "Write `s3://bucket/prefix/`; a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens."
+        )
     parts = prefix.removesuffix("/").split("/") if prefix else []
     if not storable(prefix) or not prefix.isprintable() or len(prefix.removesuffix("/").encode()) > LENGTH // 2:
         raise refused(f"A prefix has at most {LENGTH // 2} bytes, none of them a control character.")

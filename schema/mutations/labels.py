@@ -40,7 +40,8 @@ class DeleteLabelMode(Enum):
 @strawberry.input(description="A new label.")
 class LabelInput:
     name: str = strawberry.field(
-        description="1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs; case matters; unique in its dataset."
+        description="As the dataset's `labelNames` allow: by default 1–32 characters of `A–Z a–z 0–9 _ -` and Han "
+        "ideographs. Case-sensitive, and unique in its dataset."
     )
     color: str | None = strawberry.field(default=None, description="`#rrggbb`; null for none.")
     shortcut: str | None = strawberry.field(
@@ -80,12 +81,12 @@ class UpdateLabelPayload:
 class RenameLabelInput:
     label_id: strawberry.ID = strawberry.field(description="Global id of the label.")
     name: str = strawberry.field(
-        description="1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs. The name it has already: nothing happens."
+        description="As the dataset's `labelNames` allow. With the name that the label has already, nothing changes."
     )
     on_conflict: RenameConflict = strawberry.field(
         default=RenameConflict.ERROR, description="What to do when another label has the name."
     )
-    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
+    dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
 
 
 @strawberry.type(description="The outcome of `renameLabel`.")
@@ -102,7 +103,7 @@ class RenameLabelPayload(WithChange):
 class DeleteLabelsInput:
     label_ids: list[strawberry.ID] = strawberry.field(description="1–1,000 global ids of labels of one dataset.")
     mode: DeleteLabelMode = strawberry.field(description="What goes together with the labels.")
-    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
+    dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
 
 
 @strawberry.type(description="The outcome of `deleteLabels`; of a dry run, what would be.")

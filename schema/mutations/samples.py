@@ -89,7 +89,7 @@ class DeleteSamplesInput:
         description="Delete their files too, also where other datasets use them (see `warnings`). Cannot be undone.",
     )
     expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
-    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; change nothing.")
+    dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
 
 
 @strawberry.type(description="The outcome of `deleteSamples`; of a dry run, what would be.")

@@ -41,7 +41,7 @@ class SyncDatasetInput:
     verify_contents: bool = strawberry.field(
         default=False,
         description="Read every file of a local directory, also where size and times are as before. In a bucket, ETags "
-        "always tell.",
+        "always show a change.",
     )
 
 

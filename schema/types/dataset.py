@@ -56,7 +56,8 @@ class Dataset(Node):
     description: str = strawberry.field(description="Free text of at most 256 characters.")
     type: DatasetType = strawberry.field(description="What its annotations are. Never changes.")
     input_path: str = strawberry.field(
-        description="Where the images lie: a directory below one of the server's allowed roots. Never changes."
+        description="Where the images lie: a directory below one of the server's allowed roots, or "
+        "`s3://bucket/prefix/`. Never changes."
     )
     output_path: str | None = strawberry.field(description="Where published versions are written to, if anywhere.")
     include: list[str] = strawberry.field(

@@ -18,7 +18,7 @@ class ErrorCode(Enum):
         "RATE_LIMITED", description="Too many requests; wait as long as `details` say."
     )
     INTERNAL_ERROR = strawberry.enum_value(
-        "INTERNAL_ERROR", description="A fault of the server; try again, then tell its operator the reference."
+        "INTERNAL_ERROR", description="A fault of the server; try again, then send its operator the reference."
     )
     UNAVAILABLE = strawberry.enum_value(
         "UNAVAILABLE",
@@ -37,7 +37,9 @@ class ErrorCode(Enum):
     INVALID_NAME = strawberry.enum_value(
         "INVALID_NAME", description="A name that breaks the rules of names; the message says which."
     )
-    INVALID_PATH = strawberry.enum_value("INVALID_PATH", description="A path that is no place this server may use.")
+    INVALID_PATH = strawberry.enum_value(
+        "INVALID_PATH", description="A path that this server may not or cannot use; the message says why."
+    )
     LABEL_NOT_FOUND = strawberry.enum_value(
         "LABEL_NOT_FOUND", description="The dataset has no label of this name or id."
     )

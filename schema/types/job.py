@@ -52,15 +52,15 @@ class Job:
     error: JobError | None = strawberry.field(description="Why it failed; null unless it did.")
 
 
-@strawberry.type(description="Something that a sync or an import met, told, and went on from.")
+@strawberry.type(description="A problem with one file or line, after which a sync or an import went on.")
 class SyncWarning:
     path: str = strawberry.field(
         description="The file below the input path, or the manifest, with `:line` where that helps."
     )
     message: str = strawberry.field(description="What is wrong with it, as a sentence.")
     count: int = strawberry.field(
-        description="How often it was met: a name that no label of the dataset can have is one warning, at the first "
-        "of the places where it stands; all other warnings are about one place."
+        description="How often it was met. A name that no label of the dataset can have is one warning, with the path "
+        "where it was met first; every other warning is about one file or line, and its count is 1."
     )
 
 
@@ -79,8 +79,8 @@ class IgnoredReason(Enum):
     )
     LINK_NOT_ALLOWED = strawberry.enum_value(
         "LINK_NOT_ALLOWED",
-        description="A symbolic link that leads outside the directories that the server's owner allowed, or one of "
-        "more than 100,000 linked directories.",
+        description="A symbolic link that leads outside the directories that the server's owner allowed, or a linked "
+        "directory beyond the first 100,000.",
     )
     LINK_BROKEN = strawberry.enum_value(
         "LINK_BROKEN", description="A symbolic link that leads nowhere, or in a circle."

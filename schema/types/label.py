@@ -6,8 +6,8 @@ from schema.types.node import Node
 @strawberry.type(description="A name that samples of one dataset can carry.")
 class Label(Node):
     name: str = strawberry.field(
-        description="1–32 code points: ASCII letters and digits, `-`, `_`, Han ideographs. Case-sensitive, and unique "
-        "in its dataset."
+        description="As the dataset's `labelNames` allow: by default 1–32 characters of `A–Z a–z 0–9 _ -` and Han "
+        "ideographs. Case-sensitive, and unique in its dataset."
     )
     color: str | None = strawberry.field(description="`#rrggbb` in lower case, for drawing.")
     shortcut: str | None = strawberry.field(description="One character that picks the label; unique in its dataset.")

@@ -28,7 +28,7 @@ class SampleUsage(Enum):
     INFERENCE = strawberry.enum_value("INFERENCE", description="To be labelled by a model.")
 
 
-@strawberry.enum(description="How an image is encoded, told from its content, never from its name.")
+@strawberry.enum(description="How an image is encoded, by its content, never by its name.")
 class ImageFormat(Enum):
     JPEG = strawberry.enum_value("JPEG", description="JPEG, a phone's multi-picture file included.")
     PNG = strawberry.enum_value("PNG", description="PNG.")

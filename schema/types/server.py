@@ -12,7 +12,7 @@ class Viewer:
 class UploadLimits:
     max_file_bytes: int = strawberry.field(description="Bytes of one file, inclusive.")
     max_request_bytes: int = strawberry.field(description="Bytes of all files of one request, inclusive.")
-    formats: list[ImageFormat] = strawberry.field(description="What is accepted, told from the content.")
+    formats: list[ImageFormat] = strawberry.field(description="What is accepted, by content.")
 
 
 @strawberry.type(description="What this server is, and its limits.")

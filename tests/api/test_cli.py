@@ -114,6 +114,11 @@ def test_arguments_go_before_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     assert settings.allowed_roots == (tmp_path.resolve(),)
 
 
+def test_a_worker_is_allowed_directories_as_a_server_is(tmp_path: Path) -> None:
+    given = parser().parse_args(["worker", "--allow-root", str(tmp_path), "--allow-root", "/"])
+    assert settings_of(given).allowed_roots == (tmp_path.resolve(), Path("/"))
+
+
 def test_no_command_at_all_is_an_error_that_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([])
