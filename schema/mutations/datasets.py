@@ -35,8 +35,9 @@ class CreateDatasetInput:
     )
     description: str = strawberry.field(default="", description="Free text of at most 256 characters.")
     input_path: str = strawberry.field(
-        description="Where the images lie: `s3://bucket/prefix/`, or an absolute path or a `file://` URL of a directory "
-        "below one of the server's allowed roots; everything below it belongs to the dataset. Cannot be changed later."
+        description="Where the images lie: `s3://bucket/prefix/`, or an absolute path or a `file://` URL of a "
+        "directory below one of the server's allowed roots; everything below it belongs to the dataset. "
+        "Cannot be changed later."
     )
     output_path: str | None = strawberry.field(
         default=None,
