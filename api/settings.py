@@ -226,7 +226,9 @@ class Settings:
     secret: str | None = setting(
         None, "signs URLs of images and uploads; without it one is made and kept in the database", secret=True
     )
-    url_lifetime: int = setting(3600, "how long a signed URL works, of an image or for an upload, in seconds")
+    url_lifetime: int = setting(
+        3600, "how long a signed URL works, of an image or for an upload, in seconds", rule=AT_LEAST_ONE
+    )
     thumbnail_cache_bytes: int = setting(
         1024 * MIB, "disk that kept thumbnails may take, in bytes; those not seen for longest go first, 0 keeps none"
     )
@@ -319,7 +321,7 @@ def _parse(text: str, kind: object) -> object:
         case _ if kind is bool:
             return _SWITCHES[text.strip().lower()]
         case _ if kind in (int, float):
-            return _positive(text, kind)
+            return _number(text, kind)
         case _ if kind == tuple[Path, ...]:
             return tuple(Path(part) for part in parts)
         case _ if kind == tuple[str, ...]:
@@ -330,9 +332,10 @@ def _parse(text: str, kind: object) -> object:
             return text
 
 
-def _positive(text: str, kind: object) -> int | float:
+def _number(text: str, kind: object) -> int | float:
+    """A count may be 0, a time limit may not: it would stop everything at once."""
     number = float(text) if kind is float else int(text)
-    if not 0 <= number < float("inf"):
+    if not 0 <= number < float("inf") or (kind is float and number == 0):
         raise ValueError(text)
     return number
 
@@ -341,7 +344,7 @@ _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "fals
 _EXPECTED: Mapping[object, str] = {
     bool: "it takes true or false",
     int: "it takes a whole number, 0 or greater",
-    float: "it takes a number of seconds, 0 or greater",
+    float: "it takes a number of seconds, greater than 0",
 }
 
 

@@ -44,6 +44,9 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("LABELGRAPH_PORT", "-1"),
         ("LABELGRAPH_WORKER", "perhaps"),
         ("LABELGRAPH_TIMEOUT_QUERY", "inf"),
+        ("LABELGRAPH_TIMEOUT_QUERY", "0"),
+        ("LABELGRAPH_S3_DEADLINE", "0.0"),
+        ("LABELGRAPH_URL_LIFETIME", "0"),
     ],
 )
 def test_a_value_that_cannot_be_understood_is_named(name: str, value: str) -> None:
