@@ -159,8 +159,8 @@ async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Ide
     refused = sorted(name for name in found if not names.is_standard(name))
     if refused:
         raise Invalid(
-            f"The dataset keeps the rule ANY: present or former names of its labels do not fit STANDARD ({len(refused)}, "
-            f"such as `{refused[0]}`).",
+            f"The dataset keeps the rule ANY: present or former names of its labels do not fit STANDARD, "
+            f"such as `{refused[0]}`.",
             names=refused[:100],
         )
 
