@@ -1,6 +1,7 @@
 """First stage: everything below the input path goes into the staging table. Memory holds one batch of it at a time."""
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 from db.engine import Database
@@ -22,15 +23,21 @@ NOT_ALLOWED: Final = "The link leads outside the directories that this server's 
 
 @dataclass(slots=True)
 class Listing:
-    """What was seen. `complete`: nothing can have been overlooked, so what is missing has vanished."""
+    """What was seen. `complete`: nothing can have been overlooked, so what is missing has vanished. `images`: the sum
+    of a hash of each image's path, size, times and etag, whatever their order."""
 
     rules: Rules
     scanned: int = 0
     refused: int = 0
     complete: bool = True
+    images: int = 0
     ignored: Ignored = field(default_factory=Ignored)
     waiting: list[tuple[StoredObject, Reason | None]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.images:x}"
 
     def take(self, page: Page) -> None:
         self.scanned += len(page.objects) + len(page.passed)
@@ -51,6 +58,8 @@ class Listing:
         """An image that is passed over is staged as well: there may be a sample of it."""
         kind = suffix(found.path)
         is_image = kind in SUFFIXES
+        if is_image:
+            self.images = (self.images + _hash(found)) % 2**64
         reason = self.rules.against(found.path)
         if not is_image and kind != self.rules.sidecar:
             if reason is Reason.HIDDEN:
@@ -79,6 +88,21 @@ async def list_objects(database: Database, job: Claim, store: Store, *, rules: R
             await _flush(database, job, listing)
     await _flush(database, job, listing)
     return listing
+
+
+async def is_unchanged(store: Store, rules: Rules, images: str) -> bool:
+    """Whether the images, listed once more, are those of which `fingerprint` was this. Nothing is staged."""
+    listing = Listing(rules)
+    async for page in store.pages():
+        listing.take(page)
+        listing.waiting.clear()
+        listing.warnings.clear()
+    return listing.fingerprint == images
+
+
+def _hash(found: StoredObject) -> int:
+    facts = repr((found.path, found.size, found.modified_at.timestamp(), found.changed_at, found.etag))
+    return int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
 
 
 async def _clear(batch: Batch, job: Claim) -> None:

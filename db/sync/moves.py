@@ -29,8 +29,8 @@ KEYS: Final = (("content", "content, size, name"), ("content", "content, size"))
 PIXEL_KEYS: Final = (("pixels", "pixels, name"), ("pixels", "pixels"))
 
 HELD: Final = (
-    "The file has the content of another one, but not all files could be read; its sample and theirs stay as they are "
-    "until a sync reads them all."
+    "The file has the content of another one, but not all files could be read, or some were changed meanwhile; its "
+    "sample and theirs stay as they are until a sync reads them all."
 )
 COPY: Final = (
     "The file was replaced by a copy of `{path}`, which is a new sample; the sample of the image before {fate}."

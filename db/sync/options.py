@@ -50,7 +50,7 @@ class Stage(StrEnum):
 class Checkpoint:
     """Items 1 to `merges` are to be merged, those up to `items` have vanished; `position` is the last one done.
 
-    `complete`: the listing was, so what it does not show is not there.
+    `complete`: the listing was, so what it does not show is not there. `images`: the listing's fingerprint.
     """
 
     stage: Stage
@@ -58,6 +58,7 @@ class Checkpoint:
     merges: int
     items: int
     complete: bool
+    images: str = ""
 
     def at(self, stage: Stage, position: int) -> Self:
         return replace(self, stage=stage, position=position)

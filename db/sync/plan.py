@@ -49,7 +49,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
         for table in ("sync_object", "sync_sidecar"):
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
         [(merges, items)] = await batch.connection.fetch(COUNT, job.id)
-        checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete)
+        checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete, listing.fingerprint)
         batch.exact = {"scanned": listing.scanned, "ignored": ignored, "skipped": listing.refused}
         batch.checkpoint = checkpoint.written()
         return checkpoint

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from typing import Final
@@ -12,7 +13,7 @@ from db.images import USUAL, Caps
 from db.jobs import Batch, Claim, in_batch
 from db.storage import Store
 from db.sync.inspection import ENOUGH, Found, Item, inspect
-from db.sync.listing import list_objects
+from db.sync.listing import is_unchanged, list_objects
 from db.sync.merging import merge
 from db.sync.moves import inspect_ahead, move
 from db.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage
@@ -23,6 +24,7 @@ from db.sync.statements import SQL
 Look = Callable[[Sequence[Item]], Awaitable[Sequence[Found]]]
 
 BATCH: Final = 500  # items in one transaction; fewer where they say much
+LOOKS: Final = 3  # at files that are renamed meanwhile
 
 
 async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, guard: Guard = USUAL_GUARD) -> None:
@@ -30,11 +32,7 @@ async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, 
     remove more than `guard` allows)."""
     options = Options(**job.arguments)
     rules = await _rules(database, job)
-    checkpoint = await _planned(database, job, store, options, rules)
-    if checkpoint.stage is Stage.CONFIRM:
-        checkpoint = await confirm(database, job, store, checkpoint)
-    if checkpoint.stage is Stage.INSPECT:
-        checkpoint = await inspect_ahead(database, job, store, caps, checkpoint)
+    checkpoint = await _prepared(database, job, store, caps, options, rules)
     if checkpoint.stage is Stage.MOVE:
         checkpoint = await move(database, job, options, guard, checkpoint)
     if checkpoint.stage is Stage.MERGE:
@@ -49,6 +47,38 @@ async def _rules(database: Database, job: Claim) -> Rules:
     if dataset is None:
         raise no_such_dataset()
     return await asyncio.to_thread(Rules.of, dataset)
+
+
+async def _prepared(
+    database: Database, job: Claim, store: Store, caps: Caps, options: Options, rules: Rules
+) -> Checkpoint:
+    """A plan, with the contents of what may have moved. Files that are renamed meanwhile may be seen twice, or nowhere.
+    So where contents have left their paths, files are listed once more, and if they differ, all begins anew. Until now
+    nothing was changed. If they never stay as they are, nothing gives way to anything."""
+    looks, checkpoint = 1, await _inspected(database, job, store, caps, options, rules)
+    while checkpoint.stage is Stage.MOVE and await _changed_since(database, job, store, rules, checkpoint):
+        if looks == LOOKS:
+            return replace(checkpoint, complete=False)
+        job.checkpoint = {}
+        looks, checkpoint = looks + 1, await _inspected(database, job, store, caps, options, rules)
+    return checkpoint
+
+
+async def _inspected(
+    database: Database, job: Claim, store: Store, caps: Caps, options: Options, rules: Rules
+) -> Checkpoint:
+    checkpoint = await _planned(database, job, store, options, rules)
+    if checkpoint.stage is Stage.CONFIRM:
+        checkpoint = await confirm(database, job, store, checkpoint)
+    if checkpoint.stage is Stage.INSPECT:
+        checkpoint = await inspect_ahead(database, job, store, caps, checkpoint)
+    return checkpoint
+
+
+async def _changed_since(database: Database, job: Claim, store: Store, rules: Rules, checkpoint: Checkpoint) -> bool:
+    async with database.reading() as connection:
+        departed = await connection.fetchval(SQL.departed, job.id)
+    return departed and not await is_unchanged(store, rules, checkpoint.images)
 
 
 async def _planned(database: Database, job: Claim, store: Store, options: Options, rules: Rules) -> Checkpoint:

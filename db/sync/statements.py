@@ -17,6 +17,7 @@ class SQL:
     forget: str
     write: str
     movable: str
+    departed: str
     to_inspect: str
     inspected: str
     origin_table: str

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -255,6 +256,46 @@ async def test_a_file_that_goes_while_it_is_looked_at_costs_no_label(database: D
     place.store = Hurried(tmp_path)
     assert counted(await place.sync(), moved=1)
     assert await ids(place) == {"b.png": before["a.png"]}
+
+
+class Restless(LocalStore):
+    """A directory in which somebody renames all files in a ring whenever one was read, so many times."""
+
+    times = 0
+    renaming = Lock()
+
+    def rename(self) -> None:
+        paths = sorted(self.root.glob("*.png"))
+        for path in paths:
+            path.rename(path.with_suffix(".moving"))
+        for path, after in zip(paths, [*paths[1:], paths[0]], strict=True):
+            path.with_suffix(".moving").rename(after)
+
+    def _head(self, path: str, length: int) -> Any:
+        with self.renaming:
+            head = super()._head(path, length)
+            if self.times:
+                self.times -= 1
+                self.rename()
+            return head
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 1_000])
+async def test_labels_follow_files_that_are_renamed_while_they_are_read(
+    database: Database, tmp_path: Path, times: int
+) -> None:
+    store = Restless(tmp_path)
+    place = await world.make(database, store, tmp_path)
+    before = await labelled(place, *(f"{number}.png" for number in range(7)))
+    pictures = {(tmp_path / path).read_bytes(): id for path, id in before.items()}
+    store.rename()
+    store.times = times
+    await place.sync()
+    store.times = 0
+    await place.sync()
+    assert {path: pictures[(tmp_path / path).read_bytes()] for path in before} == await ids(place)
+    assert sorted(await place.labels()) == sorted(before)
+    assert counted(await place.sync())
 
 
 async def rearranged(database: Database, folder: Path) -> World:
