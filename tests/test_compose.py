@@ -90,13 +90,6 @@ def test_only_settings_that_there_are_are_set(name: str) -> None:
     assert {name for name in image_environment() if name.startswith("LABELGRAPH_")} <= known
 
 
-def test_the_server_is_reached_by_the_names_that_are_listed() -> None:
-    assert (
-        services(GIVEN | {"HOSTS": "10.0.0.5,labels"})["server"]["environment"]["LABELGRAPH_HOSTS"] == "10.0.0.5,labels"
-    )
-    assert services(GIVEN)["server"]["environment"]["LABELGRAPH_HOSTS"] == ""  # as if it were not set
-
-
 def test_what_lasts_is_healthy_and_comes_back_and_what_ends_is_waited_for() -> None:
     found = services(GIVEN)
     assert found.pop("migrate")["healthcheck"] == {"disable": True}
