@@ -1,8 +1,10 @@
 """What every command needs around its work: the database at hand and migrated, signals as an event, one server."""
 
 import asyncio
+import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,7 @@ from db.errors import NotFound
 from db.tokens import Scope
 
 OWNER = "owner"
+SWITCH = 0.001  # seconds for which a thread that computes keeps the event loop waiting
 UNSENT = 128 * 1024  # bytes
 
 Announce = Callable[[str], Awaitable[None]]
@@ -157,6 +160,9 @@ async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce)
 
     listener = _listener(settings)
     app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # the schema and all code stay for good: to look for garbage among them takes 100 ms each time
+    sys.setswitchinterval(SWITCH)
     options = server_options(settings) | {"log_config": None, "access_log": False, "lifespan": "off"}
     config = uvicorn.Config(app, settings.host, settings.port, **options)
     async with app.router.lifespan_context(app) as state:  # here, for uvicorn would log its errors and exit

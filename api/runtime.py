@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from api.auth import Authenticator
 from api.hosts import Hosts
+from api.pace import Pace
 from api.settings import Settings
 from api.shares import Shares
 from api.thumbnails import Thumbnails
@@ -50,6 +51,7 @@ class Runtime:
     stores: Stores
     uploads: Turns  # requests whose files are in memory
     checks: Checks
+    pace: Pace = field(default_factory=Pace)  # of reading what takes long to read
     bodies: Background = field(default_factory=lambda: Background("labelgraph-bodies"))  # reads large ones
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end

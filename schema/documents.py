@@ -115,7 +115,7 @@ class Documents:
         limits: DocumentLimits | None = None,
         *,
         capacity: int = 1_000,
-        characters: int = 2_000_000,
+        characters: int = 400_000,
     ) -> None:
         self._schema = schema
         self._limits = limits or DocumentLimits()
@@ -136,6 +136,9 @@ class Documents:
         document = self._read(source, operation_name)
         self._keep(key, document)
         return document
+
+    def knows(self, source: str, operation_name: str | None) -> bool:
+        return (source, operation_name) in self._known
 
     def _read(self, source: str, operation_name: str | None) -> Document:
         ast = self._parse(source)
@@ -167,6 +170,7 @@ class Documents:
             raise Refused([coded(error, code)]) from None
         if "\\u" in source:
             visit(ast, _NoNul())
+        _untie(ast)
         return ast
 
     def _keep(self, key: tuple[str, str | None], document: Document) -> None:
@@ -175,6 +179,16 @@ class Documents:
         while len(self._known) > self._capacity or self._held > self._characters:
             forgotten, _ = self._known.popitem(last=False)
             self._held -= len(forgotten[0])
+
+
+def _untie(document: DocumentNode) -> None:
+    """Let go of the chain of tokens, which nobody reads again: documents are then freed as soon as they are forgotten,
+    and not in the pauses of the garbage collector."""
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        following = token.next
+        token.prev = token.next = None
+        token = following
 
 
 class _NoNul(Visitor):

@@ -11,7 +11,7 @@ from api import playground
 from api.auth import share_of, token_of
 from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
-from api.graphql.operations import execute, failure, prepare
+from api.graphql.operations import execute, failure, prepare, prepared
 from api.graphql.parameters import Parameters
 from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
@@ -112,8 +112,7 @@ async def _respond(
     identity: Identity,
 ) -> tuple[Request, Context] | None:
     """Sends a single answer; or gives back what is to be answered with a stream."""
-    given = await _read(process, scope, receive, headers)
-    request = prepare(process, given, identity)
+    given, request = await _read(process, scope, receive, headers, identity)
     _check_method(scope["method"], request.document)
     repeatable = parameters.repeatable(given, headers.get("idempotency-key"))
     context = process.context(scope, headers, identity, repeatable)
@@ -141,10 +140,13 @@ async def _begun(receive: Receive, seconds: float) -> Receive:
         raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
 
 
-async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Headers) -> Parameters:
+async def _read(
+    process: Runtime, scope: Scope, receive: Receive, headers: Headers, identity: Identity
+) -> tuple[Parameters, Request]:
     limits = process.settings.limits
     if scope["method"] == "GET":
-        return parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
+        given = parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
+        return given, await prepared(process, given, identity)
     form, timeouts = _is_form(headers), process.settings.timeouts
     most, seconds = (multipart.most_bytes(limits), timeouts.upload) if form else (limits.body, timeouts.body)
     too_large = _too_large(limits, form)
@@ -154,15 +156,19 @@ async def _read(process: Runtime, scope: Scope, receive: Receive, headers: Heade
     body = pieces(receive, most=most, seconds=seconds, grace=timeouts.body if form else seconds)
     try:
         if form:
-            return await multipart.read(headers, body, limits)
+            given = await multipart.read(headers, body, limits)
+            return given, await prepared(process, given, identity)
         whole = b"".join([piece async for piece in body])
-        if len(whole) < LARGE_BODY:
-            return parameters.from_body(whole, limits.json_depth)
-        return await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
     except (BodyTooLarge, multipart.TooMuch):
         raise too_large from None
     except BodyTooSlow:
         raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
+    if len(whole) < LARGE_BODY:
+        given = parameters.from_body(whole, limits.json_depth)
+        return given, await prepared(process, given, identity)
+    async with process.pace.turn(identity.token_id):
+        given = await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
+        return given, prepare(process, given, identity)
 
 
 def _too_large(limits: Limits, form: bool) -> Problem:

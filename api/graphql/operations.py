@@ -33,6 +33,16 @@ def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
     )
 
 
+async def prepared(process: Runtime, given: Parameters, identity: Identity) -> Request:
+    """The same, at the pace of the token. A document that is new takes a while to read."""
+    pace, key = process.pace, identity.token_id
+    if process.schema.documents.knows(given.query, given.operation_name) and not pace.is_due(key):
+        with pace.taking(key):
+            return prepare(process, given, identity)
+    async with pace.turn(key):
+        return prepare(process, given, identity)
+
+
 async def execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
     """Runs a query or mutation within its deadline. Whatever is raised becomes an answer, so that no trace leaves."""
     timeouts = process.settings.timeouts

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.auth import share_of, token_of_init
 from api.graphql import parameters
-from api.graphql.operations import answers, failure, prepare
+from api.graphql.operations import answers, failure, prepared
 from api.runtime import Repeatable, Runtime, runtime
 from api.settings import Limits
 from db.crowds import Turnstile
@@ -212,18 +212,18 @@ class Session:
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Closing(BAD, "The payload of subscribe has a query")
         try:
-            request, repeatable = self._prepared(payload)
+            request, repeatable = await self._prepared(payload)
         except Refused as refused:
             await self._refuse(operation, Answer.refusing(refused))
         else:
             self.running[operation] = asyncio.create_task(self._run(operation, request, repeatable))
 
-    def _prepared(self, payload: dict[str, Any]) -> tuple[Request, Repeatable | None]:
+    async def _prepared(self, payload: dict[str, Any]) -> tuple[Request, Repeatable | None]:
         most = self.process.settings.limits.subscriptions
         if len(self.running) >= most:
             raise refusal(f"{most} operations run on this socket already: complete one first.", RATE_LIMITED, most=most)
         given = parameters.from_object(payload)
-        return prepare(self.process, given, self.identity), parameters.repeatable(given, None)
+        return await prepared(self.process, given, self.identity), parameters.repeatable(given, None)
 
     async def _run(self, operation: str, request: Request, repeatable: Repeatable | None) -> None:
         socket = self.channel.socket

@@ -1,0 +1,54 @@
+"""What reading the requests of one token may take of the interpreter.
+
+The event loop and the threads beside it share one interpreter. A client that sends nothing but requests which take long
+to read, and are refused, would slow everybody else down; so it waits, in proportion to what it took.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator, Hashable
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from db.turns import Turns
+
+SHARE: Final = 0.2  # of the time, for one token
+BURST: Final = 0.1  # seconds of reading for which a token that was quiet does not wait
+REMEMBERED: Final = 1_000  # tokens
+
+
+class Pace:
+    """What each key has taken, and how long it waits for that. What takes long is read one after the other."""
+
+    def __init__(self, share: float = SHARE, burst: float = BURST) -> None:
+        self.share, self.burst = share, burst
+        self._turns = Turns(most=1_000_000, each=1)
+        self._rested: dict[Hashable, float] = {}  # when a key has waited for all that it took
+
+    @contextmanager
+    def taking(self, key: Hashable) -> Generator[None, None, None]:
+        """Counts the time of the block, which does not wait for anything."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            now = time.monotonic()
+            self._rested[key] = max(self._rested.get(key, now), now) + (now - begun) / self.share
+            if len(self._rested) > REMEMBERED:
+                self._rested = {each: when for each, when in self._rested.items() if when > now}
+
+    def is_due(self, key: Hashable) -> bool:
+        """Whether the key took so much lately that it waits."""
+        return self._debt(key) > 0
+
+    @asynccontextmanager
+    async def turn(self, key: Hashable) -> AsyncGenerator[None, None]:
+        """The same, for one at a time of each key, after the pause that the key owes to others."""
+        async with self._turns.turn(key):
+            if self.is_due(key):
+                await asyncio.sleep(self._debt(key))
+            with self.taking(key):
+                yield
+
+    def _debt(self, key: Hashable) -> float:
+        return self._rested.get(key, 0.0) - time.monotonic() - self.burst / self.share

@@ -1,0 +1,55 @@
+"""What one token takes of the interpreter, it gives back by waiting."""
+
+import asyncio
+import time
+
+from api.pace import Pace
+
+
+def compute(seconds: float) -> None:
+    ended = time.thread_time() + seconds
+    while time.thread_time() < ended:
+        pass
+
+
+async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() -> None:
+    pace = Pace(share=0.2, burst=0.0)
+    with pace.taking("greedy"):
+        compute(0.02)
+    assert pace.is_due("greedy")
+    assert not pace.is_due("quiet")
+    begun = time.monotonic()
+    async with pace.turn("greedy"):
+        waited = time.monotonic() - begun
+    assert waited >= 0.02  # five times what was taken, less what passed before the clock was read here
+
+
+async def test_a_short_burst_is_free() -> None:
+    pace = Pace(share=0.2, burst=1_000.0)
+    with pace.taking("one"):
+        compute(0.02)
+    assert not pace.is_due("one")
+
+
+async def test_what_takes_long_is_read_one_after_the_other() -> None:
+    pace = Pace(share=1.0, burst=1_000.0)
+    inside, most = 0, 0
+
+    async def read() -> None:
+        nonlocal inside, most
+        async with pace.turn("one"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(read() for _ in range(20)))
+    assert most == 1
+
+
+async def test_tokens_that_have_waited_are_forgotten() -> None:
+    pace = Pace(share=1.0, burst=0.0)
+    for key in range(5_000):
+        with pace.taking(key):
+            pass
+    assert len(pace._rested) <= 1_001
