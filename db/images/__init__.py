@@ -7,6 +7,7 @@ the first frame is ever decoded, and a JPEG that makes a decoder paint the same 
 
 import asyncio
 import io
+import re
 import struct
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -53,7 +54,8 @@ MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
 FORMATS: Final = ("JPEG", "PNG", "BMP")
 MAGIC: Final[dict[bytes, Format]] = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"BM": "BMP"}
 READERS: Final[dict[Format, Callable[[bytes], Content]]] = {"JPEG": jpeg.read, "PNG": png.read, "BMP": bmp.read}
-STOWAWAYS: Final = (b"pk\x03\x04", b"pk\x05\x06", b"%pdf-", b"<script", b"<html", b"<!doctype", b"<svg", b"<?php")
+STOWAWAYS: Final = re.compile(rb"PK\x03\x04|PK\x05\x06|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<\?php)")
+STOWED: Final = 65_557  # bytes from the end within which an archive's directory ends
 BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, struct.error, zlib.error)
 UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -153,9 +155,10 @@ def _digest(picture: bytes, pixels: int) -> bytes:
 
 
 def _refuse_stowaway(behind: bytes) -> None:
-    """Phones put a film, or zeros, behind an image. A page, a script or an archive is there to be taken for one."""
-    text = behind.lower()
-    if any(mark in text for mark in STOWAWAYS):
+    """Phones put a film, or zeros, behind an image. A page, a script or an archive is there to be taken for one: what
+    reads those looks at the beginning and at the end. In between, megabytes of a film hold any four bytes by chance."""
+    behind = behind.lstrip(b"\0")
+    if STOWAWAYS.search(behind[:STOWED]) or STOWAWAYS.search(behind[-STOWED:]):
         raise Unreadable("Behind the image the file goes on with something else; send the image alone.")
 
 

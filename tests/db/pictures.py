@@ -1,6 +1,7 @@
 """Image files made to be read: with metadata of any kind, and of every mode."""
 
 import io
+import random
 import struct
 import zlib
 from collections.abc import Iterable
@@ -15,8 +16,8 @@ Chunk = tuple[bytes, bytes]
 
 
 def painted(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
-    """Noise, of which every part counts."""
-    return Image.effect_noise(size, 80).convert(mode)
+    """Noise, of which every part counts: the same each time, whatever was drawn before."""
+    return Image.frombytes("L", size, random.Random(1).randbytes(size[0] * size[1])).convert(mode)
 
 
 def jpeg(*segments: Segment, image: Image.Image | None = None, **options: object) -> bytes:

@@ -1,7 +1,7 @@
 """Thumbnails of images of every mode, and of images with much, or with broken things, beside their pixels."""
 
 import io
-import os
+import random
 import struct
 import zlib
 
@@ -92,7 +92,11 @@ def test_a_jpeg_of_four_colours_keeps_them() -> None:
     assert max(green, blue) < 70
 
 
-@pytest.mark.parametrize("behind", [FILM, FILM + os.urandom(8 * 1024 * 1024)], ids=["film", "long film"])
+LONG_FILM = FILM + random.Random(1).randbytes(8 * 1024 * 1024)
+MARKED_FILM = FILM + bytes(100_000) + b"PK\x03\x04 PK\x05\x06 <svg> <html>" + bytes(100_000)
+
+
+@pytest.mark.parametrize("behind", [FILM, LONG_FILM, MARKED_FILM], ids=["film", "long film", "film with marks"])
 def test_what_is_behind_a_photo_is_not_read(behind: bytes) -> None:
     photo = jpeg(image=painted(size=(64, 48)))
     assert images.check(photo + behind) == images.facts(photo)
