@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from api.pace import Pace
+from tests.patience import PATIENCE
 
 
 def compute(seconds: float) -> None:
@@ -13,15 +14,34 @@ def compute(seconds: float) -> None:
 
 
 async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() -> None:
-    pace = Pace(share=0.2, burst=0.0)
+    """The share is so small that no pause of this process is long enough to pay for what was taken."""
+    pace = Pace(share=1e-9, burst=0.0)
     with pace.taking("greedy"):
-        compute(0.02)
+        compute(0.01)
     assert pace.is_due("greedy")
     assert not pace.is_due("quiet")
-    begun = time.monotonic()
-    async with pace.turn("greedy"):
-        waited = time.monotonic() - begun
-    assert waited >= 0.02  # five times what was taken, less what passed before the clock was read here
+    entered = list[str]()
+
+    async def enter(key: str) -> None:
+        async with pace.turn(key):
+            entered.append(key)
+
+    greedy = asyncio.create_task(enter("greedy"))
+    await asyncio.sleep(0)
+    await enter("quiet")
+    assert entered == ["quiet"]
+    greedy.cancel()
+    await asyncio.gather(greedy, return_exceptions=True)
+
+
+async def test_who_has_waited_long_enough_goes_on() -> None:
+    pace = Pace(share=1.0, burst=0.0)
+    with pace.taking("one"):
+        compute(0.01)
+    assert pace._debt("one") < 60
+    async with asyncio.timeout(PATIENCE), pace.turn("one"):
+        pass
+    assert pace._turns._users == {}
 
 
 async def test_a_short_burst_is_free() -> None:
