@@ -1,7 +1,7 @@
 """What reading the requests of one token may take of the interpreter.
 
-The event loop and the threads beside it share one interpreter. A client that sends nothing but requests which take long
-to read, and are refused, would slow everybody else down; so it waits, in proportion to what it took.
+The event loop and the background threads share one interpreter. A client that sends nothing but requests which take
+long to read, and are refused, would slow everybody else down; so it waits, in proportion to what it took.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from db.turns import Turns
 
 SHARE: Final = 0.2  # of the time, for one token
 BURST: Final = 0.1  # seconds of reading for which a token that was quiet does not wait
+REFUSED_FACTOR: Final = 10  # a refused request counts as if reading it took this many times as long,
+REFUSED_SECONDS: Final = 0.002  # and at least this long: receiving and answering it is work too
 REMEMBERED: Final = 1_000  # tokens
 
 
@@ -27,15 +29,20 @@ class Pace:
 
     @contextmanager
     def taking(self, key: Hashable) -> Generator[None, None, None]:
-        """Counts the time of the block, which does not wait for anything."""
+        """Counts the time of the block: as it is, or as that of a refusal when the block raises."""
         begun = time.monotonic()
         try:
             yield
-        finally:
-            now = time.monotonic()
-            self._rested[key] = max(self._rested.get(key, now), now) + (now - begun) / self.share
-            if len(self._rested) > REMEMBERED:
-                self._rested = {each: when for each, when in self._rested.items() if when > now}
+        except BaseException:
+            self._count(key, max((time.monotonic() - begun) * REFUSED_FACTOR, REFUSED_SECONDS))
+            raise
+        self._count(key, time.monotonic() - begun)
+
+    def _count(self, key: Hashable, seconds: float) -> None:
+        now = time.monotonic()
+        self._rested[key] = max(self._rested.get(key, now), now) + seconds / self.share
+        if len(self._rested) > REMEMBERED:
+            self._rested = {each: when for each, when in self._rested.items() if when > now}
 
     def is_due(self, key: Hashable) -> bool:
         """Whether the key took so much lately that it waits."""

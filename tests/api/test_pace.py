@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
-from api.pace import Pace
+from api.pace import REFUSED_SECONDS, Pace
 from tests.patience import PATIENCE
 
 
@@ -32,6 +33,13 @@ async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() ->
     assert entered == ["quiet"]
     greedy.cancel()
     await asyncio.gather(greedy, return_exceptions=True)
+
+
+async def test_a_refused_request_counts_for_a_while_however_quickly_it_was_refused() -> None:
+    pace = Pace(share=1e-9, burst=REFUSED_SECONDS / 2)
+    with suppress(ValueError), pace.taking("refused"):
+        raise ValueError
+    assert pace.is_due("refused")
 
 
 async def test_who_has_waited_long_enough_goes_on() -> None:
