@@ -10,7 +10,7 @@ from pathlib import Path
 from api import commands
 from api.failures import sentence
 from api.settings import Settings
-from db.tokens import Scope
+from db.identity.tokens import Scope
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -27,13 +27,15 @@ from api.shares import Shares
 from api.stores import stores
 from api.thumbnails import Thumbnails, thumbnails
 from api.worker import Pulse
-from db import engine, events, urls
-from db.decoding import decoders
-from db.engine import Database
-from db.events import Events
+from db.postgres import engine
+from db.jobs import events
+from db.identity import urls
+from db.formats.decoding import decoders
+from db.postgres.engine import Database
+from db.jobs.events import Events
 from db.storage import Disk, Stores
 from db.turns import Turns
-from db.uploads import Checks
+from db.ingest.uploads import Checks
 from schema import build_schema
 from schema.requests import Executable
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.runtime import Runtime, runtime
 from db.errors import DomainError, StorageError
-from db.images import MEDIA_TYPES
+from db.formats.images import MEDIA_TYPES
 from db.storage import ObjectMissing, Store, StoredObject
 from schema.errors import defect
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.runtime import runtime
-from db import migrations
+from db.postgres import migrations
 from db.errors import DomainError
 
 PATIENCE = 2.0  # seconds

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.keeping import Keeping
-from db import images
-from db.decoding import Decoders
+from db.formats import images
+from db.formats.decoding import Decoders
 from db.errors import Invalid
 from db.storage import Disk, Store
 

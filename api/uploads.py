@@ -13,10 +13,10 @@ from starlette.types import Scope as Connection
 
 from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
-from db import uploads
+from db.ingest import uploads
 from db.errors import DomainError
-from db.tokens import Scope
-from db.uploads import Awaited
+from db.identity.tokens import Scope
+from db.ingest.uploads import Awaited
 from schema.errors import defect
 
 NAME_LENGTH: Final = 32

@@ -27,15 +27,20 @@ from pgqueuer.domain.errors import FailingListenerError
 from api.limits import caps, decoding_limits, removal_guard
 from api.settings import Settings
 from api.stores import stores
-from db import idempotency, imports, jobs, manifests, purge, sources, sync, uploads
-from db.decoding import decoders
-from db.engine import Database, driver_url
+from db.history import idempotency
+from db.ingest import (imports, sync, uploads)
+from db import jobs
+from db.exports import manifests
+from db.datasets import purge
+from db.storage import deletion
+from db.formats.decoding import decoders
+from db.postgres.engine import (Database, driver_url)
 from db.errors import DomainError, NotFound
-from db.images import Caps
+from db.formats.images import Caps
 from db.jobs import Claim
-from db.outages import DatabaseUnavailable, explain
+from db.postgres.outages import (DatabaseUnavailable, explain)
 from db.storage import Stores
-from db.sync.options import Guard
+from db.ingest.sync.options import Guard
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +158,7 @@ class Worker:
         """
         await asyncio.gather(
             self._again_and_again(partial(jobs.sweep, self.database)),
-            self._again_and_again(partial(sources.carry_out, self.database, self.stores.open)),
+            self._again_and_again(partial(deletion.carry_out, self.database, self.stores.open)),
             self._again_and_again(partial(uploads.sweep, self.database, self.stores.open)),
             self._again_and_again(partial(idempotency.sweep, self.database)),
         )

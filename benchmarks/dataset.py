@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from db import engine
+from db.postgres import engine
 
 
 @dataclass(frozen=True, slots=True)

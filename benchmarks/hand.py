@@ -8,7 +8,7 @@ import orjson
 import uvicorn
 
 from benchmarks.questions import QUESTIONS
-from db.engine import driver_url
+from db.postgres.engine import driver_url
 
 
 class App:

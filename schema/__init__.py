@@ -6,7 +6,7 @@ from typing import Final
 
 from strawberry.schema.config import StrawberryConfig
 
-from db.uploads import Incoming
+from db.ingest.uploads import Incoming
 from schema.execution import LabelgraphSchema
 from schema.guard import DocumentLimits
 from schema.mutations import Mutation

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from db import defaults
-from db.engine import Database
-from db.events import Events
+from db.postgres.engine import Database
+from db.jobs.events import Events
 from db.storage import Stores
-from db.tokens import Identity
-from db.uploads import Checks
-from db.urls import Links
+from db.identity.tokens import Identity
+from db.ingest.uploads import Checks
+from db.identity.urls import Links
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,10 @@ from graphql.pyutils import Path
 from orjson import Fragment
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from db import select
-from db.crowds import KEPT
+from db import queries
+from db.jobs.crowds import KEPT
 from db.errors import NotFound, Unavailable
-from db.select import Inputs, Misplaced, Plan, Select, Server
+from db.queries import (Inputs, Misplaced, Plan, Select, Server)
 from schema.background import Background
 from schema.context import Context
 from schema.documents import Document, Documents
@@ -112,7 +112,7 @@ class LabelgraphSchema(strawberry.Schema):
             key = (request.document, is_confined(context), shape(values.coerced))
             plan = await self.plans.get(key, lambda: self._plan(request, context, values))
             asked, costly = inputs(self.version, context, values), request.cost > MUCH
-            json = await select.read(context.database, plan, asked, costly=costly)
+            json = await queries.read(context.database, plan, asked, costly=costly)
         except Misplaced as refused:
             return Answer(data=None, errors=[located(refused)])
         except NotFound as missing:  # something below a field that cannot be null
@@ -125,7 +125,7 @@ class LabelgraphSchema(strawberry.Schema):
             selects = translator.roots()
         except GraphQLError as error:  # a variable that is null where the argument must not be
             raise Refused([coded(error, BAD_USER_INPUT)]) from error
-        return select.query(selects, confined=is_confined(context), page=self.page)
+        return queries.query(selects, confined=is_confined(context), page=self.page)
 
     def _arguments(self, request: Request, context: Context) -> dict[str, Any]:
         return {
@@ -204,7 +204,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         referred = getattr(result, "number", None) or getattr(result, "numbers", None) or []
         try:
             plan = await self.plans.get(self._key(result, nodes), compiled)
-            json = await select.read(context.database, plan, inputs(self.version, context, values, referred))
+            json = await queries.read(context.database, plan, inputs(self.version, context, values, referred))
         except Misplaced as refused:
             raise refused.cause from None
         except Unavailable as away:
@@ -245,10 +245,10 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 def _compile(result: Readable, selected: Select, confined: bool, page: int) -> Plan:
     match result:
         case Reference():
-            return select.reference(result.type, selected.fields[result.type], confined=confined, page=page)
+            return queries.reference(result.type, selected.fields[result.type], confined=confined, page=page)
         case References():
-            return select.references(result.type, selected.fields[result.type], confined=confined, page=page)
-    return select.query([selected], confined=confined, page=page)
+            return queries.references(result.type, selected.fields[result.type], confined=confined, page=page)
+    return queries.query([selected], confined=confined, page=page)
 
 
 def _only_value(json: str) -> str:
@@ -274,7 +274,7 @@ def inputs(version: str, context: Context, values: VariableValues, referred: Any
         max_answer_bytes=bounds.answer,
         max_ids=bounds.ids,
     )
-    variables = values.coerced if referred is None else {**values.coerced, select.REFERENCE: referred}
+    variables = values.coerced if referred is None else {**values.coerced, queries.REFERENCE: referred}
     return Inputs(variables=variables, identity=context.identity, links=context.links, server=server)
 
 

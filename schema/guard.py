@@ -28,7 +28,7 @@ from graphql import (
 )
 
 from db import defaults
-from db.pages import DEFAULT_SIZE
+from db.queries.pages import DEFAULT_SIZE
 from schema.inputs import SEARCHES, Held
 
 NOTHING = Held()

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-from db.select import Plan
+from db.queries import Plan
 from schema.background import Background
 
 

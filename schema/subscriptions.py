@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import strawberry
 
-from db import followed
-from db.select import ids
+from db.history import subscriptions
+from db.queries import ids
 from schema.context import Context
 from schema.references import event
 from schema.types.change import Change
@@ -33,7 +33,7 @@ class Subscription:
         self, info: Info, dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)]
     ) -> AsyncGenerator[SyncJob, None]:
         context = info.context
-        job = await followed.latest_sync(context.events, ids.decode(dataset_id, "Dataset") or 0, context.identity)
+        job = await subscriptions.latest_sync(context.events, ids.decode(dataset_id, "Dataset") or 0, context.identity)
         async with aclosing(context.events.job_steps(job)) as steps:
             async for step in steps:
                 yield event("SyncJob", job, step)
@@ -44,7 +44,7 @@ class Subscription:
     ) -> AsyncGenerator[Job, None]:
         context = info.context
         kind, number = ids.split(job_id)
-        job = await followed.job(context.events, number, context.identity, type_name=kind)
+        job = await subscriptions.job(context.events, number, context.identity, type_name=kind)
         async with aclosing(context.events.job_steps(job)) as steps:
             async for step in steps:
                 yield event(kind, job, step)
@@ -60,10 +60,10 @@ class Subscription:
         after_revision: Annotated[int | None, strawberry.argument(description=AFTER)] = None,
     ) -> AsyncGenerator[Change, None]:
         events, id = info.context.events, ids.decode(dataset_id, "Dataset") or 0
-        now = await followed.revision(events, id, info.context.identity)
+        now = await subscriptions.revision(events, id, info.context.identity)
         seen = now if after_revision is None else after_revision
         async with aclosing(events.dataset_steps(id)) as steps:
             async for step in steps:
-                async with aclosing(followed.changes_after(events, id, seen, until=step)) as changes:
+                async with aclosing(subscriptions.changes_after(events, id, seen, until=step)) as changes:
                     async for change, seen in changes:
                         yield event("Change", change, seen)

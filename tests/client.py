@@ -17,13 +17,13 @@ from api.app import create_app
 from api.limits import bounds, server_options
 from api.process import Server
 from api.settings import Settings
-from db import tokens
-from db.engine import Database
-from db.events import Events
-from db.places import Places
+from db.identity import tokens
+from db.postgres.engine import Database
+from db.jobs.events import Events
+from db.storage.locations import Places
 from db.storage import Stores
-from db.tokens import Identity, Scope
-from db.urls import Signer
+from db.identity.tokens import (Identity, Scope)
+from db.identity.urls import Signer
 from schema.context import Context
 from schema.errors import Refused
 from schema.permissions import authorize

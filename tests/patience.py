@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from api.settings import Timeouts
-from db.engine import Limits
+from db.postgres.engine import Limits
 
 PATIENCE: Final = 300.0  # seconds
 # For a server under test. A test of one of them shortens that one alone, and makes what it ends endless.

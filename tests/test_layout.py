@@ -11,8 +11,9 @@ import pytest
 from packaging.version import Version
 
 from api import limits, settings
-from db import decoding, engine
-from db.params import Server
+from db.formats import decoding
+from db.postgres import engine
+from db.queries.params import Server
 from schema.context import Bounds
 from schema.guard import DocumentLimits
 

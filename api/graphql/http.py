@@ -16,8 +16,8 @@ from api.graphql.parameters import Parameters
 from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
 from api.settings import Limits
-from db.tokens import Identity
-from db.tokens import Scope as TokenScope
+from db.identity.tokens import Identity
+from db.identity.tokens import Scope as TokenScope
 from schema.context import Context
 from schema.documents import Document
 from schema.errors import (

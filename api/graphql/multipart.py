@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from api.graphql import parameters
 from api.graphql.parameters import Parameters
 from api.settings import Limits
-from db.uploads import Incoming
+from db.ingest.uploads import Incoming
 from schema.errors import BAD_REQUEST, refusal
 
 MULTIPART: Final = "multipart/form-data"

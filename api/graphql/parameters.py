@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from api.runtime import Repeatable
-from db.uploads import Incoming
+from db.ingest.uploads import Incoming
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
 BOM = b"\xef\xbb\xbf"

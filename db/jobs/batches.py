@@ -12,10 +12,10 @@ import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.jobs.carrier import connection_of
 from db.jobs.claims import Claim
-from db.outages import ROLLED_BACK, sqlstate
+from db.postgres.outages import (ROLLED_BACK, sqlstate)
 
 T = TypeVar("T")
 TRIES = 6

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import orjson
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.errors import Defect, DomainError
 from db.jobs.carrier import carry, connection_of
 from db.jobs.notices import TOPIC, announce

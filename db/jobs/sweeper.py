@@ -1,6 +1,6 @@
 """What keeps the queue well: jobs of dead workers go back to it, and no waiting job is without its carrier."""
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.jobs.carrier import carry, connection_of
 from db.jobs.claims import pause_after
 from db.jobs.notices import TOPIC, announce

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from db.errors import DomainError, StorageError
-from db.paths import object_path
-from db.pixels import PixelHash
+from db.formats.paths import object_path
+from db.formats.pixels import PixelHash
 from db.storage.disks import Disk, progress
 from db.storage.objects import (
     CHUNK,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 from db.errors import DomainError, StorageError
-from db.paths import object_path
+from db.formats.paths import object_path
 from db.storage.objects import (
     CHUNK,
     PAGE,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from db import undo
+from db.history import undo
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.unit import Info, given, number, write
 from schema.references import reference

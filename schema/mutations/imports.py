@@ -4,8 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from db import imports, requests
-from db.requests import Requested
+from db.ingest import (imports, requests)
+from db.ingest.requests import Requested
 from schema.mutations.sync import ExistingSamples
 from schema.mutations.unit import Info, given, is_done, number, word, write
 from schema.references import reference

@@ -5,8 +5,8 @@ from typing import Any
 
 import strawberry
 
-from db.samples.outcomes import Labelled
-from db.sharing import Impact
+from db.labelling.samples.outcomes import Labelled
+from db.labelling.source_references import Impact
 from schema.references import reference, references
 from schema.types.change import Change
 from schema.types.dataset import Dataset

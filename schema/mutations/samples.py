@@ -5,9 +5,9 @@ from typing import Annotated
 
 import strawberry
 
-from db.samples.delete import delete
-from db.samples.label import LabelWith, ReplaceWith, label, replace_label
-from db.samples.outcomes import Deleted, Labelled
+from db.labelling.samples.delete import delete
+from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
+from db.labelling.samples.outcomes import (Deleted, Labelled)
 from schema.filters import SampleSelection
 from schema.mutations.payloads import NOT_FOUND, Labelling, WithSources, change_of, dataset_of, impacts, labelling
 from schema.mutations.selections import selected

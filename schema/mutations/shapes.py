@@ -5,8 +5,8 @@ from typing import Any
 
 import strawberry
 
-from db import shapes
-from db.shapes import Shape
+from db.formats import shapes
+from db.formats.shapes import Shape
 from schema.inputs import max_items
 from schema.types.shape import PIXELS
 

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
-from db import sources
-from db.sources import Carried
+from db.storage import deletion
+from db.storage.deletion import Carried
 from schema.mutations.payloads import SourceFailure
 from schema.mutations.unit import Info
 
@@ -18,10 +18,10 @@ async def carry_out(info: Info, change: int | None, planned: int) -> Carried:
     context = info.context
     try:
         async with asyncio.timeout(SECONDS):
-            await sources.carry_out(context.database, context.stores.open, change_id=change)
+            await deletion.carry_out(context.database, context.stores.open, change_id=change)
     except TimeoutError:
         pass
-    return await sources.told(context.database, change)
+    return await deletion.told(context.database, change)
 
 
 def failures(carried: Carried) -> list[SourceFailure]:

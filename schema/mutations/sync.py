@@ -5,9 +5,9 @@ from typing import Annotated
 
 import strawberry
 
-from db import requests
-from db.requests import Requested
-from db.select import ids
+from db.ingest import requests
+from db.ingest.requests import Requested
+from db.queries import ids
 from schema.mutations.unit import Info, given, number, word, write
 from schema.references import reference
 from schema.types.job import Job, SyncJob

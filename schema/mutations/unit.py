@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from db import idempotency, units
-from db.idempotency import Keyed
-from db.select import ids
-from db.units import Work
+from db.history import (idempotency, transactions)
+from db.history.idempotency import Keyed
+from db.queries import ids
+from db.history.transactions import Work
 from schema.context import Context
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ Info = strawberry.Info[Context, Any]
 async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     """Do the work in a transaction of its own, and once only if the request carries a key."""
     context = info.context
-    done = await units.write(context.database, work, outcome, keyed(info))
+    done = await transactions.write(context.database, work, outcome, keyed(info))
     if not idempotency.is_final(done):
         context.unfinished.append(str(info.path.key))
     if getattr(done, "change", None) is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from db import versions
+from db.history import versions
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.unit import Info, given, global_id, number, word, write
 from schema.references import reference

@@ -6,8 +6,8 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 
-from db import moments
-from db.uploads import Incoming
+from db.formats import moments
+from db.ingest.uploads import Incoming
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",

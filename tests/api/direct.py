@@ -11,11 +11,12 @@ import httpx2
 import pytest
 
 from api.settings import Settings
-from db import jobs, sync
-from db.engine import Database
+from db import jobs
+from db.ingest import sync
+from db.postgres.engine import Database
 from db.storage import LocalStore, Store
 from db.storage.s3 import S3Store
-from db.uploads.tickets import STAGING
+from db.ingest.uploads.tickets import STAGING
 from tests import s3
 from tests.api.test_s3 import configured
 from tests.api.test_uploads import CREATE, NUMBERS

@@ -14,7 +14,7 @@ from gql.transport.websockets import WebsocketsTransport
 from PIL import Image
 
 from api.settings import Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE, TIMEOUTS

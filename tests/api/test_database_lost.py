@@ -22,8 +22,9 @@ from websockets.exceptions import ConnectionClosed
 
 from api import embedded, supervisor, worker
 from api.settings import Settings, Timeouts
-from db import engine, migrations, sync
-from db.engine import Database, driver_url
+from db.postgres import (engine, migrations)
+from db.ingest import sync
+from db.postgres.engine import (Database, driver_url)
 from db.jobs import Claim, claims
 from tests.client import Client, Failed, serving, token
 from tests.conftest import FAST, ROOT

@@ -16,8 +16,8 @@ import httpx2
 import pytest
 from PIL import Image
 
-from db import counts
-from db.engine import Database
+from db.history import counts
+from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
 from tests.api.direct import COMPLETE, REQUEST, Script, all_of, wanted, working

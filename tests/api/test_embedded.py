@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from api import embedded, supervisor
-from db import engine
+from db.postgres import engine
 from tests.patience import until
 
 USER = """

@@ -12,7 +12,7 @@ from websockets.typing import Subprotocol
 
 from api.hosts import Hosts
 from api.settings import Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 

@@ -10,11 +10,12 @@ import httpx2
 import pytest
 
 from api.settings import Settings
-from db import imports, jobs
-from db.engine import Database
-from db.imports import Options
-from db.imports.inspection import Inspector
-from db.places import Places
+from db.ingest import imports
+from db import jobs
+from db.postgres.engine import Database
+from db.ingest.imports import Options
+from db.ingest.imports.inspection import Inspector
+from db.storage.locations import Places
 from db.storage import Stores
 from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
@@ -128,7 +129,7 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
         return await look(*arguments)
 
     monkeypatch.setattr(Inspector, "look", gated)
-    monkeypatch.setattr("db.imports.stages.BATCH", 20)
+    monkeypatch.setattr("db.ingest.imports.stages.BATCH", 20)
     manifest = fill(tmp_path, FILES)
     settings = Settings(
         database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)

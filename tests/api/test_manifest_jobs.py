@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from db.jobs import runner
 from tests.api.test_database_lost import PATIENCE, until
 from tests.client import Client, Failed, serving, token

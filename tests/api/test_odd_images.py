@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from api.settings import Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from db.storage import LocalStore
 from tests.api.test_app import CREATE, followed
 from tests.api.test_uploads import Desk

@@ -8,7 +8,7 @@ import pytest
 
 from api.__main__ import main
 from api.settings import Settings
-from db import engine
+from db.postgres import engine
 from tests.client import Client, serving, token
 from tests.db.world import picture
 from tests.patience import until

@@ -8,7 +8,8 @@ import pytest
 
 from api import process
 from api.settings import Settings
-from db import engine, tokens
+from db.postgres import engine
+from db.identity import tokens
 from tests.patience import TIMEOUTS
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from api import settings as api_settings
 from api.settings import Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from db.storage.s3 import S3Store
 from tests import s3
 from tests.client import Client, Failed, serving, token

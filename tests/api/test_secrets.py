@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import make_url
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.client import Client, token
 from tests.compose import ROOT
 from tests.db.world import picture

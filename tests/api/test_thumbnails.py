@@ -9,8 +9,8 @@ import pytest
 
 from api.keeping import BLOCK, Keeping
 from api.thumbnails import thumbnails
-from db import decoding
-from db.decoding import Decoders, Limits
+from db.formats import decoding
+from db.formats.decoding import (Decoders, Limits)
 from db.errors import DomainError
 from db.storage import Disk, MemoryStore
 from tests.db.world import picture

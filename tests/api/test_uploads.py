@@ -17,8 +17,8 @@ from gql.transport.aiohttp import AIOHTTPTransport
 from PIL import Image
 
 from api.settings import Limits, Settings
-from db import idempotency
-from db.engine import Database
+from db.history import idempotency
+from db.postgres.engine import Database
 from db.errors import StorageError
 from db.storage import LocalStore, Store, StoredObject
 from db.storage.s3 import S3Store
@@ -306,7 +306,8 @@ async def test_of_two_with_one_key_the_slower_knows_the_quicker_ones_file(
 
 
 async def test_a_sync_finds_nothing_new_in_what_was_uploaded(desk: Desk, database: Database) -> None:
-    from db import jobs, sync
+    from db import jobs
+    from db.ingest import sync
 
     await desk.upload(("a.png", picture()), ("b.jpg", picture(form="JPEG")), labels=["cat"])
     number = int(await database.pool.fetchval("SELECT id FROM dataset"))

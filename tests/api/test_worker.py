@@ -12,11 +12,13 @@ import pytest
 
 from api import worker
 from api.settings import Settings
-from db import events, jobs, purge
-from db.engine import Database, driver_url
+from db.jobs import events
+from db import jobs
+from db.datasets import purge
+from db.postgres.engine import (Database, driver_url)
 from db.jobs import runner
-from db.sync import stages
-from db.sync.inspection import inspect
+from db.ingest.sync import stages
+from db.ingest.sync.inspection import inspect
 from tests.db import world
 from tests.db.world import World
 from tests.patience import PATIENCE, TIMEOUTS, until
@@ -50,7 +52,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
             await opened.wait()
         return await inspect(*arguments, **named)
 
-    monkeypatch.setattr("db.sync.stages.inspect", gated)
+    monkeypatch.setattr("db.ingest.sync.stages.inspect", gated)
     monkeypatch.setattr(stages, "BATCH", 5)
     return opened
 
@@ -183,7 +185,7 @@ async def test_an_unforeseen_failure_is_told_by_a_reference(
     async def fails(*_: object) -> None:
         raise ZeroDivisionError("a secret")
 
-    monkeypatch.setattr("db.sync.run", fails)
+    monkeypatch.setattr("db.ingest.sync.run", fails)
     async with working(place.database, tmp_path):
         job_id = await place.start()
         await until(has(place, job_id, status="FAILED", error_code="INTERNAL_ERROR"))
@@ -207,7 +209,7 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
             await heard_of.wait_for(lambda: seen and seen[-1][2] >= merged)
         return await inspect(*arguments, **named)
 
-    monkeypatch.setattr("db.sync.stages.inspect", paced)
+    monkeypatch.setattr("db.ingest.sync.stages.inspect", paced)
     fill(place, 60)
     job_id = await place.start()
     async with (

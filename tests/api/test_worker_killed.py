@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from api.settings import Timeouts
-from db import counts
-from db.engine import Database
+from db.history import counts
+from db.postgres.engine import Database
 from tests.api.test_worker import begun, has
 from tests.conftest import ROOT
 from tests.db import world

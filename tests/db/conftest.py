@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.db import world
 from tests.db.desks import Desk
 from tests.db.world import World

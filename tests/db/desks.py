@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from db import counts, imports, jobs
+from db.history import counts
+from db.ingest import imports
+from db import jobs
 from db.errors import DomainError
-from db.imports import Options
-from db.places import Places
+from db.ingest.imports import Options
+from db.storage.locations import Places
 from db.storage import Stores
 from tests.db.world import WORKER, World, picture
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from db import backups, engine, migrations, tokens
+from db.postgres import (backups, engine, migrations)
+from db.identity import tokens
 from db.errors import Conflict, DomainError, Invalid
 from tests.db.test_migrations import dump
 from tests.schema.annotating import annotate, box, new, of, open_boxes

@@ -7,17 +7,17 @@ import asyncpg
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import labels
-from db.engine import Database
+from db.labelling import labels
+from db.postgres.engine import Database
 from db.errors import Conflict
-from db.filters import LabelFilter, SampleFilter
+from db.queries.filters import (LabelFilter, SampleFilter)
 from db.jobs.carrier import connection_of
-from db.labels import LabelValues
-from db.samples.chosen import Selection
-from db.samples.delete import delete
-from db.samples.label import LabelWith, ReplaceWith, label, replace_label
-from db.statements import run
-from db.units import write
+from db.labelling.labels import LabelValues
+from db.labelling.samples.chosen import Selection
+from db.labelling.samples.delete import delete
+from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
+from db.postgres.statements import run
+from db.history.transactions import write
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 
 Work = Callable[[AsyncSession], Awaitable[Any]]

@@ -8,18 +8,19 @@ import asyncpg
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import datasets, labels
-from db.engine import Database
-from db.filters import SampleFilter
-from db.labels import LabelValues
-from db.samples.annotate import AnnotateWith, annotate
-from db.samples.chosen import Selection
-from db.samples.delete import delete
-from db.samples.edits import Addition, Edit
-from db.samples.label import LabelWith, ReplaceWith, label, replace_label
-from db.shapes import BoundingBox
-from db.statements import run
-from db.units import write
+from db import datasets
+from db.labelling import labels
+from db.postgres.engine import Database
+from db.queries.filters import SampleFilter
+from db.labelling.labels import LabelValues
+from db.labelling.samples.annotate import (AnnotateWith, annotate)
+from db.labelling.samples.chosen import Selection
+from db.labelling.samples.delete import delete
+from db.labelling.samples.edits import (Addition, Edit)
+from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
+from db.formats.shapes import BoundingBox
+from db.postgres.statements import run
+from db.history.transactions import write
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
 from tests.patience import PATIENCE

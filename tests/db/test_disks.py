@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import Invalid, StorageError
-from db.paths import known_path
+from db.formats.paths import known_path
 from db.storage import Disk, Disks, LocalStore, NoAnswer
 from db.storage.disks import THREADS, progress
 

@@ -6,8 +6,9 @@ from contextlib import aclosing
 
 import pytest
 
-from db import events, jobs
-from db.engine import Database
+from db.jobs import events
+from db import jobs
+from db.postgres.engine import Database
 from db.jobs.notices import TOPIC, announce
 from tests.db import world
 from tests.db.test_sync_together import fill

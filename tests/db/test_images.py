@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from db import images
-from db.images import MAX_PIXELS, MAX_SCANS, Facts, Unreadable
+from db.formats import images
+from db.formats.images import (MAX_PIXELS, MAX_SCANS, Facts, Unreadable)
 from tests.patience import cost_ratio
 
 

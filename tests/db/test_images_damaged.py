@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from db import images
-from db.images import Unreadable
+from db.formats import images
+from db.formats.images import Unreadable
 from tests.db.pictures import EXIF, jpeg, oriented, painted, png
 
 LARGE = painted(size=(320, 240))

@@ -8,8 +8,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from db import images
-from db.images import Unreadable
+from db.formats import images
+from db.formats.images import Unreadable
 from tests.db.pictures import SIZE, chunk, jpeg, painted, png
 
 FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70

@@ -6,8 +6,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from db import images
-from db.images import jpeg as jpeg_files
+from db.formats import images
+from db.formats.images import jpeg as jpeg_files
 from tests.db.pictures import EXIF, SIZE, XMP, jpeg, oriented, painted, png, raw_profile, tiff, xmp
 
 APP1 = 0xE1

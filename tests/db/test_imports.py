@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db.imports import entries, lines
+from db.ingest.imports import (entries, lines)
 from db.jobs import batches
 from tests.db.desks import CAT, Desk, counted
 
@@ -236,9 +236,9 @@ async def test_a_manifest_that_is_gone_by_then_fails(desk: Desk) -> None:
 async def test_a_manifest_that_is_too_large_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.put("1.png")
     manifest = desk.manifest({"source": "1.png"})
-    monkeypatch.setattr("db.imports.reading.MAX_BYTES", manifest.stat().st_size)
+    monkeypatch.setattr("db.ingest.imports.reading.MAX_BYTES", manifest.stat().st_size)
     assert (await desk.load(manifest))["status"] == "SUCCEEDED"
-    monkeypatch.setattr("db.imports.reading.MAX_BYTES", manifest.stat().st_size - 1)
+    monkeypatch.setattr("db.ingest.imports.reading.MAX_BYTES", manifest.stat().st_size - 1)
     job = await desk.load(manifest)
     assert (job["status"], job["error_code"]) == ("FAILED", "FILE_TOO_LARGE")
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from db import counts, imports, jobs
-from db.engine import Database
-from db.places import Places
+from db.history import counts
+from db.ingest import imports
+from db import jobs
+from db.postgres.engine import Database
+from db.storage.locations import Places
 from tests.db import world
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
 from tests.db.desks import CAT, DOG, Desk, counted
@@ -23,8 +25,8 @@ RED, GREEN, BLUE, GREY = (picture(color) for color in ("red", "green", "blue", "
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many boundaries with few lines."""
-    monkeypatch.setattr("db.imports.stages.BATCH", 2)
-    monkeypatch.setattr("db.imports.reading.BATCH", 3)
+    monkeypatch.setattr("db.ingest.imports.stages.BATCH", 2)
+    monkeypatch.setattr("db.ingest.imports.reading.BATCH", 3)
 
 
 async def prepared(database: Database, folder: Path) -> Desk:

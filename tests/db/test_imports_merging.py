@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from db import counts
+from db.history import counts
 from db.errors import Conflict
-from db.imports.decisions import last_author
-from db.imports.entries import Author, Mark
-from db.samples.chosen import Selection
-from db.samples.delete import delete
-from db.samples.label import LabelWith, label
-from db.undo import undo
-from db.units import write
+from db.ingest.imports.decisions import last_author
+from db.ingest.imports.entries import (Author, Mark)
+from db.labelling.samples.chosen import Selection
+from db.labelling.samples.delete import delete
+from db.labelling.samples.label import (LabelWith, label)
+from db.history.undo import undo
+from db.history.transactions import write
 from tests.db.desks import CAT, DOG, Desk, counted
 from tests.db.working_sets import ANN
 from tests.db.world import picture
@@ -173,7 +173,7 @@ async def test_new_labels_have_the_colours_and_keys_that_the_manifest_gives_them
 
 
 async def test_each_batch_is_a_change_that_can_be_undone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.imports.stages.BATCH", 2)
+    monkeypatch.setattr("db.ingest.imports.stages.BATCH", 2)
     desk.put("1.png", "2.png", "3.png")
     desk.world.put("1.txt", "old")
     await desk.world.sync()
@@ -341,7 +341,7 @@ async def test_a_dataset_has_one_import_or_one_sync_at_a_time(desk: Desk) -> Non
 
 
 async def test_people_label_and_delete_while_an_import_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.imports.stages.BATCH", 1)
+    monkeypatch.setattr("db.ingest.imports.stages.BATCH", 1)
     desk.put(*(f"{n}.png" for n in range(6)))
     await desk.world.sync()
     manifest = desk.manifest(*({"source": f"{n}.png", "annotation": [CAT]} for n in range(6)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.db import world
 from tests.db.desks import Desk, counted
 from tests.db.world import picture

@@ -10,11 +10,11 @@ from pgqueuer.adapters.persistence import schema_ddl
 from pgqueuer.domain.settings import DBSettings
 
 from db import jobs
-from db.engine import Database
+from db.postgres.engine import Database
 from db.errors import NotFound, StorageError
 from db.jobs import Batch, Claim, Fenced
 from db.jobs.carrier import connection_of
-from db.outages import DatabaseUnavailable
+from db.postgres.outages import DatabaseUnavailable
 from tests.conftest import ROOT
 from tests.db import world
 from tests.db.world import WORKER, World

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.errors import Invalid
-from db.names import LabelNameRefused, label_name
+from db.formats.names import (LabelNameRefused, label_name)
 from db.storage import MemoryStore
 from tests.db import world
 from tests.db.desks import CAT, Desk
@@ -81,7 +81,7 @@ async def test_a_line_of_a_sidecar_is_a_name_as_it_is(place: World, name: str) -
 
 
 async def test_in_batches_each_name_is_still_one_warning(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.sync.stages.BATCH", 2)
+    monkeypatch.setattr("db.ingest.sync.stages.BATCH", 2)
     monkeypatch.setattr("db.jobs.batches.WARNINGS", 3)
     for number in range(7):
         place.put(f"{number}.jpg")

@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
-from db import jobs, manifests, versions
-from db.engine import Database
-from db.imports import entries
-from db.imports.label_files import LabelFiles
-from db.imports.places import Reach
+from db import jobs
+from db.exports import manifests
+from db.history import versions
+from db.postgres.engine import Database
+from db.ingest.imports import entries
+from db.ingest.imports.label_files import LabelFiles
+from db.ingest.imports.places import Reach
 from db.jobs.carrier import connection_of
-from db.manifests.lines import Style
-from db.places import Places
-from db.shapes import Raster
-from db.sidecars import voc
+from db.exports.manifests.lines import Style
+from db.storage.locations import Places
+from db.formats.shapes import Raster
+from db.formats.sidecars import voc
 from db.storage import LocalStore, Stores
-from db.units import write
+from db.history.transactions import write
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
 from tests.db.working_sets import ANN, BOB, WorkingSet, make
 from tests.db.world import WORKER
@@ -152,7 +154,7 @@ async def files(root: Path) -> dict[str, bytes]:
 async def test_a_writer_that_dies_anywhere_leaves_whole_files_and_the_next_one_ends_the_work(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.manifests.writing.FILES", 3)
+    monkeypatch.setattr("db.exports.manifests.writing.FILES", 3)
     made = await stage(database, tmp_path)
     clean: dict[str, bytes] = {}
     for step in range(100):

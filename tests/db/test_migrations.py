@@ -12,7 +12,7 @@ from alembic import command
 from sqlalchemy.engine import make_url
 
 from api import embedded
-from db import migrations
+from db.postgres import migrations
 
 SNAPSHOT = Path(migrations.__file__).parents[1] / "schema.sql"
 NOISE = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)\n", re.MULTILINE)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from db.moments import moment
+from db.formats.moments import moment
 
 NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import names, patterns
+from db.formats import (names, patterns)
 from db.errors import Invalid
-from db.uploads import files
+from db.ingest.uploads import files
 
 IDEOGRAPHS = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH")
 

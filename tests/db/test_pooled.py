@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db import engine, tokens
+from db.postgres import engine
+from db.identity import tokens
 from db.jobs.notices import CHANNEL, announce
-from db.outages import DatabaseUnavailable
+from db.postgres.outages import DatabaseUnavailable
 from tests.patience import PATIENCE, until
 from tests.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer
 

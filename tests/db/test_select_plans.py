@@ -8,11 +8,12 @@ import asyncpg
 import pytest
 
 from benchmarks import dataset as benchmark
-from db import engine, select
-from db.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
-from db.select import Inputs, Param, Plan, Select, Server
-from db.tokens import Identity, Scope
-from db.urls import Links
+from db.postgres import engine
+from db import queries
+from db.queries.filters import (LabelFilter, PathFilter, SampleFilter, TextFilter)
+from db.queries import (Inputs, Param, Plan, Select, Server)
+from db.identity.tokens import (Identity, Scope)
+from db.identity.urls import Links
 
 SAMPLES = 30_000
 INPUTS = Inputs(
@@ -35,7 +36,7 @@ def page(wanted: SampleFilter | None = None, *, order: str = "NEWEST", first: in
     args = {"orderBy": order, "first": first, **({} if wanted is None else {"filter": wanted})}
     samples = Select("samples", "samples", args, connection)
     root = Select("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (samples,)})
-    return select.query([root], confined=False)
+    return queries.query([root], confined=False)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ async def test_counting_everything_reads_no_sample(connection: asyncpg.Connectio
 async def test_those_who_label_are_found_by_one_step_each(connection: asyncpg.Connection) -> None:
     labelers = Select("labelers", "labelers")
     root = Select("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (labelers,)})
-    found = await explain(connection, select.query([root], confined=False))
+    found = await explain(connection, queries.query([root], confined=False))
     assert rows_read(found["sample_labeled_by"]) == pytest.approx(7, abs=0.5)
 
 
@@ -129,7 +130,7 @@ async def test_only_what_depends_on_values_is_planned_again_each_time(connection
     filtered, plain = page(SampleFilter(labels=LabelFilter(given("names")))), page()
     fields = (Select("id", "id"),)
     anything = Select("node", "node", {"id": given("id")}, {"Sample": fields, "Version": fields})
-    node = select.query([anything], confined=False)
+    node = queries.query([anything], confined=False)
     for plan in (filtered, plain, node):
         for _ in range(12):
             await connection.fetchval(plan.text, *plan.arguments(INPUTS))

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import shapes as shapes_
-from db.names import LABEL, label_name
-from db.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape
-from db.sidecars import VOC, Attributes, Mark, Sidecar, format_of
-from db.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
+from db.formats import shapes as shapes_
+from db.formats.names import (LABEL, label_name)
+from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape)
+from db.formats.sidecars import (VOC, Attributes, Mark, Sidecar, format_of)
+from db.formats.sidecars.voc import (MAX_BYTES, MAX_OBJECTS, parse, write)
 from tests.db.test_shapes import shapes
 from tests.patience import cost_ratio
 

@@ -7,13 +7,14 @@ from typing import cast
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import sources, units
-from db.engine import Database
+from db.storage import deletion
+from db.history import transactions
+from db.postgres.engine import Database
 from db.errors import StorageError
-from db.samples.chosen import Selection
-from db.samples.delete import delete
-from db.samples.outcomes import Deleted
-from db.sources import carry_out
+from db.labelling.samples.chosen import Selection
+from db.labelling.samples.delete import delete
+from db.labelling.samples.outcomes import Deleted
+from db.storage.deletion import carry_out
 from db.storage import MemoryStore, Store
 from tests.db import world
 from tests.db.deaths import Death, Life, mortal
@@ -38,7 +39,7 @@ async def let_go(place: World, path: str) -> int:
     async def work(session: AsyncSession) -> Deleted:
         return await delete(session, place.dataset_id, chosen, by=BOB, delete_sources=True)
 
-    change = (await units.write(place.database, work, Deleted)).change
+    change = (await transactions.write(place.database, work, Deleted)).change
     assert change is not None
     return change
 
@@ -135,4 +136,4 @@ async def test_a_death_at_any_step_is_made_up_for(database: Database) -> None:
         assert (await place.sync())["added"] == 0
         step += 1
     assert step > 5
-    assert sources.BATCH > 1
+    assert deletion.BATCH > 1

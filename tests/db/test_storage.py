@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from db.errors import Invalid, StorageError
-from db.places import Places
+from db.storage.locations import Places
 from db.storage import (
     Head,
     LocalStore,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.errors import Conflict, NotFound
 from db.storage import MemoryStore, Page, RootMissing
 from tests.db import world

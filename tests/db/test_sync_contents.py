@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.errors import StorageError
 from db.storage import Head, MemoryStore, StoredObject
 from db.storage.s3 import S3Store

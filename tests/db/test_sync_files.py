@@ -2,10 +2,11 @@
 
 import pytest
 
-from db import jobs, sync
-from db.engine import Database
-from db.images import USUAL, Caps
-from db.sync import stages
+from db import jobs
+from db.ingest import sync
+from db.postgres.engine import Database
+from db.formats.images import (USUAL, Caps)
+from db.ingest.sync import stages
 from tests.db.world import WORKER, World, counted, picture
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from db.errors import StorageError
 from db.storage import LocalStore, ObjectMissing
 from db.storage.local import ObjectLinked

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import counts
-from db.engine import Database
-from db.sync import stages
+from db.history import counts
+from db.postgres.engine import Database
+from db.ingest.sync import stages
 from tests.db import world
 from tests.db.sync_model import BAD, Model, Sample
 from tests.db.world import World, picture

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import units
+from db.history import transactions
 from db.errors import Conflict
-from db.sync.options import Guard
-from db.tokens import Identity, Scope
-from db.undo import Undone, undo
+from db.ingest.sync.options import Guard
+from db.identity.tokens import (Identity, Scope)
+from db.history.undo import (Undone, undo)
 from tests.db.test_sync_moves import FOUR, expect_true_counts, ids, labelled
 from tests.db.world import World, counted, picture
 
@@ -81,7 +81,7 @@ async def undo_last(place: World, summary: str = "%") -> None:
     async def work(session: AsyncSession) -> Undone:
         return await undo(session, last["id"], by=BOB)
 
-    await units.write(place.database, work, Undone)
+    await transactions.write(place.database, work, Undone)
 
 
 async def test_removing_many_is_undone_at_once(place: World) -> None:

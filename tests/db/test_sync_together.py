@@ -8,17 +8,19 @@ import asyncpg
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import counts, jobs, sync, units
-from db.engine import Database, driver_url
+from db.history import (counts, transactions)
+from db import jobs
+from db.ingest import sync
+from db.postgres.engine import (Database, driver_url)
 from db.errors import Conflict, NotFound, StorageError
 from db.jobs import Fenced
-from db.samples.chosen import Selection
-from db.samples.delete import delete
-from db.samples.label import LabelWith, label
-from db.samples.outcomes import Deleted, Labelled
+from db.labelling.samples.chosen import Selection
+from db.labelling.samples.delete import delete
+from db.labelling.samples.label import (LabelWith, label)
+from db.labelling.samples.outcomes import (Deleted, Labelled)
 from db.storage import Head, MemoryStore
-from db.sync import stages
-from db.tokens import Identity, Scope
+from db.ingest.sync import stages
+from db.identity.tokens import (Identity, Scope)
 from tests.db import world
 from tests.db.world import WORKER, World
 
@@ -129,14 +131,14 @@ async def put_label(place: World, ids: Sequence[int], how: LabelWith) -> None:
     async def work(session: AsyncSession) -> Labelled:
         return await label(session, place.dataset_id, Selection(ids=ids), how, by=BOB)
 
-    await units.write(place.database, work, Labelled)
+    await transactions.write(place.database, work, Labelled)
 
 
 async def delete_samples(place: World, ids: Sequence[int]) -> None:
     async def work(session: AsyncSession) -> Deleted:
         return await delete(session, place.dataset_id, Selection(ids=ids), by=BOB)
 
-    await units.write(place.database, work, Deleted)
+    await transactions.write(place.database, work, Deleted)
 
 
 async def keep_labelling(place: World, ids: Sequence[int], name: str, done: asyncio.Event) -> int:

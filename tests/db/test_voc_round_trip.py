@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from db.engine import Database
-from db.places import Places
+from db.postgres.engine import Database
+from db.storage.locations import Places
 from db.storage import Stores
 from tests.db.pictures import EXIF, jpeg, oriented, painted
 from tests.db.test_imports_back import House

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from db import changes, counts
-from db.engine import Database
+from db.history import (changes, counts)
+from db.postgres.engine import Database
 from db.jobs.carrier import connection_of
-from db.tokens import Identity, Scope
+from db.identity.tokens import (Identity, Scope)
 
 ANN = Identity("ann", Scope.MANAGE, token_id=1)
 BOB = Identity("bob", Scope.MANAGE, token_id=2)

@@ -11,11 +11,12 @@ from typing import Any
 import asyncpg
 from PIL import Image
 
-from db import jobs, sync
-from db.engine import Database
+from db import jobs
+from db.ingest import sync
+from db.postgres.engine import Database
 from db.jobs.carrier import connection_of
 from db.storage import LocalStore, MemoryStore, Store
-from db.sync.options import USUAL_GUARD, Guard
+from db.ingest.sync.options import (USUAL_GUARD, Guard)
 
 NUMBERS = itertools.count(1)
 WORKER = 7  # a number nobody holds a lock under: its jobs count as orphaned at once

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from db import changes, statements
-from db.engine import Database
+from db.history import changes
+from db.postgres import statements
+from db.postgres.engine import Database
 from tests.schema.mutating import Stage, open_stage
 
 SHAPE = """shape { __typename

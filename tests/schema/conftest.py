@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.schema.mutating import Stage, open_stage
 from tests.schema.reading import Library, open_library
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.schema.annotating import (
     ANNOTATIONS,
     BOX,

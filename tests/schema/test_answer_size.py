@@ -9,8 +9,8 @@ import pytest
 from api.settings import Limits, Settings
 from benchmarks import attack_requests
 from benchmarks.attack_requests import Operation
-from db import engine, statements
-from db.engine import Database
+from db.postgres import (engine, statements)
+from db.postgres.engine import Database
 from db.errors import DomainError
 from schema.requests import Request
 from tests.client import Direct

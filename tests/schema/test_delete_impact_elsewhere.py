@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.client import Failed
 from tests.db.working_sets import make
 from tests.schema.mutating import Stage, open_stage

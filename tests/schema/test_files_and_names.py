@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from db import jobs, sync, uploads
+from db import jobs
+from db.ingest import (sync, uploads)
 from db.storage import LocalStore
-from db.sync.ignored import Reason
-from db.units import write
-from db.uploads import Asked, WantedFile
+from db.ingest.sync.ignored import Reason
+from db.history.transactions import write
+from db.ingest.uploads import (Asked, WantedFile)
 from schema.types.job import IgnoredReason
 from tests.db.world import WORKER, picture
 from tests.schema.mutating import Stage

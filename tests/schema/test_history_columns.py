@@ -5,8 +5,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db import changes, statements
-from db.engine import Database
+from db.history import changes
+from db.postgres import statements
+from db.postgres.engine import Database
 from tests.schema.mutating import Stage
 
 FACTS = ("label", "sample", "annotation")

@@ -8,7 +8,7 @@ import pytest
 
 from api.limits import document_limits
 from api.settings import Limits, Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from schema import build_schema
 from tests.schema.mutating import Stage, open_stage
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db import events
+from db.jobs import events
 from schema.mutations import sources
 from tests.db.working_sets import make
 from tests.patience import PATIENCE

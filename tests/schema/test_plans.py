@@ -1,6 +1,6 @@
 import pytest
 
-from db.select import Plan
+from db.queries import Plan
 from schema.background import Background
 from schema.plans import Plans
 

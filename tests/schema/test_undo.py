@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from db import events, statements
+from db.jobs import events
+from db.postgres import statements
 from db.errors import NotFound
 from schema import build_schema
 from schema.requests import Request

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from db import changes, statements, versions
-from db.units import write
+from db.history import (changes, versions)
+from db.postgres import statements
+from db.history.transactions import write
 from tests.client import Failed
 from tests.schema.mutating import Stage
 

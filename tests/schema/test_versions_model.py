@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 )
 
 from api.settings import Settings
-from db import counts, engine
-from db.tokens import Identity, Scope
+from db.history import counts
+from db.postgres import engine
+from db.identity.tokens import (Identity, Scope)
 from schema import build_schema
 from tests.client import Direct
 from tests.db.history_model import Change, Mark, Published, State, World

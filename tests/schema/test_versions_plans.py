@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from db import statements
-from db.engine import Database
-from db.select import plan, reading
+from db.postgres import statements
+from db.postgres.engine import Database
+from db.queries import (plan, reading)
 from tests.schema.mutating import Stage, open_stage
 from tests.schema.test_versions import COMPARE, label, publish
 

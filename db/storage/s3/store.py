@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from db.errors import DomainError, StorageError
-from db.paths import object_path
+from db.formats.paths import object_path
 from db.storage.objects import (
     Head,
     ObjectChanged,

@@ -6,8 +6,8 @@ import pytest
 from sqlmodel import delete
 
 from api.settings import Limits, Settings
-from db.engine import Database
-from db.models import Token
+from db.postgres.engine import Database
+from db.postgres.models import Token
 from tests.api.doors import Door, opened
 from tests.client import Client, token
 from tests.conftest import Servers

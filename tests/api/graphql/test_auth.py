@@ -5,9 +5,9 @@ import pytest
 
 from api.auth import FRESH
 from api.graphql.negotiation import RESPONSE
-from db import tokens
-from db.engine import Database
-from db.tokens import Scope
+from db.identity import tokens
+from db.postgres.engine import Database
+from db.identity.tokens import Scope
 from tests.client import Client, token
 from tests.patience import until
 

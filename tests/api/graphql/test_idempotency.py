@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.api.graphql.test_websocket import greeted
 from tests.client import Client, Failed, token
 

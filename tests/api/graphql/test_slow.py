@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.settings import Settings
-from db.engine import Database
+from db.postgres.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE

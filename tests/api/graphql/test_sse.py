@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from api.settings import Settings
-from db import tokens
-from db.engine import Database
+from db.identity import tokens
+from db.postgres.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE, until

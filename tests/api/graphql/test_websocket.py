@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from api.settings import Settings
-from db import tokens
-from db.engine import Database
+from db.identity import tokens
+from db.postgres.engine import Database
 from tests.api.graphql.test_slow import hasty
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token

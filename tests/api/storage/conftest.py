@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from db.engine import Database
-from db.sync import stages
+from db.postgres.engine import Database
+from db.ingest.sync import stages
 from tests.api.storage.stormy import Stormy, small_pages, stormy
 
 

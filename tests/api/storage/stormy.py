@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
-from db import counts
-from db.engine import Database
+from db.history import counts
+from db.postgres.engine import Database
 from db.storage import Access
 from db.storage.s3 import S3Store
 from tests import s3

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from db.uploads.tickets import STAGING
+from db.ingest.uploads.tickets import STAGING
 from tests.api.direct import COMPLETE, REQUEST, Script
 from tests.api.storage.stormy import SEEDS, Stormy
 from tests.api.storage.test_killed import server, silent_at

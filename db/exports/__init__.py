@@ -1,0 +1,1 @@
+"""The way out: a version written as files."""

@@ -1,0 +1,37 @@
+"""Manifests: a version as a file of one JSON object a line, as the reference system writes and reads them.
+
+    <output path>/<dataset>-<id>/annotation/<version>/<version>.manifest
+                                                     /annotation/<image>_<id>.xml    where images have shapes
+
+A job writes it after publishing; storage that fails is tried again, then the job fails and tells why, and may be asked
+for anew. Images are not copied; times are in UTC, without a zone. `db.imports` reads it back.
+"""
+
+from typing import Final
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import jobs
+from db.postgres import statements
+from db.exports.manifests.writing import run
+
+__all__ = ["request", "run"]
+
+HAS_OUTPUT: Final = "SELECT true AS yes FROM dataset WHERE id = :id AND output_path IS NOT NULL"
+ACTIVE: Final = """
+    SELECT id FROM job WHERE version_id = :id AND kind = 'MANIFEST' AND status IN ('QUEUED', 'RUNNING')
+"""
+
+
+async def request(session: AsyncSession, dataset_id: int, version_id: int, *, requested_by: str) -> int | None:
+    """Have the manifest written. The job; one that waits or runs already, if there is one. None: the dataset has no
+    output path."""
+    if not await statements.first(session, HAS_OUTPUT, id=dataset_id):
+        return None
+    while True:
+        job = await jobs.enqueue(session, dataset_id, "MANIFEST", requested_by=requested_by, version_id=version_id)
+        if job is not None:
+            return job
+        active = await statements.first(session, ACTIVE, id=version_id)
+        if active is not None:  # else it has ended since
+            return int(active["id"])

@@ -1,0 +1,133 @@
+"""A manifest's lines, and the label files that they point to. Pure: the same sample gives the same bytes.
+
+A classification's labels stand in the line. Shapes stand in PASCAL VOC files, one to an image, more where it would be
+larger than readers take; what VOC has no place for is in the line's `property`: who labelled which object, if they were
+several, and the colours of labels.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
+
+import orjson
+
+from db.formats import shapes
+from db.formats.sidecars import (Attributes, Mark, voc)
+
+TYPES: Final = {
+    "IMAGE_CLASSIFICATION": "modelarts/image_classification",
+    "OBJECT_DETECTION": "modelarts/object_detection",
+    "IMAGE_SEGMENTATION": "modelarts/image_segmentation",
+}
+COLOR, SHORTCUT = "@modelarts:color", "@modelarts:shortcut"
+OBJECTS: Final = "@labelgraph:objects"  # who labelled each object of a label file, and when
+LABELS: Final = "@labelgraph:labels"  # colours and shortcuts of the labels in a label file
+STEM: Final = 180  # bytes of an image's name that its label file's name begins with
+
+
+Sample = Mapping[str, Any]  # id, path, usage, hard, width, height, annotations: their rows with those of their labels
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Of all lines of a manifest: the dataset's type, name and input path, and where its label files lie."""
+
+    kind: str
+    dataset: str
+    input_path: str
+    files: str = ""  # ends with a slash
+
+    def line(self, sample: Sample) -> bytes:
+        """One sample of the version."""
+        entry: dict[str, Any] = {"id": str(sample["id"]), "source": f"{self.input_path.rstrip('/')}/{sample['path']}"}
+        if sample["usage"] is not None:
+            entry["usage"] = sample["usage"]
+        entry["sample-type"] = 0
+        if sample["hard"]:
+            entry["hard"] = "true"
+        elif any(_attributes(given).difficult for given in sample["annotations"]):
+            entry["hard"] = "false"  # else a difficult object would make it one
+        entry["annotation"] = list(self._annotations(sample))
+        return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+
+    def label_files(self, sample: Sample) -> list[tuple[str, bytes]]:
+        """The names and contents of a sample's label files; none where it has no shapes."""
+        return [(self._name(sample, at), data) for at, (_, data) in enumerate(self._divided(sample))]
+
+    def _annotations(self, sample: Sample) -> Iterator[dict[str, Any]]:
+        for given in sample["annotations"]:
+            if given["shape"] is None:
+                yield self._inline(given)
+        if self.kind != "IMAGE_CLASSIFICATION":
+            for at, (drawn, _) in enumerate(self._divided(sample)):
+                yield self._pointing(drawn, f"{self.files}{self._name(sample, at)}")
+
+    def _inline(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        details = {COLOR: given["color"], SHORTCUT: given["shortcut"]}
+        found = {
+            "id": str(given["id"]),
+            "type": TYPES[self.kind],
+            "name": given["name"],
+            "property": {name: value for name, value in details.items() if value is not None},
+            **_author(given),
+        }
+        return found if given["confidence"] is None else found | {"confidence": given["confidence"]}
+
+    def _pointing(self, drawn: Sequence[Mapping[str, Any]], place: str) -> dict[str, Any]:
+        """The authors of single objects stand there only where they differ."""
+        authors = [_author(given) for given in drawn]
+        labels = {given["name"]: _described(given) for given in drawn if _described(given)}
+        details: dict[str, Any] = {LABELS: labels} if labels else {}
+        if any(author != authors[0] for author in authors):
+            details[OBJECTS] = authors
+        return {
+            "id": str(drawn[0]["id"]),
+            "type": TYPES[self.kind],
+            "annotation-loc": place,
+            "annotation-format": "PASCAL VOC",
+            "property": details,
+            **authors[0],
+        }
+
+    def _divided(self, sample: Sample) -> list[tuple[list[Mapping[str, Any]], bytes]]:
+        drawn = [given for given in sample["annotations"] if given["shape"] is not None]
+        return self._split(sample, drawn) if drawn else []
+
+    def _split(self, sample: Sample, drawn: list[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], bytes]]:
+        data = voc.write(
+            [_mark(given) for given in drawn],
+            folder=self.dataset,
+            file_name=sample["path"].rpartition("/")[2],
+            size=(sample["width"] or 0, sample["height"] or 0),
+            segmented=self.kind == "IMAGE_SEGMENTATION",
+        )
+        if len(drawn) == 1 or (len(data) <= voc.MAX_BYTES and len(drawn) <= voc.MAX_OBJECTS):
+            return [(drawn, data)]
+        half = len(drawn) // 2
+        return self._split(sample, drawn[:half]) + self._split(sample, drawn[half:])
+
+    def _name(self, sample: Sample, at: int) -> str:
+        """Images of one name may lie in several folders, or differ by their suffix; ids differ always."""
+        front = sample["path"].rpartition("/")[2].rpartition(".")[0].encode()[:STEM].decode(errors="ignore")
+        return f"{front}_{sample['id']}{f'-{at + 1}' if at else ''}.xml"
+
+
+def _author(given: Mapping[str, Any]) -> dict[str, str]:
+    """A suggestion that nobody confirmed is by a model, whoever brought it."""
+    who = "human" if given["confirmed"] else "model"
+    by, at = given["labeled_by"], given["labeled_at"].astimezone(UTC)
+    return {"annotated-by": f"{who}/{by}/{by}", "creation-time": f"{at:%Y-%m-%d %H:%M:%S}"}
+
+
+def _described(given: Mapping[str, Any]) -> dict[str, str]:
+    return {name: given[name] for name in ("color", "shortcut") if given[name] is not None}
+
+
+def _mark(given: Mapping[str, Any]) -> Mark:
+    shape = shapes.from_json(orjson.loads(given["shape"]))
+    return Mark(given["name"], shape, given["confidence"], _attributes(given))
+
+
+def _attributes(given: Mapping[str, Any]) -> Attributes:
+    return Attributes.from_json(orjson.loads(given["attributes"] or "null"))

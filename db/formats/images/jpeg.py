@@ -1,0 +1,78 @@
+"""JPEG files: their segments up to the end of the first image. Phones put more behind it: a film, a second image."""
+
+import re
+from typing import Final
+
+from db.formats.images import exif
+from db.formats.images.content import (Content, Unreadable)
+
+START, END = b"\xff\xd8", b"\xff\xd9"
+SOS, EOI, APP1 = 0xDA, 0xD9, 0xE1
+MARKER: Final = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # without stuffed and fill bytes, restarts, a second SOI
+RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
+GAP: Final = 64  # zeros that are no image data
+MAX_SEGMENTS: Final = 10_000
+# Where image data go on as if there were more, with a restart marker in between. See `continued`.
+FILLER: Final = bytes.fromhex("5a c3 17 e8 2d 91 f4 6b 38 a7 0e d2 75 4c b9 13")
+
+
+def read(data: bytes) -> Content:
+    """Where the file ends early, the picture gets an end of its own: decoders fill in what is missing."""
+    picture, at, scans, tiff = [START], len(START), 0, b""
+    for _ in range(MAX_SEGMENTS):
+        found = MARKER.search(data, at)
+        if found is None:
+            return _content(picture, len(data), tiff, scans, complete=False)
+        marker, start = found[0][1], found.start()
+        if marker == EOI:
+            return _content(picture, start + len(END), tiff, scans, complete=True)
+        at = start + 2 + max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
+        if at > len(data):
+            return _content(picture, len(data), tiff, scans, complete=False)
+        body = data[start + 4 : at]
+        if marker == APP1 and not tiff and not scans and body.startswith(b"Exif\0"):
+            tiff = body[6:] or b"\0"  # the first one counts, whatever is in it
+        if _is_needed(marker, body):
+            picture.append(data[start:at])
+        if marker == SOS:
+            scans, scan = scans + 1, at
+            at = _scan_end(data, scan)
+            picture.append(data[scan:at] if at < len(data) else _available(data[scan:]))
+    raise Unreadable(f"The image has more than {MAX_SEGMENTS:,} segments.")
+
+
+def continued(content: Content) -> bytes:
+    """The picture of a file that ends early, with other image data in place of the missing ones.
+
+    It looks like `content.picture` if, and only if, nothing of the image is missing but its end marker.
+    """
+    restarts = RESTART.findall(content.picture, max(0, content.picture.rfind(bytes([0xFF, SOS]))))
+    following = 0xD0 + (restarts[-1][1] - 0xD0 + 1) % 8 if restarts else 0xD0
+    return content.picture[: -len(END)] + FILLER + bytes([0xFF, following]) + FILLER * 2 + END
+
+
+def _content(picture: list[bytes], end: int, tiff: bytes, scans: int, *, complete: bool) -> Content:
+    return Content("JPEG", b"".join([*picture, END]), end, complete, exif.orientation(tiff), scans)
+
+
+def _is_needed(marker: int, body: bytes) -> bool:
+    """Tables, frames and scans; and the two application segments that tell how colours are stored."""
+    match marker:
+        case 0xE0:
+            return body.startswith(b"JFIF\0")
+        case 0xEE:
+            return body.startswith(b"Adobe")
+        case _:
+            return 0xC0 <= marker <= 0xDF
+
+
+def _available(scan: bytes) -> bytes:
+    """What a file has of its last scan, without half a marker, and without the zeros where a transfer stopped."""
+    without_zeros = scan.rstrip(b"\0")
+    has_gap = len(scan) - len(without_zeros) >= GAP
+    return (without_zeros if has_gap else scan).rstrip(b"\xff")
+
+
+def _scan_end(data: bytes, at: int) -> int:
+    found = MARKER.search(data, at)
+    return len(data) if found is None else found.start()

@@ -1,0 +1,105 @@
+"""Patterns for paths below an input path, such as `train/**` or `**/*.jpg`.
+
+    *     any characters of one name, also none
+    ?     one character of a name
+    **    as a whole part: any number of directories, also none; at the end, everything below
+
+A pattern covers the whole path. All other characters stand for themselves, upper and lower case differ, and paths and
+patterns are compared in NFC. A pattern that ends with `/` means everything below that directory.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from db.errors import Invalid
+from db.formats.names import (nfc, shown, storable)
+
+MAX_PATTERNS: Final = 50
+MAX_LENGTH: Final = 256  # characters
+REFUSED: Final = frozenset("\\[]{}!")  # other tools give them a meaning; `?` matches each of them
+SYSTEM_NAMES: Final = (
+    "__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information",
+    "lost+found", "Thumbs.db", "ehthumbs.db", "desktop.ini",
+)  # fmt: skip
+HIDDEN_NAME: Final = rf"(?:\.|(?i:{'|'.join(map(re.escape, SYSTEM_NAMES))})(?=/|\Z))"
+HIDDEN: Final = re.compile(f"(?:^|/){HIDDEN_NAME}")
+
+
+def checked(patterns: Sequence[str]) -> list[str]:
+    """The patterns in NFC, each once. Raises Invalid."""
+    if len(patterns) > MAX_PATTERNS:
+        raise Invalid(f"At most {MAX_PATTERNS} patterns are given.", most=MAX_PATTERNS, given=len(patterns))
+    return list(dict.fromkeys(map(_checked, patterns)))
+
+
+def _checked(pattern: str) -> str:
+    composed = nfc(pattern)
+    parts = composed.removesuffix("/").split("/")
+    if not storable(pattern) or not pattern.isprintable() or len(composed) > MAX_LENGTH:
+        reason = f"it has 1 to {MAX_LENGTH} characters, none of them a control character"
+    elif REFUSED & set(pattern):
+        reason = (
+            f"only `*`, `?` and `**` are special, and {' '.join(sorted(REFUSED))} are not allowed; write `?` for one"
+        )
+    elif any(part in ("", ".", "..") for part in parts):
+        reason = "it is relative to the input path, without empty parts, `.` and `..`"
+    else:
+        return composed
+    raise Invalid(f"`{shown(pattern)}` is no pattern: {reason}.", pattern=shown(pattern))
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a name on the path begins with a dot, or is one that a system keeps for itself."""
+    return HIDDEN.search(path) is not None
+
+
+class Patterns:
+    """Several patterns, of which one must match. Unless `hidden`, wildcards match no hidden name: a pattern has to
+    write the beginning of such a name."""
+
+    def __init__(self, patterns: Iterable[str], *, hidden: bool) -> None:
+        self._step = "[^/]+" if hidden else f"(?!{HIDDEN_NAME})[^/]+"
+        self._guard = "" if hidden else f"(?!{HIDDEN_NAME})"
+        self._compiled = re.compile("|".join(map(self._translated, patterns)))
+
+    def match(self, path: str) -> bool:
+        return self._compiled.match(path) is not None
+
+    def _translated(self, pattern: str) -> str:
+        """Every part matches at the first place where it can, and is never tried again (`(?>…)`): no backtracking."""
+        if pattern.endswith("/"):
+            pattern += "**"
+        *groups, last = _groups(pattern.split("/"))
+        first, *others = [self._names(group) + ("/" if group else "") for group in groups] or [""]
+        if not groups:
+            return rf"(?>{self._names(last)}\Z)"
+        steps = rf"(?>(?:{self._step}/)*?"
+        middle = "".join(f"{steps}{each})" for each in others)
+        end = rf"{steps}{self._names(last)}\Z)" if last else rf"(?:{self._step}/)*{self._step}\Z"
+        return f"(?>{first}){middle}{end}"
+
+    def _names(self, parts: Sequence[str]) -> str:
+        return "/".join(map(self._name, parts))
+
+    def _name(self, part: str) -> str:
+        """One name: between two `*` each text is looked for once, the last one at the name's end."""
+        first, *others = [
+            "".join("[^/]" if c == "?" else re.escape(c) for c in text) for text in re.split(r"\*+", part)
+        ]
+        guard = self._guard if part[0] in "*?" else ""
+        if not others:
+            return f"{guard}{first}"
+        *middle, last = others
+        return f"(?>{guard}{first}" + "".join(f"(?>[^/]*?{text})" for text in middle) + rf"[^/]*{last}(?=/|\Z))"
+
+
+def _groups(parts: Sequence[str]) -> list[list[str]]:
+    """The parts between one `**` and the next."""
+    groups: list[list[str]] = [[]]
+    for part in parts:
+        if part == "**":
+            groups.append([])
+        else:
+            groups[-1].append(part)
+    return groups

@@ -1,0 +1,60 @@
+"""Which sidecar belongs to which image, by their paths alone. Names are compared in NFC.
+
+In order of precedence, for the image `train/images/a.jpg` and the suffix `.txt`:
+
+    train/images/a.txt       beside it
+    train/images/a.jpg.txt   beside it, with the image's suffix
+    train/labels/a.txt       in a directory for labels that stands where the directory for images does
+
+Two images of one name without suffix share their sidecar.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+from unicodedata import normalize
+
+from db.formats.paths import stem
+
+IMAGE_DIRECTORIES: Final = ("images", "Images", "JPEGImages", "img", "imgs")
+LABEL_DIRECTORIES: Final = ("labels", "Labels", "annotations", "Annotations")
+EITHER: Final = "\x01"  # stands for the name of a directory for images or labels
+
+
+def image_keys(path: str) -> list[str]:
+    """What an image has in common with its sidecars, the nearest one's first."""
+    composed = normalize("NFC", path)
+    front = stem(composed)
+    return [front, composed, *_replaced(front, IMAGE_DIRECTORIES, [EITHER])]
+
+
+def sidecar_keys(path: str) -> list[str]:
+    """What a sidecar has in common with its images."""
+    front = stem(normalize("NFC", path))
+    return [front, *_replaced(front, LABEL_DIRECTORIES, [EITHER])]
+
+
+def sidecar_stems(path: str) -> dict[str, set[str]]:
+    """Where sidecars of an image may lie, without their suffixes; and without theirs, the images that each would serve
+    as well."""
+    front = stem(path)
+    images = set(_replaced(front, IMAGE_DIRECTORIES, IMAGE_DIRECTORIES))
+    places = {front: {front}, path: {path}}
+    places |= {place: {*images, place} for place in _replaced(front, IMAGE_DIRECTORIES, LABEL_DIRECTORIES)}
+    return {
+        form: {form for image in served for form in _forms(image)}
+        for place, served in places.items()
+        for form in _forms(place)
+    }
+
+
+def _forms(path: str) -> set[str]:
+    return {path, normalize("NFC", path), normalize("NFD", path)}
+
+
+def _replaced(path: str, names: Collection[str], by: Collection[str]) -> Iterator[str]:
+    """The path with the last directory of these names called otherwise; nothing if there is none."""
+    *directories, name = path.split("/")
+    place = next((n for n in reversed(range(len(directories))) if directories[n] in names), None)
+    if place is not None:
+        for other in by:
+            yield "/".join([*directories[:place], other, *directories[place + 1 :], name])

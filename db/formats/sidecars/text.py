@@ -1,0 +1,46 @@
+"""The `.txt` beside an image that names its labels, one on a line."""
+
+import re
+from typing import Final
+
+from db.formats.names import (LabelNameRefused, LabelNameRule, label_name)
+from db.formats.sidecars.content import (Mark, Problem, Sidecar, decoded, useless)
+
+MAX_BYTES: Final = 64 * 1024
+MAX_LABELS: Final = 1_000  # lines that name a label
+BLANKS: Final = " \t\r\f\v\u00a0\u3000\ufeff"  # what an editor leaves at the ends of a line
+# A class's number and the coordinates of a box or a polygon, as object detectors of the YOLO family are trained with.
+YOLO_LINE: Final = re.compile(r"[0-9]{1,6}([ \t]+[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]{1,3})?){4,}")
+YOLO: Final = "It looks like a YOLO label file: numbers of classes and coordinates, no names. It was not read."
+
+
+def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
+    """Read a label file. An empty one says "no labels"; one with nothing but mistakes says nothing."""
+    if len(data) > MAX_BYTES:
+        return useless(f"A label file has at most {MAX_BYTES // 1024} KiB; it was not read.")
+    text = decoded(data)
+    if text is None:
+        return useless("The text is neither UTF-8 nor GB18030; it was not read.")
+    if _is_yolo(text):
+        return useless(YOLO)
+    marks: dict[str, Mark] = {}
+    problems: list[Problem] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        name = line.strip(BLANKS)
+        if not name:
+            continue
+        if len(marks) + len(problems) >= MAX_LABELS:
+            problems.append(Problem(number, f"A label file has at most {MAX_LABELS} labels; the rest was not read."))
+            break
+        try:
+            label = label_name(name, rule)
+            marks.setdefault(label, Mark(label, line=number))
+        except LabelNameRefused as refused:
+            problems.append(Problem(number, refused.message, refused.name))
+    return Sidecar(tuple(marks.values()) if marks or not problems else None, tuple(problems))
+
+
+def _is_yolo(text: str) -> bool:
+    """Whether every line that is not blank is one of numbers."""
+    lines = [line.strip(BLANKS) for line in text.split("\n")]
+    return any(lines) and all(YOLO_LINE.fullmatch(line) for line in lines if line)

@@ -1,0 +1,254 @@
+"""VOC files read: what is right is taken, what is wrong is a problem with its line."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from db.formats.names import (LabelNameRefused, LabelNameRule, label_name)
+from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent)
+from db.formats.sidecars.content import (Attributes, Mark, Problem, Sidecar, decoded, useless)
+from db.formats.sidecars.voc.elements import (Element, Wrong, read)
+
+MAX_BYTES: Final = 1024 * 1024
+MAX_OBJECTS: Final = 10_000
+NAMED: Final = re.compile(rb"""\s*<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+ENCODINGS: Final[Mapping[str, str]] = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5",
+    "iso-8859-1": "latin-1",
+    "windows-1252": "cp1252",
+}
+NUMBER: Final = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
+SIZE: Final = re.compile(r"([0-9]{1,9})(\.0{1,9})?")
+MAX_POSE: Final = 64  # characters
+SLACK: Final = 2  # pixels by which a box may miss the hull of its polygon: tools round, and count from 0 or from 1
+EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
+COORDINATE: Final = re.compile(r"([xy])([1-9][0-9]{0,4})")
+
+
+def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
+    """Read a sidecar. One without objects says "no labels"; one with nothing but mistakes says nothing."""
+    if len(data) > MAX_BYTES:
+        return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
+    text = decoded(data, named=_named(data))
+    if text is None:
+        return useless("The file is neither in UTF-8 nor in the encoding that it names; it was not read.")
+    found = _Found(rule)
+    try:
+        read(text, found.take)
+    except Wrong as refused:
+        return useless(f"{refused.message} The file was not read.", refused.line)
+    except _Enough:
+        problem = Problem(found.last, f"A sidecar has at most {MAX_OBJECTS:,} objects; the rest was not read.")
+        found.problems.append(problem)
+    return found.sidecar()
+
+
+def _named(data: bytes) -> str | None:
+    match = NAMED.match(data)
+    return ENCODINGS.get(match[1].decode("ascii").lower()) if match else None
+
+
+class _Enough(Exception):
+    """There are more objects than are read."""
+
+
+class _Found:
+    """What was read so far."""
+
+    def __init__(self, rule: LabelNameRule) -> None:
+        self.rule = rule
+        self.marks: list[Mark] = []
+        self.problems: list[Problem] = []
+        self.size: tuple[int, int] | None = None
+        self.objects = 0
+        self.last = 0
+
+    def take(self, part: Element) -> None:
+        self.last = part.line
+        if part.name == "size":
+            self.size = _size(part)
+            return
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            raise _Enough
+        try:
+            self.marks.append(_mark(part, self.problems, self.rule))
+        except Wrong as refused:
+            self.problems.append(Problem(refused.line, refused.message, refused.name))
+
+    def sidecar(self) -> Sidecar:
+        marks = tuple(self.marks) if self.marks or not self.objects else None
+        hard = None if marks is None else any(mark.attributes.difficult for mark in marks)
+        return Sidecar(marks, tuple(self.problems), self.size, hard)
+
+
+def _size(part: Element) -> tuple[int, int] | None:
+    found = [SIZE.fullmatch(child.text) for name in ("width", "height") if (child := part.child(name)) is not None]
+    match found:
+        case [re.Match() as width, re.Match() as height] if int(width[1]) and int(height[1]):
+            return int(width[1]), int(height[1])
+        case _:
+            return None
+
+
+def _mark(part: Element, doubts: list[Problem], rule: LabelNameRule) -> Mark:
+    label, shape = _label(part, rule), _shape(part)
+    return Mark(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
+
+
+def _label(part: Element, rule: LabelNameRule) -> str:
+    name = part.child("name")
+    if name is None:
+        raise Wrong("An object has a `name`.", part.line)
+    try:
+        return label_name(name.text, rule)
+    except LabelNameRefused as refused:
+        raise Wrong(refused.message, name.line, refused.name) from None
+
+
+def _shape(part: Element) -> Shape:
+    """The one shape of an object. Some tools write a box beside it: of a polygon that is its hull, and says no more.
+    In the files of VOC 2012 a person has a point beside the box, which is one place on the person."""
+    shapes = [child for child in part.children if child.name in SHAPES]
+    boxes = [child for child in shapes if child.name == "bndbox"]
+    passed_over = {"bndbox", "point"} if boxes else set()
+    others = [child for child in shapes if child.name not in passed_over]
+    if not shapes:
+        raise Wrong(f"An object has a shape: {', '.join(SHAPES)}.", part.line)
+    if len(boxes) > 1 or len(others) > 1:
+        raise Wrong(f"An object has one shape, this one has {len(boxes) + len(others)}.", shapes[1].line)
+    if not others:
+        return _exact(_box(boxes[0]), part)
+    shape = SHAPES[others[0].name](others[0])
+    if boxes and not _is_hull(_box(boxes[0]), shape):
+        raise Wrong(f"The `bndbox` is not that of the `{others[0].name}`: an object has one shape.", boxes[0].line)
+    return shape
+
+
+def _is_hull(box: BoundingBox, shape: Shape) -> bool:
+    if isinstance(shape, Polygon | PolyLine) and not shape.points:
+        return False
+    edges = (box.x_min, box.y_min, box.x_max, box.y_max)
+    return all(abs(edge - other) <= SLACK for edge, other in zip(edges, extent(shape), strict=True))
+
+
+def _exact(box: BoundingBox, part: Element) -> BoundingBox:
+    """What our own files say beside a `bndbox` of whole numbers; unless it was changed since, and this was not."""
+    given = part.child("exact")
+    try:
+        exact = box if given is None else _box(given)
+    except Wrong:
+        return box
+    return exact if enclosing(exact) == box else box
+
+
+def enclosing(box: BoundingBox) -> BoundingBox:
+    """The least box of whole numbers around a box."""
+    if not all(map(math.isfinite, (box.x_min, box.y_min, box.x_max, box.y_max))):
+        return box
+    return BoundingBox(math.floor(box.x_min), math.floor(box.y_min), math.ceil(box.x_max), math.ceil(box.y_max))
+
+
+def _confidence(part: Element, doubts: list[Problem]) -> float | None:
+    given = part.child("confidence")
+    if given is None or not given.text:
+        return None
+    value = float(given.text) if NUMBER.fullmatch(given.text) else -1.0
+    if 0 <= value <= 1:
+        return value + 0.0
+    doubts.append(Problem(given.line, "`confidence` is a number from 0 to 1; it was passed over."))
+    return None
+
+
+def _attributes(part: Element, doubts: list[Problem]) -> Attributes:
+    return Attributes(_flag(part, "difficult"), _flag(part, "truncated"), _flag(part, "occluded"), _pose(part, doubts))
+
+
+def _flag(part: Element, name: str) -> bool:
+    given = part.child(name)
+    return given is not None and given.text.lower() in ("1", "true")
+
+
+def _pose(part: Element, doubts: list[Problem]) -> str | None:
+    given = part.child("pose")
+    if given is None or given.text.lower() in ("", "unspecified"):
+        return None
+    if len(given.text) > MAX_POSE:
+        doubts.append(Problem(given.line, f"`pose` has at most {MAX_POSE} characters; it was passed over."))
+        return None
+    return given.text
+
+
+def _box(element: Element) -> BoundingBox:
+    return BoundingBox(*_numbers(element, *EDGES))
+
+
+def _circle(element: Element) -> Shape:
+    x, y, radius = _numbers(element, "cx", "cy", "r")
+    return Circle(Position(x, y), radius)
+
+
+def _point(element: Element) -> Shape:
+    """The reference system's manual writes x1 and y1 where its files have x and y."""
+    suffix = "" if element.child("x1") is None else "1"
+    return PointShape(Position(*_numbers(element, f"x{suffix}", f"y{suffix}")))
+
+
+def _polygon(element: Element) -> Shape:
+    return Polygon(_points(element))
+
+
+def _line(element: Element) -> Shape:
+    return PolyLine(_points(element))
+
+
+SHAPES: Final[Mapping[str, Callable[[Element], Shape]]] = {
+    "bndbox": _box,
+    "polygon": _polygon,
+    "polyline": _line,
+    "line": _line,
+    "dashed": _line,
+    "circle": _circle,
+    "point": _point,
+}
+
+
+def _numbers(element: Element, *names: str) -> list[float]:
+    values = _values(element)
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise Wrong(f"`{element.name}` has {', '.join(names)}; {missing[0]} is missing.", element.line)
+    return [values[name] for name in names]
+
+
+def _points(element: Element) -> tuple[Position, ...]:
+    """x1, y1, x2, y2, …, in whatever order they are written."""
+    numbered: dict[tuple[str, int], float] = {}
+    for name, value in _values(element).items():
+        match = COORDINATE.fullmatch(name)
+        if match is None:
+            raise Wrong(f"`{element.name}` has x1, y1, x2, y2, … and nothing else.", element.line)
+        numbered[match[1], int(match[2])] = value
+    count = len(numbered) // 2
+    try:
+        points = tuple(Position(numbered["x", n], numbered["y", n]) for n in range(1, count + 1))
+    except KeyError:
+        points = ()
+    if 2 * len(points) != len(numbered):
+        raise Wrong(f"`{element.name}` has x1, y1, x2, y2, … without a gap.", element.line)
+    return points
+
+
+def _values(element: Element) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for child in element.children:
+        text = "" if child.children else child.text
+        if not NUMBER.fullmatch(text):
+            raise Wrong(f"`{child.name[:20]}` is a number.", child.line)
+        if child.name in values:
+            raise Wrong(f"`{child.name[:20]}` is there twice.", child.line)
+        values[child.name] = float(text)
+    return values

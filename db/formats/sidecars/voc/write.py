@@ -1,0 +1,97 @@
+"""VOC files written: the same marks give the same bytes, and reading them gives the same marks."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import Final
+from xml.sax.saxutils import escape
+
+from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape)
+from db.formats.sidecars.content import Mark
+from db.formats.sidecars.voc.parse import (EDGES, enclosing)
+
+UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
+
+
+def write(marks: Iterable[Mark], *, folder: str, file_name: str, size: tuple[int, int], segmented: bool) -> bytes:
+    """The sidecar of an image. `segmented`: of a segmentation dataset, whose labels then have their mask's colour.
+
+    Marks of the whole image are left out: VOC has no place for them.
+    """
+    width, height = size
+    lines = [
+        "<annotation>",
+        f"\t<folder>{_text(folder)}</folder>",
+        f"\t<filename>{_text(file_name)}</filename>",
+        "\t<source><database>Unknown</database></source>",
+        f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
+        f"\t<segmented>{segmented:d}</segmented>",
+        *(line for mark in marks if mark.shape is not None for line in _object(mark, mark.shape, segmented)),
+        "</annotation>",
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+def _object(mark: Mark, shape: Shape, segmented: bool) -> Iterator[str]:
+    yield "\t<object>"
+    yield f"\t\t<name>{_text(mark.label)}</name>"
+    said = mark.attributes
+    yield f"\t\t<pose>{_text(said.pose or 'Unspecified')}</pose>"
+    yield f"\t\t<truncated>{said.truncated:d}</truncated>"
+    yield f"\t\t<occluded>{said.occluded:d}</occluded>"
+    yield f"\t\t<difficult>{said.difficult:d}</difficult>"
+    if mark.confidence is not None:
+        yield f"\t\t<confidence>{mark.confidence!r}</confidence>"
+    if segmented:
+        yield f"\t\t<mask_color>{_color(mark.label)}</mask_color>"
+    for name, values in _elements(shape):
+        inner = "".join(f"<{key}>{_number(value)}</{key}>" for key, value in values)
+        yield f"\t\t<{name}>{inner}</{name}>"
+    yield "\t</object>"
+
+
+def _elements(shape: Shape) -> Iterator[tuple[str, Sequence[tuple[str, float]]]]:
+    """Many readers of VOC take only whole numbers in a `bndbox`. Where it has others they are beside it, in `exact`."""
+    if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
+        yield _element(whole)
+        yield "exact", _edges(shape)
+    else:
+        yield _element(shape)
+
+
+def _edges(box: BoundingBox) -> Sequence[tuple[str, float]]:
+    return list(zip(EDGES, (box.x_min, box.y_min, box.x_max, box.y_max), strict=True))
+
+
+def _element(shape: Shape) -> tuple[str, Sequence[tuple[str, float]]]:
+    match shape:
+        case BoundingBox():
+            return "bndbox", _edges(shape)
+        case Polygon(points):
+            return "polygon", _points(points)
+        case PolyLine(points):
+            return "polyline", _points(points)
+        case Circle(center, radius):
+            return "circle", [("cx", center.x), ("cy", center.y), ("r", radius)]
+        case PointShape(position):
+            return "point", [("x", position.x), ("y", position.y)]
+
+
+def _points(points: Sequence[Position]) -> list[tuple[str, float]]:
+    return [pair for n, point in enumerate(points, start=1) for pair in ((f"x{n}", point.x), (f"y{n}", point.y))]
+
+
+def _number(value: float) -> str:
+    """Whole numbers without a point: many readers of VOC take no other."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _color(label: str) -> str:
+    """Of a label the same everywhere, without a table of colours; never black, which is the background."""
+    red, green, blue = sha256(label.encode()).digest()[:3]
+    return f"{red},{green},{blue | 1}"
+
+
+def _text(text: str) -> str:
+    return escape(UNWRITABLE.sub("\ufffd", text))

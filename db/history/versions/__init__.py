@@ -1,0 +1,25 @@
+"""Versions: published revisions of a working set. See docs/decisions/0001: a version is one row, its samples are the
+live and past rows that held at its revision.
+
+publish   a revision gets a name, a file     split    which samples are put aside for evaluation
+switch    the working set becomes a version  remove   a version is forgotten
+restore   rows put back as they were, for switching and for undoing
+"""
+
+from db.history.versions.outcomes import (ManifestRequested, Published, Removed, Switched)
+from db.history.versions.publish import (publish, write_manifest)
+from db.history.versions.remove import remove
+from db.history.versions.split import Split
+from db.history.versions.switch import switch
+
+__all__ = [
+    "ManifestRequested",
+    "Published",
+    "Removed",
+    "Split",
+    "Switched",
+    "publish",
+    "remove",
+    "switch",
+    "write_manifest",
+]

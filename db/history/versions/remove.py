@@ -1,0 +1,25 @@
+"""Forgetting a version. Its samples, the working set, and files that were written of it stay."""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.postgres import statements
+from db.history.access import enter
+from db.identity.tokens import Identity
+from db.history.versions import base
+from db.history.versions.outcomes import Removed
+
+ORPHANS = "UPDATE version SET parent_id = NULL WHERE parent_id = :id"
+UNBASED = "UPDATE base SET version_id = NULL WHERE version_id = :id"
+REMOVE = "DELETE FROM version WHERE id = :id"
+
+
+async def remove(session: AsyncSession, version_id: int, *, by: Identity) -> Removed:
+    """The versions that followed it keep all they have, and have no parent any more."""
+    version = await base.find(session, version_id, by)
+    await enter(session, version["dataset_id"], by)
+    await base.take(session, version["dataset_id"])
+    for sql in (ORPHANS, UNBASED):
+        await statements.run(session, sql, id=version_id)
+    if not await statements.count(session, REMOVE, id=version_id):
+        raise base.no_such_version()
+    return Removed(version["dataset_id"], version_id)

@@ -1,0 +1,50 @@
+"""Imports: what a manifest says goes into a dataset, so that what the reference system exported can be moved here.
+
+    read ──▶ look ──▶ merge
+    COPY     images,   bounded batches, each a change
+             files
+
+The manifest is staged line by line first: only the whole of it tells which folder its images share, and which lines
+name the same image. From there each batch carries its checkpoint, so an import that died goes on where it was; and
+done twice, it ends as if done once.
+"""
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import jobs
+from db.history.changes import no_such_dataset
+from db.postgres.engine import Database
+from db.errors import Invalid, StorageError
+from db.ingest.imports.options import (Existing, Options, label_names)
+from db.ingest.imports.places import (Reach, folder, place)
+from db.ingest.imports.reading import expect
+from db.ingest.imports.stages import run
+from db.storage.locations import is_bucket
+from db.storage import Stores
+from db.identity.tokens import Identity
+
+__all__ = ["Existing", "Options", "expect_manifest", "folder", "label_names", "place", "run", "start"]
+
+
+async def expect_manifest(database: Database, stores: Stores, where: str, *, by: Identity) -> None:
+    """There is a manifest at this place, and this token may read it. Raises INVALID_PATH, FILE_TOO_LARGE."""
+    reach = await Reach.of(database, stores, None if by.dataset_ids is None else sorted(by.dataset_ids))
+    store, name = await reach.open(where)
+    try:
+        found = await store.stat(name)
+    except StorageError as failed:
+        if is_bucket(where):
+            raise
+        raise Invalid(f"The manifest cannot be read. {failed.message}", code="INVALID_PATH") from failed
+    expect(None if found is None else found.size)
+
+
+async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:
+    """Ask for an import; a worker begins when the transaction commits. The job's id."""
+    job_id = await jobs.enqueue(session, dataset_id, "IMPORT", requested_by=requested_by, arguments=options.arguments())
+    if job_id is not None:
+        return job_id
+    active = await jobs.filling(session, dataset_id)
+    if active is None:
+        raise no_such_dataset()
+    raise jobs.busy(active)

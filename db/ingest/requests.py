@@ -1,0 +1,73 @@
+"""What clients ask of jobs: to sync a dataset, to stop."""
+
+from dataclasses import dataclass, replace
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.ingest import (imports, sync)
+from db import jobs
+from db.postgres import statements
+from db.history.access import (enter, expect_revision)
+from db.errors import NotFound
+from db.ingest.imports import Options
+from db.ingest.sync.options import Existing
+from db.identity.tokens import Identity
+
+OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE job.id = :id AND d.deleted_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    job: int
+
+
+async def start_sync(
+    session: AsyncSession,
+    dataset_id: int,
+    *,
+    by: Identity,
+    existing: Existing = "KEEP",
+    remove_missing: bool = True,
+    restore_removed: bool = False,
+    remove_many: bool = False,
+    verify_contents: bool = False,
+) -> Requested:
+    """Ask for a sync. A second one beside it is refused with SYNC_ALREADY_RUNNING."""
+    await enter(session, dataset_id, by)
+    job = await sync.start(
+        session,
+        dataset_id,
+        requested_by=by.name,
+        existing=existing,
+        remove_missing=remove_missing,
+        restore_removed=restore_removed,
+        remove_many=remove_many,
+        verify_contents=verify_contents,
+    )
+    return Requested(job)
+
+
+async def start_import(
+    session: AsyncSession,
+    dataset_id: int,
+    options: Options,
+    *,
+    by: Identity,
+    expected_revision: int | None = None,
+) -> Requested:
+    """Ask for an import. Beside another one, or a sync, it is refused with DATASET_BUSY."""
+    revision = await enter(session, dataset_id, by)
+    await expect_revision(session, dataset_id, expected_revision, revision)
+    if by.dataset_ids is not None:
+        options = replace(options, dataset_ids=sorted(by.dataset_ids))
+    return Requested(await imports.start(session, dataset_id, options, requested_by=by.name))
+
+
+async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> Requested:
+    """Ask a job of a dataset that the token may see to stop."""
+    kind = next((kind for kind, name in jobs.PUBLIC.items() if name == type_name), None)
+    row = await statements.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
+    if row is None or not by.sees(row["dataset_id"]):
+        raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
+    await jobs.cancel(session, job_id)
+    return Requested(job_id)

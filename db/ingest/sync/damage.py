@@ -1,0 +1,58 @@
+"""Files that end before their images do. Their last bytes tell of nearly all files that they are whole; the few others
+are read and, where there is no end in them at all, decoded."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from db.formats import images
+from db.errors import StorageError
+from db.formats.images import (Caps, Unreadable)
+from db.storage import Head, RootMissing, Store
+
+ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side
+FILES_AT_ONCE: Final = 4  # files in memory at once
+MESSAGE: Final = "The file ends before its image does, so a part of the picture is missing. Replace it by a whole one."
+
+
+async def find(store: Store, heads: Mapping[str, Head], caps: Caps) -> set[str]:
+    """The paths of damaged images. What cannot be read again is not said to be damaged. Raises RootMissing."""
+    ends, files = asyncio.Semaphore(ENDS_AT_ONCE), asyncio.Semaphore(FILES_AT_ONCE)
+
+    async def is_damaged(path: str, head: Head) -> bool:
+        try:
+            async with ends:
+                tail = await _tail(store, path, head)
+            if not images.seems_cut(head.data, tail, head.size):
+                return False
+            async with files:
+                data = head.data if head.whole else await store.read(path, length=caps.size)
+                return await is_cut(data, caps)
+        except RootMissing:
+            raise
+        except StorageError:
+            return False
+
+    looking = {path: asyncio.create_task(is_damaged(path, head)) for path, head in heads.items()}
+    try:
+        await asyncio.gather(*looking.values())
+    finally:
+        for task in looking.values():
+            task.cancel()
+    return {path for path, task in looking.items() if task.result()}
+
+
+async def is_cut(data: bytes, caps: Caps) -> bool:
+    """Whether this file ends before its image does. One that takes too much to tell has no end that was found."""
+    if not images.seems_cut(data[: images.HEAD], data[-images.TAIL :], len(data)):
+        return False
+    try:
+        return not await caps.is_whole(data)
+    except Unreadable:
+        return True
+
+
+async def _tail(store: Store, path: str, head: Head) -> bytes:
+    if head.whole:
+        return head.data[-images.TAIL :]
+    return await store.read(path, start=max(0, head.size - images.TAIL), length=images.TAIL)

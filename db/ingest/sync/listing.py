@@ -1,0 +1,133 @@
+"""First stage: everything below the input path goes into the staging table. Memory holds one batch of it at a time."""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+from db.postgres.engine import Database
+from db.formats.images import SUFFIXES
+from db.jobs import Batch, Claim, in_batch
+from db.formats.names import storable
+from db.formats.paths import (LENGTH, shown_path, suffix)
+from db.formats.sidecars.pairing import (image_keys, sidecar_keys)
+from db.storage import Page, Store, StoredObject
+from db.ingest.sync.ignored import (Ignored, Reason)
+from db.ingest.sync.rules import Rules
+
+BATCH: Final = 10_000  # objects in a COPY
+COLUMNS: Final = ("job_id", "path", "keys", "sidecar", "size", "modified_at", "etag", "changed_at", "reason")
+UNREADABLE: Final = "The directory cannot be read, so this sync removes nothing."
+TOO_LONG: Final = f"The files in it have paths of more than {LENGTH} bytes."
+NOT_ALLOWED: Final = "The link leads outside the directories that this server's owner allowed; it is not followed."
+
+
+@dataclass(slots=True)
+class Listing:
+    """What was seen. `complete`: nothing can have been overlooked, so what is missing has vanished. `images`: the sum
+    of a hash of each image's path, size, times and etag, whatever their order."""
+
+    rules: Rules
+    scanned: int = 0
+    refused: int = 0
+    complete: bool = True
+    images: int = 0
+    ignored: Ignored = field(default_factory=Ignored)
+    waiting: list[tuple[StoredObject, Reason | None]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.images:x}"
+
+    def take(self, page: Page) -> None:
+        self.scanned += len(page.objects) + len(page.passed)
+        for directory in page.unreadable:
+            self.complete = False
+            self.ignored.add(Reason.UNREADABLE, directory)
+            self.warnings.append((shown_path(directory), UNREADABLE))
+        for directory in page.too_long:
+            self.warnings.append((shown_path(directory), TOO_LONG))
+        for path, reason in page.passed:
+            self.ignored.add(Reason(reason), path)
+            if reason == Reason.LINK_NOT_ALLOWED:
+                self.warnings.append((shown_path(path), NOT_ALLOWED))
+        for found in page.objects:
+            self._take(found)
+
+    def _take(self, found: StoredObject) -> None:
+        """An image that is passed over is staged as well: there may be a sample of it."""
+        kind = suffix(found.path)
+        is_image = kind in SUFFIXES
+        if is_image:
+            self.images = (self.images + _hash(found)) % 2**64
+        reason = self.rules.against(found.path)
+        if not is_image and kind != self.rules.sidecar:
+            if reason is Reason.HIDDEN:
+                self.ignored.add(reason, found.path)
+            else:
+                self.ignored.add(Reason.SUFFIX, found.path, suffix=kind)
+        elif not storable(found.path) or len(found.path.encode()) > LENGTH:
+            self.refused += 1
+            self.warnings.append((shown_path(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
+        elif found.link_to is not None and self.rules.is_taken(found.link_to):
+            self.ignored.add(Reason.LINK_REPEATED, found.path)
+        elif reason is Reason.EXCLUDED and not is_image:
+            self.ignored.add(reason, found.path)
+        else:
+            self.waiting.append((found, reason))
+
+
+async def list_objects(database: Database, job: Claim, store: Store, *, rules: Rules) -> Listing:
+    """List images and sidecars, from the start. Raises StorageError, and then nothing was merged."""
+    await in_batch(database, job, lambda batch: _clear(batch, job))
+    listing = Listing(rules)
+    async for page in store.pages():
+        listing.take(page)
+        job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + BATCH))
+        if len(listing.waiting) >= BATCH or len(listing.warnings) >= BATCH:
+            await _flush(database, job, listing)
+    await _flush(database, job, listing)
+    return listing
+
+
+async def is_unchanged(store: Store, rules: Rules, images: str) -> bool:
+    """Whether the images, listed once more, are those of which `fingerprint` was this. Nothing is staged."""
+    listing = Listing(rules)
+    async for page in store.pages():
+        listing.take(page)
+        listing.waiting.clear()
+        listing.warnings.clear()
+    return listing.fingerprint == images
+
+
+def _hash(found: StoredObject) -> int:
+    facts = repr((found.path, found.size, found.modified_at.timestamp(), found.changed_at, found.etag))
+    return int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
+
+
+async def _clear(batch: Batch, job: Claim) -> None:
+    for table in ("sync_object", "sync_sidecar", "sync_item"):
+        await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
+
+
+async def _flush(database: Database, job: Claim, listing: Listing) -> None:
+    async def copy(batch: Batch) -> None:
+        batch.warnings.extend(listing.warnings)
+        records = [_record(job.id, listing.rules, *one) for one in listing.waiting]
+        await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
+
+    await in_batch(database, job, copy)
+    listing.waiting.clear()
+    listing.warnings.clear()
+
+
+def _record(job_id: int, rules: Rules, found: StoredObject, reason: Reason | None) -> tuple[object, ...]:
+    sidecar = suffix(found.path) == rules.sidecar
+    keys = sidecar_keys(found.path) if sidecar else image_keys(found.path)
+    etag = _stamp(rules, found) if sidecar else found.etag
+    return job_id, found.path, keys, sidecar, found.size, found.modified_at, etag, found.changed_at, reason
+
+
+def _stamp(rules: Rules, sidecar: StoredObject) -> str:
+    """Another one once the dataset allows any label name: then every sidecar is read again."""
+    return sidecar.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{sidecar.stamp}"

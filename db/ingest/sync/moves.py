@@ -1,0 +1,151 @@
+"""Fourth and fifth stage: contents that are found in other places, and what their samples make of it.
+
+A sample belongs to a picture, not to a path. So before anything is merged, the contents that have left their paths are
+matched with those that turned up, chains, rings and swaps included, and all of them move in one change: readers never
+see half of a renumbering, and history records one path for each sample. Where listings know no contents, the files
+that can matter are read first.
+"""
+
+from functools import partial
+from typing import Final
+
+import asyncpg
+
+from db.history.changes import (hold_alone, record)
+from db.postgres.engine import Database
+from db.errors import Conflict
+from db.formats.images import Caps
+from db.jobs import Batch, Claim, in_batch
+from db.storage import Store
+from db.ingest.sync.inspection import (Image, Item, inspect_images)
+from db.ingest.sync.options import (INSPECTED, LISTED, Checkpoint, Guard, Options, Stage)
+from db.ingest.sync.statements import SQL
+
+BATCH: Final = 500  # images read between two checkpoints
+WAIT: Final = "60s"  # for other writers of the dataset to finish
+
+# In this order: equal files first where they also have the same name, then images that differ in their metadata.
+KEYS: Final = (("content", "content, size, name"), ("content", "content, size"))
+PIXEL_KEYS: Final = (("pixels", "pixels, name"), ("pixels", "pixels"))
+
+HELD: Final = (
+    "The file has the content of another one, but not all files could be read, or some were changed meanwhile; its "
+    "sample and theirs stay as they are until a sync reads them all."
+)
+COPY: Final = (
+    "The file was replaced by a copy of `{path}`, which is a new sample; the sample of the image before {fate}."
+)
+
+
+async def inspect_ahead(database: Database, job: Claim, store: Store, caps: Caps, checkpoint: Checkpoint) -> Checkpoint:
+    """Read the images that may have moved. What is learnt is kept: they are not read again when they are merged."""
+    while items := await _to_inspect(database, job, checkpoint):
+        images = await inspect_images(store, items, caps)
+        checkpoint = checkpoint.at(Stage.INSPECT, items[-1].position)
+        await in_batch(database, job, partial(_keep, job=job, items=items, images=images, checkpoint=checkpoint))
+    return checkpoint.at(Stage.MOVE, 0)
+
+
+async def _to_inspect(database: Database, job: Claim, checkpoint: Checkpoint) -> list[Item]:
+    async with database.reading() as connection:
+        rows = await connection.fetch(SQL.to_inspect, job.id, checkpoint.position, checkpoint.merges, BATCH)
+    return [Item.of(row) for row in rows]
+
+
+async def _keep(batch: Batch, *, job: Claim, items: list[Item], images: list[Image], checkpoint: Checkpoint) -> None:
+    rows = [
+        (item.position, one.stored(), one.size, one.modified_at, one.changed_at, one.content, one.pixels)
+        for item, one in zip(items, images, strict=True)
+    ]
+    await batch.connection.execute(SQL.inspected, job.id, *map(list, zip(*rows, strict=True)))
+    batch.checkpoint = checkpoint.written()
+    batch.progress = LISTED + (INSPECTED - LISTED) * checkpoint.position / checkpoint.merges
+
+
+async def move(database: Database, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> Checkpoint:
+    """Move samples to where their pictures are. Raises TOO_MANY_REMOVED, and then this sync changes nothing."""
+    checkpoint = checkpoint.at(Stage.MERGE, 0)
+    async with database.reading() as connection:
+        needed = await connection.fetchval(SQL.movable, job.id)
+    if needed:
+        await in_batch(database, job, partial(_move, job=job, options=options, guard=guard, checkpoint=checkpoint))
+    return checkpoint
+
+
+async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> None:
+    batch.checkpoint = checkpoint.written()
+    await batch.connection.execute(f"SET LOCAL lock_timeout = '{WAIT}'")
+    await hold_alone(batch.session, job.dataset_id)
+    await _match(batch, job)
+    if not checkpoint.complete or await batch.connection.fetchval(SQL.any_unsure, job.id):
+        await _hold_back(batch, job)
+    await batch.execute_long(SQL.spare, job.id)
+    await _expect_few_losses(batch.connection, job, options, guard)
+    await _apply(batch, job, options)
+
+
+async def _match(batch: Batch, job: Claim) -> None:
+    await batch.connection.execute(SQL.origin_table)
+    await batch.connection.execute(SQL.target_table)
+    await batch.execute_long(SQL.find_origins, job.id)
+    await batch.connection.execute("ANALYZE sync_origin")
+    await batch.execute_long(SQL.find_targets, job.id, job.dataset_id)
+    await batch.connection.execute("ANALYZE sync_target")
+    for is_same, passes in ((True, KEYS), (False, PIXEL_KEYS)):
+        for key, keys in passes:
+            await batch.execute_long(SQL.match.format(key=key, keys=keys), is_same)
+    for keys in ("content, size", "pixels"):
+        await batch.execute_long(SQL.find_copies.format(keys=keys), job.dataset_id)
+    await batch.connection.execute("ANALYZE sync_target")
+
+
+async def _hold_back(batch: Batch, job: Claim) -> None:
+    """Nothing gives way while something may have been overlooked."""
+    await batch.execute_long(SQL.hold_back, job.id)
+    held = await batch.connection.fetch(SQL.held_back, job.id)
+    batch.warnings += [(row["path"], HELD) for row in held]
+    batch.counts["skipped"] += held[0]["held"] if held else 0
+    await batch.execute_long(SQL.forget_held)
+
+
+async def _expect_few_losses(connection: asyncpg.Connection, job: Claim, options: Options, guard: Guard) -> None:
+    [(removed, samples)] = await connection.fetch(SQL.losses, job.id, job.dataset_id, options.remove_missing)
+    if options.remove_many or samples <= guard.samples or removed * 100 <= samples * guard.percent:
+        return
+    raise Conflict(
+        f"This sync would remove {removed} of {samples} samples, whose files are gone or were replaced, so it changed "
+        "nothing. Look whether the input path is as it should be; if it is, sync with `removeMany: true`.",
+        code="TOO_MANY_REMOVED",
+        wouldRemove=removed,
+        samples=samples,
+    )
+
+
+async def _apply(batch: Batch, job: Claim, options: Options) -> None:
+    [effects] = await batch.connection.fetch(SQL.effects)
+    revision = await _record(batch, job, effects) if effects["moved"] or effects["removed"] else 0
+    batch.counts.update(moved=effects["moved"], removed=effects["removed"])
+    for row in await batch.connection.fetch(SQL.copies):
+        fate = "has moved" if row["moved"] else "is removed"
+        batch.warn(row["path"], COPY.format(path=row["copy_of"], fate=fate))
+    await batch.execute_long(SQL.unannotate_replaced, job.dataset_id)
+    await batch.execute_long(SQL.remove_replaced, job.dataset_id)
+    await batch.execute_long(SQL.vacate_sources, job.dataset_id)
+    await batch.execute_long(SQL.let_go_rewritten)
+    await batch.execute_long(SQL.move_sources, job.id)
+    await batch.execute_long(SQL.make_rewritten, job.id)
+    await batch.execute_long(SQL.vacate_samples, revision)
+    await batch.execute_long(SQL.move_samples, job.dataset_id, revision)
+    if not options.overwrite:
+        await batch.execute_long(SQL.see_sidecars, job.id, job.dataset_id)
+    await batch.execute_long(SQL.finish_moved, job.id, job.dataset_id, options.overwrite, options.restore_removed)
+    await batch.execute_long(SQL.finish_vanished, job.id)
+    await batch.execute_long(SQL.finish_replaced, job.id)
+
+
+async def _record(batch: Batch, job: Claim, effects: asyncpg.Record) -> int:
+    done = ", ".join(f"{effects[what]} {what}" for what in ("moved", "removed") if effects[what])
+    change = await record(
+        batch.session, job.dataset_id, kind="SYNC", actor=job.requested_by, summary=f"Sync: {done}", job_id=job.id
+    )
+    return change.revision

@@ -1,0 +1,106 @@
+"""What a file must be to become a sample: by its name, by its content, and that the two say the same."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from db.formats import images
+from db.errors import Invalid
+from db.formats.images import Facts
+from db.formats.names import nfc
+from db.formats.paths import (stem, suffix)
+
+OnConflict = Literal["ERROR", "RENAME"]
+
+NAME_BYTES: Final = 255  # as file systems take
+FAMILY_BYTES: Final = 200  # of a stem that no number shortens
+# The characters that no file name may have, and why. All others are taken as they are.
+REFUSED: Final = (
+    (re.compile(r"[/\\]"), "it divides directories"),
+    (re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"), "it is a control character"),
+    (re.compile(r"[\u202a-\u202e\u2066-\u2069]"), "it reverses what is shown"),
+    (re.compile(r"[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"), "it is no character"),
+    (re.compile("\ufffd"), "it stands for bytes that are not UTF-8"),
+)
+MOST_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
+MOST_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
+
+
+Decode = Callable[[bytes], Awaitable[Facts]]  # an image to its end; raises Unreadable
+
+
+async def decode_here(data: bytes) -> Facts:
+    """In a thread of this process: for images that somebody vouches for. A server has decoders."""
+    return await asyncio.to_thread(images.check, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """How a process checks the files that it is sent. `room`: staged ones that may be in its memory at once."""
+
+    decode: Decode = decode_here
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+
+
+def checked_name(name: str) -> str:
+    """The one form of a file's name (NFC). One that says which format it is of is not demanded here: content is judged
+    first where there is some."""
+    for pattern, reason in REFUSED:
+        if found := pattern.search(name):
+            position = found.start() + 1
+            raise _bad_name(f"A file's name cannot have U+{ord(found[0]):04X}, its character {position}: {reason}.")
+    if not name:
+        raise _bad_name("A file's name is empty.")
+    if name.startswith("."):
+        raise _bad_name("A file's name cannot begin with U+002E, a dot: such files are hidden, and no sync takes them.")
+    composed = nfc(name)
+    if len(composed.encode()) > NAME_BYTES:
+        raise _bad_name(f"A file's name has at most {NAME_BYTES} bytes, and this one {len(composed.encode())}.")
+    return composed
+
+
+def _bad_name(message: str) -> Invalid:
+    return Invalid(message, code="INVALID_NAME")
+
+
+def check_size(size: int, most: int) -> None:
+    if size > most:
+        message = f"The file has {size} bytes; at most {most} are taken. Larger ones come in by a sync."
+        raise Invalid(message, code="FILE_TOO_LARGE")
+    if size < 1:
+        raise images.Unreadable("The file is empty.")
+
+
+def check_suffix(name: str) -> str:
+    """The format that a name announces."""
+    said = images.SUFFIXES.get(suffix(name))
+    if said is None:
+        raise Invalid(f"Only JPEG, PNG and BMP images are taken: {images.NAMED}.", code="UNSUPPORTED_FORMAT")
+    return said
+
+
+async def check(name: str, data: bytes, decode: Decode) -> Facts:
+    """What the image is, decoded to its end."""
+    said, kind = check_suffix(name), images.kind(data)
+    if kind is None:
+        raise Invalid("Only JPEG, PNG and BMP images are taken, and this file is none.", code="UNSUPPORTED_FORMAT")
+    if said != kind:
+        raise Invalid(f"The file is a {kind} image, but its name says {said}; rename it.", code="UNSUPPORTED_FORMAT")
+    return await decode(data)
+
+
+def numbered(name: str, number: int) -> str:
+    """The name that is tried at last, after `number` others: `cat.jpg`, `cat-1.jpg`, … A stem that is too long for its
+    number is cut, between characters."""
+    if number == 0:
+        return name
+    front, end = stem(name), f"-{number}{name[len(stem(name)) :]}"
+    return front.encode()[: NAME_BYTES - len(end.encode())].decode(errors="ignore") + end
+
+
+def family(name: str) -> str:
+    """The same for all names that numbering one of them may lead to."""
+    front = re.sub(r"(-\d+)+$", "", stem(name)).encode()[:FAMILY_BYTES]
+    return front.decode(errors="ignore") + name[len(stem(name)) :]

@@ -1,0 +1,1 @@
+"""Labels, samples and annotations: everything a person does to them."""

@@ -1,0 +1,137 @@
+"""Samples in a writer's hands: locked in the order of their ids, and nameable in SQL as the table `chosen`.
+
+A thousand ids travel as a parameter; what a filter finds, a million maybe, stays in Postgres, in a temporary
+table that each connection makes once and every transaction finds empty.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, ColumnElement, column, insert, select, table
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.postgres import statements
+from db.errors import Conflict, Invalid
+from db.queries.filters import (SampleFilter, conditions, current)
+from db.postgres.models import Sample
+
+Lock = Literal["NO KEY UPDATE", "UPDATE"]
+SHOWN = 100  # samples of a filter's selection that a payload shows: the first page of the list
+MANY = 1_000  # rows from which on the planner is told how many there are, and may sort in memory
+
+OF_IDS = "WITH chosen AS MATERIALIZED (SELECT unnest(:ids::bigint[]) AS id) "
+CHOSEN = table("chosen", column("id", BigInteger))
+TABLE = "CREATE TEMP TABLE IF NOT EXISTS chosen (id bigint PRIMARY KEY) ON COMMIT DELETE ROWS"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which samples: by ids, or by the filter that lists them; exactly one of the two."""
+
+    ids: Sequence[int] | None = None
+    filter: SampleFilter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """`count` samples of a dataset. `ids` is None while they lie in the temporary table."""
+
+    dataset_id: int
+    count: int
+    ids: tuple[int, ...] | None = None
+    not_found: tuple[int, ...] = ()
+
+    async def run(self, session: AsyncSession, sql: str, **values: Any) -> Any:
+        """A statement that speaks of `chosen`."""
+        if self.ids is None:
+            return await statements.run(session, sql, **values)
+        return await statements.run(session, OF_IDS + sql, ids=list(self.ids), **values)
+
+    async def tally(self, session: AsyncSession, condition: str, **values: Any) -> int:
+        """How many of them are like this; `condition` speaks of `sample`."""
+        sql = f"SELECT count(*) AS n FROM chosen JOIN sample USING (id) WHERE {condition}"
+        [row] = await self.run(session, sql, **values)
+        return int(row["n"])
+
+    async def narrow(self, session: AsyncSession, condition: str, **values: Any) -> "Chosen":
+        """Only those like this; the others leave `chosen`, and stay locked."""
+        if self.ids is not None:
+            sql = f"SELECT id FROM chosen JOIN sample USING (id) WHERE {condition} ORDER BY id"
+            ids = tuple(row["id"] for row in await self.run(session, sql, **values))
+            return Chosen(self.dataset_id, len(ids), ids)
+        sql = f"DELETE FROM chosen USING sample WHERE sample.id = chosen.id AND NOT ({condition})"
+        return Chosen(self.dataset_id, self.count - await statements.count(session, sql, **values))
+
+    async def shown(self, session: AsyncSession, asked: Sequence[int] | None) -> tuple[int, ...]:
+        """What a payload lists: in the order asked for, or the first page of what a filter finds."""
+        if asked is not None:
+            found = frozenset(self.ids or ())
+            return tuple(id for id in dict.fromkeys(asked) if id in found)
+        sql = "SELECT id FROM chosen JOIN sample USING (id) ORDER BY created_at DESC, id DESC LIMIT :shown"
+        return tuple(row["id"] for row in await self.run(session, sql, shown=SHOWN))
+
+    def expect(self, count: int | None) -> None:
+        if count is not None and count != self.count:
+            raise Conflict(
+                f"{self.count} samples match now, not {count}; look at them again and repeat.",
+                code="COUNT_MISMATCH",
+                expected=count,
+                actual=self.count,
+            )
+
+
+async def choose(session: AsyncSession, dataset_id: int, selection: Selection, lock: Lock = "NO KEY UPDATE") -> Chosen:
+    """Lock what is selected. From here on nobody else changes these samples until the commit."""
+    if selection.ids is not None:
+        return await _choose_ids(session, dataset_id, selection.ids, lock)
+    found = conditions(selection.filter or SampleFilter(), current(dataset_id))
+    return await _choose_filtered(session, dataset_id, found, lock)
+
+
+async def choose_where(
+    session: AsyncSession, dataset_id: int, condition: str, lock: Lock = "NO KEY UPDATE", **values: Any
+) -> Chosen:
+    """Lock the samples like this; `condition` speaks of `sample`."""
+    sql = f"""
+        INSERT INTO chosen SELECT id FROM (
+            SELECT sample.id FROM sample WHERE sample.dataset_id = :dataset_id AND ({condition})
+            ORDER BY sample.id FOR {lock}
+        ) AS locked
+    """
+    await statements.run(session, TABLE)
+    return await _gathered(session, dataset_id, await statements.count(session, sql, dataset_id=dataset_id, **values))
+
+
+async def _choose_filtered(session: AsyncSession, dataset_id: int, found: ColumnElement[bool], lock: Lock) -> Chosen:
+    locked = (
+        select(col(Sample.id))
+        .where(col(Sample.dataset_id) == dataset_id, found)
+        .order_by(col(Sample.id))
+        .with_for_update(key_share=lock == "NO KEY UPDATE")
+        .subquery()
+    )
+    await statements.run(session, TABLE)
+    inserted = await (await session.connection()).execute(insert(CHOSEN).from_select(["id"], select(locked.c.id)))
+    return await _gathered(session, dataset_id, inserted.rowcount)
+
+
+async def _gathered(session: AsyncSession, dataset_id: int, count: int) -> Chosen:
+    if count >= MANY:
+        await statements.run(session, "ANALYZE chosen")
+        await statements.run(session, "SET LOCAL work_mem = '64MB'")
+    return Chosen(dataset_id, count)
+
+
+async def _choose_ids(session: AsyncSession, dataset_id: int, ids: Sequence[int], lock: Lock) -> Chosen:
+    if not ids:
+        raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
+    sql = f"""
+        SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
+        ORDER BY id FOR {lock}
+    """
+    rows = await statements.run(session, sql, dataset_id=dataset_id, ids=list(set(ids)))
+    found = tuple(row["id"] for row in rows)
+    missing = frozenset(ids) - frozenset(found)
+    return Chosen(dataset_id, len(found), found, tuple(id for id in dict.fromkeys(ids) if id in missing))

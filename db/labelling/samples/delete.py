@@ -1,0 +1,37 @@
+"""Deleting samples, and their files where asked for."""
+
+from dataclasses import replace
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.labelling import source_references
+from db.history.access import (enter, record)
+from db.labelling.samples.chosen import (Selection, choose)
+from db.labelling.samples.outcomes import Deleted
+from db.labelling.samples.removal import remove
+from db.identity.tokens import Identity
+
+
+async def delete(
+    session: AsyncSession,
+    dataset_id: int,
+    selection: Selection,
+    *,
+    by: Identity,
+    delete_sources: bool = False,
+    expected_count: int | None = None,
+    dry_run: bool = False,
+) -> Deleted:
+    """Take samples out of the working set. Kept files are not synced again, unless they change or it is asked for."""
+    await enter(session, dataset_id, by)
+    chosen = await choose(session, dataset_id, selection, "UPDATE")
+    chosen.expect(expected_count)
+    warnings = await source_references.warnings(session, chosen, by) if delete_sources else ()
+    planned = Deleted(dataset_id, chosen.count, chosen.not_found, delete_sources, None, warnings)
+    if dry_run or not chosen.count:
+        return planned
+    noun = "1 sample" if chosen.count == 1 else f"{chosen.count} samples"
+    summary = f"Deleted {noun}" + (" with their files" if delete_sources else "")
+    change = await record(session, dataset_id, by, "DELETE_SAMPLES", summary, undoable=not delete_sources)
+    await remove(session, chosen, change, sources=delete_sources)
+    return replace(planned, change=change.id)

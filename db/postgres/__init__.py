@@ -1,0 +1,1 @@
+"""Postgres: connections and their settings, transactions, statements, models and migrations, backups."""

@@ -1,0 +1,186 @@
+"""The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.errors import DomainError
+from db.postgres.outages import (CROWDED, DRIVER_ERRORS, SILENT, DatabaseUnavailable, Outages)
+from db.postgres.session_settings import (UNPREPARED, Limits, bound_transactions, bounded, startup_parameters)
+from db.turns import Turns
+
+__all__ = ["Database", "Limits", "connect", "driver_url"]
+
+DIALECT = "postgresql+asyncpg://"
+GRACE: Final = 2.0  # seconds beyond its own limit in which a running server ends a statement, and a broken one nothing
+
+
+@dataclass(slots=True)
+class Probe:
+    """Asks whether Postgres answers at all, on a connection of its own: those at work may all be waiting. Who asks
+    while it is being asked gets the same answer."""
+
+    url: str
+    _asking: asyncio.Task[bool] | None = None
+
+    async def answers(self) -> bool:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> bool:
+        try:
+            async with asyncio.timeout(GRACE):
+                connection = await asyncpg.connect(driver_url(self.url), statement_cache_size=0)
+        except (asyncpg.PostgresError, *DRIVER_ERRORS):
+            return False
+        connection.terminate()
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database, opened. Built once by the composition root and passed to whoever needs it.
+
+    Inside `reading` and `writing`, whatever the driver raises because Postgres is away becomes DatabaseUnavailable.
+    """
+
+    url: str
+    pool: asyncpg.Pool
+    engine: AsyncEngine
+    limits: Limits
+    turns: Turns  # of what may read every row
+    probe: Probe
+    outages: Outages = field(default_factory=Outages)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
+        """A connection for reads: each statement sees one state, and another than the statement before it."""
+        with self.outages.explained():
+            connection = await self._acquire()
+            try:
+                async with bounded(connection, self.limits) if self.limits.pooled else nullcontext():
+                    yield connection
+            except (asyncpg.InternalClientError, TimeoutError):  # nothing more can be said on it
+                connection.terminate()
+                raise
+            finally:
+                with suppress(Exception):  # it is closed then, and the pool opens another
+                    await self.pool.release(connection, timeout=GRACE)  # type: ignore[arg-type]
+
+    async def _acquire(self) -> asyncpg.Connection:
+        try:
+            return cast(asyncpg.Connection, await self.pool.acquire(timeout=self.limits.connect))
+        except TimeoutError as error:
+            all_in_use = self.pool.get_size() == self.limits.readers and self.pool.get_idle_size() == 0
+            raise DatabaseUnavailable(CROWDED if all_in_use else SILENT, connection_lost=False) from error
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncSession, None]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        committing, cut = False, None
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
+                driver = await _driver_connection(session)
+                try:
+                    yield session
+                except BaseException:  # a server that is silent does not roll back either
+                    cut = asyncio.get_running_loop().call_later(GRACE, driver.terminate)
+                    raise
+                committing = True
+        except DomainError:
+            raise
+        except Exception as error:
+            self.outages.reraise(error, committing=committing)
+        finally:
+            if cut is not None:
+                cut.cancel()
+
+    async def close(self) -> None:
+        await self.pool.close()
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Database, None]:
+    """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block."""
+    limits = limits or Limits()
+    pool = await asyncpg.create_pool(
+        driver_url(url),
+        min_size=0,
+        max_size=limits.readers,
+        timeout=limits.connect,
+        command_timeout=limits.read + GRACE,
+        statement_cache_size=0 if limits.pooled else 1024,
+        max_cacheable_statement_size=64 * 1024,
+        server_settings=startup_parameters(limits, read_only=True),
+        reset=_leave_as_it_is,
+    )
+    engine = create_async_engine(
+        DIALECT,
+        pool_size=limits.writers,
+        max_overflow=0,
+        pool_timeout=30,
+        connect_args={
+            "async_creator_fn": opener(url),
+            "timeout": limits.connect,
+            "command_timeout": limits.write + GRACE,
+            "server_settings": startup_parameters(limits, read_only=False),
+            **(UNPREPARED if limits.pooled else {}),
+        },
+    )
+    _test_before_use(engine, limits.connect)
+    if limits.pooled:
+        bound_transactions(engine, limits)
+    turns = Turns(limits.searches, each=limits.searches // 2)
+    database = Database(url, pool, engine, limits, turns, Probe(url))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _leave_as_it_is(_: asyncpg.Connection) -> None:
+    """A reader leaves nothing behind that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
+
+
+def opener(url: str) -> Callable[..., Awaitable[asyncpg.Connection]]:
+    """Opens connections for SQLAlchemy, which would read the URL differently (`sslmode`, several hosts)."""
+
+    async def opened(**arguments: Any) -> asyncpg.Connection:
+        return await asyncpg.connect(driver_url(url), **arguments)
+
+    return opened
+
+
+def driver_url(url: str) -> str:
+    """The URL as asyncpg itself takes it, whatever SQLAlchemy driver name it came with."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+async def _driver_connection(session: AsyncSession) -> asyncpg.Connection:
+    connection = await (await session.connection()).get_raw_connection()
+    return cast(asyncpg.Connection, connection.driver_connection)
+
+
+def _test_before_use(engine: AsyncEngine, seconds: float) -> None:
+    """A pooled connection may have been cut since its last use: it is asked first, and replaced if it does not answer.
+    SQLAlchemy's own test takes three round trips, and waits as long as for a statement."""
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def test(adapted: Any, _record: object, _proxy: object) -> None:
+        driver: asyncpg.Connection = adapted.driver_connection
+        try:
+            adapted.run_async(lambda connection: connection.execute("SELECT", timeout=seconds))
+        except (asyncpg.PostgresError, *DRIVER_ERRORS) as error:
+            driver.terminate()
+            raise DisconnectionError from error

@@ -1,0 +1,38 @@
+"""How alembic reaches the database: async, one transaction, one migrator at a time."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from db.postgres.engine import (DIALECT, opener)
+from db.postgres.migrations import MIGRATING
+from db.postgres.models import metadata
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, compare_type=True, include_object=is_ours)
+    with context.begin_transaction():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
+        context.run_migrations()
+
+
+def is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+    """Indexes live in the migrations' SQL alone (schema.sql guards them), the queue's tables in the queue's own DDL."""
+    return kind != "index" and not (name or "").startswith(("pgqueuer", "alembic"))
+
+
+async def main() -> None:
+    url = context.config.attributes["url"]
+    engine = create_async_engine(DIALECT, poolclass=NullPool, connect_args={"async_creator_fn": opener(url)})
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+
+if (given := context.config.attributes.get("connection")) is not None:
+    migrate(given)
+else:
+    asyncio.run(main())

@@ -1,0 +1,30 @@
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Double, text
+from sqlmodel import Field, SQLModel
+
+from db.postgres.models.columns import (big, json, key, moment, words)
+from db.postgres.models.history import past_of
+
+
+class Annotation(SQLModel, table=True):
+    """One label put on one sample, as it is now; with a shape in detection and segmentation datasets."""
+
+    __tablename__ = "annotation"
+
+    id: int = key()
+    dataset_id: int = big(references="dataset.id")
+    sample_id: int = big(references="sample.id")
+    label_id: int = big(references="label.id")
+    labeled_by: str = words()
+    labeled_at: datetime = moment(default=True)
+    origin: str = words()
+    confidence: float | None = Field(default=None, sa_type=Double)
+    confirmed: bool = Field(default=True, sa_type=Boolean, sa_column_kwargs={"server_default": text("true")})
+    shape: dict[str, Any] | None = json(nullable=True)
+    since: int = big()
+    attributes: dict[str, Any] | None = json(nullable=True)
+
+
+annotation_past = past_of(Annotation)

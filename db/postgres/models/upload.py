@@ -1,0 +1,38 @@
+from datetime import datetime
+
+from sqlalchemy import Boolean, Integer, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from db.postgres.models.columns import (big, key, moment, words)
+
+
+class Upload(SQLModel, table=True):
+    """A file that a client puts into storage by itself, under a key of its own."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "key", name="upload_key_key"),
+        UniqueConstraint("staged", name="upload_staged_key"),
+    )
+
+    id: int = key()
+    dataset_id: int = big(references="dataset.id")
+    key: str = words(ordered=True)
+    file_name: str = words()
+    size: int = big()
+    labels: list[str] = Field(
+        default=None, nullable=False, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    create_missing: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
+    on_conflict: str = words()
+    path: str = words(ordered=True)
+    staged: str = words()
+    expires_at: datetime = moment()
+    sweep_at: datetime = moment()
+    cleared: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
+    sample_id: int | None = big(nullable=True)
+    error_code: str | None = words(nullable=True)
+    error: str | None = words(nullable=True)
+    finished_at: datetime | None = moment(nullable=True)
+    generation: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})

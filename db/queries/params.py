@@ -1,0 +1,62 @@
+"""Values that come with a request: never in the SQL text, always bound to a placeholder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy.types import TypeEngine
+
+from db import defaults
+from db.identity.tokens import Identity
+from db.identity.urls import Links
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What `serverInfo` tells, and how long an answer may be."""
+
+    version: str
+    max_file_bytes: int
+    max_request_bytes: int
+    max_answer_bytes: int = defaults.ANSWER
+    max_ids: int = defaults.IDS
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one execution of a plan needs of its request."""
+
+    variables: Mapping[str, Any]
+    identity: Identity
+    links: Links
+    server: Server
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Param:
+    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is there; and, for
+    a global id, on the `type` it names."""
+
+    read: Callable[[Inputs], Any]
+    type: str | None = None
+
+
+class Bind(Protocol):
+    """Gives a placeholder for `make(*leaves)`; a leaf is a plain value, a Param, or a list of these."""
+
+    def __call__(self, kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]: ...
+
+
+def at_once(kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]:
+    """The Bind of statements that are executed once, with plain values: the writers'."""
+    return bindparam(None, make(*leaves), type_=kind, unique=True)
+
+
+def resolve(leaf: Any, inputs: Inputs) -> Any:
+    match leaf:
+        case Param():
+            return leaf.read(inputs)
+        case list() | tuple():
+            return [resolve(item, inputs) for item in leaf]
+    return leaf
