@@ -27,15 +27,15 @@ from api.shares import Shares
 from api.stores import stores
 from api.thumbnails import Thumbnails, thumbnails
 from api.worker import Pulse
-from db.postgres import engine
-from db.jobs import events
-from db.identity import urls
 from db.formats.decoding import decoders
-from db.postgres.engine import Database
+from db.identity import urls
+from db.ingest.uploads import Checks
+from db.jobs import events
 from db.jobs.events import Events
+from db.postgres import engine
+from db.postgres.engine import Database
 from db.storage import Disk, Stores
 from db.turns import Turns
-from db.ingest.uploads import Checks
 from schema import build_schema
 from schema.requests import Executable
 

@@ -12,10 +12,10 @@ import asyncpg
 from starlette.datastructures import Headers
 
 from api.shares import Shares, ShareTaken
-from db.identity import tokens
-from db.postgres.engine import Database
 from db.errors import DomainError
-from db.identity.tokens import (Identity, hashed)
+from db.identity import tokens
+from db.identity.tokens import Identity, hashed
+from db.postgres.engine import Database
 from schema.errors import RATE_LIMITED, UNAUTHENTICATED, Refused, refusal
 
 FRESH = 2.0  # seconds that a verified token is believed without asking again; a revocation works within 5

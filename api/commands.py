@@ -17,9 +17,9 @@ from api import demo as demonstration
 from api import logs, process
 from api.failures import Failure
 from api.settings import MAX_PORT, Settings
-from db.postgres import backups
 from db.formats import moments
 from db.identity import tokens
+from db.postgres import backups
 
 Command = Callable[[Settings, argparse.Namespace], None]
 

@@ -1,4 +1,4 @@
-"""Images and thumbnails of signed URLs (`db/urls.py`): for `<img>` tags, which send no token.
+"""Images and thumbnails of signed URLs (`db/identity/urls.py`): for `<img>` tags, which send no token.
 
 What is served is an image or nothing: its media type comes from the format that was decoded at the sync, never from
 the file or its name, and `nosniff` keeps browsers from thinking otherwise.

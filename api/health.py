@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.runtime import runtime
-from db.postgres import migrations
 from db.errors import DomainError
+from db.postgres import migrations
 
 PATIENCE = 2.0  # seconds
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}

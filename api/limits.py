@@ -9,11 +9,11 @@ from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.connections import Peers, protocols
 from api.settings import Limits, Settings
-from db.formats import decoding
 from db import defaults
-from db.postgres import engine
+from db.formats import decoding
 from db.formats.images import Caps
 from db.ingest.sync.options import Guard
+from db.postgres import engine
 from schema.context import Bounds
 from schema.guard import DocumentLimits
 

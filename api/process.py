@@ -18,10 +18,10 @@ import uvloop
 from api import embedded
 from api.failures import Failure, reason
 from api.settings import Settings
-from db.postgres import (engine, migrations)
-from db.identity import tokens
 from db.errors import NotFound
+from db.identity import tokens
 from db.identity.tokens import Scope
+from db.postgres import engine, migrations
 
 OWNER = "owner"
 SWITCH = 0.001  # seconds for which a thread that computes keeps the event loop waiting

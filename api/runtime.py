@@ -14,13 +14,13 @@ from api.settings import Settings
 from api.shares import Shares
 from api.thumbnails import Thumbnails
 from api.worker import Pulse
-from db.postgres.engine import Database
-from db.jobs.events import Events
-from db.storage import Stores
 from db.identity.tokens import Identity
-from db.turns import Turns
-from db.ingest.uploads import Checks
 from db.identity.urls import Signer
+from db.ingest.uploads import Checks
+from db.jobs.events import Events
+from db.postgres.engine import Database
+from db.storage import Stores
+from db.turns import Turns
 from schema.background import Background
 from schema.context import Bounds, Context
 from schema.requests import Executable

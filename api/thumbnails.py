@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.keeping import Keeping
+from db.errors import Invalid
 from db.formats import images
 from db.formats.decoding import Decoders
-from db.errors import Invalid
 from db.storage import Disk, Store
 
 PNG = b"\x89PNG"

@@ -1,7 +1,7 @@
 """PUT /uploads/{name}: the bytes of an upload that was requested, where its storage takes none from clients itself.
 
-The URL is signed (`db/urls.py`) and needs no token. It takes one file, of the size that was announced, and ends with
-its expiry, with the token for which it was made, and with the upload's completion.
+The URL is signed (`db/identity/urls.py`) and needs no token. It takes one file, of the size that was announced, and
+ends with its expiry, with the token for which it was made, and with the upload's completion.
 """
 
 import time
@@ -13,9 +13,9 @@ from starlette.types import Scope as Connection
 
 from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
-from db.ingest import uploads
 from db.errors import DomainError
 from db.identity.tokens import Scope
+from db.ingest import uploads
 from db.ingest.uploads import Awaited
 from schema.errors import defect
 

@@ -27,20 +27,19 @@ from pgqueuer.domain.errors import FailingListenerError
 from api.limits import caps, decoding_limits, removal_guard
 from api.settings import Settings
 from api.stores import stores
-from db.history import idempotency
-from db.ingest import (imports, sync, uploads)
 from db import jobs
-from db.exports import manifests
 from db.datasets import purge
-from db.storage import deletion
-from db.formats.decoding import decoders
-from db.postgres.engine import (Database, driver_url)
 from db.errors import DomainError, NotFound
+from db.exports import manifests
+from db.formats.decoding import decoders
 from db.formats.images import Caps
-from db.jobs import Claim
-from db.postgres.outages import (DatabaseUnavailable, explain)
-from db.storage import Stores
+from db.history import idempotency
+from db.ingest import imports, sync, uploads
 from db.ingest.sync.options import Guard
+from db.jobs import Claim
+from db.postgres.engine import Database, driver_url
+from db.postgres.outages import DatabaseUnavailable, explain
+from db.storage import Stores, deletion
 
 log = logging.getLogger(__name__)
 

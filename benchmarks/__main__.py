@@ -20,7 +20,7 @@ from api import embedded
 from benchmarks import dataset
 from benchmarks.load import Measure, ask, measure, request
 from benchmarks.questions import DATASET, QUESTIONS, Question
-from db.postgres import (engine, migrations)
+from db.postgres import engine, migrations
 
 ROOT = Path(__file__).parent.parent
 SERVE = ["-m", "api", "serve", "--no-worker", "--data"]

@@ -26,9 +26,9 @@ from benchmarks import dataset
 from benchmarks.__main__ import ROOT, SERVE, Server, migrated, server
 from benchmarks.attackers import ATTACKS
 from benchmarks.load import ask, request
-from db.postgres import engine
 from db.identity import tokens
 from db.identity.tokens import Scope
+from db.postgres import engine
 
 SLOWER, LARGER = 5.0, 1.5  # times
 LARGEST: Final = max((ROOT / "api/playground/vendor").glob("*.min.*"), key=lambda path: path.stat().st_size)

@@ -18,16 +18,16 @@ import asyncpg
 from api.limits import bounds
 from api.settings import Settings
 from benchmarks import dataset
-from db.labelling import annotations
-from db.postgres import engine
 from db.history import versions
-from db.history.changes import (hold, record)
-from db.postgres.engine import Database
-from db.jobs.events import Events
-from db.labelling.samples.chosen import choose_where
-from db.identity.tokens import (Identity, Scope)
+from db.history.changes import hold, record
 from db.history.transactions import write
+from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
+from db.jobs.events import Events
+from db.labelling import annotations
+from db.labelling.samples.chosen import choose_where
+from db.postgres import engine
+from db.postgres.engine import Database
 from schema import build_schema
 from schema.context import Context
 from schema.requests import Answer, Request

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 from db import defaults
-from db.postgres.engine import Database
-from db.jobs.events import Events
-from db.storage import Stores
 from db.identity.tokens import Identity
-from db.ingest.uploads import Checks
 from db.identity.urls import Links
+from db.ingest.uploads import Checks
+from db.jobs.events import Events
+from db.postgres.engine import Database
+from db.storage import Stores
 
 
 @dataclass(frozen=True, slots=True)

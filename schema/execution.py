@@ -33,9 +33,9 @@ from orjson import Fragment
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db import queries
-from db.jobs.crowds import KEPT
 from db.errors import NotFound, Unavailable
-from db.queries import (Inputs, Misplaced, Plan, Select, Server)
+from db.jobs.crowds import KEPT
+from db.queries import Inputs, Misplaced, Plan, Select, Server
 from schema.background import Background
 from schema.context import Context
 from schema.documents import Document, Documents

@@ -8,7 +8,7 @@ from typing import Final
 
 from graphql import FieldNode, FragmentSpreadNode, GraphQLError, SelectionSetNode
 
-from db.identity.tokens import (Identity, Scope)
+from db.identity.tokens import Identity, Scope
 from schema.documents import Document
 from schema.errors import FORBIDDEN, Refused, coded
 from schema.guard import Fragments

@@ -28,9 +28,8 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues
 
-from db.queries import filters
-from db.queries.params import (Inputs, Param)
-from db.queries import (Select, type_of)
+from db.queries import Select, filters, type_of
+from db.queries.params import Inputs, Param
 from schema.documents import Document
 
 GIVEN = object()  # the shape of a value that only its placeholder depends on

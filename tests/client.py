@@ -18,12 +18,12 @@ from api.limits import bounds, server_options
 from api.process import Server
 from api.settings import Settings
 from db.identity import tokens
-from db.postgres.engine import Database
-from db.jobs.events import Events
-from db.storage.locations import Places
-from db.storage import Stores
-from db.identity.tokens import (Identity, Scope)
+from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
+from db.jobs.events import Events
+from db.postgres.engine import Database
+from db.storage import Stores
+from db.storage.locations import Places
 from schema.context import Context
 from schema.errors import Refused
 from schema.permissions import authorize

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from api import embedded
-from db.postgres import (engine, migrations)
+from db.postgres import engine, migrations
 from tests import s3
 from tests.patience import LIMITS
 

@@ -8,10 +8,10 @@ from graphql import GraphQLError
 
 from api.graphql.parameters import Parameters
 from api.runtime import Runtime
-from db.history import idempotency
 from db.errors import TEMPORARY, DomainError
-from db.postgres.outages import (SILENT, DatabaseUnavailable)
+from db.history import idempotency
 from db.identity.tokens import Identity
+from db.postgres.outages import SILENT, DatabaseUnavailable
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, code_of, coded
 from schema.permissions import authorize

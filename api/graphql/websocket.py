@@ -17,9 +17,9 @@ from api.graphql import parameters
 from api.graphql.operations import answers, failure, prepared
 from api.runtime import Repeatable, Runtime, runtime
 from api.settings import Limits
-from db.jobs.crowds import Turnstile
 from db.errors import Unavailable
 from db.identity.tokens import Identity
+from db.jobs.crowds import Turnstile
 from schema.errors import RATE_LIMITED, Refused, refusal
 from schema.requests import Answer, Request, encode
 

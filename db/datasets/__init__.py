@@ -7,18 +7,18 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.labelling import labels
-from db.formats import (names, patterns)
 from db.datasets import purge
-from db.postgres import statements
-from db.ingest import sync
-from db.history.access import (enter_alone, record)
-from db.history.changes import no_such_dataset
 from db.errors import AlreadyExists, Forbidden, Invalid
+from db.formats import names, patterns
+from db.history.access import enter_alone, record
+from db.history.changes import no_such_dataset
+from db.identity.tokens import Identity
+from db.ingest import sync
+from db.labelling import labels
 from db.labelling.labels import LabelValues
 from db.labelling.labels.create import listed
+from db.postgres import statements
 from db.storage import Stores
-from db.identity.tokens import Identity
 
 INSERT = """
     INSERT INTO dataset (name, description, type, input_path, output_path, created_by, include, exclude, label_names)

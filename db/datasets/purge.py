@@ -7,10 +7,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.ingest import uploads
-from db.postgres.engine import Database
 from db.jobs import Batch, Claim, Fenced
-from db.jobs.carrier import connection_of
-from db.storage.deletion import (Opener, carry_out)
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
+from db.storage.deletion import Opener, carry_out
 
 BATCH: Final = 10_000
 # Each before what it refers to. A change may point to a later one that undid it, so changes go oldest first; a version

@@ -1,1 +1,1 @@
-"""Formats: pure readers and writers of names, paths, shapes, images and label files. Nothing here knows the database."""
+"""Formats: pure readers and writers of names, paths, shapes, images and label files. No database here."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from db.errors import Invalid
-from db.formats.names import (nfc, shown, storable)
+from db.formats.names import nfc, shown, storable
 
 MAX_PATTERNS: Final = 50
 MAX_LENGTH: Final = 256  # characters

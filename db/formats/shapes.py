@@ -140,7 +140,7 @@ def _stored_position(point: Position, raster: Raster) -> Position:
 
 
 def to_json(shape: Shape) -> dict[str, Any]:
-    """As it is stored; see `db.select.types.annotation`, which reads it."""
+    """As it is stored; see `db.queries.types.annotation`, which reads it."""
     match shape:
         case BoundingBox(x_min, y_min, x_max, y_max):
             return {"type": "BoundingBox", "xMin": x_min, "yMin": y_min, "xMax": x_max, "yMax": y_max}

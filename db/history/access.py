@@ -2,11 +2,11 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history import changes
-from db.postgres import statements
-from db.history.changes import (Recorded, no_such_dataset)
 from db.errors import Conflict
+from db.history import changes
+from db.history.changes import Recorded, no_such_dataset
 from db.identity.tokens import Identity
+from db.postgres import statements
 
 
 class Overtaken(Exception):

@@ -18,9 +18,9 @@ import asyncpg
 from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.errors import Conflict
 from db.postgres import statements
 from db.postgres.engine import Database
-from db.errors import Conflict
 
 T = TypeVar("T")
 KEPT = timedelta(hours=24)

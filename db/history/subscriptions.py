@@ -5,13 +5,13 @@ from functools import partial
 
 import asyncpg
 
-from db.history.changes import no_such_dataset
-from db.jobs.crowds import KEPT
-from db.postgres.engine import Database
 from db.errors import NotFound
-from db.jobs.events import Events
-from db.jobs import PUBLIC
+from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
+from db.jobs import PUBLIC
+from db.jobs.crowds import KEPT
+from db.jobs.events import Events
+from db.postgres.engine import Database
 
 DATASET = "SELECT id FROM dataset WHERE id = $1 AND deleted_at IS NULL"
 LATEST_SYNC = "SELECT id FROM job WHERE dataset_id = $1 AND kind = 'SYNC' ORDER BY id DESC LIMIT 1"

@@ -14,12 +14,12 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.errors import Unavailable
 from db.history import idempotency
 from db.history.access import Overtaken
-from db.postgres.engine import Database
-from db.errors import Unavailable
 from db.history.idempotency import Keyed
-from db.postgres.outages import (ROLLED_BACK, DatabaseUnavailable, sqlstate)
+from db.postgres.engine import Database
+from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, sqlstate
 
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]  # what is done in a transaction; it may be done again from its start

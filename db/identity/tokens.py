@@ -16,7 +16,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid, NotFound
-from db.postgres.models import (Dataset, Token)
+from db.postgres.models import Dataset, Token
 
 SHAPE = re.compile(r"lg_[A-Za-z0-9_-]{43}")
 PREFIX = 9  # characters that lists show: enough to tell tokens apart, useless to a guesser

@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.ingest import (imports, sync)
 from db import jobs
-from db.postgres import statements
-from db.history.access import (enter, expect_revision)
 from db.errors import NotFound
+from db.history.access import enter, expect_revision
+from db.identity.tokens import Identity
+from db.ingest import imports, sync
 from db.ingest.imports import Options
 from db.ingest.sync.options import Existing
-from db.identity.tokens import Identity
+from db.postgres import statements
 
 OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE job.id = :id AND d.deleted_at IS NULL"
 

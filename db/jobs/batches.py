@@ -12,10 +12,10 @@ import orjson
 from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres.engine import Database
-from db.jobs.carrier import connection_of
 from db.jobs.claims import Claim
-from db.postgres.outages import (ROLLED_BACK, sqlstate)
+from db.postgres.engine import Database
+from db.postgres.outages import ROLLED_BACK, sqlstate
+from db.postgres.statements import connection_of
 
 T = TypeVar("T")
 TRIES = 6

@@ -1,21 +1,12 @@
 """Handing a job's id to the queue, in the transaction that made the job."""
 
 from datetime import timedelta
-from typing import cast
 
 import asyncpg
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 ENTRYPOINT = "labelgraph_job"
-
-
-async def connection_of(session: AsyncSession) -> asyncpg.Connection:
-    """The asyncpg connection below a session, in its transaction, which SQLAlchemy begins at the first statement."""
-    connection = await session.connection()
-    await connection.exec_driver_sql("SELECT")
-    return cast(asyncpg.Connection, (await connection.get_raw_connection()).driver_connection)
 
 
 async def carry(connection: asyncpg.Connection, job_id: int, after: timedelta = timedelta(0)) -> None:

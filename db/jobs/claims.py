@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 import orjson
 
-from db.postgres.engine import Database
 from db.errors import Defect, DomainError
-from db.jobs.carrier import carry, connection_of
+from db.jobs.carrier import carry
 from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
 
 Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT"]
 

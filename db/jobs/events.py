@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 
 import asyncpg
 
-from db.jobs.crowds import (SharedReads, Turnstile)
-from db.postgres.engine import (Database, driver_url)
+from db.jobs.crowds import SharedReads, Turnstile
 from db.jobs.notices import CHANNEL, TOPIC, announce
+from db.postgres.engine import Database, driver_url
 
 __all__ = ["Events", "announce_change", "listening"]
 

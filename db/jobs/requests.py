@@ -8,8 +8,9 @@ import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, NotFound
-from db.jobs.carrier import carry, connection_of, drop
+from db.jobs.carrier import carry, drop
 from db.jobs.notices import TOPIC, announce
+from db.postgres.statements import connection_of
 
 # A second active sync or import of a dataset meets the index job_one_active, a second manifest of a version the index
 # job_one_manifest, and inserts nothing.

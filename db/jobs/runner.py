@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import Enum, auto
 
-from db.postgres.engine import Database
 from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
-from db.jobs.carrier import connection_of
 from db.jobs.claims import Claim, finish, release
 from db.jobs.notices import TOPIC, announce
-from db.postgres.outages import (ROLLED_BACK, DatabaseUnavailable, explain, sqlstate)
+from db.postgres.engine import Database
+from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, explain, sqlstate
+from db.postgres.statements import connection_of
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,12 @@
 """What keeps the queue well: jobs of dead workers go back to it, and no waiting job is without its carrier."""
 
-from db.postgres.engine import Database
-from db.jobs.carrier import carry, connection_of
+from db.jobs.carrier import carry
 from db.jobs.claims import pause_after
 from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
 
 CANCELED = f"""
 UPDATE job SET status = 'CANCELED', finished_at = clock_timestamp(), worker = NULL, step = step + 1

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
 from db.history.changes import Recorded
 from db.labelling.samples.chosen import Chosen
+from db.postgres import statements
 
 CONFIRM = """
 UPDATE annotation SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since

@@ -18,9 +18,9 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from db.postgres import migrations
-from db.postgres.engine import (DIALECT, driver_url, opener)
 from db.errors import Conflict, Invalid
+from db.postgres import migrations
+from db.postgres.engine import DIALECT, driver_url, opener
 
 FORMAT: Final = 1
 ABOUT: Final = "backup.json"

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import DomainError
-from db.postgres.outages import (CROWDED, DRIVER_ERRORS, SILENT, DatabaseUnavailable, Outages)
-from db.postgres.session_settings import (UNPREPARED, Limits, bound_transactions, bounded, startup_parameters)
+from db.postgres.outages import CROWDED, DRIVER_ERRORS, SILENT, DatabaseUnavailable, Outages
+from db.postgres.session_settings import UNPREPARED, Limits, bound_transactions, bounded, startup_parameters
 from db.turns import Turns
 
 __all__ = ["Database", "Limits", "connect", "driver_url"]

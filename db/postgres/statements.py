@@ -7,12 +7,10 @@ A bulk write gives the ORM nothing to do, and costs a third of the time without 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
-
-from db.jobs.carrier import connection_of
 
 VALUE = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 DRIVER = "driver"
@@ -35,6 +33,13 @@ async def count(session: AsyncSession, sql: str, **values: Any) -> int:
     text, names = _positional(sql)
     tag = await (await _driver(session)).execute(text, *(values[name] for name in names))
     return int(tag.rsplit(" ", 1)[-1])
+
+
+async def connection_of(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection below a session, in its transaction, which SQLAlchemy begins at the first statement."""
+    connection = await session.connection()
+    await connection.exec_driver_sql("SELECT")
+    return cast(asyncpg.Connection, (await connection.get_raw_connection()).driver_connection)
 
 
 async def _driver(session: AsyncSession) -> asyncpg.Connection:

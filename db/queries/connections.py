@@ -9,11 +9,11 @@ from sqlalchemy import CTE, ColumnElement, CompoundSelect, FromClause, case, fal
 from sqlalchemy import literal_column as sql
 
 from db.queries import pages
+from db.queries.build import Build, Where
 from db.queries.pages import Order
-from db.queries.build import (Build, Where)
-from db.queries.rows import (Model, Row, Scope)
+from db.queries.rows import Model, Row, Scope
 from db.queries.selection import Select
-from db.queries.text import (Parts, array, assemble, flag, number, value_or_null, word)
+from db.queries.text import Parts, array, assemble, flag, number, value_or_null, word
 
 Chosen = sqlalchemy.Select[Any] | CompoundSelect[Any]
 

@@ -20,9 +20,9 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, f
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.postgres.models import (Sample, Source)
 from db.formats.names import nfc
-from db.queries.params import (Bind, Param, at_once)
+from db.postgres.models import Sample, Source
+from db.queries.params import Bind, Param, at_once
 
 WORDS = ARRAY(Text())
 PRESETS = {

@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import asyncpg
 
-from db.postgres.engine import Database
 from db.errors import DomainError, NotFound
+from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
 from db.queries.params import Inputs
 from db.queries.plan import Plan

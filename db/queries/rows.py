@@ -10,8 +10,17 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
+from db.postgres.models import (
+    Annotation,
+    Label,
+    Sample,
+    Version,
+    VersionEval,
+    VersionLabel,
+    annotation_past,
+    sample_past,
+)
 from db.queries.filters import Samples
-from db.postgres.models import (Annotation, Label, Sample, Version, VersionEval, VersionLabel, annotation_past, sample_past)
 from db.queries.pages import Order
 
 PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past, Annotation: annotation_past}

@@ -8,10 +8,10 @@ from typing import Final
 
 import asyncpg
 
-from db.postgres.engine import Database
 from db.errors import DomainError
-from db.jobs.carrier import connection_of
 from db.formats.sidecars.pairing import sidecar_stems
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
 from db.storage import ObjectChanged, Store
 
 Opener = Callable[[str], Store]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from db.formats.names import storable
-from db.formats.paths import (LENGTH, input_path, known_path, output_path, refused)
+from db.formats.paths import LENGTH, input_path, known_path, output_path, refused
 
 S3: Final = "s3://"
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

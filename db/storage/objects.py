@@ -48,7 +48,7 @@ class StoredObject:
     """An object as a listing tells it. `etag` names the content; None where only reading would tell it.
 
     `changed_at` is when the file system last changed the file, where there is one. `content` is a hash of the content,
-    `pixels` one of the file without its metadata (`db.pixels`), where the store knows them.
+    `pixels` one of the file without its metadata (`db.formats.pixels`), where the store knows them.
     """
 
     path: str
@@ -71,7 +71,7 @@ class Head:
     """The first bytes of an object, and what was true of it while they were read.
 
     `content`: a hash of the whole content, None where only `content_hashes` can tell it. `pixels`: a hash of the file
-    without its metadata (`db.pixels`), where all of it was read. `changed_at`: as of a StoredObject.
+    without its metadata (`db.formats.pixels`), where all of it was read. `changed_at`: as of a StoredObject.
     """
 
     size: int

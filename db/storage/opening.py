@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db.storage.locations import (Places, bucket_of, is_bucket)
 from db.storage.access import Access
 from db.storage.disks import DEADLINE, Disks
 from db.storage.local import LocalStore
+from db.storage.locations import Places, bucket_of, is_bucket
 from db.storage.objects import Store
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, cast
 import strawberry
 
 from db.errors import Invalid
-from db.labelling.samples.annotate import (AnnotateWith, annotate)
-from db.labelling.samples.edits import (Addition, Edit, Update, no_such_annotations)
+from db.labelling.samples.annotate import AnnotateWith, annotate
+from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotations
 from db.labelling.samples.outcomes import Labelled
 from schema.inputs import max_items
 from schema.mutations.payloads import Labelling, labelling

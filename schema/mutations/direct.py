@@ -5,9 +5,9 @@ from typing import Annotated
 
 import strawberry
 
-from db.ingest import uploads
-from db.ingest.uploads import (Asked, Completion, Requested, Ticket, WantedFile)
 from db.identity.urls import Links
+from db.ingest import uploads
+from db.ingest.uploads import Asked, Completion, Requested, Ticket, WantedFile
 from schema.mutations.payloads import OfDataset, WithChange, change_of, dataset_of
 from schema.mutations.unit import Info, given, is_done, number, word, write
 from schema.mutations.uploads import ItemError, UploadConflict

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from db.ingest import (imports, requests)
+from db.ingest import imports, requests
 from db.ingest.requests import Requested
 from schema.mutations.sync import ExistingSamples
 from schema.mutations.unit import Info, given, is_done, number, word, write

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from db.labelling import labels
-from db.labelling.labels import (KEPT, LabelValues)
+from db.labelling.labels import KEPT, LabelValues
 from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of, impacts
 from schema.mutations.sources import carry_out, failures
 from schema.mutations.unit import Info, given, global_id, number, word, write

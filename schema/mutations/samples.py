@@ -6,8 +6,8 @@ from typing import Annotated
 import strawberry
 
 from db.labelling.samples.delete import delete
-from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
-from db.labelling.samples.outcomes import (Deleted, Labelled)
+from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.labelling.samples.outcomes import Deleted, Labelled
 from schema.filters import SampleSelection
 from schema.mutations.payloads import NOT_FOUND, Labelling, WithSources, change_of, dataset_of, impacts, labelling
 from schema.mutations.selections import selected

@@ -7,8 +7,8 @@ from typing import Any, cast
 import strawberry
 
 from db.errors import Invalid
-from db.queries.filters import (SampleFilter, narrows)
 from db.labelling.samples.chosen import Selection
+from db.queries.filters import SampleFilter, narrows
 from schema.filters import SampleSelection
 from schema.mutations.unit import Info, number
 from schema.selection import sample_filter

@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from db.history import (idempotency, transactions)
+from db.history import idempotency, transactions
 from db.history.idempotency import Keyed
-from db.queries import ids
 from db.history.transactions import Work
+from db.queries import ids
 from schema.context import Context
 
 T = TypeVar("T")

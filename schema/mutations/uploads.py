@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from db.ingest import uploads
-from db.ingest.uploads import (Incoming, Stored, Uploaded, Wanted)
+from db.ingest.uploads import Incoming, Stored, Uploaded, Wanted
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.unit import Info, earlier, given, keyed, number, word, write
 from schema.references import reference

@@ -4,5 +4,5 @@ from typing import Any
 
 
 def compiled() -> Any:
-    """The body of a field with arguments: `db.select` answers it, nobody calls it."""
+    """The body of a field with arguments: `db.queries` answers it, nobody calls it."""
     raise AssertionError("reads are compiled to SQL; this resolver is a declaration")

@@ -17,8 +17,8 @@ from api import commands
 from api.__main__ import main, parser, settings_of
 from api.commands import moment
 from api.settings import Settings
-from db.postgres import engine
 from db.identity import tokens
+from db.postgres import engine
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{43}")

@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 from api import connections
 from api.limits import server_options
 from api.settings import Limits, Settings, Timeouts
-from db.postgres.engine import Database
 from db.identity.tokens import Scope as TokenScope
+from db.postgres.engine import Database
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token
 

@@ -22,10 +22,10 @@ from websockets.exceptions import ConnectionClosed
 
 from api import embedded, supervisor, worker
 from api.settings import Settings, Timeouts
-from db.postgres import (engine, migrations)
 from db.ingest import sync
-from db.postgres.engine import (Database, driver_url)
 from db.jobs import Claim, claims
+from db.postgres import engine, migrations
+from db.postgres.engine import Database, driver_url
 from tests.client import Client, Failed, serving, token
 from tests.conftest import FAST, ROOT
 from tests.db.world import picture

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 
 from api.settings import Settings
-from db.identity import (tokens, urls)
+from db.identity import tokens, urls
+from db.identity.tokens import Identity
+from db.identity.urls import Links, Signer
 from db.postgres.engine import Database
-from db.jobs.carrier import connection_of
+from db.postgres.statements import connection_of
 from db.storage import LocalStore
 from db.storage.disks import THREADS
-from db.identity.tokens import Identity
-from db.identity.urls import (Links, Signer)
 from tests.api.doors import Door, opened
 from tests.api.graphql.toy import Toy
 from tests.client import Client, serving, token

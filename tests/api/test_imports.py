@@ -10,13 +10,13 @@ import httpx2
 import pytest
 
 from api.settings import Settings
-from db.ingest import imports
 from db import jobs
-from db.postgres.engine import Database
+from db.ingest import imports
 from db.ingest.imports import Options
 from db.ingest.imports.inspection import Inspector
-from db.storage.locations import Places
+from db.postgres.engine import Database
 from db.storage import Stores
+from db.storage.locations import Places
 from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
 from tests.db import world

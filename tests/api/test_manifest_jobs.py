@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
-from db.postgres.engine import Database
 from db.jobs import runner
+from db.postgres.engine import Database
 from tests.api.test_database_lost import PATIENCE, until
 from tests.client import Client, Failed, serving, token
 from tests.db.world import picture

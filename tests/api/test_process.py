@@ -8,8 +8,8 @@ import pytest
 
 from api import process
 from api.settings import Settings
-from db.postgres import engine
 from db.identity import tokens
+from db.postgres import engine
 from tests.patience import TIMEOUTS
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from api.keeping import BLOCK, Keeping
 from api.thumbnails import thumbnails
-from db.formats import decoding
-from db.formats.decoding import (Decoders, Limits)
 from db.errors import DomainError
+from db.formats import decoding
+from db.formats.decoding import Decoders, Limits
 from db.storage import Disk, MemoryStore
 from tests.db.world import picture
 from tests.patience import PATIENCE

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from db.postgres.engine import Database
 from db.identity.tokens import Scope
-from db.identity.urls import (Signer, secret)
+from db.identity.urls import Signer, secret
+from db.postgres.engine import Database
 from tests.api.direct import Script, wanted, working
 from tests.client import Client, serving, token
 from tests.db.world import picture

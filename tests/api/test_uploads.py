@@ -17,9 +17,9 @@ from gql.transport.aiohttp import AIOHTTPTransport
 from PIL import Image
 
 from api.settings import Limits, Settings
+from db.errors import StorageError
 from db.history import idempotency
 from db.postgres.engine import Database
-from db.errors import StorageError
 from db.storage import LocalStore, Store, StoredObject
 from db.storage.s3 import S3Store
 from tests import s3

@@ -12,13 +12,12 @@ import pytest
 
 from api import worker
 from api.settings import Settings
-from db.jobs import events
 from db import jobs
 from db.datasets import purge
-from db.postgres.engine import (Database, driver_url)
-from db.jobs import runner
 from db.ingest.sync import stages
 from db.ingest.sync.inspection import inspect
+from db.jobs import events, runner
+from db.postgres.engine import Database, driver_url
 from tests.db import world
 from tests.db.world import World
 from tests.patience import PATIENCE, TIMEOUTS, until

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres.engine import Database
 from db.errors import DomainError
 from db.history.transactions import write
+from db.postgres.engine import Database
 from tests.patience import PATIENCE
 
 Work = Callable[[AsyncSession], Awaitable[Any]]

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres.engine import Database
 from db.errors import DomainError, StorageError
-from db.storage.locations import Places
+from db.postgres.engine import Database
 from db.storage import Head, Page, Store, StoredObject, Stores
+from db.storage.locations import Places
 from db.storage.objects import one_by_one
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from db.history import counts
-from db.ingest import imports
 from db import jobs
 from db.errors import DomainError
+from db.history import counts
+from db.ingest import imports
 from db.ingest.imports import Options
-from db.storage.locations import Places
 from db.storage import Stores
+from db.storage.locations import Places
 from tests.db.world import WORKER, World, picture
 
 CAT = {

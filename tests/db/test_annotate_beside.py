@@ -2,15 +2,14 @@
 
 import pytest
 
+from db.formats.shapes import BoundingBox
 from db.labelling import labels
-from db.postgres.engine import Database
-from db.jobs.carrier import connection_of
-from db.labelling.samples.annotate import (AnnotateWith, annotate)
+from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.edits import (Addition, Edit, Update)
-from db.formats.shapes import BoundingBox
-from db.postgres.statements import run
+from db.labelling.samples.edits import Addition, Edit, Update
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of, run
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, wrong
 

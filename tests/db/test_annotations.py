@@ -8,15 +8,15 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history import changes
+from db.history.transactions import write
 from db.labelling import labels
+from db.labelling.samples.chosen import Selection
+from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.labelling.samples.outcomes import Labelled
 from db.postgres import statements
 from db.postgres.engine import Database
+from db.postgres.statements import connection_of
 from db.queries.filters import SampleFilter
-from db.jobs.carrier import connection_of
-from db.labelling.samples.chosen import Selection
-from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
-from db.labelling.samples.outcomes import Labelled
-from db.history.transactions import write
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 
 BOX = orjson.dumps({"kind": "box"}).decode()

@@ -15,9 +15,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from db.postgres import (backups, engine, migrations)
-from db.identity import tokens
 from db.errors import Conflict, DomainError, Invalid
+from db.identity import tokens
+from db.postgres import backups, engine, migrations
 from tests.db.test_migrations import dump
 from tests.schema.annotating import annotate, box, new, of, open_boxes
 from tests.schema.mutating import Stage, open_stage

@@ -7,17 +7,16 @@ import asyncpg
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import labels
-from db.postgres.engine import Database
 from db.errors import Conflict
-from db.queries.filters import (LabelFilter, SampleFilter)
-from db.jobs.carrier import connection_of
+from db.history.transactions import write
+from db.labelling import labels
 from db.labelling.labels import LabelValues
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
-from db.postgres.statements import run
-from db.history.transactions import write
+from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of, run
+from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 
 Work = Callable[[AsyncSession], Awaitable[Any]]

@@ -9,18 +9,18 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import datasets
+from db.formats.shapes import BoundingBox
+from db.history.transactions import write
 from db.labelling import labels
-from db.postgres.engine import Database
-from db.queries.filters import SampleFilter
 from db.labelling.labels import LabelValues
-from db.labelling.samples.annotate import (AnnotateWith, annotate)
+from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.edits import (Addition, Edit)
-from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
-from db.formats.shapes import BoundingBox
+from db.labelling.samples.edits import Addition, Edit
+from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.postgres.engine import Database
 from db.postgres.statements import run
-from db.history.transactions import write
+from db.queries.filters import SampleFilter
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
 from tests.patience import PATIENCE

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from db.jobs.crowds import (SharedReads, Turnstile)
+from db.jobs.crowds import SharedReads, Turnstile
 
 
 async def test_a_turnstile_lets_few_pass_in_a_turn_of_the_loop_in_order() -> None:

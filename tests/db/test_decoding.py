@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from db.formats import (decoding, images)
-from db.formats.decoding import (IMAGES, Decoder, Decoders, Limits)
+from db.formats import decoding, images
+from db.formats.decoding import IMAGES, Decoder, Decoders, Limits
 from db.formats.decoding.program import TOO_COSTLY
-from db.formats.images import (Facts, Unreadable)
+from db.formats.images import Facts, Unreadable
 from tests.patience import PATIENCE
 
 MIB = 1024 * 1024

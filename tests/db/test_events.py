@@ -6,10 +6,10 @@ from contextlib import aclosing
 
 import pytest
 
-from db.jobs import events
 from db import jobs
-from db.postgres.engine import Database
+from db.jobs import events
 from db.jobs.notices import TOPIC, announce
+from db.postgres.engine import Database
 from tests.db import world
 from tests.db.test_sync_together import fill
 from tests.db.world import WORKER, World

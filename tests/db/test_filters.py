@@ -5,11 +5,11 @@ import re
 import pytest
 from sqlmodel import col, select
 
+from db.errors import Invalid
 from db.postgres import statements
 from db.postgres.engine import Database
-from db.errors import Invalid
-from db.queries.filters import (LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, current)
 from db.postgres.models import Sample
+from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, current
 from tests.db import working_sets
 
 

@@ -14,17 +14,17 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import (engine, statements)
-from db.history import idempotency
-from db.labelling import labels
-from db.identity import tokens
-from db.history.access import Overtaken
-from db.postgres.engine import Database
 from db.errors import Conflict, Invalid, Unavailable
+from db.history import idempotency
+from db.history.access import Overtaken
 from db.history.idempotency import Keyed
-from db.labelling.labels import (Created, LabelValues)
-from db.identity.tokens import Scope
 from db.history.transactions import write
+from db.identity import tokens
+from db.identity.tokens import Scope
+from db.labelling import labels
+from db.labelling.labels import Created, LabelValues
+from db.postgres import engine, statements
+from db.postgres.engine import Database
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 from tests.patience import PATIENCE
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from db.formats import images
-from db.formats.images import (MAX_PIXELS, MAX_SCANS, Facts, Unreadable)
+from db.formats.images import MAX_PIXELS, MAX_SCANS, Facts, Unreadable
 from tests.patience import cost_ratio
 
 

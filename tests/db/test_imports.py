@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db.ingest.imports import (entries, lines)
+from db.ingest.imports import entries, lines
 from db.jobs import batches
 from tests.db.desks import CAT, Desk, counted
 

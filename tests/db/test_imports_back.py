@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from db.history import (counts, versions)
-from db.ingest import (imports, sync)
 from db import jobs
 from db.exports import manifests
-from db.postgres.engine import Database
-from db.ingest.imports import Options
-from db.jobs.carrier import connection_of
-from db.storage.locations import Places
-from db.storage import Stores
+from db.history import counts, versions
 from db.history.transactions import write
+from db.ingest import imports, sync
+from db.ingest.imports import Options
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
+from db.storage import Stores
+from db.storage.locations import Places
 from tests import s3
 from tests.conftest import ROOT
 from tests.db.working_sets import ANN

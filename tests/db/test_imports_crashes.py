@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from db import jobs
 from db.history import counts
 from db.ingest import imports
-from db import jobs
 from db.postgres.engine import Database
 from db.storage.locations import Places
 from tests.db import world

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from db.history import counts
 from db.errors import Conflict
+from db.history import counts
+from db.history.transactions import write
+from db.history.undo import undo
 from db.ingest.imports.decisions import last_author
-from db.ingest.imports.entries import (Author, Mark)
+from db.ingest.imports.entries import Author, Mark
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.label import (LabelWith, label)
-from db.history.undo import undo
-from db.history.transactions import write
+from db.labelling.samples.label import LabelWith, label
 from tests.db.desks import CAT, DOG, Desk, counted
 from tests.db.working_sets import ANN
 from tests.db.world import picture

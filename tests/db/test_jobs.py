@@ -10,11 +10,11 @@ from pgqueuer.adapters.persistence import schema_ddl
 from pgqueuer.domain.settings import DBSettings
 
 from db import jobs
-from db.postgres.engine import Database
 from db.errors import NotFound, StorageError
 from db.jobs import Batch, Claim, Fenced
-from db.jobs.carrier import connection_of
+from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
+from db.postgres.statements import connection_of
 from tests.conftest import ROOT
 from tests.db import world
 from tests.db.world import WORKER, World
@@ -42,7 +42,7 @@ async def work_nothing(_: Claim) -> None:
 
 def test_the_queues_tables_are_those_of_the_pinned_library() -> None:
     rendered = schema_ddl.render_install(DBSettings(), create_schema=False)
-    committed = (ROOT / "db/migrations/versions/0002_jobs_queue.sql").read_text()
+    committed = (ROOT / "db/postgres/migrations/versions/0002_jobs_queue.sql").read_text()
     assert rendered.split("\n", 1)[1].split() == committed.split("\n", 1)[1].split()
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from db.postgres.engine import Database
 from db.errors import Invalid
-from db.formats.names import (LabelNameRefused, label_name)
+from db.formats.names import LabelNameRefused, label_name
+from db.postgres.engine import Database
 from db.storage import MemoryStore
 from tests.db import world
 from tests.db.desks import CAT, Desk

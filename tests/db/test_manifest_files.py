@@ -9,18 +9,18 @@ import pytest
 
 from db import jobs
 from db.exports import manifests
+from db.formats.manifests import Style
+from db.formats.shapes import Raster
+from db.formats.sidecars import voc
 from db.history import versions
-from db.postgres.engine import Database
+from db.history.transactions import write
 from db.ingest.imports import entries
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.places import Reach
-from db.jobs.carrier import connection_of
-from db.exports.manifests.lines import Style
-from db.storage.locations import Places
-from db.formats.shapes import Raster
-from db.formats.sidecars import voc
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
 from db.storage import LocalStore, Stores
-from db.history.transactions import write
+from db.storage.locations import Places
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
 from tests.db.working_sets import ANN, BOB, WorkingSet, make
 from tests.db.world import WORKER
@@ -154,7 +154,7 @@ async def files(root: Path) -> dict[str, bytes]:
 async def test_a_writer_that_dies_anywhere_leaves_whole_files_and_the_next_one_ends_the_work(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.exports.manifests.writing.FILES", 3)
+    monkeypatch.setattr("db.exports.manifests.FILES", 3)
     made = await stage(database, tmp_path)
     clean: dict[str, bytes] = {}
     for step in range(100):

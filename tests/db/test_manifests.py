@@ -9,13 +9,13 @@ import pytest
 from db import jobs
 from db.exports import manifests
 from db.history import versions
-from db.postgres.engine import Database
-from db.jobs.carrier import connection_of
+from db.history.transactions import write
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.label import (LabelWith, label)
+from db.labelling.samples.label import LabelWith, label
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
 from db.storage import LocalStore, MemoryStore
-from db.history.transactions import write
 from tests.db.working_sets import ANN, WorkingSet, make
 
 NOBODY = 7  # a worker's number that no lock is held under

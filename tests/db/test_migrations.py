@@ -1,4 +1,4 @@
-"""The database as the migrations make it: written down in `db/schema.sql`, known to the models, made and unmade."""
+"""The migrations: what they make is in `db/postgres/schema.sql` and known to the models, and can be undone."""
 
 import asyncio
 import os

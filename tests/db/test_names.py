@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.formats import (names, patterns)
 from db.errors import Invalid
+from db.formats import names, patterns
 from db.ingest.uploads import files
 
 IDEOGRAPHS = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH")

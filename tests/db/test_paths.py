@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.paths import (input_path, object_path, output_path, stem, suffix)
+from db.formats.paths import input_path, object_path, output_path, stem, suffix
 from tests.rights import without_rights
 
 

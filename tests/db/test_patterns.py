@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.patterns import (MAX_LENGTH, MAX_PATTERNS, SYSTEM_NAMES, Patterns, checked, is_hidden)
+from db.formats.patterns import MAX_LENGTH, MAX_PATTERNS, SYSTEM_NAMES, Patterns, checked, is_hidden
 
 PARTS = ("**", "*", "?", "a", "ab", "a*", "*a", "a*b", "*a*b", "?b", "**a", ".a", ".*", "@eaDir")
 NAMES = ("a", "b", "ab", "aab", "abab", "ba", ".a", "..a", "@eaDir", "@EADIR", "a\nb")

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db.postgres import engine
 from db.identity import tokens
 from db.jobs.notices import CHANNEL, announce
+from db.postgres import engine
 from db.postgres.outages import DatabaseUnavailable
 from tests.patience import PATIENCE, until
 from tests.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer

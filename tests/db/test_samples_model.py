@@ -15,20 +15,20 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from db.history import (changes, counts)
-from db.postgres import engine
-from db.labelling import labels
 from db.errors import DomainError
-from db.queries.filters import (LabelFilter, SampleFilter)
-from db.jobs.carrier import connection_of
+from db.formats.shapes import BoundingBox, to_json
+from db.history import changes, counts
+from db.history.transactions import write
+from db.labelling import labels
 from db.labelling.labels import LabelValues
-from db.labelling.samples.annotate import (AnnotateWith, annotate)
+from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.edits import (Addition, Edit, Update)
-from db.labelling.samples.label import (LabelWith, ReplaceWith, label, replace_label)
-from db.formats.shapes import (BoundingBox, to_json)
-from db.history.transactions import write
+from db.labelling.samples.edits import Addition, Edit, Update
+from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.postgres import engine
+from db.postgres.statements import connection_of
+from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.labelling_model import Edit as MarkEdit
 from tests.db.labelling_model import Mark, Sample
 from tests.db.working_sets import ANN, BOB, make

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.shapes import (MAX_POINTS, BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, checked, from_json, to_json)
+from db.formats.shapes import (
+    MAX_POINTS,
+    BoundingBox,
+    Circle,
+    PointShape,
+    Polygon,
+    PolyLine,
+    Position,
+    Shape,
+    checked,
+    from_json,
+    to_json,
+)
 
 across, down = (st.floats(0, most).map(lambda number: round(number, 6)) for most in (640, 480))
 positions = st.builds(Position, across, down)

@@ -4,8 +4,8 @@ from unicodedata import normalize
 
 import pytest
 
-from db.postgres.engine import Database
 from db.formats.sidecars.pairing import sidecar_stems
+from db.postgres.engine import Database
 from db.storage import MemoryStore
 from tests.db import world
 from tests.db.world import World, counted

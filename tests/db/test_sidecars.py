@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.formats.names import (LABEL, label_name)
-from db.formats.sidecars.text import (MAX_BYTES, MAX_LABELS, parse)
+from db.formats.names import LABEL, label_name
+from db.formats.sidecars.text import MAX_BYTES, MAX_LABELS, parse
 
 names = st.from_regex(LABEL, fullmatch=True).map(label_name)
 ascii_names = st.text("abcXYZ019_-", min_size=1, max_size=32)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.formats import shapes as shapes_
-from db.formats.names import (LABEL, label_name)
-from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape)
-from db.formats.sidecars import (VOC, Attributes, Mark, Sidecar, format_of)
-from db.formats.sidecars.voc import (MAX_BYTES, MAX_OBJECTS, parse, write)
+from db.formats.names import LABEL, label_name
+from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape
+from db.formats.sidecars import VOC, Attributes, Mark, Sidecar, format_of
+from db.formats.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
 from tests.patience import cost_ratio
 

@@ -7,15 +7,14 @@ from typing import cast
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.storage import deletion
-from db.history import transactions
-from db.postgres.engine import Database
 from db.errors import StorageError
+from db.history import transactions
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.outcomes import Deleted
+from db.postgres.engine import Database
+from db.storage import MemoryStore, Store, deletion
 from db.storage.deletion import carry_out
-from db.storage import MemoryStore, Store
 from tests.db import world
 from tests.db.deaths import Death, Life, mortal
 from tests.db.test_sync_together import BOB

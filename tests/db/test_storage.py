@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from db.errors import Invalid, StorageError
-from db.storage.locations import Places
 from db.storage import (
     Head,
     LocalStore,
@@ -21,6 +20,7 @@ from db.storage import (
     StoredObject,
     Stores,
 )
+from db.storage.locations import Places
 from db.storage.objects import CHUNK, PAGE
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from db.postgres.engine import Database
 from db.errors import Conflict, NotFound
+from db.postgres.engine import Database
 from db.storage import MemoryStore, Page, RootMissing
 from tests.db import world
 from tests.db.world import World, counted, picture

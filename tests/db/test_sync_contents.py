@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from db.postgres.engine import Database
 from db.errors import StorageError
+from db.postgres.engine import Database
 from db.storage import Head, MemoryStore, StoredObject
 from db.storage.s3 import S3Store
 from tests import s3

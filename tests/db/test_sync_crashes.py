@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from db.history import counts
 from db import jobs
+from db.history import counts
 from db.ingest import sync
+from db.ingest.sync import listing, plan, stages
 from db.postgres.engine import Database
-from db.ingest.sync import (listing, plan, stages)
 from tests.db import world
 from tests.db.deaths import Death, Life, mortal
 from tests.db.world import WORKER, World, picture

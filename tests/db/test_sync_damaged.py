@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from db.errors import StorageError
 from db.formats import decoding
 from db.formats.decoding import Limits
-from db.postgres.engine import Database
-from db.errors import StorageError
-from db.formats.images import (HEAD, TAIL, Caps, Unreadable)
-from db.storage.locations import Places
-from db.storage import LocalStore, MemoryStore, Store, Stores
+from db.formats.images import HEAD, TAIL, Caps, Unreadable
 from db.ingest.sync import damage
+from db.postgres.engine import Database
+from db.storage import LocalStore, MemoryStore, Store, Stores
+from db.storage.locations import Places
 from tests import s3
 from tests.db import world
 from tests.db.pictures import jpeg, painted, png

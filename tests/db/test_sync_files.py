@@ -3,10 +3,10 @@
 import pytest
 
 from db import jobs
+from db.formats.images import USUAL, Caps
 from db.ingest import sync
-from db.postgres.engine import Database
-from db.formats.images import (USUAL, Caps)
 from db.ingest.sync import stages
+from db.postgres.engine import Database
 from tests.db.world import WORKER, World, counted, picture
 
 

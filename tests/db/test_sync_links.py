@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from db.postgres.engine import Database
 from db.errors import StorageError
+from db.postgres.engine import Database
 from db.storage import LocalStore, ObjectMissing
 from db.storage.local import ObjectLinked
 from tests.db import world

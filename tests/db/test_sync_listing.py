@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from db.postgres.engine import Database
 from db.formats.patterns import checked
-from db.ingest.sync.ignored import (EXAMPLES, SUFFIXES, Ignored, Reason)
+from db.ingest.sync.ignored import EXAMPLES, SUFFIXES, Ignored, Reason
+from db.postgres.engine import Database
 from tests.db import world
 from tests.db.world import World, counted, picture
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.history import counts
-from db.postgres.engine import Database
 from db.ingest.sync import stages
+from db.postgres.engine import Database
 from tests.db import world
 from tests.db.sync_model import BAD, Model, Sample
 from tests.db.world import World, picture

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from db.history import counts
-from db.postgres.engine import Database
 from db.errors import StorageError
+from db.history import counts
+from db.ingest.sync import moves, stages
+from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore, ObjectMissing, Page
-from db.ingest.sync import (moves, stages)
 from tests.db import world
 from tests.db.deaths import Life
 from tests.db.test_sync_crashes import live, recover, state

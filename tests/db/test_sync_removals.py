@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history import transactions
 from db.errors import Conflict
+from db.history import transactions
+from db.history.undo import Undone, undo
+from db.identity.tokens import Identity, Scope
 from db.ingest.sync.options import Guard
-from db.identity.tokens import (Identity, Scope)
-from db.history.undo import (Undone, undo)
 from tests.db.test_sync_moves import FOUR, expect_true_counts, ids, labelled
 from tests.db.world import World, counted, picture
 

@@ -8,19 +8,19 @@ import asyncpg
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history import (counts, transactions)
 from db import jobs
-from db.ingest import sync
-from db.postgres.engine import (Database, driver_url)
 from db.errors import Conflict, NotFound, StorageError
+from db.history import counts, transactions
+from db.identity.tokens import Identity, Scope
+from db.ingest import sync
+from db.ingest.sync import stages
 from db.jobs import Fenced
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
-from db.labelling.samples.label import (LabelWith, label)
-from db.labelling.samples.outcomes import (Deleted, Labelled)
+from db.labelling.samples.label import LabelWith, label
+from db.labelling.samples.outcomes import Deleted, Labelled
+from db.postgres.engine import Database, driver_url
 from db.storage import Head, MemoryStore
-from db.ingest.sync import stages
-from db.identity.tokens import (Identity, Scope)
 from tests.db import world
 from tests.db.world import WORKER, World
 

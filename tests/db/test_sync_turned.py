@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from db.postgres.engine import Database
 from db.formats.shapes import BoundingBox
+from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore
 from tests.db import world
 from tests.db.pictures import EXIF, jpeg, oriented, painted

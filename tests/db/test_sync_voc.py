@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from db.history import counts
-from db.postgres.engine import Database
-from db.formats.shapes import (BoundingBox, Circle, Polygon, Position, from_json)
-from db.formats.sidecars import (Attributes, Mark)
+from db.formats.shapes import BoundingBox, Circle, Polygon, Position, from_json
+from db.formats.sidecars import Attributes, Mark
 from db.formats.sidecars.voc import write
+from db.history import counts
+from db.ingest.sync import inspection, stages
+from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore
-from db.ingest.sync import (inspection, stages)
 from tests.db import world
 from tests.db.deaths import Life
 from tests.db.test_sync_crashes import live, recover

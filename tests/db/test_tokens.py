@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.identity import tokens
-from db.postgres.engine import Database
 from db.errors import AlreadyExists, Invalid, NotFound
-from db.identity.tokens import (Identity, Scope)
+from db.identity import tokens
+from db.identity.tokens import Identity, Scope
+from db.postgres.engine import Database
 
 
 async def made(database: Database, name: str = "ann", scope: Scope = Scope.LABEL, **more: object) -> str:

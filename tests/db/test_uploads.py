@@ -10,21 +10,21 @@ from typing import Any, cast
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history import counts
-from db.postgres import engine
 from db import jobs
 from db.datasets import purge
-from db.ingest import uploads
-from db.postgres.engine import Database
 from db.formats.images import Facts
-from db.labelling.samples.chosen import (Selection, choose)
-from db.labelling.samples.label import (LabelWith, label)
-from db.storage import MemoryStore, RootMissing, Store, Stores
-from db.identity.tokens import (Identity, Scope)
+from db.history import counts
 from db.history.transactions import write
-from db.ingest.uploads import (Asked, Checks, Completion, Requested, WantedFile)
+from db.identity.tokens import Identity, Scope
+from db.ingest import uploads
+from db.ingest.uploads import Asked, Checks, Completion, Requested, WantedFile
 from db.ingest.uploads.files import decode_here
-from db.ingest.uploads.tickets import (STAGING, take_turn)
+from db.ingest.uploads.tickets import STAGING, take_turn
+from db.labelling.samples.chosen import Selection, choose
+from db.labelling.samples.label import LabelWith, label
+from db.postgres import engine
+from db.postgres.engine import Database
+from db.storage import MemoryStore, RootMissing, Store, Stores
 from tests.db import world
 from tests.db.beside import waiting
 from tests.db.deaths import Death, Life, mortal

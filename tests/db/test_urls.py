@@ -2,8 +2,8 @@
 
 import pytest
 
+from db.identity.urls import STABLE, Signer, secret, signed_sql
 from db.postgres.engine import Database
-from db.identity.urls import (STABLE, Signer, secret, signed_sql)
 
 SIGNER = Signer(secret=b"a secret of some length", lifetime=3_600)
 NOW = 1_800_000_123.0

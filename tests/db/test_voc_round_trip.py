@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from db.postgres.engine import Database
-from db.storage.locations import Places
 from db.storage import Stores
+from db.storage.locations import Places
 from tests.db.pictures import EXIF, jpeg, oriented, painted
 from tests.db.test_imports_back import House
 from tests.db.test_sidecars_voc import file, thing

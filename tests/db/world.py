@@ -13,10 +13,10 @@ from PIL import Image
 
 from db import jobs
 from db.ingest import sync
+from db.ingest.sync.options import USUAL_GUARD, Guard
 from db.postgres.engine import Database
-from db.jobs.carrier import connection_of
+from db.postgres.statements import connection_of
 from db.storage import LocalStore, MemoryStore, Store
-from db.ingest.sync.options import (USUAL_GUARD, Guard)
 
 NUMBERS = itertools.count(1)
 WORKER = 7  # a number nobody holds a lock under: its jobs count as orphaned at once

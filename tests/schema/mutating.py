@@ -9,8 +9,8 @@ from typing import Any
 from api.settings import Settings
 from db.history import counts
 from db.identity import tokens
+from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
-from db.identity.tokens import (Identity, Scope)
 from schema import build_schema
 from tests.client import Direct
 from tests.db.working_sets import WorkingSet, make

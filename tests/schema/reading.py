@@ -10,9 +10,9 @@ import asyncpg
 from graphql import GraphQLSchema
 from graphql import build_schema as schema_of
 
-from db.postgres.engine import (Database, driver_url)
-from db.identity.tokens import (Identity, Scope)
+from db.identity.tokens import Identity, Scope
 from db.identity.urls import Links
+from db.postgres.engine import Database, driver_url
 from schema import build_schema
 from schema.context import Context
 from schema.execution import LabelgraphSchema

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from db.postgres.engine import Database
-from db.labelling.samples import annotate as annotating
 from db.identity.tokens import Scope
+from db.labelling.samples import annotate as annotating
+from db.postgres.engine import Database
 from tests.db.working_sets import make
 from tests.schema.annotating import annotate, box, new, of, open_boxes, put, refused, triangle
 from tests.schema.mutating import Stage

@@ -9,9 +9,9 @@ import pytest
 from api.settings import Limits, Settings
 from benchmarks import attack_requests
 from benchmarks.attack_requests import Operation
-from db.postgres import (engine, statements)
-from db.postgres.engine import Database
 from db.errors import DomainError
+from db.postgres import engine, statements
+from db.postgres.engine import Database
 from schema.requests import Request
 from tests.client import Direct
 from tests.schema.mutating import Stage, open_stage

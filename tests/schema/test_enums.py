@@ -21,12 +21,17 @@ from tests.conftest import ROOT
 
 # Where the words of an enum are written, for those that no client sends: in quotes, or as an error's code.
 WRITTEN = {
-    "AnnotationOrigin": ("db/annotations.py", "db/sync/*.sql", "db/imports/*.sql", "db/uploads/*.py"),
+    "AnnotationOrigin": (
+        "db/labelling/annotations.py",
+        "db/ingest/sync/*.sql",
+        "db/ingest/imports/*.sql",
+        "db/ingest/uploads/*.py",
+    ),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
-    "IgnoredReason": ("db/sync/*.py", "db/sync/*.sql", "db/storage/*.py"),
-    "ImageFormat": ("db/images/*.py",),
+    "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
+    "ImageFormat": ("db/formats/images/*.py",),
     "JobStatus": ("db/jobs/*.py",),
-    "VersionStatus": ("db/versions/*.py",),
+    "VersionStatus": ("db/history/versions/*.py",),
 }
 QUOTED = r"""['"]{word}['"]"""
 CODE = r'(code(: str)?|[A-Z_]+) ?= ?"{word}"'

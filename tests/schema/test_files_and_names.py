@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from db import jobs
-from db.ingest import (sync, uploads)
-from db.storage import LocalStore
-from db.ingest.sync.ignored import Reason
 from db.history.transactions import write
-from db.ingest.uploads import (Asked, WantedFile)
+from db.ingest import sync, uploads
+from db.ingest.sync.ignored import Reason
+from db.ingest.uploads import Asked, WantedFile
+from db.storage import LocalStore
 from schema.types.job import IgnoredReason
 from tests.db.world import WORKER, picture
 from tests.schema.mutating import Stage

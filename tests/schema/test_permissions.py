@@ -3,7 +3,7 @@
 import pytest
 from graphql import GraphQLObjectType, OperationDefinitionNode, parse
 
-from db.identity.tokens import (Identity, Scope)
+from db.identity.tokens import Identity, Scope
 from schema import build_schema
 from schema.documents import Document, Documents
 from schema.errors import Refused

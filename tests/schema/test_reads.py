@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.identity.tokens import Identity, Scope
 from db.postgres.engine import driver_url
-from db.identity.tokens import (Identity, Scope)
 from schema.errors import Refused
 from tests.schema.reading import Library
 

@@ -7,8 +7,8 @@ from random import Random
 import asyncpg
 import pytest
 
-from db.postgres.engine import (Database, driver_url)
-from db.identity.tokens import (Identity, Scope)
+from db.identity.tokens import Identity, Scope
+from db.postgres.engine import Database, driver_url
 from tests.schema.operations import Writer
 from tests.schema.reading import ANN, learn, open_library
 

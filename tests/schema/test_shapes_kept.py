@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
+from db.formats.shapes import BoundingBox, Circle, Polygon, Position
+from db.formats.sidecars import Attributes, Mark
 from db.identity import tokens
+from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
-from db.formats.shapes import (BoundingBox, Circle, Polygon, Position)
-from db.formats.sidecars import (Attributes, Mark)
 from db.storage import LocalStore
-from db.identity.tokens import (Identity, Scope)
 from tests.client import Direct
 from tests.db import world
 from tests.db.test_sync_voc import put, voc

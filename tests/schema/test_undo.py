@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
+from db.errors import NotFound
 from db.jobs import events
 from db.postgres import statements
-from db.errors import NotFound
 from schema import build_schema
 from schema.requests import Request
 from tests.patience import PATIENCE, until

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from db.history import (changes, versions)
-from db.postgres import statements
+from db.history import changes, versions
 from db.history.transactions import write
+from db.postgres import statements
 from tests.client import Failed
 from tests.schema.mutating import Stage
 

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 
 from api.settings import Settings
 from db.history import counts
+from db.identity.tokens import Identity, Scope
 from db.postgres import engine
-from db.identity.tokens import (Identity, Scope)
 from schema import build_schema
 from tests.client import Direct
 from tests.db.history_model import Change, Mark, Published, State, World

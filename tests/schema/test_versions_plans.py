@@ -6,7 +6,7 @@ import pytest
 
 from db.postgres import statements
 from db.postgres.engine import Database
-from db.queries import (plan, reading)
+from db.queries import plan, reading
 from tests.schema.mutating import Stage, open_stage
 from tests.schema.test_versions import COMPARE, label, publish
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from db.formats.decoding.program import (ANSWER, CHECK, DONE, QUESTION, THUMBNAIL, TOO_COSTLY, WHOLE)
-from db.formats.images import (MAX_PIXELS, Facts, Unreadable)
+from db.formats.decoding.program import ANSWER, CHECK, DONE, QUESTION, THUMBNAIL, TOO_COSTLY, WHOLE
+from db.formats.images import MAX_PIXELS, Facts, Unreadable
 
 log = logging.getLogger(__name__)
 
-ROOT: Final = Path(__file__).parent.parent.parent
+ROOT: Final = Path(__file__).parents[3]
 IMAGES: Final = 1_000  # that one process decodes before it is replaced, whatever a decoder may leak
 PATIENCE: Final = 4  # times the processor time that an image may take, by the clock: others need processors too
 LOST: Final = (TimeoutError, OSError, asyncio.IncompleteReadError)

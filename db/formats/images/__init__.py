@@ -18,8 +18,8 @@ from typing import Final
 
 from PIL import Image, ImageFile
 
-from db.formats.images import (bmp, jpeg, png)
-from db.formats.images.content import (Content, Format, Unreadable)
+from db.formats.images import bmp, jpeg, png
+from db.formats.images.content import Content, Format, Unreadable
 
 __all__ = [
     "HEAD",
@@ -99,7 +99,7 @@ def facts(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
 
 
 def check(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
-    """The facts of a whole image, decoded to its end: a cut one is refused. For decoders alone (`db/decoding`)."""
+    """The facts of a whole image, decoded to its end: a cut one is refused. Only decoders call it (`decoding`)."""
     found, content = facts(data, pixels), _read(data)
     _refuse_scans(content)
     _refuse_stowaway(data[content.end :] if content.complete else content.picture + data[content.end :])
@@ -124,7 +124,7 @@ def seems_cut(head: bytes, tail: bytes, size: int) -> bool:
 
 def is_whole(data: bytes, pixels: int = MAX_PIXELS) -> bool:
     """Whether all of the image is in its file; only an end marker may be missing. Decodes where no end is found.
-    For decoders alone (`db/decoding`)."""
+    For decoders alone (`db/formats/decoding`)."""
     content = _read(data)
     if content.complete:
         return True
@@ -164,7 +164,7 @@ def _refuse_stowaway(behind: bytes) -> None:
 
 def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS) -> tuple[bytes, str]:
     """A small upright picture, its longest side at most `size`, and its media type: PNG where it is transparent, JPEG
-    elsewhere. Of a file that ends early, what there is of its image. For decoders alone (`db/decoding`)."""
+    elsewhere. Of a file that ends early, what there is of its image. For decoders alone (`db/formats/decoding`)."""
     content = _read(data)
     _refuse_scans(content)
     with _opened(content, pixels) as image, _allowing_truncation(content):

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from db.formats.images import exif
-from db.formats.images.content import (Content, Unreadable)
+from db.formats.images.content import Content, Unreadable
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 SOS, EOI, APP1 = 0xDA, 0xD9, 0xE1

@@ -4,7 +4,7 @@ import zlib
 from typing import Final
 
 from db.formats.images import exif
-from db.formats.images.content import (Content, Unreadable)
+from db.formats.images.content import Content, Unreadable
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 END: Final = b"\0\0\0\0IEND\xaeB`\x82"

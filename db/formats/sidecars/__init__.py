@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from db.formats.names import LabelNameRule
-from db.formats.sidecars import (text, voc)
-from db.formats.sidecars.content import (Attributes, Mark, Problem, Sidecar)
+from db.formats.sidecars import text, voc
+from db.formats.sidecars.content import Attributes, Mark, Problem, Sidecar
 
 __all__ = ["TEXT", "VOC", "Attributes", "Format", "Mark", "Problem", "Sidecar", "format_of"]
 

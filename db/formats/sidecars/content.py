@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from db.errors import Invalid
-from db.formats.shapes import (Raster, Shape, checked, stored)
+from db.formats.shapes import Raster, Shape, checked, stored
 
 MAX_TOLD: Final = 100  # problems of one file
 MARKS: Final = (

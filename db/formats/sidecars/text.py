@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from db.formats.names import (LabelNameRefused, LabelNameRule, label_name)
-from db.formats.sidecars.content import (Mark, Problem, Sidecar, decoded, useless)
+from db.formats.names import LabelNameRefused, LabelNameRule, label_name
+from db.formats.sidecars.content import Mark, Problem, Sidecar, decoded, useless
 
 MAX_BYTES: Final = 64 * 1024
 MAX_LABELS: Final = 1_000  # lines that name a label

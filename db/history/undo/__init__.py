@@ -1,5 +1,5 @@
 """Undoing one change: its rows are inverted, as a change of its own. What others did stays, or stands in the way."""
 
-from db.history.undo.undo import (Undone, undo)
+from db.history.undo.undo import Undone, undo
 
 __all__ = ["Undone", "undo"]

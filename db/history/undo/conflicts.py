@@ -3,9 +3,9 @@ that back is not in the way; nor is he who put another label on the same sample.
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
 from db.errors import Conflict
-from db.history.versions.restore import (IN_THE_WAY, LABELLING, PLACING, Gathered)
+from db.history.versions.restore import IN_THE_WAY, LABELLING, PLACING, Gathered
+from db.postgres import statements
 
 TOLD = 100  # conflicting changes that an error names, the earliest first
 

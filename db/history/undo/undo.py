@@ -3,16 +3,16 @@ from dataclasses import dataclass
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
-from db.history.access import (enter_alone, record)
-from db.history.changes import Recorded
 from db.errors import Invalid, NotFound
-from db.identity.tokens import Identity
+from db.history.access import enter_alone, record
+from db.history.changes import Recorded
 from db.history.undo.conflicts import expect_none
 from db.history.versions import base
 from db.history.versions.base import Base
-from db.history.versions.restore import (Span, gather, put_back)
+from db.history.versions.restore import Span, gather, put_back
 from db.history.versions.switch import remember
+from db.identity.tokens import Identity
+from db.postgres import statements
 
 SUMMARY = 200  # characters of the undone change's summary
 FIND = """

@@ -6,8 +6,8 @@ switch    the working set becomes a version  remove   a version is forgotten
 restore   rows put back as they were, for switching and for undoing
 """
 
-from db.history.versions.outcomes import (ManifestRequested, Published, Removed, Switched)
-from db.history.versions.publish import (publish, write_manifest)
+from db.history.versions.outcomes import ManifestRequested, Published, Removed, Switched
+from db.history.versions.publish import publish, write_manifest
 from db.history.versions.remove import remove
 from db.history.versions.split import Split
 from db.history.versions.switch import switch

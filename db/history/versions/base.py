@@ -7,9 +7,9 @@ import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.postgres import statements
 from db.errors import NotFound
 from db.identity.tokens import Identity
+from db.postgres import statements
 
 TAKE = """
 INSERT INTO base (dataset_id) VALUES (:dataset_id)

@@ -7,16 +7,15 @@ statement that reads the revision, the counts and the labels sees one state, and
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.exports import manifests
-from db.formats import names
-from db.postgres import statements
-from db.history.access import enter
 from db.errors import AlreadyExists, Invalid
-from db.identity.tokens import Identity
-from db.history.versions import (base, split)
+from db.formats import names
+from db.history.access import enter
+from db.history.versions import base, manifests, split
 from db.history.versions.base import Base
-from db.history.versions.outcomes import (ManifestRequested, Published)
+from db.history.versions.outcomes import ManifestRequested, Published
 from db.history.versions.split import Split
+from db.identity.tokens import Identity
+from db.postgres import statements
 
 DEFAULTS = "SELECT name FROM version WHERE dataset_id = :dataset_id AND name ~ '^V[0-9]+$'"
 COUNTED = "UPDATE base SET named = :named WHERE dataset_id = :dataset_id"

@@ -2,11 +2,11 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
 from db.history.access import enter
-from db.identity.tokens import Identity
 from db.history.versions import base
 from db.history.versions.outcomes import Removed
+from db.identity.tokens import Identity
+from db.postgres import statements
 
 ORPHANS = "UPDATE version SET parent_id = NULL WHERE parent_id = :id"
 UNBASED = "UPDATE base SET version_id = NULL WHERE version_id = :id"

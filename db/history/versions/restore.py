@@ -11,8 +11,8 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
 from db.history.changes import Recorded
+from db.postgres import statements
 
 LAST: Final = 2**63 - 1
 FACTS: Final = ("label", "sample", "annotation")

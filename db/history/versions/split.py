@@ -13,8 +13,8 @@ from math import isfinite
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
 from db.errors import Conflict, Invalid
+from db.postgres import statements
 
 LabelSet = tuple[int, ...]
 ROUNDS = 10  # of repairing labels that are on one side only; each mends what it can

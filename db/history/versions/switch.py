@@ -4,14 +4,14 @@ from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
-from db.history.access import (enter_alone, record)
 from db.errors import Conflict
-from db.identity.tokens import Identity
+from db.history.access import enter_alone, record
 from db.history.versions import base
 from db.history.versions.base import Base
 from db.history.versions.outcomes import Switched
-from db.history.versions.restore import (IN_THE_WAY, Span, gather, put_back)
+from db.history.versions.restore import IN_THE_WAY, Span, gather, put_back
+from db.identity.tokens import Identity
+from db.postgres import statements
 
 OnUnpublished = Literal["REJECT", "DISCARD"]
 REMEMBER = """

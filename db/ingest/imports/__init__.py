@@ -12,16 +12,16 @@ done twice, it ends as if done once.
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.history.changes import no_such_dataset
-from db.postgres.engine import Database
 from db.errors import Invalid, StorageError
-from db.ingest.imports.options import (Existing, Options, label_names)
-from db.ingest.imports.places import (Reach, folder, place)
+from db.history.changes import no_such_dataset
+from db.identity.tokens import Identity
+from db.ingest.imports.options import Existing, Options, label_names
+from db.ingest.imports.places import Reach, folder, place
 from db.ingest.imports.reading import expect
 from db.ingest.imports.stages import run
-from db.storage.locations import is_bucket
+from db.postgres.engine import Database
 from db.storage import Stores
-from db.identity.tokens import Identity
+from db.storage.locations import is_bucket
 
 __all__ = ["Existing", "Options", "expect_manifest", "folder", "label_names", "place", "run", "start"]
 

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from db.formats import (names, shapes)
 from db.errors import Invalid
-from db.exports.manifests.lines import (COLOR, LABELS, OBJECTS, SHORTCUT)
-from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape)
+from db.formats import names, shapes
+from db.formats.manifests import COLOR, LABELS, OBJECTS, SHORTCUT
+from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
 
 T = TypeVar("T")
 

@@ -9,18 +9,18 @@ from typing import Final
 import asyncpg
 from pydantic import TypeAdapter
 
-from db.postgres.engine import Database
 from db.errors import DomainError, Invalid
 from db.formats.images import Caps
+from db.formats.shapes import Raster, checked, from_json, to_json
 from db.ingest.imports.copying import Copier
-from db.ingest.imports.entries import (Entry, Mark)
-from db.ingest.imports.label_files import (UNSIZED, LabelFiles, together)
+from db.ingest.imports.entries import Entry, Mark
+from db.ingest.imports.label_files import UNSIZED, LabelFiles, together
 from db.ingest.imports.options import Options
 from db.ingest.imports.statements import SQL
+from db.ingest.sync.inspection import Image, Item, Outcome, inspect
 from db.jobs import Claim
-from db.formats.shapes import (Raster, checked, from_json, to_json)
+from db.postgres.engine import Database
 from db.storage import RootMissing, Store
-from db.ingest.sync.inspection import (Image, Item, Outcome, inspect)
 
 ENTRY: Final = TypeAdapter(Entry)
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)

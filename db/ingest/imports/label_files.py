@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.errors import DomainError, StorageError
-from db.ingest.imports.entries import (LabelFile, Mark)
-from db.ingest.imports.places import (Reach, place)
-from db.formats.names import (LabelNameRule, shown)
-from db.formats.shapes import (Raster, to_json)
-from db.formats.sidecars import (VOC, Sidecar)
+from db.formats.names import LabelNameRule, shown
+from db.formats.shapes import Raster, to_json
+from db.formats.sidecars import VOC, Sidecar
+from db.ingest.imports.entries import LabelFile, Mark
+from db.ingest.imports.places import Reach, place
 from db.storage import RootMissing
 
 AT_ONCE: Final = 8  # label files in memory at once

@@ -1,4 +1,4 @@
-"""Second stage: a batch of lines into the working set, in one transaction, by the writers' order of `db.changes`."""
+"""Second stage: a batch of lines into the working set, in one transaction, in the order of `db.history.changes`."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from db.history.changes import (hold, record)
-from db.ingest.imports.decisions import (Added, Decisions, Held, Known, Updated, decide, held, last_author)
+from db.history.changes import hold, record
+from db.ingest.imports.decisions import Added, Decisions, Held, Known, Updated, decide, held, last_author
 from db.ingest.imports.entries import Mark
 from db.ingest.imports.inspection import Seen
 from db.ingest.imports.options import Options

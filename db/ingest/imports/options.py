@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
-from db.formats.names import (nfc, storable)
+from db.formats.names import nfc, storable
 
 Existing = Literal["KEEP", "OVERWRITE"]
 BY_HAND: Final = ("MANUAL", "UPLOAD")  # the origins of what a person, or his script, put last

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from db.postgres.engine import Database
 from db.errors import DomainError, Invalid
 from db.formats.images import HEAD
-from db.formats.names import (shown, storable)
-from db.formats.paths import (object_path, of_url)
-from db.storage.locations import (BUCKET, S3)
+from db.formats.names import shown, storable
+from db.formats.paths import object_path, of_url
+from db.postgres.engine import Database
 from db.storage import Head, Store, Stores
+from db.storage.locations import BUCKET, S3
 
 OBS: Final = "obs://"
 FILE: Final = "file://"

@@ -11,18 +11,18 @@ from typing import Final
 import asyncpg
 import orjson
 
-from db.postgres.engine import Database
 from db.errors import Invalid
-from db.formats.images import (NAMED, SUFFIXES)
+from db.formats.images import NAMED, SUFFIXES
+from db.formats.names import LabelNameRule, shown
+from db.formats.paths import suffix
 from db.ingest.imports import entries
 from db.ingest.imports.entries import Entry
-from db.ingest.imports.lines import (Line, lines)
-from db.ingest.imports.options import (Checkpoint, Options, Stage)
-from db.ingest.imports.places import (Reach, place)
+from db.ingest.imports.lines import Line, lines
+from db.ingest.imports.options import Checkpoint, Options, Stage
+from db.ingest.imports.places import Reach, place
 from db.ingest.imports.statements import SQL
 from db.jobs import Batch, Claim, forget_names, in_batch
-from db.formats.names import (LabelNameRule, shown)
-from db.formats.paths import suffix
+from db.postgres.engine import Database
 
 MAX_BYTES: Final = 5 * 1024**3  # of a manifest, as in the reference system
 BATCH: Final = 2_000  # lines in a COPY

@@ -7,18 +7,18 @@ from typing import Final
 
 import asyncpg
 
+from db.formats.images import USUAL, Caps
 from db.history.changes import no_such_dataset
-from db.postgres.engine import Database
-from db.formats.images import (USUAL, Caps)
 from db.ingest.imports.copying import Copier
-from db.ingest.imports.inspection import (Inspector, Seen)
+from db.ingest.imports.inspection import Inspector, Seen
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.merging import merge
-from db.ingest.imports.options import (Checkpoint, Options, Stage)
+from db.ingest.imports.options import Checkpoint, Options, Stage
 from db.ingest.imports.places import Reach
-from db.ingest.imports.reading import (READ, is_there, read)
+from db.ingest.imports.reading import READ, is_there, read
 from db.ingest.imports.statements import SQL
 from db.jobs import Batch, Claim, in_batch
+from db.postgres.engine import Database
 from db.storage import Store, Stores
 
 BATCH: Final = 500  # lines in one transaction

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.history.changes import no_such_dataset
 from db.errors import Conflict
-from db.ingest.sync.options import (Existing, Options)
+from db.history.changes import no_such_dataset
+from db.ingest.sync.options import Existing, Options
 from db.ingest.sync.stages import run
 
 __all__ = ["run", "start"]

@@ -5,9 +5,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from db.formats import images
 from db.errors import StorageError
-from db.formats.images import (Caps, Unreadable)
+from db.formats import images
+from db.formats.images import Caps, Unreadable
 from db.storage import Head, RootMissing, Store
 
 ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side

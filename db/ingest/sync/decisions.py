@@ -7,8 +7,8 @@ from typing import Final
 
 from db.formats.images import Facts
 from db.formats.shapes import Shape
-from db.formats.sidecars import (Attributes, Mark, Sidecar)
-from db.ingest.sync.inspection import (Found, Image, Outcome)
+from db.formats.sidecars import Attributes, Mark, Sidecar
+from db.ingest.sync.inspection import Found, Image, Outcome
 from db.ingest.sync.options import Options
 
 UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read

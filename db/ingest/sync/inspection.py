@@ -10,14 +10,14 @@ from typing import Final, Literal, Self, cast
 import asyncpg
 from pydantic import TypeAdapter
 
-from db.formats import images
 from db.errors import StorageError
-from db.formats.images import (Caps, Facts)
+from db.formats import images
+from db.formats.images import Caps, Facts
 from db.formats.names import LabelNameRule
 from db.formats.shapes import Raster
-from db.formats.sidecars import (Format, Mark, Sidecar, format_of)
-from db.storage import Head, ObjectMissing, RootMissing, Store
+from db.formats.sidecars import Format, Mark, Sidecar, format_of
 from db.ingest.sync import damage
+from db.storage import Head, ObjectMissing, RootMissing, Store
 
 MIB: Final = 1024 * 1024
 CHUNK: Final = 100  # images whose first bytes are in memory at once

@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
-from db.postgres.engine import Database
 from db.formats.images import SUFFIXES
-from db.jobs import Batch, Claim, in_batch
 from db.formats.names import storable
-from db.formats.paths import (LENGTH, shown_path, suffix)
-from db.formats.sidecars.pairing import (image_keys, sidecar_keys)
-from db.storage import Page, Store, StoredObject
-from db.ingest.sync.ignored import (Ignored, Reason)
+from db.formats.paths import LENGTH, shown_path, suffix
+from db.formats.sidecars.pairing import image_keys, sidecar_keys
+from db.ingest.sync.ignored import Ignored, Reason
 from db.ingest.sync.rules import Rules
+from db.jobs import Batch, Claim, in_batch
+from db.postgres.engine import Database
+from db.storage import Page, Store, StoredObject
 
 BATCH: Final = 10_000  # objects in a COPY
 COLUMNS: Final = ("job_id", "path", "keys", "sidecar", "size", "modified_at", "etag", "changed_at", "reason")

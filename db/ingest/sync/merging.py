@@ -1,4 +1,4 @@
-"""Sixth stage: a batch of findings into the working set, in one transaction, by the writers' order of `db.changes`."""
+"""Sixth stage: a batch of findings into the working set, in one transaction, in the order of `db.history.changes`."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from db.history.changes import (hold, record)
-from db.jobs import Batch, Claim
-from db.formats.shapes import (from_json, to_json)
-from db.formats.sidecars import (Attributes, Mark, Sidecar)
-from db.ingest.sync.decisions import (Decisions, Known, NewSource, Standing, Touched, counts, decide)
+from db.formats.shapes import from_json, to_json
+from db.formats.sidecars import Attributes, Mark, Sidecar
+from db.history.changes import hold, record
+from db.ingest.sync.decisions import Decisions, Known, NewSource, Standing, Touched, counts, decide
 from db.ingest.sync.inspection import Found
 from db.ingest.sync.options import Options
 from db.ingest.sync.statements import SQL
+from db.jobs import Batch, Claim
 
 ACTOR: Final = "sync"  # who labelled what a sidecar says
 OUTSIDE: Final = (

@@ -4,10 +4,10 @@ from typing import Final
 
 import orjson
 
-from db.jobs import LONG, Batch, Claim
-from db.ingest.sync.ignored import (EXAMPLES, Ignored, Reason)
+from db.ingest.sync.ignored import EXAMPLES, Ignored, Reason
 from db.ingest.sync.listing import Listing
 from db.ingest.sync.statements import SQL
+from db.jobs import LONG, Batch, Claim
 
 KEPT: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
 

@@ -11,13 +11,13 @@ from typing import Final
 
 import asyncpg
 
-from db.postgres.engine import Database
 from db.errors import StorageError
-from db.jobs import Batch, Claim, in_batch
-from db.storage import RootMissing, Store
 from db.ingest.sync.listing import Listing
-from db.ingest.sync.options import (Checkpoint, Options, Stage)
+from db.ingest.sync.options import Checkpoint, Options, Stage
 from db.ingest.sync.pairing import pair
+from db.jobs import Batch, Claim, in_batch
+from db.postgres.engine import Database
+from db.storage import RootMissing, Store
 
 PLAN: Final = (Path(__file__).parent / "plan.sql").read_text()
 ASKED: Final = 1_000  # vanished objects asked for in a batch

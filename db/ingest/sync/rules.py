@@ -9,7 +9,7 @@ import asyncpg
 from db.formats.images import SUFFIXES
 from db.formats.names import LabelNameRule
 from db.formats.paths import suffix
-from db.formats.patterns import (Patterns, is_hidden)
+from db.formats.patterns import Patterns, is_hidden
 from db.formats.sidecars import format_of
 from db.ingest.sync.ignored import Reason
 

@@ -7,19 +7,19 @@ from functools import partial
 from itertools import accumulate
 from typing import Final
 
-from db.history.changes import (hold, no_such_dataset, record)
-from db.postgres.engine import Database
-from db.formats.images import (USUAL, Caps)
-from db.jobs import Batch, Claim, in_batch
-from db.storage import Store
-from db.ingest.sync.inspection import (ENOUGH, Found, Item, inspect)
-from db.ingest.sync.listing import (is_unchanged, list_objects)
+from db.formats.images import USUAL, Caps
+from db.history.changes import hold, no_such_dataset, record
+from db.ingest.sync.inspection import ENOUGH, Found, Item, inspect
+from db.ingest.sync.listing import is_unchanged, list_objects
 from db.ingest.sync.merging import merge
-from db.ingest.sync.moves import (inspect_ahead, move)
-from db.ingest.sync.options import (LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage)
-from db.ingest.sync.plan import (confirm, is_there, plan)
-from db.ingest.sync.rules import (DATASET, Rules)
+from db.ingest.sync.moves import inspect_ahead, move
+from db.ingest.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage
+from db.ingest.sync.plan import confirm, is_there, plan
+from db.ingest.sync.rules import DATASET, Rules
 from db.ingest.sync.statements import SQL
+from db.jobs import Batch, Claim, in_batch
+from db.postgres.engine import Database
+from db.storage import Store
 
 Look = Callable[[Sequence[Item]], Awaitable[Sequence[Found]]]
 

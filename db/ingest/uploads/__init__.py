@@ -10,14 +10,14 @@ noted, for its own.
                      what nobody completed is cleared away    clearing.py
 """
 
-from db.ingest.uploads.clearing import (clear, sweep)
-from db.ingest.uploads.completing import (complete, discard)
-from db.ingest.uploads.files import (Checks, OnConflict)
+from db.ingest.uploads.clearing import clear, sweep
+from db.ingest.uploads.completing import complete, discard
+from db.ingest.uploads.files import Checks, OnConflict
 from db.ingest.uploads.inspecting import inspect
-from db.ingest.uploads.outcomes import (NOTHING, Completed, Completion)
-from db.ingest.uploads.receiving import (Awaited, awaited)
-from db.ingest.uploads.sending import (Incoming, Result, Stored, Uploaded, Wanted, commit, store)
-from db.ingest.uploads.tickets import (Asked, Requested, Ticket, WantedFile, link, request)
+from db.ingest.uploads.outcomes import NOTHING, Completed, Completion
+from db.ingest.uploads.receiving import Awaited, awaited
+from db.ingest.uploads.sending import Incoming, Result, Stored, Uploaded, Wanted, commit, store
+from db.ingest.uploads.tickets import Asked, Requested, Ticket, WantedFile, link, request
 
 __all__ = [
     "NOTHING",

@@ -11,11 +11,11 @@ from typing import Final
 
 import asyncpg
 
-from db.postgres.engine import Database
 from db.errors import DomainError
-from db.jobs.carrier import connection_of
-from db.storage.deletion import Opener
 from db.ingest.uploads.tickets import STAGING
+from db.postgres.engine import Database
+from db.postgres.statements import connection_of
+from db.storage.deletion import Opener
 
 BATCH: Final = 1_000
 

@@ -8,19 +8,19 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import labels
-from db.postgres import statements
-from db.history.access import (enter, record)
-from db.history.changes import Recorded
 from db.errors import Conflict, DomainError, NotFound
-from db.storage import ObjectExists, Stores
+from db.history.access import enter, record
+from db.history.changes import Recorded
 from db.identity.tokens import Identity
-from db.ingest.uploads import (outcomes, wishes)
-from db.ingest.uploads.inspecting import (labelless, refusal)
-from db.ingest.uploads.outcomes import (Arrived, Completed, Completion, Upload)
-from db.ingest.uploads.rows import (Put, hold, keep)
+from db.ingest.uploads import outcomes, wishes
+from db.ingest.uploads.inspecting import labelless, refusal
+from db.ingest.uploads.outcomes import Arrived, Completed, Completion, Upload
+from db.ingest.uploads.rows import Put, hold, keep
 from db.ingest.uploads.sending import summary
 from db.ingest.uploads.tickets import STAGING
+from db.labelling import labels
+from db.postgres import statements
+from db.storage import ObjectExists, Stores
 
 PATIENCE: Final = 5.0  # seconds for which a client waits for what concerns us alone
 

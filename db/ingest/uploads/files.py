@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from db.formats import images
 from db.errors import Invalid
+from db.formats import images
 from db.formats.images import Facts
 from db.formats.names import nfc
-from db.formats.paths import (stem, suffix)
+from db.formats.paths import stem, suffix
 
 OnConflict = Literal["ERROR", "RENAME"]
 

@@ -13,20 +13,20 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
+from db.errors import DomainError, Invalid, NotFound, StorageError, Unavailable
 from db.history import transactions
 from db.history.changes import no_such_dataset
-from db.postgres.engine import Database
-from db.errors import DomainError, Invalid, NotFound, StorageError, Unavailable
-from db.labelling.labels import KnownLabels
-from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 from db.identity.tokens import Identity
-from db.ingest.uploads import (files, outcomes, wishes)
-from db.ingest.uploads.files import (MOST_NAMES, Checks)
-from db.ingest.uploads.outcomes import (Arrived, Completed, Upload)
+from db.ingest.uploads import files, outcomes, wishes
+from db.ingest.uploads.files import MOST_NAMES, Checks
+from db.ingest.uploads.outcomes import Arrived, Completed, Upload
 from db.ingest.uploads.rows import Put
-from db.ingest.uploads.sending import (PLACE, opened, same)
-from db.ingest.uploads.tickets import (GRACE, STAGING, check_count, places, take_turn)
+from db.ingest.uploads.sending import PLACE, opened, same
+from db.ingest.uploads.tickets import GRACE, STAGING, check_count, places, take_turn
+from db.labelling.labels import KnownLabels
+from db.postgres import statements
+from db.postgres.engine import Database
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 
 MOST: Final = 200  # uploads of one call: as many as can be decoded while its client waits
 

@@ -8,9 +8,9 @@ import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.formats import names
-from db.postgres import statements
 from db.ingest.uploads.files import OnConflict
 from db.ingest.uploads.rows import Put
+from db.postgres import statements
 
 LOCK = """
     SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from db.postgres.engine import Database
 from db.ingest.uploads.tickets import STAGING
+from db.postgres.engine import Database
 
 AWAITED = """
     SELECT dataset_id, input_path, size FROM upload JOIN dataset ON dataset.id = dataset_id

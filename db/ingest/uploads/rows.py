@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import annotations
-from db.postgres import statements
-from db.history.changes import Recorded
 from db.formats.images import Facts
-from db.labelling.samples.chosen import Chosen
-from db.storage import StoredObject
+from db.history.changes import Recorded
 from db.identity.tokens import Identity
+from db.labelling import annotations
+from db.labelling.samples.chosen import Chosen
+from db.postgres import statements
+from db.storage import StoredObject
 
 HOLD = """
     SELECT id FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) ORDER BY id FOR NO KEY UPDATE

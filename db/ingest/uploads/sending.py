@@ -9,19 +9,19 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history import idempotency
-from db.labelling import labels
-from db.history.access import (enter, record)
-from db.history.changes import no_such_dataset
-from db.postgres.engine import Database
 from db.errors import TEMPORARY, DomainError, Invalid, StorageError
-from db.history.idempotency import Keyed
 from db.formats.names import nfc
-from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
+from db.history import idempotency
+from db.history.access import enter, record
+from db.history.changes import no_such_dataset
+from db.history.idempotency import Keyed
 from db.identity.tokens import Identity
-from db.ingest.uploads import (files, wishes)
-from db.ingest.uploads.files import (MOST_BYTES, MOST_NAMES, Checks, Decode, OnConflict, checked_name, numbered)
-from db.ingest.uploads.rows import (Put, hold, keep)
+from db.ingest.uploads import files, wishes
+from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, Checks, Decode, OnConflict, checked_name, numbered
+from db.ingest.uploads.rows import Put, hold, keep
+from db.labelling import labels
+from db.postgres.engine import Database
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 
 AT_ONCE: Final = 8  # objects written side by side
 

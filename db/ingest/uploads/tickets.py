@@ -16,16 +16,16 @@ from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import labels
-from db.formats import names
-from db.postgres import statements
-from db.history.access import (Overtaken, enter)
 from db.errors import Conflict, DomainError, Invalid
-from db.storage import ObjectExists, Stores
+from db.formats import names
+from db.history.access import Overtaken, enter
 from db.identity.tokens import Identity
-from db.ingest.uploads import (files, outcomes, wishes)
-from db.ingest.uploads.files import (MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered)
+from db.ingest.uploads import files, outcomes, wishes
+from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
 from db.ingest.uploads.outcomes import Upload
+from db.labelling import labels
+from db.postgres import statements
+from db.storage import ObjectExists, Stores
 
 MOST: Final = 1_000  # files of one call
 KEY_BYTES: Final = 200

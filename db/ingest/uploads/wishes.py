@@ -5,13 +5,13 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import labels
+from db.errors import AlreadyExists, Invalid
 from db.formats import names
 from db.history.access import Overtaken
 from db.history.changes import Recorded
+from db.labelling import labels
+from db.labelling.labels import KnownLabels, LabelValues
 from db.postgres.engine import Database
-from db.errors import AlreadyExists, Invalid
-from db.labelling.labels import (KnownLabels, LabelValues)
 
 MOST: Final = 100  # labels of a file
 

@@ -1,12 +1,12 @@
 """Labels: names of a dataset, each one row however many samples carry it."""
 
-from db.labelling.labels.create import (LabelValues, add, checked, create)
-from db.labelling.labels.delete import (DeleteMode, delete)
-from db.labelling.labels.find import (KnownLabels, in_use, no_such_labels, owner)
-from db.labelling.labels.outcomes import (Created, Deleted, Renamed, Updated)
-from db.labelling.labels.rename import (OnConflict, rename)
-from db.labelling.labels.update import (KEPT, Kept, update)
-from db.labelling.labels.wanted import (distinct, make, missing)
+from db.labelling.labels.create import LabelValues, add, checked, create
+from db.labelling.labels.delete import DeleteMode, delete
+from db.labelling.labels.find import KnownLabels, in_use, no_such_labels, owner
+from db.labelling.labels.outcomes import Created, Deleted, Renamed, Updated
+from db.labelling.labels.rename import OnConflict, rename
+from db.labelling.labels.update import KEPT, Kept, update
+from db.labelling.labels.wanted import distinct, make, missing
 
 __all__ = [
     "KEPT",

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.formats import names
-from db.postgres import statements
-from db.history.access import (enter, record)
-from db.history.changes import Recorded
 from db.errors import AlreadyExists, Invalid
+from db.formats import names
+from db.history.access import enter, record
+from db.history.changes import Recorded
+from db.identity.tokens import Identity
 from db.labelling.labels.find import rule_of
 from db.labelling.labels.outcomes import Created
-from db.identity.tokens import Identity
+from db.postgres import statements
 
 MOST = 1_000  # labels that one call makes
 

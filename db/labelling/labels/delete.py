@@ -6,16 +6,16 @@ from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import (annotations, source_references)
-from db.postgres import statements
-from db.history.access import (enter, record)
 from db.errors import Invalid
+from db.history.access import enter, record
+from db.identity.tokens import Identity
+from db.labelling import annotations, source_references
 from db.labelling.labels.create import listed
-from db.labelling.labels.find import (no_such_ids, owner)
+from db.labelling.labels.find import no_such_ids, owner
 from db.labelling.labels.outcomes import Deleted
 from db.labelling.samples.chosen import choose_where
 from db.labelling.samples.removal import remove
-from db.identity.tokens import Identity
+from db.postgres import statements
 
 DeleteMode = Literal["LABEL_ONLY", "LABEL_AND_SAMPLES", "LABEL_SAMPLES_AND_SOURCES"]
 MOST = 1_000  # labels that one call deletes

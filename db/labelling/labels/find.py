@@ -6,10 +6,10 @@ from typing import Self
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.formats import names
-from db.postgres import statements
 from db.errors import Invalid, NotFound
+from db.formats import names
 from db.identity.tokens import Identity
+from db.postgres import statements
 
 # One row of nulls where none of the names is a label's: the rule is told in any case.
 IN_USE = """

@@ -4,15 +4,15 @@ from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import annotations
 from db.formats import names
-from db.postgres import statements
-from db.history.access import (enter, record)
-from db.labelling.labels.create import name_taken
-from db.labelling.labels.find import (no_such_ids, owner, rule_of)
-from db.labelling.labels.outcomes import Renamed
-from db.labelling.samples.chosen import (Chosen, choose_where)
+from db.history.access import enter, record
 from db.identity.tokens import Identity
+from db.labelling import annotations
+from db.labelling.labels.create import name_taken
+from db.labelling.labels.find import no_such_ids, owner, rule_of
+from db.labelling.labels.outcomes import Renamed
+from db.labelling.samples.chosen import Chosen, choose_where
+from db.postgres import statements
 
 OnConflict = Literal["ERROR", "MERGE"]
 

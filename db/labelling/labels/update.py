@@ -5,12 +5,12 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.formats import names
-from db.postgres import statements
-from db.history.access import (enter, record)
-from db.labelling.labels.create import shortcut_taken
-from db.labelling.labels.find import (no_such_ids, owner)
-from db.labelling.labels.outcomes import Updated
+from db.history.access import enter, record
 from db.identity.tokens import Identity
+from db.labelling.labels.create import shortcut_taken
+from db.labelling.labels.find import no_such_ids, owner
+from db.labelling.labels.outcomes import Updated
+from db.postgres import statements
 
 
 class Kept:

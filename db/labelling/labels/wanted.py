@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.errors import AlreadyExists
+from db.formats.names import nfc
 from db.history.access import Overtaken
 from db.history.changes import Recorded
-from db.errors import AlreadyExists
-from db.labelling.labels.create import (LabelValues, add, checked)
-from db.labelling.labels.find import (KnownLabels, no_such_labels)
-from db.formats.names import nfc
+from db.labelling.labels.create import LabelValues, add, checked
+from db.labelling.labels.find import KnownLabels, no_such_labels
 
 
 def distinct(names: Iterable[str]) -> list[str]:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import (annotations, labels)
-from db.postgres import statements
-from db.history.access import (enter, expect_revision, record)
-from db.history.changes import Recorded
 from db.errors import Invalid
-from db.labelling.samples import edits as edits_
-from db.labelling.samples.chosen import (Chosen, Selection, choose)
-from db.labelling.samples.edits import (MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan)
-from db.labelling.samples.outcomes import Labelled
+from db.history.access import enter, expect_revision, record
+from db.history.changes import Recorded
 from db.identity.tokens import Identity
+from db.labelling import annotations, labels
+from db.labelling.samples import edits as edits_
+from db.labelling.samples.chosen import Chosen, Selection, choose
+from db.labelling.samples.edits import MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan
+from db.labelling.samples.outcomes import Labelled
+from db.postgres import statements
 
 IMAGES = """
 SELECT sample.id, dataset.type AS kind, source.width, source.height

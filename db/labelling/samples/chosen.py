@@ -12,10 +12,10 @@ from sqlalchemy import BigInteger, ColumnElement, column, insert, select, table
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.postgres import statements
 from db.errors import Conflict, Invalid
-from db.queries.filters import (SampleFilter, conditions, current)
+from db.postgres import statements
 from db.postgres.models import Sample
+from db.queries.filters import SampleFilter, conditions, current
 
 Lock = Literal["NO KEY UPDATE", "UPDATE"]
 SHOWN = 100  # samples of a filter's selection that a payload shows: the first page of the list

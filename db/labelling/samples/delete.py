@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.history.access import enter, record
+from db.identity.tokens import Identity
 from db.labelling import source_references
-from db.history.access import (enter, record)
-from db.labelling.samples.chosen import (Selection, choose)
+from db.labelling.samples.chosen import Selection, choose
 from db.labelling.samples.outcomes import Deleted
 from db.labelling.samples.removal import remove
-from db.identity.tokens import Identity
 
 
 async def delete(

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-from db.formats import (names, shapes)
 from db.errors import Invalid, NotFound
+from db.formats import names, shapes
 from db.formats.shapes import Shape
 
 MOST: Final = 100_000  # annotations that one call names

@@ -6,14 +6,14 @@ from typing import Literal, assert_never
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.labelling import (annotations, labels)
-from db.history.access import (enter, expect_revision, record)
-from db.history.changes import Recorded
 from db.errors import Invalid
-from db.labelling.labels.create import listed
-from db.labelling.samples.chosen import (Chosen, Selection, choose)
-from db.labelling.samples.outcomes import Labelled
+from db.history.access import enter, expect_revision, record
+from db.history.changes import Recorded
 from db.identity.tokens import Identity
+from db.labelling import annotations, labels
+from db.labelling.labels.create import listed
+from db.labelling.samples.chosen import Chosen, Selection, choose
+from db.labelling.samples.outcomes import Labelled
 
 Mode = Literal["ADD", "SET", "REMOVE"]
 MOST = 100  # labels that one call puts

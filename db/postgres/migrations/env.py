@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from db.postgres.engine import (DIALECT, opener)
+from db.postgres.engine import DIALECT, opener
 from db.postgres.migrations import MIGRATING
 from db.postgres.models import metadata
 

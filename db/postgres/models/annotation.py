@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big, json, key, moment, words)
+from db.postgres.models.columns import big, json, key, moment, words
 from db.postgres.models.history import past_of
 
 

@@ -2,7 +2,7 @@ from datetime import datetime
 
 from sqlmodel import SQLModel
 
-from db.postgres.models.columns import (big, key, moment, word_list, words)
+from db.postgres.models.columns import big, key, moment, word_list, words
 
 
 class Dataset(SQLModel, table=True):

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big, json, moment, words)
+from db.postgres.models.columns import big, json, moment, words
 
 
 class Idempotency(SQLModel, table=True):

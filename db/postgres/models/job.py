@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, Integer, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big, json, key, moment, word_list, words)
+from db.postgres.models.columns import big, json, key, moment, word_list, words
 
 
 class Job(SQLModel, table=True):

@@ -1,7 +1,7 @@
 from sqlalchemy import UniqueConstraint
 from sqlmodel import SQLModel
 
-from db.postgres.models.columns import (big, key, words)
+from db.postgres.models.columns import big, key, words
 from db.postgres.models.history import past_of
 
 

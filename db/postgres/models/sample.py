@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big, big_list, key, moment, words)
+from db.postgres.models.columns import big, big_list, key, moment, words
 from db.postgres.models.history import past_of
 
 

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, Integer, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big, key, moment, words)
+from db.postgres.models.columns import big, key, moment, words
 
 
 class Source(SQLModel, table=True):

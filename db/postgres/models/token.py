@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big_list, key, moment, words)
+from db.postgres.models.columns import big_list, key, moment, words
 
 
 class Token(SQLModel, table=True):

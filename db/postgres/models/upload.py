@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Integer, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import (big, key, moment, words)
+from db.postgres.models.columns import big, key, moment, words
 
 
 class Upload(SQLModel, table=True):

@@ -9,14 +9,14 @@ from sqlalchemy import CTE, BigInteger, ColumnElement, Text, and_, case, func, o
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
-from db.postgres.models import (Dataset, Label, Sample, sample_past)
-from db.queries.pages import (Kind, Order)
+from db.postgres.models import Dataset, Label, Sample, sample_past
 from db.queries import ids
-from db.queries.build import (IDS, Build, Type)
-from db.queries.connections import (Listing, connection)
-from db.queries.rows import (Derived, Pinned, Row, Scope, table_of, whole_history)
+from db.queries.build import IDS, Build, Type
+from db.queries.connections import Listing, connection
+from db.queries.pages import Kind, Order
+from db.queries.rows import Derived, Pinned, Row, Scope, table_of, whole_history
 from db.queries.selection import Select
-from db.queries.text import (NULL, Encode, Parts, array, assemble, number, or_null, text, word)
+from db.queries.text import NULL, Encode, Parts, array, assemble, number, or_null, text, word
 
 DIFFERENCE: dict[str, TypeEngine[Any]] = {
     "id": BigInteger(),

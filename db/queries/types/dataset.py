@@ -4,21 +4,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
-from db.queries.filters import (containing, label_names)
-from db.postgres.models import (Dataset, Sample)
-from db.queries.pages import (Kind, Order)
-from db.queries.build import (Build, Type)
-from db.queries.connections import (Listing, connection)
+from db.postgres.models import Dataset, Sample
+from db.queries.build import Build, Type
+from db.queries.connections import Listing, connection
+from db.queries.filters import containing, label_names
+from db.queries.pages import Kind, Order
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import (Parts, array, assemble, number, or_null, text, value_or_null, word, words)
+from db.queries.text import Parts, array, assemble, number, or_null, text, value_or_null, word, words
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
-from db.queries.types.fields import (column, global_id)
-from db.queries.types.job import (ACTIVE, FILLING_TYPES, JOBS)
+from db.queries.types.fields import column, global_id
+from db.queries.types.job import ACTIVE, FILLING_TYPES, JOBS
 from db.queries.types.sample import SAMPLES
-from db.queries.types.version import (current_version, has_unpublished_changes, statistics, versions)
+from db.queries.types.version import current_version, has_unpublished_changes, statistics, versions
 
 
 def labels(build: Build, row: Row, selected: Select) -> Parts:

@@ -1,4 +1,4 @@
-"""What deleting the sources of some samples would do elsewhere; the questions are those of db.sharing."""
+"""What deleting the sources of some samples would do elsewhere."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,25 +6,28 @@ from typing import Any
 from sqlalchemy import CTE, BigInteger, ColumnElement, Integer, column, func, select, text
 from sqlalchemy import literal_column as sql
 
-from db.labelling import source_references
 from db.errors import Invalid
-from db.queries.filters import (SampleFilter, conditions)
 from db.postgres.models import Sample
+from db.queries import ids, shared_sources
+from db.queries.build import IDS, Build
+from db.queries.filters import SampleFilter, conditions
 from db.queries.params import Param
-from db.queries import ids
-from db.queries.build import (IDS, Build)
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import (Parts, assemble, number)
+from db.queries.text import Parts, assemble, number
 
 # Of the rows that are chosen here, all of one dataset.
-HERE = {"CONDITION": "true", ":dataset_id": "(SELECT dataset_id FROM chosen LIMIT 1)", ":told": str(source_references.TOLD)}
+HERE = {
+    "CONDITION": "true",
+    ":dataset_id": "(SELECT dataset_id FROM chosen LIMIT 1)",
+    ":told": str(shared_sources.TOLD),
+}
 
 
 def delete_impact(build: Build, row: Row, selected: Select) -> Parts:
     name, selects = selected.of_only_type()
     chosen = _chosen(build, row, selected.given("select"))
-    elsewhere = text(_asked(source_references.IMPACT)).columns(column("shared", BigInteger), column("datasets", IDS))
+    elsewhere = text(_asked(shared_sources.IMPACT)).columns(column("shared", BigInteger), column("datasets", IDS))
     table = elsewhere.cte("elsewhere").prefix_with("MATERIALIZED")
     json = assemble(build.fields(name, selects, lambda each: _field(build, row, each)))
     return [select(json).add_cte(chosen, table, nest_here=True).scalar_subquery()]
@@ -37,7 +40,7 @@ def _field(build: Build, row: Row, selected: Select) -> Parts:
         case "sharedSources":
             return number(sql("(SELECT shared FROM elsewhere)", Integer))
         case "versions":
-            published = sql(f"ARRAY(SELECT id FROM ({_asked(source_references.VERSIONS)}) AS published)", IDS)
+            published = sql(f"ARRAY(SELECT id FROM ({_asked(shared_sources.VERSIONS)}) AS published)", IDS)
             return build.many(selected, lambda version: _visible(build, version, published), newest=True)
     known = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
     return build.many(selected, lambda other: [other["id"] == func.any(known), *build.visible(other)])

@@ -6,14 +6,14 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, case, cast, func
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import (IgnoredFiles, Job, JobWarning)
-from db.queries.pages import (Kind, Order)
-from db.queries.build import (Build, Field, Type)
-from db.queries.connections import (Listing, connection)
+from db.postgres.models import IgnoredFiles, Job, JobWarning
+from db.queries.build import Build, Field, Type
+from db.queries.connections import Listing, connection
+from db.queries.pages import Kind, Order
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import (NULL, Parts, assemble, number, or_null, text, value_or_null, word, words)
-from db.queries.types.fields import (column, dataset, global_id)
+from db.queries.text import NULL, Parts, assemble, number, or_null, text, value_or_null, word, words
+from db.queries.types.fields import column, dataset, global_id
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 

@@ -6,16 +6,16 @@ from sqlalchemy import ColumnElement, Integer, LargeBinary, Text, cast, func, se
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.queries.filters import (SampleFilter, conditions, few_carry_labels)
-from db.postgres.models import (Label, Sample, Source)
-from db.queries.pages import (Kind, Order)
-from db.queries.build import (Build, Field, Type)
-from db.queries.connections import Listing
-from db.queries.rows import (Row, Scope)
-from db.queries.selection import Select
-from db.queries.text import (Encode, Parts, assemble, flag, number, or_null, text, word)
-from db.queries.types.fields import (column, dataset, global_id)
 from db.identity.urls import SIGNATURE
+from db.postgres.models import Label, Sample, Source
+from db.queries.build import Build, Field, Type
+from db.queries.connections import Listing
+from db.queries.filters import SampleFilter, conditions, few_carry_labels
+from db.queries.pages import Kind, Order
+from db.queries.rows import Row, Scope
+from db.queries.selection import Select
+from db.queries.text import Encode, Parts, assemble, flag, number, or_null, text, word
+from db.queries.types.fields import column, dataset, global_id
 
 SMALLEST_THUMBNAIL, LARGEST_THUMBNAIL = 16, 1024  # pixels of the longest side
 
@@ -81,7 +81,7 @@ def thumbnail_url(build: Build, row: Row, selected: Select) -> Parts:
 
 
 def signed(build: Build, path: ColumnElement[str]) -> Parts:
-    """A URL that db.urls will find good: it tells why it is made so."""
+    """A URL that db.identity.urls will find good: it tells why it is made so."""
     base, query, key = (
         build.input(Text(), lambda inputs: inputs.links.base),
         build.input(Text(), lambda inputs: inputs.links.query),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from db.errors import StorageError
-from db.formats.images import (MEDIA_TYPES, SUFFIXES)
-from db.formats.paths import (object_path, suffix)
+from db.formats.images import MEDIA_TYPES, SUFFIXES
+from db.formats.paths import object_path, suffix
 from db.storage.objects import ObjectExists, ObjectMissing, StoredObject
 from db.storage.s3.connection import S3
 from db.storage.s3.errors import Refused

@@ -6,8 +6,8 @@ import pytest
 from api.auth import FRESH
 from api.graphql.negotiation import RESPONSE
 from db.identity import tokens
-from db.postgres.engine import Database
 from db.identity.tokens import Scope
+from db.postgres.engine import Database
 from tests.client import Client, token
 from tests.patience import until
 

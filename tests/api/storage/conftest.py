@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from db.postgres.engine import Database
 from db.ingest.sync import stages
+from db.postgres.engine import Database
 from tests.api.storage.stormy import Stormy, small_pages, stormy
 
 

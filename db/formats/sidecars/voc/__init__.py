@@ -10,7 +10,7 @@ have the least box of whole numbers around it as `bndbox`, and the numbers thems
 What else is in a file (`part`, `actions`, `properties`, masks, …) is passed over.
 """
 
-from db.formats.sidecars.voc.parse import (MAX_BYTES, MAX_OBJECTS, parse)
+from db.formats.sidecars.voc.parse import MAX_BYTES, MAX_OBJECTS, parse
 from db.formats.sidecars.voc.write import write
 
 __all__ = ["MAX_BYTES", "MAX_OBJECTS", "parse", "write"]

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from db.formats.names import (LabelNameRefused, LabelNameRule, label_name)
-from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent)
-from db.formats.sidecars.content import (Attributes, Mark, Problem, Sidecar, decoded, useless)
-from db.formats.sidecars.voc.elements import (Element, Wrong, read)
+from db.formats.names import LabelNameRefused, LabelNameRule, label_name
+from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
+from db.formats.sidecars.content import Attributes, Mark, Problem, Sidecar, decoded, useless
+from db.formats.sidecars.voc.elements import Element, Wrong, read
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_OBJECTS: Final = 10_000

@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import Final
 from xml.sax.saxutils import escape
 
-from db.formats.shapes import (BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape)
+from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
 from db.formats.sidecars.content import Mark
-from db.formats.sidecars.voc.parse import (EDGES, enclosing)
+from db.formats.sidecars.voc.parse import EDGES, enclosing
 
 UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
 

@@ -1,11 +1,4 @@
-"""Manifests: a version as a file of one JSON object a line, as the reference system writes and reads them.
-
-    <output path>/<dataset>-<id>/annotation/<version>/<version>.manifest
-                                                     /annotation/<image>_<id>.xml    where images have shapes
-
-A job writes it after publishing; storage that fails is tried again, then the job fails and tells why, and may be asked
-for anew. Images are not copied; times are in UTC, without a zone. `db.imports` reads it back.
-"""
+"""Requests to have a version's manifest written, which a job does (`db/exports/manifests.py`)."""
 
 from typing import Final
 
@@ -13,9 +6,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.postgres import statements
-from db.exports.manifests.writing import run
-
-__all__ = ["request", "run"]
 
 HAS_OUTPUT: Final = "SELECT true AS yes FROM dataset WHERE id = :id AND output_path IS NOT NULL"
 ACTIVE: Final = """

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from db.formats import shapes
-from db.formats.sidecars import (Attributes, Mark, voc)
+from db.formats.sidecars import Attributes, Mark, voc
 
 TYPES: Final = {
     "IMAGE_CLASSIFICATION": "modelarts/image_classification",

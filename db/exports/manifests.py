@@ -1,5 +1,13 @@
-"""Writing a version down: its label files first, then the manifest that points to them. Of a version nothing changes,
-so whoever writes it again, after a crash, writes the same. Memory holds a batch of samples."""
+"""Manifests: a version as a file of one JSON object a line, as the reference system writes and reads them.
+
+    <output path>/<dataset>-<id>/annotation/<version>/<version>.manifest
+                                                     /annotation/<image>_<id>.xml    where images have shapes
+
+A job writes the label files first, then the manifest that points to them. Nothing of a version changes, so writing it
+again, after a crash, writes the same. Memory holds a batch of samples. Storage that fails is tried again, then the job
+fails and says why, and may be requested anew. Images are not copied; times are in UTC, without a zone.
+`db/ingest/imports` reads a manifest back.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
@@ -12,12 +20,12 @@ from typing import Any, Final
 import asyncpg
 
 from db import jobs
-from db.postgres.engine import Database
 from db.errors import Invalid, NotFound, StorageError
+from db.formats.manifests import Sample, Style
 from db.jobs import Batch, Claim
-from db.exports.manifests.lines import (Sample, Style)
-from db.storage.locations import is_bucket
+from db.postgres.engine import Database
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
+from db.storage.locations import is_bucket
 
 BATCH: Final = 2_000  # samples read at once
 FILES: Final = 200  # samples whose label files are in memory at once
