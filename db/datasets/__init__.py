@@ -17,7 +17,7 @@ from db.ingest import sync
 from db.labelling import labels
 from db.labelling.labels import LabelValues
 from db.labelling.labels.create import listed
-from db.postgres import statements
+from db.postgres import sql
 from db.storage import Stores
 
 INSERT = """
@@ -103,7 +103,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
     _expect_unconfined(by)
     name = names.dataset_name(values.name)
     first_labels = labels.checked(values.labels, values.settings.label_names or "STANDARD")
-    made = await statements.first(
+    made = await sql.first(
         session,
         INSERT,
         name=name,
@@ -147,9 +147,9 @@ async def update(
         await _expect_free_to_rename(session, dataset_id, values["name"], by)
     if values["label_names"] == "STANDARD":
         await _expect_standard_names(session, dataset_id, by)
-    if await statements.first(session, TAKEN, id=dataset_id, name=values["name"]):
+    if await sql.first(session, TAKEN, id=dataset_id, name=values["name"]):
         raise _name_taken(str(values["name"]))
-    if await statements.first(session, UPDATE, id=dataset_id, **values) is None:
+    if await sql.first(session, UPDATE, id=dataset_id, **values) is None:
         raise no_such_dataset()
     return Touched(dataset_id)
 
@@ -160,7 +160,7 @@ async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Ide
     running = await jobs.filling(session, dataset_id)
     if running is not None:  # it has read the rule, and may still make labels
         raise jobs.busy(running)
-    found = [row["name"] for row in await statements.run(session, DOUBTFUL, id=dataset_id)]
+    found = [row["name"] for row in await sql.run(session, DOUBTFUL, id=dataset_id)]
     refused = sorted(name for name in found if not names.is_standard(name))
     if refused:
         raise Invalid(
@@ -173,7 +173,7 @@ async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Ide
 async def delete(session: AsyncSession, dataset_id: int, *, by: Identity) -> Touched:
     """Delete a dataset: its name is free at once, its jobs stop, its rows go in time; files and outputs stay."""
     _seen(dataset_id, by)
-    if await statements.first(session, DELETE, id=dataset_id) is None:
+    if await sql.first(session, DELETE, id=dataset_id) is None:
         raise no_such_dataset()
     await jobs.cancel_all(session, dataset_id)
     await purge.start(session, dataset_id, requested_by=by.name)
@@ -190,7 +190,7 @@ async def _expect_free_to_rename(session: AsyncSession, dataset_id: int, name: s
     """Names are unique among all datasets, so to try one tells whether a dataset has it."""
     if by.dataset_ids is None:
         return
-    now = await statements.first(session, "SELECT name FROM dataset WHERE id = :id", id=dataset_id)
+    now = await sql.first(session, "SELECT name FROM dataset WHERE id = :id", id=dataset_id)
     if now is not None and now["name"] != name:
         raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
 

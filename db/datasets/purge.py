@@ -9,7 +9,7 @@ from db import jobs
 from db.ingest import uploads
 from db.jobs import Batch, Claim, Fenced
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage.deletion import Opener, carry_out
 
 BATCH: Final = 10_000

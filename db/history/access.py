@@ -6,7 +6,7 @@ from db.errors import Conflict
 from db.history import changes
 from db.history.changes import Recorded, no_such_dataset
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 
 class Overtaken(Exception):
@@ -60,12 +60,12 @@ async def expect_revision(
         revision = await changes.hold(session, dataset_id)
     if expected == revision:
         return
-    sql = """
+    statement = """
         SELECT id FROM change WHERE dataset_id = :dataset_id AND revision > :expected AND revision <= :revision
         ORDER BY revision LIMIT :told
     """
-    rows = await statements.run(
-        session, sql, dataset_id=dataset_id, expected=min(expected, revision), revision=revision, told=TOLD
+    rows = await sql.run(
+        session, statement, dataset_id=dataset_id, expected=min(expected, revision), revision=revision, told=TOLD
     )
     raise Conflict(
         f"The dataset is at revision {revision}, not {expected}: others changed it. Look at it again and repeat.",

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 
 T = TypeVar("T")
@@ -93,14 +93,14 @@ async def once(
 ) -> T:
     """Do the work and keep its outcome in the same transaction, or give the outcome that is kept already."""
     known = {"token_id": keyed.token_id, "key": keyed.key}
-    await statements.run(session, LOCK, **known)
-    for row in await statements.run(session, FOUND, **known):
+    await sql.run(session, LOCK, **known)
+    for row in await sql.run(session, FOUND, **known):
         _same_request(row["request_hash"], keyed.request_hash)
         if row["field"] == keyed.field and is_final(known_outcome := _adapter(outcome).validate_json(row["outcome"])):
             return known_outcome
     done = await work(session)
     text = _adapter(outcome).dump_json(done).decode()
-    await statements.run(session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
+    await sql.run(session, OUTCOME, **known, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
     return done
 
 
@@ -109,9 +109,9 @@ async def note(database: Database, keyed: Keyed, what: str) -> bool:
     then this request, in a life before or beside this one, may have done it."""
     row = {"token_id": keyed.token_id, "key": keyed.key, "field": f"{keyed.field}\n{what}"}
     async with database.writing() as session:
-        if await statements.run(session, NOTE, **row, hash=keyed.request_hash):
+        if await sql.run(session, NOTE, **row, hash=keyed.request_hash):
             return False
-        for noted in await statements.run(session, NOTED, **row):
+        for noted in await sql.run(session, NOTED, **row):
             _same_request(noted["request_hash"], keyed.request_hash)
     return True
 
@@ -147,8 +147,8 @@ async def keep_answer(database: Database, token_id: int, key: str, request_hash:
         return answer
     known = {"token_id": token_id, "key": key}
     async with database.writing() as session:
-        await statements.run(session, ANSWER, **known, hash=request_hash, answer=answer)
-        kept = await statements.first(session, KEPT_ANSWER, **known)
+        await sql.run(session, ANSWER, **known, hash=request_hash, answer=answer)
+        kept = await sql.first(session, KEPT_ANSWER, **known)
     if kept is None:  # one that was kept before, and forgotten at this moment
         return answer
     _same_request(kept["request_hash"], request_hash)
@@ -160,14 +160,14 @@ async def sweep(database: Database) -> int:
     """Forget what is older than a day, and what is beyond that which a token may keep; how many rows of the former."""
     async with database.writing() as session:
         if await _is_larger(session, MOST_ANSWERS):
-            await statements.run(session, PRUNE, most=MOST_ANSWERS)
+            await sql.run(session, PRUNE, most=MOST_ANSWERS)
         if await _is_larger(session, MOST_OUTCOMES):
-            await statements.run(session, PRUNE_KEYS, most=MOST_OUTCOMES)
-        return await statements.count(session, SWEEP, kept=KEPT)
+            await sql.run(session, PRUNE_KEYS, most=MOST_OUTCOMES)
+        return await sql.count(session, SWEEP, kept=KEPT)
 
 
 async def _is_larger(session: AsyncSession, most: int) -> bool:
-    row = await statements.first(session, IS_LARGE, most=most)
+    row = await sql.first(session, IS_LARGE, most=most)
     return row is not None and bool(row["yes"])
 
 

@@ -11,7 +11,7 @@ from db.identity.tokens import Identity
 from db.ingest import imports, sync
 from db.ingest.imports import Options
 from db.ingest.sync.options import Existing
-from db.postgres import statements
+from db.postgres import sql
 
 OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE job.id = :id AND d.deleted_at IS NULL"
 
@@ -66,7 +66,7 @@ async def start_import(
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> Requested:
     """Ask a job of a dataset that the token may see to stop."""
     kind = next((kind for kind, name in jobs.PUBLIC.items() if name == type_name), None)
-    row = await statements.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
+    row = await sql.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
     if row is None or not by.sees(row["dataset_id"]):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     await jobs.cancel(session, job_id)

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.jobs.claims import Claim
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, sqlstate
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 
 T = TypeVar("T")
 TRIES = 6

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Conflict, NotFound
 from db.jobs.carrier import carry, drop
 from db.jobs.notices import TOPIC, announce
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 
 # A second active sync or import of a dataset meets the index job_one_active, a second manifest of a version the index
 # job_one_manifest, and inserts nothing.

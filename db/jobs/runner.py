@@ -14,7 +14,7 @@ from db.jobs.claims import Claim, finish, release
 from db.jobs.notices import TOPIC, announce
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, explain, sqlstate
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 
 log = logging.getLogger(__name__)
 

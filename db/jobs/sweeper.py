@@ -6,7 +6,7 @@ from db.jobs.notices import TOPIC, announce
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 
 CANCELED = f"""
 UPDATE job SET status = 'CANCELED', finished_at = clock_timestamp(), worker = NULL, step = step + 1

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import Recorded
 from db.labelling.samples.chosen import Chosen
-from db.postgres import statements
+from db.postgres import sql
 
 CONFIRM = """
 UPDATE annotation SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since
@@ -138,7 +138,7 @@ async def add(
 ) -> None:
     """Make annotations that are not there yet, in this order. A shape is JSON text, None the whole image."""
     values = {"samples": samples, "labels": labels, "shapes": shapes, "actor": actor}
-    await statements.run(session, ADD, since=change.revision, **values)
+    await sql.run(session, ADD, since=change.revision, **values)
 
 
 async def alter(
@@ -153,12 +153,12 @@ async def alter(
     """Give annotations these labels and shapes, by a person: they are confirmed, and no model was sure of them."""
     values = {"ids": ids, "labels": labels, "shapes": shapes, "since": change.revision}
     if None in shapes:
-        await statements.run(session, PARK, **values)
-    await statements.run(session, CHANGE, actor=actor, **values)
+        await sql.run(session, PARK, **values)
+    await sql.run(session, CHANGE, actor=actor, **values)
 
 
 async def drop(session: AsyncSession, ids: Sequence[int]) -> None:
-    await statements.run(session, DROP, ids=ids)
+    await sql.run(session, DROP, ids=ids)
 
 
 async def settle(session: AsyncSession, chosen: Chosen, change: Recorded, *, actor: str | None = None) -> None:

@@ -24,8 +24,8 @@ class Impact:
 async def impact(session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any) -> Impact:
     """Count the sources that live samples of other datasets use too; `condition` speaks of `sample`."""
     count = await chosen.tally(session, condition, **values)
-    sql = IMPACT.replace("CONDITION", condition)
-    [row] = await chosen.run(session, sql, dataset_id=chosen.dataset_id, **values)
+    statement = IMPACT.replace("CONDITION", condition)
+    [row] = await chosen.run(session, statement, dataset_id=chosen.dataset_id, **values)
     published = await chosen.run(
         session,
         VERSIONS.replace("CONDITION", condition),

@@ -11,7 +11,7 @@ import asyncpg
 from db.errors import DomainError
 from db.formats.sidecars.pairing import sidecar_stems
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage import ObjectChanged, Store
 
 Opener = Callable[[str], Store]

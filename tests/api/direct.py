@@ -14,7 +14,7 @@ from api.settings import Settings
 from db import jobs
 from db.ingest import sync
 from db.ingest.uploads.tickets import STAGING
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import LocalStore, Store
 from db.storage.s3 import S3Store
@@ -124,7 +124,7 @@ class Script:
 
     async def do(self, statement: str, *arguments: Any) -> None:
         async with self.database.writing() as session:
-            await (await statements.connection_of(session)).execute(statement, *arguments)
+            await (await sql.connection_of(session)).execute(statement, *arguments)
 
 
 def wanted(name: str, data: bytes, **more: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from db.identity import tokens, urls
 from db.identity.tokens import Identity
 from db.identity.urls import Links, Signer
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage import LocalStore
 from db.storage.disks import THREADS
 from tests.api.doors import Door, opened

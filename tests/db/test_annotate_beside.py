@@ -9,7 +9,7 @@ from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.edits import Addition, Edit, Update
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of, run
+from db.postgres.sql import connection_of, run
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, wrong
 

@@ -13,9 +13,9 @@ from db.labelling import labels
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.outcomes import Labelled
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.queries.filters import SampleFilter
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 
@@ -49,10 +49,10 @@ async def boxed(database: Database, *marks: tuple[str, bool, bool]) -> WorkingSe
 async def marks(database: Database, boxes: WorkingSet) -> list[tuple[str, bool, bool, str]]:
     """Label, shaped, confirmed, and who put it."""
     assert await wrong(database, boxes.id) == []
-    sql = """SELECT l.name, a.shape IS NOT NULL AS shaped, a.confirmed, a.labeled_by
+    statement = """SELECT l.name, a.shape IS NOT NULL AS shaped, a.confirmed, a.labeled_by
         FROM annotation a JOIN label l ON l.id = a.label_id ORDER BY 1, 2, 3, 4"""
     async with database.reading() as reader:
-        return [tuple(row) for row in await reader.fetch(sql)]
+        return [tuple(row) for row in await reader.fetch(statement)]
 
 
 async def put(database: Database, boxes: WorkingSet, *names: str, mode: Any = "ADD") -> int:
@@ -143,7 +143,7 @@ async def test_annotations_are_made_in_one_order_whatever_plan_is_taken(
 
     async def work(session: AsyncSession) -> Labelled:
         if without != "nothing":
-            await statements.run(session, f"SET LOCAL enable_{without} = off")
+            await sql.run(session, f"SET LOCAL enable_{without} = off")
         return await label(session, made.id, chosen, LabelWith(labels=["a", "b", "c"]), by=ANN)
 
     await write(database, work, Labelled)

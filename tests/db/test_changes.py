@@ -15,7 +15,7 @@ from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of, run
+from db.postgres.sql import connection_of, run
 from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 

@@ -19,7 +19,7 @@ from db.labelling.samples.delete import delete
 from db.labelling.samples.edits import Addition, Edit
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.postgres.engine import Database
-from db.postgres.statements import run
+from db.postgres.sql import run
 from db.queries.filters import SampleFilter
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
@@ -236,8 +236,8 @@ def annotating(pets: WorkingSet, name: str, ids: list[int], x: int) -> Work:
 
 async def some_labels(database: Database, pets: WorkingSet) -> list[int]:
     async with database.reading() as reader:
-        sql = "SELECT id FROM label WHERE dataset_id = $1 ORDER BY random() LIMIT 2"
-        return [row["id"] for row in await reader.fetch(sql, pets.id)] or [0]
+        statement = "SELECT id FROM label WHERE dataset_id = $1 ORDER BY random() LIMIT 2"
+        return [row["id"] for row in await reader.fetch(statement, pets.id)] or [0]
 
 
 async def test_a_unit_whose_connection_is_cut_before_its_commit_is_done_again(

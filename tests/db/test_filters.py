@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from db.errors import Invalid
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
 from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, current
@@ -60,7 +60,7 @@ def test_refuses_a_filter_of_too_many_parts() -> None:
 async def test_a_kept_sample_whose_file_is_gone_is_still_found_by_its_name(database: Database) -> None:
     made = await working_sets.make(database, samples=2)
     async with database.writing() as session:
-        await statements.run(session, "UPDATE source SET status = 'GONE'")
+        await sql.run(session, "UPDATE source SET status = 'GONE'")
     for wanted in (TextFilter(eq="000001.jpg"), TextFilter(contains="001.JPG")):
         assert await matched(database, made.id, SampleFilter(file_name=wanted)) == made.samples[1:]
 
@@ -87,9 +87,9 @@ async def test_contains_finds_letters_beyond_ascii_in_either_case(database: Data
     made = await working_sets.make(database, samples=len(WORDS))
     async with database.writing() as session:
         for table in ("sample", "source"):
-            sql = f"""UPDATE {table} SET path = (cast(:words as text[]))[
+            statement = f"""UPDATE {table} SET path = (cast(:words as text[]))[
                 (SELECT count(*) FROM {table} other WHERE other.id <= {table}.id)] || '.jpg'"""
-            await statements.run(session, sql, words=list(WORDS))
+            await sql.run(session, statement, words=list(WORDS))
     for needle in NEEDLES:
         expected = [id for id, word in zip(made.samples, WORDS, strict=True) if re.search(either_case(needle), word)]
         for wanted in (
@@ -131,6 +131,6 @@ async def test_the_longest_needle_is_looked_for(database: Database, needle: str)
     made = await working_sets.make(database, samples=2)
     async with database.writing() as session:
         for table in ("sample", "source"):
-            sql = f"UPDATE {table} SET path = :path WHERE path LIKE '%1.jpg'"
-            await statements.run(session, sql, path=needle.upper())
+            statement = f"UPDATE {table} SET path = :path WHERE path LIKE '%1.jpg'"
+            await sql.run(session, statement, path=needle.upper())
     assert await matched(database, made.id, SampleFilter(path=PathFilter(contains=needle))) == made.samples[1:]

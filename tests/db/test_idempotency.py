@@ -23,7 +23,7 @@ from db.identity import tokens
 from db.identity.tokens import Scope
 from db.labelling import labels
 from db.labelling.labels import Created, LabelValues
-from db.postgres import engine, statements
+from db.postgres import engine, sql
 from db.postgres.engine import Database
 from tests.db.working_sets import ANN, WorkingSet, make, wrong
 from tests.patience import PATIENCE
@@ -35,7 +35,7 @@ HASH = b"hash of the request"
 async def token_id(database: Database) -> int:
     async with database.writing() as session:
         await tokens.create(session, name="ann", scope=Scope.MANAGE)
-        [row] = await statements.run(session, "SELECT id FROM token")
+        [row] = await sql.run(session, "SELECT id FROM token")
     return int(row["id"])
 
 
@@ -116,8 +116,8 @@ async def test_what_is_older_than_a_day_is_forgotten(database: Database, token_i
     for key in ("old", "new"):
         await idempotency.keep_answer(database, token_id, key, HASH, b"{}")
     async with database.writing() as session:
-        sql = "UPDATE idempotency SET created_at = now() - :age::interval WHERE key = 'old'"
-        await statements.run(session, sql, age=timedelta(hours=24, seconds=1))
+        statement = "UPDATE idempotency SET created_at = now() - :age::interval WHERE key = 'old'"
+        await sql.run(session, statement, age=timedelta(hours=24, seconds=1))
     assert await idempotency.sweep(database) == 1
     assert await idempotency.find_answer(database, token_id, "old", HASH) is None
     assert await idempotency.find_answer(database, token_id, "new", HASH) == b"{}"
@@ -259,7 +259,7 @@ async def test_other_errors_of_the_database_are_not_repeated(database: Database)
     async def work(session: AsyncSession) -> None:
         nonlocal times
         times += 1
-        await statements.run(session, "SELECT 1 / 0")
+        await sql.run(session, "SELECT 1 / 0")
 
     with pytest.raises(asyncpg.DivisionByZeroError):
         await write(database, work, type(None))

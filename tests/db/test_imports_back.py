@@ -16,7 +16,7 @@ from db.history.transactions import write
 from db.ingest import imports, sync
 from db.ingest.imports import Options
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage import Stores
 from db.storage.locations import Places
 from tests import s3

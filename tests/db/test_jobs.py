@@ -14,7 +14,7 @@ from db.errors import NotFound, StorageError
 from db.jobs import Batch, Claim, Fenced
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from tests.conftest import ROOT
 from tests.db import world
 from tests.db.world import WORKER, World

@@ -18,7 +18,7 @@ from db.ingest.imports import entries
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.places import Reach
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage import LocalStore, Stores
 from db.storage.locations import Places
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores

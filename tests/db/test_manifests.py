@@ -14,7 +14,7 @@ from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, label
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage import LocalStore, MemoryStore
 from tests.db.working_sets import ANN, WorkingSet, make
 

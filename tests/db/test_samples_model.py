@@ -27,7 +27,7 @@ from db.labelling.samples.delete import delete
 from db.labelling.samples.edits import Addition, Edit, Update
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.postgres import engine
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.labelling_model import Edit as MarkEdit
 from tests.db.labelling_model import Mark, Sample
@@ -336,8 +336,8 @@ class Writes(RuleBasedStateMachine):
 
     async def _learn(self, names: list[str]) -> None:
         for name in names:
-            sql = f"SELECT id FROM label WHERE dataset_id = {self.dataset} AND name = '{name}'"
-            self.labels[name] = await self._one(sql)
+            statement = f"SELECT id FROM label WHERE dataset_id = {self.dataset} AND name = '{name}'"
+            self.labels[name] = await self._one(statement)
 
     def _filter(self, data: Any) -> tuple[SampleFilter, set[int]]:
         names = data.draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=2), label="names")
@@ -368,18 +368,18 @@ class Writes(RuleBasedStateMachine):
         assert self.runner.run(self._one(f"SELECT revision FROM dataset WHERE id = {self.dataset}")) == self.revision
         self.history[self.revision] = deepcopy(told)
 
-    async def _rows(self, sql: str, *arguments: Any) -> dict[int, tuple[Any, ...]]:
+    async def _rows(self, statement: str, *arguments: Any) -> dict[int, tuple[Any, ...]]:
         async with self.database.reading() as reader:
-            rows = await reader.fetch(sql, *arguments)
+            rows = await reader.fetch(statement, *arguments)
         return {row["id"]: (row["labeled_by"], row["labeled_origin"], row["annotations"]) for row in rows}
 
     async def _marked(self, sample: int) -> list[int]:
         async with self.database.reading() as reader:
             return [row["id"] for row in await reader.fetch(MARKED, sample)]
 
-    async def _one(self, sql: str) -> Any:
+    async def _one(self, statement: str) -> Any:
         async with self.database.reading() as reader:
-            return await reader.fetchval(sql)
+            return await reader.fetchval(statement)
 
     async def _check(self) -> list[str]:
         async with self.database.reading() as reader:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from db.history import changes, counts
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 
 ANN = Identity("ann", Scope.MANAGE, token_id=1)
 BOB = Identity("bob", Scope.MANAGE, token_id=2)

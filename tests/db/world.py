@@ -15,7 +15,7 @@ from db import jobs
 from db.ingest import sync
 from db.ingest.sync.options import USUAL_GUARD, Guard
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage import LocalStore, MemoryStore, Store
 
 NUMBERS = itertools.count(1)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from db.history import changes
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 from tests.schema.mutating import Stage, open_stage
 
@@ -79,7 +79,7 @@ async def suggest(stage: Stage, place: int, label: str, shape: str | None, confi
     sample, working_set = stage.working_set.samples[place], stage.working_set
     async with stage.direct.database.writing() as session:
         change = await changes.record(session, working_set.id, kind="X", actor="model", summary="x")
-        row = await statements.first(
+        row = await sql.first(
             session,
             """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,
                                        shape, since)
@@ -88,7 +88,7 @@ async def suggest(stage: Stage, place: int, label: str, shape: str | None, confi
             dataset=working_set.id, sample=sample, label=working_set.labels[label], confidence=confidence, shape=shape,
             since=change.revision,
         )  # fmt: skip
-        await statements.run(
+        await sql.run(
             session,
             """UPDATE sample SET since = :since, state = CASE WHEN label_ids = '{}' THEN 'PENDING' ELSE state END
             WHERE id = :sample""",

@@ -10,7 +10,7 @@ from api.settings import Limits, Settings
 from benchmarks import attack_requests
 from benchmarks.attack_requests import Operation
 from db.errors import DomainError
-from db.postgres import engine, statements
+from db.postgres import engine, sql
 from db.postgres.engine import Database
 from schema.requests import Request
 from tests.client import Direct
@@ -25,17 +25,18 @@ async def full(database: Database, tmp_path: Path) -> Stage:
     """A dataset of 100 samples and 10,000 labels, all of which are on each of the three newest samples."""
     stage = await open_stage(database, tmp_path, samples=100)
     async with stage.direct.database.writing() as session:
-        sql = """INSERT INTO label (dataset_id, name, since)
+        statement = """INSERT INTO label (dataset_id, name, since)
             SELECT :dataset, 'n' || n, 1 FROM generate_series(1, :count::int) n"""
-        await statements.run(session, sql, dataset=stage.working_set.id, count=LABELS)
-        sql = """UPDATE sample SET label_ids = ARRAY(SELECT id FROM label ORDER BY id), state = 'LABELED'
+        await sql.run(session, statement, dataset=stage.working_set.id, count=LABELS)
+        statement = """UPDATE sample SET label_ids = ARRAY(SELECT id FROM label ORDER BY id), state = 'LABELED'
             WHERE id = ANY(:ids)"""
-        await statements.run(session, sql, ids=stage.working_set.samples[-3:])
-        sql = """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since, shape)
+        await sql.run(session, statement, ids=stage.working_set.samples[-3:])
+        statement = """INSERT INTO annotation
+                (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since, shape)
             SELECT dataset_id, id, unnest(label_ids), 'ann', now(), 'MANUAL', 1,
                    '{"type": "BoundingBox", "xMin": 1, "yMin": 2, "xMax": 3, "yMax": 4}'
             FROM sample WHERE label_ids <> '{}'"""
-        await statements.run(session, sql)
+        await sql.run(session, statement)
     return stage
 
 

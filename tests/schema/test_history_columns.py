@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from db.history import changes
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 from tests.schema.mutating import Stage
 
@@ -26,24 +26,24 @@ ADDED = {
 FILL = "UPDATE {fact} SET one = 'one of ' || id, two = 'two of ' || id"
 
 
-async def sql(stage: Stage, text: str, **values: Any) -> list[asyncpg.Record]:
+async def fetch(stage: Stage, text: str, **values: Any) -> list[asyncpg.Record]:
     async with stage.direct.database.writing() as session:
-        return await statements.run(session, text, **values)
+        return await sql.run(session, text, **values)
 
 
 async def add_columns(stage: Stage, how: str) -> None:
     for fact in FACTS:
         for statement in ADDED[how].format(fact=fact).split(";"):
-            await sql(stage, statement)
-        await sql(stage, "SELECT refresh_history(:fact)", fact=fact)
-        await sql(stage, FILL.format(fact=fact))
+            await fetch(stage, statement)
+        await fetch(stage, "SELECT refresh_history(:fact)", fact=fact)
+        await fetch(stage, FILL.format(fact=fact))
 
 
 async def facts(stage: Stage) -> dict[str, list[Any]]:
     """Every live row, with the new columns, but for the revision that wrote it."""
     found = {}
     for fact in FACTS:
-        rows = await sql(stage, f"SELECT (to_jsonb({fact}) - 'since')::text AS row FROM {fact} ORDER BY id")
+        rows = await fetch(stage, f"SELECT (to_jsonb({fact}) - 'since')::text AS row FROM {fact} ORDER BY id")
         found[fact] = [row["row"] for row in rows]
     return found
 
@@ -75,7 +75,7 @@ async def test_a_new_column_is_kept_in_the_past(stage: Stage, how: str) -> None:
     await prepare(stage, how)
     await deeds(stage)
     for fact in FACTS:
-        rows = await sql(stage, f"SELECT id, one, two FROM {fact}_past WHERE until > 3")
+        rows = await fetch(stage, f"SELECT id, one, two FROM {fact}_past WHERE until > 3")
         assert rows
         assert [(row["one"], row["two"]) for row in rows] == [
             (f"one of {row['id']}", f"two of {row['id']}") for row in rows
@@ -108,7 +108,7 @@ async def write(stage: Stage, value: str, where: str) -> str:
     async with stage.direct.database.writing() as session:
         new = await changes.record(session, stage.working_set.id, kind="LABEL_SAMPLES", actor="ann", summary="Marked")
         for fact in FACTS:
-            await statements.run(
+            await sql.run(
                 session,
                 f"UPDATE {fact} SET one = :value, since = :since WHERE {where}",
                 value=value,
@@ -139,14 +139,14 @@ async def test_undoing_a_labelling_leaves_what_was_written_into_a_new_column_sin
     [number] = stage.working_set.samples[4:5]
     async with stage.direct.database.writing() as session:
         new = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="Imported")
-        await statements.run(
+        await sql.run(
             session,
             "UPDATE sample SET hard = true, two = 'later', since = :since WHERE id = :id",
             since=new.revision,
             id=number,
         )
     await change(stage, "undoChange", changeId=labelled)
-    [row] = await sql(stage, "SELECT state, hard, two FROM sample WHERE id = :id", id=number)
+    [row] = await fetch(stage, "SELECT state, hard, two FROM sample WHERE id = :id", id=number)
     assert dict(row) == {"state": "UNLABELED", "hard": True, "two": "later"}
 
 
@@ -155,13 +155,13 @@ async def test_undoing_a_mark_leaves_labels_that_were_put_since(stage: Stage) ->
     [number] = stage.working_set.samples[4:5]
     async with stage.direct.database.writing() as session:
         new = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="Imported")
-        await statements.run(
+        await sql.run(
             session, "UPDATE sample SET hard = true, since = :since WHERE id = :id", since=new.revision, id=number
         )
     pets = {"datasetId": stage.dataset, "select": {"ids": stage.ids(4)}}
     await change(stage.as_somebody("bob"), "labelSamples", labels=["cat"], **pets)
     await change(stage, "undoChange", changeId=f"Change:{new.id}")
-    [row] = await sql(stage, "SELECT state, hard, labeled_by FROM sample WHERE id = :id", id=number)
+    [row] = await fetch(stage, "SELECT state, hard, labeled_by FROM sample WHERE id = :id", id=number)
     assert dict(row) == {"state": "LABELED", "hard": False, "labeled_by": "bob"}
     await stage.check()
 
@@ -170,15 +170,15 @@ async def test_history_is_made_from_the_columns_that_there_are(database: Databas
     """A migration that adds columns and does not refresh the history shows here."""
     async with database.writing() as session:
         written = "SELECT proname, prosrc FROM pg_proc WHERE proname LIKE '%\\_keep' ORDER BY 1"
-        before = await statements.run(session, written)
+        before = await sql.run(session, written)
         for fact in FACTS:
-            await statements.run(session, "SELECT refresh_history(:fact)", fact=fact)
-        assert await statements.run(session, written) == before
+            await sql.run(session, "SELECT refresh_history(:fact)", fact=fact)
+        assert await sql.run(session, written) == before
 
 
 async def test_a_column_that_is_renamed_in_one_table_only_is_refused(database: Database) -> None:
     async with database.writing() as session:
-        await statements.run(session, "ALTER TABLE sample RENAME COLUMN usage TO purpose")
+        await sql.run(session, "ALTER TABLE sample RENAME COLUMN usage TO purpose")
         with pytest.raises(asyncpg.RaiseError, match="sample_past has columns that sample has not: usage"):
-            await statements.run(session, "SELECT refresh_history('sample')")
+            await sql.run(session, "SELECT refresh_history('sample')")
         await session.rollback()

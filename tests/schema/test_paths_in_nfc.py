@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from tests.schema.mutating import Stage
 
 DIRECTORY, NAME = "Möbel/Stühle", "café-Ångström.jpg"

@@ -9,7 +9,7 @@ import pytest
 
 from db.errors import NotFound
 from db.jobs import events
-from db.postgres import statements
+from db.postgres import sql
 from schema import build_schema
 from schema.requests import Request
 from tests.patience import PATIENCE, until
@@ -177,7 +177,7 @@ async def test_samples_come_back_without_their_image_where_that_is_gone(stage: S
     await label(stage, ["cat"], 0)
     change = await do(stage, "deleteSamples", datasetId=stage.dataset, select={"ids": stage.ids(0)})
     async with stage.direct.database.writing() as session:
-        await statements.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000000.jpg'")
+        await sql.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000000.jpg'")
     await undo(stage, change)
     sample = (await facts(stage))["dataset"]["samples"]["nodes"][0]
     assert (sample["id"], sample["sourceAvailable"], sample["labels"]) == (
@@ -190,7 +190,7 @@ async def test_samples_come_back_without_their_image_where_that_is_gone(stage: S
 async def test_a_sample_comes_back_to_the_place_its_source_moved_to(stage: Stage) -> None:
     change = await do(stage, "deleteSamples", datasetId=stage.dataset, select={"ids": stage.ids(0)})
     async with stage.direct.database.writing() as session:
-        await statements.run(session, "UPDATE source SET path = 'moved/0.jpg' WHERE path = '000000.jpg'")
+        await sql.run(session, "UPDATE source SET path = 'moved/0.jpg' WHERE path = '000000.jpg'")
     await undo(stage, change)
     assert (await facts(stage))["dataset"]["samples"]["nodes"][0]["path"] == "moved/0.jpg"
 

@@ -7,7 +7,7 @@ import pytest
 
 from db.history import changes, versions
 from db.history.transactions import write
-from db.postgres import statements
+from db.postgres import sql
 from tests.client import Failed
 from tests.schema.mutating import Stage
 
@@ -129,7 +129,7 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(stage: Stage) ->
         deleteSources=True,
     )
     async with stage.direct.database.writing() as session:
-        await statements.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000001.jpg'")
+        await sql.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000001.jpg'")
     assert deleted["warnings"] == [{"sampleCount": 1, "versions": [{"name": "V001"}]}]
     found = await read(stage, version)
     assert [each["sourceAvailable"] for each in found["samples"]["nodes"]] == [True, False, True, True, True, True]
@@ -486,8 +486,8 @@ async def test_unpublished_changes_and_the_comparison_with_the_version_agree(sta
         case "mark":
             async with stage.direct.database.writing() as session:
                 change = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="x")
-                sql = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
-                await statements.run(session, sql, since=change.revision, id=stage.working_set.samples[1])
+                statement = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
+                await sql.run(session, statement, since=change.revision, id=stage.working_set.samples[1])
     found = await looked_at(stage, version["id"])
     differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
     assert found["hasUnpublishedChanges"] == differs == (deed != "nothing")

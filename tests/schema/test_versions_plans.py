@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.queries import plan, reading
 from tests.schema.mutating import Stage, open_stage
@@ -31,7 +31,7 @@ async def explained(database: Database, tmp_path: object, monkeypatch: pytest.Mo
 
 async def analyze(stage: Stage) -> None:
     async with stage.direct.database.writing() as session:
-        await statements.run(session, "ANALYZE")
+        await sql.run(session, "ANALYZE")
 
 
 async def test_comparing_reads_only_what_changed(explained: tuple[Stage, list[str]]) -> None:

@@ -5,7 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict
 from db.history.versions.restore import IN_THE_WAY, LABELLING, PLACING, Gathered
-from db.postgres import statements
+from db.postgres import sql
 
 TOLD = 100  # conflicting changes that an error names, the earliest first
 
@@ -78,7 +78,7 @@ WHERE all_moot OR NOT is_moot ORDER BY revision LIMIT :told
 
 async def _expect_room(session: AsyncSession) -> None:
     """What is in the way may have come there by the very change: a file that moved to where another was."""
-    row = await statements.first(session, IN_THE_WAY)
+    row = await sql.first(session, IN_THE_WAY)
     if row is not None:
         raise Conflict(
             f"Another sample's file lies at `{row['path']}` now, where a sample would come back; move it away, sync, "
@@ -90,13 +90,13 @@ async def _expect_room(session: AsyncSession) -> None:
 
 async def expect_none(session: AsyncSession, gathered: Gathered, dataset_id: int, done: int) -> None:
     """Raises CONFLICT, naming the changes."""
-    found = await statements.run(session, _later(gathered), done=done)
+    found = await sql.run(session, _later(gathered), done=done)
     if not found:
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
     if all(revision <= done for revision in revisions):
         await _expect_room(session)
-    rows = await statements.run(session, CHANGES, dataset_id=dataset_id, revisions=revisions, done=done, told=TOLD)
+    rows = await sql.run(session, CHANGES, dataset_id=dataset_id, revisions=revisions, done=done, told=TOLD)
     raise Conflict(
         "Later changes touched the same samples or labels; undo those first, the latest first.",
         changes=[f"Change:{row['id']}" for row in rows],

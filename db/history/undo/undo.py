@@ -12,7 +12,7 @@ from db.history.versions.base import Base
 from db.history.versions.restore import Span, gather, put_back
 from db.history.versions.switch import remember
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 SUMMARY = 200  # characters of the undone change's summary
 FIND = """
@@ -45,13 +45,13 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     await expect_none(session, gathered, dataset_id, done["revision"])
     change = await record(session, dataset_id, by, "UNDO", f"Undid: {done['summary'][:SUMMARY]}")
     await put_back(session, gathered, change)
-    await statements.run(session, MARK, id=change_id, undo=change.id)
+    await sql.run(session, MARK, id=change_id, undo=change.id)
     await _rebase(session, done, before, revision, change)
     return Undone(dataset_id, change.id)
 
 
 async def _find(session: AsyncSession, change_id: int, by: Identity) -> asyncpg.Record:
-    row = await statements.first(session, FIND, id=change_id)
+    row = await sql.first(session, FIND, id=change_id)
     if row is None or not by.sees(row["dataset_id"]):
         raise NotFound("There is no such change; list them with `dataset { changes }`.")
     if not row["undoable"]:
@@ -62,7 +62,7 @@ async def _find(session: AsyncSession, change_id: int, by: Identity) -> asyncpg.
 async def _rebase(session: AsyncSession, done: asyncpg.Record, before: Base, revision: int, change: Recorded) -> None:
     """The base of the working set, where undoing brought back what it was based on, or a state that equals it."""
     is_last = done["revision"] == revision
-    row = await statements.first(session, BEFORE, id=done["id"])
+    row = await sql.first(session, BEFORE, id=done["id"])
     if row is not None:
         await remember(session, done["dataset_id"], change.id, before, is_clean=before.is_clean(revision))
         clean = change.revision if row["was_clean"] and is_last else 0

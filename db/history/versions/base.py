@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.errors import NotFound
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 TAKE = """
 INSERT INTO base (dataset_id) VALUES (:dataset_id)
@@ -38,17 +38,17 @@ class Base:
 
 async def take(session: AsyncSession, dataset_id: int) -> Base:
     """The base, held until the commit."""
-    row = await statements.first(session, TAKE, dataset_id=dataset_id)
+    row = await sql.first(session, TAKE, dataset_id=dataset_id)
     assert row is not None
     return Base(row["version_id"], row["revision"], row["named"])
 
 
 async def put(session: AsyncSession, dataset_id: int, version_id: int | None, revision: int) -> None:
-    await statements.run(session, PUT, dataset_id=dataset_id, version_id=version_id, revision=revision)
+    await sql.run(session, PUT, dataset_id=dataset_id, version_id=version_id, revision=revision)
 
 
 async def find(session: AsyncSession, version_id: int, by: Identity) -> asyncpg.Record:
-    row = await statements.first(session, FIND, id=version_id)
+    row = await sql.first(session, FIND, id=version_id)
     if row is None or not by.sees(row["dataset_id"]):
         raise no_such_version()
     return row

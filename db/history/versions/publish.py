@@ -15,7 +15,7 @@ from db.history.versions.base import Base
 from db.history.versions.outcomes import ManifestRequested, Published
 from db.history.versions.split import Split
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 DEFAULTS = "SELECT name FROM version WHERE dataset_id = :dataset_id AND name ~ '^V[0-9]+$'"
 COUNTED = "UPDATE base SET named = :named WHERE dataset_id = :dataset_id"
@@ -59,7 +59,7 @@ async def publish(
     await base.expect_idle(session, dataset_id)
     before = await base.take(session, dataset_id)
     chosen = wanted or await _next_name(session, dataset_id, before)
-    row = await statements.first(
+    row = await sql.first(
         session,
         PUBLISH,
         dataset_id=dataset_id,
@@ -90,16 +90,16 @@ async def write_manifest(session: AsyncSession, version_id: int, *, by: Identity
 
 async def _next_name(session: AsyncSession, dataset_id: int, before: Base) -> str:
     """`V001`, `V002` …: a number is never given twice, and names that are taken are skipped."""
-    taken = {row["name"] for row in await statements.run(session, DEFAULTS, dataset_id=dataset_id)}
+    taken = {row["name"] for row in await sql.run(session, DEFAULTS, dataset_id=dataset_id)}
     number = before.named + 1
     while f"V{number:03d}" in taken:
         number += 1
-    await statements.run(session, COUNTED, dataset_id=dataset_id, named=number)
+    await sql.run(session, COUNTED, dataset_id=dataset_id, named=number)
     return f"V{number:03d}"
 
 
 async def _refusal(session: AsyncSession, dataset_id: int, name: str) -> Exception:
-    row: asyncpg.Record | None = await statements.first(session, IS_EMPTY, dataset_id=dataset_id)
+    row: asyncpg.Record | None = await sql.first(session, IS_EMPTY, dataset_id=dataset_id)
     if row is not None and row["yes"]:
         return Invalid("The dataset has no samples; add some before you publish.", code="EMPTY_VERSION")
     return AlreadyExists(

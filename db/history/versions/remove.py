@@ -6,7 +6,7 @@ from db.history.access import enter
 from db.history.versions import base
 from db.history.versions.outcomes import Removed
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 ORPHANS = "UPDATE version SET parent_id = NULL WHERE parent_id = :id"
 UNBASED = "UPDATE base SET version_id = NULL WHERE version_id = :id"
@@ -18,8 +18,8 @@ async def remove(session: AsyncSession, version_id: int, *, by: Identity) -> Rem
     version = await base.find(session, version_id, by)
     await enter(session, version["dataset_id"], by)
     await base.take(session, version["dataset_id"])
-    for sql in (ORPHANS, UNBASED):
-        await statements.run(session, sql, id=version_id)
-    if not await statements.count(session, REMOVE, id=version_id):
+    for statement in (ORPHANS, UNBASED):
+        await sql.run(session, statement, id=version_id)
+    if not await sql.count(session, REMOVE, id=version_id):
         raise base.no_such_version()
     return Removed(version["dataset_id"], version_id)

@@ -12,7 +12,7 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import Recorded
-from db.postgres import statements
+from db.postgres import sql
 
 LAST: Final = 2**63 - 1
 FACTS: Final = ("label", "sample", "annotation")
@@ -167,18 +167,18 @@ class Gathered:
 
 async def gather(session: AsyncSession, span: Span) -> Gathered:
     """Fill the temporary tables with what the span did."""
-    columns = {row["relname"]: tuple(row["columns"]) for row in await statements.run(session, COLUMNS)}
-    for sql in TABLES:
-        await statements.run(session, sql)
+    columns = {row["relname"]: tuple(row["columns"]) for row in await sql.run(session, COLUMNS)}
+    for statement in TABLES:
+        await sql.run(session, statement)
     await _fill(session, span, columns)
-    await statements.run(session, PLACE)
+    await sql.run(session, PLACE)
     gathered = Gathered(columns, is_empty=False)
     for fact in ("label", "annotation", "sample"):
         only = ALSO_ITS_MARKS if fact == "sample" else ""
         same = SAME.format(fact=fact, was=gathered.row(fact, "w"), made=gathered.row(fact, "m"), only=only)
-        await statements.run(session, same)
+        await sql.run(session, same)
     tables = " UNION ALL ".join(f"SELECT FROM {when}_{fact}" for when in ("was", "made") for fact in FACTS)
-    row = await statements.first(session, f"SELECT FROM ({tables}) AS any_row LIMIT 1")
+    row = await sql.first(session, f"SELECT FROM ({tables}) AS any_row LIMIT 1")
     return Gathered(columns, is_empty=row is None)
 
 
@@ -188,32 +188,30 @@ async def put_back(session: AsyncSession, gathered: Gathered, change: Recorded) 
     columns = {fact: ", ".join(names) for fact, names in gathered.columns.items()}
     assignments = {fact: ", ".join(f"{name} = w.{name}" for name in names) for fact, names in gathered.columns.items()}
     bring = {fact: BRING.format(fact=fact, columns=columns[fact]) for fact in FACTS}
-    await statements.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key DEFERRED")
-    await statements.run(session, UNANNOTATE)
-    await statements.run(session, RELABEL.format(assignments=assignments["label"]), since=since)
-    await statements.run(session, bring["label"], since=since)
-    await statements.run(session, REMOVE)
-    await statements.run(session, _keep(gathered))
-    for sql in (CHANGE.format(assignments=assignments["sample"]), bring["sample"], bring["annotation"], SETTLE):
-        await statements.run(session, sql, since=since)
-    await statements.run(session, UNLABEL)
-    await statements.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE")
+    await sql.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key DEFERRED")
+    await sql.run(session, UNANNOTATE)
+    await sql.run(session, RELABEL.format(assignments=assignments["label"]), since=since)
+    await sql.run(session, bring["label"], since=since)
+    await sql.run(session, REMOVE)
+    await sql.run(session, _keep(gathered))
+    for statement in (CHANGE.format(assignments=assignments["sample"]), bring["sample"], bring["annotation"], SETTLE):
+        await sql.run(session, statement, since=since)
+    await sql.run(session, UNLABEL)
+    await sql.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE")
 
 
 async def _fill(session: AsyncSession, span: Span, columns: Mapping[str, tuple[str, ...]]) -> None:
     rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
     values = {"dataset_id": span.dataset_id, "early": span.early, "late": span.late}
     for fact in FACTS:
-        await statements.run(session, WAS.format(fact=fact, row=", ".join(rows[fact])), **values)
+        await sql.run(session, WAS.format(fact=fact, row=", ".join(rows[fact])), **values)
     for fact in ("label", "sample"):
-        await statements.run(session, MADE.format(fact=fact, row=", ".join(rows[fact])), **values)
+        await sql.run(session, MADE.format(fact=fact, row=", ".join(rows[fact])), **values)
     made = MADE_ANNOTATION.format(
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )
-    await statements.run(session, made, early=span.early, late=span.late)
-    await statements.run(
-        session, "ANALYZE was_label, was_sample, was_annotation, made_label, made_sample, made_annotation"
-    )
+    await sql.run(session, made, early=span.early, late=span.late)
+    await sql.run(session, "ANALYZE was_label, was_sample, was_annotation, made_label, made_sample, made_annotation")
 
 
 def _keep(gathered: Gathered) -> str:

@@ -14,7 +14,7 @@ from math import isfinite
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
-from db.postgres import statements
+from db.postgres import sql
 
 LabelSet = tuple[int, ...]
 ROUNDS = 10  # of repairing labels that are on one side only; each mends what it can
@@ -66,15 +66,15 @@ class Impossible(Exception):
 async def write(session: AsyncSession, dataset_id: int, version_id: int, revision: int, split: Split) -> None:
     """Put aside what the split says, of the samples at this revision."""
     values = {"dataset_id": dataset_id, "revision": revision}
-    strata = {tuple(row["label_ids"]): row["n"] for row in await statements.run(session, STRATA, **values)}
+    strata = {tuple(row["label_ids"]): row["n"] for row in await sql.run(session, STRATA, **values)}
     try:
         train = divide(strata, split.exactly)
     except Impossible as impossible:
-        rows = await statements.run(session, NAMES, version_id=version_id, ids=impossible.labels)
+        rows = await sql.run(session, NAMES, version_id=version_id, ids=impossible.labels)
         raise _conditions([row["name"] for row in rows]) from None
     aside = {labels: strata[labels] - count for labels, count in train.items() if strata[labels] > count}
     sets = ["{" + ",".join(map(str, labels)) + "}" for labels in aside]
-    await statements.run(
+    await sql.run(
         session,
         WRITE,
         **values,

@@ -11,7 +11,7 @@ from db.history.versions.base import Base
 from db.history.versions.outcomes import Switched
 from db.history.versions.restore import IN_THE_WAY, Span, gather, put_back
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 OnUnpublished = Literal["REJECT", "DISCARD"]
 REMEMBER = """
@@ -50,7 +50,7 @@ async def switch(
 
 async def remember(session: AsyncSession, dataset_id: int, change_id: int, before: Base, *, is_clean: bool) -> None:
     """What the working set was based on before a change, for whoever undoes it."""
-    await statements.run(
+    await sql.run(
         session,
         REMEMBER,
         change_id=change_id,
@@ -61,7 +61,7 @@ async def remember(session: AsyncSession, dataset_id: int, change_id: int, befor
 
 
 async def _expect_room(session: AsyncSession) -> None:
-    row = await statements.first(session, f"{IN_THE_WAY} ORDER BY s.path LIMIT 1")
+    row = await sql.first(session, f"{IN_THE_WAY} ORDER BY s.path LIMIT 1")
     if row is not None:
         raise Conflict(
             f"Two samples of the version would lie at `{row['path']}` now, since a file was moved there; "

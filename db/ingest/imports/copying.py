@@ -11,12 +11,14 @@ from db.formats import images
 from db.formats.images import Caps
 from db.formats.paths import stem
 from db.ingest.imports.places import Reach
-from db.ingest.imports.statements import SQL
 from db.ingest.sync import damage
 from db.ingest.sync.inspection import MIB, Image
 from db.jobs import Claim
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
+
+SQL: Final = sql.load(__file__, "merging.sql")
 
 AT_ONCE: Final = 4  # images in memory at once
 MOST_NAMES: Final = 1_000  # tried for an image whose own is taken

@@ -16,11 +16,13 @@ from db.ingest.imports.copying import Copier
 from db.ingest.imports.entries import Entry, Mark
 from db.ingest.imports.label_files import UNSIZED, LabelFiles, together
 from db.ingest.imports.options import Options
-from db.ingest.imports.statements import SQL
 from db.ingest.sync.inspection import Image, Item, Outcome, inspect
 from db.jobs import Claim
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import RootMissing, Store
+
+SQL: Final = sql.load(__file__, "merging.sql")
 
 ENTRY: Final = TypeAdapter(Entry)
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)

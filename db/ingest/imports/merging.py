@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import orjson
@@ -15,8 +15,10 @@ from db.ingest.imports.entries import Mark
 from db.ingest.imports.inspection import Seen
 from db.ingest.imports.options import Options
 from db.ingest.imports.reading import told
-from db.ingest.imports.statements import SQL
 from db.jobs import Batch, Claim
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
 
 COLUMNS = ("sample_id", "labeled_origin", "hard", "usage", "source_id", "status", "etag", "size")
 MEANWHILE = "A file was uploaded there while the import ran; import again."

@@ -20,9 +20,11 @@ from db.ingest.imports.entries import Entry
 from db.ingest.imports.lines import Line, lines
 from db.ingest.imports.options import Checkpoint, Options, Stage
 from db.ingest.imports.places import Reach, place
-from db.ingest.imports.statements import SQL
 from db.jobs import Batch, Claim, forget_names, in_batch
+from db.postgres import sql
 from db.postgres.engine import Database
+
+SQL: Final = sql.load(__file__, "merging.sql")
 
 MAX_BYTES: Final = 5 * 1024**3  # of a manifest, as in the reference system
 BATCH: Final = 2_000  # lines in a COPY

@@ -16,10 +16,12 @@ from db.ingest.imports.merging import merge
 from db.ingest.imports.options import Checkpoint, Options, Stage
 from db.ingest.imports.places import Reach
 from db.ingest.imports.reading import READ, is_there, read
-from db.ingest.imports.statements import SQL
 from db.jobs import Batch, Claim, in_batch
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store, Stores
+
+SQL: Final = sql.load(__file__, "merging.sql")
 
 BATCH: Final = 500  # lines in one transaction
 LOOKED: Final = 100  # lines looked at together

@@ -14,8 +14,10 @@ from db.history.changes import hold, record
 from db.ingest.sync.decisions import Decisions, Known, NewSource, Standing, Touched, counts, decide
 from db.ingest.sync.inspection import Found
 from db.ingest.sync.options import Options
-from db.ingest.sync.statements import SQL
 from db.jobs import Batch, Claim
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
 
 ACTOR: Final = "sync"  # who labelled what a sidecar says
 OUTSIDE: Final = (

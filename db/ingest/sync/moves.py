@@ -16,10 +16,12 @@ from db.formats.images import Caps
 from db.history.changes import hold_alone, record
 from db.ingest.sync.inspection import Image, Item, inspect_images
 from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options, Stage
-from db.ingest.sync.statements import SQL
 from db.jobs import Batch, Claim, in_batch
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store
+
+SQL: Final = sql.load(__file__)
 
 BATCH: Final = 500  # images read between two checkpoints
 WAIT: Final = "60s"  # for other writers of the dataset to finish

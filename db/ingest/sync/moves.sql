@@ -2,12 +2,6 @@
 -- Whether anything has left its path, or may have.
 SELECT EXISTS (SELECT FROM sync_item WHERE job_id = $1 AND (action = 'CHANGED' OR action = 'VANISHED' AND NOT settled))
 
--- name: departed
--- Whether contents are not where they were, as far as is known when the files that may have moved were read.
-SELECT EXISTS (SELECT FROM sync_item
-               WHERE job_id = $1 AND (action = 'VANISHED' AND NOT settled
-                   OR action = 'CHANGED' AND (content, size) IS DISTINCT FROM (old_content, old_size)))
-
 -- name: to_inspect
 SELECT item.position, item.action, item.path, item.size, item.modified_at, item.etag, item.source_id,
        item.sidecar_path, item.sidecar_etag, NULL AS width, NULL AS height, NULL AS orientation, item.sidecar_due,

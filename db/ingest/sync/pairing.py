@@ -6,8 +6,10 @@ import orjson
 
 from db.ingest.sync.ignored import EXAMPLES, Ignored, Reason
 from db.ingest.sync.listing import Listing
-from db.ingest.sync.statements import SQL
 from db.jobs import LONG, Batch, Claim
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
 
 KEPT: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
 

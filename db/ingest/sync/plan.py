@@ -6,7 +6,6 @@ that does not answer has not lost anything.
 
 import asyncio
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -16,10 +15,11 @@ from db.ingest.sync.listing import Listing
 from db.ingest.sync.options import Checkpoint, Options, Stage
 from db.ingest.sync.pairing import pair
 from db.jobs import Batch, Claim, in_batch
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import RootMissing, Store
 
-PLAN: Final = (Path(__file__).parent / "plan.sql").read_text()
+SQL: Final = sql.load(__file__)
 ASKED: Final = 1_000  # vanished objects asked for in a batch
 AT_ONCE: Final = 16
 
@@ -38,7 +38,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
         await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
         ignored = await pair(batch, job, listing)
         await batch.execute_long(
-            PLAN,
+            SQL.plan,
             job.id,
             job.dataset_id,
             listing.complete,

@@ -1,3 +1,4 @@
+-- name: plan
 -- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
 -- people, $5 what was removed here is restored, $6 contents are verified, whatever sizes and times say.
 -- A known source is one that is in storage as far as we know, or that feeds a live sample.

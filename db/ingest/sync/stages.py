@@ -16,10 +16,12 @@ from db.ingest.sync.moves import inspect_ahead, move
 from db.ingest.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage
 from db.ingest.sync.plan import confirm, is_there, plan
 from db.ingest.sync.rules import DATASET, Rules
-from db.ingest.sync.statements import SQL
 from db.jobs import Batch, Claim, in_batch
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store
+
+SQL: Final = sql.load(__file__)
 
 Look = Callable[[Sequence[Item]], Awaitable[Sequence[Found]]]
 

@@ -14,7 +14,7 @@ import asyncpg
 from db.errors import DomainError
 from db.ingest.uploads.tickets import STAGING
 from db.postgres.engine import Database
-from db.postgres.statements import connection_of
+from db.postgres.sql import connection_of
 from db.storage.deletion import Opener
 
 BATCH: Final = 1_000

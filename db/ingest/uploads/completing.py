@@ -19,7 +19,7 @@ from db.ingest.uploads.rows import Put, hold, keep
 from db.ingest.uploads.sending import summary
 from db.ingest.uploads.tickets import STAGING
 from db.labelling import labels
-from db.postgres import statements
+from db.postgres import sql
 from db.storage import ObjectExists, Stores
 
 PATIENCE: Final = 5.0  # seconds for which a client waits for what concerns us alone
@@ -114,7 +114,7 @@ def _result(row: Upload, sample: int | None) -> Completed:
 
 async def _finish(session: AsyncSession, ended: Sequence[tuple[Upload, Completed]], paths: Mapping[str, str]) -> None:
     if ended:
-        await statements.run(
+        await sql.run(
             session,
             FINISH,
             ids=[row.id for row, _ in ended],

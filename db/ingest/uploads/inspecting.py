@@ -24,7 +24,7 @@ from db.ingest.uploads.rows import Put
 from db.ingest.uploads.sending import PLACE, opened, same
 from db.ingest.uploads.tickets import GRACE, STAGING, check_count, places, take_turn
 from db.labelling.labels import KnownLabels
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 
@@ -64,7 +64,7 @@ async def _leased(database: Database, dataset_id: int, keys: Iterable[str]) -> d
     """The rows; nobody clears away what is staged for them while we are at it."""
     async with database.writing() as session:
         rows = await outcomes.rows(session, dataset_id, keys)
-        await statements.run(session, LEASE, ids=[row.id for row in rows.values()], grace=GRACE)
+        await sql.run(session, LEASE, ids=[row.id for row in rows.values()], grace=GRACE)
     return rows
 
 
@@ -146,10 +146,10 @@ class _Inspector:
     async def _move(self, session: AsyncSession, *, row: Upload, tried: frozenset[str]) -> str:
         """Whoever completes the same upload beside us may have moved it already, or be done."""
         await take_turn(session, self.dataset_id)
-        here = await statements.first(session, HERE, id=row.id, generation=row.generation)
+        here = await sql.first(session, HERE, id=row.id, generation=row.generation)
         if here is None or here["path"] not in tried:
             return "" if here is None else str(here["path"])
         [path] = await places(session, self.dataset_id, [row.file_name], "RENAME", without=tried)
         if path is not None:
-            await statements.run(session, MOVE, id=row.id, path=path)
+            await sql.run(session, MOVE, id=row.id, path=path)
         return path or ""

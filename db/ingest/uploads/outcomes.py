@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.formats import names
 from db.ingest.uploads.files import OnConflict
 from db.ingest.uploads.rows import Put
-from db.postgres import statements
+from db.postgres import sql
 
 LOCK = """
     SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE
@@ -95,6 +95,6 @@ class Completion:
 async def rows(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
     """By key, held until the commit. Locked first: only a later statement sees the samples of whom it waited for."""
     known = sorted({key for key in keys if names.storable(key)})
-    await statements.run(session, LOCK, dataset_id=dataset_id, keys=known)
-    found = await statements.run(session, ROWS, dataset_id=dataset_id, keys=known)
+    await sql.run(session, LOCK, dataset_id=dataset_id, keys=known)
+    found = await sql.run(session, ROWS, dataset_id=dataset_id, keys=known)
     return {row["key"]: Upload.of(row) for row in found}

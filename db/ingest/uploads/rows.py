@@ -12,7 +12,7 @@ from db.history.changes import Recorded
 from db.identity.tokens import Identity
 from db.labelling import annotations
 from db.labelling.samples.chosen import Chosen
-from db.postgres import statements
+from db.postgres import sql
 from db.storage import StoredObject
 
 HOLD = """
@@ -76,7 +76,7 @@ Labels = Mapping[int, Sequence[int]]  # ids by place, in their order
 
 async def hold(session: AsyncSession, dataset_id: int, puts: Sequence[Put]) -> None:
     """Lock the samples that a sync has made of our objects: before the change is recorded, as all writers do."""
-    await statements.run(session, HOLD, dataset_id=dataset_id, paths=[put.object.path for put in puts])
+    await sql.run(session, HOLD, dataset_id=dataset_id, paths=[put.object.path for put in puts])
 
 
 async def keep(
@@ -95,9 +95,9 @@ async def _make(
     session: AsyncSession, dataset_id: int, puts: Sequence[Put], labels: Labels, change: Recorded, by: Identity
 ) -> dict[int, int]:
     paths = [put.object.path for put in puts]
-    await statements.run(session, LET_GO, dataset_id=dataset_id, paths=paths)
-    sources = await statements.run(session, SOURCES, dataset_id=dataset_id, paths=paths, **_columns(puts))
-    rows = await statements.run(
+    await sql.run(session, LET_GO, dataset_id=dataset_id, paths=paths)
+    sources = await sql.run(session, SOURCES, dataset_id=dataset_id, paths=paths, **_columns(puts))
+    rows = await sql.run(
         session,
         SAMPLES,
         sources=[row["id"] for row in sources],
@@ -107,7 +107,7 @@ async def _make(
         since=change.revision,
     )
     if any(labels.values()):
-        await statements.run(session, ANNOTATIONS, samples=[row["id"] for row in rows])
+        await sql.run(session, ANNOTATIONS, samples=[row["id"] for row in rows])
     ids = {row["path"]: row["id"] for row in rows}
     return {put.place: ids[put.object.path] for put in puts if put.object.path in ids}
 
@@ -130,7 +130,7 @@ async def _found(session: AsyncSession, dataset_id: int, puts: Sequence[Put]) ->
     """A sync was faster: it met our objects in storage and has made their samples."""
     if not puts:
         return {}
-    rows = await statements.run(session, OTHERS, dataset_id=dataset_id, paths=[put.object.path for put in puts])
+    rows = await sql.run(session, OTHERS, dataset_id=dataset_id, paths=[put.object.path for put in puts])
     known = {(row["path"], row["etag"], row["size"]): row["id"] for row in rows}
     keys = {put.place: (put.object.path, put.object.stamp, put.object.size) for put in puts}
     return {place: known[key] for place, key in keys.items() if key in known}

@@ -24,7 +24,7 @@ from db.ingest.uploads import files, outcomes, wishes
 from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
 from db.ingest.uploads.outcomes import Upload
 from db.labelling import labels
-from db.postgres import statements
+from db.postgres import sql
 from db.storage import ObjectExists, Stores
 
 MOST: Final = 1_000  # files of one call
@@ -119,7 +119,7 @@ async def request(session: AsyncSession, dataset_id: int, asked: Asked, *, by: I
     tickets = _drawn(asked, known)
     tickets = await _placed(session, dataset_id, tickets, asked.on_conflict)
     tickets = await _written(session, dataset_id, asked, tickets, known)
-    place = await statements.first(session, "SELECT input_path FROM dataset WHERE id = :id", id=dataset_id)
+    place = await sql.first(session, "SELECT input_path FROM dataset WHERE id = :id", id=dataset_id)
     assert place is not None
     return Requested(dataset_id, place["input_path"], asked.expiry, tuple(tickets))
 
@@ -140,7 +140,7 @@ async def link(stores: Stores, requested: Requested) -> list[str | None]:
 
 async def take_turn(session: AsyncSession, dataset_id: int) -> None:
     """Keys and names of a dataset are given away by one at a time, who sees what all before have taken."""
-    await statements.run(session, TURN, dataset_id=dataset_id)
+    await sql.run(session, TURN, dataset_id=dataset_id)
 
 
 def check_count(given: Collection[object], most: int, noun: str) -> None:
@@ -236,7 +236,7 @@ def _tries(name: str, first: int, last: int) -> list[str]:
 
 
 async def _taken(session: AsyncSession, dataset_id: int, paths: Sequence[str]) -> set[str]:
-    return {row["path"] for row in await statements.run(session, TAKEN, dataset_id=dataset_id, paths=paths)}
+    return {row["path"] for row in await sql.run(session, TAKEN, dataset_id=dataset_id, paths=paths)}
 
 
 async def _written(
@@ -254,7 +254,7 @@ async def _written(
     }
     if not rows:
         return list(tickets)
-    done = await statements.run(
+    done = await sql.run(
         session,
         WRITE,
         dataset_id=dataset_id,

@@ -13,7 +13,7 @@ from db.history.changes import Recorded
 from db.identity.tokens import Identity
 from db.labelling.labels.find import rule_of
 from db.labelling.labels.outcomes import Created
-from db.postgres import statements
+from db.postgres import sql
 
 MOST = 1_000  # labels that one call makes
 
@@ -65,14 +65,14 @@ async def add(session: AsyncSession, dataset_id: int, labels: Sequence[LabelValu
     """Write the rows under a change that holds the dataset's row, so that what is free now stays free."""
     given = [v.name for v in labels]
     keys = [v.shortcut for v in labels]
-    rows = await statements.run(session, TAKEN, dataset_id=dataset_id, names=given, keys=keys)
+    rows = await sql.run(session, TAKEN, dataset_id=dataset_id, names=given, keys=keys)
     _refuse(
         doubled=sorted({row["name"] for row in rows} & set(given)),
         keys=sorted({row["shortcut"] for row in rows if row["shortcut"]} & set(filter(None, keys))),
     )
     colors = [v.color for v in labels]
     values = {"dataset_id": dataset_id, "since": change.revision, "names": given, "colors": colors, "keys": keys}
-    return [row["id"] for row in await statements.run(session, ADD, **values)]
+    return [row["id"] for row in await sql.run(session, ADD, **values)]
 
 
 def listed(given: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from db.labelling.labels.find import no_such_ids, owner
 from db.labelling.labels.outcomes import Deleted
 from db.labelling.samples.chosen import choose_where
 from db.labelling.samples.removal import remove
-from db.postgres import statements
+from db.postgres import sql
 
 DeleteMode = Literal["LABEL_ONLY", "LABEL_AND_SAMPLES", "LABEL_SAMPLES_AND_SOURCES"]
 MOST = 1_000  # labels that one call deletes
@@ -33,7 +33,7 @@ async def delete(
     labels = _few(label_ids)
     dataset_id = await owner(session, labels, by)
     await enter(session, dataset_id, by)
-    rows = await statements.run(session, LOCK, dataset_id=dataset_id, ids=labels)
+    rows = await sql.run(session, LOCK, dataset_id=dataset_id, ids=labels)
     if len(rows) < len(labels):
         raise no_such_ids([id for id in labels if id not in {row["id"] for row in rows}])
     chosen = await choose_where(session, dataset_id, CARRY, "UPDATE", labels=labels)
@@ -50,7 +50,7 @@ async def delete(
     if going:
         await remove(session, chosen, change, GOING, sources=sources, labels=labels)
     await annotations.settle(session, chosen, change)
-    await statements.run(session, "DELETE FROM label WHERE id = ANY(:ids::bigint[])", ids=labels)
+    await sql.run(session, "DELETE FROM label WHERE id = ANY(:ids::bigint[])", ids=labels)
     return replace(planned, change=change.id)
 
 

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Invalid, NotFound
 from db.formats import names
 from db.identity.tokens import Identity
-from db.postgres import statements
+from db.postgres import sql
 
 # One row of nulls where none of the names is a label's: the rule is told in any case.
 IN_USE = """
@@ -40,7 +40,7 @@ class KnownLabels(dict[str, int]):
 async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]) -> KnownLabels:
     """The ids of those names that are labels, held until the commit: nobody renames, merges or deletes them."""
     storable = [name for name in wanted if names.storable(name)]
-    return KnownLabels.of(await statements.run(session, IN_USE, dataset_id=dataset_id, names=storable))
+    return KnownLabels.of(await sql.run(session, IN_USE, dataset_id=dataset_id, names=storable))
 
 
 async def rule_of(session: AsyncSession, dataset_id: int) -> names.LabelNameRule:
@@ -50,11 +50,11 @@ async def rule_of(session: AsyncSession, dataset_id: int) -> names.LabelNameRule
 
 async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:
     """The dataset that these labels are of: one, and one that the token may see."""
-    sql = """
+    statement = """
         SELECT label.id, dataset_id FROM label JOIN dataset ON dataset.id = dataset_id
         WHERE label.id = ANY(:ids::bigint[]) AND deleted_at IS NULL
     """
-    rows = await statements.run(session, sql, ids=list(label_ids))
+    rows = await sql.run(session, statement, ids=list(label_ids))
     owners = {row["id"]: row["dataset_id"] for row in rows if by.sees(row["dataset_id"])}
     missing = [id for id in label_ids if id not in owners]
     if missing:

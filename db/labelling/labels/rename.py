@@ -12,7 +12,7 @@ from db.labelling.labels.create import name_taken
 from db.labelling.labels.find import no_such_ids, owner, rule_of
 from db.labelling.labels.outcomes import Renamed
 from db.labelling.samples.chosen import Chosen, choose_where
-from db.postgres import statements
+from db.postgres import sql
 
 OnConflict = Literal["ERROR", "MERGE"]
 
@@ -38,8 +38,7 @@ async def rename(
     await enter(session, dataset_id, by)
     name = names.label_name(to, await rule_of(session, dataset_id))
     rows = {
-        row["id"]: row["name"]
-        for row in await statements.run(session, LOCK, dataset_id=dataset_id, id=label_id, name=name)
+        row["id"]: row["name"] for row in await sql.run(session, LOCK, dataset_id=dataset_id, id=label_id, name=name)
     }
     if label_id not in rows:
         raise no_such_ids([label_id])
@@ -55,8 +54,8 @@ async def rename(
     if dry_run:
         return Renamed(dataset_id, label_id, affected)
     change = await record(session, dataset_id, by, "RENAME_LABEL", f"Renamed `{before}` to `{name}`")
-    sql = "UPDATE label SET name = :name, since = :since WHERE id = :id"
-    await statements.run(session, sql, id=label_id, name=name, since=change.revision)
+    statement = "UPDATE label SET name = :name, since = :since WHERE id = :id"
+    await sql.run(session, statement, id=label_id, name=name, since=change.revision)
     return Renamed(dataset_id, label_id, await _carrying(session, label_id), change.id)
 
 
@@ -69,10 +68,10 @@ async def _merge(
     change = await record(session, dataset_id, by, "MERGE_LABELS", summary)
     await annotations.turn(session, chosen, before, after, change)
     await annotations.settle(session, chosen, change)
-    await statements.run(session, "DELETE FROM label WHERE id = :id", id=before)
+    await sql.run(session, "DELETE FROM label WHERE id = :id", id=before)
     return Renamed(dataset_id, after, chosen.count, change.id)
 
 
 async def _carrying(session: AsyncSession, label_id: int) -> int:
-    row = await statements.first(session, CARRYING, id=label_id)
+    row = await sql.first(session, CARRYING, id=label_id)
     return int(row["sample_count"]) if row else 0

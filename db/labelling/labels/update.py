@@ -10,7 +10,7 @@ from db.identity.tokens import Identity
 from db.labelling.labels.create import shortcut_taken
 from db.labelling.labels.find import no_such_ids, owner
 from db.labelling.labels.outcomes import Updated
-from db.postgres import statements
+from db.postgres import sql
 
 
 class Kept:
@@ -38,7 +38,7 @@ async def update(
     wanted_shortcut = shortcut if isinstance(shortcut, Kept) else names.shortcut(shortcut)
     dataset_id = await owner(session, [label_id], by)
     await enter(session, dataset_id, by)
-    label = await statements.first(session, LOCK, id=label_id)
+    label = await sql.first(session, LOCK, id=label_id)
     if label is None:
         raise no_such_ids([label_id])
     was = (label["color"], label["shortcut"])
@@ -49,8 +49,8 @@ async def update(
     if becomes == was:
         return Updated(dataset_id, label_id)
     change = await record(session, dataset_id, by, "UPDATE_LABEL", f"Changed the look of `{label['name']}`")
-    if await statements.first(session, TAKEN, dataset_id=dataset_id, id=label_id, shortcut=becomes[1]):
+    if await sql.first(session, TAKEN, dataset_id=dataset_id, id=label_id, shortcut=becomes[1]):
         raise shortcut_taken([str(becomes[1])])
     values = {"id": label_id, "color": becomes[0], "shortcut": becomes[1]}
-    await statements.run(session, SET, since=change.revision, **values)
+    await sql.run(session, SET, since=change.revision, **values)
     return Updated(dataset_id, label_id, change.id)

@@ -15,7 +15,7 @@ from db.labelling.samples import edits as edits_
 from db.labelling.samples.chosen import Chosen, Selection, choose
 from db.labelling.samples.edits import MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan
 from db.labelling.samples.outcomes import Labelled
-from db.postgres import statements
+from db.postgres import sql
 
 IMAGES = """
 SELECT sample.id, dataset.type AS kind, source.width, source.height
@@ -116,9 +116,9 @@ async def _named(session: AsyncSession, asked: Intents) -> dict[int, Fact]:
     ids = [*asked.update, *asked.remove]
     if not ids:
         return {}
-    rows = {row["id"]: _fact(row) for row in await statements.run(session, NAMED, ids=ids)}
+    rows = {row["id"]: _fact(row) for row in await sql.run(session, NAMED, ids=ids)}
     missing = [id for id in asked.remove if id not in rows]
-    gone = await statements.run(session, GONE, ids=missing) if missing else ()
+    gone = await sql.run(session, GONE, ids=missing) if missing else ()
     edits_.expect_there(asked, rows, {row["id"]: row["sample_id"] for row in gone})
     return rows
 
@@ -132,14 +132,14 @@ async def _there(session: AsyncSession, facts: Sequence[Fact], going: Sequence[i
     if not facts:
         return {}
     samples, names, shapes = _columns(facts)
-    rows = await statements.run(session, THERE, going=going, samples=samples, labels=names, shapes=shapes)
+    rows = await sql.run(session, THERE, going=going, samples=samples, labels=names, shapes=shapes)
     found = ((facts[row["n"] - 1], row) for row in rows)
     return {fact: replace(fact, id=row["id"], confirmed=row["confirmed"]) for fact, row in found}
 
 
 async def _expect_room(session: AsyncSession, plan: Plan) -> None:
     growing = plan.growing()
-    rows = await statements.run(session, FULL, samples=list(growing)) if growing else ()
+    rows = await sql.run(session, FULL, samples=list(growing)) if growing else ()
     has = {row["sample_id"]: row["n"] for row in rows}
     full = [sample for sample, more in growing.items() if has.get(sample, 0) + more > MOST_OF_SAMPLE]
     if full:

@@ -13,7 +13,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
-from db.postgres import statements
+from db.postgres import sql
 from db.postgres.models import Sample
 from db.queries.filters import SampleFilter, conditions, current
 
@@ -43,34 +43,34 @@ class Chosen:
     ids: tuple[int, ...] | None = None
     not_found: tuple[int, ...] = ()
 
-    async def run(self, session: AsyncSession, sql: str, **values: Any) -> Any:
+    async def run(self, session: AsyncSession, statement: str, **values: Any) -> Any:
         """A statement that speaks of `chosen`."""
         if self.ids is None:
-            return await statements.run(session, sql, **values)
-        return await statements.run(session, OF_IDS + sql, ids=list(self.ids), **values)
+            return await sql.run(session, statement, **values)
+        return await sql.run(session, OF_IDS + statement, ids=list(self.ids), **values)
 
     async def tally(self, session: AsyncSession, condition: str, **values: Any) -> int:
         """How many of them are like this; `condition` speaks of `sample`."""
-        sql = f"SELECT count(*) AS n FROM chosen JOIN sample USING (id) WHERE {condition}"
-        [row] = await self.run(session, sql, **values)
+        statement = f"SELECT count(*) AS n FROM chosen JOIN sample USING (id) WHERE {condition}"
+        [row] = await self.run(session, statement, **values)
         return int(row["n"])
 
     async def narrow(self, session: AsyncSession, condition: str, **values: Any) -> "Chosen":
         """Only those like this; the others leave `chosen`, and stay locked."""
         if self.ids is not None:
-            sql = f"SELECT id FROM chosen JOIN sample USING (id) WHERE {condition} ORDER BY id"
-            ids = tuple(row["id"] for row in await self.run(session, sql, **values))
+            statement = f"SELECT id FROM chosen JOIN sample USING (id) WHERE {condition} ORDER BY id"
+            ids = tuple(row["id"] for row in await self.run(session, statement, **values))
             return Chosen(self.dataset_id, len(ids), ids)
-        sql = f"DELETE FROM chosen USING sample WHERE sample.id = chosen.id AND NOT ({condition})"
-        return Chosen(self.dataset_id, self.count - await statements.count(session, sql, **values))
+        statement = f"DELETE FROM chosen USING sample WHERE sample.id = chosen.id AND NOT ({condition})"
+        return Chosen(self.dataset_id, self.count - await sql.count(session, statement, **values))
 
     async def shown(self, session: AsyncSession, asked: Sequence[int] | None) -> tuple[int, ...]:
         """What a payload lists: in the order asked for, or the first page of what a filter finds."""
         if asked is not None:
             found = frozenset(self.ids or ())
             return tuple(id for id in dict.fromkeys(asked) if id in found)
-        sql = "SELECT id FROM chosen JOIN sample USING (id) ORDER BY created_at DESC, id DESC LIMIT :shown"
-        return tuple(row["id"] for row in await self.run(session, sql, shown=SHOWN))
+        statement = "SELECT id FROM chosen JOIN sample USING (id) ORDER BY created_at DESC, id DESC LIMIT :shown"
+        return tuple(row["id"] for row in await self.run(session, statement, shown=SHOWN))
 
     def expect(self, count: int | None) -> None:
         if count is not None and count != self.count:
@@ -94,14 +94,14 @@ async def choose_where(
     session: AsyncSession, dataset_id: int, condition: str, lock: Lock = "NO KEY UPDATE", **values: Any
 ) -> Chosen:
     """Lock the samples like this; `condition` speaks of `sample`."""
-    sql = f"""
+    statement = f"""
         INSERT INTO chosen SELECT id FROM (
             SELECT sample.id FROM sample WHERE sample.dataset_id = :dataset_id AND ({condition})
             ORDER BY sample.id FOR {lock}
         ) AS locked
     """
-    await statements.run(session, TABLE)
-    return await _gathered(session, dataset_id, await statements.count(session, sql, dataset_id=dataset_id, **values))
+    await sql.run(session, TABLE)
+    return await _gathered(session, dataset_id, await sql.count(session, statement, dataset_id=dataset_id, **values))
 
 
 async def _choose_filtered(session: AsyncSession, dataset_id: int, found: ColumnElement[bool], lock: Lock) -> Chosen:
@@ -112,26 +112,26 @@ async def _choose_filtered(session: AsyncSession, dataset_id: int, found: Column
         .with_for_update(key_share=lock == "NO KEY UPDATE")
         .subquery()
     )
-    await statements.run(session, TABLE)
+    await sql.run(session, TABLE)
     inserted = await (await session.connection()).execute(insert(CHOSEN).from_select(["id"], select(locked.c.id)))
     return await _gathered(session, dataset_id, inserted.rowcount)
 
 
 async def _gathered(session: AsyncSession, dataset_id: int, count: int) -> Chosen:
     if count >= MANY:
-        await statements.run(session, "ANALYZE chosen")
-        await statements.run(session, "SET LOCAL work_mem = '64MB'")
+        await sql.run(session, "ANALYZE chosen")
+        await sql.run(session, "SET LOCAL work_mem = '64MB'")
     return Chosen(dataset_id, count)
 
 
 async def _choose_ids(session: AsyncSession, dataset_id: int, ids: Sequence[int], lock: Lock) -> Chosen:
     if not ids:
         raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
-    sql = f"""
+    statement = f"""
         SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
         ORDER BY id FOR {lock}
     """
-    rows = await statements.run(session, sql, dataset_id=dataset_id, ids=list(set(ids)))
+    rows = await sql.run(session, statement, dataset_id=dataset_id, ids=list(set(ids)))
     found = tuple(row["id"] for row in rows)
     missing = frozenset(ids) - frozenset(found)
     return Chosen(dataset_id, len(found), found, tuple(id for id in dict.fromkeys(ids) if id in missing))
