@@ -23,7 +23,7 @@ from db.identity.urls import Signer
 from db.jobs.events import Events
 from db.postgres.engine import Database
 from db.storage import Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from schema.context import Context
 from schema.errors import Refused
 from schema.permissions import authorize
@@ -124,7 +124,7 @@ class Direct:
             links=signer.links("http://test", self.identity.token_id, 1_700_000_000.0),
             events=self.events or Events(self.database),
             bounds=bounds(self.settings.limits),
-            stores=Stores(Places(self.settings.allowed_roots)),
+            stores=Stores(AllowedLocations(self.settings.allowed_roots)),
             idempotency_key=key,
             request_hash=request_hash,
         )

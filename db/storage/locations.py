@@ -13,7 +13,7 @@ BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class AllowedLocations:
     """`buckets` None: every one that the server's keys open. Without `s3` there are only directories."""
 
     roots: tuple[Path, ...] = ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from db.storage.access import Access
 from db.storage.disks import DEADLINE, Disks
 from db.storage.local import LocalStore
-from db.storage.locations import Places, bucket_of, is_bucket
+from db.storage.locations import AllowedLocations, bucket_of, is_bucket
 from db.storage.objects import Store
 
 if TYPE_CHECKING:
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 class Stores:
     """Built once by the composition root. `s3` None: this server knows only directories."""
 
-    places: Places = Places()
+    locations: AllowedLocations = AllowedLocations()
     s3: "S3 | None" = None
     disks: Disks = field(default_factory=Disks)
 
     async def input(self, text: str) -> str:
-        """The one form of an input path (`Places.input`), found out by the disk's own threads."""
-        return await self.disks.resolving(text).run(self.places.input, text)
+        """The one form of an input path (`AllowedLocations.input`), found out by the disk's own threads."""
+        return await self.disks.resolving(text).run(self.locations.input, text)
 
     async def output(self, text: str, *, source: str) -> str:
         """As `input`, for an output path."""
-        return await self.disks.resolving(text).run(lambda: self.places.output(text, source=source))
+        return await self.disks.resolving(text).run(lambda: self.locations.output(text, source=source))
 
     def open(self, url: str) -> Store:
         """The store at a path in its one form. Asks no disk. Raises INVALID_PATH where the owner does not allow it."""
-        url = self.places.known(url)
+        url = self.locations.known(url)
         if self.s3 is None or not is_bucket(url):
-            return LocalStore(Path(url), self.disks.of(url), self.places.roots)
+            return LocalStore(Path(url), self.disks.of(url), self.locations.roots)
         from db.storage.s3 import S3Store
 
         return S3Store(self.s3, *bucket_of(url))
@@ -52,9 +52,9 @@ async def stores(
 ) -> AsyncGenerator[Stores, None]:
     """Directories below `roots` and, with `access`, buckets: those named, or all that it opens."""
     if access is None:
-        yield Stores(Places(tuple(roots)), disks=Disks(disk_seconds))
+        yield Stores(AllowedLocations(tuple(roots)), disks=Disks(disk_seconds))
         return
     from db.storage.s3 import connect  # half a second to import, and most servers need none of it
 
     async with connect(access) as s3:
-        yield Stores(Places(tuple(roots), frozenset(buckets) or None, s3=True), s3, Disks(disk_seconds))
+        yield Stores(AllowedLocations(tuple(roots), frozenset(buckets) or None, s3=True), s3, Disks(disk_seconds))

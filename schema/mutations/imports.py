@@ -51,7 +51,7 @@ class ImportManifestInput:
 
     def options(self) -> imports.Options:
         return imports.Options(
-            manifest=imports.place(self.path),
+            manifest=imports.location(self.path),
             existing=word(self.existing),
             source_root=None if self.source_root is None else imports.folder(self.source_root),
             restore_removed=self.restore_removed,

@@ -16,7 +16,7 @@ from db.ingest.imports import Options
 from db.ingest.imports.inspection import Inspector
 from db.postgres.engine import Database
 from db.storage import Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
 from tests.db import world
@@ -95,7 +95,7 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
     clean, clean_job = await begin()
     claim = await jobs.claim(database, clean_job, WORKER)
     assert claim is not None
-    await imports.run(database, claim, Stores(Places((tmp_path,))))
+    await imports.run(database, claim, Stores(AllowedLocations((tmp_path,))))
     await jobs.finish(database, claim, "SUCCEEDED")
     place, job_id = await begin()
 

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import DomainError, StorageError
 from db.postgres.engine import Database
 from db.storage import Head, Page, Store, StoredObject, Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from db.storage.objects import one_by_one
 
 
@@ -122,8 +122,8 @@ class MortalStore:
 class MortalStores(Stores):
     """Stores whose user may die at any call of any of them."""
 
-    def __init__(self, places: Places, life: Life) -> None:
-        super().__init__(places)
+    def __init__(self, locations: AllowedLocations, life: Life) -> None:
+        super().__init__(locations)
         object.__setattr__(self, "life", life)
 
     def open(self, url: str) -> Store:

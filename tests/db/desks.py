@@ -11,7 +11,7 @@ from db.history import counts
 from db.ingest import imports
 from db.ingest.imports import Options
 from db.storage import Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests.db.world import WORKER, World, picture
 
 CAT = {
@@ -33,7 +33,7 @@ class Desk:
 
     @property
     def stores(self) -> Stores:
-        return Stores(Places((self.folder,)))
+        return Stores(AllowedLocations((self.folder,)))
 
     @property
     def images(self) -> Path:

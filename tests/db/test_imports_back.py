@@ -18,7 +18,7 @@ from db.ingest.imports import Options
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests import s3
 from tests.conftest import ROOT
 from tests.db.working_sets import ANN
@@ -45,8 +45,8 @@ class House:
                 " VALUES ($1, $2, $3, $4, 'ann') RETURNING id",
                 f"dataset-{next(NUMBERS)}",
                 kind,
-                self.stores.places.input(f"{self.root}{folder}/"),
-                self.stores.places.input(f"{self.root}out/"),
+                self.stores.locations.input(f"{self.root}{folder}/"),
+                self.stores.locations.input(f"{self.root}out/"),
             )
             return made
 
@@ -129,11 +129,11 @@ async def house(request: pytest.FixtureRequest, database: Database, tmp_path: Pa
     if request.param == "local":
         for name in ("a", "b", "out"):
             (tmp_path / name).mkdir()
-        yield House(database, Stores(Places((tmp_path,))), f"{tmp_path}/")
+        yield House(database, Stores(AllowedLocations((tmp_path,))), f"{tmp_path}/")
         return
     bucket = f"house-{next(NUMBERS)}"
     async with s3.connected(request.getfixturevalue("s3_endpoint"), bucket) as opened:
-        yield House(database, Stores(Places(s3=True), opened), f"s3://{bucket}/")
+        yield House(database, Stores(AllowedLocations(s3=True), opened), f"s3://{bucket}/")
 
 
 async def lived_in(house: House, example: str) -> int:

@@ -12,7 +12,7 @@ from db import jobs
 from db.history import counts
 from db.ingest import imports
 from db.postgres.engine import Database
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests.db import world
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
 from tests.db.desks import CAT, DOG, Desk, counted
@@ -88,7 +88,7 @@ async def live(desk: Desk, job_id: int, life: Life) -> bool:
     try:
         claim = await jobs.claim(database, job_id, WORKER)
         if claim is not None:
-            await imports.run(database, claim, MortalStores(Places((desk.folder,)), life))
+            await imports.run(database, claim, MortalStores(AllowedLocations((desk.folder,)), life))
             await jobs.finish(database, claim, "SUCCEEDED")
     except Death:
         return False

@@ -16,11 +16,11 @@ from db.history import versions
 from db.history.transactions import write
 from db.ingest.imports import entries
 from db.ingest.imports.label_files import LabelFiles
-from db.ingest.imports.places import Reach
+from db.ingest.imports.locations import Reach
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore, Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
 from tests.db.working_sets import ANN, BOB, WorkingSet, make
 from tests.db.world import WORKER
@@ -139,7 +139,7 @@ async def live(database: Database, root: Path, job_id: int, life: Life) -> bool:
     try:
         claim = await jobs.claim(mortal, job_id, WORKER)
         if claim is not None:
-            await manifests.run(mortal, claim, MortalStores(Places((root,)), life).open)
+            await manifests.run(mortal, claim, MortalStores(AllowedLocations((root,)), life).open)
             await jobs.finish(mortal, claim, "SUCCEEDED")
     except Death:
         return False
@@ -204,7 +204,7 @@ async def test_reading_a_label_file_gives_back_what_was_written(tmp_path: Path) 
     for name, data in style.label_files(row):
         await LocalStore(tmp_path).write(f"annotation/{name}", data)
     entry = entries.parse(style.line(row), "OBJECT_DETECTION")
-    reader = LabelFiles(Reach(Stores(Places((tmp_path,)))), "OBJECT_DETECTION", f"{tmp_path}/")
+    reader = LabelFiles(Reach(Stores(AllowedLocations((tmp_path,)))), "OBJECT_DETECTION", f"{tmp_path}/")
     [file] = entry.files
     read = await reader.read(file, Raster(64, 48))
     assert read.problems == ()

@@ -20,7 +20,7 @@ from db.storage import (
     StoredObject,
     Stores,
 )
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from db.storage.objects import CHUNK, PAGE
 
 
@@ -193,9 +193,9 @@ async def test_a_listing_that_is_given_up_leaves_no_open_files(tmp_path: Path) -
 
 
 def test_a_store_opens_only_below_an_allowed_root(tmp_path: Path) -> None:
-    assert isinstance(Stores(Places((tmp_path,))).open(str(tmp_path / "a")), LocalStore)
+    assert isinstance(Stores(AllowedLocations((tmp_path,))).open(str(tmp_path / "a")), LocalStore)
     with pytest.raises(Invalid) as raised:
-        Stores(Places((tmp_path / "b",))).open(str(tmp_path / "a"))
+        Stores(AllowedLocations((tmp_path / "b",))).open(str(tmp_path / "a"))
     assert raised.value.code == "INVALID_PATH"
 
 

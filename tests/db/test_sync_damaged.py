@@ -14,7 +14,7 @@ from db.formats.images import HEAD, TAIL, Caps, Unreadable
 from db.ingest.sync import damage
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore, Store, Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests import s3
 from tests.db import world
 from tests.db.pictures import jpeg, painted, png
@@ -137,7 +137,7 @@ async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> 
 async def test_ends_are_looked_at_in_a_bucket_too(s3_endpoint: str) -> None:
     files = {"cut.jpg": PHOTO[:-5_000], "endless.jpg": PHOTO[:-2], "film.jpg": PHOTO + FILM * 50, "whole.png": SHEET}
     async with s3.connected(s3_endpoint, "damaged") as opened:
-        store = Stores(Places(s3=True), opened).open("s3://damaged/")
+        store = Stores(AllowedLocations(s3=True), opened).open("s3://damaged/")
         for path, data in files.items():
             await store.write(path, data)
         heads = dict(zip(files, await store.heads(list(files), length=HEAD), strict=True))

@@ -9,7 +9,7 @@ import pytest
 
 from db.postgres.engine import Database
 from db.storage import Stores
-from db.storage.locations import Places
+from db.storage.locations import AllowedLocations
 from tests.db.pictures import EXIF, jpeg, oriented, painted
 from tests.db.test_imports_back import House
 from tests.db.test_sidecars_voc import file, thing
@@ -33,7 +33,7 @@ OBJECTS = [
 def house(database: Database, tmp_path: Path) -> House:
     for name in ("a", "b", "out"):
         (tmp_path / name).mkdir()
-    return House(database, Stores(Places((tmp_path,))), f"{tmp_path}/")
+    return House(database, Stores(AllowedLocations((tmp_path,))), f"{tmp_path}/")
 
 
 def written(house: House) -> ElementTree.Element:

@@ -10,7 +10,7 @@ from db.errors import Invalid, StorageError
 from db.formats import images
 from db.formats.images import Caps
 from db.formats.paths import stem
-from db.ingest.imports.places import Reach
+from db.ingest.imports.locations import Reach
 from db.ingest.sync import damage
 from db.ingest.sync.inspection import MIB, Image
 from db.jobs import Claim

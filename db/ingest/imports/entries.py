@@ -58,7 +58,7 @@ class LabelFile:
     """A file that holds the labels; `authors` of each of its objects, where they differ; and of labels their colours
     and shortcuts."""
 
-    place: str
+    location: str
     author: Author = Author()
     confidence: float | None = None
     authors: tuple[Author, ...] = ()
@@ -138,12 +138,12 @@ class _Reader:
         self._expect_type(given.get("type"))
         author, details = self._author(given), _details(given.get("property"))
         confidence = self._tried(_confidence, given.get("confidence"))
-        place = _get(given, "annotation-loc")
-        if self.kind != "IMAGE_CLASSIFICATION" and place is not None:
+        location = _get(given, "annotation-loc")
+        if self.kind != "IMAGE_CLASSIFICATION" and location is not None:
             colors, shortcuts = (
                 self._styles(details, *style) for style in (("color", _color), ("shortcut", _shortcut))
             )
-            where = _text(place, "annotation-loc")
+            where = _text(location, "annotation-loc")
             self.files.append(LabelFile(where, author, confidence, _authors(details), colors, shortcuts))
             return None
         name = names.label_name(_text(given.get("name"), "name"), self.rule)

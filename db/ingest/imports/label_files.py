@@ -10,7 +10,7 @@ from db.formats.names import LabelNameRule, shown
 from db.formats.shapes import Raster, to_json
 from db.formats.sidecars import VOC, Sidecar
 from db.ingest.imports.entries import LabelFile, Mark
-from db.ingest.imports.places import Reach, place
+from db.ingest.imports.locations import Reach, location
 from db.storage import RootMissing
 
 AT_ONCE: Final = 8  # label files in memory at once
@@ -42,7 +42,7 @@ class LabelFiles:
         """`raster`: the image's, where it is known."""
         if raster is None:
             return Read(None, problems=(UNSIZED,))
-        name = file.place.rpartition("/")[2]
+        name = file.location.rpartition("/")[2]
         try:
             async with self.slots:
                 data = await self._data(file)
@@ -60,7 +60,7 @@ class LabelFiles:
     async def _data(self, file: LabelFile) -> bytes:
         """Where the line says; or else beside the manifest, for files that were moved together with it."""
         first: DomainError | None = None
-        for where in self._places(file.place):
+        for where in self._locations(file.location):
             try:
                 return (await self.reach.head(where, length=VOC.max_bytes + 1)).data
             except RootMissing as refused:
@@ -70,11 +70,11 @@ class LabelFiles:
         assert first is not None
         raise first
 
-    def _places(self, text: str) -> Iterator[str]:
-        yield place(text, beside=self.beside)
+    def _locations(self, text: str) -> Iterator[str]:
+        yield location(text, beside=self.beside)
         parts = text.split("/")
-        yield place(f"{self.beside}{'/'.join(parts[-2:])}")
-        yield place(f"{self.beside}{parts[-1]}")
+        yield location(f"{self.beside}{'/'.join(parts[-2:])}")
+        yield location(f"{self.beside}{parts[-1]}")
 
 
 def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] | None:

@@ -1,4 +1,4 @@
--- name: place
+-- name: assign_paths
 -- $2: characters of the folder that all images outside the input path share.
 UPDATE import_line SET path = regexp_replace(substr(origin, $2 + 1), '^(s3://|/)', '')
 WHERE job_id = $1 AND path IS NULL

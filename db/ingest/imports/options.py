@@ -14,7 +14,7 @@ BY_HAND: Final = ("MANUAL", "UPLOAD")  # the origins of what a person, or his sc
 @dataclass(frozen=True, slots=True)
 class Options:
     """`manifest`: the file's one form. `source_root`: what the manifest's sources lie below, in its one form, ending
-    with a slash. `dataset_ids`: of a token confined to them, whose places are all that may be read."""
+    with a slash. `dataset_ids`: of a token confined to them, whose locations are all that may be read."""
 
     manifest: str
     existing: Existing = "KEEP"

@@ -18,8 +18,8 @@ from db.formats.paths import suffix
 from db.ingest.imports import entries
 from db.ingest.imports.entries import Entry
 from db.ingest.imports.lines import Line, lines
+from db.ingest.imports.locations import Reach, location
 from db.ingest.imports.options import Checkpoint, Options, Stage
-from db.ingest.imports.places import Reach, place
 from db.jobs import Batch, Claim, forget_names, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -51,7 +51,7 @@ class Reading:
     root: str | None = None
     rows: list[Row] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
-    refused_names: list[tuple[str, str, str]] = field(default_factory=list)  # name, place, message
+    refused_names: list[tuple[str, str, str]] = field(default_factory=list)  # name, location, message
 
     def warn(self, number: int, message: str) -> None:
         self.warnings.append((f"{self.file_name}:{number}", message))
@@ -75,7 +75,7 @@ class Reading:
         if line.text is None:
             raise Invalid("The line is too long; lines of at most 4 MiB are read.")
         entry = entries.parse(line.text, self.kind, self.rule)
-        where = place(entry.source)
+        where = location(entry.source)
         if suffix(where) not in SUFFIXES:
             raise Invalid(f"`{told(entry.source)}` is not named as an image is: {NAMED}.")
         path, origin = self._placed(where)
@@ -100,7 +100,7 @@ class Reading:
 
 
 def told(text: str) -> str:
-    """A place as it may stand in a message."""
+    """A location as it may stand in a message."""
     return shown(text) if len(text) <= 40 else f"…{shown(text[-40:])}"
 
 
@@ -177,7 +177,7 @@ async def _settle(batch: Batch, *, reading: Reading) -> Checkpoint:
     """Give the images that lie elsewhere their paths, and each path to the first line that names it."""
     await batch.execute_long("ANALYZE (SKIP_LOCKED) import_line")
     if reading.root is not None:
-        await batch.execute_long(SQL.place, reading.job.id, len(reading.root))
+        await batch.execute_long(SQL.assign_paths, reading.job.id, len(reading.root))
     doubles = await batch.connection.fetch(SQL.drop_doubles, reading.job.id, timeout=3_600)
     for row in doubles:
         message = f"`{told(row['path'])}` is named by line {row['first']} already."

@@ -12,9 +12,9 @@ from db.history.changes import no_such_dataset
 from db.ingest.imports.copying import Copier
 from db.ingest.imports.inspection import Inspector, Seen
 from db.ingest.imports.label_files import LabelFiles
+from db.ingest.imports.locations import Reach
 from db.ingest.imports.merging import merge
 from db.ingest.imports.options import Checkpoint, Options, Stage
-from db.ingest.imports.places import Reach
 from db.ingest.imports.reading import READ, is_there, read
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql

@@ -1,7 +1,7 @@
 """Where the files that a manifest names lie, and reaching them: never further than the server's owner, and the token
 of whoever asked, allow.
 
-A place has one form here: `s3://bucket/key`, or an absolute path without links being followed.
+A location has one form here: `s3://bucket/key`, or an absolute path without links being followed.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from db.storage.locations import BUCKET, S3
 OBS: Final = "obs://"
 FILE: Final = "file://"
 KNOWN: Final = 10_000  # folders whose stores are remembered
-LENGTH: Final = 2_048  # bytes of a place
+LENGTH: Final = 2_048  # bytes of a location
 
 SEEN = "SELECT input_path, output_path FROM dataset WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL"
 
 
-def place(text: str, *, beside: str = "") -> str:
-    """The one form of a file's place; `./` leads from the folder `beside`. Raises Invalid."""
+def location(text: str, *, beside: str = "") -> str:
+    """The one form of a file's location; `./` leads from the folder `beside`. Raises Invalid."""
     if not storable(text) or len(text.encode()) > LENGTH:
-        raise _refused(f"A place is text of at most {LENGTH:,} bytes.")
+        raise _refused(f"A location is text of at most {LENGTH:,} bytes.")
     if beside and text.startswith("./"):
-        return place(f"{beside}{text[2:]}")
+        return location(f"{beside}{text[2:]}")
     if text.startswith(OBS):
         text = S3 + text.removeprefix(OBS)
     if text.startswith(S3):
@@ -40,7 +40,7 @@ def place(text: str, *, beside: str = "") -> str:
         return text
     path = of_url(text) if text.startswith(FILE) else text
     if not path.startswith("/"):
-        raise _refused("A place is written s3://…, obs://…, file:///… or as an absolute path.")
+        raise _refused("A location is written s3://…, obs://…, file:///… or as an absolute path.")
     object_path(path[1:])
     return path
 
@@ -50,13 +50,13 @@ def _refused(message: str) -> Invalid:
 
 
 def folder(text: str) -> str:
-    """The one form of a place that others lie below: it ends with a slash."""
-    return f"{place(text.rstrip('/') + '/-')[:-1]}"
+    """The one form of a location that others lie below: it ends with a slash."""
+    return f"{location(text.rstrip('/') + '/-')[:-1]}"
 
 
 @dataclass(slots=True)
 class Reach:
-    """Opens the stores of places. `allowed`: all that may be read, where the token is confined."""
+    """Opens the stores of locations. `allowed`: all that may be read, where the token is confined."""
 
     stores: Stores
     allowed: Sequence[str] | None = None
@@ -70,9 +70,9 @@ class Reach:
             rows = await connection.fetch(SEEN, list(dataset_ids))
         return cls(stores, [f"{path.rstrip('/')}/" for row in rows for path in row.values() if path is not None])
 
-    async def open(self, place: str) -> tuple[Store, str]:
+    async def open(self, location: str) -> tuple[Store, str]:
         """The store at the folder of a file, and the file's name in it. Raises INVALID_PATH where it may not be."""
-        above, _, name = place.rpartition("/")
+        above, _, name = location.rpartition("/")
         if above not in self.known:
             if len(self.known) >= KNOWN:
                 self.known.clear()
@@ -85,16 +85,16 @@ class Reach:
 
     def _opened(self, above: str) -> Store | DomainError:
         try:
-            url = self.stores.places.input(above)
+            url = self.stores.locations.input(above)
         except Invalid:
             return _refused("It does not lie where this server may read: see `--allow-root` and `LABELGRAPH_S3_…`.")
         if self.allowed is not None and not f"{url.rstrip('/')}/".startswith(tuple(self.allowed)):
             return _refused("The token that asked may not read there.")
         return self.stores.open(url)
 
-    async def head(self, place: str, *, length: int = HEAD) -> Head:
+    async def head(self, location: str, *, length: int = HEAD) -> Head:
         """The first bytes of a file. Raises StorageError, INVALID_PATH."""
-        store, name = await self.open(place)
+        store, name = await self.open(location)
         [head] = await store.heads([name], length=length)
         if isinstance(head, Exception):
             raise head
