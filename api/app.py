@@ -27,6 +27,7 @@ from api.shares import Shares
 from api.stores import stores
 from api.thumbnails import Thumbnails, thumbnails
 from api.worker import Pulse
+from db.concurrency import ConcurrencyLimit
 from db.formats.decoding import decoders
 from db.identity import urls
 from db.ingest.uploads import Checks
@@ -35,7 +36,6 @@ from db.jobs.events import Events
 from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import Disk, Stores
-from db.turns import Turns
 from schema import build_schema
 from schema.requests import Executable
 
@@ -144,13 +144,13 @@ async def _runtime(
         authenticator=Authenticator(database),
         streams=Shares(settings.limits.sockets),
         requests=Shares(settings.limits.token_requests),
-        operations=Turns(2 * settings.pool_size, settings.pool_size // 2),
+        operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
         hosts=Hosts.of(settings),
         bounds=bounds(settings.limits),
         thumbnails=kept,
         stores=opened,
-        uploads=Turns(settings.limits.uploads, settings.limits.uploads // 2),
+        uploads=ConcurrencyLimit(settings.limits.uploads, settings.limits.uploads // 2),
         checks=Checks(kept.decoders.check, asyncio.Semaphore(settings.limits.uploads)),
         worker=pulse,
     )

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Generator, Hashable
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from db.turns import Turns
+from db.concurrency import ConcurrencyLimit
 
 SHARE: Final = 0.2  # of the time, for one token
 BURST: Final = 0.1  # seconds of reading for which a token that was quiet does not wait
@@ -24,7 +24,7 @@ class Pace:
 
     def __init__(self, share: float = SHARE, burst: float = BURST) -> None:
         self.share, self.burst = share, burst
-        self._turns = Turns(most=1_000_000, each=1)
+        self._limit = ConcurrencyLimit(1_000_000, per_key=1)
         self._rested: dict[Hashable, float] = {}  # when a key has waited for all that it took
 
     @contextmanager
@@ -51,7 +51,7 @@ class Pace:
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncGenerator[None, None]:
         """The same, for one at a time of each key, after the pause that the key owes to others."""
-        async with self._turns.turn(key):
+        async with self._limit.slot(key):
             if self.is_due(key):
                 await asyncio.sleep(self._debt(key))
             with self.taking(key):

@@ -14,13 +14,13 @@ from api.settings import Settings
 from api.shares import Shares
 from api.thumbnails import Thumbnails
 from api.worker import Pulse
+from db.concurrency import ConcurrencyLimit
 from db.identity.tokens import Identity
 from db.identity.urls import Signer
 from db.ingest.uploads import Checks
 from db.jobs.events import Events
 from db.postgres.engine import Database
 from db.storage import Stores
-from db.turns import Turns
 from schema.background import Background
 from schema.context import Bounds, Context
 from schema.requests import Executable
@@ -43,13 +43,13 @@ class Runtime:
     authenticator: Authenticator
     streams: Shares  # WebSockets and event streams of a token
     requests: Shares  # HTTP requests of a token
-    operations: Turns  # that use the database
+    operations: ConcurrencyLimit  # that use the database
     signer: Signer
     hosts: Hosts
     bounds: Bounds
     thumbnails: Thumbnails
     stores: Stores
-    uploads: Turns  # requests whose files are in memory
+    uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
     pace: Pace = field(default_factory=Pace)  # of reading what takes long to read
     bodies: Background = field(default_factory=lambda: Background("labelgraph-bodies"))  # reads large ones

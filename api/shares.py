@@ -1,6 +1,6 @@
 """Shares of what a process has little of: so many at once for each token or address; more are refused.
 
-Where they wait instead, see `db/turns.py`.
+Where they wait instead, see `db/concurrency.py`.
 """
 
 from collections import Counter

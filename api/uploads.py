@@ -86,7 +86,7 @@ async def _put(request: Request) -> None:
     if length != str(wanted.size):
         raise NotTaken(_status(length, wanted), f"Exactly {wanted.size} bytes were announced.", closing=True)
     receive = await _begun(process, request)
-    async with process.uploads.turn(int(request.query_params["i"])):
+    async with process.uploads.slot(int(request.query_params["i"])):
         data = await _body(process, receive, wanted)
         await process.stores.open(wanted.input_path).replace(wanted.path, data)
 

@@ -33,8 +33,8 @@ from orjson import Fragment
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db import queries
+from db.concurrency import SHARED_READ_TTL
 from db.errors import NotFound, Unavailable
-from db.jobs.crowds import KEPT
 from db.queries import Inputs, Misplaced, Plan, Select, Server
 from schema.background import Background
 from schema.context import Context
@@ -48,7 +48,7 @@ from schema.selection import Translator, shape, symbols, variables_in
 
 MAX_COERCION_ERRORS = 20
 MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds
-MUCH = 20_000  # values; queries that cost more take turns
+MUCH = 20_000  # values; costly: few of them run at once
 T = TypeVar("T")
 
 
@@ -149,7 +149,7 @@ async def _read_event(context: Context, asked: Hashable, executor: CoreExecutor[
         return await result if isawaitable(result) else result
 
     key = (asked, context.identity, executor.root_value)
-    return await context.events.reads.get(key, read, kept=KEPT)
+    return await context.events.reads.get(key, read, ttl=SHARED_READ_TTL)
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):

@@ -94,7 +94,7 @@ async def _answer(
         if _is_form(headers):
             _check_upload(headers, identity)
             receive = await _begun(receive, process.settings.timeouts.body)
-            async with process.uploads.turn(identity.token_id):
+            async with process.uploads.slot(identity.token_id):
                 stream = await _respond(process, scope, receive, send, headers, accept, identity)
         else:
             stream = await _respond(process, scope, receive, send, headers, accept, identity)

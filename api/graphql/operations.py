@@ -50,7 +50,7 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
     deadline = asyncio.timeout(seconds)
     try:
         key = (context.identity.token_id, request.document.is_mutation)
-        async with deadline, process.operations.turn(key):
+        async with deadline, process.operations.slot(key):
             if request.document.is_mutation and context.idempotency_key:
                 return await _once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)
@@ -100,7 +100,7 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
     try:
         async with aclosing(process.schema.subscribe(request, context)) as events:
             async for answer in events:
-                await process.events.turnstile.enter()
+                await process.events.throttle.wait()
                 yield answer
     except Exception as error:
         yield failure(error)

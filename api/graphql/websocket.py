@@ -17,9 +17,9 @@ from api.graphql import parameters
 from api.graphql.operations import answers, failure, prepared
 from api.runtime import Repeatable, Runtime, runtime
 from api.settings import Limits
+from db.concurrency import LoopThrottle
 from db.errors import Unavailable
 from db.identity.tokens import Identity
-from db.jobs.crowds import Turnstile
 from schema.errors import RATE_LIMITED, Refused, refusal
 from schema.requests import Answer, Request, encode
 
@@ -55,7 +55,7 @@ async def graphql_socket(socket: WebSocket) -> None:
         await socket.close(UNKNOWN_PROTOCOL, "Subprotocol not acceptable")
     else:
         await socket.accept(PROTOCOL)
-        await _serve(process, Channel(socket, process.settings.limits, process.events.turnstile))
+        await _serve(process, Channel(socket, process.settings.limits, process.events.throttle))
 
 
 def _is_welcome(socket: WebSocket, origins: tuple[str, ...]) -> bool:
@@ -123,11 +123,11 @@ class Channel:
 
     socket: WebSocket
     limits: Limits
-    turnstile: Turnstile
+    throttle: LoopThrottle
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Raises Closing when it is none of the protocol's, WebSocketDisconnect at the end."""
-        await self.turnstile.enter()  # clients that send without a pause hold up neither others nor deadlines
+        await self.throttle.wait()  # clients that send without a pause hold up neither others nor deadlines
         received = await self.socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", GOING_AWAY))

@@ -5,11 +5,11 @@ from functools import partial
 
 import asyncpg
 
+from db.concurrency import SHARED_READ_TTL
 from db.errors import NotFound
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
 from db.jobs import PUBLIC
-from db.jobs.crowds import KEPT
 from db.jobs.events import Events
 from db.postgres.engine import Database
 
@@ -74,7 +74,9 @@ async def changes_after(
     while revision < until:
         key = ("changes", dataset_id, revision)
         read = partial(_changes, events.database, dataset_id, revision)
-        rows = await events.reads.get(key, read, kept=KEPT)  # those behind `revision` may be more by now, not others
+        rows = await events.reads.get(
+            key, read, ttl=SHARED_READ_TTL
+        )  # those behind `revision` may be more by now, not others
         for row in rows:
             revision = row["revision"]
             yield row["id"], revision

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import asyncpg
 
-from db.jobs.crowds import SharedReads, Turnstile
+from db.concurrency import LoopThrottle, SharedReads
 from db.jobs.notices import CHANNEL, TOPIC, announce
 from db.postgres.engine import Database, driver_url
 
@@ -65,7 +65,7 @@ class Events:
 
     database: Database
     reads: SharedReads = field(default_factory=SharedReads)
-    turnstile: Turnstile = field(default_factory=Turnstile)
+    throttle: LoopThrottle = field(default_factory=LoopThrottle)
     _topics: dict[Key, Topic] = field(default_factory=dict)
     _asked: set[Key] = field(default_factory=set)
     _changed: set[int] = field(default_factory=set)
@@ -89,7 +89,7 @@ class Events:
                 moved, state = topic.moved, topic.state
                 if state is not None and state != seen:
                     seen = state
-                    await self.turnstile.enter()
+                    await self.throttle.wait()
                     yield state.step
                 elif topic.gone or (state is not None and state.over):
                     return

@@ -13,10 +13,10 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.concurrency import ConcurrencyLimit
 from db.errors import DomainError
 from db.postgres.outages import CROWDED, DRIVER_ERRORS, SILENT, DatabaseUnavailable, Outages
 from db.postgres.session_settings import UNPREPARED, Limits, bound_transactions, bounded, startup_parameters
-from db.turns import Turns
 
 __all__ = ["Database", "Limits", "connect", "driver_url"]
 
@@ -58,7 +58,7 @@ class Database:
     pool: asyncpg.Pool
     engine: AsyncEngine
     limits: Limits
-    turns: Turns  # of what may read every row
+    costly_reads: ConcurrencyLimit  # those that may read every row
     probe: Probe
     outages: Outages = field(default_factory=Outages)
 
@@ -141,8 +141,8 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
     _test_before_use(engine, limits.connect)
     if limits.pooled:
         bound_transactions(engine, limits)
-    turns = Turns(limits.searches, each=limits.searches // 2)
-    database = Database(url, pool, engine, limits, turns, Probe(url))
+    costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
+    database = Database(url, pool, engine, limits, costly_reads, Probe(url))
     try:
         yield database
     finally:

@@ -15,9 +15,9 @@ TOO_LONG = "LG413"  # raised by `answer_too_long`
 
 
 async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool = False) -> str | None:
-    """The JSON text. A read can be repeated: it is, once, when its connection is lost. `costly` ones take turns."""
+    """The JSON text. Repeated once when its connection is lost. Few `costly` reads run at once."""
     arguments = plan.arguments(inputs)
-    async with database.turns.turn(inputs.identity.token_id) if costly or plan.costly else nullcontext():
+    async with database.costly_reads.slot(inputs.identity.token_id) if costly or plan.costly else nullcontext():
         return await _repeated(database, plan, arguments)
 
 

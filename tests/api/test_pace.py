@@ -49,7 +49,7 @@ async def test_who_has_waited_long_enough_goes_on() -> None:
     assert pace._debt("one") < 60
     async with asyncio.timeout(PATIENCE), pace.turn("one"):
         pass
-    assert pace._turns._users == {}
+    assert pace._limit._users == {}
 
 
 async def test_a_short_burst_is_free() -> None:

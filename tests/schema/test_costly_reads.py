@@ -1,11 +1,11 @@
-"""Costly reads take turns, so that others find a connection."""
+"""Costly reads are limited, so that others find a connection."""
 
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 from random import Random
 
-from db.turns import Turns
+from db.concurrency import ConcurrencyLimit
 from tests.patience import until
 from tests.schema.reading import Library
 
@@ -14,13 +14,13 @@ COUNTED = "{ datasets { nodes { changes { totalCount } } } }"
 LISTED = "{ datasets { nodes { labels { name } } } }"
 
 
-async def test_no_more_than_so_many_go_at_once_and_of_one_owner_so_many() -> None:
-    turns, random = Turns(3, each=2), Random(7)
+async def test_the_limits_hold_for_all_and_for_each_key() -> None:
+    limit, random = ConcurrencyLimit(3, per_key=2), Random(7)
     running: Counter[int] = Counter()
     highest: Counter[str] = Counter()
 
     async def work(owner: int) -> None:
-        async with turns.turn(owner):
+        async with limit.slot(owner):
             running[owner] += 1
             highest["all"] = max(highest["all"], running.total())
             highest["owner"] = max(highest["owner"], running[owner])
@@ -36,27 +36,27 @@ async def test_no_more_than_so_many_go_at_once_and_of_one_owner_so_many() -> Non
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert highest == {"all": 3, "owner": 2}
-    async with asyncio.timeout(60), turns.turn(1), turns.turn(1), turns.turn(2):  # none was lost
+    async with asyncio.timeout(60), limit.slot(1), limit.slot(1), limit.slot(2):  # none was lost
         pass
 
 
-async def test_costly_reads_wait_for_their_turn_and_others_do_not(library: Library) -> None:
-    turns = library.database.turns
+async def test_costly_reads_wait_and_others_do_not(library: Library) -> None:
+    limit = library.database.costly_reads
     for source in (FILTERED, COUNTED, LISTED):
         async with AsyncExitStack() as held:
             for owner in ("a", "a", "b", "b"):
-                await held.enter_async_context(turns.turn(owner))
+                await held.enter_async_context(limit.slot(owner))
             waiting = asyncio.create_task(library.data(source))
-            await until(lambda: 1 in turns._users)  # the token of whoever asks
+            await until(lambda: 1 in limit._users)  # the token of whoever asks
             assert await library.data('{ node(id: "Sample:1") { id } }')
             assert await library.data("{ datasets { nodes { samples { nodes { id labels { name } } } } } }")
             assert not waiting.done()
         assert await waiting
 
 
-async def test_one_token_leaves_turns_for_others(library: Library) -> None:
-    turns = library.database.turns
+async def test_one_token_leaves_slots_for_others(library: Library) -> None:
+    limit = library.database.costly_reads
     async with AsyncExitStack() as held:
         for _ in range(2):
-            await held.enter_async_context(turns.turn("somebody"))
+            await held.enter_async_context(limit.slot("somebody"))
         assert await library.data(FILTERED)

@@ -1,0 +1,93 @@
+"""Bounds on concurrent work, so that one client, or thousands of subscribers at once, do not hold up the others."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+MAX_SHARED_READS: Final = 2  # reads for subscribers at once, of the connections to the database
+SHARED_READ_TTL: Final = 2.0  # seconds for which a result is kept for subscribers that ask later
+
+Result = TypeVar("Result")
+
+
+class ConcurrencyLimit:
+    """At most `limit` tasks at once, and at most `per_key` of each key; the others wait."""
+
+    def __init__(self, limit: int, per_key: int) -> None:
+        self.per_key = max(per_key, 1)
+        self._all = asyncio.Semaphore(max(limit, 1))
+        self._keys: dict[Hashable, asyncio.Semaphore] = {}
+        self._users: Counter[Hashable] = Counter()
+
+    @asynccontextmanager
+    async def slot(self, key: Hashable) -> AsyncGenerator[None, None]:
+        own = self._keys.setdefault(key, asyncio.Semaphore(self.per_key))
+        self._users[key] += 1
+        try:
+            async with own, self._all:
+                yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._keys[key]
+
+
+class LoopThrottle:
+    """Resumes at most `per_iteration` waiting tasks in each iteration of the event loop, in order of arrival."""
+
+    def __init__(self, per_iteration: int = 2) -> None:
+        self.per_iteration = per_iteration
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._scheduled = False
+
+    async def wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        resumed: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(resumed)
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._resume, loop)
+        await resumed
+
+    def _resume(self, loop: asyncio.AbstractEventLoop) -> None:
+        count = 0
+        while self._waiting and count < self.per_iteration:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                count += 1
+        self._scheduled = bool(self._waiting)
+        if self._scheduled:
+            loop.call_soon(self._resume, loop)
+
+
+class SharedReads:
+    """Reads once what several callers request under the same key; at most `limit` keys at once, in order of arrival."""
+
+    def __init__(self, limit: int = MAX_SHARED_READS) -> None:
+        self._slots = asyncio.Semaphore(limit)
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def get(self, key: Hashable, read: Callable[[], Awaitable[Result]], *, ttl: float = 0) -> Result:
+        """The result of `read`, or of a read of this key that is still running or ended less than `ttl` seconds ago.
+
+        The key must contain everything that the result depends on; with `ttl`, also the state of the database.
+        """
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(self._read(read))
+            task.add_done_callback(lambda done: self._expire(key, done, ttl))
+        result: Result = await asyncio.shield(task)
+        return result
+
+    async def _read(self, read: Callable[[], Awaitable[Result]]) -> Result:
+        async with self._slots:
+            return await read()
+
+    def _expire(self, key: Hashable, task: asyncio.Task[Any], ttl: float) -> None:
+        if ttl and not task.cancelled() and task.exception() is None:
+            task.get_loop().call_later(ttl, self._tasks.pop, key, None)
+        else:
+            self._tasks.pop(key, None)

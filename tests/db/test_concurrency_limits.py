@@ -1,0 +1,82 @@
+"""Throttling and sharing between thousands of subscribers that wake at once."""
+
+import asyncio
+
+import pytest
+
+from db.concurrency import LoopThrottle, SharedReads
+
+
+async def test_a_throttle_resumes_few_tasks_in_each_iteration_in_order() -> None:
+    throttle, resumed, counts = LoopThrottle(3), list[int](), list[int]()
+
+    async def one(number: int) -> None:
+        await throttle.wait()
+        resumed.append(number)
+
+    tasks = [asyncio.create_task(one(number)) for number in range(100)]
+    while len(resumed) < 100:
+        before = len(resumed)
+        await asyncio.sleep(0)
+        counts.append(len(resumed) - before)
+    assert resumed == list(range(100))
+    assert max(counts) <= 3
+    await asyncio.gather(*tasks)
+
+
+async def test_a_canceled_task_holds_up_nobody() -> None:
+    throttle = LoopThrottle(1)
+    tasks = [asyncio.create_task(throttle.wait()) for _ in range(10)]
+    await asyncio.sleep(0)
+    for task in tasks[1:9]:
+        task.cancel()
+    await asyncio.wait_for(tasks[9], 60)
+
+
+async def test_what_many_request_is_read_once() -> None:
+    reads, count = SharedReads(), 0
+
+    async def read() -> int:
+        nonlocal count
+        count += 1
+        await asyncio.sleep(0)
+        return count
+
+    assert await asyncio.gather(*(reads.get("a", read) for _ in range(100))) == [1] * 100
+    assert await reads.get("a", read) == 2, "without a ttl it is read again"
+    assert await reads.get("b", read, ttl=60) == 3
+    assert await reads.get("b", read, ttl=60) == 3
+
+
+async def test_few_keys_are_read_at_once() -> None:
+    reads, running, highest = SharedReads(2), 0, 0
+
+    async def read() -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    await asyncio.gather(*(reads.get(number, read) for number in range(20)))
+    assert highest == 2
+
+
+async def test_a_canceled_caller_cancels_no_read_and_a_failure_is_not_kept() -> None:
+    reads, resume = SharedReads(), asyncio.Event()
+
+    async def read() -> str:
+        await resume.wait()
+        return "read"
+
+    async def fail() -> str:
+        raise RuntimeError("no")
+
+    first, second = (asyncio.create_task(reads.get("a", read)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    resume.set()
+    assert await second == "read"
+    with pytest.raises(RuntimeError):
+        await reads.get("b", fail, ttl=60)
+    assert await reads.get("b", read, ttl=60) == "read"
