@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api import commands
-from api.failures import sentence
+from api.command_errors import sentence
 from api.settings import Settings
 from db.identity.tokens import Scope
 

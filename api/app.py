@@ -13,19 +13,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from api import files, health, playground, uploads, worker
-from api.admission import Admission
+from api import health, playground, worker
+from api.allowed_hosts import Hosts
 from api.auth import Authenticator
+from api.configuration import bounds, database_limits, decoding_limits, document_limits
+from api.files import images, staged_uploads
+from api.files.thumbnails import Thumbnails, thumbnails
 from api.graphql.http import graphql
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
-from api.hosts import Hosts
-from api.limits import bounds, database_limits, decoding_limits, document_limits
+from api.limits.addresses import Admission
+from api.limits.keyed import Shares
 from api.runtime import Runtime, runtime
 from api.settings import Settings
-from api.shares import Shares
 from api.stores import stores
-from api.thumbnails import Thumbnails, thumbnails
 from api.worker import Pulse
 from db.concurrency import ConcurrencyLimit
 from db.formats.decoding import decoders
@@ -56,9 +57,9 @@ def create_app(settings: Settings, schema: Executable | None = None) -> Starlett
             WebSocketRoute("/graphql", graphql_socket),
             Route("/schema.graphql", _sdl),
             Route("/playground/{name}", playground.asset),
-            Route("/images/{source}", files.image),
-            Route("/thumbnails/{source}/{size}", files.thumbnail),
-            Route("/uploads/{name}", uploads.Door()),
+            Route("/images/{source}", images.image),
+            Route("/thumbnails/{source}/{size}", images.thumbnail),
+            Route("/uploads/{name}", staged_uploads.Door()),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
         ],

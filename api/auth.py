@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from starlette.datastructures import Headers
 
-from api.shares import Shares, ShareTaken
+from api.limits.keyed import Shares, ShareTaken
 from db.errors import DomainError
 from db.identity import tokens
 from db.identity.tokens import Identity, hashed

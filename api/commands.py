@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from api import demo as demonstration
 from api import logs, process
-from api.failures import Failure
+from api.command_errors import Failure
 from api.settings import MAX_PORT, Settings
 from db.formats import moments
 from db.identity import tokens

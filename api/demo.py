@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from api.failures import Failure
+from api.command_errors import Failure
 from api.settings import CHECKOUT, Settings
 
 PROTOCOL = Subprotocol("graphql-transport-ws")

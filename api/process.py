@@ -15,8 +15,8 @@ import asyncpg
 import uvicorn
 import uvloop
 
-from api import embedded
-from api.failures import Failure, reason
+from api import embedded_postgres
+from api.command_errors import Failure, reason
 from api.settings import Settings
 from db.errors import NotFound
 from db.identity import tokens
@@ -61,7 +61,7 @@ async def at_hand(settings: Settings) -> AsyncIterator[Settings]:
         await migrations.upgrade(settings.listen_url or settings.database_url)
         yield settings
         return
-    async with embedded.postgres(settings.data_dir, programs=settings.pg_bin) as url:
+    async with embedded_postgres.postgres(settings.data_dir, programs=settings.pg_bin) as url:
         await migrations.upgrade(url)
         yield settings.with_changes(database_url=url)
 
@@ -80,8 +80,10 @@ async def _greet(variable: str, url: str, settings: Settings) -> None:
         major = connection.get_server_version().major
     finally:
         await connection.close(timeout=seconds)
-    if major < embedded.OLDEST:
-        raise CannotConnect(_unusable(variable, url, f"it is PostgreSQL {major}, and {embedded.OLDEST} is the oldest"))
+    if major < embedded_postgres.OLDEST:
+        raise CannotConnect(
+            _unusable(variable, url, f"it is PostgreSQL {major}, and {embedded_postgres.OLDEST} is the oldest")
+        )
 
 
 def _unusable(variable: str, url: str, why: str) -> str:
@@ -147,7 +149,7 @@ class Server(uvicorn.Server):
 
 async def work(settings: Settings, stopping: asyncio.Event) -> None:
     """Run jobs until stopping; what is in hand then goes back to the queue."""
-    from api.limits import database_limits
+    from api.configuration import database_limits
     from api.worker import run  # the queue library with it
 
     async with engine.connect(str(settings.database_url), database_limits(settings)) as opened:
@@ -157,7 +159,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce) -> None:
     """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends."""
     from api.app import create_app  # the whole language with it, which other commands need not wait for
-    from api.limits import server_options
+    from api.configuration import server_options
 
     listener = _listener(settings)
     app = create_app(settings)

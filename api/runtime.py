@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from api.allowed_hosts import Hosts
 from api.auth import Authenticator
-from api.hosts import Hosts
-from api.pace import Pace
+from api.files.thumbnails import Thumbnails
+from api.limits.keyed import Shares
+from api.limits.read_rate import Pace
 from api.settings import Settings
-from api.shares import Shares
-from api.thumbnails import Thumbnails
 from api.worker import Pulse
 from db.concurrency import ConcurrencyLimit
 from db.identity.tokens import Identity

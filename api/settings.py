@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, get_type_hints
 from urllib.parse import urlsplit
 
-from api.failures import Failure
+from api.command_errors import Failure
 from db import defaults
 
 CHECKOUT = Path(__file__).parent.parent

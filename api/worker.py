@@ -24,7 +24,7 @@ from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError
 
-from api.limits import caps, decoding_limits, removal_guard
+from api.configuration import caps, decoding_limits, removal_guard
 from api.settings import Settings
 from api.stores import stores
 from db import jobs

@@ -16,7 +16,7 @@ import asyncpg
 import orjson
 from sqlalchemy.engine import make_url
 
-from api import embedded
+from api import embedded_postgres
 from benchmarks import dataset
 from benchmarks.load import Measure, ask, measure, request
 from benchmarks.questions import DATASET, QUESTIONS, Question
@@ -38,7 +38,7 @@ def main() -> None:
 
 async def run(options: argparse.Namespace) -> None:
     options.data.mkdir(parents=True, exist_ok=True)
-    async with embedded.postgres(options.data) as url:
+    async with embedded_postgres.postgres(options.data) as url:
         url = await own_database(url, options.rows)
         token = create_token(url, options.data)
         async with (

@@ -21,7 +21,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from api import embedded
+from api import embedded_postgres
 from benchmarks import dataset
 from benchmarks.__main__ import ROOT, SERVE, Server, migrated, server
 from benchmarks.attackers import ATTACKS
@@ -90,7 +90,7 @@ async def run(options: argparse.Namespace) -> int:
     """The number of attacks that were not held off."""
     options.data.mkdir(parents=True, exist_ok=True)
     failed = 0
-    async with embedded.postgres(options.data) as postgres:
+    async with embedded_postgres.postgres(options.data) as postgres:
         url = await migrated(postgres, f"attacks_{options.rows}")
         await _fill(url, options)
         facts = await _facts(url, options.data)

@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from api.limits import bounds
+from api.configuration import bounds
 from api.settings import Settings
 from benchmarks import dataset
 from db.history import versions

@@ -14,7 +14,7 @@ import orjson
 import uvicorn
 
 from api.app import create_app
-from api.limits import bounds, server_options
+from api.configuration import bounds, server_options
 from api.process import Server
 from api.settings import Settings
 from db.identity import tokens

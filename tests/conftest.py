@@ -20,7 +20,7 @@ import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 
-from api import embedded
+from api import embedded_postgres
 from db.postgres import engine, migrations
 from tests import s3
 from tests.patience import LIMITS
@@ -49,7 +49,7 @@ NUMBERS = itertools.count()
 class Servers:
     """The servers of this run, started when a test first needs them; the processes of a parallel run share them."""
 
-    _joined: dict[str, embedded.Server] = field(default_factory=dict)
+    _joined: dict[str, embedded_postgres.Server] = field(default_factory=dict)
     _templates: dict[str, str] = field(default_factory=dict)
 
     def url(self, kind: str) -> str:
@@ -58,7 +58,7 @@ class Servers:
             return given
         if kind not in self._joined:
             programs = OLDEST_PROGRAMS if kind == "oldest" else None
-            self._joined[kind] = asyncio.run(embedded.join(_home() / kind, programs=programs, options=FAST))
+            self._joined[kind] = asyncio.run(embedded_postgres.join(_home() / kind, programs=programs, options=FAST))
         return self._joined[kind].url
 
     def template(self, kind: str) -> str:

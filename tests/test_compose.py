@@ -21,9 +21,10 @@ import pytest
 from graphql import build_schema, parse, validate
 from sqlalchemy.engine import make_url
 
-from api import commands, embedded, settings, supervisor
+from api import commands, embedded_postgres, settings
 from api.__main__ import parser
-from api.hosts import Hosts
+from api.allowed_hosts import Hosts
+from api.embedded_postgres import supervisor
 from schema import sdl
 from schema.errors import Refused
 from tests import s3
@@ -125,8 +126,8 @@ def test_other_machines_reach_the_server_by_the_names_that_are_given() -> None:
 def test_postgres_is_set_as_the_embedded_one() -> None:
     service = services(GIVEN)["postgres"]
     given = dict(option.removeprefix("-c").split("=") for option in service["command"][1:])
-    assert given == {name: embedded.OPTIONS[name] for name in given}
-    programs = embedded.find_programs()
+    assert given == {name: embedded_postgres.OPTIONS[name] for name in given}
+    programs = embedded_postgres.find_programs()
     made = shlex.split(service["environment"]["POSTGRES_INITDB_ARGS"])
     assert set(supervisor._locale(str(programs / "initdb"))) < set(made)
 
@@ -267,7 +268,7 @@ def test_postgres_counts_as_healthy_when_it_answers(server_url: str) -> None:
     where = f"--host={url.host or url.query['host']}"
     for host, status in ((where, 0), ("--host=/nowhere", 2)):
         here = [host if option.startswith("--host=") else option for option in options]
-        command = [str(embedded.find_programs() / program), *here]
+        command = [str(embedded_postgres.find_programs() / program), *here]
         assert (kind, subprocess.run(command, capture_output=True, check=False).returncode) == ("CMD", status)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from api import limits, settings
+from api import configuration, settings
 from db.formats import decoding
 from db.postgres import engine
 from db.queries.params import Server
@@ -110,8 +110,8 @@ def test_every_setting_and_limit_is_read(owner: type, holder: str, readers: tupl
 
 
 def test_code_without_settings_has_the_settings_limits() -> None:
-    assert limits.document_limits(settings.Limits()) == DocumentLimits()
-    assert limits.bounds(settings.Limits()) == Bounds()
+    assert configuration.document_limits(settings.Limits()) == DocumentLimits()
+    assert configuration.bounds(settings.Limits()) == Bounds()
 
 
 @pytest.mark.parametrize(("package", "least"), SAFE.items())

@@ -8,7 +8,7 @@ http        one request after the other               websocket   one message af
 """
 
 from api.connections.http import HttpProtocol
-from api.connections.peers import Peers, network_of
+from api.connections.open_connections import Peers, network_of
 from api.connections.websocket import WebSocketProtocol
 
 __all__ = ["Peers", "network_of", "protocols"]

@@ -9,9 +9,9 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.connections.peers import Peers, network_of
-from api.connections.progress import Progress
+from api.connections.open_connections import Peers, network_of
 from api.connections.websocket import WebSocketProtocol
+from api.connections.write_timeout import Progress
 
 HEAD: Final = 64 * 1024  # bytes of a request's line and headers, and of all that comes without being part of a body
 HEADERS: Final = 200  # of one request

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from api.connections.peers import Peers, network_of
-from api.connections.progress import Progress
+from api.connections.open_connections import Peers, network_of
+from api.connections.write_timeout import Progress
 
 FRAMES_PIECE: Final = 2 * 1024  # bytes that are parsed at once
 BURST: Final = 10  # seconds' worth of frames that a client may send at once

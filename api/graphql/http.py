@@ -9,11 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from api import playground
 from api.auth import share_of, token_of
+from api.configuration import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import execute, failure, prepare, prepared
 from api.graphql.parameters import Parameters
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
 from api.settings import Limits
 from db.identity.tokens import Identity

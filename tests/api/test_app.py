@@ -15,7 +15,7 @@ from PIL import Image
 
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE, TIMEOUTS
 

@@ -14,11 +14,11 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from api import connections
-from api.limits import server_options
+from api.configuration import server_options
 from api.settings import Limits, Settings, Timeouts
 from db.identity.tokens import Scope as TokenScope
 from db.postgres.engine import Database
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import Client, serving, token
 
 PATIENCE = 60.0  # seconds

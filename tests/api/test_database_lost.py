@@ -20,7 +20,8 @@ from pgqueuer.core.qm import QueueManager
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from api import embedded, supervisor, worker
+from api import embedded_postgres, worker
+from api.embedded_postgres import supervisor
 from api.settings import Settings, Timeouts
 from db.ingest import sync
 from db.jobs import Claim, claims
@@ -107,7 +108,7 @@ class House:
 async def housed(folder: Path, **settings: Any) -> AsyncIterator[House]:
     images = folder / "images"
     images.mkdir()
-    async with embedded.postgres(folder, options=SAFE) as url:
+    async with embedded_postgres.postgres(folder, options=SAFE) as url:
         await migrations.upgrade(url)
         ready = Settings(database_url=url, data_dir=folder, allowed_roots=(images,), **settings)
         async with engine.connect(url) as database:

@@ -20,7 +20,7 @@ from db.history import counts
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
-from tests.api.direct import COMPLETE, REQUEST, Script, all_of, wanted, working
+from tests.api.staged_uploads import COMPLETE, REQUEST, Script, all_of, wanted, working
 from tests.api.test_uploads import CREATE, UPLOAD
 from tests.client import Client, Failed, serving, token
 from tests.db.world import picture

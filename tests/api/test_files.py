@@ -23,8 +23,8 @@ from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore
 from db.storage.disks import THREADS
-from tests.api.doors import Door, opened
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
+from tests.api.running_server import Door, opened
 from tests.client import Client, serving, token
 from tests.conftest import Servers
 from tests.patience import PATIENCE, TIMEOUTS, until

@@ -7,8 +7,8 @@ from queue import SimpleQueue
 
 import pytest
 
-from api.keeping import BLOCK, Keeping
-from api.thumbnails import thumbnails
+from api.files.disk_cache import BLOCK, Keeping
+from api.files.thumbnails import thumbnails
 from db.errors import DomainError
 from db.formats import decoding
 from db.formats.decoding import Decoders, Limits

@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from sqlalchemy.engine import make_url
 
-from api import embedded
+from api import embedded_postgres
 from db.postgres import migrations
 
 SNAPSHOT = Path(migrations.__file__).parents[1] / "schema.sql"
@@ -43,7 +43,7 @@ async def test_what_is_unmade_leaves_nothing_and_can_be_made_again(database_url:
 def dump(url: str) -> str:
     """The statements that make the tables, without what differs from one run to the next."""
     where = make_url(url)
-    folder = embedded.find_programs(18)
+    folder = embedded_postgres.find_programs(18)
     arguments = [str(folder / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces"]
     address = [f"--host={where.query.get('host', where.host)}", f"--username={where.username}"]
     told = subprocess.run(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.limits import document_limits
+from api.configuration import document_limits
 from api.settings import Limits, Settings
 from db.postgres.engine import Database
 from schema import build_schema

@@ -8,7 +8,7 @@ from sqlmodel import delete
 from api.settings import Limits, Settings
 from db.postgres.engine import Database
 from db.postgres.models import Token
-from tests.api.doors import Door, opened
+from tests.api.running_server import Door, opened
 from tests.client import Client, token
 from tests.conftest import Servers
 from tests.patience import TIMEOUTS

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from api.settings import Settings
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.api.test_connections import PATIENCE, Wire, wired
 from tests.client import Client, serving
 

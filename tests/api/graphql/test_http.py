@@ -11,7 +11,7 @@ from graphql import get_introspection_query
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import Client, serving, token
 from tests.patience import LIMITS
 

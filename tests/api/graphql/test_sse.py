@@ -10,7 +10,7 @@ import pytest
 from api.settings import Settings
 from db.identity import tokens
 from db.postgres.engine import Database
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE, until
 

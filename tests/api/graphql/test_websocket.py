@@ -16,7 +16,7 @@ from api.settings import Settings
 from db.identity import tokens
 from db.postgres.engine import Database
 from tests.api.graphql.test_slow import hasty
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE
 

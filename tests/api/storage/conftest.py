@@ -7,7 +7,7 @@ import pytest
 
 from db.ingest.sync import stages
 from db.postgres.engine import Database
-from tests.api.storage.stormy import Stormy, small_pages, stormy
+from tests.api.storage.unreliable import Stormy, small_pages, stormy
 
 
 @pytest.fixture

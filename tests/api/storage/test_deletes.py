@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.api.storage.stormy import SEEDS, Stormy, images
+from tests.api.storage.unreliable import SEEDS, Stormy, images
 from tests.chaos import Fate, Passing, Schedule, calm, storm
 from tests.db.world import picture
 

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from db.ingest.uploads.tickets import STAGING
-from tests.api.direct import COMPLETE, REQUEST, Script
-from tests.api.storage.stormy import SEEDS, Stormy
+from tests.api.staged_uploads import COMPLETE, REQUEST, Script
 from tests.api.storage.test_killed import server, silent_at
 from tests.api.storage.test_outage import FEW
+from tests.api.storage.unreliable import SEEDS, Stormy
 from tests.chaos import Fate, always, calm, storm
 from tests.db.world import picture
 from tests.patience import PATIENCE, until

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from api.settings import Timeouts
-from tests.api.storage.stormy import Stormy
 from tests.api.storage.test_uploads import sent
+from tests.api.storage.unreliable import Stormy
 from tests.chaos import Fate, Passing, Schedule, calm
 from tests.conftest import ROOT
 from tests.db.world import picture

@@ -6,8 +6,8 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from tests.api.storage.stormy import Stormy, images
 from tests.api.storage.test_uploads import sent
+from tests.api.storage.unreliable import Stormy, images
 from tests.chaos import Fate, Passing, Schedule, always, calm
 from tests.client import serving
 from tests.db.world import picture

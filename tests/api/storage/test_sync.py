@@ -2,7 +2,7 @@
 
 import random
 
-from tests.api.storage.stormy import SEEDS, Stormy, images
+from tests.api.storage.unreliable import SEEDS, Stormy, images
 from tests.chaos import Fate, calm, storm
 from tests.db.world import picture
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from tests.api.storage.stormy import SEEDS, Stormy
+from tests.api.storage.unreliable import SEEDS, Stormy
 from tests.api.test_uploads import Desk
 from tests.chaos import Fate, Passing, Schedule, calm, storm
 from tests.db.world import picture

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.keeping import Keeping
+from api.files.disk_cache import Keeping
 from db.errors import Invalid
 from db.formats import images
 from db.formats.decoding import Decoders

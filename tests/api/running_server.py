@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from api.limits import document_limits
+from api.configuration import document_limits
 from api.settings import Settings
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import serving
 from tests.conftest import Servers
 from tests.patience import PATIENCE

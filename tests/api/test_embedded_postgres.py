@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from api import embedded, supervisor
+from api import embedded_postgres
+from api.embedded_postgres import supervisor
 from db.postgres import engine
 from tests.patience import until
 
@@ -42,28 +43,28 @@ def another_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str
 
 
 async def test_keeps_its_data_from_one_start_to_the_next(tmp_path: Path) -> None:
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
     assert not is_running(tmp_path)
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT n FROM kept") == 7
 
 
 async def test_is_durable_by_default_and_can_only_be_entered_by_its_owner(tmp_path: Path) -> None:
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT current_setting('fsync') || current_setting('listen_addresses')") == "on"
         assert (tmp_path / "postgres").stat().st_mode & 0o077 == 0
         assert Path(pid_file(tmp_path).read_text().splitlines()[4]).stat().st_mode & 0o077 == 0
 
 
 async def test_knows_letters_of_every_script_and_orders_by_code_point(tmp_path: Path) -> None:
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT lower('ÄÖ') || ('a' > 'B') || ('é' > 'z')") == "äötruetrue"
 
 
 async def test_a_second_process_joins_and_the_server_outlives_the_one_that_started_it(tmp_path: Path) -> None:
     with another_process(tmp_path) as (first, first_url):
-        async with embedded.postgres(tmp_path) as url:
+        async with embedded_postgres.postgres(tmp_path) as url:
             assert url == first_url
             first.kill()
             first.wait()
@@ -74,7 +75,7 @@ async def test_a_second_process_joins_and_the_server_outlives_the_one_that_start
 
 
 async def test_many_processes_that_start_at_once_share_one_server(tmp_path: Path) -> None:
-    servers = await asyncio.gather(*(embedded.join(tmp_path) for _ in range(5)))
+    servers = await asyncio.gather(*(embedded_postgres.join(tmp_path) for _ in range(5)))
     assert len({server.url for server in servers}) == 1
     await asyncio.gather(*(server.leave() for server in servers))
     assert not is_running(tmp_path)
@@ -86,7 +87,7 @@ async def test_shuts_down_cleanly_after_its_only_user_is_killed(tmp_path: Path) 
         user.kill()
     await until(lambda: not is_running(tmp_path))
     assert "database system is shut down" in log(tmp_path)
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT n FROM kept") == 7
     assert "was interrupted" not in log(tmp_path)
 
@@ -98,12 +99,12 @@ async def test_starts_again_after_everything_was_killed_at_once(tmp_path: Path) 
         for pid in (postmaster, parent(postmaster), user.pid):
             os.kill(pid, signal.SIGKILL)
     assert pid_file(tmp_path).exists()
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT n FROM kept") == 7
 
 
 async def test_is_started_again_when_only_postgres_was_killed(tmp_path: Path) -> None:
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         os.kill(int(pid_file(tmp_path).read_text().split()[0]), signal.SIGKILL)
         await until_answers(url)
 
@@ -111,8 +112,8 @@ async def test_is_started_again_when_only_postgres_was_killed(tmp_path: Path) ->
 async def test_is_started_again_whenever_the_program_that_keeps_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "WATCH_SECONDS", 0.05)
-    async with embedded.postgres(tmp_path) as url:
+    monkeypatch.setattr(embedded_postgres, "WATCH_SECONDS", 0.05)
+    async with embedded_postgres.postgres(tmp_path) as url:
         await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
         with another_process(tmp_path) as (_, other_url):  # both see it
             assert other_url == url
@@ -126,9 +127,9 @@ async def test_is_started_again_whenever_the_program_that_keeps_it_is_killed(
 async def test_keeps_its_socket_elsewhere_when_it_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(embedded_postgres, "WATCH_SECONDS", 0.05)
     deep = tmp_path / ("long" * 30)
-    async with embedded.postgres(deep) as url:
+    async with embedded_postgres.postgres(deep) as url:
         await kill_supervisor(deep, url)
         sockets = Path(pid_file(deep).read_text().splitlines()[4])
     await until(lambda: not sockets.exists())
@@ -143,33 +144,33 @@ async def kill_supervisor(data_dir: Path, url: str) -> None:
 
 
 async def test_is_not_fooled_by_the_pid_file_of_a_killed_server_whose_number_is_in_use_again(tmp_path: Path) -> None:
-    async with embedded.postgres(tmp_path):
+    async with embedded_postgres.postgres(tmp_path):
         lines = pid_file(tmp_path).read_text().splitlines()
     pid_file(tmp_path).write_text("\n".join([str(os.getppid()), *lines[1:7], "ready", ""]))
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT 1") == 1
 
 
 async def test_is_not_fooled_by_a_server_that_takes_connections_while_it_is_being_killed(tmp_path: Path) -> None:
-    async with embedded.postgres(tmp_path):
+    async with embedded_postgres.postgres(tmp_path):
         lines = pid_file(tmp_path).read_text().splitlines()
     pid_file(tmp_path).write_text("\n".join([str(dead_number()), *lines[1:7], "ready", ""]))
     Path(lines[4]).mkdir()
-    dying = await asyncio.start_unix_server(lambda _, writer: writer.close(), Path(lines[4]) / embedded.SOCKET)
-    async with dying, embedded.postgres(tmp_path) as url:
+    dying = await asyncio.start_unix_server(lambda _, writer: writer.close(), Path(lines[4]) / embedded_postgres.SOCKET)
+    async with dying, embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT 1") == 1
 
 
 async def test_makes_the_cluster_anew_when_the_first_start_was_interrupted(tmp_path: Path) -> None:
     unfinished = tmp_path / "postgres" / "cluster.new" / "base"
     unfinished.mkdir(parents=True)
-    async with embedded.postgres(tmp_path) as url:
+    async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT 1") == 1
 
 
 async def test_a_path_too_long_for_a_socket_gets_one_elsewhere_that_leaves_no_trace(tmp_path: Path) -> None:
     deep = tmp_path / ("long" * 30)
-    async with embedded.postgres(deep) as url:
+    async with embedded_postgres.postgres(deep) as url:
         assert await fetch(url, "SELECT 1") == 1
         sockets = Path(pid_file(deep).read_text().splitlines()[4])
         assert deep not in sockets.parents
@@ -177,13 +178,13 @@ async def test_a_path_too_long_for_a_socket_gets_one_elsewhere_that_leaves_no_tr
 
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(embedded.EmbeddedError, match="no_such_setting"):
-        await embedded.join(tmp_path, options={"no_such_setting": "1"})
+    with pytest.raises(embedded_postgres.EmbeddedError, match="no_such_setting"):
+        await embedded_postgres.join(tmp_path, options={"no_such_setting": "1"})
 
 
 def test_programs_of_a_version_nobody_has_are_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(embedded.EmbeddedError, match=r"version 9.*Install PostgreSQL"):
-        embedded.find_programs(9)
+    with pytest.raises(embedded_postgres.EmbeddedError, match=r"version 9.*Install PostgreSQL"):
+        embedded_postgres.find_programs(9)
 
 
 @pytest.mark.portable

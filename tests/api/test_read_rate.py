@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from api.pace import REFUSED_SECONDS, Pace
+from api.limits.read_rate import REFUSED_SECONDS, Pace
 from tests.patience import PATIENCE
 
 

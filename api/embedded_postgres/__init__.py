@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from api import supervisor
-from api.failures import Failure, reason
+from api.command_errors import Failure, reason
+from api.embedded_postgres import supervisor
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from api.hosts import Hosts
+from api.allowed_hosts import Hosts
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy import Toy
+from tests.api.graphql.toy_schema import Toy
 from tests.client import Client, serving, token
 
 QUERY = "{ hello }"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.keeping import BLOCK, Keeping
+from api.files.disk_cache import BLOCK, Keeping
 from tests.conftest import ROOT
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from api.limits import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
+from api.configuration import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
 from api.runtime import Runtime, runtime
 from db.errors import DomainError
 from db.identity.tokens import Scope

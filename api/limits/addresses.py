@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.connections import network_of
-from api.shares import Shares, ShareTaken
+from api.limits.keyed import Shares, ShareTaken
 from schema.errors import RATE_LIMITED
 
 

@@ -15,7 +15,7 @@ import pytest
 from db.identity.tokens import Scope
 from db.identity.urls import Signer, secret
 from db.postgres.engine import Database
-from tests.api.direct import Script, wanted, working
+from tests.api.staged_uploads import Script, wanted, working
 from tests.client import Client, serving, token
 from tests.db.world import picture
 from tests.patience import PATIENCE

@@ -1,0 +1,1 @@
+"""Bytes of files over HTTP, by signed URLs: images and thumbnails to browsers, staged uploads from clients."""
