@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from db.formats import shapes
-from db.formats.sidecars import Attributes, Mark, voc
+from db.formats.sidecars import Attributes, ParsedAnnotation, voc
 
 TYPES: Final = {
     "IMAGE_CLASSIFICATION": "modelarts/image_classification",
@@ -124,9 +124,9 @@ def _described(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: given[name] for name in ("color", "shortcut") if given[name] is not None}
 
 
-def _mark(given: Mapping[str, Any]) -> Mark:
+def _mark(given: Mapping[str, Any]) -> ParsedAnnotation:
     shape = shapes.from_json(orjson.loads(given["shape"]))
-    return Mark(given["name"], shape, given["confidence"], _attributes(given))
+    return ParsedAnnotation(given["name"], shape, given["confidence"], _attributes(given))
 
 
 def _attributes(given: Mapping[str, Any]) -> Attributes:

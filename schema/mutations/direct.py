@@ -7,7 +7,7 @@ import strawberry
 
 from db.identity.urls import Links
 from db.ingest import uploads
-from db.ingest.uploads import Asked, Completion, Requested, Ticket, WantedFile
+from db.ingest.uploads import Completion, IssuedTickets, RequestedFile, RequestedUploads, Ticket
 from schema.mutations.payloads import OfDataset, WithChange, change_of, dataset_of
 from schema.mutations.unit import Info, given, is_done, number, word, write
 from schema.mutations.uploads import ItemError, UploadConflict
@@ -123,15 +123,15 @@ class DirectUploadMutations:
         self, info: Info, input: Annotated[RequestUploadsInput, given()]
     ) -> RequestUploadsPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        asked = Asked(
-            files=[WantedFile(file.key, file.file_name, file.size, file.labels) for file in input.files],
+        asked = RequestedUploads(
+            files=[RequestedFile(file.key, file.file_name, file.size, file.labels) for file in input.files],
             expiry=context.links.expiry,
             labels=input.labels,
             create_missing=input.create_missing,
             on_conflict=word(input.on_conflict),
             most=context.bounds.upload_file,
         )
-        outcome = await write(info, lambda session: uploads.request(session, id, asked, by=by), Requested)
+        outcome = await write(info, lambda session: uploads.request(session, id, asked, by=by), IssuedTickets)
         urls = await uploads.link(context.stores, outcome)
         tickets = [
             _ticket(ticket, url, context.links, outcome.expiry)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from db.ingest import imports, requests
-from db.ingest.requests import Requested
+from db.ingest import imports, job_requests
+from db.ingest.job_requests import StartedJob
 from schema.mutations.sync import ExistingSamples
 from schema.mutations.unit import Info, given, is_done, number, word, write
 from schema.references import reference
@@ -84,13 +84,13 @@ class ImportMutations:
             input.options(),
             info.context,
         )
-        if not await is_done(info, Requested):
+        if not await is_done(info, StartedJob):
             await imports.expect_manifest(context.database, context.stores, options.manifest, by=by)
         outcome = await write(
             info,
-            lambda session: requests.start_import(
+            lambda session: job_requests.start_import(
                 session, id, options, by=by, expected_revision=input.expected_revision
             ),
-            Requested,
+            StartedJob,
         )
         return ImportManifestPayload(job=reference("ImportJob", outcome.job))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import strawberry
 
-from db.ingest import requests
-from db.ingest.requests import Requested
+from db.ingest import job_requests
+from db.ingest.job_requests import StartedJob
 from db.queries import ids
 from schema.mutations.unit import Info, given, number, word, write
 from schema.references import reference
@@ -72,7 +72,7 @@ class SyncMutations:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
         outcome = await write(
             info,
-            lambda session: requests.start_sync(
+            lambda session: job_requests.start_sync(
                 session,
                 id,
                 by=by,
@@ -82,12 +82,12 @@ class SyncMutations:
                 remove_many=input.remove_many,
                 verify_contents=input.verify_contents,
             ),
-            Requested,
+            StartedJob,
         )
         return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
 
     @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
     async def cancel_job(self, info: Info, input: Annotated[CancelJobInput, given()]) -> CancelJobPayload:
         by, (kind, id) = info.context.identity, ids.split(input.job_id)
-        outcome = await write(info, lambda session: requests.cancel(session, id, by=by, type_name=kind), Requested)
+        outcome = await write(info, lambda session: job_requests.cancel(session, id, by=by, type_name=kind), StartedJob)
         return CancelJobPayload(job=reference(kind, outcome.job))

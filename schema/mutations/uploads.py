@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from db.ingest import uploads
-from db.ingest.uploads import Incoming, Stored, Uploaded, Wanted
+from db.ingest.uploads import DirectUploads, Incoming, Stored, Uploaded
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.unit import Info, earlier, given, keyed, number, word, write
 from schema.references import reference
@@ -67,7 +67,7 @@ class UploadMutations:
     )
     async def upload_samples(self, info: Info, input: Annotated[UploadSamplesInput, given()]) -> UploadSamplesPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        wanted = Wanted(
+        wanted = DirectUploads(
             files=input.files,
             labels=input.labels,
             create_missing=input.create_missing,

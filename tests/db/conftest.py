@@ -4,7 +4,7 @@ import pytest
 
 from db.postgres.engine import Database
 from tests.db import world
-from tests.db.desks import Desk
+from tests.db.import_fixture import Desk
 from tests.db.world import World
 
 

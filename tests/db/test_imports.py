@@ -8,7 +8,7 @@ import pytest
 
 from db.ingest.imports import entries, lines
 from db.jobs import batches
-from tests.db.desks import CAT, Desk, counted
+from tests.db.import_fixture import CAT, Desk, counted
 
 
 async def test_lines_become_samples_with_labels(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from db.postgres.engine import Database
 from db.storage.locations import AllowedLocations
 from tests.db import world
 from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
-from tests.db.desks import CAT, DOG, Desk, counted
+from tests.db.import_fixture import CAT, DOG, Desk, counted
 from tests.db.world import WORKER, picture
 
 FOLDERS = count()

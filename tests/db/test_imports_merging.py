@@ -13,11 +13,11 @@ from db.history import counts
 from db.history.transactions import write
 from db.history.undo import undo
 from db.ingest.imports.decisions import last_author
-from db.ingest.imports.entries import Author, Mark
+from db.ingest.imports.entries import Author, ParsedAnnotation
 from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, label
-from tests.db.desks import CAT, DOG, Desk, counted
+from tests.db.import_fixture import CAT, DOG, Desk, counted
 from tests.db.working_sets import ANN
 from tests.db.world import picture
 
@@ -81,9 +81,12 @@ async def test_labels_that_somebody_put_here_are_kept_unless_they_are_to_be_over
 
 def test_of_labels_put_in_the_same_second_the_last_was_put_last() -> None:
     then = datetime(2026, 11, 23, tzinfo=UTC)
-    marks = [Mark(name, Author(name, at)) for name, at in (("b", then), ("c", then), ("a", then - timedelta(days=1)))]
+    marks = [
+        ParsedAnnotation(name, Author(name, at))
+        for name, at in (("b", then), ("c", then), ("a", then - timedelta(days=1)))
+    ]
     assert last_author(marks) == ("c", then)
-    assert last_author([Mark("d"), *marks]) == (Author().by, None)
+    assert last_author([ParsedAnnotation("d"), *marks]) == (Author().by, None)
 
 
 async def test_a_line_without_labels_takes_labels_away_only_to_overwrite(desk: Desk) -> None:

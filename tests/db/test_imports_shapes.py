@@ -9,7 +9,7 @@ import pytest
 
 from db.postgres.engine import Database
 from tests.db import world
-from tests.db.desks import Desk, counted
+from tests.db.import_fixture import Desk, counted
 from tests.db.world import picture
 
 VOC = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>

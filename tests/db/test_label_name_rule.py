@@ -10,7 +10,7 @@ from db.formats.names import LabelNameRefused, label_name
 from db.postgres.engine import Database
 from db.storage import MemoryStore
 from tests.db import world
-from tests.db.desks import CAT, Desk
+from tests.db.import_fixture import CAT, Desk
 from tests.db.world import World, counted
 
 NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이", "a" * 64, "a,b", "e\u0301", "👩\u200d🔬")

@@ -16,7 +16,7 @@ from db.history import versions
 from db.history.transactions import write
 from db.ingest.imports import entries
 from db.ingest.imports.label_files import LabelFiles
-from db.ingest.imports.locations import Reach
+from db.ingest.imports.locations import ReadableLocations
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore, Stores
@@ -204,7 +204,7 @@ async def test_reading_a_label_file_gives_back_what_was_written(tmp_path: Path) 
     for name, data in style.label_files(row):
         await LocalStore(tmp_path).write(f"annotation/{name}", data)
     entry = entries.parse(style.line(row), "OBJECT_DETECTION")
-    reader = LabelFiles(Reach(Stores(AllowedLocations((tmp_path,)))), "OBJECT_DETECTION", f"{tmp_path}/")
+    reader = LabelFiles(ReadableLocations(Stores(AllowedLocations((tmp_path,)))), "OBJECT_DETECTION", f"{tmp_path}/")
     [file] = entry.files
     read = await reader.read(file, Raster(64, 48))
     assert read.problems == ()

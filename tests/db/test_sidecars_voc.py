@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from db.formats import shapes as shapes_
 from db.formats.names import LABEL, label_name
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape
-from db.formats.sidecars import VOC, Attributes, Mark, Sidecar, format_of
+from db.formats.sidecars import VOC, Attributes, ParsedAnnotation, Sidecar, format_of
 from db.formats.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
 from tests.patience import cost_ratio
@@ -211,7 +211,7 @@ def test_segmentation_takes_polygons_alone_and_opens_closed_ones() -> None:
     )
     data = file(thing(f"<polygon>{closed}</polygon>"), thing(name="dog"), top="<mask_source>a.png</mask_source>")
     sidecar = place(parse(data), "IMAGE_SEGMENTATION")
-    assert sidecar.marks == (Mark("cat", Polygon(places(1, 1, 5, 1, 5, 5))),)
+    assert sidecar.marks == (ParsedAnnotation("cat", Polygon(places(1, 1, 5, 1, 5, 5))),)
     assert [(problem.line, problem.message[-8:]) for problem in sidecar.problems] == [(3, "Polygon.")]
 
 
@@ -311,11 +311,13 @@ names = st.from_regex(LABEL, fullmatch=True).map(label_name)
 poses = st.none() | st.text("abc é", min_size=1, max_size=64).map(str.strip).filter(bool)
 attributes = st.builds(Attributes, difficult=st.booleans(), truncated=st.booleans(), occluded=st.booleans(), pose=poses)
 sure = st.none() | st.floats(0, 1).map(lambda number: number + 0.0)
-marks = st.lists(st.builds(Mark, label=names, shape=shapes, confidence=sure, attributes=attributes), max_size=8)
+marks = st.lists(
+    st.builds(ParsedAnnotation, label=names, shape=shapes, confidence=sure, attributes=attributes), max_size=8
+)
 
 
 @given(marks, st.text(max_size=20), st.booleans())
-def test_what_was_written_is_read_back(given: list[Mark], text: str, segmented: bool) -> None:
+def test_what_was_written_is_read_back(given: list[ParsedAnnotation], text: str, segmented: bool) -> None:
     text = text.encode("utf-8", "replace").decode()
     data = write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
     sidecar = place(parse(data))
@@ -329,8 +331,10 @@ def test_what_was_written_is_read_back(given: list[Mark], text: str, segmented: 
 
 
 def test_writes_what_other_readers_expect() -> None:
-    mark = Mark("RBC", BoundingBox(1, 2, 30.5, 40), 0.5, attributes=Attributes(difficult=True))
-    text = write([mark, Mark("whole")], folder="a", file_name="<1&2>.jpg", size=(64, 48), segmented=True).decode()
+    mark = ParsedAnnotation("RBC", BoundingBox(1, 2, 30.5, 40), 0.5, attributes=Attributes(difficult=True))
+    text = write(
+        [mark, ParsedAnnotation("whole")], folder="a", file_name="<1&2>.jpg", size=(64, 48), segmented=True
+    ).decode()
     for words in (
         f"<filename>{escape('<1&2>.jpg')}</filename>",
         "<size><width>64</width><height>48</height><depth>3</depth></size>",
@@ -440,7 +444,7 @@ def test_each_object_keeps_what_is_said_of_it() -> None:
 
 def test_boxes_with_fractions_are_whole_numbers_to_other_readers() -> None:
     box = BoundingBox(12.5, 30.5, 88.25, 91)
-    data = write([Mark("cat", box)], folder="f", file_name="n", size=(640, 480), segmented=False)
+    data = write([ParsedAnnotation("cat", box)], folder="f", file_name="n", size=(640, 480), segmented=False)
     [found] = ElementTree.fromstring(data).findall("object/bndbox")  # noqa: S314
     assert [int(edge.text or "") for edge in found] == [12, 30, 89, 91]
-    assert place(parse(data)).marks == (Mark("cat", box),)
+    assert place(parse(data)).marks == (ParsedAnnotation("cat", box),)

@@ -11,7 +11,7 @@ from db.errors import StorageError
 from db.formats import decoding
 from db.formats.decoding import Limits
 from db.formats.images import HEAD, TAIL, Caps, Unreadable
-from db.ingest.sync import damage
+from db.ingest import damage
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore, Store, Stores
 from db.storage.locations import AllowedLocations

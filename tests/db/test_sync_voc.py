@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from db.formats.shapes import BoundingBox, Circle, Polygon, Position, from_json
-from db.formats.sidecars import Attributes, Mark
+from db.formats.sidecars import Attributes, ParsedAnnotation
 from db.formats.sidecars.voc import write
 from db.history import counts
 from db.ingest.sync import inspection, stages
@@ -32,11 +32,11 @@ async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Pa
     return await world.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
 
 
-def voc(*marks: Mark) -> str:
+def voc(*marks: ParsedAnnotation) -> str:
     return write(marks, folder="f", file_name="n", size=SIZE, segmented=False).decode()
 
 
-def put(place: World, stem: str, *marks: Mark) -> None:
+def put(place: World, stem: str, *marks: ParsedAnnotation) -> None:
     place.put(f"{stem}.png", picture(size=SIZE))
     place.put(f"{stem}.xml", voc(*marks))
 
@@ -63,7 +63,14 @@ async def wrong(place: World) -> list[str]:
 
 @pytest.mark.portable
 async def test_every_object_becomes_an_annotation_with_its_shape(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT), Mark("dog", ROUND, 0.5), Mark("cat", AREA))
+    put(
+        place,
+        "a",
+        ParsedAnnotation("cat", LEFT),
+        ParsedAnnotation("cat", RIGHT),
+        ParsedAnnotation("dog", ROUND, 0.5),
+        ParsedAnnotation("cat", AREA),
+    )
     place.put("b.png")
     job = await place.sync()
     assert counted(job, added=2)
@@ -83,7 +90,7 @@ async def test_every_object_becomes_an_annotation_with_its_shape(place: World) -
 async def test_a_text_beside_it_is_ignored_and_the_suffix_may_be_in_any_case(place: World) -> None:
     place.put("a.png", picture(size=SIZE))
     place.put("a.txt", "bird")
-    place.put("a.XML", voc(Mark("cat", LEFT)))
+    place.put("a.XML", voc(ParsedAnnotation("cat", LEFT)))
     job = await place.sync()
     assert await place.labels() == {"a.png": ["cat"]}
     assert (job["scanned"], job["ignored"]) == (3, 1)
@@ -91,7 +98,7 @@ async def test_a_text_beside_it_is_ignored_and_the_suffix_may_be_in_any_case(pla
 
 async def test_classification_ignores_xml(database: Database) -> None:
     place = await world.memory(database)
-    put(place, "a", Mark("cat", LEFT))
+    put(place, "a", ParsedAnnotation("cat", LEFT))
     job = await place.sync()
     assert await place.labels() == {"a.png": []}
     assert job["ignored"] == 1
@@ -102,7 +109,7 @@ async def test_two_images_of_one_stem_share_a_sidecar_each_as_far_as_it_fits(pla
     place.put("a.jpg", picture(size=(25, 48), form="JPEG"))
     place.put("b.png", picture(size=SIZE))
     place.put("b.jpg", picture(size=(25, 48), form="JPEG"))
-    boxes = voc(Mark("cat", LEFT), Mark("dog", RIGHT))
+    boxes = voc(ParsedAnnotation("cat", LEFT), ParsedAnnotation("dog", RIGHT))
     place.put("b.xml", boxes.replace("<width>64</width>", "<width/>"))
     place.put("a.xml", boxes)
     job = await place.sync()
@@ -114,7 +121,7 @@ async def test_two_images_of_one_stem_share_a_sidecar_each_as_far_as_it_fits(pla
 
 
 async def test_syncing_again_writes_nothing(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT), Mark("cat", LEFT), Mark("dog", ROUND, 0.25))
+    put(place, "a", ParsedAnnotation("cat", LEFT), ParsedAnnotation("cat", LEFT), ParsedAnnotation("dog", ROUND, 0.25))
     await place.sync()
     tables = ("sample", "source", "dataset", "annotation")
     versions = " UNION ALL ".join(f"SELECT xmin, ctid, id FROM {table}" for table in tables)
@@ -128,10 +135,19 @@ async def test_syncing_again_writes_nothing(place: World) -> None:
 
 
 async def test_a_changed_sidecar_changes_what_it_changes_and_nothing_else(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT), Mark("cat", LEFT), Mark("cat", RIGHT), Mark("dog", SMALL))
+    put(
+        place,
+        "a",
+        ParsedAnnotation("cat", LEFT),
+        ParsedAnnotation("cat", LEFT),
+        ParsedAnnotation("cat", RIGHT),
+        ParsedAnnotation("dog", SMALL),
+    )
     await place.sync()
     [twin, _, right, _] = await annotation_ids(place)
-    place.put("a.xml", voc(Mark("cat", RIGHT), Mark("bird", ROUND), Mark("cat", LEFT)))
+    place.put(
+        "a.xml", voc(ParsedAnnotation("cat", RIGHT), ParsedAnnotation("bird", ROUND), ParsedAnnotation("cat", LEFT))
+    )
     job = await place.sync()
     assert counted(job, updated=1)
     assert await marks(place, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None), ("bird", ROUND, None)]
@@ -145,17 +161,19 @@ async def test_a_changed_sidecar_changes_what_it_changes_and_nothing_else(place:
 @pytest.mark.parametrize(
     "after",
     [
-        [Mark("cat", SMALL), Mark("cat", RIGHT)],
-        [Mark("cat", LEFT)],
-        [Mark("cat", LEFT), Mark("cat", RIGHT), Mark("cat", RIGHT)],
-        [Mark("cat", LEFT, 0.5), Mark("cat", RIGHT)],
-        [Mark("cat", LEFT, attributes=Attributes(difficult=True)), Mark("cat", RIGHT)],
+        [ParsedAnnotation("cat", SMALL), ParsedAnnotation("cat", RIGHT)],
+        [ParsedAnnotation("cat", LEFT)],
+        [ParsedAnnotation("cat", LEFT), ParsedAnnotation("cat", RIGHT), ParsedAnnotation("cat", RIGHT)],
+        [ParsedAnnotation("cat", LEFT, 0.5), ParsedAnnotation("cat", RIGHT)],
+        [ParsedAnnotation("cat", LEFT, attributes=Attributes(difficult=True)), ParsedAnnotation("cat", RIGHT)],
         [],
     ],
 )
-async def test_the_same_labels_with_other_shapes_are_a_change(database: Database, after: list[Mark]) -> None:
+async def test_the_same_labels_with_other_shapes_are_a_change(
+    database: Database, after: list[ParsedAnnotation]
+) -> None:
     place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
-    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT))
+    put(place, "a", ParsedAnnotation("cat", LEFT), ParsedAnnotation("cat", RIGHT))
     await place.sync()
     place.put("a.xml", voc(*after))
     assert counted(await place.sync(), updated=1)
@@ -167,7 +185,7 @@ async def test_the_same_labels_with_other_shapes_are_a_change(database: Database
 
 
 async def test_a_removed_sidecar_takes_nothing(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT))
+    put(place, "a", ParsedAnnotation("cat", LEFT))
     await place.sync()
     place.remove("a.xml")
     assert counted(await place.sync())
@@ -175,10 +193,10 @@ async def test_a_removed_sidecar_takes_nothing(place: World) -> None:
 
 
 async def test_a_sidecar_speaks_over_people_only_when_it_is_told_to(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT))
+    put(place, "a", ParsedAnnotation("cat", LEFT))
     await place.sync()
     await place.label_by_hand("a.png", "mine")
-    place.put("a.xml", voc(Mark("dog", RIGHT)))
+    place.put("a.xml", voc(ParsedAnnotation("dog", RIGHT)))
     assert counted(await place.sync())
     assert await place.labels() == {"a.png": ["mine"]}
     assert counted(await place.sync(existing="OVERWRITE"), updated=1)
@@ -187,11 +205,13 @@ async def test_a_sidecar_speaks_over_people_only_when_it_is_told_to(place: World
 
 
 async def test_difficult_makes_a_sample_hard_and_a_changed_sidecar_can_unmake_it(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT, attributes=Attributes(difficult=True)))
-    put(place, "b", Mark("cat", LEFT))
+    put(
+        place, "a", ParsedAnnotation("cat", LEFT), ParsedAnnotation("cat", RIGHT, attributes=Attributes(difficult=True))
+    )
+    put(place, "b", ParsedAnnotation("cat", LEFT))
     await place.sync()
     assert [(await place.sample(path))["hard"] for path in ("a.png", "b.png")] == [True, False]
-    put(place, "a", Mark("cat", LEFT), Mark("cat", RIGHT))
+    put(place, "a", ParsedAnnotation("cat", LEFT), ParsedAnnotation("cat", RIGHT))
     assert counted(await place.sync(), updated=1)
     assert not (await place.sample("a.png"))["hard"]
 
@@ -199,8 +219,14 @@ async def test_difficult_makes_a_sample_hard_and_a_changed_sidecar_can_unmake_it
 async def test_a_bad_sidecar_is_a_warning_with_its_line(place: World) -> None:
     put(place, "bad")
     place.put("bad.xml", "<annotation>\n<object>\n</annotation>")
-    put(place, "good", Mark("cat", LEFT))
-    put(place, "half", Mark("cat", LEFT), Mark("cat", BoundingBox(1, 1, 65, 40)), Mark("two words", LEFT))
+    put(place, "good", ParsedAnnotation("cat", LEFT))
+    put(
+        place,
+        "half",
+        ParsedAnnotation("cat", LEFT),
+        ParsedAnnotation("cat", BoundingBox(1, 1, 65, 40)),
+        ParsedAnnotation("two words", LEFT),
+    )
     job = await place.sync()
     assert (job["status"], counted(job, added=3)) == ("SUCCEEDED", True)
     assert await place.labels() == {"bad.png": [], "good.png": ["cat"], "half.png": ["cat"]}
@@ -208,7 +234,7 @@ async def test_a_bad_sidecar_is_a_warning_with_its_line(place: World) -> None:
 
 
 async def test_a_spoilt_sidecar_takes_nothing(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT))
+    put(place, "a", ParsedAnnotation("cat", LEFT))
     await place.sync()
     place.put("a.xml", "<annotation><object/></annotation>")
     assert counted(await place.sync())
@@ -217,7 +243,7 @@ async def test_a_spoilt_sidecar_takes_nothing(place: World) -> None:
 
 async def test_segmentation_takes_polygons_alone(database: Database) -> None:
     place = await world.make(database, MemoryStore(), kind="IMAGE_SEGMENTATION")
-    put(place, "a", Mark("cat", AREA), Mark("dog", LEFT))
+    put(place, "a", ParsedAnnotation("cat", AREA), ParsedAnnotation("dog", LEFT))
     job = await place.sync()
     assert await marks(place, "a.png") == [("cat", AREA, None)]
     [(path, message)] = await place.warnings(job["id"])
@@ -226,7 +252,7 @@ async def test_segmentation_takes_polygons_alone(database: Database) -> None:
 
 async def test_moved_changed_and_removed_files_keep_their_shapes(place: World) -> None:
     for stem in ("moved", "changed", "removed"):
-        put(place, stem, Mark("cat", LEFT), Mark("dog", RIGHT))
+        put(place, stem, ParsedAnnotation("cat", LEFT), ParsedAnnotation("dog", RIGHT))
     await place.sync()
     before = await annotation_ids(place)
     place.move("moved.png", "there/moved.png")
@@ -243,16 +269,18 @@ async def test_moved_changed_and_removed_files_keep_their_shapes(place: World) -
 
 
 async def test_a_moved_image_takes_up_the_sidecar_of_its_new_place(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT))
+    put(place, "a", ParsedAnnotation("cat", LEFT))
     await place.sync()
     place.move("a.png", "b.png")
-    place.put("b.xml", voc(Mark("cat", SMALL)))
+    place.put("b.xml", voc(ParsedAnnotation("cat", SMALL)))
     assert counted(await place.sync(), moved=1, updated=1)
     assert await marks(place, "b.png") == [("cat", SMALL, None)]
 
 
 async def test_what_was_deleted_here_comes_back_with_its_shapes_when_it_is_asked_for(place: World) -> None:
-    put(place, "a", Mark("cat", LEFT, attributes=Attributes(difficult=True)), Mark("cat", RIGHT))
+    put(
+        place, "a", ParsedAnnotation("cat", LEFT, attributes=Attributes(difficult=True)), ParsedAnnotation("cat", RIGHT)
+    )
     await place.sync()
     await place.delete_by_hand("a.png")
     assert counted(await place.sync())
@@ -269,7 +297,7 @@ async def test_little_is_in_hand_at_once_however_much_sidecars_say(
     monkeypatch.setattr(inspection, "SIDECARS", 2 * 1024 * 1024)
     place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
     for number in range(12):
-        put(place, f"{number:02}", *[Mark(f"cat-{number % 5}", LEFT), Mark("dog", RIGHT)] * 4)
+        put(place, f"{number:02}", *[ParsedAnnotation(f"cat-{number % 5}", LEFT), ParsedAnnotation("dog", RIGHT)] * 4)
     job = await place.sync()
     assert counted(job, added=12)
     assert await place.changes() == ["Sync: 4 added"] * 3
@@ -280,14 +308,30 @@ async def test_little_is_in_hand_at_once_however_much_sidecars_say(
 async def crowded(database: Database) -> World:
     place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
     for number in range(4):
-        put(place, f"old{number}", Mark("cat", LEFT), Mark("dog", RIGHT), Mark("dog", RIGHT))
+        put(
+            place,
+            f"old{number}",
+            ParsedAnnotation("cat", LEFT),
+            ParsedAnnotation("dog", RIGHT),
+            ParsedAnnotation("dog", RIGHT),
+        )
     await place.sync()
     for number in range(4):
         place.put(
             f"old{number}.xml",
-            voc(Mark("cat", LEFT), Mark("dog", SMALL, attributes=Attributes(difficult=True)), Mark("dog", RIGHT)),
+            voc(
+                ParsedAnnotation("cat", LEFT),
+                ParsedAnnotation("dog", SMALL, attributes=Attributes(difficult=True)),
+                ParsedAnnotation("dog", RIGHT),
+            ),
         )
-        put(place, f"new{number}", Mark("cat", ROUND), Mark(f"new-{number}", SMALL), Mark("a b", SMALL))
+        put(
+            place,
+            f"new{number}",
+            ParsedAnnotation("cat", ROUND),
+            ParsedAnnotation(f"new-{number}", SMALL),
+            ParsedAnnotation("a b", SMALL),
+        )
     return place
 
 

@@ -17,9 +17,9 @@ from db.history import counts
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.ingest import uploads
-from db.ingest.uploads import Asked, Checks, Completion, Requested, WantedFile
+from db.ingest.uploads import Checks, Completion, IssuedTickets, RequestedFile, RequestedUploads
 from db.ingest.uploads.files import decode_here
-from db.ingest.uploads.tickets import STAGING, take_turn
+from db.ingest.uploads.upload_requests import STAGING, take_turn
 from db.labelling.samples.chosen import Selection, choose
 from db.labelling.samples.label import LabelWith, label
 from db.postgres import engine
@@ -50,7 +50,7 @@ class Work:
     """What a script does, file by file: it asks, puts, and completes."""
 
     place: World
-    files: dict[str, tuple[WantedFile, bytes]]
+    files: dict[str, tuple[RequestedFile, bytes]]
     on_conflict: uploads.OnConflict = "RENAME"
 
     @property
@@ -58,17 +58,17 @@ class Work:
         assert isinstance(self.place.store, MemoryStore)
         return self.place.store
 
-    def asked(self, expiry: float | None = None) -> Asked:
+    def asked(self, expiry: float | None = None) -> RequestedUploads:
         wanted = [file for file, _ in self.files.values()]
-        return Asked(wanted, int(expiry or time.time() + 3_600), ("cat",), True, self.on_conflict)
+        return RequestedUploads(wanted, int(expiry or time.time() + 3_600), ("cat",), True, self.on_conflict)
 
-    async def request(self, database: Database, **more: Any) -> Requested:
+    async def request(self, database: Database, **more: Any) -> IssuedTickets:
         asked = self.asked(**more)
         return await write(
-            database, lambda session: uploads.request(session, self.place.dataset_id, asked, by=ANN), Requested
+            database, lambda session: uploads.request(session, self.place.dataset_id, asked, by=ANN), IssuedTickets
         )
 
-    async def put(self, requested: Requested) -> None:
+    async def put(self, requested: IssuedTickets) -> None:
         for ticket in requested.tickets:
             if ticket.staged is not None:
                 self.staging.put(STAGING + ticket.staged, self.files[ticket.key][1])
@@ -121,7 +121,7 @@ async def prepared(database: Database) -> Work:
     names = {"a": "cat.png", "b": "cat.png", "c": "dog.png", "d": "bird.png", "e": "bad.png"}
     data = FILES | {"e": b"no image"}
     labels = {"d": ["bird"]}
-    return Work(place, {k: (WantedFile(k, names[k], len(data[k]), labels.get(k, ())), data[k]) for k in names})
+    return Work(place, {k: (RequestedFile(k, names[k], len(data[k]), labels.get(k, ())), data[k]) for k in names})
 
 
 async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
@@ -208,11 +208,11 @@ async def _settled(work: Work) -> dict[str, Any]:
     return await work.end()
 
 
-async def one(database: Database) -> tuple[Work, Requested]:
+async def one(database: Database) -> tuple[Work, IssuedTickets]:
     """A file that was put."""
     place = await world.memory(database)
     data = picture()
-    work = Work(place, {"a": (WantedFile("a", "a.png", len(data)), data)})
+    work = Work(place, {"a": (RequestedFile("a", "a.png", len(data)), data)})
     requested = await work.request(database)
     await work.put(requested)
     return work, requested
@@ -341,7 +341,7 @@ async def test_a_thousand_files_cost_no_more_statements_than_one(
     place = await world.memory(database)
 
     async def cost(many: int) -> int:
-        files = {f"k{n}": (WantedFile(f"k{n}", f"{n}.png", 9, ["dog"]), b"") for n in range(many)}
+        files = {f"k{n}": (RequestedFile(f"k{n}", f"{n}.png", 9, ["dog"]), b"") for n in range(many)}
         asked = Work(place, files, on_conflict).asked()
         return await statements(database, lambda session: uploads.request(session, place.dataset_id, asked, by=ANN))
 
@@ -376,7 +376,7 @@ async def test_a_completion_writes_in_sets(database: Database) -> None:
 
     async def cost(many: int) -> int:
         files = {f"{many}-{n}": picture() for n in range(many)}
-        work = Work(place, {k: (WantedFile(k, f"{k}.png", len(d), ["dog"]), d) for k, d in files.items()})
+        work = Work(place, {k: (RequestedFile(k, f"{k}.png", len(d), ["dog"]), d) for k, d in files.items()})
         await work.put(await work.request(database))
         stores = cast(Stores, Shelf(work.staging))
         arrived = await uploads.inspect(database, stores, place.dataset_id, list(files), checks=Checks(), by=ANN)

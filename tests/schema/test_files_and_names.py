@@ -9,7 +9,7 @@ from db import jobs
 from db.history.transactions import write
 from db.ingest import sync, uploads
 from db.ingest.sync.ignored import Reason
-from db.ingest.uploads import Asked, WantedFile
+from db.ingest.uploads import RequestedFile, RequestedUploads
 from db.storage import LocalStore
 from schema.types.job import IgnoredReason
 from tests.db.world import WORKER, picture
@@ -114,11 +114,11 @@ async def test_what_is_no_name_under_any_rule_is_refused_at_every_door(stage: St
 
 async def test_uploads_make_labels_by_the_rule(stage: Stage) -> None:
     async def ask(name: str) -> None:
-        asked = Asked([WantedFile("key", "x.jfif", 10)], 4_000_000_000, (name,), True, "ERROR")
+        asked = RequestedUploads([RequestedFile("key", "x.jfif", 10)], 4_000_000_000, (name,), True, "ERROR")
         await write(
             stage.direct.database,
             lambda session: uploads.request(session, stage.working_set.id, asked, by=stage.direct.identity),
-            uploads.Requested,
+            uploads.IssuedTickets,
         )
 
     with pytest.raises(Exception, match="traffic light"):

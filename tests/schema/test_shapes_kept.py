@@ -7,7 +7,7 @@ import pytest
 
 from api.settings import Settings
 from db.formats.shapes import BoundingBox, Circle, Polygon, Position
-from db.formats.sidecars import Attributes, Mark
+from db.formats.sidecars import Attributes, ParsedAnnotation
 from db.identity import tokens
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
@@ -40,9 +40,9 @@ async def place(database: Database, tmp_path: Path) -> World:
         put(
             place,
             stem,
-            Mark("cat", LEFT, 0.5),
-            Mark("cat", AREA, attributes=Attributes(difficult=stem == "b")),
-            Mark("dog", ROUND, attributes=SEEN),
+            ParsedAnnotation("cat", LEFT, 0.5),
+            ParsedAnnotation("cat", AREA, attributes=Attributes(difficult=stem == "b")),
+            ParsedAnnotation("dog", ROUND, attributes=SEEN),
         )
     await place.sync()
     return place
@@ -75,7 +75,11 @@ def redraw(place: World) -> None:
     for stem in "ab":
         place.put(
             f"{stem}.xml",
-            voc(Mark("cat", AREA), Mark("bird", RIGHT), Mark("dog", ROUND, attributes=Attributes(difficult=True))),
+            voc(
+                ParsedAnnotation("cat", AREA),
+                ParsedAnnotation("bird", RIGHT),
+                ParsedAnnotation("dog", ROUND, attributes=Attributes(difficult=True)),
+            ),
         )
 
 

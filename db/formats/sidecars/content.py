@@ -14,7 +14,7 @@ from typing import Any, Final
 from db.errors import Invalid
 from db.formats.shapes import Raster, Shape, checked, stored
 
-MAX_TOLD: Final = 100  # problems of one file
+MAX_REPORTED: Final = 100  # problems of one file
 MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -52,7 +52,7 @@ class Attributes:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ParsedAnnotation:
     """A label on an image. Without a shape it holds for the whole."""
 
     label: str
@@ -70,7 +70,7 @@ class Sidecar:
     the format cannot say.
     """
 
-    marks: tuple[Mark, ...] | None
+    marks: tuple[ParsedAnnotation, ...] | None
     problems: tuple[Problem, ...] = ()
     size: tuple[int, int] | None = None
     hard: bool | None = None
@@ -79,8 +79,8 @@ class Sidecar:
     def told(self) -> tuple[Problem, ...]:
         """The problems, of which a file full of mistakes has more than anybody reads."""
         told = tuple(problem for problem in self.problems if problem.name is None)
-        more = len(told) - MAX_TOLD
-        return told if more <= 0 else (*told[:MAX_TOLD], Problem(0, f"And {more:,} more problems."))
+        more = len(told) - MAX_REPORTED
+        return told if more <= 0 else (*told[:MAX_REPORTED], Problem(0, f"And {more:,} more problems."))
 
     @property
     def refused_names(self) -> dict[str, tuple[Problem, int]]:
@@ -109,7 +109,7 @@ class Sidecar:
             )
             return replace(self, marks=None, problems=(*self.problems, Problem(0, message)), hard=None)
         is_turned = self.size not in (None, raster.size)
-        marks, problems = list[Mark](), list(self.problems)
+        marks, problems = list[ParsedAnnotation](), list(self.problems)
         if raster.orientation > 1 and any(mark.shape is not None for mark in self.marks):
             problems += _doubts(self.size, raster, is_turned=is_turned)
         for mark in self.marks:
@@ -139,7 +139,7 @@ def _doubts(size: tuple[int, int] | None, raster: Raster, *, is_turned: bool) ->
     return [Problem(0, message)]
 
 
-def _placed(mark: Mark, kind: str, raster: Raster, *, is_turned: bool) -> Mark:
+def _placed(mark: ParsedAnnotation, kind: str, raster: Raster, *, is_turned: bool) -> ParsedAnnotation:
     if mark.shape is None:
         return mark
     shape = stored(mark.shape, raster) if is_turned else mark.shape

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name
-from db.formats.sidecars.content import Mark, Problem, Sidecar, decoded, useless
+from db.formats.sidecars.content import ParsedAnnotation, Problem, Sidecar, decoded, useless
 
 MAX_BYTES: Final = 64 * 1024
 MAX_LABELS: Final = 1_000  # lines that name a label
@@ -23,7 +23,7 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
         return useless("The text is neither UTF-8 nor GB18030; it was not read.")
     if _is_yolo(text):
         return useless(YOLO)
-    marks: dict[str, Mark] = {}
+    marks: dict[str, ParsedAnnotation] = {}
     problems: list[Problem] = []
     for number, line in enumerate(text.split("\n"), start=1):
         name = line.strip(BLANKS)
@@ -34,7 +34,7 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
             break
         try:
             label = label_name(name, rule)
-            marks.setdefault(label, Mark(label, line=number))
+            marks.setdefault(label, ParsedAnnotation(label, line=number))
         except LabelNameRefused as refused:
             problems.append(Problem(number, refused.message, refused.name))
     return Sidecar(tuple(marks.values()) if marks or not problems else None, tuple(problems))

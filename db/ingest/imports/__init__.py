@@ -15,7 +15,7 @@ from db import jobs
 from db.errors import Invalid, StorageError
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
-from db.ingest.imports.locations import Reach, folder, location
+from db.ingest.imports.locations import ReadableLocations, folder, location
 from db.ingest.imports.options import Existing, Options, label_names
 from db.ingest.imports.reading import expect
 from db.ingest.imports.stages import run
@@ -28,7 +28,7 @@ __all__ = ["Existing", "Options", "expect_manifest", "folder", "label_names", "l
 
 async def expect_manifest(database: Database, stores: Stores, where: str, *, by: Identity) -> None:
     """There is a manifest at this location, and this token may read it. Raises INVALID_PATH, FILE_TOO_LARGE."""
-    reach = await Reach.of(database, stores, None if by.dataset_ids is None else sorted(by.dataset_ids))
+    reach = await ReadableLocations.of(database, stores, None if by.dataset_ids is None else sorted(by.dataset_ids))
     store, name = await reach.open(where)
     try:
         found = await store.stat(name)

@@ -10,8 +10,8 @@ from db.errors import Invalid, StorageError
 from db.formats import images
 from db.formats.images import Caps
 from db.formats.paths import stem
-from db.ingest.imports.locations import Reach
-from db.ingest.sync import damage
+from db.ingest import damage
+from db.ingest.imports.locations import ReadableLocations
 from db.ingest.sync.inspection import MIB, Image
 from db.jobs import Claim
 from db.postgres import sql
@@ -29,7 +29,7 @@ class Copier:
     database: Database
     job: Claim
     store: Store
-    reach: Reach
+    reach: ReadableLocations
     caps: Caps
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 

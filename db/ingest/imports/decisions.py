@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from db.ingest.imports.entries import Mark
+from db.ingest.imports.entries import ParsedAnnotation
 from db.ingest.imports.inspection import Seen
 from db.ingest.imports.options import Options
 from db.ingest.imports.reading import told
@@ -57,9 +57,9 @@ class Updated:
     sample_id: int
     hard: bool | None
     usage: str | None
-    marks: tuple[Mark, ...] | None = None
+    marks: tuple[ParsedAnnotation, ...] | None = None
     gone: tuple[int, ...] = ()
-    put: tuple[Mark, ...] = ()
+    put: tuple[ParsedAnnotation, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Decisions:
         return bool(self.added or self.updated)
 
     @property
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[ParsedAnnotation]:
         found = [mark for each in self.added for mark in each.seen.marks or ()]
         return found + [mark for each in self.updated for mark in each.put]
 
@@ -137,8 +137,8 @@ def _updated(sample_id: int, seen: Seen, before: Known, options: Options) -> Upd
 
 
 def _difference(
-    held: Sequence[Held], marks: Iterable[Mark], options: Options
-) -> tuple[tuple[int, ...], tuple[Mark, ...]]:
+    held: Sequence[Held], marks: Iterable[ParsedAnnotation], options: Options
+) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
     """Annotations that go, and marks that come: what is on both sides stays as it is, to the second."""
     left = list(held)
     put = []
@@ -151,12 +151,12 @@ def _difference(
     return tuple(each.id for each in left), tuple(put)
 
 
-def _is_same(held: Held, mark: Mark, options: Options) -> bool:
+def _is_same(held: Held, mark: ParsedAnnotation, options: Options) -> bool:
     at = mark.author.at
     return held.mark == as_stored(mark, options) and (at is None or held.at.replace(microsecond=0) == seconds(at))
 
 
-def as_stored(mark: Mark, options: Options) -> tuple[Any, ...]:
+def as_stored(mark: ParsedAnnotation, options: Options) -> tuple[Any, ...]:
     """A mark as `held` compares it: without its time, which may not be told."""
     confirmed = mark.author.confirmed or options.confirm_suggestions
     return mark.name, mark.author.by, mark.confidence, confirmed, _sorted(mark.shape), _sorted(mark.attributes)
@@ -189,7 +189,7 @@ def _plain(shape: Any) -> Any:
     return float(shape)
 
 
-def last_author(marks: Sequence[Mark]) -> tuple[str, datetime | None]:
+def last_author(marks: Sequence[ParsedAnnotation]) -> tuple[str, datetime | None]:
     """Who put the last of these labels, and when: one of now, which has no time, is the last of all."""
     never = datetime.min.replace(tzinfo=UTC)  # moments are told to the second: of the same one, the last was put last
     latest = max(reversed(marks), key=lambda mark: (mark.author.at is None, mark.author.at or never))

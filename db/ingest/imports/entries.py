@@ -41,7 +41,7 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ParsedAnnotation:
     """A label on the sample. `shape` and `attributes` as stored; colour and shortcut are those of the label."""
 
     name: str
@@ -73,7 +73,7 @@ class Entry:
     source: str
     usage: str | None = None
     hard: bool | None = None
-    marks: tuple[Mark, ...] | None = ()
+    marks: tuple[ParsedAnnotation, ...] | None = ()
     files: tuple[LabelFile, ...] = ()
     problems: tuple[str, ...] = field(default=())
     refused_names: tuple[tuple[str, str], ...] = field(default=())  # with the sentence that says why
@@ -132,7 +132,7 @@ class _Reader:
             self.problems.append(refused.message)
         return None
 
-    def _annotation(self, given: Any) -> Mark | None:
+    def _annotation(self, given: Any) -> ParsedAnnotation | None:
         if not isinstance(given, dict):
             raise Invalid("An annotation is a JSON object.")
         self._expect_type(given.get("type"))
@@ -149,7 +149,7 @@ class _Reader:
         name = names.label_name(_text(given.get("name"), "name"), self.rule)
         shape = None if self.kind == "IMAGE_CLASSIFICATION" else _shape(details)
         color, shortcut = (self._tried(check, details.get(key)) for key, check in CHECKS.items())
-        return Mark(name, author, confidence, shape, color, shortcut)
+        return ParsedAnnotation(name, author, confidence, shape, color, shortcut)
 
     def _styles(self, details: Mapping[str, Any], name: str, check: Callable[[Any], str | None]) -> dict[str, str]:
         """What a label file's labels have of a kind, by their names."""

@@ -13,7 +13,7 @@ from db.errors import DomainError, Invalid
 from db.formats.images import Caps
 from db.formats.shapes import Raster, checked, from_json, to_json
 from db.ingest.imports.copying import Copier
-from db.ingest.imports.entries import Entry, Mark
+from db.ingest.imports.entries import Entry, ParsedAnnotation
 from db.ingest.imports.label_files import UNSIZED, LabelFiles, together
 from db.ingest.imports.options import Options
 from db.ingest.sync.inspection import Image, Item, Outcome, inspect
@@ -37,7 +37,7 @@ class Seen:
     path: str
     entry: Entry
     image: Image | None = None
-    marks: tuple[Mark, ...] | None = None
+    marks: tuple[ParsedAnnotation, ...] | None = None
     hard: bool | None = None
     refused: str | None = None
     warnings: tuple[str, ...] = ()
@@ -110,14 +110,14 @@ class Inspector:
         return replace(seen, marks=marks, hard=hard, warnings=warnings, refused_names=refused)
 
     def _placed(
-        self, marks: tuple[Mark, ...] | None, raster: Raster | None
-    ) -> tuple[tuple[Mark, ...] | None, tuple[str, ...]]:
+        self, marks: tuple[ParsedAnnotation, ...] | None, raster: Raster | None
+    ) -> tuple[tuple[ParsedAnnotation, ...] | None, tuple[str, ...]]:
         """Marks whose shapes, if any, can be on an image of this size; and what is wrong with the others."""
         if marks is None or all(mark.shape is None for mark in marks):
             return marks, ()
         if raster is None:
             return tuple(mark for mark in marks if mark.shape is None) or None, (UNSIZED,)
-        placed, problems = list[Mark](), list[str]()
+        placed, problems = list[ParsedAnnotation](), list[str]()
         for mark in marks:
             try:
                 placed.append(self._drawn(mark, *raster.size))
@@ -125,13 +125,13 @@ class Inspector:
                 problems.append(refused.message)
         return tuple(placed) if placed else None, tuple(problems)
 
-    def _drawn(self, mark: Mark, width: int, height: int) -> Mark:
+    def _drawn(self, mark: ParsedAnnotation, width: int, height: int) -> ParsedAnnotation:
         if mark.shape is None:
             return mark
         shape = checked(from_json(mark.shape), kind=self.kind, width=width, height=height)
         return replace(mark, shape=to_json(shape))
 
-    def _wanted(self, marks: tuple[Mark, ...] | None) -> tuple[Mark, ...] | None:
+    def _wanted(self, marks: tuple[ParsedAnnotation, ...] | None) -> tuple[ParsedAnnotation, ...] | None:
         """Without the labels that are not imported, and each label of the whole image once."""
         found = [mark for mark in marks or () if self.options.wants(mark.name)]
         whole = {mark.name: mark for mark in reversed(found) if mark.shape is None}

@@ -9,8 +9,8 @@ from db.errors import DomainError, StorageError
 from db.formats.names import LabelNameRule, shown
 from db.formats.shapes import Raster, to_json
 from db.formats.sidecars import VOC, Sidecar
-from db.ingest.imports.entries import LabelFile, Mark
-from db.ingest.imports.locations import Reach, location
+from db.ingest.imports.entries import LabelFile, ParsedAnnotation
+from db.ingest.imports.locations import ReadableLocations, location
 from db.storage import RootMissing
 
 AT_ONCE: Final = 8  # label files in memory at once
@@ -22,7 +22,7 @@ UNSIZED: Final = "The size of the image is not known, so no shape can be put on 
 class Read:
     """What a label file says of its image. `marks` None: nothing that can be used."""
 
-    marks: tuple[Mark, ...] | None
+    marks: tuple[ParsedAnnotation, ...] | None
     hard: bool = False
     problems: tuple[str, ...] = ()
     refused_names: tuple[tuple[str, str, int], ...] = ()  # with the sentence that says why, and how often each stands
@@ -32,7 +32,7 @@ class Read:
 class LabelFiles:
     """Reads them, some at a time. `beside`: the folder that the manifest lies in."""
 
-    reach: Reach
+    reach: ReadableLocations
     kind: str
     beside: str
     rule: LabelNameRule = "STANDARD"
@@ -77,7 +77,7 @@ class LabelFiles:
         yield location(f"{self.beside}{parts[-1]}")
 
 
-def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] | None:
+def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[ParsedAnnotation, ...] | None:
     """The marks that can be where they are, each with its author."""
     if placed.marks is None or said.marks is None:
         return None
@@ -85,7 +85,7 @@ def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] 
     if len(file.authors) == len(said.marks):
         authors = {mark.line: author for mark, author in zip(said.marks, file.authors, strict=True)}
     return tuple(
-        Mark(
+        ParsedAnnotation(
             mark.label,
             authors[mark.line],
             file.confidence if mark.confidence is None else mark.confidence,
@@ -98,7 +98,7 @@ def _marks(said: Sidecar, placed: Sidecar, file: LabelFile) -> tuple[Mark, ...] 
     )
 
 
-def together(marks: tuple[Mark, ...] | None, files: list[Read]) -> tuple[Mark, ...] | None:
+def together(marks: tuple[ParsedAnnotation, ...] | None, files: list[Read]) -> tuple[ParsedAnnotation, ...] | None:
     """What a line and its files say; None where nobody says anything that can be used."""
     found = [each for each in (marks, *(file.marks for file in files)) if each is not None]
     useless = files and all(file.marks is None for file in files) and not marks

@@ -55,7 +55,7 @@ def folder(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Reach:
+class ReadableLocations:
     """Opens the stores of locations. `allowed`: all that may be read, where the token is confined."""
 
     stores: Stores
@@ -63,7 +63,7 @@ class Reach:
     known: dict[str, Store | DomainError] = field(default_factory=dict)
 
     @classmethod
-    async def of(cls, database: Database, stores: Stores, dataset_ids: Sequence[int] | None) -> "Reach":
+    async def of(cls, database: Database, stores: Stores, dataset_ids: Sequence[int] | None) -> "ReadableLocations":
         if dataset_ids is None:
             return cls(stores)
         async with database.reading() as connection:

@@ -11,7 +11,7 @@ import orjson
 
 from db.history.changes import hold, record
 from db.ingest.imports.decisions import Added, Decisions, Held, Known, Updated, decide, held, last_author
-from db.ingest.imports.entries import Mark
+from db.ingest.imports.entries import ParsedAnnotation
 from db.ingest.imports.inspection import Seen
 from db.ingest.imports.options import Options
 from db.ingest.imports.reading import told
@@ -110,11 +110,11 @@ class _Writer:
             labeled=sum(any(map(self._is_confirmed, marks)) for marks in labeled),
         )
 
-    async def _labels(self, marks: Sequence[Mark]) -> dict[str, int]:
+    async def _labels(self, marks: Sequence[ParsedAnnotation]) -> dict[str, int]:
         """Ids by name. Labels that are not there are made, as the first mark that carries one describes it."""
         if not marks:
             return {}
-        described: dict[str, Mark] = {}
+        described: dict[str, ParsedAnnotation] = {}
         for mark in marks:
             described.setdefault(mark.name, mark)
         keys: dict[str, str] = {}
@@ -182,7 +182,7 @@ class _Writer:
         found = await self.connection.fetch(SQL.labels, self.dataset_id, missing) if missing else []
         return {**ids, **{row["name"]: row["id"] for row in found}}
 
-    async def _annotate(self, marks: Sequence[tuple[int, Mark]], ids: Mapping[str, int]) -> None:
+    async def _annotate(self, marks: Sequence[tuple[int, ParsedAnnotation]], ids: Mapping[str, int]) -> None:
         if not marks:
             return
         rows = [
@@ -200,10 +200,10 @@ class _Writer:
         ]
         await self.connection.execute(SQL.annotate, self.dataset_id, self.revision, *columns(rows, 8))
 
-    def _is_confirmed(self, mark: Mark) -> bool:
+    def _is_confirmed(self, mark: ParsedAnnotation) -> bool:
         return mark.author.confirmed or self.options.confirm_suggestions
 
-    def _derived(self, marks: Sequence[Mark], ids: Mapping[str, int]) -> Derived:
+    def _derived(self, marks: Sequence[ParsedAnnotation], ids: Mapping[str, int]) -> Derived:
         confirmed = [mark for mark in marks if self._is_confirmed(mark)]
         if not confirmed:
             return Derived("PENDING" if marks else "UNLABELED", "{}", None, None)

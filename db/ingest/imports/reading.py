@@ -18,7 +18,7 @@ from db.formats.paths import suffix
 from db.ingest.imports import entries
 from db.ingest.imports.entries import Entry
 from db.ingest.imports.lines import Line, lines
-from db.ingest.imports.locations import Reach, location
+from db.ingest.imports.locations import ReadableLocations, location
 from db.ingest.imports.options import Checkpoint, Options, Stage
 from db.jobs import Batch, Claim, forget_names, in_batch
 from db.postgres import sql
@@ -116,7 +116,9 @@ def _shared(root: str | None, origin: str) -> str:
     return above if root is None else root
 
 
-async def read(database: Database, job: Claim, reach: Reach, options: Options, dataset: asyncpg.Record) -> Checkpoint:
+async def read(
+    database: Database, job: Claim, reach: ReadableLocations, options: Options, dataset: asyncpg.Record
+) -> Checkpoint:
     """Read it all, from the start. Raises DomainError: it is not there, or it is no manifest."""
     await in_batch(database, job, partial(_clear, job=job))
     store, name = await reach.open(options.manifest)

@@ -12,7 +12,7 @@ from db.history.changes import no_such_dataset
 from db.ingest.imports.copying import Copier
 from db.ingest.imports.inspection import Inspector, Seen
 from db.ingest.imports.label_files import LabelFiles
-from db.ingest.imports.locations import Reach
+from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.merging import merge
 from db.ingest.imports.options import Checkpoint, Options, Stage
 from db.ingest.imports.reading import READ, is_there, read
@@ -37,7 +37,7 @@ async def run(database: Database, job: Claim, stores: Stores, caps: Caps = USUAL
         dataset = await connection.fetchrow(DATASET, job.dataset_id)
     if dataset is None:
         raise no_such_dataset()
-    reach = await Reach.of(database, stores, options.dataset_ids)
+    reach = await ReadableLocations.of(database, stores, options.dataset_ids)
     checkpoint = Checkpoint.read(job.checkpoint)
     if checkpoint is None or not await is_there(database, job):
         checkpoint = await read(database, job, reach, options, dataset)
@@ -46,7 +46,13 @@ async def run(database: Database, job: Claim, stores: Stores, caps: Caps = USUAL
 
 
 def _inspector(
-    database: Database, job: Claim, reach: Reach, options: Options, dataset: asyncpg.Record, store: Store, caps: Caps
+    database: Database,
+    job: Claim,
+    reach: ReadableLocations,
+    options: Options,
+    dataset: asyncpg.Record,
+    store: Store,
+    caps: Caps,
 ) -> Inspector:
     beside = options.manifest[: options.manifest.rindex("/") + 1]
     copier = Copier(database, job, store, reach, caps)

@@ -7,7 +7,7 @@ from typing import Final
 
 from db.formats.images import Facts
 from db.formats.shapes import Shape
-from db.formats.sidecars import Attributes, Mark, Sidecar
+from db.formats.sidecars import Attributes, ParsedAnnotation, Sidecar
 from db.ingest.sync.inspection import Found, Image, Outcome
 from db.ingest.sync.options import Options
 
@@ -67,7 +67,7 @@ class Relabeled:
     """What a sidecar changes: annotations that go, by id, marks that come. `hard` None: it does not say."""
 
     gone: tuple[int, ...]
-    marks: tuple[Mark, ...]
+    marks: tuple[ParsedAnnotation, ...]
     hard: bool | None
 
 
@@ -221,10 +221,10 @@ class _Decider:
             if differs.gone or differs.marks or differs.hard not in (None, before.hard):
                 self.decisions.relabeled[before.sample_id] = differs
 
-    def _difference(self, sidecar: Sidecar, marks: Sequence[Mark], before: Known) -> Relabeled:
+    def _difference(self, sidecar: Sidecar, marks: Sequence[ParsedAnnotation], before: Known) -> Relabeled:
         """Of equal ones as many stay as are wanted, the first ones."""
         keys = [_key(self.label_ids.get(mark.label, mark.label), mark) for mark in marks]
-        wanted, gone, new = Counter(keys), list[int](), list[Mark]()
+        wanted, gone, new = Counter(keys), list[int](), list[ParsedAnnotation]()
         for one in before.annotations:
             key = _key(one.label_id, one)
             if not wanted[key]:
@@ -263,7 +263,9 @@ def _raster_differs(facts: Facts | None, before: Known) -> bool:
     )
 
 
-def _key(label: int | str, mark: Mark | Standing) -> tuple[int | str, Shape | None, float | None, Attributes]:
+def _key(
+    label: int | str, mark: ParsedAnnotation | Standing
+) -> tuple[int | str, Shape | None, float | None, Attributes]:
     """What makes two marks of a sample the same. On a whole image a label is there or not, however sure of it."""
     return label, mark.shape, None if mark.shape is None else mark.confidence, mark.attributes
 

@@ -15,8 +15,8 @@ from db.formats import images
 from db.formats.images import Caps, Facts
 from db.formats.names import LabelNameRule
 from db.formats.shapes import Raster
-from db.formats.sidecars import Format, Mark, Sidecar, format_of
-from db.ingest.sync import damage
+from db.formats.sidecars import Format, ParsedAnnotation, Sidecar, format_of
+from db.ingest import damage
 from db.storage import Head, ObjectMissing, RootMissing, Store
 
 MIB: Final = 1024 * 1024
@@ -129,7 +129,7 @@ class Found:
     refused_names: tuple[tuple[str, str, str, int], ...] = ()  # name, path of the first, message, how many
 
     @property
-    def marks(self) -> tuple[Mark, ...]:
+    def marks(self) -> tuple[ParsedAnnotation, ...]:
         return (self.sidecar.marks or ()) if self.sidecar is not None else ()
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from db.formats.shapes import from_json, to_json
-from db.formats.sidecars import Attributes, Mark, Sidecar
+from db.formats.sidecars import Attributes, ParsedAnnotation, Sidecar
 from db.history.changes import hold, record
 from db.ingest.sync.decisions import Decisions, Known, NewSource, Standing, Touched, counts, decide
 from db.ingest.sync.inspection import Found
@@ -166,7 +166,7 @@ async def _relabel(
 
 
 def _marks(
-    marks: Mapping[int, Sequence[Mark]], ids: Mapping[str, int]
+    marks: Mapping[int, Sequence[ParsedAnnotation]], ids: Mapping[str, int]
 ) -> Iterator[tuple[int, int, str | None, float | None, str | None]]:
     """Rows for annotations: sample, label, shape as JSON text, confidence, attributes as JSON text."""
     for sample, of_sample in marks.items():

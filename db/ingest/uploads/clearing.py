@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from db.errors import DomainError
-from db.ingest.uploads.tickets import STAGING
+from db.ingest.uploads.upload_requests import STAGING
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage.deletion import Opener

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from db.ingest.uploads.tickets import STAGING
+from db.ingest.uploads.upload_requests import STAGING
 from db.postgres.engine import Database
 
 AWAITED = """

@@ -6,7 +6,6 @@ from db.labelling.labels.find import KnownLabels, in_use, no_such_labels, owner
 from db.labelling.labels.outcomes import Created, Deleted, Renamed, Updated
 from db.labelling.labels.rename import OnConflict, rename
 from db.labelling.labels.update import KEPT, Kept, update
-from db.labelling.labels.wanted import distinct, make, missing
 
 __all__ = [
     "KEPT",
@@ -23,10 +22,7 @@ __all__ = [
     "checked",
     "create",
     "delete",
-    "distinct",
     "in_use",
-    "make",
-    "missing",
     "no_such_labels",
     "owner",
     "rename",

@@ -10,7 +10,7 @@ from db.errors import Invalid
 from db.history.access import enter, expect_revision, record
 from db.history.changes import Recorded
 from db.identity.tokens import Identity
-from db.labelling import annotations, labels
+from db.labelling import annotations, label_resolution, labels
 from db.labelling.samples import edits as edits_
 from db.labelling.samples.chosen import Chosen, Selection, choose
 from db.labelling.samples.edits import MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan
@@ -57,9 +57,9 @@ async def annotate(
     edits = _bounded(edits)
     revision = await enter(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
-    wanted = labels.distinct(name for edit in edits for name in edit.names())
+    wanted = label_resolution.distinct(name for edit in edits for name in edit.names())
     known = await labels.in_use(session, dataset_id, wanted)
-    missing = labels.missing(wanted, known, how.create_missing)
+    missing = label_resolution.missing(wanted, known, create=how.create_missing)
     asked = [edit.sample for edit in edits]
     matched = await choose(session, dataset_id, Selection(ids=asked))
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, await matched.shown(session, asked))
@@ -73,7 +73,7 @@ async def annotate(
     summary = _summary(plan, changing.count)
     change = await record(session, dataset_id, by, "ANNOTATE_SAMPLES", summary, expected_revision=how.expected_revision)
     used = [name for name, id in new.items() if any(fact.label == id for fact in (*plan.put, *plan.turn))]
-    made = dict(zip((new[name] for name in used), await labels.make(session, dataset_id, used, change), strict=True))
+    made = {new[name]: id for name, id in (await label_resolution.make(session, dataset_id, used, change)).items()}
     await _write(session, changing, plan, made, change, by)
     return replace(outcome, changed=changing.count, change=change.id)
 

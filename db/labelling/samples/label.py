@@ -10,7 +10,7 @@ from db.errors import Invalid
 from db.history.access import enter, expect_revision, record
 from db.history.changes import Recorded
 from db.identity.tokens import Identity
-from db.labelling import annotations, labels
+from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels.create import listed
 from db.labelling.samples.chosen import Chosen, Selection, choose
 from db.labelling.samples.outcomes import Labelled
@@ -51,7 +51,7 @@ async def label(
     revision = await enter(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
     known = await labels.in_use(session, dataset_id, wanted)
-    missing = labels.missing(wanted, known, how.create_missing)
+    missing = label_resolution.missing(wanted, known, create=how.create_missing)
     matched = await choose(session, dataset_id, selection)
     matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
@@ -63,8 +63,8 @@ async def label(
         return outcome
     summary = _summary(mode, wanted, changing.count)
     change = await record(session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision)
-    made = await labels.make(session, dataset_id, new, change)
-    await _write(session, changing, mode, sorted([*known.values(), *made]), change, by)
+    made = await label_resolution.make(session, dataset_id, new, change)
+    await _write(session, changing, mode, sorted([*known.values(), *made.values()]), change, by)
     return replace(outcome, changed=changing.count, change=change.id)
 
 
@@ -75,8 +75,8 @@ async def replace_label(
     old, new = _few([how.before])[0], _few([how.after])[0]
     await enter(session, dataset_id, by)
     known = await labels.in_use(session, dataset_id, {old, new})
-    labels.missing([old], known, False)
-    missing = labels.missing([new], known, how.create_missing)
+    label_resolution.missing([old], known, create=False)
+    missing = label_resolution.missing([new], known, create=how.create_missing)
     matched = await choose(session, dataset_id, selection)
     matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
@@ -88,8 +88,8 @@ async def replace_label(
         return outcome
     summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
     change = await record(session, dataset_id, by, "REPLACE_SAMPLE_LABEL", summary)
-    made = await labels.make(session, dataset_id, missing, change) or [known[new]]
-    await annotations.turn(session, changing, known[old], made[0], change, actor=by.name)
+    known |= await label_resolution.make(session, dataset_id, missing, change)
+    await annotations.turn(session, changing, known[old], known[new], change, actor=by.name)
     await annotations.settle(session, changing, change, actor=by.name)
     return replace(outcome, changed=changing.count, change=change.id)
 
@@ -121,7 +121,7 @@ def _few(names: Sequence[str]) -> list[str]:
     """The names in their one form, each once."""
     if len(names) > MOST:
         raise Invalid(f"At most {MOST} labels are named in one call.", most=MOST)
-    return labels.distinct(names)
+    return label_resolution.distinct(names)
 
 
 def _summary(mode: Mode, names: Sequence[str], count: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from db.ingest.uploads.tickets import STAGING
+from db.ingest.uploads.upload_requests import STAGING
 from tests.api.staged_uploads import COMPLETE, REQUEST, Script
 from tests.api.storage.test_killed import server, silent_at
 from tests.api.storage.test_outage import FEW

@@ -7,7 +7,7 @@ from typing import Final
 
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
-from db.formats.sidecars.content import Attributes, Mark, Problem, Sidecar, decoded, useless
+from db.formats.sidecars.content import Attributes, ParsedAnnotation, Problem, Sidecar, decoded, useless
 from db.formats.sidecars.voc.elements import Element, Wrong, read
 
 MAX_BYTES: Final = 1024 * 1024
@@ -60,7 +60,7 @@ class _Found:
 
     def __init__(self, rule: LabelNameRule) -> None:
         self.rule = rule
-        self.marks: list[Mark] = []
+        self.marks: list[ParsedAnnotation] = []
         self.problems: list[Problem] = []
         self.size: tuple[int, int] | None = None
         self.objects = 0
@@ -94,9 +94,9 @@ def _size(part: Element) -> tuple[int, int] | None:
             return None
 
 
-def _mark(part: Element, doubts: list[Problem], rule: LabelNameRule) -> Mark:
+def _mark(part: Element, doubts: list[Problem], rule: LabelNameRule) -> ParsedAnnotation:
     label, shape = _label(part, rule), _shape(part)
-    return Mark(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
+    return ParsedAnnotation(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
 
 
 def _label(part: Element, rule: LabelNameRule) -> str:

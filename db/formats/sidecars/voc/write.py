@@ -7,13 +7,15 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
-from db.formats.sidecars.content import Mark
+from db.formats.sidecars.content import ParsedAnnotation
 from db.formats.sidecars.voc.parse import EDGES, enclosing
 
 UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
 
 
-def write(marks: Iterable[Mark], *, folder: str, file_name: str, size: tuple[int, int], segmented: bool) -> bytes:
+def write(
+    marks: Iterable[ParsedAnnotation], *, folder: str, file_name: str, size: tuple[int, int], segmented: bool
+) -> bytes:
     """The sidecar of an image. `segmented`: of a segmentation dataset, whose labels then have their mask's colour.
 
     Marks of the whole image are left out: VOC has no place for them.
@@ -33,7 +35,7 @@ def write(marks: Iterable[Mark], *, folder: str, file_name: str, size: tuple[int
     return "\n".join(lines).encode()
 
 
-def _object(mark: Mark, shape: Shape, segmented: bool) -> Iterator[str]:
+def _object(mark: ParsedAnnotation, shape: Shape, segmented: bool) -> Iterator[str]:
     yield "\t<object>"
     yield f"\t\t<name>{_text(mark.label)}</name>"
     said = mark.attributes

@@ -12,13 +12,13 @@ from db.errors import Conflict, DomainError, NotFound
 from db.history.access import enter, record
 from db.history.changes import Recorded
 from db.identity.tokens import Identity
-from db.ingest.uploads import outcomes, wishes
-from db.ingest.uploads.inspecting import labelless, refusal
+from db.ingest.uploads import outcomes
+from db.ingest.uploads.direct import summary
 from db.ingest.uploads.outcomes import Arrived, Completed, Completion, Upload
 from db.ingest.uploads.rows import Put, hold, keep
-from db.ingest.uploads.sending import summary
-from db.ingest.uploads.tickets import STAGING
-from db.labelling import labels
+from db.ingest.uploads.staging import labelless, refusal
+from db.ingest.uploads.upload_requests import STAGING
+from db.labelling import label_resolution, labels
 from db.postgres import sql
 from db.storage import ObjectExists, Stores
 
@@ -91,7 +91,7 @@ async def _made(
     session: AsyncSession, dataset_id: int, waiting: Sequence[tuple[Upload, Put]], by: Identity
 ) -> tuple[dict[str, Completed], Recorded | None]:
     """By key. No change where there is nothing to be made."""
-    wanted = wishes.unique(name for row, _ in waiting for name in row.labels)
+    wanted = label_resolution.distinct(name for row, _ in waiting for name in row.labels)
     known = await labels.in_use(session, dataset_id, wanted)
     results = {row.key: refused for row, _ in waiting if (refused := labelless(row, known)) is not None}
     good = [(row, put) for row, put in waiting if row.key not in results]
@@ -99,8 +99,10 @@ async def _made(
         return results, None
     await hold(session, dataset_id, [put for _, put in good])
     change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(good)))
-    absent = [name for name in wishes.unique(name for row, _ in good for name in row.labels) if name not in known]
-    known |= await wishes.make(session, dataset_id, absent, change)
+    absent = [
+        name for name in label_resolution.distinct(name for row, _ in good for name in row.labels) if name not in known
+    ]
+    known |= await label_resolution.make(session, dataset_id, absent, change)
     label_ids = {put.place: sorted(known[name] for name in row.labels) for row, put in good}
     samples = await keep(session, dataset_id, [put for _, put in good], label_ids, change, by)
     return results | {row.key: _result(row, samples.get(put.place)) for row, put in good}, change

@@ -16,10 +16,10 @@ from db.history.access import enter, record
 from db.history.changes import no_such_dataset
 from db.history.idempotency import Keyed
 from db.identity.tokens import Identity
-from db.ingest.uploads import files, wishes
+from db.ingest.uploads import files
 from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, Checks, Decode, OnConflict, checked_name, numbered
 from db.ingest.uploads.rows import Put, hold, keep
-from db.labelling import labels
+from db.labelling import label_resolution, labels
 from db.postgres.engine import Database
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 
@@ -49,7 +49,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DirectUploads:
     """What is asked of an upload. `most`: bytes of a file, inclusive."""
 
     files: Sequence[Incoming]
@@ -60,7 +60,7 @@ class Wanted:
 
     @property
     def label_names(self) -> list[str]:
-        return wishes.few(self.labels)
+        return label_resolution.of_file(self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def store(
     database: Database,
     stores: Stores,
     dataset_id: int,
-    wanted: Wanted,
+    wanted: DirectUploads,
     *,
     checks: Checks,
     by: Identity,
@@ -120,8 +120,8 @@ async def store(
         place = await connection.fetchval(PLACE, dataset_id)
     if place is None or not by.sees(dataset_id):
         raise no_such_dataset()
-    known = await wishes.known(database, dataset_id, wanted.label_names)
-    wishes.missing(wanted.label_names, known, create=wanted.create_missing)
+    known = await label_resolution.known_without_lock(database, dataset_id, wanted.label_names)
+    label_resolution.missing(wanted.label_names, known, create=wanted.create_missing)
     results = dict(enumerate(earlier.results)) if earlier else {}
     left = [number for number in range(len(wanted.files)) if number not in results or not results[number].is_final]
     writer = _Writer(
@@ -144,16 +144,18 @@ def opened(stores: Stores, input_path: str) -> Store:
         raise StorageError(refused.message) from refused
 
 
-async def commit(session: AsyncSession, dataset_id: int, wanted: Wanted, stored: Stored, *, by: Identity) -> Uploaded:
+async def commit(
+    session: AsyncSession, dataset_id: int, wanted: DirectUploads, stored: Stored, *, by: Identity
+) -> Uploaded:
     """The second half: the samples of what was written, in one change."""
     await enter(session, dataset_id, by)
     known = await labels.in_use(session, dataset_id, wanted.label_names)
-    missing = wishes.missing(wanted.label_names, known, create=wanted.create_missing)
+    missing = label_resolution.missing(wanted.label_names, known, create=wanted.create_missing)
     if not stored.puts:
         return Uploaded(dataset_id, stored.results)
     await hold(session, dataset_id, stored.puts)
     change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(stored.puts)))
-    known |= await wishes.make(session, dataset_id, missing, change)
+    known |= await label_resolution.make(session, dataset_id, missing, change)
     label_ids = sorted(known.values())
     samples = await keep(session, dataset_id, stored.puts, {put.place: label_ids for put in stored.puts}, change, by)
     results = list(stored.results)
@@ -195,7 +197,7 @@ class _Writer:
     database: Database
     dataset_id: int
     store: Store
-    wanted: Wanted
+    wanted: DirectUploads
     keyed: Keyed | None
     decode: Decode
     slots: asyncio.Semaphore

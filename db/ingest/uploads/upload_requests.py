@@ -20,10 +20,10 @@ from db.errors import Conflict, DomainError, Invalid
 from db.formats import names
 from db.history.access import Overtaken, enter
 from db.identity.tokens import Identity
-from db.ingest.uploads import files, outcomes, wishes
+from db.ingest.uploads import files, outcomes
 from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
 from db.ingest.uploads.outcomes import Upload
-from db.labelling import labels
+from db.labelling import label_resolution, labels
 from db.postgres import sql
 from db.storage import ObjectExists, Stores
 
@@ -62,7 +62,7 @@ TAKEN = """
 
 
 @dataclass(frozen=True, slots=True)
-class WantedFile:
+class RequestedFile:
     """A file that a client has, and wants to put into storage by itself. `size` in bytes."""
 
     key: str
@@ -72,18 +72,18 @@ class WantedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedUploads:
     """What is asked for. `most`: bytes of a file, inclusive; `expiry`: of the URLs, in seconds since 1970."""
 
-    files: Sequence[WantedFile]
+    files: Sequence[RequestedFile]
     expiry: int
     labels: Sequence[str] = ()
     create_missing: bool = False
     on_conflict: OnConflict = "ERROR"
     most: int = MOST_BYTES
 
-    def labels_of(self, file: WantedFile) -> list[str]:
-        return wishes.few([*self.labels, *file.labels])
+    def labels_of(self, file: RequestedFile) -> list[str]:
+        return label_resolution.of_file([*self.labels, *file.labels])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +101,30 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
+class IssuedTickets:
     dataset_id: int
     input_path: str
     expiry: int
     tickets: tuple[Ticket, ...]
 
 
-async def request(session: AsyncSession, dataset_id: int, asked: Asked, *, by: Identity) -> Requested:
+async def request(session: AsyncSession, dataset_id: int, asked: RequestedUploads, *, by: Identity) -> IssuedTickets:
     """A ticket for each file, in their order. Under a key that is known already it is the same one, good for longer."""
     check_count(asked.files, MOST, "files")
     await enter(session, dataset_id, by)
     await take_turn(session, dataset_id)
     known = await outcomes.rows(session, dataset_id, (file.key for file in asked.files))
-    wanted = wishes.unique(name for file in asked.files for name in asked.labels_of(file))
-    wishes.missing(wanted, await labels.in_use(session, dataset_id, wanted), create=asked.create_missing)
+    wanted = label_resolution.distinct(name for file in asked.files for name in asked.labels_of(file))
+    label_resolution.missing(wanted, await labels.in_use(session, dataset_id, wanted), create=asked.create_missing)
     tickets = _drawn(asked, known)
     tickets = await _placed(session, dataset_id, tickets, asked.on_conflict)
     tickets = await _written(session, dataset_id, asked, tickets, known)
     place = await sql.first(session, "SELECT input_path FROM dataset WHERE id = :id", id=dataset_id)
     assert place is not None
-    return Requested(dataset_id, place["input_path"], asked.expiry, tuple(tickets))
+    return IssuedTickets(dataset_id, place["input_path"], asked.expiry, tuple(tickets))
 
 
-async def link(stores: Stores, requested: Requested) -> list[str | None]:
+async def link(stores: Stores, requested: IssuedTickets) -> list[str | None]:
     """For each ticket, in their order: the store's own URL; None where there is none, or nothing is to be put."""
     store = stores.open(requested.input_path)
     urls: list[str | None] = []
@@ -154,9 +154,9 @@ def _is_key(key: str) -> bool:
     return names.storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES
 
 
-def _drawn(asked: Asked, known: Mapping[str, Upload]) -> list[Ticket]:
+def _drawn(asked: RequestedUploads, known: Mapping[str, Upload]) -> list[Ticket]:
     """Each file as it stands before a place is looked for. A key given twice is one file."""
-    seen: dict[str, WantedFile] = {}
+    seen: dict[str, RequestedFile] = {}
     tickets = []
     for file in asked.files:
         first = seen.setdefault(file.key, file)
@@ -169,7 +169,7 @@ def _drawn(asked: Asked, known: Mapping[str, Upload]) -> list[Ticket]:
     return tickets
 
 
-def _checked(file: WantedFile, row: Upload | None, most: int) -> Ticket:
+def _checked(file: RequestedFile, row: Upload | None, most: int) -> Ticket:
     if not _is_key(file.key):
         raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of them a control character.")
     if row is not None and (row.is_open or row.sample) and (row.file_name, row.size) != (file.name, file.size):
@@ -242,7 +242,7 @@ async def _taken(session: AsyncSession, dataset_id: int, paths: Sequence[str]) -
 async def _written(
     session: AsyncSession,
     dataset_id: int,
-    asked: Asked,
+    asked: RequestedUploads,
     tickets: Sequence[Ticket],
     known: Mapping[str, Upload],
 ) -> list[Ticket]:

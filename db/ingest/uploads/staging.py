@@ -17,12 +17,13 @@ from db.errors import DomainError, Invalid, NotFound, StorageError, Unavailable
 from db.history import transactions
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
-from db.ingest.uploads import files, outcomes, wishes
+from db.ingest.uploads import files, outcomes
+from db.ingest.uploads.direct import PLACE, opened, same
 from db.ingest.uploads.files import MOST_NAMES, Checks
 from db.ingest.uploads.outcomes import Arrived, Completed, Upload
 from db.ingest.uploads.rows import Put
-from db.ingest.uploads.sending import PLACE, opened, same
-from db.ingest.uploads.tickets import GRACE, STAGING, check_count, places, take_turn
+from db.ingest.uploads.upload_requests import GRACE, STAGING, check_count, places, take_turn
+from db.labelling import label_resolution
 from db.labelling.labels import KnownLabels
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -49,8 +50,8 @@ async def inspect(
         raise no_such_dataset()
     unique = tuple(dict.fromkeys(keys))
     rows = await _leased(database, dataset_id, unique)
-    known = await wishes.known(
-        database, dataset_id, wishes.unique(name for row in rows.values() for name in row.labels)
+    known = await label_resolution.known_without_lock(
+        database, dataset_id, label_resolution.distinct(name for row in rows.values() for name in row.labels)
     )
     inspector = _Inspector(database, dataset_id, opened(stores, place), known, checks)
     waiting = {number: rows[key] for number, key in enumerate(unique) if key in rows and rows[key].is_open}
@@ -71,7 +72,7 @@ async def _leased(database: Database, dataset_id: int, keys: Iterable[str]) -> d
 def labelless(row: Upload, known: KnownLabels) -> Completed | None:
     """The refusal of an upload whose labels are gone since it was asked for; it stays open."""
     try:
-        wishes.missing(row.labels, known, create=row.create_missing)
+        label_resolution.missing(row.labels, known, create=row.create_missing)
     except DomainError as refused:
         return refusal(row, refused, ended=False)
     return None

@@ -17,7 +17,7 @@ OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE jo
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
+class StartedJob:
     job: int
 
 
@@ -31,7 +31,7 @@ async def start_sync(
     restore_removed: bool = False,
     remove_many: bool = False,
     verify_contents: bool = False,
-) -> Requested:
+) -> StartedJob:
     """Ask for a sync. A second one beside it is refused with SYNC_ALREADY_RUNNING."""
     await enter(session, dataset_id, by)
     job = await sync.start(
@@ -44,7 +44,7 @@ async def start_sync(
         remove_many=remove_many,
         verify_contents=verify_contents,
     )
-    return Requested(job)
+    return StartedJob(job)
 
 
 async def start_import(
@@ -54,20 +54,20 @@ async def start_import(
     *,
     by: Identity,
     expected_revision: int | None = None,
-) -> Requested:
+) -> StartedJob:
     """Ask for an import. Beside another one, or a sync, it is refused with DATASET_BUSY."""
     revision = await enter(session, dataset_id, by)
     await expect_revision(session, dataset_id, expected_revision, revision)
     if by.dataset_ids is not None:
         options = replace(options, dataset_ids=sorted(by.dataset_ids))
-    return Requested(await imports.start(session, dataset_id, options, requested_by=by.name))
+    return StartedJob(await imports.start(session, dataset_id, options, requested_by=by.name))
 
 
-async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> Requested:
+async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:
     """Ask a job of a dataset that the token may see to stop."""
     kind = next((kind for kind, name in jobs.PUBLIC.items() if name == type_name), None)
     row = await sql.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
     if row is None or not by.sees(row["dataset_id"]):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     await jobs.cancel(session, job_id)
-    return Requested(job_id)
+    return StartedJob(job_id)

@@ -1,0 +1,58 @@
+"""Labels that a write names: found among the dataset's, or made with the write."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.errors import AlreadyExists, Invalid
+from db.formats.names import nfc, storable
+from db.history.access import Overtaken
+from db.history.changes import Recorded
+from db.labelling.labels.create import LabelValues, add, checked
+from db.labelling.labels.find import KnownLabels, no_such_labels
+from db.postgres.engine import Database
+
+MAX_FILE_LABELS: Final = 100
+
+KNOWN: Final = """
+    SELECT dataset.label_names, label.id, label.name
+    FROM dataset LEFT JOIN label ON label.dataset_id = dataset.id AND label.name = ANY($2::text[]) WHERE dataset.id = $1
+"""
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """The names in their one form, each once."""
+    return list(dict.fromkeys(nfc(name) for name in names))
+
+
+def of_file(names: Sequence[str]) -> list[str]:
+    """The distinct names of one uploaded file. A call has a thousand files, so the work for each is bounded."""
+    if len(names) > MAX_FILE_LABELS:
+        raise Invalid(f"At most {MAX_FILE_LABELS} labels are put on a file.", most=MAX_FILE_LABELS)
+    return distinct(names)
+
+
+def missing(names: Iterable[str], known: KnownLabels, *, create: bool) -> list[str]:
+    """The names without a label. Raises LABEL_NOT_FOUND unless they may be made, INVALID_NAME where they cannot be."""
+    absent = [name for name in names if name not in known]
+    if absent and not create:
+        raise no_such_labels(absent)
+    return [each.name for each in checked([LabelValues(name) for name in absent], known.rule)]
+
+
+async def known_without_lock(database: Database, dataset_id: int, names: Iterable[str]) -> KnownLabels:
+    """The labels of these names, read before anything is written. The write reads them again under a lock."""
+    async with database.reading() as connection:
+        return KnownLabels.of(await connection.fetch(KNOWN, dataset_id, [name for name in names if storable(name)]))
+
+
+async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: Recorded) -> dict[str, int]:
+    """Make labels that were missing; their ids by name. Raises Overtaken if another request has just made one."""
+    if not names:
+        return {}
+    try:
+        made = await add(session, dataset_id, [LabelValues(name) for name in names], change)
+    except AlreadyExists as found:
+        raise Overtaken from found
+    return dict(zip(names, made, strict=True))
