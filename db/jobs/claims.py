@@ -8,7 +8,7 @@ import orjson
 
 from db.errors import Defect, DomainError
 from db.jobs.carrier import carry
-from db.jobs.notices import TOPIC, announce
+from db.jobs.notifications import notify_job
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
 from db.postgres.engine import Database
@@ -77,7 +77,7 @@ async def claim(database: Database, job_id: int, worker: int) -> Claim | None:
         connection = await connection_of(session)
         row = await connection.fetchrow(CLAIM, job_id, worker)
         if row is not None:
-            await announce(connection, TOPIC.job(job_id))
+            await notify_job(connection, job_id)
     if row is None:
         return None
     taken = Claim(
@@ -118,7 +118,7 @@ async def finish(database: Database, job: Claim, status: str, error: DomainError
             return False
         for statement in CLEAR:
             await connection.execute(statement, job.id)
-        await announce(connection, TOPIC.job(job.id))
+        await notify_job(connection, job.id)
     return True
 
 

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, NotFound
 from db.jobs.carrier import carry, drop
-from db.jobs.notices import TOPIC, announce
+from db.jobs.notifications import notify_job
 from db.postgres.sql import connection_of
 
 # A second active sync or import of a dataset meets the index job_one_active, a second manifest of a version the index
@@ -99,7 +99,7 @@ async def cancel(session: AsyncSession, job_id: int) -> None:
         await drop(connection, job_id)
         for statement in CLEAR:
             await connection.execute(statement, job_id)
-    await announce(connection, TOPIC.job(job_id))
+    await notify_job(connection, job_id)
 
 
 async def cancel_all(session: AsyncSession, dataset_id: int) -> None:

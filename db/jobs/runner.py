@@ -11,7 +11,7 @@ from enum import Enum, auto
 from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
 from db.jobs.claims import Claim, finish, release
-from db.jobs.notices import TOPIC, announce
+from db.jobs.notifications import notify_dataset, notify_job
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, explain, sqlstate
 from db.postgres.sql import connection_of
@@ -147,8 +147,8 @@ async def _beat(database: Database, job: Claim) -> Verdict | None:
         canceled = await connection.fetchval(PULSE, job.id, job.epoch, job.progress, job.scanned, int(moving))
     if moving:
         async with database.reading() as reader:
-            await announce(reader, TOPIC.job(job.id))
-            await announce(reader, TOPIC.dataset(job.dataset_id))
+            await notify_job(reader, job.id)
+            await notify_dataset(reader, job.dataset_id)
     if canceled is None:
         return Verdict.LOST
     return Verdict.CANCELED if canceled else None

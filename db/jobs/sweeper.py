@@ -2,7 +2,7 @@
 
 from db.jobs.carrier import carry
 from db.jobs.claims import pause_after
-from db.jobs.notices import TOPIC, announce
+from db.jobs.notifications import notify_job
 from db.jobs.requests import CLEAR
 from db.jobs.workers import ORPHANED, OUTLIVED_SERVER
 from db.postgres.engine import Database
@@ -39,11 +39,11 @@ async def sweep(database: Database) -> list[int]:
         for row in await connection.fetch(CANCELED):
             for statement in CLEAR:
                 await connection.execute(statement, row["id"])
-            await announce(connection, TOPIC.job(row["id"]))
+            await notify_job(connection, row["id"])
         returned = [*await connection.fetch(REQUEUED), *await connection.fetch(STRANDED)]
         claims = {row["id"]: row["claims"] for row in returned}
         for job_id in sorted(claims):
             await carry(connection, job_id, pause_after(claims[job_id]))
-            await announce(connection, TOPIC.job(job_id))
+            await notify_job(connection, job_id)
         await connection.execute(FORGET)
     return sorted(claims)

@@ -22,7 +22,7 @@ async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
     if not idempotency.is_final(done):
         context.unfinished.append(str(info.path.key))
     if getattr(done, "change", None) is not None:
-        context.events.changed(done.dataset_id)  # type: ignore[attr-defined]
+        context.events.dataset_changed(done.dataset_id)  # type: ignore[attr-defined]
     return done
 
 

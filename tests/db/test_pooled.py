@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db.identity import tokens
-from db.jobs.notices import CHANNEL, announce
+from db.jobs.notifications import CHANNEL, notify_job
 from db.postgres import engine
 from db.postgres.outages import DatabaseUnavailable
 from tests.patience import PATIENCE, until
@@ -134,13 +134,13 @@ async def test_many_at_once_share_the_servers_connections(pooled: engine.Databas
     assert POOLED.readers + POOLED.writers > SERVER_CONNECTIONS
 
 
-async def test_notices_of_a_reader_go_out(pooled: engine.Database, database_url: str) -> None:
+async def test_notifications_of_a_reader_go_out(pooled: engine.Database, database_url: str) -> None:
     listening = await asyncpg.connect(database_url)
-    heard: asyncio.Queue[str] = asyncio.Queue()
+    received: asyncio.Queue[str] = asyncio.Queue()
     try:
-        await listening.add_listener(CHANNEL, lambda *notice: heard.put_nowait(str(notice[-1])))
+        await listening.add_listener(CHANNEL, lambda *arguments: received.put_nowait(str(arguments[-1])))
         async with pooled.reading() as connection:
-            await announce(connection, "job:7")
-        assert await asyncio.wait_for(heard.get(), PATIENCE) == "job:7"
+            await notify_job(connection, 7)
+        assert await asyncio.wait_for(received.get(), PATIENCE) == "job:7"
     finally:
         await listening.close()
