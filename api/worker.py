@@ -172,7 +172,7 @@ async def _shift(
     database: Database, settings: Settings, stores: Stores, limits: Caps, stop: asyncio.Event, pulse: Pulse
 ) -> None:
     """From a connection to its end. Returns when the worker is to stop; raises what ended it otherwise."""
-    async with _connection(database, settings) as connection, jobs.alive(connection) as number:
+    async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
         slots = asyncio.Semaphore(settings.jobs)
         worker = Worker(database, stores, limits, removal_guard(settings), number, slots)
         driver = AsyncpgDriver(connection)

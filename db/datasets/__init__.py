@@ -157,9 +157,9 @@ async def update(
 async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
     """No label has another name, nor would get one back by an undo or a version; and none is made meanwhile."""
     await enter_alone(session, dataset_id, by)
-    running = await jobs.filling(session, dataset_id)
+    running = await jobs.active_ingest(session, dataset_id)
     if running is not None:  # it has read the rule, and may still make labels
-        raise jobs.busy(running)
+        raise jobs.dataset_busy(running)
     found = [row["name"] for row in await sql.run(session, DOUBTFUL, id=dataset_id)]
     refused = sorted(name for name in found if not names.is_standard(name))
     if refused:

@@ -9,7 +9,7 @@ from db.concurrency import SHARED_READ_TTL
 from db.errors import NotFound
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
-from db.jobs import PUBLIC
+from db.jobs import TYPE_NAMES
 from db.jobs.events import Events
 from db.postgres.engine import Database
 
@@ -45,7 +45,7 @@ async def job(events: Events, job_id: int, by: Identity, *, type_name: str = "Sy
 
 
 async def _job(database: Database, job_id: int, by: Identity, type_name: str) -> int:
-    kind = next((kind for kind, name in PUBLIC.items() if name == type_name), None)
+    kind = next((kind for kind, name in TYPE_NAMES.items() if name == type_name), None)
     async with database.reading() as connection:
         dataset_id: int | None = await connection.fetchval(JOB, job_id, kind)
     if dataset_id is None or not by.sees(dataset_id):

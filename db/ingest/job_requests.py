@@ -65,7 +65,7 @@ async def start_import(
 
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:
     """Ask a job of a dataset that the token may see to stop."""
-    kind = next((kind for kind, name in jobs.PUBLIC.items() if name == type_name), None)
+    kind = next((kind for kind, name in jobs.TYPE_NAMES.items() if name == type_name), None)
     row = await sql.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
     if row is None or not by.sees(row["dataset_id"]):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")

@@ -8,34 +8,34 @@ A claim raises the row's epoch, and every batch commits only where the epoch is 
 taken for dead and comes back can write nothing.
 """
 
-from db.jobs.batches import LONG, Batch, Fenced, forget_names, in_batch
+from db.jobs.batches import LONG_TIMEOUT, Batch, Fenced, clear_label_warnings, in_batch
 from db.jobs.claims import MAX_ATTEMPTS, MAX_CLAIMS, Claim, Kind, claim, finish, release
-from db.jobs.requests import PUBLIC, Public, busy, cancel, cancel_all, enqueue, filling
+from db.jobs.requests import TYPE_NAMES, PublicJob, active_ingest, cancel, cancel_all, dataset_busy, enqueue
 from db.jobs.runner import run
 from db.jobs.sweeper import sweep
-from db.jobs.workers import ENTRYPOINT, alive
+from db.jobs.workers import ENTRYPOINT, register_worker
 
 __all__ = [
     "ENTRYPOINT",
-    "LONG",
+    "LONG_TIMEOUT",
     "MAX_ATTEMPTS",
     "MAX_CLAIMS",
-    "PUBLIC",
+    "TYPE_NAMES",
     "Batch",
     "Claim",
     "Fenced",
     "Kind",
-    "Public",
-    "alive",
-    "busy",
+    "PublicJob",
+    "active_ingest",
     "cancel",
     "cancel_all",
     "claim",
+    "clear_label_warnings",
+    "dataset_busy",
     "enqueue",
-    "filling",
     "finish",
-    "forget_names",
     "in_batch",
+    "register_worker",
     "release",
     "run",
     "sweep",

@@ -19,7 +19,7 @@ from db.postgres.sql import connection_of
 
 T = TypeVar("T")
 TRIES = 6
-LONG = 3_600.0  # seconds
+LONG_TIMEOUT = 3_600.0  # seconds
 
 # Last in the transaction: the writers' order ends with the dataset's row, and deleteDataset goes from it to its jobs.
 ADVANCE = """
@@ -64,12 +64,12 @@ class Fenced(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """A transaction of a job. What is set here is written with it: `counts` are added, `exact` replaces."""
+    """A transaction of a job. What is set here is written with it: `counts` are added, `totals` replace."""
 
     session: AsyncSession
     connection: asyncpg.Connection
     counts: Counter[str] = field(default_factory=Counter)
-    exact: dict[str, int] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     names: "dict[str, NameWarning]" = field(default_factory=dict)
     checkpoint: dict[str, Any] | None = None
@@ -78,12 +78,12 @@ class Batch:
     async def execute_long(self, statement: str, *values: Any) -> None:
         """A statement over a whole dataset, which may take minutes where millions of rows are concerned."""
         await self.connection.execute("SET LOCAL statement_timeout = 0")
-        await self.connection.execute(statement, *values, timeout=LONG)
+        await self.connection.execute(statement, *values, timeout=LONG_TIMEOUT)
 
     def warn(self, path: str, message: str) -> None:
         self.warnings.append((path, message))
 
-    def warn_of_name(self, name: str, path: str, message: str, count: int = 1) -> None:
+    def warn_label(self, name: str, path: str, message: str, count: int = 1) -> None:
         """One warning for each name in a job, at the first path that it was met at."""
         self.names.setdefault(name, NameWarning(path, message)).count += count
 
@@ -95,7 +95,7 @@ class NameWarning:
     count: int = 0
 
 
-async def forget_names(batch: Batch, job: Claim) -> None:
+async def clear_label_warnings(batch: Batch, job: Claim) -> None:
     """When a stage begins anew, it meets every name again."""
     await batch.connection.execute("DELETE FROM job_warning WHERE job_id = $1 AND name IS NOT NULL", job.id)
 
@@ -118,7 +118,7 @@ async def _once(database: Database, job: Claim, work: Callable[[Batch], Awaitabl
         result = await work(batch)
         await _advance(job, batch)
     job.checkpoint = batch.checkpoint or job.checkpoint
-    job.report(progress=batch.progress, scanned=batch.exact.get("scanned"))
+    job.report(progress=batch.progress, scanned=batch.totals.get("scanned"))
     return result
 
 
@@ -129,8 +129,8 @@ async def _advance(job: Claim, batch: Batch) -> None:
         rows = [(name, each.path, each.message, each.count) for name, each in batch.names.items()]
         await batch.connection.execute(WARN_NAMES, job.id, *map(list, zip(*rows, strict=True)))
     checkpoint = orjson.dumps(batch.checkpoint).decode() if batch.checkpoint is not None else None
-    exact = [batch.exact.get(name) for name in ("scanned", "ignored", "skipped")]
+    totals = [batch.totals.get(name) for name in ("scanned", "ignored", "skipped")]
     counts = [batch.counts[name] for name in ("skipped", "added", "updated", "removed", "moved", "labeled")]
-    done = await batch.connection.fetchval(ADVANCE, job.id, job.epoch, checkpoint, batch.progress, *exact, *counts)
+    done = await batch.connection.fetchval(ADVANCE, job.id, job.epoch, checkpoint, batch.progress, *totals, *counts)
     if done is None:
         raise Fenced(f"job {job.id} is no longer held under epoch {job.epoch}")

@@ -122,11 +122,11 @@ async def finish(database: Database, job: Claim, status: str, error: DomainError
     return True
 
 
-async def release(database: Database, job: Claim, *, blameless: bool, after: timedelta = timedelta(0)) -> None:
-    """Give a job back to the queue, to be taken `after` a while, or later if it does not get on. `blameless`: the job
-    is not why it stopped, and it costs no attempt."""
+async def release(database: Database, job: Claim, *, refund_attempt: bool, after: timedelta = timedelta(0)) -> None:
+    """Return a job to the queue, to be claimed `after` a while, or later if it makes no progress. `refund_attempt`:
+    the job is not why it stopped, so this attempt does not count."""
     async with database.writing() as session:
         connection = await connection_of(session)
-        claims = await connection.fetchval(RELEASE, job.id, job.epoch, blameless)
+        claims = await connection.fetchval(RELEASE, job.id, job.epoch, refund_attempt)
         if claims is not None:
             await carry(connection, job.id, max(after, pause_after(claims)))

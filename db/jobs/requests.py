@@ -37,11 +37,11 @@ SELECT id, kind FROM job
 WHERE dataset_id = $1 AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')
 """
 # The kinds of jobs that clients see, and what they are called there.
-PUBLIC: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob", "MANIFEST": "ManifestJob"}
+TYPE_NAMES: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob", "MANIFEST": "ManifestJob"}
 
 
 @dataclass(frozen=True, slots=True)
-class Public:
+class PublicJob:
     """A job that clients see."""
 
     id: int
@@ -70,13 +70,13 @@ async def enqueue(
     return job_id
 
 
-async def filling(session: AsyncSession, dataset_id: int) -> Public | None:
+async def active_ingest(session: AsyncSession, dataset_id: int) -> PublicJob | None:
     """The job that fills the working set, of which there is one at most."""
     row = await (await connection_of(session)).fetchrow(FILLING, dataset_id)
-    return None if row is None else Public(row["id"], PUBLIC[row["kind"]])
+    return None if row is None else PublicJob(row["id"], TYPE_NAMES[row["kind"]])
 
 
-def busy(active: Public) -> Conflict:
+def dataset_busy(active: PublicJob) -> Conflict:
     """What is refused while a job fills the working set: it would meet half of something."""
     noun = active.type.removesuffix("Job").lower()
     return Conflict(

@@ -83,7 +83,7 @@ async def _conclude(database: Database, job: Claim, outcome: BaseException | Non
         case Verdict.CANCELED:
             await finish(database, job, "CANCELED")
         case Verdict.STOPPING:
-            await release(database, job, blameless=True)
+            await release(database, job, refund_attempt=True)
         case Verdict.LOST:
             log.warning("job %s was taken over by another worker", job.id)
         case None:
@@ -98,11 +98,11 @@ async def _settle(database: Database, job: Claim, error: BaseException | None) -
             log.warning("job %s was taken over by another worker", job.id)
         case _ if _is_of_database(error):
             log.warning("job %s lost its database and goes back to the queue: %s", job.id, type(error).__name__)
-            await release(database, job, blameless=isinstance(error, DatabaseUnavailable))
+            await release(database, job, refund_attempt=isinstance(error, DatabaseUnavailable))
         case StorageError() if job.kind in RETRIED and job.attempts <= len(DELAYS):
             delay = timedelta(seconds=DELAYS[max(job.attempts - 1, 0)])
             log.warning("job %s (%s) is tried again in %s: %s", job.id, job.kind, delay, error.message)
-            await release(database, job, blameless=False, after=delay)
+            await release(database, job, refund_attempt=False, after=delay)
         case DomainError():
             log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, error.code, error.message)
             await finish(database, job, "FAILED", error)

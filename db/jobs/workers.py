@@ -13,7 +13,7 @@ import asyncpg
 
 from db.jobs.carrier import ENTRYPOINT
 
-__all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "OUTLIVED_SERVER", "alive"]
+__all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "OUTLIVED_SERVER", "register_worker"]
 
 LEASE = 15  # seconds without a heartbeat, after which a job is taken over
 WORKERS = 2  # the class of the workers' advisory locks
@@ -33,7 +33,7 @@ OUTLIVED_SERVER = "coalesce(heartbeat_at < pg_postmaster_start_time(), false)"
 
 
 @asynccontextmanager
-async def alive(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
+async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
     """Be a worker, for as long as the connection stands. Gives the worker's number."""
     worker = secrets.randbelow(2**31)
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", WORKERS, worker):

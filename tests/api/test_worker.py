@@ -269,7 +269,7 @@ async def test_a_dead_workers_job_is_found_at_once(place: World) -> None:
     """Postgres frees a dead process's lock as soon as its connection is cut; no lease is waited for."""
     job_id = await place.start()
     connection = await asyncpg.connect(driver_url(place.database.url))
-    async with jobs.alive(connection) as number:
+    async with jobs.register_worker(connection) as number:
         assert await jobs.claim(place.database, job_id, number) is not None
         await place.do("UPDATE job SET heartbeat_at = now() + interval '1 day'")
         assert await jobs.sweep(place.database) == []
@@ -288,7 +288,7 @@ async def test_a_silent_workers_job_is_taken_over_after_its_lease(place: World) 
     """Where a network holds a dead connection open, the heartbeat tells."""
     job_id = await place.start()
     connection = await asyncpg.connect(driver_url(place.database.url))
-    async with jobs.alive(connection) as number:
+    async with jobs.register_worker(connection) as number:
         assert await jobs.claim(place.database, job_id, number) is not None
         await place.do("UPDATE job SET heartbeat_at = now() - interval '16 s'")
         assert await jobs.sweep(place.database) == [job_id]

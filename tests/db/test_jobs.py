@@ -89,7 +89,7 @@ async def test_a_claim_that_was_overtaken_can_do_nothing(place: World) -> None:
     with pytest.raises(Fenced):
         await jobs.in_batch(place.database, stale, count)
     assert not await jobs.finish(place.database, stale, "SUCCEEDED")
-    await jobs.release(place.database, stale, blameless=True)
+    await jobs.release(place.database, stale, refund_attempt=True)
     assert (await place.job(stale.id))["status"] == "RUNNING"
     await jobs.in_batch(place.database, fresh, count)
     assert (await place.counts(stale.id))["added"] == 1
@@ -197,7 +197,7 @@ async def test_a_job_that_gets_on_is_begun_as_often_as_it_takes(place: World) ->
         job = await jobs.claim(place.database, job_id, WORKER)
         assert job is not None
         await jobs.in_batch(place.database, job, partial(_check, at=number))
-        await jobs.release(place.database, job, blameless=True)
+        await jobs.release(place.database, job, refund_attempt=True)
     assert (await place.job(job_id))["claims"] == 0
 
 
@@ -211,7 +211,7 @@ async def test_a_job_that_does_not_get_on_waits_longer_each_time(place: World) -
         job = await jobs.claim(place.database, job_id, WORKER)
         assert job is not None
         if number % 2:
-            await jobs.release(place.database, job, blameless=True)
+            await jobs.release(place.database, job, refund_attempt=True)
         else:
             await place.do("UPDATE job SET heartbeat_at = NULL WHERE id = $1", job_id)
             assert job_id in await jobs.sweep(place.database)

@@ -119,7 +119,7 @@ async def test_one_of_many_syncs_asked_for_at_once_is_made(place: World) -> None
 async def test_one_of_many_workers_gets_the_job(place: World) -> None:
     job_id = await place.start()
     connection = await asyncpg.connect(driver_url(place.database.url))
-    async with jobs.alive(connection) as worker:
+    async with jobs.register_worker(connection) as worker:
         claims = await asyncio.gather(*(jobs.claim(place.database, job_id, worker) for _ in range(8)))
         assert len([claim for claim in claims if claim is not None]) == 1
         assert await jobs.sweep(place.database) == []

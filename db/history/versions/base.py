@@ -56,9 +56,9 @@ async def find(session: AsyncSession, version_id: int, by: Identity) -> asyncpg.
 
 async def expect_idle(session: AsyncSession, dataset_id: int) -> None:
     """Refuse while a job fills the working set: what it would be now is half of something."""
-    job = await jobs.filling(session, dataset_id)
+    job = await jobs.active_ingest(session, dataset_id)
     if job is not None:
-        raise jobs.busy(job)
+        raise jobs.dataset_busy(job)
 
 
 def no_such_version() -> NotFound:

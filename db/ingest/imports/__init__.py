@@ -44,7 +44,7 @@ async def start(session: AsyncSession, dataset_id: int, options: Options, *, req
     job_id = await jobs.enqueue(session, dataset_id, "IMPORT", requested_by=requested_by, arguments=options.arguments())
     if job_id is not None:
         return job_id
-    active = await jobs.filling(session, dataset_id)
+    active = await jobs.active_ingest(session, dataset_id)
     if active is None:
         raise no_such_dataset()
-    raise jobs.busy(active)
+    raise jobs.dataset_busy(active)

@@ -55,7 +55,7 @@ async def merge(batch: Batch, *, job: Claim, found: Sequence[Seen], options: Opt
     ]
     for seen in found:
         for name, message, count in seen.refused_names:
-            batch.warn_of_name(name, f"{file_name}:{seen.position}", message, count)
+            batch.warn_label(name, f"{file_name}:{seen.position}", message, count)
 
 
 async def _decided(

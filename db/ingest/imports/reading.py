@@ -20,7 +20,7 @@ from db.ingest.imports.entries import Entry
 from db.ingest.imports.lines import Line, lines
 from db.ingest.imports.locations import ReadableLocations, location
 from db.ingest.imports.options import Checkpoint, Options, Stage
-from db.jobs import Batch, Claim, forget_names, in_batch
+from db.jobs import Batch, Claim, clear_label_warnings, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 
@@ -159,14 +159,14 @@ def _expect_sense(reading: Reading, *, at_least: int) -> None:
 
 async def _clear(batch: Batch, *, job: Claim) -> None:
     await batch.connection.execute("DELETE FROM import_line WHERE job_id = $1", job.id)
-    await forget_names(batch, job)
+    await clear_label_warnings(batch, job)
 
 
 async def _flush(database: Database, reading: Reading) -> None:
     async def copy(batch: Batch) -> None:
         batch.warnings.extend(reading.warnings)
         for refused in reading.refused_names:
-            batch.warn_of_name(*refused)
+            batch.warn_label(*refused)
         await batch.connection.copy_records_to_table("import_line", records=reading.rows, columns=COLUMNS)
 
     await in_batch(database, reading.job, copy)
@@ -185,7 +185,7 @@ async def _settle(batch: Batch, *, reading: Reading) -> Checkpoint:
         message = f"`{told(row['path'])}` is named by line {row['first']} already."
         batch.warn(f"{reading.file_name}:{row['position']}", message)
     dropped = doubles[0]["dropped"] if doubles else 0
-    batch.exact = {"scanned": reading.read, "skipped": reading.skipped + dropped}
+    batch.totals = {"scanned": reading.read, "skipped": reading.skipped + dropped}
     checkpoint = Checkpoint(Stage.MERGE, 0, reading.last, reading.read)
     batch.checkpoint = checkpoint.written()
     batch.progress = READ

@@ -37,11 +37,11 @@ async def start(
     job_id = await jobs.enqueue(session, dataset_id, "SYNC", requested_by=requested_by, arguments=asdict(options))
     if job_id is not None:
         return job_id
-    running = await jobs.filling(session, dataset_id)
+    running = await jobs.active_ingest(session, dataset_id)
     if running is None:
         raise no_such_dataset()
     if running.type != "SyncJob":
-        raise jobs.busy(running)
+        raise jobs.dataset_busy(running)
     raise Conflict(
         "A sync of this dataset is running; wait for it or cancel it.",
         code="SYNC_ALREADY_RUNNING",

@@ -37,7 +37,7 @@ async def merge(batch: Batch, *, job: Claim, found: Sequence[Found], options: Op
     batch.warnings += [*decisions.warnings, *decisions.skipped, *await _shapes_outside(batch.connection, decisions)]
     for one in found:
         for name, path, message, count in one.refused_names:
-            batch.warn_of_name(name, path, message, count)
+            batch.warn_label(name, path, message, count)
 
 
 async def _shapes_outside(connection: asyncpg.Connection, decisions: Decisions) -> list[tuple[str, str]]:

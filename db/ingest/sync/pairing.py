@@ -6,7 +6,7 @@ import orjson
 
 from db.ingest.sync.ignored import EXAMPLES, Ignored, Reason
 from db.ingest.sync.listing import Listing
-from db.jobs import LONG, Batch, Claim
+from db.jobs import LONG_TIMEOUT, Batch, Claim
 from db.postgres import sql
 
 SQL: Final = sql.load(__file__)
@@ -20,7 +20,7 @@ async def pair(batch: Batch, job: Claim, listing: Listing) -> int:
     await batch.execute_long(SQL.pair, job.id)
     await batch.execute_long("ANALYZE (SKIP_LOCKED) sync_sidecar")
     left = Ignored()
-    for row in await batch.connection.fetch(SQL.ignored, job.id, EXAMPLES, timeout=LONG):
+    for row in await batch.connection.fetch(SQL.ignored, job.id, EXAMPLES, timeout=LONG_TIMEOUT):
         left.take(Reason(row["reason"]), row["count"], row["examples"])
     rows = listing.ignored.rows(left)
     await batch.connection.execute(SQL.forget, job.id)
@@ -32,6 +32,6 @@ async def pair(batch: Batch, job: Claim, listing: Listing) -> int:
 
 async def _keep(batch: Batch, job: Claim) -> None:
     await batch.connection.execute("SET LOCAL statement_timeout = 0")
-    kept = await batch.connection.fetchrow(SQL.keep, job.id, job.dataset_id, timeout=LONG)
+    kept = await batch.connection.fetchrow(SQL.keep, job.id, job.dataset_id, timeout=LONG_TIMEOUT)
     if kept is not None and kept["count"]:
         batch.warn(kept["first"], KEPT.format(kept["count"]))

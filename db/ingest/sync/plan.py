@@ -50,7 +50,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
         [(merges, items)] = await batch.connection.fetch(COUNT, job.id)
         checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete, listing.fingerprint)
-        batch.exact = {"scanned": listing.scanned, "ignored": ignored, "skipped": listing.refused}
+        batch.totals = {"scanned": listing.scanned, "ignored": ignored, "skipped": listing.refused}
         batch.checkpoint = checkpoint.written()
         return checkpoint
 
