@@ -19,7 +19,7 @@ from api.configuration import bounds
 from api.settings import Settings
 from benchmarks import dataset
 from db.history import versions
-from db.history.changes import hold, record
+from db.history.changes import lock_dataset, record
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
@@ -102,7 +102,7 @@ async def churn(database: Database, dataset_id: int) -> list[int]:
     chain = [row["id"] for row in known]
     for part in range(len(chain) - 1, VERSIONS):
         async with database.writing() as session:
-            await hold(session, dataset_id)
+            await lock_dataset(session, dataset_id, None)
             chosen = await choose_where(
                 session,
                 dataset_id,

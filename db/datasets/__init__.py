@@ -10,8 +10,7 @@ from db import jobs
 from db.datasets import purge
 from db.errors import AlreadyExists, Forbidden, Invalid
 from db.formats import names, patterns
-from db.history.access import enter_alone, record
-from db.history.changes import no_such_dataset
+from db.history.changes import lock_dataset, no_such_dataset, record
 from db.identity.tokens import Identity
 from db.ingest import sync
 from db.labelling import labels
@@ -119,7 +118,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
     dataset_id: int = made["id"]
     if first_labels:
         change = await record(
-            session, dataset_id, by, "CREATE_LABELS", f"Created {listed(v.name for v in first_labels)}"
+            session, dataset_id, by.name, "CREATE_LABELS", f"Created {listed(v.name for v in first_labels)}"
         )
         await labels.add(session, dataset_id, first_labels, change)
     job = await sync.start(session, dataset_id, requested_by=by.name) if sync_now else None
@@ -156,7 +155,7 @@ async def update(
 
 async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
     """No label has another name, nor would get one back by an undo or a version; and none is made meanwhile."""
-    await enter_alone(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by, exclusive=True)
     running = await jobs.active_ingest(session, dataset_id)
     if running is not None:  # it has read the rule, and may still make labels
         raise jobs.dataset_busy(running)

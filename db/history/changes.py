@@ -1,42 +1,42 @@
 """Changes: every committed operation on a working set, numbered without gaps.
 
-All writers follow one order, so that none waits for another in a circle:
-`hold(dataset)` → label rows by id → sample rows by id → `record(…)`, which takes the dataset's row until the commit →
+All writers lock in one order, so that none waits for another in a circle:
+`lock_dataset` → label rows by id → sample rows by id → `record`, which locks the dataset's row until the commit →
 the set-based writes, with `since` = the change's revision.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import NotFound
+from db.errors import Conflict, NotFound
+from db.identity.tokens import Identity
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
+MAX_REPORTED: Final = 100  # conflicting changes that an error names, the earliest first
+
+
+class RetryTransaction(Exception):
+    """Another writer has just created what was missing: `transactions.write` rolls back and tries again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedChange:
     """A change that is about to be committed: its id, and the revision that its rows carry in `since`."""
 
     id: int
     revision: int
 
 
-async def hold(session: AsyncSession, dataset_id: int) -> int:
-    """Enter the dataset for writing, beside other writers; switching and undoing wait. Returns the revision."""
-    return await _held(session, dataset_id, "pg_advisory_xact_lock_shared")
-
-
-async def hold_alone(session: AsyncSession, dataset_id: int) -> int:
-    """Enter the dataset for writing when no other writer is in it; all others wait. Returns the revision."""
-    return await _held(session, dataset_id, "pg_advisory_xact_lock")
-
-
-async def _held(session: AsyncSession, dataset_id: int, lock: str) -> int:
-    await session.exec(text(f"SELECT {lock}(1, :id ::bigint ::int)"), params={"id": dataset_id})  # type: ignore[call-overload]
-    found = await session.exec(  # type: ignore[call-overload]
-        text("SELECT revision FROM dataset WHERE id = :id AND deleted_at IS NULL"), params={"id": dataset_id}
-    )
-    revision: int | None = found.scalar()
+async def lock_dataset(session: AsyncSession, dataset_id: int, by: Identity | None, *, exclusive: bool = False) -> int:
+    """Lock the dataset for writing, until the commit, and return its revision. The lock is shared with other writers,
+    or `exclusive`. A dataset that the token may not see does not exist; without a token (jobs) every one is seen."""
+    if by is not None and not by.sees(dataset_id):
+        raise no_such_dataset()
+    await sql.run(session, SQL.lock_exclusive if exclusive else SQL.lock_shared, dataset_id=dataset_id)
+    revision: int | None = await sql.value(session, SQL.revision, dataset_id=dataset_id)
     if revision is None:
         raise no_such_dataset()
     return revision
@@ -45,39 +45,53 @@ async def _held(session: AsyncSession, dataset_id: int, lock: str) -> int:
 async def record(
     session: AsyncSession,
     dataset_id: int,
-    *,
-    kind: str,
     actor: str,
+    kind: str,
     summary: str,
+    *,
     undoable: bool = True,
     job_id: int | None = None,
-) -> Recorded:
-    """Take the dataset's next revision, and its row until the commit."""
-    row = await session.exec(  # type: ignore[call-overload]
-        text(
-            """
-            WITH head AS (
-                UPDATE dataset SET revision = revision + 1, updated_at = clock_timestamp()
-                WHERE id = :dataset_id AND deleted_at IS NULL RETURNING id, revision
-            )
-            INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable, job_id)
-            SELECT id, revision, :kind, :actor, :summary, :undoable, CAST(:job_id AS bigint) FROM head
-            RETURNING id, revision
-            """
-        ),
-        params={
-            "dataset_id": dataset_id,
-            "kind": kind,
-            "actor": actor,
-            "summary": summary,
-            "undoable": undoable,
-            "job_id": job_id,
-        },
+    expected_revision: int | None = None,
+) -> RecordedChange:
+    """Take the dataset's next revision, and its row until the commit: no other writer of the dataset gets this far."""
+    row = await sql.first(
+        session,
+        SQL.record,
+        dataset_id=dataset_id,
+        kind=kind,
+        actor=actor,
+        summary=summary,
+        undoable=undoable,
+        job_id=job_id,
     )
-    found = row.one_or_none()
-    if found is None:
+    if row is None:
         raise no_such_dataset()
-    return Recorded(id=found.id, revision=found.revision)
+    await expect_revision(session, dataset_id, expected_revision, row["revision"] - 1)
+    return RecordedChange(row["id"], row["revision"])
+
+
+async def expect_revision(
+    session: AsyncSession, dataset_id: int, expected: int | None, revision: int | None = None
+) -> None:
+    """Refuse when the dataset is in another state than the caller knows, and name what happened since.
+
+    Without `revision` the current one is read: what was read before a wait for locks may be old.
+    """
+    if expected is None:
+        return
+    if revision is None:
+        revision = await lock_dataset(session, dataset_id, None)
+    if expected == revision:
+        return
+    first = min(expected, revision)
+    rows = await sql.run(
+        session, SQL.between, dataset_id=dataset_id, expected=first, revision=revision, limit=MAX_REPORTED
+    )
+    raise Conflict(
+        f"The dataset is at revision {revision}, not {expected}: others changed it. Look at it again and repeat.",
+        revision=revision,
+        changes=[f"Change:{row['id']}" for row in rows],
+    )
 
 
 def no_such_dataset() -> NotFound:

@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Unavailable
 from db.history import idempotency
-from db.history.access import Overtaken
+from db.history.changes import RetryTransaction
 from db.history.idempotency import Keyed
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, sqlstate
@@ -36,7 +36,7 @@ async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keye
                 return await (work(session) if keyed is None else idempotency.once(session, keyed, work, outcome))
         except DatabaseUnavailable as error:
             _repeat_or_raise(error, keyed, last=last)
-        except Overtaken as error:
+        except RetryTransaction as error:
             _give_up_if(last, error)
         except (asyncpg.PostgresError, DBAPIError) as error:
             if sqlstate(error) not in REPEATED:

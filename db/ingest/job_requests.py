@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.errors import NotFound
-from db.history.access import enter, expect_revision
+from db.history.changes import expect_revision, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest import imports, sync
 from db.ingest.imports import Options
@@ -33,7 +33,7 @@ async def start_sync(
     verify_contents: bool = False,
 ) -> StartedJob:
     """Ask for a sync. A second one beside it is refused with SYNC_ALREADY_RUNNING."""
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     job = await sync.start(
         session,
         dataset_id,
@@ -56,7 +56,7 @@ async def start_import(
     expected_revision: int | None = None,
 ) -> StartedJob:
     """Ask for an import. Beside another one, or a sync, it is refused with DATASET_BUSY."""
-    revision = await enter(session, dataset_id, by)
+    revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, expected_revision, revision)
     if by.dataset_ids is not None:
         options = replace(options, dataset_ids=sorted(by.dataset_ids))

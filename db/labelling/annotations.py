@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange
 from db.labelling.samples.chosen import Chosen
 from db.postgres import sql
 
@@ -102,7 +102,7 @@ WHERE sample.id = fresh.id
 """
 
 
-async def put(session: AsyncSession, chosen: Chosen, labels: list[int], change: Recorded, *, actor: str) -> None:
+async def put(session: AsyncSession, chosen: Chosen, labels: list[int], change: RecordedChange, *, actor: str) -> None:
     """Put labels on samples that lack them. A machine's suggestion of one is confirmed, its shape kept."""
     await chosen.run(session, CONFIRM, labels=labels, actor=actor, since=change.revision)
     values = {"dataset_id": chosen.dataset_id, "labels": labels, "actor": actor, "since": change.revision}
@@ -120,7 +120,7 @@ async def keep_only(session: AsyncSession, chosen: Chosen, labels: list[int]) ->
 
 
 async def turn(
-    session: AsyncSession, chosen: Chosen, before: int, after: int, change: Recorded, *, actor: str | None = None
+    session: AsyncSession, chosen: Chosen, before: int, after: int, change: RecordedChange, *, actor: str | None = None
 ) -> None:
     """Turn one label into another, shapes kept. With an actor it is his doing; without, the labels were merged."""
     await chosen.run(session, DROP_DOUBLE, before=before, after=after)
@@ -129,7 +129,7 @@ async def turn(
 
 async def add(
     session: AsyncSession,
-    change: Recorded,
+    change: RecordedChange,
     *,
     actor: str,
     samples: Sequence[int],
@@ -143,7 +143,7 @@ async def add(
 
 async def alter(
     session: AsyncSession,
-    change: Recorded,
+    change: RecordedChange,
     *,
     actor: str,
     ids: Sequence[int],
@@ -161,6 +161,6 @@ async def drop(session: AsyncSession, ids: Sequence[int]) -> None:
     await sql.run(session, DROP, ids=ids)
 
 
-async def settle(session: AsyncSession, chosen: Chosen, change: Recorded, *, actor: str | None = None) -> None:
+async def settle(session: AsyncSession, chosen: Chosen, change: RecordedChange, *, actor: str | None = None) -> None:
     """Draw from their annotations what the samples' rows say. Without an actor nobody has labelled: a label went."""
     await chosen.run(session, SETTLE, since=change.revision, actor=actor)

@@ -7,8 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid
 from db.formats.names import nfc, storable
-from db.history.access import Overtaken
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange, RetryTransaction
 from db.labelling.labels.create import LabelValues, add, checked
 from db.labelling.labels.find import KnownLabels, no_such_labels
 from db.postgres.engine import Database
@@ -47,12 +46,12 @@ async def known_without_lock(database: Database, dataset_id: int, names: Iterabl
         return KnownLabels.of(await connection.fetch(KNOWN, dataset_id, [name for name in names if storable(name)]))
 
 
-async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: Recorded) -> dict[str, int]:
-    """Make labels that were missing; their ids by name. Raises Overtaken if another request has just made one."""
+async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: RecordedChange) -> dict[str, int]:
+    """Make labels that were missing; their ids by name. Raises RetryTransaction if another has just made one."""
     if not names:
         return {}
     try:
         made = await add(session, dataset_id, [LabelValues(name) for name in names], change)
     except AlreadyExists as found:
-        raise Overtaken from found
+        raise RetryTransaction from found
     return dict(zip(names, made, strict=True))

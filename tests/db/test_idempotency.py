@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid, Unavailable
 from db.history import idempotency
-from db.history.access import Overtaken
+from db.history.changes import RetryTransaction
 from db.history.idempotency import Keyed
 from db.history.transactions import write
 from db.identity import tokens
@@ -244,7 +244,7 @@ async def test_a_database_that_is_not_there_is_told_in_time() -> None:
             await write(database, creating(WorkingSet(1, []), "cat"), Created)
 
 
-@pytest.mark.parametrize("error", [Overtaken(), NoConnection()])
+@pytest.mark.parametrize("error", [RetryTransaction(), NoConnection()])
 async def test_work_that_meets_others_every_time_is_given_up(database: Database, error: Exception) -> None:
     async def work(session: AsyncSession) -> None:
         raise error

@@ -4,8 +4,7 @@ import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid, NotFound
-from db.history.access import enter_alone, record
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange, lock_dataset, record
 from db.history.undo.conflicts import expect_none
 from db.history.versions import base
 from db.history.versions.base import Base
@@ -38,12 +37,12 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     """Make what the change touched what it was before. Refused where later changes touched the same."""
     done = await _find(session, change_id, by)
     dataset_id = done["dataset_id"]
-    revision = await enter_alone(session, dataset_id, by)
+    revision = await lock_dataset(session, dataset_id, by, exclusive=True)
     before = await base.take(session, dataset_id)
     span = Span(dataset_id, done["revision"] - 1, done["revision"])
     gathered = await gather(session, span)
     await expect_none(session, gathered, dataset_id, done["revision"])
-    change = await record(session, dataset_id, by, "UNDO", f"Undid: {done['summary'][:SUMMARY]}")
+    change = await record(session, dataset_id, by.name, "UNDO", f"Undid: {done['summary'][:SUMMARY]}")
     await put_back(session, gathered, change)
     await sql.run(session, MARK, id=change_id, undo=change.id)
     await _rebase(session, done, before, revision, change)
@@ -59,7 +58,9 @@ async def _find(session: AsyncSession, change_id: int, by: Identity) -> asyncpg.
     return row
 
 
-async def _rebase(session: AsyncSession, done: asyncpg.Record, before: Base, revision: int, change: Recorded) -> None:
+async def _rebase(
+    session: AsyncSession, done: asyncpg.Record, before: Base, revision: int, change: RecordedChange
+) -> None:
     """The base of the working set, where undoing brought back what it was based on, or a state that equals it."""
     is_last = done["revision"] == revision
     row = await sql.first(session, BEFORE, id=done["id"])

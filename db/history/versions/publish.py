@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid
 from db.formats import names
-from db.history.access import enter
+from db.history.changes import lock_dataset
 from db.history.versions import base, manifests, split
 from db.history.versions.base import Base
 from db.history.versions.outcomes import ManifestRequested, Published
@@ -55,7 +55,7 @@ async def publish(
     described = names.description(description)
     if divided is not None:
         divided.check()
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     await base.expect_idle(session, dataset_id)
     before = await base.take(session, dataset_id)
     chosen = wanted or await _next_name(session, dataset_id, before)
@@ -81,7 +81,7 @@ async def publish(
 async def write_manifest(session: AsyncSession, version_id: int, *, by: Identity) -> ManifestRequested:
     """Have a version's manifest written, again if need be."""
     version = await base.find(session, version_id, by)
-    await enter(session, version["dataset_id"], by)
+    await lock_dataset(session, version["dataset_id"], by)
     job = await manifests.request(session, version["dataset_id"], version_id, requested_by=by.name)
     if job is None:
         raise Invalid("The dataset has no output path, so nothing is written of its versions.")

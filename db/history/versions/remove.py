@@ -2,7 +2,7 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history.access import enter
+from db.history.changes import lock_dataset
 from db.history.versions import base
 from db.history.versions.outcomes import Removed
 from db.identity.tokens import Identity
@@ -16,7 +16,7 @@ REMOVE = "DELETE FROM version WHERE id = :id"
 async def remove(session: AsyncSession, version_id: int, *, by: Identity) -> Removed:
     """The versions that followed it keep all they have, and have no parent any more."""
     version = await base.find(session, version_id, by)
-    await enter(session, version["dataset_id"], by)
+    await lock_dataset(session, version["dataset_id"], by)
     await base.take(session, version["dataset_id"])
     for statement in (ORPHANS, UNBASED):
         await sql.run(session, statement, id=version_id)

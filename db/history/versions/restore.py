@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange
 from db.postgres import sql
 
 LAST: Final = 2**63 - 1
@@ -182,7 +182,7 @@ async def gather(session: AsyncSession, span: Span) -> Gathered:
     return Gathered(columns, is_empty=row is None)
 
 
-async def put_back(session: AsyncSession, gathered: Gathered, change: Recorded) -> None:
+async def put_back(session: AsyncSession, gathered: Gathered, change: RecordedChange) -> None:
     """Make what the span changed what it was before, as of the change. Names may change hands meanwhile."""
     since = change.revision
     columns = {fact: ", ".join(names) for fact, names in gathered.columns.items()}

@@ -5,7 +5,7 @@ from typing import Literal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict
-from db.history.access import enter_alone, record
+from db.history.changes import lock_dataset, record
 from db.history.versions import base
 from db.history.versions.base import Base
 from db.history.versions.outcomes import Switched
@@ -25,7 +25,7 @@ async def switch(
 ) -> Switched:
     """Samples, labels and names of the version; ids stay. Whoever labels meanwhile waits, and then goes on."""
     dataset_id = (await base.find(session, version_id, by))["dataset_id"]
-    revision = await enter_alone(session, dataset_id, by)
+    revision = await lock_dataset(session, dataset_id, by, exclusive=True)
     await base.expect_idle(session, dataset_id)
     before = await base.take(session, dataset_id)
     version = await base.find(session, version_id, by)
@@ -41,7 +41,7 @@ async def switch(
         return Switched(dataset_id)
     await _expect_room(session)
     summary = f"Switched to version `{version['name']}`"
-    change = await record(session, dataset_id, by, "SET_CURRENT_VERSION", summary)
+    change = await record(session, dataset_id, by.name, "SET_CURRENT_VERSION", summary)
     await put_back(session, gathered, change)
     await remember(session, dataset_id, change.id, before, is_clean=is_clean)
     await base.put(session, dataset_id, version_id, change.revision)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from db.history.changes import hold, record
+from db.history.changes import lock_dataset, record
 from db.ingest.imports.decisions import Added, Decisions, Held, Known, Updated, decide, held, last_author
 from db.ingest.imports.entries import ParsedAnnotation
 from db.ingest.imports.inspection import Seen
@@ -36,7 +36,7 @@ class Derived:
 
 async def merge(batch: Batch, *, job: Claim, found: Sequence[Seen], options: Options, file_name: str) -> None:
     """Merge what was seen. Everything is looked at again under locks: people go on working while an import runs."""
-    await hold(batch.session, job.dataset_id)
+    await lock_dataset(batch.session, job.dataset_id, None)
     decisions = await _decided(batch.connection, job.dataset_id, found, options)
     if decisions.is_change:
         change = await record(

@@ -10,7 +10,7 @@ import orjson
 
 from db.formats.shapes import from_json, to_json
 from db.formats.sidecars import Attributes, ParsedAnnotation, Sidecar
-from db.history.changes import hold, record
+from db.history.changes import lock_dataset, record
 from db.ingest.sync.decisions import Decisions, Known, NewSource, Standing, Touched, counts, decide
 from db.ingest.sync.inspection import Found
 from db.ingest.sync.options import Options
@@ -28,7 +28,7 @@ NOTHING: Final = Sidecar(None)
 
 async def merge(batch: Batch, *, job: Claim, found: Sequence[Found], options: Options) -> None:
     """Merge what was found. Everything is looked at again under locks: people go on working while a sync runs."""
-    await hold(batch.session, job.dataset_id)
+    await lock_dataset(batch.session, job.dataset_id, None)
     decisions = await _decided(batch.connection, job, found, options)
     revision = await _recorded(batch, job, decisions) if decisions.is_change else None
     await _note(batch.connection, job, decisions)

@@ -13,7 +13,7 @@ import asyncpg
 
 from db.errors import Conflict
 from db.formats.images import Caps
-from db.history.changes import hold_alone, record
+from db.history.changes import lock_dataset, record
 from db.ingest.sync.inspection import Image, Item, inspect_images
 from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options, Stage
 from db.jobs import Batch, Claim, in_batch
@@ -77,7 +77,7 @@ async def move(database: Database, job: Claim, options: Options, guard: Guard, c
 async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> None:
     batch.checkpoint = checkpoint.written()
     await batch.connection.execute(f"SET LOCAL lock_timeout = '{WAIT}'")
-    await hold_alone(batch.session, job.dataset_id)
+    await lock_dataset(batch.session, job.dataset_id, None, exclusive=True)
     await _match(batch, job)
     if not checkpoint.complete or await batch.connection.fetchval(SQL.any_unsure, job.id):
         await _hold_back(batch, job)

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Final
 
 from db.formats.images import USUAL, Caps
-from db.history.changes import hold, no_such_dataset, record
+from db.history.changes import lock_dataset, no_such_dataset, record
 from db.ingest.sync.inspection import ENOUGH, Found, Item, inspect
 from db.ingest.sync.listing import is_unchanged, list_objects
 from db.ingest.sync.merging import merge
@@ -131,7 +131,7 @@ async def _merge_one(batch: Batch, *, job: Claim, found: Sequence[Found], option
 
 async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
     """Last stage: all that vanished goes in one change, so that one undo brings it back."""
-    await hold(batch.session, job.dataset_id)
+    await lock_dataset(batch.session, job.dataset_id, None)
     samples = [row["id"] for row in await batch.connection.fetch(SQL.lock_vanished, job.id)]
     if samples and options.remove_missing:
         summary = f"Sync: {len(samples)} removed, whose files are gone"

@@ -9,8 +9,7 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, DomainError, NotFound
-from db.history.access import enter, record
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.ingest.uploads import outcomes
 from db.ingest.uploads.direct import summary
@@ -34,7 +33,7 @@ FINISH = """
 
 
 async def complete(session: AsyncSession, dataset_id: int, arrived: Arrived, *, by: Identity) -> Completion:
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     rows = await outcomes.rows(session, dataset_id, arrived.keys)
     puts = {put.place: put for put in arrived.puts}
     results: dict[int, Completed | None] = {}
@@ -89,7 +88,7 @@ def _ended(row: Upload) -> Completed:
 
 async def _made(
     session: AsyncSession, dataset_id: int, waiting: Sequence[tuple[Upload, Put]], by: Identity
-) -> tuple[dict[str, Completed], Recorded | None]:
+) -> tuple[dict[str, Completed], RecordedChange | None]:
     """By key. No change where there is nothing to be made."""
     wanted = label_resolution.distinct(name for row, _ in waiting for name in row.labels)
     known = await labels.in_use(session, dataset_id, wanted)
@@ -98,7 +97,7 @@ async def _made(
     if not good:
         return results, None
     await hold(session, dataset_id, [put for _, put in good])
-    change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(good)))
+    change = await record(session, dataset_id, by.name, "UPLOAD_SAMPLES", summary(len(good)))
     absent = [
         name for name in label_resolution.distinct(name for row, _ in good for name in row.labels) if name not in known
     ]

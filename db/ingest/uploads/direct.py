@@ -12,8 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import TEMPORARY, DomainError, Invalid, StorageError
 from db.formats.names import nfc
 from db.history import idempotency
-from db.history.access import enter, record
-from db.history.changes import no_such_dataset
+from db.history.changes import lock_dataset, no_such_dataset, record
 from db.history.idempotency import Keyed
 from db.identity.tokens import Identity
 from db.ingest.uploads import files
@@ -148,13 +147,13 @@ async def commit(
     session: AsyncSession, dataset_id: int, wanted: DirectUploads, stored: Stored, *, by: Identity
 ) -> Uploaded:
     """The second half: the samples of what was written, in one change."""
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     known = await labels.in_use(session, dataset_id, wanted.label_names)
     missing = label_resolution.missing(wanted.label_names, known, create=wanted.create_missing)
     if not stored.puts:
         return Uploaded(dataset_id, stored.results)
     await hold(session, dataset_id, stored.puts)
-    change = await record(session, dataset_id, by, "UPLOAD_SAMPLES", summary(len(stored.puts)))
+    change = await record(session, dataset_id, by.name, "UPLOAD_SAMPLES", summary(len(stored.puts)))
     known |= await label_resolution.make(session, dataset_id, missing, change)
     label_ids = sorted(known.values())
     samples = await keep(session, dataset_id, stored.puts, {put.place: label_ids for put in stored.puts}, change, by)

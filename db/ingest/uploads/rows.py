@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.formats.images import Facts
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange
 from db.identity.tokens import Identity
 from db.labelling import annotations
 from db.labelling.samples.chosen import Chosen
@@ -80,7 +80,7 @@ async def hold(session: AsyncSession, dataset_id: int, puts: Sequence[Put]) -> N
 
 
 async def keep(
-    session: AsyncSession, dataset_id: int, puts: Sequence[Put], labels: Labels, change: Recorded, by: Identity
+    session: AsyncSession, dataset_id: int, puts: Sequence[Put], labels: Labels, change: RecordedChange, by: Identity
 ) -> dict[int, int]:
     """The samples of what was written, by place; none for an object whose path somebody else's sample has by now."""
     if not puts:
@@ -92,7 +92,7 @@ async def keep(
 
 
 async def _make(
-    session: AsyncSession, dataset_id: int, puts: Sequence[Put], labels: Labels, change: Recorded, by: Identity
+    session: AsyncSession, dataset_id: int, puts: Sequence[Put], labels: Labels, change: RecordedChange, by: Identity
 ) -> dict[int, int]:
     paths = [put.object.path for put in puts]
     await sql.run(session, LET_GO, dataset_id=dataset_id, paths=paths)
@@ -137,7 +137,12 @@ async def _found(session: AsyncSession, dataset_id: int, puts: Sequence[Put]) ->
 
 
 async def _label(
-    session: AsyncSession, dataset_id: int, found: Mapping[int, int], labels: Labels, change: Recorded, by: Identity
+    session: AsyncSession,
+    dataset_id: int,
+    found: Mapping[int, int],
+    labels: Labels,
+    change: RecordedChange,
+    by: Identity,
 ) -> None:
     """Set by set of labels; a script's files have few different ones."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)

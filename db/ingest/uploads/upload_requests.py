@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, DomainError, Invalid
 from db.formats import names
-from db.history.access import Overtaken, enter
+from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads import files, outcomes
 from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
@@ -111,7 +111,7 @@ class IssuedTickets:
 async def request(session: AsyncSession, dataset_id: int, asked: RequestedUploads, *, by: Identity) -> IssuedTickets:
     """A ticket for each file, in their order. Under a key that is known already it is the same one, good for longer."""
     check_count(asked.files, MOST, "files")
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     await take_turn(session, dataset_id)
     known = await outcomes.rows(session, dataset_id, (file.key for file in asked.files))
     wanted = label_resolution.distinct(name for file in asked.files for name in asked.labels_of(file))
@@ -246,7 +246,7 @@ async def _written(
     tickets: Sequence[Ticket],
     known: Mapping[str, Upload],
 ) -> list[Ticket]:
-    """Raises Overtaken when somebody else has just asked under one of the keys."""
+    """Raises RetryTransaction when somebody else has just asked under one of the keys."""
     rows = {
         ticket.key: _row(ticket, asked.labels_of(file))
         for file, ticket in reversed(list(zip(asked.files, tickets, strict=True)))
@@ -267,7 +267,7 @@ async def _written(
     )
     staged = {row["key"]: row["staged"] for row in done}
     if staged.keys() != rows.keys():
-        raise Overtaken
+        raise RetryTransaction
     return [replace(ticket, staged=staged[ticket.key]) if ticket.staged else ticket for ticket in tickets]
 
 

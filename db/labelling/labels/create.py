@@ -8,8 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid
 from db.formats import names
-from db.history.access import enter, record
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling.labels.find import rule_of
 from db.labelling.labels.outcomes import Created
@@ -43,9 +42,9 @@ async def create(session: AsyncSession, dataset_id: int, labels: Sequence[LabelV
     """Make labels, in their order; all of them, or none."""
     if not labels:
         raise Invalid("No labels are given; name at least one.", code="EMPTY_SELECTION")
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     values = checked(labels, await rule_of(session, dataset_id))
-    change = await record(session, dataset_id, by, "CREATE_LABELS", f"Created {listed(v.name for v in values)}")
+    change = await record(session, dataset_id, by.name, "CREATE_LABELS", f"Created {listed(v.name for v in values)}")
     return Created(dataset_id, tuple(await add(session, dataset_id, values, change)), change.id)
 
 
@@ -61,7 +60,9 @@ def checked(labels: Sequence[LabelValues], rule: names.LabelNameRule) -> list[La
     return values
 
 
-async def add(session: AsyncSession, dataset_id: int, labels: Sequence[LabelValues], change: Recorded) -> list[int]:
+async def add(
+    session: AsyncSession, dataset_id: int, labels: Sequence[LabelValues], change: RecordedChange
+) -> list[int]:
     """Write the rows under a change that holds the dataset's row, so that what is free now stays free."""
     given = [v.name for v in labels]
     keys = [v.shortcut for v in labels]

@@ -7,7 +7,7 @@ from typing import Literal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
-from db.history.access import enter, record
+from db.history.changes import lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, source_references
 from db.labelling.labels.create import listed
@@ -32,7 +32,7 @@ async def delete(
     """Delete labels of one dataset. The same, whether several at once or one after another in any order."""
     labels = _few(label_ids)
     dataset_id = await owner(session, labels, by)
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     rows = await sql.run(session, LOCK, dataset_id=dataset_id, ids=labels)
     if len(rows) < len(labels):
         raise no_such_ids([id for id in labels if id not in {row["id"] for row in rows}])
@@ -45,7 +45,7 @@ async def delete(
         return planned
     summary = f"Deleted {listed(row['name'] for row in rows)}" + (f" and {going} samples" if going else "")
     undoable = not (sources and going)
-    change = await record(session, dataset_id, by, "DELETE_LABELS", summary, undoable=undoable)
+    change = await record(session, dataset_id, by.name, "DELETE_LABELS", summary, undoable=undoable)
     await annotations.take(session, chosen, labels)
     if going:
         await remove(session, chosen, change, GOING, sources=sources, labels=labels)

@@ -5,7 +5,7 @@ from typing import Literal
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.formats import names
-from db.history.access import enter, record
+from db.history.changes import lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations
 from db.labelling.labels.create import name_taken
@@ -35,7 +35,7 @@ async def rename(
 ) -> Renamed:
     """Give a label another name. MERGE onto a name in use: its samples get that label, and this one goes."""
     dataset_id = await owner(session, [label_id], by)
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     name = names.label_name(to, await rule_of(session, dataset_id))
     rows = {
         row["id"]: row["name"] for row in await sql.run(session, LOCK, dataset_id=dataset_id, id=label_id, name=name)
@@ -53,7 +53,7 @@ async def rename(
     affected = await _carrying(session, label_id)
     if dry_run:
         return Renamed(dataset_id, label_id, affected)
-    change = await record(session, dataset_id, by, "RENAME_LABEL", f"Renamed `{before}` to `{name}`")
+    change = await record(session, dataset_id, by.name, "RENAME_LABEL", f"Renamed `{before}` to `{name}`")
     statement = "UPDATE label SET name = :name, since = :since WHERE id = :id"
     await sql.run(session, statement, id=label_id, name=name, since=change.revision)
     return Renamed(dataset_id, label_id, await _carrying(session, label_id), change.id)
@@ -65,7 +65,7 @@ async def _merge(
     chosen: Chosen = await choose_where(session, dataset_id, CARRIES, carried=before)
     if dry_run:
         return Renamed(dataset_id, after, chosen.count)
-    change = await record(session, dataset_id, by, "MERGE_LABELS", summary)
+    change = await record(session, dataset_id, by.name, "MERGE_LABELS", summary)
     await annotations.turn(session, chosen, before, after, change)
     await annotations.settle(session, chosen, change)
     await sql.run(session, "DELETE FROM label WHERE id = :id", id=before)

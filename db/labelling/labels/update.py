@@ -5,7 +5,7 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.formats import names
-from db.history.access import enter, record
+from db.history.changes import lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling.labels.create import shortcut_taken
 from db.labelling.labels.find import no_such_ids, owner
@@ -37,7 +37,7 @@ async def update(
     wanted_color = color if isinstance(color, Kept) else names.color(color)
     wanted_shortcut = shortcut if isinstance(shortcut, Kept) else names.shortcut(shortcut)
     dataset_id = await owner(session, [label_id], by)
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     label = await sql.first(session, LOCK, id=label_id)
     if label is None:
         raise no_such_ids([label_id])
@@ -48,7 +48,7 @@ async def update(
     )
     if becomes == was:
         return Updated(dataset_id, label_id)
-    change = await record(session, dataset_id, by, "UPDATE_LABEL", f"Changed the look of `{label['name']}`")
+    change = await record(session, dataset_id, by.name, "UPDATE_LABEL", f"Changed the look of `{label['name']}`")
     if await sql.first(session, TAKEN, dataset_id=dataset_id, id=label_id, shortcut=becomes[1]):
         raise shortcut_taken([str(becomes[1])])
     values = {"id": label_id, "color": becomes[0], "shortcut": becomes[1]}

@@ -7,8 +7,7 @@ import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
-from db.history.access import enter, expect_revision, record
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.samples import edits as edits_
@@ -55,7 +54,7 @@ async def annotate(
 ) -> Labelled:
     """Carry out the edits as one change. What is so already is left so."""
     edits = _bounded(edits)
-    revision = await enter(session, dataset_id, by)
+    revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
     wanted = label_resolution.distinct(name for edit in edits for name in edit.names())
     known = await labels.in_use(session, dataset_id, wanted)
@@ -71,7 +70,9 @@ async def annotate(
         return outcome
     await _expect_room(session, plan)
     summary = _summary(plan, changing.count)
-    change = await record(session, dataset_id, by, "ANNOTATE_SAMPLES", summary, expected_revision=how.expected_revision)
+    change = await record(
+        session, dataset_id, by.name, "ANNOTATE_SAMPLES", summary, expected_revision=how.expected_revision
+    )
     used = [name for name, id in new.items() if any(fact.label == id for fact in (*plan.put, *plan.turn))]
     made = {new[name]: id for name, id in (await label_resolution.make(session, dataset_id, used, change)).items()}
     await _write(session, changing, plan, made, change, by)
@@ -151,7 +152,7 @@ async def _expect_room(session: AsyncSession, plan: Plan) -> None:
 
 
 async def _write(
-    session: AsyncSession, changing: Chosen, plan: Plan, made: Mapping[int, int], change: Recorded, by: Identity
+    session: AsyncSession, changing: Chosen, plan: Plan, made: Mapping[int, int], change: RecordedChange, by: Identity
 ) -> None:
     put, turn = edits_.renumbered(plan.put, made), edits_.renumbered(plan.turn, made)
     if plan.take:

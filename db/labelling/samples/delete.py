@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history.access import enter, record
+from db.history.changes import lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import source_references
 from db.labelling.samples.chosen import Selection, choose
@@ -23,7 +23,7 @@ async def delete(
     dry_run: bool = False,
 ) -> Deleted:
     """Take samples out of the working set. Kept files are not synced again, unless they change or it is asked for."""
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     chosen = await choose(session, dataset_id, selection, "UPDATE")
     chosen.expect(expected_count)
     warnings = await source_references.warnings(session, chosen, by) if delete_sources else ()
@@ -32,6 +32,6 @@ async def delete(
         return planned
     noun = "1 sample" if chosen.count == 1 else f"{chosen.count} samples"
     summary = f"Deleted {noun}" + (" with their files" if delete_sources else "")
-    change = await record(session, dataset_id, by, "DELETE_SAMPLES", summary, undoable=not delete_sources)
+    change = await record(session, dataset_id, by.name, "DELETE_SAMPLES", summary, undoable=not delete_sources)
     await remove(session, chosen, change, sources=delete_sources)
     return replace(planned, change=change.id)

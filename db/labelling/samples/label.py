@@ -7,8 +7,7 @@ from typing import Literal, assert_never
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
-from db.history.access import enter, expect_revision, record
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels.create import listed
@@ -48,7 +47,7 @@ async def label(
 ) -> Labelled:
     """ADD labels to what is there, SET exactly these, or REMOVE them."""
     wanted, mode = _few(how.labels), how.mode
-    revision = await enter(session, dataset_id, by)
+    revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
     known = await labels.in_use(session, dataset_id, wanted)
     missing = label_resolution.missing(wanted, known, create=how.create_missing)
@@ -62,7 +61,9 @@ async def label(
         await expect_revision(session, dataset_id, how.expected_revision)
         return outcome
     summary = _summary(mode, wanted, changing.count)
-    change = await record(session, dataset_id, by, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision)
+    change = await record(
+        session, dataset_id, by.name, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision
+    )
     made = await label_resolution.make(session, dataset_id, new, change)
     await _write(session, changing, mode, sorted([*known.values(), *made.values()]), change, by)
     return replace(outcome, changed=changing.count, change=change.id)
@@ -73,7 +74,7 @@ async def replace_label(
 ) -> Labelled:
     """Turn one label into another on these samples alone. Those without it stay as they are."""
     old, new = _few([how.before])[0], _few([how.after])[0]
-    await enter(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by)
     known = await labels.in_use(session, dataset_id, {old, new})
     label_resolution.missing([old], known, create=False)
     missing = label_resolution.missing([new], known, create=how.create_missing)
@@ -87,7 +88,7 @@ async def replace_label(
     if not changing.count:
         return outcome
     summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
-    change = await record(session, dataset_id, by, "REPLACE_SAMPLE_LABEL", summary)
+    change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
     known |= await label_resolution.make(session, dataset_id, missing, change)
     await annotations.turn(session, changing, known[old], known[new], change, actor=by.name)
     await annotations.settle(session, changing, change, actor=by.name)
@@ -106,7 +107,7 @@ async def _changing(session: AsyncSession, matched: Chosen, mode: Mode, ids: lis
 
 
 async def _write(
-    session: AsyncSession, changing: Chosen, mode: Mode, ids: list[int], change: Recorded, by: Identity
+    session: AsyncSession, changing: Chosen, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
 ) -> None:
     if mode == "REMOVE":
         await annotations.take(session, changing, ids)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history.changes import Recorded
+from db.history.changes import RecordedChange
 from db.labelling.samples.chosen import Chosen
 
 INTENTS = """
@@ -23,7 +23,7 @@ SAMPLES = "DELETE FROM sample USING chosen WHERE sample.id = chosen.id AND (COND
 async def remove(
     session: AsyncSession,
     chosen: Chosen,
-    change: Recorded,
+    change: RecordedChange,
     condition: str = "true",
     *,
     sources: bool,
