@@ -25,7 +25,7 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
 from db.jobs.events import Events
 from db.labelling import annotations
-from db.labelling.samples.chosen import choose_where
+from db.labelling.samples.selection import choose_where
 from db.postgres import engine
 from db.postgres.engine import Database
 from schema import build_schema

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import RecordedChange
-from db.labelling.samples.chosen import Chosen
+from db.labelling.samples.selection import Chosen
 from db.postgres import sql
 
 CONFIRM = """

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.identity.tokens import Identity
-from db.labelling.samples.chosen import Chosen
+from db.labelling.samples.selection import Chosen
 from db.queries.shared_sources import IMPACT, TOLD, VERSIONS
 
 

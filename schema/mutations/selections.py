@@ -7,7 +7,7 @@ from typing import Any, cast
 import strawberry
 
 from db.errors import Invalid
-from db.labelling.samples.chosen import Selection
+from db.labelling.samples.selection import Selection
 from db.queries.filters import SampleFilter, narrows
 from schema.filters import SampleSelection
 from schema.mutations.unit import Info, number

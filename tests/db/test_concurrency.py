@@ -14,10 +14,10 @@ from db.history.transactions import write
 from db.labelling import labels
 from db.labelling.labels import LabelValues
 from db.labelling.samples.annotate import AnnotateWith, annotate
-from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.edits import Addition, Edit
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
+from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import run
 from db.queries.filters import SampleFilter

@@ -14,9 +14,9 @@ from db.history.transactions import write
 from db.history.undo import undo
 from db.ingest.imports.decisions import last_author
 from db.ingest.imports.entries import Author, ParsedAnnotation
-from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, label
+from db.labelling.samples.selection import Selection
 from tests.db.import_fixture import CAT, DOG, Desk, counted
 from tests.db.working_sets import ANN
 from tests.db.world import picture

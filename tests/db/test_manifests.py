@@ -10,9 +10,9 @@ from db import jobs
 from db.exports import manifests
 from db.history import versions
 from db.history.transactions import write
-from db.labelling.samples.chosen import Selection
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, label
+from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore, MemoryStore

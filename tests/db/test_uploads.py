@@ -20,8 +20,8 @@ from db.ingest import uploads
 from db.ingest.uploads import Checks, Completion, IssuedTickets, RequestedFile, RequestedUploads
 from db.ingest.uploads.files import decode_here
 from db.ingest.uploads.upload_requests import STAGING, take_turn
-from db.labelling.samples.chosen import Selection, choose
 from db.labelling.samples.label import LabelWith, label
+from db.labelling.samples.selection import Selection, choose
 from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import MemoryStore, RootMissing, Store, Stores

@@ -11,7 +11,7 @@ from db.formats.images import Facts
 from db.history.changes import RecordedChange
 from db.identity.tokens import Identity
 from db.labelling import annotations
-from db.labelling.samples.chosen import Chosen
+from db.labelling.samples.selection import Chosen
 from db.postgres import sql
 from db.storage import StoredObject
 

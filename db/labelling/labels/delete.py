@@ -13,8 +13,8 @@ from db.labelling import annotations, source_references
 from db.labelling.labels.create import listed
 from db.labelling.labels.find import no_such_ids, owner
 from db.labelling.labels.outcomes import Deleted
-from db.labelling.samples.chosen import choose_where
 from db.labelling.samples.removal import remove
+from db.labelling.samples.selection import choose_where
 from db.postgres import sql
 
 DeleteMode = Literal["LABEL_ONLY", "LABEL_AND_SAMPLES", "LABEL_SAMPLES_AND_SOURCES"]

@@ -11,7 +11,7 @@ from db.labelling import annotations
 from db.labelling.labels.create import name_taken
 from db.labelling.labels.find import no_such_ids, owner, rule_of
 from db.labelling.labels.outcomes import Renamed
-from db.labelling.samples.chosen import Chosen, choose_where
+from db.labelling.samples.selection import Chosen, choose_where
 from db.postgres import sql
 
 OnConflict = Literal["ERROR", "MERGE"]

@@ -11,9 +11,9 @@ from db.history.changes import RecordedChange, expect_revision, lock_dataset, re
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.samples import edits as edits_
-from db.labelling.samples.chosen import Chosen, Selection, choose
 from db.labelling.samples.edits import MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan
 from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples.selection import Chosen, Selection, choose
 from db.postgres import sql
 
 IMAGES = """

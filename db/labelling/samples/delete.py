@@ -7,9 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.history.changes import lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import source_references
-from db.labelling.samples.chosen import Selection, choose
 from db.labelling.samples.outcomes import Deleted
 from db.labelling.samples.removal import remove
+from db.labelling.samples.selection import Selection, choose
 
 
 async def delete(

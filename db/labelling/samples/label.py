@@ -11,8 +11,8 @@ from db.history.changes import RecordedChange, expect_revision, lock_dataset, re
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels.create import listed
-from db.labelling.samples.chosen import Chosen, Selection, choose
 from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples.selection import Chosen, Selection, choose
 
 Mode = Literal["ADD", "SET", "REMOVE"]
 MOST = 100  # labels that one call puts

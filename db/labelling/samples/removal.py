@@ -5,7 +5,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import RecordedChange
-from db.labelling.samples.chosen import Chosen
+from db.labelling.samples.selection import Chosen
 
 INTENTS = """
 INSERT INTO source_deletion (dataset_id, source_id, change_id, path, etag)
