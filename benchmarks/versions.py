@@ -25,7 +25,7 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
 from db.jobs.events import Events
 from db.labelling import annotations
-from db.labelling.samples.selection import choose_where
+from db.labelling.samples.selection import lock_samples_where
 from db.postgres import engine
 from db.postgres.engine import Database
 from schema import build_schema
@@ -103,15 +103,15 @@ async def churn(database: Database, dataset_id: int) -> list[int]:
     for part in range(len(chain) - 1, VERSIONS):
         async with database.writing() as session:
             await lock_dataset(session, dataset_id, None)
-            chosen = await choose_where(
+            selected = await lock_samples_where(
                 session,
                 dataset_id,
                 f"(hashint8(sample.id) & 2147483647) % {PART} = {part}"
                 f" AND state = 'LABELED' AND NOT label_ids @> ARRAY[{label}::bigint]",
             )
             change = await record(session, dataset_id, kind="LABEL_SAMPLES", actor=BY.name, summary="churn")
-            await annotations.put(session, chosen, [label], change, actor=f"user_{part % 7}")
-            await annotations.settle(session, chosen, change, actor=f"user_{part % 7}")
+            await annotations.add_labels(session, selected, [label], change, actor=f"user_{part % 7}")
+            await annotations.refresh_derived_state(session, selected, change, actor=f"user_{part % 7}")
         chain.append(await publish(database, dataset_id))
     connection = await asyncpg.connect(engine.driver_url(database.url))
     await connection.execute("VACUUM ANALYZE")

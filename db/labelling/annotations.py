@@ -9,37 +9,37 @@ from collections.abc import Sequence
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import RecordedChange
-from db.labelling.samples.selection import Chosen
+from db.labelling.samples.selection import LockedSamples
 from db.postgres import sql
 
 CONFIRM = """
 UPDATE annotation SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since
-FROM chosen
-WHERE sample_id = chosen.id AND label_id + 0 = ANY(:labels::bigint[]) AND NOT confirmed
+FROM selected
+WHERE sample_id = selected.id AND label_id + 0 = ANY(:labels::bigint[]) AND NOT confirmed
 """
 
 PUT = """
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
-SELECT :dataset_id, chosen.id, wanted.id, :actor, now(), 'MANUAL', :since
-FROM chosen CROSS JOIN unnest(:labels::bigint[]) AS wanted (id)
-WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = chosen.id AND a.label_id + 0 = wanted.id)
-ORDER BY chosen.id, wanted.id
+SELECT :dataset_id, selected.id, wanted.id, :actor, now(), 'MANUAL', :since
+FROM selected CROSS JOIN unnest(:labels::bigint[]) AS wanted (id)
+WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = selected.id AND a.label_id + 0 = wanted.id)
+ORDER BY selected.id, wanted.id
 """
 
-TAKE = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id + 0 = ANY(:labels::bigint[])"
+TAKE = "DELETE FROM annotation USING selected WHERE sample_id = selected.id AND label_id + 0 = ANY(:labels::bigint[])"
 
-KEEP_ONLY = "DELETE FROM annotation USING chosen WHERE sample_id = chosen.id AND label_id <> ALL(:labels::bigint[])"
+KEEP_ONLY = "DELETE FROM annotation USING selected WHERE sample_id = selected.id AND label_id <> ALL(:labels::bigint[])"
 
 # Whole-image annotations are one to a label. Where a sample has both labels one goes: a suggestion before a fact.
 DROP_DOUBLE = """
-DELETE FROM annotation gone USING chosen
-WHERE gone.sample_id = chosen.id AND gone.shape IS NULL AND (
+DELETE FROM annotation gone USING selected
+WHERE gone.sample_id = selected.id AND gone.shape IS NULL AND (
     gone.label_id + 0 = :before AND EXISTS (
         SELECT FROM annotation a
-        WHERE a.sample_id = chosen.id AND a.label_id + 0 = :after AND (a.confirmed OR NOT gone.confirmed))
+        WHERE a.sample_id = selected.id AND a.label_id + 0 = :after AND (a.confirmed OR NOT gone.confirmed))
     OR gone.label_id + 0 = :after AND NOT gone.confirmed AND EXISTS (
         SELECT FROM annotation a
-        WHERE a.sample_id = chosen.id AND a.label_id + 0 = :before AND a.confirmed AND a.shape IS NULL)
+        WHERE a.sample_id = selected.id AND a.label_id + 0 = :before AND a.confirmed AND a.shape IS NULL)
 )
 """
 
@@ -50,8 +50,8 @@ UPDATE annotation SET
     labeled_at = CASE WHEN :actor::text IS NULL THEN labeled_at ELSE now() END,
     origin = CASE WHEN :actor::text IS NULL THEN origin ELSE 'MANUAL' END,
     confidence = CASE WHEN :actor::text IS NULL THEN confidence END
-FROM chosen
-WHERE sample_id = chosen.id AND label_id + 0 = :before
+FROM selected
+WHERE sample_id = selected.id AND label_id + 0 = :before
 """
 
 ADD = """
@@ -93,41 +93,49 @@ UPDATE sample SET
                           ELSE 'MANUAL' END,
     since = :since
 FROM (
-    SELECT chosen.id, coalesce(bool_or(NOT confirmed), false) AS suggested,
+    SELECT selected.id, coalesce(bool_or(NOT confirmed), false) AS suggested,
            coalesce(array_agg(DISTINCT label_id ORDER BY label_id) FILTER (WHERE confirmed), '{}') AS label_ids
-    FROM chosen LEFT JOIN annotation ON sample_id = chosen.id
-    GROUP BY chosen.id
+    FROM selected LEFT JOIN annotation ON sample_id = selected.id
+    GROUP BY selected.id
 ) AS fresh
 WHERE sample.id = fresh.id
 """
 
 
-async def put(session: AsyncSession, chosen: Chosen, labels: list[int], change: RecordedChange, *, actor: str) -> None:
+async def add_labels(
+    session: AsyncSession, selected: LockedSamples, labels: list[int], change: RecordedChange, *, actor: str
+) -> None:
     """Put labels on samples that lack them. A machine's suggestion of one is confirmed, its shape kept."""
-    await chosen.run(session, CONFIRM, labels=labels, actor=actor, since=change.revision)
-    values = {"dataset_id": chosen.dataset_id, "labels": labels, "actor": actor, "since": change.revision}
-    await chosen.run(session, PUT, **values)
+    await selected.run(session, CONFIRM, labels=labels, actor=actor, since=change.revision)
+    values = {"dataset_id": selected.dataset_id, "labels": labels, "actor": actor, "since": change.revision}
+    await selected.run(session, PUT, **values)
 
 
-async def take(session: AsyncSession, chosen: Chosen, labels: list[int]) -> None:
+async def remove_labels(session: AsyncSession, selected: LockedSamples, labels: list[int]) -> None:
     """Take labels off, with every shape they have."""
-    await chosen.run(session, TAKE, labels=labels)
+    await selected.run(session, TAKE, labels=labels)
 
 
-async def keep_only(session: AsyncSession, chosen: Chosen, labels: list[int]) -> None:
+async def remove_other_labels(session: AsyncSession, selected: LockedSamples, labels: list[int]) -> None:
     """Take every other label off; what stays keeps whoever put it."""
-    await chosen.run(session, KEEP_ONLY, labels=labels)
+    await selected.run(session, KEEP_ONLY, labels=labels)
 
 
-async def turn(
-    session: AsyncSession, chosen: Chosen, before: int, after: int, change: RecordedChange, *, actor: str | None = None
+async def replace_label(
+    session: AsyncSession,
+    selected: LockedSamples,
+    before: int,
+    after: int,
+    change: RecordedChange,
+    *,
+    actor: str | None = None,
 ) -> None:
     """Turn one label into another, shapes kept. With an actor it is his doing; without, the labels were merged."""
-    await chosen.run(session, DROP_DOUBLE, before=before, after=after)
-    await chosen.run(session, TURN, before=before, after=after, since=change.revision, actor=actor)
+    await selected.run(session, DROP_DOUBLE, before=before, after=after)
+    await selected.run(session, TURN, before=before, after=after, since=change.revision, actor=actor)
 
 
-async def add(
+async def insert(
     session: AsyncSession,
     change: RecordedChange,
     *,
@@ -141,7 +149,7 @@ async def add(
     await sql.run(session, ADD, since=change.revision, **values)
 
 
-async def alter(
+async def update(
     session: AsyncSession,
     change: RecordedChange,
     *,
@@ -157,10 +165,12 @@ async def alter(
     await sql.run(session, CHANGE, actor=actor, **values)
 
 
-async def drop(session: AsyncSession, ids: Sequence[int]) -> None:
+async def delete(session: AsyncSession, ids: Sequence[int]) -> None:
     await sql.run(session, DROP, ids=ids)
 
 
-async def settle(session: AsyncSession, chosen: Chosen, change: RecordedChange, *, actor: str | None = None) -> None:
+async def refresh_derived_state(
+    session: AsyncSession, selected: LockedSamples, change: RecordedChange, *, actor: str | None = None
+) -> None:
     """Draw from their annotations what the samples' rows say. Without an actor nobody has labelled: a label went."""
-    await chosen.run(session, SETTLE, since=change.revision, actor=actor)
+    await selected.run(session, SETTLE, since=change.revision, actor=actor)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.identity.tokens import Identity
-from db.labelling.samples.selection import Chosen
+from db.labelling.samples.selection import LockedSamples
 from db.queries.shared_sources import IMPACT, TOLD, VERSIONS
 
 
@@ -21,15 +21,17 @@ class Impact:
     versions: tuple[int, ...] = ()
 
 
-async def impact(session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any) -> Impact:
+async def impact(
+    session: AsyncSession, selected: LockedSamples, by: Identity, condition: str = "true", **values: Any
+) -> Impact:
     """Count the sources that live samples of other datasets use too; `condition` speaks of `sample`."""
-    count = await chosen.tally(session, condition, **values)
+    count = await selected.tally(session, condition, **values)
     statement = IMPACT.replace("CONDITION", condition)
-    [row] = await chosen.run(session, statement, dataset_id=chosen.dataset_id, **values)
-    published = await chosen.run(
+    [row] = await selected.run(session, statement, dataset_id=selected.dataset_id, **values)
+    published = await selected.run(
         session,
         VERSIONS.replace("CONDITION", condition),
-        dataset_id=chosen.dataset_id,
+        dataset_id=selected.dataset_id,
         told=TOLD,
         **values,
     )
@@ -42,8 +44,8 @@ async def impact(session: AsyncSession, chosen: Chosen, by: Identity, condition:
 
 
 async def warnings(
-    session: AsyncSession, chosen: Chosen, by: Identity, condition: str = "true", **values: Any
+    session: AsyncSession, selected: LockedSamples, by: Identity, condition: str = "true", **values: Any
 ) -> tuple[Impact, ...]:
     """What the caller should know of, if there is anything."""
-    found = await impact(session, chosen, by, condition, **values)
+    found = await impact(session, selected, by, condition, **values)
     return (found,) if found.shared_sources or found.versions else ()

@@ -1,4 +1,4 @@
-"""Which other datasets and versions use the objects of some samples, as SQL over a table `chosen` of sample ids."""
+"""Which other datasets and versions use the objects of some samples, as SQL over a table `selected` of sample ids."""
 
 # One input path may lie below another, so places are compared: the input path, a slash, the path below it.
 NEIGHBOURS = """(
@@ -6,12 +6,12 @@ NEIGHBOURS = """(
     FROM dataset here JOIN dataset there ON there.id <> here.id AND there.deleted_at IS NULL
     WHERE here.id = :dataset_id
 )"""
-# The sources of other datasets that are the same objects as the chosen samples' own.
+# The sources of other datasets that are the same objects as the selected samples' own.
 PEERS = f"""(
     SELECT sample.id AS sample_id, peer.id, peer.dataset_id
     FROM {NEIGHBOURS} AS neighbour
-    CROSS JOIN chosen
-    JOIN sample ON sample.id = chosen.id
+    CROSS JOIN selected
+    JOIN sample ON sample.id = selected.id
     JOIN source ON source.id = sample.source_id
     JOIN source peer ON peer.dataset_id = neighbour.id AND peer.status <> 'GONE'
         AND peer.path = substr(neighbour.ours || source.path, length(neighbour.theirs) + 1)
@@ -30,7 +30,7 @@ WHERE v.id IN (
     SELECT w.id FROM (
         SELECT DISTINCT whole.dataset_id, whole.since, whole.until
         FROM (
-            SELECT sample.source_id AS id FROM chosen JOIN sample USING (id) WHERE (CONDITION)
+            SELECT sample.source_id AS id FROM selected JOIN sample USING (id) WHERE (CONDITION)
             UNION ALL SELECT peer.id FROM {PEERS} AS peer
         ) AS used
         JOIN (

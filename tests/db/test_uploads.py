@@ -21,7 +21,7 @@ from db.ingest.uploads import Checks, Completion, IssuedTickets, RequestedFile, 
 from db.ingest.uploads.files import decode_here
 from db.ingest.uploads.upload_requests import STAGING, take_turn
 from db.labelling.samples.label import LabelWith, label
-from db.labelling.samples.selection import Selection, choose
+from db.labelling.samples.selection import Selection, lock_samples
 from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import MemoryStore, RootMissing, Store, Stores
@@ -357,7 +357,7 @@ async def test_a_completion_waits_for_no_label_of_its_sample_while_it_holds_the_
     sample = (await work.place.sample("a.png"))["id"]
     how = LabelWith(labels=["dog"], mode="ADD", create_missing=True)
     async with database.writing() as session:
-        await choose(session, id, Selection(ids=[sample]))
+        await lock_samples(session, id, Selection(ids=[sample]))
         completing = asyncio.create_task(_once(database, lambda own: uploads.complete(own, id, arrived, by=ANN)))
         await waiting(database)
         await label(session, id, Selection(ids=[sample]), how, by=ANN)

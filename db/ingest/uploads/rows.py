@@ -11,7 +11,7 @@ from db.formats.images import Facts
 from db.history.changes import RecordedChange
 from db.identity.tokens import Identity
 from db.labelling import annotations
-from db.labelling.samples.selection import Chosen
+from db.labelling.samples.selection import LockedSamples
 from db.postgres import sql
 from db.storage import StoredObject
 
@@ -150,6 +150,6 @@ async def _label(
         groups[tuple(labels.get(place, ()))].append(sample)
     for label_ids, samples in groups.items():
         if label_ids:
-            chosen = Chosen(dataset_id, len(samples), tuple(sorted(samples)))
-            await annotations.put(session, chosen, list(label_ids), change, actor=by.name)
-            await annotations.settle(session, chosen, change, actor=by.name)
+            selected = LockedSamples(dataset_id, len(samples), tuple(sorted(samples)))
+            await annotations.add_labels(session, selected, list(label_ids), change, actor=by.name)
+            await annotations.refresh_derived_state(session, selected, change, actor=by.name)

@@ -14,7 +14,7 @@ from db.labelling.labels.create import listed
 from db.labelling.labels.find import no_such_ids, owner
 from db.labelling.labels.outcomes import Deleted
 from db.labelling.samples.removal import remove
-from db.labelling.samples.selection import choose_where
+from db.labelling.samples.selection import lock_samples_where
 from db.postgres import sql
 
 DeleteMode = Literal["LABEL_ONLY", "LABEL_AND_SAMPLES", "LABEL_SAMPLES_AND_SOURCES"]
@@ -36,20 +36,22 @@ async def delete(
     rows = await sql.run(session, LOCK, dataset_id=dataset_id, ids=labels)
     if len(rows) < len(labels):
         raise no_such_ids([id for id in labels if id not in {row["id"] for row in rows}])
-    chosen = await choose_where(session, dataset_id, CARRY, "UPDATE", labels=labels)
-    going = 0 if mode == "LABEL_ONLY" else await chosen.tally(session, GOING, labels=labels)
+    selected = await lock_samples_where(session, dataset_id, CARRY, "UPDATE", labels=labels)
+    going = 0 if mode == "LABEL_ONLY" else await selected.tally(session, GOING, labels=labels)
     sources = mode == "LABEL_SAMPLES_AND_SOURCES"
-    warnings = await source_references.warnings(session, chosen, by, GOING, labels=labels) if sources and going else ()
-    planned = Deleted(dataset_id, tuple(labels), chosen.count, going, sources, None, warnings)
+    warnings = (
+        await source_references.warnings(session, selected, by, GOING, labels=labels) if sources and going else ()
+    )
+    planned = Deleted(dataset_id, tuple(labels), selected.count, going, sources, None, warnings)
     if dry_run:
         return planned
     summary = f"Deleted {listed(row['name'] for row in rows)}" + (f" and {going} samples" if going else "")
     undoable = not (sources and going)
     change = await record(session, dataset_id, by.name, "DELETE_LABELS", summary, undoable=undoable)
-    await annotations.take(session, chosen, labels)
+    await annotations.remove_labels(session, selected, labels)
     if going:
-        await remove(session, chosen, change, GOING, sources=sources, labels=labels)
-    await annotations.settle(session, chosen, change)
+        await remove(session, selected, change, GOING, sources=sources, labels=labels)
+    await annotations.refresh_derived_state(session, selected, change)
     await sql.run(session, "DELETE FROM label WHERE id = ANY(:ids::bigint[])", ids=labels)
     return replace(planned, change=change.id)
 

@@ -11,7 +11,7 @@ from db.labelling import annotations
 from db.labelling.labels.create import name_taken
 from db.labelling.labels.find import no_such_ids, owner, rule_of
 from db.labelling.labels.outcomes import Renamed
-from db.labelling.samples.selection import Chosen, choose_where
+from db.labelling.samples.selection import LockedSamples, lock_samples_where
 from db.postgres import sql
 
 OnConflict = Literal["ERROR", "MERGE"]
@@ -62,14 +62,14 @@ async def rename(
 async def _merge(
     session: AsyncSession, dataset_id: int, before: int, after: int, summary: str, by: Identity, dry_run: bool
 ) -> Renamed:
-    chosen: Chosen = await choose_where(session, dataset_id, CARRIES, carried=before)
+    selected: LockedSamples = await lock_samples_where(session, dataset_id, CARRIES, carried=before)
     if dry_run:
-        return Renamed(dataset_id, after, chosen.count)
+        return Renamed(dataset_id, after, selected.count)
     change = await record(session, dataset_id, by.name, "MERGE_LABELS", summary)
-    await annotations.turn(session, chosen, before, after, change)
-    await annotations.settle(session, chosen, change)
+    await annotations.replace_label(session, selected, before, after, change)
+    await annotations.refresh_derived_state(session, selected, change)
     await sql.run(session, "DELETE FROM label WHERE id = :id", id=before)
-    return Renamed(dataset_id, after, chosen.count, change.id)
+    return Renamed(dataset_id, after, selected.count, change.id)
 
 
 async def _carrying(session: AsyncSession, label_id: int) -> int:

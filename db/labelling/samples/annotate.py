@@ -13,12 +13,12 @@ from db.labelling import annotations, label_resolution, labels
 from db.labelling.samples import edits as edits_
 from db.labelling.samples.edits import MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan
 from db.labelling.samples.outcomes import Labelled
-from db.labelling.samples.selection import Chosen, Selection, choose
+from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 from db.postgres import sql
 
 IMAGES = """
 SELECT sample.id, dataset.type AS kind, source.width, source.height
-FROM chosen JOIN sample USING (id) JOIN source ON source.id = source_id JOIN dataset ON dataset.id = sample.dataset_id
+FROM selected JOIN sample USING (id) JOIN source ON source.id = source_id JOIN dataset ON dataset.id = sample.dataset_id
 """
 NAMED = "SELECT id, sample_id, label_id, shape::text, confirmed FROM annotation WHERE id = ANY(:ids::bigint[])"
 GONE = "SELECT DISTINCT id, sample_id FROM annotation_past WHERE id = ANY(:ids::bigint[])"
@@ -60,7 +60,7 @@ async def annotate(
     known = await labels.in_use(session, dataset_id, wanted)
     missing = label_resolution.missing(wanted, known, create=how.create_missing)
     asked = [edit.sample for edit in edits]
-    matched = await choose(session, dataset_id, Selection(ids=asked))
+    matched = await lock_samples(session, dataset_id, Selection(ids=asked))
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, await matched.shown(session, asked))
     new = {name: -place for place, name in enumerate(missing, 1)}  # stand for ids until the labels are made
     plan = await _plan(session, edits_.intents(edits, known | new, await _images(session, matched)))
@@ -88,7 +88,7 @@ def _bounded(edits: Sequence[Edit]) -> Sequence[Edit]:
     return edits
 
 
-async def _images(session: AsyncSession, matched: Chosen) -> dict[int, Image]:
+async def _images(session: AsyncSession, matched: LockedSamples) -> dict[int, Image]:
     rows = await matched.run(session, IMAGES)
     return {row["id"]: Image(row["kind"], row["width"], row["height"]) for row in rows}
 
@@ -152,18 +152,23 @@ async def _expect_room(session: AsyncSession, plan: Plan) -> None:
 
 
 async def _write(
-    session: AsyncSession, changing: Chosen, plan: Plan, made: Mapping[int, int], change: RecordedChange, by: Identity
+    session: AsyncSession,
+    changing: LockedSamples,
+    plan: Plan,
+    made: Mapping[int, int],
+    change: RecordedChange,
+    by: Identity,
 ) -> None:
     put, turn = edits_.renumbered(plan.put, made), edits_.renumbered(plan.turn, made)
     if plan.take:
-        await annotations.drop(session, list(plan.take))
+        await annotations.delete(session, list(plan.take))
     if turn:
         ids, (_, names, shapes) = [fact.id for fact in turn], _columns(turn)
-        await annotations.alter(session, change, actor=by.name, ids=ids, labels=names, shapes=shapes)
+        await annotations.update(session, change, actor=by.name, ids=ids, labels=names, shapes=shapes)
     if put:
         samples, names, shapes = _columns(put)
-        await annotations.add(session, change, actor=by.name, samples=samples, labels=names, shapes=shapes)
-    await annotations.settle(session, changing, change, actor=by.name)
+        await annotations.insert(session, change, actor=by.name, samples=samples, labels=names, shapes=shapes)
+    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
 
 
 def _columns(facts: Sequence[Fact]) -> tuple[list[int], list[int], list[str | None]]:

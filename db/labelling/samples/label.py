@@ -12,7 +12,7 @@ from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels.create import listed
 from db.labelling.samples.outcomes import Labelled
-from db.labelling.samples.selection import Chosen, Selection, choose
+from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 
 Mode = Literal["ADD", "SET", "REMOVE"]
 MOST = 100  # labels that one call puts
@@ -51,7 +51,7 @@ async def label(
     await expect_revision(session, dataset_id, how.expected_revision, revision)
     known = await labels.in_use(session, dataset_id, wanted)
     missing = label_resolution.missing(wanted, known, create=how.create_missing)
-    matched = await choose(session, dataset_id, selection)
+    matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
@@ -78,7 +78,7 @@ async def replace_label(
     known = await labels.in_use(session, dataset_id, {old, new})
     label_resolution.missing([old], known, create=False)
     missing = label_resolution.missing([new], known, create=how.create_missing)
-    matched = await choose(session, dataset_id, selection)
+    matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
     shown = await matched.shown(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
@@ -90,12 +90,12 @@ async def replace_label(
     summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
     change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
     known |= await label_resolution.make(session, dataset_id, missing, change)
-    await annotations.turn(session, changing, known[old], known[new], change, actor=by.name)
-    await annotations.settle(session, changing, change, actor=by.name)
+    await annotations.replace_label(session, changing, known[old], known[new], change, actor=by.name)
+    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
     return replace(outcome, changed=changing.count, change=change.id)
 
 
-async def _changing(session: AsyncSession, matched: Chosen, mode: Mode, ids: list[int]) -> Chosen:
+async def _changing(session: AsyncSession, matched: LockedSamples, mode: Mode, ids: list[int]) -> LockedSamples:
     match mode:
         case "ADD":
             return await matched.narrow(session, LACKING, labels=ids)
@@ -107,15 +107,15 @@ async def _changing(session: AsyncSession, matched: Chosen, mode: Mode, ids: lis
 
 
 async def _write(
-    session: AsyncSession, changing: Chosen, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
+    session: AsyncSession, changing: LockedSamples, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
 ) -> None:
     if mode == "REMOVE":
-        await annotations.take(session, changing, ids)
+        await annotations.remove_labels(session, changing, ids)
     if mode == "SET":
-        await annotations.keep_only(session, changing, ids)
+        await annotations.remove_other_labels(session, changing, ids)
     if mode != "REMOVE" and ids:
-        await annotations.put(session, changing, ids, change, actor=by.name)
-    await annotations.settle(session, changing, change, actor=by.name)
+        await annotations.add_labels(session, changing, ids, change, actor=by.name)
+    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
 
 
 def _few(names: Sequence[str]) -> list[str]:

@@ -5,32 +5,32 @@ from typing import Any
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import RecordedChange
-from db.labelling.samples.selection import Chosen
+from db.labelling.samples.selection import LockedSamples
 
 INTENTS = """
 INSERT INTO source_deletion (dataset_id, source_id, change_id, path, etag)
 SELECT sample.dataset_id, source.id, :change_id, source.path, source.etag
-FROM chosen JOIN sample USING (id) JOIN source ON source.id = sample.source_id
+FROM selected JOIN sample USING (id) JOIN source ON source.id = sample.source_id
 WHERE CONDITION
-ORDER BY chosen.id
+ORDER BY selected.id
 """
 ANNOTATIONS = """
-DELETE FROM annotation USING chosen JOIN sample USING (id) WHERE annotation.sample_id = chosen.id AND (CONDITION)
+DELETE FROM annotation USING selected JOIN sample USING (id) WHERE annotation.sample_id = selected.id AND (CONDITION)
 """
-SAMPLES = "DELETE FROM sample USING chosen WHERE sample.id = chosen.id AND (CONDITION)"
+SAMPLES = "DELETE FROM sample USING selected WHERE sample.id = selected.id AND (CONDITION)"
 
 
 async def remove(
     session: AsyncSession,
-    chosen: Chosen,
+    selected: LockedSamples,
     change: RecordedChange,
     condition: str = "true",
     *,
     sources: bool,
     **values: Any,
 ) -> None:
-    """Remove the chosen samples that are like this; with `sources`, the intent to delete their files commits too."""
+    """Remove the selected samples that are like this; with `sources`, the intent to delete their files commits too."""
     if sources:
-        await chosen.run(session, INTENTS.replace("CONDITION", condition), change_id=change.id, **values)
-    await chosen.run(session, ANNOTATIONS.replace("CONDITION", condition), **values)
-    await chosen.run(session, SAMPLES.replace("CONDITION", condition), **values)
+        await selected.run(session, INTENTS.replace("CONDITION", condition), change_id=change.id, **values)
+    await selected.run(session, ANNOTATIONS.replace("CONDITION", condition), **values)
+    await selected.run(session, SAMPLES.replace("CONDITION", condition), **values)

@@ -19,7 +19,7 @@ from db.queries.text import Parts, assemble, number
 # Of the rows that are chosen here, all of one dataset.
 HERE = {
     "CONDITION": "true",
-    ":dataset_id": "(SELECT dataset_id FROM chosen LIMIT 1)",
+    ":dataset_id": "(SELECT dataset_id FROM selected LIMIT 1)",
     ":told": str(shared_sources.TOLD),
 }
 
@@ -36,7 +36,7 @@ def delete_impact(build: Build, row: Row, selected: Select) -> Parts:
 def _field(build: Build, row: Row, selected: Select) -> Parts:
     match selected.name:
         case "sampleCount":
-            return number(sql("(SELECT count(*) FROM chosen)", Integer))
+            return number(sql("(SELECT count(*) FROM selected)", Integer))
         case "sharedSources":
             return number(sql("(SELECT shared FROM elsewhere)", Integer))
         case "versions":
@@ -62,7 +62,7 @@ def _chosen(build: Build, row: Row, given: Any) -> CTE:
     else:
         found = [*found, conditions(given.get("filter") or SampleFilter(), sample.samples(), build.bind)]
     rows = select(sample["id"].label("id"), sample["dataset_id"].label("dataset_id")).select_from(sample.origin())
-    return rows.where(*found).cte("chosen").prefix_with("MATERIALIZED")
+    return rows.where(*found).cte("selected").prefix_with("MATERIALIZED")
 
 
 def _numbers(texts: Sequence[str], most: int) -> list[int]:
