@@ -15,7 +15,7 @@ SHOWN: Final = 100  # characters of a name that is refused
 
 
 @dataclass(frozen=True, slots=True)
-class Hosts:
+class AllowedHosts:
     """URLs in answers begin with the name in a request's Host header, and a web page whose own name was made to lead
     here (DNS rebinding) sends that one. `names` None: any, since URLs begin with the public URL."""
 

@@ -14,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from api import health, playground, worker
-from api.allowed_hosts import Hosts
+from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.configuration import bounds, database_limits, decoding_limits, document_limits
 from api.files import images, staged_uploads
@@ -22,8 +22,8 @@ from api.files.thumbnails import Thumbnails, thumbnails
 from api.graphql.http import graphql
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
-from api.limits.addresses import Admission
-from api.limits.keyed import Shares
+from api.limits.addresses import AddressLimit
+from api.limits.keyed import KeyedLimit
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.stores import stores
@@ -77,8 +77,8 @@ class GraphQL:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """Pages of other origins may call us only where the settings say so; they send tokens, never cookies."""
-    shares = Shares(settings.limits.address_connections)
-    admission = Middleware(Admission, shares=shares, proxies=settings.proxies)
+    shares = KeyedLimit(settings.limits.address_connections)
+    admission = Middleware(AddressLimit, shares=shares, proxies=settings.proxies)
     if not settings.allowed_origins:
         return [admission]
     cors = Middleware(
@@ -143,11 +143,11 @@ async def _runtime(
         events=heard,
         schema=schema,
         authenticator=Authenticator(database),
-        streams=Shares(settings.limits.sockets),
-        requests=Shares(settings.limits.token_requests),
+        streams=KeyedLimit(settings.limits.sockets),
+        requests=KeyedLimit(settings.limits.token_requests),
         operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
-        hosts=Hosts.of(settings),
+        hosts=AllowedHosts.of(settings),
         bounds=bounds(settings.limits),
         thumbnails=kept,
         stores=opened,

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from starlette.datastructures import Headers
 
-from api.limits.keyed import Shares, ShareTaken
+from api.limits.keyed import KeyedLimit, LimitReached
 from db.errors import DomainError
 from db.identity import tokens
 from db.identity.tokens import Identity, hashed
@@ -98,12 +98,12 @@ def bearer(header: str | None) -> str | None:
 
 
 @contextmanager
-def share_of(shares: Shares, token_id: int, what: str) -> Generator[None, None, None]:
+def share_of(shares: KeyedLimit, token_id: int, what: str) -> Generator[None, None, None]:
     """One more of what this token holds. Raises Refused (RATE_LIMITED)."""
     with ExitStack() as held:
         try:
             held.enter_context(shares.take(token_id))
-        except ShareTaken:
+        except LimitReached:
             message = f"This token has {shares.most} {what} already: wait for one to end, or close one."
             raise refusal(message, RATE_LIMITED, most=shares.most) from None
         yield

@@ -8,14 +8,14 @@ from sqlalchemy.exc import DBAPIError
 from db.errors import DomainError
 
 
-class Failure(RuntimeError):
+class CommandError(RuntimeError):
     """A command cannot go on; the message is a sentence that says why, and what to do."""
 
 
 def sentence(error: Exception) -> str | None:
     """What is said of an error that ends a command; None for one that nobody expects: a defect of the program."""
     match error:
-        case Failure() | DomainError():
+        case CommandError() | DomainError():
             return str(error)
         case DBAPIError(orig=BaseException() as cause):
             return f"Postgres could not do it: {reason(cause)}."

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from api import demo as demonstration
 from api import logs, process
-from api.command_errors import Failure
+from api.command_errors import CommandError
 from api.settings import MAX_PORT, Settings
 from db.formats import moments
 from db.identity import tokens
@@ -124,7 +124,7 @@ def backup(settings: Settings, given: argparse.Namespace) -> None:
         print(f"Backed up {held.datasets} datasets, {held.rows} rows, to {given.file}. Images are not in it.")
 
     if given.file == STREAM and sys.stdout.isatty():
-        raise Failure("A backup is no text for a terminal: name a file, or redirect the output into one.")
+        raise CommandError("A backup is no text for a terminal: name a file, or redirect the output into one.")
     process.run(lambda stopping: _at_hand(settings, stopping, write))
 
 
@@ -155,9 +155,9 @@ async def _at_hand(
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the path's place once it is whole, and that only its owner can read."""
     if path.is_dir():
-        raise Failure(f"{path} is a directory: name a file.")
+        raise CommandError(f"{path} is a directory: name a file.")
     if not path.absolute().parent.is_dir():
-        raise Failure(f"There is no directory {path.absolute().parent}: make it first.")
+        raise CommandError(f"There is no directory {path.absolute().parent}: make it first.")
     descriptor, unfinished = tempfile.mkstemp(dir=path.absolute().parent, prefix=".labelgraph-", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.types import Message, Receive
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from api.connections import Peers, protocols
+from api.connections import OpenConnections, protocols
 from api.settings import Limits, Settings
 from db import defaults
 from db.formats import decoding
@@ -138,7 +138,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
     """What uvicorn's Config must be told, so that these limits hold at the socket too."""
     limits, timeouts = settings.limits, settings.timeouts
     http, websocket = protocols(
-        peers=Peers(limits.connections, limits.address_connections, _TrustedHosts(settings.proxies)),
+        peers=OpenConnections(limits.connections, limits.address_connections, _TrustedHosts(settings.proxies)),
         header=timeouts.header,
         write=timeouts.write,
         frames=limits.socket_messages,

@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from api.command_errors import Failure
+from api.command_errors import CommandError
 from api.settings import CHECKOUT, Settings
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
@@ -44,7 +44,7 @@ FOLLOW = """subscription ($id: ID!) {
 }"""
 
 
-class DemoError(Failure):
+class DemoError(CommandError):
     """The API refused what the demo asked; the message is the API's."""
 
 

@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 
 from api import embedded_postgres
-from api.command_errors import Failure, reason
+from api.command_errors import CommandError, reason
 from api.settings import Settings
 from db.errors import NotFound
 from db.identity import tokens
@@ -108,11 +108,11 @@ async def database(settings: Settings) -> AsyncIterator[engine.Database]:
         yield opened
 
 
-class CannotConnect(Failure):
+class CannotConnect(CommandError):
     """There is no database to work with; the message says why."""
 
 
-class CannotListen(Failure):
+class CannotListen(CommandError):
     """The address cannot be listened on; the message says why."""
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from api.allowed_hosts import Hosts
+from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.files.thumbnails import Thumbnails
-from api.limits.keyed import Shares
-from api.limits.read_rate import Pace
+from api.limits.keyed import KeyedLimit
+from api.limits.read_rate import ReadRate
 from api.settings import Settings
 from api.worker import Pulse
 from db.concurrency import ConcurrencyLimit
@@ -41,17 +41,17 @@ class Runtime:
     events: Events
     schema: Executable
     authenticator: Authenticator
-    streams: Shares  # WebSockets and event streams of a token
-    requests: Shares  # HTTP requests of a token
+    streams: KeyedLimit  # WebSockets and event streams of a token
+    requests: KeyedLimit  # HTTP requests of a token
     operations: ConcurrencyLimit  # that use the database
     signer: Signer
-    hosts: Hosts
+    hosts: AllowedHosts
     bounds: Bounds
     thumbnails: Thumbnails
     stores: Stores
     uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
-    pace: Pace = field(default_factory=Pace)  # of reading what takes long to read
+    pace: ReadRate = field(default_factory=ReadRate)  # of reading what takes long to read
     bodies: Background = field(default_factory=lambda: Background("labelgraph-bodies"))  # reads large ones
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
@@ -78,7 +78,7 @@ def runtime(scope: Scope) -> Runtime:
     return found
 
 
-def own_url(hosts: Hosts, scope: Scope, headers: Headers) -> str:
+def own_url(hosts: AllowedHosts, scope: Scope, headers: Headers) -> str:
     """The URL under which this client reached us. Raises Refused where that is none of our names."""
     hosts.check(scope)
     scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])

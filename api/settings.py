@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, get_type_hints
 from urllib.parse import urlsplit
 
-from api.command_errors import Failure
+from api.command_errors import CommandError
 from db import defaults
 
 CHECKOUT = Path(__file__).parent.parent
@@ -18,7 +18,7 @@ MIB = defaults.MIB
 MAX_PORT = 65_535
 
 
-class BadSetting(Failure):
+class BadSetting(CommandError):
     """A setting that cannot be understood; the message names the variable and says what it takes."""
 
 

@@ -8,14 +8,14 @@ http        one request after the other               websocket   one message af
 """
 
 from api.connections.http import HttpProtocol
-from api.connections.open_connections import Peers, network_of
+from api.connections.open_connections import OpenConnections, network_of
 from api.connections.websocket import WebSocketProtocol
 
 __all__ = ["Peers", "network_of", "protocols"]
 
 
 def protocols(
-    *, peers: Peers, header: float, write: float, frames: int
+    *, peers: OpenConnections, header: float, write: float, frames: int
 ) -> tuple[type[HttpProtocol], type[WebSocketProtocol]]:
     """The classes that uvicorn makes one object of for each connection; it passes them no arguments of ours."""
     shared = {"peers": peers, "write_seconds": write}

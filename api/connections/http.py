@@ -9,9 +9,9 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.connections.open_connections import Peers, network_of
+from api.connections.open_connections import OpenConnections, network_of
 from api.connections.websocket import WebSocketProtocol
-from api.connections.write_timeout import Progress
+from api.connections.write_timeout import WriteTimeout
 
 HEAD: Final = 64 * 1024  # bytes of a request's line and headers, and of all that comes without being part of a body
 HEADERS: Final = 200  # of one request
@@ -48,7 +48,7 @@ class ResponseTransport:
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, one request after the other, with a limit on heads and deadlines for reading and writing."""
 
-    peers: Peers
+    peers: OpenConnections
     header_seconds = 5.0
     write_seconds = 20.0
 
@@ -57,7 +57,7 @@ class HttpProtocol(HttpToolsProtocol):
     _counted = False
     _clock: asyncio.TimerHandle | None = None
     _scheduled: asyncio.Handle | None = None
-    _progress: Progress | None = None
+    _progress: WriteTimeout | None = None
     _refused = False
     _upgraded = False
     _in_head = True
@@ -71,7 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._received = bytearray()
         self.flow = Flow(transport, self._schedule)
-        self._progress = Progress(transport, self.write_seconds)
+        self._progress = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
         status = self.peers.enter(self.address)
         if status is not None:

@@ -17,7 +17,7 @@ class Connection(Protocol):
 
 
 @dataclass(slots=True)
-class Peers:
+class OpenConnections:
     """The open connections by address: a full address makes room by closing its longest idle one, or is refused."""
 
     most: int

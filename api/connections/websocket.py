@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from api.connections.open_connections import Peers, network_of
-from api.connections.write_timeout import Progress
+from api.connections.open_connections import OpenConnections, network_of
+from api.connections.write_timeout import WriteTimeout
 
 FRAMES_PIECE: Final = 2 * 1024  # bytes that are parsed at once
 BURST: Final = 10  # seconds' worth of frames that a client may send at once
@@ -16,20 +16,20 @@ TOO_MANY: Final = 4429
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol, one message after the other, with a limit on frames and a deadline for writing."""
 
-    peers: Peers
+    peers: OpenConnections
     write_seconds = 20.0
     frames_per_second = 100
 
     address = ""
     _counted = False
     _scheduled: asyncio.Handle | None = None
-    _progress: Progress | None = None
+    _progress: WriteTimeout | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._received = bytearray()
         self._allowance, self._allowed_at = float(BURST * self.frames_per_second), self.loop.time()
-        self._progress = Progress(transport, self.write_seconds)
+        self._progress = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
         self._counted = self.peers.enter(self.address) is None
 

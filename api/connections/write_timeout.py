@@ -13,7 +13,7 @@ CHECKS: Final = 4  # looks at a connection's progress in the time that it may ma
 SLOWEST: Final = 1024  # bytes a second that a client reads, at least
 
 
-class Progress:
+class WriteTimeout:
     """Aborts a connection whose client has not read what waits for it: `seconds` without `SLOWEST` bytes a second."""
 
     def __init__(self, transport: asyncio.Transport, seconds: float) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from api.command_errors import Failure, reason
+from api.command_errors import CommandError, reason
 from api.embedded_postgres import supervisor
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ OPTIONS: Mapping[str, str] = {
 }
 
 
-class EmbeddedError(Failure):
+class EmbeddedError(CommandError):
     """The embedded server cannot run; the message says what to do."""
 
 

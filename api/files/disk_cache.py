@@ -25,7 +25,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class Keeping:
+class DiskCache:
     """`most` bytes of disk, passed by little for the moment between two sweeps; 0 keeps nothing."""
 
     folder: Path

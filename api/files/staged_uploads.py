@@ -27,7 +27,7 @@ HEADERS: Final = (
 )
 
 
-class NotTaken(Exception):
+class UploadRefused(Exception):
     """Told as a status and a sentence. `closing`: the body was not read to its end."""
 
     def __init__(self, status: int, message: str, *, closing: bool = False) -> None:
@@ -47,23 +47,23 @@ class Door:
         await _send(send, problem)
 
 
-async def _refusal(request: Request) -> NotTaken | None:
+async def _refusal(request: Request) -> UploadRefused | None:
     """None: the file was taken."""
     try:
         await _put(request)
-    except NotTaken as problem:
+    except UploadRefused as problem:
         return problem
     except DomainError:
-        return NotTaken(503, "Storage or the database cannot be reached just now; PUT the file again later.")
+        return UploadRefused(503, "Storage or the database cannot be reached just now; PUT the file again later.")
     except ClientGone:
         raise
     except Exception as error:
         defect(error)
-        return NotTaken(500, "Internal error; PUT the file again later.")
+        return UploadRefused(500, "Internal error; PUT the file again later.")
     return None
 
 
-async def _send(send: Send, problem: NotTaken | None) -> None:
+async def _send(send: Send, problem: UploadRefused | None) -> None:
     body = b"" if problem is None else str(problem).encode()
     headers = [*HEADERS, (b"content-length", str(len(body)).encode())]
     if problem is not None and problem.closing:
@@ -79,12 +79,12 @@ async def _send(send: Send, problem: NotTaken | None) -> None:
 
 async def _put(request: Request) -> None:
     if request.method != "PUT":
-        raise NotTaken(405, "Files come by PUT.", closing=True)
+        raise UploadRefused(405, "Files come by PUT.", closing=True)
     process = runtime(request.scope)
     wanted = await _awaited(process, request)
     length = request.headers.get("content-length", str(wanted.size))
     if length != str(wanted.size):
-        raise NotTaken(_status(length, wanted), f"Exactly {wanted.size} bytes were announced.", closing=True)
+        raise UploadRefused(_status(length, wanted), f"Exactly {wanted.size} bytes were announced.", closing=True)
     receive = await _begun(process, request)
     async with process.uploads.slot(int(request.query_params["i"])):
         data = await _body(process, receive, wanted)
@@ -103,7 +103,7 @@ async def _awaited(process: Runtime, request: Request) -> Awaited:
         raise _not_signed()
     wanted = await uploads.awaited(process.database, name)
     if wanted is None or not identity.sees(wanted.dataset_id):
-        raise NotTaken(404, "Nothing is awaited here (any more): it was completed, or forgotten.", closing=True)
+        raise UploadRefused(404, "Nothing is awaited here (any more): it was completed, or forgotten.", closing=True)
     return wanted
 
 
@@ -121,11 +121,11 @@ async def _body(process: Runtime, receive: Receive, wanted: Awaited) -> bytes:
         async for piece in pieces(receive, most=wanted.size, seconds=timeouts.upload, grace=timeouts.body):
             body += piece
     except BodyTooLarge:
-        raise NotTaken(413, f"Exactly {wanted.size} bytes were announced.", closing=True) from None
+        raise UploadRefused(413, f"Exactly {wanted.size} bytes were announced.", closing=True) from None
     except BodyTooSlow:
         raise _too_slow() from None
     if len(body) != wanted.size:
-        raise NotTaken(400, f"Exactly {wanted.size} bytes were announced.")
+        raise UploadRefused(400, f"Exactly {wanted.size} bytes were announced.")
     return bytes(body)
 
 
@@ -133,12 +133,14 @@ def _status(length: str, wanted: Awaited) -> int:
     return 413 if length.isdecimal() and int(length[:18]) > wanted.size else 400
 
 
-def _too_slow() -> NotTaken:
-    return NotTaken(408, "The file did not arrive in time.", closing=True)
+def _too_slow() -> UploadRefused:
+    return UploadRefused(408, "The file did not arrive in time.", closing=True)
 
 
-def _not_signed() -> NotTaken:
-    return NotTaken(403, "This URL does not hold (any more); request the upload again under its key.", closing=True)
+def _not_signed() -> UploadRefused:
+    return UploadRefused(
+        403, "This URL does not hold (any more); request the upload again under its key.", closing=True
+    )
 
 
 def _is_number(text: str) -> bool:

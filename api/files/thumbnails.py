@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.files.disk_cache import Keeping
+from api.files.disk_cache import DiskCache
 from db.errors import Invalid
 from db.formats import images
 from db.formats.decoding import Decoders
@@ -31,7 +31,7 @@ class Thumbnails:
     """`room` bounds how many are made at once in this process, and `largest`, in bytes, their sources: with both the
     memory that they take, whatever lies in storage by now."""
 
-    kept: Keeping
+    kept: DiskCache
     decoders: Decoders
     room: asyncio.Semaphore
     largest: int
@@ -80,7 +80,7 @@ async def thumbnails(
 ) -> AsyncIterator[Thumbnails]:
     """Those kept in a folder, at most so many bytes of them. The folder's disk has threads of its own."""
     room = asyncio.Semaphore(decoders.limits.together)
-    made = Thumbnails(Keeping(folder, most), decoders, room, largest, disk or Disk())
+    made = Thumbnails(DiskCache(folder, most), decoders, room, largest, disk or Disk())
     made.sweep()
     try:
         yield made

@@ -7,14 +7,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.connections import network_of
-from api.limits.keyed import Shares, ShareTaken
+from api.limits.keyed import KeyedLimit, LimitReached
 from schema.errors import RATE_LIMITED
 
 
-class Admission:
+class AddressLimit:
     """The outermost ASGI application. A client is an address, behind a proxy the one that it forwards."""
 
-    def __init__(self, app: ASGIApp, shares: Shares, proxies: str) -> None:
+    def __init__(self, app: ASGIApp, shares: KeyedLimit, proxies: str) -> None:
         self.app, self.shares = app, shares
         self._trusted = _TrustedHosts(proxies)
 
@@ -27,7 +27,7 @@ class Admission:
             if client not in self._trusted:
                 try:
                     held.enter_context(self.shares.take(network_of(client)))
-                except ShareTaken:
+                except LimitReached:
                     message = f"This address has {self.shares.most} requests in hand already: wait for one of them."
                     await _refuse(scope, send, 429, RATE_LIMITED, message)
                     return

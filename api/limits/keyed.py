@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
-class ShareTaken(Exception):
+class LimitReached(Exception):
     """This key has as many as it may have."""
 
 
 @dataclass(slots=True)
-class Shares:
+class KeyedLimit:
     """At most `most` at once for each key; more are refused."""
 
     most: int
@@ -24,7 +24,7 @@ class Shares:
     def take(self, key: Hashable) -> Generator[None, None, None]:
         """Raises ShareTaken."""
         if self._taken[key] >= self.most:
-            raise ShareTaken
+            raise LimitReached
         self._taken[key] += 1
         try:
             yield

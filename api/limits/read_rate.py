@@ -19,7 +19,7 @@ REFUSED_SECONDS: Final = 0.002  # and at least this long: receiving and answerin
 REMEMBERED: Final = 1_000  # tokens
 
 
-class Pace:
+class ReadRate:
     """What each key has taken, and how long it waits for that. What takes long is read one after the other."""
 
     def __init__(self, share: float = SHARE, burst: float = BURST) -> None:

@@ -12,14 +12,14 @@ from sqlalchemy.engine import make_url
 
 from api.configuration import document_limits
 from api.settings import Settings
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import serving
 from tests.conftest import Servers
 from tests.patience import PATIENCE
 
 
 @dataclass(slots=True)
-class Door:
+class RunningServer:
     settings: Settings
     url: str = ""
     _open: threading.Event = field(default_factory=threading.Event)
@@ -30,7 +30,7 @@ class Door:
         return self.settings.database_url or ""
 
     @contextmanager
-    def opened(self) -> Iterator["Door"]:
+    def opened(self) -> Iterator["RunningServer"]:
         thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         thread.start()
         try:
@@ -41,20 +41,20 @@ class Door:
             thread.join(PATIENCE)
 
     async def _serve(self) -> None:
-        async with serving(self.settings, Toy(document_limits(self.settings.limits))) as self.url:
+        async with serving(self.settings, ToySchema(document_limits(self.settings.limits))) as self.url:
             self._open.set()
             await asyncio.to_thread(self._closing.wait)
 
 
 @contextmanager
-def opened(servers: Servers, name: str, settings: Callable[[str], Settings]) -> Iterator[Door]:
+def opened(servers: Servers, name: str, settings: Callable[[str], Settings]) -> Iterator[RunningServer]:
     """`settings` is given the URL of a fresh, migrated database."""
     server_url, template = servers.url("default"), servers.template("default")
     database = f"test_{os.getpid()}_{name.replace('_', '')}"
     asyncio.run(_execute(server_url, f"CREATE DATABASE {database} TEMPLATE {template}"))
     url = make_url(server_url).set(database=database).render_as_string(hide_password=False)
     try:
-        with Door(settings(url)).opened() as door:
+        with RunningServer(settings(url)).opened() as door:
             yield door
     finally:
         asyncio.run(_execute(server_url, f"DROP DATABASE {database} WITH (FORCE)"))

@@ -36,7 +36,7 @@ COMPLETE = """mutation ($input: CompleteUploadsInput!) { completeUploads(input: 
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class StagedUploads:
     """`kind`: where the bytes go: a directory, a bucket, or a bucket through this server."""
 
     kind: str
@@ -138,7 +138,7 @@ async def all_of(works: Iterable[Any]) -> list[Any]:
 @asynccontextmanager
 async def working(
     kind: str, request: pytest.FixtureRequest, database: Database, url: str, folder: Path
-) -> AsyncIterator[Script]:
+) -> AsyncIterator[StagedUploads]:
     if kind == "local":
         root = folder / "in"
         root.mkdir()
@@ -157,10 +157,12 @@ async def working(
 
 
 @asynccontextmanager
-async def _begun(kind: str, settings: Settings, store: Store, path: str, database: Database) -> AsyncIterator[Script]:
+async def _begun(
+    kind: str, settings: Settings, store: Store, path: str, database: Database
+) -> AsyncIterator[StagedUploads]:
     async with serving(settings) as address:
         client = Client(address, await token(database))
         values = {"name": f"d{next(NUMBERS)}", "inputPath": path, "syncNow": False}
         labels = [{"name": "cat"}, {"name": "dog"}]
         made = await client.execute(CREATE, {"input": values | {"labels": labels}})
-        yield Script(kind, client, store, settings, database, made["createDataset"]["dataset"]["id"])
+        yield StagedUploads(kind, client, store, settings, database, made["createDataset"]["dataset"]["id"])

@@ -10,10 +10,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from api.allowed_hosts import Hosts
+from api.allowed_hosts import AllowedHosts
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 
 QUERY = "{ hello }"
@@ -26,7 +26,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
-    async with serving(settings, Toy()) as url:
+    async with serving(settings, ToySchema()) as url:
         yield Client(url, await token(database), 60)
 
 
@@ -74,7 +74,7 @@ async def test_the_door_for_sockets_and_streams_is_the_same(client: Client) -> N
 
 
 async def test_names_of_the_settings_are_taken(settings: Settings, database: Database) -> None:
-    async with serving(replace(settings, hosts=("Labels.LAN",)), Toy()) as url:
+    async with serving(replace(settings, hosts=("Labels.LAN",)), ToySchema()) as url:
         client = Client(url, await token(database), 60)
         assert await refused(client, host="labels.lan:8000") is None
         assert await refused(client, host="evil.example") is not None
@@ -84,7 +84,7 @@ async def test_names_of_the_settings_are_taken(settings: Settings, database: Dat
 async def test_where_urls_begin_otherwise_or_anything_goes_no_name_is_refused(
     settings: Settings, database: Database, change: dict[str, object]
 ) -> None:
-    async with serving(replace(settings, **change), Toy()) as url:  # type: ignore[arg-type]
+    async with serving(replace(settings, **change), ToySchema()) as url:  # type: ignore[arg-type]
         assert await refused(Client(url, await token(database), 60), host="evil.example") is None
 
 
@@ -94,7 +94,7 @@ async def test_monitors_may_ask_under_any_name(client: Client) -> None:
 
 
 def test_the_address_that_was_connected_to_is_a_name_and_two_names_are_none() -> None:
-    hosts = Hosts.of(Settings())
+    hosts = AllowedHosts.of(Settings())
     for headers, fine in (
         ([b"192.168.1.5:8000"], True),
         ([b"192.168.1.6"], False),

@@ -15,7 +15,7 @@ from PIL import Image
 
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE, TIMEOUTS
 
@@ -115,7 +115,7 @@ async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
         worker=False,
         timeouts=TIMEOUTS,
     )
-    async with serving(settings, Toy()) as url:
+    async with serving(settings, ToySchema()) as url:
         client = Client(url, "lg_" + "a" * 43)
         assert (await client.request("GET", "/healthz")).status_code == 200
         ready = await client.request("GET", "/readyz")
@@ -132,7 +132,7 @@ async def test_is_not_ready_before_its_database_is_migrated(empty_database_url: 
     settings = Settings(
         database_url=empty_database_url, timeouts=TIMEOUTS, data_dir=tmp_path, secret="known", worker=False
     )
-    async with serving(settings, Toy()) as url:
+    async with serving(settings, ToySchema()) as url:
         ready = await Client(url).request("GET", "/readyz")
     assert (ready.status_code, ready.json()["reason"]) == (503, "migrations")
 
@@ -146,7 +146,7 @@ async def test_pages_of_other_origins_may_call_where_the_settings_say_so(
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization,content-type,idempotency-key",
     }
-    async with serving(replace(settings, allowed_origins=allowed, worker=False), Toy()) as url:
+    async with serving(replace(settings, allowed_origins=allowed, worker=False), ToySchema()) as url:
         response = await Client(url).request("OPTIONS", headers=preflight)
         assert response.headers.get("access-control-allow-origin") == answered
         assert "access-control-allow-credentials" not in response.headers

@@ -18,7 +18,7 @@ from api.configuration import server_options
 from api.settings import Limits, Settings, Timeouts
 from db.identity.tokens import Scope as TokenScope
 from db.postgres.engine import Database
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 
 PATIENCE = 60.0  # seconds
@@ -78,7 +78,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def url(settings: Settings) -> AsyncIterator[str]:
-    async with serving(settings, Toy()) as url:
+    async with serving(settings, ToySchema()) as url:
         yield url
 
 
@@ -305,7 +305,7 @@ async def test_a_kept_connection_outlives_the_time_that_proxies_keep_theirs(sett
 
 async def test_a_connection_without_a_request_is_closed(settings: Settings) -> None:
     timeouts = replace(settings.timeouts, keep_alive=0.2)
-    async with serving(replace(settings, timeouts=timeouts), Toy()) as url, wired(url) as wire:
+    async with serving(replace(settings, timeouts=timeouts), ToySchema()) as url, wired(url) as wire:
         wire.writer.write(GET)
         assert await wire.status() == 200
         await wire.closed()
@@ -315,7 +315,7 @@ async def test_a_connection_whose_body_ended_after_the_response_is_closed_too(
     settings: Settings, database: Database
 ) -> None:
     timeouts = replace(settings.timeouts, keep_alive=1.0)
-    async with serving(replace(settings, timeouts=timeouts), Toy()) as url, wired(url) as wire:
+    async with serving(replace(settings, timeouts=timeouts), ToySchema()) as url, wired(url) as wire:
         client = Client(url, await token(database))
         wire.writer.write(post(client, b"", path="/none", length=9))
         assert await wire.status() == 404
@@ -370,7 +370,7 @@ def limited(settings: Settings, **limits: int) -> Settings:
 
 
 async def test_an_address_has_a_share_of_the_connections(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, address_connections=3), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, address_connections=3), ToySchema()) as url, AsyncExitStack() as stack:
         client = Client(url, await token(database))
         for _ in range(3):
             wire = await stack.enter_async_context(wired(url, "127.0.0.2"))
@@ -385,7 +385,7 @@ async def test_an_address_has_a_share_of_the_connections(settings: Settings, dat
 
 
 async def test_a_connection_that_waits_makes_room_for_one_that_asks(settings: Settings) -> None:
-    async with serving(limited(settings, address_connections=3), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, address_connections=3), ToySchema()) as url, AsyncExitStack() as stack:
         wires = [await stack.enter_async_context(wired(url, "127.0.0.2")) for _ in range(3)]
         for wire in wires:
             wire.writer.write(GET)
@@ -404,7 +404,7 @@ async def test_a_connection_that_waits_makes_room_for_one_that_asks(settings: Se
 
 
 async def test_a_full_server_closes_what_waits_and_refuses_only_then(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, connections=2), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, connections=2), ToySchema()) as url, AsyncExitStack() as stack:
         client = Client(url, await token(database))
         idle, busy = [await stack.enter_async_context(wired(url)) for _ in range(2)]
         idle.writer.write(GET)
@@ -418,7 +418,7 @@ async def test_a_full_server_closes_what_waits_and_refuses_only_then(settings: S
 
 
 async def test_a_client_behind_a_proxy_has_a_share_of_its_own(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, address_connections=2), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, address_connections=2), ToySchema()) as url, AsyncExitStack() as stack:
         client = Client(url, await token(database))
         for _ in range(2):
             wire = await stack.enter_async_context(wired(url))
@@ -437,7 +437,7 @@ async def test_addresses_of_one_customer_count_as_one() -> None:
 
 
 async def test_a_token_has_a_share_of_the_requests(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, token_requests=2), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, token_requests=2), ToySchema()) as url, AsyncExitStack() as stack:
         client, other = Client(url, await token(database)), Client(url, await token(database))
         for _ in range(2):
             wire = await stack.enter_async_context(wired(url))
@@ -452,7 +452,7 @@ async def test_a_token_has_a_share_of_the_requests(settings: Settings, database:
 async def test_a_token_takes_half_of_the_database_at_most(settings: Settings, database: Database) -> None:
     """More operations of it wait; those of others do not."""
     patient = replace(settings, pool_size=4, timeouts=replace(settings.timeouts, query=600.0))
-    toy = Toy()
+    toy = ToySchema()
     async with serving(patient, toy) as url:
         client, other = Client(url, await token(database), PATIENCE), Client(url, await token(database), PATIENCE)
         running = [asyncio.create_task(client.execute(SLOW)) for _ in range(2)]
@@ -486,7 +486,7 @@ async def test_an_upload_is_refused_before_its_body_is_asked_for(
 
 
 async def test_uploads_that_do_not_begin_hold_up_nobody(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, uploads=2), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, uploads=2), ToySchema()) as url, AsyncExitStack() as stack:
         ann, bob = Client(url, await token(database)), Client(url, await token(database), PATIENCE)
         for _ in range(4):
             wire = await stack.enter_async_context(wired(url))
@@ -496,7 +496,7 @@ async def test_uploads_that_do_not_begin_hold_up_nobody(settings: Settings, data
 
 
 async def test_a_token_takes_half_of_the_uploads_at_most(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, uploads=2), Toy()) as url, AsyncExitStack() as stack:
+    async with serving(limited(settings, uploads=2), ToySchema()) as url, AsyncExitStack() as stack:
         ann, bob = Client(url, await token(database)), Client(url, await token(database), PATIENCE)
         for _ in range(2):
             wire = await stack.enter_async_context(wired(url))
@@ -509,7 +509,7 @@ async def test_a_token_takes_half_of_the_uploads_at_most(settings: Settings, dat
 async def test_an_upload_that_trickles_is_too_slow(settings: Settings, database: Database) -> None:
     """It is held to a rate, however long an upload may take."""
     changed = replace(settings, timeouts=replace(settings.timeouts, body=0.3, upload=3_600.0))
-    async with serving(changed, Toy()) as url, wired(url) as wire:
+    async with serving(changed, ToySchema()) as url, wired(url) as wire:
         wire.writer.write(form(Client(url, await token(database))))
         assert await wire.status() == 100
         wire.writer.write(b"--x\r\n")

@@ -20,7 +20,7 @@ from db.history import counts
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
-from tests.api.staged_uploads import COMPLETE, REQUEST, Script, all_of, wanted, working
+from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, wanted, working
 from tests.api.test_uploads import CREATE, UPLOAD
 from tests.client import Client, Failed, serving, token
 from tests.db.world import picture
@@ -35,7 +35,7 @@ S3_ITSELF = pytest.mark.parametrize("script", ["s3"], indirect=True)
 @pytest.fixture(params=["local", "s3"])
 async def script(
     request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
-) -> AsyncIterator[Script]:
+) -> AsyncIterator[StagedUploads]:
     async with working(request.param, request, database, database_url, tmp_path) as script:
         yield script
         async with database.reading() as connection:
@@ -43,7 +43,7 @@ async def script(
 
 
 @EVERYWHERE
-async def test_what_was_put_and_completed_is_a_sample(script: Script) -> None:
+async def test_what_was_put_and_completed_is_a_sample(script: StagedUploads) -> None:
     data = picture(form="JPEG", size=(30, 20))
     [ticket] = await script.request(wanted("my cat (1)+é.JPG", data))
     assert (ticket["path"], ticket["sample"], ticket["error"]) == ("my cat (1)+é.JPG", None, None)
@@ -66,7 +66,7 @@ async def test_what_was_put_and_completed_is_a_sample(script: Script) -> None:
         assert (await browser.get(sample["imageUrl"])).content == data
 
 
-async def test_many_are_one_change_and_carry_their_labels(script: Script) -> None:
+async def test_many_are_one_change_and_carry_their_labels(script: StagedUploads) -> None:
     data = picture()
     files = [wanted(f"{n}.png", data, labels=["dog"] if n % 2 else []) for n in range(6)]
     tickets = await script.request(*files, labels=["cat"])
@@ -81,7 +81,7 @@ async def test_many_are_one_change_and_carry_their_labels(script: Script) -> Non
 
 
 @ONCE
-async def test_whatever_is_asked_again_is_answered_again(script: Script) -> None:
+async def test_whatever_is_asked_again_is_answered_again(script: StagedUploads) -> None:
     data = picture()
     [first] = await script.request(wanted("cat.png", data))
     [second] = await script.request(wanted("cat.png", data))
@@ -97,7 +97,7 @@ async def test_whatever_is_asked_again_is_answered_again(script: Script) -> None
     assert (ticket["url"], ticket["headers"], ticket["expiresAt"]) == (None, [], None)
 
 
-async def test_completed_by_many_at_once_it_is_one_sample(script: Script) -> None:
+async def test_completed_by_many_at_once_it_is_one_sample(script: StagedUploads) -> None:
     files = {f"{n}.png": picture() for n in range(4)}
     keys = await script.sent(files, labels=["cat"])
     told = await all_of(script.complete(*keys) for _ in range(5))
@@ -118,7 +118,7 @@ def bomb() -> bytes:
 
 
 @EVERYWHERE
-async def test_each_file_is_judged_before_it_becomes_a_sample(script: Script) -> None:
+async def test_each_file_is_judged_before_it_becomes_a_sample(script: StagedUploads) -> None:
     gif, mpo = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (4, 4)).save(gif, "GIF")
     Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
@@ -142,7 +142,7 @@ async def test_each_file_is_judged_before_it_becomes_a_sample(script: Script) ->
 
 
 @ONCE
-async def test_after_a_refusal_the_key_takes_another_file(script: Script) -> None:
+async def test_after_a_refusal_the_key_takes_another_file(script: StagedUploads) -> None:
     [key] = await script.sent({"a.png": b"no image at all"})
     assert await script.codes(key) == ["UNSUPPORTED_FORMAT"]
     data = picture()
@@ -152,7 +152,7 @@ async def test_after_a_refusal_the_key_takes_another_file(script: Script) -> Non
     assert await script.listed() == ["b.png"]
 
 
-async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: Script) -> None:
+async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: StagedUploads) -> None:
     data = picture()
     await script.sent({"a.png": data})
     [result] = (await script.complete("a.png"))["results"]
@@ -165,7 +165,7 @@ async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: Scri
 
 
 @ONCE
-async def test_what_was_not_put_yet_can_be_completed_later(script: Script) -> None:
+async def test_what_was_not_put_yet_can_be_completed_later(script: StagedUploads) -> None:
     data = picture()
     [ticket] = await script.request(wanted("a.png", data))
     assert await script.codes("a.png", "b.png") == ["NOT_FOUND", "NOT_FOUND"]
@@ -173,7 +173,7 @@ async def test_what_was_not_put_yet_can_be_completed_later(script: Script) -> No
     assert await script.codes("a.png", "b.png") == [None, "NOT_FOUND"]
 
 
-async def test_a_name_is_kept_for_whoever_asked_first(script: Script) -> None:
+async def test_a_name_is_kept_for_whoever_asked_first(script: StagedUploads) -> None:
     one, two = picture(), picture()
     await script.sent({"cat.png": one})
     await script.complete("cat.png")
@@ -190,7 +190,7 @@ async def test_a_name_is_kept_for_whoever_asked_first(script: Script) -> None:
 
 
 @ONCE
-async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: Script) -> None:
+async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: StagedUploads) -> None:
     data = picture()
     files = [wanted("cat.png", data, key=f"k{n}") for n in range(1_000)]
     tickets = await script.request(*files, onConflict="RENAME")
@@ -200,7 +200,7 @@ async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: Script)
 
 
 @ONCE
-async def test_an_upload_by_form_leaves_a_kept_name_alone(script: Script) -> None:
+async def test_an_upload_by_form_leaves_a_kept_name_alone(script: StagedUploads) -> None:
     data = picture()
     await script.request(wanted("cat.png", data))
     values = {"datasetId": script.dataset, "files": [None]}
@@ -216,7 +216,7 @@ async def test_an_upload_by_form_leaves_a_kept_name_alone(script: Script) -> Non
 
 
 @ONCE
-async def test_two_who_ask_at_once_get_two_names(script: Script) -> None:
+async def test_two_who_ask_at_once_get_two_names(script: StagedUploads) -> None:
     data = picture()
     works = (script.request(wanted("cat.png", data, key=f"k{n}"), onConflict="RENAME") for n in range(5))
     paths = sorted(ticket["path"] for [ticket] in await all_of(works))
@@ -224,7 +224,7 @@ async def test_two_who_ask_at_once_get_two_names(script: Script) -> None:
 
 
 @ONCE
-async def test_two_who_ask_at_once_under_one_key_get_one_place(script: Script) -> None:
+async def test_two_who_ask_at_once_under_one_key_get_one_place(script: StagedUploads) -> None:
     files = [wanted(f"{n}.png", picture()) for n in range(5)]
     told = await all_of(script.request(*files[:: 1 if n % 2 else -1]) for n in range(6))
     assert {tuple(sorted(ticket["path"] for ticket in tickets)) for tickets in told} == {tuple(f["key"] for f in files)}
@@ -232,7 +232,7 @@ async def test_two_who_ask_at_once_under_one_key_get_one_place(script: Script) -
     assert rows == 5
 
 
-async def test_a_file_that_lies_there_unknown_is_not_written_over(script: Script) -> None:
+async def test_a_file_that_lies_there_unknown_is_not_written_over(script: StagedUploads) -> None:
     await script.store.write("cat.png", b"a stranger's")
     await script.sent({"cat.png": picture()})
     assert await script.codes("cat.png") == ["SAMPLE_ALREADY_EXISTS"]
@@ -244,7 +244,7 @@ async def test_a_file_that_lies_there_unknown_is_not_written_over(script: Script
     assert await script.staged() == 0
 
 
-async def test_a_sync_takes_nothing_that_is_not_completed(script: Script) -> None:
+async def test_a_sync_takes_nothing_that_is_not_completed(script: StagedUploads) -> None:
     await script.sent({"a.png": picture(), "b.png": picture()})
     assert await script.sync() == (0, 0, 0, 0, 0)
     assert await script.codes("a.png") == [None]
@@ -254,7 +254,7 @@ async def test_a_sync_takes_nothing_that_is_not_completed(script: Script) -> Non
 
 
 @ONCE
-async def test_an_unknown_label_refuses_the_call(script: Script) -> None:
+async def test_an_unknown_label_refuses_the_call(script: StagedUploads) -> None:
     data = picture()
     answer = await script.answer(REQUEST, files=[wanted("a.png", data, labels=["bird"])])
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
@@ -268,7 +268,7 @@ async def test_an_unknown_label_refuses_the_call(script: Script) -> None:
 
 
 @ONCE
-async def test_a_file_has_few_labels_for_a_call_has_many_files(script: Script) -> None:
+async def test_a_file_has_few_labels_for_a_call_has_many_files(script: StagedUploads) -> None:
     """Those for all count for each file: a body of 1 MiB would otherwise be a thousand times as long."""
     file = wanted("a.png", picture(), labels=["dog"])
     answer = await script.answer(REQUEST, files=[file], labels=["cat"] * 100)
@@ -277,7 +277,7 @@ async def test_a_file_has_few_labels_for_a_call_has_many_files(script: Script) -
 
 
 @ONCE
-async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: Script) -> None:
+async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: StagedUploads) -> None:
     data = picture()
     await script.sent({"a.png": data}, labels=["cat"])
     labels = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
@@ -291,7 +291,7 @@ async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: S
 
 
 @ONCE
-async def test_what_cannot_become_a_sample_is_refused_before_it_is_put(script: Script) -> None:
+async def test_what_cannot_become_a_sample_is_refused_before_it_is_put(script: StagedUploads) -> None:
     names = ["../a.png", "..\\a.png", "a/b.png", "/etc/a.png", "a\u202eb.png", "", "é" * 130 + ".png"]
     assert await script.refused(*(wanted(name, b"x", key=f"n{n}") for n, name in enumerate(names))) == [
         "INVALID_NAME"
@@ -306,7 +306,7 @@ async def test_what_cannot_become_a_sample_is_refused_before_it_is_put(script: S
 
 
 @ONCE
-async def test_a_key_is_one_file(script: Script) -> None:
+async def test_a_key_is_one_file(script: StagedUploads) -> None:
     data = picture()
     other = wanted("a.png", data + b"\0")
     assert await script.refused(wanted("a.png", data), wanted("a.png", data), other) == [None, None, "CONFLICT"]
@@ -317,7 +317,7 @@ async def test_a_key_is_one_file(script: Script) -> None:
 
 
 @ONCE
-async def test_a_call_takes_so_many(script: Script) -> None:
+async def test_a_call_takes_so_many(script: StagedUploads) -> None:
     files = [{"key": f"k{n}", "fileName": f"{n}.png", "size": 9} for n in range(1_001)]
     assert await script.refused(*files[:1_000]) == [None] * 1_000
     too_many: list[tuple[str, Any]] = [(REQUEST, {"files": files}), (COMPLETE, {"keys": [f"k{n}" for n in range(201)]})]
@@ -329,7 +329,7 @@ async def test_a_call_takes_so_many(script: Script) -> None:
 
 
 @ONCE
-async def test_with_an_idempotency_key_the_answer_comes_again(script: Script) -> None:
+async def test_with_an_idempotency_key_the_answer_comes_again(script: StagedUploads) -> None:
     await script.sent({"a.png": picture()})
     first = await script.answer(COMPLETE, key="k1", keys=["a.png"])
     assert await script.answer(COMPLETE, key="k1", keys=["a.png"]) == first
@@ -337,7 +337,7 @@ async def test_with_an_idempotency_key_the_answer_comes_again(script: Script) ->
 
 
 @ONCE
-async def test_what_a_token_may_not_see_is_not_there(script: Script) -> None:
+async def test_what_a_token_may_not_see_is_not_there(script: StagedUploads) -> None:
     await script.sent({"a.png": picture()})
     stranger = replace(script, client=Client(script.client.url, await token(script.database, dataset_ids=[4_711])))
     calls: list[tuple[str, Any]] = [(REQUEST, {"files": [wanted("b.png", b"x")]}), (COMPLETE, {"keys": ["a.png"]})]
@@ -347,7 +347,7 @@ async def test_what_a_token_may_not_see_is_not_there(script: Script) -> None:
 
 
 @ONCE
-async def test_images_are_decoded_within_the_owners_limits(script: Script) -> None:
+async def test_images_are_decoded_within_the_owners_limits(script: StagedUploads) -> None:
     await script.sent({"small.png": picture(size=(10, 10)), "large.png": picture(size=(30, 20))})
     limits = replace(script.settings.limits, image_pixels=100)
     async with serving(replace(script.settings, limits=limits)) as url:
@@ -355,7 +355,7 @@ async def test_images_are_decoded_within_the_owners_limits(script: Script) -> No
         assert await strict.codes("small.png", "large.png") == [None, "IMAGE_UNREADABLE"]
 
 
-async def test_the_script_of_the_manual_uploads_a_folder(script: Script, tmp_path: Path) -> None:
+async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, tmp_path: Path) -> None:
     [code] = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
     (tmp_path / "upload.py").write_text(code)
     folder = tmp_path / "mine"
@@ -377,7 +377,7 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: Script, tmp_pat
 
 
 @S3_ITSELF
-async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: Script) -> None:
+async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: StagedUploads) -> None:
     data = picture()
     [ticket] = await script.request(wanted("a.png", data))
     assert "X-Amz-SignedHeaders=content-length%3Bhost" in ticket["url"]
@@ -390,7 +390,7 @@ async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: 
 
 
 @ONCE
-async def test_the_staging_area_does_not_lead_out_through_a_link(script: Script, tmp_path: Path) -> None:
+async def test_the_staging_area_does_not_lead_out_through_a_link(script: StagedUploads, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert isinstance(script.store, LocalStore)
@@ -402,7 +402,7 @@ async def test_the_staging_area_does_not_lead_out_through_a_link(script: Script,
     assert list(elsewhere.iterdir()) == []
 
 
-async def test_the_longest_name_fits_below_the_longest_input_path(script: Script, tmp_path: Path) -> None:
+async def test_the_longest_name_fits_below_the_longest_input_path(script: StagedUploads, tmp_path: Path) -> None:
     """Whole keys of S3 have at most 1,024 bytes."""
     if isinstance(script.store, S3Store):
         prefix = f"s3://{script.store.bucket}/{'p' * 512}"
@@ -423,7 +423,7 @@ async def test_the_longest_name_fits_below_the_longest_input_path(script: Script
 
 
 @S3_ITSELF
-async def test_a_prefix_that_would_leave_no_room_for_names_is_refused(script: Script) -> None:
+async def test_a_prefix_that_would_leave_no_room_for_names_is_refused(script: StagedUploads) -> None:
     assert isinstance(script.store, S3Store)
     values = {"name": "deep", "inputPath": f"s3://{script.store.bucket}/{'p' * 513}", "syncNow": False}
     with pytest.raises(Failed) as refused:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.files.disk_cache import BLOCK, Keeping
+from api.files.disk_cache import BLOCK, DiskCache
 from tests.conftest import ROOT
 
 
@@ -18,22 +18,22 @@ def name(number: int) -> str:
     return sha256(str(number).encode()).hexdigest()
 
 
-def filled(folder: Path, count: int, *, most: int) -> Keeping:
+def filled(folder: Path, count: int, *, most: int) -> DiskCache:
     """Files of a block each; the higher its number, the later it was seen."""
-    keeping = Keeping(folder, most)
+    keeping = DiskCache(folder, most)
     for number in range(count):
         keeping.keep(name(number), b"x" * 100)
         os.utime(folder / name(number)[:2] / name(number)[2:], (1_000 + number, 1_000 + number))
     return keeping
 
 
-def left(keeping: Keeping, count: int) -> list[int]:
+def left(keeping: DiskCache, count: int) -> list[int]:
     places = {number: keeping.folder / name(number)[:2] / name(number)[2:] for number in range(count)}
     return [number for number, place in places.items() if place.exists()]
 
 
 def test_what_is_kept_is_found(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path / "not there yet", 10 * BLOCK)
+    keeping = DiskCache(tmp_path / "not there yet", 10 * BLOCK)
     assert keeping.find(name(1)) is None
     keeping.keep(name(1), b"one")
     assert (keeping.find(name(1)), keeping.find(name(2))) == (b"one", None)
@@ -63,7 +63,7 @@ def test_what_a_killed_process_left_half_written_goes_as_well(tmp_path: Path) ->
 
 
 def test_a_sweep_is_due_after_a_share_of_the_room(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path, 40 * BLOCK)
+    keeping = DiskCache(tmp_path, 40 * BLOCK)
     for number in range(2):
         keeping.keep(name(number), b"x")
     assert not keeping.is_due
@@ -74,7 +74,7 @@ def test_a_sweep_is_due_after_a_share_of_the_room(tmp_path: Path) -> None:
 
 
 def test_nothing_is_kept_where_there_is_no_room(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path, 0)
+    keeping = DiskCache(tmp_path, 0)
     keeping.keep(name(1), b"one")
     assert keeping.find(name(1)) is None
     assert list(tmp_path.iterdir()) == []
@@ -92,7 +92,7 @@ def test_while_another_process_sweeps_nobody_waits(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    keeping = Keeping(tmp_path / "file", 10 * BLOCK)
+    keeping = DiskCache(tmp_path / "file", 10 * BLOCK)
     keeping.keep(name(1), b"one")
     keeping.sweep()
     assert keeping.find(name(1)) is None
@@ -121,7 +121,7 @@ def test_processes_together_keep_it_bounded_and_every_file_whole(tmp_path: Path)
 
     with ThreadPoolExecutor(3) as pool:
         assert [done.returncode for done in pool.map(write, (0, 300, 2_000))] == [0, 0, 0]
-    keeping = Keeping(tmp_path, 50 * BLOCK)
+    keeping = DiskCache(tmp_path, 50 * BLOCK)
     files = [path for path in tmp_path.rglob("*/*") if path.is_file()]
     assert 0 < len(files) <= 50 + 3 * 3
     assert {len(path.read_bytes()) for path in files} == {64 * 20}
@@ -132,6 +132,6 @@ def test_processes_together_keep_it_bounded_and_every_file_whole(tmp_path: Path)
 @pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1])
 def test_a_file_takes_whole_blocks(tmp_path: Path, size: int) -> None:
     blocks = -(-size // BLOCK)
-    keeping = Keeping(tmp_path, 100 * BLOCK)
+    keeping = DiskCache(tmp_path, 100 * BLOCK)
     keeping.keep(name(1), b"x" * size)
     assert keeping._fresh == blocks * BLOCK

@@ -23,8 +23,8 @@ from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore
 from db.storage.disks import THREADS
-from tests.api.graphql.toy_schema import Toy
-from tests.api.running_server import Door, opened
+from tests.api.graphql.toy_schema import ToySchema
+from tests.api.running_server import RunningServer, opened
 from tests.client import Client, serving, token
 from tests.conftest import Servers
 from tests.patience import PATIENCE, TIMEOUTS, until
@@ -82,7 +82,7 @@ class Gallery:
 
 
 @pytest.fixture(scope="module")
-def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("images").resolve()
 
     def settings(url: str) -> Settings:
@@ -96,12 +96,12 @@ def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def database_url(door: Door) -> str:
+def database_url(door: RunningServer) -> str:
     return door.database_url
 
 
 @pytest.fixture
-async def gallery(door: Door, database: Database) -> Gallery:
+async def gallery(door: RunningServer, database: Database) -> Gallery:
     number = next(NUMBERS)
     root = door.settings.allowed_roots[0] / str(number)
     root.mkdir()
@@ -288,9 +288,11 @@ async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
     assert b"hunter2" not in response.content
 
 
-async def test_a_root_that_is_allowed_no_more_shows_nothing(gallery: Gallery, door: Door, tmp_path: Path) -> None:
+async def test_a_root_that_is_allowed_no_more_shows_nothing(
+    gallery: Gallery, door: RunningServer, tmp_path: Path
+) -> None:
     source = await gallery.add("a.jpg", picture())
-    async with serving(replace(door.settings, allowed_roots=(tmp_path / "other",)), Toy()) as url:
+    async with serving(replace(door.settings, allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
         assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
 
 
@@ -320,14 +322,14 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[HungOpen]:
 
 @pytest.mark.parametrize("kind", ["image", "thumbnail"])
 async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
-    gallery: Gallery, door: Door, hung: HungOpen, kind: str
+    gallery: Gallery, door: RunningServer, hung: HungOpen, kind: str
 ) -> None:
     hung.end.set()
     source = await gallery.add("hung.jpg", picture())
     hung.end.clear()
     path = gallery.links.image(source) if kind == "image" else gallery.links.thumbnail(source, 64)
     settings = replace(door.settings, timeouts=replace(TIMEOUTS, disk=0.2))
-    async with serving(settings, Toy()) as url:
+    async with serving(settings, ToySchema()) as url:
         client = Client(url, gallery.client.token)
         waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))
         assert {response.status_code for response in waiting} == {503}
@@ -346,11 +348,11 @@ async def test_a_secret_of_the_database_serves_all_its_servers(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
     settings = Settings(database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path, worker=False)
-    async with serving(settings, Toy()):
+    async with serving(settings, ToySchema()):
         pass
     async with database.writing() as session:
         before = await urls.secret(session)
-    async with serving(settings, Toy()):
+    async with serving(settings, ToySchema()):
         pass
     async with database.writing() as session:
         assert await urls.secret(session) == before

@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from api.limits.read_rate import REFUSED_SECONDS, Pace
+from api.limits.read_rate import REFUSED_SECONDS, ReadRate
 from tests.patience import PATIENCE
 
 
@@ -16,7 +16,7 @@ def compute(seconds: float) -> None:
 
 async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() -> None:
     """The share is so small that no pause of this process is long enough to pay for what was taken."""
-    pace = Pace(share=1e-9, burst=0.0)
+    pace = ReadRate(share=1e-9, burst=0.0)
     with pace.taking("greedy"):
         compute(0.01)
     assert pace.is_due("greedy")
@@ -36,14 +36,14 @@ async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() ->
 
 
 async def test_a_refused_request_counts_for_a_while_however_quickly_it_was_refused() -> None:
-    pace = Pace(share=1e-9, burst=REFUSED_SECONDS / 2)
+    pace = ReadRate(share=1e-9, burst=REFUSED_SECONDS / 2)
     with suppress(ValueError), pace.taking("refused"):
         raise ValueError
     assert pace.is_due("refused")
 
 
 async def test_who_has_waited_long_enough_goes_on() -> None:
-    pace = Pace(share=1.0, burst=0.0)
+    pace = ReadRate(share=1.0, burst=0.0)
     with pace.taking("one"):
         compute(0.01)
     assert pace._debt("one") < 60
@@ -53,14 +53,14 @@ async def test_who_has_waited_long_enough_goes_on() -> None:
 
 
 async def test_a_short_burst_is_free() -> None:
-    pace = Pace(share=0.2, burst=1_000.0)
+    pace = ReadRate(share=0.2, burst=1_000.0)
     with pace.taking("one"):
         compute(0.02)
     assert not pace.is_due("one")
 
 
 async def test_what_takes_long_is_read_one_after_the_other() -> None:
-    pace = Pace(share=1.0, burst=1_000.0)
+    pace = ReadRate(share=1.0, burst=1_000.0)
     inside, most = 0, 0
 
     async def read() -> None:
@@ -76,7 +76,7 @@ async def test_what_takes_long_is_read_one_after_the_other() -> None:
 
 
 async def test_tokens_that_have_waited_are_forgotten() -> None:
-    pace = Pace(share=1.0, burst=0.0)
+    pace = ReadRate(share=1.0, burst=0.0)
     for key in range(5_000):
         with pace.taking(key):
             pass

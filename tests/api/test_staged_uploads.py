@@ -15,7 +15,7 @@ import pytest
 from db.identity.tokens import Scope
 from db.identity.urls import Signer, secret
 from db.postgres.engine import Database
-from tests.api.staged_uploads import Script, wanted, working
+from tests.api.staged_uploads import StagedUploads, wanted, working
 from tests.client import Client, serving, token
 from tests.db.world import picture
 from tests.patience import PATIENCE
@@ -24,12 +24,12 @@ from tests.patience import PATIENCE
 @pytest.fixture
 async def script(
     request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
-) -> AsyncIterator[Script]:
+) -> AsyncIterator[StagedUploads]:
     async with working("local", request, database, database_url, tmp_path) as script:
         yield script
 
 
-async def ticket_of(script: Script, name: str, data: bytes) -> dict[str, Any]:
+async def ticket_of(script: StagedUploads, name: str, data: bytes) -> dict[str, Any]:
     [ticket] = await script.request(wanted(name, data))
     return ticket
 
@@ -39,7 +39,7 @@ async def status(url: str, data: Any, method: str = "PUT", **headers: str) -> in
         return (await http.request(method, url, content=data, headers=headers)).status_code
 
 
-async def test_a_url_is_good_for_its_file_alone(script: Script) -> None:
+async def test_a_url_is_good_for_its_file_alone(script: StagedUploads) -> None:
     data = picture()
     one, two = [(await ticket_of(script, name, data))["url"] for name in ("a.png", "b.png")]
     base, _, query = one.partition("?")
@@ -60,7 +60,7 @@ async def test_a_url_is_good_for_its_file_alone(script: Script) -> None:
     assert await status(one, data) == 200
 
 
-async def test_a_url_of_an_image_takes_no_file(script: Script) -> None:
+async def test_a_url_of_an_image_takes_no_file(script: StagedUploads) -> None:
     data = picture()
     await script.sent({"a.png": data})
     [result] = (await script.complete("a.png"))["results"]
@@ -70,7 +70,7 @@ async def test_a_url_of_an_image_takes_no_file(script: Script) -> None:
     assert await status(ticket["url"], data, "POST") == 405
 
 
-async def test_a_url_ends_with_its_time(script: Script, database: Database) -> None:
+async def test_a_url_ends_with_its_time(script: StagedUploads, database: Database) -> None:
     ticket = await ticket_of(script, "a.png", picture())
     async with database.writing() as session:
         signer = Signer(secret=await secret(session), lifetime=3_600)
@@ -80,7 +80,7 @@ async def test_a_url_ends_with_its_time(script: Script, database: Database) -> N
     assert await status(old, picture()) == 403
 
 
-async def test_a_url_ends_with_its_token(script: Script, database: Database) -> None:
+async def test_a_url_ends_with_its_token(script: StagedUploads, database: Database) -> None:
     data = picture()
     ticket = await ticket_of(script, "a.png", data)
     await script.do("UPDATE token SET revoked_at = now()")
@@ -88,7 +88,7 @@ async def test_a_url_ends_with_its_token(script: Script, database: Database) -> 
         assert await status(ticket["url"].replace(script.client.url, fresh), data) == 403
 
 
-async def test_a_url_ends_with_the_completion(script: Script) -> None:
+async def test_a_url_ends_with_the_completion(script: StagedUploads) -> None:
     data = picture()
     ticket = await ticket_of(script, "a.png", data)
     assert [await status(ticket["url"], data) for _ in range(2)] == [200, 200]
@@ -97,7 +97,7 @@ async def test_a_url_ends_with_the_completion(script: Script) -> None:
     assert await script.everything() == ["a.png"]
 
 
-async def test_who_may_only_read_signs_no_upload(script: Script, database: Database) -> None:
+async def test_who_may_only_read_signs_no_upload(script: StagedUploads, database: Database) -> None:
     data = picture()
     ticket = await ticket_of(script, "a.png", data)
     await token(database, Scope.LABEL)
@@ -108,7 +108,7 @@ async def test_who_may_only_read_signs_no_upload(script: Script, database: Datab
     assert await status(signer.links(script.client.url, reader, time.time()).upload(name), data) == 403
 
 
-async def test_exactly_what_was_announced_is_taken(script: Script) -> None:
+async def test_exactly_what_was_announced_is_taken(script: StagedUploads) -> None:
     data = picture()
     url = (await ticket_of(script, "a.png", data))["url"]
 
@@ -125,7 +125,7 @@ async def test_exactly_what_was_announced_is_taken(script: Script) -> None:
     assert await script.codes("a.png") == [None]
 
 
-async def test_too_much_is_refused_while_it_comes(script: Script) -> None:
+async def test_too_much_is_refused_while_it_comes(script: StagedUploads) -> None:
     """By then the client has sent a small part of what it would."""
     url = (await ticket_of(script, "a.png", picture()))["url"]
     sent = 0
@@ -142,7 +142,7 @@ async def test_too_much_is_refused_while_it_comes(script: Script) -> None:
     assert await script.everything() == []
 
 
-async def test_a_slow_client_is_let_go(script: Script, database: Database) -> None:
+async def test_a_slow_client_is_let_go(script: StagedUploads, database: Database) -> None:
     data = picture()
     ticket = await ticket_of(script, "a.png", data)
     timeouts = replace(script.settings.timeouts, upload=0.3)
@@ -158,7 +158,7 @@ async def test_a_slow_client_is_let_go(script: Script, database: Database) -> No
     assert await script.everything() == []
 
 
-async def test_pages_of_allowed_origins_may_put(script: Script) -> None:
+async def test_pages_of_allowed_origins_may_put(script: StagedUploads) -> None:
     async with serving(replace(script.settings, allowed_origins=("https://app.test",))) as url:
         headers = {"origin": "https://app.test", "access-control-request-method": "PUT"}
         answer = await Client(url).request("OPTIONS", "/uploads/x", headers=headers)

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from api.files.disk_cache import BLOCK, Keeping
+from api.files.disk_cache import BLOCK, DiskCache
 from api.files.thumbnails import thumbnails
 from db.errors import DomainError
 from db.formats import decoding
@@ -55,11 +55,11 @@ async def test_a_folder_whose_disk_hangs_keeps_its_own_threads_busy(
     """The sweep takes none of those that others need, and a server that stops does not wait for it."""
     threads, end = SimpleQueue[str](), threading.Event()
 
-    def sweep(_: Keeping) -> None:
+    def sweep(_: DiskCache) -> None:
         threads.put(threading.current_thread().name)
         end.wait()
 
-    monkeypatch.setattr(Keeping, "sweep", sweep)
+    monkeypatch.setattr(DiskCache, "sweep", sweep)
     async with (
         decoding.decoders(Limits(together=2)) as decoders,
         thumbnails(tmp_path, most=BLOCK, decoders=decoders, disk=Disk(seconds=0.1)),

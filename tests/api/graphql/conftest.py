@@ -8,14 +8,16 @@ from sqlmodel import delete
 from api.settings import Limits, Settings
 from db.postgres.engine import Database
 from db.postgres.models import Token
-from tests.api.running_server import Door, opened
+from tests.api.running_server import RunningServer, opened
 from tests.client import Client, token
 from tests.conftest import Servers
 from tests.patience import TIMEOUTS
 
 
 @pytest.fixture(scope="module")
-def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Door]:
+def door(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningServer]:
     """With small limits."""
     limits = Limits(body=64_000, subscriptions=3, sockets=4)
     folder = tmp_path_factory.mktemp("door")
@@ -28,17 +30,17 @@ def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: py
 
 
 @pytest.fixture
-def database_url(door: Door) -> str:
+def database_url(door: RunningServer) -> str:
     return door.database_url
 
 
 @pytest.fixture
-def settings(door: Door) -> Settings:
+def settings(door: RunningServer) -> Settings:
     return door.settings
 
 
 @pytest.fixture
-def url(door: Door) -> str:
+def url(door: RunningServer) -> str:
     return door.url
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from api.settings import Settings
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.api.test_connections import PATIENCE, Wire, wired
 from tests.client import Client, serving
 
@@ -115,7 +115,7 @@ async def test_ping_frames_do_not_put_off_connection_init(client: Client, settin
             await asyncio.sleep(0.05)
 
     changed = replace(settings, timeouts=replace(settings.timeouts, socket_init=0.5))
-    async with serving(changed, Toy()) as url, upgraded(Client(url, client.token)) as wire:
+    async with serving(changed, ToySchema()) as url, upgraded(Client(url, client.token)) as wire:
         pinging = asyncio.create_task(ping(wire))
         assert await closing(wire) == 4408
         pinging.cancel()

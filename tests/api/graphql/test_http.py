@@ -11,7 +11,7 @@ from graphql import get_introspection_query
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 from tests.patience import LIMITS
 
@@ -194,7 +194,7 @@ async def test_stops_what_takes_too_long(
 ) -> None:
     """The query alone has little time; Postgres, which is asked about the token, has more."""
     monkeypatch.setattr("api.app.database_limits", lambda _: LIMITS)
-    async with serving(replace(settings, timeouts=replace(settings.timeouts, query=0.3)), Toy()) as url:
+    async with serving(replace(settings, timeouts=replace(settings.timeouts, query=0.3)), ToySchema()) as url:
         response = await Client(url, await token(database)).post("{ slow(seconds: 1e9) }")
     assert response.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COSTLY"
 

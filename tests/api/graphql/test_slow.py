@@ -11,7 +11,7 @@ import pytest
 
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE
 
@@ -49,7 +49,7 @@ class Wire:
 async def hasty(settings: Settings, database: Database, **timeouts: float) -> AsyncIterator[Client]:
     """A server with one timeout that is short; who meets it never goes on, however slow the machine is."""
     changed = replace(settings, timeouts=replace(settings.timeouts, **timeouts))
-    async with serving(changed, Toy()) as url:
+    async with serving(changed, ToySchema()) as url:
         yield Client(url, await token(database))
 
 

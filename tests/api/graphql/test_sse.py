@@ -10,7 +10,7 @@ import pytest
 from api.settings import Settings
 from db.identity import tokens
 from db.postgres.engine import Database
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE, until
 
@@ -104,7 +104,7 @@ async def test_a_stopping_server_waits_for_no_stream(settings: Settings, databas
     body, headers = {"query": "subscription { forever }"}, {"authorization": f"Bearer {text}"} | EVENTS
     settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * PATIENCE))  # so long it would wait
     async with asyncio.timeout(PATIENCE), httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http:
-        async with serving(settings, Toy()) as url:
+        async with serving(settings, ToySchema()) as url:
             request = http.build_request("POST", f"{url}/graphql", json=body)
             response = await http.send(request, stream=True)
         assert "complete" not in (await response.aread()).decode()

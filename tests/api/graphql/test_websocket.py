@@ -16,7 +16,7 @@ from api.settings import Settings
 from db.identity import tokens
 from db.postgres.engine import Database
 from tests.api.graphql.test_slow import hasty
-from tests.api.graphql.toy_schema import Toy
+from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 from tests.patience import PATIENCE
 
@@ -255,7 +255,7 @@ async def test_closes_open_sockets_within_seconds_of_a_revocation(client: Client
 async def test_welcomes_pages_of_its_own_origin_and_of_those_that_are_allowed(
     settings: Settings, database: Database
 ) -> None:
-    async with serving(replace(settings, allowed_origins=("https://ui.example",)), Toy()) as url:
+    async with serving(replace(settings, allowed_origins=("https://ui.example",)), ToySchema()) as url:
         client = Client(url, await token(database))
         for origin in (url, "https://ui.example"):
             async with opened(client, origin=Origin(origin)) as socket:
@@ -270,7 +270,7 @@ async def test_a_stopping_server_sends_its_sockets_elsewhere(settings: Settings,
     text = await token(database)
     settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * PATIENCE))  # so long it would wait
     async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
-        async with serving(settings, Toy()) as url:
+        async with serving(settings, ToySchema()) as url:
             socket = await stack.enter_async_context(greeted(Client(url, text)))
             await socket.subscribe("1", "subscription { forever }")
             await socket.receive()

@@ -30,7 +30,7 @@ type Subscription { counter(to: Int!, seconds: Float = 0): Int!  broken: Int!  f
 
 
 class Query:
-    def __init__(self, toy: "Toy") -> None:
+    def __init__(self, toy: "ToySchema") -> None:
         self.toy, self.counted = toy, toy.counted
 
     def count(self, info: Info) -> int:
@@ -100,7 +100,7 @@ class Subscription:
             await asyncio.sleep(0.05)
 
 
-class Toy:
+class ToySchema:
     def __init__(self, limits: DocumentLimits | None = None) -> None:
         self.graphql = build_schema(SDL)
         self.documents = Documents(self.graphql, limits)

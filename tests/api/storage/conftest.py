@@ -7,16 +7,16 @@ import pytest
 
 from db.ingest.sync import stages
 from db.postgres.engine import Database
-from tests.api.storage.unreliable import Stormy, small_pages, stormy
+from tests.api.storage.unreliable import UnreliableStorage, small_pages, unreliable_storage
 
 
 @pytest.fixture
 async def place(
     database_url: str, database: Database, tmp_path: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stormy]:
+) -> AsyncIterator[UnreliableStorage]:
     """Small pages and batches, for many boundaries with few files; and a client that does not wait for seconds."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.02)
     monkeypatch.setattr("api.stores.Access", small_pages)
     monkeypatch.setattr(stages, "BATCH", 40)
-    async with stormy(database_url, database, tmp_path, s3_endpoint) as made:
+    async with unreliable_storage(database_url, database, tmp_path, s3_endpoint) as made:
         yield made

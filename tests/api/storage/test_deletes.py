@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.api.storage.unreliable import SEEDS, Stormy, images
+from tests.api.storage.unreliable import SEEDS, UnreliableStorage, images
 from tests.chaos import Fate, Passing, Schedule, calm, storm
 from tests.db.world import picture
 
@@ -13,7 +13,7 @@ DELETE_LABELS = """mutation ($input: DeleteLabelsInput!) { deleteLabels(input: $
 LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
 
 
-async def synced(place: Stormy, number: int = 30) -> list[str]:
+async def synced(place: UnreliableStorage, number: int = 30) -> list[str]:
     """The paths of a dataset whose every image has a sidecar, and by it one of four labels."""
     files = images("a/", number)
     texts = {f"{path[:-4]}.txt": f"label-{index % 4}".encode() for index, path in enumerate(files)}
@@ -23,7 +23,7 @@ async def synced(place: Stormy, number: int = 30) -> list[str]:
     return list(files)
 
 
-async def delete(place: Stormy, paths: list[str]) -> dict[str, Any]:
+async def delete(place: UnreliableStorage, paths: list[str]) -> dict[str, Any]:
     samples = await place.samples()
     chosen = {"ids": [samples[path]["id"] for path in paths]}
     values = {"datasetId": place.dataset, "select": chosen, "deleteSources": True}
@@ -35,7 +35,9 @@ def with_texts(paths: list[str]) -> set[str]:
 
 
 @SEEDS
-async def test_what_is_deleted_in_a_storm_is_gone_after_it_and_nothing_else(place: Stormy, seed: int) -> None:
+async def test_what_is_deleted_in_a_storm_is_gone_after_it_and_nothing_else(
+    place: UnreliableStorage, seed: int
+) -> None:
     paths = await synced(place)
     place.road.schedule = storm(seed, share=0.3)
     left = paths
@@ -57,7 +59,7 @@ async def test_what_is_deleted_in_a_storm_is_gone_after_it_and_nothing_else(plac
 
 
 @SEEDS
-async def test_labels_deleted_with_their_files_in_a_storm(place: Stormy, seed: int) -> None:
+async def test_labels_deleted_with_their_files_in_a_storm(place: UnreliableStorage, seed: int) -> None:
     paths = await synced(place)
     await place.label(paths[4:8], "label-0", "label-1")
     place.road.schedule = storm(seed + 100, share=0.3)
@@ -75,7 +77,7 @@ async def test_labels_deleted_with_their_files_in_a_storm(place: Stormy, seed: i
     await place.holds()
 
 
-async def test_a_sidecar_that_resists_is_tried_again(place: Stormy) -> None:
+async def test_a_sidecar_that_resists_is_tried_again(place: UnreliableStorage) -> None:
     """Or it would label whatever takes the image's place."""
     image = picture()
     await place.fill({"a0.png": image, "a0.txt": b"cat"})
@@ -95,7 +97,7 @@ async def test_a_sidecar_that_resists_is_tried_again(place: Stormy) -> None:
     assert await place.labels() == {"a0.png": []}
 
 
-async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: Stormy) -> None:
+async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: UnreliableStorage) -> None:
     paths = await synced(place, 8)
     place.road.schedule = lambda _: Fate.CUT_BEFORE
     told = await delete(place, paths[:6])
@@ -108,7 +110,7 @@ async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: S
     assert set(await place.objects()) == with_texts(paths[6:])
 
 
-async def test_a_deletion_whose_answer_was_lost_is_a_deletion(place: Stormy) -> None:
+async def test_a_deletion_whose_answer_was_lost_is_a_deletion(place: UnreliableStorage) -> None:
     paths = await synced(place, 6)
     for fate, chosen in ((Fate.CUT_AFTER, paths[:2]), (Fate.CUT_WITHIN, paths[2:4]), (Fate.MUTE, paths[4:])):
         place.road.schedule = _once(fate)

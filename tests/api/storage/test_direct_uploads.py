@@ -7,17 +7,17 @@ import httpx2
 import pytest
 
 from db.ingest.uploads.upload_requests import STAGING
-from tests.api.staged_uploads import COMPLETE, REQUEST, Script
+from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads
 from tests.api.storage.test_killed import server, silent_at
 from tests.api.storage.test_outage import FEW
-from tests.api.storage.unreliable import SEEDS, Stormy
+from tests.api.storage.unreliable import SEEDS, UnreliableStorage
 from tests.chaos import Fate, always, calm, storm
 from tests.db.world import picture
 from tests.patience import PATIENCE, until
 
 
-def script(place: Stormy) -> Script:
-    return Script("s3", place.client, place.store, place.settings, place.database, place.dataset)
+def script(place: UnreliableStorage) -> StagedUploads:
+    return StagedUploads("s3", place.client, place.store, place.settings, place.database, place.dataset)
 
 
 async def put(ticket: dict[str, Any], data: bytes) -> None:
@@ -29,7 +29,7 @@ async def put(ticket: dict[str, Any], data: bytes) -> None:
         return
 
 
-async def once(place: Stormy, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+async def once(place: UnreliableStorage, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
     """All three steps, as far as they go; the samples, by key."""
     wanted = [{"key": key, "fileName": f"{int(key) % 8}.png", "size": len(data)} for key, data in files.items()]
     asked = await script(place).answer(REQUEST, files=wanted, onConflict="RENAME", labels=["x"], createMissing=True)
@@ -43,7 +43,7 @@ async def once(place: Stormy, files: dict[str, bytes]) -> dict[str, dict[str, An
 
 
 @SEEDS
-async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: Stormy, seed: int) -> None:
+async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: UnreliableStorage, seed: int) -> None:
     await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
     files = {str(number): picture() for number in range(16)}
     place.road.schedule = storm(seed, share=0.25)
@@ -70,7 +70,7 @@ async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: Stormy, seed: i
 
 
 @pytest.mark.parametrize("synced", [False, True], ids=["at once", "after a sync"])
-async def test_a_killed_completion_is_done_by_the_next(place: Stormy, synced: bool) -> None:
+async def test_a_killed_completion_is_done_by_the_next(place: UnreliableStorage, synced: bool) -> None:
     """All files are at their places, and no row is written."""
     files = dict(zip("0123", (picture() for _ in range(4)), strict=True))
     names = [f"{number}.png" for number in files]
@@ -105,7 +105,7 @@ async def test_a_killed_completion_is_done_by_the_next(place: Stormy, synced: bo
     await place.holds()
 
 
-async def test_storage_that_is_away_is_told_soon(place: Stormy) -> None:
+async def test_storage_that_is_away_is_told_soon(place: UnreliableStorage) -> None:
     files = {str(number): picture() for number in range(100)}
     for fate in (Fate.CUT_BEFORE, Fate.DEAF):
         place.road.schedule = always(fate)

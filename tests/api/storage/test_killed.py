@@ -12,7 +12,7 @@ import pytest
 
 from api.settings import Timeouts
 from tests.api.storage.test_uploads import sent
-from tests.api.storage.unreliable import Stormy
+from tests.api.storage.unreliable import UnreliableStorage
 from tests.chaos import Fate, Passing, Schedule, calm
 from tests.conftest import ROOT
 from tests.db.world import picture
@@ -23,7 +23,7 @@ NAMES = ["a.png", "b.png", "c.png", "d.png"]
 
 
 @asynccontextmanager
-async def server(place: Stormy) -> AsyncIterator[tuple[asyncio.subprocess.Process, Stormy]]:
+async def server(place: UnreliableStorage) -> AsyncIterator[tuple[asyncio.subprocess.Process, UnreliableStorage]]:
     """`python -m api serve`, a process of its own beside the one that tests; killed at the end if it still lives."""
     port, s3 = free_port(), place.settings.s3
     environment = os.environ | {
@@ -71,7 +71,7 @@ MIDWAY = ("b.png", "put", 1)
     ids=["keyed, after a sync", "keyed", "without a key"],
 )
 async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
-    place: Stormy, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
+    place: UnreliableStorage, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
 ) -> None:
     files = {name: picture() for name in NAMES}
     before = await place.revision()

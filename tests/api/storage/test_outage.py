@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from tests.api.storage.test_uploads import sent
-from tests.api.storage.unreliable import Stormy, images
+from tests.api.storage.unreliable import UnreliableStorage, images
 from tests.chaos import Fate, Passing, Schedule, always, calm
 from tests.client import serving
 from tests.db.world import picture
@@ -38,7 +38,9 @@ OUTAGES: dict[str, Schedule] = {
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
-async def test_a_sync_fails_soon_with_a_sentence_and_the_next_one_recovers(place: Stormy, outage: Schedule) -> None:
+async def test_a_sync_fails_soon_with_a_sentence_and_the_next_one_recovers(
+    place: UnreliableStorage, outage: Schedule
+) -> None:
     await place.fill(images("a/", 20))
     await place.sync()
     before = await place.samples()
@@ -58,7 +60,7 @@ async def test_a_sync_fails_soon_with_a_sentence_and_the_next_one_recovers(place
     await place.holds()
 
 
-async def test_a_sync_of_a_store_that_never_answers_is_canceled_at_once(place: Stormy) -> None:
+async def test_a_sync_of_a_store_that_never_answers_is_canceled_at_once(place: UnreliableStorage) -> None:
     await place.fill(images("a/", 45))
     place.road.schedule = reading(Fate.DEAF)
     place.road.impatient.clear()
@@ -69,7 +71,7 @@ async def test_a_sync_of_a_store_that_never_answers_is_canceled_at_once(place: S
     assert (await place.ended())["status"] == "CANCELED"
 
 
-async def test_what_seems_to_have_vanished_is_not_asked_for_any_longer_than_the_sync(place: Stormy) -> None:
+async def test_what_seems_to_have_vanished_is_not_asked_for_any_longer_than_the_sync(place: UnreliableStorage) -> None:
     """The listing lacks them, and the store does not answer whether they are there: nothing is removed."""
     await place.fill(images("a/", 45))
     await place.sync()
@@ -85,7 +87,7 @@ async def test_what_seems_to_have_vanished_is_not_asked_for_any_longer_than_the_
     assert (await place.sync(removeMany=True))["removed"] == 45
 
 
-async def test_an_upload_to_a_store_that_never_answers_ends_in_time(place: Stormy) -> None:
+async def test_an_upload_to_a_store_that_never_answers_ends_in_time(place: UnreliableStorage) -> None:
     files = {f"{number}.png": picture() for number in range(90)}
     place.road.schedule = always(Fate.DEAF)
     before = await place.revision()
@@ -96,7 +98,7 @@ async def test_an_upload_to_a_store_that_never_answers_ends_in_time(place: Storm
     assert await place.objects() == {}
 
 
-async def test_a_deletion_in_a_store_that_never_answers_ends_in_time(place: Stormy) -> None:
+async def test_a_deletion_in_a_store_that_never_answers_ends_in_time(place: UnreliableStorage) -> None:
     await place.fill(images("a/", 45))
     await place.sync()
     place.road.schedule = always(Fate.DEAF)
@@ -111,7 +113,7 @@ async def test_a_deletion_in_a_store_that_never_answers_ends_in_time(place: Stor
     assert await place.objects() == {}
 
 
-async def test_questions_are_answered_while_storage_is_silent(place: Stormy) -> None:
+async def test_questions_are_answered_while_storage_is_silent(place: UnreliableStorage) -> None:
     await place.fill({"a.png": picture(size=(40, 30))})
     await place.sync()
     place.road.schedule = always(Fate.DEAF)
@@ -128,7 +130,7 @@ async def test_questions_are_answered_while_storage_is_silent(place: Stormy) -> 
     await upload
 
 
-async def test_a_workers_end_does_not_wait_for_storage(place: Stormy) -> None:
+async def test_a_workers_end_does_not_wait_for_storage(place: UnreliableStorage) -> None:
     """Deletions that are being tried again are given up, and found by the next worker."""
     from tests.api.test_worker import working
 
@@ -147,7 +149,7 @@ async def test_a_workers_end_does_not_wait_for_storage(place: Stormy) -> None:
     await place.deletions_end()
 
 
-async def test_an_image_comes_whole_or_is_seen_to_be_broken(place: Stormy) -> None:
+async def test_an_image_comes_whole_or_is_seen_to_be_broken(place: UnreliableStorage) -> None:
     data = picture(size=(900, 900)) + bytes(400_000)
     await place.put("a.png", data)
     await place.sync()

@@ -2,7 +2,7 @@
 
 import random
 
-from tests.api.storage.unreliable import SEEDS, Stormy, images
+from tests.api.storage.unreliable import SEEDS, UnreliableStorage, images
 from tests.chaos import Fate, calm, storm
 from tests.db.world import picture
 
@@ -18,7 +18,7 @@ def bucket() -> dict[str, bytes]:
 
 
 @SEEDS
-async def test_a_sync_in_a_storm_and_one_after_it_are_a_clean_one(place: Stormy, seed: int) -> None:
+async def test_a_sync_in_a_storm_and_one_after_it_are_a_clean_one(place: UnreliableStorage, seed: int) -> None:
     await place.fill(bucket())
     place.road.schedule = storm(seed, share=0.1 + 0.2 * (seed % 2))
     for _ in range(3):
@@ -33,7 +33,7 @@ async def test_a_sync_in_a_storm_and_one_after_it_are_a_clean_one(place: Stormy,
 
 
 @SEEDS
-async def test_what_happened_to_files_is_found_by_syncs_in_a_storm(place: Stormy, seed: int) -> None:
+async def test_what_happened_to_files_is_found_by_syncs_in_a_storm(place: UnreliableStorage, seed: int) -> None:
     files = images("a/", 50)
     await place.fill(files | {f"{path[:-4]}.txt": b"old" for path in files})
     await place.clean_sync()
@@ -65,7 +65,7 @@ async def test_what_happened_to_files_is_found_by_syncs_in_a_storm(place: Stormy
     await place.holds()
 
 
-async def test_a_file_that_moved_and_cannot_be_read_yet_is_not_a_lost_one(place: Stormy) -> None:
+async def test_a_file_that_moved_and_cannot_be_read_yet_is_not_a_lost_one(place: UnreliableStorage) -> None:
     """The store lists it in its new place with the content that it had before, and gives nothing of it."""
     files = images("a/", 3)
     await place.fill(files)
@@ -84,7 +84,7 @@ async def test_a_file_that_moved_and_cannot_be_read_yet_is_not_a_lost_one(place:
     assert (after["id"], after["labels"]) == (before["id"], before["labels"])
 
 
-async def test_a_restored_sample_gets_its_labels_once_its_sidecar_can_be_read(place: Stormy) -> None:
+async def test_a_restored_sample_gets_its_labels_once_its_sidecar_can_be_read(place: UnreliableStorage) -> None:
     await place.fill(images("a", 1) | {"a0.txt": b"cat"})
     await place.sync()
     [sample] = (await place.samples()).values()

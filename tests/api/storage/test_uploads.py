@@ -5,13 +5,13 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from tests.api.storage.unreliable import SEEDS, Stormy
+from tests.api.storage.unreliable import SEEDS, UnreliableStorage
 from tests.api.test_uploads import Desk
 from tests.chaos import Fate, Passing, Schedule, calm, storm
 from tests.db.world import picture
 
 
-def desk(place: Stormy) -> Desk:
+def desk(place: UnreliableStorage) -> Desk:
     return Desk(place.client, place.store, place.settings, place.dataset)
 
 
@@ -19,7 +19,7 @@ def on(operation: str, fate: Fate) -> Schedule:
     return lambda passing: fate if passing.operation == operation else Fate.PASS
 
 
-async def sent(place: Stormy, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
+async def sent(place: UnreliableStorage, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
     """Results by the names that were sent; whole files alone are wanted here, so an error is one for each."""
     answer = await desk(place).answer(*files.items(), **more)
     if "errors" in answer:
@@ -30,7 +30,7 @@ async def sent(place: Stormy, files: dict[str, bytes], **more: Any) -> dict[str,
 
 @SEEDS
 async def test_every_upload_in_a_storm_is_taken_or_refused_and_its_repetition_takes_it(
-    place: Stormy, seed: int
+    place: UnreliableStorage, seed: int
 ) -> None:
     chance = random.Random(seed)
     await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
@@ -72,7 +72,7 @@ def _batches(files: Sequence[tuple[str, bytes]]) -> list[dict[str, bytes]]:
     return batches
 
 
-async def test_an_object_whose_answer_was_lost_is_reported_by_the_next_sync(place: Stormy) -> None:
+async def test_an_object_whose_answer_was_lost_is_reported_by_the_next_sync(place: UnreliableStorage) -> None:
     place.road.schedule = on("put", Fate.CUT_AFTER)
     before = await place.revision()
     results = await sent(place, {"cat.png": picture()}, labels=[])
@@ -84,7 +84,7 @@ async def test_an_object_whose_answer_was_lost_is_reported_by_the_next_sync(plac
     await place.holds()
 
 
-async def test_a_put_that_was_cut_once_is_done_once(place: Stormy) -> None:
+async def test_a_put_that_was_cut_once_is_done_once(place: UnreliableStorage) -> None:
     """The client sends it again by itself, and meets its own object there."""
     data = picture()
     for name, fate in (("a.png", Fate.CUT_AFTER), ("b.png", Fate.MUTE), ("c.png", Fate.CUT_WITHIN)):
@@ -102,7 +102,7 @@ def _first_put(fate: Fate) -> Schedule:
     return decide
 
 
-async def test_our_own_object_that_cannot_be_read_is_not_taken_for_a_strangers(place: Stormy) -> None:
+async def test_our_own_object_that_cannot_be_read_is_not_taken_for_a_strangers(place: UnreliableStorage) -> None:
     """Or its repetition would be put beside it under another name."""
     data = picture()
     await place.put("cat.png", data)  # left behind by an answer that was lost
@@ -115,7 +115,7 @@ async def test_our_own_object_that_cannot_be_read_is_not_taken_for_a_strangers(p
     assert list(await place.objects()) == ["cat.png"]
 
 
-async def test_one_key_in_a_storm_is_one_upload(place: Stormy) -> None:
+async def test_one_key_in_a_storm_is_one_upload(place: UnreliableStorage) -> None:
     """A client that lost the server's answer repeats it while the road is bad."""
     files = {f"{number}.png": picture() for number in range(4)}
     place.road.schedule = storm(5, share=0.3)

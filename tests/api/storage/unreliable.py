@@ -38,7 +38,7 @@ LATE = "UPDATE source_deletion SET retry_at = now(), created_at = now() - interv
 
 
 @dataclass(slots=True)
-class Stormy:
+class UnreliableStorage:
     """`store` reaches the bucket directly; the server, and so the client, only by the road."""
 
     road: Road
@@ -158,7 +158,9 @@ KNOWN = "SELECT path FROM source WHERE dataset_id = $1 AND status <> 'GONE'"
 
 
 @asynccontextmanager
-async def stormy(database_url: str, database: Database, folder: Path, endpoint: str) -> AsyncIterator[Stormy]:
+async def unreliable_storage(
+    database_url: str, database: Database, folder: Path, endpoint: str
+) -> AsyncIterator[UnreliableStorage]:
     bucket = f"stormy-{next(NUMBERS)}"
     async with road(endpoint) as between, s3.connected(endpoint, bucket) as opened:
         settings = configured(database_url, folder, between.endpoint)
@@ -167,7 +169,7 @@ async def stormy(database_url: str, database: Database, folder: Path, endpoint: 
             values = {"name": "stormy", "inputPath": f"s3://{bucket}/set/", "syncNow": False}
             made = await client.execute(CREATE, {"input": values})
             dataset = made["createDataset"]["dataset"]["id"]
-            yield Stormy(between, S3Store(opened, bucket, "set/"), client, database, settings, dataset)
+            yield UnreliableStorage(between, S3Store(opened, bucket, "set/"), client, database, settings, dataset)
 
 
 def images(prefix: str, number: int) -> dict[str, bytes]:
