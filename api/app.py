@@ -38,7 +38,7 @@ from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import Disk, Stores
 from schema import build_schema
-from schema.requests import Executable
+from schema.execution.messages import Executable
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
 

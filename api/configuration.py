@@ -15,7 +15,7 @@ from db.formats.images import Caps
 from db.ingest.sync.options import Guard
 from db.postgres import engine
 from schema.context import Bounds
-from schema.guard import DocumentLimits
+from schema.execution.document_limits import DocumentLimits
 
 # -- what a document and a call may hold ------------------------------------------------------------------------------
 

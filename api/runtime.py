@@ -21,9 +21,9 @@ from db.ingest.uploads import Checks
 from db.jobs.events import Events
 from db.postgres.engine import Database
 from db.storage import Stores
-from schema.background import Background
 from schema.context import Bounds, Context
-from schema.requests import Executable
+from schema.execution.messages import Executable
+from schema.execution.worker_thread import Background
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from db.postgres import engine
 from db.postgres.engine import Database
 from schema import build_schema
 from schema.context import Context
-from schema.requests import Answer, Request
+from schema.execution.messages import Answer, Request
 
 VERSIONS, PART = 10, 20
 ROUNDS = 15

@@ -9,9 +9,9 @@ from typing import Final
 from graphql import FieldNode, FragmentSpreadNode, GraphQLError, SelectionSetNode
 
 from db.identity.tokens import Identity, Scope
-from schema.documents import Document
 from schema.errors import FORBIDDEN, Refused, coded
-from schema.guard import Fragments
+from schema.execution.document_limits import Fragments
+from schema.execution.documents import Document
 
 LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"})
 NEEDED_BY_MUTATION: Final[Mapping[str, Scope]] = dict.fromkeys(LABELLING, Scope.LABEL)

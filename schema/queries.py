@@ -4,11 +4,11 @@ from typing import Annotated
 
 import strawberry
 
-from schema.filters import DatasetBy, DatasetFilter
-from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.inputs.filters import DatasetBy, DatasetFilter
 from schema.types.dataset import Dataset, DatasetOrder
 from schema.types.declare import compiled
 from schema.types.node import Node
+from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.server import ServerInfo, Viewer
 
 

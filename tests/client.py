@@ -26,8 +26,8 @@ from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from schema.context import Context
 from schema.errors import Refused
+from schema.execution.messages import Answer, Executable, Request
 from schema.permissions import authorize
-from schema.requests import Answer, Executable, Request
 from tests.patience import PATIENCE
 
 NAMES = count()

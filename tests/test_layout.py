@@ -13,9 +13,9 @@ from packaging.version import Version
 from api import configuration, settings
 from db.formats import decoding
 from db.postgres import engine
-from db.queries.params import Server
+from db.queries.parameters import Server
 from schema.context import Bounds
-from schema.guard import DocumentLimits
+from schema.execution.document_limits import DocumentLimits
 
 ROOT = Path(__file__).parent.parent
 FLOORS = ("api", "schema", "db")

@@ -19,7 +19,6 @@ from api.settings import Limits
 from db.identity.tokens import Identity
 from db.identity.tokens import Scope as TokenScope
 from schema.context import Context
-from schema.documents import Document
 from schema.errors import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -30,7 +29,8 @@ from schema.errors import (
     coded,
     refusal,
 )
-from schema.requests import Answer, Request, encode
+from schema.execution.documents import Document
+from schema.execution.messages import Answer, Request, encode
 
 UTF_8: Final = frozenset({"utf-8", "utf8", "utf_8"})
 CLOSE: Final = (b"connection", b"close")

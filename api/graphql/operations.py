@@ -14,8 +14,8 @@ from db.identity.tokens import Identity
 from db.postgres.outages import SILENT, DatabaseUnavailable
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, code_of, coded
+from schema.execution.messages import Answer, Request
 from schema.permissions import authorize
-from schema.requests import Answer, Request
 
 
 def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:

@@ -9,7 +9,7 @@ from api.auth import share_of, unauthenticated
 from api.graphql.operations import answers
 from api.runtime import Runtime
 from schema.context import Context
-from schema.requests import Answer, Request
+from schema.execution.messages import Answer, Request
 
 COMPLETE = b"event: complete\ndata:\n\n"
 ALIVE = b":\n\n"  # a comment: keeps proxies from closing a silent stream

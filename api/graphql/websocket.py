@@ -21,7 +21,7 @@ from db.concurrency import LoopThrottle
 from db.errors import Unavailable
 from db.identity.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal
-from schema.requests import Answer, Request, encode
+from schema.execution.messages import Answer, Request, encode
 
 PROTOCOL: Final = "graphql-transport-ws"
 GOING_AWAY, INTERNAL, TRY_AGAIN = 1001, 1011, 1013

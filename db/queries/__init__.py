@@ -7,9 +7,9 @@ plan        the compiled statement            build       the compiler's state
 reading     executing it                      ids         global ids
 """
 
-from db.queries.params import Inputs, Param, Server
+from db.queries.execution import read
+from db.queries.parameters import Inputs, Param, Server
 from db.queries.plan import REFERENCE, Misplaced, Plan, query, reference, references, type_of
-from db.queries.reading import read
 from db.queries.selection import Select
 
 __all__ = [

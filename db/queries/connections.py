@@ -8,12 +8,12 @@ import sqlalchemy
 from sqlalchemy import CTE, ColumnElement, CompoundSelect, FromClause, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
-from db.queries import pages
-from db.queries.build import Build, Where
-from db.queries.pages import Order
+from db.queries import pagination
+from db.queries.compile_context import Build, Where
+from db.queries.json_text import Parts, array, assemble, flag, number, value_or_null, word
+from db.queries.pagination import Order
 from db.queries.rows import Model, Row, Scope
 from db.queries.selection import Select
-from db.queries.text import Parts, array, assemble, flag, number, value_or_null, word
 
 Chosen = sqlalchemy.Select[Any] | CompoundSelect[Any]
 
@@ -63,7 +63,7 @@ class _Connection:
         self.backward = selected.given("last") is not None
         self.after = self._place("after")
         self.before = self._place("before")
-        self.size = pages.size(selected.given("first"), selected.given("last"), most=build.page)
+        self.size = pagination.size(selected.given("first"), selected.given("last"), most=build.page)
         self.page = self._page_row()
         self.made = False  # whether the items are columns of rows, checked for their size
 

@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import asyncpg as postgres
 from db import defaults
 from db.errors import DomainError
 from db.queries import ids
-from db.queries.build import IDS, Bound, Build
-from db.queries.params import Inputs, Param, resolve
+from db.queries.compile_context import IDS, Bound, Build
+from db.queries.json_text import Parts, assemble
+from db.queries.parameters import Inputs, Param, resolve
 from db.queries.roots import ROOTS, by_id, by_ids
 from db.queries.selection import Select
-from db.queries.text import Parts, assemble
 from db.queries.types import TYPES
 
 DIALECT = postgres.dialect()  # type: ignore[no-untyped-call]

@@ -7,13 +7,13 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, selec
 from sqlalchemy import literal_column as sql
 
 from db.queries import ids
-from db.queries.build import IDS, Build
+from db.queries.compile_context import IDS, Build
 from db.queries.connections import connection
-from db.queries.filters import storable_word
-from db.queries.params import Param
+from db.queries.filters.conditions import storable_word
+from db.queries.json_text import NULL, Parts, number, text, value_or_null
+from db.queries.parameters import Param
 from db.queries.rows import Scope
 from db.queries.selection import Select
-from db.queries.text import NULL, Parts, number, text, value_or_null
 from db.queries.types.dataset import DATASETS
 from db.queries.types.version import pinned_to
 

@@ -20,8 +20,8 @@ from db.postgres.models import (
     annotation_past,
     sample_past,
 )
-from db.queries.filters import Samples
-from db.queries.pages import Order
+from db.queries.filters.conditions import Samples
+from db.queries.pagination import Order
 
 PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past, Annotation: annotation_past}
 STILL = sql("9223372036854775807", BigInteger)  # `until` of a live row

@@ -5,10 +5,10 @@ import strawberry
 from schema.mutations.annotations import AnnotationMutations
 from schema.mutations.changes import ChangeMutations
 from schema.mutations.datasets import DatasetMutations
-from schema.mutations.direct import DirectUploadMutations
 from schema.mutations.imports import ImportMutations
 from schema.mutations.labels import LabelMutations
 from schema.mutations.samples import SampleMutations
+from schema.mutations.staged_uploads import DirectUploadMutations
 from schema.mutations.sync import SyncMutations
 from schema.mutations.uploads import UploadMutations
 from schema.mutations.versions import VersionMutations

@@ -10,10 +10,10 @@ from db.errors import Invalid
 from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotations
 from db.labelling.samples.outcomes import Labelled
-from schema.inputs import max_items
+from schema.inputs.limits import max_items
+from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import Labelling, labelling
-from schema.mutations.shapes import ShapeInput, plain_shape
-from schema.mutations.unit import Info, given, number, write
+from schema.mutations.resolver import Info, given, number, write
 
 
 @strawberry.input(description="An annotation to be put on a sample.")

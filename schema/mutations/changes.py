@@ -6,7 +6,7 @@ import strawberry
 
 from db.history import undo
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.unit import Info, given, number, write
+from schema.mutations.resolver import Info, given, number, write
 from schema.references import reference
 from schema.types.change import Change
 

@@ -7,7 +7,7 @@ import strawberry
 from db import datasets
 from schema.mutations.labels import LabelInput
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.unit import Info, given, global_id, number, word, write
+from schema.mutations.resolver import Info, given, global_id, number, word, write
 from schema.references import reference
 from schema.types.dataset import DatasetType, LabelNameRule
 from schema.types.job import SyncJob

@@ -6,8 +6,8 @@ import strawberry
 
 from db.ingest import imports, job_requests
 from db.ingest.job_requests import StartedJob
+from schema.mutations.resolver import Info, given, is_done, number, word, write
 from schema.mutations.sync import ExistingSamples
-from schema.mutations.unit import Info, given, is_done, number, word, write
 from schema.references import reference
 from schema.types.job import ImportJob
 

@@ -8,8 +8,8 @@ import strawberry
 from db.labelling import labels
 from db.labelling.labels import KEPT, LabelValues
 from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of, impacts
+from schema.mutations.resolver import Info, given, global_id, number, word, write
 from schema.mutations.sources import carry_out, failures
-from schema.mutations.unit import Info, given, global_id, number, word, write
 from schema.references import reference, references
 from schema.types.label import Label
 

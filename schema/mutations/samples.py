@@ -8,11 +8,11 @@ import strawberry
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.outcomes import Deleted, Labelled
-from schema.filters import SampleSelection
+from schema.inputs.filters import SampleSelection
+from schema.inputs.selections import selected
 from schema.mutations.payloads import NOT_FOUND, Labelling, WithSources, change_of, dataset_of, impacts, labelling
-from schema.mutations.selections import selected
+from schema.mutations.resolver import Info, given, number, word, write
 from schema.mutations.sources import carry_out, failures
-from schema.mutations.unit import Info, given, number, word, write
 
 EXPECTED_COUNT = (
     "Refuse with COUNT_MISMATCH unless exactly so many samples are selected. With it, a filter without a criterion is "

@@ -6,7 +6,7 @@ from typing import Final
 from db.storage import deletion
 from db.storage.deletion import Carried
 from schema.mutations.payloads import SourceFailure
-from schema.mutations.unit import Info
+from schema.mutations.resolver import Info
 
 SECONDS: Final = 20  # then a worker goes on with it
 

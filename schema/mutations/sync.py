@@ -8,7 +8,7 @@ import strawberry
 from db.ingest import job_requests
 from db.ingest.job_requests import StartedJob
 from db.queries import ids
-from schema.mutations.unit import Info, given, number, word, write
+from schema.mutations.resolver import Info, given, number, word, write
 from schema.references import reference
 from schema.types.job import Job, SyncJob
 

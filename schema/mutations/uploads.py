@@ -8,7 +8,7 @@ import strawberry
 from db.ingest import uploads
 from db.ingest.uploads import DirectUploads, Incoming, Stored, Uploaded
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.unit import Info, earlier, given, keyed, number, word, write
+from schema.mutations.resolver import Info, earlier, given, keyed, number, word, write
 from schema.references import reference
 from schema.types.error_code import ErrorCode
 from schema.types.sample import Sample

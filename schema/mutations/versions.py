@@ -7,7 +7,7 @@ import strawberry
 
 from db.history import versions
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.unit import Info, given, global_id, number, word, write
+from schema.mutations.resolver import Info, given, global_id, number, word, write
 from schema.references import reference
 from schema.types.job import ManifestJob
 from schema.types.version import Version

@@ -3,8 +3,8 @@ from typing import Annotated
 
 import strawberry
 
-from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.declare import compiled
+from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.sample import Sample
 
 

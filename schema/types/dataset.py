@@ -4,8 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from schema.filters import SampleFilter, SampleOrder, SampleSelection
-from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.inputs.filters import SampleFilter, SampleOrder, SampleSelection
 from schema.types.change import Change
 from schema.types.comparison import Comparison
 from schema.types.declare import compiled
@@ -13,6 +12,7 @@ from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node
+from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.sample import Sample
 from schema.types.statistics import Statistics
 from schema.types.version import Version

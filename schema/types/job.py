@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.declare import compiled
 from schema.types.error_code import ErrorCode
 from schema.types.node import Node
+from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import strawberry
 
-from schema.filters import SampleFilter, SampleOrder
-from schema.pages import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.inputs.filters import SampleFilter, SampleOrder
 from schema.types.declare import compiled
 from schema.types.job import ManifestJob
 from schema.types.label import Label
 from schema.types.node import Node
+from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
 from schema.types.sample import Sample
 from schema.types.statistics import Statistics
 

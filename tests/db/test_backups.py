@@ -19,8 +19,8 @@ from db.errors import Conflict, DomainError, Invalid
 from db.identity import tokens
 from db.postgres import backups, engine, migrations
 from tests.db.test_migrations import dump
-from tests.schema.annotating import annotate, box, new, of, open_boxes
-from tests.schema.mutating import Stage, open_stage
+from tests.schema.annotation_fixture import annotate, box, new, of, open_boxes
+from tests.schema.mutation_fixture import Stage, open_stage
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -20,7 +20,7 @@ from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_la
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import run
-from db.queries.filters import SampleFilter
+from db.queries.filters.conditions import SampleFilter
 from tests.db.beside import Work, one_inside_the_other, outcome
 from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
 from tests.patience import PATIENCE

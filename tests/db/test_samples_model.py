@@ -28,7 +28,7 @@ from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_la
 from db.labelling.samples.selection import Selection
 from db.postgres import engine
 from db.postgres.sql import connection_of
-from db.queries.filters import LabelFilter, SampleFilter
+from db.queries.filters.conditions import LabelFilter, SampleFilter
 from tests.db.labelling_model import Edit as MarkEdit
 from tests.db.labelling_model import Mark, Sample
 from tests.db.working_sets import ANN, BOB, make

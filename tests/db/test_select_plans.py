@@ -13,7 +13,7 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Links
 from db.postgres import engine
 from db.queries import Inputs, Param, Plan, Select, Server
-from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
+from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter
 
 SAMPLES = 30_000
 INPUTS = Inputs(

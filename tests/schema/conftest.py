@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from db.postgres.engine import Database
-from tests.schema.mutating import Stage, open_stage
-from tests.schema.reading import Library, open_library
+from tests.schema.mutation_fixture import Stage, open_stage
+from tests.schema.read_fixture import Library, open_library
 
 
 @pytest.fixture

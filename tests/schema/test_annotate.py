@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from db.postgres.engine import Database
-from tests.schema.annotating import (
+from tests.schema.annotation_fixture import (
     BOX,
     annotate,
     annotations,
@@ -20,7 +20,7 @@ from tests.schema.annotating import (
     told,
     triangle,
 )
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 SHAPES = [
     (box(0, 0, 640, 480), told(0, 0, 640, 480)),

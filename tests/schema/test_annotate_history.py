@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from db.postgres.engine import Database
-from tests.schema.annotating import (
+from tests.schema.annotation_fixture import (
     ANNOTATIONS,
     BOX,
     annotate,
@@ -20,7 +20,7 @@ from tests.schema.annotating import (
     suggest,
     told,
 )
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ statistics {{ total labeled unlabeled pending }}
     labels {{ id name sampleCount annotationCount }} samples(first: 100, orderBy: OLDEST) {{ nodes {{

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from tests.db.history_model import Mark, State
-from tests.schema.annotating import box
+from tests.schema.annotation_fixture import box
 from tests.schema.test_versions_model import OPERATIONS, WORDS, Histories, run_histories
 
 LEFT = st.integers(1, 3)

@@ -10,8 +10,8 @@ from db.identity.tokens import Scope
 from db.labelling.samples import annotate as annotating
 from db.postgres.engine import Database
 from tests.db.working_sets import make
-from tests.schema.annotating import annotate, box, new, of, open_boxes, put, refused, triangle
-from tests.schema.mutating import Stage
+from tests.schema.annotation_fixture import annotate, box, new, of, open_boxes, put, refused, triangle
+from tests.schema.mutation_fixture import Stage
 
 SIZE = {"width": 640, "height": 480}
 FAR = {"circle": {"center": {"x": 638, "y": 8}, "radius": 3}}

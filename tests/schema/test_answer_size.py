@@ -12,9 +12,9 @@ from benchmarks.attack_requests import Operation
 from db.errors import DomainError
 from db.postgres import engine, sql
 from db.postgres.engine import Database
-from schema.requests import Request
+from schema.execution.messages import Request
 from tests.client import Direct
-from tests.schema.mutating import Stage, open_stage
+from tests.schema.mutation_fixture import Stage, open_stage
 
 LABELS = 10_000
 MIB = 1024 * 1024

@@ -7,7 +7,7 @@ from random import Random
 
 from db.concurrency import ConcurrencyLimit
 from tests.patience import until
-from tests.schema.reading import Library
+from tests.schema.read_fixture import Library
 
 FILTERED = "{ datasets { nodes { samples(filter: {hard: true}) { nodes { id } } } } }"
 COUNTED = "{ datasets { nodes { changes { totalCount } } } }"

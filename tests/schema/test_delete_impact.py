@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 IMPACT = """query ($d: ID!, $s: SampleSelection!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
     sampleCount sharedSources versions { name } datasets { name } } } }"""

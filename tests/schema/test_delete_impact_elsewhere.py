@@ -8,7 +8,7 @@ import pytest
 from db.postgres.engine import Database
 from tests.client import Failed
 from tests.db.working_sets import make
-from tests.schema.mutating import Stage, open_stage
+from tests.schema.mutation_fixture import Stage, open_stage
 
 ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
     deleteImpact(select: $select) { sampleCount sharedSources datasets { name } } } } }"""

@@ -8,9 +8,9 @@ from graphql import build_schema, get_introspection_query
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schema.documents import Documents
 from schema.errors import Refused
-from schema.guard import DocumentLimits
+from schema.execution.document_limits import DocumentLimits
+from schema.execution.documents import Documents
 from tests.patience import cost_ratio
 
 SCHEMA = build_schema(

@@ -7,7 +7,7 @@ from graphql import GraphQLError, Source, build_schema, graphql_sync, parse
 
 from db.errors import Conflict, NotFound
 from schema.errors import coded, defect, told
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 FIELD = parse(Source("{ field }")).definitions[0]
 

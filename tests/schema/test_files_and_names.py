@@ -13,7 +13,7 @@ from db.ingest.uploads import RequestedFile, RequestedUploads
 from db.storage import LocalStore
 from schema.types.job import IgnoredReason
 from tests.db.world import WORKER, picture
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 SETTINGS = "dataset { id include exclude labelNames labels { name } }"
 USUAL = {"include": [], "exclude": [], "labelNames": "STANDARD"}

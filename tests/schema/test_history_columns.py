@@ -8,7 +8,7 @@ import pytest
 from db.history import changes
 from db.postgres import sql
 from db.postgres.engine import Database
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 FACTS = ("label", "sample", "annotation")
 # What a migration does; in `other order` the two columns stand the other way round in the table of past rows.

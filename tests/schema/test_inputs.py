@@ -7,11 +7,11 @@ import pytest
 from benchmarks import attack_requests
 from benchmarks.attack_requests import Operation
 from schema import build_schema
-from schema.documents import Document
 from schema.errors import Refused
-from schema.guard import CRITERION, SEARCH, DocumentLimits
-from tests.schema.mutating import Stage
-from tests.schema.mutating import schema as usual
+from schema.execution.document_limits import CRITERION, SEARCH, DocumentLimits
+from schema.execution.documents import Document
+from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import schema as usual
 
 QUERY = 'query ($f: SampleFilter) { dataset(by: {name: "x"}) { samples(first: 1, filter: $f) { totalCount } } }'
 

@@ -10,7 +10,7 @@ from api.configuration import document_limits
 from api.settings import Limits, Settings
 from db.postgres.engine import Database
 from schema import build_schema
-from tests.schema.mutating import Stage, open_stage
+from tests.schema.mutation_fixture import Stage, open_stage
 
 PAGES = """query ($id: ID!, $first: Int, $last: Int) { dataset(by: {id: $id}) {
     samples(first: $first, last: $last) { nodes { id } pageInfo { hasNextPage } } } }"""

@@ -8,7 +8,7 @@ import pytest
 from db import jobs
 from db.errors import Conflict
 from tests.rights import without_rights
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 CREATED = """
     dataset { id name type description inputPath outputPath revision labels { name color shortcut }

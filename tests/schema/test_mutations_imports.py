@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.rights import without_rights
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 JOB = "job { __typename id status requestedBy read added updated labeled skipped warnings(first: 1) { totalCount } }"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.db.working_sets import make
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 ALL_HAN = "猫〇𠮷\U0003134a"
 RENAMED = "label { id name sampleCount } affectedSamples change { kind summary } dataset { revision }"

@@ -10,7 +10,7 @@ from db.jobs import events
 from schema.mutations import sources
 from tests.db.working_sets import make
 from tests.patience import PATIENCE
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 LABELLING = """
     matched changed unchanged notFound samples { id state labels { name } labeledBy }

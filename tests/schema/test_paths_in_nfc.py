@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from db.postgres.sql import connection_of
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 DIRECTORY, NAME = "Möbel/Stühle", "café-Ångström.jpg"
 Form = Literal["NFC", "NFD"]

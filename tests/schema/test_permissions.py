@@ -5,9 +5,9 @@ from graphql import GraphQLObjectType, OperationDefinitionNode, parse
 
 from db.identity.tokens import Identity, Scope
 from schema import build_schema
-from schema.documents import Document, Documents
 from schema.errors import Refused
-from schema.guard import DocumentLimits
+from schema.execution.document_limits import DocumentLimits
+from schema.execution.documents import Document, Documents
 from schema.permissions import authorize
 
 SCHEMA = build_schema()._schema

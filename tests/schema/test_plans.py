@@ -1,8 +1,8 @@
 import pytest
 
 from db.queries import Plan
-from schema.background import Background
-from schema.plans import Plans
+from schema.execution.plans import Plans
+from schema.execution.worker_thread import Background
 
 
 def plan(length: int) -> Plan:

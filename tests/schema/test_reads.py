@@ -9,7 +9,7 @@ import pytest
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import driver_url
 from schema.errors import Refused
-from tests.schema.reading import Library
+from tests.schema.read_fixture import Library
 
 PAGE = """
 query ($first: Int, $after: String, $last: Int, $before: String, $order: SampleOrder! = NEWEST, $filter: SampleFilter) {

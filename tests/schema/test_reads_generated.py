@@ -9,8 +9,8 @@ import pytest
 
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database, driver_url
-from tests.schema.operations import Writer
-from tests.schema.reading import ANN, learn, open_library
+from tests.schema.random_operations import Writer
+from tests.schema.read_fixture import ANN, learn, open_library
 
 # Few, so that the suite stays short; `LABELGRAPH_SEEDS=0:5000` looks further, and `=42:43` repeats one.
 FIRST, LAST = map(int, os.environ.get("LABELGRAPH_SEEDS", "0:150").split(":"))

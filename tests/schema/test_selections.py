@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 DECLARED = {"$l": "$l: LabelFilter", "$s": "$s: SampleState"}
 WITHOUT_CRITERION: tuple[dict[str, Any], ...] = (

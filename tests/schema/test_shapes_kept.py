@@ -17,7 +17,7 @@ from tests.db import world
 from tests.db.test_sync_voc import put, voc
 from tests.db.working_sets import WorkingSet
 from tests.db.world import World
-from tests.schema.mutating import Stage, schema
+from tests.schema.mutation_fixture import Stage, schema
 
 LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
 ROUND = Circle(Position(30, 20), 10)

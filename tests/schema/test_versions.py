@@ -9,7 +9,7 @@ from db.history import changes, versions
 from db.history.transactions import write
 from db.postgres import sql
 from tests.client import Failed
-from tests.schema.mutating import Stage
+from tests.schema.mutation_fixture import Stage
 
 PUBLISH = "version { id name description isCurrent createdBy parent { name } status manifestPath statistics { total } }"
 VERSION = """query ($v: ID!, $f: SampleFilter, $o: SampleOrder! = OLDEST) { node(id: $v) { ... on Version {

@@ -6,8 +6,8 @@ import pytest
 
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.queries import plan, reading
-from tests.schema.mutating import Stage, open_stage
+from db.queries import execution, plan
+from tests.schema.mutation_fixture import Stage, open_stage
 from tests.schema.test_versions import COMPARE, label, publish
 
 SAMPLES = 3_000
@@ -17,7 +17,7 @@ SAMPLES = 3_000
 async def explained(database: Database, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, list[str]]:
     stage = await open_stage(database, tmp_path, samples=SAMPLES)  # type: ignore[arg-type]
     plans: list[str] = []
-    read = reading._read
+    read = execution._read
 
     async def explaining(database: Database, plan: plan.Plan, arguments: list[object]) -> str | None:
         async with database.reading() as connection:
@@ -25,7 +25,7 @@ async def explained(database: Database, tmp_path: object, monkeypatch: pytest.Mo
         plans.append("\n".join(row[0] for row in rows))
         return await read(database, plan, arguments)
 
-    monkeypatch.setattr(reading, "_read", explaining)
+    monkeypatch.setattr(execution, "_read", explaining)
     return stage, plans
 
 

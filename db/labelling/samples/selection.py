@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Conflict, Invalid
 from db.postgres import sql
 from db.postgres.models import Sample
-from db.queries.filters import SampleFilter, conditions, current
+from db.queries.filters.conditions import SampleFilter, conditions, current
 
 Lock = Literal["NO KEY UPDATE", "UPDATE"]
 SHOWN = 100  # samples of a filter's selection that a payload shows: the first page of the list

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from db.queries.build import Type
+from db.queries.compile_context import Type
 from db.queries.types.annotation import ANNOTATION
 from db.queries.types.change import CHANGE
 from db.queries.types.comparison import SAMPLE_CHANGE

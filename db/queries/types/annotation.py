@@ -14,10 +14,10 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.postgres.models import Annotation, Label
-from db.queries.build import Build, Field, Type
+from db.queries.compile_context import Build, Field, Type
+from db.queries.json_text import NULL, Parts, array, assemble, flag, number, or_null, text, word
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import NULL, Parts, array, assemble, flag, number, or_null, text, word
 from db.queries.types.fields import column
 
 PLACES = frozenset({"center", "position"})

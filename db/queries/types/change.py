@@ -1,10 +1,10 @@
 from db.postgres.models import Change
-from db.queries.build import Build, Type
+from db.queries.compile_context import Build, Type
 from db.queries.connections import Listing
-from db.queries.pages import Kind, Order
+from db.queries.json_text import Parts, flag, number, text, value_or_null
+from db.queries.pagination import Kind, Order
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import Parts, flag, number, text, value_or_null
 from db.queries.types.fields import column, global_id
 
 

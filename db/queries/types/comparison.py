@@ -11,12 +11,12 @@ from sqlalchemy.types import TypeEngine
 
 from db.postgres.models import Dataset, Label, Sample, sample_past
 from db.queries import ids
-from db.queries.build import IDS, Build, Type
+from db.queries.compile_context import IDS, Build, Type
 from db.queries.connections import Listing, connection
-from db.queries.pages import Kind, Order
+from db.queries.json_text import NULL, Encode, Parts, array, assemble, number, or_null, text, word
+from db.queries.pagination import Kind, Order
 from db.queries.rows import Derived, Pinned, Row, Scope, table_of, whole_history
 from db.queries.selection import Select
-from db.queries.text import NULL, Encode, Parts, array, assemble, number, or_null, text, word
 
 DIFFERENCE: dict[str, TypeEngine[Any]] = {
     "id": BigInteger(),

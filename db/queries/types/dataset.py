@@ -5,13 +5,13 @@ from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Dataset, Sample
-from db.queries.build import Build, Type
+from db.queries.compile_context import Build, Type
 from db.queries.connections import Listing, connection
-from db.queries.filters import containing, label_names
-from db.queries.pages import Kind, Order
+from db.queries.filters.conditions import containing, label_names
+from db.queries.json_text import Parts, array, assemble, number, or_null, text, value_or_null, word, words
+from db.queries.pagination import Kind, Order
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import Parts, array, assemble, number, or_null, text, value_or_null, word, words
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact

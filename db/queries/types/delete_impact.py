@@ -9,12 +9,12 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.postgres.models import Sample
 from db.queries import ids, shared_sources
-from db.queries.build import IDS, Build
-from db.queries.filters import SampleFilter, conditions
-from db.queries.params import Param
+from db.queries.compile_context import IDS, Build
+from db.queries.filters.conditions import SampleFilter, conditions
+from db.queries.json_text import Parts, assemble, number
+from db.queries.parameters import Param
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import Parts, assemble, number
 
 # Of the rows that are chosen here, all of one dataset.
 HERE = {

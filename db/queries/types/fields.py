@@ -3,10 +3,10 @@
 from sqlalchemy import func
 from sqlalchemy import literal_column as sql
 
-from db.queries.build import Build, Field
+from db.queries.compile_context import Build, Field
+from db.queries.json_text import Encode, Parts, text
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import Encode, Parts, text
 
 
 def column(name: str, encode: Encode = text) -> Field:

@@ -7,12 +7,12 @@ from sqlalchemy import BigInteger, ColumnElement, case, cast, func
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import IgnoredFiles, Job, JobWarning
-from db.queries.build import Build, Field, Type
+from db.queries.compile_context import Build, Field, Type
 from db.queries.connections import Listing, connection
-from db.queries.pages import Kind, Order
+from db.queries.json_text import NULL, Parts, assemble, number, or_null, text, value_or_null, word, words
+from db.queries.pagination import Kind, Order
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import NULL, Parts, assemble, number, or_null, text, value_or_null, word, words
 from db.queries.types.fields import column, dataset, global_id
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))

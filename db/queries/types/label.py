@@ -2,10 +2,10 @@ from sqlalchemy import BigInteger
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Label, LabelCount
-from db.queries.build import Build, Field, Type
+from db.queries.compile_context import Build, Field, Type
+from db.queries.json_text import Parts, number, or_null, text, word
 from db.queries.rows import Row
 from db.queries.selection import Select
-from db.queries.text import Parts, number, or_null, text, word
 from db.queries.types.fields import column, global_id
 
 

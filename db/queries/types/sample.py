@@ -8,13 +8,13 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.identity.urls import SIGNATURE
 from db.postgres.models import Label, Sample, Source
-from db.queries.build import Build, Field, Type
+from db.queries.compile_context import Build, Field, Type
 from db.queries.connections import Listing
-from db.queries.filters import SampleFilter, conditions, few_carry_labels
-from db.queries.pages import Kind, Order
+from db.queries.filters.conditions import SampleFilter, conditions, few_carry_labels
+from db.queries.json_text import Encode, Parts, assemble, flag, number, or_null, text, word
+from db.queries.pagination import Kind, Order
 from db.queries.rows import Row, Scope
 from db.queries.selection import Select
-from db.queries.text import Encode, Parts, assemble, flag, number, or_null, text, word
 from db.queries.types.fields import column, dataset, global_id
 
 SMALLEST_THUMBNAIL, LARGEST_THUMBNAIL = 16, 1024  # pixels of the longest side

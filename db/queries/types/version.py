@@ -5,12 +5,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Job, Version
-from db.queries.build import Build, Type
+from db.queries.compile_context import Build, Type
 from db.queries.connections import Listing, connection
-from db.queries.pages import Kind, Order
+from db.queries.json_text import Parts, flag, number, or_null, text, value_or_null, word
+from db.queries.pagination import Kind, Order
 from db.queries.rows import Pinned, Row, Scope
 from db.queries.selection import Select
-from db.queries.text import Parts, flag, number, or_null, text, value_or_null, word
 from db.queries.types.fields import column, dataset, global_id
 from db.queries.types.sample import SAMPLES
 

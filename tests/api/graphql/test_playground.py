@@ -6,7 +6,7 @@ import pytest
 
 from api import playground
 from schema import build_schema
-from schema.documents import Documents
+from schema.execution.documents import Documents
 from tests.client import Client
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

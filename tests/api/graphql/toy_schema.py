@@ -12,9 +12,9 @@ from graphql import ExecutionResult, GraphQLResolveInfo, build_schema, execute, 
 
 from db.errors import Conflict
 from schema.context import Context
-from schema.documents import Documents
-from schema.guard import DocumentLimits
-from schema.requests import Answer, Request
+from schema.execution.document_limits import DocumentLimits
+from schema.execution.documents import Documents
+from schema.execution.messages import Answer, Request
 
 Info = GraphQLResolveInfo[Context]
 

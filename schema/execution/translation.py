@@ -28,9 +28,10 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues
 
-from db.queries import Select, filters, type_of
-from db.queries.params import Inputs, Param
-from schema.documents import Document
+from db.queries import Select, type_of
+from db.queries.filters import conditions
+from db.queries.parameters import Inputs, Param
+from schema.execution.documents import Document
 
 GIVEN = object()  # the shape of a value that only its placeholder depends on
 
@@ -167,14 +168,14 @@ def _argument(type_name: str, value: Any) -> Any:
     return value
 
 
-def sample_filter(given: Mapping[str, Any]) -> filters.SampleFilter:
+def sample_filter(given: Mapping[str, Any]) -> conditions.SampleFilter:
     """From the coerced input object. Null and an empty list are no condition, except that `or: []` matches nothing."""
-    return filters.SampleFilter(
+    return conditions.SampleFilter(
         state=_word(given.get("state")),
         labels=_made(given.get("labels"), _label_filter),
         created_at=_made(given.get("createdAt"), _time_filter),
-        file_name=_made(given.get("fileName"), lambda each: filters.TextFilter(**each)),
-        path=_made(given.get("path"), lambda each: filters.PathFilter(**each)),
+        file_name=_made(given.get("fileName"), lambda each: conditions.TextFilter(**each)),
+        path=_made(given.get("path"), lambda each: conditions.PathFilter(**each)),
         labeled_by=given.get("labeledBy") or None,
         hard=given.get("hard"),
         usage=_word(given.get("usage")),
@@ -185,14 +186,14 @@ def sample_filter(given: Mapping[str, Any]) -> filters.SampleFilter:
     )
 
 
-def _label_filter(given: Mapping[str, Any]) -> filters.LabelFilter | None:
+def _label_filter(given: Mapping[str, Any]) -> conditions.LabelFilter | None:
     if given["names"] == []:
         return None
-    return filters.LabelFilter(names=given["names"], match=given["match"].name)
+    return conditions.LabelFilter(names=given["names"], match=given["match"].name)
 
 
-def _time_filter(given: Mapping[str, Any]) -> filters.TimeFilter:
-    return filters.TimeFilter(preset=_word(given.get("preset")), from_=given.get("from"), to=given.get("to"))
+def _time_filter(given: Mapping[str, Any]) -> conditions.TimeFilter:
+    return conditions.TimeFilter(preset=_word(given.get("preset")), from_=given.get("from"), to=given.get("to"))
 
 
 def _word(value: Enum | None) -> str | None:
@@ -203,5 +204,5 @@ def _made(given: Any, make: Callable[[Any], Any]) -> Any:
     return None if given is None else make(given)
 
 
-def _all_made(given: Any) -> list[filters.SampleFilter] | None:
+def _all_made(given: Any) -> list[conditions.SampleFilter] | None:
     return None if given is None else [sample_filter(each) for each in given]

@@ -36,15 +36,15 @@ from db import queries
 from db.concurrency import SHARED_READ_TTL
 from db.errors import NotFound, Unavailable
 from db.queries import Inputs, Misplaced, Plan, Select, Server
-from schema.background import Background
 from schema.context import Context
-from schema.documents import Document, Documents
 from schema.errors import BAD_USER_INPUT, Refused, coded
-from schema.guard import DocumentLimits
-from schema.plans import Plans
+from schema.execution.document_limits import DocumentLimits
+from schema.execution.documents import Document, Documents
+from schema.execution.messages import Answer, Request
+from schema.execution.plans import Plans
+from schema.execution.translation import Translator, shape, symbols, variables_in
+from schema.execution.worker_thread import Background
 from schema.references import Reference, References
-from schema.requests import Answer, Request
-from schema.selection import Translator, shape, symbols, variables_in
 
 MAX_COERCION_ERRORS = 20
 MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds

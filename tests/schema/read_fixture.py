@@ -15,11 +15,11 @@ from db.identity.urls import Links
 from db.postgres.engine import Database, driver_url
 from schema import build_schema
 from schema.context import Context
-from schema.execution import LabelgraphSchema
-from schema.guard import DocumentLimits
-from schema.requests import Answer, Request
-from tests.schema import exhibits, naive
-from tests.schema.operations import Known
+from schema.execution.document_limits import DocumentLimits
+from schema.execution.executor import LabelgraphSchema
+from schema.execution.messages import Answer, Request
+from tests.schema import reference_reader, sample_data
+from tests.schema.random_operations import Known
 
 ANN = Identity("ann", Scope.READ, token_id=1)
 LINKS = Links("https://images.test", "?e=99&i=1&s=", b"k" * 32)
@@ -49,7 +49,7 @@ class Library:
     schema: LabelgraphSchema
     language: GraphQLSchema
     database: Database
-    world: naive.World
+    world: reference_reader.World
     known: Known
     tokens: Mapping[str, str]  # what a cursor is called in the naive reading
 
@@ -69,7 +69,7 @@ class Library:
 
     def naively(self, source: str, variables: Mapping[str, Any], identity: Identity = ANN) -> Any:
         world = replace(self.world, allowed=identity.dataset_ids, viewer=identity.name)
-        return naive.read(self.language, source, dict(variables), world)
+        return reference_reader.read(self.language, source, dict(variables), world)
 
     def told(self, answer: Any) -> Any:
         """An answer with its cursors as the naive reading calls them."""
@@ -86,13 +86,13 @@ class Library:
 async def open_library(database: Database) -> Library:
     connection = await asyncpg.connect(driver_url(database.url))
     async with connection.transaction():
-        await exhibits.fill(connection)
+        await sample_data.fill(connection)
     await connection.close()
     schema, language = _schema()
     async with database.reading() as reader:
-        rows = await naive.load(reader)
+        rows = await reference_reader.load(reader)
         now = await reader.fetchval("SELECT now()")
-    world = naive.World(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
+    world = reference_reader.World(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
     return Library(schema, language, database, world, Known((), (), {}), {})
 
 
@@ -151,6 +151,6 @@ def _learned(library: Library, name: str, table: str, edges: Sequence[Mapping[st
     for edge in edges:
         row = library.world.by_id(table, int(edge["node"]["id"].partition(":")[2]))
         assert row is not None
-        library.tokens = {**library.tokens, edge["cursor"]: naive.token(name, row)}
+        library.tokens = {**library.tokens, edge["cursor"]: reference_reader.token(name, row)}
         library.world.cursors = {**library.world.cursors, edge["cursor"]: row}
     return [edge["cursor"] for edge in edges]

@@ -1,7 +1,7 @@
 """What clients say to choose samples and datasets.
 
 Fields default to UNSET, not to null: a mutation tells a criterion that is left out from one that is null. The values
-are read as graphql-core coerces them (`schema.selection.sample_filter`), never as objects of these classes.
+are read as graphql-core coerces them (`schema.execution.translation.sample_filter`), never as objects of these classes.
 """
 
 from datetime import datetime

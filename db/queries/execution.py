@@ -7,7 +7,7 @@ import asyncpg
 from db.errors import DomainError, NotFound
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
-from db.queries.params import Inputs
+from db.queries.parameters import Inputs
 from db.queries.plan import Plan
 
 NO_SUCH_VERSION = "LG404"  # raised by the database's function `version_of`

@@ -8,8 +8,8 @@ import orjson
 from graphql import GraphQLError
 
 from schema.context import Context
-from schema.documents import Document, Documents
 from schema.errors import Refused, defect, told
+from schema.execution.documents import Document, Documents
 
 
 class Absent:

@@ -6,7 +6,7 @@ from typing import Any
 from db.history import changes
 from db.postgres import sql
 from db.postgres.engine import Database
-from tests.schema.mutating import Stage, open_stage
+from tests.schema.mutation_fixture import Stage, open_stage
 
 SHAPE = """shape { __typename
     ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } } ... on PolyLine { points { x y } }

@@ -31,10 +31,10 @@ from sqlmodel import SQLModel
 
 from db import defaults
 from db.postgres.models import Dataset
-from db.queries.params import Inputs, Param
+from db.queries.json_text import Part, Parts, array, assemble, constant
+from db.queries.parameters import Inputs, Param
 from db.queries.rows import Derived, Model, Row, Scope
 from db.queries.selection import Select
-from db.queries.text import Part, Parts, array, assemble, constant
 
 Field = Callable[["Build", Row, Select], Parts]
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]

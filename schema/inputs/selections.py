@@ -8,10 +8,10 @@ import strawberry
 
 from db.errors import Invalid
 from db.labelling.samples.selection import Selection
-from db.queries.filters import SampleFilter, narrows
-from schema.filters import SampleSelection
-from schema.mutations.unit import Info, number
-from schema.selection import sample_filter
+from db.queries.filters.conditions import SampleFilter, narrows
+from schema.execution.translation import sample_filter
+from schema.inputs.filters import SampleSelection
+from schema.mutations.resolver import Info, number
 
 FILTER = "select.filter"
 

@@ -17,7 +17,7 @@ from graphql import (
     is_leaf_type,
 )
 
-from tests.schema.exhibits import DIRECTORIES, NAMES, NOW, PEOPLE
+from tests.schema.sample_data import DIRECTORIES, NAMES, NOW, PEOPLE
 
 LABELS = ("cat", "Cat", "dog-1", "狗", "unused", "nobody", "", "a\x00")
 NEEDLES = (

@@ -9,7 +9,7 @@ from db.identity.urls import Links
 from db.ingest import uploads
 from db.ingest.uploads import Completion, IssuedTickets, RequestedFile, RequestedUploads, Ticket
 from schema.mutations.payloads import OfDataset, WithChange, change_of, dataset_of
-from schema.mutations.unit import Info, given, is_done, number, word, write
+from schema.mutations.resolver import Info, given, is_done, number, word, write
 from schema.mutations.uploads import ItemError, UploadConflict
 from schema.references import reference
 from schema.types.error_code import ErrorCode

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from db.queries import Plan
-from schema.background import Background
+from schema.execution.worker_thread import Background
 
 
 class Plans:

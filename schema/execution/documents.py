@@ -29,8 +29,8 @@ from graphql.validation.validate import ValidationAbortedError
 
 from schema import errors
 from schema.errors import Refused, coded, refusal
-from schema.guard import Cost, DocumentLimits, Fragments, Guard, fragments_of
-from schema.inputs import Held, InputLimits
+from schema.execution.document_limits import Cost, DocumentLimits, Fragments, Guard, fragments_of
+from schema.inputs.limits import Held, InputLimits
 
 # Comparing fields for overlap is quadratic: 2.3 s for 11 KB by default. The library takes its limit from here only.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000

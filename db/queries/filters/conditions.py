@@ -22,7 +22,7 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.formats.names import nfc
 from db.postgres.models import Sample, Source
-from db.queries.params import Bind, Param, at_once
+from db.queries.parameters import Bind, Param, at_once
 
 WORDS = ARRAY(Text())
 PRESETS = {

@@ -28,8 +28,8 @@ from graphql import (
 )
 
 from db import defaults
-from db.queries.pages import DEFAULT_SIZE
-from schema.inputs import SEARCHES, Held
+from db.queries.pagination import DEFAULT_SIZE
+from schema.inputs.limits import SEARCHES, Held
 
 NOTHING = Held()
 
