@@ -41,10 +41,10 @@ class Refused(Exception):
 
 
 def refusal(message: str, code: str, **details: Any) -> Refused:
-    return Refused([coded(GraphQLError(message), code, **details)])
+    return Refused([with_code(GraphQLError(message), code, **details)])
 
 
-def coded(error: GraphQLError, code: str, **details: Any) -> GraphQLError:
+def with_code(error: GraphQLError, code: str, **details: Any) -> GraphQLError:
     """The same error with `extensions.code`, where it has none yet."""
     extensions = {"code": code, **({"details": details} if details else {}), **(error.extensions or {})}
     return GraphQLError(
@@ -58,7 +58,7 @@ def coded(error: GraphQLError, code: str, **details: Any) -> GraphQLError:
     )
 
 
-def told(error: GraphQLError) -> dict[str, Any]:
+def format_error(error: GraphQLError) -> dict[str, Any]:
     """The error as it goes into an answer's `errors`. Logs it, when it is a defect."""
     body: dict[str, Any] = {"message": error.message}
     if error.locations:
@@ -74,12 +74,12 @@ def told(error: GraphQLError) -> dict[str, Any]:
         case _ if _is_of_request(error, cause):
             body["extensions"] = {"code": BAD_USER_INPUT}
         case _:
-            body |= defect(cause)
+            body |= log_defect(cause)
     return body
 
 
-def code_of(error: GraphQLError) -> str:
-    """The `extensions.code` that `told` gives; logs nothing."""
+def error_code(error: GraphQLError) -> str:
+    """The `extensions.code` that `format_error` gives; logs nothing."""
     cause = _cause(error)
     match cause:
         case DomainError():
@@ -89,7 +89,7 @@ def code_of(error: GraphQLError) -> str:
     return BAD_USER_INPUT if _is_of_request(error, cause) else INTERNAL
 
 
-def defect(cause: BaseException) -> dict[str, Any]:
+def log_defect(cause: BaseException) -> dict[str, Any]:
     """Logs a defect with its place in the code (no values, no statement) and gives what a client may know of it."""
     reference = secrets.token_hex(6)
     frames = traceback.extract_tb(cause.__traceback__)[-DEEPEST:]

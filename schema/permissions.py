@@ -9,7 +9,7 @@ from typing import Final
 from graphql import FieldNode, FragmentSpreadNode, GraphQLError, SelectionSetNode
 
 from db.identity.tokens import Identity, Scope
-from schema.errors import FORBIDDEN, Refused, coded
+from schema.errors import FORBIDDEN, Refused, with_code
 from schema.execution.document_limits import Fragments
 from schema.execution.documents import Document
 
@@ -39,7 +39,7 @@ def _needed(document: Document, node: FieldNode) -> Scope:
 def _forbidden(node: FieldNode, needed: Scope, held: Scope) -> GraphQLError:
     message = f"{node.name.value} needs a token with the scope {needed.word}; this one has {held.word}."
     error = GraphQLError(message, nodes=node, path=[node.alias.value if node.alias else node.name.value])
-    return coded(error, FORBIDDEN, needed=needed.word, held=held.word)
+    return with_code(error, FORBIDDEN, needed=needed.word, held=held.word)
 
 
 def _root_fields(selected: SelectionSetNode, fragments: Fragments) -> Iterator[FieldNode]:

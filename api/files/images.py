@@ -17,7 +17,7 @@ from api.runtime import Runtime, runtime
 from db.errors import DomainError, StorageError
 from db.formats.images import MEDIA_TYPES
 from db.storage import ObjectMissing, Store, StoredObject
-from schema.errors import defect
+from schema.errors import log_defect
 
 SMALLEST, LARGEST = 16, 1024  # longest side of a thumbnail, in pixels
 LINK, SPARE = 300, 30  # seconds that a link of the store holds, and for which nobody is sent to it any more
@@ -71,7 +71,7 @@ async def _told(answer: Awaitable[Response]) -> Response:
     except DomainError:
         status = 503
     except Exception as error:
-        defect(error)
+        log_defect(error)
         status = 500
     retry = {"retry-after": "2"} if status == 503 else {}
     return Response(status_code=status, headers={**SAFE, **retry, "cache-control": "no-store"})

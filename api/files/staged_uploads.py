@@ -17,7 +17,7 @@ from db.errors import DomainError
 from db.identity.tokens import Scope
 from db.ingest import uploads
 from db.ingest.uploads import Awaited
-from schema.errors import defect
+from schema.errors import log_defect
 
 NAME_LENGTH: Final = 32
 HEADERS: Final = (
@@ -58,7 +58,7 @@ async def _refusal(request: Request) -> UploadRefused | None:
     except ClientGone:
         raise
     except Exception as error:
-        defect(error)
+        log_defect(error)
         return UploadRefused(500, "Internal error; PUT the file again later.")
     return None
 

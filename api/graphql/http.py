@@ -26,8 +26,8 @@ from schema.errors import (
     RATE_LIMITED,
     UNAUTHENTICATED,
     UNAVAILABLE,
-    coded,
     refusal,
+    with_code,
 )
 from schema.execution.documents import Document
 from schema.execution.messages import Answer, Request, encode
@@ -58,7 +58,7 @@ class Problem(Exception):
         super().__init__(message)
         self.status = status
         self.headers = headers
-        self.answer = Answer(errors=[coded(GraphQLError(message), code, **details)])
+        self.answer = Answer(errors=[with_code(GraphQLError(message), code, **details)])
 
 
 async def graphql(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from db.history import idempotency
 from db.identity.tokens import Identity
 from db.postgres.outages import SILENT, DatabaseUnavailable
 from schema.context import Context
-from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, code_of, coded
+from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, with_code
 from schema.execution.messages import Answer, Request
 from schema.permissions import authorize
 
@@ -71,7 +71,7 @@ async def _too_late(process: Runtime, seconds: float, request: Request, context:
         message += " Sent again with the same idempotency key, it takes effect once."
     elif request.document.is_mutation:
         message += " Look whether it took effect before you send it again."
-    return Answer(errors=[coded(GraphQLError(message), code)])
+    return Answer(errors=[with_code(GraphQLError(message), code)])
 
 
 async def _once(process: Runtime, request: Request, context: Context, key: str) -> Answer | bytes:
@@ -83,7 +83,7 @@ async def _once(process: Runtime, request: Request, context: Context, key: str) 
     answer = await process.schema.run(request, context)
     if not isinstance(answer, Answer):
         return await idempotency.keep_answer(*known, answer)
-    if answer.refused or context.unfinished or TEMPORARY & {code_of(error) for error in answer.errors}:
+    if answer.refused or context.unfinished or TEMPORARY & {error_code(error) for error in answer.errors}:
         return answer
     text = answer.encode()
     try:

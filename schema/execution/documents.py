@@ -28,7 +28,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
 from schema import errors
-from schema.errors import Refused, coded, refusal
+from schema.errors import Refused, refusal, with_code
 from schema.execution.document_limits import Cost, DocumentLimits, Fragments, Guard, fragments_of
 from schema.inputs.limits import Held, InputLimits
 
@@ -167,7 +167,7 @@ class Documents:
             ast = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
         except GraphQLError as error:
             code = errors.TOO_COSTLY if "Parsing aborted" in error.message else errors.PARSE_FAILED
-            raise Refused([coded(error, code)]) from None
+            raise Refused([with_code(error, code)]) from None
         if "\\u" in source:
             visit(ast, _NoNul())
         _untie(ast)
@@ -197,7 +197,7 @@ class _NoNul(Visitor):
     def enter_string_value(self, node: StringValueNode, *_: object) -> None:
         if "\0" in node.value:
             error = GraphQLError("A text holds the character U+0000, which no text here may hold.", nodes=node)
-            raise Refused([coded(error, errors.BAD_USER_INPUT)])
+            raise Refused([with_code(error, errors.BAD_USER_INPUT)])
 
 
 def _choose(operations: list[OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:
@@ -216,8 +216,8 @@ def _choose(operations: list[OperationDefinitionNode], name: str | None) -> Oper
 
 def _validation_error(error: GraphQLError) -> GraphQLError:
     if isinstance(error, ValidationAbortedError) and not error.message.startswith("Too many"):
-        return coded(GraphQLError("The document's fields overlap too often to be checked."), errors.TOO_COSTLY)
-    return coded(error, errors.VALIDATION_FAILED)
+        return with_code(GraphQLError("The document's fields overlap too often to be checked."), errors.TOO_COSTLY)
+    return with_code(error, errors.VALIDATION_FAILED)
 
 
 def _unpaged(schema: GraphQLSchema) -> frozenset[str]:

@@ -37,7 +37,7 @@ from db.concurrency import SHARED_READ_TTL
 from db.errors import NotFound, Unavailable
 from db.queries import Inputs, Misplaced, Plan, Select, Server
 from schema.context import Context
-from schema.errors import BAD_USER_INPUT, Refused, coded
+from schema.errors import BAD_USER_INPUT, Refused, with_code
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Document, Documents
 from schema.execution.messages import Answer, Request
@@ -81,7 +81,7 @@ class LabelgraphSchema(strawberry.Schema):
             return await self._read(request, context)
         executor = await self._coerced(request, lambda: Executor.build(**self._arguments(request, context)))
         if isinstance(executor, list):
-            raise Refused([coded(error, BAD_USER_INPUT) for error in executor])
+            raise Refused([with_code(error, BAD_USER_INPUT) for error in executor])
         result = executor.execute_operation()
         return Answer.of(await cast(Awaitable[Any], result) if isawaitable(result) else result)
 
@@ -124,7 +124,7 @@ class LabelgraphSchema(strawberry.Schema):
         try:
             selects = translator.roots()
         except GraphQLError as error:  # a variable that is null where the argument must not be
-            raise Refused([coded(error, BAD_USER_INPUT)]) from error
+            raise Refused([with_code(error, BAD_USER_INPUT)]) from error
         return queries.query(selects, confined=is_confined(context), page=self.page)
 
     def _arguments(self, request: Request, context: Context) -> dict[str, Any]:
@@ -261,7 +261,7 @@ def coerced(schema: LabelgraphSchema, request: Request) -> VariableValues:
     definitions = request.document.operation.variable_definitions or ()
     values = get_variable_values(schema._schema, definitions, dict(request.variables), MAX_COERCION_ERRORS)
     if isinstance(values, list):
-        raise Refused([coded(error, BAD_USER_INPUT) for error in values])
+        raise Refused([with_code(error, BAD_USER_INPUT) for error in values])
     return values
 
 

@@ -8,7 +8,7 @@ import orjson
 from graphql import GraphQLError
 
 from schema.context import Context
-from schema.errors import Refused, defect, told
+from schema.errors import Refused, format_error, log_defect
 from schema.execution.documents import Document, Documents
 
 
@@ -56,14 +56,14 @@ class Answer:
     @classmethod
     def failing(cls, error: Exception) -> "Answer":
         """For what no resolver caught: a defect, logged here."""
-        known = defect(error)
+        known = log_defect(error)
         return cls(errors=[GraphQLError(known["message"], extensions=known["extensions"])])
 
     def as_dict(self) -> dict[str, Any]:
         """Errors first, as the specification asks. Logs those that are defects: call it once."""
         body: dict[str, Any] = {}
         if self.errors:
-            body["errors"] = [told(error) for error in self.errors]
+            body["errors"] = [format_error(error) for error in self.errors]
         if not self.refused:
             body["data"] = self.data
         if self.extensions:

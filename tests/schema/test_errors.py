@@ -6,7 +6,7 @@ import pytest
 from graphql import GraphQLError, Source, build_schema, graphql_sync, parse
 
 from db.errors import Conflict, NotFound
-from schema.errors import coded, defect, told
+from schema.errors import format_error, log_defect, with_code
 from tests.schema.mutation_fixture import Stage
 
 FIELD = parse(Source("{ field }")).definitions[0]
@@ -18,7 +18,7 @@ def raised(error: Exception) -> GraphQLError:
 
 def test_a_refusal_is_told_with_code_details_and_the_reference_systems_number() -> None:
     error = NotFound("There is no such label.", code="LABEL_NOT_FOUND", names=["cat"])
-    assert told(raised(error)) == {
+    assert format_error(raised(error)) == {
         "message": "There is no such label.",
         "locations": [{"line": 1, "column": 1}],
         "path": ["field"],
@@ -28,13 +28,13 @@ def test_a_refusal_is_told_with_code_details_and_the_reference_systems_number() 
 
 def test_a_refusal_is_found_however_deep_it_is_wrapped() -> None:
     wrapped = raised(raised(Conflict("Somebody else was first.")))
-    assert told(wrapped)["extensions"]["code"] == "CONFLICT"
-    assert told(wrapped)["message"] == "Somebody else was first."
+    assert format_error(wrapped)["extensions"]["code"] == "CONFLICT"
+    assert format_error(wrapped)["message"] == "Somebody else was first."
 
 
 def test_a_code_that_is_there_already_stays() -> None:
-    error = coded(coded(GraphQLError("No."), "QUERY_TOO_COSTLY", most=1), "BAD_USER_INPUT")
-    assert told(error)["extensions"] == {"code": "QUERY_TOO_COSTLY", "details": {"most": 1}}
+    error = with_code(with_code(GraphQLError("No."), "QUERY_TOO_COSTLY", most=1), "BAD_USER_INPUT")
+    assert format_error(error)["extensions"] == {"code": "QUERY_TOO_COSTLY", "details": {"most": 1}}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_code_that_is_there_already_stays() -> None:
 def test_wrong_input_is_told_as_such(query: str, variables: dict[str, object]) -> None:
     result = graphql_sync(build_schema("type Query { f(n: Int!): Int }"), query, variable_values=variables)
     assert result.errors
-    assert told(result.errors[0])["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert format_error(result.errors[0])["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
 OPERATIONS = {
@@ -67,14 +67,14 @@ def test_an_answer_that_does_not_fit_the_schema_is_our_defect(caplog: pytest.Log
     for value in ("hunter2", None, 2**40):
         result = graphql_sync(build_schema("type Query { f: Int! }"), "{ f }", root_value={"f": value})
         assert result.errors
-        assert told(result.errors[0])["extensions"]["code"] == "INTERNAL_ERROR"
+        assert format_error(result.errors[0])["extensions"]["code"] == "INTERNAL_ERROR"
 
 
 def test_a_defect_is_logged_once_under_its_reference(caplog: pytest.LogCaptureFixture) -> None:
     try:
         raise ValueError("first line\nSELECT secret FROM parameters")
     except ValueError as error:
-        body = defect(error)
+        body = log_defect(error)
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert body["extensions"]["reference"] in record.getMessage()
