@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from api import health, playground, worker
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
-from api.configuration import bounds, database_limits, decoding_limits, document_limits
+from api.configuration import call_limits, database_limits, decoding_limits, document_limits
 from api.files import images, staged_uploads
 from api.files.thumbnails import Thumbnails, thumbnails
 from api.graphql.http import graphql
@@ -148,7 +148,7 @@ async def _runtime(
         operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
         signer=urls.Signer(secret=await _secret(settings, database), lifetime=settings.url_lifetime),
         hosts=AllowedHosts.of(settings),
-        bounds=bounds(settings.limits),
+        limits=call_limits(settings.limits),
         thumbnails=kept,
         stores=opened,
         uploads=ConcurrencyLimit(settings.limits.uploads, settings.limits.uploads // 2),

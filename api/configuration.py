@@ -14,7 +14,7 @@ from db.formats import decoding
 from db.formats.images import Caps
 from db.ingest.sync.options import Guard
 from db.postgres import engine
-from schema.context import Bounds
+from db.queries import CallLimits
 from schema.execution.document_limits import DocumentLimits
 
 # -- what a document and a call may hold ------------------------------------------------------------------------------
@@ -35,12 +35,12 @@ def document_limits(limits: Limits) -> DocumentLimits:
     )
 
 
-def bounds(limits: Limits) -> Bounds:
-    return Bounds(
-        ids=limits.ids,
-        answer=limits.answer,
-        upload_file=limits.upload_file,
-        upload_request=limits.upload_request,
+def call_limits(limits: Limits) -> CallLimits:
+    return CallLimits(
+        max_ids=limits.ids,
+        max_answer_bytes=limits.answer,
+        max_file_bytes=limits.upload_file,
+        max_request_bytes=limits.upload_request,
     )
 
 

@@ -20,8 +20,9 @@ from db.identity.urls import Signer
 from db.ingest.uploads import Checks
 from db.jobs.events import Events
 from db.postgres.engine import Database
+from db.queries import CallLimits
 from db.storage import Stores
-from schema.context import Bounds, Context
+from schema.context import Context
 from schema.execution.messages import Executable
 from schema.execution.worker_thread import Background
 
@@ -46,7 +47,7 @@ class Runtime:
     operations: ConcurrencyLimit  # that use the database
     signer: Signer
     hosts: AllowedHosts
-    bounds: Bounds
+    limits: CallLimits
     thumbnails: Thumbnails
     stores: Stores
     uploads: ConcurrencyLimit  # requests whose files are in memory
@@ -64,7 +65,7 @@ class Runtime:
             identity=identity,
             links=self.signer.links(base.rstrip("/"), identity.token_id, time.time()),
             events=self.events,
-            bounds=self.bounds,
+            limits=self.limits,
             stores=self.stores,
             checks=self.checks,
             idempotency_key=repeatable.key if repeatable else None,

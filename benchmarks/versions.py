@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from api.configuration import bounds
+from api.configuration import call_limits
 from api.settings import Settings
 from benchmarks import dataset
 from db.history import versions
@@ -158,7 +158,7 @@ SCHEMA = build_schema()
 async def ask(database: Database, query: str, variables: dict[str, Any]) -> bytes:
     links = Signer(secret=b"bench", lifetime=3_600).links("http://bench", BY.token_id, 1_700_000_000.0)
     context = Context(
-        database=database, identity=BY, links=links, events=Events(database), bounds=bounds(Settings().limits)
+        database=database, identity=BY, links=links, events=Events(database), limits=call_limits(Settings().limits)
     )
     answer = await SCHEMA.run(Request(SCHEMA.documents.prepare(query), variables), context)
     text = answer.encode() if isinstance(answer, Answer) else answer

@@ -14,7 +14,7 @@ import orjson
 import uvicorn
 
 from api.app import create_app
-from api.configuration import bounds, server_options
+from api.configuration import call_limits, server_options
 from api.process import Server
 from api.settings import Settings
 from db.identity import tokens
@@ -123,7 +123,7 @@ class Direct:
             identity=self.identity,
             links=signer.links("http://test", self.identity.token_id, 1_700_000_000.0),
             events=self.events or Events(self.database),
-            bounds=bounds(self.settings.limits),
+            limits=call_limits(self.settings.limits),
             stores=Stores(AllowedLocations(self.settings.allowed_roots)),
             idempotency_key=key,
             request_hash=request_hash,

@@ -13,8 +13,7 @@ from packaging.version import Version
 from api import configuration, settings
 from db.formats import decoding
 from db.postgres import engine
-from db.queries.parameters import Server
-from schema.context import Bounds
+from db.queries import CallLimits
 from schema.execution.document_limits import DocumentLimits
 
 ROOT = Path(__file__).parent.parent
@@ -91,9 +90,8 @@ LIMITS: list[tuple[type, str, tuple[str, ...]]] = [
     (settings.Limits, "limits", ("api",)),
     (settings.Timeouts, "timeouts", ("api",)),
     (settings.S3, "s3", ("api",)),
-    (Bounds, "bounds", ("schema",)),
     (DocumentLimits, "limits", ("schema",)),
-    (Server, "server", ("db",)),
+    (CallLimits, "limits", ("db",)),
     (engine.Limits, "limits", ("db",)),
     (decoding.Limits, "limits", ("db", "api")),
 ]
@@ -111,7 +109,7 @@ def test_every_setting_and_limit_is_read(owner: type, holder: str, readers: tupl
 
 def test_code_without_settings_has_the_settings_limits() -> None:
     assert configuration.document_limits(settings.Limits()) == DocumentLimits()
-    assert configuration.bounds(settings.Limits()) == Bounds()
+    assert configuration.call_limits(settings.Limits()) == CallLimits()
 
 
 @pytest.mark.parametrize(("package", "least"), SAFE.items())

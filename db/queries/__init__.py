@@ -8,18 +8,18 @@ reading     executing it                      ids         global ids
 """
 
 from db.queries.execution import read
-from db.queries.parameters import Inputs, Param, Server
+from db.queries.parameters import CallLimits, Inputs, Param
 from db.queries.plan import REFERENCE, Misplaced, Plan, query, reference, references, type_of
 from db.queries.selection import Select
 
 __all__ = [
     "REFERENCE",
+    "CallLimits",
     "Inputs",
     "Misplaced",
     "Param",
     "Plan",
     "Select",
-    "Server",
     "query",
     "read",
     "reference",

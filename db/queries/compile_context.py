@@ -193,7 +193,7 @@ class Build:
         """The same rows in the same order; their columns `items` are JSON text. The statement is stopped at the first
         row with which these are longer than an answer may be. OFFSET: Postgres makes each item once."""
         if self._most is None:
-            self._most = self.input(BigInteger(), lambda inputs: inputs.server.max_answer_bytes)
+            self._most = self.input(BigInteger(), lambda inputs: inputs.limits.max_answer_bytes)
         made = rows.offset(sql("0")).subquery(self.name("made"))
         length = func.octet_length(func.concat(*(made.c[item] for item in items)))
         length = func.octet_length(made.c[items[0]]) if len(items) == 1 else length

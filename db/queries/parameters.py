@@ -12,15 +12,14 @@ from db.identity.tokens import Identity
 from db.identity.urls import Links
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What `serverInfo` tells, and how long an answer may be."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLimits:
+    """How much one call may ask for. The sizes of uploads are those of one file, and of all files of a request."""
 
-    version: str
-    max_file_bytes: int
-    max_request_bytes: int
-    max_answer_bytes: int = defaults.ANSWER
     max_ids: int = defaults.IDS
+    max_answer_bytes: int = defaults.ANSWER
+    max_file_bytes: int = defaults.UPLOAD_FILE
+    max_request_bytes: int = defaults.UPLOAD_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class Inputs:
     variables: Mapping[str, Any]
     identity: Identity
     links: Links
-    server: Server
+    limits: CallLimits = CallLimits()
+    version: str = ""  # the server's
 
 
 @dataclass(frozen=True, slots=True, eq=False)

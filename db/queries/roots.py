@@ -111,7 +111,7 @@ def server_info(build: Build, selected: Select) -> Parts:
 def _server_field(build: Build, selected: Select) -> Parts:
     match selected.name:
         case "version":
-            return text(build.input(Text(), lambda inputs: inputs.server.version))
+            return text(build.input(Text(), lambda inputs: inputs.version))
         case "maxPageSize":
             return [str(build.page)]
     name, selects = selected.of_only_type()
@@ -121,9 +121,9 @@ def _server_field(build: Build, selected: Select) -> Parts:
 def _upload_limit(build: Build, name: str) -> Parts:
     match name:
         case "maxFileBytes":
-            return number(build.input(BigInteger(), lambda inputs: inputs.server.max_file_bytes))
+            return number(build.input(BigInteger(), lambda inputs: inputs.limits.max_file_bytes))
         case "maxRequestBytes":
-            return number(build.input(BigInteger(), lambda inputs: inputs.server.max_request_bytes))
+            return number(build.input(BigInteger(), lambda inputs: inputs.limits.max_request_bytes))
     return ['["JPEG","PNG","BMP"]']
 
 

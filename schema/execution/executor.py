@@ -35,7 +35,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from db import queries
 from db.concurrency import SHARED_READ_TTL
 from db.errors import NotFound, Unavailable
-from db.queries import Inputs, Misplaced, Plan, Select, Server
+from db.queries import Inputs, Misplaced, Plan, Select
 from schema.context import Context
 from schema.errors import BAD_USER_INPUT, Refused, with_code
 from schema.execution.document_limits import DocumentLimits
@@ -266,16 +266,10 @@ def coerced(schema: LabelgraphSchema, request: Request) -> VariableValues:
 
 
 def inputs(version: str, context: Context, values: VariableValues, referred: Any = None) -> Inputs:
-    bounds = context.bounds
-    server = Server(
-        version=version,
-        max_file_bytes=bounds.upload_file,
-        max_request_bytes=bounds.upload_request,
-        max_answer_bytes=bounds.answer,
-        max_ids=bounds.ids,
-    )
     variables = values.coerced if referred is None else {**values.coerced, queries.REFERENCE: referred}
-    return Inputs(variables=variables, identity=context.identity, links=context.links, server=server)
+    return Inputs(
+        variables=variables, identity=context.identity, links=context.links, limits=context.limits, version=version
+    )
 
 
 def is_confined(context: Context) -> bool:

@@ -39,7 +39,7 @@ def selected(info: Info, select: SampleSelection, expected_count: int | None) ->
     """Raises Invalid for a filter that may select more than the client meant."""
     match cast(Mapping[str, Any], select):
         case {"ids": ids}:
-            _bound(len(ids), info.context.bounds.ids)
+            _bound(len(ids), info.context.limits.max_ids)
             written = tuple((text, number(text, "Sample")) for text in ids)
             return Selected(Selection(ids=tuple(number for _, number in written)), written)
         case {"filter": given}:

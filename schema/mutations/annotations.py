@@ -124,7 +124,7 @@ class AnnotationMutations:
         self, info: Info, input: Annotated[AnnotateSamplesInput, given()]
     ) -> AnnotateSamplesPayload:
         asked, id, by = cast(Sequence[Asked], input.samples), number(input.dataset_id, "Dataset"), info.context.identity
-        _bound(len(asked), info.context.bounds.ids)
+        _bound(len(asked), info.context.limits.max_ids)
         edits = [each.edit for each in asked]
         how = AnnotateWith(create_missing=input.create_missing, expected_revision=input.expected_revision)
         outcome = await write(info, lambda session: annotate(session, id, edits, how, by=by), Labelled)

@@ -12,7 +12,7 @@ from db import queries
 from db.identity.tokens import Identity, Scope
 from db.identity.urls import Links
 from db.postgres import engine
-from db.queries import Inputs, Param, Plan, Select, Server
+from db.queries import Inputs, Param, Plan, Select
 from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter
 
 SAMPLES = 30_000
@@ -20,7 +20,6 @@ INPUTS = Inputs(
     variables={"id": "Dataset:1", "names": ["label_1"], "text": "image_12345", "directory": "part_7"},
     identity=Identity("ann", Scope.READ, token_id=1),
     links=Links("http://test", "?e=1", b"k"),
-    server=Server("1", 1, 1),
 )
 
 
@@ -48,7 +47,7 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def explain(connection: asyncpg.Connection, plan: Plan, **variables: Any) -> dict[str, list[dict[str, Any]]]:
     """The nodes that touched rows, by the index (or table) that they read."""
-    inputs = Inputs({**INPUTS.variables, **variables}, INPUTS.identity, INPUTS.links, INPUTS.server)
+    inputs = Inputs({**INPUTS.variables, **variables}, INPUTS.identity, INPUTS.links)
     source = f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {plan.text}"
     (whole,) = json.loads(await connection.fetchval(source, *plan.arguments(inputs)))
     found: dict[str, list[dict[str, Any]]] = {}

@@ -55,7 +55,7 @@ def _chosen(build: Build, row: Row, given: Any) -> CTE:
     sample = build.row(Sample, row.scope)
     found: Sequence[ColumnElement[bool]] = [sample["dataset_id"] == row.scope.dataset_id]
     if given.get("ids") is not None:
-        numbers = build.bind(IDS, _numbers, given["ids"], Param(lambda inputs: inputs.server.max_ids))
+        numbers = build.bind(IDS, _numbers, given["ids"], Param(lambda inputs: inputs.limits.max_ids))
         found = [*found, sample["id"] == func.any(numbers)]
     elif given.get("all") is False:
         raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.")
