@@ -24,7 +24,7 @@ from db.queries import CallLimits
 from db.storage import Stores
 from schema.context import Context
 from schema.execution.messages import Executable
-from schema.execution.worker_thread import Background
+from schema.execution.worker_thread import WorkerThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Runtime:
     uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
     pace: ReadRate = field(default_factory=ReadRate)  # of reading what takes long to read
-    bodies: Background = field(default_factory=lambda: Background("labelgraph-bodies"))  # reads large ones
+    bodies: WorkerThread = field(default_factory=lambda: WorkerThread("labelgraph-bodies"))  # reads large ones
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 

@@ -43,7 +43,7 @@ from schema.execution.documents import Document, Documents
 from schema.execution.messages import Answer, Request
 from schema.execution.plans import Plans
 from schema.execution.translation import Translator, shape, symbols, variables_in
-from schema.execution.worker_thread import Background
+from schema.execution.worker_thread import WorkerThread
 from schema.references import Reference, References
 
 MAX_COERCION_ERRORS = 20
@@ -69,8 +69,8 @@ class LabelgraphSchema(strawberry.Schema):
         limits = document_limits or DocumentLimits()
         self.page = limits.page
         self.documents = Documents(self._schema, limits)
-        self.background = Background("labelgraph-schema")
-        self.plans = Plans(self.background)
+        self.worker_thread = WorkerThread("labelgraph-schema")
+        self.plans = Plans(self.worker_thread)
         assert self._schema.query_type is not None
         for field in self._schema.query_type.fields.values():
             field.resolve = lambda _source, _info, **_arguments: ROOT
@@ -86,8 +86,8 @@ class LabelgraphSchema(strawberry.Schema):
         return Answer.of(await cast(Awaitable[Any], result) if isawaitable(result) else result)
 
     async def _coerced(self, request: Request, work: Callable[[], T]) -> T:
-        """Work that coerces the variables: in the background where they are many."""
-        return work() if request.inputs < MANY_INPUTS else await self.background.run(work)
+        """Work that coerces the variables: in the worker thread where they are many."""
+        return work() if request.inputs < MANY_INPUTS else await self.worker_thread.run(work)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
         """The answers of a subscription; one that is refused gives a single answer without data."""

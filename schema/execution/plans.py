@@ -4,14 +4,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from db.queries import Plan
-from schema.execution.worker_thread import Background
+from schema.execution.worker_thread import WorkerThread
 
 
 class Plans:
     """Least recently used ones are forgotten, by the total length of their statements."""
 
-    def __init__(self, background: Background, characters: int = 20_000_000) -> None:
-        self._background = background
+    def __init__(self, worker_thread: WorkerThread, characters: int = 20_000_000) -> None:
+        self._worker_thread = worker_thread
         self._characters = characters
         self._held = 0
         self._known: OrderedDict[Hashable, Plan] = OrderedDict()
@@ -20,10 +20,10 @@ class Plans:
         return len(self._known)
 
     async def get(self, key: Hashable, compiled: Callable[[], Plan]) -> Plan:
-        """The plan that is known under the key; or compiled now, in the background, since a large one takes long."""
+        """The plan that is known under the key; or compiled now, in the worker thread, since a large one takes long."""
         plan = self._known.get(key)
         if plan is None:
-            plan = await self._background.run(compiled)
+            plan = await self._worker_thread.run(compiled)
             self._keep(key, plan)
         self._known.move_to_end(key)
         return plan

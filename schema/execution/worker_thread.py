@@ -1,7 +1,7 @@
-"""Computing that takes long, in a thread, so that the event loop goes on meanwhile.
+"""CPU-bound work in a thread, so that the event loop goes on meanwhile.
 
-The interpreter switches between threads that compute every few milliseconds. One kind of work has one thread: with many
-the loop would wait long for its turn.
+The interpreter switches between threads that compute every few milliseconds. Each kind of work has one thread: with
+more, the event loop would wait longer for its turn.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Background:
-    """Work waits in order. What nobody waits for any more is not begun."""
+class WorkerThread:
+    """Runs work in order. Work whose caller was canceled is not begun."""
 
     def __init__(self, name: str) -> None:
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
