@@ -38,7 +38,7 @@ from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import Disk, Stores
 from schema import build_schema
-from schema.execution.messages import Executable
+from schema.execution.messages import ExecutableSchema
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
 
@@ -47,7 +47,7 @@ class State(TypedDict):
     runtime: Runtime
 
 
-def create_app(settings: Settings, schema: Executable | None = None) -> Starlette:
+def create_app(settings: Settings, schema: ExecutableSchema | None = None) -> Starlette:
     """An ASGI application over the database that the settings name, which is migrated already."""
     executable = schema or build_schema(document_limits(settings.limits))
     return Starlette(
@@ -91,7 +91,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     return [admission, cors]
 
 
-def _lifespan(settings: Settings, schema: Executable) -> Lifespan:
+def _lifespan(settings: Settings, schema: ExecutableSchema) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[State, None]:
         async with (
@@ -130,7 +130,7 @@ async def _worker(settings: Settings, database: Database) -> AsyncGenerator[Puls
 
 async def _runtime(
     settings: Settings,
-    schema: Executable,
+    schema: ExecutableSchema,
     database: Database,
     heard: Events,
     opened: Stores,

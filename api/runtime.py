@@ -23,7 +23,7 @@ from db.postgres.engine import Database
 from db.queries import CallLimits
 from db.storage import Stores
 from schema.context import Context
-from schema.execution.messages import Executable
+from schema.execution.messages import ExecutableSchema
 from schema.execution.worker_thread import WorkerThread
 
 
@@ -40,7 +40,7 @@ class Runtime:
     settings: Settings
     database: Database
     events: Events
-    schema: Executable
+    schema: ExecutableSchema
     authenticator: Authenticator
     streams: KeyedLimit  # WebSockets and event streams of a token
     requests: KeyedLimit  # HTTP requests of a token

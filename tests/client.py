@@ -26,7 +26,7 @@ from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from schema.context import Context
 from schema.errors import Refused
-from schema.execution.messages import Answer, Executable, Request
+from schema.execution.messages import Answer, ExecutableSchema, Request
 from schema.permissions import authorize
 from tests.patience import PATIENCE
 
@@ -47,7 +47,7 @@ class Failed(AssertionError):
 
 
 @asynccontextmanager
-async def serving(settings: Settings, schema: Executable | None = None) -> AsyncIterator[str]:
+async def serving(settings: Settings, schema: ExecutableSchema | None = None) -> AsyncIterator[str]:
     """The URL of a server with these settings, for as long as the block takes."""
     app = create_app(settings, schema)
     config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, access_log=False, **server_options(settings))
@@ -110,7 +110,7 @@ class Client:
 class Direct:
     """The schema itself, without a door in front: what most tests speak to."""
 
-    schema: Executable
+    schema: ExecutableSchema
     database: Database
     identity: Identity
     settings: Settings
@@ -137,7 +137,7 @@ class Direct:
             document.cost(variables or {})
             answer = await self.schema.run(Request(document, variables or {}), self.context(key, query.encode()))
         except Refused as refused:
-            answer = Answer.refusing(refused)
+            answer = Answer.from_refusal(refused)
         return orjson.loads(answer if isinstance(answer, bytes) else answer.encode())
 
     async def execute(self, query: str, variables: dict[str, Any] | None = None, key: str | None = None) -> Any:

@@ -110,8 +110,8 @@ def failure(error: Exception) -> Answer:
     """A refusal is told as such; anything else is a defect, logged under a reference."""
     match error:
         case Refused():
-            return Answer.refusing(error)
+            return Answer.from_refusal(error)
         case DomainError():
             return Answer(errors=[GraphQLError(error.message, original_error=error)])
         case _:
-            return Answer.failing(error)
+            return Answer.from_defect(error)

@@ -39,7 +39,7 @@ async def respond(
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if tasks[-1].done():
-                await send(_body(frame(Answer.refusing(unauthenticated())) + COMPLETE))
+                await send(_body(frame(Answer.from_refusal(unauthenticated())) + COMPLETE))
         finally:
             for task in tasks:
                 task.cancel()

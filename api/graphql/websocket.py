@@ -45,7 +45,7 @@ async def graphql_socket(socket: WebSocket) -> None:
     try:
         process.hosts.check(socket.scope)
     except Refused as refused:
-        body = Answer.refusing(refused).encode()
+        body = Answer.from_refusal(refused).encode()
         await socket.send_denial_response(Response(body, 400, media_type="application/json"))
         return
     if not _is_welcome(socket, process.settings.allowed_origins):
@@ -214,7 +214,7 @@ class Session:
         try:
             request, repeatable = await self._prepared(payload)
         except Refused as refused:
-            await self._refuse(operation, Answer.refusing(refused))
+            await self._refuse(operation, Answer.from_refusal(refused))
         else:
             self.running[operation] = asyncio.create_task(self._run(operation, request, repeatable))
 

@@ -139,7 +139,7 @@ class Row:
         return Samples(
             column=self.__getitem__,
             dataset_id=self.scope.dataset_id,
-            current=pinned is None,
+            working_set=pinned is None,
             planned=self.scope.planned,
             version_id=None if pinned is None else pinned.version_id,
         )

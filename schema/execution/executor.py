@@ -83,7 +83,7 @@ class LabelgraphSchema(strawberry.Schema):
         if isinstance(executor, list):
             raise Refused([with_code(error, BAD_USER_INPUT) for error in executor])
         result = executor.execute_operation()
-        return Answer.of(await cast(Awaitable[Any], result) if isawaitable(result) else result)
+        return Answer.from_result(await cast(Awaitable[Any], result) if isawaitable(result) else result)
 
     async def _coerced(self, request: Request, work: Callable[[], T]) -> T:
         """Work that coerces the variables: in the worker thread where they are many."""
@@ -94,17 +94,17 @@ class LabelgraphSchema(strawberry.Schema):
         arguments = self._arguments(request, context)
         executor = Executor.build(**arguments)
         if isinstance(executor, list):
-            yield Answer.of(ExecutionResult(None, executor))
+            yield Answer.from_result(ExecutionResult(None, executor))
             return
         started = create_source_event_stream(executor)
         events = await started if isawaitable(started) else started
         if isinstance(events, ExecutionResult):
-            yield Answer.of(events)
+            yield Answer.from_result(events)
             return
         shared = partial(_read_event, context, (request.document, orjson.dumps(request.variables), context.links))
         async with aclosing(map_source_to_response_event(executor, events, shared)) as results:
             async for result in results:
-                yield Answer.of(result)
+                yield Answer.from_result(result)
 
     async def _read(self, request: Request, context: Context) -> Answer | bytes:
         values = await self._coerced(request, lambda: coerced(self, request))

@@ -43,18 +43,18 @@ class Answer:
         return self.data is ABSENT
 
     @classmethod
-    def refusing(cls, refused: Refused) -> "Answer":
+    def from_refusal(cls, refused: Refused) -> "Answer":
         return cls(errors=refused.errors)
 
     @classmethod
-    def of(cls, result: Any) -> "Answer":
+    def from_result(cls, result: Any) -> "Answer":
         """From an execution result of graphql-core or Strawberry, which write a request error as `data: null`."""
         errors = tuple(result.errors or ())
         begun = result.data is not None or any(error.path for error in errors)
         return cls(data=result.data if begun or not errors else ABSENT, errors=errors)
 
     @classmethod
-    def failing(cls, error: Exception) -> "Answer":
+    def from_defect(cls, error: Exception) -> "Answer":
         """For what no resolver caught: a defect, logged here."""
         known = log_defect(error)
         return cls(errors=[GraphQLError(known["message"], extensions=known["extensions"])])
@@ -83,7 +83,7 @@ def _plain(value: object) -> object:
     return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
-class Executable(Protocol):
+class ExecutableSchema(Protocol):
     """What a door needs of a schema."""
 
     documents: Documents

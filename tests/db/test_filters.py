@@ -9,12 +9,14 @@ from db.errors import Invalid
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
-from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, current
+from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, working_set
 from tests.db import working_sets
 
 
 async def matched(database: Database, dataset_id: int, wanted: SampleFilter) -> list[int]:
-    statement = select(Sample.id).where(col(Sample.dataset_id) == dataset_id, conditions(wanted, current(dataset_id)))
+    statement = select(Sample.id).where(
+        col(Sample.dataset_id) == dataset_id, conditions(wanted, working_set(dataset_id))
+    )
     async with database.writing() as session:
         return sorted((await session.exec(statement)).all())
 
@@ -54,7 +56,7 @@ async def test_nothing_is_every_of_no_criteria_and_none_of_no_choices(database: 
 def test_refuses_a_filter_of_too_many_parts() -> None:
     wanted = SampleFilter(or_=[SampleFilter(hard=True)] * 100)
     with pytest.raises(Invalid):
-        conditions(wanted, current(1))
+        conditions(wanted, working_set(1))
 
 
 async def test_a_kept_sample_whose_file_is_gone_is_still_found_by_its_name(database: Database) -> None:
@@ -117,13 +119,13 @@ def test_a_text_longer_than_any_path_is_refused(text: str) -> None:
         SampleFilter(labeled_by=["ann", text]),
     ):
         with pytest.raises(Invalid, match="1,024 bytes"):
-            conditions(SampleFilter(not_=wanted), current(1))
+            conditions(SampleFilter(not_=wanted), working_set(1))
 
 
 def test_a_list_of_too_many_names_is_refused() -> None:
     for wanted in (SampleFilter(labels=LabelFilter(["a"] * 1_001)), SampleFilter(labeled_by=["a"] * 1_001)):
         with pytest.raises(Invalid, match="1,000 items"):
-            conditions(wanted, current(1))
+            conditions(wanted, working_set(1))
 
 
 @pytest.mark.parametrize("needle", ["é" * 512, "aé" * 341, "%" * 1_024, "é_" * 300])

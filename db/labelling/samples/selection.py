@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Conflict, Invalid
 from db.postgres import sql
 from db.postgres.models import Sample
-from db.queries.filters.conditions import SampleFilter, conditions, current
+from db.queries.filters.conditions import SampleFilter, conditions, working_set
 
 Lock = Literal["NO KEY UPDATE", "UPDATE"]
 SHOWN = 100  # samples of a filter's selection that a payload shows: the first page of the list
@@ -88,7 +88,7 @@ async def lock_samples(
     """Lock what is selected. From here on nobody else changes these samples until the commit."""
     if selection.ids is not None:
         return await _lock_ids(session, dataset_id, selection.ids, lock)
-    found = conditions(selection.filter or SampleFilter(), current(dataset_id))
+    found = conditions(selection.filter or SampleFilter(), working_set(dataset_id))
     return await _lock_filtered(session, dataset_id, found, lock)
 
 

@@ -3,7 +3,7 @@
     SampleFilter(state="LABELED", labels=LabelFilter(["cat", "dog"], "ALL"), not_=SampleFilter(hard=True))
 
 None means: no such criterion. Values are plain, or `Param`s of a compiled plan. A writer says
-`select(Sample.id).where(conditions(wanted, current(dataset_id)))`: the working set's rows of that dataset.
+`select(Sample.id).where(conditions(wanted, working_set(dataset_id)))`: the working set's rows of that dataset.
 
 Paths are compared in NFC, whatever form they have in storage.
 
@@ -83,7 +83,7 @@ class SampleFilter:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The rows that a filter is about. `current`: they are the working set's, whose paths are their sources' paths;
+    """The rows that a filter is about. `working_set`: they are the working set's, whose paths are their sources' paths;
     otherwise the `version_id` is of the version whose they are.
 
     `planned`: Postgres plans for the values of each execution, and `dataset_id` is such a value; then it may know the
@@ -92,7 +92,7 @@ class Samples:
 
     column: Callable[[str], ColumnElement[Any]]
     dataset_id: ColumnElement[Any]
-    current: bool = True
+    working_set: bool = True
     planned: bool = False
     version_id: ColumnElement[Any] | None = None
 
@@ -109,7 +109,7 @@ class Samples:
         return func.labels_few(self.dataset_id, *wanted)
 
 
-def current(dataset_id: int) -> Samples:
+def working_set(dataset_id: int) -> Samples:
     """The working set of a dataset, in a statement that reads the table `sample`."""
     columns = Sample.__table__.c  # type: ignore[attr-defined]
     return Samples(column=columns.__getitem__, dataset_id=at_once(BigInteger(), int, dataset_id))
@@ -256,7 +256,7 @@ class _Builder:
             yield self._below(wanted.directory)
             if not wanted.recursive:
                 yield path.not_like(self._bind_path(below_directory, wanted.directory))
-        if wanted.contains is not None and indexed and self.samples.current:
+        if wanted.contains is not None and indexed and self.samples.working_set:
             yield self._among_sources(self._exactly(path, wanted.contains), self._pattern(wanted.contains), indexed)
         elif wanted.contains is not None:
             yield self._contains(path, wanted.contains)
@@ -280,7 +280,7 @@ class _Builder:
         self, found: ColumnElement[bool], pattern: ColumnElement[Any], indexed: bool
     ) -> ColumnElement[bool]:
         """Where it pays, what is `found` is looked for by the index of substrings, which is on the sources' paths."""
-        if not (indexed and self.samples.current):
+        if not (indexed and self.samples.working_set):
             return found
         source = Source.__table__.alias()  # type: ignore[attr-defined]
         likely = select(source.c.id).where(

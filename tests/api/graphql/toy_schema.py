@@ -120,7 +120,7 @@ class ToySchema:
             variable_values=dict(request.variables),
             operation_name=request.document.name,
         )
-        return Answer.of(result if isinstance(result, ExecutionResult) else await result)
+        return Answer.from_result(result if isinstance(result, ExecutionResult) else await result)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
         source = subscribe(
@@ -132,10 +132,10 @@ class ToySchema:
         )
         events = await source if isawaitable(source) else source
         if isinstance(events, ExecutionResult):
-            yield Answer.of(events)
+            yield Answer.from_result(events)
             return
         async for event in events:
-            yield Answer.of(event)
+            yield Answer.from_result(event)
 
     def as_str(self) -> str:
         return print_schema(self.graphql)
