@@ -22,13 +22,13 @@ def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
     """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
     document = process.schema.documents.prepare(given.query, given.operation_name)
     authorize(document, identity)
-    held = document.held(given.variables)
-    cost = document.cost(given.variables, held)
+    sizes = document.input_sizes(given.variables)
+    cost = document.cost(given.variables, sizes)
     return Request(
         document=document,
         variables=given.variables,
         extensions=given.extensions,
-        inputs=sum(each.objects for each in held.values()),
+        inputs=sum(size.objects for size in sizes.values()),
         cost=cost,
     )
 

@@ -1,37 +1,26 @@
-"""Compiled reads, kept for the next request that asks for the same."""
+"""Compiled reads, kept for the next request with the same selection."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 from db.queries import Plan
+from schema.execution.lru_cache import LruCache
 from schema.execution.worker_thread import WorkerThread
 
 
 class Plans:
-    """Least recently used ones are forgotten, by the total length of their statements."""
+    """Plans are dropped, least recently used first, by the total length of their statements."""
 
     def __init__(self, worker_thread: WorkerThread, characters: int = 20_000_000) -> None:
         self._worker_thread = worker_thread
-        self._characters = characters
-        self._held = 0
-        self._known: OrderedDict[Hashable, Plan] = OrderedDict()
+        self._plans = LruCache[Plan](lambda plan: len(plan.text), max_size=characters)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._plans)
 
     async def get(self, key: Hashable, compiled: Callable[[], Plan]) -> Plan:
-        """The plan that is known under the key; or compiled now, in the worker thread, since a large one takes long."""
-        plan = self._known.get(key)
+        """The plan under this key. A missing one is compiled in the worker thread, since a large one takes long."""
+        plan = self._plans.get(key)
         if plan is None:
             plan = await self._worker_thread.run(compiled)
-            self._keep(key, plan)
-        self._known.move_to_end(key)
+            self._plans.add(key, plan)
         return plan
-
-    def _keep(self, key: Hashable, plan: Plan) -> None:
-        replaced = self._known.get(key)  # somebody else compiled it meanwhile
-        self._known[key] = plan
-        self._held += len(plan.text) - (len(replaced.text) if replaced else 0)
-        while self._held > self._characters and len(self._known) > 1:
-            _, forgotten = self._known.popitem(last=False)
-            self._held -= len(forgotten.text)

@@ -162,7 +162,7 @@ def test_keeps_no_more_text_than_it_may() -> None:
     documents = Documents(SCHEMA, characters=100)
     for name in "ABCDEFGHIJ":
         documents.prepare(f"query {name} {{ a {{ b }} }}" + " " * 20)
-    assert len(documents._known) == 2
+    assert len(documents._cache) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from benchmarks import attack_requests
 from benchmarks.attack_requests import Operation
 from schema import build_schema
 from schema.errors import Refused
-from schema.execution.document_limits import CRITERION, SEARCH, DocumentLimits
+from schema.execution.cost import CRITERION, SEARCH
+from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Document
 from tests.schema.mutation_fixture import Stage
 from tests.schema.mutation_fixture import schema as usual

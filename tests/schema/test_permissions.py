@@ -8,6 +8,7 @@ from schema import build_schema
 from schema.errors import Refused
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Document, Documents
+from schema.inputs.limits import InputLimits
 from schema.permissions import authorize
 
 SCHEMA = build_schema()._schema
@@ -28,11 +29,12 @@ def admits(document: Document, scope: Scope) -> bool:
 
 
 def prepared(kind: str, field: str) -> Document:
-    """Permission is looked at before arguments are: a document of the field alone will do, unvalidated."""
+    """Permission is checked before arguments are: a document of the field alone will do, unvalidated."""
     ast = parse(f"{kind} {{ alias: {field} }}")
     (operation,) = ast.definitions
     assert isinstance(operation, OperationDefinitionNode)
-    return Document(ast=ast, operation=operation, fragments={}, limits=DocumentLimits())
+    inputs = InputLimits(SCHEMA, items=1, objects=1)
+    return Document("", ast, operation, fragments={}, limits=DocumentLimits(), inputs=inputs)
 
 
 @pytest.mark.parametrize("field", fields(SCHEMA.query_type))
