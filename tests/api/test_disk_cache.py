@@ -102,8 +102,8 @@ WRITER = """
 import sys
 from hashlib import sha256
 from pathlib import Path
-from api.keeping import Keeping
-keeping = Keeping(Path(sys.argv[1]), 50 * 4096)
+from api.files.disk_cache import DiskCache
+keeping = DiskCache(Path(sys.argv[1]), 50 * 4096)
 for number in range(int(sys.argv[2]), int(sys.argv[2]) + 600):
     key = sha256(str(number).encode()).hexdigest()
     keeping.keep(key, key.encode() * 20)
