@@ -22,6 +22,7 @@ from db.errors import NotFound
 from db.identity import tokens
 from db.identity.tokens import Scope
 from db.postgres import engine, migrations
+from db.postgres.outages import ANY_ERROR
 
 OWNER = "owner"
 SWITCH = 0.001  # seconds for which a thread that computes keeps the event loop waiting
@@ -74,7 +75,7 @@ async def _greet(variable: str, url: str, settings: Settings) -> None:
             connection = await asyncpg.connect(engine.driver_url(url), statement_cache_size=0)
     except TimeoutError as error:
         raise CannotConnect(_unusable(variable, url, f"it does not answer within {seconds:g} seconds")) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (*ANY_ERROR, ValueError) as error:
         raise CannotConnect(_unusable(variable, url, reason(error))) from error
     try:
         major = connection.get_server_version().major

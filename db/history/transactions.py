@@ -1,17 +1,13 @@
-"""A unit of work that survives what passes: one transaction, tried again as long as nothing was committed.
+"""A unit of work in one transaction, tried again as long as nothing was committed.
 
-Deadlocks, lock waits, a fallen server, and the races that only a constraint can settle roll back; done again, the
-same work meets what the other has committed and says the right thing. A connection that breaks during COMMIT leaves
-it open what happened: only a keyed unit is tried again then, because its key tells.
+Deadlocks, lock waits, a fallen server, and the races that only a constraint decides roll back; done again, the same
+work meets what the other writer has committed. A connection that breaks during COMMIT leaves it open what happened:
+only work with an idempotency key is tried again then, because its key tells.
 """
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Unavailable
@@ -20,49 +16,42 @@ from db.history.changes import RetryTransaction
 from db.history.idempotency import Keyed
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, sqlstate
+from db.postgres.retries import retry
 
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]  # what is done in a transaction; it may be done again from its start
-TRIES = 6
-REPEATED = ROLLED_BACK | {"23505", "23503"}  # constraints decide races: done again, the work finds who was quicker
+CONSTRAINTS: Final = frozenset({"23505", "23503"})  # unique and foreign keys, which decide races
 
 
 async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keyed | None = None) -> T:
     """Do `work` once and commit it. With a key, work that was done before is not done again: its outcome is given."""
-    for attempt in range(1, TRIES + 1):
-        last = attempt == TRIES
-        try:
-            async with database.writing() as session:
-                return await (work(session) if keyed is None else idempotency.once(session, keyed, work, outcome))
-        except DatabaseUnavailable as error:
-            _repeat_or_raise(error, keyed, last=last)
-        except RetryTransaction as error:
-            _give_up_if(last, error)
-        except (asyncpg.PostgresError, DBAPIError) as error:
-            if sqlstate(error) not in REPEATED:
-                raise
-            _give_up_if(last, error)
-        await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 (jitter)
-    raise AssertionError("unreachable")
 
+    async def transaction() -> T:
+        async with database.writing() as session:
+            return await (work(session) if keyed is None else idempotency.once(session, keyed, work, outcome))
 
-def _repeat_or_raise(error: DatabaseUnavailable, keyed: Keyed | None, *, last: bool) -> None:
-    """Return if the work is to be done again. What broke at COMMIT may have taken effect: only a key tells."""
-    if error.committing and keyed is None:
-        raise Unavailable(
-            "The connection broke while this was being committed: look whether it took effect before you repeat it. "
-            "With an idempotency key it could have been repeated safely."
-        ) from error
-    if error.connection_lost and not last:
-        return
-    if error.committing:
-        raise Unavailable(
-            "The connection broke while this was being committed. Repeat it with the same idempotency key: what took "
-            "effect is not done again."
-        ) from error
-    raise error
+    def is_transient(error: Exception) -> bool:
+        if isinstance(error, DatabaseUnavailable):
+            return error.connection_lost and (keyed is not None or not error.committing)
+        return isinstance(error, RetryTransaction) or sqlstate(error) in ROLLED_BACK | CONSTRAINTS
 
-
-def _give_up_if(last: bool, error: Exception) -> None:
-    if last:
+    try:
+        return await retry(transaction, is_transient)
+    except DatabaseUnavailable as error:
+        if not error.committing:
+            raise
+        if keyed is None:
+            message = (
+                "The connection broke while this was being committed: look whether it took effect before you repeat "
+                "it. With an idempotency key it could have been repeated safely."
+            )
+        else:
+            message = (
+                "The connection broke while this was being committed. Repeat it with the same idempotency key: what "
+                "took effect is not done again."
+            )
+        raise Unavailable(message) from error
+    except Exception as error:
+        if not is_transient(error):
+            raise
         raise Unavailable("Others write the same just now; try again in a moment.") from error

@@ -1,24 +1,22 @@
 """Fenced batches: a piece of a job's work, its counters and its checkpoint in one transaction, ours or nobody's."""
 
-import asyncio
-import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 import orjson
-from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.jobs.claims import Claim
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, sqlstate
+from db.postgres.retries import retry
 from db.postgres.sql import connection_of
 
 T = TypeVar("T")
-TRIES = 6
 LONG_TIMEOUT = 3_600.0  # seconds
 
 # Last in the transaction: the writers' order ends with the dataset's row, and deleteDataset goes from it to its jobs.
@@ -102,14 +100,7 @@ async def clear_label_warnings(batch: Batch, job: Claim) -> None:
 
 async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Awaitable[T]]) -> T:
     """Do `work` in one fenced transaction; again, from its start, when Postgres asks for it. Raises Fenced."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            return await _once(database, job, work)
-        except (asyncpg.PostgresError, DBAPIError) as error:
-            if attempt == TRIES or sqlstate(error) not in ROLLED_BACK:
-                raise
-            await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 (jitter)
-    raise AssertionError("unreachable")
+    return await retry(partial(_once, database, job, work), lambda error: sqlstate(error) in ROLLED_BACK)
 
 
 async def _once(database: Database, job: Claim, work: Callable[[Batch], Awaitable[T]]) -> T:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 
 from db.jobs.carrier import ENTRYPOINT
+from db.postgres.outages import ANY_ERROR
 
 __all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "OUTLIVED_SERVER", "register_worker"]
 
@@ -41,6 +42,6 @@ async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int,
     try:
         yield worker
     finally:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        with suppress(*ANY_ERROR):
             if not connection.is_closed():  # else Postgres has let go of it
                 await connection.execute("SELECT pg_advisory_unlock($1, $2)", WORKERS, worker)

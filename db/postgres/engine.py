@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.concurrency import ConcurrencyLimit
 from db.errors import DomainError
-from db.postgres.outages import CROWDED, DRIVER_ERRORS, SILENT, DatabaseUnavailable, Outages
+from db.postgres.outages import ANY_ERROR, CROWDED, SILENT, DatabaseUnavailable, Outages
 from db.postgres.session_settings import UNPREPARED, Limits, bound_transactions, bounded, startup_parameters
 
 __all__ = ["Database", "Limits", "connect", "driver_url"]
@@ -41,7 +41,7 @@ class Probe:
         try:
             async with asyncio.timeout(GRACE):
                 connection = await asyncpg.connect(driver_url(self.url), statement_cache_size=0)
-        except (asyncpg.PostgresError, *DRIVER_ERRORS):
+        except ANY_ERROR:
             return False
         connection.terminate()
         return True
@@ -181,6 +181,6 @@ def _test_before_use(engine: AsyncEngine, seconds: float) -> None:
         driver: asyncpg.Connection = adapted.driver_connection
         try:
             adapted.run_async(lambda connection: connection.execute("SELECT", timeout=seconds))
-        except (asyncpg.PostgresError, *DRIVER_ERRORS) as error:
+        except ANY_ERROR as error:
             driver.terminate()
             raise DisconnectionError from error

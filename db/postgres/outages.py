@@ -43,6 +43,7 @@ MESSAGES: Final = {
     "58030": FULL,  # its files cannot be written or read
 }
 DRIVER_ERRORS: Final = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+ANY_ERROR: Final = (asyncpg.PostgresError, *DRIVER_ERRORS)  # whatever asyncpg raises
 # The transaction was rolled back for certain, and the same one may succeed.
 ROLLED_BACK: Final = frozenset({"40001", "40P01", "55P03"})
 

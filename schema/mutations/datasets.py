@@ -104,7 +104,7 @@ class DatasetMutations:
     )
     async def create_dataset(self, info: Info, input: Annotated[CreateDatasetInput, given()]) -> CreateDatasetPayload:
         by, sync_now = info.context.identity, input.sync_now
-        source, output = await datasets.placed(input.input_path, input.output_path, info.context.stores, by=by)
+        source, output = await datasets.resolve_paths(input.input_path, input.output_path, info.context.stores, by=by)
         labels = [label.values() for label in input.labels]
         values = datasets.DatasetValues(
             input.name,
@@ -135,7 +135,7 @@ class DatasetMutations:
             lambda session: datasets.update(
                 session, id, by=by, name=input.name, description=input.description, settings=settings
             ),
-            datasets.Touched,
+            datasets.Updated,
         )
         return UpdateDatasetPayload(dataset=dataset_of(outcome.dataset_id))
 
@@ -145,5 +145,5 @@ class DatasetMutations:
     )
     async def delete_dataset(self, info: Info, input: Annotated[DeleteDatasetInput, given()]) -> DeleteDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
-        outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Touched)
+        outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Deleted)
         return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))

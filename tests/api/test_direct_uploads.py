@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from db.history import counts
+from db.datasets import check
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
@@ -39,7 +39,7 @@ async def script(
     async with working(request.param, request, database, database_url, tmp_path) as script:
         yield script
         async with database.reading() as connection:
-            assert await counts.check(connection, script.number) == []
+            assert await check.recount(connection, script.number) == []
 
 
 @EVERYWHERE

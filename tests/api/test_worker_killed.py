@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.settings import Timeouts
-from db.history import counts
+from db.datasets import check
 from db.postgres.engine import Database
 from tests.api.test_worker import begun, has
 from tests.conftest import ROOT
@@ -80,7 +80,7 @@ async def worker(place: World, gate: Path | None = None) -> AsyncIterator[asynci
 
 async def final_state(place: World) -> tuple[object, ...]:
     async with place.database.reading() as connection:
-        wrong = await counts.check(connection, place.dataset_id)
+        wrong = await check.recount(connection, place.dataset_id)
     [job] = await place.rows("SELECT id FROM job WHERE dataset_id = $1 ORDER BY id DESC LIMIT 1", place.dataset_id)
     return await place.labels(), await place.counts(job["id"]), await place.warnings(job["id"]), wrong
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from db import jobs
+from db.datasets import check
 from db.errors import DomainError
-from db.history import counts
 from db.ingest import imports
 from db.ingest.imports import Options
 from db.storage import Stores
@@ -80,7 +80,7 @@ class Desk:
     async def load(self, manifest: Path, **options: Any) -> dict[str, Any]:
         job = await self.work(await self.start(manifest, **options))
         async with self.world.database.reading() as connection:
-            assert await counts.check(connection, self.world.dataset_id) == []
+            assert await check.recount(connection, self.world.dataset_id) == []
         return job
 
     async def warnings(self, job: dict[str, Any]) -> list[tuple[str, str]]:

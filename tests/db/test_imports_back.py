@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from db import jobs
+from db.datasets import check
 from db.exports import manifests
-from db.history import counts, versions
+from db.history import versions
 from db.history.transactions import write
 from db.ingest import imports, sync
 from db.ingest.imports import Options
@@ -103,7 +104,7 @@ class House:
     async def told(self, dataset: int) -> dict[str, list[Any]]:
         """All that a manifest carries. In a version each labelled sample has a usage."""
         async with self.database.reading() as connection:
-            assert await counts.check(connection, dataset) == []
+            assert await check.recount(connection, dataset) == []
         return {name: [tuple(row) for row in await self.rows(sql, dataset)] for name, sql in TOLD.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from db import jobs
-from db.history import counts
+from db.datasets import check
 from db.ingest import imports
 from db.postgres.engine import Database
 from db.storage.locations import AllowedLocations
@@ -68,7 +68,7 @@ async def state(desk: Desk, job_id: int) -> dict[str, Any]:
     )
     job = await desk.world.job(job_id)
     async with desk.world.database.reading() as connection:
-        wrong = await counts.check(connection, desk.world.dataset_id)
+        wrong = await check.recount(connection, desk.world.dataset_id)
     return {
         "samples": [tuple(row) for row in samples],
         "annotations": [mark for mark in await desk.annotations() if mark[4] == "IMPORT"],

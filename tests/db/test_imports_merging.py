@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from db.datasets import check
 from db.errors import Conflict
-from db.history import counts
 from db.history.transactions import write
 from db.history.undo import undo
 from db.ingest.imports.decisions import last_author
@@ -363,7 +363,7 @@ async def test_people_label_and_delete_while_an_import_runs(desk: Desk, monkeypa
     id = desk.world.dataset_id
     await asyncio.gather(desk.work(job_id), people())
     async with desk.world.database.reading() as connection:
-        assert await counts.check(connection, id) == []
+        assert await check.recount(connection, id) == []
     labels = await desk.world.labels()
     assert labels["5.png"] == ["mine"]
     assert "4.png" not in labels

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from db.datasets import check
 from db.errors import DomainError
 from db.formats.shapes import BoundingBox, to_json
-from db.history import changes, counts
+from db.history import changes
 from db.history.transactions import write
 from db.labelling import labels
 from db.labelling.labels import LabelValues
@@ -383,7 +384,7 @@ class Writes(RuleBasedStateMachine):
 
     async def _check(self) -> list[str]:
         async with self.database.reading() as reader:
-            return await counts.check(reader, self.dataset)
+            return await check.recount(reader, self.dataset)
 
 
 def box(left: int | None) -> BoundingBox | None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from db import jobs
-from db.history import counts
+from db.datasets import check
 from db.ingest import sync
 from db.ingest.sync import listing, plan, stages
 from db.postgres.engine import Database
@@ -84,7 +84,7 @@ async def state(place: World, job_id: int) -> dict[str, Any]:
     )
     past = await place.rows("SELECT path FROM sample_past WHERE dataset_id = $1 ORDER BY 1", place.dataset_id)
     async with place.database.reading() as connection:
-        wrong = await counts.check(connection, place.dataset_id)
+        wrong = await check.recount(connection, place.dataset_id)
     return {
         "samples": [tuple(row) for row in samples],
         "sources": [tuple(row) for row in sources],

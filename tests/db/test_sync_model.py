@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.history import counts
+from db.datasets import check
 from db.ingest.sync import stages
 from db.postgres.engine import Database
 from tests.db import world
@@ -120,7 +120,7 @@ async def _agree(place: World, model: Model) -> None:
     present = [path for path, source in sorted(model.sources.items()) if source.status != "GONE"]
     assert [row["path"] for row in sources] == present
     async with place.database.reading() as connection:
-        wrong = await counts.check(connection, place.dataset_id)
+        wrong = await check.recount(connection, place.dataset_id)
     assert [line for line in wrong if "revision" not in line] == []
 
 

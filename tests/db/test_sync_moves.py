@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from db.datasets import check
 from db.errors import StorageError
-from db.history import counts
 from db.ingest.sync import moves, stages
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore, ObjectMissing, Page
@@ -43,7 +43,7 @@ async def ids(place: World) -> dict[str, int]:
 
 async def expect_true_counts(place: World) -> None:
     async with place.database.reading() as connection:
-        wrong = await counts.check(connection, place.dataset_id)
+        wrong = await check.recount(connection, place.dataset_id)
     assert [line for line in wrong if "revision" not in line] == []
 
 

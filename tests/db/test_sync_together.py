@@ -9,8 +9,9 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
+from db.datasets import check
 from db.errors import Conflict, NotFound, StorageError
-from db.history import counts, transactions
+from db.history import transactions
 from db.identity.tokens import Identity, Scope
 from db.ingest import sync
 from db.ingest.sync import stages
@@ -63,7 +64,7 @@ def fill(place: World, number: int) -> None:
 
 async def true_counts(place: World) -> list[str]:
     async with place.database.reading() as connection:
-        return await counts.check(connection, place.dataset_id)
+        return await check.recount(connection, place.dataset_id)
 
 
 async def test_a_worker_back_from_the_dead_writes_nothing(place: World) -> None:

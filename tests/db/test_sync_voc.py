@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
+from db.datasets import check
 from db.formats.shapes import BoundingBox, Circle, Polygon, Position, from_json
 from db.formats.sidecars import Attributes, ParsedAnnotation
 from db.formats.sidecars.voc import write
-from db.history import counts
 from db.ingest.sync import inspection, stages
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore
@@ -58,7 +58,7 @@ async def annotation_ids(place: World) -> list[int]:
 
 async def wrong(place: World) -> list[str]:
     async with place.database.reading() as connection:
-        return await counts.check(connection, place.dataset_id)
+        return await check.recount(connection, place.dataset_id)
 
 
 @pytest.mark.portable

@@ -11,9 +11,8 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.datasets import purge
+from db.datasets import check, purge
 from db.formats.images import Facts
-from db.history import counts
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.ingest import uploads
@@ -96,7 +95,7 @@ class Work:
         """All that is to be seen, apart from ids and times."""
         rows = await self.place.rows("SELECT key, path, error_code, finished_at IS NULL FROM upload ORDER BY key")
         async with self.place.database.reading() as connection:
-            wrong = await counts.check(connection, self.place.dataset_id)
+            wrong = await check.recount(connection, self.place.dataset_id)
         return {
             "labels": await self.place.labels(),
             "objects": {path: data for path, (data, _) in self.staging.contents.items()},

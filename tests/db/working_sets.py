@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from db.history import changes, counts
+from db.datasets import check
+from db.history import changes
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
@@ -72,7 +73,7 @@ async def make(
 
 async def wrong(database: Database, dataset_id: int) -> list[str]:
     async with database.reading() as reader:
-        return await counts.check(reader, dataset_id)
+        return await check.recount(reader, dataset_id)
 
 
 async def names(database: Database, dataset_id: int) -> dict[int, list[str]]:

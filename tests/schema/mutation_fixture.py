@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from api.settings import Settings
-from db.history import counts
+from db.datasets import check
 from db.identity import tokens
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
@@ -66,7 +66,7 @@ class Stage:
 
     async def check(self) -> None:
         async with self.direct.database.reading() as reader:
-            assert await counts.check(reader, self.working_set.id) == []
+            assert await check.recount(reader, self.working_set.id) == []
 
     def as_somebody(self, name: str) -> "Stage":
         return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, name=name)))

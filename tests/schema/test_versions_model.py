@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from api.settings import Settings
-from db.history import counts
+from db.datasets import check
 from db.identity.tokens import Identity, Scope
 from db.postgres import engine
 from schema import build_schema
@@ -333,7 +333,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _recount(self) -> list[str]:
         async with self.direct.database.reading() as reader:
-            return await counts.check(reader, self.id)
+            return await check.recount(reader, self.id)
 
     def _is_clean(self) -> bool:
         return self.world.revision == (self.world.clean_at if self.world.current is not None else 0)

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.history import derived_state
 from db.history.changes import RecordedChange
 from db.postgres import sql
 
@@ -121,22 +122,10 @@ UPDATE sample SET {assignments}, since = :since FROM was_sample w, made_sample m
 
 # The labels of a sample are those of the annotations that it has now: a label can have come and gone with one shape,
 # and be there with another. Its state follows.
-SETTLE: Final = """
-UPDATE sample SET label_ids = fresh.label_ids, state = fresh.state,
-    labeled_by = CASE fresh.state WHEN 'LABELED' THEN coalesce(sample.labeled_by, fresh.labeled_by) END,
-    labeled_at = CASE fresh.state WHEN 'LABELED' THEN coalesce(sample.labeled_at, fresh.labeled_at) END,
-    since = :since
-FROM (
-    SELECT s.id,
-           coalesce(array_agg(DISTINCT a.label_id ORDER BY a.label_id) FILTER (WHERE a.confirmed), '{}') AS label_ids,
-           CASE WHEN bool_or(a.confirmed) THEN 'LABELED' WHEN bool_or(NOT a.confirmed) THEN 'PENDING'
-                ELSE 'UNLABELED' END AS state,
-           (array_agg(a.labeled_by ORDER BY a.labeled_at DESC, a.id DESC) FILTER (WHERE a.confirmed))[1] AS labeled_by,
-           max(a.labeled_at) FILTER (WHERE a.confirmed) AS labeled_at
-    FROM made_sample m JOIN sample s ON s.id = m.id LEFT JOIN annotation a ON a.sample_id = s.id
-    GROUP BY s.id
-) AS fresh
-WHERE sample.id = fresh.id AND (sample.label_ids, sample.state) IS DISTINCT FROM (fresh.label_ids, fresh.state)
+REFRESH: Final = f"""
+WITH selected AS (SELECT s.id FROM made_sample m JOIN sample s USING (id))
+{derived_state.REFRESH}
+AND (sample.label_ids, sample.state) IS DISTINCT FROM (derived.label_ids, derived.state)
 """
 UNLABEL: Final = """
 DELETE FROM label USING made_label m
@@ -194,8 +183,9 @@ async def put_back(session: AsyncSession, gathered: Gathered, change: RecordedCh
     await sql.run(session, bring["label"], since=since)
     await sql.run(session, REMOVE)
     await sql.run(session, _keep(gathered))
-    for statement in (CHANGE.format(assignments=assignments["sample"]), bring["sample"], bring["annotation"], SETTLE):
+    for statement in (CHANGE.format(assignments=assignments["sample"]), bring["sample"], bring["annotation"]):
         await sql.run(session, statement, since=since)
+    await sql.run(session, REFRESH, actor=None, origin=None, latest=False, since=since)
     await sql.run(session, UNLABEL)
     await sql.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
-from db.history import counts
+from db.datasets import check
 from db.postgres.engine import Database
 from db.storage import Access
 from db.storage.s3 import S3Store
@@ -142,7 +142,7 @@ class UnreliableStorage:
     async def holds(self) -> None:
         """What is true at all times, and what is true once the road is calm and a sync has run."""
         async with self.database.reading() as connection:
-            assert await counts.check(connection, self.number) == []
+            assert await check.recount(connection, self.number) == []
         samples, objects = await self.samples(), await self.objects()
         assert {path for path in samples if path not in objects} == set(), "a sample without its object"
         images = {path for path in objects if path.endswith((".png", ".jpg"))}

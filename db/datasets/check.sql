@@ -1,0 +1,117 @@
+-- name: datasets
+SELECT id, name, input_path, type, include, exclude, label_names FROM dataset WHERE deleted_at IS NULL ORDER BY id
+
+-- name: recount
+-- Every value that is counted or derived, and differs from the rows that it follows from: the column of the row of a
+-- table. One statement sees one state, so it may run beside any number of writers.
+WITH derived AS MATERIALIZED (
+    SELECT s.id, s.label_ids AS stored_label_ids, s.state AS stored_state, s.labeled_by, s.labeled_at, d.label_ids, d.state
+    FROM sample s CROSS JOIN LATERAL derived_state(s.id) d WHERE s.dataset_id = :dataset_id
+), every_sample AS (
+    SELECT state, label_ids, since, NULL::bigint AS until FROM sample WHERE dataset_id = :dataset_id
+    UNION ALL
+    SELECT state, label_ids, since, until FROM sample_past WHERE dataset_id = :dataset_id
+), published AS MATERIALIZED (
+    SELECT v.id AS version_id, s.state, s.label_ids
+    FROM version v JOIN every_sample s ON s.since <= v.revision AND (s.until IS NULL OR s.until > v.revision)
+    WHERE v.dataset_id = :dataset_id
+), every_annotation AS (
+    SELECT label_id, since, NULL::bigint AS until FROM annotation WHERE dataset_id = :dataset_id AND confirmed
+    UNION ALL
+    SELECT label_id, since, until FROM annotation_past WHERE dataset_id = :dataset_id AND confirmed
+), compared AS (
+    SELECT 'dataset' AS relation, d.id, NULL::bigint AS label_id, 'the dataset' AS subject, value.*
+    FROM dataset d,
+        (SELECT count(*) AS total, count(*) FILTER (WHERE state = 'LABELED') AS labeled,
+                count(*) FILTER (WHERE state = 'PENDING') AS pending FROM derived) c,
+        (SELECT count(*) AS changes FROM change WHERE dataset_id = :dataset_id) h,
+        LATERAL (VALUES ('total', d.total::text, c.total::text), ('labeled', d.labeled::text, c.labeled::text),
+                        ('pending', d.pending::text, c.pending::text),
+                        ('revision', d.revision::text, h.changes::text)) value (name, stored, counted)
+    WHERE d.id = :dataset_id
+    UNION ALL
+    SELECT 'label_count', label.id, NULL, 'label ' || label.name, value.*
+    FROM label LEFT JOIN label_count c ON c.label_id = label.id
+    LEFT JOIN (SELECT label_id, count(*) AS n FROM derived, unnest(label_ids) label_id GROUP BY label_id) s
+        ON s.label_id = label.id
+    LEFT JOIN (SELECT label_id, count(*) AS n FROM annotation WHERE dataset_id = :dataset_id AND confirmed
+               GROUP BY label_id) a ON a.label_id = label.id,
+        LATERAL (VALUES ('sample_count', c.sample_count::text, coalesce(s.n, 0)::text),
+                        ('annotation_count', c.annotation_count::text, coalesce(a.n, 0)::text)) value
+    WHERE label.dataset_id = :dataset_id
+    UNION ALL
+    SELECT 'sample', id, NULL, 'sample ' || id, value.*
+    FROM (SELECT *, CASE state WHEN 'LABELED' THEN 'set' ELSE 'null' END AS author FROM derived) derived,
+        LATERAL (VALUES ('label_ids', stored_label_ids::text, label_ids::text), ('state', stored_state, state),
+                        ('labeled_by', CASE WHEN labeled_by IS NULL THEN 'null' ELSE 'set' END, author),
+                        ('labeled_at', CASE WHEN labeled_at IS NULL THEN 'null' ELSE 'set' END, author)) value
+    UNION ALL
+    SELECT 'version', v.id, NULL, 'version ' || v.name, value.*
+    FROM version v
+    LEFT JOIN (SELECT version_id, count(*) AS total, count(*) FILTER (WHERE state = 'LABELED') AS labeled,
+                      count(*) FILTER (WHERE state = 'PENDING') AS pending
+               FROM published GROUP BY version_id) c ON c.version_id = v.id,
+        LATERAL (VALUES ('total', v.total::text, coalesce(c.total, 0)::text),
+                        ('labeled', v.labeled::text, coalesce(c.labeled, 0)::text),
+                        ('pending', v.pending::text, coalesce(c.pending, 0)::text)) value
+    WHERE v.dataset_id = :dataset_id
+    UNION ALL
+    SELECT 'version_label', v.id, l.label_id, 'version ' || v.name || ' label ' || l.name, value.*
+    FROM version v JOIN version_label l ON l.version_id = v.id
+    LEFT JOIN (SELECT version_id, label_id, count(*) AS n FROM published, unnest(label_ids) label_id
+               GROUP BY version_id, label_id) s ON s.version_id = v.id AND s.label_id = l.label_id
+    LEFT JOIN (SELECT v.id AS version_id, a.label_id, count(*) AS n
+               FROM version v JOIN every_annotation a ON a.since <= v.revision AND (a.until IS NULL OR a.until > v.revision)
+               WHERE v.dataset_id = :dataset_id
+               GROUP BY v.id, a.label_id) a ON a.version_id = v.id AND a.label_id = l.label_id,
+        LATERAL (VALUES ('sample_count', l.sample_count::text, coalesce(s.n, 0)::text),
+                        ('annotation_count', l.annotation_count::text, coalesce(a.n, 0)::text)) value
+    WHERE v.dataset_id = :dataset_id
+)
+SELECT relation, id, label_id, subject, name, stored, counted FROM compared
+WHERE stored IS DISTINCT FROM counted ORDER BY subject, name LIMIT :limit
+
+-- name: select_wrong_samples
+SELECT s.id FROM sample s CROSS JOIN LATERAL derived_state(s.id) d
+WHERE s.dataset_id = :dataset_id
+  AND (s.label_ids, s.state, s.labeled_by IS NOT NULL, s.labeled_at IS NOT NULL)
+      IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED')
+
+-- name: add_missing_counts
+INSERT INTO label_count (label_id) SELECT id FROM label WHERE dataset_id = :dataset_id ON CONFLICT DO NOTHING
+
+-- name: listed_table
+CREATE TEMP TABLE listed (path text COLLATE "C" NOT NULL, taken boolean NOT NULL)
+
+-- name: suspect_table
+CREATE TEMP TABLE suspect (path text COLLATE "C" NOT NULL, has_sample boolean NOT NULL)
+
+-- name: find_suspects
+-- Samples without a listed file, and listed files that a sync would take and that have no row.
+INSERT INTO suspect (path, has_sample)
+SELECT path, true FROM sample s
+WHERE dataset_id = :dataset_id AND NOT EXISTS (SELECT FROM listed WHERE listed.path = s.path)
+UNION ALL
+SELECT DISTINCT path, false FROM listed l
+WHERE taken AND NOT EXISTS (SELECT FROM source WHERE dataset_id = :dataset_id AND path = l.path AND status <> 'GONE')
+  AND NOT EXISTS (SELECT FROM sample WHERE dataset_id = :dataset_id AND path = l.path)
+
+-- name: suspects
+SELECT path FROM suspect WHERE has_sample = :has_sample AND path > :after ORDER BY path LIMIT :limit
+
+-- name: still_with_sample
+SELECT path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) ORDER BY path
+
+-- name: still_without_row
+-- Also without an upload or a deletion that is not finished: their files have no row at times.
+SELECT path FROM unnest(:paths::text[]) AS file (path)
+WHERE NOT EXISTS (SELECT FROM source WHERE dataset_id = :dataset_id AND path = file.path AND status <> 'GONE')
+  AND NOT EXISTS (SELECT FROM sample WHERE dataset_id = :dataset_id AND path = file.path)
+  AND NOT EXISTS (SELECT FROM upload WHERE dataset_id = :dataset_id AND path = file.path AND finished_at IS NULL)
+  AND NOT EXISTS (SELECT FROM source_deletion WHERE dataset_id = :dataset_id AND path = file.path
+                  AND finished_at IS NULL)
+ORDER BY path
+
+-- name: is_filling
+SELECT EXISTS (SELECT FROM job WHERE dataset_id = :dataset_id AND kind IN ('SYNC', 'IMPORT')
+               AND status IN ('QUEUED', 'RUNNING'))

@@ -1,0 +1,13 @@
+"""What a sample's row says because of its annotations: `state`, `label_ids`, who labelled it last, when, and how.
+
+The rule is written once, in SQL: the function `derived_state(sample)` gives the labels and the state of a sample,
+`sample_state(label_ids, suggested)` the state of one that is being inserted, and `REFRESH` updates the samples of
+a table `selected (id)`.
+"""
+
+from typing import Final
+
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
+REFRESH: Final = SQL.refresh
