@@ -28,7 +28,7 @@ from schema.context import Context
 from schema.errors import Refused
 from schema.execution.messages import Answer, ExecutableSchema, Request
 from schema.permissions import authorize
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 NAMES = count()
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to load the certificates of the world takes longer than a request
@@ -83,7 +83,7 @@ class Client:
 
     url: str
     token: str | None = None
-    patience: float = PATIENCE
+    timeout: float = TIMEOUT
 
     @property
     def headers(self) -> dict[str, str]:
@@ -92,7 +92,7 @@ class Client:
     async def request(self, method: str = "POST", path: str = "/graphql", **more: Any) -> httpx2.Response:
         """Any request; `headers` given here go over the token's."""
         more["headers"] = self.headers | more.get("headers", {})
-        async with httpx2.AsyncClient(base_url=self.url, timeout=self.patience, verify=NO_TLS) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=self.timeout, verify=NO_TLS) as http:
             return await http.request(method, path, **more)
 
     async def post(self, query: str, variables: dict[str, Any] | None = None, **more: Any) -> httpx2.Response:

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from api import embedded_postgres
 from db.postgres import engine, migrations
 from tests import s3
-from tests.patience import LIMITS
+from tests.waiting import LIMITS
 
 # A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.
 # How long it takes to draw says how busy the machine is.

@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from db.postgres.engine import driver_url
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 PORT = 6432  # of a socket in a folder of its own
@@ -46,7 +46,7 @@ unix_socket_dir = {folder}
         yield through.render_as_string(hide_password=False)
     finally:
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
         shutil.rmtree(folder)
 
 
@@ -56,7 +56,7 @@ def _as_an_ordinary_user() -> list[str]:
 
 
 async def _ready(process: "subprocess.Popen[bytes]", url: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while True:
             assert process.poll() is None, process.communicate()[1].decode()
             try:

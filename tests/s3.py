@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from db.storage import Access
 from db.storage.s3 import S3, connect
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 @contextmanager
@@ -25,13 +25,13 @@ def moto() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(PATIENCE)
+        server.wait(TIMEOUT)
 
 
 def access(endpoint: str, **more: float) -> Access:
     """Few attempts, so that tests of failures take little."""
-    patience = {"connect": PATIENCE, "read": PATIENCE, "attempts": 2, "deadline": PATIENCE}
-    return Access(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **patience | more)  # type: ignore[arg-type]
+    timeouts = {"connect": TIMEOUT, "read": TIMEOUT, "attempts": 2, "deadline": TIMEOUT}
+    return Access(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **timeouts | more)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -50,10 +50,10 @@ def free_port() -> int:
 
 
 def _wait(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
-            with urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE):  # the first answer takes it seconds
+            with urlopen(f"http://127.0.0.1:{port}/", timeout=TIMEOUT):  # the first answer takes it seconds
                 return
         except OSError:
             if time.monotonic() > deadline:

@@ -29,8 +29,8 @@ from schema import sdl
 from schema.errors import Refused
 from tests import s3
 from tests.compose import ROOT, Missing, dockerfile, interpolated, let_in, services
-from tests.db.world import picture
-from tests.patience import PATIENCE
+from tests.db.dataset_fixture import image_bytes
+from tests.waiting import TIMEOUT
 
 SECRETS = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 GIVEN = {"POSTGRES_PASSWORD": "pw1", "S3_ACCESS_KEY": "test", "S3_SECRET_KEY": "planted-secret"}
@@ -234,7 +234,7 @@ class Composed:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def soon_healthy(self, test: list[str]) -> bool:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self.healthy(test):
             if time.monotonic() > deadline:
                 return False
@@ -276,7 +276,7 @@ async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: 
     """docs/deployment.md, as far as it goes without an engine."""
     worker_check = services(GIVEN)["worker"]["healthcheck"]["test"]
     async with s3.connected(s3_endpoint, "labelgraph") as bucket:
-        for key, body in (("pictures/1.png", picture()), ("pictures/1.txt", b"cat\n")):
+        for key, body in (("pictures/1.png", image_bytes()), ("pictures/1.txt", b"cat\n")):
             await bucket.client.put_object(Bucket="labelgraph", Key=key, Body=body)
         assert not composed.healthy(server_check())
         assert "this version's schema" in composed.run("migrate", *services(GIVEN)["migrate"]["command"])
@@ -295,17 +295,17 @@ async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: 
 
 
 async def _synced(url: str, token: str) -> dict[str, Any]:
-    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE) as client:
+    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=TIMEOUT) as client:
         made = (await client.post(f"{url}/graphql", json={"query": CREATE})).json()
         assert "errors" not in made
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 found = (await client.post(f"{url}/graphql", json={"query": LOOK})).json()["data"]["dataset"]
                 if found["jobs"]["nodes"][0]["status"] == "SUCCEEDED":
                     break
                 await asyncio.sleep(0.1)
     [sample] = found["samples"]["nodes"]
-    async with httpx2.AsyncClient(follow_redirects=True, timeout=PATIENCE) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, timeout=TIMEOUT) as browser:
         image, thumbnail = [await browser.get(sample[name]) for name in ("imageUrl", "thumbnailUrl")]
     media = {"image": image.headers["content-type"], "thumbnail": thumbnail.headers["content-type"]}
     return {"path": sample["path"], "labels": sample["labels"]} | media

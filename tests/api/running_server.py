@@ -15,7 +15,7 @@ from api.settings import Settings
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import serving
 from tests.conftest import Servers
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 @dataclass(slots=True)
@@ -34,11 +34,11 @@ class RunningServer:
         thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         thread.start()
         try:
-            assert self._open.wait(PATIENCE), "the server did not start"
+            assert self._open.wait(TIMEOUT), "the server did not start"
             yield self
         finally:
             self._closing.set()
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
 
     async def _serve(self) -> None:
         async with serving(self.settings, ToySchema(document_limits(self.settings.limits))) as self.url:

@@ -22,7 +22,7 @@ from tests import s3
 from tests.api.test_s3 import configured
 from tests.api.test_uploads import CREATE, NUMBERS
 from tests.client import Client, serving, token
-from tests.patience import PATIENCE, TIMEOUTS
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 REQUEST = """mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) {
     uploads { key fileName path url method headers { name value } expiresAt
@@ -72,7 +72,7 @@ class StagedUploads:
     async def put(self, ticket: dict[str, Any], data: bytes) -> httpx2.Response:
         """As any client of HTTP does it, without a token."""
         headers = {header["name"]: header["value"] for header in ticket["headers"]}
-        async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+        async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
             return await http.request(ticket["method"], ticket["url"], content=data, headers=headers)
 
     async def sent(self, files: dict[str, bytes], **more: Any) -> list[str]:
@@ -143,7 +143,7 @@ async def working(
         root = folder / "in"
         root.mkdir()
         settings = Settings(
-            database_url=url, timeouts=TIMEOUTS, data_dir=folder / "data", allowed_roots=(folder,), worker=False
+            database_url=url, timeouts=SERVER_TIMEOUTS, data_dir=folder / "data", allowed_roots=(folder,), worker=False
         )
         async with _begun(kind, settings, LocalStore(root), str(root), database) as script:
             yield script

@@ -17,7 +17,7 @@ from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
-from tests.patience import PATIENCE, TIMEOUTS
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 CREATE = """
     mutation ($path: String!) {
@@ -45,7 +45,10 @@ LABEL = """
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(
-        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path.resolve(),)
+        database_url=database_url,
+        timeouts=SERVER_TIMEOUTS,
+        data_dir=tmp_path / "data",
+        allowed_roots=(tmp_path.resolve(),),
     )
 
 
@@ -66,11 +69,11 @@ def images(folder: Path, count: int) -> str:
 async def followed(client: Client, dataset_id: str) -> list[dict[str, Any]]:
     """Every step of the dataset's sync, to its end."""
     address = client.url.replace("http", "ws") + "/graphql"
-    patience: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), PATIENCE)
-    transport = WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **patience)
+    timeouts: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), TIMEOUT)
+    transport = WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **timeouts)
     query = gql("subscription ($id: ID!) { syncProgress(datasetId: $id) { status progress added } }")
     query.variable_values = {"id": dataset_id}
-    async with asyncio.timeout(PATIENCE), Gql(transport=transport) as session:
+    async with asyncio.timeout(TIMEOUT), Gql(transport=transport) as session:
         return [data["syncProgress"] async for data in session.subscribe(query)]
 
 
@@ -92,7 +95,7 @@ async def test_a_directory_becomes_a_labelled_dataset(client: Client, tmp_path: 
 
 async def sees_images(sample: dict[str, Any]) -> None:
     """As an `<img>` tag does: with the URL alone."""
-    async with httpx2.AsyncClient(timeout=PATIENCE) as browser:
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as browser:
         image = await browser.get(sample["imageUrl"])
         thumbnail = await browser.get(sample["thumbnailUrl"])
     assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
@@ -113,7 +116,7 @@ async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
         data_dir=tmp_path,
         secret="known",
         worker=False,
-        timeouts=TIMEOUTS,
+        timeouts=SERVER_TIMEOUTS,
     )
     async with serving(settings, ToySchema()) as url:
         client = Client(url, "lg_" + "a" * 43)
@@ -130,7 +133,7 @@ async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
 
 async def test_is_not_ready_before_its_database_is_migrated(empty_database_url: str, tmp_path: Path) -> None:
     settings = Settings(
-        database_url=empty_database_url, timeouts=TIMEOUTS, data_dir=tmp_path, secret="known", worker=False
+        database_url=empty_database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path, secret="known", worker=False
     )
     async with serving(settings, ToySchema()) as url:
         ready = await Client(url).request("GET", "/readyz")

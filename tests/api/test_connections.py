@@ -21,7 +21,7 @@ from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 
-PATIENCE = 60.0  # seconds
+TIMEOUT = 60.0  # seconds
 PIECE = b"a" * 64 * 1024
 SLOW = "{ slow(seconds: 600) }"
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -36,7 +36,7 @@ class Wire:
     writer: asyncio.StreamWriter
 
     async def head(self) -> bytes:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self.reader.readuntil(b"\r\n\r\n")
 
     async def status(self) -> int:
@@ -44,7 +44,7 @@ class Wire:
 
     async def closed(self) -> None:
         """Waits until the server has closed, whatever it sends before."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             try:
                 while await self.reader.read(65536):
                     pass
@@ -84,7 +84,7 @@ async def url(settings: Settings) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def client(url: str, database: Database) -> Client:
-    return Client(url, await token(database), patience=PATIENCE)
+    return Client(url, await token(database), timeout=TIMEOUT)
 
 
 def post(client: Client, body: bytes, *more: str, path: str = "/graphql", length: int | None = None) -> bytes:
@@ -161,7 +161,7 @@ async def test_a_body_that_nobody_wants_is_not_read_for_ever(url: str) -> None:
     async with wired(url) as wire:
         wire.writer.write(b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\n")
         assert await wire.status() == 405
-        await asyncio.wait_for(wire.pour(PIECE), PATIENCE)
+        await asyncio.wait_for(wire.pour(PIECE), TIMEOUT)
         sending = asyncio.create_task(_pour_on(wire))
         await wire.closed()
         await sending
@@ -188,7 +188,7 @@ async def test_who_still_sends_is_not_cut_off_before_the_end_of_the_body(
     name = line.partition(":")[0]
     head = post(client, b"", f"Connection: {connection}", path=path, length=len(BODY)).split(b"\r\n")
     lines = [given for given in head if not given.startswith(name.encode())]
-    async with wired(client.url) as wire, asyncio.timeout(PATIENCE):
+    async with wired(client.url) as wire, asyncio.timeout(TIMEOUT):
         wire.writer.write(b"\r\n".join([lines[0], line.encode(), *lines[1:]]))
         response = await wire.head()
         assert int(response.split()[1]) == status
@@ -206,7 +206,7 @@ async def test_a_bad_end_of_a_body_that_was_answered_closes(client: Client) -> N
         wire.writer.write(CHUNKED.replace(b"Authorization: Bearer TOKEN", b"Connection: close"))
         assert await wire.status() == 401
         wire.writer.write(b"no number\r\n")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert b"HTTP/1.1" not in await wire.reader.read()
 
 
@@ -263,7 +263,7 @@ async def test_pipelined_requests_are_begun_one_after_the_other(settings: Settin
 
     async with bare(app, settings, http=Counting) as (_, url), wired(url) as many, wired(url) as other:
         many.writer.write(GET * 2_000)
-        await asyncio.wait_for(waiting.wait(), PATIENCE)
+        await asyncio.wait_for(waiting.wait(), TIMEOUT)
         other.writer.write(b"GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await other.status() == 200
         assert heads == 2
@@ -341,7 +341,7 @@ async def test_a_client_that_reads_nothing_is_let_go(settings: Settings) -> None
             wire = await stack.enter_async_context(wired(url))
             wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
             wire.writer.write(GET)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await begun.wait()
             while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -356,7 +356,7 @@ async def test_a_client_that_reads_slowly_gets_all(settings: Settings) -> None:
         wire.writer.write(GET)
         assert await wire.status() == 200
         got = 0
-        async with asyncio.timeout(PATIENCE * 2):
+        async with asyncio.timeout(TIMEOUT * 2):
             while got < len(LARGE):
                 got += len(await wire.reader.readexactly(len(LARGE) // 32))
                 await asyncio.sleep(0.1)
@@ -454,9 +454,9 @@ async def test_a_token_takes_half_of_the_database_at_most(settings: Settings, da
     patient = replace(settings, pool_size=4, timeouts=replace(settings.timeouts, query=600.0))
     toy = ToySchema()
     async with serving(patient, toy) as url:
-        client, other = Client(url, await token(database), PATIENCE), Client(url, await token(database), PATIENCE)
+        client, other = Client(url, await token(database), TIMEOUT), Client(url, await token(database), TIMEOUT)
         running = [asyncio.create_task(client.execute(SLOW)) for _ in range(2)]
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while toy.slow < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         waiting = asyncio.create_task(client.execute("{ hello }"))
@@ -482,12 +482,12 @@ async def test_an_upload_is_refused_before_its_body_is_asked_for(
     async with wired(url) as wire:
         wire.writer.write(form(Client(url, await token(database, scope))))
         assert await wire.status() == 200
-        assert b"FORBIDDEN" in await asyncio.wait_for(wire.reader.read(4096), PATIENCE)
+        assert b"FORBIDDEN" in await asyncio.wait_for(wire.reader.read(4096), TIMEOUT)
 
 
 async def test_uploads_that_do_not_begin_hold_up_nobody(settings: Settings, database: Database) -> None:
     async with serving(limited(settings, uploads=2), ToySchema()) as url, AsyncExitStack() as stack:
-        ann, bob = Client(url, await token(database)), Client(url, await token(database), PATIENCE)
+        ann, bob = Client(url, await token(database)), Client(url, await token(database), TIMEOUT)
         for _ in range(4):
             wire = await stack.enter_async_context(wired(url))
             wire.writer.write(form(ann))
@@ -497,7 +497,7 @@ async def test_uploads_that_do_not_begin_hold_up_nobody(settings: Settings, data
 
 async def test_a_token_takes_half_of_the_uploads_at_most(settings: Settings, database: Database) -> None:
     async with serving(limited(settings, uploads=2), ToySchema()) as url, AsyncExitStack() as stack:
-        ann, bob = Client(url, await token(database)), Client(url, await token(database), PATIENCE)
+        ann, bob = Client(url, await token(database)), Client(url, await token(database), TIMEOUT)
         for _ in range(2):
             wire = await stack.enter_async_context(wired(url))
             wire.writer.write(form(ann))

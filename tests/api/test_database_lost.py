@@ -29,10 +29,10 @@ from db.postgres import engine, migrations
 from db.postgres.engine import Database, driver_url
 from tests.client import Client, Failed, serving, token
 from tests.conftest import FAST, ROOT
-from tests.db.world import picture
+from tests.db.dataset_fixture import image_bytes
 
 SAFE = FAST | {"synchronous_commit": "on"}  # what is committed survives a killed process, if not a killed machine
-PATIENCE = 120.0  # seconds for what takes a few; nothing here is measured by the clock
+TIMEOUT = 120.0  # seconds for what takes a few; nothing here is measured by the clock
 CREATE = """mutation ($name: String!, $path: String!, $sync: Boolean!) {
     createDataset(input: {name: $name, inputPath: $path, syncNow: $sync}) { dataset { id } job { id } } }"""
 LABEL = """mutation ($id: ID!, $name: String!) {
@@ -79,7 +79,7 @@ class House:
         killed = self.postmaster
         assert killed
         os.kill(killed, signal.SIGKILL)
-        await until(lambda: self.postmaster not in (0, killed))
+        await wait_until(lambda: self.postmaster not in (0, killed))
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -98,7 +98,7 @@ class House:
         folder = self.images / name
         folder.mkdir(exist_ok=True)
         for number in range(images):
-            (folder / f"{number}.png").write_bytes(picture())
+            (folder / f"{number}.png").write_bytes(image_bytes())
         values = {"name": name, "path": str(folder), "sync": sync}
         made = await self.client.execute(CREATE, values, headers={"idempotency-key": name})
         return str(made["createDataset"]["dataset"]["id"])
@@ -114,11 +114,11 @@ async def housed(folder: Path, **settings: Any) -> AsyncIterator[House]:
         async with engine.connect(url) as database:
             text = await token(database)
             async with serving(ready) as served:
-                yield House(Client(served, text, PATIENCE), database, folder, images)
+                yield House(Client(served, text, TIMEOUT), database, folder, images)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
+async def wait_until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(TIMEOUT):
         while True:
             found = condition()
             if found if isinstance(found, bool) else await found:
@@ -157,12 +157,12 @@ async def test_jobs_go_on_however_often_postgres_is_killed(tmp_path: Path, caplo
         for number in range(12):
             await house.kill()
             if number % 3:  # else the next kill meets it in the middle of everything
-                await until(ready(house))
+                await wait_until(ready(house))
             if number < 6:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     await _surely(house, f"late{number}")
-        await until(jobs_are(house, "SUCCEEDED", 12))
-        await until(ready(house))
+        await wait_until(jobs_are(house, "SUCCEEDED", 12))
+        await wait_until(ready(house))
     assert "internal error" not in caplog.text
     assert "reference" not in caplog.text
 
@@ -195,7 +195,7 @@ async def test_a_job_that_kills_postgres_each_time_is_given_up(tmp_path: Path, m
                 return False
             return bool(answer["data"]["node"]["status"] == "FAILED")
 
-        await until(given_up)
+        await wait_until(given_up)
         assert begun == 6
         await _surely(house, "others")
 
@@ -238,7 +238,7 @@ async def test_a_worker_that_fails_in_any_way_begins_anew(
     working = asyncio.create_task(
         worker.run(database, Settings(data_dir=tmp_path, database_url=database.url), stop=stop, pulse=pulse)
     )
-    await until(lambda: pulse.is_alive)
+    await wait_until(lambda: pulse.is_alive)
     stop.set()
     await working
     assert shifts == 3
@@ -248,18 +248,18 @@ async def test_a_worker_that_fails_in_any_way_begins_anew(
 async def test_readyz_says_that_the_worker_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "SILENCE", 3.0)
     async with housed(tmp_path) as house:
-        await until(ready(house))
+        await wait_until(ready(house))
         await _do(house.database, "ALTER TABLE pgqueuer RENAME TO elsewhere")
 
         async def says_worker() -> bool:
             response = await house.client.request("GET", "/readyz")
             return response.status_code == 503 and response.json()["reason"] == "worker"
 
-        await until(says_worker)
+        await wait_until(says_worker)
         await _do(house.database, "ALTER TABLE elsewhere RENAME TO pgqueuer")
-        await until(ready(house))
+        await wait_until(ready(house))
         await house.create("pets", 3)
-        await until(jobs_are(house, "SUCCEEDED", 1))
+        await wait_until(jobs_are(house, "SUCCEEDED", 1))
 
 
 async def test_a_postgres_that_stands_still_is_told_as_such_at_every_door(
@@ -276,7 +276,7 @@ async def test_a_postgres_that_stands_still_is_told_as_such_at_every_door(
                 assert response.status_code == 503, response.text
                 assert response.headers["retry-after"]
                 assert codes(response.json()) == {"UNAVAILABLE"}
-        await until(ready(house))
+        await wait_until(ready(house))
         for n in range(3):
             await label(house.client, pets, f"n{n}")
         found = await house.client.execute(LABELS, {"id": pets})
@@ -304,11 +304,11 @@ async def test_doors_that_are_no_queries_are_unavailable_too_and_subscriptions_r
     timeouts = Timeouts(query=2.0, mutation=3.0, connect=1.0)
     async with housed(tmp_path, timeouts=timeouts) as house:
         pets = await house.create("pets", 1)
-        await until(jobs_are(house, "SUCCEEDED", 1))
+        await wait_until(jobs_are(house, "SUCCEEDED", 1))
         shown = await house.client.execute(SHOWN, {"id": pets})
         [sample] = shown["dataset"]["samples"]["nodes"]
         urls = [sample["imageUrl"], sample["thumbnailUrl"]]
-        data = picture()
+        data = image_bytes()
         files = [{"key": "k", "fileName": "new.png", "size": len(data)}]
         asked = await house.client.execute(REQUEST, {"input": {"datasetId": pets, "files": files}})
         [ticket] = asked["requestUploads"]["uploads"]
@@ -330,7 +330,7 @@ async def test_doors_that_are_no_queries_are_unavailable_too_and_subscriptions_r
             assert command[0] == 1
             assert "cannot be used" in command[1]
             assert "Traceback" not in command[1]
-            await until(ready(house))
+            await wait_until(ready(house))
             await label(house.client, pets, "after")
             assert await anext(changes) == "Created `after`"
         for url in urls:
@@ -403,7 +403,7 @@ async def test_every_door_survives_a_killed_postgres_and_calls_it_unavailable(
         scripts = [asyncio.create_task(script(who)) for who in range(4)]
         for _ in range(4):
             enough = len(made) + 3
-            await until(partial(_has, made, enough))
+            await wait_until(partial(_has, made, enough))
             await house.kill()
         stop.set()
         await asyncio.gather(*scripts)
@@ -423,7 +423,7 @@ async def asks(house: House, dataset: str, name: str) -> list[httpx2.Response]:
     preflight = {"graphql-require-preflight": "true", "idempotency-key": f"upload-{name}"}
     operations = {"query": UPLOAD, "variables": {"id": dataset, "file": None}}
     form = {"operations": json.dumps(operations), "map": '{"0": ["variables.file"]}'}
-    uploading = house.client.request(data=form, files=[("0", (f"{name}.png", picture()))], headers=preflight)
+    uploading = house.client.request(data=form, files=[("0", (f"{name}.png", image_bytes()))], headers=preflight)
     return list(await asyncio.gather(_label(house.client, dataset, name), house.client.post(JOBS), uploading))
 
 
@@ -455,7 +455,7 @@ async def test_a_database_without_room_is_unavailable_and_no_defect(
 ) -> None:
     settings = Settings(database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False)
     async with serving(settings) as url:
-        client = Client(url, await token(database), PATIENCE)
+        client = Client(url, await token(database), TIMEOUT)
         values = {"name": "pets", "path": str(tmp_path), "sync": False}
         pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
         await _do(
@@ -479,7 +479,7 @@ async def test_a_database_that_takes_no_writes_is_unavailable(database: Database
     name = database.url.partition("?")[0].rpartition("/")[2]
     await _do(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with serving(settings) as url:
-        client = Client(url, text, PATIENCE)
+        client = Client(url, text, TIMEOUT)
         assert (await client.execute("{ datasets { totalCount } }")) == {"datasets": {"totalCount": 0}}
         values = {"name": "pets", "path": str(tmp_path), "sync": False}
         response = await client.post(CREATE, values, headers={"idempotency-key": "k"})
@@ -491,7 +491,7 @@ async def test_connections_that_were_cut_are_replaced_before_anybody_notices(
 ) -> None:
     settings = Settings(database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False)
     async with serving(settings) as url:
-        client = Client(url, await token(database), PATIENCE)
+        client = Client(url, await token(database), TIMEOUT)
         values = {"name": "pets", "path": str(tmp_path), "sync": False}
         pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
         for number in range(3):

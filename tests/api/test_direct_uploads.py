@@ -23,8 +23,8 @@ from db.storage.s3 import S3Store
 from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, wanted, working
 from tests.api.test_uploads import CREATE, UPLOAD
 from tests.client import Client, Failed, serving, token
-from tests.db.world import picture
-from tests.patience import PATIENCE
+from tests.db.dataset_fixture import image_bytes
+from tests.waiting import TIMEOUT
 
 MANUAL = Path(__file__).parents[2] / "docs" / "clients.md"
 ONCE = pytest.mark.parametrize("script", ["local"], indirect=True)  # wherever the bytes would go
@@ -44,7 +44,7 @@ async def script(
 
 @EVERYWHERE
 async def test_what_was_put_and_completed_is_a_sample(script: StagedUploads) -> None:
-    data = picture(form="JPEG", size=(30, 20))
+    data = image_bytes(form="JPEG", size=(30, 20))
     [ticket] = await script.request(wanted("my cat (1)+é.JPG", data))
     assert (ticket["path"], ticket["sample"], ticket["error"]) == ("my cat (1)+é.JPG", None, None)
     assert (ticket["url"].startswith(script.client.url), script.kind) in (
@@ -62,12 +62,12 @@ async def test_what_was_put_and_completed_is_a_sample(script: StagedUploads) -> 
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
     assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
     assert await script.everything() == ["my cat (1)+é.JPG"]
-    async with httpx2.AsyncClient(follow_redirects=True, timeout=PATIENCE) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, timeout=TIMEOUT) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data
 
 
 async def test_many_are_one_change_and_carry_their_labels(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     files = [wanted(f"{n}.png", data, labels=["dog"] if n % 2 else []) for n in range(6)]
     tickets = await script.request(*files, labels=["cat"])
     await all_of(script.put(ticket, data) for ticket in tickets)
@@ -82,7 +82,7 @@ async def test_many_are_one_change_and_carry_their_labels(script: StagedUploads)
 
 @ONCE
 async def test_whatever_is_asked_again_is_answered_again(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     [first] = await script.request(wanted("cat.png", data))
     [second] = await script.request(wanted("cat.png", data))
     assert (second["path"], second["error"]) == (first["path"], None)
@@ -98,7 +98,7 @@ async def test_whatever_is_asked_again_is_answered_again(script: StagedUploads) 
 
 
 async def test_completed_by_many_at_once_it_is_one_sample(script: StagedUploads) -> None:
-    files = {f"{n}.png": picture() for n in range(4)}
+    files = {f"{n}.png": image_bytes() for n in range(4)}
     keys = await script.sent(files, labels=["cat"])
     told = await all_of(script.complete(*keys) for _ in range(5))
     assert [result["error"] for each in told for result in each["results"]] == [None] * 20
@@ -122,12 +122,12 @@ async def test_each_file_is_judged_before_it_becomes_a_sample(script: StagedUplo
     gif, mpo = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (4, 4)).save(gif, "GIF")
     Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
-    jpeg = picture(form="JPEG", size=(200, 200))
+    jpeg = image_bytes(form="JPEG", size=(200, 200))
     files: dict[str, tuple[bytes, str | None]] = {
-        "ok.bmp": (picture(form="BMP"), None),
+        "ok.bmp": (image_bytes(form="BMP"), None),
         "phone.jpg": (mpo.getvalue(), None),
         "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
-        "png.jpg": (picture(), "UNSUPPORTED_FORMAT"),
+        "png.jpg": (image_bytes(), "UNSUPPORTED_FORMAT"),
         "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
         "bomb.png": (bomb(), "IMAGE_UNREADABLE"),
@@ -145,7 +145,7 @@ async def test_each_file_is_judged_before_it_becomes_a_sample(script: StagedUplo
 async def test_after_a_refusal_the_key_takes_another_file(script: StagedUploads) -> None:
     [key] = await script.sent({"a.png": b"no image at all"})
     assert await script.codes(key) == ["UNSUPPORTED_FORMAT"]
-    data = picture()
+    data = image_bytes()
     [ticket] = await script.request({"key": "a.png", "fileName": "b.png", "size": len(data)})
     assert (await script.put(ticket, data)).status_code == 200
     assert await script.codes(key) == [None]
@@ -153,7 +153,7 @@ async def test_after_a_refusal_the_key_takes_another_file(script: StagedUploads)
 
 
 async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     await script.sent({"a.png": data})
     [result] = (await script.complete("a.png"))["results"]
     delete = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
@@ -166,7 +166,7 @@ async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: Stag
 
 @ONCE
 async def test_what_was_not_put_yet_can_be_completed_later(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     [ticket] = await script.request(wanted("a.png", data))
     assert await script.codes("a.png", "b.png") == ["NOT_FOUND", "NOT_FOUND"]
     await script.put(ticket, data)
@@ -174,7 +174,7 @@ async def test_what_was_not_put_yet_can_be_completed_later(script: StagedUploads
 
 
 async def test_a_name_is_kept_for_whoever_asked_first(script: StagedUploads) -> None:
-    one, two = picture(), picture()
+    one, two = image_bytes(), image_bytes()
     await script.sent({"cat.png": one})
     await script.complete("cat.png")
     again = wanted("cat.png", two, key="another")
@@ -191,7 +191,7 @@ async def test_a_name_is_kept_for_whoever_asked_first(script: StagedUploads) -> 
 
 @ONCE
 async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     files = [wanted("cat.png", data, key=f"k{n}") for n in range(1_000)]
     tickets = await script.request(*files, onConflict="RENAME")
     assert [ticket["path"] for ticket in tickets] == ["cat.png", *(f"cat-{n}.png" for n in range(1, 1_000))]
@@ -201,7 +201,7 @@ async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: StagedU
 
 @ONCE
 async def test_an_upload_by_form_leaves_a_kept_name_alone(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     await script.request(wanted("cat.png", data))
     values = {"datasetId": script.dataset, "files": [None]}
     fields = {
@@ -209,7 +209,7 @@ async def test_an_upload_by_form_leaves_a_kept_name_alone(script: StagedUploads)
         "map": json.dumps({"0": ["variables.input.files.0"]}),
     }
     headers = {"graphql-require-preflight": "true"}
-    response = await script.client.request(data=fields, files=[("0", ("cat.png", picture()))], headers=headers)
+    response = await script.client.request(data=fields, files=[("0", ("cat.png", image_bytes()))], headers=headers)
     [result] = response.json()["data"]["uploadSamples"]["results"]
     assert result["error"]["code"] == "SAMPLE_ALREADY_EXISTS"
     assert await script.listed() == []
@@ -217,7 +217,7 @@ async def test_an_upload_by_form_leaves_a_kept_name_alone(script: StagedUploads)
 
 @ONCE
 async def test_two_who_ask_at_once_get_two_names(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     works = (script.request(wanted("cat.png", data, key=f"k{n}"), onConflict="RENAME") for n in range(5))
     paths = sorted(ticket["path"] for [ticket] in await all_of(works))
     assert paths == ["cat-1.png", "cat-2.png", "cat-3.png", "cat-4.png", "cat.png"]
@@ -225,7 +225,7 @@ async def test_two_who_ask_at_once_get_two_names(script: StagedUploads) -> None:
 
 @ONCE
 async def test_two_who_ask_at_once_under_one_key_get_one_place(script: StagedUploads) -> None:
-    files = [wanted(f"{n}.png", picture()) for n in range(5)]
+    files = [wanted(f"{n}.png", image_bytes()) for n in range(5)]
     told = await all_of(script.request(*files[:: 1 if n % 2 else -1]) for n in range(6))
     assert {tuple(sorted(ticket["path"] for ticket in tickets)) for tickets in told} == {tuple(f["key"] for f in files)}
     rows = await script.database.pool.fetchval("SELECT count(*) FROM upload")
@@ -234,9 +234,9 @@ async def test_two_who_ask_at_once_under_one_key_get_one_place(script: StagedUpl
 
 async def test_a_file_that_lies_there_unknown_is_not_written_over(script: StagedUploads) -> None:
     await script.store.write("cat.png", b"a stranger's")
-    await script.sent({"cat.png": picture()})
+    await script.sent({"cat.png": image_bytes()})
     assert await script.codes("cat.png") == ["SAMPLE_ALREADY_EXISTS"]
-    data = picture()
+    data = image_bytes()
     await script.sent({"cat.png": data}, onConflict="RENAME")
     [result] = (await script.complete("cat.png"))["results"]
     assert result["sample"]["path"] == "cat-1.png"
@@ -245,7 +245,7 @@ async def test_a_file_that_lies_there_unknown_is_not_written_over(script: Staged
 
 
 async def test_a_sync_takes_nothing_that_is_not_completed(script: StagedUploads) -> None:
-    await script.sent({"a.png": picture(), "b.png": picture()})
+    await script.sent({"a.png": image_bytes(), "b.png": image_bytes()})
     assert await script.sync() == (0, 0, 0, 0, 0)
     assert await script.codes("a.png") == [None]
     assert await script.sync() == (0, 0, 0, 0, 0)
@@ -255,7 +255,7 @@ async def test_a_sync_takes_nothing_that_is_not_completed(script: StagedUploads)
 
 @ONCE
 async def test_an_unknown_label_refuses_the_call(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     answer = await script.answer(REQUEST, files=[wanted("a.png", data, labels=["bird"])])
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
     assert await script.database.pool.fetchval("SELECT count(*) FROM upload") == 0
@@ -270,7 +270,7 @@ async def test_an_unknown_label_refuses_the_call(script: StagedUploads) -> None:
 @ONCE
 async def test_a_file_has_few_labels_for_a_call_has_many_files(script: StagedUploads) -> None:
     """Those for all count for each file: a body of 1 MiB would otherwise be a thousand times as long."""
-    file = wanted("a.png", picture(), labels=["dog"])
+    file = wanted("a.png", image_bytes(), labels=["dog"])
     answer = await script.answer(REQUEST, files=[file], labels=["cat"] * 100)
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
     assert await script.refused(file, labels=["cat"] * 99) == [None]
@@ -278,7 +278,7 @@ async def test_a_file_has_few_labels_for_a_call_has_many_files(script: StagedUpl
 
 @ONCE
 async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     await script.sent({"a.png": data}, labels=["cat"])
     labels = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
     found = (await script.client.execute(labels, {"id": script.dataset}))["node"]["labels"]
@@ -307,7 +307,7 @@ async def test_what_cannot_become_a_sample_is_refused_before_it_is_put(script: S
 
 @ONCE
 async def test_a_key_is_one_file(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     other = wanted("a.png", data + b"\0")
     assert await script.refused(wanted("a.png", data), wanted("a.png", data), other) == [None, None, "CONFLICT"]
     assert await script.refused(other, wanted("b.png", data, key="a.png")) == ["CONFLICT", "CONFLICT"]
@@ -330,7 +330,7 @@ async def test_a_call_takes_so_many(script: StagedUploads) -> None:
 
 @ONCE
 async def test_with_an_idempotency_key_the_answer_comes_again(script: StagedUploads) -> None:
-    await script.sent({"a.png": picture()})
+    await script.sent({"a.png": image_bytes()})
     first = await script.answer(COMPLETE, key="k1", keys=["a.png"])
     assert await script.answer(COMPLETE, key="k1", keys=["a.png"]) == first
     assert first["data"]["completeUploads"]["change"] is not None
@@ -338,7 +338,7 @@ async def test_with_an_idempotency_key_the_answer_comes_again(script: StagedUplo
 
 @ONCE
 async def test_what_a_token_may_not_see_is_not_there(script: StagedUploads) -> None:
-    await script.sent({"a.png": picture()})
+    await script.sent({"a.png": image_bytes()})
     stranger = replace(script, client=Client(script.client.url, await token(script.database, dataset_ids=[4_711])))
     calls: list[tuple[str, Any]] = [(REQUEST, {"files": [wanted("b.png", b"x")]}), (COMPLETE, {"keys": ["a.png"]})]
     for query, input in calls:
@@ -348,7 +348,7 @@ async def test_what_a_token_may_not_see_is_not_there(script: StagedUploads) -> N
 
 @ONCE
 async def test_images_are_decoded_within_the_owners_limits(script: StagedUploads) -> None:
-    await script.sent({"small.png": picture(size=(10, 10)), "large.png": picture(size=(30, 20))})
+    await script.sent({"small.png": image_bytes(size=(10, 10)), "large.png": image_bytes(size=(30, 20))})
     limits = replace(script.settings.limits, image_pixels=100)
     async with serving(replace(script.settings, limits=limits)) as url:
         strict = replace(script, client=replace(script.client, url=url))
@@ -361,7 +361,7 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, 
     folder = tmp_path / "mine"
     for name in ("a.png", "b/a.PNG", "b/c.png", "bad.jpg", "notes.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"no image" if name == "bad.jpg" else picture())
+        (folder / name).write_bytes(b"no image" if name == "bad.jpg" else image_bytes())
     given = [script.client.url, str(script.client.token), script.dataset, str(folder), "bird"]
     for _ in range(2):
         run = await asyncio.create_subprocess_exec(
@@ -378,12 +378,12 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, 
 
 @S3_ITSELF
 async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     [ticket] = await script.request(wanted("a.png", data))
     assert "X-Amz-SignedHeaders=content-length%3Bhost" in ticket["url"]
     assert ticket["headers"] == [{"name": "Content-Length", "value": str(len(data))}]
     assert "planted-secret" not in str(ticket)
-    async with httpx2.AsyncClient(timeout=PATIENCE) as http:  # this S3 checks no signatures
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as http:  # this S3 checks no signatures
         assert (await http.put(ticket["url"], content=data + b"\0" * 6_000_000)).status_code == 200
     assert await script.codes("a.png") == ["VALIDATION_FAILED"]
     assert await script.everything() == []
@@ -395,7 +395,7 @@ async def test_the_staging_area_does_not_lead_out_through_a_link(script: StagedU
     elsewhere.mkdir()
     assert isinstance(script.store, LocalStore)
     (script.store.root / ".labelgraph").symlink_to(elsewhere)
-    data = picture()
+    data = image_bytes()
     [ticket] = await script.request(wanted("a.png", data))
     assert (await script.put(ticket, data)).status_code == 503
     assert await script.codes("a.png") == ["NOT_FOUND"]
@@ -414,7 +414,7 @@ async def test_the_longest_name_fits_below_the_longest_input_path(script: Staged
     made = await script.client.execute(CREATE, {"input": values})
     deep = replace(script, dataset=made["createDataset"]["dataset"]["id"])
     name, shortened = "n" * 251 + ".png", "n" * 249 + "-1.png"
-    data = picture()
+    data = image_bytes()
     for number in range(2):
         [ticket] = await deep.request(wanted(name, data, key=str(number)), onConflict="RENAME")
         assert (await deep.put(ticket, data)).status_code == 200

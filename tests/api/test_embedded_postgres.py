@@ -15,7 +15,7 @@ import pytest
 from api import embedded_postgres
 from api.embedded_postgres import supervisor
 from db.postgres import engine
-from tests.patience import until
+from tests.waiting import wait_until
 
 USER = """
 import asyncio, sys
@@ -85,7 +85,7 @@ async def test_shuts_down_cleanly_after_its_only_user_is_killed(tmp_path: Path) 
     with another_process(tmp_path) as (user, url):
         await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
         user.kill()
-    await until(lambda: not is_running(tmp_path))
+    await wait_until(lambda: not is_running(tmp_path))
     assert "database system is shut down" in log(tmp_path)
     async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT n FROM kept") == 7
@@ -121,7 +121,7 @@ async def test_is_started_again_whenever_the_program_that_keeps_it_is_killed(
             await kill_supervisor(tmp_path, url)
         await kill_supervisor(tmp_path, url)
         assert await fetch(url, "SELECT n FROM kept") == 7
-    await until(lambda: not is_running(tmp_path))
+    await wait_until(lambda: not is_running(tmp_path))
 
 
 async def test_keeps_its_socket_elsewhere_when_it_is_started_again(
@@ -132,14 +132,14 @@ async def test_keeps_its_socket_elsewhere_when_it_is_started_again(
     async with embedded_postgres.postgres(deep) as url:
         await kill_supervisor(deep, url)
         sockets = Path(pid_file(deep).read_text().splitlines()[4])
-    await until(lambda: not sockets.exists())
+    await wait_until(lambda: not sockets.exists())
 
 
 async def kill_supervisor(data_dir: Path, url: str) -> None:
     """Until another server takes connections at the same URL."""
     killed = int(pid_file(data_dir).read_text().split()[0])
     os.kill(parent(killed), signal.SIGKILL)
-    await until(lambda: supervisor.server(data_dir / "postgres" / "cluster") not in (killed, None))
+    await wait_until(lambda: supervisor.server(data_dir / "postgres" / "cluster") not in (killed, None))
     await until_answers(url)
 
 
@@ -174,7 +174,7 @@ async def test_a_path_too_long_for_a_socket_gets_one_elsewhere_that_leaves_no_tr
         assert await fetch(url, "SELECT 1") == 1
         sockets = Path(pid_file(deep).read_text().splitlines()[4])
         assert deep not in sockets.parents
-    await until(lambda: not sockets.exists())
+    await wait_until(lambda: not sockets.exists())
 
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ async def until_answers(url: str) -> None:
             return await fetch(url, "SELECT 1") == 1
         return False
 
-    await until(answers)
+    await wait_until(answers)
 
 
 async def fetch(url: str, statement: str) -> object:

@@ -27,13 +27,13 @@ from tests.api.graphql.toy_schema import ToySchema
 from tests.api.running_server import RunningServer, opened
 from tests.client import Client, serving, token
 from tests.conftest import Servers
-from tests.patience import PATIENCE, TIMEOUTS, until
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
 
 NUMBERS = itertools.count()
 SECRET = "the tests' secret"
 
 
-def picture(kind: str = "JPEG", *, size: tuple[int, int] = (300, 200), orientation: int = 1) -> bytes:
+def image_bytes(kind: str = "JPEG", *, size: tuple[int, int] = (300, 200), orientation: int = 1) -> bytes:
     image, out = Image.new("RGB", size, "teal"), io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -88,7 +88,12 @@ def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     def settings(url: str) -> Settings:
         data = folder / "data"
         return Settings(
-            database_url=url, timeouts=TIMEOUTS, data_dir=data, allowed_roots=(folder,), secret=SECRET, worker=False
+            database_url=url,
+            timeouts=SERVER_TIMEOUTS,
+            data_dir=data,
+            allowed_roots=(folder,),
+            secret=SECRET,
+            worker=False,
         )
 
     with opened(servers, "files", settings) as door:
@@ -128,7 +133,7 @@ async def identified(database: Database, text: str) -> Identity:
 
 @pytest.mark.parametrize(("kind", "media"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("BMP", "image/bmp")])
 async def test_serves_the_file_as_the_image_that_it_is(gallery: Gallery, kind: str, media: str) -> None:
-    data = picture(kind)
+    data = image_bytes(kind)
     source = await gallery.add("a/named.html.jpg", data, kind)
     response = await gallery.get(gallery.links.image(source))
     assert (response.status_code, response.content) == (200, data)
@@ -141,7 +146,7 @@ async def test_serves_the_file_as_the_image_that_it_is(gallery: Gallery, kind: s
 
 
 async def test_tells_a_browser_that_it_has_the_image_already(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     for url in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
         first = await gallery.get(url)
         again = await gallery.get(url, if_none_match=f'"other", {first.headers["etag"]}')
@@ -165,7 +170,7 @@ async def test_tells_a_browser_that_it_has_the_image_already(gallery: Gallery) -
     ],
 )
 async def test_serves_a_range(gallery: Gallery, asked: str, status: int, part: slice) -> None:
-    data = picture()
+    data = image_bytes()
     source = await gallery.add("a.jpg", data)
     response = await gallery.get(gallery.links.image(source), range=asked)
     assert (response.status_code, response.content) == (status, data[part])
@@ -174,35 +179,35 @@ async def test_serves_a_range(gallery: Gallery, asked: str, status: int, part: s
 
 
 async def test_serves_the_whole_when_the_range_is_of_another_content(gallery: Gallery) -> None:
-    data = picture()
+    data = image_bytes()
     source = await gallery.add("a.jpg", data)
     response = await gallery.get(gallery.links.image(source), range="bytes=0-9", if_range='"older"')
     assert (response.status_code, response.content) == (200, data)
 
 
 async def test_tells_the_size_without_the_content(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     response = await Client(gallery.client.url).request("HEAD", gallery.links.image(source))
     assert (response.status_code, response.content) == (200, b"")
-    assert int(response.headers["content-length"]) == len(picture())
+    assert int(response.headers["content-length"]) == len(image_bytes())
 
 
 @pytest.mark.parametrize(("size", "longest"), [(64, 64), (256, 256), (1, 16), (5_000, 300)])
 async def test_makes_a_thumbnail_of_that_longest_side(gallery: Gallery, size: int, longest: int) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     response = await gallery.get(gallery.links.thumbnail(source, size))
     assert response.headers["content-type"] == "image/jpeg"
     assert max(Image.open(io.BytesIO(response.content)).size) == longest
 
 
 async def test_a_thumbnail_stands_upright(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture(orientation=6))
+    source = await gallery.add("a.jpg", image_bytes(orientation=6))
     response = await gallery.get(gallery.links.thumbnail(source, 90))
     assert Image.open(io.BytesIO(response.content)).size == (60, 90)
 
 
 async def test_a_thumbnail_is_made_once_and_kept(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture(size=(250, 170)))
+    source = await gallery.add("a.jpg", image_bytes(size=(250, 170)))
     url = gallery.links.thumbnail(source, 64)
     first, *others = await asyncio.gather(*(gallery.get(url) for _ in range(6)))
     assert {other.content for other in others} == {first.content}
@@ -226,13 +231,13 @@ async def test_a_thumbnail_is_made_once_and_kept(gallery: Gallery) -> None:
     ],
 )
 async def test_refuses_a_url_that_we_did_not_sign(gallery: Gallery, change: object, status: int) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     response = await gallery.get(change(gallery.links.image(source)))  # type: ignore[operator]
     assert (response.status_code, response.content) == (status, b"")
 
 
 async def test_a_url_dies_with_its_time_and_with_its_token(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     identity = await identified(gallery.database, gallery.client.token or "")
     old = Signer(SECRET.encode(), 3_600).links("", identity.token_id, time.time() - 9_000)
     assert (await gallery.get(old.image(source))).status_code == 403
@@ -242,11 +247,11 @@ async def test_a_url_dies_with_its_time_and_with_its_token(gallery: Gallery) -> 
     async def is_dead() -> bool:
         return (await gallery.get(gallery.links.image(source))).status_code == 403
 
-    await until(is_dead)
+    await wait_until(is_dead)
 
 
 async def test_a_url_shows_only_what_its_token_may_see(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     text = await token(gallery.database, dataset_ids=[gallery.dataset_id + 1])
     stranger = await identified(gallery.database, text)
     links = Signer(SECRET.encode(), 3_600).links("", stranger.token_id, time.time())
@@ -255,7 +260,7 @@ async def test_a_url_shows_only_what_its_token_may_see(gallery: Gallery) -> None
 
 async def test_there_is_nothing_where_there_is_no_image(gallery: Gallery) -> None:
     unreadable = await gallery.add("broken.jpg", b"<html>", None)
-    gone = await gallery.add("gone.jpg", picture(size=(31, 21)))
+    gone = await gallery.add("gone.jpg", image_bytes(size=(31, 21)))
     (gallery.root / "gone.jpg").unlink()
     for source in (unreadable, gone, 999_999):
         for url in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
@@ -265,20 +270,20 @@ async def test_there_is_nothing_where_there_is_no_image(gallery: Gallery) -> Non
 
 
 async def test_a_broken_image_has_no_thumbnail(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture()[:200])
+    source = await gallery.add("a.jpg", image_bytes()[:200])
     assert (await gallery.get(gallery.links.thumbnail(source, 64))).status_code == 422
 
 
 async def test_a_file_that_was_replaced_is_not_cached_as_the_old_one(gallery: Gallery) -> None:
-    source = await gallery.add("a.jpg", picture())
-    (gallery.root / "a.jpg").write_bytes(picture(size=(30, 20)))
+    source = await gallery.add("a.jpg", image_bytes())
+    (gallery.root / "a.jpg").write_bytes(image_bytes(size=(30, 20)))
     response = await gallery.get(gallery.links.image(source))
     assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
-    assert response.content == picture(size=(30, 20))
+    assert response.content == image_bytes(size=(30, 20))
 
 
 async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     secret = tmp_path / "secret"
     secret.write_bytes(b"hunter2")
     (gallery.root / "a.jpg").unlink()
@@ -291,7 +296,7 @@ async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
 async def test_a_root_that_is_allowed_no_more_shows_nothing(
     gallery: Gallery, door: RunningServer, tmp_path: Path
 ) -> None:
-    source = await gallery.add("a.jpg", picture())
+    source = await gallery.add("a.jpg", image_bytes())
     async with serving(replace(door.settings, allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
         assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
 
@@ -308,7 +313,7 @@ class HungOpen:
 
     def __call__(self, path: Any, *arguments: Any, **more: Any) -> int:
         if str(path).endswith(self.name):
-            self.end.wait(PATIENCE)
+            self.end.wait(TIMEOUT)
         return self.open(path, *arguments, **more)
 
 
@@ -325,10 +330,10 @@ async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
     gallery: Gallery, door: RunningServer, hung: HungOpen, kind: str
 ) -> None:
     hung.end.set()
-    source = await gallery.add("hung.jpg", picture())
+    source = await gallery.add("hung.jpg", image_bytes())
     hung.end.clear()
     path = gallery.links.image(source) if kind == "image" else gallery.links.thumbnail(source, 64)
-    settings = replace(door.settings, timeouts=replace(TIMEOUTS, disk=0.2))
+    settings = replace(door.settings, timeouts=replace(SERVER_TIMEOUTS, disk=0.2))
     async with serving(settings, ToySchema()) as url:
         client = Client(url, gallery.client.token)
         waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))
@@ -341,13 +346,13 @@ async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
         async def answers() -> bool:
             return (await client.request("GET", path)).status_code == 200
 
-        await until(answers)
+        await wait_until(answers)
 
 
 async def test_a_secret_of_the_database_serves_all_its_servers(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
-    settings = Settings(database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path, worker=False)
+    settings = Settings(database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path, worker=False)
     async with serving(settings, ToySchema()):
         pass
     async with database.writing() as session:

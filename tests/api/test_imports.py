@@ -19,9 +19,9 @@ from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
-from tests.db import world
-from tests.db.world import WORKER, World, picture
-from tests.patience import PATIENCE, TIMEOUTS, until
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
 
 FILES = 3_000
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
@@ -32,7 +32,7 @@ FOLLOW = """subscription ($id: ID!) { jobProgress(jobId: $id) { id status progre
 
 def fill(folder: Path, count: int) -> Path:
     """Images below `images`, and a manifest that names them all."""
-    plain, lines = picture("red"), []
+    plain, lines = image_bytes("red"), []
     for number in range(count):
         path = folder / "images" / str(number // 500) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ async def events(client: Client, query: str, **variables: Any) -> list[dict[str,
     """What a subscription gives until it ends."""
     headers = client.headers | {"accept": "text/event-stream"}
     async with (
-        httpx2.AsyncClient(base_url=client.url, timeout=PATIENCE) as http,
+        httpx2.AsyncClient(base_url=client.url, timeout=TIMEOUT) as http,
         http.stream("POST", "/graphql", json={"query": query, "variables": variables}, headers=headers) as answer,
     ):
         return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data: {")]
@@ -58,7 +58,7 @@ async def events(client: Client, query: str, **variables: Any) -> list[dict[str,
 async def test_an_import_is_followed_to_its_end(database_url: str, database: Database, tmp_path: Path) -> None:
     manifest = fill(tmp_path, 600)
     settings = Settings(
-        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
+        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
     )
     async with serving(settings) as url:
         client = Client(url, await token(database))
@@ -76,45 +76,45 @@ async def test_an_import_is_followed_to_its_end(database_url: str, database: Dat
     assert progress == sorted(progress)
 
 
-async def state(place: World, job_id: int) -> tuple[Any, ...]:
+async def state(dataset: DatasetFixture, job_id: int) -> tuple[Any, ...]:
     counters = ("status", "scanned", "added", "updated", "labeled", "skipped")
-    job = await place.job(job_id)
-    return await place.labels(), [job[name] for name in counters], await place.warnings(job_id)
+    job = await dataset.job(job_id)
+    return await dataset.labels(), [job[name] for name in counters], await dataset.warnings(job_id)
 
 
 async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Database, tmp_path: Path) -> None:
     manifest = fill(tmp_path, FILES)
 
-    async def begin() -> tuple[World, int]:
-        place = await world.local(database, tmp_path / "images")
-        place.root = tmp_path  # what the worker may read
+    async def begin() -> tuple[DatasetFixture, int]:
+        dataset = await dataset_fixture.local(database, tmp_path / "images")
+        dataset.root = tmp_path  # what the worker may read
         async with database.writing() as session:
             wanted = Options(manifest=str(manifest))
-            return place, await imports.start(session, place.dataset_id, wanted, requested_by="ann")
+            return dataset, await imports.start(session, dataset.dataset_id, wanted, requested_by="ann")
 
     clean, clean_job = await begin()
     claim = await jobs.claim(database, clean_job, WORKER)
     assert claim is not None
     await imports.run(database, claim, Stores(AllowedLocations((tmp_path,))))
     await jobs.finish(database, claim, "SUCCEEDED")
-    place, job_id = await begin()
+    dataset, job_id = await begin()
 
     async def gets_on() -> bool:
-        job = await place.job(job_id)
+        job = await dataset.job(job_id)
         return bool(job["added"] > done or job["status"] == "SUCCEEDED")
 
     async def is_done() -> bool:
-        return bool((await place.job(job_id))["status"] == "SUCCEEDED")
+        return bool((await dataset.job(job_id))["status"] == "SUCCEEDED")
 
     for _ in range(2):
-        done = (await place.job(job_id))["added"]
-        async with worker(place) as process:
-            await until(gets_on)
+        done = (await dataset.job(job_id))["added"]
+        async with worker(dataset) as process:
+            await wait_until(gets_on)
             process.kill()
-    async with worker(place):
-        await until(is_done)
-    assert await state(place, job_id) == await state(clean, clean_job)
-    assert len(await place.labels()) == FILES
+    async with worker(dataset):
+        await wait_until(is_done)
+    assert await state(dataset, job_id) == await state(clean, clean_job)
+    assert len(await dataset.labels()) == FILES
 
 
 async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
@@ -132,7 +132,7 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
     monkeypatch.setattr("db.ingest.imports.stages.BATCH", 20)
     manifest = fill(tmp_path, FILES)
     settings = Settings(
-        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
+        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
     )
     async with serving(settings) as url:
         client = Client(url, await token(database))
@@ -147,9 +147,9 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
             )
             return bool(found["node"]["added"])
 
-        await until(begun)
+        await wait_until(begun)
         await client.execute("mutation ($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }", {"id": job})
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             told = await events(client, FOLLOW, id=job)
         found = await client.execute(
             "query ($id: ID!) { node(id: $id) { ... on Dataset { statistics { total } activeJob { id } } } }",

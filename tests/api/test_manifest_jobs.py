@@ -11,9 +11,9 @@ import pytest
 from api.settings import Settings
 from db.jobs import runner
 from db.postgres.engine import Database
-from tests.api.test_database_lost import PATIENCE, until
+from tests.api.test_database_lost import TIMEOUT, wait_until
 from tests.client import Client, Failed, serving, token
-from tests.db.world import picture
+from tests.db.dataset_fixture import image_bytes
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } job { id } } }"""
 PUBLISH = "mutation ($id: ID!) { publishVersion(input: {datasetId: $id}) { version { id } } }"
@@ -28,12 +28,12 @@ WRITE = """mutation ($id: ID!) { writeManifest(input: {versionId: $id}) { job { 
 async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
     settings = Settings(database_url=database.url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
     async with serving(settings) as url:
-        yield Client(url, await token(database), PATIENCE)
+        yield Client(url, await token(database), TIMEOUT)
 
 
 async def create(client: Client, root: Path, output: Path | None) -> str:
     (root / "in").mkdir()
-    (root / "in" / "cat.png").write_bytes(picture())
+    (root / "in" / "cat.png").write_bytes(image_bytes())
     values = {"name": "pets", "inputPath": str(root / "in")} | ({"outputPath": str(output)} if output else {})
     dataset = str((await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"])
 
@@ -41,7 +41,7 @@ async def create(client: Client, root: Path, output: Path | None) -> str:
         found = (await client.execute(JOBS, {"id": dataset}))["dataset"]["jobs"]["nodes"]
         return [job["status"] for job in found] == ["SUCCEEDED"]
 
-    await until(synced)
+    await wait_until(synced)
     return dataset
 
 
@@ -57,7 +57,7 @@ async def ends(client: Client, version: str, status: str) -> None:
     async def look() -> bool:
         return bool((await job_of(client, version))["status"] == status)
 
-    await until(look)
+    await wait_until(look)
 
 
 async def test_a_manifest_whose_place_is_taken_fails_visibly_and_is_written_when_asked_for_again(

@@ -15,10 +15,10 @@ from db.storage import LocalStore
 from tests.api.test_app import CREATE, followed
 from tests.api.test_uploads import Desk
 from tests.client import Client, serving, token
-from tests.db.pictures import EXIF, XMP, jpeg, oriented, painted, png, raw_profile, xmp
+from tests.db.images import EXIF, XMP, jpeg, noise_image, oriented, png, raw_profile, xmp
 from tests.db.test_images_modes import FILM, raw_png
 
-PHOTO = painted(size=(640, 480))
+PHOTO = noise_image(size=(640, 480))
 WIDE = b"".join(value.to_bytes(2, "big") for value in range(0, 65_536, 55))[:2_400].ljust(2_400, b"\xff")
 RAW = zlib.compress(raw_profile(EXIF + oriented(6)))
 CUT = jpeg(image=PHOTO)

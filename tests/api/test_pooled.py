@@ -10,9 +10,9 @@ from api.__main__ import main
 from api.settings import Settings
 from db.postgres import engine
 from tests.client import Client, serving, token
-from tests.db.world import picture
-from tests.patience import until
+from tests.db.dataset_fixture import image_bytes
 from tests.pgbouncer import PROGRAM, pgbouncer
+from tests.waiting import wait_until
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
 STATE = """query ($id: ID!) { dataset(by: {id: $id}) { activeJob { id } statistics { total labeled } revision } }"""
@@ -35,7 +35,7 @@ async def test_a_dataset_is_made_synced_and_labelled(
     through: str, database_url: str, database: engine.Database, tmp_path: Path
 ) -> None:
     for number in range(20):
-        (tmp_path / f"{number}.png").write_bytes(picture())
+        (tmp_path / f"{number}.png").write_bytes(image_bytes())
     settings = Settings(
         database_url=through,
         listen_url=database_url,
@@ -52,7 +52,7 @@ async def test_a_dataset_is_made_synced_and_labelled(
             state = (await client.execute(STATE, {"id": made}))["dataset"]
             return state["activeJob"] is None and state["statistics"]["total"] == 20
 
-        await until(is_synced)
+        await wait_until(is_synced)
         assert (await client.execute(LABEL, {"id": made}))["labelSamples"]["changed"] == 20
         answers = await asyncio.gather(*(client.execute(STATE, {"id": made}) for _ in range(30)))
         assert [answer["dataset"]["statistics"] for answer in answers] == [{"total": 20, "labeled": 20}] * 30

@@ -10,7 +10,7 @@ from api import process
 from api.settings import Settings
 from db.identity import tokens
 from db.postgres import engine
-from tests.patience import TIMEOUTS
+from tests.waiting import SERVER_TIMEOUTS
 
 
 async def silent(_url: str) -> None:
@@ -25,7 +25,7 @@ async def test_a_port_in_use_is_told_in_a_sentence(database_url: str) -> None:
 
 
 async def test_the_owner_keeps_their_token_from_start_to_start(database_url: str, tmp_path: Path) -> None:
-    settings = Settings(database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path)
+    settings = Settings(database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path)
     first = await process.owner_token(settings)
     assert await process.owner_token(settings) == first
     assert (tmp_path / "token").stat().st_mode & 0o077 == 0
@@ -33,7 +33,7 @@ async def test_the_owner_keeps_their_token_from_start_to_start(database_url: str
 
 @pytest.mark.parametrize("mishap", ["lost", "revoked"])
 async def test_the_owner_gets_another_token_when_the_first_is(mishap: str, database_url: str, tmp_path: Path) -> None:
-    settings = Settings(database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path)
+    settings = Settings(database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path)
     first = await process.owner_token(settings)
     async with engine.connect(database_url) as database:
         if mishap == "lost":

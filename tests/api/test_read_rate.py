@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from api.limits.read_rate import REFUSED_SECONDS, ReadRate
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 def compute(seconds: float) -> None:
@@ -47,7 +47,7 @@ async def test_who_has_waited_long_enough_goes_on() -> None:
     with pace.taking("one"):
         compute(0.01)
     assert pace._debt("one") < 60
-    async with asyncio.timeout(PATIENCE), pace.turn("one"):
+    async with asyncio.timeout(TIMEOUT), pace.turn("one"):
         pass
     assert pace._limit._users == {}
 

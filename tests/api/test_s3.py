@@ -16,8 +16,8 @@ from db.postgres.engine import Database
 from db.storage.s3 import S3Store
 from tests import s3
 from tests.client import Client, Failed, serving, token
-from tests.db.world import picture
-from tests.patience import PATIENCE, TIMEOUTS
+from tests.db.dataset_fixture import image_bytes
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 BUCKETS = itertools.count()
 CELLS = Path(__file__).parents[2] / "examples" / "cells"
@@ -47,7 +47,7 @@ class Cloud:
         return str(made["createDataset"]["dataset"]["id"])
 
     async def synced(self, dataset: str) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 [job] = (await self.client.execute(JOBS, {"id": dataset}))["node"]["jobs"]["nodes"]
                 if job["status"] not in ("QUEUED", "RUNNING"):
@@ -61,9 +61,9 @@ class Cloud:
 
 def configured(database_url: str, folder: Path, endpoint: str, **more: Any) -> Settings:
     given = {"endpoint": endpoint, "access_key": "test", "secret_key": "planted-secret", "addressing": "path"}
-    patient = {"read": PATIENCE, "deadline": PATIENCE}
+    patient = {"read": TIMEOUT, "deadline": TIMEOUT}
     s3 = api_settings.S3(**given | patient | more)
-    return Settings(database_url=database_url, data_dir=folder, timeouts=TIMEOUTS, s3=s3)
+    return Settings(database_url=database_url, data_dir=folder, timeouts=SERVER_TIMEOUTS, s3=s3)
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ async def cloud(database_url: str, database: Database, tmp_path: Path, s3_endpoi
 
 
 async def test_a_bucket_becomes_a_dataset(cloud: Cloud) -> None:
-    await cloud.store.write("a/1.JPG", picture(form="JPEG", size=(30, 20)))
+    await cloud.store.write("a/1.JPG", image_bytes(form="JPEG", size=(30, 20)))
     await cloud.store.write("a/1.txt", b"cat\ndog\n")
-    await cloud.store.write("2.png", picture(size=(9, 7)))
+    await cloud.store.write("2.png", image_bytes(size=(9, 7)))
     await cloud.store.write("notes.md", b"no image")
     dataset = await cloud.dataset()
     job = await cloud.synced(dataset)
@@ -102,12 +102,12 @@ async def test_boxes_beside_images_in_a_bucket_are_read(cloud: Cloud) -> None:
 
 
 async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud: Cloud) -> None:
-    data = picture(size=(300, 200))
+    data = image_bytes(size=(300, 200))
     await cloud.store.write("a b+ü.png", data)
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
-    async with httpx2.AsyncClient(timeout=PATIENCE) as browser:
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as browser:
         sent = await browser.get(sample["imageUrl"])
         image = await browser.get(sent.headers["location"])
         thumbnail = await browser.get(sample["thumbnailUrl"])
@@ -120,13 +120,13 @@ async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud:
 
 
 async def test_without_links_images_come_through_the_server(cloud: Cloud, database_url: str, tmp_path: Path) -> None:
-    data = picture()
+    data = image_bytes()
     await cloud.store.write("a.png", data)
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
     shy = replace(cloud.settings, s3=replace(cloud.settings.s3, links=False), worker=False)
-    async with serving(shy) as url, httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as browser:
+    async with serving(shy) as url, httpx2.AsyncClient(base_url=url, timeout=TIMEOUT) as browser:
         path = sample["imageUrl"].removeprefix(cloud.client.url)
         image = await browser.get(path)
         part = await browser.get(path, headers={"range": "bytes=1-3"})
@@ -136,7 +136,7 @@ async def test_without_links_images_come_through_the_server(cloud: Cloud, databa
 
 async def test_deleting_with_sources_deletes_in_the_bucket(cloud: Cloud) -> None:
     for name in ("1.png", "2.png", "3.png"):
-        await cloud.store.write(name, picture())
+        await cloud.store.write(name, image_bytes())
     await cloud.store.write("1.txt", b"cat")
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
@@ -148,7 +148,7 @@ async def test_deleting_with_sources_deletes_in_the_bucket(cloud: Cloud) -> None
 
 
 async def test_a_replaced_object_is_not_deleted(cloud: Cloud) -> None:
-    await cloud.store.write("1.png", picture())
+    await cloud.store.write("1.png", image_bytes())
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
@@ -161,7 +161,7 @@ async def test_a_replaced_object_is_not_deleted(cloud: Cloud) -> None:
 
 async def test_syncing_again_changes_nothing_and_removes_what_vanished(cloud: Cloud) -> None:
     for name in ("1.png", "2.png", "3.png"):
-        await cloud.store.write(name, picture())
+        await cloud.store.write(name, image_bytes())
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     await cloud.client.execute(SYNC, {"id": dataset})
@@ -202,7 +202,9 @@ async def test_only_buckets_that_the_owner_allowed(database_url: str, database: 
 
 
 async def test_without_s3_a_bucket_is_no_path(database_url: str, database: Database, tmp_path: Path) -> None:
-    async with serving(Settings(database_url=database_url, data_dir=tmp_path, worker=False, timeouts=TIMEOUTS)) as url:
+    async with serving(
+        Settings(database_url=database_url, data_dir=tmp_path, worker=False, timeouts=SERVER_TIMEOUTS)
+    ) as url:
         with pytest.raises(Failed) as failed:
             await Client(url, await token(database)).execute(CREATE, {"input": {"name": "d", "inputPath": "s3://b-b/"}})
     assert failed.value.codes == ["INVALID_PATH"]

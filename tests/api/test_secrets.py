@@ -20,9 +20,9 @@ from sqlalchemy.engine import make_url
 from db.postgres.engine import Database
 from tests.client import Client, token
 from tests.compose import ROOT
-from tests.db.world import picture
-from tests.lying_s3 import BUCKET, Asked, LyingS3, http, lying
-from tests.patience import PATIENCE
+from tests.db.dataset_fixture import image_bytes
+from tests.fake_s3 import BUCKET, FakeS3, Request, fake_s3, http
+from tests.waiting import TIMEOUT
 
 ACCESS, SECRET, SESSION = "PLANTEDACCESSKEY", "planted/secret+key", "planted-session-token"
 PASSWORD, MASTER = "planted-db-password", "planted-master-secret"
@@ -38,9 +38,9 @@ LOOK = """query ($id: ID!) { node(id: $id) { ... on Dataset { inputPath
     samples { nodes { id path imageUrl thumbnailUrl } } } } }"""
 
 
-def turned_away(asked: Asked) -> bytes:
+def turned_away(request: Request) -> bytes:
     """As stores say it, and worse: whatever they were sent comes back."""
-    sent = "".join(f"<Header>{name}: {value}</Header>" for name, value in asked.headers.items())
+    sent = "".join(f"<Header>{name}: {value}</Header>" for name, value in request.headers.items())
     text = (
         f"<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><Message>{ACCESS} {SECRET}</Message>"
         f"<AWSAccessKeyId>{ACCESS}</AWSAccessKeyId><StringToSign>{SESSION}</StringToSign>{sent}</Error>"
@@ -56,12 +56,12 @@ class Talk:
     heard: list[str] = field(default_factory=list)
 
     async def ask(self, query: str, id: str | None = None, **more: Any) -> Any:
-        answer = await self.client.post(query, {"id": id} if id else more.pop("variables"), timeout=PATIENCE, **more)
+        answer = await self.client.post(query, {"id": id} if id else more.pop("variables"), timeout=TIMEOUT, **more)
         self.note(answer)
         return answer.json()["data"]
 
     async def get(self, url: str) -> httpx2.Response:
-        answer = await Client(self.client.url).request("GET", url, timeout=PATIENCE)
+        answer = await Client(self.client.url).request("GET", url, timeout=TIMEOUT)
         self.note(answer)
         return answer
 
@@ -71,7 +71,7 @@ class Talk:
 
     async def synced(self, id: str) -> str:
         """How the last sync ended."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 job = (await self.ask(LOOK, id))["node"]["jobs"]["nodes"][0]
                 if job["status"] not in ("QUEUED", "RUNNING"):
@@ -99,7 +99,7 @@ async def serving(database: Database, endpoint: str, folder: Path) -> AsyncItera
         command = (sys.executable, "-u", "-m", "api", "serve")
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while "serves http://" not in (said := (folder / "log").read_text()):  # noqa: ASYNC110 (a file)
                 await asyncio.sleep(0.05)
         yield said.partition("serves ")[2].partition("/graphql")[0]
@@ -120,8 +120,8 @@ class Told:
 @pytest.fixture
 async def told(database: Database, tmp_path: Path) -> Told:
     """All that came of a dataset whose store lets us in first, and turns us away then."""
-    objects = {"a.png": picture(size=(50, 40)), "b.png": picture()}
-    async with lying(objects) as store, serving(database, store.endpoint, tmp_path) as url:
+    objects = {"a.png": image_bytes(size=(50, 40)), "b.png": image_bytes()}
+    async with fake_s3(objects) as store, serving(database, store.endpoint, tmp_path) as url:
         talk = Talk(Client(url, await token(database)))
         links = await _used(talk, store)
     rows = await _rows(database)
@@ -129,7 +129,7 @@ async def told(database: Database, tmp_path: Path) -> Told:
     return Told(talk.heard, links, (tmp_path / "log").read_text(), rows, talk.client.token)
 
 
-async def _used(talk: Talk, store: LyingS3) -> list[str]:
+async def _used(talk: Talk, store: FakeS3) -> list[str]:
     """The store's links that a client was given."""
     given = {"input": {"name": "d", "inputPath": f"s3://{BUCKET}/"}}
     made = await talk.ask(CREATE, variables=given, headers={"idempotency-key": "once"})

@@ -17,8 +17,8 @@ from db.identity.urls import Signer, secret
 from db.postgres.engine import Database
 from tests.api.staged_uploads import StagedUploads, wanted, working
 from tests.client import Client, serving, token
-from tests.db.world import picture
-from tests.patience import PATIENCE
+from tests.db.dataset_fixture import image_bytes
+from tests.waiting import TIMEOUT
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ async def ticket_of(script: StagedUploads, name: str, data: bytes) -> dict[str, 
 
 
 async def status(url: str, data: Any, method: str = "PUT", **headers: str) -> int:
-    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
         return (await http.request(method, url, content=data, headers=headers)).status_code
 
 
 async def test_a_url_is_good_for_its_file_alone(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     one, two = [(await ticket_of(script, name, data))["url"] for name in ("a.png", "b.png")]
     base, _, query = one.partition("?")
     other = two.partition("?")[0]
@@ -61,7 +61,7 @@ async def test_a_url_is_good_for_its_file_alone(script: StagedUploads) -> None:
 
 
 async def test_a_url_of_an_image_takes_no_file(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     await script.sent({"a.png": data})
     [result] = (await script.complete("a.png"))["results"]
     assert await status(result["sample"]["imageUrl"], data) == 405
@@ -71,17 +71,17 @@ async def test_a_url_of_an_image_takes_no_file(script: StagedUploads) -> None:
 
 
 async def test_a_url_ends_with_its_time(script: StagedUploads, database: Database) -> None:
-    ticket = await ticket_of(script, "a.png", picture())
+    ticket = await ticket_of(script, "a.png", image_bytes())
     async with database.writing() as session:
         signer = Signer(secret=await secret(session), lifetime=3_600)
     path = urlsplit(ticket["url"]).path
     token_id = int(await database.pool.fetchval("SELECT max(id) FROM token"))
     old = signer.links(script.client.url, token_id, 1_000_000_000.0).upload(path.rpartition("/")[2])
-    assert await status(old, picture()) == 403
+    assert await status(old, image_bytes()) == 403
 
 
 async def test_a_url_ends_with_its_token(script: StagedUploads, database: Database) -> None:
-    data = picture()
+    data = image_bytes()
     ticket = await ticket_of(script, "a.png", data)
     await script.do("UPDATE token SET revoked_at = now()")
     async with serving(script.settings) as fresh:  # one that has not seen the token a second ago
@@ -89,7 +89,7 @@ async def test_a_url_ends_with_its_token(script: StagedUploads, database: Databa
 
 
 async def test_a_url_ends_with_the_completion(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     ticket = await ticket_of(script, "a.png", data)
     assert [await status(ticket["url"], data) for _ in range(2)] == [200, 200]
     await script.complete("a.png")
@@ -98,7 +98,7 @@ async def test_a_url_ends_with_the_completion(script: StagedUploads) -> None:
 
 
 async def test_who_may_only_read_signs_no_upload(script: StagedUploads, database: Database) -> None:
-    data = picture()
+    data = image_bytes()
     ticket = await ticket_of(script, "a.png", data)
     await token(database, Scope.LABEL)
     async with database.writing() as session:
@@ -109,7 +109,7 @@ async def test_who_may_only_read_signs_no_upload(script: StagedUploads, database
 
 
 async def test_exactly_what_was_announced_is_taken(script: StagedUploads) -> None:
-    data = picture()
+    data = image_bytes()
     url = (await ticket_of(script, "a.png", data))["url"]
 
     async def pieces(body: bytes) -> AsyncIterator[bytes]:
@@ -127,7 +127,7 @@ async def test_exactly_what_was_announced_is_taken(script: StagedUploads) -> Non
 
 async def test_too_much_is_refused_while_it_comes(script: StagedUploads) -> None:
     """By then the client has sent a small part of what it would."""
-    url = (await ticket_of(script, "a.png", picture()))["url"]
+    url = (await ticket_of(script, "a.png", image_bytes()))["url"]
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -143,7 +143,7 @@ async def test_too_much_is_refused_while_it_comes(script: StagedUploads) -> None
 
 
 async def test_a_slow_client_is_let_go(script: StagedUploads, database: Database) -> None:
-    data = picture()
+    data = image_bytes()
     ticket = await ticket_of(script, "a.png", data)
     timeouts = replace(script.settings.timeouts, upload=0.3)
     async with serving(replace(script.settings, timeouts=timeouts)) as url:
@@ -152,7 +152,7 @@ async def test_a_slow_client_is_let_go(script: StagedUploads, database: Database
         target = ticket["url"].removeprefix(script.client.url)
         head = f"PUT {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
         writer.write(head.encode() + data[:5])
-        answer = await asyncio.wait_for(reader.readline(), PATIENCE)
+        answer = await asyncio.wait_for(reader.readline(), TIMEOUT)
         writer.close()
     assert answer.split()[1] == b"408"
     assert await script.everything() == []

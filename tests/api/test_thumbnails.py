@@ -13,14 +13,14 @@ from db.errors import DomainError
 from db.formats import decoding
 from db.formats.decoding import Decoders, Limits
 from db.storage import Disk, MemoryStore
-from tests.db.world import picture
-from tests.patience import PATIENCE
+from tests.db.dataset_fixture import image_bytes
+from tests.waiting import TIMEOUT
 
 
 async def stored(count: int) -> MemoryStore:
     store = MemoryStore()
     for number in range(count):
-        await store.write(f"{number}.png", picture(size=(40, 30)))
+        await store.write(f"{number}.png", image_bytes(size=(40, 30)))
     return store
 
 
@@ -64,15 +64,15 @@ async def test_a_folder_whose_disk_hangs_keeps_its_own_threads_busy(
         decoding.decoders(Limits(together=2)) as decoders,
         thumbnails(tmp_path, most=BLOCK, decoders=decoders, disk=Disk(seconds=0.1)),
     ):
-        assert await asyncio.to_thread(threads.get, timeout=PATIENCE) == "disk"
+        assert await asyncio.to_thread(threads.get, timeout=TIMEOUT) == "disk"
     end.set()
 
 
 async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path) -> None:
     store = await stored(1)
-    await store.write("broken.png", picture()[:40])
+    await store.write("broken.png", image_bytes()[:40])
     async with (
-        decoding.decoders(Limits(seconds=PATIENCE)) as decoders,
+        decoding.decoders(Limits(seconds=TIMEOUT)) as decoders,
         thumbnails(tmp_path, most=0, decoders=decoders) as made,
     ):
         for _ in range(2):
@@ -82,9 +82,9 @@ async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path
 
 
 async def test_no_more_is_read_than_a_source_may_have_whatever_took_its_place(tmp_path: Path) -> None:
-    store, wide = await stored(1), picture(size=(400, 300))
+    store, wide = await stored(1), image_bytes(size=(400, 300))
     async with (
-        decoding.decoders(Limits(seconds=PATIENCE)) as decoders,
+        decoding.decoders(Limits(seconds=TIMEOUT)) as decoders,
         thumbnails(tmp_path, most=0, decoders=decoders, largest=len(wide)) as made,
     ):
         store.put("0.png", wide)
@@ -104,7 +104,7 @@ async def test_a_server_that_stops_waits_for_no_decoder(tmp_path: Path, monkeypa
         return b""
 
     monkeypatch.setattr(Decoders, "thumbnail", stuck)
-    async with decoding.decoders(Limits(seconds=PATIENCE)) as decoders:
+    async with decoding.decoders(Limits(seconds=TIMEOUT)) as decoders:
         async with thumbnails(tmp_path, most=BLOCK, decoders=decoders) as made:
             asking = asyncio.create_task(made.get(store, "0.png", "etag", 16))
             await asked.wait()

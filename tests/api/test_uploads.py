@@ -25,8 +25,8 @@ from db.storage.s3 import S3Store
 from tests import s3
 from tests.api.test_s3 import configured
 from tests.client import Client, serving, token
-from tests.db.world import picture
-from tests.patience import PATIENCE, TIMEOUTS
+from tests.db.dataset_fixture import image_bytes
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 NUMBERS = itertools.count()
 AT_THE_DOOR = pytest.mark.parametrize("desk", ["local"], indirect=True)  # wherever the bytes would have gone
@@ -95,7 +95,7 @@ async def desk(
     root = tmp_path / "in"
     root.mkdir()
     settings = Settings(
-        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
+        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
     )
     async with at_work(settings, LocalStore(root), str(root), database) as desk:
         yield desk
@@ -120,12 +120,12 @@ class at_work:  # noqa: N801 (reads as a function)
 
 def padded(size: int, form: str = "PNG") -> bytes:
     """An image of exactly so many bytes."""
-    data = picture(form=form)
+    data = image_bytes(form=form)
     return data + b"\0" * (size - len(data))
 
 
 async def test_an_uploaded_image_is_a_sample_at_once(desk: Desk) -> None:
-    data = picture(form="JPEG", size=(30, 20))
+    data = image_bytes(form="JPEG", size=(30, 20))
     told = await desk.upload(("my cat (1)+é.JPG", data))
     [result] = told["results"]
     sample = result["sample"]
@@ -134,12 +134,12 @@ async def test_an_uploaded_image_is_a_sample_at_once(desk: Desk) -> None:
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
     assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
     assert await desk.store.read("my cat (1)+é.JPG") == data
-    async with httpx2.AsyncClient(follow_redirects=True, timeout=PATIENCE) as browser:
+    async with httpx2.AsyncClient(follow_redirects=True, timeout=TIMEOUT) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data
 
 
 async def test_several_with_labels_are_one_change(desk: Desk) -> None:
-    files = [(f"{n}.png", picture()) for n in range(3)]
+    files = [(f"{n}.png", image_bytes()) for n in range(3)]
     told = await desk.upload(*files, labels=["dog", "cat"])
     assert [result["sample"]["path"] for result in told["results"]] == ["0.png", "1.png", "2.png"]
     assert {result["sample"]["state"] for result in told["results"]} == {"LABELED"}
@@ -152,7 +152,7 @@ async def test_several_with_labels_are_one_change(desk: Desk) -> None:
 async def test_a_name_that_postgres_cannot_hold_is_refused_for_itself_under_an_idempotency_key_too(desk: Desk) -> None:
     values = {"datasetId": desk.dataset, "files": [None, None]}
     places = {str(n): [f"variables.input.files.{n}"] for n in range(2)}
-    files = [("0", ("a%00.png", picture())), ("1", ("b.png", picture()))]
+    files = [("0", ("a%00.png", image_bytes())), ("1", ("b.png", image_bytes()))]
     for _ in range(2):
         operations = {"query": UPLOAD, "variables": {"input": values}}
         answer = (await desk.send(operations, places, files, idempotency_key="k", user_agent="aiohttp/3")).json()
@@ -161,16 +161,16 @@ async def test_a_name_that_postgres_cannot_hold_is_refused_for_itself_under_an_i
 
 
 async def test_a_file_gets_at_most_a_hundred_labels(desk: Desk) -> None:
-    answer = await desk.answer(("a.png", picture()), labels=["cat"] * 101)
+    answer = await desk.answer(("a.png", image_bytes()), labels=["cat"] * 101)
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
     assert await desk.listed() == []
 
 
 async def test_an_unknown_label_refuses_everything(desk: Desk) -> None:
-    answer = await desk.answer(("a.png", picture()), labels=["bird"])
+    answer = await desk.answer(("a.png", image_bytes()), labels=["bird"])
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
     assert await desk.listed() == []
-    told = await desk.upload(("a.png", picture()), labels=["bird"], createMissing=True)
+    told = await desk.upload(("a.png", image_bytes()), labels=["bird"], createMissing=True)
     assert [label["name"] for label in told["results"][0]["sample"]["labels"]] == ["bird"]
 
 
@@ -178,17 +178,17 @@ async def test_each_file_is_judged_by_itself(desk: Desk) -> None:
     gif, mpo = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (4, 4)).save(gif, "GIF")
     Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
-    jpeg = picture(form="JPEG", size=(200, 200))
+    jpeg = image_bytes(form="JPEG", size=(200, 200))
     files: dict[str, tuple[bytes, str | None]] = {
-        "ok.bmp": (picture(form="BMP"), None),
+        "ok.bmp": (image_bytes(form="BMP"), None),
         "phone.jpg": (mpo.getvalue(), None),
         "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
-        "png.jpg": (picture(), "UNSUPPORTED_FORMAT"),
+        "png.jpg": (image_bytes(), "UNSUPPORTED_FORMAT"),
         "a.gif": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
         "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
         "empty.png": (b"", "IMAGE_UNREADABLE"),
-        "none": (picture(), "UNSUPPORTED_FORMAT"),
+        "none": (image_bytes(), "UNSUPPORTED_FORMAT"),
     }
     assert await desk.codes(*((name, data) for name, (data, _) in files.items())) == [
         code for _, code in files.values()
@@ -198,11 +198,11 @@ async def test_each_file_is_judged_by_itself(desk: Desk) -> None:
 
 @pytest.mark.parametrize("name", ["a.jfif", "a.JPE"])
 async def test_every_name_of_a_jpeg_is_taken_and_served_as_one(desk: Desk, name: str) -> None:
-    [result] = (await desk.upload((name, picture(form="JPEG"))))["results"]
+    [result] = (await desk.upload((name, image_bytes(form="JPEG"))))["results"]
     assert result["sample"]["format"] == "JPEG"
     async with httpx2.AsyncClient(follow_redirects=True) as browser:
         assert (await browser.get(result["sample"]["imageUrl"])).headers["content-type"] == "image/jpeg"
-    assert await desk.codes((f"png-{name}", picture(form="PNG"))) == ["UNSUPPORTED_FORMAT"]
+    assert await desk.codes((f"png-{name}", image_bytes(form="PNG"))) == ["UNSUPPORTED_FORMAT"]
 
 
 async def test_a_bomb_is_refused_before_it_is_decoded(desk: Desk) -> None:
@@ -215,7 +215,7 @@ async def test_a_bomb_is_refused_before_it_is_decoded(desk: Desk) -> None:
 
 async def test_a_name_is_one_name(desk: Desk) -> None:
     names = ["../a.png", "..\\a.png", "a/b.png", "/etc/a.png", ".a.png", "é" * 130 + ".png"]
-    assert await desk.codes(*((name, picture()) for name in names)) == ["INVALID_NAME"] * len(names)
+    assert await desk.codes(*((name, image_bytes()) for name in names)) == ["INVALID_NAME"] * len(names)
     assert await desk.listed() == []
 
 
@@ -227,17 +227,17 @@ async def test_a_file_that_fills_its_decoders_memory_costs_no_other(
     Image.new("RGB", (6_000, 6_000)).save(heavy, "PNG")
     limits = Limits(image_memory=128 * MIB)
     settings = Settings(
-        database_url=database_url, timeouts=TIMEOUTS, data_dir=tmp_path, allowed_roots=(tmp_path,), limits=limits
+        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path, allowed_roots=(tmp_path,), limits=limits
     )
     async with at_work(settings, LocalStore(root), str(root), database) as desk:
-        files = (("a.png", picture()), ("heavy.png", heavy.getvalue()), ("b.png", picture()))
+        files = (("a.png", image_bytes()), ("heavy.png", heavy.getvalue()), ("b.png", image_bytes()))
         assert await desk.codes(*files) == [None, "IMAGE_UNREADABLE", None]
         assert await desk.listed() == ["a.png", "b.png"]
 
 
 async def test_the_largest_file_is_taken_and_one_byte_more_is_not(desk: Desk) -> None:
     assert await desk.codes(("a.bmp", padded(5_242_880, "BMP"))) == [None]
-    assert await desk.codes(("b.bmp", padded(5_242_881, "BMP")), ("c.png", picture())) == ["FILE_TOO_LARGE", None]
+    assert await desk.codes(("b.bmp", padded(5_242_881, "BMP")), ("c.png", image_bytes())) == ["FILE_TOO_LARGE", None]
     assert await desk.listed() == ["a.bmp", "c.png"]
 
 
@@ -252,32 +252,32 @@ async def test_the_largest_request_is_taken_and_one_byte_more_is_not(desk: Desk)
 
 
 async def test_nothing_is_written_over(desk: Desk) -> None:
-    first = picture()
+    first = image_bytes()
     await desk.upload(("cat.png", first))
-    assert await desk.codes(("cat.png", picture())) == ["SAMPLE_ALREADY_EXISTS"]
-    told = await desk.upload(("cat.png", picture()), ("cat.png", picture()), onConflict="RENAME")
+    assert await desk.codes(("cat.png", image_bytes())) == ["SAMPLE_ALREADY_EXISTS"]
+    told = await desk.upload(("cat.png", image_bytes()), ("cat.png", image_bytes()), onConflict="RENAME")
     assert {result["sample"]["path"] for result in told["results"]} == {"cat-1.png", "cat-2.png"}
     assert await desk.store.read("cat.png") == first
 
 
 async def test_a_file_that_lies_there_already_is_not_taken_over(desk: Desk) -> None:
     await desk.store.write("cat.png", b"a stranger's")
-    assert await desk.codes(("cat.png", picture())) == ["SAMPLE_ALREADY_EXISTS"]
+    assert await desk.codes(("cat.png", image_bytes())) == ["SAMPLE_ALREADY_EXISTS"]
     assert await desk.store.read("cat.png") == b"a stranger's"
 
 
 async def test_what_a_crash_left_behind_is_taken_up_by_the_repetition(desk: Desk) -> None:
-    data = picture()
+    data = image_bytes()
     await desk.store.write("cat.png", data)  # the object was written, and the rows were not
     assert await desk.codes(("cat.png", data)) == [None]
 
 
 async def test_the_same_request_is_carried_out_once(desk: Desk) -> None:
-    data = picture()
+    data = image_bytes()
     first = await desk.answer(("cat.png", data), key="k1", onConflict="RENAME")
     assert await desk.answer(("cat.png", data), key="k1", onConflict="RENAME") == first
     assert await desk.listed() == ["cat.png"]
-    other = await desk.answer(("cat.png", picture()), key="k1", onConflict="RENAME")
+    other = await desk.answer(("cat.png", image_bytes()), key="k1", onConflict="RENAME")
     assert other["errors"][0]["extensions"]["code"] == "CONFLICT"
 
 
@@ -296,7 +296,7 @@ async def test_of_two_with_one_key_the_slower_knows_the_quicker_ones_file(
         return again
 
     monkeypatch.setattr(idempotency, "note", slowly)
-    file = ("cat.png", picture())
+    file = ("cat.png", image_bytes())
     slower = asyncio.create_task(desk.answer(file, key="once", onConflict="RENAME"))
     await noted.wait()
     quicker = await desk.answer(file, key="once", onConflict="RENAME")
@@ -309,7 +309,7 @@ async def test_a_sync_finds_nothing_new_in_what_was_uploaded(desk: Desk, databas
     from db import jobs
     from db.ingest import sync
 
-    await desk.upload(("a.png", picture()), ("b.jpg", picture(form="JPEG")), labels=["cat"])
+    await desk.upload(("a.png", image_bytes()), ("b.jpg", image_bytes(form="JPEG")), labels=["cat"])
     number = int(await database.pool.fetchval("SELECT id FROM dataset"))
     async with database.writing() as session:
         job = await sync.start(session, number, requested_by="ann")
@@ -325,7 +325,7 @@ async def test_a_sync_finds_nothing_new_in_what_was_uploaded(desk: Desk, databas
 async def test_a_file_may_stand_in_two_places(desk: Desk) -> None:
     values = {"datasetId": desk.dataset, "files": [None, None], "onConflict": "RENAME"}
     places = {"0": ["variables.input.files.0", "variables.input.files.1"]}
-    data = picture()
+    data = image_bytes()
     response = await desk.send({"query": UPLOAD, "variables": {"input": values}}, places, [("0", ("a.png", data))])
     results = response.json()["data"]["uploadSamples"]["results"]
     assert {result["sample"]["path"] for result in results} == {"a.png", "a-1.png"}
@@ -354,7 +354,7 @@ async def test_a_form_without_a_preflight_header_is_refused(desk: Desk) -> None:
         "operations": json.dumps({"query": UPLOAD, "variables": {"input": values}}),
         "map": json.dumps({"0": ["variables.input.files.0"]}),
     }
-    response = await desk.client.request(data=fields, files=[("0", ("a.png", picture()))])
+    response = await desk.client.request(data=fields, files=[("0", ("a.png", image_bytes()))])
     assert response.status_code == 400
     assert "GraphQL-Require-Preflight" in response.json()["errors"][0]["message"]
     assert await desk.listed() == []
@@ -378,7 +378,7 @@ async def test_a_form_without_a_preflight_header_is_refused(desk: Desk) -> None:
     ],
 )
 async def test_a_form_that_makes_no_sense_is_a_bad_request(desk: Desk, operations: Any, places: Any) -> None:
-    response = await desk.send(operations, places, [("0", ("a.png", picture()))])
+    response = await desk.send(operations, places, [("0", ("a.png", image_bytes()))])
     assert response.status_code == 400
     assert response.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
@@ -405,7 +405,7 @@ async def test_a_broken_form_is_a_bad_request(desk: Desk, kind: str, body: bytes
 @AT_THE_DOOR
 async def test_nobody_sends_files_without_a_token(desk: Desk) -> None:
     stranger = replace(desk, client=Client(desk.client.url))
-    answer = await stranger.answer(("a.png", picture()))
+    answer = await stranger.answer(("a.png", image_bytes()))
     assert (answer["status"], answer["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
     assert await desk.listed() == []
 
@@ -413,7 +413,7 @@ async def test_nobody_sends_files_without_a_token(desk: Desk) -> None:
 @AT_THE_DOOR
 async def test_a_stock_client_uploads(desk: Desk, tmp_path: Path) -> None:
     picked = tmp_path / "picked (1)+é%20.png"
-    picked.write_bytes(picture())
+    picked.write_bytes(image_bytes())
     headers = desk.client.headers | {"GraphQL-Require-Preflight": "true"}
     transport = AIOHTTPTransport(url=f"{desk.client.url}/graphql", headers=headers)
     query = gql(UPLOAD)
@@ -425,7 +425,7 @@ async def test_a_stock_client_uploads(desk: Desk, tmp_path: Path) -> None:
 
 @AT_THE_DOOR
 async def test_a_name_means_what_it_says_where_clients_do_not_encode_it(desk: Desk) -> None:
-    assert (await desk.upload(("a%20b.png", picture())))["results"][0]["sample"]["path"] == "a%20b.png"
+    assert (await desk.upload(("a%20b.png", image_bytes())))["results"][0]["sample"]["path"] == "a%20b.png"
 
 
 NAMES = [
@@ -438,9 +438,9 @@ NAMES = [
 
 
 async def test_names_are_taken_as_they_are(desk: Desk) -> None:
-    results = (await desk.upload(*((name, picture()) for name in NAMES if '"' not in name)))["results"]
+    results = (await desk.upload(*((name, image_bytes()) for name in NAMES if '"' not in name)))["results"]
     assert [result["sample"]["path"] for result in results] == [name for name in NAMES if '"' not in name]
-    [composed] = (await desk.upload(("cafe\u0301.png", picture())))["results"]
+    [composed] = (await desk.upload(("cafe\u0301.png", image_bytes())))["results"]
     assert composed["sample"]["path"] == "caf\u00e9.png"
 
 
@@ -472,8 +472,8 @@ async def test_a_refused_name_is_told_with_its_character(desk: Desk, name: str, 
 async def test_files_of_one_name_are_numbered_in_the_order_of_the_request(desk: Desk) -> None:
     """The first takes longest to be looked at."""
     sizes = [(1200, 1200), (900, 900), (600, 600), *[(8, 6)] * 7]
-    files = [("cat.png", picture(size=size)) for size in sizes]
-    files.insert(5, ("cat-1.png", picture()))
+    files = [("cat.png", image_bytes(size=size)) for size in sizes]
+    files.insert(5, ("cat-1.png", image_bytes()))
     results = (await desk.upload(*files, onConflict="RENAME"))["results"]
     paths = [result["sample"]["path"] for result in results]
     expected = [
@@ -487,7 +487,7 @@ async def test_files_of_one_name_are_numbered_in_the_order_of_the_request(desk: 
 
 async def test_a_name_too_long_for_its_number_is_cut_between_characters(desk: Desk) -> None:
     name = "長" * 83 + "aa.png"
-    results = (await desk.upload(*((name, picture()) for _ in range(3)), onConflict="RENAME"))["results"]
+    results = (await desk.upload(*((name, image_bytes()) for _ in range(3)), onConflict="RENAME"))["results"]
     cut = "長" * 83
     assert [result["sample"]["path"] for result in results] == [name, f"{cut}-1.png", f"{cut}-2.png"]
     assert await desk.listed() == sorted([name, f"{cut}-1.png", f"{cut}-2.png"])
@@ -512,7 +512,7 @@ async def test_a_file_name_may_be_extended(desk: Desk, disposition: str, path: s
     parts = [
         ('name="operations"', json.dumps({"query": UPLOAD, "variables": {"input": values}}).encode()),
         ('name="map"', b'{"0": ["variables.input.files.0"]}'),
-        (f'name="0"; {disposition}', picture()),
+        (f'name="0"; {disposition}', image_bytes()),
     ]
     body = b"".join(b"--x\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (h.encode(), d) for h, d in parts)
     headers = {"content-type": "multipart/form-data; boundary=x", "graphql-require-preflight": "1"}
@@ -535,7 +535,7 @@ async def test_what_storage_refused_is_tried_again_under_the_same_key_and_the_re
         return await write(self, path, data)
 
     monkeypatch.setattr(LocalStore, "write", fails_for_one)
-    files = [("cat.png", picture()), ("dog.png", picture()), ("bad.png", b"no image")]
+    files = [("cat.png", image_bytes()), ("dog.png", image_bytes()), ("bad.png", b"no image")]
     first = await desk.answer(*files, key="k", labels=["cat"])
     codes = [result["error"] and result["error"]["code"] for result in first["data"]["uploadSamples"]["results"]]
     assert codes == [None, "STORAGE_ERROR", "UNSUPPORTED_FORMAT"]
@@ -559,7 +559,7 @@ REMOVE = """mutation ($dataset: ID!, $ids: [ID!]!) {
 @AT_THE_DOOR
 async def test_an_input_path_that_was_away_is_no_answer_for_a_day(desk: Desk) -> None:
     assert isinstance(desk.store, LocalStore)
-    root, files = desk.store.root, [("cat.png", picture())]
+    root, files = desk.store.root, [("cat.png", image_bytes())]
     root.rmdir()
     root.write_text("in the way")
     first = await desk.answer(*files, key="k")

@@ -18,27 +18,27 @@ from db.ingest.sync import stages
 from db.ingest.sync.inspection import inspect
 from db.jobs import events, runner
 from db.postgres.engine import Database, driver_url
-from tests.db import world
-from tests.db.world import World
-from tests.patience import PATIENCE, TIMEOUTS, until
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
 
 
 @asynccontextmanager
 async def working(database: Database, root: Path, **settings: Any) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
     task = asyncio.create_task(
-        worker.run(database, Settings(allowed_roots=(root,), timeouts=TIMEOUTS, **settings), stop=stop)
+        worker.run(database, Settings(allowed_roots=(root,), timeouts=SERVER_TIMEOUTS, **settings), stop=stop)
     )
     try:
         yield stop
     finally:
         stop.set()
-        await asyncio.wait_for(task, PATIENCE)
+        await asyncio.wait_for(task, TIMEOUT)
 
 
 @pytest.fixture
-async def place(database: Database, tmp_path: Path) -> World:
-    return await world.local(database, tmp_path)
+async def dataset(database: Database, tmp_path: Path) -> DatasetFixture:
+    return await dataset_fixture.local(database, tmp_path)
 
 
 @pytest.fixture
@@ -56,148 +56,152 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return opened
 
 
-def fill(place: World, number: int) -> None:
+def fill(dataset: DatasetFixture, number: int) -> None:
     for index in range(number):
-        place.put(f"{index}.png")
+        dataset.put(f"{index}.png")
 
 
-def has(place: World, job_id: int, **wanted: Any) -> Callable[[], Awaitable[bool]]:
+def has(dataset: DatasetFixture, job_id: int, **wanted: Any) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        job = await place.job(job_id)
+        job = await dataset.job(job_id)
         return all(job[name] == value for name, value in wanted.items())
 
     return look
 
 
-def begun(place: World, job_id: int) -> Callable[[], Awaitable[bool]]:
+def begun(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        return bool((await place.job(job_id))["added"] > 0)
+        return bool((await dataset.job(job_id))["added"] > 0)
 
     return look
 
 
 @pytest.mark.portable
-async def test_does_a_job_that_was_asked_for(place: World, tmp_path: Path) -> None:
-    fill(place, 30)
-    async with working(place.database, tmp_path):
-        job_id = await place.start()
-        await until(has(place, job_id, status="SUCCEEDED"))
-    assert (await place.counts(job_id))["added"] == 30
-    assert await place.rows("SELECT id FROM pgqueuer") == []
+async def test_does_a_job_that_was_asked_for(dataset: DatasetFixture, tmp_path: Path) -> None:
+    fill(dataset, 30)
+    async with working(dataset.database, tmp_path):
+        job_id = await dataset.start()
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+    assert (await dataset.counts(job_id))["added"] == 30
+    assert await dataset.rows("SELECT id FROM pgqueuer") == []
 
 
-async def test_the_owner_says_how_much_a_sync_may_remove(place: World, tmp_path: Path) -> None:
-    fill(place, 4)
-    await place.sync()
-    place.remove("0.png")
-    async with working(place.database, tmp_path, removal_samples=3, removal_percent=24):
-        refused = await place.start()
-        await until(has(place, refused, status="FAILED", error_code="TOO_MANY_REMOVED"))
-    async with working(place.database, tmp_path, removal_samples=3, removal_percent=25):
-        allowed = await place.start()
-        await until(has(place, allowed, status="SUCCEEDED", removed=1))
+async def test_the_owner_says_how_much_a_sync_may_remove(dataset: DatasetFixture, tmp_path: Path) -> None:
+    fill(dataset, 4)
+    await dataset.sync()
+    dataset.remove("0.png")
+    async with working(dataset.database, tmp_path, removal_samples=3, removal_percent=24):
+        refused = await dataset.start()
+        await wait_until(has(dataset, refused, status="FAILED", error_code="TOO_MANY_REMOVED"))
+    async with working(dataset.database, tmp_path, removal_samples=3, removal_percent=25):
+        allowed = await dataset.start()
+        await wait_until(has(dataset, allowed, status="SUCCEEDED", removed=1))
 
 
-async def test_does_what_was_asked_for_before_it_came(place: World, tmp_path: Path) -> None:
-    job_id = await place.start()
-    async with working(place.database, tmp_path):
-        await until(has(place, job_id, status="SUCCEEDED"))
+async def test_does_what_was_asked_for_before_it_came(dataset: DatasetFixture, tmp_path: Path) -> None:
+    job_id = await dataset.start()
+    async with working(dataset.database, tmp_path):
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
 
 
 @pytest.mark.usefixtures("gate")
 async def test_stops_a_canceled_job_in_the_middle_and_keeps_what_was_merged(
-    place: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(place, 50)
-    async with working(place.database, tmp_path):
-        job_id = await place.start()
-        await until(begun(place, job_id))
-        async with place.database.writing() as session:
+    fill(dataset, 50)
+    async with working(dataset.database, tmp_path):
+        job_id = await dataset.start()
+        await wait_until(begun(dataset, job_id))
+        async with dataset.database.writing() as session:
             await jobs.cancel(session, job_id)
-        await until(has(place, job_id, status="CANCELED"))
-    job = await place.job(job_id)
+        await wait_until(has(dataset, job_id, status="CANCELED"))
+    job = await dataset.job(job_id)
     assert job["finished_at"] is not None
-    assert 0 < len(await place.labels()) == job["added"] < 50
-    assert await place.rows("SELECT 1 FROM sync_item UNION ALL SELECT 1 FROM sync_object") == []
+    assert 0 < len(await dataset.labels()) == job["added"] < 50
+    assert await dataset.rows("SELECT 1 FROM sync_item UNION ALL SELECT 1 FROM sync_object") == []
     monkeypatch.undo()
-    assert (await place.sync())["added"] == 50 - job["added"]
+    assert (await dataset.sync())["added"] == 50 - job["added"]
 
 
-async def test_a_waiting_job_is_canceled_at_once(place: World) -> None:
-    job_id = await place.start()
-    async with place.database.writing() as session:
+async def test_a_waiting_job_is_canceled_at_once(dataset: DatasetFixture) -> None:
+    job_id = await dataset.start()
+    async with dataset.database.writing() as session:
         await jobs.cancel(session, job_id)
-    assert (await place.job(job_id))["status"] == "CANCELED"
-    assert await place.rows("SELECT id FROM pgqueuer") == []
+    assert (await dataset.job(job_id))["status"] == "CANCELED"
+    assert await dataset.rows("SELECT id FROM pgqueuer") == []
 
 
-async def test_a_stopping_worker_gives_its_job_to_the_next(place: World, tmp_path: Path, gate: asyncio.Event) -> None:
-    fill(place, 50)
-    async with working(place.database, tmp_path):
-        job_id = await place.start()
-        await until(begun(place, job_id))
-    job = await place.job(job_id)
+async def test_a_stopping_worker_gives_its_job_to_the_next(
+    dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event
+) -> None:
+    fill(dataset, 50)
+    async with working(dataset.database, tmp_path):
+        job_id = await dataset.start()
+        await wait_until(begun(dataset, job_id))
+    job = await dataset.job(job_id)
     assert (job["status"], job["attempts"]) == ("QUEUED", 0)
     gate.set()
-    async with working(place.database, tmp_path):
-        await until(has(place, job_id, status="SUCCEEDED"))
-    assert (await place.counts(job_id))["added"] == 50
+    async with working(dataset.database, tmp_path):
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+    assert (await dataset.counts(job_id))["added"] == 50
 
 
-async def test_a_worker_that_lost_its_connection_begins_anew(place: World, tmp_path: Path, gate: asyncio.Event) -> None:
-    fill(place, 50)
-    async with working(place.database, tmp_path):
-        job_id = await place.start()
-        await until(begun(place, job_id))
-        await place.do("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2")
+async def test_a_worker_that_lost_its_connection_begins_anew(
+    dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event
+) -> None:
+    fill(dataset, 50)
+    async with working(dataset.database, tmp_path):
+        job_id = await dataset.start()
+        await wait_until(begun(dataset, job_id))
+        await dataset.do("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2")
         gate.set()
-        await until(has(place, job_id, status="SUCCEEDED"))
-    assert (await place.counts(job_id))["added"] == 50
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+    assert (await dataset.counts(job_id))["added"] == 50
 
 
-async def test_a_job_whose_carrier_was_lost_is_done_all_the_same(place: World, tmp_path: Path) -> None:
-    job_id = await place.start()
-    await place.do("DELETE FROM pgqueuer")
-    async with working(place.database, tmp_path):
-        await until(has(place, job_id, status="SUCCEEDED"))
+async def test_a_job_whose_carrier_was_lost_is_done_all_the_same(dataset: DatasetFixture, tmp_path: Path) -> None:
+    job_id = await dataset.start()
+    await dataset.do("DELETE FROM pgqueuer")
+    async with working(dataset.database, tmp_path):
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
 
 
-async def test_a_failure_is_told_in_the_job(place: World, tmp_path: Path) -> None:
-    await place.do("UPDATE dataset SET input_path = $1", str(tmp_path / "nowhere"))
-    async with working(place.database, tmp_path):
-        job_id = await place.start()
-        await until(has(place, job_id, status="FAILED"))
-    job = await place.job(job_id)
+async def test_a_failure_is_told_in_the_job(dataset: DatasetFixture, tmp_path: Path) -> None:
+    await dataset.do("UPDATE dataset SET input_path = $1", str(tmp_path / "nowhere"))
+    async with working(dataset.database, tmp_path):
+        job_id = await dataset.start()
+        await wait_until(has(dataset, job_id, status="FAILED"))
+    job = await dataset.job(job_id)
     assert job["error_code"] == "STORAGE_ERROR"
     assert str(tmp_path) not in job["error_message"]
 
 
-async def test_a_path_that_is_no_longer_allowed_fails_the_job(place: World, tmp_path: Path) -> None:
-    async with working(place.database, tmp_path / "below"):
-        job_id = await place.start()
-        await until(has(place, job_id, status="FAILED", error_code="INVALID_PATH"))
+async def test_a_path_that_is_no_longer_allowed_fails_the_job(dataset: DatasetFixture, tmp_path: Path) -> None:
+    async with working(dataset.database, tmp_path / "below"):
+        job_id = await dataset.start()
+        await wait_until(has(dataset, job_id, status="FAILED", error_code="INVALID_PATH"))
 
 
 async def test_an_unforeseen_failure_is_told_by_a_reference(
-    place: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fails(*_: object) -> None:
         raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr("db.ingest.sync.run", fails)
-    async with working(place.database, tmp_path):
-        job_id = await place.start()
-        await until(has(place, job_id, status="FAILED", error_code="INTERNAL_ERROR"))
-    message = (await place.job(job_id))["error_message"]
+    async with working(dataset.database, tmp_path):
+        job_id = await dataset.start()
+        await wait_until(has(dataset, job_id, status="FAILED", error_code="INTERNAL_ERROR"))
+    message = (await dataset.job(job_id))["error_message"]
     assert "secret" not in message
     assert message.split()[-1].rstrip(".") in caplog.text
 
 
 async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
-    place: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each batch is read only after the subscriber has heard of the one before; nobody polls."""
-    monkeypatch.setattr(events, "POLL", PATIENCE)
+    monkeypatch.setattr(events, "POLL", TIMEOUT)
     monkeypatch.setattr(stages, "BATCH", 5)
     heard_of, batches = asyncio.Condition(), itertools.count()
     seen: list[tuple[int, float, int]] = []
@@ -209,15 +213,15 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
         return await inspect(*arguments, **named)
 
     monkeypatch.setattr("db.ingest.sync.stages.inspect", paced)
-    fill(place, 60)
-    job_id = await place.start()
+    fill(dataset, 60)
+    job_id = await dataset.start()
     async with (
-        asyncio.timeout(PATIENCE),
-        events.listening(place.database) as heard,
-        working(place.database, tmp_path),
+        asyncio.timeout(TIMEOUT),
+        events.listening(dataset.database) as heard,
+        working(dataset.database, tmp_path),
     ):
         async for step in heard.job_steps(job_id):
-            job = await place.job(job_id)
+            job = await dataset.job(job_id)
             async with heard_of:
                 seen.append((step, job["progress"] or 0.0, job["added"]))
                 heard_of.notify_all()
@@ -228,68 +232,68 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
     assert runner.BEAT <= 0.5, "twice a second at least"
 
 
-async def test_a_deleted_dataset_is_purged(place: World, tmp_path: Path) -> None:
-    fill(place, 20)
-    place.put("1.txt", "cat")
-    await place.sync()
-    place.remove("2.png")
-    await place.sync()
-    sample = await place.sample("3.png")
-    await place.delete_by_hand("3.png")
-    await place.do(
+async def test_a_deleted_dataset_is_purged(dataset: DatasetFixture, tmp_path: Path) -> None:
+    fill(dataset, 20)
+    dataset.put("1.txt", "cat")
+    await dataset.sync()
+    dataset.remove("2.png")
+    await dataset.sync()
+    sample = await dataset.sample("3.png")
+    await dataset.delete_by_hand("3.png")
+    await dataset.do(
         "INSERT INTO source_deletion (dataset_id, source_id, change_id, path, etag)"
         " SELECT s.dataset_id, s.id, c.id, s.path, s.etag FROM source s, change c WHERE s.id = $1 AND c.revision = 1",
         sample["source_id"],
     )
-    async with place.database.writing() as session:
-        await purge.start(session, place.dataset_id, requested_by="ann")
-    await place.do("UPDATE dataset SET deleted_at = now()")
+    async with dataset.database.writing() as session:
+        await purge.start(session, dataset.dataset_id, requested_by="ann")
+    await dataset.do("UPDATE dataset SET deleted_at = now()")
 
     async def nothing_left() -> bool:
         tables = ("dataset", "sample", "sample_past", "source", "label", "annotation", "change", "job", "job_warning")
         rows = " UNION ALL ".join(f"SELECT 1 FROM {table}" for table in tables)
-        return await place.rows(rows) == []
+        return await dataset.rows(rows) == []
 
-    async with working(place.database, tmp_path):
-        await until(nothing_left)
+    async with working(dataset.database, tmp_path):
+        await wait_until(nothing_left)
     assert len(list(tmp_path.iterdir())) == 19
 
 
 async def test_two_workers_share_the_jobs(database: Database, tmp_path: Path) -> None:
-    places = [await world.local(database, tmp_path) for _ in range(6)]
+    places = [await dataset_fixture.local(database, tmp_path) for _ in range(6)]
     fill(places[0], 20)
     async with working(database, tmp_path), working(database, tmp_path):
-        ids = [await place.start() for place in places]
-        for place, job_id in zip(places, ids, strict=True):
-            await until(has(place, job_id, status="SUCCEEDED"))
-            assert (await place.counts(job_id))["added"] == 20
+        ids = [await dataset.start() for dataset in places]
+        for dataset, job_id in zip(places, ids, strict=True):
+            await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+            assert (await dataset.counts(job_id))["added"] == 20
 
 
-async def test_a_dead_workers_job_is_found_at_once(place: World) -> None:
+async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> None:
     """Postgres frees a dead process's lock as soon as its connection is cut; no lease is waited for."""
-    job_id = await place.start()
-    connection = await asyncpg.connect(driver_url(place.database.url))
+    job_id = await dataset.start()
+    connection = await asyncpg.connect(driver_url(dataset.database.url))
     async with jobs.register_worker(connection) as number:
-        assert await jobs.claim(place.database, job_id, number) is not None
-        await place.do("UPDATE job SET heartbeat_at = now() + interval '1 day'")
-        assert await jobs.sweep(place.database) == []
+        assert await jobs.claim(dataset.database, job_id, number) is not None
+        await dataset.do("UPDATE job SET heartbeat_at = now() + interval '1 day'")
+        assert await jobs.sweep(dataset.database) == []
         connection.terminate()
-    await until(has_been_swept(place, job_id))
+    await wait_until(has_been_swept(dataset, job_id))
 
 
-def has_been_swept(place: World, job_id: int) -> Callable[[], Awaitable[bool]]:
+def has_been_swept(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        return await jobs.sweep(place.database) == [job_id]
+        return await jobs.sweep(dataset.database) == [job_id]
 
     return look
 
 
-async def test_a_silent_workers_job_is_taken_over_after_its_lease(place: World) -> None:
+async def test_a_silent_workers_job_is_taken_over_after_its_lease(dataset: DatasetFixture) -> None:
     """Where a network holds a dead connection open, the heartbeat tells."""
-    job_id = await place.start()
-    connection = await asyncpg.connect(driver_url(place.database.url))
+    job_id = await dataset.start()
+    connection = await asyncpg.connect(driver_url(dataset.database.url))
     async with jobs.register_worker(connection) as number:
-        assert await jobs.claim(place.database, job_id, number) is not None
-        await place.do("UPDATE job SET heartbeat_at = now() - interval '16 s'")
-        assert await jobs.sweep(place.database) == [job_id]
+        assert await jobs.claim(dataset.database, job_id, number) is not None
+        await dataset.do("UPDATE job SET heartbeat_at = now() - interval '16 s'")
+        assert await jobs.sweep(dataset.database) == [job_id]
     await connection.close()

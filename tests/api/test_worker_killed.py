@@ -16,9 +16,9 @@ from db.datasets import check
 from db.postgres.engine import Database
 from tests.api.test_worker import begun, has
 from tests.conftest import ROOT
-from tests.db import world
-from tests.db.world import World, picture
-from tests.patience import PATIENCE, until
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, image_bytes
+from tests.waiting import TIMEOUT, wait_until
 
 FILES = 4_000
 # A worker that reads two batches, and the next when the file it is given is there: until then it is in the middle.
@@ -42,7 +42,7 @@ sys.exit(main())
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("images")
-    plain = picture("red")
+    plain = image_bytes("red")
     for index in range(FILES):
         folder = root / str(index // 100)
         folder.mkdir(exist_ok=True)
@@ -54,17 +54,17 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def place(database: Database, images: Path) -> World:
-    return await world.local(database, images)
+async def dataset(database: Database, images: Path) -> DatasetFixture:
+    return await dataset_fixture.local(database, images)
 
 
 @asynccontextmanager
-async def worker(place: World, gate: Path | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(dataset: DatasetFixture, gate: Path | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
     """`python -m api worker`, killed at the end if it still lives."""
     environment = os.environ | {
-        "DATABASE_URL": place.database.url,
-        "LABELGRAPH_ALLOW_ROOT": str(place.root),
-        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(PATIENCE) for each in fields(Timeouts)},
+        "DATABASE_URL": dataset.database.url,
+        "LABELGRAPH_ALLOW_ROOT": str(dataset.root),
+        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(TIMEOUT) for each in fields(Timeouts)},
     }
     program = ("-m", "api") if gate is None else ("-c", GATED, str(gate))
     process = await asyncio.create_subprocess_exec(
@@ -78,81 +78,83 @@ async def worker(place: World, gate: Path | None = None) -> AsyncIterator[asynci
         await process.wait()
 
 
-async def final_state(place: World) -> tuple[object, ...]:
-    async with place.database.reading() as connection:
-        wrong = await check.recount(connection, place.dataset_id)
-    [job] = await place.rows("SELECT id FROM job WHERE dataset_id = $1 ORDER BY id DESC LIMIT 1", place.dataset_id)
-    return await place.labels(), await place.counts(job["id"]), await place.warnings(job["id"]), wrong
+async def final_state(dataset: DatasetFixture) -> tuple[object, ...]:
+    async with dataset.database.reading() as connection:
+        wrong = await check.recount(connection, dataset.dataset_id)
+    [job] = await dataset.rows("SELECT id FROM job WHERE dataset_id = $1 ORDER BY id DESC LIMIT 1", dataset.dataset_id)
+    return await dataset.labels(), await dataset.counts(job["id"]), await dataset.warnings(job["id"]), wrong
 
 
-async def clean_run(place: World) -> tuple[object, ...]:
-    other = await world.local(place.database, place.root or Path())
+async def clean_run(dataset: DatasetFixture) -> tuple[object, ...]:
+    other = await dataset_fixture.local(dataset.database, dataset.root or Path())
     await other.sync()
     return await final_state(other)
 
 
-async def test_a_sync_killed_again_and_again_ends_as_a_clean_one(place: World) -> None:
-    clean = await clean_run(place)
-    job_id = await place.start()
+async def test_a_sync_killed_again_and_again_ends_as_a_clean_one(dataset: DatasetFixture) -> None:
+    clean = await clean_run(dataset)
+    job_id = await dataset.start()
     for _ in range(2):
-        async with worker(place) as process:
-            await until(_gets_on(place, job_id, (await place.job(job_id))["added"]))
+        async with worker(dataset) as process:
+            await wait_until(_gets_on(dataset, job_id, (await dataset.job(job_id))["added"]))
             process.kill()
-    async with worker(place):
-        await until(has(place, job_id, status="SUCCEEDED"))
-    assert await final_state(place) == clean
-    assert len(await place.labels()) == FILES
+    async with worker(dataset):
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+    assert await final_state(dataset) == clean
+    assert len(await dataset.labels()) == FILES
 
 
-def _gets_on(place: World, job_id: int, done: int) -> Callable[[], Awaitable[bool]]:
+def _gets_on(dataset: DatasetFixture, job_id: int, done: int) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
-        job = await place.job(job_id)
+        job = await dataset.job(job_id)
         return bool(job["added"] > done or job["status"] == "SUCCEEDED")
 
     return look
 
 
-async def test_a_living_worker_takes_over(place: World, tmp_path: Path) -> None:
-    async with worker(place, tmp_path / "gate") as first:
-        job_id = await place.start()
-        await until(begun(place, job_id))
-        async with worker(place) as second:
+async def test_a_living_worker_takes_over(dataset: DatasetFixture, tmp_path: Path) -> None:
+    async with worker(dataset, tmp_path / "gate") as first:
+        job_id = await dataset.start()
+        await wait_until(begun(dataset, job_id))
+        async with worker(dataset) as second:
             first.kill()
             await first.wait()
-            await until(has(place, job_id, status="SUCCEEDED"))
+            await wait_until(has(dataset, job_id, status="SUCCEEDED"))
             assert second.returncode is None
-    assert (await place.counts(job_id))["added"] == FILES
+    assert (await dataset.counts(job_id))["added"] == FILES
 
 
-async def test_a_worker_that_was_stopped_past_its_lease_writes_nothing_more(place: World, tmp_path: Path) -> None:
-    clean, gate = await clean_run(place), tmp_path / "gate"
-    async with worker(place, gate) as first:
-        job_id = await place.start()
-        await until(begun(place, job_id))
+async def test_a_worker_that_was_stopped_past_its_lease_writes_nothing_more(
+    dataset: DatasetFixture, tmp_path: Path
+) -> None:
+    clean, gate = await clean_run(dataset), tmp_path / "gate"
+    async with worker(dataset, gate) as first:
+        job_id = await dataset.start()
+        await wait_until(begun(dataset, job_id))
         first.send_signal(signal.SIGSTOP)
-        await place.do("UPDATE job SET heartbeat_at = now() - interval '16 s' WHERE id = $1", job_id)
-        async with worker(place):
-            await until(has(place, job_id, status="SUCCEEDED"))
-            before = await place.rows("SELECT xmin, id FROM sample ORDER BY id")
+        await dataset.do("UPDATE job SET heartbeat_at = now() - interval '16 s' WHERE id = $1", job_id)
+        async with worker(dataset):
+            await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+            before = await dataset.rows("SELECT xmin, id FROM sample ORDER BY id")
             gate.touch()
             first.send_signal(signal.SIGCONT)
             await _says(first, "was taken over by another worker")
-            assert await place.rows("SELECT xmin, id FROM sample ORDER BY id") == before
-    assert await final_state(place) == clean
+            assert await dataset.rows("SELECT xmin, id FROM sample ORDER BY id") == before
+    assert await final_state(dataset) == clean
 
 
 async def _says(process: asyncio.subprocess.Process, text: str) -> None:
     assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while text not in (line := (await process.stderr.readline()).decode()):
             assert line, "it ended"
 
 
-async def test_a_worker_told_to_stop_gives_its_job_back(place: World, tmp_path: Path) -> None:
-    async with worker(place, tmp_path / "gate") as process:
-        job_id = await place.start()
-        await until(begun(place, job_id))
+async def test_a_worker_told_to_stop_gives_its_job_back(dataset: DatasetFixture, tmp_path: Path) -> None:
+    async with worker(dataset, tmp_path / "gate") as process:
+        job_id = await dataset.start()
+        await wait_until(begun(dataset, job_id))
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
-    job = await place.job(job_id)
+        assert await asyncio.wait_for(process.wait(), TIMEOUT) == 0
+    job = await dataset.job(job_id)
     assert (job["status"], job["worker"]) == ("QUEUED", None)

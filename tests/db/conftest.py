@@ -3,17 +3,19 @@ from pathlib import Path
 import pytest
 
 from db.postgres.engine import Database
-from tests.db import world
-from tests.db.import_fixture import Desk
-from tests.db.world import World
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture
+from tests.db.import_fixture import ImportFixture
 
 
 @pytest.fixture(params=["local", "memory"])
-async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
-    return await (world.local(database, tmp_path) if request.param == "local" else world.memory(database))
+async def dataset(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> DatasetFixture:
+    return await (
+        dataset_fixture.local(database, tmp_path) if request.param == "local" else dataset_fixture.memory(database)
+    )
 
 
 @pytest.fixture
-async def desk(database: Database, tmp_path: Path) -> Desk:
+async def importer(database: Database, tmp_path: Path) -> ImportFixture:
     (tmp_path / "images").mkdir()
-    return Desk(await world.local(database, tmp_path / "images"), tmp_path)
+    return ImportFixture(await dataset_fixture.local(database, tmp_path / "images"), tmp_path)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
-class Mark(NamedTuple):
-    """A label on a sample; `stamp` counts the operation that put it so. `left`, a box's edge, is its shape."""
+class Annotation(NamedTuple):
+    """A label on a sample; `stamp` counts the operation that put it there. `left`, a box's edge, is its shape."""
 
     sample: int
     label: int
@@ -16,28 +16,30 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """Names by label, and marks by a number that stays with them while their label is turned into another."""
+    """Names by label, and annotations by a number that stays with them while their label is turned into another."""
 
     labels: Mapping[int, str] = field(default_factory=dict)
     samples: frozenset[int] = frozenset()
-    marks: Mapping[int, Mark] = field(default_factory=dict)
+    annotations: Mapping[int, Annotation] = field(default_factory=dict)
 
     def facts(self) -> dict[tuple[str, int], object]:
         found: dict[tuple[str, int], object] = {("label", id): name for id, name in self.labels.items()}
         found |= {("sample", id): True for id in self.samples}
-        return found | {("mark", token): mark for token, mark in self.marks.items()}
+        return found | {("annotation", token): annotation for token, annotation in self.annotations.items()}
 
     @staticmethod
     def of(facts: Mapping[tuple[str, int], object]) -> "State":
         def kind(wanted: str) -> dict[int, object]:
             return {id: value for (name, id), value in facts.items() if name == wanted}
 
-        return State(kind("label"), frozenset(kind("sample")), kind("mark"))  # type: ignore[arg-type]
+        return State(kind("label"), frozenset(kind("sample")), kind("annotation"))  # type: ignore[arg-type]
 
     @property
     def is_sound(self) -> bool:
-        pairs = [(mark.sample, mark.label) for mark in self.marks.values()]
-        whole = [(mark.sample, mark.label) for mark in self.marks.values() if mark.left is None]
+        pairs = [(annotation.sample, annotation.label) for annotation in self.annotations.values()]
+        whole = [
+            (annotation.sample, annotation.label) for annotation in self.annotations.values() if annotation.left is None
+        ]
         names = list(self.labels.values())
         return (
             len(set(whole)) == len(whole)
@@ -46,47 +48,58 @@ class State:
         )
 
     def carried(self, sample: int) -> set[int]:
-        return {mark.label for mark in self.marks.values() if mark.sample == sample}
+        return {annotation.label for annotation in self.annotations.values() if annotation.sample == sample}
 
     def told(self) -> dict[int, list[str]]:
         """Label names by sample, in the order in which the labels were made."""
         return {sample: [self.labels[label] for label in sorted(self.carried(sample))] for sample in self.samples}
 
     def drawn(self) -> dict[int, list[tuple[str, int]]]:
-        """Label names and left edges (0 for the whole image) of every mark, by sample."""
+        """Label names and left edges (0 for the whole image) of every annotation, by sample."""
         return {
             sample: sorted(
-                (self.labels[mark.label], mark.left or 0) for mark in self.marks.values() if mark.sample == sample
+                (self.labels[annotation.label], annotation.left or 0)
+                for annotation in self.annotations.values()
+                if annotation.sample == sample
             )
             for sample in self.samples
         }
 
     def counts(self) -> list[tuple[int, str, int, int]]:
-        """Of every label how many samples and how many marks have it."""
-        marks = self.marks.values()
+        """Of every label how many samples and how many annotations have it."""
+        annotations = self.annotations.values()
         return [
-            (label, name, len({m.sample for m in marks if m.label == label}), sum(m.label == label for m in marks))
+            (
+                label,
+                name,
+                len({m.sample for m in annotations if m.label == label}),
+                sum(m.label == label for m in annotations),
+            )
             for label, name in sorted(self.labels.items())
         ]
 
     def without_samples(self, gone: set[int]) -> "State":
-        marks = {token: mark for token, mark in self.marks.items() if mark.sample not in gone}
-        return replace(self, samples=self.samples - gone, marks=marks)
+        annotations = {
+            token: annotation for token, annotation in self.annotations.items() if annotation.sample not in gone
+        }
+        return replace(self, samples=self.samples - gone, annotations=annotations)
 
     def without_labels(self, gone: set[int]) -> "State":
         labels = {id: name for id, name in self.labels.items() if id not in gone}
-        marks = {token: mark for token, mark in self.marks.items() if mark.label not in gone}
-        return replace(self, labels=labels, marks=marks)
+        annotations = {
+            token: annotation for token, annotation in self.annotations.items() if annotation.label not in gone
+        }
+        return replace(self, labels=labels, annotations=annotations)
 
     def merged(self, before: int, after: int) -> "State":
         """Marks are turned, but a whole image has the other label once: then it goes."""
-        marks = {}
-        for token, mark in self.marks.items():
-            if mark.label != before:
-                marks[token] = mark
-            elif mark.left is not None or after not in self.carried(mark.sample):
-                marks[token] = mark._replace(label=after)
-        return replace(self, labels={i: n for i, n in self.labels.items() if i != before}, marks=marks)
+        annotations = {}
+        for token, annotation in self.annotations.items():
+            if annotation.label != before:
+                annotations[token] = annotation
+            elif annotation.left is not None or after not in self.carried(annotation.sample):
+                annotations[token] = annotation._replace(label=after)
+        return replace(self, labels={i: n for i, n in self.labels.items() if i != before}, annotations=annotations)
 
     def undone(self, before: "State", after: "State") -> "State | None":
         """This state without what led from `before` to `after`; None where that is not so any more."""
@@ -122,7 +135,7 @@ class Change:
 
 
 @dataclass
-class Published:
+class PublishedVersion:
     name: str
     state: State
     parent: str | None
@@ -130,7 +143,7 @@ class Published:
 
 
 @dataclass
-class World:
+class HistoryModel:
     state: State = field(default_factory=State)
     revision: int = 1
     current: str | None = None

@@ -12,7 +12,7 @@ from db.ingest import imports
 from db.ingest.imports import Options
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
-from tests.db.world import WORKER, World, picture
+from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
 
 CAT = {
     "name": "cat",
@@ -25,10 +25,10 @@ DOG = CAT | {"name": "dog", "annotated-by": "human/bob/bob"}
 
 
 @dataclass(slots=True)
-class Desk:
+class ImportFixture:
     """A dataset whose input path is `root`/images, and manifests beside it."""
 
-    world: World
+    dataset: DatasetFixture
     folder: Path
 
     @property
@@ -43,7 +43,7 @@ class Desk:
         for path in paths:
             target = (root or self.images) / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(picture())
+            target.write_bytes(image_bytes())
 
     def manifest(self, *lines: Any, name: str = "V001.manifest", root: Path | None = None) -> Path:
         """A line is text, bytes, or an object whose `source` is below the images."""
@@ -63,36 +63,36 @@ class Desk:
     async def start(self, manifest: Path, **options: Any) -> int:
         if "source_root" in options:
             options["source_root"] = imports.folder(options["source_root"])
-        async with self.world.database.writing() as session:
+        async with self.dataset.database.writing() as session:
             wanted = Options(manifest=str(manifest), **options)
-            return await imports.start(session, self.world.dataset_id, wanted, requested_by="ann")
+            return await imports.start(session, self.dataset.dataset_id, wanted, requested_by="ann")
 
     async def work(self, job_id: int) -> dict[str, Any]:
-        claim = await jobs.claim(self.world.database, job_id, WORKER)
+        claim = await jobs.claim(self.dataset.database, job_id, WORKER)
         assert claim is not None
         try:
-            await imports.run(self.world.database, claim, self.stores)
-            await jobs.finish(self.world.database, claim, "SUCCEEDED")
+            await imports.run(self.dataset.database, claim, self.stores)
+            await jobs.finish(self.dataset.database, claim, "SUCCEEDED")
         except DomainError as error:
-            await jobs.finish(self.world.database, claim, "FAILED", error)
-        return await self.world.job(job_id)
+            await jobs.finish(self.dataset.database, claim, "FAILED", error)
+        return await self.dataset.job(job_id)
 
     async def load(self, manifest: Path, **options: Any) -> dict[str, Any]:
         job = await self.work(await self.start(manifest, **options))
-        async with self.world.database.reading() as connection:
-            assert await check.recount(connection, self.world.dataset_id) == []
+        async with self.dataset.database.reading() as connection:
+            assert await check.recount(connection, self.dataset.dataset_id) == []
         return job
 
     async def warnings(self, job: dict[str, Any]) -> list[tuple[str, str]]:
-        return await self.world.warnings(job["id"])
+        return await self.dataset.warnings(job["id"])
 
     async def annotations(self) -> list[tuple[Any, ...]]:
-        rows = await self.world.rows(
+        rows = await self.dataset.rows(
             """SELECT s.path, l.name, a.labeled_by, to_char(a.labeled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
                       a.origin, a.confidence, a.confirmed, a.shape::text
             FROM annotation a JOIN sample s ON s.id = a.sample_id JOIN label l ON l.id = a.label_id
             WHERE s.dataset_id = $1 ORDER BY s.path, l.name, a.id""",
-            self.world.dataset_id,
+            self.dataset.dataset_id,
         )
         return [tuple(row) for row in rows]
 

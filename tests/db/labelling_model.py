@@ -1,11 +1,11 @@
-"""Samples and what is marked on them as plain Python: what every way of labelling and annotating comes to."""
+"""Samples and their annotations as plain Python: what every way of labelling and annotating comes to."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass
-class Mark:
+class Annotation:
     label: str
     by: str
     confirmed: bool = True
@@ -26,69 +26,77 @@ class Mark:
 
 @dataclass
 class Sample:
-    """`marks` in the order in which they were made, which is that of their ids."""
+    """`annotations` in the order in which they were made, which is that of their ids."""
 
-    marks: list[Mark] = field(default_factory=list)
+    annotations: list[Annotation] = field(default_factory=list)
     labeled_by: str | None = None
     origin: str | None = None
 
     def names(self) -> set[str]:
-        return {mark.label for mark in self.marks if mark.confirmed}
+        return {annotation.label for annotation in self.annotations if annotation.confirmed}
 
     def suggested(self) -> set[str]:
-        return {mark.label for mark in self.marks if not mark.confirmed}
+        return {annotation.label for annotation in self.annotations if not annotation.confirmed}
 
     def put(self, names: list[str], by: str) -> None:
         """New ones in the order of the names."""
-        for mark in self.marks:
-            if mark.label in names and not mark.confirmed:
-                mark.confirmed, mark.by = True, by
-        there = {mark.label for mark in self.marks}
-        self.marks += [Mark(name, by) for name in names if name not in there]
+        for annotation in self.annotations:
+            if annotation.label in names and not annotation.confirmed:
+                annotation.confirmed, annotation.by = True, by
+        there = {annotation.label for annotation in self.annotations}
+        self.annotations += [Annotation(name, by) for name in names if name not in there]
 
     def turn(self, before: str, after: str, by: str | None) -> None:
         def has(label: str, **like: bool) -> bool:
-            return any(m.label == label and all(getattr(m, k) == v for k, v in like.items()) for m in self.marks)
+            return any(m.label == label and all(getattr(m, k) == v for k, v in like.items()) for m in self.annotations)
 
         sure = has(after, confirmed=True)
         any_after = has(after)
         drops_guess = has(before, confirmed=True, shaped=False)
         kept = []
-        for mark in self.marks:
-            doubled = mark.label == before and not mark.shaped and (sure or (any_after and not mark.confirmed))
-            guess = mark.label == after and not mark.shaped and not mark.confirmed and drops_guess
+        for annotation in self.annotations:
+            doubled = (
+                annotation.label == before
+                and not annotation.shaped
+                and (sure or (any_after and not annotation.confirmed))
+            )
+            guess = annotation.label == after and not annotation.shaped and not annotation.confirmed and drops_guess
             if not doubled and not guess:
-                kept.append(mark)
-        for mark in kept:
-            if mark.label == before:
-                mark.label, mark.by = after, by or mark.by
-        self.marks = kept
+                kept.append(annotation)
+        for annotation in kept:
+            if annotation.label == before:
+                annotation.label, annotation.by = after, by or annotation.by
+        self.annotations = kept
 
     def annotated(self, edit: "Edit", by: str) -> bool:
         """Whether anything changes."""
         changed = edit.remove is not None
-        updated = None if edit.update is None else self.marks[edit.update]
-        removed = None if edit.remove is None else self.marks[edit.remove]
-        self.marks = [mark for mark in self.marks if mark is not removed]
+        updated = None if edit.update is None else self.annotations[edit.update]
+        removed = None if edit.remove is None else self.annotations[edit.remove]
+        self.annotations = [annotation for annotation in self.annotations if annotation is not removed]
         if updated is not None:
             changed |= self._updated(updated, edit.to, by)
         for label, left in dict.fromkeys(edit.add):
-            same = [mark for mark in self.marks if mark.key == (label, left)]
+            same = [annotation for annotation in self.annotations if annotation.key == (label, left)]
             if not same:
-                self.marks.append(Mark(label, by, left=left))
-            elif not any(mark.confirmed for mark in same):
+                self.annotations.append(Annotation(label, by, left=left))
+            elif not any(annotation.confirmed for annotation in same):
                 same[0].confirmed, same[0].by = True, by
             else:
                 continue
             changed = True
         return changed
 
-    def _updated(self, mark: Mark, to: tuple[str | None, int | None], by: str) -> bool:
-        label, left = to[0] or mark.label, mark.left if to[1] is None else to[1]
-        if mark.confirmed and mark.key == (label, left):
+    def _updated(self, annotation: Annotation, to: tuple[str | None, int | None], by: str) -> bool:
+        label, left = to[0] or annotation.label, annotation.left if to[1] is None else to[1]
+        if annotation.confirmed and annotation.key == (label, left):
             return False
-        mark.label, mark.left, mark.confirmed, mark.by = label, left, True, by
-        self.marks = [other for other in self.marks if other is mark or mark.shaped or other.key != mark.key]
+        annotation.label, annotation.left, annotation.confirmed, annotation.by = label, left, True, by
+        self.annotations = [
+            other
+            for other in self.annotations
+            if other is annotation or annotation.shaped or other.key != annotation.key
+        ]
         return True
 
     def settle(self, by: str | None) -> None:
@@ -98,7 +106,7 @@ class Sample:
             self.labeled_by, self.origin = by, "MANUAL"
 
     def told(self) -> tuple[Any, ...]:
-        return self.labeled_by, self.origin, [str(mark) for mark in self.marks]
+        return self.labeled_by, self.origin, [str(annotation) for annotation in self.annotations]
 
 
 @dataclass

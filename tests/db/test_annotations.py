@@ -17,12 +17,12 @@ from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.queries.filters.conditions import SampleFilter
-from tests.db.working_sets import ANN, WorkingSet, make, wrong
+from tests.db.dataset_rows import ANN, DatasetRows, make, wrong
 
 BOX = orjson.dumps({"kind": "box"}).decode()
 
 
-async def boxed(database: Database, *marks: tuple[str, bool, bool]) -> WorkingSet:
+async def boxed(database: Database, *marks: tuple[str, bool, bool]) -> DatasetRows:
     """One sample of a detection dataset with `marks`: label, shaped, confirmed."""
     boxes = await make(database, samples=1, labels=("cat", "dog", "bird"), kind="OBJECT_DETECTION")
     async with database.writing() as session:
@@ -46,7 +46,7 @@ async def boxed(database: Database, *marks: tuple[str, bool, bool]) -> WorkingSe
     return boxes
 
 
-async def marks(database: Database, boxes: WorkingSet) -> list[tuple[str, bool, bool, str]]:
+async def marks(database: Database, boxes: DatasetRows) -> list[tuple[str, bool, bool, str]]:
     """Label, shaped, confirmed, and who put it."""
     assert await wrong(database, boxes.id) == []
     statement = """SELECT l.name, a.shape IS NOT NULL AS shaped, a.confirmed, a.labeled_by
@@ -55,7 +55,7 @@ async def marks(database: Database, boxes: WorkingSet) -> list[tuple[str, bool, 
         return [tuple(row) for row in await reader.fetch(statement)]
 
 
-async def put(database: Database, boxes: WorkingSet, *names: str, mode: Any = "ADD") -> int:
+async def put(database: Database, boxes: DatasetRows, *names: str, mode: Any = "ADD") -> int:
     how = LabelWith(labels=names, mode=mode)
     done: Any = await write(
         database, lambda session: label(session, boxes.id, Selection(ids=boxes.samples), how, by=ANN), object
@@ -63,14 +63,14 @@ async def put(database: Database, boxes: WorkingSet, *names: str, mode: Any = "A
     return int(done.changed)
 
 
-async def merge(database: Database, boxes: WorkingSet, before: str, after: str) -> None:
+async def merge(database: Database, boxes: DatasetRows, before: str, after: str) -> None:
     before_id = boxes.labels[before]
     await write(
         database, lambda session: labels.rename(session, before_id, to=after, by=ANN, on_conflict="MERGE"), object
     )
 
 
-async def replace(database: Database, boxes: WorkingSet, before: str, after: str) -> None:
+async def replace(database: Database, boxes: DatasetRows, before: str, after: str) -> None:
     how = ReplaceWith(before=before, after=after)
     select = Selection(ids=boxes.samples)
     await write(database, lambda session: replace_label(session, boxes.id, select, how, by=ANN), object)

@@ -43,7 +43,7 @@ async def lived_in(database: engine.Database, root: Path) -> tuple[Stage, str]:
     await stage.do("undoChange", "change { id }", changeId=last["change"]["id"])
     await stage.do("publishVersion", "version { name }", datasetId=stage.dataset, description="a \\ back\tslash\nand ä")
     async with database.writing() as session:
-        text = await tokens.create(session, name="Ada", scope=tokens.Scope.READ, dataset_ids=[stage.working_set.id])
+        text = await tokens.create(session, name="Ada", scope=tokens.Scope.READ, dataset_ids=[stage.dataset_rows.id])
     return stage, text
 
 

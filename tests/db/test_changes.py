@@ -17,13 +17,13 @@ from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of, run
 from db.queries.filters.conditions import LabelFilter, SampleFilter
-from tests.db.working_sets import ANN, WorkingSet, make, wrong
+from tests.db.dataset_rows import ANN, DatasetRows, make, wrong
 
 Work = Callable[[AsyncSession], Awaitable[Any]]
 EVERY = Selection(filter=SampleFilter())
 
 
-def operations(pets: WorkingSet) -> dict[str, Work]:
+def operations(pets: DatasetRows) -> dict[str, Work]:
     """One of every kind, each with something to do; in this order."""
     cat, dog = pets.labels["cat"], pets.labels["dog"]
     return {
@@ -73,7 +73,7 @@ async def statements(database: Database, work: Work) -> int:
     return len(seen)
 
 
-@pytest.mark.parametrize("name", list(operations(WorkingSet(0, [], {"cat": 1, "dog": 2}))))
+@pytest.mark.parametrize("name", list(operations(DatasetRows(0, [], {"cat": 1, "dog": 2}))))
 async def test_the_number_of_samples_does_not_raise_the_number_of_statements(database: Database, name: str) -> None:
     few = await make(database, samples=3, labels=("cat", "dog"), name="few")
     many = await make(database, samples=900, labels=("cat", "dog"), name="many", input_path="/many")
@@ -81,7 +81,7 @@ async def test_the_number_of_samples_does_not_raise_the_number_of_statements(dat
         await write(database, operations(pets)["LABEL_SAMPLES"], object)
     cats, setting = Selection(filter=SampleFilter(labels=LabelFilter(["cat"]))), LabelWith(labels=["dog"], mode="SET")
 
-    def work(pets: WorkingSet) -> Work:
+    def work(pets: DatasetRows) -> Work:
         if name == "LABEL_SAMPLES":
             return lambda session: label(session, pets.id, cats, setting, by=ANN)
         return operations(pets)[name]
@@ -93,7 +93,7 @@ async def test_the_number_of_samples_does_not_raise_the_number_of_statements(dat
 READ = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'annotation'"
 
 
-@pytest.mark.parametrize("name", list(operations(WorkingSet(0, [], {"cat": 1, "dog": 2}))))
+@pytest.mark.parametrize("name", list(operations(DatasetRows(0, [], {"cat": 1, "dog": 2}))))
 async def test_old_statistics_make_nobody_read_all_of_a_label_for_each_sample(database: Database, name: str) -> None:
     """Postgres last looked when there were cats only; it takes dogs for so rare that their index is the way to them."""
     pets = await make(database, samples=1000, labels=("cat", "dog"))

@@ -21,20 +21,20 @@ from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import run
 from db.queries.filters.conditions import SampleFilter
-from tests.db.beside import Work, one_inside_the_other, outcome
-from tests.db.working_sets import ANN, BOB, WorkingSet, make, names, wrong
-from tests.patience import PATIENCE
+from tests.db.concurrency import Work, outcome, overlapping
+from tests.db.dataset_rows import ANN, BOB, DatasetRows, make, names, wrong
+from tests.waiting import TIMEOUT
 
 
 def labelling(
-    set_: WorkingSet, *words: str, mode: Any = "ADD", create: bool = False, ids: list[int] | None = None
+    set_: DatasetRows, *words: str, mode: Any = "ADD", create: bool = False, ids: list[int] | None = None
 ) -> Work:
     selection = Selection(ids=ids) if ids else Selection(filter=SampleFilter())
     how = LabelWith(labels=words, mode=mode, create_missing=create)
     return lambda session: label(session, set_.id, selection, how, by=BOB)
 
 
-def renaming(set_: WorkingSet, name: str, to: str, on_conflict: Any = "MERGE") -> Work:
+def renaming(set_: DatasetRows, name: str, to: str, on_conflict: Any = "MERGE") -> Work:
     return lambda session: labels.rename(session, set_.labels[name], to=to, by=ANN, on_conflict=on_conflict)
 
 
@@ -42,15 +42,15 @@ def deleting_labels(label_ids: list[int], mode: Any = "LABEL_ONLY") -> Work:
     return lambda session: labels.delete(session, label_ids, mode=mode, by=ANN)
 
 
-def deleting(set_: WorkingSet, ids: list[int]) -> Work:
+def deleting(set_: DatasetRows, ids: list[int]) -> Work:
     return lambda session: delete(session, set_.id, Selection(ids=ids), by=ANN)
 
 
-def creating(set_: WorkingSet, name: str) -> Work:
+def creating(set_: DatasetRows, name: str) -> Work:
     return lambda session: labels.create(session, set_.id, [LabelValues(name)], by=ANN)
 
 
-def replacing(set_: WorkingSet, before: str, after: str) -> Work:
+def replacing(set_: DatasetRows, before: str, after: str) -> Work:
     how = ReplaceWith(before=before, after=after, create_missing=True)
     return lambda session: replace_label(session, set_.id, Selection(filter=SampleFilter()), how, by=ANN)
 
@@ -59,7 +59,7 @@ async def test_labelling_waits_for_a_merge_and_then_meets_the_survivor(database:
     pets = await make(database, samples=3, labels=("cat", "kitty"))
     await outcome(database, labelling(pets, "kitty"))
     merge = renaming(pets, "kitty", "cat")
-    merged, labelled = await one_inside_the_other(database, merge, labelling(pets, "kitty", ids=pets.samples[:1]))
+    merged, labelled = await overlapping(database, merge, labelling(pets, "kitty", ids=pets.samples[:1]))
     assert (merged.label, labelled) == (pets.labels["cat"], "LABEL_NOT_FOUND")
     assert await names(database, pets.id) == {id: ["cat"] for id in pets.samples}
     assert await wrong(database, pets.id) == []
@@ -68,7 +68,7 @@ async def test_labelling_waits_for_a_merge_and_then_meets_the_survivor(database:
 async def test_a_merge_waits_for_labelling_and_loses_none_of_it(database: Database) -> None:
     pets = await make(database, samples=3, labels=("cat", "kitty"))
     merge = renaming(pets, "kitty", "cat")
-    _, merged = await one_inside_the_other(database, labelling(pets, "kitty"), merge)
+    _, merged = await overlapping(database, labelling(pets, "kitty"), merge)
     assert merged.affected_samples == 3
     assert await names(database, pets.id) == {id: ["cat"] for id in pets.samples}
     assert await wrong(database, pets.id) == []
@@ -77,7 +77,7 @@ async def test_a_merge_waits_for_labelling_and_loses_none_of_it(database: Databa
 async def test_a_rename_waits_for_labelling_under_the_old_name(database: Database) -> None:
     pets = await make(database, samples=2, labels=("cat",))
     rename = renaming(pets, "cat", "lion")
-    _, renamed = await one_inside_the_other(database, labelling(pets, "cat"), rename)
+    _, renamed = await overlapping(database, labelling(pets, "cat"), rename)
     assert renamed.affected_samples == 2
     assert await names(database, pets.id) == {id: ["lion"] for id in pets.samples}
 
@@ -85,7 +85,7 @@ async def test_a_rename_waits_for_labelling_under_the_old_name(database: Databas
 async def test_labelling_with_a_label_that_is_being_deleted_is_refused(database: Database) -> None:
     pets = await make(database, samples=2, labels=("cat", "dog"))
     delete_cat = deleting_labels([pets.labels["cat"]])
-    _, labelled = await one_inside_the_other(database, delete_cat, labelling(pets, "cat", "dog"))
+    _, labelled = await overlapping(database, delete_cat, labelling(pets, "cat", "dog"))
     assert labelled == "LABEL_NOT_FOUND"
     assert await wrong(database, pets.id) == []
 
@@ -93,7 +93,7 @@ async def test_labelling_with_a_label_that_is_being_deleted_is_refused(database:
 async def test_deleting_a_label_takes_what_was_labelled_while_it_waited(database: Database) -> None:
     pets = await make(database, samples=2, labels=("cat",))
     delete_cat = deleting_labels([pets.labels["cat"]], "LABEL_AND_SAMPLES")
-    _, deleted = await one_inside_the_other(database, labelling(pets, "cat"), delete_cat)
+    _, deleted = await overlapping(database, labelling(pets, "cat"), delete_cat)
     assert deleted.deleted_samples == 2
     assert await names(database, pets.id) == {}
     assert await wrong(database, pets.id) == []
@@ -102,7 +102,7 @@ async def test_deleting_a_label_takes_what_was_labelled_while_it_waited(database
 async def test_labelling_samples_that_are_being_deleted_finds_them_gone(database: Database) -> None:
     pets = await make(database, samples=2, labels=("cat",))
     gone = deleting(pets, pets.samples[:1])
-    _, labelled = await one_inside_the_other(database, gone, labelling(pets, "cat", ids=pets.samples))
+    _, labelled = await overlapping(database, gone, labelling(pets, "cat", ids=pets.samples))
     assert (labelled.matched, labelled.not_found) == (1, (pets.samples[0],))
     assert await wrong(database, pets.id) == []
 
@@ -111,7 +111,7 @@ async def test_two_who_make_the_same_missing_label_both_put_it(database: Databas
     pets = await make(database, samples=4)
     first = labelling(pets, "cat", create=True, ids=pets.samples[:2])
     second = labelling(pets, "cat", create=True, ids=pets.samples[1:])
-    _, labelled = await one_inside_the_other(database, first, second)
+    _, labelled = await overlapping(database, first, second)
     assert (labelled.matched, labelled.changed) == (3, 2)
     assert await names(database, pets.id) == {id: ["cat"] for id in pets.samples}
     assert await wrong(database, pets.id) == []
@@ -119,7 +119,7 @@ async def test_two_who_make_the_same_missing_label_both_put_it(database: Databas
 
 async def test_of_two_who_create_one_name_the_second_is_refused(database: Database) -> None:
     pets = await make(database, samples=1)
-    _, second = await one_inside_the_other(database, creating(pets, "cat"), creating(pets, "cat"))
+    _, second = await overlapping(database, creating(pets, "cat"), creating(pets, "cat"))
     assert second == "LABEL_ALREADY_EXISTS"
 
 
@@ -131,7 +131,7 @@ async def test_a_filter_is_looked_at_again_after_a_wait(database: Database) -> N
     async def dog(session: AsyncSession) -> Any:
         return await label(session, pets.id, unlabelled, LabelWith(labels=["dog"]), by=BOB)
 
-    _, labelled = await one_inside_the_other(database, labelling(pets, "cat", ids=pets.samples[:1]), dog)
+    _, labelled = await overlapping(database, labelling(pets, "cat", ids=pets.samples[:1]), dog)
     assert (labelled.matched, labelled.samples) == (1, (pets.samples[1],))
     assert await names(database, pets.id) == {pets.samples[0]: ["cat"], pets.samples[1]: ["dog"]}
 
@@ -157,7 +157,7 @@ async def test_labelling_in_a_dataset_that_is_being_deleted_is_refused(database:
     async def gone(session: AsyncSession) -> Any:
         return await datasets.delete(session, pets.id, by=ANN)
 
-    _, labelled = await one_inside_the_other(database, gone, labelling(pets, "cat"))
+    _, labelled = await overlapping(database, gone, labelling(pets, "cat"))
     assert labelled == "DATASET_NOT_FOUND"
 
 
@@ -167,7 +167,7 @@ async def test_of_two_datasets_of_one_name_made_at_once_one_is_refused(database:
     async def create(session: AsyncSession) -> Any:
         return await datasets.create(session, values, by=ANN, sync_now=False)
 
-    _, second = await one_inside_the_other(database, create, create)
+    _, second = await overlapping(database, create, create)
     assert second == "DATASET_ALREADY_EXISTS"
 
 
@@ -179,7 +179,7 @@ async def test_taking_a_label_off_never_waits_for_who_is_about_to_rename_it(data
     work = labelling(pets, "cat", mode="SET") if taking == "set" else deleting(pets, pets.samples)
     async with database.writing() as session:
         await run(session, "SELECT FROM label WHERE id = :id FOR UPDATE", id=pets.labels["dog"])
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert not isinstance(await outcome(database, work), str)
     assert await wrong(database, pets.id) == []
 
@@ -211,7 +211,7 @@ async def test_many_writers_of_every_kind_leave_true_counts_and_only_known_refus
         assert await reader.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
 
-def something(pets: WorkingSet, chance: random.Random, known: list[int]) -> Work:
+def something(pets: DatasetRows, chance: random.Random, known: list[int]) -> Work:
     one, two = chance.choices("abcde", k=2)
     ids = chance.sample(pets.samples, 12)
     seldom: list[Work] = [
@@ -229,12 +229,12 @@ def something(pets: WorkingSet, chance: random.Random, known: list[int]) -> Work
     return chance.choice([*seldom, often, often, often, often])
 
 
-def annotating(pets: WorkingSet, name: str, ids: list[int], x: int) -> Work:
+def annotating(pets: DatasetRows, name: str, ids: list[int], x: int) -> Work:
     edits = [Edit(id, add=[Addition(name), Addition(name, BoundingBox(x, 0, x + 1, 1))]) for id in ids]
     return lambda session: annotate(session, pets.id, edits, AnnotateWith(create_missing=True), by=BOB)
 
 
-async def some_labels(database: Database, pets: WorkingSet) -> list[int]:
+async def some_labels(database: Database, pets: DatasetRows) -> list[int]:
     async with database.reading() as reader:
         statement = "SELECT id FROM label WHERE dataset_id = $1 ORDER BY random() LIMIT 2"
         return [row["id"] for row in await reader.fetch(statement, pets.id)] or [0]

@@ -15,7 +15,7 @@ from db.storage import Disk, Disks, LocalStore, NoAnswer
 from db.storage.disks import THREADS, progress
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 60.0  # seconds
+TIMEOUT = 60.0  # seconds
 
 
 class Hang:
@@ -57,7 +57,7 @@ async def test_when_every_thread_waits_the_next_is_refused_at_once(hang: Hang) -
     answers = await asyncio.gather(*(disk.run(hang) for _ in range(THREADS * 3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [NoAnswer] * THREADS * 3
     asked: list[int] = []
-    disk.seconds = PATIENCE
+    disk.seconds = TIMEOUT
     disk._is_stuck = lambda: True  # type: ignore[method-assign]
     with pytest.raises(NoAnswer):
         await disk.run(asked.append, 1)
@@ -69,17 +69,17 @@ async def test_a_full_disk_of_threads_is_known_by_their_silence(hang: Hang) -> N
     await asyncio.gather(*(disk.run(hang) for _ in range(THREADS)), return_exceptions=True)
     assert disk._is_stuck()
     hang.end.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while disk._is_stuck():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await disk.run(max, 1, 2) == 2
 
 
 async def test_another_disk_and_other_threads_go_on(hang: Hang) -> None:
-    hung, other = Disk(seconds=PATIENCE), Disk()
+    hung, other = Disk(seconds=TIMEOUT), Disk()
     waiting = [asyncio.create_task(hung.run(hang)) for _ in range(THREADS * 5)]
     for _ in range(THREADS):
-        await asyncio.to_thread(hang.begun.acquire, timeout=PATIENCE)
+        await asyncio.to_thread(hang.begun.acquire, timeout=TIMEOUT)
     assert await other.run(max, 1, 2) == 2
     assert await asyncio.to_thread(max, 1, 2) == 2
     assert not any(task.done() for task in waiting)
@@ -100,10 +100,10 @@ async def test_what_is_slow_but_goes_on_is_waited_for() -> None:
 
 
 async def test_what_nobody_waits_for_any_more_is_not_begun(hang: Hang) -> None:
-    disk, begun = Disk(seconds=PATIENCE), list[int]()
+    disk, begun = Disk(seconds=TIMEOUT), list[int]()
     holding = [asyncio.create_task(disk.run(hang)) for _ in range(THREADS)]
     for _ in range(THREADS):
-        await asyncio.to_thread(hang.begun.acquire, timeout=PATIENCE)
+        await asyncio.to_thread(hang.begun.acquire, timeout=TIMEOUT)
     given_up = asyncio.create_task(disk.run(begun.append, 1))
     await asyncio.sleep(0)
     given_up.cancel()
@@ -128,7 +128,7 @@ async def main():
 asyncio.run(main())
 """
     command = [sys.executable, "-P", "-c", program]
-    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, done.stdout) == (0, "no answer\n")
 
 

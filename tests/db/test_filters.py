@@ -10,7 +10,7 @@ from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
 from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, working_set
-from tests.db import working_sets
+from tests.db import dataset_rows
 
 
 async def matched(database: Database, dataset_id: int, wanted: SampleFilter) -> list[int]:
@@ -23,7 +23,7 @@ async def matched(database: Database, dataset_id: int, wanted: SampleFilter) -> 
 
 @pytest.mark.portable
 async def test_a_writer_selects_what_a_page_shows(database: Database) -> None:
-    made = await working_sets.make(database, samples=4, labels=("cat",), directory="in/")
+    made = await dataset_rows.make(database, samples=4, labels=("cat",), directory="in/")
     first, second, third, last = made.samples
     assert await matched(database, made.id, SampleFilter()) == made.samples
     assert await matched(database, made.id, SampleFilter(labels=LabelFilter(["cat"], "NONE"))) == made.samples
@@ -38,7 +38,7 @@ async def test_a_writer_selects_what_a_page_shows(database: Database) -> None:
 
 
 async def test_what_is_null_does_not_hold_so_its_opposite_does(database: Database) -> None:
-    made = await working_sets.make(database, samples=2)
+    made = await dataset_rows.make(database, samples=2)
     nobody = SampleFilter(labeled_by=["ann"])
     assert await matched(database, made.id, nobody) == []
     assert await matched(database, made.id, SampleFilter(not_=nobody)) == made.samples
@@ -46,7 +46,7 @@ async def test_what_is_null_does_not_hold_so_its_opposite_does(database: Databas
 
 
 async def test_nothing_is_every_of_no_criteria_and_none_of_no_choices(database: Database) -> None:
-    made = await working_sets.make(database, samples=2)
+    made = await dataset_rows.make(database, samples=2)
     assert await matched(database, made.id, SampleFilter(and_=[])) == made.samples
     assert await matched(database, made.id, SampleFilter(or_=[])) == []
     assert await matched(database, made.id, SampleFilter(labels=LabelFilter([], "ALL"))) == made.samples
@@ -60,7 +60,7 @@ def test_refuses_a_filter_of_too_many_parts() -> None:
 
 
 async def test_a_kept_sample_whose_file_is_gone_is_still_found_by_its_name(database: Database) -> None:
-    made = await working_sets.make(database, samples=2)
+    made = await dataset_rows.make(database, samples=2)
     async with database.writing() as session:
         await sql.run(session, "UPDATE source SET status = 'GONE'")
     for wanted in (TextFilter(eq="000001.jpg"), TextFilter(contains="001.JPG")):
@@ -86,7 +86,7 @@ NEEDLES = (*WORDS, "größe", "GRÖ", "Σ", "ς", "σί", "рИв", "I", "ı", "
 
 
 async def test_contains_finds_letters_beyond_ascii_in_either_case(database: Database) -> None:
-    made = await working_sets.make(database, samples=len(WORDS))
+    made = await dataset_rows.make(database, samples=len(WORDS))
     async with database.writing() as session:
         for table in ("sample", "source"):
             statement = f"""UPDATE {table} SET path = (cast(:words as text[]))[
@@ -130,7 +130,7 @@ def test_a_list_of_too_many_names_is_refused() -> None:
 
 @pytest.mark.parametrize("needle", ["é" * 512, "aé" * 341, "%" * 1_024, "é_" * 300])
 async def test_the_longest_needle_is_looked_for(database: Database, needle: str) -> None:
-    made = await working_sets.make(database, samples=2)
+    made = await dataset_rows.make(database, samples=2)
     async with database.writing() as session:
         for table in ("sample", "source"):
             statement = f"UPDATE {table} SET path = :path WHERE path LIKE '%1.jpg'"

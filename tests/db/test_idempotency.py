@@ -25,8 +25,8 @@ from db.labelling import labels
 from db.labelling.labels import Created, LabelValues
 from db.postgres import engine, sql
 from db.postgres.engine import Database
-from tests.db.working_sets import ANN, WorkingSet, make, wrong
-from tests.patience import PATIENCE
+from tests.db.dataset_rows import ANN, DatasetRows, make, wrong
+from tests.waiting import TIMEOUT
 
 HASH = b"hash of the request"
 
@@ -39,14 +39,14 @@ async def token_id(database: Database) -> int:
     return int(row["id"])
 
 
-def creating(pets: WorkingSet, name: str) -> Any:
+def creating(pets: DatasetRows, name: str) -> Any:
     async def work(session: AsyncSession) -> Created:
         return await labels.create(session, pets.id, [LabelValues(name)], by=ANN)
 
     return work
 
 
-async def made(database: Database, pets: WorkingSet) -> list[str]:
+async def made(database: Database, pets: DatasetRows) -> list[str]:
     async with database.reading() as reader:
         rows = await reader.fetch("SELECT name FROM label WHERE dataset_id = $1 ORDER BY name", pets.id)
     return [row["name"] for row in rows]
@@ -239,9 +239,9 @@ async def test_without_a_key_a_cut_commit_is_told_and_never_repeated(
 
 
 async def test_a_database_that_is_not_there_is_told_in_time() -> None:
-    async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(PATIENCE):
+    async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(TIMEOUT):
         with pytest.raises(Unavailable):
-            await write(database, creating(WorkingSet(1, []), "cat"), Created)
+            await write(database, creating(DatasetRows(1, []), "cat"), Created)
 
 
 @pytest.mark.parametrize("error", [RetryTransaction(), NoConnection()])

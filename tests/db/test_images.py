@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from db.formats import images
 from db.formats.images import MAX_PIXELS, MAX_SCANS, Facts, Unreadable
-from tests.patience import cost_ratio
+from tests.waiting import cost_ratio
 
 
 def encoded(form: str = "JPEG", size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: object) -> bytes:

@@ -7,14 +7,14 @@ from PIL import Image
 
 from db.formats import images
 from db.formats.images import Unreadable
-from tests.db.pictures import EXIF, jpeg, oriented, painted, png
+from tests.db.images import EXIF, jpeg, noise_image, oriented, png
 
-LARGE = painted(size=(320, 240))
+LARGE = noise_image(size=(320, 240))
 
 
 def bmp(mode: str = "RGB") -> bytes:
     out = io.BytesIO()
-    painted(mode, (320, 240)).save(out, "BMP")
+    noise_image(mode, (320, 240)).save(out, "BMP")
     return out.getvalue()
 
 

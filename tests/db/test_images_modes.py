@@ -10,7 +10,7 @@ from PIL import Image
 
 from db.formats import images
 from db.formats.images import Unreadable
-from tests.db.pictures import SIZE, chunk, jpeg, painted, png
+from tests.db.images import SIZE, chunk, jpeg, noise_image, png
 
 FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70
 
@@ -66,13 +66,13 @@ MODES = {
         True,
     ),
     "a palette, all half clear": (raw_png((64, 48), 8, 3, b"\x05" * 64, PALETTE, chunk(b"tRNS", b"\x80" * 16)), True),
-    "a grey JPEG": (jpeg(image=painted("L")), False),
-    "a JPEG of four colours": (jpeg(image=painted("CMYK")), False),
-    "a BMP of 1 bit": (saved(painted("1"), "BMP"), False),
-    "a grey BMP": (saved(painted("L"), "BMP"), False),
-    "a BMP with a palette": (saved(painted("P"), "BMP"), False),
-    "a BMP": (saved(painted("RGB"), "BMP"), False),
-    "a BMP with alpha": (saved(painted("RGBA"), "BMP"), None),
+    "a grey JPEG": (jpeg(image=noise_image("L")), False),
+    "a JPEG of four colours": (jpeg(image=noise_image("CMYK")), False),
+    "a BMP of 1 bit": (saved(noise_image("1"), "BMP"), False),
+    "a grey BMP": (saved(noise_image("L"), "BMP"), False),
+    "a BMP with a palette": (saved(noise_image("P"), "BMP"), False),
+    "a BMP": (saved(noise_image("RGB"), "BMP"), False),
+    "a BMP with alpha": (saved(noise_image("RGBA"), "BMP"), None),
 }
 
 
@@ -98,14 +98,14 @@ MARKED_FILM = FILM + bytes(100_000) + b"PK\x03\x04 PK\x05\x06 <svg> <html>" + by
 
 @pytest.mark.parametrize("behind", [FILM, LONG_FILM, MARKED_FILM], ids=["film", "long film", "film with marks"])
 def test_what_is_behind_a_photo_is_not_read(behind: bytes) -> None:
-    photo = jpeg(image=painted(size=(64, 48)))
+    photo = jpeg(image=noise_image(size=(64, 48)))
     assert images.check(photo + behind) == images.facts(photo)
     assert images.thumbnail(photo + behind, 32)[0] == images.thumbnail(photo, 32)[0]
     assert images.is_whole(photo + behind)
 
 
 def test_scans_in_the_image_itself_still_count() -> None:
-    data = jpeg(image=painted(), progressive=True)
+    data = jpeg(image=noise_image(), progressive=True)
     start = data.rindex(b"\xff\xda")
     with pytest.raises(Unreadable, match="scans"):
         images.check(data[:start] + data[start:-2] * 65 + data[-2:] + FILM)
@@ -130,7 +130,7 @@ BESIDE = {
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize("what", BESIDE)
 def test_what_is_beside_the_pixels_does_no_harm(what: str, behind: bool, wrong_sum: bool) -> None:
-    plain, kind = painted(), BESIDE[what]
+    plain, kind = noise_image(), BESIDE[what]
     data = png((), [kind], plain) if behind else png([kind], (), plain)
     if wrong_sum:
         end = data.index(chunk(*kind)) + len(chunk(*kind))

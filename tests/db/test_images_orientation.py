@@ -8,7 +8,7 @@ from PIL import Image
 
 from db.formats import images
 from db.formats.images import jpeg as jpeg_files
-from tests.db.pictures import EXIF, SIZE, XMP, jpeg, oriented, painted, png, raw_profile, tiff, xmp
+from tests.db.images import EXIF, SIZE, XMP, jpeg, noise_image, oriented, png, raw_profile, tiff, xmp
 
 APP1 = 0xE1
 SHOWN = {
@@ -94,4 +94,4 @@ def test_a_directory_that_lies_elsewhere_says_nothing(start: int) -> None:
 def test_more_segments_than_any_image_has_are_refused() -> None:
     assert images.facts(jpeg(*[(0xFE, b"")] * 5_000)).format == "JPEG"
     with pytest.raises(images.Unreadable, match="segments"):
-        images.facts(jpeg(*[(0xFE, b"")] * (jpeg_files.MAX_SEGMENTS + 1), image=painted()))
+        images.facts(jpeg(*[(0xFE, b"")] * (jpeg_files.MAX_SEGMENTS + 1), image=noise_image()))

@@ -8,26 +8,26 @@ import pytest
 
 from db.ingest.imports import entries, lines
 from db.jobs import batches
-from tests.db.import_fixture import CAT, Desk, counted
+from tests.db.import_fixture import CAT, ImportFixture, counted
 
 
-async def test_lines_become_samples_with_labels(desk: Desk) -> None:
-    desk.put("a/1.png", "2.png", "3.png")
-    manifest = desk.manifest(
+async def test_lines_become_samples_with_labels(importer: ImportFixture) -> None:
+    importer.put("a/1.png", "2.png", "3.png")
+    manifest = importer.manifest(
         {"source": "a/1.png", "usage": "TRAIN", "hard": "true", "id": "0162005993f8065ef47eefb59d1e4970",
          "sample-type": 0, "annotation": [CAT, CAT | {"name": "向日葵", "annotated-by": "human"}]},
         {"source": "2.png", "usage": "eval", "annotation": []},
         {"source": "3.png"},
     )  # fmt: skip
-    job = await desk.load(manifest)
+    job = await importer.load(manifest)
     assert (job["status"], counted(job)) == (
         "SUCCEEDED", {"scanned": 3, "added": 3, "updated": 0, "labeled": 1, "skipped": 0},
     )  # fmt: skip
-    assert await desk.annotations() == [
+    assert await importer.annotations() == [
         ("a/1.png", "cat", "ann", "2019-02-12 17:54:44", "IMPORT", None, True, None),
         ("a/1.png", "向日葵", "human", "2019-02-12 17:54:44", "IMPORT", None, True, None),
     ]
-    first = await desk.world.sample("a/1.png")
+    first = await importer.dataset.sample("a/1.png")
     assert (first["hard"], first["usage"], first["state"], first["labeled_origin"]) == (
         True,
         "TRAIN",
@@ -35,10 +35,10 @@ async def test_lines_become_samples_with_labels(desk: Desk) -> None:
         "IMPORT",
     )
     assert (first["width"], first["height"], first["format"]) == (8, 6, "PNG")
-    second = await desk.world.sample("2.png")
+    second = await importer.dataset.sample("2.png")
     assert (second["hard"], second["usage"], second["state"]) == (False, "EVAL", "UNLABELED")
-    assert await desk.world.changes() == ["Import: 3 added"]
-    assert await desk.warnings(job) == []
+    assert await importer.dataset.changes() == ["Import: 3 added"]
+    assert await importer.warnings(job) == []
 
 
 # -- how lines are written ---------------------------------------------------------------------------------------------
@@ -59,31 +59,31 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_every_spelling_says_the_same(desk: Desk, spelling: str) -> None:
-    desk.put("1.png")
-    job = await desk.load(desk.manifest({"source": "1.png", "annotation": [SPELLINGS[spelling]]}))
-    assert await desk.annotations() == [("1.png", "cat", "ann", "2019-02-12 17:54:44", "IMPORT", None, True, None)]
-    assert await desk.warnings(job) == []
+async def test_every_spelling_says_the_same(importer: ImportFixture, spelling: str) -> None:
+    importer.put("1.png")
+    job = await importer.load(importer.manifest({"source": "1.png", "annotation": [SPELLINGS[spelling]]}))
+    assert await importer.annotations() == [("1.png", "cat", "ann", "2019-02-12 17:54:44", "IMPORT", None, True, None)]
+    assert await importer.warnings(job) == []
 
 
 @pytest.mark.parametrize("hard", [True, "true", "True", "TRUE", 1, "1"])
 @pytest.mark.parametrize("usage", ["TRAIN", "train", "Train", " train "])
-async def test_usage_and_hard_are_read_however_they_are_spelt(desk: Desk, hard: Any, usage: str) -> None:
-    desk.put("1.png")
-    await desk.load(desk.manifest({"source": "1.png", "hard": hard, "usage": usage}))
-    sample = await desk.world.sample("1.png")
+async def test_usage_and_hard_are_read_however_they_are_spelt(importer: ImportFixture, hard: Any, usage: str) -> None:
+    importer.put("1.png")
+    await importer.load(importer.manifest({"source": "1.png", "hard": hard, "usage": usage}))
+    sample = await importer.dataset.sample("1.png")
     assert (sample["hard"], sample["usage"]) == (True, "TRAIN")
 
 
-async def test_blank_lines_marks_of_editors_and_a_missing_last_newline_do_no_harm(desk: Desk) -> None:
-    desk.put("猫 1+.png", "2.png")
-    lines = [json.dumps({"source": f"{desk.images}/{name}", "annotation": [CAT]}, ensure_ascii=False).encode()
+async def test_blank_lines_marks_of_editors_and_a_missing_last_newline_do_no_harm(importer: ImportFixture) -> None:
+    importer.put("猫 1+.png", "2.png")
+    lines = [json.dumps({"source": f"{importer.images}/{name}", "annotation": [CAT]}, ensure_ascii=False).encode()
              for name in ("猫 1+.png", "2.png")]  # fmt: skip
-    manifest = desk.folder / "windows.manifest"
+    manifest = importer.folder / "windows.manifest"
     manifest.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n \r\n".join(lines))
-    job = await desk.load(manifest)
+    job = await importer.load(manifest)
     assert counted(job) == {"scanned": 2, "added": 2, "updated": 0, "labeled": 2, "skipped": 0}
-    assert await desk.world.labels() == {"2.png": ["cat"], "猫 1+.png": ["cat"]}
+    assert await importer.dataset.labels() == {"2.png": ["cat"], "猫 1+.png": ["cat"]}
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 64])
@@ -151,9 +151,11 @@ WRONG = {
 }
 
 
-async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_are_done(desk: Desk) -> None:
-    desk.put("1.png")
-    job = await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}, *WRONG, {"source": "none.png"}))
+async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_are_done(importer: ImportFixture) -> None:
+    importer.put("1.png")
+    job = await importer.load(
+        importer.manifest({"source": "1.png", "annotation": [CAT]}, *WRONG, {"source": "none.png"})
+    )
     assert job["status"] == "SUCCEEDED"
     assert counted(job) == {
         "scanned": len(WRONG) + 2,
@@ -162,17 +164,19 @@ async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_ar
         "labeled": 1,
         "skipped": len(WRONG) + 1,
     }
-    told = dict(await desk.warnings(job))
+    told = dict(await importer.warnings(job))
     for number, (line, word) in enumerate(WRONG.items(), start=2):
         assert word in told[f"V001.manifest:{number}"], (line, told[f"V001.manifest:{number}"])
     assert "none.png" in told[f"V001.manifest:{len(WRONG) + 2}"]
 
 
 @pytest.mark.parametrize("given", [{}, {"sourceRoot": True}])
-async def test_a_path_that_the_system_refuses_is_told_with_its_line(desk: Desk, given: dict[str, Any]) -> None:
-    desk.put(*(f"{number}.jpg" for number in range(5)))
-    (desk.folder / "round").symlink_to(desk.folder / "round")
-    (desk.folder / "file").write_text("")
+async def test_a_path_that_the_system_refuses_is_told_with_its_line(
+    importer: ImportFixture, given: dict[str, Any]
+) -> None:
+    importer.put(*(f"{number}.jpg" for number in range(5)))
+    (importer.folder / "round").symlink_to(importer.folder / "round")
+    (importer.folder / "file").write_text("")
     bad = [
         "a" * 300 + ".jpg",
         "a" * 300 + "/x.jpg",
@@ -185,97 +189,101 @@ async def test_a_path_that_the_system_refuses_is_told_with_its_line(desk: Desk, 
         "a//x.jpg",
         "../x.jpg",
     ]
-    elsewhere = [f'{{"source": "{root}/{path}"}}' for path in bad for root in (desk.folder, desk.images)]
+    elsewhere = [f'{{"source": "{root}/{path}"}}' for path in bad for root in (importer.folder, importer.images)]
     buckets = [f'{{"source": "s3://bucket/{path}"}}' for path in ("a" * 1025 + ".jpg", "a//b.jpg", "../b.jpg")]
     good: list[Any] = [{"source": f"{number}.jpg", "annotation": [CAT]} for number in range(5)]
-    manifest = desk.manifest(*good[:3], *elsewhere, *buckets, *good[3:])
-    options = {"source_root": f"{desk.folder}/"} if given else {}
-    job = await desk.load(manifest, **options)
+    manifest = importer.manifest(*good[:3], *elsewhere, *buckets, *good[3:])
+    options = {"source_root": f"{importer.folder}/"} if given else {}
+    job = await importer.load(manifest, **options)
     assert (job["status"], job["added"]) == ("SUCCEEDED", 5)
-    told = {int(path.rpartition(":")[2]) for path, _ in await desk.warnings(job)}
+    told = {int(path.rpartition(":")[2]) for path, _ in await importer.warnings(job)}
     assert told == set(range(4, 4 + len(elsewhere) + len(buckets)))
 
 
-async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(desk: Desk) -> None:
-    desk.put("1.png", "2.png")
+async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(importer: ImportFixture) -> None:
+    importer.put("1.png", "2.png")
     wrong = [
         CAT | {"name": "no label!"}, CAT | {"name": None}, CAT | {"type": "modelarts/object_detection"}, "cat", None,
         CAT | {"name": "dog", "confidence": 7, "creation-time": "yesterday"},
     ]  # fmt: skip
-    job = await desk.load(
-        desk.manifest(
+    job = await importer.load(
+        importer.manifest(
             {"source": "1.png", "usage": "maybe", "hard": "perhaps", "annotation": wrong},
             {"source": "2.png", "annotation": CAT},
         )
     )
-    assert await desk.world.labels() == {"1.png": ["dog"], "2.png": ["cat"]}
-    told = [message for path, message in await desk.warnings(job) if path == "V001.manifest:1"]
+    assert await importer.dataset.labels() == {"1.png": ["dog"], "2.png": ["cat"]}
+    told = [message for path, message in await importer.warnings(job) if path == "V001.manifest:1"]
     assert len(told) == 8
     assert any("object_detection" in message for message in told)
     assert any("no label!" in message for message in told)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0" * 1000, b'{"id": 1}\n' * 5, b'{"sources": ["a"]}'])
-async def test_what_is_no_manifest_at_all_fails_and_changes_nothing(desk: Desk, content: bytes) -> None:
-    (desk.folder / "x.manifest").write_bytes(content)
-    job = await desk.load(desk.folder / "x.manifest")
+async def test_what_is_no_manifest_at_all_fails_and_changes_nothing(importer: ImportFixture, content: bytes) -> None:
+    (importer.folder / "x.manifest").write_bytes(content)
+    job = await importer.load(importer.folder / "x.manifest")
     assert (job["status"], job["error_code"]) == ("FAILED", "VALIDATION_FAILED")
-    assert await desk.world.changes() == []
+    assert await importer.dataset.changes() == []
 
 
-async def test_an_empty_manifest_imports_nothing(desk: Desk) -> None:
-    job = await desk.load(desk.manifest())
+async def test_an_empty_manifest_imports_nothing(importer: ImportFixture) -> None:
+    job = await importer.load(importer.manifest())
     assert (job["status"], counted(job)["scanned"]) == ("SUCCEEDED", 0)
 
 
-async def test_a_manifest_that_is_gone_by_then_fails(desk: Desk) -> None:
-    job = await desk.load(desk.folder / "gone.manifest")
+async def test_a_manifest_that_is_gone_by_then_fails(importer: ImportFixture) -> None:
+    job = await importer.load(importer.folder / "gone.manifest")
     assert (job["status"], job["error_code"]) == ("FAILED", "INVALID_PATH")
 
 
-async def test_a_manifest_that_is_too_large_is_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.put("1.png")
-    manifest = desk.manifest({"source": "1.png"})
+async def test_a_manifest_that_is_too_large_is_not_read(
+    importer: ImportFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importer.put("1.png")
+    manifest = importer.manifest({"source": "1.png"})
     monkeypatch.setattr("db.ingest.imports.reading.MAX_BYTES", manifest.stat().st_size)
-    assert (await desk.load(manifest))["status"] == "SUCCEEDED"
+    assert (await importer.load(manifest))["status"] == "SUCCEEDED"
     monkeypatch.setattr("db.ingest.imports.reading.MAX_BYTES", manifest.stat().st_size - 1)
-    job = await desk.load(manifest)
+    job = await importer.load(manifest)
     assert (job["status"], job["error_code"]) == ("FAILED", "FILE_TOO_LARGE")
 
 
-async def test_a_line_that_is_too_long_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_that_is_too_long_is_told(importer: ImportFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "LONGEST", 1_000)
-    desk.put("1.png")
-    job = await desk.load(desk.manifest({"source": "1.png"}, {"source": "1.png", "x": "y" * 1_000}))
-    assert [path for path, _ in await desk.warnings(job)] == ["V001.manifest:2"]
+    importer.put("1.png")
+    job = await importer.load(importer.manifest({"source": "1.png"}, {"source": "1.png", "x": "y" * 1_000}))
+    assert [path for path, _ in await importer.warnings(job)] == ["V001.manifest:2"]
 
 
-async def test_files_that_are_no_images_are_told(desk: Desk) -> None:
-    desk.put("1.png")
-    (desk.images / "bad.jpg").write_bytes(b"no image")
-    job = await desk.load(desk.manifest({"source": "1.png"}, {"source": "bad.jpg"}))
-    [(path, message)] = await desk.warnings(job)
+async def test_files_that_are_no_images_are_told(importer: ImportFixture) -> None:
+    importer.put("1.png")
+    (importer.images / "bad.jpg").write_bytes(b"no image")
+    job = await importer.load(importer.manifest({"source": "1.png"}, {"source": "bad.jpg"}))
+    [(path, message)] = await importer.warnings(job)
     assert (path, "bad.jpg" in message, job["skipped"]) == ("V001.manifest:2", True, 1)
 
 
-async def test_every_name_of_an_image_is_one(desk: Desk) -> None:
+async def test_every_name_of_an_image_is_one(importer: ImportFixture) -> None:
     names = ("a.jpg", "b.jpeg", "c.jfif", "d.JPE", "e.png", "f.bmp")
-    desk.put(*names)
-    job = await desk.load(desk.manifest(*({"source": name} for name in names)))
-    assert (job["added"], await desk.warnings(job)) == (len(names), [])
+    importer.put(*names)
+    job = await importer.load(importer.manifest(*({"source": name} for name in names)))
+    assert (job["added"], await importer.warnings(job)) == (len(names), [])
 
 
-async def test_an_image_that_two_lines_name_is_as_the_first_one_says(desk: Desk) -> None:
-    desk.put("1.png")
+async def test_an_image_that_two_lines_name_is_as_the_first_one_says(importer: ImportFixture) -> None:
+    importer.put("1.png")
     twice = {"source": "1.png", "annotation": [CAT | {"name": "dog"}]}
-    job = await desk.load(desk.manifest({"source": "1.png", "annotation": [CAT]}, twice, twice))
-    assert await desk.world.labels() == {"1.png": ["cat"]}
-    assert [path for path, _ in await desk.warnings(job)] == ["V001.manifest:2", "V001.manifest:3"]
+    job = await importer.load(importer.manifest({"source": "1.png", "annotation": [CAT]}, twice, twice))
+    assert await importer.dataset.labels() == {"1.png": ["cat"]}
+    assert [path for path, _ in await importer.warnings(job)] == ["V001.manifest:2", "V001.manifest:3"]
     assert counted(job)["skipped"] == 2
 
 
-async def test_of_many_warnings_the_first_ones_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_many_warnings_the_first_ones_are_kept(
+    importer: ImportFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batches, "WARN", batches.WARN.replace("LIMIT 10000", "LIMIT 5"))
-    desk.put("1.png")
-    job = await desk.load(desk.manifest({"source": "1.png"}, *["wrong"] * 20))
-    assert (job["skipped"], len(await desk.warnings(job))) == (20, 5)
+    importer.put("1.png")
+    job = await importer.load(importer.manifest({"source": "1.png"}, *["wrong"] * 20))
+    assert (job["skipped"], len(await importer.warnings(job))) == (20, 5)

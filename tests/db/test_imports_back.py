@@ -22,8 +22,8 @@ from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from tests import s3
 from tests.conftest import ROOT
-from tests.db.working_sets import ANN
-from tests.db.world import WORKER
+from tests.db.dataset_fixture import WORKER
+from tests.db.dataset_rows import ANN
 
 ANY_NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이")
 NUMBERS = itertools.count()

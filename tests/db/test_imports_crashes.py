@@ -13,13 +13,13 @@ from db.datasets import check
 from db.ingest import imports
 from db.postgres.engine import Database
 from db.storage.locations import AllowedLocations
-from tests.db import world
-from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
-from tests.db.import_fixture import CAT, DOG, Desk, counted
-from tests.db.world import WORKER, picture
+from tests.db import dataset_fixture
+from tests.db.crash_injection import Crash, CrashingDatabase, CrashingStores, CrashPoint
+from tests.db.dataset_fixture import WORKER, image_bytes
+from tests.db.import_fixture import CAT, DOG, ImportFixture, counted
 
 FOLDERS = count()
-RED, GREEN, BLUE, GREY = (picture(color) for color in ("red", "green", "blue", "grey"))
+RED, GREEN, BLUE, GREY = (image_bytes(color) for color in ("red", "green", "blue", "grey"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,77 +29,77 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.ingest.imports.reading.BATCH", 3)
 
 
-async def prepared(database: Database, folder: Path) -> Desk:
+async def prepared(database: Database, folder: Path) -> ImportFixture:
     """Images here and elsewhere, known and unknown, in each other's way; and lines that are wrong."""
     place = folder / f"{next(FOLDERS)}"
     (place / "images").mkdir(parents=True)
     (place / "else").mkdir()
-    desk = Desk(await world.local(database, place / "images"), place)
+    importer = ImportFixture(await dataset_fixture.local(database, place / "images"), place)
     for name, data in (("known", RED), ("mine", GREEN), ("in the way", GREY)):
-        desk.world.put(f"{name}.png", data)
-    await desk.world.sync()
-    await desk.world.label_by_hand("mine.png", "mine")
-    desk.world.put("new.png", BLUE)
+        importer.dataset.put(f"{name}.png", data)
+    await importer.dataset.sync()
+    await importer.dataset.label_by_hand("mine.png", "mine")
+    importer.dataset.put("new.png", BLUE)
     for name, data in (("far", RED), ("in the way", GREEN)):
         (place / "else" / f"{name}.png").write_bytes(data)
-    return desk
+    return importer
 
 
-def manifest(desk: Desk) -> Path:
+def manifest(importer: ImportFixture) -> Path:
     far = {"annotation": [CAT | {"name": "far"}], "usage": "TEST"}
-    return desk.manifest(
+    return importer.manifest(
         {"source": "known.png", "annotation": [CAT, DOG]},
-        {"source": f"{desk.folder}/else/far.png"} | far,
+        {"source": f"{importer.folder}/else/far.png"} | far,
         "wrong",
         {"source": "mine.png", "annotation": [CAT]},
-        {"source": f"{desk.folder}/else/in the way.png"} | far,
+        {"source": f"{importer.folder}/else/in the way.png"} | far,
         {"source": "new.png", "annotation": [DOG], "hard": True},
         {"source": "none.png", "annotation": [DOG]},
         {"source": "known.png", "annotation": [DOG]},
     )
 
 
-async def state(desk: Desk, job_id: int) -> dict[str, Any]:
+async def state(importer: ImportFixture, job_id: int) -> dict[str, Any]:
     """All that a user could see, apart from ids and times."""
-    samples = await desk.world.rows(
+    samples = await importer.dataset.rows(
         "SELECT s.path, s.state, s.labeled_by, s.labeled_origin, s.hard, s.usage, x.etag, x.status"
         " FROM sample s JOIN source x ON x.id = s.source_id WHERE s.dataset_id = $1 ORDER BY 1",
-        desk.world.dataset_id,
+        importer.dataset.dataset_id,
     )
-    job = await desk.world.job(job_id)
-    async with desk.world.database.reading() as connection:
-        wrong = await check.recount(connection, desk.world.dataset_id)
+    job = await importer.dataset.job(job_id)
+    async with importer.dataset.database.reading() as connection:
+        wrong = await check.recount(connection, importer.dataset.dataset_id)
     return {
         "samples": [tuple(row) for row in samples],
-        "annotations": [mark for mark in await desk.annotations() if mark[4] == "IMPORT"],
-        "labels": await desk.world.labels(),
-        "files": sorted((path.name, path.read_bytes()) for path in desk.images.iterdir()),
-        "changes": await desk.world.changes(),
+        "annotations": [mark for mark in await importer.annotations() if mark[4] == "IMPORT"],
+        "labels": await importer.dataset.labels(),
+        "files": sorted((path.name, path.read_bytes()) for path in importer.images.iterdir()),
+        "changes": await importer.dataset.changes(),
         "job": counted(job) | {"status": job["status"], "progress": job["progress"]},
-        "warnings": sorted((path, message.split("/")[-1]) for path, message in await desk.world.warnings(job_id)),
+        "warnings": sorted((path, message.split("/")[-1]) for path, message in await importer.dataset.warnings(job_id)),
         "wrong": wrong,
-        "left over": len(await desk.world.rows("SELECT FROM import_line")),
+        "left over": len(await importer.dataset.rows("SELECT FROM import_line")),
     }
 
 
-async def live(desk: Desk, job_id: int, life: Life) -> bool:
+async def live(importer: ImportFixture, job_id: int, crash_point: CrashPoint) -> bool:
     """A worker's life with a job, as far as it goes. Whether it came to the end."""
-    database: Any = MortalDatabase(desk.world.database, life)
+    database: Any = CrashingDatabase(importer.dataset.database, crash_point)
     try:
         claim = await jobs.claim(database, job_id, WORKER)
         if claim is not None:
-            await imports.run(database, claim, MortalStores(AllowedLocations((desk.folder,)), life))
+            await imports.run(database, claim, CrashingStores(AllowedLocations((importer.folder,)), crash_point))
             await jobs.finish(database, claim, "SUCCEEDED")
-    except Death:
+    except Crash:
         return False
     return True
 
 
 async def clean_run(database: Database, folder: Path) -> dict[str, Any]:
-    desk = await prepared(database, folder)
-    job_id = await desk.start(manifest(desk))
-    assert await live(desk, job_id, Life())
-    return await state(desk, job_id)
+    importer = await prepared(database, folder)
+    job_id = await importer.start(manifest(importer))
+    assert await live(importer, job_id, CrashPoint())
+    return await state(importer, job_id)
 
 
 async def test_the_clean_run_is_what_it_should_be(database: Database, tmp_path: Path) -> None:
@@ -122,13 +122,13 @@ async def test_a_death_at_any_step_leaves_no_trace(database: Database, tmp_path:
     clean = await clean_run(database, tmp_path)
     step = 0
     while True:
-        desk = await prepared(database, tmp_path)
-        job_id = await desk.start(manifest(desk))
-        if await live(desk, job_id, Life(step)):
+        importer = await prepared(database, tmp_path)
+        job_id = await importer.start(manifest(importer))
+        if await live(importer, job_id, CrashPoint(step)):
             break
         await jobs.sweep(database)
-        assert await live(desk, job_id, Life())
-        assert await state(desk, job_id) == clean, f"after a death at step {step}"
+        assert await live(importer, job_id, CrashPoint())
+        assert await state(importer, job_id) == clean, f"after a death at step {step}"
         step += 1
     assert step > 25, "the scenario has become too small to tell anything"
 
@@ -137,16 +137,16 @@ async def test_two_deaths_and_the_loss_of_the_staging_table_leave_no_trace(datab
     clean = await clean_run(database, tmp_path)
     chance = random.Random(5)
     for first, second in pairs(chance):
-        desk = await prepared(database, tmp_path)
-        job_id = await desk.start(manifest(desk))
-        await live(desk, job_id, Life(first))
+        importer = await prepared(database, tmp_path)
+        job_id = await importer.start(manifest(importer))
+        await live(importer, job_id, CrashPoint(first))
         await jobs.sweep(database)
-        await live(desk, job_id, Life(second))
+        await live(importer, job_id, CrashPoint(second))
         if first % 2:
-            await desk.world.do("TRUNCATE import_line")
+            await importer.dataset.do("TRUNCATE import_line")
         await jobs.sweep(database)
-        await live(desk, job_id, Life())
-        found = await state(desk, job_id)
+        await live(importer, job_id, CrashPoint())
+        found = await state(importer, job_id)
         assert found == clean, f"after deaths at steps {first} and {second}"
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from db.postgres.engine import Database
-from tests.db import world
-from tests.db.import_fixture import Desk, counted
-from tests.db.world import picture
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import image_bytes
+from tests.db.import_fixture import ImportFixture, counted
 
 VOC = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <annotation>
@@ -47,16 +47,16 @@ def pointing(place: str | Path, kind: str = "object_detection", **more: Any) -> 
     } | more
 
 
-async def opened(database: Database, tmp_path: Path, kind: str) -> Desk:
+async def opened(database: Database, tmp_path: Path, kind: str) -> ImportFixture:
     (tmp_path / "images").mkdir()
     (tmp_path / "xml").mkdir()
-    desk = await world.local(database, tmp_path / "images")
-    await desk.do("UPDATE dataset SET type = $1", kind)
-    return Desk(desk, tmp_path)
+    importer = await dataset_fixture.local(database, tmp_path / "images")
+    await importer.do("UPDATE dataset SET type = $1", kind)
+    return ImportFixture(importer, tmp_path)
 
 
 @pytest.fixture
-async def street(database: Database, tmp_path: Path) -> Desk:
+async def street(database: Database, tmp_path: Path) -> ImportFixture:
     return await opened(database, tmp_path, "OBJECT_DETECTION")
 
 
@@ -64,7 +64,7 @@ def shapes(annotations: Iterable[tuple[Any, ...]]) -> list[tuple[str, str]]:
     return [(mark[1], json.loads(mark[7])["type"]) for mark in annotations]
 
 
-async def test_label_files_are_read_where_the_line_says(street: Desk) -> None:
+async def test_label_files_are_read_where_the_line_says(street: ImportFixture) -> None:
     street.put("1.png")
     xml = street.folder / "xml" / "1.xml"
     xml.write_text(file(thing("bike", more="<confidence>0.25</confidence>"), thing("向日葵", RING)))
@@ -84,7 +84,7 @@ PLACES = ("./xml/1.xml", "obs://old/out/annotation/V001/xml/1.xml", "s3://old/el
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("key", ["annotation-loc", "annotation_loc"])
 async def test_label_files_that_were_moved_with_the_manifest_are_found_beside_it(
-    street: Desk, place: str, key: str
+    street: ImportFixture, place: str, key: str
 ) -> None:
     street.put("1.png")
     (street.folder / ("1.xml" if "elsewhere" in place else "xml/1.xml")).write_text(file(thing("bike")))
@@ -94,7 +94,7 @@ async def test_label_files_that_were_moved_with_the_manifest_are_found_beside_it
     assert shapes(await street.annotations()) == [("bike", "BoundingBox")]
 
 
-async def test_what_is_wrong_with_label_files_is_told_with_the_lines_that_point_to_them(street: Desk) -> None:
+async def test_what_is_wrong_with_label_files_is_told_with_the_lines_that_point_to_them(street: ImportFixture) -> None:
     street.put("1.png", "2.png", "3.png")
     (street.folder / "xml" / "1.xml").write_text(file(thing("bike"), thing("bus", TOO_LARGE), thing("no name!")))
     (street.folder / "xml" / "2.xml").write_text("<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>&b;</annotation>")
@@ -102,13 +102,13 @@ async def test_what_is_wrong_with_label_files_is_told_with_the_lines_that_point_
         street.manifest(*({"source": f"{n}.png", "annotation": [pointing(f"./xml/{n}.xml")]} for n in (1, 2, 3)))
     )
     assert counted(job) == {"scanned": 3, "added": 3, "updated": 0, "labeled": 1, "skipped": 0}
-    assert await street.world.labels() == {"1.png": ["bike"], "2.png": [], "3.png": []}
+    assert await street.dataset.labels() == {"1.png": ["bike"], "2.png": [], "3.png": []}
     told = await street.warnings(job)
     assert sorted({path for path, _ in told}) == ["V001.manifest:1", "V001.manifest:2", "V001.manifest:3"]
     assert all("1.xml:" in message for path, message in told if path.endswith(":1"))
 
 
-async def test_a_label_file_that_cannot_be_used_takes_no_labels_away(street: Desk) -> None:
+async def test_a_label_file_that_cannot_be_used_takes_no_labels_away(street: ImportFixture) -> None:
     street.put("1.png")
     xml = street.folder / "xml" / "1.xml"
     xml.write_text(file(thing("bike")))
@@ -116,25 +116,25 @@ async def test_a_label_file_that_cannot_be_used_takes_no_labels_away(street: Des
     await street.load(manifest)
     xml.write_text("broken")
     job = await street.load(manifest, existing="OVERWRITE")
-    assert (counted(job)["updated"], await street.world.labels()) == (0, {"1.png": ["bike"]})
+    assert (counted(job)["updated"], await street.dataset.labels()) == (0, {"1.png": ["bike"]})
 
 
 @pytest.mark.parametrize(("difficult", "line", "hard"), [(1, {}, True), (0, {}, False), (1, {"hard": "false"}, False)])
 async def test_a_difficult_object_makes_a_hard_example_unless_the_line_says_otherwise(
-    street: Desk, difficult: int, line: dict[str, Any], hard: bool
+    street: ImportFixture, difficult: int, line: dict[str, Any], hard: bool
 ) -> None:
     street.put("1.png")
     (street.folder / "xml" / "1.xml").write_text(file(thing("bike"), thing("bus", difficult=difficult)))
     await street.load(street.manifest({"source": "1.png", "annotation": [pointing("./xml/1.xml")]} | line))
-    assert (await street.world.sample("1.png"))["hard"] is hard
+    assert (await street.dataset.sample("1.png"))["hard"] is hard
 
 
-async def test_labels_of_machines_in_files_are_suggestions(street: Desk) -> None:
+async def test_labels_of_machines_in_files_are_suggestions(street: ImportFixture) -> None:
     street.put("1.png")
     (street.folder / "xml" / "1.xml").write_text(file(thing("bike"), thing("bus")))
     machine: dict[str, Any] = {"annotated-by": "modelarts/active-learning", "confidence": 0.5}
     await street.load(street.manifest({"source": "1.png", "annotation": [pointing("./xml/1.xml", **machine)]}))
-    assert (await street.world.sample("1.png"))["state"] == "PENDING"
+    assert (await street.dataset.sample("1.png"))["state"] == "PENDING"
     assert [(mark[5], mark[6]) for mark in await street.annotations()] == [(0.5, False)] * 2
 
 
@@ -150,7 +150,7 @@ FEATURES = {
 
 @pytest.mark.parametrize("shape", FEATURES)
 @pytest.mark.parametrize("as_text", [False, True])
-async def test_shapes_may_stand_in_the_line(street: Desk, shape: str, as_text: bool) -> None:
+async def test_shapes_may_stand_in_the_line(street: ImportFixture, shape: str, as_text: bool) -> None:
     street.put("1.png")
     feature, type_name = FEATURES[shape]
     given = {"@modelarts:shape": shape, "@modelarts:feature": json.dumps(feature) if as_text else feature}
@@ -161,27 +161,27 @@ async def test_shapes_may_stand_in_the_line(street: Desk, shape: str, as_text: b
 
 
 @pytest.mark.parametrize("feature", [None, "x", [[1]], [[1, 2]], [[1, 2], [99, 99]], [["a", "b"], [1, 2]], {"a": 1}])
-async def test_a_shape_that_cannot_be_is_told_and_left_out(street: Desk, feature: Any) -> None:
+async def test_a_shape_that_cannot_be_is_told_and_left_out(street: ImportFixture, feature: Any) -> None:
     street.put("1.png")
     given = {"@modelarts:shape": "bndbox", "@modelarts:feature": feature}
     mark = {"name": "bike", "type": "modelarts/object_detection", "property": given}
     whole = {"name": "bus", "type": "modelarts/object_detection"}
     job = await street.load(street.manifest({"source": "1.png", "annotation": [mark, whole]}))
-    assert await street.world.labels() == {"1.png": ["bus"]}
+    assert await street.dataset.labels() == {"1.png": ["bus"]}
     assert len(await street.warnings(job)) == 1
 
 
-async def test_several_shapes_of_one_label_are_all_there(street: Desk) -> None:
+async def test_several_shapes_of_one_label_are_all_there(street: ImportFixture) -> None:
     street.put("1.png")
     (street.folder / "xml" / "1.xml").write_text(file(thing("bike"), thing("bike", RING), thing("bike")))
     await street.load(street.manifest({"source": "1.png", "annotation": [pointing("./xml/1.xml")]}))
     assert len(await street.annotations()) == 3
-    assert await street.world.labels() == {"1.png": ["bike"]}
+    assert await street.dataset.labels() == {"1.png": ["bike"]}
 
 
 async def test_segmentation_takes_areas_only(database: Database, tmp_path: Path) -> None:
     field = await opened(database, tmp_path, "IMAGE_SEGMENTATION")
-    (field.images / "1.png").write_bytes(picture())
+    (field.images / "1.png").write_bytes(image_bytes())
     (field.folder / "xml" / "1.xml").write_text(
         file(thing("plant", RING, more="<mask_color>1,2,3</mask_color>"), thing("box"))
     )
@@ -191,10 +191,10 @@ async def test_segmentation_takes_areas_only(database: Database, tmp_path: Path)
     assert len(await field.warnings(job)) == 1
 
 
-async def test_without_an_image_s_size_there_are_no_shapes_on_it(street: Desk) -> None:
+async def test_without_an_image_s_size_there_are_no_shapes_on_it(street: ImportFixture) -> None:
     street.put("1.png")
-    await street.world.sync()
-    await street.world.do("UPDATE source SET width = NULL, height = NULL")
+    await street.dataset.sync()
+    await street.dataset.do("UPDATE source SET width = NULL, height = NULL")
     (street.folder / "xml" / "1.xml").write_text(file(thing("bike")))
     given = {"@modelarts:shape": "point", "@modelarts:feature": [[1, 1]]}
     inline = {"name": "bus", "property": given}

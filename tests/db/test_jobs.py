@@ -16,18 +16,18 @@ from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
 from db.postgres.sql import connection_of
 from tests.conftest import ROOT
-from tests.db import world
-from tests.db.world import WORKER, World
-from tests.patience import until
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import WORKER, DatasetFixture
+from tests.waiting import wait_until
 
 
 @pytest.fixture
-async def place(database: Database) -> World:
-    return await world.memory(database)
+async def dataset(database: Database) -> DatasetFixture:
+    return await dataset_fixture.memory(database)
 
 
-async def claimed(place: World) -> Claim:
-    claim = await jobs.claim(place.database, await place.start(), WORKER)
+async def claimed(dataset: DatasetFixture) -> Claim:
+    claim = await jobs.claim(dataset.database, await dataset.start(), WORKER)
     assert claim is not None
     return claim
 
@@ -46,19 +46,19 @@ def test_the_queues_tables_are_those_of_the_pinned_library() -> None:
     assert rendered.split("\n", 1)[1].split() == committed.split("\n", 1)[1].split()
 
 
-async def test_a_job_that_is_rolled_back_leaves_nothing_in_the_queue(place: World) -> None:
+async def test_a_job_that_is_rolled_back_leaves_nothing_in_the_queue(dataset: DatasetFixture) -> None:
     async def fails() -> None:
-        async with place.database.writing() as session:
-            await jobs.enqueue(session, place.dataset_id, "SYNC", requested_by="ann")
+        async with dataset.database.writing() as session:
+            await jobs.enqueue(session, dataset.dataset_id, "SYNC", requested_by="ann")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fails()
-    assert await place.rows("SELECT id FROM job UNION ALL SELECT id FROM pgqueuer") == []
+    assert await dataset.rows("SELECT id FROM job UNION ALL SELECT id FROM pgqueuer") == []
 
 
-async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(place: World) -> None:
-    job = await claimed(place)
+async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
 
     async def work(batch: Batch, *, fail: bool) -> None:
         batch.counts["added"] += 2
@@ -69,34 +69,34 @@ async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(pl
             raise StorageError("no")
 
     with pytest.raises(StorageError):
-        await jobs.in_batch(place.database, job, partial(work, fail=True))
-    assert (await place.counts(job.id))["added"] == 0
-    assert await place.warnings(job.id) == []
-    await jobs.in_batch(place.database, job, partial(work, fail=False))
-    await jobs.in_batch(place.database, job, partial(work, fail=False))
-    row = await place.job(job.id)
+        await jobs.in_batch(dataset.database, job, partial(work, fail=True))
+    assert (await dataset.counts(job.id))["added"] == 0
+    assert await dataset.warnings(job.id) == []
+    await jobs.in_batch(dataset.database, job, partial(work, fail=False))
+    await jobs.in_batch(dataset.database, job, partial(work, fail=False))
+    row = await dataset.job(job.id)
     assert (row["added"], row["progress"], row["attempts"]) == (4, 0.5, 0)
     assert job.checkpoint == {"at": 1}
-    assert await place.warnings(job.id) == [("a.png", "odd")]
+    assert await dataset.warnings(job.id) == [("a.png", "odd")]
 
 
-async def test_a_claim_that_was_overtaken_can_do_nothing(place: World) -> None:
-    stale = await claimed(place)
-    await jobs.sweep(place.database)
-    fresh = await jobs.claim(place.database, stale.id, WORKER)
+async def test_a_claim_that_was_overtaken_can_do_nothing(dataset: DatasetFixture) -> None:
+    stale = await claimed(dataset)
+    await jobs.sweep(dataset.database)
+    fresh = await jobs.claim(dataset.database, stale.id, WORKER)
     assert fresh is not None
     assert fresh.epoch > stale.epoch
     with pytest.raises(Fenced):
-        await jobs.in_batch(place.database, stale, count)
-    assert not await jobs.finish(place.database, stale, "SUCCEEDED")
-    await jobs.release(place.database, stale, refund_attempt=True)
-    assert (await place.job(stale.id))["status"] == "RUNNING"
-    await jobs.in_batch(place.database, fresh, count)
-    assert (await place.counts(stale.id))["added"] == 1
+        await jobs.in_batch(dataset.database, stale, count)
+    assert not await jobs.finish(dataset.database, stale, "SUCCEEDED")
+    await jobs.release(dataset.database, stale, refund_attempt=True)
+    assert (await dataset.job(stale.id))["status"] == "RUNNING"
+    await jobs.in_batch(dataset.database, fresh, count)
+    assert (await dataset.counts(stale.id))["added"] == 1
 
 
-async def test_a_deadlock_is_tried_again(place: World) -> None:
-    job = await claimed(place)
+async def test_a_deadlock_is_tried_again(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
     tried = 0
 
     async def unlucky(batch: Batch) -> None:
@@ -106,123 +106,123 @@ async def test_a_deadlock_is_tried_again(place: World) -> None:
         if tried < 3:
             await batch.connection.execute("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
 
-    await jobs.in_batch(place.database, job, unlucky)
-    assert (tried, (await place.counts(job.id))["added"]) == (3, 1)
+    await jobs.in_batch(dataset.database, job, unlucky)
+    assert (tried, (await dataset.counts(job.id))["added"]) == (3, 1)
 
 
-async def test_another_error_is_not_tried_again(place: World) -> None:
-    job = await claimed(place)
+async def test_another_error_is_not_tried_again(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
 
     async def wrong(batch: Batch) -> None:
         await batch.connection.execute("SELECT 1 / 0")
 
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await jobs.in_batch(place.database, job, wrong)
+        await jobs.in_batch(dataset.database, job, wrong)
 
 
-async def test_an_ended_job_cannot_be_claimed_or_canceled_anew(place: World) -> None:
-    job = await claimed(place)
-    await jobs.run(place.database, job, work_nothing, stopping=asyncio.Event())
-    assert await jobs.claim(place.database, job.id, WORKER) is None
-    async with place.database.writing() as session:
+async def test_an_ended_job_cannot_be_claimed_or_canceled_anew(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
+    await jobs.run(dataset.database, job, work_nothing, stopping=asyncio.Event())
+    assert await jobs.claim(dataset.database, job.id, WORKER) is None
+    async with dataset.database.writing() as session:
         await jobs.cancel(session, job.id)
-    assert (await place.job(job.id))["status"] == "SUCCEEDED"
+    assert (await dataset.job(job.id))["status"] == "SUCCEEDED"
 
 
-async def test_canceling_what_is_not_there_is_refused(place: World) -> None:
+async def test_canceling_what_is_not_there_is_refused(dataset: DatasetFixture) -> None:
     with pytest.raises(NotFound) as raised:
-        async with place.database.writing() as session:
+        async with dataset.database.writing() as session:
             await jobs.cancel(session, 999)
     assert raised.value.code == "JOB_NOT_FOUND"
 
 
-async def test_all_jobs_of_a_dataset_are_canceled_with_it(place: World) -> None:
-    running = await claimed(place)
-    other = await world.memory(place.database)
+async def test_all_jobs_of_a_dataset_are_canceled_with_it(dataset: DatasetFixture) -> None:
+    running = await claimed(dataset)
+    other = await dataset_fixture.memory(dataset.database)
     untouched = await other.start()
-    async with place.database.writing() as session:
-        await jobs.cancel_all(session, place.dataset_id)
-    await jobs.run(place.database, running, _hang, stopping=asyncio.Event())
-    assert (await place.job(running.id))["status"] == "CANCELED"
-    assert (await place.job(untouched))["status"] == "QUEUED"
+    async with dataset.database.writing() as session:
+        await jobs.cancel_all(session, dataset.dataset_id)
+    await jobs.run(dataset.database, running, _hang, stopping=asyncio.Event())
+    assert (await dataset.job(running.id))["status"] == "CANCELED"
+    assert (await dataset.job(untouched))["status"] == "QUEUED"
 
 
 async def _hang(_: Claim) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_job_canceled_while_nobody_had_it_is_ended_by_the_sweep(place: World) -> None:
-    job = await claimed(place)
-    async with place.database.writing() as session:
+async def test_a_job_canceled_while_nobody_had_it_is_ended_by_the_sweep(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
+    async with dataset.database.writing() as session:
         await jobs.cancel(session, job.id)
-    await jobs.sweep(place.database)
-    assert (await place.job(job.id))["status"] == "CANCELED"
+    await jobs.sweep(dataset.database)
+    assert (await dataset.job(job.id))["status"] == "CANCELED"
 
 
-async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(place: World) -> None:
-    job = await claimed(place)
+async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
 
     async def cut_off(_: Claim) -> None:
         raise asyncpg.ConnectionDoesNotExistError("gone")
 
-    await jobs.run(place.database, job, cut_off, stopping=asyncio.Event())
-    row = await place.job(job.id)
+    await jobs.run(dataset.database, job, cut_off, stopping=asyncio.Event())
+    row = await dataset.job(job.id)
     assert (row["status"], row["attempts"]) == ("QUEUED", 1)
-    assert len(await place.rows("SELECT id FROM pgqueuer WHERE status = 'queued'")) == 1
+    assert len(await dataset.rows("SELECT id FROM pgqueuer WHERE status = 'queued'")) == 1
 
 
-async def test_a_job_that_never_gets_on_is_given_up_whatever_ends_it(place: World) -> None:
-    job_id = await place.start()
+async def test_a_job_that_never_gets_on_is_given_up_whatever_ends_it(dataset: DatasetFixture) -> None:
+    job_id = await dataset.start()
 
     async def cut_off(_: Claim) -> None:
         raise DatabaseUnavailable
 
     for number in range(jobs.MAX_CLAIMS):
-        job = await jobs.claim(place.database, job_id, WORKER)
+        job = await jobs.claim(dataset.database, job_id, WORKER)
         assert job is not None
         stopping = asyncio.Event()
         if number % 2:
             stopping.set()
-        await jobs.run(place.database, job, _hang if number % 2 else cut_off, stopping=stopping)
-        assert (await place.job(job_id))["status"] == "QUEUED"
-    assert await jobs.claim(place.database, job_id, WORKER) is None
-    row = await place.job(job_id)
+        await jobs.run(dataset.database, job, _hang if number % 2 else cut_off, stopping=stopping)
+        assert (await dataset.job(job_id))["status"] == "QUEUED"
+    assert await jobs.claim(dataset.database, job_id, WORKER) is None
+    row = await dataset.job(job_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "INTERNAL_ERROR")
     assert str(jobs.MAX_CLAIMS) in row["error_message"]
 
 
-async def test_a_job_that_gets_on_is_begun_as_often_as_it_takes(place: World) -> None:
-    job_id = await place.start()
+async def test_a_job_that_gets_on_is_begun_as_often_as_it_takes(dataset: DatasetFixture) -> None:
+    job_id = await dataset.start()
     for number in range(2 * jobs.MAX_CLAIMS):
-        job = await jobs.claim(place.database, job_id, WORKER)
+        job = await jobs.claim(dataset.database, job_id, WORKER)
         assert job is not None
-        await jobs.in_batch(place.database, job, partial(_check, at=number))
-        await jobs.release(place.database, job, refund_attempt=True)
-    assert (await place.job(job_id))["claims"] == 0
+        await jobs.in_batch(dataset.database, job, partial(_check, at=number))
+        await jobs.release(dataset.database, job, refund_attempt=True)
+    assert (await dataset.job(job_id))["claims"] == 0
 
 
 async def _check(batch: Batch, *, at: int) -> None:
     batch.checkpoint = {"at": at}
 
 
-async def test_a_job_that_does_not_get_on_waits_longer_each_time(place: World) -> None:
-    job_id, waits = await place.start(), []
+async def test_a_job_that_does_not_get_on_waits_longer_each_time(dataset: DatasetFixture) -> None:
+    job_id, waits = await dataset.start(), []
     for number in range(12):
-        job = await jobs.claim(place.database, job_id, WORKER)
+        job = await jobs.claim(dataset.database, job_id, WORKER)
         assert job is not None
         if number % 2:
-            await jobs.release(place.database, job, refund_attempt=True)
+            await jobs.release(dataset.database, job, refund_attempt=True)
         else:
-            await place.do("UPDATE job SET heartbeat_at = NULL WHERE id = $1", job_id)
-            assert job_id in await jobs.sweep(place.database)
-        [row] = await place.rows("SELECT execute_after - created AS wait FROM pgqueuer WHERE status = 'queued'")
+            await dataset.do("UPDATE job SET heartbeat_at = NULL WHERE id = $1", job_id)
+            assert job_id in await jobs.sweep(dataset.database)
+        [row] = await dataset.rows("SELECT execute_after - created AS wait FROM pgqueuer WHERE status = 'queued'")
         waits.append(round(row["wait"].total_seconds()))
-        await place.do("UPDATE job SET attempts = 0 WHERE id = $1", job_id)
+        await dataset.do("UPDATE job SET attempts = 0 WHERE id = $1", job_id)
     assert waits == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64]
 
 
-async def test_progress_is_written_while_a_batch_is_long_and_never_falls(place: World) -> None:
-    job = await claimed(place)
+async def test_progress_is_written_while_a_batch_is_long_and_never_falls(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
     falls, ends = asyncio.Event(), asyncio.Event()
 
     async def slow(job: Claim) -> None:
@@ -233,13 +233,13 @@ async def test_progress_is_written_while_a_batch_is_long_and_never_falls(place: 
 
     async def step(after: int) -> dict[str, Any]:
         async def has_moved() -> bool:
-            return bool((await place.job(job.id))["step"] > after)
+            return bool((await dataset.job(job.id))["step"] > after)
 
-        await until(has_moved)
-        return await place.job(job.id)
+        await wait_until(has_moved)
+        return await dataset.job(job.id)
 
-    before = (await place.job(job.id))["step"]
-    running = asyncio.create_task(jobs.run(place.database, job, slow, stopping=asyncio.Event()))
+    before = (await dataset.job(job.id))["step"]
+    running = asyncio.create_task(jobs.run(dataset.database, job, slow, stopping=asyncio.Event()))
     early = await step(before)
     falls.set()
     late = await step(early["step"])
@@ -248,21 +248,21 @@ async def test_progress_is_written_while_a_batch_is_long_and_never_falls(place: 
     assert [(row["progress"], row["scanned"]) for row in (early, late)] == [(0.5, 10), (0.5, 10)]
 
 
-async def test_a_sweep_gives_every_waiting_job_its_carrier_once(place: World) -> None:
-    job_id = await place.start()
-    await place.do("DELETE FROM pgqueuer")
-    back = await asyncio.gather(*(jobs.sweep(place.database) for _ in range(4)))
+async def test_a_sweep_gives_every_waiting_job_its_carrier_once(dataset: DatasetFixture) -> None:
+    job_id = await dataset.start()
+    await dataset.do("DELETE FROM pgqueuer")
+    back = await asyncio.gather(*(jobs.sweep(dataset.database) for _ in range(4)))
     assert sorted(id for ids in back for id in ids)[:1] == [job_id]
-    assert len(await place.rows("SELECT id FROM pgqueuer")) == 1
-    assert await jobs.sweep(place.database) == []
+    assert len(await dataset.rows("SELECT id FROM pgqueuer")) == 1
+    assert await jobs.sweep(dataset.database) == []
 
 
-async def test_a_session_and_its_driver_share_one_transaction(place: World) -> None:
+async def test_a_session_and_its_driver_share_one_transaction(dataset: DatasetFixture) -> None:
     async def fails() -> None:
-        async with place.database.writing() as session:
+        async with dataset.database.writing() as session:
             await (await connection_of(session)).execute("DELETE FROM dataset")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fails()
-    assert len(await place.rows("SELECT id FROM dataset")) == 1
+    assert len(await dataset.rows("SELECT id FROM dataset")) == 1

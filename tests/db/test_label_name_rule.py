@@ -9,9 +9,9 @@ from db.errors import Invalid
 from db.formats.names import LabelNameRefused, label_name
 from db.postgres.engine import Database
 from db.storage import MemoryStore
-from tests.db import world
-from tests.db.import_fixture import CAT, Desk
-from tests.db.world import World, counted
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, counted
+from tests.db.import_fixture import CAT, ImportFixture
 
 NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이", "a" * 64, "a,b", "e\u0301", "👩\u200d🔬")
 REFUSED = (
@@ -40,102 +40,104 @@ def test_a_standard_name_is_one_under_any() -> None:
     assert [label_name(name, "ANY") for name in ("cat", "猫", "a" * 32, "_-")] == ["cat", "猫", "a" * 32, "_-"]
 
 
-async def warned(place: World, job_id: int) -> dict[str, tuple[str, int]]:
-    rows = await place.rows("SELECT * FROM job_warning WHERE job_id = $1 ORDER BY id", job_id)
+async def warned(dataset: DatasetFixture, job_id: int) -> dict[str, tuple[str, int]]:
+    rows = await dataset.rows("SELECT * FROM job_warning WHERE job_id = $1 ORDER BY id", job_id)
     assert all("labelNames: ANY" in row["message"] for row in rows if row["name"])
     return {row["name"]: (row["path"], row["count"]) for row in rows}
 
 
-async def test_a_name_that_does_not_fit_is_one_warning_and_is_taken_once_it_is_allowed(place: World) -> None:
+async def test_a_name_that_does_not_fit_is_one_warning_and_is_taken_once_it_is_allowed(dataset: DatasetFixture) -> None:
     for number in range(8):
-        place.put(f"{number}.jpg")
-        place.put(f"{number}.txt", "cat\ntraffic light\n" + ("Straße" if number == 5 else ""))
-    job = await place.sync()
-    assert set(map(tuple, (await place.labels()).values())) == {("cat",)}
-    assert await warned(place, job["id"]) == {"traffic light": ("0.txt:2", 8), "Straße": ("5.txt:3", 1)}
-    assert counted(await place.sync())
-    await place.set_up(label_names="ANY")
-    assert counted(await place.sync(), updated=8)
-    assert (await place.labels())["5.jpg"] == ["Straße", "cat", "traffic light"]
-    assert counted(await place.sync())
+        dataset.put(f"{number}.jpg")
+        dataset.put(f"{number}.txt", "cat\ntraffic light\n" + ("Straße" if number == 5 else ""))
+    job = await dataset.sync()
+    assert set(map(tuple, (await dataset.labels()).values())) == {("cat",)}
+    assert await warned(dataset, job["id"]) == {"traffic light": ("0.txt:2", 8), "Straße": ("5.txt:3", 1)}
+    assert counted(await dataset.sync())
+    await dataset.set_up(label_names="ANY")
+    assert counted(await dataset.sync(), updated=8)
+    assert (await dataset.labels())["5.jpg"] == ["Straße", "cat", "traffic light"]
+    assert counted(await dataset.sync())
 
 
-async def test_what_a_person_labelled_stays_when_sidecars_are_read_again(place: World) -> None:
-    place.put("a.jpg")
-    place.put("a.txt", "traffic light")
-    await place.sync()
-    await place.label_by_hand("a.jpg", "dog")
-    await place.set_up(label_names="ANY")
-    await place.sync()
-    assert await place.labels() == {"a.jpg": ["dog"]}
+async def test_what_a_person_labelled_stays_when_sidecars_are_read_again(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg")
+    dataset.put("a.txt", "traffic light")
+    await dataset.sync()
+    await dataset.label_by_hand("a.jpg", "dog")
+    await dataset.set_up(label_names="ANY")
+    await dataset.sync()
+    assert await dataset.labels() == {"a.jpg": ["dog"]}
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_line_of_a_sidecar_is_a_name_as_it_is(place: World, name: str) -> None:
-    await place.set_up(label_names="ANY")
-    place.put("a.jpg")
-    place.put("a.txt", f"  {name}\t\r\n")
-    job = await place.sync()
-    assert await place.labels() == {"a.jpg": [label_name(name, "ANY")]}
-    assert await warned(place, job["id"]) == {}
+async def test_a_line_of_a_sidecar_is_a_name_as_it_is(dataset: DatasetFixture, name: str) -> None:
+    await dataset.set_up(label_names="ANY")
+    dataset.put("a.jpg")
+    dataset.put("a.txt", f"  {name}\t\r\n")
+    job = await dataset.sync()
+    assert await dataset.labels() == {"a.jpg": [label_name(name, "ANY")]}
+    assert await warned(dataset, job["id"]) == {}
 
 
-async def test_in_batches_each_name_is_still_one_warning(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_batches_each_name_is_still_one_warning(
+    dataset: DatasetFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("db.ingest.sync.stages.BATCH", 2)
     monkeypatch.setattr("db.jobs.batches.WARNINGS", 3)
     for number in range(7):
-        place.put(f"{number}.jpg")
-        place.put(f"{number}.txt", f"a b\nname {number}")
-    found = await warned(place, (await place.sync())["id"])
+        dataset.put(f"{number}.jpg")
+        dataset.put(f"{number}.txt", f"a b\nname {number}")
+    found = await warned(dataset, (await dataset.sync())["id"])
     assert found["a b"] == ("0.txt:1", 7)
 
 
 async def test_objects_of_voc_files_follow_the_rule(database: Database) -> None:
-    place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    dataset = await dataset_fixture.make(database, MemoryStore(), kind="OBJECT_DETECTION")
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
     objects = "".join(f"<object><name>{name}</name>{box}</object>\n" for name in ("cat", *NAMES, "traffic light"))
-    place.put("a.jpg")
-    place.put("a.xml", f"<annotation>{objects}</annotation>")
-    job = await place.sync()
-    assert await place.labels() == {"a.jpg": ["cat"]}
-    found = await warned(place, job["id"])
+    dataset.put("a.jpg")
+    dataset.put("a.xml", f"<annotation>{objects}</annotation>")
+    job = await dataset.sync()
+    assert await dataset.labels() == {"a.jpg": ["cat"]}
+    found = await warned(dataset, job["id"])
     assert (len(found), found["traffic light"][1]) == (len(NAMES), 2)
-    await place.set_up(label_names="ANY")
-    await place.sync()
-    assert set((await place.labels())["a.jpg"]) == {"cat", *(label_name(name, "ANY") for name in NAMES)}
+    await dataset.set_up(label_names="ANY")
+    await dataset.sync()
+    assert set((await dataset.labels())["a.jpg"]) == {"cat", *(label_name(name, "ANY") for name in NAMES)}
 
 
-def lines(desk: Desk) -> list[Any]:
-    desk.put(*(f"{number}.jpg" for number in range(4)))
+def lines(importer: ImportFixture) -> list[Any]:
+    importer.put(*(f"{number}.jpg" for number in range(4)))
     label = {**CAT, "name": "traffic light"}
     return [{"source": f"{number}.jpg", "annotation": [CAT, label]} for number in range(4)]
 
 
-async def test_a_manifest_in_a_strict_dataset_gives_one_warning_for_a_name(desk: Desk) -> None:
-    job = await desk.load(desk.manifest(*lines(desk)))
-    assert await warned(desk.world, job["id"]) == {"traffic light": ("V001.manifest:1", 4)}
-    assert set(map(tuple, (await desk.world.labels()).values())) == {("cat",)}
+async def test_a_manifest_in_a_strict_dataset_gives_one_warning_for_a_name(importer: ImportFixture) -> None:
+    job = await importer.load(importer.manifest(*lines(importer)))
+    assert await warned(importer.dataset, job["id"]) == {"traffic light": ("V001.manifest:1", 4)}
+    assert set(map(tuple, (await importer.dataset.labels()).values())) == {("cat",)}
 
 
-async def test_a_manifest_with_any_names_is_read(desk: Desk) -> None:
-    await desk.world.set_up(label_names="ANY")
-    job = await desk.load(desk.manifest(*lines(desk)))
-    assert await warned(desk.world, job["id"]) == {}
-    assert set(map(tuple, (await desk.world.labels()).values())) == {("cat", "traffic light")}
+async def test_a_manifest_with_any_names_is_read(importer: ImportFixture) -> None:
+    await importer.dataset.set_up(label_names="ANY")
+    job = await importer.load(importer.manifest(*lines(importer)))
+    assert await warned(importer.dataset, job["id"]) == {}
+    assert set(map(tuple, (await importer.dataset.labels()).values())) == {("cat", "traffic light")}
 
 
 async def test_label_files_of_a_manifest_follow_the_rule(database: Database, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    place = await world.local(database, tmp_path / "images")
-    await place.do("UPDATE dataset SET type = 'OBJECT_DETECTION' WHERE id = $1", place.dataset_id)
-    desk = Desk(place, tmp_path)
-    desk.put("a.jpg", "b.jpg")
+    dataset = await dataset_fixture.local(database, tmp_path / "images")
+    await dataset.do("UPDATE dataset SET type = 'OBJECT_DETECTION' WHERE id = $1", dataset.dataset_id)
+    importer = ImportFixture(dataset, tmp_path)
+    importer.put("a.jpg", "b.jpg")
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
     (tmp_path / "a.xml").write_text(f"<annotation><object><name>traffic light</name>{box}</object></annotation>")
     labels = {"type": "modelarts/object_detection", "annotation-loc": "./a.xml"}
     written = [{"source": f"{name}.jpg", "annotation": [labels]} for name in "ab"]
-    job = await desk.load(desk.manifest(*written))
-    assert await warned(place, job["id"]) == {"traffic light": ("V001.manifest:1", 2)}
-    await place.set_up(label_names="ANY")
-    await desk.load(desk.manifest(*written))
-    assert await place.labels() == {"a.jpg": ["traffic light"], "b.jpg": ["traffic light"]}
+    job = await importer.load(importer.manifest(*written))
+    assert await warned(dataset, job["id"]) == {"traffic light": ("V001.manifest:1", 2)}
+    await dataset.set_up(label_names="ANY")
+    await importer.load(importer.manifest(*written))
+    assert await dataset.labels() == {"a.jpg": ["traffic light"], "b.jpg": ["traffic light"]}

@@ -21,9 +21,9 @@ from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore, Stores
 from db.storage.locations import AllowedLocations
-from tests.db.deaths import Death, Life, MortalDatabase, MortalStores
-from tests.db.working_sets import ANN, BOB, WorkingSet, make
-from tests.db.world import WORKER
+from tests.db.crash_injection import Crash, CrashingDatabase, CrashingStores, CrashPoint
+from tests.db.dataset_fixture import WORKER
+from tests.db.dataset_rows import ANN, BOB, DatasetRows, make
 
 BOX = {"type": "BoundingBox", "xMin": 1, "yMin": 2.25, "xMax": 30, "yMax": 40}
 RING = {"type": "Polygon", "points": [{"x": 1, "y": 2}, {"x": 30, "y": 2}, {"x": 30, "y": 20.5}]}
@@ -108,7 +108,7 @@ def test_names_of_label_files_fit_into_file_systems(path: str) -> None:
     assert name.endswith("_7.xml")
 
 
-async def stage(database: Database, root: Path, count: int = 7) -> WorkingSet:
+async def stage(database: Database, root: Path, count: int = 7) -> DatasetRows:
     made = await make(
         database, samples=count, labels=("cat", "dog"), input_path=str(root / "in"), kind="OBJECT_DETECTION"
     )
@@ -127,21 +127,21 @@ async def stage(database: Database, root: Path, count: int = 7) -> WorkingSet:
     return made
 
 
-async def publish(database: Database, made: WorkingSet, name: str = "V001") -> int:
+async def publish(database: Database, made: DatasetRows, name: str = "V001") -> int:
     outcome = await write(
         database, lambda session: versions.publish(session, made.id, by=ANN, name=name), versions.Published
     )
     return outcome.version
 
 
-async def live(database: Database, root: Path, job_id: int, life: Life) -> bool:
-    mortal: Any = MortalDatabase(database, life)
+async def live(database: Database, root: Path, job_id: int, crash_point: CrashPoint) -> bool:
+    crashing: Any = CrashingDatabase(database, crash_point)
     try:
-        claim = await jobs.claim(mortal, job_id, WORKER)
+        claim = await jobs.claim(crashing, job_id, WORKER)
         if claim is not None:
-            await manifests.run(mortal, claim, MortalStores(AllowedLocations((root,)), life).open)
-            await jobs.finish(mortal, claim, "SUCCEEDED")
-    except Death:
+            await manifests.run(crashing, claim, CrashingStores(AllowedLocations((root,)), crash_point).open)
+            await jobs.finish(crashing, claim, "SUCCEEDED")
+    except Crash:
         return False
     return True
 
@@ -161,9 +161,9 @@ async def test_a_writer_that_dies_anywhere_leaves_whole_files_and_the_next_one_e
         version = await publish(database, made, f"v{step}")
         async with database.reading() as reader:
             job = await reader.fetchval("SELECT max(id) FROM job")
-        is_done = await live(database, tmp_path, job, Life(step))
+        is_done = await live(database, tmp_path, job, CrashPoint(step))
         await jobs.sweep(database)
-        await live(database, tmp_path, job, Life())
+        await live(database, tmp_path, job, CrashPoint())
         found = {name: data for name, data in (await files(tmp_path)).items() if f"/v{step}/" in name}
         assert len(found) == 8, f"after a death at step {step}"
         assert not [name for name in found if name.endswith(".part")]
@@ -179,13 +179,13 @@ async def test_a_writer_that_dies_anywhere_leaves_whole_files_and_the_next_one_e
 async def test_a_namesake_of_a_deleted_version_has_files_of_its_own(database: Database, tmp_path: Path) -> None:
     made = await stage(database, tmp_path, 2)
     first = await publish(database, made, "best")
-    await live(database, tmp_path, 1, Life())
+    await live(database, tmp_path, 1, CrashPoint())
     before = await files(tmp_path)
     await write(database, lambda session: versions.remove(session, first, by=BOB), versions.Removed)
     async with database.writing() as session:
         await (await connection_of(session)).execute("UPDATE annotation SET shape = $1", json.dumps(RING))
     second = await publish(database, made, "best")
-    await live(database, tmp_path, 2, Life())
+    await live(database, tmp_path, 2, CrashPoint())
     after = await files(tmp_path)
     assert {name: after[name] for name in before} == before
     folder = f"pets-{made.id}/annotation/best"

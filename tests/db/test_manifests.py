@@ -16,12 +16,12 @@ from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore, MemoryStore
-from tests.db.working_sets import ANN, WorkingSet, make
+from tests.db.dataset_rows import ANN, DatasetRows, make
 
 NOBODY = 7  # a worker's number that no lock is held under
 
 
-async def stage(database: Database, output: str | None) -> WorkingSet:
+async def stage(database: Database, output: str | None) -> DatasetRows:
     made = await make(database, samples=4, labels=("cat", "向日葵"), input_path="/images")
     async with database.writing() as session:
         connection = await connection_of(session)
@@ -31,13 +31,13 @@ async def stage(database: Database, output: str | None) -> WorkingSet:
     return made
 
 
-async def put(database: Database, made: WorkingSet, names: list[str], *places: int) -> None:
+async def put(database: Database, made: DatasetRows, names: list[str], *places: int) -> None:
     ids = Selection(ids=[made.samples[place] for place in places])
     how = LabelWith(labels=names, mode="ADD", create_missing=False)
     await write(database, lambda session: label(session, made.id, ids, how, by=ANN), object)
 
 
-async def publish(database: Database, made: WorkingSet, **more: Any) -> int:
+async def publish(database: Database, made: DatasetRows, **more: Any) -> int:
     outcome = await write(
         database, lambda session: versions.publish(session, made.id, by=ANN, **more), versions.Published
     )

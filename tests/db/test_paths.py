@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from db.errors import Invalid
 from db.formats.paths import input_path, object_path, output_path, stem, suffix
-from tests.rights import without_rights
+from tests.file_permissions import without_root
 
 
 def refusal(text: str, *roots: Path) -> str:
@@ -77,7 +77,7 @@ def test_says_what_is_wrong_with_a_path_that_the_system_refuses(tmp_path: Path, 
 def test_refuses_a_directory_that_the_server_may_not_enter(tmp_path: Path, text: str) -> None:
     (tmp_path / "closed" / "below").mkdir(parents=True)
     (tmp_path / "closed").chmod(0)
-    with without_rights(tmp_path):
+    with without_root(tmp_path):
         assert "may not enter" in refusal(f"{tmp_path}/{text}", tmp_path)
 
 

@@ -14,8 +14,8 @@ from db.identity import tokens
 from db.jobs.notifications import CHANNEL, notify_job
 from db.postgres import engine
 from db.postgres.outages import DatabaseUnavailable
-from tests.patience import PATIENCE, until
 from tests.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer
+from tests.waiting import TIMEOUT, wait_until
 
 POOLED = engine.Limits(pooled=True, readers=5, writers=5, connect=60, lock=3, read=7, write=9)
 ALLOWED = {"user", "database", "client_encoding", "application_name", "timezone"}  # by PgBouncer as it is installed
@@ -104,7 +104,7 @@ async def test_what_takes_too_long_is_stopped_and_its_connection_used_again(pool
                     return bool(await connection.fetchval("SELECT 1"))
             return False
 
-        await until(answers)
+        await wait_until(answers)
         async with database.writing() as first:
             await (await first.connection()).execute(text("LOCK TABLE secret"))
             with pytest.raises(DBAPIError, match="lock timeout"):
@@ -141,6 +141,6 @@ async def test_notifications_of_a_reader_go_out(pooled: engine.Database, databas
         await listening.add_listener(CHANNEL, lambda *arguments: received.put_nowait(str(arguments[-1])))
         async with pooled.reading() as connection:
             await notify_job(connection, 7)
-        assert await asyncio.wait_for(received.get(), PATIENCE) == "job:7"
+        assert await asyncio.wait_for(received.get(), TIMEOUT) == "job:7"
     finally:
         await listening.close()

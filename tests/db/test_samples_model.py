@@ -30,10 +30,10 @@ from db.labelling.samples.selection import Selection
 from db.postgres import engine
 from db.postgres.sql import connection_of
 from db.queries.filters.conditions import LabelFilter, SampleFilter
-from tests.db.labelling_model import Edit as MarkEdit
-from tests.db.labelling_model import Mark, Sample
-from tests.db.working_sets import ANN, BOB, make
-from tests.patience import LIMITS
+from tests.db.dataset_rows import ANN, BOB, make
+from tests.db.labelling_model import Annotation, Sample
+from tests.db.labelling_model import Edit as AnnotationEdit
+from tests.waiting import LIMITS
 
 SAMPLES = 4
 WORDS = ["a", "b", "c"]
@@ -79,8 +79,8 @@ class Writes(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.history: dict[int, dict[int, tuple[Any, ...]]] = {}
 
-    @initialize(marks=st.lists(MARKS, max_size=12))
-    def begin(self, marks: list[tuple[int, str, int | None, bool]]) -> None:
+    @initialize(annotations=st.lists(MARKS, max_size=12))
+    def begin(self, annotations: list[tuple[int, str, int | None, bool]]) -> None:
         self.open = engine.connect(self.url, replace(LIMITS, readers=2, writers=2))
         self.database = self.runner.run(self.open.__aenter__())
         name = f"d{id(self)}-{self.runner.run(self._one('SELECT count(*) FROM dataset'))}"
@@ -89,8 +89,8 @@ class Writes(RuleBasedStateMachine):
         self.samples = {id: Sample() for id in made.samples}
         self.revision = 1
         self._compare()
-        for mark in marks:
-            self._other(*mark)
+        for annotation in annotations:
+            self._other(*annotation)
 
     def teardown(self) -> None:
         if hasattr(self, "database"):
@@ -135,7 +135,7 @@ class Writes(RuleBasedStateMachine):
         rows = self.runner.run(self._marked(id))
         known = st.none() | st.sampled_from(range(len(rows))) if rows else st.none()
         updated, removed = data.draw(known, label="updated"), data.draw(known, label="removed")
-        edit = MarkEdit(
+        edit = AnnotationEdit(
             data.draw(st.lists(st.tuples(st.sampled_from(WORDS), LEFT), max_size=3), label="added"),
             updated,
             data.draw(st.tuples(st.none() | st.sampled_from(WORDS), LEFT), label="to"),
@@ -191,8 +191,8 @@ class Writes(RuleBasedStateMachine):
             if merged and name in sample.names() | sample.suggested():
                 sample.turn(name, to, None)
                 sample.settle(None)
-            for mark in sample.marks:
-                mark.label = to if mark.label == name else mark.label
+            for annotation in sample.annotations:
+                annotation.label = to if annotation.label == name else annotation.label
         self.revision += 1
 
     @rule(
@@ -217,7 +217,7 @@ class Writes(RuleBasedStateMachine):
             for id in going:
                 del self.samples[id]
             for id in affected - going:
-                self.samples[id].marks = [m for m in self.samples[id].marks if m.label not in names]
+                self.samples[id].annotations = [m for m in self.samples[id].annotations if m.label not in names]
                 self.samples[id].settle(None)
         self._changed(not dry)
 
@@ -250,10 +250,10 @@ class Writes(RuleBasedStateMachine):
         self.labels |= dict(zip(names, outcome.labels, strict=True))
         self._changed(True)
 
-    @rule(mark=MARKS)
-    def others_annotate(self, mark: tuple[int, str, int | None, bool]) -> None:
+    @rule(annotation=MARKS)
+    def others_annotate(self, annotation: tuple[int, str, int | None, bool]) -> None:
         """A model's suggestions, and a sync's shapes: what no mutation makes, and every mutation must live with."""
-        self._other(*mark)
+        self._other(*annotation)
 
     @rule(index=st.sampled_from(["annotation_label", "annotation_pkey", "annotation_sample"]))
     def postgres_maintains(self, index: str) -> None:
@@ -271,9 +271,9 @@ class Writes(RuleBasedStateMachine):
         sample = self.samples.get(id)
         if sample is None or name not in self.labels:
             return
-        if left is None and any(mark.label == name for mark in sample.marks):
+        if left is None and any(annotation.label == name for annotation in sample.annotations):
             return
-        sample.marks.append(Mark(name, "model", confirmed, left))
+        sample.annotations.append(Annotation(name, "model", confirmed, left))
         if confirmed:
             sample.labeled_by, sample.origin = "model", "MODEL"
         self.runner.run(self._annotate(id, self.labels[name], left, confirmed))
@@ -329,7 +329,7 @@ class Writes(RuleBasedStateMachine):
         for id in changed:
             sample = self.samples[id]
             if mode != "ADD":
-                sample.marks = [m for m in sample.marks if (m.label in wanted) == (mode == "SET")]
+                sample.annotations = [m for m in sample.annotations if (m.label in wanted) == (mode == "SET")]
             if mode != "REMOVE":
                 sample.put(sorted(wanted, key=self.labels.__getitem__), by.name)
             sample.settle(by.name)

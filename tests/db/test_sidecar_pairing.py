@@ -7,8 +7,8 @@ import pytest
 from db.formats.sidecars.pairing import sidecar_stems
 from db.postgres.engine import Database
 from db.storage import MemoryStore
-from tests.db import world
-from tests.db.world import World, counted
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, counted
 
 VOC_FILE = (
     "<annotation><object><name>cat</name>"
@@ -37,13 +37,13 @@ NFC, NFD = normalize("NFC", "café"), normalize("NFD", "café")
         (f"{NFD}/images/{NFC}.jpg", f"{NFC}/labels/{NFD}.txt"),
     ],
 )
-async def test_a_sidecar_is_found(place: World, image: str, sidecar: str) -> None:
-    place.put(image)
-    place.put(sidecar, "cat")
-    job = await place.sync()
-    assert await place.labels() == {image: ["cat"]}
+async def test_a_sidecar_is_found(dataset: DatasetFixture, image: str, sidecar: str) -> None:
+    dataset.put(image)
+    dataset.put(sidecar, "cat")
+    job = await dataset.sync()
+    assert await dataset.labels() == {image: ["cat"]}
     assert job["ignored"] == 0
-    assert counted(await place.sync())
+    assert counted(await dataset.sync())
 
 
 @pytest.mark.parametrize(
@@ -58,80 +58,80 @@ async def test_a_sidecar_is_found(place: World, image: str, sidecar: str) -> Non
         ("images/a.jpg", "labels/A.txt"),
     ],
 )
-async def test_a_sidecar_without_an_image_is_counted(place: World, image: str, sidecar: str) -> None:
-    place.put(image)
-    place.put(sidecar, "cat")
-    job = await place.sync()
-    assert await place.labels() == {image: []}
-    assert await place.ignored(job["id"]) == {"SIDECAR_WITHOUT_IMAGE": (1, [sidecar])}
+async def test_a_sidecar_without_an_image_is_counted(dataset: DatasetFixture, image: str, sidecar: str) -> None:
+    dataset.put(image)
+    dataset.put(sidecar, "cat")
+    job = await dataset.sync()
+    assert await dataset.labels() == {image: []}
+    assert await dataset.ignored(job["id"]) == {"SIDECAR_WITHOUT_IMAGE": (1, [sidecar])}
 
 
-async def test_the_nearest_sidecar_counts(place: World) -> None:
-    place.put("images/a.jpg")
+async def test_the_nearest_sidecar_counts(dataset: DatasetFixture) -> None:
+    dataset.put("images/a.jpg")
     order = ["labels/a.txt", "images/a.jpg.txt", "images/a.txt"]
     for number, sidecar in enumerate(order):
-        place.put(sidecar, f"label-{number}")
-        job = await place.sync()
-        assert await place.labels() == {"images/a.jpg": [f"label-{number}"]}
+        dataset.put(sidecar, f"label-{number}")
+        job = await dataset.sync()
+        assert await dataset.labels() == {"images/a.jpg": [f"label-{number}"]}
         overridden = sorted(order[:number])
-        assert (await place.ignored(job["id"])).get("SIDECAR_OVERRIDDEN", (0, [])) == (number, overridden)
+        assert (await dataset.ignored(job["id"])).get("SIDECAR_OVERRIDDEN", (0, [])) == (number, overridden)
 
 
 @pytest.mark.parametrize("layout", [("{}.jpg", "{}.txt"), ("{}/a.jpg", "{}/a.txt"), ("images/{}.jpg", "labels/{}.txt")])
 async def test_names_that_differ_in_their_form_alone_have_each_its_own_sidecar(
-    place: World, layout: tuple[str, str]
+    dataset: DatasetFixture, layout: tuple[str, str]
 ) -> None:
     image, sidecar = layout
     for form, label in ((NFC, "composed"), (NFD, "decomposed")):
-        place.put(image.format(form))
-        place.put(sidecar.format(form), label)
-    job = await place.sync()
-    assert await place.labels() == {image.format(NFC): ["composed"], image.format(NFD): ["decomposed"]}
+        dataset.put(image.format(form))
+        dataset.put(sidecar.format(form), label)
+    job = await dataset.sync()
+    assert await dataset.labels() == {image.format(NFC): ["composed"], image.format(NFD): ["decomposed"]}
     assert job["ignored"] == 0
-    assert counted(await place.sync())
+    assert counted(await dataset.sync())
 
 
-async def test_images_of_one_name_share_a_sidecar_and_each_may_have_its_own(place: World) -> None:
+async def test_images_of_one_name_share_a_sidecar_and_each_may_have_its_own(dataset: DatasetFixture) -> None:
     for path in ("images/a.jpg", "images/a.png", "JPEGImages/a.bmp"):
-        place.put(path)
-    place.put("labels/a.txt", "cat")
-    place.put("images/a.png.txt", "dog")
-    job = await place.sync()
-    assert await place.labels() == {"JPEGImages/a.bmp": ["cat"], "images/a.jpg": ["cat"], "images/a.png": ["dog"]}
+        dataset.put(path)
+    dataset.put("labels/a.txt", "cat")
+    dataset.put("images/a.png.txt", "dog")
+    job = await dataset.sync()
+    assert await dataset.labels() == {"JPEGImages/a.bmp": ["cat"], "images/a.jpg": ["cat"], "images/a.png": ["dog"]}
     assert job["ignored"] == 0
 
 
 async def test_the_layout_of_pascal_voc_is_read(database: Database) -> None:
-    place = await _detection(database)
-    place.put("VOC2012/JPEGImages/a.jpg")
-    place.put("VOC2012/Annotations/a.xml", VOC_FILE)
-    place.put("VOC2012/ImageSets/Main/train.txt", "a")
-    job = await place.sync()
-    assert await place.labels() == {"VOC2012/JPEGImages/a.jpg": ["cat"]}
-    assert await place.ignored(job["id"]) == {"SUFFIX .txt": (1, ["VOC2012/ImageSets/Main/train.txt"])}
+    dataset = await _detection(database)
+    dataset.put("VOC2012/JPEGImages/a.jpg")
+    dataset.put("VOC2012/Annotations/a.xml", VOC_FILE)
+    dataset.put("VOC2012/ImageSets/Main/train.txt", "a")
+    job = await dataset.sync()
+    assert await dataset.labels() == {"VOC2012/JPEGImages/a.jpg": ["cat"]}
+    assert await dataset.ignored(job["id"]) == {"SUFFIX .txt": (1, ["VOC2012/ImageSets/Main/train.txt"])}
 
 
-async def _detection(database: Database) -> World:
-    return await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+async def _detection(database: Database) -> DatasetFixture:
+    return await dataset_fixture.make(database, MemoryStore(), kind="OBJECT_DETECTION")
 
 
 @pytest.mark.parametrize("rule", ["STANDARD", "ANY"])
-async def test_files_of_yolo_are_told_once_each_and_make_no_labels(place: World, rule: str) -> None:
-    await place.set_up(label_names=rule)
+async def test_files_of_yolo_are_told_once_each_and_make_no_labels(dataset: DatasetFixture, rule: str) -> None:
+    await dataset.set_up(label_names=rule)
     lines = ["0 0.5 0.5 0.1 0.1", "12 0.1 0.2 0.3 0.4\n3 1 0 .5 1e-3\n\n", "1\t0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\r\n"]
     for number, text in enumerate(lines):
-        place.put(f"images/{number}.jpg")
-        place.put(f"labels/{number}.txt", text)
-    place.put("images/index.jpg")
-    place.put("labels/index.txt", "7")
-    job = await place.sync()
-    assert await place.labels() == {
+        dataset.put(f"images/{number}.jpg")
+        dataset.put(f"labels/{number}.txt", text)
+    dataset.put("images/index.jpg")
+    dataset.put("labels/index.txt", "7")
+    job = await dataset.sync()
+    assert await dataset.labels() == {
         "images/0.jpg": [],
         "images/1.jpg": [],
         "images/2.jpg": [],
         "images/index.jpg": ["7"],
     }
-    warnings = await place.warnings(job["id"])
+    warnings = await dataset.warnings(job["id"])
     assert [path for path, _ in warnings] == ["labels/0.txt", "labels/1.txt", "labels/2.txt"]
     assert all("YOLO" in message for _, message in warnings)
 

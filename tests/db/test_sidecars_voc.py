@@ -17,7 +17,7 @@ from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine
 from db.formats.sidecars import VOC, Attributes, ParsedAnnotation, Sidecar, format_of
 from db.formats.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
-from tests.patience import cost_ratio
+from tests.waiting import cost_ratio
 
 CELLS = Path(__file__).parents[2] / "examples" / "cells"
 BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"

@@ -16,7 +16,7 @@ from db.storage import LocalStore, MemoryStore, ObjectChanged, ObjectExists, Obj
 from db.storage.objects import CHUNK
 from db.storage.s3 import S3Store, writing
 from tests import s3
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 BUCKETS = itertools.count()
 
@@ -246,7 +246,7 @@ async def test_both_versions_of_an_s3_listing_go_to_the_end(s3_endpoint: str, by
 
 async def test_a_link_gives_one_object_as_an_image_and_nothing_else(s3_endpoint: str) -> None:
     bucket = f"storage-{next(BUCKETS)}"
-    async with s3.connected(s3_endpoint, bucket) as opened, httpx2.AsyncClient(timeout=PATIENCE) as browser:
+    async with s3.connected(s3_endpoint, bucket) as opened, httpx2.AsyncClient(timeout=TIMEOUT) as browser:
         store = S3Store(opened, bucket, "p/")
         await store.write("a b.png", b"<html>")
         link = await store.link("a b.png", media="image/png", seconds=300)
@@ -281,7 +281,7 @@ async def test_an_upload_link_takes_one_object_and_nothing_else(s3_endpoint: str
         url = await store.upload_link("area/ü+x", size=5, seconds=60)
         assert url is not None
         assert {"X-Amz-Expires=60", "X-Amz-SignedHeaders=content-length%3Bhost"} < set(url.partition("?")[2].split("&"))
-        async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+        async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
             assert (await http.put(url, content=b"12345")).status_code == 200
             assert (await http.put(url, content=b"54321")).status_code == 200
         assert await store.read("area/ü+x") == b"54321"

@@ -10,11 +10,11 @@ from db.datasets import check
 from db.ingest import sync
 from db.ingest.sync import listing, plan, stages
 from db.postgres.engine import Database
-from tests.db import world
-from tests.db.deaths import Death, Life, mortal
-from tests.db.world import WORKER, World, picture
+from tests.db import dataset_fixture
+from tests.db.crash_injection import Crash, CrashPoint, crashing
+from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
 
-RED, GREEN, BLUE, GREY = (picture(color) for color in ("red", "green", "blue", "grey"))
+RED, GREEN, BLUE, GREY = (image_bytes(color) for color in ("red", "green", "blue", "grey"))
 RINGS = (
     {"swap0": "swap1", "swap1": "swap0"},
     {"ring0": "ring1", "ring1": "ring2", "ring2": "ring3", "ring3": "ring0"},
@@ -35,103 +35,105 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.storage.memory.PAGE", 4)
 
 
-async def prepared(database: Database) -> World:
+async def prepared(database: Database) -> DatasetFixture:
     """A dataset that was synced, and a store in which everything happened since that can."""
-    place = await world.memory(database)
+    dataset = await dataset_fixture.memory(database)
     for name, data in (("moved", RED), ("changed", GREEN), ("relabeled", BLUE)):
-        place.put(f"{name}.png", data)
-        place.put(f"{name}.txt", "cat")
+        dataset.put(f"{name}.png", data)
+        dataset.put(f"{name}.txt", "cat")
     for number in range(3):
-        place.put(f"gone{number}.png", picture(f"rgb({number},0,0)"))
-        place.put(f"gone{number}.txt", "dog")
+        dataset.put(f"gone{number}.png", image_bytes(f"rgb({number},0,0)"))
+        dataset.put(f"gone{number}.txt", "dog")
     for name in ("swap0", "swap1", "ring0", "ring1", "ring2", "ring3", "chain0", "chain1", "chain2", "kept", "covered"):
-        place.put(f"{name}.png", picture(name_color(name)))
-        place.put(f"{name}.txt", name)
-    place.put("deleted.png", GREY)
-    await place.sync()
-    await place.delete_by_hand("deleted.png")
-    place.move("moved.png", "here/moved.png")
+        dataset.put(f"{name}.png", image_bytes(name_color(name)))
+        dataset.put(f"{name}.txt", name)
+    dataset.put("deleted.png", GREY)
+    await dataset.sync()
+    await dataset.delete_by_hand("deleted.png")
+    dataset.move("moved.png", "here/moved.png")
     for origins in RINGS:
-        place.rearrange({f"{path}.png": f"{origin}.png" for path, origin in origins.items()})
-    place.remove("chain2.png")
-    place.put("covered.png", picture(name_color("kept")))
-    place.put("changed.png", picture("white"))
-    place.put("relabeled.txt", "bird\nbad label")
+        dataset.rearrange({f"{path}.png": f"{origin}.png" for path, origin in origins.items()})
+    dataset.remove("chain2.png")
+    dataset.put("covered.png", image_bytes(name_color("kept")))
+    dataset.put("changed.png", image_bytes("white"))
+    dataset.put("relabeled.txt", "bird\nbad label")
     for number in range(3):
-        place.remove(f"gone{number}.png")
+        dataset.remove(f"gone{number}.png")
     for number in range(8):
-        place.put(f"new/{number}.png", picture(f"rgb(0,{number},9)"))
-        place.put(f"new/{number}.txt", f"new-{number % 3}")
-    place.put("new/bad.jpg", b"not an image")
+        dataset.put(f"new/{number}.png", image_bytes(f"rgb(0,{number},9)"))
+        dataset.put(f"new/{number}.txt", f"new-{number % 3}")
+    dataset.put("new/bad.jpg", b"not an image")
     for number in range(3):
-        place.put(f"new/{number}.jpg.txt", "traffic light")
-        place.put(f"new/.{number}.jpg")
-        place.put(f"new/{number}.gif")
-        place.put(f"new/{number}.txt", f"new-{number}\ntraffic light")
-    return place
+        dataset.put(f"new/{number}.jpg.txt", "traffic light")
+        dataset.put(f"new/.{number}.jpg")
+        dataset.put(f"new/{number}.gif")
+        dataset.put(f"new/{number}.txt", f"new-{number}\ntraffic light")
+    return dataset
 
 
-async def state(place: World, job_id: int) -> dict[str, Any]:
+async def state(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
     """All that a user could see, apart from ids and times."""
-    samples = await place.rows(
+    samples = await dataset.rows(
         "SELECT s.path, s.state, s.labeled_by, s.labeled_origin, src.path, src.etag, src.status, src.sidecar_etag"
         " FROM sample s JOIN source src ON src.id = source_id WHERE s.dataset_id = $1 ORDER BY s.path",
-        place.dataset_id,
+        dataset.dataset_id,
     )
-    sources = await place.rows(
+    sources = await dataset.rows(
         "SELECT path, status, etag, count(*) FROM source WHERE dataset_id = $1 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-        place.dataset_id,
+        dataset.dataset_id,
     )
-    past = await place.rows("SELECT path FROM sample_past WHERE dataset_id = $1 ORDER BY 1", place.dataset_id)
-    async with place.database.reading() as connection:
-        wrong = await check.recount(connection, place.dataset_id)
+    past = await dataset.rows("SELECT path FROM sample_past WHERE dataset_id = $1 ORDER BY 1", dataset.dataset_id)
+    async with dataset.database.reading() as connection:
+        wrong = await check.recount(connection, dataset.dataset_id)
     return {
         "samples": [tuple(row) for row in samples],
         "sources": [tuple(row) for row in sources],
         "past": [row["path"] for row in past],
-        "labels": await place.labels(),
-        "counters": await place.counts(job_id),
-        "status": (await place.job(job_id))["status"],
-        "warnings": sorted(await place.warnings(job_id)),
+        "labels": await dataset.labels(),
+        "counters": await dataset.counts(job_id),
+        "status": (await dataset.job(job_id))["status"],
+        "warnings": sorted(await dataset.warnings(job_id)),
         "names": {
             row["name"]: row["count"]
-            for row in await place.rows("SELECT name, count FROM job_warning WHERE job_id = $1 AND name <> ''", job_id)
+            for row in await dataset.rows(
+                "SELECT name, count FROM job_warning WHERE job_id = $1 AND name <> ''", job_id
+            )
         },
-        "ignored": await place.ignored(job_id),
+        "ignored": await dataset.ignored(job_id),
         "wrong": wrong,
-        "removals": sum("removed" in summary for summary in await place.changes()),
+        "removals": sum("removed" in summary for summary in await dataset.changes()),
         "left over": len(
-            await place.rows(
+            await dataset.rows(
                 "SELECT 1 FROM sync_item UNION ALL SELECT 1 FROM sync_object UNION ALL SELECT 1 FROM sync_sidecar"
             )
         ),
     }
 
 
-async def live(place: World, job_id: int, life: Life) -> bool:
+async def live(dataset: DatasetFixture, job_id: int, crash_point: CrashPoint) -> bool:
     """A worker's life with a job, as far as it goes. Whether it came to the end."""
-    database, store = mortal(place.database, place.store, life)
+    database, store = crashing(dataset.database, dataset.store, crash_point)
     try:
         claim = await jobs.claim(database, job_id, WORKER)
         if claim is not None:
             await sync.run(database, claim, store)
             await jobs.finish(database, claim, "SUCCEEDED")
-    except Death:
+    except Crash:
         return False
     return True
 
 
-async def recover(place: World, job_id: int) -> None:
+async def recover(dataset: DatasetFixture, job_id: int) -> None:
     """What the next worker does."""
-    await jobs.sweep(place.database)
-    await live(place, job_id, Life())
+    await jobs.sweep(dataset.database)
+    await live(dataset, job_id, CrashPoint())
 
 
 async def clean_run(database: Database) -> dict[str, Any]:
-    place = await prepared(database)
-    job_id = await place.start()
-    assert await live(place, job_id, Life())
-    return await state(place, job_id)
+    dataset = await prepared(database)
+    job_id = await dataset.start()
+    assert await live(dataset, job_id, CrashPoint())
+    return await state(dataset, job_id)
 
 
 @pytest.mark.portable
@@ -160,12 +162,12 @@ async def test_a_death_at_any_step_leaves_no_trace(database: Database) -> None:
     clean = await clean_run(database)
     step = 0
     while True:
-        place = await prepared(database)
-        job_id = await place.start()
-        if await live(place, job_id, Life(step)):
+        dataset = await prepared(database)
+        job_id = await dataset.start()
+        if await live(dataset, job_id, CrashPoint(step)):
             break
-        await recover(place, job_id)
-        assert await state(place, job_id) == clean, f"after a death at step {step}"
+        await recover(dataset, job_id)
+        assert await state(dataset, job_id) == clean, f"after a death at step {step}"
         step += 1
     assert step > 40, "the scenario has become too small to tell anything"
 
@@ -175,46 +177,46 @@ async def test_two_deaths_leave_no_trace_either(database: Database) -> None:
     chance = random.Random(3)
     for _ in range(25):
         first, second = chance.randrange(90), chance.randrange(60)
-        place = await prepared(database)
-        job_id = await place.start()
-        await live(place, job_id, Life(first))
-        await jobs.sweep(place.database)
-        await live(place, job_id, Life(second))
-        await recover(place, job_id)
-        assert await state(place, job_id) == clean, f"after deaths at steps {first} and {second}"
+        dataset = await prepared(database)
+        job_id = await dataset.start()
+        await live(dataset, job_id, CrashPoint(first))
+        await jobs.sweep(dataset.database)
+        await live(dataset, job_id, CrashPoint(second))
+        await recover(dataset, job_id)
+        assert await state(dataset, job_id) == clean, f"after deaths at steps {first} and {second}"
 
 
 async def test_the_loss_of_the_staging_tables_leaves_no_trace(database: Database) -> None:
     """Postgres empties unlogged tables when it crashes."""
     clean = await clean_run(database)
     for step in range(12, 60, 6):
-        place = await prepared(database)
-        job_id = await place.start()
-        await live(place, job_id, Life(step))
-        await place.do("TRUNCATE sync_item, sync_object")
-        await recover(place, job_id)
-        assert await state(place, job_id) == clean, f"after a crash at step {step}"
+        dataset = await prepared(database)
+        job_id = await dataset.start()
+        await live(dataset, job_id, CrashPoint(step))
+        await dataset.do("TRUNCATE sync_item, sync_object")
+        await recover(dataset, job_id)
+        assert await state(dataset, job_id) == clean, f"after a crash at step {step}"
 
 
 async def test_a_job_that_kills_its_workers_at_one_place_is_given_up(database: Database) -> None:
-    place = await prepared(database)
-    job_id = await place.start()
+    dataset = await prepared(database)
+    job_id = await dataset.start()
     for _ in range(jobs.MAX_ATTEMPTS):
-        await live(place, job_id, Life(2))
-        assert (await place.job(job_id))["status"] == "RUNNING"
-        await jobs.sweep(place.database)
-    await live(place, job_id, Life())
-    job = await place.job(job_id)
+        await live(dataset, job_id, CrashPoint(2))
+        assert (await dataset.job(job_id))["status"] == "RUNNING"
+        await jobs.sweep(dataset.database)
+    await live(dataset, job_id, CrashPoint())
+    job = await dataset.job(job_id)
     assert (job["status"], job["error_code"]) == ("FAILED", "INTERNAL_ERROR")
-    await place.sync()
+    await dataset.sync()
 
 
 async def test_a_job_that_gets_on_between_deaths_is_not_given_up(database: Database) -> None:
     clean = await clean_run(database)
-    place = await prepared(database)
-    job_id = await place.start()
+    dataset = await prepared(database)
+    job_id = await dataset.start()
     for _ in range(40):
-        if await live(place, job_id, Life(45)):
+        if await live(dataset, job_id, CrashPoint(45)):
             break
-        await jobs.sweep(place.database)
-    assert await state(place, job_id) == clean
+        await jobs.sweep(dataset.database)
+    assert await state(dataset, job_id) == clean

@@ -16,31 +16,31 @@ from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore, Store, Stores
 from db.storage.locations import AllowedLocations
 from tests import s3
-from tests.db import world
-from tests.db.pictures import jpeg, painted, png
-from tests.db.world import World, counted
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, counted
+from tests.db.images import jpeg, noise_image, png
 
-LARGE = painted(size=(640, 480))
+LARGE = noise_image(size=(640, 480))
 PHOTO, SHEET = jpeg(image=LARGE), png(image=LARGE)
 FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70
 
 
 @pytest.fixture(params=["local", "memory"])
-async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
+async def dataset(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> DatasetFixture:
     if request.param == "local":
-        return await world.make(database, LocalStore(tmp_path), tmp_path)
-    return await world.make(database, MemoryStore())
+        return await dataset_fixture.make(database, LocalStore(tmp_path), tmp_path)
+    return await dataset_fixture.make(database, MemoryStore())
 
 
-async def damaged(place: World) -> dict[str, bool]:
-    rows = await place.rows(
+async def damaged(dataset: DatasetFixture) -> dict[str, bool]:
+    rows = await dataset.rows(
         "SELECT s.path, x.damaged FROM sample s JOIN source x ON x.id = s.source_id WHERE s.dataset_id = $1 ORDER BY 1",
-        place.dataset_id,
+        dataset.dataset_id,
     )
     return {row["path"]: row["damaged"] for row in rows}
 
 
-async def test_a_cut_image_is_a_sample_marked_damaged_and_a_warning(place: World) -> None:
+async def test_a_cut_image_is_a_sample_marked_damaged_and_a_warning(dataset: DatasetFixture) -> None:
     assert len(PHOTO) > HEAD
     files = {
         "cut.jpg": PHOTO[: len(PHOTO) * 6 // 10],
@@ -56,29 +56,29 @@ async def test_a_cut_image_is_a_sample_marked_damaged_and_a_warning(place: World
         "whole.png": SHEET,
     }
     for path, data in files.items():
-        place.put(path, data)
-    job = await place.sync()
+        dataset.put(path, data)
+    job = await dataset.sync()
     assert counted(job, added=len(files))
     cut = ["cut.jpg", "cut.png", "small-cut.jpg"]
-    assert await damaged(place) == {path: path in cut for path in sorted(files)}
-    assert sorted(await place.warnings(job["id"])) == [(path, damage.MESSAGE) for path in cut]
-    assert counted(await place.sync())
+    assert await damaged(dataset) == {path: path in cut for path in sorted(files)}
+    assert sorted(await dataset.warnings(job["id"])) == [(path, damage.MESSAGE) for path in cut]
+    assert counted(await dataset.sync())
 
 
-async def test_a_whole_image_in_its_place_is_damaged_no_more(place: World) -> None:
-    place.put("a.jpg", PHOTO[:-5_000])
-    await place.sync()
-    place.put("a.jpg", PHOTO)
-    assert counted(await place.sync(), updated=1)
-    assert await damaged(place) == {"a.jpg": False}
+async def test_a_whole_image_in_its_place_is_damaged_no_more(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg", PHOTO[:-5_000])
+    await dataset.sync()
+    dataset.put("a.jpg", PHOTO)
+    assert counted(await dataset.sync(), updated=1)
+    assert await damaged(dataset) == {"a.jpg": False}
 
 
-async def test_a_damaged_image_that_moves_stays_damaged(place: World) -> None:
-    place.put("a.jpg", PHOTO[:-5_000])
-    await place.sync()
-    place.move("a.jpg", "b.jpg")
-    assert counted(await place.sync(), moved=1)
-    assert await damaged(place) == {"b.jpg": True}
+async def test_a_damaged_image_that_moves_stays_damaged(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg", PHOTO[:-5_000])
+    await dataset.sync()
+    dataset.move("a.jpg", "b.jpg")
+    assert counted(await dataset.sync(), moved=1)
+    assert await damaged(dataset) == {"b.jpg": True}
 
 
 class Counting(MemoryStore):
@@ -96,11 +96,11 @@ class Counting(MemoryStore):
 
 async def test_of_whole_images_only_the_ends_are_read_again(database: Database) -> None:
     store = Counting()
-    place = await world.make(database, store)
+    dataset = await dataset_fixture.make(database, store)
     for number in range(5):
-        place.put(f"{number}.jpg", PHOTO)
-        place.put(f"small-{number}.jpg", jpeg())
-    await place.sync()
+        dataset.put(f"{number}.jpg", PHOTO)
+        dataset.put(f"small-{number}.jpg", jpeg())
+    await dataset.sync()
     assert store.again == {f"{number}.jpg": TAIL for number in range(5)}
 
 
@@ -109,10 +109,10 @@ async def test_what_cannot_be_read_again_is_not_called_damaged(database: Databas
         async def read(self, path: str, **_: Any) -> bytes:
             raise StorageError("not now")
 
-    place = await world.make(database, Flaky())
-    place.put("a.jpg", PHOTO[:-5_000])
-    assert counted(await place.sync(), added=1)
-    assert await damaged(place) == {"a.jpg": False}
+    dataset = await dataset_fixture.make(database, Flaky())
+    dataset.put("a.jpg", PHOTO[:-5_000])
+    assert counted(await dataset.sync(), added=1)
+    assert await damaged(dataset) == {"a.jpg": False}
 
 
 async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> None:

@@ -9,35 +9,35 @@ from db.errors import StorageError
 from db.postgres.engine import Database
 from db.storage import LocalStore, ObjectMissing
 from db.storage.local import ObjectLinked
-from tests.db import world
-from tests.db.world import World, counted, picture
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
 
 
 @pytest.fixture
-async def linking(database: Database, tmp_path: Path) -> World:
+async def linking(database: Database, tmp_path: Path) -> DatasetFixture:
     """A dataset at `allowed/images`; links may lead to `allowed`. `secret` is a directory that is not allowed."""
     for name in ("allowed/images", "allowed/other", "allowed/other/deep", "secret"):
         (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "x.jpg").write_bytes(picture(form="JPEG"))
+        (tmp_path / name / "x.jpg").write_bytes(image_bytes(form="JPEG"))
     root = tmp_path / "allowed" / "images"
     (root / "x.jpg").unlink()
-    return await world.make(database, LocalStore(root, roots=[tmp_path / "allowed"]), root)
+    return await dataset_fixture.make(database, LocalStore(root, roots=[tmp_path / "allowed"]), root)
 
 
-def link(place: World, name: str, target: str | Path) -> Path:
-    assert place.root is not None
-    path = place.root / name
+def link(dataset: DatasetFixture, name: str, target: str | Path) -> Path:
+    assert dataset.root is not None
+    path = dataset.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
     return path
 
 
-def above(place: World) -> Path:
-    assert place.root is not None
-    return place.root.parents[1]
+def above(dataset: DatasetFixture) -> Path:
+    assert dataset.root is not None
+    return dataset.root.parents[1]
 
 
-async def test_links_to_what_is_allowed_are_followed(linking: World) -> None:
+async def test_links_to_what_is_allowed_are_followed(linking: DatasetFixture) -> None:
     link(linking, "file.jpg", "../other/x.jpg")
     link(linking, "d/directory", above(linking) / "allowed" / "other")
     job = await linking.sync()
@@ -50,7 +50,7 @@ async def test_links_to_what_is_allowed_are_followed(linking: World) -> None:
     assert counted(await linking.sync())
 
 
-async def test_sidecars_may_be_links_and_lie_in_linked_directories(linking: World) -> None:
+async def test_sidecars_may_be_links_and_lie_in_linked_directories(linking: DatasetFixture) -> None:
     (above(linking) / "allowed" / "other" / "x.txt").write_text("cat")
     link(linking, "directory", "../other")
     link(linking, "y.txt", "../other/x.txt")
@@ -75,7 +75,9 @@ async def test_sidecars_may_be_links_and_lie_in_linked_directories(linking: Worl
         ("pipe.jpg", "../pipe", "NOT_A_FILE"),
     ],
 )
-async def test_a_link_that_is_not_followed_is_told(linking: World, name: str, target: str, reason: str) -> None:
+async def test_a_link_that_is_not_followed_is_told(
+    linking: DatasetFixture, name: str, target: str, reason: str
+) -> None:
     linking.put("real/a.png")
     os.mkfifo(above(linking) / "allowed" / "pipe")
     link(linking, name, target)
@@ -85,7 +87,7 @@ async def test_a_link_that_is_not_followed_is_told(linking: World, name: str, ta
     assert len(await linking.warnings(job["id"])) == (reason == "LINK_NOT_ALLOWED")
 
 
-async def test_circles_of_linked_directories_end_and_nothing_is_listed_twice(linking: World) -> None:
+async def test_circles_of_linked_directories_end_and_nothing_is_listed_twice(linking: DatasetFixture) -> None:
     other = above(linking) / "allowed" / "other"
     (other / "back").symlink_to(other)
     (other / "home").symlink_to(above(linking) / "allowed" / "images")
@@ -98,16 +100,16 @@ async def test_circles_of_linked_directories_end_and_nothing_is_listed_twice(lin
     assert (await linking.ignored(job["id"]))["LINK_REPEATED"][0] >= 4
 
 
-async def test_links_into_hidden_directories_are_followed(linking: World) -> None:
+async def test_links_into_hidden_directories_are_followed(linking: DatasetFixture) -> None:
     """As tools keep them that version data: a name in the tree leads to a file in a cache below."""
-    linking.put(".cache/ab/cdef", picture())
+    linking.put(".cache/ab/cdef", image_bytes())
     link(linking, "a.png", ".cache/ab/cdef")
     job = await linking.sync()
     assert list(await linking.labels()) == ["a.png"]
     assert await linking.ignored(job["id"]) == {"HIDDEN": (1, [".cache/ab/cdef"])}
 
 
-async def test_without_allowed_directories_no_link_is_followed(linking: World) -> None:
+async def test_without_allowed_directories_no_link_is_followed(linking: DatasetFixture) -> None:
     assert linking.root is not None
     link(linking, "file.jpg", "../other/x.jpg")
     linking.store = LocalStore(linking.root)
@@ -117,7 +119,7 @@ async def test_without_allowed_directories_no_link_is_followed(linking: World) -
         await linking.store.read("file.jpg")
 
 
-async def test_a_link_that_is_turned_elsewhere_gives_nothing_away(linking: World) -> None:
+async def test_a_link_that_is_turned_elsewhere_gives_nothing_away(linking: DatasetFixture) -> None:
     """It is looked at when the file is opened, not when it was listed."""
     path, directory = link(linking, "a.jpg", "../other/x.jpg"), link(linking, "d", "../other")
     await linking.sync()
@@ -134,7 +136,7 @@ async def test_a_link_that_is_turned_elsewhere_gives_nothing_away(linking: World
     assert len(await linking.labels()) == 3
 
 
-async def test_what_a_broken_link_hides_is_not_removed_and_what_is_unlinked_is(linking: World) -> None:
+async def test_what_a_broken_link_hides_is_not_removed_and_what_is_unlinked_is(linking: DatasetFixture) -> None:
     path = link(linking, "d", "../other")
     await linking.sync()
     (above(linking) / "allowed" / "other").rename(above(linking) / "allowed" / "elsewhere")
@@ -147,14 +149,14 @@ async def test_what_a_broken_link_hides_is_not_removed_and_what_is_unlinked_is(l
     assert counted(await linking.sync(), removed=1)
 
 
-async def test_to_delete_a_linked_file_deletes_the_link(linking: World) -> None:
+async def test_to_delete_a_linked_file_deletes_the_link(linking: DatasetFixture) -> None:
     path = link(linking, "a.jpg", "../other/x.jpg")
     assert await linking.store.delete("a.jpg")
     assert not path.is_symlink()
     assert (above(linking) / "allowed" / "other" / "x.jpg").exists()
 
 
-async def test_nothing_is_deleted_or_written_in_a_linked_directory(linking: World) -> None:
+async def test_nothing_is_deleted_or_written_in_a_linked_directory(linking: DatasetFixture) -> None:
     link(linking, "d", "../other")
     with pytest.raises(ObjectLinked):
         await linking.store.delete("d/x.jpg")
@@ -165,7 +167,7 @@ async def test_nothing_is_deleted_or_written_in_a_linked_directory(linking: Worl
     assert sorted(each.name for each in (above(linking) / "allowed" / "other").iterdir()) == ["deep", "x.jpg"]
 
 
-async def test_pipes_and_sockets_are_counted(linking: World) -> None:
+async def test_pipes_and_sockets_are_counted(linking: DatasetFixture) -> None:
     assert linking.root is not None
     os.mkfifo(linking.root / "pipe.jpg")
     job = await linking.sync()

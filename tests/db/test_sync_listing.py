@@ -7,8 +7,8 @@ import pytest
 from db.formats.patterns import checked
 from db.ingest.sync.ignored import EXAMPLES, SUFFIXES, Ignored, Reason
 from db.postgres.engine import Database
-from tests.db import world
-from tests.db.world import World, counted, picture
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
 
 JUNK = {
     "._cat.jpg": b"\0\5\x16\7" + bytes(78),
@@ -22,20 +22,20 @@ JUNK = {
 }
 
 
-def fill(place: World) -> None:
-    place.put("cat.jpg", picture(form="JPEG"))
+def fill(dataset: DatasetFixture) -> None:
+    dataset.put("cat.jpg", image_bytes(form="JPEG"))
     for path, content in JUNK.items():
-        place.put(path, content)
+        dataset.put(path, content)
 
 
-async def test_hidden_and_system_files_are_no_samples_and_are_counted(place: World) -> None:
-    fill(place)
+async def test_hidden_and_system_files_are_no_samples_and_are_counted(dataset: DatasetFixture) -> None:
+    fill(dataset)
     for _ in range(2):
-        job = await place.sync()
-        assert list(await place.labels()) == ["cat.jpg"]
+        job = await dataset.sync()
+        assert list(await dataset.labels()) == ["cat.jpg"]
         assert (job["scanned"], job["ignored"], job["skipped"]) == (len(JUNK) + 1, len(JUNK), 0)
-        assert await place.warnings(job["id"]) == []
-        [(reason, (count, examples))] = (await place.ignored(job["id"])).items()
+        assert await dataset.warnings(job["id"]) == []
+        [(reason, (count, examples))] = (await dataset.ignored(job["id"])).items()
         assert (reason, count, sorted(examples)) == ("HIDDEN", len(JUNK), sorted(JUNK))
 
 
@@ -52,74 +52,78 @@ async def test_hidden_and_system_files_are_no_samples_and_are_counted(place: Wor
     ],
 )
 async def test_patterns_say_what_is_taken(
-    place: World, include: list[str], exclude: list[str], taken: set[str]
+    dataset: DatasetFixture, include: list[str], exclude: list[str], taken: set[str]
 ) -> None:
-    fill(place)
-    await place.set_up(include=checked(include), exclude=checked(exclude))
-    job = await place.sync()
-    assert set(await place.labels()) == taken
+    fill(dataset)
+    await dataset.set_up(include=checked(include), exclude=checked(exclude))
+    job = await dataset.sync()
+    assert set(await dataset.labels()) == taken
     assert job["ignored"] == len(JUNK) + 1 - len(taken)
-    assert sum(count for count, _ in (await place.ignored(job["id"])).values()) == job["ignored"]
+    assert sum(count for count, _ in (await dataset.ignored(job["id"])).values()) == job["ignored"]
 
 
-async def test_label_files_come_with_their_images_whatever_is_included(place: World) -> None:
+async def test_label_files_come_with_their_images_whatever_is_included(dataset: DatasetFixture) -> None:
     for path in ("images/a.jpg", "images/b.jpg", ".cache/c.jpg"):
-        place.put(path)
+        dataset.put(path)
     for path in ("labels/a.txt", "images/b.txt", ".cache/c.txt"):
-        place.put(path, "cat")
-    await place.set_up(include=["images/*.jpg", ".cache/*.jpg"])
-    job = await place.sync()
-    assert await place.labels() == {"images/a.jpg": ["cat"], "images/b.jpg": ["cat"], ".cache/c.jpg": ["cat"]}
+        dataset.put(path, "cat")
+    await dataset.set_up(include=["images/*.jpg", ".cache/*.jpg"])
+    job = await dataset.sync()
+    assert await dataset.labels() == {"images/a.jpg": ["cat"], "images/b.jpg": ["cat"], ".cache/c.jpg": ["cat"]}
     assert job["ignored"] == 0
 
 
-async def test_label_files_that_are_excluded_are_not_read(place: World) -> None:
-    place.put("a.jpg")
-    place.put("a.txt", "cat")
-    await place.set_up(exclude=["**/*.txt"])
-    job = await place.sync()
-    assert await place.labels() == {"a.jpg": []}
-    assert await place.ignored(job["id"]) == {"EXCLUDED": (1, ["a.txt"])}
+async def test_label_files_that_are_excluded_are_not_read(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg")
+    dataset.put("a.txt", "cat")
+    await dataset.set_up(exclude=["**/*.txt"])
+    job = await dataset.sync()
+    assert await dataset.labels() == {"a.jpg": []}
+    assert await dataset.ignored(job["id"]) == {"EXCLUDED": (1, ["a.txt"])}
 
 
-async def test_what_is_a_sample_already_stays_one_and_is_synced_while_its_file_is_there(place: World) -> None:
-    place.put("drafts/a.jpg")
-    place.put("b.jpg")
-    await place.sync()
-    await place.label_by_hand("drafts/a.jpg", "cat")
-    before = await place.sample("drafts/a.jpg")
-    await place.set_up(exclude=["drafts/"])
-    place.put("drafts/new.jpg")
-    place.put("drafts/a.jpg", picture(size=(3, 3)))
-    job = await place.sync()
-    after = await place.sample("drafts/a.jpg")
+async def test_what_is_a_sample_already_stays_one_and_is_synced_while_its_file_is_there(
+    dataset: DatasetFixture,
+) -> None:
+    dataset.put("drafts/a.jpg")
+    dataset.put("b.jpg")
+    await dataset.sync()
+    await dataset.label_by_hand("drafts/a.jpg", "cat")
+    before = await dataset.sample("drafts/a.jpg")
+    await dataset.set_up(exclude=["drafts/"])
+    dataset.put("drafts/new.jpg")
+    dataset.put("drafts/a.jpg", image_bytes(size=(3, 3)))
+    job = await dataset.sync()
+    after = await dataset.sample("drafts/a.jpg")
     assert (after["id"], after["label_ids"], after["width"]) == (before["id"], before["label_ids"], 3)
     assert counted(job, updated=1)
-    assert await place.ignored(job["id"]) == {"EXCLUDED": (1, ["drafts/new.jpg"])}
-    [(path, message)] = await place.warnings(job["id"])
+    assert await dataset.ignored(job["id"]) == {"EXCLUDED": (1, ["drafts/new.jpg"])}
+    [(path, message)] = await dataset.warnings(job["id"])
     assert path == "drafts/a.jpg"
     assert "passes over: 1." in message
-    await place.delete_by_hand("drafts/a.jpg")
-    job = await place.sync(restore_removed=True)
-    assert list(await place.labels()) == ["b.jpg"]
+    await dataset.delete_by_hand("drafts/a.jpg")
+    job = await dataset.sync(restore_removed=True)
+    assert list(await dataset.labels()) == ["b.jpg"]
     assert (counted(job), job["ignored"]) == (True, 2)
-    assert await place.warnings(job["id"]) == []
+    assert await dataset.warnings(job["id"]) == []
 
 
-async def test_what_is_excluded_no_longer_comes_in_with_the_next_sync(place: World) -> None:
-    place.put("drafts/a.jpg")
-    await place.set_up(exclude=["drafts/"])
-    assert counted(await place.sync())
-    await place.set_up(exclude=[])
-    assert counted(await place.sync(), added=1)
+async def test_what_is_excluded_no_longer_comes_in_with_the_next_sync(dataset: DatasetFixture) -> None:
+    dataset.put("drafts/a.jpg")
+    await dataset.set_up(exclude=["drafts/"])
+    assert counted(await dataset.sync())
+    await dataset.set_up(exclude=[])
+    assert counted(await dataset.sync(), added=1)
 
 
-async def test_other_formats_are_counted_by_suffix(place: World) -> None:
+async def test_other_formats_are_counted_by_suffix(dataset: DatasetFixture) -> None:
     for path in ("b.jpg", "a.webp", "A.WEBP", "a.tif", "a.gif", "README", "x.tar.gz"):
-        place.put(path)
-    job = await place.sync()
-    assert await place.ignored(job["id"]) == {
-        "SUFFIX .webp": (2, ["A.WEBP", "a.webp"]) if place.root is None else (2, _sorted(place, "a.webp", "A.WEBP")),
+        dataset.put(path)
+    job = await dataset.sync()
+    assert await dataset.ignored(job["id"]) == {
+        "SUFFIX .webp": (2, ["A.WEBP", "a.webp"])
+        if dataset.root is None
+        else (2, _sorted(dataset, "a.webp", "A.WEBP")),
         "SUFFIX .tif": (1, ["a.tif"]),
         "SUFFIX .gif": (1, ["a.gif"]),
         "SUFFIX ": (1, ["README"]),
@@ -128,17 +132,17 @@ async def test_other_formats_are_counted_by_suffix(place: World) -> None:
     assert job["ignored"] == 6
 
 
-def _sorted(place: World, *names: str) -> list[str]:
+def _sorted(dataset: DatasetFixture, *names: str) -> list[str]:
     """As the directory lists them."""
-    assert place.root is not None
-    return [each.name for each in place.root.iterdir() if each.name in names] or list(names)
+    assert dataset.root is not None
+    return [each.name for each in dataset.root.iterdir() if each.name in names] or list(names)
 
 
-async def test_every_name_of_a_jpeg_is_one(place: World) -> None:
+async def test_every_name_of_a_jpeg_is_one(dataset: DatasetFixture) -> None:
     for path in ("a.jfif", "b.JFIF", "c.jpe", "d.jpg", "e.jpeg"):
-        place.put(path, picture(form="JPEG"))
-    assert counted(await place.sync(), added=5)
-    assert {(await place.sample(path))["format"] for path in await place.labels()} == {"JPEG"}
+        dataset.put(path, image_bytes(form="JPEG"))
+    assert counted(await dataset.sync(), added=5)
+    assert {(await dataset.sample(path))["format"] for path in await dataset.labels()} == {"JPEG"}
 
 
 def test_groups_and_examples_are_bounded() -> None:
@@ -154,10 +158,10 @@ def test_groups_and_examples_are_bounded() -> None:
 
 
 async def test_names_that_no_database_holds_are_told(database: Database, tmp_path: Path) -> None:
-    place = await world.local(database, tmp_path)
+    dataset = await dataset_fixture.local(database, tmp_path)
     (tmp_path / "a\udcff.gif").write_bytes(b"")
     (tmp_path / "b.\udcff").write_bytes(b"")
     (tmp_path / "c\udcff.jpg").write_bytes(b"")
-    job = await place.sync()
-    assert (job["ignored"], job["skipped"], len(await place.warnings(job["id"]))) == (2, 1, 1)
-    assert (await place.ignored(job["id"]))["SUFFIX .gif"] == (1, ["a�.gif"])
+    job = await dataset.sync()
+    assert (job["ignored"], job["skipped"], len(await dataset.warnings(job["id"]))) == (2, 1, 1)
+    assert (await dataset.ignored(job["id"]))["SUFFIX .gif"] == (1, ["a�.gif"])

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from db.datasets import check
 from db.ingest.sync import stages
 from db.postgres.engine import Database
-from tests.db import world
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, image_bytes
 from tests.db.sync_model import BAD, Model, Sample
-from tests.db.world import World, picture
 
-CONTENTS = {"red": picture("red"), "green": picture("green"), "blue": picture("blue"), BAD: b"no image"}
+CONTENTS = {"red": image_bytes("red"), "green": image_bytes("green"), "blue": image_bytes("blue"), BAD: b"no image"}
 PATHS = [f"{folder}{name}.png" for folder, name in itertools.product(("", "d/"), "abc")]
 
 paths = st.sampled_from(PATHS)
@@ -41,18 +41,18 @@ lives = st.lists(st.tuples(st.lists(acts, max_size=6), syncs), min_size=1, max_s
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=lives)
-async def test_every_life_ends_as_the_model_says(database: Database, life: list[Any], small: None) -> None:
-    place, model = await world.memory(database), Model()
-    for deeds, (_, overwrite, remove, restore) in life:
+@given(crash_point=lives)
+async def test_every_life_ends_as_the_model_says(database: Database, crash_point: list[Any], small: None) -> None:
+    dataset, model = await dataset_fixture.memory(database), Model()
+    for deeds, (_, overwrite, remove, restore) in crash_point:
         for deed in deeds:
-            await _do(place, model, *deed)
-        job = await place.sync(
+            await _do(dataset, model, *deed)
+        job = await dataset.sync(
             existing="OVERWRITE" if overwrite else "KEEP", remove_missing=remove, restore_removed=restore
         )
         expected = model.sync(overwrite=overwrite, remove=remove, restore=restore)
         assert Counter({name: job[name] for name in expected}) == expected
-        await _agree(place, model)
+        await _agree(dataset, model)
 
 
 @pytest.fixture
@@ -60,71 +60,73 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "BATCH", 2)
 
 
-async def _do(place: World, model: Model, act: str, where: str, what: Any = None) -> None:
+async def _do(dataset: DatasetFixture, model: Model, act: str, where: str, what: Any = None) -> None:
     match act:
         case "put":
             model.files[where] = what
-            place.put(where, CONTENTS[what])
+            dataset.put(where, CONTENTS[what])
         case "remove" if where in model.files:
             del model.files[where]
-            place.remove(where)
+            dataset.remove(where)
         case "move" if where in model.files and what not in model.files:
             model.files[what] = model.files.pop(where)
-            place.move(where, what)
+            dataset.move(where, what)
         case "swap" | "copy" | "shift":
-            _rearrange(place, model, act, where, *what)
+            _rearrange(dataset, model, act, where, *what)
         case "touch" if where in model.files:
-            place.touch(where)
+            dataset.touch(where)
         case "write":
             model.texts[where] = what
-            place.put(f"{where}.txt", what)
+            dataset.put(f"{where}.txt", what)
         case "erase" if where in model.texts:
             del model.texts[where]
-            place.remove(f"{where}.txt")
+            dataset.remove(f"{where}.txt")
         case "label" if where in model.samples:
             model.samples[where].labels, model.samples[where].origin = frozenset(what), "MANUAL"
-            await place.label_by_hand(where, *what)
+            await dataset.label_by_hand(where, *what)
         case "delete" if where in model.samples:
             model.sources[where].sample = None
-            await place.delete_by_hand(where)
+            await dataset.delete_by_hand(where)
 
 
-def _rearrange(place: World, model: Model, act: str, one: str, other: str, with_texts: bool) -> None:
+def _rearrange(dataset: DatasetFixture, model: Model, act: str, one: str, other: str, with_texts: bool) -> None:
     """Several files at once have other places, with their sidecars or without."""
     ring = dict(zip(PATHS, [*PATHS[1:], PATHS[0]], strict=True))
     origins = {"swap": {one: other, other: one}, "copy": {other: one}, "shift": ring}[act]
     files, texts = dict(model.files), dict(model.texts)
     for path, origin in origins.items():
-        _set(place, model.files, path, files.get(origin), CONTENTS.get)
+        _set(dataset, model.files, path, files.get(origin), CONTENTS.get)
         if with_texts:
             here, there = (name.removesuffix(".png") for name in (path, origin))
-            _set(place, model.texts, here, texts.get(there), str.encode, suffix=".txt")
+            _set(dataset, model.texts, here, texts.get(there), str.encode, suffix=".txt")
 
 
-def _set(place: World, known: dict[str, str], key: str, value: str | None, data: Any, *, suffix: str = "") -> None:
+def _set(
+    dataset: DatasetFixture, known: dict[str, str], key: str, value: str | None, data: Any, *, suffix: str = ""
+) -> None:
     if value is not None:
         known[key] = value
-        place.put(key + suffix, data(value))
+        dataset.put(key + suffix, data(value))
     elif known.pop(key, None) is not None:
-        place.remove(key + suffix)
+        dataset.remove(key + suffix)
 
 
-async def _agree(place: World, model: Model) -> None:
-    real = {path: frozenset(names) for path, names in (await place.labels()).items()}
+async def _agree(dataset: DatasetFixture, model: Model) -> None:
+    real = {path: frozenset(names) for path, names in (await dataset.labels()).items()}
     assert real == {path: sample.labels for path, sample in model.samples.items()}
     for path, sample in model.samples.items():
-        await _same(place, path, sample)
-    sources = await place.rows(
-        "SELECT path FROM source WHERE dataset_id = $1 AND status <> 'GONE' ORDER BY path", place.dataset_id
+        await _same(dataset, path, sample)
+    sources = await dataset.rows(
+        "SELECT path FROM source WHERE dataset_id = $1 AND status <> 'GONE' ORDER BY path", dataset.dataset_id
     )
     present = [path for path, source in sorted(model.sources.items()) if source.status != "GONE"]
     assert [row["path"] for row in sources] == present
-    async with place.database.reading() as connection:
-        wrong = await check.recount(connection, place.dataset_id)
+    async with dataset.database.reading() as connection:
+        wrong = await check.recount(connection, dataset.dataset_id)
     assert [line for line in wrong if "revision" not in line] == []
 
 
-async def _same(place: World, path: str, sample: Sample) -> None:
-    row = await place.sample(path)
+async def _same(dataset: DatasetFixture, path: str, sample: Sample) -> None:
+    row = await dataset.sample(path)
     sample.number = sample.number or row["id"]
     assert (row["id"], row["labeled_origin"]) == (sample.number, sample.origin)

@@ -9,10 +9,10 @@ from PIL import Image
 from db.formats.shapes import BoundingBox
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore
-from tests.db import world
-from tests.db.pictures import EXIF, jpeg, oriented, painted
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture, counted
+from tests.db.images import EXIF, jpeg, noise_image, oriented
 from tests.db.test_sync_voc import marks
-from tests.db.world import World, counted
 
 DRAWN = "<object><name>cat</name><bndbox><xmin>5</xmin><ymin>50</ymin><xmax>20</xmax><ymax>60</ymax></bndbox></object>"
 OTHER = "<object><name>dog</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"
@@ -26,23 +26,23 @@ STORED = {
 
 
 @pytest.fixture(params=["local", "memory"])
-async def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> World:
+async def dataset(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> DatasetFixture:
     if request.param == "memory":
-        return await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
-    return await world.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
+        return await dataset_fixture.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+    return await dataset_fixture.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
 
 
 def photo(orientation: int) -> bytes:
-    return jpeg((0xE1, EXIF + oriented(orientation)), image=painted(size=(64, 48)))
+    return jpeg((0xE1, EXIF + oriented(orientation)), image=noise_image(size=(64, 48)))
 
 
 @pytest.mark.parametrize("orientation", STORED)
-async def test_shapes_lie_where_they_were_drawn(place: World, orientation: int) -> None:
-    place.put("a.jpg", photo(orientation))
-    place.put("a.xml", UPRIGHT)
-    job = await place.sync()
-    assert [shape for _, shape, _ in await marks(place, "a.jpg")] == STORED[orientation]
-    [(path, message)] = await place.warnings(job["id"])
+async def test_shapes_lie_where_they_were_drawn(dataset: DatasetFixture, orientation: int) -> None:
+    dataset.put("a.jpg", photo(orientation))
+    dataset.put("a.xml", UPRIGHT)
+    job = await dataset.sync()
+    assert [shape for _, shape, _ in await marks(dataset, "a.jpg")] == STORED[orientation]
+    [(path, message)] = await dataset.warnings(job["id"])
     assert (path, "turned into stored pixels" in message) == ("a.xml", True)
 
 
@@ -53,46 +53,46 @@ async def test_the_box_shows_what_was_drawn_around(database: Database) -> None:
     back = {5: 5, 6: 8, 7: 7, 8: 6}  # the turn that undoes the turn
     turns = {5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}
     for orientation in STORED:
-        place = await world.make(database, MemoryStore(), kind="OBJECT_DETECTION")
+        dataset = await dataset_fixture.make(database, MemoryStore(), kind="OBJECT_DETECTION")
         stored = upright.transpose(Image.Transpose[turns[back[orientation]]])
         data = jpeg((0xE1, EXIF + oriented(orientation)), image=stored, quality=100)
-        place.put("a.jpg", data)
-        place.put("a.xml", UPRIGHT)
-        await place.sync()
-        [(_, box, _), _] = await marks(place, "a.jpg")
+        dataset.put("a.jpg", data)
+        dataset.put("a.xml", UPRIGHT)
+        await dataset.sync()
+        [(_, box, _), _] = await marks(dataset, "a.jpg")
         inside = Image.open(io.BytesIO(data)).crop((box.x_min, box.y_min, box.x_max, box.y_max))
         assert inside.getextrema()[1] < 60, f"orientation {orientation}"  # type: ignore[operator]
 
 
-async def test_a_photo_whose_turn_was_carried_out_takes_its_shapes_as_they_were_drawn(place: World) -> None:
-    place.put("a.jpg", photo(6))
-    place.put("a.xml", UPRIGHT)
-    await place.sync()
-    place.put("a.jpg", jpeg(image=painted(size=(48, 64))))
-    job = await place.sync()
+async def test_a_photo_whose_turn_was_carried_out_takes_its_shapes_as_they_were_drawn(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg", photo(6))
+    dataset.put("a.xml", UPRIGHT)
+    await dataset.sync()
+    dataset.put("a.jpg", jpeg(image=noise_image(size=(48, 64))))
+    job = await dataset.sync()
     assert counted(job, updated=1)
-    assert [shape for _, shape, _ in await marks(place, "a.jpg")] == [
+    assert [shape for _, shape, _ in await marks(dataset, "a.jpg")] == [
         BoundingBox(5, 50, 20, 60), BoundingBox(10, 20, 30, 40),
     ]  # fmt: skip
-    assert await place.warnings(job["id"]) == []
-    assert counted(await place.sync())
+    assert await dataset.warnings(job["id"]) == []
+    assert counted(await dataset.sync())
 
 
-async def test_a_photo_that_lost_its_turn_keeps_its_shapes_in_stored_pixels(place: World) -> None:
-    place.put("a.jpg", photo(6))
-    place.put("a.xml", UPRIGHT)
-    await place.sync()
-    place.put("a.jpg", photo(1))
-    job = await place.sync()
-    assert [shape for _, shape, _ in await marks(place, "a.jpg")] == STORED[6]
-    assert ["Nothing in the file was taken" in message for _, message in await place.warnings(job["id"])] == [True]
+async def test_a_photo_that_lost_its_turn_keeps_its_shapes_in_stored_pixels(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg", photo(6))
+    dataset.put("a.xml", UPRIGHT)
+    await dataset.sync()
+    dataset.put("a.jpg", photo(1))
+    job = await dataset.sync()
+    assert [shape for _, shape, _ in await marks(dataset, "a.jpg")] == STORED[6]
+    assert ["Nothing in the file was taken" in message for _, message in await dataset.warnings(job["id"])] == [True]
 
 
-async def test_what_a_person_drew_outlasts_a_turned_image(place: World) -> None:
-    place.put("a.jpg", photo(6))
-    place.put("a.xml", UPRIGHT)
-    await place.sync()
-    await place.label_by_hand("a.jpg", "mine")
-    place.put("a.jpg", jpeg(image=painted(size=(48, 64))))
-    await place.sync()
-    assert await place.labels() == {"a.jpg": ["mine"]}
+async def test_what_a_person_drew_outlasts_a_turned_image(dataset: DatasetFixture) -> None:
+    dataset.put("a.jpg", photo(6))
+    dataset.put("a.xml", UPRIGHT)
+    await dataset.sync()
+    await dataset.label_by_hand("a.jpg", "mine")
+    dataset.put("a.jpg", jpeg(image=noise_image(size=(48, 64))))
+    await dataset.sync()
+    assert await dataset.labels() == {"a.jpg": ["mine"]}

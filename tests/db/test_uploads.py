@@ -24,12 +24,12 @@ from db.labelling.samples.selection import Selection, lock_samples
 from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import MemoryStore, RootMissing, Store, Stores
-from tests.db import world
-from tests.db.beside import waiting
-from tests.db.deaths import Death, Life, mortal
+from tests.db import dataset_fixture
+from tests.db.concurrency import until_blocked
+from tests.db.crash_injection import Crash, CrashPoint, crashing
+from tests.db.dataset_fixture import DatasetFixture, image_bytes
 from tests.db.test_changes import statements
-from tests.db.world import World, picture
-from tests.patience import LIMITS
+from tests.waiting import LIMITS
 
 ANN = Identity("ann", Scope.MANAGE, 1)
 
@@ -48,14 +48,14 @@ class Shelf:
 class Work:
     """What a script does, file by file: it asks, puts, and completes."""
 
-    place: World
+    dataset: DatasetFixture
     files: dict[str, tuple[RequestedFile, bytes]]
     on_conflict: uploads.OnConflict = "RENAME"
 
     @property
     def staging(self) -> MemoryStore:
-        assert isinstance(self.place.store, MemoryStore)
-        return self.place.store
+        assert isinstance(self.dataset.store, MemoryStore)
+        return self.dataset.store
 
     def asked(self, expiry: float | None = None) -> RequestedUploads:
         wanted = [file for file, _ in self.files.values()]
@@ -64,7 +64,7 @@ class Work:
     async def request(self, database: Database, **more: Any) -> IssuedTickets:
         asked = self.asked(**more)
         return await write(
-            database, lambda session: uploads.request(session, self.place.dataset_id, asked, by=ANN), IssuedTickets
+            database, lambda session: uploads.request(session, self.dataset.dataset_id, asked, by=ANN), IssuedTickets
         )
 
     async def put(self, requested: IssuedTickets) -> None:
@@ -73,7 +73,7 @@ class Work:
                 self.staging.put(STAGING + ticket.staged, self.files[ticket.key][1])
 
     async def complete(self, database: Database, store: Store, keys: Sequence[str] = ()) -> Completion:
-        stores, id = cast(Stores, Shelf(store)), self.place.dataset_id
+        stores, id = cast(Stores, Shelf(store)), self.dataset.dataset_id
         keys = keys or list(self.files)
         checks = Checks(room=asyncio.Semaphore(1))  # one file after the other: steps are the same in every run
         arrived = await uploads.inspect(database, stores, id, keys, checks=checks, by=ANN)
@@ -81,23 +81,23 @@ class Work:
         await uploads.discard(stores, done)
         return done
 
-    async def all(self, life: Life) -> Completion | None:
+    async def all(self, crash_point: CrashPoint) -> Completion | None:
         """None: it died on the way."""
-        database, store = mortal(self.place.database, self.staging, life)
+        database, store = crashing(self.dataset.database, self.staging, crash_point)
         try:
             requested = await self.request(database)
             await self.put(requested)
             return await self.complete(database, store)
-        except Death:
+        except Crash:
             return None
 
     async def end(self) -> dict[str, Any]:
         """All that is to be seen, apart from ids and times."""
-        rows = await self.place.rows("SELECT key, path, error_code, finished_at IS NULL FROM upload ORDER BY key")
-        async with self.place.database.reading() as connection:
-            wrong = await check.recount(connection, self.place.dataset_id)
+        rows = await self.dataset.rows("SELECT key, path, error_code, finished_at IS NULL FROM upload ORDER BY key")
+        async with self.dataset.database.reading() as connection:
+            wrong = await check.recount(connection, self.dataset.dataset_id)
         return {
-            "labels": await self.place.labels(),
+            "labels": await self.dataset.labels(),
             "objects": {path: data for path, (data, _) in self.staging.contents.items()},
             "uploads": [tuple(row) for row in rows],
             "wrong": wrong,
@@ -107,25 +107,25 @@ class Work:
         return sum(path.startswith(STAGING) for path in self.staging.contents)
 
 
-FILES = {key: picture(("red", "green", "blue", "grey", "white")[n]) for n, key in enumerate("abcde")}
+FILES = {key: image_bytes(("red", "green", "blue", "grey", "white")[n]) for n, key in enumerate("abcde")}
 
 
 async def prepared(database: Database) -> Work:
     """A sample and a stranger's file in the way, a file that is none, and good ones."""
-    place = await world.memory(database)
-    place.put("cat.png", picture("black"))
-    await place.sync()
-    place.put("dog.png", b"a stranger's")
-    await place.do("DELETE FROM upload")
+    dataset = await dataset_fixture.memory(database)
+    dataset.put("cat.png", image_bytes("black"))
+    await dataset.sync()
+    dataset.put("dog.png", b"a stranger's")
+    await dataset.do("DELETE FROM upload")
     names = {"a": "cat.png", "b": "cat.png", "c": "dog.png", "d": "bird.png", "e": "bad.png"}
     data = FILES | {"e": b"no image"}
     labels = {"d": ["bird"]}
-    return Work(place, {k: (RequestedFile(k, names[k], len(data[k]), labels.get(k, ())), data[k]) for k in names})
+    return Work(dataset, {k: (RequestedFile(k, names[k], len(data[k]), labels.get(k, ())), data[k]) for k in names})
 
 
 async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
     work = await prepared(database)
-    assert await work.all(Life()) is not None
+    assert await work.all(CrashPoint()) is not None
     end = await work.end()
     assert end["labels"] == {
         "bird.png": ["bird", "cat"],
@@ -150,16 +150,16 @@ async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
 async def test_a_script_that_dies_at_any_step_and_begins_again_ends_the_same(database: Database, synced: bool) -> None:
     """Also when a sync finds in between what it left behind."""
     work = await prepared(database)
-    await work.all(Life())
+    await work.all(CrashPoint())
     clean = await work.end()
     step = 0
     while True:
         work = await prepared(database)
-        if await work.all(Life(step)) is not None:
+        if await work.all(CrashPoint(step)) is not None:
             break
         if synced:
-            await work.place.sync()
-        assert await work.all(Life()) is not None
+            await work.dataset.sync()
+        assert await work.all(CrashPoint()) is not None
         assert await _settled(work) == clean, f"after a death at step {step}"
         step += 1
     assert step > 25, "the scenario has become too small to tell anything"
@@ -167,23 +167,23 @@ async def test_a_script_that_dies_at_any_step_and_begins_again_ends_the_same(dat
 
 async def test_one_that_dies_twice_ends_the_same(database: Database) -> None:
     work = await prepared(database)
-    await work.all(Life())
+    await work.all(CrashPoint())
     clean = await work.end()
     chance = random.Random(5)
     for _ in range(20):
         work = await prepared(database)
         lives = chance.randrange(30), chance.randrange(25)
         for left in lives:
-            await work.all(Life(left))
-            await work.place.sync()
-        await work.all(Life())
+            await work.all(CrashPoint(left))
+            await work.dataset.sync()
+        await work.all(CrashPoint())
         assert await _settled(work) == clean, f"after deaths at steps {lives}"
 
 
 async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_place(database: Database) -> None:
     """A script whose patience ended, and its own repetition. Both find the stranger's file with their own eyes."""
     work, _ = await one(database)
-    work.place.put("a.png", b"a stranger's")
+    work.dataset.put("a.png", b"a stranger's")
     both = asyncio.Barrier(2)
 
     async def slow(data: bytes) -> Facts:
@@ -191,7 +191,7 @@ async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_plac
         return await decode_here(data)
 
     async def complete() -> Completion:
-        stores, id = cast(Stores, Shelf(work.staging)), work.place.dataset_id
+        stores, id = cast(Stores, Shelf(work.staging)), work.dataset.dataset_id
         arrived = await uploads.inspect(database, stores, id, ["a"], checks=Checks(slow), by=ANN)
         return await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
 
@@ -202,30 +202,30 @@ async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_plac
 
 async def _settled(work: Work) -> dict[str, Any]:
     """The end, once what is left in the staging area is swept: whoever dies last may leave a finished upload's."""
-    await work.place.do("UPDATE upload SET sweep_at = now()")
-    await uploads.sweep(work.place.database, lambda _: work.staging)
+    await work.dataset.do("UPDATE upload SET sweep_at = now()")
+    await uploads.sweep(work.dataset.database, lambda _: work.staging)
     return await work.end()
 
 
 async def one(database: Database) -> tuple[Work, IssuedTickets]:
     """A file that was put."""
-    place = await world.memory(database)
-    data = picture()
-    work = Work(place, {"a": (RequestedFile("a", "a.png", len(data)), data)})
+    dataset = await dataset_fixture.memory(database)
+    data = image_bytes()
+    work = Work(dataset, {"a": (RequestedFile("a", "a.png", len(data)), data)})
     requested = await work.request(database)
     await work.put(requested)
     return work, requested
 
 
 async def swept(work: Work) -> list[tuple[Any, ...]]:
-    await uploads.sweep(work.place.database, lambda _: work.staging)
-    return [tuple(row) for row in await work.place.rows("SELECT key, cleared FROM upload")]
+    await uploads.sweep(work.dataset.database, lambda _: work.staging)
+    return [tuple(row) for row in await work.dataset.rows("SELECT key, cleared FROM upload")]
 
 
 async def later(work: Work, interval: str) -> None:
     """As if so much time had passed."""
     moments = ("expires_at", "sweep_at", "finished_at")
-    await work.place.do(f"UPDATE upload SET {', '.join(f'{name} = {name} - {interval}' for name in moments)}")
+    await work.dataset.do(f"UPDATE upload SET {', '.join(f'{name} = {name} - {interval}' for name in moments)}")
 
 
 async def test_what_nobody_completes_is_cleared_away_an_hour_after_its_url_ended(database: Database) -> None:
@@ -290,21 +290,21 @@ async def test_what_is_completed_just_now_is_not_cleared_away(database: Database
             return await work.staging.discard(paths)
 
     await uploads.sweep(database, lambda _: Slow())
-    rows = await work.place.rows("SELECT key, finished_at IS NOT NULL, cleared FROM upload")
+    rows = await work.dataset.rows("SELECT key, finished_at IS NOT NULL, cleared FROM upload")
     assert [tuple(row) for row in rows] == [("a", True, False)]
-    assert await work.place.labels() == {"a.png": ["cat"]}
+    assert await work.dataset.labels() == {"a.png": ["cat"]}
 
 
 async def test_a_purge_clears_away_what_is_staged(database: Database) -> None:
     work, _ = await one(database)
-    await work.place.do("UPDATE dataset SET deleted_at = now()")
+    await work.dataset.do("UPDATE dataset SET deleted_at = now()")
     async with database.writing() as session:
-        await purge.start(session, work.place.dataset_id, requested_by="ann")
-    [row] = await work.place.rows("SELECT id FROM job")
+        await purge.start(session, work.dataset.dataset_id, requested_by="ann")
+    [row] = await work.dataset.rows("SELECT id FROM job")
     claim = await jobs.claim(database, row["id"], 7)
     assert claim is not None
     await purge.run(database, claim, lambda _: work.staging)
-    assert (await work.place.rows("SELECT FROM upload"), await work.objects()) == ([], 0)
+    assert (await work.dataset.rows("SELECT FROM upload"), await work.objects()) == ([], 0)
 
 
 async def test_a_store_that_fails_leaves_the_upload_open(database: Database) -> None:
@@ -323,26 +323,26 @@ async def test_a_store_that_fails_leaves_the_upload_open(database: Database) -> 
 async def test_a_database_that_is_busy_leaves_the_upload_open(database: Database) -> None:
     """While another place is looked for, since a stranger's file lies in the first."""
     work, _ = await one(database)
-    work.place.put("a.png", b"a stranger's")
+    work.dataset.put("a.png", b"a stranger's")
     async with engine.connect(database.url, replace(LIMITS, lock=0.01)) as impatient:
         async with database.writing() as session:
-            await take_turn(session, work.place.dataset_id)
+            await take_turn(session, work.dataset.dataset_id)
             [result] = (await work.complete(impatient, work.staging)).results
         assert (result.code, result.sample) == ("UNAVAILABLE", None)
         [result] = (await work.complete(impatient, work.staging)).results
-    assert await work.place.labels() == {"a-1.png": ["cat"]}
+    assert await work.dataset.labels() == {"a-1.png": ["cat"]}
 
 
 @pytest.mark.parametrize("on_conflict", ["ERROR", "RENAME"])
 async def test_a_thousand_files_cost_no_more_statements_than_one(
     database: Database, on_conflict: uploads.OnConflict
 ) -> None:
-    place = await world.memory(database)
+    dataset = await dataset_fixture.memory(database)
 
     async def cost(many: int) -> int:
         files = {f"k{n}": (RequestedFile(f"k{n}", f"{n}.png", 9, ["dog"]), b"") for n in range(many)}
-        asked = Work(place, files, on_conflict).asked()
-        return await statements(database, lambda session: uploads.request(session, place.dataset_id, asked, by=ANN))
+        asked = Work(dataset, files, on_conflict).asked()
+        return await statements(database, lambda session: uploads.request(session, dataset.dataset_id, asked, by=ANN))
 
     assert await cost(1) == await cost(1_000) <= 12
 
@@ -350,18 +350,18 @@ async def test_a_thousand_files_cost_no_more_statements_than_one(
 async def test_a_completion_waits_for_no_label_of_its_sample_while_it_holds_the_dataset(database: Database) -> None:
     """Whoever labels holds samples first, the dataset's row at last: the other way about both would wait for ever."""
     work, _ = await one(database)
-    stores, id = cast(Stores, Shelf(work.staging)), work.place.dataset_id
+    stores, id = cast(Stores, Shelf(work.staging)), work.dataset.dataset_id
     arrived = await uploads.inspect(database, stores, id, ["a"], checks=Checks(), by=ANN)
-    await work.place.sync()  # meets the object, and is faster
-    sample = (await work.place.sample("a.png"))["id"]
+    await work.dataset.sync()  # meets the object, and is faster
+    sample = (await work.dataset.sample("a.png"))["id"]
     how = LabelWith(labels=["dog"], mode="ADD", create_missing=True)
     async with database.writing() as session:
         await lock_samples(session, id, Selection(ids=[sample]))
         completing = asyncio.create_task(_once(database, lambda own: uploads.complete(own, id, arrived, by=ANN)))
-        await waiting(database)
+        await until_blocked(database)
         await label(session, id, Selection(ids=[sample]), how, by=ANN)
     assert [result.sample for result in (await completing).results] == [sample]
-    assert await work.place.labels() == {"a.png": ["cat", "dog"]}
+    assert await work.dataset.labels() == {"a.png": ["cat", "dog"]}
 
 
 async def _once(database: Database, work: Callable[[AsyncSession], Awaitable[Completion]]) -> Completion:
@@ -371,15 +371,17 @@ async def _once(database: Database, work: Callable[[AsyncSession], Awaitable[Com
 
 
 async def test_a_completion_writes_in_sets(database: Database) -> None:
-    place = await world.memory(database)
+    dataset = await dataset_fixture.memory(database)
 
     async def cost(many: int) -> int:
-        files = {f"{many}-{n}": picture() for n in range(many)}
-        work = Work(place, {k: (RequestedFile(k, f"{k}.png", len(d), ["dog"]), d) for k, d in files.items()})
+        files = {f"{many}-{n}": image_bytes() for n in range(many)}
+        work = Work(dataset, {k: (RequestedFile(k, f"{k}.png", len(d), ["dog"]), d) for k, d in files.items()})
         await work.put(await work.request(database))
         stores = cast(Stores, Shelf(work.staging))
-        arrived = await uploads.inspect(database, stores, place.dataset_id, list(files), checks=Checks(), by=ANN)
-        return await statements(database, lambda session: uploads.complete(session, place.dataset_id, arrived, by=ANN))
+        arrived = await uploads.inspect(database, stores, dataset.dataset_id, list(files), checks=Checks(), by=ANN)
+        return await statements(
+            database, lambda session: uploads.complete(session, dataset.dataset_id, arrived, by=ANN)
+        )
 
     await cost(1)  # the driver asks for the types that it has not met
     assert await cost(2) == await cost(150) <= 24
@@ -391,7 +393,7 @@ async def test_a_verdict_on_an_earlier_file_does_not_end_a_later_request_of_its_
     good = work.files["a"]
     work.files["a"] = (good[0], b"x" * good[0].size)
     await work.put(requested)
-    stores, id = cast(Stores, Shelf(work.staging)), work.place.dataset_id
+    stores, id = cast(Stores, Shelf(work.staging)), work.dataset.dataset_id
     slow = await uploads.inspect(database, stores, id, ["a"], checks=Checks(), by=ANN)
     [result] = (await work.complete(database, work.staging)).results
     assert (result.code, result.ended) == ("UNSUPPORTED_FORMAT", True)

@@ -10,7 +10,7 @@ import pytest
 from db.postgres.engine import Database
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
-from tests.db.pictures import EXIF, jpeg, oriented, painted
+from tests.db.images import EXIF, jpeg, noise_image, oriented
 from tests.db.test_imports_back import House
 from tests.db.test_sidecars_voc import file, thing
 
@@ -55,7 +55,7 @@ async def published(house: House, photo: bytes, xml: bytes) -> tuple[int, str]:
 
 
 async def test_what_is_said_of_each_object_is_written_as_it_was(house: House) -> None:
-    square = jpeg(image=painted(size=(100, 100)))
+    square = jpeg(image=noise_image(size=(100, 100)))
     dataset, manifest = await published(house, square, file(*OBJECTS, size=SIZE))
     root = written(house)
     assert said(root) == SAID
@@ -80,7 +80,7 @@ async def test_what_is_said_of_each_object_is_written_as_it_was(house: House) ->
 
 
 async def test_a_changed_word_is_a_change_of_its_object_alone(house: House) -> None:
-    square = jpeg(image=painted(size=(100, 100)))
+    square = jpeg(image=noise_image(size=(100, 100)))
     dataset, _ = await published(house, square, file(*OBJECTS, size=SIZE))
     before = await house.rows("SELECT id FROM annotation ORDER BY id")
     (Path(house.root) / "a" / "p.xml").write_bytes(
@@ -96,7 +96,7 @@ async def test_a_changed_word_is_a_change_of_its_object_alone(house: House) -> N
 
 @pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
 async def test_shapes_of_a_turned_photo_are_written_in_stored_pixels(house: House, orientation: int) -> None:
-    photo = jpeg((0xE1, EXIF + oriented(orientation)), image=painted(size=(64, 48)))
+    photo = jpeg((0xE1, EXIF + oriented(orientation)), image=noise_image(size=(64, 48)))
     width, height = (64, 48) if orientation < 5 else (48, 64)
     size = f"<size><width>{width}</width><height>{height}</height></size>"
     dataset, manifest = await published(house, photo, file(thing(BOX.format(5.5, 30, 20, 44)), size=size))
@@ -116,7 +116,7 @@ async def test_shapes_of_a_turned_photo_are_written_in_stored_pixels(house: Hous
 
 async def test_a_label_file_that_was_drawn_upright_is_turned_by_an_import(house: House) -> None:
     root = Path(house.root)
-    (root / "a" / "p.jpg").write_bytes(jpeg((0xE1, EXIF + oriented(6)), image=painted(size=(64, 48))))
+    (root / "a" / "p.jpg").write_bytes(jpeg((0xE1, EXIF + oriented(6)), image=noise_image(size=(64, 48))))
     size = "<size><width>48</width><height>64</height></size>"
     (root / "out" / "p.xml").write_bytes(file(thing(BOX.format(5, 50, 20, 60)), size=size))
     pointing = {"type": "modelarts/object_detection", "annotation-loc": "./p.xml", "annotation-format": "PASCAL VOC"}
@@ -133,7 +133,7 @@ async def test_a_label_file_that_was_drawn_upright_is_turned_by_an_import(house:
 
 
 async def test_an_imported_image_that_ends_early_is_damaged(house: House) -> None:
-    root, data = Path(house.root), jpeg(image=painted(size=(100, 100)))
+    root, data = Path(house.root), jpeg(image=noise_image(size=(100, 100)))
     (root / "b" / "there.jpg").write_bytes(data[:-500])
     (root / "a" / "here.jpg").write_bytes(data[:-600])
     (root / "a" / "whole.jpg").write_bytes(data[:-2])

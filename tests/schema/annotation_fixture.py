@@ -76,17 +76,17 @@ async def put(stage: Stage, place: int, *additions: dict[str, Any]) -> list[str]
 
 async def suggest(stage: Stage, place: int, label: str, shape: str | None, confidence: float = 0.7) -> str:
     """What a model would leave: the id of an annotation that nobody has confirmed."""
-    sample, working_set = stage.working_set.samples[place], stage.working_set
+    sample, dataset_rows = stage.dataset_rows.samples[place], stage.dataset_rows
     async with stage.direct.database.writing() as session:
-        change = await changes.record(session, working_set.id, kind="X", actor="model", summary="x")
+        change = await changes.record(session, dataset_rows.id, kind="X", actor="model", summary="x")
         row = await sql.first(
             session,
             """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,
                                        shape, since)
             VALUES (:dataset, :sample, :label, 'model', 'MODEL', :confidence, false, :shape::jsonb, :since)
             RETURNING id""",
-            dataset=working_set.id, sample=sample, label=working_set.labels[label], confidence=confidence, shape=shape,
-            since=change.revision,
+            dataset=dataset_rows.id, sample=sample, label=dataset_rows.labels[label], confidence=confidence,
+            shape=shape, since=change.revision,
         )  # fmt: skip
         await sql.run(
             session,

@@ -13,7 +13,7 @@ from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
 from schema import build_schema
 from tests.client import Direct
-from tests.db.working_sets import WorkingSet, make
+from tests.db.dataset_rows import DatasetRows, make
 
 schema = cache(build_schema)
 CONTENT = b"image"
@@ -25,18 +25,18 @@ class Stage:
     """`codes` gives the error codes of an answer, `do` the payload of a mutation's only field."""
 
     direct: Direct
-    working_set: WorkingSet
+    dataset_rows: DatasetRows
     root: Path
 
     @property
     def dataset(self) -> str:
-        return f"Dataset:{self.working_set.id}"
+        return f"Dataset:{self.dataset_rows.id}"
 
     def ids(self, *places: int) -> list[str]:
-        return [f"Sample:{self.working_set.samples[place]}" for place in places]
+        return [f"Sample:{self.dataset_rows.samples[place]}" for place in places]
 
     def label(self, name: str) -> str:
-        return f"Label:{self.working_set.labels[name]}"
+        return f"Label:{self.dataset_rows.labels[name]}"
 
     async def do(self, field: str, selection: str, key: str | None = None, **input: Any) -> Any:
         data = await self.direct.execute(_mutation(field, selection), {"input": input}, key)
@@ -60,13 +60,13 @@ class Stage:
         query = """query ($id: ID!) { dataset(by: {id: $id}) {
             samples(first: 100, orderBy: OLDEST) { nodes { id labels { name } } } } }"""
         data = await self.direct.execute(query, {"id": self.dataset})
-        places = {id: place for place, id in enumerate(self.ids(*range(len(self.working_set.samples))))}
+        places = {id: place for place, id in enumerate(self.ids(*range(len(self.dataset_rows.samples))))}
         nodes = data["dataset"]["samples"]["nodes"]
         return {places[node["id"]]: [label["name"] for label in node["labels"]] for node in nodes}
 
     async def check(self) -> None:
         async with self.direct.database.reading() as reader:
-            assert await check.recount(reader, self.working_set.id) == []
+            assert await check.recount(reader, self.dataset_rows.id) == []
 
     def as_somebody(self, name: str) -> "Stage":
         return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, name=name)))
@@ -85,7 +85,7 @@ async def open_stage(
     """A dataset whose files lie below `root`, and somebody who may do everything. `more` is for the working set."""
     images = root / "images"
     images.mkdir()
-    working_set = await make(database, samples=samples, labels=labels, input_path=str(images), etag=ETAG, **more)
+    dataset_rows = await make(database, samples=samples, labels=labels, input_path=str(images), etag=ETAG, **more)
     for place in range(samples):
         file = images / f"{place:06}.jpg"
         file.write_bytes(CONTENT)
@@ -95,7 +95,7 @@ async def open_stage(
         token_id = await reader.fetchval("SELECT id FROM token WHERE name = 'ann'")
     settings = Settings(allowed_roots=(root.resolve(),))
     direct = Direct(schema(), database, Identity("ann", Scope.MANAGE, token_id), settings)
-    return Stage(direct, working_set, root)
+    return Stage(direct, dataset_rows, root)
 
 
 def _mutation(field: str, selection: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.db.history_model import Mark, State
+from tests.db.history_model import Annotation, State
 from tests.schema.annotation_fixture import box
 from tests.schema.test_versions_model import OPERATIONS, WORDS, Histories, run_histories
 
@@ -22,18 +22,20 @@ class Drawings(Histories):
 
     @rule(place=PLACE, name=NAME, left=st.none() | LEFT)
     def draw(self, place: int, name: str, left: int | None) -> None:
-        state, sample = self.world.state, self.order[place]
+        state, sample = self.model.state, self.order[place]
         label = self._label(name)
         answer = self._annotate(sample, add=[{"label": name, "shape": left and box(left)}])
         if label is None:
             assert answer == "LABEL_NOT_FOUND"
             return
-        there = any(mark[:2] == (sample, label) and mark.left == left for mark in state.marks.values())
-        marks = dict(state.marks)
+        there = any(
+            annotation[:2] == (sample, label) and annotation.left == left for annotation in state.annotations.values()
+        )
+        annotations = dict(state.annotations)
         if sample in state.samples and not there:
             self.tokens += 1
-            marks[self.tokens] = Mark(sample, label, self.world.revision, left)
-        self._done(answer["change"], replace(state, marks=marks))
+            annotations[self.tokens] = Annotation(sample, label, self.model.revision, left)
+        self._done(answer["change"], replace(state, annotations=annotations))
 
     @rule(place=PLACE, data=st.data(), left=LEFT)
     def move(self, place: int, data: Any, left: int) -> None:
@@ -54,8 +56,10 @@ class Drawings(Histories):
         found = self._choose(place, data)
         if found is not None:
             answer = self._annotate(self.order[place], remove=[found[1]])
-            marks = {token: mark for token, mark in self.world.state.marks.items() if token != found[0]}
-            self._done(answer["change"], replace(self.world.state, marks=marks))
+            annotations = {
+                token: annotation for token, annotation in self.model.state.annotations.items() if token != found[0]
+            }
+            self._done(answer["change"], replace(self.model.state, annotations=annotations))
             assert self._annotate(self.order[place], remove=[found[1]])["change"] is None
 
     @rule(place=PLACE, name=NAME, left=LEFT)
@@ -68,36 +72,36 @@ class Drawings(Histories):
             self.the_working_set_is_the_model()
 
     def _turned(self, token: int, **to: Any) -> State:
-        state = self.world.state
-        was = state.marks[token]
-        mark = was._replace(**to)
-        if mark == was:
+        state = self.model.state
+        was = state.annotations[token]
+        annotation = was._replace(**to)
+        if annotation == was:
             return state
-        mark = mark._replace(stamp=self.world.revision)
-        marks = {
+        annotation = annotation._replace(stamp=self.model.revision)
+        annotations = {
             each: other
-            for each, other in state.marks.items()
-            if mark.left is not None or other.left is not None or other[:2] != mark[:2]
+            for each, other in state.annotations.items()
+            if annotation.left is not None or other.left is not None or other[:2] != annotation[:2]
         }
-        return replace(state, marks={**marks, token: mark})
+        return replace(state, annotations={**annotations, token: annotation})
 
     def _choose(self, place: int, data: Any) -> tuple[int, str] | None:
         """A mark of the sample, and the id of its annotation; none where two cannot be told apart."""
-        state, sample = self.world.state, self.order[place]
-        tokens = sorted(token for token, mark in state.marks.items() if mark.sample == sample)
+        state, sample = self.model.state, self.order[place]
+        tokens = sorted(token for token, annotation in state.annotations.items() if annotation.sample == sample)
         if not tokens:
             return None
         token = data.draw(st.sampled_from(tokens), label="mark")
-        mark = state.marks[token]
+        annotation = state.annotations[token]
         query = """query ($s: ID!) { node(id: $s) { ... on Sample { annotations {
             id label { id } shape { ... on BoundingBox { xMin } } } } } }"""
         node = self._run(query, s=f"Sample:{sample}")["node"]
-        wanted = (f"Label:{mark.label}", mark.left and {"xMin": mark.left})
+        wanted = (f"Label:{annotation.label}", annotation.left and {"xMin": annotation.left})
         ids = [each["id"] for each in node["annotations"] if (each["label"]["id"], each["shape"]) == wanted]
         return (token, ids[0]) if len(ids) == 1 else None
 
     def _label(self, name: str) -> int | None:
-        return next((id for id, known in self.world.state.labels.items() if known == name), None)
+        return next((id for id, known in self.model.state.labels.items() if known == name), None)
 
     def _annotate(self, sample: int, **edit: Any) -> Any:
         samples = [{"sampleId": f"Sample:{sample}", **edit}]

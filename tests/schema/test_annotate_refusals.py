@@ -9,7 +9,7 @@ import pytest
 from db.identity.tokens import Scope
 from db.labelling.samples import annotate as annotating
 from db.postgres.engine import Database
-from tests.db.working_sets import make
+from tests.db.dataset_rows import make
 from tests.schema.annotation_fixture import annotate, box, new, of, open_boxes, put, refused, triangle
 from tests.schema.mutation_fixture import Stage
 

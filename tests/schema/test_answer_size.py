@@ -27,10 +27,10 @@ async def full(database: Database, tmp_path: Path) -> Stage:
     async with stage.direct.database.writing() as session:
         statement = """INSERT INTO label (dataset_id, name, since)
             SELECT :dataset, 'n' || n, 1 FROM generate_series(1, :count::int) n"""
-        await sql.run(session, statement, dataset=stage.working_set.id, count=LABELS)
+        await sql.run(session, statement, dataset=stage.dataset_rows.id, count=LABELS)
         statement = """UPDATE sample SET label_ids = ARRAY(SELECT id FROM label ORDER BY id), state = 'LABELED'
             WHERE id = ANY(:ids)"""
-        await sql.run(session, statement, ids=stage.working_set.samples[-3:])
+        await sql.run(session, statement, ids=stage.dataset_rows.samples[-3:])
         statement = """INSERT INTO annotation
                 (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since, shape)
             SELECT dataset_id, id, unnest(label_ids), 'ann', now(), 'MANUAL', 1,
@@ -47,7 +47,7 @@ def limited(stage: Stage, answer: int, database: Database | None = None) -> Dire
 
 async def dataset_name(stage: Stage) -> str:
     async with stage.direct.database.reading() as reader:
-        return str(await reader.fetchval("SELECT name FROM dataset WHERE id = $1", stage.working_set.id))
+        return str(await reader.fetchval("SELECT name FROM dataset WHERE id = $1", stage.dataset_rows.id))
 
 
 def attacks(name: str) -> dict[str, Operation]:

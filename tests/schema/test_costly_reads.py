@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 from random import Random
 
 from db.concurrency import ConcurrencyLimit
-from tests.patience import until
 from tests.schema.read_fixture import Library
+from tests.waiting import wait_until
 
 FILTERED = "{ datasets { nodes { samples(filter: {hard: true}) { nodes { id } } } } }"
 COUNTED = "{ datasets { nodes { changes { totalCount } } } }"
@@ -46,12 +46,12 @@ async def test_costly_reads_wait_and_others_do_not(library: Library) -> None:
         async with AsyncExitStack() as held:
             for owner in ("a", "a", "b", "b"):
                 await held.enter_async_context(limit.slot(owner))
-            waiting = asyncio.create_task(library.data(source))
-            await until(lambda: 1 in limit._users)  # the token of whoever asks
+            until_blocked = asyncio.create_task(library.data(source))
+            await wait_until(lambda: 1 in limit._users)  # the token of whoever asks
             assert await library.data('{ node(id: "Sample:1") { id } }')
             assert await library.data("{ datasets { nodes { samples { nodes { id labels { name } } } } } }")
-            assert not waiting.done()
-        assert await waiting
+            assert not until_blocked.done()
+        assert await until_blocked
 
 
 async def test_one_token_leaves_slots_for_others(library: Library) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from db.postgres.engine import Database
 from tests.client import Failed
-from tests.db.working_sets import make
+from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import Stage, open_stage
 
 ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
@@ -50,7 +50,7 @@ async def test_is_what_a_deletion_warns_of(stage: Stage) -> None:
 
 
 async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(stage: Stage) -> None:
-    confined = stage.confined_to(stage.working_set.id)
+    confined = stage.confined_to(stage.dataset_rows.id)
     assert await asked(confined, {"ids": stage.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
 
 
@@ -64,7 +64,7 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(stage: S
 
     versions = await asked_for_versions(stage, stage.ids(3))
     assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
-    assert await asked_for_versions(stage.confined_to(stage.working_set.id), stage.ids(3)) == []
+    assert await asked_for_versions(stage.confined_to(stage.dataset_rows.id), stage.ids(3)) == []
     chosen: dict[str, Any] = {
         "datasetId": stage.dataset,
         "select": {"ids": stage.ids(3)},

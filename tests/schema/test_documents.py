@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schema.errors import Refused
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Documents
-from tests.patience import cost_ratio
+from tests.waiting import cost_ratio
 
 SCHEMA = build_schema(
     """

@@ -12,7 +12,7 @@ from db.ingest.sync.ignored import Reason
 from db.ingest.uploads import RequestedFile, RequestedUploads
 from db.storage import LocalStore
 from schema.types.job import IgnoredReason
-from tests.db.world import WORKER, picture
+from tests.db.dataset_fixture import WORKER, image_bytes
 from tests.schema.mutation_fixture import Stage
 
 SETTINGS = "dataset { id include exclude labelNames labels { name } }"
@@ -117,7 +117,7 @@ async def test_uploads_make_labels_by_the_rule(stage: Stage) -> None:
         asked = RequestedUploads([RequestedFile("key", "x.jfif", 10)], 4_000_000_000, (name,), True, "ERROR")
         await write(
             stage.direct.database,
-            lambda session: uploads.request(session, stage.working_set.id, asked, by=stage.direct.identity),
+            lambda session: uploads.request(session, stage.dataset_rows.id, asked, by=stage.direct.identity),
             uploads.IssuedTickets,
         )
 
@@ -156,7 +156,7 @@ async def test_a_sync_says_what_it_passed_over(stage: Stage) -> None:
     for name in ("a.webp", "b.webp", ".hidden.jpg", "orphan.txt", "README"):
         (images / name).write_bytes(b"")
     (images / "out.jpg").symlink_to("/etc/hostname")
-    (images / "c.png").write_bytes(picture())
+    (images / "c.png").write_bytes(image_bytes())
     (images / "c.txt").write_text("traffic light\ntraffic light")
     job = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
     claim = await jobs.claim(stage.direct.database, int(job.partition(":")[2]), WORKER)

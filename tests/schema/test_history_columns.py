@@ -106,7 +106,7 @@ async def test_switching_to_a_version_restores_a_new_column(stage: Stage, how: s
 async def write(stage: Stage, value: str, where: str) -> str:
     """A change of a new column alone, as a later mutation may make it."""
     async with stage.direct.database.writing() as session:
-        new = await changes.record(session, stage.working_set.id, kind="LABEL_SAMPLES", actor="ann", summary="Marked")
+        new = await changes.record(session, stage.dataset_rows.id, kind="LABEL_SAMPLES", actor="ann", summary="Marked")
         for fact in FACTS:
             await sql.run(
                 session,
@@ -136,9 +136,9 @@ async def test_undoing_a_labelling_leaves_what_was_written_into_a_new_column_sin
     await prepare(stage, "as a migration adds them")
     pets = {"datasetId": stage.dataset, "select": {"ids": stage.ids(4)}}
     labelled = await change(stage, "labelSamples", labels=["cat"], **pets)
-    [number] = stage.working_set.samples[4:5]
+    [number] = stage.dataset_rows.samples[4:5]
     async with stage.direct.database.writing() as session:
-        new = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="Imported")
+        new = await changes.record(session, stage.dataset_rows.id, kind="IMPORT", actor="ann", summary="Imported")
         await sql.run(
             session,
             "UPDATE sample SET hard = true, two = 'later', since = :since WHERE id = :id",
@@ -152,9 +152,9 @@ async def test_undoing_a_labelling_leaves_what_was_written_into_a_new_column_sin
 
 async def test_undoing_a_mark_leaves_labels_that_were_put_since(stage: Stage) -> None:
     await prepare(stage, "as a migration adds them")
-    [number] = stage.working_set.samples[4:5]
+    [number] = stage.dataset_rows.samples[4:5]
     async with stage.direct.database.writing() as session:
-        new = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="Imported")
+        new = await changes.record(session, stage.dataset_rows.id, kind="IMPORT", actor="ann", summary="Imported")
         await sql.run(
             session, "UPDATE sample SET hard = true, since = :since WHERE id = :id", since=new.revision, id=number
         )

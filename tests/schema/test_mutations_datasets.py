@@ -7,7 +7,7 @@ import pytest
 
 from db import jobs
 from db.errors import Conflict
-from tests.rights import without_rights
+from tests.file_permissions import without_root
 from tests.schema.mutation_fixture import Stage
 
 CREATED = """
@@ -103,7 +103,7 @@ async def test_refuses_a_path_that_the_server_cannot_use(stage: Stage, field: st
     (stage.root / "closed").mkdir()
     (stage.root / "closed").chmod(0)
     given = {"name": "zoo", "inputPath": place(stage), field: place(stage, path)}
-    with without_rights(stage.root):
+    with without_root(stage.root):
         assert (await refused(stage, "createDataset", **given))[0] == "INVALID_PATH"
 
 
@@ -119,21 +119,21 @@ async def test_takes_names_of_a_hundred_characters(stage: Stage) -> None:
 
 async def test_a_confined_token_makes_no_dataset(stage: Stage) -> None:
     code, _ = await refused(
-        stage.confined_to(stage.working_set.id), "createDataset", name="zoo", inputPath=place(stage)
+        stage.confined_to(stage.dataset_rows.id), "createDataset", name="zoo", inputPath=place(stage)
     )
     assert code == "FORBIDDEN"
 
 
 @pytest.mark.parametrize("path", ["images", "nowhere", "../elsewhere"])
 async def test_a_confined_token_is_not_told_which_paths_there_are(stage: Stage, path: str) -> None:
-    confined = stage.confined_to(stage.working_set.id)
+    confined = stage.confined_to(stage.dataset_rows.id)
     code, _ = await refused(confined, "createDataset", name="zoo", inputPath=place(stage, path))
     assert code == "FORBIDDEN"
 
 
 async def test_a_confined_token_is_not_told_which_names_there_are(stage: Stage) -> None:
     await create(stage, name="hidden", syncNow=False)
-    confined = stage.confined_to(stage.working_set.id)
+    confined = stage.confined_to(stage.dataset_rows.id)
     answers = [
         await confined.refused("updateDataset", datasetId=stage.dataset, name=name) for name in ("hidden", "free")
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.rights import without_rights
+from tests.file_permissions import without_root
 from tests.schema.mutation_fixture import Stage
 
 JOB = "job { __typename id status requestedBy read added updated labeled skipped warnings(first: 1) { totalCount } }"
@@ -73,7 +73,7 @@ async def test_refuses_what_is_no_manifest_that_may_be_read(stage: Stage, path: 
     (stage.root / "closed" / "below").mkdir(parents=True)
     (stage.root / "closed").chmod(0)
     given = f"{stage.root}/{path}" if path.startswith(BELOW) else path
-    with without_rights(stage.root):
+    with without_root(stage.root):
         refused = await stage.refused("importManifest", datasetId=stage.dataset, path=given)
     assert refused["code"] == PLACES[path]
 
@@ -122,7 +122,7 @@ async def test_the_same_request_sent_again_is_one_import_even_if_the_manifest_is
 
 
 async def test_a_confined_token_reads_manifests_only_where_its_datasets_lie(stage: Stage, manifest: Path) -> None:
-    confined = stage.confined_to(stage.working_set.id)
+    confined = stage.confined_to(stage.dataset_rows.id)
     refused = await confined.refused("importManifest", datasetId=stage.dataset, path=str(manifest))
     assert refused["code"] == "INVALID_PATH"
     (stage.root / "images" / "V001.manifest").write_text("")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.db.working_sets import make
+from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import Stage
 
 ALL_HAN = "猫〇𠮷\U0003134a"

@@ -8,9 +8,9 @@ import pytest
 
 from db.jobs import events
 from schema.mutations import sources
-from tests.db.working_sets import make
-from tests.patience import PATIENCE
+from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import Stage
+from tests.waiting import TIMEOUT
 
 LABELLING = """
     matched changed unchanged notFound samples { id state labels { name } labeledBy }
@@ -315,7 +315,7 @@ async def test_warns_of_files_that_other_datasets_use(stage: Stage) -> None:
     payload = await delete(stage, {"ids": stage.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
     [warning] = payload["warnings"]
     assert warning == {"sampleCount": 3, "sharedSources": 2, "datasets": [{"name": "same"}, {"name": "above"}]}
-    confined = stage.confined_to(stage.working_set.id)
+    confined = stage.confined_to(stage.dataset_rows.id)
     payload = await delete(confined, {"ids": stage.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
     assert payload["warnings"] == [{"sampleCount": 3, "sharedSources": 2, "datasets": []}]
 
@@ -338,14 +338,14 @@ async def test_what_deleting_refuses(stage: Stage) -> None:
 async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_poll(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "POLL", 10 * PATIENCE)
+    monkeypatch.setattr(events, "POLL", 10 * TIMEOUT)
     async with events.listening(stage.direct.database) as heard:
-        steps = heard.dataset_steps(stage.working_set.id)
+        steps = heard.dataset_steps(stage.dataset_rows.id)
         assert await anext(steps) == 1
         await label(
             dataclasses.replace(stage, direct=dataclasses.replace(stage.direct, events=heard)), EVERYTHING, "cat"
         )
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert await anext(steps) == 2
         await steps.aclose()
 

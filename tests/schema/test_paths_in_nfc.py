@@ -38,7 +38,7 @@ async def written(stage: Stage) -> Stage:
                 f"INSERT INTO {table} ({', '.join(more)}) SELECT {values}"
                 " FROM unnest($2::text[]) WITH ORDINALITY AS p (path, n), LATERAL (SELECT 1000 + n AS id, $1::bigint AS"
                 " dataset_id) k",
-                stage.working_set.id,
+                stage.dataset_rows.id,
                 paths,
             )
     await stage.do("publishVersion", "version { id }", datasetId=stage.dataset)

@@ -13,10 +13,10 @@ from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from tests.client import Direct
-from tests.db import world
+from tests.db import dataset_fixture
+from tests.db.dataset_fixture import DatasetFixture
+from tests.db.dataset_rows import DatasetRows
 from tests.db.test_sync_voc import put, voc
-from tests.db.working_sets import WorkingSet
-from tests.db.world import World
 from tests.schema.mutation_fixture import Stage, schema
 
 LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
@@ -33,32 +33,32 @@ FACTS = f"query ($id: ID!) {{ node(id: $id) {{ ... on Dataset {{ {SAMPLES} }} ..
 
 
 @pytest.fixture
-async def place(database: Database, tmp_path: Path) -> World:
+async def dataset(database: Database, tmp_path: Path) -> DatasetFixture:
     """Three images with a dog and two cats each, in a directory, synced."""
-    place = await world.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
+    dataset = await dataset_fixture.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
     for stem in "abc":
         put(
-            place,
+            dataset,
             stem,
             ParsedAnnotation("cat", LEFT, 0.5),
             ParsedAnnotation("cat", AREA, attributes=Attributes(difficult=stem == "b")),
             ParsedAnnotation("dog", ROUND, attributes=SEEN),
         )
-    await place.sync()
-    return place
+    await dataset.sync()
+    return dataset
 
 
 @pytest.fixture
-async def stage(place: World) -> Stage:
-    async with place.database.writing() as session:
+async def stage(dataset: DatasetFixture) -> Stage:
+    async with dataset.database.writing() as session:
         await tokens.create(session, name="ann", scope=Scope.MANAGE)
-    [token] = await place.rows("SELECT id FROM token")
-    rows = await place.rows("SELECT id FROM sample ORDER BY path")
-    labels = {row["name"]: row["id"] for row in await place.rows("SELECT id, name FROM label")}
-    assert place.root is not None
-    settings = Settings(allowed_roots=(place.root.resolve(),))
-    direct = Direct(schema(), place.database, Identity("ann", Scope.MANAGE, token["id"]), settings)
-    return Stage(direct, WorkingSet(place.dataset_id, [row["id"] for row in rows], labels), place.root)
+    [token] = await dataset.rows("SELECT id FROM token")
+    rows = await dataset.rows("SELECT id FROM sample ORDER BY path")
+    labels = {row["name"]: row["id"] for row in await dataset.rows("SELECT id, name FROM label")}
+    assert dataset.root is not None
+    settings = Settings(allowed_roots=(dataset.root.resolve(),))
+    direct = Direct(schema(), dataset.database, Identity("ann", Scope.MANAGE, token["id"]), settings)
+    return Stage(direct, DatasetRows(dataset.dataset_id, [row["id"] for row in rows], labels), dataset.root)
 
 
 async def facts(stage: Stage, id: str | None = None) -> Any:
@@ -71,9 +71,9 @@ async def last_change(stage: Stage) -> str:
     return str(data["node"]["changes"]["nodes"][0]["id"])
 
 
-def redraw(place: World) -> None:
+def redraw(dataset: DatasetFixture) -> None:
     for stem in "ab":
-        place.put(
+        dataset.put(
             f"{stem}.xml",
             voc(
                 ParsedAnnotation("cat", AREA),
@@ -130,12 +130,12 @@ async def test_what_a_file_says_of_an_object_outlasts_its_redrawing(stage: Stage
     assert await said(stage, 1) == [plain, hard, seen]
 
 
-async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(stage: Stage, place: World) -> None:
+async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(stage: Stage, dataset: DatasetFixture) -> None:
     before = await facts(stage)
     payload = await stage.do("publishVersion", "version { id }", datasetId=stage.dataset)
     version = payload["version"]["id"]
-    redraw(place)
-    await place.sync()
+    redraw(dataset)
+    await dataset.sync()
     after = await facts(stage)
     assert await facts(stage, version) == before != after
     await stage.do("setCurrentVersion", "__typename", versionId=version, onUnpublished="DISCARD")
@@ -147,19 +147,19 @@ async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(stage: 
     await stage.check()
 
 
-async def change(stage: Stage, place: World, how: str) -> None:
+async def change(stage: Stage, dataset: DatasetFixture, how: str) -> None:
     match how:
         case "sync redraws":
-            redraw(place)
+            redraw(dataset)
         case "sync removes":
-            place.remove("a.png")
+            dataset.remove("a.png")
         case "sync moves":
-            place.move("a.png", "there/a.png")
+            dataset.move("a.png", "there/a.png")
         case "sync overwrites":
             pass
         case _:
             return await ask(stage, how)
-    await place.sync(existing="OVERWRITE")
+    await dataset.sync(existing="OVERWRITE")
     return None
 
 
@@ -184,11 +184,11 @@ async def ask(stage: Stage, how: str) -> None:
         *("replace a label", "delete samples", "delete a label", "merge labels"),
     ],
 )
-async def test_whatever_is_undone_gives_every_shape_back(stage: Stage, place: World, how: str) -> None:
+async def test_whatever_is_undone_gives_every_shape_back(stage: Stage, dataset: DatasetFixture, how: str) -> None:
     if how == "sync overwrites":
         await ask(stage, "set a label")
     before = await facts(stage)
-    await change(stage, place, how)
+    await change(stage, dataset, how)
     after = await facts(stage)
     assert after != before
     await stage.check()
@@ -204,19 +204,19 @@ async def test_whatever_is_undone_gives_every_shape_back(stage: Stage, place: Wo
     await stage.check()
 
 
-async def test_replaced_and_merged_labels_keep_all_their_shapes(stage: Stage, place: World) -> None:
+async def test_replaced_and_merged_labels_keep_all_their_shapes(stage: Stage, dataset: DatasetFixture) -> None:
     before = await facts(stage)
-    await change(stage, place, "merge labels")
+    await change(stage, dataset, "merge labels")
     found = await facts(stage)
     assert [(label["name"], label["annotationCount"]) for label in found["labels"]] == [("dog", 9)]
     for was, now in zip(before["samples"]["nodes"], found["samples"]["nodes"], strict=True):
         assert [one["shape"] for one in now["annotations"]] == [one["shape"] for one in was["annotations"]]
 
 
-async def test_sources_go_with_their_xml_unless_another_image_needs_it(stage: Stage, place: World) -> None:
-    place.put("b.jpg", world.picture(size=(64, 48), form="JPEG"))
-    place.move("a.xml", "a.XML")
-    await place.sync()
+async def test_sources_go_with_their_xml_unless_another_image_needs_it(stage: Stage, dataset: DatasetFixture) -> None:
+    dataset.put("b.jpg", dataset_fixture.image_bytes(size=(64, 48), form="JPEG"))
+    dataset.move("a.xml", "a.XML")
+    await dataset.sync()
     deleted = await stage.do(
         "deleteSamples",
         "deleted deletedSources failedSources { path message }",
@@ -229,12 +229,12 @@ async def test_sources_go_with_their_xml_unless_another_image_needs_it(stage: St
     await stage.check()
 
 
-async def test_a_sync_leaves_alone_what_a_person_has_drawn(stage: Stage, place: World) -> None:
+async def test_a_sync_leaves_alone_what_a_person_has_drawn(stage: Stage, dataset: DatasetFixture) -> None:
     edit = {"sampleId": stage.ids(0)[0], "add": [{"label": "dog", "shape": {"boundingBox": _box(2, 2, 9, 9)}}]}
     await stage.do("annotateSamples", "changed", datasetId=stage.dataset, samples=[edit])
     before = await facts(stage)
-    redraw(place)
-    await place.sync()
+    redraw(dataset)
+    await dataset.sync()
     after = await facts(stage)
     assert after["samples"]["nodes"][0] == before["samples"]["nodes"][0]
     assert after["samples"]["nodes"][1] != before["samples"]["nodes"][1]

@@ -12,8 +12,8 @@ from db.jobs import events
 from db.postgres import sql
 from schema import build_schema
 from schema.execution.messages import Request
-from tests.patience import PATIENCE, until
 from tests.schema.mutation_fixture import Stage
+from tests.waiting import TIMEOUT, wait_until
 
 
 async def label(stage: Stage, names: list[str], *places: int, mode: str = "ADD", **more: Any) -> str:
@@ -225,10 +225,10 @@ async def follow(stage: Stage, after: int | None, count: int, *, meanwhile: Any 
         context = stage.direct.context()
         object.__setattr__(context, "events", told)
         request = Request(document, {"d": stage.dataset, "a": after})
-        async with asyncio.timeout(PATIENCE), aclosing(schema.subscribe(request, context)) as answers:
+        async with asyncio.timeout(TIMEOUT), aclosing(schema.subscribe(request, context)) as answers:
             if meanwhile is not None:
                 listening = asyncio.ensure_future(anext(answers))
-                await until(lambda: bool(told._topics))  # from here on it misses nothing
+                await wait_until(lambda: bool(told._topics))  # from here on it misses nothing
                 working = asyncio.ensure_future(meanwhile())
                 found.append(_revision((await listening).encode()))
             async for answer in answers:

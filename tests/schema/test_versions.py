@@ -402,7 +402,7 @@ async def test_comparing_with_an_unknown_version_is_refused(stage: Stage) -> Non
 
 async def test_a_version_never_holds_half_an_operation(stage: Stage) -> None:
     """Each operation labels samples 0 and 1 alike, so in every version they are alike."""
-    ids = stage.working_set.id
+    ids = stage.dataset_rows.id
 
     async def work(names: list[str]) -> None:
         for turn in range(15):
@@ -485,9 +485,9 @@ async def test_unpublished_changes_and_the_comparison_with_the_version_agree(sta
             await label(stage, ["dog"], 0)
         case "mark":
             async with stage.direct.database.writing() as session:
-                change = await changes.record(session, stage.working_set.id, kind="IMPORT", actor="ann", summary="x")
+                change = await changes.record(session, stage.dataset_rows.id, kind="IMPORT", actor="ann", summary="x")
                 statement = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
-                await sql.run(session, statement, since=change.revision, id=stage.working_set.samples[1])
+                await sql.run(session, statement, since=change.revision, id=stage.dataset_rows.samples[1])
     found = await looked_at(stage, version["id"])
     differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
     assert found["hasUnpublishedChanges"] == differs == (deed != "nothing")

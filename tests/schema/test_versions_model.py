@@ -25,9 +25,9 @@ from db.identity.tokens import Identity, Scope
 from db.postgres import engine
 from schema import build_schema
 from tests.client import Direct
-from tests.db.history_model import Change, Mark, Published, State, World
-from tests.db.working_sets import make
-from tests.patience import LIMITS
+from tests.db.dataset_rows import make
+from tests.db.history_model import Annotation, Change, HistoryModel, PublishedVersion, State
+from tests.waiting import LIMITS
 
 OPERATIONS = int(os.environ.get("LABELGRAPH_TEST_OPERATIONS", "600"))
 STEPS = 40
@@ -55,7 +55,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.url, self.runner = url, asyncio.Runner()
         self.changes: list[Change] = []
-        self.versions: dict[str, Published] = {}
+        self.versions: dict[str, PublishedVersion] = {}
         self.named = 0
         self.tokens = 0
 
@@ -66,7 +66,7 @@ class Histories(RuleBasedStateMachine):
         made = self.runner.run(make(database, samples=SAMPLES, labels=("a", "b"), name=f"d{id(self)}", **self.kind))
         self.direct = Direct(SCHEMA, database, Identity("ann", Scope.MANAGE, token_id=1), Settings())
         self.id, self.dataset, self.order = made.id, f"Dataset:{made.id}", made.samples
-        self.world = World(State({id: name for name, id in made.labels.items()}, frozenset(made.samples)))
+        self.model = HistoryModel(State({id: name for name, id in made.labels.items()}, frozenset(made.samples)))
 
     def teardown(self) -> None:
         if hasattr(self, "direct"):
@@ -82,7 +82,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(places=PLACES, names=LABELS, mode=st.sampled_from(["ADD", "SET", "REMOVE"]))
     def label(self, places: list[int], names: list[str], mode: str) -> None:
-        state = self.world.state
+        state = self.model.state
         payload = self._mutate(
             "labelSamples",
             "change { id }",
@@ -104,13 +104,13 @@ class Histories(RuleBasedStateMachine):
         if sample not in state.samples:
             return state
         kept = {
-            token: mark
-            for token, mark in state.marks.items()
-            if mark.sample != sample or mode == "ADD" or (mark.label in wanted) == (mode == "SET")
+            token: annotation
+            for token, annotation in state.annotations.items()
+            if annotation.sample != sample or mode == "ADD" or (annotation.label in wanted) == (mode == "SET")
         }
         for label in sorted(wanted - state.carried(sample)) if mode != "REMOVE" else ():
             self.tokens += 1
-            kept[self.tokens] = Mark(sample, label, self.world.revision)
+            kept[self.tokens] = Annotation(sample, label, self.model.revision)
         return State(state.labels, state.samples, kept)
 
     @rule(name=st.sampled_from(WORDS))
@@ -118,16 +118,16 @@ class Histories(RuleBasedStateMachine):
         payload = self._mutate(
             "createLabels", "labels { id } dataset { revision }", datasetId=self.dataset, labels=[{"name": name}]
         )
-        state = self.world.state
+        state = self.model.state
         if name in state.labels.values():
             assert payload == "LABEL_ALREADY_EXISTS"
             return
         made = int(payload["labels"][0]["id"].split(":")[1])
-        self._done({"id": self._latest()}, State({**state.labels, made: name}, state.samples, state.marks))
+        self._done({"id": self._latest()}, State({**state.labels, made: name}, state.samples, state.annotations))
 
     @rule(name=st.sampled_from(WORDS), to=st.sampled_from([*WORDS, "e"]), merge=st.booleans())
     def rename(self, name: str, to: str, merge: bool) -> None:
-        state = self.world.state
+        state = self.model.state
         ids = {known: id for id, known in state.labels.items()}
         if name not in ids:
             return
@@ -138,7 +138,7 @@ class Histories(RuleBasedStateMachine):
         if to == name:
             assert payload["change"] is None
         elif to not in ids:
-            self._done(payload["change"], State({**state.labels, ids[name]: to}, state.samples, state.marks))
+            self._done(payload["change"], State({**state.labels, ids[name]: to}, state.samples, state.annotations))
         elif merge:
             self._done(payload["change"], state.merged(ids[name], ids[to]))
         else:
@@ -146,7 +146,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(names=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2, unique=True), samples=st.booleans())
     def delete_labels(self, names: list[str], samples: bool) -> None:
-        state = self.world.state
+        state = self.model.state
         gone = {id for id, name in state.labels.items() if name in names}
         if not gone:
             return
@@ -168,30 +168,30 @@ class Histories(RuleBasedStateMachine):
             datasetId=self.dataset,
             select={"ids": [f"Sample:{id}" for id in ids]},
         )
-        self._done(payload["change"], self.world.state.without_samples(ids))
+        self._done(payload["change"], self.model.state.without_samples(ids))
 
     # -- versions -----------------------------------------------------------------------------------------------------
 
     @rule()
     def publish(self) -> None:
         payload = self._mutate("publishVersion", "version { id name parent { id } }", datasetId=self.dataset)
-        world = self.world
-        if not world.state.samples:
+        model = self.model
+        if not model.state.samples:
             assert payload == "EMPTY_VERSION"
             return
         version = payload["version"]
         self.named += 1
         assert version["name"] == f"V{self.named:03d}"
-        assert (version["parent"] or {}).get("id") == world.current
-        self.versions[version["id"]] = Published(version["name"], world.state, world.current, world.revision)
-        world.current, world.clean_at = version["id"], world.revision
+        assert (version["parent"] or {}).get("id") == model.current
+        self.versions[version["id"]] = PublishedVersion(version["name"], model.state, model.current, model.revision)
+        model.current, model.clean_at = version["id"], model.revision
 
     @precondition(lambda self: self.versions)
     @rule(data=st.data(), discard=st.booleans())
     def switch(self, data: Any, discard: bool) -> None:
         version = data.draw(st.sampled_from(sorted(self.versions)), label="version")
-        before, was_clean = self.world.current, self._is_clean()
-        revision = self.world.revision
+        before, was_clean = self.model.current, self._is_clean()
+        revision = self.model.revision
         payload = self._mutate(
             "setCurrentVersion",
             "dataset { revision }",
@@ -203,7 +203,7 @@ class Histories(RuleBasedStateMachine):
             return
         if payload["dataset"]["revision"] != revision:
             self._done({"id": self._latest()}, self.versions[version].state, left=(before, was_clean))
-        self.world.current, self.world.clean_at = version, self.world.revision
+        self.model.current, self.model.clean_at = version, self.model.revision
 
     @precondition(lambda self: len(self.versions) > 2)
     @rule(data=st.data())
@@ -213,8 +213,8 @@ class Histories(RuleBasedStateMachine):
         del self.versions[version]
         for other in self.versions.values():
             other.parent = None if other.parent == version else other.parent
-        if self.world.current == version:
-            self.world.current = None
+        if self.model.current == version:
+            self.model.current = None
 
     @precondition(lambda self: self.changes)
     @rule(data=st.data())
@@ -229,7 +229,7 @@ class Histories(RuleBasedStateMachine):
 
     def _undo(self, change: Change) -> bool:
         answer = self._answer("undoChange", "change { id }", changeId=change.id)
-        after = self.world.state.undone(change.before, change.after)
+        after = self.model.state.undone(change.before, change.after)
         if after is None:
             [error] = answer["errors"]
             assert error["extensions"]["code"] == "CONFLICT"
@@ -242,14 +242,14 @@ class Histories(RuleBasedStateMachine):
         return True
 
     def _undone(self, change: Change, made: dict[str, str], after: State) -> None:
-        world, was_last = self.world, change is self.changes[-1]
-        before, was_clean, base = world.current, self._is_clean(), world.clean_at
+        model, was_last = self.model, change is self.changes[-1]
+        before, was_clean, base = model.current, self._is_clean(), model.clean_at
         self._done(made, after, left=None if change.left is None else (before, was_clean))
         if change.left is not None:
             known = change.left[0] if change.left[0] in self.versions else None
-            world.current, world.clean_at = known, world.revision if change.left[1] and was_last else 0
-        elif was_last and before is not None and base == world.revision - 2:
-            world.clean_at = world.revision
+            model.current, model.clean_at = known, model.revision if change.left[1] and was_last else 0
+        elif was_last and before is not None and base == model.revision - 2:
+            model.clean_at = model.revision
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -258,9 +258,9 @@ class Histories(RuleBasedStateMachine):
         if not hasattr(self, "direct"):
             return
         dataset = self._run("query ($d: ID!) { dataset(by: {id: $d}) { %s %s } }" % (STATE, HEAD))["dataset"]  # noqa: UP031
-        _compare(dataset, self.world.state)
-        assert dataset["revision"] == self.world.revision
-        assert (dataset["currentVersion"] or {}).get("id") == self.world.current
+        _compare(dataset, self.model.state)
+        assert dataset["revision"] == self.model.revision
+        assert (dataset["currentVersion"] or {}).get("id") == self.model.current
         assert dataset["hasUnpublishedChanges"] == (not self._is_clean())
         assert self.runner.run(self._recount()) == []
 
@@ -288,7 +288,7 @@ class Histories(RuleBasedStateMachine):
             added removed relabeled changes(first: 100) { totalCount
                 nodes { kind labelsAdded labelsRemoved sample { id labels { name } } } } } } }"""
         found = self._run(query, b=base, h=head)["dataset"]["compare"]
-        early, late = self.versions[base].state, self.versions[head].state if head else self.world.state
+        early, late = self.versions[base].state, self.versions[head].state if head else self.model.state
         expected = early.compared(late)
         nodes = found["changes"]["nodes"]
         assert {
@@ -309,7 +309,7 @@ class Histories(RuleBasedStateMachine):
         version = self._run(query, v=id)["node"]
         _compare(version, known.state)
         assert (version["name"], (version["parent"] or {}).get("id")) == (known.name, known.parent)
-        assert version["isCurrent"] == (id == self.world.current)
+        assert version["isCurrent"] == (id == self.model.current)
 
     # -- speaking to it -----------------------------------------------------------------------------------------------
 
@@ -336,15 +336,15 @@ class Histories(RuleBasedStateMachine):
             return await check.recount(reader, self.id)
 
     def _is_clean(self) -> bool:
-        return self.world.revision == (self.world.clean_at if self.world.current is not None else 0)
+        return self.model.revision == (self.model.clean_at if self.model.current is not None else 0)
 
     def _done(self, change: dict[str, str] | None, after: State, left: tuple[str | None, bool] | None = None) -> None:
         if change is None:
-            assert after == self.world.state
+            assert after == self.model.state
             return
-        self.changes.append(Change(change["id"], self.world.state, after, left))
-        self.world.state = after
-        self.world.revision += 1
+        self.changes.append(Change(change["id"], self.model.state, after, left))
+        self.model.state = after
+        self.model.revision += 1
 
 
 def _compare(answer: Any, state: State) -> None:
@@ -352,7 +352,7 @@ def _compare(answer: Any, state: State) -> None:
     nodes = answer["samples"]["nodes"]
     assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == told
     assert {node["id"]: sorted(map(_drawn, node["annotations"])) for node in nodes} == {
-        f"Sample:{id}": marks for id, marks in state.drawn().items()
+        f"Sample:{id}": annotations for id, annotations in state.drawn().items()
     }
     assert all(node["state"] == ("LABELED" if told[node["id"]] else "UNLABELED") for node in nodes)
     labelled = sum(bool(names) for names in told.values())

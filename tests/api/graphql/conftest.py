@@ -11,7 +11,7 @@ from db.postgres.models import Token
 from tests.api.running_server import RunningServer, opened
 from tests.client import Client, token
 from tests.conftest import Servers
-from tests.patience import TIMEOUTS
+from tests.waiting import SERVER_TIMEOUTS
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def door(
     folder = tmp_path_factory.mktemp("door")
 
     def settings(url: str) -> Settings:
-        return Settings(database_url=url, data_dir=folder, worker=False, limits=limits, timeouts=TIMEOUTS)
+        return Settings(database_url=url, data_dir=folder, worker=False, limits=limits, timeouts=SERVER_TIMEOUTS)
 
     with opened(servers, request.node.path.stem, settings) as door:
         yield door

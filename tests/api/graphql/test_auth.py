@@ -9,7 +9,7 @@ from db.identity import tokens
 from db.identity.tokens import Scope
 from db.postgres.engine import Database
 from tests.client import Client, token
-from tests.patience import until
+from tests.waiting import wait_until
 
 SCOPES = {"read": Scope.READ, "label": Scope.LABEL, "manage": Scope.MANAGE}
 
@@ -86,7 +86,7 @@ async def test_a_revoked_token_is_refused_within_seconds(client: Client, databas
     async def is_refused() -> bool:
         return code(await client.post("{ hello }")) == "UNAUTHENTICATED"
 
-    await until(is_refused)
+    await wait_until(is_refused)
     assert FRESH < 5
 
 

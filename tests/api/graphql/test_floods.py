@@ -12,7 +12,7 @@ import pytest
 
 from api.settings import Settings
 from tests.api.graphql.toy_schema import ToySchema
-from tests.api.test_connections import PATIENCE, Wire, wired
+from tests.api.test_connections import TIMEOUT, Wire, wired
 from tests.client import Client, serving
 
 TEXT, PING = 0x81, 0x89
@@ -48,7 +48,7 @@ async def upgraded(client: Client, *more: str, greet: bool = False) -> AsyncIter
         if greet:
             payload = {"authorization": f"Bearer {client.token}"}
             wire.writer.write(frame(TEXT, json.dumps({"type": "connection_init", "payload": payload}).encode()))
-            assert await asyncio.wait_for(wire.reader.read(4096), PATIENCE)  # the acknowledgement, packed or not
+            assert await asyncio.wait_for(wire.reader.read(4096), TIMEOUT)  # the acknowledgement, packed or not
         yield wire
 
 
@@ -56,7 +56,7 @@ async def closing(wire: Wire) -> int | None:
     """The code with which the server closes; None where the connection broke before it was read."""
     try:
         while True:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 first, length = await wire.reader.readexactly(2)
                 if length == 126:
                     (length,) = struct.unpack("!H", await wire.reader.readexactly(2))
@@ -91,7 +91,7 @@ async def test_a_flood_closes_the_socket(client: Client, what: str, greet: bool)
     async with upgraded(client, greet=greet) as wire:
         sending = asyncio.create_task(send_on(wire, FLOODS[what] * 2_000))
         assert await closing(wire) in (4429, 4400, None)
-        await asyncio.wait_for(sending, PATIENCE)
+        await asyncio.wait_for(sending, TIMEOUT)
 
 
 async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> None:
@@ -99,7 +99,7 @@ async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> 
         wire.writer.write(frame(0x01, b""))
         sending = asyncio.create_task(send_on(wire, frame(0x00, b"") * 2_000))
         assert await closing(wire) in (4429, None)
-        await asyncio.wait_for(sending, PATIENCE)
+        await asyncio.wait_for(sending, TIMEOUT)
 
 
 async def test_no_more_than_a_few_messages_come_before_connection_init(client: Client) -> None:
@@ -133,7 +133,7 @@ async def test_messages_at_a_usual_rate_are_all_answered(client: Client) -> None
     async with upgraded(client, greet=True) as wire:
         wire.writer.write(frame(TEXT, PING_MESSAGE) * 300)
         got = b""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while got.count(b"pong") < 300:
                 got += await wire.reader.read(65536)
 

@@ -13,7 +13,7 @@ from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
 from tests.client import Client
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 
 def http(client: Client) -> AIOHTTPTransport:
@@ -22,8 +22,8 @@ def http(client: Client) -> AIOHTTPTransport:
 
 def websocket(client: Client) -> WebsocketsTransport:
     address = client.url.replace("http", "ws") + "/graphql"
-    patience: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), PATIENCE)
-    return WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **patience)
+    timeouts: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), TIMEOUT)
+    return WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **timeouts)
 
 
 @pytest.mark.parametrize("transport", [http, websocket])

@@ -13,7 +13,7 @@ from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
-from tests.patience import LIMITS
+from tests.waiting import LIMITS
 
 HELLO = "{ hello }"
 

@@ -13,7 +13,7 @@ from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -41,7 +41,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """What comes until the server closes; a test fails when it does not."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self.reader.read()
 
 

@@ -12,7 +12,7 @@ from db.identity import tokens
 from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
-from tests.patience import PATIENCE, until
+from tests.waiting import TIMEOUT, wait_until
 
 EVENTS = {"accept": "text/event-stream"}
 
@@ -78,14 +78,14 @@ async def test_ends_when_the_token_does_and_frees_its_seat_when_the_client_goes(
     client: Client, database: Database, revoked: bool
 ) -> None:
     body = {"query": "subscription { forever }"}
-    async with httpx2.AsyncClient(base_url=client.url, headers=client.headers | EVENTS, timeout=PATIENCE) as http:
+    async with httpx2.AsyncClient(base_url=client.url, headers=client.headers | EVENTS, timeout=TIMEOUT) as http:
         async with http.stream("POST", "/graphql", json=body) as response:
             pieces = response.aiter_text()
             assert frames(await anext(pieces))[0] == ("next", {"data": {"forever": 1}})
             if revoked:
                 async with database.writing() as session:
                     await tokens.revoke(session, "ann")
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     rest = "".join([piece async for piece in pieces])
                 assert "UNAUTHENTICATED" in rest
                 assert frames(rest)[-1] == ("complete", None)
@@ -96,14 +96,14 @@ async def test_ends_when_the_token_does_and_frees_its_seat_when_the_client_goes(
                     return response.status_code == 200
 
             for _ in range(4):
-                await until(is_seated)
+                await wait_until(is_seated)
 
 
 async def test_a_stopping_server_waits_for_no_stream(settings: Settings, database: Database) -> None:
     text = await token(database)
     body, headers = {"query": "subscription { forever }"}, {"authorization": f"Bearer {text}"} | EVENTS
-    settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * PATIENCE))  # so long it would wait
-    async with asyncio.timeout(PATIENCE), httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http:
+    settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * TIMEOUT))  # so long it would wait
+    async with asyncio.timeout(TIMEOUT), httpx2.AsyncClient(headers=headers, timeout=TIMEOUT) as http:
         async with serving(settings, ToySchema()) as url:
             request = http.build_request("POST", f"{url}/graphql", json=body)
             response = await http.send(request, stream=True)

@@ -18,7 +18,7 @@ from db.postgres.engine import Database
 from tests.api.graphql.test_slow import hasty
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
 INIT = {"type": "connection_init"}
@@ -33,13 +33,13 @@ class Socket:
             await self.raw.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             message: dict[str, Any] = json.loads(await self.raw.recv())
             return message
 
     async def closing(self) -> int:
         """The code with which the server closes, whatever it sends before."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             try:
                 while True:
                     await self.raw.recv()
@@ -60,7 +60,7 @@ async def opened(
     client: Client, *, protocols: Sequence[Subprotocol] = (PROTOCOL,), **more: Any
 ) -> AsyncIterator[Socket]:
     address = client.url.replace("http", "ws") + "/graphql"
-    async with connect(address, subprotocols=protocols, max_size=None, open_timeout=PATIENCE, **more) as raw:
+    async with connect(address, subprotocols=protocols, max_size=None, open_timeout=TIMEOUT, **more) as raw:
         yield Socket(raw)
 
 
@@ -248,7 +248,7 @@ async def test_closes_open_sockets_within_seconds_of_a_revocation(client: Client
         await socket.receive()
         async with database.writing() as session:
             await tokens.revoke(session, "ann")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert await socket.closing() == 4403
 
 
@@ -268,8 +268,8 @@ async def test_welcomes_pages_of_its_own_origin_and_of_those_that_are_allowed(
 
 async def test_a_stopping_server_sends_its_sockets_elsewhere(settings: Settings, database: Database) -> None:
     text = await token(database)
-    settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * PATIENCE))  # so long it would wait
-    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+    settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * TIMEOUT))  # so long it would wait
+    async with asyncio.timeout(TIMEOUT), AsyncExitStack() as stack:
         async with serving(settings, ToySchema()) as url:
             socket = await stack.enter_async_context(greeted(Client(url, text)))
             await socket.subscribe("1", "subscription { forever }")

@@ -1,10 +1,10 @@
-"""Deleting source files on a bad road: what was asked to go goes, sooner or later, and nothing else ever does."""
+"""Deleting source files while storage fails: what was to be deleted is deleted in the end, and nothing else ever is."""
 
 from typing import Any
 
 from tests.api.storage.unreliable import SEEDS, UnreliableStorage, images
-from tests.chaos import Fate, Passing, Schedule, calm, storm
-from tests.db.world import picture
+from tests.db.dataset_fixture import image_bytes
+from tests.fault_proxy import Fault, Request, Schedule, no_faults, random_faults
 
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
     deleted deletedSources failedSources { path message } dataset { statistics { total } } } }"""
@@ -39,7 +39,7 @@ async def test_what_is_deleted_in_a_storm_is_gone_after_it_and_nothing_else(
     place: UnreliableStorage, seed: int
 ) -> None:
     paths = await synced(place)
-    place.road.schedule = storm(seed, share=0.3)
+    place.proxy.schedule = random_faults(seed, share=0.3)
     left = paths
     while len(left) > 15:
         chosen, left = left[:5], left[5:]
@@ -62,7 +62,7 @@ async def test_what_is_deleted_in_a_storm_is_gone_after_it_and_nothing_else(
 async def test_labels_deleted_with_their_files_in_a_storm(place: UnreliableStorage, seed: int) -> None:
     paths = await synced(place)
     await place.label(paths[4:8], "label-0", "label-1")
-    place.road.schedule = storm(seed + 100, share=0.3)
+    place.proxy.schedule = random_faults(seed + 100, share=0.3)
     labels = (await place.client.execute(LABELS, place.me))["node"]["labels"]
     [chosen] = [label["id"] for label in labels if label["name"] == "label-0"]
     values = {"labelIds": [chosen], "mode": "LABEL_SAMPLES_AND_SOURCES"}
@@ -79,11 +79,11 @@ async def test_labels_deleted_with_their_files_in_a_storm(place: UnreliableStora
 
 async def test_a_sidecar_that_resists_is_tried_again(place: UnreliableStorage) -> None:
     """Or it would label whatever takes the image's place."""
-    image = picture()
+    image = image_bytes()
     await place.fill({"a0.png": image, "a0.txt": b"cat"})
     await place.sync()
-    place.road.schedule = lambda passing: (
-        Fate.SLOW_DOWN if passing.operation == "delete_many" and passing.number > 1 else Fate.PASS
+    place.proxy.schedule = lambda request: (
+        Fault.SLOW_DOWN if request.operation == "delete_many" and request.number > 1 else Fault.PASS
     )
     told = await delete(place, ["a0.png"])
     [failure] = told["failedSources"]
@@ -99,12 +99,12 @@ async def test_a_sidecar_that_resists_is_tried_again(place: UnreliableStorage) -
 
 async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: UnreliableStorage) -> None:
     paths = await synced(place, 8)
-    place.road.schedule = lambda _: Fate.CUT_BEFORE
+    place.proxy.schedule = lambda _: Fault.CUT_BEFORE
     told = await delete(place, paths[:6])
     assert (told["deleted"], told["deletedSources"], len(told["failedSources"])) == (6, 0, 6)
     for failure in told["failedSources"]:
         assert "cannot be reached" in failure["message"]
-        assert place.road.endpoint not in failure["message"]
+        assert place.proxy.endpoint not in failure["message"]
     assert set(await place.objects()) == with_texts(paths)
     await place.deletions_end()
     assert set(await place.objects()) == with_texts(paths[6:])
@@ -112,23 +112,27 @@ async def test_deletions_while_storage_is_down_are_told_and_made_up_for(place: U
 
 async def test_a_deletion_whose_answer_was_lost_is_a_deletion(place: UnreliableStorage) -> None:
     paths = await synced(place, 6)
-    for fate, chosen in ((Fate.CUT_AFTER, paths[:2]), (Fate.CUT_WITHIN, paths[2:4]), (Fate.MUTE, paths[4:])):
-        place.road.schedule = _once(fate)
+    for fault, chosen in (
+        (Fault.CUT_AFTER, paths[:2]),
+        (Fault.CUT_WITHIN, paths[2:4]),
+        (Fault.LOST_RESPONSE, paths[4:]),
+    ):
+        place.proxy.schedule = _once(fault)
         told = await delete(place, chosen)
-        assert place.road.met[fate] == 1
+        assert place.proxy.fault_counts[fault] == 1
         assert (told["deletedSources"], told["failedSources"]) == (2, [])
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     assert await place.objects() == {}
 
 
-def _once(fate: Fate) -> Schedule:
+def _once(fault: Fault) -> Schedule:
     """The first request that deletes meets it."""
-    met: list[Passing] = []
+    seen: list[Request] = []
 
-    def decide(passing: Passing) -> Fate:
-        if passing.operation != "delete_many" or met:
-            return Fate.PASS
-        met.append(passing)
-        return fate
+    def decide(request: Request) -> Fault:
+        if request.operation != "delete_many" or seen:
+            return Fault.PASS
+        seen.append(request)
+        return fault
 
     return decide

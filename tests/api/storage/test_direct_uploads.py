@@ -1,4 +1,4 @@
-"""Scripts that put files into storage themselves, on a bad road: they do it all again until all is done."""
+"""Scripts that put files into storage themselves, while it fails: they repeat everything until all is done."""
 
 import asyncio
 from typing import Any
@@ -11,9 +11,9 @@ from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads
 from tests.api.storage.test_killed import server, silent_at
 from tests.api.storage.test_outage import FEW
 from tests.api.storage.unreliable import SEEDS, UnreliableStorage
-from tests.chaos import Fate, always, calm, storm
-from tests.db.world import picture
-from tests.patience import PATIENCE, until
+from tests.db.dataset_fixture import image_bytes
+from tests.fault_proxy import Fault, always, no_faults, random_faults
+from tests.waiting import TIMEOUT, wait_until
 
 
 def script(place: UnreliableStorage) -> StagedUploads:
@@ -23,7 +23,7 @@ def script(place: UnreliableStorage) -> StagedUploads:
 async def put(ticket: dict[str, Any], data: bytes) -> None:
     """Once; whether it came about is not known."""
     try:
-        async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+        async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
             await http.put(ticket["url"], content=data)
     except httpx2.TransportError:
         return
@@ -43,13 +43,13 @@ async def once(place: UnreliableStorage, files: dict[str, bytes]) -> dict[str, d
 
 
 @SEEDS
-async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: UnreliableStorage, seed: int) -> None:
+async def test_a_script_under_faults_ends_as_without_them(place: UnreliableStorage, seed: int) -> None:
     await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
-    files = {str(number): picture() for number in range(16)}
-    place.road.schedule = storm(seed, share=0.25)
+    files = {str(number): image_bytes() for number in range(16)}
+    place.proxy.schedule = random_faults(seed, share=0.25)
     done: dict[str, dict[str, Any]] = {}
     for attempt in range(8):
-        place.road.schedule = place.road.schedule if attempt < 6 else calm
+        place.proxy.schedule = place.proxy.schedule if attempt < 6 else no_faults
         found = await once(place, files)
         assert {key: sample["id"] for key, sample in done.items()}.items() <= {
             key: sample["id"] for key, sample in found.items()
@@ -72,7 +72,7 @@ async def test_a_script_in_a_storm_ends_as_on_a_good_road(place: UnreliableStora
 @pytest.mark.parametrize("synced", [False, True], ids=["at once", "after a sync"])
 async def test_a_killed_completion_is_done_by_the_next(place: UnreliableStorage, synced: bool) -> None:
     """All files are at their places, and no row is written."""
-    files = dict(zip("0123", (picture() for _ in range(4)), strict=True))
+    files = dict(zip("0123", (image_bytes() for _ in range(4)), strict=True))
     names = [f"{number}.png" for number in files]
     tickets = await script(place).request(
         *({"key": key, "fileName": f"{key}.png", "size": len(data)} for key, data in files.items())
@@ -80,18 +80,18 @@ async def test_a_killed_completion_is_done_by_the_next(place: UnreliableStorage,
     await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets))
     before = await place.revision()
     async with server(place) as (process, there):
-        place.road.schedule = silent_at("3.png", "head", 2)
-        place.road.impatient.clear()
+        place.proxy.schedule = silent_at("3.png", "head", 2)
+        place.proxy.timed_out.clear()
         completion = asyncio.create_task(script(there).complete(*files))
 
         async def is_silent() -> bool:
-            return place.road.met[Fate.MUTE] == 1 and set(names) <= (await place.objects()).keys()
+            return place.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and set(names) <= (await place.objects()).keys()
 
-        await until(is_silent)
+        await wait_until(is_silent)
         process.kill()
         with pytest.raises(httpx2.TransportError):
             await completion
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     assert (await place.revision(), await place.samples()) == (before, {})
     if synced:
         assert (await place.sync())["added"] == len(files)
@@ -106,12 +106,14 @@ async def test_a_killed_completion_is_done_by_the_next(place: UnreliableStorage,
 
 
 async def test_storage_that_is_away_is_told_soon(place: UnreliableStorage) -> None:
-    files = {str(number): picture() for number in range(100)}
-    for fate in (Fate.CUT_BEFORE, Fate.DEAF):
-        place.road.schedule = always(fate)
-        before = sum(place.road.met.values())
+    files = {str(number): image_bytes() for number in range(100)}
+    for fault in (Fault.CUT_BEFORE, Fault.LOST_REQUEST):
+        place.proxy.schedule = always(fault)
+        before = sum(place.proxy.fault_counts.values())
         assert await once(place, files) == {}
-        assert sum(place.road.met.values()) - before < len(files) + FEW, "the script's own, and few of the server's"
-    place.road.schedule = calm
+        assert sum(place.proxy.fault_counts.values()) - before < len(files) + FEW, (
+            "the script's own, and few of the server's"
+        )
+    place.proxy.schedule = no_faults
     assert (await once(place, files)).keys() == files.keys()
     await place.holds()

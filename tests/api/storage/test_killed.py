@@ -13,11 +13,11 @@ import pytest
 from api.settings import Timeouts
 from tests.api.storage.test_uploads import sent
 from tests.api.storage.unreliable import UnreliableStorage
-from tests.chaos import Fate, Passing, Schedule, calm
 from tests.conftest import ROOT
-from tests.db.world import picture
-from tests.patience import PATIENCE, until
+from tests.db.dataset_fixture import image_bytes
+from tests.fault_proxy import Fault, Request, Schedule, no_faults
 from tests.s3 import free_port
+from tests.waiting import TIMEOUT, wait_until
 
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 
@@ -33,9 +33,9 @@ async def server(place: UnreliableStorage) -> AsyncIterator[tuple[asyncio.subpro
         "LABELGRAPH_S3_ACCESS_KEY": s3.access_key or "",
         "LABELGRAPH_S3_SECRET_KEY": s3.secret_key or "",
         "LABELGRAPH_S3_ADDRESSING": "path",
-        "LABELGRAPH_S3_READ": str(PATIENCE),
-        "LABELGRAPH_S3_DEADLINE": str(PATIENCE),
-        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(PATIENCE) for each in fields(Timeouts)},
+        "LABELGRAPH_S3_READ": str(TIMEOUT),
+        "LABELGRAPH_S3_DEADLINE": str(TIMEOUT),
+        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(TIMEOUT) for each in fields(Timeouts)},
     }
     command = [sys.executable, "-m", "api", "serve", "--port", str(port), "--no-worker"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
@@ -47,7 +47,7 @@ async def server(place: UnreliableStorage) -> AsyncIterator[tuple[asyncio.subpro
         return False
 
     try:
-        await until(is_ready)
+        await wait_until(is_ready)
         yield process, there
     finally:
         if process.returncode is None:
@@ -57,8 +57,8 @@ async def server(place: UnreliableStorage) -> AsyncIterator[tuple[asyncio.subpro
 
 def silent_at(name: str, operation: str, number: int) -> Schedule:
     """The store does it, and is not heard again."""
-    wanted = Passing(operation, f"set/{name}", number)
-    return lambda passing: Fate.MUTE if passing == wanted else Fate.PASS
+    wanted = Request(operation, f"set/{name}", number)
+    return lambda request: Fault.LOST_RESPONSE if request == wanted else Fault.PASS
 
 
 WRITTEN = ("d.png", "head", 2)  # all objects are written, and the last one is looked at
@@ -73,21 +73,21 @@ MIDWAY = ("b.png", "put", 1)
 async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
     place: UnreliableStorage, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
 ) -> None:
-    files = {name: picture() for name in NAMES}
+    files = {name: image_bytes() for name in NAMES}
     before = await place.revision()
     async with server(place) as (process, there):
-        place.road.schedule = silent_at(*moment)
-        place.road.impatient.clear()
+        place.proxy.schedule = silent_at(*moment)
+        place.proxy.timed_out.clear()
         upload = asyncio.create_task(sent(there, files, key=key, onConflict=on_conflict))
 
         async def is_silent() -> bool:
-            return place.road.met[Fate.MUTE] == 1 and len(await place.objects()) == len(files)
+            return place.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and len(await place.objects()) == len(files)
 
-        await until(is_silent)
+        await wait_until(is_silent)
         process.kill()
         with pytest.raises(httpx2.TransportError):
             await upload
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     assert (await place.revision(), await place.samples()) == (before, {})
     if synced:
         assert (await place.sync())["added"] == len(files)

@@ -1,13 +1,13 @@
-"""Syncs on a bad road. However they go, nothing is lost, nothing doubled, and one on a good road makes all well."""
+"""Syncs while storage fails: nothing is lost, nothing is doubled, and a later one without faults repairs everything."""
 
 import random
 
 from tests.api.storage.unreliable import SEEDS, UnreliableStorage, images
-from tests.chaos import Fate, calm, storm
-from tests.db.world import picture
+from tests.db.dataset_fixture import image_bytes
+from tests.fault_proxy import Fault, no_faults, random_faults
 
 IMAGES = 60
-SLOW = Fate.SLOW_DOWN
+SLOW = Fault.SLOW_DOWN
 
 
 def bucket() -> dict[str, bytes]:
@@ -20,7 +20,7 @@ def bucket() -> dict[str, bytes]:
 @SEEDS
 async def test_a_sync_in_a_storm_and_one_after_it_are_a_clean_one(place: UnreliableStorage, seed: int) -> None:
     await place.fill(bucket())
-    place.road.schedule = storm(seed, share=0.1 + 0.2 * (seed % 2))
+    place.proxy.schedule = random_faults(seed, share=0.1 + 0.2 * (seed % 2))
     for _ in range(3):
         job = await place.sync()
         assert job["status"] in ("SUCCEEDED", "FAILED")
@@ -44,10 +44,10 @@ async def test_what_happened_to_files_is_found_by_syncs_in_a_storm(place: Unreli
     before = await place.samples()
     for path in [*moved, *vanished]:
         await place.store.delete(path)
-    await place.fill({f"b/{path[2:]}": files[path] for path in moved} | {path: picture() for path in changed})
+    await place.fill({f"b/{path[2:]}": files[path] for path in moved} | {path: image_bytes() for path in changed})
     await place.fill({f"{path[:-4]}.txt": b"new" for path in retold} | images("c/", 10))
 
-    place.road.schedule = storm(seed, share=0.15 + 0.2 * (seed % 2))
+    place.proxy.schedule = random_faults(seed, share=0.15 + 0.2 * (seed % 2))
     for _ in range(3):
         await place.sync()
         assert not (before.keys() - set(moved) - set(vanished)) - (await place.samples()).keys(), "a sample was lost"
@@ -74,10 +74,10 @@ async def test_a_file_that_moved_and_cannot_be_read_yet_is_not_a_lost_one(place:
     before = (await place.samples())["a/0.png"]
     await place.store.delete("a/0.png")
     await place.put("b/0.png", files["a/0.png"])
-    place.road.schedule = lambda passing: SLOW if passing.key == "set/b/0.png" else Fate.PASS
+    place.proxy.schedule = lambda request: SLOW if request.key == "set/b/0.png" else Fault.PASS
     job = await place.sync()
     assert (job["status"], job["removed"], job["moved"], job["added"]) == ("SUCCEEDED", 0, 1, 0)
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     job = await place.sync()
     assert (job["removed"], job["moved"], job["added"]) == (0, 0, 0)
     after = (await place.samples())["b/0.png"]
@@ -92,10 +92,10 @@ async def test_a_restored_sample_gets_its_labels_once_its_sidecar_can_be_read(pl
     await place.client.execute(
         "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }", {"input": values}
     )
-    place.road.schedule = lambda passing: SLOW if passing.key == "set/a0.txt" else Fate.PASS
+    place.proxy.schedule = lambda request: SLOW if request.key == "set/a0.txt" else Fault.PASS
     job = await place.sync(restoreRemoved=True)
     assert (job["status"], job["added"]) == ("SUCCEEDED", 1)
     assert await place.labels() == {"a0.png": []}
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     await place.sync()
     assert await place.labels() == {"a0.png": ["cat"]}

@@ -1,4 +1,5 @@
-"""Uploads on a bad road: what was told is so, and what was refused left no row; its object, if any, is found later."""
+"""Uploads while storage fails: what was answered is so, and what was refused left no row; the next sync finds its
+object, if there is one."""
 
 import asyncio
 import random
@@ -7,16 +8,16 @@ from typing import Any
 
 from tests.api.storage.unreliable import SEEDS, UnreliableStorage
 from tests.api.test_uploads import Desk
-from tests.chaos import Fate, Passing, Schedule, calm, storm
-from tests.db.world import picture
+from tests.db.dataset_fixture import image_bytes
+from tests.fault_proxy import Fault, Request, Schedule, no_faults, random_faults
 
 
 def desk(place: UnreliableStorage) -> Desk:
     return Desk(place.client, place.store, place.settings, place.dataset)
 
 
-def on(operation: str, fate: Fate) -> Schedule:
-    return lambda passing: fate if passing.operation == operation else Fate.PASS
+def on(operation: str, fault: Fault) -> Schedule:
+    return lambda request: fault if request.operation == operation else Fault.PASS
 
 
 async def sent(place: UnreliableStorage, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
@@ -34,12 +35,12 @@ async def test_every_upload_in_a_storm_is_taken_or_refused_and_its_repetition_ta
 ) -> None:
     chance = random.Random(seed)
     await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
-    files = [(f"{number % 12}.png", picture()) for number in range(24)]  # each name twice, each content once
-    place.road.schedule = storm(seed, share=0.25)
+    files = [(f"{number % 12}.png", image_bytes()) for number in range(24)]  # each name twice, each content once
+    place.proxy.schedule = random_faults(seed, share=0.25)
     taken: dict[bytes, dict[str, Any]] = {}
     left = files
     for attempt in range(12):
-        place.road.schedule = place.road.schedule if attempt < 10 else calm
+        place.proxy.schedule = place.proxy.schedule if attempt < 10 else no_faults
         chance.shuffle(left)
         for batch in _batches(left):
             before = await place.revision()
@@ -73,54 +74,54 @@ def _batches(files: Sequence[tuple[str, bytes]]) -> list[dict[str, bytes]]:
 
 
 async def test_an_object_whose_answer_was_lost_is_reported_by_the_next_sync(place: UnreliableStorage) -> None:
-    place.road.schedule = on("put", Fate.CUT_AFTER)
+    place.proxy.schedule = on("put", Fault.CUT_AFTER)
     before = await place.revision()
-    results = await sent(place, {"cat.png": picture()}, labels=[])
+    results = await sent(place, {"cat.png": image_bytes()}, labels=[])
     assert results["cat.png"]["error"]["code"] in ("STORAGE_ERROR", "SAMPLE_ALREADY_EXISTS")
     assert await place.revision() == before
     assert list(await place.objects()) == ["cat.png"]
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     assert (await place.sync())["added"] == 1
     await place.holds()
 
 
 async def test_a_put_that_was_cut_once_is_done_once(place: UnreliableStorage) -> None:
     """The client sends it again by itself, and meets its own object there."""
-    data = picture()
-    for name, fate in (("a.png", Fate.CUT_AFTER), ("b.png", Fate.MUTE), ("c.png", Fate.CUT_WITHIN)):
-        place.road.schedule = _first_put(fate)
+    data = image_bytes()
+    for name, fault in (("a.png", Fault.CUT_AFTER), ("b.png", Fault.LOST_RESPONSE), ("c.png", Fault.CUT_WITHIN)):
+        place.proxy.schedule = _first_put(fault)
         results = await sent(place, {name: data})
         assert results[name]["sample"]["path"] == name
     assert sorted(await place.objects()) == ["a.png", "b.png", "c.png"]
     await place.holds()
 
 
-def _first_put(fate: Fate) -> Schedule:
-    def decide(passing: Passing) -> Fate:
-        return fate if (passing.operation, passing.number) == ("put", 1) else Fate.PASS
+def _first_put(fault: Fault) -> Schedule:
+    def decide(request: Request) -> Fault:
+        return fault if (request.operation, request.number) == ("put", 1) else Fault.PASS
 
     return decide
 
 
 async def test_our_own_object_that_cannot_be_read_is_not_taken_for_a_strangers(place: UnreliableStorage) -> None:
     """Or its repetition would be put beside it under another name."""
-    data = picture()
+    data = image_bytes()
     await place.put("cat.png", data)  # left behind by an answer that was lost
-    place.road.schedule = on("get", Fate.SLOW_DOWN)
+    place.proxy.schedule = on("get", Fault.SLOW_DOWN)
     results = await sent(place, {"cat.png": data}, onConflict="RENAME")
     assert results["cat.png"]["error"]["code"] == "STORAGE_ERROR"
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     results = await sent(place, {"cat.png": data}, onConflict="RENAME")
     assert results["cat.png"]["sample"]["path"] == "cat.png"
     assert list(await place.objects()) == ["cat.png"]
 
 
 async def test_one_key_in_a_storm_is_one_upload(place: UnreliableStorage) -> None:
-    """A client that lost the server's answer repeats it while the road is bad."""
-    files = {f"{number}.png": picture() for number in range(4)}
-    place.road.schedule = storm(5, share=0.3)
+    """A client that lost the server's answer repeats it while requests fail."""
+    files = {f"{number}.png": image_bytes() for number in range(4)}
+    place.proxy.schedule = random_faults(5, share=0.3)
     answers = await asyncio.gather(*(sent(place, files, key="once", onConflict="RENAME") for _ in range(3)))
-    place.road.schedule = calm
+    place.proxy.schedule = no_faults
     last = await sent(place, files, key="once", onConflict="RENAME")
     assert answers[-1] == last or any(answer == last for answer in answers)
     await place.sync()

@@ -1,4 +1,4 @@
-"""A dataset in a bucket, at the end of a road that may be bad: a server with its worker, and a client of it."""
+"""A dataset in a bucket, behind a proxy that injects faults: a server with its worker, and a client of it."""
 
 import asyncio
 import itertools
@@ -19,12 +19,12 @@ from db.storage import Access
 from db.storage.s3 import S3Store
 from tests import s3
 from tests.api.test_s3 import CREATE, configured
-from tests.chaos import Road, calm, road
 from tests.client import Client, serving, token
-from tests.db.world import picture
-from tests.patience import PATIENCE
+from tests.db.dataset_fixture import image_bytes
+from tests.fault_proxy import FaultProxy, fault_proxy, no_faults
+from tests.waiting import TIMEOUT
 
-FIRST, LAST = map(int, os.environ.get("LABELGRAPH_STORMS", "1:2").split(":"))
+FIRST, LAST = map(int, os.environ.get("LABELGRAPH_FAULT_SEEDS", "1:2").split(":"))
 SEEDS = pytest.mark.parametrize("seed", range(FIRST, LAST))
 NUMBERS = itertools.count()
 JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes { id status error { code message }
@@ -39,9 +39,9 @@ LATE = "UPDATE source_deletion SET retry_at = now(), created_at = now() - interv
 
 @dataclass(slots=True)
 class UnreliableStorage:
-    """`store` reaches the bucket directly; the server, and so the client, only by the road."""
+    """`store` reaches the bucket directly; the server, and so the client, only through the proxy."""
 
-    road: Road
+    proxy: FaultProxy
     store: S3Store
     client: Client
     database: Database
@@ -71,14 +71,14 @@ class UnreliableStorage:
         return await self.ended()
 
     async def clean_sync(self) -> dict[str, Any]:
-        """On a good road."""
-        self.road.schedule = calm
+        """Without faults."""
+        self.proxy.schedule = no_faults
         job = await self.sync()
         assert job["status"] == "SUCCEEDED", self.jobs
         return job
 
     async def ended(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 [job] = (await self.client.execute(JOBS, {"id": self.dataset}))["node"]["jobs"]["nodes"]
                 if job["status"] not in ("QUEUED", "RUNNING"):
@@ -121,7 +121,7 @@ class UnreliableStorage:
         return {"id": self.dataset}
 
     async def other(self) -> str:
-        """A dataset of the same input path, synced once, on a good road: what a clean run makes of it."""
+        """A dataset of the same input path, synced once, without faults: what a clean run makes of it."""
         path = f"s3://{self.store.bucket}/{self.store.prefix}"
         values = {"name": f"clean-{next(NUMBERS)}", "inputPath": path}
         made = (await self.client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
@@ -129,9 +129,9 @@ class UnreliableStorage:
         return str(made)
 
     async def deletions_end(self) -> None:
-        """The road is calm, and so every file whose deletion was asked for is gone before long."""
-        self.road.schedule = calm
-        async with asyncio.timeout(PATIENCE):
+        """Without faults every file whose deletion was requested is gone before long."""
+        self.proxy.schedule = no_faults
+        async with asyncio.timeout(TIMEOUT):
             while await self.open_intents():
                 await self.retry_at_once()
                 await asyncio.sleep(0.2)
@@ -140,7 +140,7 @@ class UnreliableStorage:
         return int(await self.database.pool.fetchval("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL"))
 
     async def holds(self) -> None:
-        """What is true at all times, and what is true once the road is calm and a sync has run."""
+        """What is true at all times, and what is true once faults end and a sync has run."""
         async with self.database.reading() as connection:
             assert await check.recount(connection, self.number) == []
         samples, objects = await self.samples(), await self.objects()
@@ -162,7 +162,7 @@ async def unreliable_storage(
     database_url: str, database: Database, folder: Path, endpoint: str
 ) -> AsyncIterator[UnreliableStorage]:
     bucket = f"stormy-{next(NUMBERS)}"
-    async with road(endpoint) as between, s3.connected(endpoint, bucket) as opened:
+    async with fault_proxy(endpoint) as between, s3.connected(endpoint, bucket) as opened:
         settings = configured(database_url, folder, between.endpoint)
         async with serving(settings) as url:
             client = Client(url, await token(database))
@@ -174,7 +174,7 @@ async def unreliable_storage(
 
 def images(prefix: str, number: int) -> dict[str, bytes]:
     """So many, each unlike all others."""
-    return {f"{prefix}{index}.png": picture() for index in range(number)}
+    return {f"{prefix}{index}.png": image_bytes() for index in range(number)}
 
 
 small_pages = partial(Access, page=40)

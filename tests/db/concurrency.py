@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import DomainError
 from db.history.transactions import write
 from db.postgres.engine import Database
-from tests.patience import PATIENCE
+from tests.waiting import TIMEOUT
 
 Work = Callable[[AsyncSession], Awaitable[Any]]
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -23,19 +23,19 @@ async def outcome(database: Database, work: Work) -> Any:
         return refused.code
 
 
-async def waiting(database: Database) -> None:
+async def until_blocked(database: Database) -> None:
     """Until some transaction waits for a lock."""
-    async with asyncio.timeout(PATIENCE), database.reading() as reader:
+    async with asyncio.timeout(TIMEOUT), database.reading() as reader:
         while not await reader.fetchval(WAITING):  # noqa: ASYNC110 (others' locks wake nobody here)
             await asyncio.sleep(0.01)
 
 
-async def one_inside_the_other(database: Database, first: Work, second: Work) -> tuple[Any, Any]:
+async def overlapping(database: Database, first: Work, second: Work) -> tuple[Any, Any]:
     """`second` begins while `first` has done its work and not committed yet. They meet at a lock, or not at all."""
     async with database.writing() as session:
         done = await first(session)
         other = asyncio.create_task(outcome(database, second))
-        meeting = asyncio.create_task(waiting(database))
+        meeting = asyncio.create_task(until_blocked(database))
         await asyncio.wait({other, meeting}, return_when=asyncio.FIRST_COMPLETED)
         meeting.cancel()
     return done, await other

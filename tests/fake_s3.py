@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
-STALL = b"stall"  # in the place of an answer: nothing comes, the connection stays open
+STALL = b"stall"  # instead of a response: nothing comes, the connection stays open
 BUCKET = "bucket"
 WHEN, WHEN_LISTED = "Sun, 01 Nov 2026 10:00:00 GMT", "2026-11-01T10:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """A request. `number` counts those of its operation, from 1."""
 
     operation: str
@@ -28,48 +28,48 @@ class Asked:
     number: int
 
 
-Answerer = Callable[[Asked], bytes | None]  # None: as an honest server would
+Answerer = Callable[[Request], bytes | None]  # None: as a correct server answers
 
 
 @dataclass(slots=True)
-class LyingS3:
+class FakeS3:
     objects: dict[str, bytes] = field(default_factory=dict)
-    answer: Answerer = lambda asked: None
-    asked: Counter[str] = field(default_factory=Counter)
+    answer: Answerer = lambda request: None
+    requests: Counter[str] = field(default_factory=Counter)
     endpoint: str = ""
 
-    def honest(self, asked: Asked) -> bytes:
-        match asked.operation:
+    def default_answer(self, request: Request) -> bytes:
+        match request.operation:
             case "list":
-                return self.listing(asked)
+                return self.listing(request)
             case "delete_many":
-                keys = [part.split("</Key>")[0] for part in asked.body.decode().split("<Key>")[1:]]
+                keys = [part.split("</Key>")[0] for part in request.body.decode().split("<Key>")[1:]]
                 return deleted(keys)
             case "head_bucket":
                 return http(200)
-            case _ if asked.key not in self.objects:
-                return http(404) if asked.operation == "head" else error(404, "NoSuchKey")
+            case _ if request.key not in self.objects:
+                return http(404) if request.operation == "head" else error(404, "NoSuchKey")
             case _:
-                return self.object(asked)
+                return self.object(request)
 
-    def object(self, asked: Asked) -> bytes:
-        data = self.objects[asked.key]
+    def object(self, request: Request) -> bytes:
+        data = self.objects[request.key]
         headers = {"ETag": etag(data), "Last-Modified": WHEN, "Content-Type": "image/png"}
-        given = asked.headers.get("if-match", etag(data))
+        given = request.headers.get("if-match", etag(data))
         if given != etag(data):
             return error(412, "PreconditionFailed")
-        if "range" not in asked.headers or asked.operation == "head":
-            return http(200, data, headers, length=len(data), bodyless=asked.operation == "head")
-        first, _, last = asked.headers["range"].removeprefix("bytes=").partition("-")
+        if "range" not in request.headers or request.operation == "head":
+            return http(200, data, headers, length=len(data), bodyless=request.operation == "head")
+        first, _, last = request.headers["range"].removeprefix("bytes=").partition("-")
         if int(first) >= len(data):
             return error(416, "InvalidRange")
         part = data[int(first) : int(last) + 1 if last else None]
         headers["Content-Range"] = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
         return http(206, part, headers)
 
-    def listing(self, asked: Asked) -> bytes:
+    def listing(self, request: Request) -> bytes:
         keys = sorted(self.objects)
-        start = int(asked.query.get("continuation-token", "0"))
+        start = int(request.query.get("continuation-token", "0"))
         return page(keys[start : start + 2], str(start + 2) if start + 2 < len(keys) else None)
 
 
@@ -95,7 +95,7 @@ def error(status: int, code: str) -> bytes:
 def page(
     keys: Sequence[str], token: str | None, *, more: bool | None = None, count: int | None = None, name: str = BUCKET
 ) -> bytes:
-    """A page of a listing that says what it is told to say."""
+    """A page of a listing with these values, true or not."""
     entries = "".join(
         f"<Contents><Key>{key}</Key><LastModified>{WHEN_LISTED}</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"
         for key in keys
@@ -123,18 +123,18 @@ def etag(data: bytes) -> str:
 
 
 @asynccontextmanager
-async def lying(objects: dict[str, bytes] | None = None, answer: Answerer | None = None) -> AsyncIterator[LyingS3]:
-    lies = LyingS3(dict(objects or {}))
+async def fake_s3(objects: dict[str, bytes] | None = None, answer: Answerer | None = None) -> AsyncIterator[FakeS3]:
+    fake = FakeS3(dict(objects or {}))
     if answer is not None:
-        lies.answer = answer
+        fake.answer = answer
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            asked = await _read(reader, writer, lies.asked)
-            told = lies.answer(asked)
-            if told == STALL:
+            request = await _read(reader, writer, fake.requests)
+            response = fake.answer(request)
+            if response == STALL:
                 await asyncio.sleep(3_600)
-            writer.write(lies.honest(asked) if told is None else told)
+            writer.write(fake.default_answer(request) if response is None else response)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -142,14 +142,14 @@ async def lying(objects: dict[str, bytes] | None = None, answer: Answerer | None
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    lies.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    fake.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield lies
+        yield fake
     finally:
         server.close()
 
 
-async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]) -> Asked:
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]) -> Request:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     method, target, _ = lines[0].split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
@@ -161,7 +161,7 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, coun
     _, _, key = unquote(url.path).lstrip("/").partition("/")
     what = operation(method, key, query)
     counts[what] += 1
-    return Asked(what, key, query, headers, body, counts[what])
+    return Request(what, key, query, headers, body, counts[what])
 
 
 def operation(method: str, key: str, query: dict[str, str]) -> str:

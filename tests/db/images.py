@@ -15,7 +15,7 @@ Segment = tuple[int, bytes]
 Chunk = tuple[bytes, bytes]
 
 
-def painted(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
+def noise_image(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
     """Noise, of which every part counts: the same each time, whatever was drawn before."""
     return Image.frombytes("L", size, random.Random(1).randbytes(size[0] * size[1])).convert(mode)
 
@@ -23,7 +23,7 @@ def painted(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
 def jpeg(*segments: Segment, image: Image.Image | None = None, **options: object) -> bytes:
     """With these segments before its own."""
     out = io.BytesIO()
-    (image or painted()).save(out, "JPEG", **options)
+    (image or noise_image()).save(out, "JPEG", **options)
     before = b"".join(b"\xff" + bytes([marker]) + struct.pack(">H", len(body) + 2) + body for marker, body in segments)
     return out.getvalue()[:2] + before + out.getvalue()[2:]
 
@@ -31,7 +31,7 @@ def jpeg(*segments: Segment, image: Image.Image | None = None, **options: object
 def png(before: Iterable[Chunk] = (), behind: Iterable[Chunk] = (), image: Image.Image | None = None) -> bytes:
     """With these chunks before its pixels, and behind them."""
     out = io.BytesIO()
-    (image or painted()).save(out, "PNG")
+    (image or noise_image()).save(out, "PNG")
     data = out.getvalue()
     pixels, end = data.index(b"IDAT") - 4, data.rindex(b"IEND") - 4
     first, second = (b"".join(chunk(*each) for each in chunks) for chunks in (before, behind))

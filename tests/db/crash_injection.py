@@ -15,12 +15,12 @@ from db.storage.locations import AllowedLocations
 from db.storage.objects import one_by_one
 
 
-class Death(Exception):
+class Crash(Exception):
     """The process is gone."""
 
 
 @dataclass(slots=True)
-class Life:
+class CrashPoint:
     """`left` steps until death; None lives for ever."""
 
     left: int | None = None
@@ -29,15 +29,15 @@ class Life:
     def step(self) -> None:
         self.taken += 1
         if self.left is not None and self.taken > self.left:
-            raise Death(f"at step {self.left}")
+            raise Crash(f"at step {self.left}")
 
 
-class MortalDatabase:
+class CrashingDatabase:
     """A database whose user may die before or after any commit."""
 
-    def __init__(self, database: Database, life: Life) -> None:
+    def __init__(self, database: Database, crash_point: CrashPoint) -> None:
         self.database = database
-        self.life = life
+        self.crash_point = crash_point
         self.limits = database.limits
 
     @asynccontextmanager
@@ -49,69 +49,69 @@ class MortalDatabase:
     async def writing(self) -> AsyncGenerator[AsyncSession, None]:
         async with self.database.writing() as session:
             yield session
-            self.life.step()
-        self.life.step()
+            self.crash_point.step()
+        self.crash_point.step()
 
 
-class MortalStore:
+class CrashingStore:
     """A store whose user may die at any call."""
 
-    def __init__(self, store: Store, life: Life) -> None:
+    def __init__(self, store: Store, crash_point: CrashPoint) -> None:
         self.store = store
-        self.life = life
+        self.crash_point = crash_point
 
     async def pages(self) -> AsyncIterator[Page]:
         async for page in self.store.pages():
-            self.life.step()
+            self.crash_point.step()
             yield page
 
     async def stat(self, path: str) -> StoredObject | None:
-        self.life.step()
+        self.crash_point.step()
         return await self.store.stat(path)
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
-        self.life.step()
+        self.crash_point.step()
         return await self.store.heads(paths, length=length)
 
     async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
-        self.life.step()
+        self.crash_point.step()
         return await self.store.content_hashes(objects)
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
-        self.life.step()
+        self.crash_point.step()
         return await self.store.read(path, start=start, length=length)
 
     async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         async for piece in self.store.stream(path, start=start, length=length):
-            self.life.step()
+            self.crash_point.step()
             yield piece
 
     async def write(self, path: str, data: bytes) -> StoredObject:
-        self.life.step()
+        self.crash_point.step()
         written = await self.store.write(path, data)
-        self.life.step()
+        self.crash_point.step()
         return written
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
         async def mortal_pieces() -> AsyncIterator[bytes]:
             async for piece in pieces:
-                self.life.step()
+                self.crash_point.step()
                 yield piece
 
         written = await self.store.write_stream(path, mortal_pieces())
-        self.life.step()
+        self.crash_point.step()
         return written
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
-        self.life.step()
+        self.crash_point.step()
         deleted = await self.store.delete(path, etag=etag)
-        self.life.step()
+        self.crash_point.step()
         return deleted
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
         left = []
         for path in paths:
-            self.life.step()
+            self.crash_point.step()
             left += await self.store.discard([path])
         return left
 
@@ -119,16 +119,16 @@ class MortalStore:
         return await one_by_one(cast(Store, self), objects)
 
 
-class MortalStores(Stores):
+class CrashingStores(Stores):
     """Stores whose user may die at any call of any of them."""
 
-    def __init__(self, locations: AllowedLocations, life: Life) -> None:
+    def __init__(self, locations: AllowedLocations, crash_point: CrashPoint) -> None:
         super().__init__(locations)
-        object.__setattr__(self, "life", life)
+        object.__setattr__(self, "life", crash_point)
 
     def open(self, url: str) -> Store:
-        return cast(Store, MortalStore(super().open(url), self.life))  # type: ignore[attr-defined]
+        return cast(Store, CrashingStore(super().open(url), self.crash_point))  # type: ignore[attr-defined]
 
 
-def mortal(database: Database, store: Store, life: Life) -> tuple[Database, Store]:
-    return cast(Database, MortalDatabase(database, life)), cast(Store, MortalStore(store, life))
+def crashing(database: Database, store: Store, crash_point: CrashPoint) -> tuple[Database, Store]:
+    return cast(Database, CrashingDatabase(database, crash_point)), cast(Store, CrashingStore(store, crash_point))

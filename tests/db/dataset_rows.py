@@ -13,7 +13,7 @@ BOB = Identity("bob", Scope.MANAGE, token_id=2)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkingSet:
+class DatasetRows:
     """A dataset with the ids of its samples, oldest first, and of its labels by name."""
 
     id: int
@@ -32,7 +32,7 @@ async def make(
     directory: str = "",
     etag: str = "e",
     size: tuple[int, int] | None = None,
-) -> WorkingSet:
+) -> DatasetRows:
     """Revision 1 adds what is there; samples `000000.jpg` … were made a minute apart. Without `size` it is unknown."""
     async with database.writing() as session:
         connection = await connection_of(session)
@@ -43,7 +43,7 @@ async def make(
             input_path,
         )
         if not samples and not labels:
-            return WorkingSet(dataset, [])
+            return DatasetRows(dataset, [])
         change = await changes.record(session, dataset, kind="SYNC", actor="sync", summary="Synced")
         await connection.execute(
             """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height)
@@ -68,7 +68,7 @@ async def make(
             list(labels),
             change.revision,
         )
-    return WorkingSet(dataset, [row["id"] for row in rows], {row["name"]: row["id"] for row in named})
+    return DatasetRows(dataset, [row["id"] for row in rows], {row["name"]: row["id"] for row in named})
 
 
 async def wrong(database: Database, dataset_id: int) -> list[str]:

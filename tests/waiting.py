@@ -10,15 +10,15 @@ from typing import Any, Final
 from api.settings import Timeouts
 from db.postgres.engine import Limits
 
-PATIENCE: Final = 300.0  # seconds
+TIMEOUT: Final = 300.0  # seconds
 # For a server under test. A test of one of them shortens that one alone, and makes what it ends endless.
-TIMEOUTS: Final = Timeouts(**{each.name: PATIENCE for each in fields(Timeouts)})
-LIMITS: Final = Limits(connect=PATIENCE, read=PATIENCE, write=PATIENCE, lock=PATIENCE)
+SERVER_TIMEOUTS: Final = Timeouts(**{each.name: TIMEOUT for each in fields(Timeouts)})
+LIMITS: Final = Limits(connect=TIMEOUT, read=TIMEOUT, write=TIMEOUT, lock=TIMEOUT)
 
 
-async def until(condition: Callable[[], Awaitable[bool] | bool]) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool] | bool]) -> None:
     """Wait until the condition holds."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while True:
             holds = condition()
             if holds if isinstance(holds, bool) else await holds:

@@ -9,7 +9,7 @@ NOBODY = 65_534
 
 
 @contextmanager
-def without_rights(folder: Path) -> Iterator[None]:
+def without_root(folder: Path) -> Iterator[None]:
     """`folder` and what is above it can be entered; other directories keep their modes."""
     if os.geteuid() != 0:
         yield

@@ -11,7 +11,7 @@ from db.storage import ObjectChanged, ObjectMissing, RootMissing
 from db.storage.s3 import S3Store
 from db.storage.s3.errors import Unreachable
 from tests import s3
-from tests.lying_s3 import BUCKET, STALL, Answerer, Asked, LyingS3, deleted, error, etag, http, lying, page, xml
+from tests.fake_s3 import BUCKET, STALL, Answerer, FakeS3, Request, deleted, error, etag, fake_s3, http, page, xml
 
 FIVE = {f"{number}.png": b"x" for number in range(5)}
 PATHS = sorted(FIVE)
@@ -19,11 +19,11 @@ PATHS = sorted(FIVE)
 
 @asynccontextmanager
 async def believing(
-    answer: Answerer, objects: dict[str, bytes] | None = None, **patience: Any
-) -> AsyncIterator[tuple[S3Store, LyingS3]]:
+    answer: Answerer, objects: dict[str, bytes] | None = None, **timeouts: Any
+) -> AsyncIterator[tuple[S3Store, FakeS3]]:
     async with (
-        lying(FIVE if objects is None else objects, answer) as server,
-        s3.connected(server.endpoint, **patience) as opened,
+        fake_s3(FIVE if objects is None else objects, answer) as server,
+        s3.connected(server.endpoint, **timeouts) as opened,
     ):
         yield S3Store(opened, BUCKET, ""), server
 
@@ -32,36 +32,36 @@ async def listed(store: S3Store) -> list[str]:
     return [found.path async for page in store.pages() for found in page.objects]
 
 
-def on_list(answer: Callable[[Asked], bytes | None]) -> Answerer:
-    return lambda asked: answer(asked) if asked.operation == "list" else None
+def on_list(answer: Callable[[Request], bytes | None]) -> Answerer:
+    return lambda request: answer(request) if request.operation == "list" else None
 
 
 HTML = http(200, b"<html><body>Please log in</body></html>", {"Content-Type": "text/html"})
 LIES: dict[str, Answerer] = {
-    "a page of HTML": lambda asked: HTML,
-    "an empty body": lambda asked: http(200, b"", {"Content-Type": "application/xml"}),
-    "another XML": lambda asked: xml("<Other><Name>bucket</Name></Other>"),
-    "an error inside a 200": lambda asked: xml("<Error><Code>InternalError</Code></Error>"),
-    "XML that breaks off": lambda asked: http(200, b"<ListBucketResult><Name>bucket</Name><Contents><Key>0.pn"),
-    "more, but not where": lambda asked: page(PATHS[:2], None, more=True),
-    "the same token for ever": lambda asked: page([f"{asked.number}.png"], "again"),
-    "the same page for ever": lambda asked: page(PATHS[:2], str(asked.number)),
-    "fewer keys than it says": lambda asked: page(PATHS[:2], None, count=3),
-    "another bucket": lambda asked: page(PATHS[:2], None, name="other"),
-    "a broken second page": lambda asked: None if "continuation-token" not in asked.query else HTML,
-    "500 for ever": lambda asked: error(500, "InternalError"),
-    "SlowDown for ever": lambda asked: error(503, "SlowDown"),
-    "a clock that is wrong": lambda asked: error(403, "RequestTimeTooSkewed"),
-    "no entry": lambda asked: error(403, "AccessDenied"),
-    "no bucket": lambda asked: error(404, "NoSuchBucket"),
-    "a body that is cut": lambda asked: http(200, b"<ListBucketResult>", length=4_000),
-    "nothing at all": lambda asked: b"",
+    "a page of HTML": lambda request: HTML,
+    "an empty body": lambda request: http(200, b"", {"Content-Type": "application/xml"}),
+    "another XML": lambda request: xml("<Other><Name>bucket</Name></Other>"),
+    "an error inside a 200": lambda request: xml("<Error><Code>InternalError</Code></Error>"),
+    "XML that breaks off": lambda request: http(200, b"<ListBucketResult><Name>bucket</Name><Contents><Key>0.pn"),
+    "more, but not where": lambda request: page(PATHS[:2], None, more=True),
+    "the same token for ever": lambda request: page([f"{request.number}.png"], "again"),
+    "the same page for ever": lambda request: page(PATHS[:2], str(request.number)),
+    "fewer keys than it says": lambda request: page(PATHS[:2], None, count=3),
+    "another bucket": lambda request: page(PATHS[:2], None, name="other"),
+    "a broken second page": lambda request: None if "continuation-token" not in request.query else HTML,
+    "500 for ever": lambda request: error(500, "InternalError"),
+    "SlowDown for ever": lambda request: error(503, "SlowDown"),
+    "a clock that is wrong": lambda request: error(403, "RequestTimeTooSkewed"),
+    "no entry": lambda request: error(403, "AccessDenied"),
+    "no bucket": lambda request: error(404, "NoSuchBucket"),
+    "a body that is cut": lambda request: http(200, b"<ListBucketResult>", length=4_000),
+    "nothing at all": lambda request: b"",
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-async def test_a_listing_that_lies_is_no_listing(lie: Answerer) -> None:
-    async with believing(on_list(lie)) as (store, _):
+@pytest.mark.parametrize("answer", LIES.values(), ids=LIES.keys())
+async def test_a_listing_that_lies_is_no_listing(answer: Answerer) -> None:
+    async with believing(on_list(answer)) as (store, _):
         with pytest.raises(RootMissing) as raised:
             await listed(store)
     assert "secret" not in raised.value.message
@@ -69,20 +69,20 @@ async def test_a_listing_that_lies_is_no_listing(lie: Answerer) -> None:
 
 
 async def test_keys_outside_the_prefix_are_no_listing() -> None:
-    async with believing(on_list(lambda asked: page(["elsewhere/a.png"], None))) as (store, _):
+    async with believing(on_list(lambda request: page(["elsewhere/a.png"], None))) as (store, _):
         with pytest.raises(RootMissing):
             await listed(S3Store(store.s3, BUCKET, "ours/"))
 
 
 async def test_what_passes_is_waited_for() -> None:
-    passing = {1: error(503, "SlowDown"), 2: HTML, 4: http(200, b""), 6: error(500, "InternalError")}
-    async with believing(on_list(lambda asked: passing.get(asked.number))) as (store, server):
+    failures = {1: error(503, "SlowDown"), 2: HTML, 4: http(200, b""), 6: error(500, "InternalError")}
+    async with believing(on_list(lambda request: failures.get(request.number))) as (store, server):
         assert await listed(store) == PATHS
-    assert server.asked["list"] == 3 + len(passing)
+    assert server.requests["list"] == 3 + len(failures)
 
 
 async def test_a_stalled_answer_ends_with_the_deadline() -> None:
-    async with believing(on_list(lambda asked: STALL), read=0.2, deadline=0.6) as (store, _):
+    async with believing(on_list(lambda request: STALL), read=0.2, deadline=0.6) as (store, _):
         with pytest.raises(RootMissing):
             await listed(store)
 
@@ -90,19 +90,19 @@ async def test_a_stalled_answer_ends_with_the_deadline() -> None:
 async def test_a_body_that_breaks_off_is_taken_up_again() -> None:
     data = bytes(range(256)) * 4
 
-    def cuts(asked: Asked) -> bytes | None:
-        return server.object(asked)[:-300] if asked.operation == "get" and asked.number <= 2 else None
+    def cuts(request: Request) -> bytes | None:
+        return server.object(request)[:-300] if request.operation == "get" and request.number <= 2 else None
 
     async with believing(cuts, {"a.png": data}) as (store, server):
         assert await store.read("a.png") == data
         [head] = await store.heads(["a.png"], length=100)
     assert not isinstance(head, StorageError)
     assert (head.data, head.size) == (data[:100], len(data))
-    assert server.asked["get"] == 4
+    assert server.requests["get"] == 4
 
 
 async def test_a_body_that_always_breaks_off_is_an_error() -> None:
-    async with believing(lambda asked: server.object(asked)[:-1] if asked.operation == "get" else None) as (
+    async with believing(lambda request: server.object(request)[:-1] if request.operation == "get" else None) as (
         store,
         server,
     ):
@@ -114,10 +114,10 @@ async def test_two_versions_are_never_read_as_one() -> None:
     """The connection breaks, and before it is taken up again somebody puts another object in the place."""
     old, new = b"o" * 1_000, b"n" * 1_000
 
-    def swaps(asked: Asked) -> bytes | None:
-        if asked.operation != "get" or asked.number > 1:
+    def swaps(request: Request) -> bytes | None:
+        if request.operation != "get" or request.number > 1:
             return None
-        first = server.object(asked)[:-500]
+        first = server.object(request)[:-500]
         server.objects["a.png"] = new
         return first
 
@@ -129,8 +129,8 @@ async def test_two_versions_are_never_read_as_one() -> None:
 
 
 async def test_a_server_without_ranges_is_read_all_the_same() -> None:
-    def whole(asked: Asked) -> bytes | None:
-        asked.headers.pop("range", None)
+    def whole(request: Request) -> bytes | None:
+        request.headers.pop("range", None)
         return None
 
     async with believing(whole, {"a.png": b"0123456789"}) as (store, _):
@@ -141,66 +141,66 @@ async def test_a_server_without_ranges_is_read_all_the_same() -> None:
 
 
 async def test_each_key_of_a_batch_is_answered_for() -> None:
-    def partly(asked: Asked) -> bytes | None:
-        if asked.operation != "delete_many":
+    def partly(request: Request) -> bytes | None:
+        if request.operation != "delete_many":
             return None
-        if asked.number == 1:
+        if request.number == 1:
             failed = [("1.png", "AccessDenied"), ("2.png", "SlowDown"), ("3.png", "PreconditionFailed")]
             return deleted(["0.png"], failed)
         return deleted(["2.png"])
 
     async with believing(partly) as (store, server):
-        told = await store.delete_many([(path, None) for path in PATHS])
-    gone, denied, later, changed, silent = told
+        results = await store.delete_many([(path, None) for path in PATHS])
+    gone, denied, later, changed, silent = results
     assert (gone, later) == (True, True)
     assert isinstance(denied, StorageError)
     assert isinstance(changed, ObjectChanged)
     assert isinstance(silent, StorageError)
-    assert server.asked["delete_many"] == 2
+    assert server.requests["delete_many"] == 2
 
 
-@pytest.mark.parametrize("lie", [HTML, http(200, b""), error(500, "InternalError"), error(403, "AccessDenied"), b""])
-async def test_a_batch_without_an_answer_deleted_nothing(lie: bytes) -> None:
-    async with believing(lambda asked: lie if asked.operation == "delete_many" else None) as (store, _):
-        told = await store.delete_many([("0.png", None), ("1.png", None)])
-    assert all(isinstance(each, DomainError) for each in told)
+@pytest.mark.parametrize("answer", [HTML, http(200, b""), error(500, "InternalError"), error(403, "AccessDenied"), b""])
+async def test_a_batch_without_an_answer_deleted_nothing(answer: bytes) -> None:
+    async with believing(lambda request: answer if request.operation == "delete_many" else None) as (store, _):
+        results = await store.delete_many([("0.png", None), ("1.png", None)])
+    assert all(isinstance(each, DomainError) for each in results)
 
 
 async def test_conditions_are_unlearned_where_they_are_unknown() -> None:
-    def knows_no_conditions(asked: Asked) -> bytes | None:
-        if asked.operation == "delete":
-            return error(501, "NotImplemented") if "if-match" in asked.headers else http(204)
-        return error(400, "MalformedXML") if b"<ETag>" in asked.body else None
+    def knows_no_conditions(request: Request) -> bytes | None:
+        if request.operation == "delete":
+            return error(501, "NotImplemented") if "if-match" in request.headers else http(204)
+        return error(400, "MalformedXML") if b"<ETag>" in request.body else None
 
     async with believing(knows_no_conditions) as (store, server):
         found = await store.stat("0.png")
         assert found is not None
         assert await store.delete_many([("0.png", found.etag)]) == [True]
         assert await store.delete("1.png", etag=found.etag) is True
-    assert (server.asked["delete_many"], server.asked["delete"]) == (2, 1)
+    assert (server.requests["delete_many"], server.requests["delete"]) == (2, 1)
 
 
 async def test_missing_is_only_what_a_bucket_that_is_there_does_not_have() -> None:
     gone = {"head": http(404), "head_bucket": http(404)}
-    async with believing(lambda asked: gone.get(asked.operation)) as (store, _):
+    async with believing(lambda request: gone.get(request.operation)) as (store, _):
         with pytest.raises(RootMissing):
             await store.stat("0.png")
-    async with believing(lambda asked: None) as (store, _):
+    async with believing(lambda request: None) as (store, _):
         assert await store.stat("none.png") is None
         with pytest.raises(ObjectMissing):
             await store.read("none.png")
 
 
 async def test_a_put_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
-    def loses(asked: Asked) -> bytes | None:
-        if asked.operation == "put":
-            if asked.number == 1:
-                marks["x-amz-meta-labelgraph-write"] = asked.headers["x-amz-meta-labelgraph-write"]
-                server.objects[asked.key] = asked.body
+    def loses(request: Request) -> bytes | None:
+        if request.operation == "put":
+            if request.number == 1:
+                marks["x-amz-meta-labelgraph-write"] = request.headers["x-amz-meta-labelgraph-write"]
+                server.objects[request.key] = request.body
                 return b""
             return error(412, "PreconditionFailed")
-        if asked.operation == "head" and asked.key in server.objects:
-            data = server.objects[asked.key]
+        if request.operation == "head" and request.key in server.objects:
+            data = server.objects[request.key]
             headers = {"ETag": '"e"', "Last-Modified": "Sun, 01 Nov 2026 10:00:00 GMT", **marks}
             return http(200, data, headers, bodyless=True)
         return None
@@ -208,17 +208,17 @@ async def test_a_put_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
     marks: dict[str, str] = {}
     async with believing(loses, {}) as (store, server):
         written = await store.write("a.png", b"ours")
-    assert (written.size, server.asked["put"]) == (4, 2)
+    assert (written.size, server.requests["put"]) == (4, 2)
 
 
 async def test_a_condition_that_fails_because_the_object_is_gone_is_no_change() -> None:
     """The first try deleted it and its answer was lost; the second finds nothing that could fulfil the condition."""
 
-    def gone_already(asked: Asked) -> bytes | None:
-        if asked.operation not in ("delete", "delete_many"):
+    def gone_already(request: Request) -> bytes | None:
+        if request.operation not in ("delete", "delete_many"):
             return None
         server.objects.pop("0.png", None)
-        return error(412, "PreconditionFailed") if asked.key else deleted([], [("0.png", "PreconditionFailed")])
+        return error(412, "PreconditionFailed") if request.key else deleted([], [("0.png", "PreconditionFailed")])
 
     objects = {"0.png": b"x"}
     async with believing(gone_already, objects) as (store, server):
@@ -231,9 +231,9 @@ async def test_a_condition_that_fails_because_the_object_is_gone_is_no_change() 
 
 
 async def test_nobody_is_sent_after_those_who_found_no_store() -> None:
-    async with believing(lambda asked: STALL, read=0.2, deadline=0.5, attempts=1, connections=8) as (store, server):
+    async with believing(lambda request: STALL, read=0.2, deadline=0.5, attempts=1, connections=8) as (store, server):
         heads = await store.heads([f"{number}.png" for number in range(40)], length=9)
-        told = await store.delete_many([(f"{number}.png", None) for number in range(40)])
-    assert {type(one) for one in (*heads, *told)} == {Unreachable}
-    assert server.asked["get"] < 20
-    assert server.asked["head"] < 20
+        results = await store.delete_many([(f"{number}.png", None) for number in range(40)])
+    assert {type(one) for one in (*heads, *results)} == {Unreachable}
+    assert server.requests["get"] < 20
+    assert server.requests["head"] < 20

@@ -22,7 +22,7 @@ NUMBERS = itertools.count(1)
 WORKER = 7  # a number nobody holds a lock under: its jobs count as orphaned at once
 
 
-def picture(color: object = None, *, size: tuple[int, int] = (8, 6), form: str = "PNG") -> bytes:
+def image_bytes(color: object = None, *, size: tuple[int, int] = (8, 6), form: str = "PNG") -> bytes:
     """An image; without a colour, one that no other is equal to."""
     number = next(NUMBERS)
     shade = color if color is not None else (number % 256, number // 256 % 256, number // 65536)
@@ -32,7 +32,7 @@ def picture(color: object = None, *, size: tuple[int, int] = (8, 6), form: str =
 
 
 @dataclass(slots=True)
-class World:
+class DatasetFixture:
     """`root` is set where the store is a directory."""
 
     database: Database
@@ -43,7 +43,7 @@ class World:
 
     def put(self, path: str, content: bytes | str | None = None) -> bytes:
         """A file as a stranger would write it; each a minute later than the one before."""
-        data = picture() if content is None else content.encode() if isinstance(content, str) else content
+        data = image_bytes() if content is None else content.encode() if isinstance(content, str) else content
         self.clock += timedelta(minutes=1)
         if isinstance(self.store, MemoryStore):
             self.store.put(path, data, self.clock)
@@ -204,7 +204,7 @@ def _set_time(path: Path, moment: datetime) -> None:
 
 async def make(
     database: Database, store: Store, root: Path | None = None, *, kind: str = "IMAGE_CLASSIFICATION"
-) -> World:
+) -> DatasetFixture:
     async with database.writing() as session:
         connection = await connection_of(session)
         dataset_id = await connection.fetchval(
@@ -213,14 +213,14 @@ async def make(
             kind,
             str(root or "/memory"),
         )
-    return World(database, dataset_id, store, root)
+    return DatasetFixture(database, dataset_id, store, root)
 
 
-async def local(database: Database, root: Path) -> World:
+async def local(database: Database, root: Path) -> DatasetFixture:
     return await make(database, LocalStore(root), root)
 
 
-async def memory(database: Database) -> World:
+async def memory(database: Database) -> DatasetFixture:
     return await make(database, MemoryStore())
 
 
