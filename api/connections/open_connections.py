@@ -4,9 +4,15 @@ import ipaddress
 from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
+
+from api.connections.allowance import Allowance
+
+FRAMES: Final = 1_000  # WebSocket frames a second that an address may send over all its connections
+FRAMES_BURST: Final = 2_000  # frames that it may send at once
+REMEMBERED: Final = 1_000  # addresses
 
 
 class Connection(Protocol):
@@ -27,9 +33,12 @@ class OpenConnections:
     _total: int = 0
     _open: Counter[str] = field(default_factory=Counter)
     _idle: dict[str, dict[Connection, None]] = field(default_factory=dict)  # the longest idle first
+    _frames: dict[str, Allowance] = field(default_factory=dict)
 
     def enter(self, address: str) -> HTTPStatus | None:
         """Count a connection in; or the status with which it is to be refused."""
+        if address in self._frames and self._frames[address].spend() < 0:
+            return HTTPStatus.TOO_MANY_REQUESTS
         if self._open[address] >= self.each and address not in self.proxies and not self._close_idle(address):
             return HTTPStatus.TOO_MANY_REQUESTS
         if self._total >= self.most and not self._close_idle(self._most_idle()):
@@ -43,6 +52,19 @@ class OpenConnections:
         self._open[address] -= 1
         if not self._open[address]:
             del self._open[address]
+
+    def spend_frames(self, address: str, frames: int) -> bool:
+        """Count WebSocket frames of an address: a client that is stopped for flooding and connects again would
+        otherwise have a new allowance each time. While the address is overdrawn it gets no new connections; once it is
+        overdrawn by a whole burst (false) it also loses those that go on sending. A proxy has no allowance, since
+        others connect through it."""
+        if address in self.proxies:
+            return True
+        if address not in self._frames:
+            if len(self._frames) >= REMEMBERED:
+                self._frames = {each: known for each, known in self._frames.items() if known.spend() < known.burst}
+            self._frames[address] = Allowance(FRAMES, FRAMES_BURST)
+        return self._frames[address].spend(frames) > -FRAMES_BURST
 
     def rest(self, connection: Connection) -> None:
         """It waits for its next request."""

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from api.connections.allowance import Allowance
 from api.connections.open_connections import OpenConnections, network_of
 from api.connections.write_timeout import WriteTimeout
 
 FRAMES_PIECE: Final = 2 * 1024  # bytes that are parsed at once
 BURST: Final = 10  # seconds' worth of frames that a client may send at once
+HANDSHAKE: Final = 20  # frames as which a handshake counts
 TOO_MANY: Final = 4429
 
 
@@ -28,10 +30,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._received = bytearray()
-        self._allowance, self._allowed_at = float(BURST * self.frames_per_second), self.loop.time()
+        self._allowance = Allowance(self.frames_per_second, BURST * self.frames_per_second)
         self._progress = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
         self._counted = self.peers.enter(self.address) is None
+        self.peers.spend_frames(self.address, HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unschedule()
@@ -69,10 +72,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_events()
 
     def _spend(self, frames: int) -> None:
-        now, most = self.loop.time(), float(BURST * self.frames_per_second)
-        earned = (now - self._allowed_at) * self.frames_per_second
-        self._allowance, self._allowed_at = min(self._allowance + earned, most) - frames, now
-        if self._allowance >= 0:
+        if self.peers.spend_frames(self.address, frames) and self._allowance.spend(frames) >= 0:
             return
         self.conn.events.clear()
         if self.close_sent:

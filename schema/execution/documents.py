@@ -116,7 +116,7 @@ class Documents:
         limits: DocumentLimits | None = None,
         *,
         capacity: int = 1_000,
-        characters: int = 400_000,
+        characters: int = 200_000,
     ) -> None:
         self._schema = schema
         self._limits = limits or DocumentLimits()

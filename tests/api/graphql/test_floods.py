@@ -41,8 +41,8 @@ def handshake(client: Client, *more: str) -> bytes:
 
 
 @asynccontextmanager
-async def upgraded(client: Client, *more: str, greet: bool = False) -> AsyncIterator[Wire]:
-    async with wired(client.url) as wire:
+async def upgraded(client: Client, *more: str, greet: bool = False, address: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    async with wired(client.url, address) as wire:
         wire.writer.write(handshake(client, *more))
         assert await wire.status() == 101
         if greet:
@@ -92,6 +92,28 @@ async def test_a_flood_closes_the_socket(client: Client, what: str, greet: bool)
         sending = asyncio.create_task(send_on(wire, FLOODS[what] * 2_000))
         assert await closing(wire) in (4429, 4400, None)
         await asyncio.wait_for(sending, TIMEOUT)
+
+
+async def test_an_address_that_floods_again_and_again_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its allowance does not grow here, however long the test takes."""
+    monkeypatch.setattr("api.connections.open_connections.FRAMES", 0)
+    async with upgraded(client, greet=True, address="127.0.0.3") as other:
+        for _ in range(4):
+            async with wired(client.url, "127.0.0.2") as wire:
+                wire.writer.write(handshake(client))
+                if await wire.status() == 429:
+                    break
+                sending = asyncio.create_task(send_on(wire, FLOODS["ping frames"] * 2_000))
+                await closing(wire)
+                await asyncio.wait_for(sending, TIMEOUT)
+        else:
+            pytest.fail("the address was never refused")
+        other.writer.write(frame(TEXT, PING_MESSAGE))
+        assert await asyncio.wait_for(other.reader.read(4096), TIMEOUT)
+        async with upgraded(client, greet=True, address="127.0.0.3"):
+            pass
 
 
 async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> None:
