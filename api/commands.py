@@ -17,7 +17,7 @@ from api import demo as demonstration
 from api import logs, process
 from api.command_errors import CommandError
 from api.settings import MAX_PORT, Settings
-from db.formats import moments
+from db.formats import timestamps
 from db.identity import tokens
 from db.postgres import backups
 
@@ -47,7 +47,7 @@ def moment(text: str) -> datetime:
 
 
 def _point_in_time(text: str) -> datetime:
-    at = moments.moment(text)
+    at = timestamps.parse_timestamp(text)
     if at is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no point in time: write 12h, 30d, 8w or 2027-01-31T12:00:00Z")
     return at
@@ -89,7 +89,7 @@ def demo(settings: Settings, _: argparse.Namespace) -> None:
         images = demonstration.folder(settings)
         own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent))
         async with process.at_hand(own) as ready:
-            access = demonstration.Access(await process.owner_token(ready), process.token_file(ready))
+            access = demonstration.S3Config(await process.owner_token(ready), process.token_file(ready))
             await process.serve(ready, stopping, lambda url: demonstration.show(url, access, images))
 
     process.run(main)
@@ -190,7 +190,7 @@ def create_token(settings: Settings, given: argparse.Namespace) -> None:
     async def main(_stopping: asyncio.Event) -> None:
         async with process.database(settings) as database, database.writing() as session:
             ids = await tokens.datasets_named(session, given.dataset) if given.dataset else None
-            scope = tokens.scope_of(given.scope)
+            scope = tokens.parse_scope(given.scope)
             text = await tokens.create(session, name=given.name, scope=scope, expires_at=given.expires, dataset_ids=ids)
         print(text)
 
@@ -215,7 +215,7 @@ def revoke_token(settings: Settings, given: argparse.Namespace) -> None:
     process.run(main)
 
 
-def _line(token: tokens.Listed) -> str:
+def _line(token: tokens.TokenInfo) -> str:
     now = datetime.now(UTC)
     match token.revoked_at, token.expires_at:
         case datetime() as at, _:

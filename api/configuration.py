@@ -11,7 +11,7 @@ from api.connections import OpenConnections, protocols
 from api.settings import Limits, Settings
 from db import defaults
 from db.formats import decoding
-from db.formats.images import Caps
+from db.formats.images import ImageLimits
 from db.ingest.sync.options import Guard
 from db.postgres import engine
 from db.queries import CallLimits
@@ -58,8 +58,8 @@ def database_limits(settings: Settings) -> engine.Limits:
     )
 
 
-def caps(limits: Limits, decoders: decoding.Decoders) -> Caps:
-    return Caps(size=limits.image_file, pixels=limits.image_pixels, is_whole=decoders.is_whole)
+def caps(limits: Limits, decoders: decoding.Decoders) -> ImageLimits:
+    return ImageLimits(size=limits.image_file, pixels=limits.image_pixels, is_complete=decoders.is_complete)
 
 
 def removal_guard(settings: Settings) -> Guard:

@@ -3,12 +3,13 @@
 from contextlib import AbstractAsyncContextManager
 
 from api.settings import Settings
-from db.storage import Access, Stores, opening
+from db.storage import S3Config, Stores
+from db.storage.stores import open_stores
 
 
 def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
     s3 = settings.s3
-    access = Access(
+    access = S3Config(
         endpoint=s3.endpoint,
         public_endpoint=s3.public_endpoint,
         region=s3.region,
@@ -23,6 +24,6 @@ def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
         read=s3.read,
         deadline=s3.deadline,
     )
-    return opening.stores(
+    return open_stores(
         settings.allowed_roots, access if s3.given else None, s3.buckets, disk_seconds=settings.timeouts.disk
     )

@@ -32,14 +32,14 @@ from db.datasets import purge
 from db.errors import DomainError, NotFound
 from db.exports import manifests
 from db.formats.decoding import decoders
-from db.formats.images import Caps
+from db.formats.images import ImageLimits
 from db.history import idempotency
 from db.ingest import imports, sync, uploads
 from db.ingest.sync.options import Guard
 from db.jobs import Claim
 from db.postgres.engine import Database, driver_url
 from db.postgres.outages import DatabaseUnavailable, explain
-from db.storage import Stores, deletion
+from db.storage import Stores, object_deletion
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Worker:
 
     database: Database
     stores: Stores
-    caps: Caps
+    caps: ImageLimits
     guard: Guard
     number: int
     slots: asyncio.Semaphore
@@ -157,7 +157,7 @@ class Worker:
         """
         await asyncio.gather(
             self._again_and_again(partial(jobs.sweep, self.database)),
-            self._again_and_again(partial(deletion.carry_out, self.database, self.stores.open)),
+            self._again_and_again(partial(object_deletion.delete_objects, self.database, self.stores.open)),
             self._again_and_again(partial(uploads.sweep, self.database, self.stores.open)),
             self._again_and_again(partial(idempotency.sweep, self.database)),
         )
@@ -169,7 +169,7 @@ class Worker:
 
 
 async def _shift(
-    database: Database, settings: Settings, stores: Stores, limits: Caps, stop: asyncio.Event, pulse: Pulse
+    database: Database, settings: Settings, stores: Stores, limits: ImageLimits, stop: asyncio.Event, pulse: Pulse
 ) -> None:
     """From a connection to its end. Returns when the worker is to stop; raises what ended it otherwise."""
     async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:

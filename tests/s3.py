@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.request import urlopen
 
-from db.storage import Access
+from db.storage import S3Config
 from db.storage.s3 import S3, connect
 from tests.waiting import TIMEOUT
 
@@ -28,10 +28,10 @@ def moto() -> Iterator[str]:
         server.wait(TIMEOUT)
 
 
-def access(endpoint: str, **more: float) -> Access:
+def access(endpoint: str, **more: float) -> S3Config:
     """Few attempts, so that tests of failures take little."""
     timeouts = {"connect": TIMEOUT, "read": TIMEOUT, "attempts": 2, "deadline": TIMEOUT}
-    return Access(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **timeouts | more)  # type: ignore[arg-type]
+    return S3Config(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **timeouts | more)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -151,7 +151,7 @@ async def _link(request: Request, found: Found) -> str | None:
     if request.method != "GET":
         return None
     try:
-        return await found.store.link(found.path, media=found.media, seconds=max(min(found.seconds, LINK), 1))
+        return await found.store.download_url(found.path, media=found.media, seconds=max(min(found.seconds, LINK), 1))
     except StorageError:
         raise NoImage(503) from None
 

@@ -76,7 +76,7 @@ class Thumbnails:
 
 @asynccontextmanager
 async def thumbnails(
-    folder: Path, *, most: int, decoders: Decoders, largest: int = images.USUAL.size, disk: Disk | None = None
+    folder: Path, *, most: int, decoders: Decoders, largest: int = images.DEFAULT_LIMITS.size, disk: Disk | None = None
 ) -> AsyncIterator[Thumbnails]:
     """Those kept in a folder, at most so many bytes of them. The folder's disk has threads of its own."""
     room = asyncio.Semaphore(decoders.limits.together)

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import StorageError
 from db.formats.images import SUFFIXES
-from db.formats.paths import shown_path, suffix
+from db.formats.paths import path_excerpt, suffix
 from db.history import derived_state
 from db.history.changes import lock_dataset
 from db.history.transactions import write
@@ -24,7 +24,7 @@ from db.ingest.sync.rules import Rules
 from db.postgres import sql
 from db.postgres.engine import Database, opener
 from db.storage import Store
-from db.storage.deletion import Opener
+from db.storage.object_deletion import OpenStore
 
 SQL: Final = sql.load(__file__)
 MAX_REPORTED: Final = 100  # findings of one kind in one dataset
@@ -50,7 +50,7 @@ class Finding:
     is_open: bool = True
 
 
-async def check(database: Database, open_store: Opener, *, repair: bool = False) -> AsyncGenerator[Finding, None]:
+async def check(database: Database, open_store: OpenStore, *, repair: bool = False) -> AsyncGenerator[Finding, None]:
     """What does not hold, dataset by dataset. Raises StorageError where files cannot be listed.
 
     Safe beside writers. Memory does not grow with the datasets: their listings lie in a temporary table.
@@ -120,7 +120,7 @@ async def _list(connection: asyncpg.Connection, dataset: asyncpg.Record, store: 
         listing.take(page)
         listing.warnings.clear()
         if page.unreadable:
-            raise StorageError(f"The directory `{shown_path(page.unreadable[0])}` cannot be read.")
+            raise StorageError(f"The directory `{path_excerpt(page.unreadable[0])}` cannot be read.")
         if len(listing.waiting) >= BATCH:
             await flush()
     await flush()
@@ -133,13 +133,15 @@ async def _compare(
     """Rows and files come and go while files are listed, so whatever differs is looked at again."""
     await sql.run(connection, SQL.find_suspects, dataset_id=dataset["id"])
     async for path in _suspects(connection, dataset["id"], store, has_sample=True):
-        yield Finding(dataset["name"], f"the sample `{shown_path(path)}` has no file: put it back, or sync the dataset")
+        yield Finding(
+            dataset["name"], f"the sample `{path_excerpt(path)}` has no file: put it back, or sync the dataset"
+        )
     if await sql.value(connection, SQL.is_filling, dataset_id=dataset["id"]):
         note = "a sync or an import runs, so files without a row are not reported"
         yield Finding(dataset["name"], note, is_open=False)
         return
     async for path in _suspects(connection, dataset["id"], store, has_sample=False):
-        yield Finding(dataset["name"], f"the file `{shown_path(path)}` has no row: sync the dataset")
+        yield Finding(dataset["name"], f"the file `{path_excerpt(path)}` has no row: sync the dataset")
 
 
 async def _suspects(

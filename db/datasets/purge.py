@@ -10,7 +10,7 @@ from db.ingest import uploads
 from db.jobs import Batch, Claim, Fenced
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
-from db.storage.deletion import Opener, carry_out
+from db.storage.object_deletion import OpenStore, delete_objects
 
 BATCH: Final = 10_000
 # Each before what it refers to. A change may point to a later one that undid it, so changes go oldest first; a version
@@ -28,11 +28,11 @@ async def start(session: AsyncSession, dataset_id: int, *, requested_by: str) ->
     await jobs.enqueue(session, dataset_id, "PURGE", requested_by=requested_by)
 
 
-async def run(database: Database, job: Claim, opener: Opener) -> None:
+async def run(database: Database, job: Claim, opener: OpenStore) -> None:
     """Remove all rows of the dataset, at last its own and the job's. Files whose deletion was asked for before are
     tried once more; one that cannot be deleted now stays, since nobody is left to ask for it."""
     await jobs.in_batch(database, job, partial(_wait_for_writers, job=job))
-    await carry_out(database, opener, dataset_id=job.dataset_id)
+    await delete_objects(database, opener, dataset_id=job.dataset_id)
     await uploads.clear(database, opener, dataset_id=job.dataset_id)
     for table in TABLES:
         while await jobs.in_batch(database, job, partial(_delete, job=job, table=table)) == BATCH:

@@ -45,12 +45,12 @@ def nfc(text: str) -> str:
 
 
 class LabelNameRefused(Invalid):
-    """A name that no label of the dataset can have. `name`: as it may be shown."""
+    """A name that no label of the dataset can have. `name`: as it may be excerpt."""
 
     code = "INVALID_NAME"
 
     def __init__(self, name: str, rule: LabelNameRule) -> None:
-        self.name = shown(name, ANY_LENGTH)
+        self.name = excerpt(name, ANY_LENGTH)
         super().__init__(f"`{self.name}` cannot be a label's name here: {RULES[rule]}", name=self.name)
 
 
@@ -79,9 +79,9 @@ def _is_any_name(name: str) -> bool:
 def dataset_name(name: str) -> str:
     if not DATASET.fullmatch(name):
         raise Invalid(
-            f"`{shown(name)}` cannot be a dataset's name: 1 to 100 characters of A–Z, a–z, 0–9, `-` and `_`.",
+            f"`{excerpt(name)}` cannot be a dataset's name: 1 to 100 characters of A–Z, a–z, 0–9, `-` and `_`.",
             code="INVALID_NAME",
-            name=shown(name),
+            name=excerpt(name),
         )
     return name
 
@@ -91,9 +91,9 @@ def version_name(name: str) -> str:
     composed = nfc(name)
     if not LABEL.fullmatch(composed):
         raise Invalid(
-            f"`{shown(name)}` cannot be a version's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
+            f"`{excerpt(name)}` cannot be a version's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
             code="INVALID_NAME",
-            name=shown(name),
+            name=excerpt(name),
         )
     return composed
 
@@ -109,7 +109,7 @@ def color(text: str | None) -> str | None:
     if text is None:
         return None
     if not COLOR.fullmatch(text):
-        raise Invalid(f"`{shown(text)}` is no colour: write it as #rrggbb, such as #ff8800.")
+        raise Invalid(f"`{excerpt(text)}` is no colour: write it as #rrggbb, such as #ff8800.")
     return text.lower()
 
 
@@ -119,16 +119,16 @@ def shortcut(text: str | None) -> str | None:
         return None
     composed = nfc(text)
     if len(composed) != 1 or unicodedata.category(composed)[0] in "CZM":
-        raise Invalid(f"`{shown(text)}` is no shortcut: it is one visible character, such as `c` or `1`.")
+        raise Invalid(f"`{excerpt(text)}` is no shortcut: it is one visible character, such as `c` or `1`.")
     return composed
 
 
-def storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Whether Postgres can hold, or look for, this text at all; nothing is ever named by what it cannot hold."""
     return UNSTORABLE.search(text) is None
 
 
-def shown(text: str, length: int = 40) -> str:
+def excerpt(text: str, length: int = 40) -> str:
     """A client's text as it may stand in a message: short, on one line, encodable."""
     start = text[:length]
     printable = start if start.isprintable() else start.encode("unicode_escape").decode("ascii")

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from db.errors import Invalid
-from db.formats.names import storable
+from db.formats.names import is_storable
 
 LENGTH = 1024  # bytes, as object stores allow for a key
 NAME_LENGTH = 255  # bytes of one name, as file systems allow
@@ -47,10 +47,10 @@ def output_path(text: str, allowed_roots: Sequence[Path], *, source: str) -> str
     return str(path)
 
 
-def object_path(path: str) -> tuple[str, ...]:
+def path_parts(path: str) -> tuple[str, ...]:
     """The parts of an object's path below its store's root; none of them leads upwards or nowhere."""
     parts = tuple(path.split("/"))
-    if not storable(path) or any(part in ("", ".", "..") for part in parts) or len(path.encode()) > LENGTH:
+    if not is_storable(path) or any(part in ("", ".", "..") for part in parts) or len(path.encode()) > LENGTH:
         raise Invalid("This cannot be the path of a file below an input path.", code="INVALID_PATH")
     return parts
 
@@ -74,13 +74,13 @@ def _allowed(path: Path, allowed_roots: Sequence[Path]) -> Path:
     return path
 
 
-def shown_path(path: str) -> str:
+def path_excerpt(path: str) -> str:
     """A path from a file system as text that can be stored and shown, cut to a bearable length."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "�")[: LENGTH // 4]
 
 
 def _local(text: str) -> Path:
-    if not storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
+    if not is_storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
         raise refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")
     if "://" in text:
         text = of_url(text)
@@ -114,7 +114,7 @@ def of_url(text: str) -> str:
     if url.scheme != "file" or url.netloc not in ("", "localhost") or url.query or url.fragment:
         raise refused("Of URLs, `file:///directory` is understood.")
     path = os.fsdecode(unquote_to_bytes(url.path))
-    if not storable(path):
+    if not is_storable(path):
         raise refused("It is not text in UTF-8.")
     return path
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from db.errors import Invalid
-from db.formats.names import nfc, shown, storable
+from db.formats.names import excerpt, is_storable, nfc
 
 MAX_PATTERNS: Final = 50
 MAX_LENGTH: Final = 256  # characters
@@ -36,7 +36,7 @@ def checked(patterns: Sequence[str]) -> list[str]:
 def _checked(pattern: str) -> str:
     composed = nfc(pattern)
     parts = composed.removesuffix("/").split("/")
-    if not storable(pattern) or not pattern.isprintable() or len(composed) > MAX_LENGTH:
+    if not is_storable(pattern) or not pattern.isprintable() or len(composed) > MAX_LENGTH:
         reason = f"it has 1 to {MAX_LENGTH} characters, none of them a control character"
     elif REFUSED & set(pattern):
         reason = (
@@ -46,7 +46,7 @@ def _checked(pattern: str) -> str:
         reason = "it is relative to the input path, without empty parts, `.` and `..`"
     else:
         return composed
-    raise Invalid(f"`{shown(pattern)}` is no pattern: {reason}.", pattern=shown(pattern))
+    raise Invalid(f"`{excerpt(pattern)}` is no pattern: {reason}.", pattern=excerpt(pattern))
 
 
 def is_hidden(path: str) -> bool:

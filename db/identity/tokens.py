@@ -52,7 +52,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class TokenInfo:
     """A token as `token list` shows it."""
 
     id: int
@@ -65,7 +65,7 @@ class Listed:
     revoked_at: datetime | None
 
 
-def scope_of(word: str) -> Scope:
+def parse_scope(word: str) -> Scope:
     try:
         return Scope[word.upper()]
     except KeyError:
@@ -108,15 +108,15 @@ async def datasets_named(session: AsyncSession, names: Iterable[str]) -> list[in
     return list(found.values())
 
 
-async def listed(session: AsyncSession) -> list[Listed]:
+async def listed(session: AsyncSession) -> list[TokenInfo]:
     """Every token, the newest first; revoked and expired ones too."""
     rows = await session.exec(select(Token).order_by(col(Token.id).desc()))
     return [
-        Listed(
+        TokenInfo(
             id=row.id,
             name=row.name,
             prefix=row.prefix,
-            scope=scope_of(row.scope),
+            scope=parse_scope(row.scope),
             dataset_ids=None if row.dataset_ids is None else tuple(row.dataset_ids),
             created_at=row.created_at,
             expires_at=row.expires_at,
@@ -165,7 +165,7 @@ def _identity(row: asyncpg.Record | None) -> Identity | None:
     ids = row["dataset_ids"]
     return Identity(
         name=row["name"],
-        scope=scope_of(row["scope"]),
+        scope=parse_scope(row["scope"]),
         token_id=row["id"],
         dataset_ids=None if ids is None else frozenset(ids),
     )

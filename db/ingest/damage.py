@@ -7,7 +7,7 @@ from typing import Final
 
 from db.errors import StorageError
 from db.formats import images
-from db.formats.images import Caps, Unreadable
+from db.formats.images import ImageLimits, UnreadableImage
 from db.storage import Head, RootMissing, Store
 
 ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side
@@ -15,7 +15,7 @@ FILES_AT_ONCE: Final = 4  # files in memory at once
 MESSAGE: Final = "The file ends before its image does, so a part of the picture is missing. Replace it by a whole one."
 
 
-async def find(store: Store, heads: Mapping[str, Head], caps: Caps) -> set[str]:
+async def find(store: Store, heads: Mapping[str, Head], caps: ImageLimits) -> set[str]:
     """The paths of damaged images. What cannot be read again is not said to be damaged. Raises RootMissing."""
     ends, files = asyncio.Semaphore(ENDS_AT_ONCE), asyncio.Semaphore(FILES_AT_ONCE)
 
@@ -23,7 +23,7 @@ async def find(store: Store, heads: Mapping[str, Head], caps: Caps) -> set[str]:
         try:
             async with ends:
                 tail = await _tail(store, path, head)
-            if not images.seems_cut(head.data, tail, head.size):
+            if not images.may_be_truncated(head.data, tail, head.size):
                 return False
             async with files:
                 data = head.data if head.whole else await store.read(path, length=caps.size)
@@ -42,17 +42,17 @@ async def find(store: Store, heads: Mapping[str, Head], caps: Caps) -> set[str]:
     return {path for path, task in looking.items() if task.result()}
 
 
-async def is_cut(data: bytes, caps: Caps) -> bool:
+async def is_cut(data: bytes, caps: ImageLimits) -> bool:
     """Whether this file ends before its image does. One that takes too much to tell has no end that was found."""
-    if not images.seems_cut(data[: images.HEAD], data[-images.TAIL :], len(data)):
+    if not images.may_be_truncated(data[: images.HEAD_SIZE], data[-images.TAIL_SIZE :], len(data)):
         return False
     try:
-        return not await caps.is_whole(data)
-    except Unreadable:
+        return not await caps.is_complete(data)
+    except UnreadableImage:
         return True
 
 
 async def _tail(store: Store, path: str, head: Head) -> bytes:
     if head.whole:
-        return head.data[-images.TAIL :]
-    return await store.read(path, start=max(0, head.size - images.TAIL), length=images.TAIL)
+        return head.data[-images.TAIL_SIZE :]
+    return await store.read(path, start=max(0, head.size - images.TAIL_SIZE), length=images.TAIL_SIZE)

@@ -6,7 +6,7 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid
-from db.formats.names import nfc, storable
+from db.formats.names import is_storable, nfc
 from db.history.changes import RecordedChange, RetryTransaction
 from db.labelling.labels.create import LabelValues, add, checked
 from db.labelling.labels.find import KnownLabels, no_such_labels
@@ -43,7 +43,7 @@ def missing(names: Iterable[str], known: KnownLabels, *, create: bool) -> list[s
 async def known_without_lock(database: Database, dataset_id: int, names: Iterable[str]) -> KnownLabels:
     """The labels of these names, read before anything is written. The write reads them again under a lock."""
     async with database.reading() as connection:
-        return KnownLabels.of(await connection.fetch(KNOWN, dataset_id, [name for name in names if storable(name)]))
+        return KnownLabels.of(await connection.fetch(KNOWN, dataset_id, [name for name in names if is_storable(name)]))
 
 
 async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: RecordedChange) -> dict[str, int]:

@@ -18,7 +18,7 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
 from db.errors import Invalid
-from db.queries.filters.conditions import is_storable
+from db.formats.names import is_storable
 
 DEFAULT_SIZE = 20
 CHECKSUM = 8  # hexadecimal digits

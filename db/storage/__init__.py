@@ -3,8 +3,8 @@
 A store is opened at a dataset's input path; the paths of its objects are text below that, `/` between the parts.
 """
 
-from db.storage.access import Access
-from db.storage.disks import Disk, Disks, NoAnswer
+from db.storage.access import S3Config
+from db.storage.disks import Disk, Disks, DiskTimeout
 from db.storage.local import LocalStore
 from db.storage.memory import MemoryStore
 from db.storage.objects import (
@@ -17,21 +17,21 @@ from db.storage.objects import (
     Store,
     StoredObject,
 )
-from db.storage.opening import Stores
+from db.storage.stores import Stores
 
 __all__ = [
-    "Access",
     "Disk",
+    "DiskTimeout",
     "Disks",
     "Head",
     "LocalStore",
     "MemoryStore",
-    "NoAnswer",
     "ObjectChanged",
     "ObjectExists",
     "ObjectMissing",
     "Page",
     "RootMissing",
+    "S3Config",
     "Store",
     "StoredObject",
     "Stores",

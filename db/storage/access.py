@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class S3Config:
     """How this server reaches S3: its owner's choice, never a client's. Times in seconds."""
 
     endpoint: str | None = None

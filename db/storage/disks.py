@@ -27,7 +27,7 @@ FRESH: Final = 5.0  # seconds for which the list of mounts is believed
 Result = TypeVar("Result")
 
 
-class NoAnswer(StorageError):
+class DiskTimeout(StorageError):
     """The disk did not answer in time. What was asked of it may still be done."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class _Call:
             self.future.set_exception(error)
 
     async def outcome(self, seconds: float) -> Any:
-        """Raises NoAnswer after so many seconds without progress."""
+        """Raises DiskTimeout after so many seconds without progress."""
         try:
             while (left := self.moved + seconds - time.monotonic()) > 0:
                 await asyncio.wait([self.future], timeout=left)
                 if self.future.done():
                     return self.future.result()
-            raise NoAnswer
+            raise DiskTimeout
         finally:
             self.abandoned = not self.future.done()
 
@@ -96,15 +96,15 @@ class Disk:
         self._threads = 0
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """The function's result. Raises NoAnswer; at once, if every thread waits for the disk already."""
+        """The function's result. Raises DiskTimeout; at once, if every thread waits for the disk already."""
         if self._is_stuck():
-            raise NoAnswer
+            raise DiskTimeout
         result: Result = await self._submit(lambda: function(*arguments)).outcome(self.seconds)
         return result
 
     async def finish(self, function: Callable[[], object]) -> None:
         """Run what gives something back, now or once the disk answers again; nobody waits for it for ever."""
-        with suppress(NoAnswer):
+        with suppress(DiskTimeout):
             call = self._submit(function)
             await asyncio.wait([call.future], timeout=self.seconds)
             if call.future.done():

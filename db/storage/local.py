@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from db.errors import DomainError, StorageError
-from db.formats.paths import object_path
+from db.formats.paths import path_parts
 from db.formats.pixels import PixelHash
 from db.storage.disks import Disk, progress
 from db.storage.objects import (
@@ -110,10 +110,10 @@ class LocalStore:
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
         return await one_by_one(self, objects)
 
-    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
         return None
 
-    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
         return None
 
     async def replace(self, path: str, data: bytes) -> None:
@@ -137,7 +137,7 @@ class LocalStore:
                 for found in walk.files():
                     progress()
                     walk.found.append(found)
-                    if len(walk.found) + len(walk.passed) >= PAGE:
+                    if len(walk.found) + len(walk.ignored) >= PAGE:
                         yield walk.page()
                 yield walk.page()
         finally:
@@ -284,7 +284,7 @@ class LocalStore:
     @contextmanager
     def parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """The directory that holds an object, reached step by step; with `make`, made where it is not there."""
-        *directories, name = object_path(path)
+        *directories, name = path_parts(path)
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
         current = self.root_descriptor()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from db.formats.names import storable
+from db.formats.names import is_storable
 from db.formats.paths import LENGTH, input_path, known_path, output_path, refused
 
 S3: Final = "s3://"
@@ -58,7 +58,7 @@ def bucket_of(text: str) -> tuple[str, str]:
             "Write `s3://bucket/prefix/`; a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens."
         )
     parts = prefix.removesuffix("/").split("/") if prefix else []
-    if not storable(prefix) or not prefix.isprintable() or len(prefix.removesuffix("/").encode()) > LENGTH // 2:
+    if not is_storable(prefix) or not prefix.isprintable() or len(prefix.removesuffix("/").encode()) > LENGTH // 2:
         raise refused(f"A prefix has at most {LENGTH // 2} bytes, none of them a control character.")
     if any(part in ("", ".", "..") for part in parts):
         raise refused("A prefix has no empty parts, and none that is `.` or `..`.")

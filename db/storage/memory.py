@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 from db.errors import DomainError, StorageError
-from db.formats.paths import object_path
+from db.formats.paths import path_parts
 from db.storage.objects import (
     CHUNK,
     PAGE,
@@ -65,7 +65,7 @@ class MemoryStore:
 
     async def write(self, path: str, data: bytes) -> StoredObject:
         self._check()
-        object_path(path)
+        path_parts(path)
         if path in self.contents:
             raise ObjectExists
         self.put(path, data)
@@ -86,15 +86,15 @@ class MemoryStore:
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
         return await one_by_one(self, objects)
 
-    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
         return None
 
-    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
         return None
 
     async def replace(self, path: str, data: bytes) -> None:
         self._check()
-        object_path(path)
+        path_parts(path)
         self.put(path, data)
 
     async def discard(self, paths: Sequence[str]) -> list[str]:

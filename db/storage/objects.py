@@ -98,7 +98,7 @@ class Page:
     objects: Sequence[StoredObject]
     unreadable: Sequence[str] = field(default=())
     too_long: Sequence[str] = field(default=())
-    passed: Sequence[tuple[str, str]] = field(default=())
+    ignored: Sequence[tuple[str, str]] = field(default=())
 
 
 class Store(Protocol):
@@ -147,11 +147,11 @@ class Store(Protocol):
         """As `delete`, for many paths with their etags; a refusal stands in its object's place."""
         ...
 
-    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
         """A URL that gives the object to whoever has it, for so long; None where the store serves nobody itself."""
         ...
 
-    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
         """A URL to which whoever has it may PUT so many bytes, over what is there; None as with `link`."""
         ...
 

@@ -56,11 +56,11 @@ class Walk:
         self.found: list[StoredObject] = []
         self.unreadable: list[str] = []
         self.too_long: list[str] = []
-        self.passed: list[tuple[str, str]] = []
+        self.ignored: list[tuple[str, str]] = []
 
     def page(self) -> Page:
-        page = Page(tuple(self.found), tuple(self.unreadable), tuple(self.too_long), tuple(self.passed))
-        self.found, self.unreadable, self.too_long, self.passed = [], [], [], []
+        page = Page(tuple(self.found), tuple(self.unreadable), tuple(self.too_long), tuple(self.ignored))
+        self.found, self.unreadable, self.too_long, self.ignored = [], [], [], []
         return page
 
     def files(self) -> Iterator[StoredObject]:
@@ -104,7 +104,7 @@ class Walk:
                     elif entry.is_dir(follow_symlinks=False):
                         self._enter(directory, entry.name)
                     else:
-                        self.passed.append((path, "NOT_A_FILE"))
+                        self.ignored.append((path, "NOT_A_FILE"))
 
     def _enter(self, above: Directory, name: str) -> None:
         """Also where paths are just too long, so that the first such files are listed, and reported by their paths."""
@@ -112,32 +112,32 @@ class Walk:
         if len(above.prefix) > LENGTH:
             self.too_long.append(directory.prefix[:-1])
         elif directory.real.rstrip("/") in self.followed:
-            self.passed.append((directory.prefix[:-1], "LINK_REPEATED"))
+            self.ignored.append((directory.prefix[:-1], "LINK_REPEATED"))
         else:
             self.pending.append(directory)
 
     def _link(self, path: str, real: str) -> Iterator[StoredObject]:
         root = next((root for root in self.roots if path_below(real, root) is not None), None)
         if root is None:
-            self.passed.append((path, "LINK_NOT_ALLOWED"))
+            self.ignored.append((path, "LINK_NOT_ALLOWED"))
             return
         try:
             facts = os.lstat(real)
         except OSError:
-            self.passed.append((path, "LINK_BROKEN"))
+            self.ignored.append((path, "LINK_BROKEN"))
             return
         if modes.S_ISREG(facts.st_mode):
             yield replace(described(path, facts), link_to=path_below(real, self.root))
         elif modes.S_ISDIR(facts.st_mode):
             self._follow(path, real, root)
         else:  # a link is left over where links lead in a circle
-            self.passed.append((path, "LINK_BROKEN" if modes.S_ISLNK(facts.st_mode) else "NOT_A_FILE"))
+            self.ignored.append((path, "LINK_BROKEN" if modes.S_ISLNK(facts.st_mode) else "NOT_A_FILE"))
 
     def _follow(self, path: str, real: str, root: str) -> None:
         if self._is_walked(real):
-            self.passed.append((path, "LINK_REPEATED"))
+            self.ignored.append((path, "LINK_REPEATED"))
         elif len(self.followed) >= MAX_FOLLOWED:
-            self.passed.append((path, "LINK_NOT_ALLOWED"))
+            self.ignored.append((path, "LINK_NOT_ALLOWED"))
         else:
             self.followed.add(real)
             below = path_below(real, root)

@@ -9,7 +9,7 @@ from db.labelling import labels
 from db.labelling.labels import KEPT, LabelValues
 from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of, impacts
 from schema.mutations.resolver import Info, given, global_id, number, word, write
-from schema.mutations.sources import carry_out, failures
+from schema.mutations.sources import delete_objects, failures
 from schema.references import reference, references
 from schema.types.label import Label
 
@@ -170,7 +170,7 @@ class LabelMutations:
             labels.Deleted,
         )
         planned = outcome.deleted_samples if outcome.with_sources else 0
-        carried = await carry_out(info, outcome.change, planned)
+        carried = await delete_objects(info, outcome.change, planned)
         return DeleteLabelsPayload(
             deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
             affected_samples=outcome.affected_samples,

@@ -12,7 +12,7 @@ from schema.inputs.filters import SampleSelection
 from schema.inputs.selections import selected
 from schema.mutations.payloads import NOT_FOUND, Labelling, WithSources, change_of, dataset_of, impacts, labelling
 from schema.mutations.resolver import Info, given, number, word, write
-from schema.mutations.sources import carry_out, failures
+from schema.mutations.sources import delete_objects, failures
 
 EXPECTED_COUNT = (
     "Refuse with COUNT_MISMATCH unless exactly so many samples are selected. With it, a filter without a criterion is "
@@ -158,7 +158,7 @@ class SampleMutations:
             ),
             Deleted,
         )
-        carried = await carry_out(info, outcome.change, outcome.deleted if outcome.with_sources else 0)
+        carried = await delete_objects(info, outcome.change, outcome.deleted if outcome.with_sources else 0)
         return DeleteSamplesPayload(
             deleted=outcome.deleted,
             not_found=wanted.not_found(outcome.not_found),

@@ -6,14 +6,14 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 
-from db.formats import moments
+from db.formats import timestamps
 from db.ingest.uploads import Incoming
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="A moment: RFC 3339 with a time zone, such as `2026-11-22T21:00:00Z`. Answers are in UTC.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
-    serialize=lambda moment: moment.astimezone(UTC).isoformat(),
+    serialize=lambda value: value.astimezone(UTC).isoformat(),
     parse_value=lambda text: parse_moment(text),
 )
 
@@ -35,7 +35,7 @@ def parse_upload(value: Any) -> Incoming:
 
 def parse_moment(text: Any) -> datetime:
     """An RFC 3339 date-time with its zone; dates alone and naive times are refused."""
-    found = moments.moment(text) if isinstance(text, str) else None
+    found = timestamps.parse_timestamp(text) if isinstance(text, str) else None
     if found is None:
-        raise GraphQLError(f"DateTime takes an RFC 3339 moment such as {moments.WRITTEN}, not {text!r:.60}")
+        raise GraphQLError(f"DateTime takes an RFC 3339 moment such as {timestamps.EXAMPLES}, not {text!r:.60}")
     return found

@@ -17,7 +17,7 @@ from PIL import Image
 from db.formats import decoding, images
 from db.formats.decoding import IMAGES, Decoder, Decoders, Limits
 from db.formats.decoding.program import TOO_COSTLY
-from db.formats.images import Facts, Unreadable
+from db.formats.images import ImageFacts, UnreadableImage
 from tests.waiting import TIMEOUT
 
 MIB = 1024 * 1024
@@ -49,22 +49,22 @@ async def decoders() -> AsyncIterator[Decoders]:
 
 async def test_decodes_as_if_it_were_done_here(decoders: Decoders) -> None:
     data = image_bytes()
-    assert await decoders.check(data) == Facts("JPEG", 300, 200, 1)
+    assert await decoders.check(data) == ImageFacts("JPEG", 300, 200, 1)
     assert await decoders.thumbnail(data, 64) == images.thumbnail(data, 64)[0]
     assert len(decoders.idle) == 1, "one after the other needs one process"
 
 
 async def test_tells_whether_an_image_is_whole(decoders: Decoders) -> None:
     data = image_bytes()
-    assert [await decoders.is_whole(data[:end]) for end in (len(data), -2, -500)] == [True, True, False]
-    with pytest.raises(Unreadable):
-        await decoders.is_whole(b"hello")
+    assert [await decoders.is_complete(data[:end]) for end in (len(data), -2, -500)] == [True, True, False]
+    with pytest.raises(UnreadableImage):
+        await decoders.is_complete(b"hello")
     assert [decoder.images for decoder in decoders.idle] == [4]
 
 
 async def test_a_refusal_comes_back_as_its_sentence_and_the_decoder_lives(decoders: Decoders) -> None:
     for data in (b"", b"hello", image_bytes()[:100]):
-        with pytest.raises(Unreadable, match="cannot be read as a JPEG, PNG or BMP"):
+        with pytest.raises(UnreadableImage, match="cannot be read as a JPEG, PNG or BMP"):
             await decoders.check(data)
     assert [decoder.images for decoder in decoders.idle] == [3]
 
@@ -78,14 +78,14 @@ async def test_no_more_than_so_many_decode_at_once(decoders: Decoders) -> None:
 
 async def test_more_pixels_than_the_owner_allows_are_too_many() -> None:
     async with decoding.decoders(Limits(seconds=TIMEOUT, pixels=59_999)) as decoders:
-        with pytest.raises(Unreadable, match=r"300 × 200 pixels; at most 0\.059999 million"):
+        with pytest.raises(UnreadableImage, match=r"300 × 200 pixels; at most 0\.059999 million"):
             await decoders.check(image_bytes())
         assert (await decoders.check(image_bytes((299, 200)))).width == 299
 
 
 async def test_an_image_that_wants_too_much_memory_is_unreadable_and_that_is_all() -> None:
     async with decoding.decoders(Limits(seconds=TIMEOUT, memory=128 * MIB, together=1)) as decoders:
-        with pytest.raises(Unreadable, match="too much time or memory"):
+        with pytest.raises(UnreadableImage, match="too much time or memory"):
             await decoders.check(image_bytes((6_000, 6_000), "PNG"))
         assert (await decoders.check(image_bytes())).width == 300
         assert [decoder.images for decoder in decoders.idle] == [2]
@@ -98,9 +98,9 @@ async def test_an_image_that_takes_too_long_is_stopped_by_the_kernel(monkeypatch
         stopped, whole = await asyncio.gather(
             decoders.check(data), decoders.check(image_bytes()), return_exceptions=True
         )
-        assert isinstance(stopped, Unreadable)
+        assert isinstance(stopped, UnreadableImage)
         assert stopped.message == TOO_COSTLY
-        assert whole == Facts("JPEG", 300, 200, 1)
+        assert whole == ImageFacts("JPEG", 300, 200, 1)
         assert (await decoders.check(image_bytes())).width == 300
 
 
@@ -135,7 +135,7 @@ async def test_a_decoder_that_hangs_is_killed_and_nobody_else_waits() -> None:
         first.cancel()
         decoders.limits = replace(decoders.limits, seconds=0.05)
         stuck = await stopped(decoders)
-        with pytest.raises(Unreadable, match=TOO_COSTLY):
+        with pytest.raises(UnreadableImage, match=TOO_COSTLY):
             await decoders.check(image_bytes())
         assert stuck.process.returncode == -signal.SIGKILL
         assert stuck not in decoders.idle
@@ -154,7 +154,7 @@ async def test_a_decoder_that_crashes_costs_its_image_alone(started: list[Decode
         first = asyncio.create_task(decoders.check(slow()))
         waiting = asyncio.create_task(decoders.check(image_bytes()))
         os.kill((await busy(decoders, started)).process.pid, signal.SIGKILL)
-        with pytest.raises(Unreadable, match=TOO_COSTLY):
+        with pytest.raises(UnreadableImage, match=TOO_COSTLY):
             await first
         assert (await waiting).width == 300
         assert len(started) == 2

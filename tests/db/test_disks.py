@@ -11,7 +11,7 @@ import pytest
 
 from db.errors import Invalid, StorageError
 from db.formats.paths import known_path
-from db.storage import Disk, Disks, LocalStore, NoAnswer
+from db.storage import Disk, Disks, DiskTimeout, LocalStore
 from db.storage.disks import THREADS, progress
 
 ROOT = Path(__file__).parent.parent.parent
@@ -47,7 +47,7 @@ async def test_gives_what_was_asked_or_raises_it() -> None:
 
 async def test_nobody_waits_for_ever(hang: Hang) -> None:
     disk = Disk(seconds=0.1)
-    with pytest.raises(NoAnswer, match="does not answer"):
+    with pytest.raises(DiskTimeout, match="does not answer"):
         await disk.run(hang)
     assert await disk.run(max, 1, 2) == 2, "another thread serves it"
 
@@ -55,11 +55,11 @@ async def test_nobody_waits_for_ever(hang: Hang) -> None:
 async def test_when_every_thread_waits_the_next_is_refused_at_once(hang: Hang) -> None:
     disk = Disk(seconds=0.1)
     answers = await asyncio.gather(*(disk.run(hang) for _ in range(THREADS * 3)), return_exceptions=True)
-    assert [type(answer) for answer in answers] == [NoAnswer] * THREADS * 3
+    assert [type(answer) for answer in answers] == [DiskTimeout] * THREADS * 3
     asked: list[int] = []
     disk.seconds = TIMEOUT
     disk._is_stuck = lambda: True  # type: ignore[method-assign]
-    with pytest.raises(NoAnswer):
+    with pytest.raises(DiskTimeout):
         await disk.run(asked.append, 1)
     assert asked == []
 
@@ -117,12 +117,12 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(hang: Hang) -> None:
 def test_a_hung_disk_does_not_keep_the_process_alive() -> None:
     program = """
 import asyncio, threading
-from db.storage import Disk, NoAnswer
+from db.storage import Disk, DiskTimeout
 
 async def main():
     try:
         await Disk(seconds=0.1).run(threading.Event().wait)
-    except NoAnswer:
+    except DiskTimeout:
         print("no answer")
 
 asyncio.run(main())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from db.formats import images
-from db.formats.images import MAX_PIXELS, MAX_SCANS, Facts, Unreadable
+from db.formats.images import MAX_PIXELS, MAX_SCANS, ImageFacts, UnreadableImage
 from tests.waiting import cost_ratio
 
 
@@ -44,7 +44,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
 def test_tells_what_an_image_is(form: str) -> None:
-    assert images.facts(encoded(form, (30, 20))) == Facts(form, 30, 20, 1)  # type: ignore[arg-type]
+    assert images.facts(encoded(form, (30, 20))) == ImageFacts(form, 30, 20, 1)  # type: ignore[arg-type]
 
 
 def test_a_phones_mpo_is_a_jpeg() -> None:
@@ -85,7 +85,7 @@ def test_tells_how_to_turn_it_upright(given: int, told: int) -> None:
 )  # fmt: skip
 def test_refuses_what_is_no_image(data: bytes) -> None:
     for look in (images.facts, images.check, lambda data: images.thumbnail(data, 64)):
-        with pytest.raises(Unreadable) as raised:
+        with pytest.raises(UnreadableImage) as raised:
             look(data)
         assert raised.value.code == "IMAGE_UNREADABLE"
 
@@ -96,14 +96,14 @@ def test_a_cut_image_has_facts_but_is_not_whole(form: str) -> None:
     Image.effect_noise((200, 200), 80).convert("RGB").save(out, form)
     cut = out.getvalue()[: len(out.getvalue()) // 2]
     assert images.facts(cut).width == 200
-    with pytest.raises(Unreadable, match="ends before"):
+    with pytest.raises(UnreadableImage, match="ends before"):
         images.check(cut)
 
 
 @pytest.mark.usefixtures("no_decoding")
 def test_refuses_too_many_pixels_before_it_decodes_one() -> None:
     for size in ((8_001, 8_000), (20_000, 10), (2**31 - 1, 2**31 - 1)):
-        with pytest.raises(Unreadable, match="too large"):
+        with pytest.raises(UnreadableImage, match="too large"):
             images.thumbnail(png(*size), 64)
     assert MAX_PIXELS < 8_001 * 8_000
 
@@ -117,7 +117,7 @@ def test_refuses_a_jpeg_of_endless_scans(request: pytest.FixtureRequest) -> None
     assert images.check(data).format == "JPEG"
     request.getfixturevalue("no_decoding")
     for look in (images.check, lambda data: images.thumbnail(data, 64)):
-        with pytest.raises(Unreadable, match="scans"):
+        with pytest.raises(UnreadableImage, match="scans"):
             look(bomb)
 
 
@@ -178,7 +178,7 @@ STOWAWAYS = [b"PK\x03\x04 jar", b"<HTML><script>", b"%PDF-1.7", b"  <?php", b"\0
 @pytest.mark.parametrize("stowaway", STOWAWAYS)
 @pytest.mark.parametrize("after", [b"", b"IEND\xaeB`\x82", b"\xff\xd9"])
 def test_an_image_that_is_something_else_too_is_refused(form: str, stowaway: bytes, after: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableImage):
         images.check(encoded(form) + stowaway + after)
 
 
@@ -201,5 +201,5 @@ def test_no_damage_causes_another_error(seed: bytes, data: st.DataObject) -> Non
     for look in (images.facts, images.check, lambda data: images.thumbnail(data, 8)):
         try:
             look(damaged)
-        except Unreadable:
+        except UnreadableImage:
             continue

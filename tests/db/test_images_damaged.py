@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from db.formats import images
-from db.formats.images import Unreadable
+from db.formats.images import UnreadableImage
 from tests.db.images import EXIF, jpeg, noise_image, oriented, png
 
 LARGE = noise_image(size=(320, 240))
@@ -32,8 +32,8 @@ WHOLE = {
 }
 
 
-def seems_cut(data: bytes) -> bool:
-    return images.seems_cut(data[: images.HEAD], data[-images.TAIL :], len(data))
+def may_be_truncated(data: bytes) -> bool:
+    return images.may_be_truncated(data[: images.HEAD_SIZE], data[-images.TAIL_SIZE :], len(data))
 
 
 @pytest.mark.parametrize("what", WHOLE)
@@ -41,8 +41,8 @@ def seems_cut(data: bytes) -> bool:
 def test_a_jpeg_without_its_end_marker_is_whole(what: str, missing: int) -> None:
     data = WHOLE[what]
     cut = data[:-missing]
-    assert seems_cut(cut)
-    assert images.is_whole(cut)
+    assert may_be_truncated(cut)
+    assert images.is_complete(cut)
     assert images.check(cut) == images.check(data)
     assert images.thumbnail(cut, 64) == images.thumbnail(data, 64)
 
@@ -53,9 +53,9 @@ def test_a_cut_jpeg_is_told_and_shows_what_there_is(what: str, share: float) -> 
     data = WHOLE[what]
     start = data.index(b"\xff\xda")
     cut = data[: start + 14 + int((len(data) - start) * share)]
-    assert seems_cut(cut)
-    assert not images.is_whole(cut)
-    with pytest.raises(Unreadable, match="ends before"):
+    assert may_be_truncated(cut)
+    assert not images.is_complete(cut)
+    with pytest.raises(UnreadableImage, match="ends before"):
         images.check(cut)
     small = Image.open(io.BytesIO(images.thumbnail(cut, 64)[0])).convert("L")
     assert small.size == Image.open(io.BytesIO(images.thumbnail(data, 64)[0])).size
@@ -67,21 +67,21 @@ def test_a_jpeg_cut_exactly_at_a_restart_is_told(what: str) -> None:
     data = WHOLE[what]
     restart = data.rindex(b"\xff\xd3")
     for cut in (data[:restart], data[: restart + 1], data[: restart + 2]):
-        assert not images.is_whole(cut)
+        assert not images.is_complete(cut)
 
 
 def test_a_jpeg_cut_before_its_pixels_has_facts_alone() -> None:
     data = WHOLE["baseline"]
     scan = data.index(b"\xff\xda")
-    assert not images.is_whole(data[: scan + 14])
-    assert not images.is_whole(data[:scan])
+    assert not images.is_complete(data[: scan + 14])
+    assert not images.is_complete(data[:scan])
 
 
 @pytest.mark.parametrize("missing", [1, 2, 4, 8, 12])
 def test_a_png_without_its_end_is_whole(missing: int) -> None:
     data = png(image=LARGE)
-    assert seems_cut(data[:-missing])
-    assert images.is_whole(data[:-missing])
+    assert may_be_truncated(data[:-missing])
+    assert images.is_complete(data[:-missing])
     assert images.check(data[:-missing]) == images.check(data)
     assert images.thumbnail(data[:-missing], 64) == images.thumbnail(data, 64)
 
@@ -89,10 +89,10 @@ def test_a_png_without_its_end_is_whole(missing: int) -> None:
 @pytest.mark.parametrize("data", [png(image=LARGE), png(image=LARGE.convert("P")), bmp(), bmp("1"), bmp("L")])
 def test_a_cut_png_or_bmp_is_told_and_shows_what_there_is(data: bytes) -> None:
     cut = data[: int(len(data) * 0.6)]
-    assert not seems_cut(data)
-    assert seems_cut(cut)
-    assert not images.is_whole(cut)
-    with pytest.raises(Unreadable, match="ends before"):
+    assert not may_be_truncated(data)
+    assert may_be_truncated(cut)
+    assert not images.is_complete(cut)
+    with pytest.raises(UnreadableImage, match="ends before"):
         images.check(cut)
     small = Image.open(io.BytesIO(images.thumbnail(cut, 64)[0])).convert("L")
     assert small.size == (64, 48)
@@ -102,22 +102,22 @@ def test_a_cut_png_or_bmp_is_told_and_shows_what_there_is(data: bytes) -> None:
 @pytest.mark.parametrize("data", [jpeg(image=LARGE), png(image=LARGE), bmp()])
 @pytest.mark.parametrize("behind", [b"", b"\0" * 100, b"\0" * 10_000, b"\0\0\0\x18ftypmp42" + b"\xff" * 10_000])
 def test_what_is_behind_an_image_is_no_damage(data: bytes, behind: bytes) -> None:
-    assert images.is_whole(data + behind)
-    assert not seems_cut(data + behind[:100])
+    assert images.is_complete(data + behind)
+    assert not may_be_truncated(data + behind[:100])
 
 
 @pytest.mark.parametrize("stowaway", [b"PK\x03\x04 jar", b"<html><script>"])
 def test_a_stowaway_is_found_without_an_end_marker_too(stowaway: bytes) -> None:
     for data in (WHOLE["baseline"][:-2], png(image=LARGE)[:-12]):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableImage):
             images.check(data + stowaway)
 
 
 @pytest.mark.parametrize("data", [*(WHOLE[what] for what in ("baseline", "progressive", "restarts")), png(image=LARGE)])
 def test_a_transfer_that_stopped_and_left_zeros_is_told(data: bytes) -> None:
     stopped = data[: len(data) * 6 // 10].ljust(len(data), b"\0")
-    assert seems_cut(stopped)
-    assert not images.is_whole(stopped)
-    with pytest.raises(Unreadable):
+    assert may_be_truncated(stopped)
+    assert not images.is_complete(stopped)
+    with pytest.raises(UnreadableImage):
         images.check(stopped)
     assert len(set(Image.open(io.BytesIO(images.thumbnail(stopped, 64)[0])).convert("L").tobytes())) > 10

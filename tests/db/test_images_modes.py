@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from db.formats import images
-from db.formats.images import Unreadable
+from db.formats.images import UnreadableImage
 from tests.db.images import SIZE, chunk, jpeg, noise_image, png
 
 FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70
@@ -101,13 +101,13 @@ def test_what_is_behind_a_photo_is_not_read(behind: bytes) -> None:
     photo = jpeg(image=noise_image(size=(64, 48)))
     assert images.check(photo + behind) == images.facts(photo)
     assert images.thumbnail(photo + behind, 32)[0] == images.thumbnail(photo, 32)[0]
-    assert images.is_whole(photo + behind)
+    assert images.is_complete(photo + behind)
 
 
 def test_scans_in_the_image_itself_still_count() -> None:
     data = jpeg(image=noise_image(), progressive=True)
     start = data.rindex(b"\xff\xda")
-    with pytest.raises(Unreadable, match="scans"):
+    with pytest.raises(UnreadableImage, match="scans"):
         images.check(data[:start] + data[start:-2] * 65 + data[-2:] + FILM)
 
 
@@ -135,11 +135,11 @@ def test_what_is_beside_the_pixels_does_no_harm(what: str, behind: bool, wrong_s
     if wrong_sum:
         end = data.index(chunk(*kind)) + len(chunk(*kind))
         data = data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:]
-    assert images.check(data) == images.facts(data[: images.HEAD]) == images.facts(png(image=plain))
+    assert images.check(data) == images.facts(data[: images.HEAD_SIZE]) == images.facts(png(image=plain))
     assert images.thumbnail(data, 32) == images.thumbnail(png(image=plain), 32)
 
 
 def test_a_wrong_sum_in_what_is_needed_is_refused() -> None:
     data = png()
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableImage):
         images.facts(data[:29] + bytes([data[29] ^ 1]) + data[30:])

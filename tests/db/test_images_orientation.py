@@ -93,5 +93,5 @@ def test_a_directory_that_lies_elsewhere_says_nothing(start: int) -> None:
 
 def test_more_segments_than_any_image_has_are_refused() -> None:
     assert images.facts(jpeg(*[(0xFE, b"")] * 5_000)).format == "JPEG"
-    with pytest.raises(images.Unreadable, match="segments"):
+    with pytest.raises(images.UnreadableImage, match="segments"):
         images.facts(jpeg(*[(0xFE, b"")] * (jpeg_files.MAX_SEGMENTS + 1), image=noise_image()))

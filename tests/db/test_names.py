@@ -36,7 +36,7 @@ def test_a_label_is_in_its_one_form_or_refused(text: str) -> None:
     name = names.label_name(text)
     assert names.label_name(name) == name
     assert 1 <= len(name) <= 32
-    assert names.storable(name)
+    assert names.is_storable(name)
 
 
 @pytest.mark.parametrize(

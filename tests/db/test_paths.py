@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.paths import input_path, object_path, output_path, stem, suffix
+from db.formats.paths import input_path, output_path, path_parts, stem, suffix
 from tests.file_permissions import without_root
 
 
@@ -105,7 +105,7 @@ def test_splits_the_suffix_off_the_name_alone(path: str, front: str, end: str) -
 @given(st.text(max_size=40))
 def test_no_text_becomes_a_path_that_leads_out(text: str) -> None:
     try:
-        parts = object_path(text)
+        parts = path_parts(text)
     except Invalid:
         return
     assert "/".join(parts) == text

@@ -249,7 +249,7 @@ async def test_a_link_gives_one_object_as_an_image_and_nothing_else(s3_endpoint:
     async with s3.connected(s3_endpoint, bucket) as opened, httpx2.AsyncClient(timeout=TIMEOUT) as browser:
         store = S3Store(opened, bucket, "p/")
         await store.write("a b.png", b"<html>")
-        link = await store.link("a b.png", media="image/png", seconds=300)
+        link = await store.download_url("a b.png", media="image/png", seconds=300)
         assert link is not None
         answer = await browser.get(link)
     assert (answer.status_code, answer.content) == (200, b"<html>")
@@ -278,7 +278,7 @@ async def test_discards_more_than_fits_into_one_request(store: Store) -> None:
 async def test_an_upload_link_takes_one_object_and_nothing_else(s3_endpoint: str) -> None:
     async with s3.connected(s3_endpoint, f"storage-{next(BUCKETS)}") as opened:
         store = S3Store(opened, f"storage-{next(BUCKETS) - 1}", "a b/")
-        url = await store.upload_link("area/ü+x", size=5, seconds=60)
+        url = await store.upload_url("area/ü+x", size=5, seconds=60)
         assert url is not None
         assert {"X-Amz-Expires=60", "X-Amz-SignedHeaders=content-length%3Bhost"} < set(url.partition("?")[2].split("&"))
         async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
@@ -286,13 +286,13 @@ async def test_an_upload_link_takes_one_object_and_nothing_else(s3_endpoint: str
             assert (await http.put(url, content=b"54321")).status_code == 200
         assert await store.read("area/ü+x") == b"54321"
         with pytest.raises(Invalid):
-            await store.upload_link("../x", size=5, seconds=60)
+            await store.upload_url("../x", size=5, seconds=60)
 
 
 async def test_an_upload_link_is_signed_for_one_size(s3_endpoint: str) -> None:
     """As a store checks it, by the published algorithm: this S3 of the tests checks no signatures."""
     async with s3.connected(s3_endpoint) as opened:
-        url = await S3Store(opened, "storage-signed", "a b/").upload_link("area/ü+x", size=5, seconds=60)
+        url = await S3Store(opened, "storage-signed", "a b/").upload_url("area/ü+x", size=5, seconds=60)
     assert url is not None
     assert signed_for(url, length=5)
     assert not signed_for(url, length=6)

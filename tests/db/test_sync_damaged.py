@@ -10,7 +10,7 @@ import pytest
 from db.errors import StorageError
 from db.formats import decoding
 from db.formats.decoding import Limits
-from db.formats.images import HEAD, TAIL, Caps, Unreadable
+from db.formats.images import HEAD_SIZE, TAIL_SIZE, ImageLimits, UnreadableImage
 from db.ingest import damage
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore, Store, Stores
@@ -41,7 +41,7 @@ async def damaged(dataset: DatasetFixture) -> dict[str, bool]:
 
 
 async def test_a_cut_image_is_a_sample_marked_damaged_and_a_warning(dataset: DatasetFixture) -> None:
-    assert len(PHOTO) > HEAD
+    assert len(PHOTO) > HEAD_SIZE
     files = {
         "cut.jpg": PHOTO[: len(PHOTO) * 6 // 10],
         "cut.png": SHEET[: len(SHEET) * 6 // 10],
@@ -101,7 +101,7 @@ async def test_of_whole_images_only_the_ends_are_read_again(database: Database) 
         dataset.put(f"{number}.jpg", PHOTO)
         dataset.put(f"small-{number}.jpg", jpeg())
     await dataset.sync()
-    assert store.again == {f"{number}.jpg": TAIL for number in range(5)}
+    assert store.again == {f"{number}.jpg": TAIL_SIZE for number in range(5)}
 
 
 async def test_what_cannot_be_read_again_is_not_called_damaged(database: Database) -> None:
@@ -118,19 +118,21 @@ async def test_what_cannot_be_read_again_is_not_called_damaged(database: Databas
 async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> None:
     async def heads(store: Store) -> dict[str, Any]:
         paths = ["cut.jpg", "endless.jpg"]
-        return dict(zip(paths, await store.heads(paths, length=HEAD), strict=True))
+        return dict(zip(paths, await store.heads(paths, length=HEAD_SIZE), strict=True))
 
     store = MemoryStore()
     store.put("cut.jpg", PHOTO[:-5_000])
     store.put("endless.jpg", PHOTO[:-2])
     async with decoding.decoders(Limits(together=2)) as decoders:
-        assert await damage.find(store, await heads(store), Caps(is_whole=decoders.is_whole)) == {"cut.jpg"}
+        assert await damage.find(store, await heads(store), ImageLimits(is_complete=decoders.is_complete)) == {
+            "cut.jpg"
+        }
 
     async def lost(_: bytes) -> bool:
         await asyncio.sleep(0)
-        raise Unreadable("too costly")
+        raise UnreadableImage("too costly")
 
-    found = await damage.find(store, await heads(store), Caps(is_whole=lost))
+    found = await damage.find(store, await heads(store), ImageLimits(is_complete=lost))
     assert found == {"cut.jpg", "endless.jpg"}
 
 
@@ -140,5 +142,5 @@ async def test_ends_are_looked_at_in_a_bucket_too(s3_endpoint: str) -> None:
         store = Stores(AllowedLocations(s3=True), opened).open("s3://damaged/")
         for path, data in files.items():
             await store.write(path, data)
-        heads = dict(zip(files, await store.heads(list(files), length=HEAD), strict=True))
-        assert await damage.find(store, heads, Caps()) == {"cut.jpg"}  # type: ignore[arg-type]
+        heads = dict(zip(files, await store.heads(list(files), length=HEAD_SIZE), strict=True))
+        assert await damage.find(store, heads, ImageLimits()) == {"cut.jpg"}  # type: ignore[arg-type]

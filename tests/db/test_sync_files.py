@@ -3,7 +3,7 @@
 import pytest
 
 from db import jobs
-from db.formats.images import USUAL, Caps
+from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.ingest import sync
 from db.ingest.sync import stages
 from db.postgres.engine import Database
@@ -36,8 +36,8 @@ async def test_an_image_that_was_spoilt_keeps_its_sample(dataset: DatasetFixture
 
 async def test_an_image_that_is_too_large_is_told(dataset: DatasetFixture) -> None:
     data = image_bytes()
-    dataset.put("fits.png", data + b"\0" * (USUAL.size - len(data)))
-    dataset.put("large.png", data + b"\0" * (USUAL.size - len(data) + 1))
+    dataset.put("fits.png", data + b"\0" * (DEFAULT_LIMITS.size - len(data)))
+    dataset.put("large.png", data + b"\0" * (DEFAULT_LIMITS.size - len(data) + 1))
     job = await dataset.sync()
     assert counted(job, added=1, skipped=1)
     [(path, message)] = await dataset.warnings(job["id"])
@@ -53,7 +53,7 @@ async def test_the_owner_says_how_large_an_image_may_be(dataset: DatasetFixture,
     job_id = await dataset.start()
     claim = await jobs.claim(database, job_id, WORKER)
     assert claim is not None
-    await sync.run(database, claim, dataset.store, Caps(size=len(data) + 8, pixels=200))
+    await sync.run(database, claim, dataset.store, ImageLimits(size=len(data) + 8, pixels=200))
     assert list(await dataset.labels()) == ["fits.png"]
     told = dict(await dataset.warnings(job_id))
     assert "at most" in told["heavy.png"]

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.datasets import check, purge
-from db.formats.images import Facts
+from db.formats.images import ImageFacts
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.ingest import uploads
@@ -186,7 +186,7 @@ async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_plac
     work.dataset.put("a.png", b"a stranger's")
     both = asyncio.Barrier(2)
 
-    async def slow(data: bytes) -> Facts:
+    async def slow(data: bytes) -> ImageFacts:
         await both.wait()
         return await decode_here(data)
 

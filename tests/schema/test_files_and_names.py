@@ -16,12 +16,12 @@ from tests.db.dataset_fixture import WORKER, image_bytes
 from tests.schema.mutation_fixture import Stage
 
 SETTINGS = "dataset { id include exclude labelNames labels { name } }"
-USUAL = {"include": [], "exclude": [], "labelNames": "STANDARD"}
+DEFAULTS = {"include": [], "exclude": [], "labelNames": "STANDARD"}
 
 
 async def settings(stage: Stage, **given: Any) -> dict[str, Any]:
     payload = await stage.do("updateDataset", SETTINGS, datasetId=stage.dataset, **given)
-    return {name: payload["dataset"][name] for name in USUAL}
+    return {name: payload["dataset"][name] for name in DEFAULTS}
 
 
 async def test_a_dataset_has_settings(stage: Stage) -> None:
@@ -41,11 +41,17 @@ async def test_a_dataset_has_settings(stage: Stage) -> None:
 
 async def test_settings_are_changed_one_by_one_and_left_alone_by_null(stage: Stage) -> None:
     before = await stage.revision()
-    assert await settings(stage) == USUAL
-    assert await settings(stage, include=["a/**"]) == USUAL | {"include": ["a/**"]}
-    assert await settings(stage, exclude=["b"], include=None) == USUAL | {"include": ["a/**"], "exclude": ["b"]}
-    assert await settings(stage, include=[], labelNames="ANY") == USUAL | {"exclude": ["b"], "labelNames": "ANY"}
-    assert await settings(stage, exclude=[], labelNames="STANDARD") == USUAL
+    assert await settings(stage) == DEFAULTS
+    assert await settings(stage, include=["a/**"]) == DEFAULTS | {"include": ["a/**"]}
+    assert await settings(stage, exclude=["b"], include=None) == DEFAULTS | {
+        "include": ["a/**"],
+        "exclude": ["b"],
+    }
+    assert await settings(stage, include=[], labelNames="ANY") == DEFAULTS | {
+        "exclude": ["b"],
+        "labelNames": "ANY",
+    }
+    assert await settings(stage, exclude=[], labelNames="STANDARD") == DEFAULTS
     assert await stage.revision() == before
 
 
@@ -57,7 +63,7 @@ async def test_refuses_what_are_no_patterns(stage: Stage, field: str, patterns: 
     )
     given = {"name": "zoo", "inputPath": str(stage.root / "zoo"), field: patterns}
     assert (await stage.refused("createDataset", **given))["code"] == "VALIDATION_FAILED"
-    assert await settings(stage) == USUAL
+    assert await settings(stage) == DEFAULTS
 
 
 def doors(stage: Stage, name: str) -> dict[str, dict[str, Any]]:

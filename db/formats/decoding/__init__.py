@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from db.formats.decoding.program import ANSWER, CHECK, DONE, QUESTION, THUMBNAIL, TOO_COSTLY, WHOLE
-from db.formats.images import MAX_PIXELS, Facts, Unreadable
+from db.formats.images import MAX_PIXELS, ImageFacts, UnreadableImage
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +71,16 @@ class Decoders:
     room: asyncio.Semaphore
     idle: list[Decoder] = field(default_factory=list)
 
-    async def check(self, data: bytes) -> Facts:
-        """The facts of a whole image, decoded to its end. Raises Unreadable."""
-        return Facts(**json.loads(await self._ask(CHECK, 0, data)))
+    async def check(self, data: bytes) -> ImageFacts:
+        """The facts of a whole image, decoded to its end. Raises UnreadableImage."""
+        return ImageFacts(**json.loads(await self._ask(CHECK, 0, data)))
 
     async def thumbnail(self, data: bytes, size: int) -> bytes:
-        """A small upright picture, its longest side at most `size`: PNG or JPEG. Raises Unreadable."""
+        """A small upright picture, its longest side at most `size`: PNG or JPEG. Raises UnreadableImage."""
         return await self._ask(THUMBNAIL, size, data)
 
-    async def is_whole(self, data: bytes) -> bool:
-        """Whether all of an image is in its file. Raises Unreadable where that takes too much to tell."""
+    async def is_complete(self, data: bytes) -> bool:
+        """Whether all of an image is in its file. Raises UnreadableImage where that takes too much to tell."""
         return bool(json.loads(await self._ask(WHOLE, 0, data)))
 
     async def _ask(self, kind: bytes, argument: int, data: bytes) -> bytes:
@@ -88,7 +88,7 @@ class Decoders:
         async with self.room, self._borrowed() as decoder, asyncio.timeout(self.limits.seconds * PATIENCE):
             how, told = await decoder.ask(question, data)
         if how != DONE:
-            raise Unreadable(told.decode())
+            raise UnreadableImage(told.decode())
         return told
 
     @asynccontextmanager
@@ -100,7 +100,7 @@ class Decoders:
         except LOST as error:
             status = await decoder.end()
             log.warning("a decoder was lost to an image (status %s) and is replaced", status)
-            raise Unreadable(TOO_COSTLY) from error
+            raise UnreadableImage(TOO_COSTLY) from error
         except BaseException:
             await decoder.end()
             raise

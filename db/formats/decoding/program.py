@@ -17,7 +17,7 @@ from dataclasses import asdict
 from typing import BinaryIO, Final
 
 from db.formats import images
-from db.formats.images import Unreadable
+from db.formats.images import UnreadableImage
 
 QUESTION: Final = struct.Struct("!cIIQ")  # what is to be done, an argument of it, most pixels, bytes of the image
 ANSWER: Final = struct.Struct("!cQ")  # how it went, bytes that follow
@@ -50,7 +50,7 @@ def _hold_to(seconds: float) -> None:
 def _answer(questions: BinaryIO, answers: BinaryIO, kind: bytes, argument: int, pixels: int, length: int) -> None:
     try:
         how, told = DONE, WORK[kind](questions.read(length), argument, pixels)
-    except Unreadable as refused:
+    except UnreadableImage as refused:
         how, told = REFUSED, refused.message.encode()
     except MemoryError:
         how, told = REFUSED, TOO_COSTLY.encode()
@@ -66,14 +66,14 @@ def _thumbnail(data: bytes, size: int, pixels: int) -> bytes:
     return images.thumbnail(data, size, pixels)[0]
 
 
-def _is_whole(data: bytes, _: int, pixels: int) -> bytes:
-    return json.dumps(images.is_whole(data, pixels)).encode()
+def _is_complete(data: bytes, _: int, pixels: int) -> bytes:
+    return json.dumps(images.is_complete(data, pixels)).encode()
 
 
 WORK: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {
     CHECK: _check,
     THUMBNAIL: _thumbnail,
-    WHOLE: _is_whole,
+    WHOLE: _is_complete,
 }
 
 if __name__ == "__main__":

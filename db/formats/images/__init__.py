@@ -19,35 +19,35 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from db.formats.images import bmp, jpeg, png
-from db.formats.images.content import Content, Format, Unreadable
+from db.formats.images.content import Content, Format, UnreadableImage
 
 __all__ = [
-    "HEAD",
+    "DEFAULT_LIMITS",
+    "HEAD_SIZE",
     "MAX_PIXELS",
     "MEDIA_TYPES",
-    "NAMED",
     "SUFFIXES",
-    "TAIL",
-    "USUAL",
-    "Caps",
-    "Facts",
+    "SUFFIX_NAMES",
+    "TAIL_SIZE",
     "Format",
-    "Unreadable",
+    "ImageFacts",
+    "ImageLimits",
+    "UnreadableImage",
     "check",
     "facts",
-    "is_whole",
+    "is_complete",
     "kind",
-    "seems_cut",
+    "may_be_truncated",
     "thumbnail",
 ]
 
 SUFFIXES: Final[dict[str, Format]] = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG", ".png": "PNG", ".bmp": "BMP"
 }  # fmt: skip
-NAMED: Final = "`.jpg`, `.jpeg`, `.jfif`, `.jpe`, `.png` or `.bmp`"  # as messages name the suffixes
+SUFFIX_NAMES: Final = "`.jpg`, `.jpeg`, `.jfif`, `.jpe`, `.png` or `.bmp`"  # as messages name the suffixes
 MEDIA_TYPES: Final[dict[Format, str]] = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp"}
-HEAD: Final = 64 * 1024  # bytes that nearly always hold all the facts
-TAIL: Final = 4 * 1024  # bytes that nearly always hold the image's end
+HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always hold all the facts
+TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always hold the image's end
 MAX_PIXELS: Final = 64_000_000  # unless told otherwise: what the largest camera sensors give; 256 MB decoded
 MAX_SIDE: Final = 16_384
 MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
@@ -75,7 +75,7 @@ Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses instead of 
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageFacts:
     """Width and height as stored, in pixels; `orientation` is EXIF's 1–8, which says how to turn them upright.
     `damaged`: the file ends before its image does."""
 
@@ -91,28 +91,28 @@ def kind(data: bytes) -> Format | None:
     return next((known for magic, known in MAGIC.items() if data.startswith(magic)), None)
 
 
-def facts(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
+def facts(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
     """What an image is, from its first bytes. Nothing is decoded, so damage further on goes unnoticed."""
     content = _read(data)
     with _opened(content, pixels) as image:
-        return Facts(content.format, image.width, image.height, content.orientation)
+        return ImageFacts(content.format, image.width, image.height, content.orientation)
 
 
-def check(data: bytes, pixels: int = MAX_PIXELS) -> Facts:
+def check(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
     """The facts of a whole image, decoded to its end: a cut one is refused. Only decoders call it (`decoding`)."""
     found, content = facts(data, pixels), _read(data)
     _refuse_scans(content)
     _refuse_stowaway(data[content.end :] if content.complete else content.picture + data[content.end :])
-    if not is_whole(data, pixels):
-        raise Unreadable(CUT)
+    if not is_complete(data, pixels):
+        raise UnreadableImage(CUT)
     with _opened(content, pixels) as image:
         image.load()
     return found
 
 
-def seems_cut(head: bytes, tail: bytes, size: int) -> bool:
+def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:
     """Whether a file of `size` bytes may end before its image does, by its first and last bytes. An image with much
-    behind it seems cut as well: only all of the file tells (`is_whole`)."""
+    behind it seems truncated as well: only all of the file tells (`is_complete`)."""
     match kind(head):
         case "JPEG":
             return jpeg.END not in tail
@@ -122,7 +122,7 @@ def seems_cut(head: bytes, tail: bytes, size: int) -> bool:
             return bmp.length(head) > size
 
 
-def is_whole(data: bytes, pixels: int = MAX_PIXELS) -> bool:
+def is_complete(data: bytes, pixels: int = MAX_PIXELS) -> bool:
     """Whether all of the image is in its file; only an end marker may be missing. Decodes where no end is found.
     For decoders alone (`db/formats/decoding`)."""
     content = _read(data)
@@ -131,7 +131,7 @@ def is_whole(data: bytes, pixels: int = MAX_PIXELS) -> bool:
     try:
         _refuse_scans(content)
         return _is_decoded_whole(content, pixels)
-    except Unreadable:
+    except UnreadableImage:
         return False
 
 
@@ -159,7 +159,7 @@ def _refuse_stowaway(behind: bytes) -> None:
     reads those looks at the beginning and at the end. In between, megabytes of a film hold any four bytes by chance."""
     behind = behind.lstrip(b"\0")
     if STOWAWAYS.search(behind[:STOWED]) or STOWAWAYS.search(behind[-STOWED:]):
-        raise Unreadable("Behind the image the file goes on with something else; send the image alone.")
+        raise UnreadableImage("Behind the image the file goes on with something else; send the image alone.")
 
 
 def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS) -> tuple[bytes, str]:
@@ -207,7 +207,7 @@ def _encoded(image: Image.Image) -> tuple[bytes, str]:
 def _read(data: bytes) -> Content:
     form = kind(data)
     if form is None:
-        raise Unreadable(NO_IMAGE)
+        raise UnreadableImage(NO_IMAGE)
     return READERS[form](data)
 
 
@@ -216,15 +216,15 @@ def _opened(content: Content, pixels: int) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content.picture), formats=FORMATS) as image:
             if image.width * image.height > pixels or max(image.size) > MAX_SIDE:
-                raise Unreadable(
+                raise UnreadableImage(
                     f"The image is too large: {image.width} × {image.height} pixels; "
                     f"at most {pixels / 1e6:g} million, and {MAX_SIDE:,} a side."
                 )
             yield image
-    except Unreadable:
+    except UnreadableImage:
         raise
     except BROKEN as error:
-        raise Unreadable(NO_IMAGE) from error
+        raise UnreadableImage(NO_IMAGE) from error
 
 
 @contextmanager
@@ -240,22 +240,22 @@ def _allowing_truncation(content: Content) -> Iterator[None]:
 
 def _refuse_scans(content: Content) -> None:
     if content.scans > MAX_SCANS:
-        raise Unreadable(f"The image has more than {MAX_SCANS} scans and would take too long to decode.")
+        raise UnreadableImage(f"The image has more than {MAX_SCANS} scans and would take too long to decode.")
 
 
-async def is_whole_here(data: bytes) -> bool:
+async def is_complete_here(data: bytes) -> bool:
     """In a thread of this process: for images that somebody vouches for. A worker has decoders."""
-    return await asyncio.to_thread(is_whole, data)
+    return await asyncio.to_thread(is_complete, data)
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
-    """What the server's owner allows an image to have, and how it is decoded. `size` in bytes, inclusive. `is_whole`:
-    whether all of an image is in its file; raises Unreadable when that cannot be told."""
+class ImageLimits:
+    """What the server's owner allows an image to have, and how it is decoded. `size` is in bytes, inclusive.
+    `is_complete` tells whether all of an image is in its file; it raises UnreadableImage when that cannot be told."""
 
     size: int = 25 * 1024 * 1024
     pixels: int = MAX_PIXELS
-    is_whole: Callable[[bytes], Awaitable[bool]] = is_whole_here
+    is_complete: Callable[[bytes], Awaitable[bool]] = is_complete_here
 
 
-USUAL: Final = Caps()
+DEFAULT_LIMITS: Final = ImageLimits()

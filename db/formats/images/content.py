@@ -8,7 +8,7 @@ from db.errors import Invalid
 Format = Literal["JPEG", "PNG", "BMP"]
 
 
-class Unreadable(Invalid):
+class UnreadableImage(Invalid):
     """These bytes are no image that we can read."""
 
     code = "IMAGE_UNREADABLE"

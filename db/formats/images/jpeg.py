@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from db.formats.images import exif
-from db.formats.images.content import Content, Unreadable
+from db.formats.images.content import Content, UnreadableImage
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 SOS, EOI, APP1 = 0xDA, 0xD9, 0xE1
@@ -38,7 +38,7 @@ def read(data: bytes) -> Content:
             scans, scan = scans + 1, at
             at = _scan_end(data, scan)
             picture.append(data[scan:at] if at < len(data) else _available(data[scan:]))
-    raise Unreadable(f"The image has more than {MAX_SEGMENTS:,} segments.")
+    raise UnreadableImage(f"The image has more than {MAX_SEGMENTS:,} segments.")
 
 
 def continued(content: Content) -> bytes:

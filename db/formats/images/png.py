@@ -4,7 +4,7 @@ import zlib
 from typing import Final
 
 from db.formats.images import exif
-from db.formats.images.content import Content, Unreadable
+from db.formats.images.content import Content, UnreadableImage
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 END: Final = b"\0\0\0\0IEND\xaeB`\x82"
@@ -32,7 +32,7 @@ def read(data: bytes) -> Content:
         if kind in NEEDED and (kind != b"tRNS" or _is_intact(chunk)):
             picture.append(chunk)
         at += 12 + int.from_bytes(chunk[:4], "big")
-    raise Unreadable(f"The image has more than {MAX_CHUNKS:,} chunks.")
+    raise UnreadableImage(f"The image has more than {MAX_CHUNKS:,} chunks.")
 
 
 def _is_intact(chunk: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from db.errors import Invalid, StorageError
 from db.formats import images
-from db.formats.images import Caps
+from db.formats.images import ImageLimits
 from db.formats.paths import stem
 from db.ingest import damage
 from db.ingest.imports.locations import ReadableLocations
@@ -30,7 +30,7 @@ class Copier:
     job: Claim
     store: Store
     reach: ReadableLocations
-    caps: Caps
+    caps: ImageLimits
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def bring(self, origin: str, path: str) -> tuple[str, Image]:

@@ -163,7 +163,7 @@ class _Reader:
             return
         last = str(given).rpartition("/")[2].lower()
         if KINDS.get(last) != self.kind:
-            raise Invalid(f"Annotations of the type `{names.shown(last)}` are not those of this dataset.")
+            raise Invalid(f"Annotations of the type `{names.excerpt(last)}` are not those of this dataset.")
 
     def _author(self, given: Mapping[str, Any]) -> Author:
         by, confirmed = _who(_get(given, "annotated-by"))
@@ -187,7 +187,7 @@ def _annotations(given: Mapping[str, Any]) -> list[Any]:
 
 
 def _text(given: Any, name: str) -> str:
-    if not isinstance(given, str) or not given.strip() or not names.storable(given):
+    if not isinstance(given, str) or not given.strip() or not names.is_storable(given):
         raise Invalid(f"`{name}` is missing, or no text.")
     return given.strip()
 
@@ -240,7 +240,7 @@ def _moment(given: Any) -> datetime | None:
 
 def _who(given: Any) -> tuple[str, bool]:
     """A name, and whether a person bears it. `human/ann/ann` is ann; an account and its user stay what they are."""
-    if not isinstance(given, str) or not given.strip() or not names.storable(given):
+    if not isinstance(given, str) or not given.strip() or not names.is_storable(given):
         return HUMAN, True
     text = given.strip()[:WHO]
     kind, _, rest = text.partition("/")
@@ -297,7 +297,7 @@ def _shape(details: Mapping[str, Any]) -> dict[str, Any] | None:
             feature = orjson.loads(feature)
         return shapes.to_json(_drawn(str(kind), feature))
     except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-        raise Invalid(f"The shape `{names.shown(str(kind))}` cannot be read.") from None
+        raise Invalid(f"The shape `{names.excerpt(str(kind))}` cannot be read.") from None
 
 
 def _drawn(kind: str, feature: Any) -> Shape:

@@ -10,7 +10,7 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from db.errors import DomainError, Invalid
-from db.formats.images import Caps
+from db.formats.images import ImageLimits
 from db.formats.shapes import Raster, checked, from_json, to_json
 from db.ingest.imports.copying import Copier
 from db.ingest.imports.entries import Entry, ParsedAnnotation
@@ -53,7 +53,7 @@ class Inspector:
     options: Options
     kind: str
     store: Store
-    caps: Caps
+    caps: ImageLimits
     copier: Copier
     files: LabelFiles
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.errors import DomainError, StorageError
-from db.formats.names import LabelNameRule, shown
+from db.formats.names import LabelNameRule, excerpt
 from db.formats.shapes import Raster, to_json
 from db.formats.sidecars import VOC, Sidecar
 from db.ingest.imports.entries import LabelFile, ParsedAnnotation
@@ -48,11 +48,11 @@ class LabelFiles:
                 data = await self._data(file)
                 said = await asyncio.to_thread(VOC.parse, data, self.rule)
         except DomainError as refused:
-            return Read(None, problems=(f"{shown(name)}: {refused.message}",))
+            return Read(None, problems=(f"{excerpt(name)}: {refused.message}",))
         placed = said.on(kind=self.kind, raster=raster)
-        problems = tuple(f"{shown(name)}:{problem.line}: {problem.message}" for problem in placed.told)
+        problems = tuple(f"{excerpt(name)}:{problem.line}: {problem.message}" for problem in placed.told)
         names = tuple(
-            (each, f"{shown(name)}:{first.line}: {first.message}", count)
+            (each, f"{excerpt(name)}:{first.line}: {first.message}", count)
             for each, (first, count) in said.refused_names.items()
         )
         return Read(_marks(said, placed, file), bool(placed.hard), problems, names)

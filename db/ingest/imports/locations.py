@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.errors import DomainError, Invalid
-from db.formats.images import HEAD
-from db.formats.names import shown, storable
-from db.formats.paths import object_path, of_url
+from db.formats.images import HEAD_SIZE
+from db.formats.names import excerpt, is_storable
+from db.formats.paths import of_url, path_parts
 from db.postgres.engine import Database
 from db.storage import Head, Store, Stores
 from db.storage.locations import BUCKET, S3
@@ -26,7 +26,7 @@ SEEN = "SELECT input_path, output_path FROM dataset WHERE id = ANY($1::bigint[])
 
 def location(text: str, *, beside: str = "") -> str:
     """The one form of a file's location; `./` leads from the folder `beside`. Raises Invalid."""
-    if not storable(text) or len(text.encode()) > LENGTH:
+    if not is_storable(text) or len(text.encode()) > LENGTH:
         raise _refused(f"A location is text of at most {LENGTH:,} bytes.")
     if beside and text.startswith("./"):
         return location(f"{beside}{text[2:]}")
@@ -35,13 +35,13 @@ def location(text: str, *, beside: str = "") -> str:
     if text.startswith(S3):
         bucket, _, key = text.removeprefix(S3).partition("/")
         if not BUCKET.fullmatch(bucket):
-            raise _refused(f"`{shown(bucket)}` cannot be the name of a bucket.")
-        object_path(key)
+            raise _refused(f"`{excerpt(bucket)}` cannot be the name of a bucket.")
+        path_parts(key)
         return text
     path = of_url(text) if text.startswith(FILE) else text
     if not path.startswith("/"):
         raise _refused("A location is written s3://…, obs://…, file:///… or as an absolute path.")
-    object_path(path[1:])
+    path_parts(path[1:])
     return path
 
 
@@ -92,7 +92,7 @@ class ReadableLocations:
             return _refused("The token that asked may not read there.")
         return self.stores.open(url)
 
-    async def head(self, location: str, *, length: int = HEAD) -> Head:
+    async def head(self, location: str, *, length: int = HEAD_SIZE) -> Head:
         """The first bytes of a file. Raises StorageError, INVALID_PATH."""
         store, name = await self.open(location)
         [head] = await store.heads([name], length=length)

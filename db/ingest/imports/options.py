@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
-from db.formats.names import nfc, storable
+from db.formats.names import is_storable, nfc
 
 Existing = Literal["KEEP", "OVERWRITE"]
 BY_HAND: Final = ("MANUAL", "UPLOAD")  # the origins of what a person, or his script, put last
@@ -40,7 +40,7 @@ class Options:
 
 def label_names(given: Iterable[str] | None) -> list[str] | None:
     """Names in their one form; those that no label can have are left out."""
-    return None if given is None else [nfc(name) for name in given if storable(name)]
+    return None if given is None else [nfc(name) for name in given if is_storable(name)]
 
 
 class Stage(StrEnum):

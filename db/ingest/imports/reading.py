@@ -12,8 +12,8 @@ import asyncpg
 import orjson
 
 from db.errors import Invalid
-from db.formats.images import NAMED, SUFFIXES
-from db.formats.names import LabelNameRule, shown
+from db.formats.images import SUFFIX_NAMES, SUFFIXES
+from db.formats.names import LabelNameRule, excerpt
 from db.formats.paths import suffix
 from db.ingest.imports import entries
 from db.ingest.imports.entries import Entry
@@ -77,7 +77,7 @@ class Reading:
         entry = entries.parse(line.text, self.kind, self.rule)
         where = location(entry.source)
         if suffix(where) not in SUFFIXES:
-            raise Invalid(f"`{told(entry.source)}` is not named as an image is: {NAMED}.")
+            raise Invalid(f"`{told(entry.source)}` is not named as an image is: {SUFFIX_NAMES}.")
         path, origin = self._placed(where)
         if origin is not None:
             self.root = _shared(self.root, origin)
@@ -101,7 +101,7 @@ class Reading:
 
 def told(text: str) -> str:
     """A location as it may stand in a message."""
-    return shown(text) if len(text) <= 40 else f"…{shown(text[-40:])}"
+    return excerpt(text) if len(text) <= 40 else f"…{excerpt(text[-40:])}"
 
 
 def _kept(entry: Entry) -> str:

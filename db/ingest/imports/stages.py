@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from db.formats.images import USUAL, Caps
+from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import no_such_dataset
 from db.ingest.imports.copying import Copier
 from db.ingest.imports.inspection import Inspector, Seen
@@ -30,7 +30,7 @@ DATASET = "SELECT type, input_path, label_names FROM dataset WHERE id = $1 AND d
 Portion = tuple[int, list[Seen]]  # the position of its last line, and what was seen
 
 
-async def run(database: Database, job: Claim, stores: Stores, caps: Caps = USUAL) -> None:
+async def run(database: Database, job: Claim, stores: Stores, caps: ImageLimits = DEFAULT_LIMITS) -> None:
     """Do a claimed import. Raises DomainError (it is no manifest, a store fails), Fenced (the job was taken over)."""
     options = Options(**job.arguments)
     async with database.reading() as connection:
@@ -52,7 +52,7 @@ def _inspector(
     options: Options,
     dataset: asyncpg.Record,
     store: Store,
-    caps: Caps,
+    caps: ImageLimits,
 ) -> Inspector:
     beside = options.manifest[: options.manifest.rindex("/") + 1]
     copier = Copier(database, job, store, reach, caps)

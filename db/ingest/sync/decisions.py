@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from db.formats.images import Facts
+from db.formats.images import ImageFacts
 from db.formats.shapes import Shape
 from db.formats.sidecars import Attributes, ParsedAnnotation, Sidecar
 from db.ingest.sync.inspection import Found, Image, Outcome
@@ -249,13 +249,13 @@ def _same_content(image: Image, before: Known) -> bool:
     return image.size == before.size and (same_hash or image.etag == before.etag)
 
 
-def _is_smaller(facts: Facts | None, before: Known) -> bool:
+def _is_smaller(facts: ImageFacts | None, before: Known) -> bool:
     if facts is None or before.width is None or before.height is None:
         return False
     return facts.width < before.width or facts.height < before.height
 
 
-def _raster_differs(facts: Facts | None, before: Known) -> bool:
+def _raster_differs(facts: ImageFacts | None, before: Known) -> bool:
     return facts is not None and (facts.width, facts.height, facts.orientation) != (
         before.width,
         before.height,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from db.formats.paths import shown_path
+from db.formats.paths import path_excerpt
 
 EXAMPLES: Final = 10  # paths that are kept of a group
 SUFFIXES: Final = 100  # that have a group of their own
@@ -43,18 +43,18 @@ class Ignored:
     def add(self, reason: Reason, path: str, *, suffix: str | None = None) -> None:
         group = reason, suffix
         if suffix is not None and group not in self.counts:
-            if self.suffixes >= SUFFIXES or len(suffix) > SUFFIX_LENGTH or suffix != shown_path(suffix):
+            if self.suffixes >= SUFFIXES or len(suffix) > SUFFIX_LENGTH or suffix != path_excerpt(suffix):
                 group = reason, None
             else:
                 self.suffixes += 1
         self.counts[group] += 1
         if len(self.examples[group]) < EXAMPLES:
-            self.examples[group].append(shown_path(path))
+            self.examples[group].append(path_excerpt(path))
 
     def take(self, reason: Reason, count: int, examples: list[str]) -> None:
         """A group that was counted elsewhere."""
         self.counts[reason, None] += count
-        self.examples[reason, None] += map(shown_path, examples)
+        self.examples[reason, None] += map(path_excerpt, examples)
 
     def rows(self, more: "Ignored") -> list[tuple[str, str | None, int, list[str]]]:
         """All groups of both, the largest first."""

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from db.errors import StorageError
 from db.formats import images
-from db.formats.images import Caps, Facts
+from db.formats.images import ImageFacts, ImageLimits
 from db.formats.names import LabelNameRule
 from db.formats.shapes import Raster
 from db.formats.sidecars import Format, ParsedAnnotation, Sidecar, format_of
@@ -76,14 +76,14 @@ class Image:
     size: int
     modified_at: datetime
     etag: str
-    facts: Facts | None = None
+    facts: ImageFacts | None = None
     problem: str = ""
     content: str | None = None
     pixels: str | None = None
     changed_at: datetime | None = None
 
     @classmethod
-    def read(cls, head: Head, facts: Facts | None) -> Self:
+    def read(cls, head: Head, facts: ImageFacts | None) -> Self:
         return cls(
             Outcome.READ,
             head.size,
@@ -134,7 +134,7 @@ class Found:
 
 
 async def inspect(
-    store: Store, items: Sequence[Item], *, kind: str, caps: Caps, label_names: LabelNameRule = "STANDARD"
+    store: Store, items: Sequence[Item], *, kind: str, caps: ImageLimits, label_names: LabelNameRule = "STANDARD"
 ) -> list[Found]:
     """Look at items of a dataset of this type from the first on, in bounded portions, and stop where they say enough
     for one transaction. `label_names`: the dataset's rule. Raises RootMissing when the whole store is away."""
@@ -151,7 +151,7 @@ async def inspect(
     return found
 
 
-async def inspect_images(store: Store, items: Sequence[Item], caps: Caps) -> list[Image]:
+async def inspect_images(store: Store, items: Sequence[Item], caps: ImageLimits) -> list[Image]:
     """The images of items, in their order, without their sidecars."""
     inspected: list[Image] = []
     for start in range(0, len(items), CHUNK):
@@ -161,10 +161,10 @@ async def inspect_images(store: Store, items: Sequence[Item], caps: Caps) -> lis
     return inspected
 
 
-async def _images(store: Store, items: Sequence[Item], caps: Caps) -> dict[str, Image]:
+async def _images(store: Store, items: Sequence[Item], caps: ImageLimits) -> dict[str, Image]:
     known = {item.path: image for item in items if (image := _without_reading(item, caps)) is not None}
     paths = [item.path for item in items if item.path not in known]
-    heads = dict(zip(paths, await store.heads(paths, length=images.HEAD), strict=True))
+    heads = dict(zip(paths, await store.heads(paths, length=images.HEAD_SIZE), strict=True))
     for head in heads.values():
         if isinstance(head, RootMissing):
             raise head
@@ -194,7 +194,7 @@ async def _hashed(store: Store, images: Mapping[str, Image]) -> dict[str, Image]
     }
 
 
-def _without_reading(item: Item, caps: Caps) -> Image | None:
+def _without_reading(item: Item, caps: ImageLimits) -> Image | None:
     if item.image is not None:
         return item.image
     if item.action in ("RESTORED", "SIDECAR"):
@@ -207,7 +207,7 @@ def _without_reading(item: Item, caps: Caps) -> Image | None:
     return None
 
 
-def _judged(item: Item, head: Head | StorageError, caps: Caps) -> Image:
+def _judged(item: Item, head: Head | StorageError, caps: ImageLimits) -> Image:
     match head:
         case ObjectMissing():
             return Image(Outcome.GONE, item.size, item.modified_at, "")
@@ -219,14 +219,14 @@ def _judged(item: Item, head: Head | StorageError, caps: Caps) -> Image:
             return _looked_at(head, caps)
 
 
-def _looked_at(head: Head, caps: Caps) -> Image:
+def _looked_at(head: Head, caps: ImageLimits) -> Image:
     try:
         return Image.read(head, images.facts(head.data, caps.pixels))
-    except images.Unreadable as refused:
+    except images.UnreadableImage as refused:
         return replace(Image.read(head, None), outcome=Outcome.UNREADABLE, problem=refused.message)
 
 
-async def _read_whole(store: Store, path: str, head: Head, caps: Caps) -> Image:
+async def _read_whole(store: Store, path: str, head: Head, caps: ImageLimits) -> Image:
     """Long metadata may push an image's facts beyond its first bytes."""
     try:
         data = await store.read(path, length=caps.size)
@@ -239,7 +239,7 @@ async def _read_whole(store: Store, path: str, head: Head, caps: Caps) -> Image:
     return await asyncio.to_thread(_looked_at, replace(head, data=data), caps)
 
 
-def _too_large(size: int, modified_at: datetime, caps: Caps) -> Image:
+def _too_large(size: int, modified_at: datetime, caps: ImageLimits) -> Image:
     problem = f"The file has {size / MIB:.1f} MiB; images of at most {caps.size / MIB:g} MiB are taken."
     return Image(Outcome.REFUSED, size, modified_at, "", problem=problem)
 

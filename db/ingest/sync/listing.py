@@ -5,8 +5,8 @@ from hashlib import blake2b
 from typing import Final
 
 from db.formats.images import SUFFIXES
-from db.formats.names import storable
-from db.formats.paths import LENGTH, shown_path, suffix
+from db.formats.names import is_storable
+from db.formats.paths import LENGTH, path_excerpt, suffix
 from db.formats.sidecars.pairing import image_keys, sidecar_keys
 from db.ingest.sync.ignored import Ignored, Reason
 from db.ingest.sync.rules import Rules
@@ -40,17 +40,17 @@ class Listing:
         return f"{self.images:x}"
 
     def take(self, page: Page) -> None:
-        self.scanned += len(page.objects) + len(page.passed)
+        self.scanned += len(page.objects) + len(page.ignored)
         for directory in page.unreadable:
             self.complete = False
             self.ignored.add(Reason.UNREADABLE, directory)
-            self.warnings.append((shown_path(directory), UNREADABLE))
+            self.warnings.append((path_excerpt(directory), UNREADABLE))
         for directory in page.too_long:
-            self.warnings.append((shown_path(directory), TOO_LONG))
-        for path, reason in page.passed:
+            self.warnings.append((path_excerpt(directory), TOO_LONG))
+        for path, reason in page.ignored:
             self.ignored.add(Reason(reason), path)
             if reason == Reason.LINK_NOT_ALLOWED:
-                self.warnings.append((shown_path(path), NOT_ALLOWED))
+                self.warnings.append((path_excerpt(path), NOT_ALLOWED))
         for found in page.objects:
             self._take(found)
 
@@ -66,9 +66,9 @@ class Listing:
                 self.ignored.add(reason, found.path)
             else:
                 self.ignored.add(Reason.SUFFIX, found.path, suffix=kind)
-        elif not storable(found.path) or len(found.path.encode()) > LENGTH:
+        elif not is_storable(found.path) or len(found.path.encode()) > LENGTH:
             self.refused += 1
-            self.warnings.append((shown_path(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
+            self.warnings.append((path_excerpt(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
         elif found.link_to is not None and self.rules.is_taken(found.link_to):
             self.ignored.add(Reason.LINK_REPEATED, found.path)
         elif reason is Reason.EXCLUDED and not is_image:

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from db.errors import Conflict
-from db.formats.images import Caps
+from db.formats.images import ImageLimits
 from db.history.changes import lock_dataset, record
 from db.ingest.sync.inspection import Image, Item, inspect_images
 from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options, Stage
@@ -39,7 +39,9 @@ COPY: Final = (
 )
 
 
-async def inspect_ahead(database: Database, job: Claim, store: Store, caps: Caps, checkpoint: Checkpoint) -> Checkpoint:
+async def inspect_ahead(
+    database: Database, job: Claim, store: Store, caps: ImageLimits, checkpoint: Checkpoint
+) -> Checkpoint:
     """Read the images that may have moved. What is learnt is kept: they are not read again when they are merged."""
     while items := await _to_inspect(database, job, checkpoint):
         images = await inspect_images(store, items, caps)

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Final
 
-from db.formats.images import USUAL, Caps
+from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import lock_dataset, no_such_dataset, record
 from db.ingest.sync.inspection import ENOUGH, Found, Item, inspect
 from db.ingest.sync.listing import is_unchanged, list_objects
@@ -29,7 +29,9 @@ BATCH: Final = 500  # items in one transaction; fewer where they say much
 LOOKS: Final = 3  # at files that are renamed meanwhile
 
 
-async def run(database: Database, job: Claim, store: Store, caps: Caps = USUAL, guard: Guard = USUAL_GUARD) -> None:
+async def run(
+    database: Database, job: Claim, store: Store, caps: ImageLimits = DEFAULT_LIMITS, guard: Guard = USUAL_GUARD
+) -> None:
     """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over), Conflict (it would
     remove more than `guard` allows)."""
     options = Options(**job.arguments)
@@ -52,7 +54,7 @@ async def _rules(database: Database, job: Claim) -> Rules:
 
 
 async def _prepared(
-    database: Database, job: Claim, store: Store, caps: Caps, options: Options, rules: Rules
+    database: Database, job: Claim, store: Store, caps: ImageLimits, options: Options, rules: Rules
 ) -> Checkpoint:
     """A plan, with the contents of what may have moved. Files that are renamed meanwhile may be seen twice, or nowhere.
     So where contents have left their paths, files are listed once more, and if they differ, all begins anew. Until now
@@ -67,7 +69,7 @@ async def _prepared(
 
 
 async def _inspected(
-    database: Database, job: Claim, store: Store, caps: Caps, options: Options, rules: Rules
+    database: Database, job: Claim, store: Store, caps: ImageLimits, options: Options, rules: Rules
 ) -> Checkpoint:
     checkpoint = await _planned(database, job, store, options, rules)
     if checkpoint.stage is Stage.CONFIRM:

@@ -15,7 +15,7 @@ from db.errors import DomainError
 from db.ingest.uploads.upload_requests import STAGING
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
-from db.storage.deletion import Opener
+from db.storage.object_deletion import OpenStore
 
 BATCH: Final = 1_000
 
@@ -43,7 +43,7 @@ WHERE dataset_id = $1 AND NOT cleared AND upload.id > $2 ORDER BY upload.id LIMI
 """
 
 
-async def sweep(database: Database, opener: Opener) -> None:
+async def sweep(database: Database, opener: OpenStore) -> None:
     """Do what is due."""
     while taken := await _take(database):
         resisting = await _discard(opener, [row for row in taken if not row["cleared"]])
@@ -55,7 +55,7 @@ async def sweep(database: Database, opener: Opener) -> None:
             await connection.execute(CLEARED, ids, turns)
 
 
-async def clear(database: Database, opener: Opener, *, dataset_id: int) -> None:
+async def clear(database: Database, opener: OpenStore, *, dataset_id: int) -> None:
     """All that is staged for a dataset that was deleted. What cannot be cleared now stays: nobody will ask for it."""
     last = 0
     while rows := await _staged(database, dataset_id, last):
@@ -73,7 +73,7 @@ async def _staged(database: Database, dataset_id: int, last: int) -> list[asyncp
         return await connection.fetch(STAGED, dataset_id, last, BATCH)
 
 
-async def _discard(opener: Opener, rows: Sequence[asyncpg.Record]) -> set[str]:
+async def _discard(opener: OpenStore, rows: Sequence[asyncpg.Record]) -> set[str]:
     """Input path by input path. The names that may still be there."""
     resisting: set[str] = set()
     for input_path, group in groupby(sorted(rows, key=_input_path), _input_path):

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from db.errors import Invalid
 from db.formats import images
-from db.formats.images import Facts
+from db.formats.images import ImageFacts
 from db.formats.names import nfc
 from db.formats.paths import stem, suffix
 
@@ -28,10 +28,10 @@ MOST_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
 MOST_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
 
 
-Decode = Callable[[bytes], Awaitable[Facts]]  # an image to its end; raises Unreadable
+Decode = Callable[[bytes], Awaitable[ImageFacts]]  # an image to its end; raises UnreadableImage
 
 
-async def decode_here(data: bytes) -> Facts:
+async def decode_here(data: bytes) -> ImageFacts:
     """In a thread of this process: for images that somebody vouches for. A server has decoders."""
     return await asyncio.to_thread(images.check, data)
 
@@ -70,18 +70,18 @@ def check_size(size: int, most: int) -> None:
         message = f"The file has {size} bytes; at most {most} are taken. Larger ones come in by a sync."
         raise Invalid(message, code="FILE_TOO_LARGE")
     if size < 1:
-        raise images.Unreadable("The file is empty.")
+        raise images.UnreadableImage("The file is empty.")
 
 
 def check_suffix(name: str) -> str:
     """The format that a name announces."""
     said = images.SUFFIXES.get(suffix(name))
     if said is None:
-        raise Invalid(f"Only JPEG, PNG and BMP images are taken: {images.NAMED}.", code="UNSUPPORTED_FORMAT")
+        raise Invalid(f"Only JPEG, PNG and BMP images are taken: {images.SUFFIX_NAMES}.", code="UNSUPPORTED_FORMAT")
     return said
 
 
-async def check(name: str, data: bytes, decode: Decode) -> Facts:
+async def check(name: str, data: bytes, decode: Decode) -> ImageFacts:
     """What the image is, decoded to its end."""
     said, kind = check_suffix(name), images.kind(data)
     if kind is None:

@@ -94,7 +94,7 @@ class Completion:
 
 async def rows(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
     """By key, held until the commit. Locked first: only a later statement sees the samples of whom it waited for."""
-    known = sorted({key for key in keys if names.storable(key)})
+    known = sorted({key for key in keys if names.is_storable(key)})
     await sql.run(session, LOCK, dataset_id=dataset_id, keys=known)
     found = await sql.run(session, ROWS, dataset_id=dataset_id, keys=known)
     return {row["key"]: Upload.of(row) for row in found}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.formats.images import Facts
+from db.formats.images import ImageFacts
 from db.history.changes import RecordedChange
 from db.identity.tokens import Identity
 from db.labelling import annotations
@@ -68,7 +68,7 @@ class Put:
 
     place: int  # in the request
     object: StoredObject
-    facts: Facts
+    facts: ImageFacts
 
 
 Labels = Mapping[int, Sequence[int]]  # ids by place, in their order

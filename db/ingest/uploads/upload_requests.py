@@ -132,7 +132,7 @@ async def link(stores: Stores, requested: IssuedTickets) -> list[str | None]:
     for ticket in requested.tickets:
         url = None
         if ticket.staged is not None:
-            url = await store.upload_link(STAGING + ticket.staged, size=ticket.size, seconds=max(seconds, 1))
+            url = await store.upload_url(STAGING + ticket.staged, size=ticket.size, seconds=max(seconds, 1))
         urls.append(url)
         await asyncio.sleep(0)  # signing is all CPU time: others take their turns in between
     return urls
@@ -151,7 +151,7 @@ def check_count(given: Collection[object], most: int, noun: str) -> None:
 
 
 def _is_key(key: str) -> bool:
-    return names.storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES
+    return names.is_storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES
 
 
 def _drawn(asked: RequestedUploads, known: Mapping[str, Upload]) -> list[Ticket]:
@@ -185,7 +185,7 @@ def _checked(file: RequestedFile, row: Upload | None, most: int) -> Ticket:
 
 
 def _other_file(name: str, size: int) -> Conflict:
-    return Conflict(f"This key belongs to `{names.shown(name)}` of {size} bytes; take a new key for another file.")
+    return Conflict(f"This key belongs to `{names.excerpt(name)}` of {size} bytes; take a new key for another file.")
 
 
 async def _placed(

@@ -39,7 +39,7 @@ class KnownLabels(dict[str, int]):
 
 async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]) -> KnownLabels:
     """The ids of those names that are labels, held until the commit: nobody renames, merges or deletes them."""
-    storable = [name for name in wanted if names.storable(name)]
+    storable = [name for name in wanted if names.is_storable(name)]
     return KnownLabels.of(await sql.run(session, IN_USE, dataset_id=dataset_id, names=storable))
 
 
@@ -65,11 +65,11 @@ async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -
 
 
 def no_such_labels(missing: Sequence[str]) -> NotFound:
-    shown = ", ".join(f"`{name}`" for name in map(names.shown, missing[:5])) + (" …" if len(missing) > 5 else "")
+    listed = ", ".join(f"`{name}`" for name in map(names.excerpt, missing[:5])) + (" …" if len(missing) > 5 else "")
     return NotFound(
-        f"The dataset has no label {shown}; create it with `createLabels`, or pass `createMissing: true`.",
+        f"The dataset has no label {listed}; create it with `createLabels`, or pass `createMissing: true`.",
         code="LABEL_NOT_FOUND",
-        names=[names.shown(name) for name in missing],
+        names=[names.excerpt(name) for name in missing],
     )
 
 

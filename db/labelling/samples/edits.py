@@ -193,7 +193,7 @@ def renumbered(facts: Iterable[Fact], made: Mapping[int, int]) -> list[Fact]:
 def no_such_annotations(ids: Sequence[str]) -> NotFound:
     return NotFound(
         "The sample has no such annotation; list them with `annotations { id }`.",
-        ids=[names.shown(id) for id in dict.fromkeys(ids)],
+        ids=[names.excerpt(id) for id in dict.fromkeys(ids)],
     )
 
 

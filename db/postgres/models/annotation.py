@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, json, key, moment, words
+from db.postgres.models.columns import big, json, key, timestamp, words
 from db.postgres.models.history import past_of
 
 
@@ -18,7 +18,7 @@ class Annotation(SQLModel, table=True):
     sample_id: int = big(references="sample.id")
     label_id: int = big(references="label.id")
     labeled_by: str = words()
-    labeled_at: datetime = moment(default=True)
+    labeled_at: datetime = timestamp(default=True)
     origin: str = words()
     confidence: float | None = Field(default=None, sa_type=Double)
     confirmed: bool = Field(default=True, sa_type=Boolean, sa_column_kwargs={"server_default": text("true")})

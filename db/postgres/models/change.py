@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, key, moment, words
+from db.postgres.models.columns import big, key, timestamp, words
 
 
 class Change(SQLModel, table=True):
@@ -17,7 +17,7 @@ class Change(SQLModel, table=True):
     revision: int = big()
     kind: str = words()
     actor: str = words()
-    at: datetime = moment(default=True)
+    at: datetime = timestamp(default=True)
     summary: str = words()
     undoable: bool = Field(default=True, sa_type=Boolean, sa_column_kwargs={"server_default": text("true")})
     undone_by: int | None = big(references="change.id", default=None, nullable=True)

@@ -34,7 +34,7 @@ def words(*, default: str | None = None, ordered: bool = False, nullable: bool =
     return Field(sa_type=kind, primary_key=key, **optional)
 
 
-def moment(*, default: bool = False, nullable: bool = False) -> Any:
+def timestamp(*, default: bool = False, nullable: bool = False) -> Any:
     kind = DateTime(timezone=True)
     if nullable:
         return Field(default=None, nullable=True, sa_type=kind)

@@ -2,7 +2,7 @@ from datetime import datetime
 
 from sqlmodel import SQLModel
 
-from db.postgres.models.columns import big, key, moment, word_list, words
+from db.postgres.models.columns import big, key, timestamp, word_list, words
 
 
 class Dataset(SQLModel, table=True):
@@ -16,10 +16,10 @@ class Dataset(SQLModel, table=True):
     type: str = words()
     input_path: str = words()
     output_path: str | None = words(nullable=True)
-    created_at: datetime = moment(default=True)
-    updated_at: datetime = moment(default=True)
+    created_at: datetime = timestamp(default=True)
+    updated_at: datetime = timestamp(default=True)
     created_by: str = words()
-    deleted_at: datetime | None = moment(nullable=True)
+    deleted_at: datetime | None = timestamp(nullable=True)
     revision: int = big(default="0")
     total: int = big(default="0")
     labeled: int = big(default="0")

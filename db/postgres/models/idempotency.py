@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, json, moment, words
+from db.postgres.models.columns import big, json, timestamp, words
 
 
 class Idempotency(SQLModel, table=True):
@@ -17,4 +17,4 @@ class Idempotency(SQLModel, table=True):
     request_hash: bytes = Field(sa_type=LargeBinary)
     outcome: str | None = json(nullable=True)
     response: bytes | None = Field(default=None, sa_type=LargeBinary)
-    created_at: datetime = moment(default=True)
+    created_at: datetime = timestamp(default=True)

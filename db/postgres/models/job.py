@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, Integer, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, json, key, moment, word_list, words
+from db.postgres.models.columns import big, json, key, timestamp, word_list, words
 
 
 class Job(SQLModel, table=True):
@@ -18,9 +18,9 @@ class Job(SQLModel, table=True):
     status: str = words(default="'QUEUED'")
     arguments: dict[str, Any] = json(default="'{}'")
     requested_by: str = words()
-    created_at: datetime = moment(default=True)
-    started_at: datetime | None = moment(nullable=True)
-    finished_at: datetime | None = moment(nullable=True)
+    created_at: datetime = timestamp(default=True)
+    started_at: datetime | None = timestamp(nullable=True)
+    finished_at: datetime | None = timestamp(nullable=True)
     error_code: str | None = words(nullable=True)
     error_message: str | None = words(nullable=True)
     error_details: dict[str, Any] | None = json(nullable=True)
@@ -38,7 +38,7 @@ class Job(SQLModel, table=True):
     attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     claims: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     cancel_requested: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
-    heartbeat_at: datetime | None = moment(nullable=True)
+    heartbeat_at: datetime | None = timestamp(nullable=True)
     step: int = big(default="0")
     worker: int | None = Field(default=None, sa_type=Integer)
     version_id: int | None = big(references="version.id", cascade=None, nullable=True)  # whose manifest is written

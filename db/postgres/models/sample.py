@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, big_list, key, moment, words
+from db.postgres.models.columns import big, big_list, key, timestamp, words
 from db.postgres.models.history import past_of
 
 
@@ -20,12 +20,12 @@ class Sample(SQLModel, table=True):
     dataset_id: int = big(references="dataset.id")
     source_id: int = big(references="source.id")
     path: str = words(ordered=True)
-    created_at: datetime = moment()
-    added_at: datetime = moment(default=True)
+    created_at: datetime = timestamp()
+    added_at: datetime = timestamp(default=True)
     state: str = words(default="'UNLABELED'")
     label_ids: list[int] = big_list(default="'{}'")
     labeled_by: str | None = words(ordered=True, nullable=True)
-    labeled_at: datetime | None = moment(nullable=True)
+    labeled_at: datetime | None = timestamp(nullable=True)
     labeled_origin: str | None = words(nullable=True)
     hard: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
     usage: str | None = words(nullable=True)

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, Integer, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, key, moment, words
+from db.postgres.models.columns import big, key, timestamp, words
 
 
 class Source(SQLModel, table=True):
@@ -16,7 +16,7 @@ class Source(SQLModel, table=True):
     path: str = words(ordered=True)
     etag: str = words()
     size: int = big()
-    modified_at: datetime = moment()
+    modified_at: datetime = timestamp()
     format: str | None = words(nullable=True)
     width: int | None = Field(default=None, sa_type=Integer)
     height: int | None = Field(default=None, sa_type=Integer)
@@ -25,7 +25,7 @@ class Source(SQLModel, table=True):
     sidecar_etag: str | None = words(nullable=True)
     content_hash: str | None = words(nullable=True)
     pixel_hash: str | None = words(nullable=True)
-    changed_at: datetime | None = moment(nullable=True)
+    changed_at: datetime | None = timestamp(nullable=True)
     damaged: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
 
 
@@ -42,6 +42,6 @@ class SourceDeletion(SQLModel, table=True):
     etag: str = words()
     attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     error: str | None = words(nullable=True)
-    created_at: datetime = moment(default=True)
-    finished_at: datetime | None = moment(nullable=True)
-    retry_at: datetime = moment(default=True)
+    created_at: datetime = timestamp(default=True)
+    finished_at: datetime | None = timestamp(nullable=True)
+    retry_at: datetime = timestamp(default=True)

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big_list, key, moment, words
+from db.postgres.models.columns import big_list, key, timestamp, words
 
 
 class Token(SQLModel, table=True):
@@ -18,6 +18,6 @@ class Token(SQLModel, table=True):
     hash: bytes = Field(sa_type=LargeBinary)
     scope: str = words()
     dataset_ids: list[int] | None = big_list(nullable=True)
-    created_at: datetime = moment(default=True)
-    expires_at: datetime | None = moment(nullable=True)
-    revoked_at: datetime | None = moment(nullable=True)
+    created_at: datetime = timestamp(default=True)
+    expires_at: datetime | None = timestamp(nullable=True)
+    revoked_at: datetime | None = timestamp(nullable=True)

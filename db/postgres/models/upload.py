@@ -4,7 +4,7 @@ from sqlalchemy import Boolean, Integer, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, key, moment, words
+from db.postgres.models.columns import big, key, timestamp, words
 
 
 class Upload(SQLModel, table=True):
@@ -28,11 +28,11 @@ class Upload(SQLModel, table=True):
     on_conflict: str = words()
     path: str = words(ordered=True)
     staged: str = words()
-    expires_at: datetime = moment()
-    sweep_at: datetime = moment()
+    expires_at: datetime = timestamp()
+    sweep_at: datetime = timestamp()
     cleared: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
     sample_id: int | None = big(nullable=True)
     error_code: str | None = words(nullable=True)
     error: str | None = words(nullable=True)
-    finished_at: datetime | None = moment(nullable=True)
+    finished_at: datetime | None = timestamp(nullable=True)
     generation: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})

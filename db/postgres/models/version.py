@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, key, moment, words
+from db.postgres.models.columns import big, key, timestamp, words
 
 
 class Version(SQLModel, table=True):
@@ -20,7 +20,7 @@ class Version(SQLModel, table=True):
     parent_id: int | None = big(references="version.id", default=None, nullable=True)
     status: str = words(default="'NORMAL'")
     is_split: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
-    created_at: datetime = moment(default=True)
+    created_at: datetime = timestamp(default=True)
     created_by: str = words()
     total: int = big()
     labeled: int = big()

@@ -20,7 +20,7 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, f
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.formats.names import nfc
+from db.formats.names import is_storable, nfc
 from db.postgres.models import Sample, Source
 from db.queries.parameters import Bind, Param, at_once
 
@@ -308,17 +308,6 @@ def composed(path: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 # -- what is bound ----------------------------------------------------------------------------------------------------
-
-
-def is_storable(text: str) -> bool:
-    """Postgres holds neither NUL nor half a surrogate pair: nothing it holds equals or contains such text."""
-    if "\x00" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def bounded(text: str) -> str:

@@ -24,7 +24,7 @@ def _count(row: Row, name: str) -> ColumnElement[Any]:
     return row["total"] - row["labeled"] - row["pending"] if name == "unlabeled" else row[name]
 
 
-def scope_of(row: Row) -> Scope:
+def parse_scope(row: Row) -> Scope:
     """The state that a version's row stands for. A version found by a bound id, whose scope is pinned already, is
     known to the planner; any other is known when its row is there."""
     if row.scope.pinned is not None:
@@ -51,11 +51,11 @@ def parent(build: Build, row: Row, selected: Select) -> Parts:
 
 def labels(build: Build, row: Row, selected: Select) -> Parts:
     build.costly = True
-    return build.many(selected, lambda _label: [], scope_of(row))
+    return build.many(selected, lambda _label: [], parse_scope(row))
 
 
 def samples(build: Build, row: Row, selected: Select) -> Parts:
-    scope = scope_of(row)
+    scope = parse_scope(row)
     build.by_values = build.by_values or scope.planned
     return connection(build, SAMPLES, selected, scope, lambda each: [each["dataset_id"] == scope.dataset_id])
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from db.errors import DomainError
-from db.storage.access import Access
+from db.storage.access import S3Config
 from db.storage.objects import ObjectMissing, RootMissing
 from db.storage.s3.errors import BROKEN, Refused, Unreachable, refusal
 
@@ -26,7 +26,7 @@ SURE: Final = 10.0  # seconds for which a bucket that was there is believed to b
 class S3:
     """A connection to a server's S3. It holds clients; stores are cheap."""
 
-    def __init__(self, access: Access, client: Any, signer: Any) -> None:
+    def __init__(self, access: S3Config, client: Any, signer: Any) -> None:
         self.access = access
         self.client = client
         self.signer = signer
@@ -80,7 +80,7 @@ class S3:
 
 
 @asynccontextmanager
-async def connect(access: Access) -> AsyncGenerator[S3, None]:
+async def connect(access: S3Config) -> AsyncGenerator[S3, None]:
     """Clients are costly to make and hold connections: one S3 for the life of a process."""
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client(access, access.endpoint))
@@ -97,7 +97,7 @@ def _session() -> Any:
     return aioboto3.Session()
 
 
-def _client(access: Access, endpoint: str | None) -> Any:
+def _client(access: S3Config, endpoint: str | None) -> Any:
     config = Config(
         signature_version="s3v4",
         s3={"addressing_style": access.addressing},

@@ -9,7 +9,7 @@ from typing import Any, Final
 from db.errors import StorageError
 from db.storage.objects import CHUNK, StoredObject
 from db.storage.s3.errors import BROKEN, TRIES, Refused, Unreachable, pause
-from db.storage.s3.walk import moment, tag
+from db.storage.s3.listing import moment, tag
 
 MD5: Final = re.compile(r"[0-9a-f]{32}")
 CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from db.errors import DomainError, StorageError
-from db.formats.paths import object_path
+from db.formats.paths import path_parts
 from db.storage.objects import (
     Head,
     ObjectChanged,
@@ -19,8 +19,8 @@ from db.storage.objects import (
 )
 from db.storage.s3.connection import S3
 from db.storage.s3.errors import BROKEN, PASSING, TRIES, UNKNOWN, Refused, Unreachable, of_key, pause
+from db.storage.s3.listing import Untrue, Walk
 from db.storage.s3.reading import Reading, described
-from db.storage.s3.walk import Untrue, Walk
 from db.storage.s3.writing import Writing, md5, md5_hash
 
 DELETED_AT_ONCE: Final = 1_000  # keys in a request, as S3 allows
@@ -105,7 +105,7 @@ class S3Store:
             looked[index] = looked[index] if found is True else found
         return looked
 
-    async def link(self, path: str, *, media: str, seconds: int) -> str | None:
+    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
         if not self.s3.access.links:
             return None
         asked = {
@@ -120,9 +120,9 @@ class S3Store:
             raise Unreachable from error
         return url
 
-    async def upload_link(self, path: str, *, size: int, seconds: int) -> str | None:
+    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
         """The length is signed, too: a store that checks signatures takes exactly so many bytes."""
-        object_path(path)
+        path_parts(path)
         if not self.s3.access.links:
             return None
         asked = {"Bucket": self.bucket, "Key": self.prefix + path, "ContentLength": size}
@@ -133,7 +133,7 @@ class S3Store:
         return url
 
     async def replace(self, path: str, data: bytes) -> None:
-        object_path(path)
+        path_parts(path)
         await self._call("put_object", path, Body=data, ContentMD5=md5(data))
 
     async def discard(self, paths: Sequence[str]) -> list[str]:

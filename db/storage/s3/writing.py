@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from db.errors import StorageError
 from db.formats.images import MEDIA_TYPES, SUFFIXES
-from db.formats.paths import object_path, suffix
+from db.formats.paths import path_parts, suffix
 from db.storage.objects import ObjectExists, ObjectMissing, StoredObject
 from db.storage.s3.connection import S3
 from db.storage.s3.errors import Refused
@@ -85,7 +85,7 @@ class Writing:
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     async def _expect_none(self) -> None:
-        object_path(self.path)
+        path_parts(self.path)
         try:
             await self._call("head_object")
         except ObjectMissing:

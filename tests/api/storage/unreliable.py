@@ -15,7 +15,7 @@ import pytest
 from api.settings import Settings
 from db.datasets import check
 from db.postgres.engine import Database
-from db.storage import Access
+from db.storage import S3Config
 from db.storage.s3 import S3Store
 from tests import s3
 from tests.api.test_s3 import CREATE, configured
@@ -177,4 +177,4 @@ def images(prefix: str, number: int) -> dict[str, bytes]:
     return {f"{prefix}{index}.png": image_bytes() for index in range(number)}
 
 
-small_pages = partial(Access, page=40)
+small_pages = partial(S3Config, page=40)

@@ -8,10 +8,10 @@ from typing import Final
 MOMENT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
-WRITTEN: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # how to write one, for sentences
+EXAMPLES: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # how to write one, for sentences
 
 
-def moment(text: str) -> datetime | None:
+def parse_timestamp(text: str) -> datetime | None:
     """The moment in UTC; None for a text that is none, such as a date alone or a time without its zone."""
     parts = MOMENT.fullmatch(text)
     if parts is None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from db.formats.moments import moment
+from db.formats.timestamps import parse_timestamp
 
 NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
     ],
 )
 def test_reads_every_way_to_write_one(text: str) -> None:
-    assert moment(text) == NINE
+    assert parse_timestamp(text) == NINE
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_reads_every_way_to_write_one(text: str) -> None:
     ],
 )
 def test_is_not_fooled_by_what_is_none(text: str) -> None:
-    assert moment(text) is None
+    assert parse_timestamp(text) is None

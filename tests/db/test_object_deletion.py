@@ -13,8 +13,8 @@ from db.labelling.samples.delete import delete
 from db.labelling.samples.outcomes import Deleted
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
-from db.storage import MemoryStore, Store, deletion
-from db.storage.deletion import carry_out
+from db.storage import MemoryStore, Store, object_deletion
+from db.storage.object_deletion import delete_objects
 from tests.db import dataset_fixture
 from tests.db.crash_injection import Crash, CrashPoint, crashing
 from tests.db.dataset_fixture import DatasetFixture, image_bytes
@@ -60,11 +60,11 @@ async def open_intents(dataset: DatasetFixture) -> int:
 async def test_deletes_the_file_and_its_sidecar(dataset: DatasetFixture) -> None:
     change = await let_go(dataset, "a.png")
     assert await files(dataset) == ["a.png", "a.txt", "b.png", "b.txt"]
-    carried = await carry_out(dataset.database, opener(dataset), change_id=change)
+    carried = await delete_objects(dataset.database, opener(dataset), change_id=change)
     assert (carried.deleted, carried.failures) == (1, ())
     assert await files(dataset) == ["b.png", "b.txt"]
     assert await open_intents(dataset) == 0
-    again = await carry_out(dataset.database, opener(dataset), change_id=change)
+    again = await delete_objects(dataset.database, opener(dataset), change_id=change)
     assert again.deleted == 0
     assert (await dataset.sync())["removed"] == 0
 
@@ -73,16 +73,16 @@ async def test_a_sidecar_that_another_image_needs_stays(dataset: DatasetFixture)
     dataset.put("a.jpg", image_bytes(form="JPEG"))
     dataset.put("a.b.png")
     await dataset.sync()
-    await carry_out(dataset.database, opener(dataset), change_id=await let_go(dataset, "a.png"))
+    await delete_objects(dataset.database, opener(dataset), change_id=await let_go(dataset, "a.png"))
     assert "a.txt" in await files(dataset)
-    await carry_out(dataset.database, opener(dataset), change_id=await let_go(dataset, "a.jpg"))
+    await delete_objects(dataset.database, opener(dataset), change_id=await let_go(dataset, "a.jpg"))
     assert "a.txt" not in await files(dataset)
 
 
 async def test_a_file_that_was_replaced_is_left_alone_and_comes_back_as_new(dataset: DatasetFixture) -> None:
     change = await let_go(dataset, "a.png")
     dataset.put("a.png")
-    carried = await carry_out(dataset.database, opener(dataset), change_id=change)
+    carried = await delete_objects(dataset.database, opener(dataset), change_id=change)
     assert [failure.path for failure in carried.failures] == ["a.png"]
     assert "replaced" in carried.failures[0].message
     assert "a.png" in await files(dataset)
@@ -93,7 +93,7 @@ async def test_a_file_that_was_replaced_is_left_alone_and_comes_back_as_new(data
 async def test_a_file_that_is_gone_already_counts_as_deleted(dataset: DatasetFixture) -> None:
     change = await let_go(dataset, "a.png")
     dataset.remove("a.png")
-    assert (await carry_out(dataset.database, opener(dataset), change_id=change)).deleted == 1
+    assert (await delete_objects(dataset.database, opener(dataset), change_id=change)).deleted == 1
 
 
 async def test_a_failure_is_told_and_tried_again_later(database: Database) -> None:
@@ -103,14 +103,14 @@ async def test_a_failure_is_told_and_tried_again_later(database: Database) -> No
     await dataset.sync()
     change = await let_go(dataset, "a.png")
     store.broken = True
-    carried = await carry_out(dataset.database, opener(dataset), change_id=change)
+    carried = await delete_objects(dataset.database, opener(dataset), change_id=change)
     assert [failure.path for failure in carried.failures] == ["a.png"]
     assert await open_intents(dataset) == 1
     store.broken = False
     assert (await dataset.sync())["added"] == 0
-    assert (await carry_out(dataset.database, opener(dataset))).deleted == 0, "it waits before it tries again"
+    assert (await delete_objects(dataset.database, opener(dataset))).deleted == 0, "it waits before it tries again"
     await dataset.do("UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min'")
-    assert (await carry_out(dataset.database, opener(dataset))).deleted == 1
+    assert (await delete_objects(dataset.database, opener(dataset))).deleted == 1
     assert store.contents == {}
 
 
@@ -126,15 +126,15 @@ async def test_a_death_at_any_step_is_made_up_for(database: Database) -> None:
         change = await let_go(dataset, "a.png")
         mortal_database, mortal_store = crashing(database, store, CrashPoint(step))
         try:
-            await carry_out(mortal_database, lambda _, store=mortal_store: store, change_id=change)  # type: ignore[misc]
+            await delete_objects(mortal_database, lambda _, store=mortal_store: store, change_id=change)  # type: ignore[misc]
             died = False
         except (Crash, StorageError):
             await dataset.sync()
             await dataset.do("UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min'")
-            await carry_out(database, opener(dataset))
+            await delete_objects(database, opener(dataset))
         assert sorted(store.contents) == ["b.png", "b.txt", "c.png", "c.txt"], f"after a death at step {step}"
         assert list(await dataset.labels()) == ["b.png", "c.png"]
         assert (await dataset.sync())["added"] == 0
         step += 1
     assert step > 5
-    assert deletion.BATCH > 1
+    assert object_deletion.BATCH > 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db.storage.access import Access
+from db.storage.access import S3Config
 from db.storage.disks import DEADLINE, Disks
 from db.storage.local import LocalStore
 from db.storage.locations import AllowedLocations, bucket_of, is_bucket
@@ -43,9 +43,9 @@ class Stores:
 
 
 @asynccontextmanager
-async def stores(
+async def open_stores(
     roots: Sequence[Path] = (),
-    access: Access | None = None,
+    access: S3Config | None = None,
     buckets: Sequence[str] = (),
     *,
     disk_seconds: float = DEADLINE,

@@ -14,7 +14,7 @@ from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import ObjectChanged, Store
 
-Opener = Callable[[str], Store]
+OpenStore = Callable[[str], Store]
 
 BATCH: Final = 200  # with the places where their sidecars may lie a few requests of S3, each of a thousand
 SIDECARS: Final = (".txt", ".TXT", ".xml", ".XML")  # a sync takes them in any case; these are in use
@@ -73,7 +73,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class DeletionResult:
     """How many objects are gone, and which are not yet, or were replaced and left alone."""
 
     deleted: int
@@ -87,9 +87,9 @@ class _Result:
     final: bool
 
 
-async def carry_out(
-    database: Database, opener: Opener, *, change_id: int | None = None, dataset_id: int | None = None
-) -> Carried:
+async def delete_objects(
+    database: Database, opener: OpenStore, *, change_id: int | None = None, dataset_id: int | None = None
+) -> DeletionResult:
     """Delete what is to be deleted: of one change, of one dataset, or all whose time has come."""
     deleted, failures, last = 0, list[Failure](), 0
     while intents := await _take(database, last, change_id, dataset_id):
@@ -97,15 +97,15 @@ async def carry_out(
         results = await _settle(database, opener, await _delete(opener, intents))
         deleted += sum(result.error is None for result in results)
         failures += [Failure(result.intent["path"], result.error) for result in results if result.error is not None]
-    return Carried(deleted, tuple(failures))
+    return DeletionResult(deleted, tuple(failures))
 
 
-async def told(database: Database, change_id: int) -> Carried:
+async def told(database: Database, change_id: int) -> DeletionResult:
     """What has become of a change's intents so far, whoever carried them out; its first failures."""
     async with database.reading() as reader:
         row = await reader.fetchrow(TOLD, change_id, MOST_TOLD)
     assert row is not None
-    return Carried(row["deleted"], tuple(Failure(*failure) for failure in row["failures"]))
+    return DeletionResult(row["deleted"], tuple(Failure(*failure) for failure in row["failures"]))
 
 
 async def _take(database: Database, last: int, change_id: int | None, dataset_id: int | None) -> list[asyncpg.Record]:
@@ -114,7 +114,7 @@ async def _take(database: Database, last: int, change_id: int | None, dataset_id
         return await connection.fetch(TAKE, last, change_id, BATCH, dataset_id)
 
 
-async def _delete(opener: Opener, intents: Sequence[asyncpg.Record]) -> list[_Result]:
+async def _delete(opener: OpenStore, intents: Sequence[asyncpg.Record]) -> list[_Result]:
     """Input path by input path, of each as many at once as its store takes. An image that is gone is not deleted again,
     for want of its sidecar: what lies in its place by now is somebody's, and may be its equal."""
     results = [_Result(intent, None, final=True) for intent in intents if intent["gone"]]
@@ -131,7 +131,7 @@ def _input_path(intent: asyncpg.Record) -> str:
 
 
 async def _delete_below(
-    opener: Opener, input_path: str, objects: Sequence[tuple[str, str | None]]
+    opener: OpenStore, input_path: str, objects: Sequence[tuple[str, str | None]]
 ) -> Sequence[bool | DomainError]:
     try:
         return await opener(input_path).delete_many(objects)
@@ -146,7 +146,7 @@ def _result(intent: asyncpg.Record, outcome: bool | DomainError) -> _Result:
     return _Result(intent, None, final=True)
 
 
-async def _settle(database: Database, opener: Opener, results: Sequence[_Result]) -> Sequence[_Result]:
+async def _settle(database: Database, opener: OpenStore, results: Sequence[_Result]) -> Sequence[_Result]:
     """First the sources, then the sidecars that no image needs any more, and only then are the intents done."""
     done = [result.intent for result in results if result.error is None]
     resisting: set[tuple[int, str]] = set()
@@ -172,7 +172,7 @@ async def _unused_sidecars(database: Database, dataset_id: int, images: Sequence
     return {place: image for place, (image, served) in places.items() if lonely.issuperset(served)}
 
 
-async def _delete_sidecars(opener: Opener, input_path: str, places: Mapping[str, str]) -> set[str]:
+async def _delete_sidecars(opener: OpenStore, input_path: str, places: Mapping[str, str]) -> set[str]:
     """A label file left behind would label whatever takes the image's place. The images of those that resist.
 
     Not looked for first: that would cost several requests for each image.
