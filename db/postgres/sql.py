@@ -11,7 +11,8 @@ Named statements stand in a `.sql` file beside the module that runs them:
     SQL: Final = sql.load(__file__)  # of merge.py: merge.sql
     rows = await sql.run(session, SQL.lock_samples, ids=ids)
 
-A test prepares each of them on a migrated database.
+A test prepares each of them on a migrated database. A statement with gaps for `str.format` names a value for each of
+them, so that the test can fill them in: `-- example: keys = content, size; key = content`.
 """
 
 import re

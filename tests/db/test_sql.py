@@ -8,12 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from db.labelling.samples import selection
 from db.postgres import sql
 from db.postgres.engine import Database
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = [path for path in sorted((ROOT / "db").rglob("*.sql")) if "postgres" not in path.relative_to(ROOT).parts]
-MODULES = [path for path in sorted((ROOT / "db").rglob("*.py")) if "SQL: Final = sql.load(" in path.read_text()]
+MODULES = [path for path in sorted((ROOT / "db").rglob("*.py")) if "\nSQL: Final = sql.load(" in path.read_text()]
 
 
 def statements(path: Path) -> dict[str, str]:
@@ -24,6 +25,7 @@ def statements(path: Path) -> dict[str, str]:
 async def test_postgres_can_prepare_every_statement(database: Database) -> None:
     async with database.writing() as session:
         connection = await sql.connection_of(session)
+        await connection.execute(selection.TABLE)
         for text in (text for path in FILES for text in statements(path).values() if "CREATE TEMP TABLE" in text):
             await connection.execute(text)
         assert [message async for message in refused(connection)] == []
@@ -34,9 +36,18 @@ async def refused(connection: asyncpg.Connection) -> AsyncIterator[str]:
         for name, text in statements(path).items():
             try:
                 async with connection.transaction():
-                    await connection.prepare(sql.numbered(text)[0])
+                    await connection.prepare(sql.numbered(filled(text))[0])
             except asyncpg.PostgresError as error:
                 yield f"{path.relative_to(ROOT)}: {name}: {error}"
+
+
+def filled(text: str) -> str:
+    """The statement with the example that its comment gives for each gap."""
+    [example] = re.findall(r"^-- example: (.*)$", text, re.MULTILINE) or [""]
+    for gap in filter(None, example.split("; ")):
+        name, value = gap.split(" = ", 1)
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -63,6 +63,7 @@ WHERE i.job_id = $1 AND i.content IS NOT NULL AND coalesce(i.image ->> 'outcome'
 
 -- name: match
 -- The n-th content of a kind, by path, has moved to the n-th place where that kind turned up, by path.
+-- example: keys = content, size; key = content
 WITH origin AS (
     SELECT source_id, {keys}, row_number() OVER (PARTITION BY {keys} ORDER BY path) AS n FROM sync_origin o
     WHERE {key} IS NOT NULL AND NOT EXISTS (SELECT FROM sync_target t WHERE t.origin_id = o.source_id)
@@ -75,6 +76,7 @@ FROM (SELECT source_id, position FROM origin JOIN target USING ({keys}, n)) foun
 WHERE sync_target.position = found.position
 
 -- name: find_copies
+-- example: keys = content, size
 UPDATE sync_target SET copy_of = found.path
 FROM (SELECT t.position, min(k.path) AS path
       FROM sync_target t
