@@ -71,13 +71,12 @@ async def _expect_free_name(session: AsyncSession, name: str, by: Identity) -> N
 async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
     """No label has another name, nor would get one back by an undo or a version; and none is created meanwhile."""
     await lock_dataset(session, dataset_id, by, exclusive=True)
-    running = await jobs.filling(session, dataset_id)
+    running = await jobs.active_ingest(session, dataset_id)
     if running is not None:  # it has read the rule, and may still create labels
-        raise jobs.busy(running)
-    present = select(col(Label.name)).where(col(Label.dataset_id) == dataset_id)
-    former = select(label_past.c.name).where(label_past.c.dataset_id == dataset_id)
-    every = (await session.exec(present.union(former))).scalars()
-    refused = sorted(name for name in every if not names.is_standard(name))
+        raise jobs.dataset_busy(running)
+    present = await session.exec(select(Label.name).where(col(Label.dataset_id) == dataset_id))
+    former = await session.exec(select(label_past.c.name).where(label_past.c.dataset_id == dataset_id).distinct())
+    refused = sorted(name for name in {*present, *former} if not names.is_standard(name))
     if refused:
         raise Invalid(
             f"The dataset keeps the rule ANY: present or former names of its labels do not fit STANDARD, "

@@ -25,7 +25,7 @@ async def impact(
     session: AsyncSession, selected: LockedSamples, by: Identity, condition: str = "true", **values: Any
 ) -> Impact:
     """Count the sources that live samples of other datasets use too; `condition` speaks of `sample`."""
-    count = await selected.tally(session, condition, **values)
+    count = await selected.count_where(session, condition, **values)
     statement = IMPACT.replace("CONDITION", condition)
     [row] = await selected.run(session, statement, dataset_id=selected.dataset_id, **values)
     published = await selected.run(

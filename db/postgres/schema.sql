@@ -81,6 +81,15 @@ CREATE FUNCTION public.dataset_named(wanted text) RETURNS bigint
     SELECT id FROM dataset WHERE name = wanted AND deleted_at IS NULL
 $$;
 
+CREATE FUNCTION public.derived_state(sample bigint) RETURNS TABLE(label_ids bigint[], state text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT a.label_ids, sample_state(a.label_ids, a.suggested)
+    FROM (SELECT coalesce(array_agg(DISTINCT label_id ORDER BY label_id) FILTER (WHERE confirmed), '{}') AS label_ids,
+                 bool_or(NOT confirmed) AS suggested
+          FROM annotation WHERE sample_id = derived_state.sample) a
+$$;
+
 CREATE FUNCTION public.fn_pgqueuer_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -349,6 +358,12 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.sample_state(label_ids bigint[], suggested boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN label_ids <> '{}' THEN 'LABELED' WHEN suggested THEN 'PENDING' ELSE 'UNLABELED' END
+$$;
 
 CREATE FUNCTION public.version_dataset(version bigint) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

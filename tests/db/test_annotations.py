@@ -37,6 +37,7 @@ async def boxed(database: Database, *marks: tuple[str, bool, bool]) -> DatasetRo
         await connection.execute(
             """UPDATE sample s SET since = $2, label_ids = found.ids,
                    labeled_by = CASE WHEN found.ids <> '{}' THEN 'sync' END,
+                   labeled_at = CASE WHEN found.ids <> '{}' THEN now() END,
                    state = CASE WHEN found.ids <> '{}' THEN 'LABELED' ELSE 'PENDING' END
             FROM (SELECT ARRAY(
                 SELECT DISTINCT label_id FROM annotation WHERE sample_id = $1 AND confirmed ORDER BY 1) AS ids) found

@@ -294,6 +294,7 @@ class Writes(RuleBasedStateMachine):
                        SELECT DISTINCT label_id FROM annotation WHERE sample_id = $1 AND confirmed ORDER BY 1),
                    state = CASE WHEN $3 OR label_ids <> '{}' THEN 'LABELED' ELSE 'PENDING' END,
                    labeled_by = CASE WHEN $3 THEN 'model' ELSE labeled_by END,
+                   labeled_at = CASE WHEN $3 THEN now() ELSE labeled_at END,
                    labeled_origin = CASE WHEN $3 THEN 'MODEL' ELSE labeled_origin END
                 WHERE id = $1""",
                 id, change.revision, confirmed,

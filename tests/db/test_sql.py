@@ -8,7 +8,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from db.labelling.samples import selection
 from db.postgres import sql
 from db.postgres.engine import Database
 
@@ -25,7 +24,6 @@ def statements(path: Path) -> dict[str, str]:
 async def test_postgres_can_prepare_every_statement(database: Database) -> None:
     async with database.writing() as session:
         connection = await sql.connection_of(session)
-        await connection.execute(selection.TABLE)
         for text in (text for path in FILES for text in statements(path).values() if "CREATE TEMP TABLE" in text):
             await connection.execute(text)
         assert [message async for message in refused(connection)] == []

@@ -37,7 +37,7 @@ async def delete(
     if len(rows) < len(labels):
         raise no_such_ids([id for id in labels if id not in {row["id"] for row in rows}])
     selected = await lock_samples_where(session, dataset_id, CARRY, "UPDATE", labels=labels)
-    going = 0 if mode == "LABEL_ONLY" else await selected.tally(session, GOING, labels=labels)
+    going = 0 if mode == "LABEL_ONLY" else await selected.count_where(session, GOING, labels=labels)
     sources = mode == "LABEL_SAMPLES_AND_SOURCES"
     warnings = (
         await source_references.warnings(session, selected, by, GOING, labels=labels) if sources and going else ()

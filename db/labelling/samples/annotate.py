@@ -61,7 +61,7 @@ async def annotate(
     missing = label_resolution.missing(wanted, known, create=how.create_missing)
     asked = [edit.sample for edit in edits]
     matched = await lock_samples(session, dataset_id, Selection(ids=asked))
-    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, await matched.shown(session, asked))
+    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, await matched.first_page(session, asked))
     new = {name: -place for place, name in enumerate(missing, 1)}  # stand for ids until the labels are made
     plan = await _plan(session, edits_.intents(edits, known | new, await _images(session, matched)))
     changing = replace(matched, count=len(plan.samples()), ids=plan.samples())

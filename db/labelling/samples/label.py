@@ -53,7 +53,7 @@ async def label(
     missing = label_resolution.missing(wanted, known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
-    shown = await matched.shown(session, selection.ids)
+    shown = await matched.first_page(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
     new = [] if mode == "REMOVE" else missing
     changing = matched if new else await _changing(session, matched, mode, sorted(known.values()))
@@ -80,7 +80,7 @@ async def replace_label(
     missing = label_resolution.missing([new], known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
-    shown = await matched.shown(session, selection.ids)
+    shown = await matched.first_page(session, selection.ids)
     outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
     if old == new:
         return outcome
