@@ -3,7 +3,7 @@
 uvicorn's protocols parse whatever has come at once, wait for ever for a client that does not read, and have no limit
 on a request's head. Ours parse a little in each turn of the event loop, so that no connection holds up the others.
 
-peers       how many connections there may be         progress    clients that do not read
+open_connections  how many connections there may be         progress    clients that do not read
 http        one request after the other               websocket   one message after the other
 """
 
@@ -11,7 +11,7 @@ from api.connections.http import HttpProtocol
 from api.connections.open_connections import OpenConnections, network_of
 from api.connections.websocket import WebSocketProtocol
 
-__all__ = ["Peers", "network_of", "protocols"]
+__all__ = ["OpenConnections", "network_of", "protocols"]
 
 
 def protocols(

@@ -102,7 +102,7 @@ class InputLimits:
             value = variables.get(name)
             if not isinstance(value, dict | list):
                 continue
-            item = str(get_named_type(type_from_ast(self._schema, definition.type)))  # type: ignore[arg-type]
+            item = str(get_named_type(type_from_ast(self._schema, definition.type)))
             counter = _Counter(self._fields, left)
             try:
                 limit = self._longest.get(item, self._max_items)

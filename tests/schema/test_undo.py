@@ -218,7 +218,7 @@ FOLLOW = "subscription ($d: ID!, $a: Int) { datasetChanges(datasetId: $d, afterR
 async def follow(stage: Stage, after: int | None, count: int, *, meanwhile: Any = None) -> list[int]:
     """The revisions of the first changes that a subscriber is sent."""
     schema = build_schema()
-    document = schema.execution.documents.prepare(FOLLOW)
+    document = schema.documents.prepare(FOLLOW)
     found: list[int] = []
     working: asyncio.Future[None] | None = None
     async with events.listening(stage.direct.database) as told:
@@ -274,7 +274,7 @@ async def test_changes_reach_a_subscriber_once_while_many_work(stage: Stage) -> 
 
 async def test_following_needs_a_dataset_that_is_there(stage: Stage) -> None:
     schema = build_schema()
-    request = Request(schema.execution.documents.prepare(FOLLOW), {"d": "Dataset:99"})
+    request = Request(schema.documents.prepare(FOLLOW), {"d": "Dataset:99"})
     async with aclosing(schema.subscribe(request, stage.direct.context())) as answers:
         with pytest.raises(NotFound, match="no such dataset"):
             await anext(answers)
