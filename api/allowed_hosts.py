@@ -8,10 +8,10 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.settings import Settings
-from schema.errors import BAD_REQUEST, Refused, refusal
+from schema.errors import BAD_REQUEST, refusal
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-SHOWN: Final = 100  # characters of a name that is refused
+MAX_SHOWN: Final = 100  # characters of a name that is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,31 @@ class AllowedHosts:
         return cls(LOOPBACK | own | {_name(host) for host in settings.hosts})
 
     def check(self, scope: Scope) -> None:
-        """Raises Refused."""
-        name = self._unknown(scope)
-        if name is not None:
-            raise _not_ours(name)
+        """The address to which the client connected is always allowed, and no header too. Raises Refused."""
+        hosts = Headers(scope=scope).getlist("host")
+        if self.names is None or not hosts:
+            return
+        connected = str((scope.get("server") or ("",))[0])
+        unknown = {_name(host) for host in hosts} - self.names - {connected}
+        if not unknown and len(hosts) == 1:
+            return
+        name = next(iter(unknown), ", ".join(hosts))
+        shown = "".join(letter for letter in name[:MAX_SHOWN] if letter.isprintable())
+        raise refusal(
+            f"This server is not known as `{shown}`. Its owner lists the names by which clients reach it in "
+            "LABELGRAPH_HOSTS, or sets LABELGRAPH_PUBLIC_URL.",
+            BAD_REQUEST,
+        )
 
-    def _unknown(self, scope: Scope) -> str | None:
-        """The name in the request that is none of ours. The address that was connected to always is."""
-        given = Headers(scope=scope).getlist("host")
-        if self.names is None or not given:
-            return None
-        names = {_name(host) for host in given}
-        local = str((scope.get("server") or ("",))[0])
-        strange = names - self.names - {local}
-        return next(iter(strange), None if len(given) == 1 else ", ".join(given))
+    def base_url(self, scope: Scope, headers: Headers) -> str:
+        """The URL under which this client reached us. Raises Refused where that is none of our names."""
+        self.check(scope)
+        scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+        host = headers.get("host")
+        if not host:
+            name, port = scope.get("server") or ("127.0.0.1", None)
+            host = f"{name}:{port}" if port else str(name)
+        return f"{scheme}://{host}{scope.get('root_path', '')}"
 
 
 def _name(host: str) -> str:
@@ -52,12 +63,3 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].rstrip(".")
-
-
-def _not_ours(name: str) -> Refused:
-    shown = "".join(letter for letter in name[:SHOWN] if letter.isprintable())
-    return refusal(
-        f"This server is not known as `{shown}`. Its owner lists the names by which clients reach it in "
-        "LABELGRAPH_HOSTS, or sets LABELGRAPH_PUBLIC_URL.",
-        BAD_REQUEST,
-    )

@@ -12,8 +12,8 @@ class CommandError(RuntimeError):
     """A command cannot go on; the message is a sentence that says why, and what to do."""
 
 
-def sentence(error: Exception) -> str | None:
-    """What is said of an error that ends a command; None for one that nobody expects: a defect of the program."""
+def describe(error: Exception) -> str | None:
+    """The sentence that a command ends with; None for an error that nobody expects: a defect of the program."""
     match error:
         case CommandError() | DomainError():
             return str(error)

@@ -35,21 +35,14 @@ def port(text: str) -> int:
 
 
 def moment(text: str) -> datetime:
-    """A point in time to come: so long from now, or RFC 3339."""
+    """A point in time in the future: a span from now, or RFC 3339."""
     now = datetime.now(UTC)
-    if span := SPAN.fullmatch(text):
-        at = now + timedelta(**{UNITS[span[2]]: int(span[1])})
-    else:
-        at = _point_in_time(text)
-    if at <= now:
-        raise argparse.ArgumentTypeError(f"{text!r} is not in the future")
-    return at
-
-
-def _point_in_time(text: str) -> datetime:
-    at = timestamps.parse_timestamp(text)
+    span = SPAN.fullmatch(text)
+    at = now + timedelta(**{UNITS[span[2]]: int(span[1])}) if span else timestamps.parse_timestamp(text)
     if at is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no point in time: write 12h, 30d, 8w or 2027-01-31T12:00:00Z")
+    if at <= now:
+        raise argparse.ArgumentTypeError(f"{text!r} is not in the future")
     return at
 
 
@@ -57,7 +50,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> None:
     logs.configure(settings.log_level)
 
     async def main(stopping: asyncio.Event) -> None:
-        async with process.at_hand(settings) as ready:
+        async with process.migrated(settings) as ready:
             token = await process.owner_token(ready) if settings.embedded else None
 
             async def announce(url: str) -> None:
@@ -71,7 +64,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> None:
 def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -> str:
     """What a server says when it listens. `private`: nobody but its owner reads it, so it may hold their token."""
     lines = [f"Labelgraph serves {url}/graphql"]
-    if not settings.allowed_roots and not settings.s3.given:
+    if not settings.allowed_roots and not settings.s3.is_configured:
         lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")
     if token is None:
         lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
@@ -87,9 +80,9 @@ def demo(settings: Settings, _: argparse.Namespace) -> None:
 
     async def main(stopping: asyncio.Event) -> None:
         images = demonstration.folder(settings)
-        own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent))
-        async with process.at_hand(own) as ready:
-            access = demonstration.S3Config(await process.owner_token(ready), process.token_file(ready))
+        own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent.resolve()))
+        async with process.migrated(own) as ready:
+            access = demonstration.Access(await process.owner_token(ready), process.token_file(ready))
             await process.serve(ready, stopping, lambda url: demonstration.show(url, access, images))
 
     process.run(main)
@@ -99,7 +92,7 @@ def worker(settings: Settings, _: argparse.Namespace) -> None:
     logs.configure(settings.log_level)
 
     async def main(stopping: asyncio.Event) -> None:
-        async with process.at_hand(settings) as ready:
+        async with process.migrated(settings) as ready:
             await process.work(ready, stopping)
 
     process.run(main)
@@ -107,45 +100,45 @@ def worker(settings: Settings, _: argparse.Namespace) -> None:
 
 def migrate(settings: Settings, _: argparse.Namespace) -> None:
     async def main(_stopping: asyncio.Event) -> None:
-        async with process.at_hand(settings):
+        async with process.migrated(settings):
             print("The database is at this version's schema.")
 
     process.run(main)
 
 
-def backup(settings: Settings, given: argparse.Namespace) -> None:
+def backup(settings: Settings, arguments: argparse.Namespace) -> None:
     async def write(ready: Settings) -> None:
         url = str(ready.listen_url or ready.database_url)
-        if given.file == STREAM:
+        if arguments.file == STREAM:
             await backups.write(url, sys.stdout.buffer)
             return
-        with _replacing(Path(given.file)) as file:
-            held = await backups.write(url, file)
-        print(f"Backed up {held.datasets} datasets, {held.rows} rows, to {given.file}. Images are not in it.")
+        with _replacing(Path(arguments.file)) as file:
+            counts = await backups.write(url, file)
+        print(f"Backed up {counts.datasets} datasets, {counts.rows} rows, to {arguments.file}. Images are not in it.")
 
-    if given.file == STREAM and sys.stdout.isatty():
+    if arguments.file == STREAM and sys.stdout.isatty():
         raise CommandError("A backup is no text for a terminal: name a file, or redirect the output into one.")
-    process.run(lambda stopping: _at_hand(settings, stopping, write))
+    process.run(lambda stopping: _with_database(settings, stopping, write))
 
 
-def restore(settings: Settings, given: argparse.Namespace) -> None:
+def restore(settings: Settings, arguments: argparse.Namespace) -> None:
     async def read(ready: Settings) -> None:
         url = str(ready.listen_url or ready.database_url)
-        held = await backups.restore(url, file)
-        print(f"Restored {held.datasets} datasets, {held.rows} rows.")
+        counts = await backups.restore(url, file)
+        print(f"Restored {counts.datasets} datasets, {counts.rows} rows.")
 
-    with _spooled(settings) if given.file == STREAM else Path(given.file).open("rb") as file:
-        process.run(lambda stopping: _at_hand(settings, stopping, read))
+    with _spooled(settings) if arguments.file == STREAM else Path(arguments.file).open("rb") as file:
+        process.run(lambda stopping: _with_database(settings, stopping, read))
 
 
-async def _at_hand(
+async def _with_database(
     settings: Settings, stopping: asyncio.Event, work: Callable[[Settings], Coroutine[Any, Any, None]]
 ) -> None:
-    """Do the work with the database at hand, and give it up at the first signal."""
-    async with process.at_hand(settings) as ready:
-        working, halting = asyncio.create_task(work(ready)), asyncio.create_task(stopping.wait())
-        await asyncio.wait({working, halting}, return_when=asyncio.FIRST_COMPLETED)
-        halting.cancel()
+    """Do the work with a migrated database, and cancel it at the first signal."""
+    async with process.migrated(settings) as ready:
+        working, stopped = asyncio.create_task(work(ready)), asyncio.create_task(stopping.wait())
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         if not working.done():
             working.cancel()
         await working
@@ -153,7 +146,7 @@ async def _at_hand(
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the path's place once it is whole, and that only its owner can read."""
+    """A file that replaces that of the path once it is whole, and that only its owner can read."""
     if path.is_dir():
         raise CommandError(f"{path} is a directory: name a file.")
     if not path.absolute().parent.is_dir():
@@ -181,17 +174,19 @@ def _spooled(settings: Settings) -> Iterator[BinaryIO]:
 
 
 def sdl(_settings: Settings, _: argparse.Namespace) -> None:
-    from schema import sdl  # as in `process.serve`: only who needs the language waits for it
+    from schema import sdl  # as in `process.serve`: other commands do not need it
 
     print(sdl(), end="")
 
 
-def create_token(settings: Settings, given: argparse.Namespace) -> None:
+def create_token(settings: Settings, arguments: argparse.Namespace) -> None:
     async def main(_stopping: asyncio.Event) -> None:
         async with process.database(settings) as database, database.writing() as session:
-            ids = await tokens.datasets_named(session, given.dataset) if given.dataset else None
-            scope = tokens.parse_scope(given.scope)
-            text = await tokens.create(session, name=given.name, scope=scope, expires_at=given.expires, dataset_ids=ids)
+            ids = await tokens.datasets_named(session, arguments.dataset) if arguments.dataset else None
+            scope = tokens.parse_scope(arguments.scope)
+            text = await tokens.create(
+                session, name=arguments.name, scope=scope, expires_at=arguments.expires, dataset_ids=ids
+            )
         print(text)
 
     process.run(main)
@@ -206,11 +201,11 @@ def list_tokens(settings: Settings, _: argparse.Namespace) -> None:
     process.run(main)
 
 
-def revoke_token(settings: Settings, given: argparse.Namespace) -> None:
+def revoke_token(settings: Settings, arguments: argparse.Namespace) -> None:
     async def main(_stopping: asyncio.Event) -> None:
         async with process.database(settings) as database, database.writing() as session:
-            ended = await tokens.revoke(session, given.token)
-        print(f"Revoked {ended} token{'s' if ended > 1 else ''}.")
+            count = await tokens.revoke(session, arguments.token)
+        print(f"Revoked {count} token{'s' if count > 1 else ''}.")
 
     process.run(main)
 

@@ -1,10 +1,8 @@
-"""Limits at the doors: how large a body may be and how slowly it may come, and what one document may hold."""
+"""The settings as other layers take them: limits of documents, images, the database, stores and connections."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from starlette.types import Message, Receive
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.connections import OpenConnections, protocols
@@ -15,9 +13,9 @@ from db.formats.images import ImageLimits
 from db.ingest.sync.options import Guard
 from db.postgres import engine
 from db.queries import CallLimits
+from db.storage import S3Config, Stores
+from db.storage.stores import open_stores
 from schema.execution.document_limits import DocumentLimits
-
-# -- what a document and a call may hold ------------------------------------------------------------------------------
 
 
 def document_limits(limits: Limits) -> DocumentLimits:
@@ -58,7 +56,7 @@ def database_limits(settings: Settings) -> engine.Limits:
     )
 
 
-def caps(limits: Limits, decoders: decoding.Decoders) -> ImageLimits:
+def image_limits(limits: Limits, decoders: decoding.Decoders) -> ImageLimits:
     return ImageLimits(size=limits.image_file, pixels=limits.image_pixels, is_complete=decoders.is_complete)
 
 
@@ -76,77 +74,44 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
     )
 
 
-# -- bodies -----------------------------------------------------------------------------------------------------------
-
-
-SLOWEST: Final = 16 * 1024  # bytes a second
-
-
-class BodyTooLarge(Exception):
-    """More bytes than a body may have."""
-
-
-class BodyTooSlow(Exception):
-    """The body was not complete in time."""
-
-
-class ClientGone(Exception):
-    """The client hung up before its body was complete."""
-
-
-async def begun(receive: Receive, *, seconds: float) -> Receive:
-    """The same body, once its first bytes are here. Raises BodyTooSlow."""
-    try:
-        async with asyncio.timeout(seconds):
-            first = [await receive()]
-    except TimeoutError:
-        raise BodyTooSlow from None
-
-    async def again() -> Message:
-        return first.pop() if first else await receive()
-
-    return again
-
-
-async def pieces(receive: Receive, *, most: int, seconds: float, grace: float) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises BodyTooLarge as soon as it passes `most` bytes, BodyTooSlow, ClientGone.
-
-    It is too slow when it is not complete after `seconds`, or falls behind `SLOWEST` by more than `grace` seconds.
-    """
-    start, left, more = asyncio.get_running_loop().time(), most, True
-    while more:
-        due = grace + (most - left) / SLOWEST
-        try:
-            async with asyncio.timeout_at(start + min(seconds, due)):
-                message = await receive()
-        except TimeoutError:
-            raise BodyTooSlow from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        piece: bytes = message.get("body", b"")
-        left -= len(piece)
-        if left < 0:
-            raise BodyTooLarge
-        more = message.get("more_body", False)
-        yield piece
-
-
-# -- the socket ----------------------------------------------------------------------------------------------------
+def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
+    """Opens the stores that the settings allow."""
+    s3 = settings.s3
+    config = S3Config(
+        endpoint=s3.endpoint,
+        public_endpoint=s3.public_endpoint,
+        region=s3.region,
+        access_key=s3.access_key,
+        secret_key=s3.secret_key,
+        session_token=s3.session_token,
+        addressing=s3.addressing,
+        list_by_key=s3.list_by_key,
+        links=s3.links,
+        connections=s3.connections,
+        connect=settings.timeouts.connect,
+        read=s3.read,
+        deadline=s3.deadline,
+    )
+    return open_stores(
+        settings.allowed_roots, config if s3.is_configured else None, s3.buckets, disk_seconds=settings.timeouts.disk
+    )
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """What uvicorn's Config must be told, so that these limits hold at the socket too."""
+    """Arguments of uvicorn's Config, so that these limits hold at the socket too."""
     limits, timeouts = settings.limits, settings.timeouts
     http, websocket = protocols(
-        peers=OpenConnections(limits.connections, limits.address_connections, _TrustedHosts(settings.proxies)),
-        header=timeouts.header,
-        write=timeouts.write,
-        frames=limits.socket_messages,
+        open_connections=OpenConnections(
+            limits.connections, limits.address_connections, _TrustedHosts(settings.proxies)
+        ),
+        header_seconds=timeouts.header,
+        write_seconds=timeouts.write,
+        frames_per_second=limits.socket_messages,
     )
     return {
         "http": http,
         "ws": websocket,
-        "ws_max_size": limits.socket_message + 1,  # the view tells the client why, where the protocol just hangs up
+        "ws_max_size": limits.socket_message + 1,  # the endpoint closes with a reason, the protocol without one
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,
         "timeout_keep_alive": timeouts.keep_alive,

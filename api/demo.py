@@ -62,7 +62,7 @@ def folder(settings: Settings) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class S3Config:
+class Access:
     """The owner's token, and the file that holds it."""
 
     token: str
@@ -79,7 +79,7 @@ class S3Config:
         )
 
 
-async def show(url: str, access: S3Config, images: Path) -> None:
+async def show(url: str, access: Access, images: Path) -> None:
     """Find the datasets or make them, follow the syncs that run with a bar, and say how to go on."""
     print()
     counts = [await _show(url, access.token, images / example.name, example) for example in EXAMPLES]

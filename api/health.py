@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import cache
+from typing import Final
 
 import asyncpg
 from starlette.requests import Request
@@ -11,8 +12,10 @@ from api.runtime import runtime
 from db.errors import DomainError
 from db.postgres import migrations
 
-PATIENCE = 2.0  # seconds
-HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+DATABASE_SECONDS: Final = 2.0
+HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+expected_revision = cache(migrations.head)
 
 
 async def healthz(_: Request) -> Response:
@@ -23,26 +26,18 @@ async def healthz(_: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """200 when the database answers and is migrated, and the worker works, if this process has one; 503, with the
     reason in a word, otherwise."""
-    reason = await _not_ready(request)
-    if reason is None:
-        return JSONResponse({"status": "ready"}, headers=HEADERS)
-    return JSONResponse({"status": "not ready", "reason": reason}, status_code=503, headers=HEADERS)
-
-
-async def _not_ready(request: Request) -> str | None:
     process = runtime(request.scope)
     try:
-        async with asyncio.timeout(PATIENCE), process.database.reading() as connection:
-            found = await connection.fetchval("SELECT version_num FROM alembic_version")
-    except asyncpg.UndefinedTableError:
-        return "migrations"
+        async with asyncio.timeout(DATABASE_SECONDS):
+            revision = await migrations.current(process.database)
     except (DomainError, TimeoutError, asyncpg.PostgresError):
-        return "database"
-    if found != _head():
-        return "migrations"
-    return None if process.worker is None or process.worker.is_alive else "worker"
+        return _not_ready("database")
+    if revision != expected_revision():
+        return _not_ready("migrations")
+    if process.worker is not None and not process.worker.is_alive:
+        return _not_ready("worker")
+    return JSONResponse({"status": "ready"}, headers=HEADERS)
 
 
-@cache
-def _head() -> str:
-    return migrations.head()
+def _not_ready(reason: str) -> Response:
+    return JSONResponse({"status": "not ready", "reason": reason}, status_code=503, headers=HEADERS)

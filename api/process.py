@@ -1,4 +1,4 @@
-"""What every command needs around its work: the database at hand and migrated, signals as an event, one server."""
+"""What every command needs around its work: a migrated database, signals as an event, one server."""
 
 import asyncio
 import gc
@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,88 +26,11 @@ from db.postgres import engine, migrations
 from db.postgres.outages import ANY_ERROR
 
 OWNER = "owner"
-SWITCH = 0.001  # seconds for which a thread that computes keeps the event loop waiting
-UNSENT = 128 * 1024  # bytes
+SWITCH_INTERVAL = 0.001  # seconds for which a thread that computes keeps the event loop waiting
+MAX_UNSENT = 128 * 1024  # bytes
 
 Announce = Callable[[str], Awaitable[None]]
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-
-
-def run(main: Main) -> None:
-    """Run `main`, which should end soon once the event is set: by Ctrl-C or SIGTERM. The second signal cancels it."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_with_signals(main))
-
-
-async def _with_signals(main: Main) -> None:
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    task = loop.create_task(main(stopping))
-
-    def stop() -> None:
-        if stopping.is_set():
-            task.cancel()
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    await task
-
-
-@asynccontextmanager
-async def at_hand(settings: Settings) -> AsyncIterator[Settings]:
-    """The settings with the URL of a migrated database: the one they name, or the embedded server, held meanwhile."""
-    if settings.database_url is not None:
-        await _greet("DATABASE_URL", settings.database_url, settings)
-        if settings.listen_url is not None:
-            await _greet("LABELGRAPH_LISTEN_URL", settings.listen_url, settings)
-        await migrations.upgrade(settings.listen_url or settings.database_url)
-        yield settings
-        return
-    async with embedded_postgres.postgres(settings.data_dir, programs=settings.pg_bin) as url:
-        await migrations.upgrade(url)
-        yield settings.with_changes(database_url=url)
-
-
-async def _greet(variable: str, url: str, settings: Settings) -> None:
-    """Raises CannotConnect if there is no Postgres that we can work with. The message has no password in it."""
-    seconds = settings.timeouts.connect
-    try:
-        async with asyncio.timeout(seconds):
-            connection = await asyncpg.connect(engine.driver_url(url), statement_cache_size=0)
-    except TimeoutError as error:
-        raise CannotConnect(_unusable(variable, url, f"it does not answer within {seconds:g} seconds")) from error
-    except (*ANY_ERROR, ValueError) as error:
-        raise CannotConnect(_unusable(variable, url, reason(error))) from error
-    try:
-        major = connection.get_server_version().major
-    finally:
-        await connection.close(timeout=seconds)
-    if major < embedded_postgres.OLDEST:
-        raise CannotConnect(
-            _unusable(variable, url, f"it is PostgreSQL {major}, and {embedded_postgres.OLDEST} is the oldest")
-        )
-
-
-def _unusable(variable: str, url: str, why: str) -> str:
-    named = urlsplit(url)
-    return f"The database that {variable} names ({named.hostname or 'a socket'}, {named.path}) cannot be used: {why}."
-
-
-@asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[engine.Database]:
-    """For commands that do one thing to the database and end."""
-    timeouts = settings.timeouts
-    limits = engine.Limits(
-        connect=timeouts.connect,
-        read=timeouts.query,
-        write=timeouts.mutation,
-        lock=timeouts.lock,
-        readers=1,
-        writers=1,
-        pooled=settings.pooled,
-    )
-    async with at_hand(settings) as ready, engine.connect(str(ready.database_url), limits) as opened:
-        yield opened
 
 
 class CannotConnect(CommandError):
@@ -117,8 +41,78 @@ class CannotListen(CommandError):
     """The address cannot be listened on; the message says why."""
 
 
+def run(main: Main) -> None:
+    """Run `main`, which should end soon once the event is set: by Ctrl-C or SIGTERM. The second signal cancels it."""
+
+    async def with_signals() -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        task = loop.create_task(main(stopping))
+
+        def stop() -> None:
+            if stopping.is_set():
+                task.cancel()
+            stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        await task
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(with_signals())
+
+
+@asynccontextmanager
+async def migrated(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with the URL of a migrated database: the one they name, or the embedded server, which runs
+    meanwhile."""
+    if settings.database_url is not None:
+        await _check_database("DATABASE_URL", settings.database_url, settings)
+        if settings.listen_url is not None:
+            await _check_database("LABELGRAPH_LISTEN_URL", settings.listen_url, settings)
+        await migrations.upgrade(settings.listen_url or settings.database_url)
+        yield settings
+        return
+    async with embedded_postgres.postgres(settings.data_dir, programs=settings.pg_bin) as url:
+        await migrations.upgrade(url)
+        yield settings.with_changes(database_url=url)
+
+
+async def _check_database(variable: str, url: str, settings: Settings) -> None:
+    """Raises CannotConnect if there is no Postgres that we can work with. The message has no password in it."""
+    seconds = settings.timeouts.connect
+    try:
+        async with asyncio.timeout(seconds):
+            connection = await asyncpg.connect(engine.driver_url(url), statement_cache_size=0)
+    except TimeoutError as error:
+        raise _unusable(variable, url, f"it does not answer within {seconds:g} seconds") from error
+    except (*ANY_ERROR, ValueError) as error:
+        raise _unusable(variable, url, reason(error)) from error
+    try:
+        major = connection.get_server_version().major
+    finally:
+        await connection.close(timeout=seconds)
+    if major < embedded_postgres.OLDEST:
+        raise _unusable(variable, url, f"it is PostgreSQL {major}, and {embedded_postgres.OLDEST} is the oldest")
+
+
+def _unusable(variable: str, url: str, why: str) -> CannotConnect:
+    parts = urlsplit(url)
+    place = f"{parts.hostname or 'a socket'}, {parts.path}"
+    return CannotConnect(f"The database that {variable} names ({place}) cannot be used: {why}.")
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[engine.Database]:
+    """For commands that do one thing to the database and end."""
+    from api.configuration import database_limits  # as in `serve`
+
+    limits = replace(database_limits(settings), readers=1, writers=1)
+    async with migrated(settings) as ready, engine.connect(str(ready.database_url), limits) as opened:
+        yield opened
+
+
 class Server(uvicorn.Server):
-    """uvicorn, without its signal handlers: they would end the process before Postgres is told."""
+    """uvicorn, without its signal handlers: they would end the process before Postgres is stopped."""
 
     def __init__(self, config: uvicorn.Config, state: Mapping[str, Any] | None = None) -> None:
         """`state`: that of a lifespan which goes on around this server; without it uvicorn runs the lifespan."""
@@ -136,20 +130,20 @@ class Server(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Streams are told first: they would never end of themselves, and uvicorn waits for what is open."""
+        """Streams end first: they would never end of themselves, and uvicorn waits for what is open."""
         self.lifespan.state["runtime"].stopping.set()
         await super().shutdown(sockets)
 
     @property
     def url(self) -> str:
-        """Where it listens, as a client on this machine writes it; with the port that was taken, if 0 was asked for."""
+        """Where it listens, as a client on this machine writes it; with the actual port where the settings say 0."""
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
         return f"http://{name}:{port}"
 
 
 async def work(settings: Settings, stopping: asyncio.Event) -> None:
-    """Run jobs until stopping; what is in hand then goes back to the queue."""
+    """Run jobs until stopping; running ones then go back to the queue."""
     from api.configuration import database_limits
     from api.worker import run  # the queue library with it
 
@@ -159,32 +153,37 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
 
 async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce) -> None:
     """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends."""
-    from api.app import create_app  # the whole language with it, which other commands need not wait for
+    from api.app import create_app  # the whole language with it, which other commands do not need
     from api.configuration import server_options
 
-    listener = _listener(settings)
+    listener = _listen(settings)
     app = create_app(settings)
     gc.collect()
-    gc.freeze()  # the schema and all code stay for good: to look for garbage among them takes 100 ms each time
-    sys.setswitchinterval(SWITCH)
+    gc.freeze()  # the schema and all code stay for good: to search them for garbage takes 100 ms each time
+    sys.setswitchinterval(SWITCH_INTERVAL)
     options = server_options(settings) | {"log_config": None, "access_log": False, "lifespan": "off"}
     config = uvicorn.Config(app, settings.host, settings.port, **options)
     async with app.router.lifespan_context(app) as state:  # here, for uvicorn would log its errors and exit
-        await _serve(Server(config, state), listener, stopping, announce)
+        await _run_server(Server(config, state), listener, stopping, announce)
 
 
-async def _serve(server: Server, listener: socket.socket, stopping: asyncio.Event, announce: Announce) -> None:
+async def _run_server(server: Server, listener: socket.socket, stopping: asyncio.Event, announce: Announce) -> None:
+    async def announce_and_wait() -> None:
+        await server.listening.wait()
+        await announce(server.url)
+        await asyncio.Event().wait()
+
     serving = asyncio.create_task(server.serve([listener]))
-    announcing = asyncio.create_task(_announce(server, announce))
-    halting = asyncio.create_task(stopping.wait())
+    announcing = asyncio.create_task(announce_and_wait())
+    stopped = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({serving, announcing, halting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, announcing, stopped}, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         server.force_exit = True
         raise
     finally:
         server.should_exit = True
-        halting.cancel()
+        stopped.cancel()
         failed = announcing.done()
         announcing.cancel()
         await serving
@@ -192,24 +191,18 @@ async def _serve(server: Server, listener: socket.socket, stopping: asyncio.Even
             announcing.result()
 
 
-def _listener(settings: Settings) -> socket.socket:
-    """Bound before anything else is built, so that a port in use is the first thing said."""
+def _listen(settings: Settings) -> socket.socket:
+    """Called before anything else is built, so that a port in use is reported first."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
-        why = reason(error).partition(" (while ")[0]  # the address, which Python adds, is named already
+        why = reason(error).partition(" (while ")[0]  # Python adds the address, which the message has already
         message = f"Cannot listen on {settings.host}:{settings.port}: {why}. Choose another with --host or --port."
         raise CannotListen(message) from error
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # of a client that does not read, the system's own buffer stays small
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT)
     return listener
-
-
-async def _announce(server: Server, announce: Announce) -> None:
-    await server.listening.wait()
-    await announce(server.url)
-    await asyncio.Event().wait()
 
 
 def token_file(settings: Settings) -> Path:
@@ -217,7 +210,8 @@ def token_file(settings: Settings) -> Path:
 
 
 async def owner_token(settings: Settings) -> str:
-    """The token of the embedded server's owner: made once, kept in the data directory where only they can read it."""
+    """The token of the embedded server's owner: made once, and stored in the data directory where only they can read
+    it."""
     file = token_file(settings)
     text = file.read_text().strip() if file.exists() else ""
     async with engine.connect(str(settings.database_url)) as opened:

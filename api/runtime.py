@@ -1,8 +1,9 @@
-"""What a running process is made of: built once by the lifespan (`api/app.py`), passed to every door."""
+"""What a running process is made of: built once by the lifespan (`api/app.py`), passed to every endpoint."""
 
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -28,8 +29,8 @@ from schema.execution.worker_thread import WorkerThread
 
 
 @dataclass(frozen=True, slots=True)
-class Repeatable:
-    """A request that carries an idempotency key, told from every other request under the same key by its hash."""
+class IdempotencyKey:
+    """An idempotency key, and the hash that tells its request from any other under the same key."""
 
     key: str
     request_hash: bytes
@@ -52,14 +53,14 @@ class Runtime:
     stores: Stores
     uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
-    pace: ReadRate = field(default_factory=ReadRate)  # of reading what takes long to read
+    read_rate: ReadRate = field(default_factory=ReadRate)
     bodies: WorkerThread = field(default_factory=lambda: WorkerThread("labelgraph-bodies"))  # reads large ones
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
-    def context(self, scope: Scope, headers: Headers, identity: Identity, repeatable: Repeatable | None) -> Context:
+    def context(self, scope: Scope, headers: Headers, identity: Identity, key: IdempotencyKey | None) -> Context:
         """The context of one operation. Raises Refused where the request names another server."""
-        base = self.settings.public_url or own_url(self.hosts, scope, headers)
+        base = self.settings.public_url or self.hosts.base_url(scope, headers)
         return Context(
             database=self.database,
             identity=identity,
@@ -68,23 +69,11 @@ class Runtime:
             limits=self.limits,
             stores=self.stores,
             checks=self.checks,
-            idempotency_key=repeatable.key if repeatable else None,
-            request_hash=repeatable.request_hash if repeatable else b"",
+            idempotency_key=key.key if key else None,
+            request_hash=key.request_hash if key else b"",
         )
 
 
 def runtime(scope: Scope) -> Runtime:
     """The runtime that the lifespan put into the ASGI state."""
-    found: Runtime = scope["state"]["runtime"]
-    return found
-
-
-def own_url(hosts: AllowedHosts, scope: Scope, headers: Headers) -> str:
-    """The URL under which this client reached us. Raises Refused where that is none of our names."""
-    hosts.check(scope)
-    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-    host = headers.get("host")
-    if not host:
-        name, port = scope.get("server") or ("127.0.0.1", None)
-        host = f"{name}:{port}" if port else str(name)
-    return f"{scheme}://{host}{scope.get('root_path', '')}"
+    return cast(Runtime, scope["state"]["runtime"])

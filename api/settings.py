@@ -1,32 +1,38 @@
 """Every setting of a process, and the only place that reads the environment.
 
-A field's metadata is its manual: `describe()` lists it, the README prints it, and a test keeps the two equal.
+A field's description is its manual: `describe()` lists it, the README prints it, and a test keeps the two equal.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, replace
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.command_errors import CommandError
 from db import defaults
 
-CHECKOUT = Path(__file__).parent.parent
-MIB = defaults.MIB
-MAX_PORT = 65_535
+CHECKOUT: Final = Path(__file__).parent.parent
+MIB: Final = defaults.MIB
+MAX_PORT: Final = 65_535
+HOST: Final = re.compile(r"\*|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]+)?")
+ORIGIN: Final = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+")
 
 
 class BadSetting(CommandError):
-    """A setting that cannot be understood; the message names the variable and says what it takes."""
-
-
-class Rule(NamedTuple):
-    """What a value must be, beyond its type."""
-
-    holds: Callable[[Any], bool]
-    words: str
+    """A setting that is not valid; the message names the variable and says what it takes."""
 
 
 def _is_postgres(text: str) -> bool:
@@ -39,99 +45,140 @@ def _is_http(text: str) -> bool:
     return url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
 
 
-def one_of(*words: str) -> Rule:
-    return Rule(lambda text: text.lower() in words, f"it takes {', '.join(words[:-1])} or {words[-1]}")
+def _text_that(is_valid: Callable[[str], object], otherwise: str) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            valid = is_valid(text)
+        except ValueError:  # a port that is no number
+            valid = False
+        if not valid:
+            raise ValueError(otherwise)
+        return text
+
+    return AfterValidator(check)
 
 
-AT_LEAST_ONE = Rule(lambda number: number >= 1, "it takes a whole number, 1 or greater")
-A_PORT = Rule(lambda number: number <= MAX_PORT, f"it takes a port, 0 to {MAX_PORT}")
-A_POSTGRES_URL = Rule(_is_postgres, "it takes a URL as postgresql://user:password@host:5432/database")
-LOG_LEVEL = one_of("critical", "error", "warning", "info", "debug")
-AN_HTTP_URL = Rule(_is_http, "it takes a URL as https://host")
+def _separated_by(separator: str) -> BeforeValidator:
+    def split(value: object) -> object:
+        return [part.strip() for part in value.split(separator) if part.strip()] if isinstance(value, str) else value
+
+    return BeforeValidator(split)
 
 
-def setting(
-    default: Any,
-    help: str,  # noqa: A002 (argparse calls it so)
-    *,
-    env: str | None = None,
-    secret: bool = False,
-    rule: Rule | None = None,
-) -> Any:
-    return field(default=default, repr=not secret, metadata={"help": help, "env": env, "rule": rule, "secret": secret})
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+Count = Annotated[int, Field(ge=0)]
+Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+LOWER_CASE = BeforeValidator(str.lower)
+Seconds = Annotated[FiniteFloat, Field(gt=0)]
+PostgresUrl = Annotated[
+    str, _text_that(_is_postgres, "it should be a URL as postgresql://user:password@host:5432/database")
+]
+HttpUrl = Annotated[str, _text_that(_is_http, "it should be a URL as https://host")]
+Host = Annotated[str, _text_that(HOST.fullmatch, "it should be names as labels.example.com, or `*`")]
+Origin = Annotated[str, _text_that(ORIGIN.fullmatch, "it should be origins as https://labels.example.com, or `*`")]
+# Symlinks resolved once, so that a path below a root can be compared with it.
+Root = Annotated[Path, AfterValidator(lambda path: _absolute(path).resolve())]
+
+
+def setting(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 (argparse calls it so)
+    return Field(default, description=help, **more)
+
+
+class Section(BaseSettings):
+    """Fields that no argument gives are read from the environment; an empty variable counts as absent."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        case_sensitive=True,
+        enable_decoding=False,  # lists are separated by commas, and no value is JSON
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    def with_changes(self, **changes: Any) -> Self:
+        """The same settings with some replaced. The changes are not validated."""
+        return self.model_copy(update=changes)
+
+
+def _variables(prefix: str) -> Callable[[str], str]:
+    """The name of each field's variable, unless the field has one of its own."""
+    return lambda name: prefix + name.upper()
+
+
+class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     """What one request may ask for. Sizes in bytes."""
 
-    body: int = setting(MIB, "largest JSON body of a request, in bytes")
-    json_depth: int = setting(64, "deepest nesting of a JSON body")
-    source: int = setting(defaults.SOURCE, "largest GraphQL document, in bytes")
-    tokens: int = setting(defaults.TOKENS, "most lexical tokens in a document")
-    depth: int = setting(defaults.DEPTH, "deepest selection of a document; introspection has its own limit")
-    aliases: int = setting(defaults.ALIASES, "most aliases in a document, fragments expanded")
-    root_fields: int = setting(defaults.ROOT_FIELDS, "most root fields of an operation")
-    directives: int = setting(defaults.DIRECTIVES, "most directives in a document")
-    cost: int = setting(
+    body: Count = setting(MIB, "largest JSON body of a request, in bytes")
+    json_depth: Count = setting(64, "deepest nesting of a JSON body")
+    source: Count = setting(defaults.SOURCE, "largest GraphQL document, in bytes")
+    tokens: Count = setting(defaults.TOKENS, "most lexical tokens in a document")
+    depth: Count = setting(defaults.DEPTH, "deepest selection of a document; introspection has its own limit")
+    aliases: Count = setting(defaults.ALIASES, "most aliases in a document, fragments expanded")
+    root_fields: Count = setting(defaults.ROOT_FIELDS, "most root fields of an operation")
+    directives: Count = setting(defaults.DIRECTIVES, "most directives in a document")
+    cost: Count = setting(
         defaults.COST,
         "most values a query may ask for: page sizes multiplied down the document, and what its filters search",
     )
-    answer: int = setting(
+    answer: Count = setting(
         defaults.ANSWER, "longest answer of a query, in bytes; a longer one is stopped in the database"
     )
-    inputs: int = setting(defaults.INPUTS, "most input objects in the variables of a request")
-    page: int = setting(defaults.PAGE, "largest page of a connection, and most ids of `nodes`", rule=AT_LEAST_ONE)
-    ids: int = setting(defaults.IDS, "most ids of samples in one call")
-    upload_file: int = setting(defaults.UPLOAD_FILE, "largest uploaded image, in bytes, inclusive")
-    upload_request: int = setting(defaults.UPLOAD_REQUEST, "largest upload request, in bytes, inclusive")
-    uploads: int = setting(
-        16,
-        "uploads in hand at once in one process, and as many checks of what was put into storage; others wait",
-        rule=AT_LEAST_ONE,
+    inputs: Count = setting(defaults.INPUTS, "most input objects in the variables of a request")
+    page: PositiveInt = setting(defaults.PAGE, "largest page of a connection, and most ids of `nodes`")
+    ids: Count = setting(defaults.IDS, "most ids of samples in one call")
+    upload_file: Count = setting(defaults.UPLOAD_FILE, "largest uploaded image, in bytes, inclusive")
+    upload_request: Count = setting(defaults.UPLOAD_REQUEST, "largest upload request, in bytes, inclusive")
+    uploads: PositiveInt = setting(
+        16, "uploads in hand at once in one process, and as many checks of what was put into storage; others wait"
     )
-    socket_message: int = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
-    subscriptions: int = setting(20, "most subscriptions on one WebSocket")
-    sockets: int = setting(64, "most WebSockets and event streams of one token in one process")
-    socket_messages: int = setting(
+    socket_message: Count = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
+    subscriptions: Count = setting(20, "most subscriptions on one WebSocket")
+    sockets: Count = setting(64, "most WebSockets and event streams of one token in one process")
+    socket_messages: Count = setting(
         100,
         "messages and control frames that a WebSocket client sends in a second; after ten times as many it is closed",
     )
-    connections: int = setting(
+    connections: Count = setting(
         2_000, "most connections of one process; for a new one the longest idle is closed, else it gets 503"
     )
-    address_connections: int = setting(
+    address_connections: Count = setting(
         128, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
     )
-    token_requests: int = setting(256, "most HTTP requests of one token at once in one process; more get 429")
-    images: int = setting(
-        4, "images decoded at once by one process of the server, each by a process of its own", rule=AT_LEAST_ONE
+    token_requests: Count = setting(256, "most HTTP requests of one token at once in one process; more get 429")
+    images: PositiveInt = setting(
+        4, "images decoded at once by one process of the server, each by a process of its own"
     )
-    image_file: int = setting(
+    image_file: Count = setting(
         25 * MIB, "largest image that a sync takes and a thumbnail is made of, in bytes, inclusive"
     )
-    image_pixels: int = setting(64_000_000, "most pixels of an image; its sides have at most 16,384")
-    image_memory: int = setting(
+    image_pixels: Count = setting(64_000_000, "most pixels of an image; its sides have at most 16,384")
+    image_memory: Count = setting(
         1024 * MIB, "memory of a process that decodes an image, in bytes: 12 a pixel are enough"
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class Timeouts(Section, alias_generator=_variables("LABELGRAPH_TIMEOUT_")):
     """How long things may take, in seconds."""
 
-    header: float = setting(5.0, "until a request's headers are complete, in seconds")
-    keep_alive: float = setting(75.0, "until a connection without a request is closed, in seconds")
-    write: float = setting(20.0, "until a connection is closed whose client reads nothing of an answer, in seconds")
-    body: float = setting(8.0, "until a request's body is complete, in seconds")
-    upload: float = setting(60.0, "until a request with files, or a file that is put, is complete, in seconds")
-    query: float = setting(10.0, "for a query as a whole, in seconds")
-    mutation: float = setting(60.0, "for a mutation as a whole, in seconds")
-    image: float = setting(10.0, "processor time to decode an image, in whole seconds; by the clock four times as long")
-    lock: float = setting(5.0, "until a database lock is granted, in seconds")
-    connect: float = setting(5.0, "until a database connection is open, in seconds")
-    disk: float = setting(20.0, "until a local disk answers, in seconds")
-    socket_init: float = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
+    header: Seconds = setting(5.0, "until a request's headers are complete, in seconds")
+    keep_alive: Seconds = setting(75.0, "until a connection without a request is closed, in seconds")
+    write: Seconds = setting(20.0, "until a connection is closed whose client reads nothing of an answer, in seconds")
+    body: Seconds = setting(8.0, "until a request's body is complete, in seconds")
+    upload: Seconds = setting(60.0, "until a request with files, or a file that is put, is complete, in seconds")
+    query: Seconds = setting(10.0, "for a query as a whole, in seconds")
+    mutation: Seconds = setting(60.0, "for a mutation as a whole, in seconds")
+    image: Seconds = setting(
+        10.0, "processor time to decode an image, in whole seconds; by the clock four times as long"
+    )
+    lock: Seconds = setting(5.0, "until a database lock is granted, in seconds")
+    connect: Seconds = setting(5.0, "until a database connection is open, in seconds")
+    disk: Seconds = setting(20.0, "until a local disk answers, in seconds")
+    socket_init: Seconds = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
 
     @property
     def shutdown(self) -> float:
@@ -139,24 +186,23 @@ class Timeouts:
         return max(self.query, self.mutation) + 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3:
+class S3(Section, alias_generator=_variables("LABELGRAPH_S3_")):
     """How this server reaches S3. With none of `endpoint`, `access_key` and `buckets` there is no S3."""
 
-    endpoint: str | None = setting(None, "URL of the S3 server; without it Amazon's of the region", rule=AN_HTTP_URL)
-    public_endpoint: str | None = setting(
-        None, "URL of the same S3 server as browsers reach it, where that differs", rule=AN_HTTP_URL
+    endpoint: HttpUrl | None = setting(None, "URL of the S3 server; without it Amazon's of the region")
+    public_endpoint: HttpUrl | None = setting(
+        None, "URL of the same S3 server as browsers reach it, where that differs"
     )
     region: str = setting("us-east-1", "region of the buckets")
     access_key: str | None = setting(
-        None, "access key id; without it the machine's own role, if `LABELGRAPH_S3_BUCKETS` names buckets", secret=True
+        None, "access key id; without it the machine's own role, if `LABELGRAPH_S3_BUCKETS` names buckets", repr=False
     )
-    secret_key: str | None = setting(None, "secret access key", secret=True)
-    session_token: str | None = setting(None, "session token of temporary keys", secret=True)
-    addressing: str = setting(
-        "auto", "`path` (host/bucket), `virtual` (bucket.host) or `auto`", rule=one_of("auto", "path", "virtual")
+    secret_key: str | None = setting(None, "secret access key", repr=False)
+    session_token: str | None = setting(None, "session token of temporary keys", repr=False)
+    addressing: Annotated[Literal["auto", "path", "virtual"], LOWER_CASE] = setting(
+        "auto", "`path` (host/bucket), `virtual` (bucket.host) or `auto`"
     )
-    buckets: tuple[str, ...] = setting(
+    buckets: Annotated[tuple[str, ...], _separated_by(",")] = setting(
         (), "buckets that datasets may lie in, separated by `,`; without it all that the keys open"
     )
     links: bool = setting(
@@ -164,107 +210,101 @@ class S3:
         "browsers fetch images from S3, and scripts put files there, by presigned URLs; false: through this server",
     )
     list_by_key: bool = setting(False, "list by the first version of ListObjects, for servers without the second")
-    connections: int = setting(32, "connections to S3 of one process", rule=AT_LEAST_ONE)
-    read: float = setting(10.0, "until S3 sends the next bytes, in seconds")
-    deadline: float = setting(60.0, "for one operation of S3 with all its retries, in seconds")
+    connections: PositiveInt = setting(32, "connections to S3 of one process")
+    read: Seconds = setting(10.0, "until S3 sends the next bytes, in seconds")
+    deadline: Seconds = setting(60.0, "for one operation of S3 with all its retries, in seconds")
 
     @property
-    def given(self) -> bool:
+    def is_configured(self) -> bool:
         return bool(self.endpoint or self.access_key or self.buckets)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     """The settings of one process; immutable, passed down from the composition root."""
 
-    database_url: str | None = setting(
+    database_url: PostgresUrl | None = setting(
         None,
         "postgresql://… of a server ≥ 15; without it the server runs its own Postgres",
-        env="DATABASE_URL",
-        secret=True,
-        rule=A_POSTGRES_URL,
+        validation_alias="DATABASE_URL",
+        repr=False,
     )
-    listen_url: str | None = setting(
+    listen_url: PostgresUrl | None = setting(
         None,
         "direct postgresql://… for LISTEN, locks and migrations, where DATABASE_URL goes through PgBouncer in "
         "transaction mode",
-        secret=True,
-        rule=A_POSTGRES_URL,
+        repr=False,
     )
     pooled: bool = setting(
         False, "true behind PgBouncer in transaction mode: nothing is kept from one transaction to the next"
     )
-    pool_size: int = setting(
-        10, "database connections for reading, and as many for writing, of one process", rule=AT_LEAST_ONE
-    )
-    searches: int = setting(
-        4,
-        "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token",
-        rule=AT_LEAST_ONE,
+    pool_size: PositiveInt = setting(10, "database connections for reading, and as many for writing, of one process")
+    searches: PositiveInt = setting(
+        4, "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token"
     )
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
-    data_dir: Path = setting(
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = setting(
         CHECKOUT / ".data",
         "where the embedded Postgres, its owner's token, thumbnails and the demo lie; `.data` is that of the checkout",
-        env="LABELGRAPH_DATA",
+        validation_alias="LABELGRAPH_DATA",
     )
-    allowed_roots: tuple[Path, ...] = setting(
-        (), "folders below which local input paths may lie, separated by `:`", env="LABELGRAPH_ALLOW_ROOT"
+    allowed_roots: Annotated[tuple[Root, ...], _separated_by(os.pathsep)] = setting(
+        (), "folders below which local input paths may lie, separated by `:`", validation_alias="LABELGRAPH_ALLOW_ROOT"
     )
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(8000, "port to listen on; 0 takes a free one", rule=A_PORT)
-    public_url: str | None = setting(
-        None, "the URL clients use, where a proxy changes it; image URLs start with it", rule=AN_HTTP_URL
+    port: Port = setting(8000, "port to listen on; 0 takes a free one")
+    public_url: HttpUrl | None = setting(
+        None, "the URL clients use, where a proxy changes it; image URLs start with it"
     )
-    hosts: tuple[str, ...] = setting(
+    hosts: Annotated[tuple[Host, ...], _separated_by(",")] = setting(
         (), "names by which clients reach this server, separated by `,`, beside those of this machine; `*` is any"
     )
     proxies: str = setting("127.0.0.1", "proxies whose X-Forwarded-* headers are believed, separated by `,`")
-    allowed_origins: tuple[str, ...] = setting(
+    allowed_origins: Annotated[tuple[Origin, ...], _separated_by(",")] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"
     )
     secret: str | None = setting(
-        None, "signs URLs of images and uploads; without it one is made and kept in the database", secret=True
+        None, "signs URLs of images and uploads; without it one is made and kept in the database", repr=False
     )
-    url_lifetime: int = setting(
-        3600, "how long a signed URL works, of an image or for an upload, in seconds", rule=AT_LEAST_ONE
-    )
-    thumbnail_cache_bytes: int = setting(
+    url_lifetime: PositiveInt = setting(3600, "how long a signed URL works, of an image or for an upload, in seconds")
+    thumbnail_cache_bytes: Count = setting(
         1024 * MIB, "disk that kept thumbnails may take, in bytes; those not seen for longest go first, 0 keeps none"
     )
     worker: bool = setting(True, "run a worker inside `serve`")
-    jobs: int = setting(2, "jobs that one worker runs at once", rule=AT_LEAST_ONE)
-    removal_percent: int = setting(
+    jobs: PositiveInt = setting(2, "jobs that one worker runs at once")
+    removal_percent: Percent = setting(
         50, "share of a dataset's samples, in percent, that a sync may remove without `removeMany`"
     )
-    removal_samples: int = setting(20, "samples up to which a dataset may lose all of them to a sync")
-    log_level: str = setting("info", "critical, error, warning, info or debug", rule=LOG_LEVEL)
-    s3: S3 = field(default_factory=S3)
-    limits: Limits = field(default_factory=Limits)
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    removal_samples: Count = setting(20, "samples up to which a dataset may lose all of them to a sync")
+    log_level: Annotated[Literal["critical", "error", "warning", "info", "debug"], LOWER_CASE] = setting(
+        "info", "critical, error, warning, info or debug"
+    )
+    s3: S3 = Field(default_factory=S3)
+    limits: Limits = Field(default_factory=Limits)
+    timeouts: Timeouts = Field(default_factory=Timeouts)
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Defaults overlaid by the variables that are set and not empty. Raises BadSetting."""
-        limits = Limits(**_given(Limits, environ, "LABELGRAPH_LIMIT_"))
-        timeouts = Timeouts(**_given(Timeouts, environ, "LABELGRAPH_TIMEOUT_"))
-        s3 = S3(**_given(S3, environ, "LABELGRAPH_S3_"))
-        given = _given(cls, environ, "LABELGRAPH_")
-        if given.get("pooled") and "listen_url" not in given:
-            raise BadSetting(
+    @model_validator(mode="after")
+    def _check_pooled(self) -> Self:
+        if self.pooled and self.listen_url is None:
+            raise ValueError(
                 "LABELGRAPH_POOLED needs LABELGRAPH_LISTEN_URL: locks and notices must not go through a pooler."
             )
-        return cls(limits=limits, timeouts=timeouts, s3=s3).with_changes(**given)
+        return self
 
-    def with_changes(self, **changes: Any) -> Self:
-        """The same settings with some replaced (the command line's arguments), paths made absolute."""
-        changed = replace(self, **changes)
-        return replace(changed, data_dir=_absolute(changed.data_dir), allowed_roots=_roots(changed.allowed_roots))
+    @classmethod
+    def from_environment(cls, **arguments: Any) -> Self:
+        """Defaults, overlaid by the environment, overlaid by the arguments (the command line's). Raises BadSetting."""
+        try:
+            return cls(limits=Limits(), timeouts=Timeouts(), s3=S3(), **arguments)
+        except ValidationError as error:
+            raise BadSetting(_sentence(error)) from None
 
     @property
     def embedded(self) -> bool:
         """Whether this process runs (or joins) its own Postgres."""
         return self.database_url is None
+
+
+SECTIONS: Final = (Settings, S3, Limits, Timeouts)
 
 
 class Description(NamedTuple):
@@ -273,79 +313,12 @@ class Description(NamedTuple):
     help: str
 
 
-_SECTIONS: Sequence[tuple[type, str]] = (
-    (Settings, "LABELGRAPH_"),
-    (S3, "LABELGRAPH_S3_"),
-    (Limits, "LABELGRAPH_LIMIT_"),
-    (Timeouts, "LABELGRAPH_TIMEOUT_"),
-)
-
-
 def describe() -> Iterator[Description]:
     """Every variable with its default as it would be written in the environment, in the order of the README's table."""
-    for owner, prefix in _SECTIONS:
-        for item in fields(owner):
-            if "help" in item.metadata:
-                yield Description(_name(item, prefix), _text(item.default), item.metadata["help"])
-
-
-def _given(owner: type, environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
-    hints = get_type_hints(owner)
-    items = {item.name: item for item in fields(owner) if "help" in item.metadata}
-    names = {name: env for name, item in items.items() if environ.get(env := _name(item, prefix))}
-    return {name: _read(items[name], env, environ[env], hints[name]) for name, env in names.items()}
-
-
-def _read(item: Field[Any], env: str, text: str, kind: object) -> object:
-    """The value of a variable. Raises BadSetting, without the text of a secret."""
-    rule: Rule | None = item.metadata["rule"]
-    try:
-        value = _parse(text, kind)
-        if rule is None or rule.holds(value):
-            return value
-    except (KeyError, ValueError):
-        pass
-    given = env if item.metadata["secret"] else f"{env}={text}"
-    raise BadSetting(f"{given} cannot be understood: {rule.words if rule else _EXPECTED[kind]}.")
-
-
-def _name(item: Field[Any], prefix: str) -> str:
-    return str(item.metadata["env"] or prefix + item.name.upper())
-
-
-def _parse(text: str, kind: object) -> object:
-    """Raises KeyError or ValueError for what is no value of that type."""
-    separator = os.pathsep if kind == tuple[Path, ...] else ","
-    parts = [part.strip() for part in text.split(separator) if part.strip()]
-    match kind:
-        case _ if kind is bool:
-            return _SWITCHES[text.strip().lower()]
-        case _ if kind in (int, float):
-            return _number(text, kind)
-        case _ if kind == tuple[Path, ...]:
-            return tuple(Path(part) for part in parts)
-        case _ if kind == tuple[str, ...]:
-            return tuple(parts)
-        case _ if kind in (Path, Path | None):
-            return Path(text)
-        case _:
-            return text
-
-
-def _number(text: str, kind: object) -> int | float:
-    """A count may be 0, a time limit may not: it would stop everything at once."""
-    number = float(text) if kind is float else int(text)
-    if not 0 <= number < float("inf") or (kind is float and number == 0):
-        raise ValueError(text)
-    return number
-
-
-_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_EXPECTED: Mapping[object, str] = {
-    bool: "it takes true or false",
-    int: "it takes a whole number, 0 or greater",
-    float: "it takes a number of seconds, greater than 0",
-}
+    for section in SECTIONS:
+        for field in section.model_fields.values():
+            if field.description is not None:
+                yield Description(str(field.validation_alias), _text(field.default), field.description)
 
 
 def _text(default: object) -> str:
@@ -362,10 +335,15 @@ def _text(default: object) -> str:
             return str(default)
 
 
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _roots(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Symlinks resolved once, so that a path below a root can be compared with it."""
-    return tuple(_absolute(path).resolve() for path in paths)
+def _sentence(error: ValidationError) -> str:
+    """What is wrong with the first variable that is not valid, without the text of a secret."""
+    first = error.errors()[0]
+    problem = first["msg"].removeprefix("Value error, ").partition(", unable")[0]
+    problem = problem.replace("Input should", "it should").replace("a valid boolean", "true or false")
+    if not first["loc"]:
+        return problem
+    variable = str(first["loc"][0])
+    fields = [field for section in SECTIONS for field in section.model_fields.values()]
+    is_secret = variable in {field.validation_alias for field in fields if not field.repr}
+    value = "" if is_secret else f"={first['input']}"
+    return f"{variable}{value} cannot be understood: {problem}."

@@ -24,9 +24,8 @@ from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import FailingListenerError
 
-from api.configuration import caps, decoding_limits, removal_guard
+from api.configuration import decoding_limits, image_limits, removal_guard, stores
 from api.settings import Settings
-from api.stores import stores
 from db import jobs
 from db.datasets import purge
 from db.errors import DomainError, NotFound
@@ -77,7 +76,7 @@ async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pu
     """
     pulse, pause = pulse or Pulse(), RETRY
     async with stores(settings) as opened, decoders(decoding_limits(settings)) as decoding:
-        limits = caps(settings.limits, decoding)
+        limits = image_limits(settings.limits, decoding)
         while not stop.is_set():
             began = pulse.last
             try:

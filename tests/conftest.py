@@ -21,6 +21,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from api import embedded_postgres
+from api.settings import describe
 from db.postgres import engine, migrations
 from tests import s3
 from tests.waiting import LIMITS
@@ -31,6 +32,9 @@ UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis
 hypothesis.settings.register_profile("same", UNHURRIED, derandomize=True)
 hypothesis.settings.register_profile("explore", UNHURRIED, max_examples=2_000)
 hypothesis.settings.load_profile("same")
+
+for description in describe():  # tests run with the default settings, whatever those of this machine are
+    os.environ.pop(description.env, None)
 
 ROOT = Path(__file__).parent.parent
 OLDEST_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
@@ -163,7 +167,7 @@ async def _fresh(server_url: str, *, template: str) -> AsyncIterator[str]:
 
 async def _make_template(server_url: str) -> str:
     """Migrate a template once per content of the migrations; whoever comes second waits and finds it there."""
-    name = f"template_{_digest(ROOT / 'db' / 'migrations')}"
+    name = f"template_{_digest(ROOT / 'db' / 'postgres' / 'migrations')}"
     connection = await asyncpg.connect(server_url)
     try:
         await connection.execute("SELECT pg_advisory_lock(1)")

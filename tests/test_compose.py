@@ -116,7 +116,10 @@ def test_other_machines_reach_the_server_by_the_names_that_are_given() -> None:
     """Its container knows none of the addresses under which its port is published."""
     for hosts, known in (("", False), ("192.168.1.20,labels.lan", True)):
         [server] = [service for name, service in services(GIVEN | {"HOSTS": hosts}).items() if name == "server"]
-        names = AllowedHosts.of(settings.Settings.from_environment(server["environment"]))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in server["environment"].items():
+                patch.setenv(name, value)
+            names = AllowedHosts.of(settings.Settings.from_environment())
         for host, holds in (("localhost:8000", True), ("192.168.1.20:8000", known), ("labels.lan", known)):
             scope = {"type": "http", "server": ("172.18.0.3", 8000), "headers": [(b"host", host.encode())]}
             with nullcontext() if holds else pytest.raises(Refused, match="LABELGRAPH_HOSTS"):

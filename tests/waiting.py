@@ -4,7 +4,6 @@ counts, or compares with what it measures in the same test. `PATIENCE` ends a te
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
 from typing import Any, Final
 
 from api.settings import Timeouts
@@ -12,7 +11,7 @@ from db.postgres.engine import Limits
 
 TIMEOUT: Final = 300.0  # seconds
 # For a server under test. A test of one of them shortens that one alone, and makes what it ends endless.
-SERVER_TIMEOUTS: Final = Timeouts(**{each.name: TIMEOUT for each in fields(Timeouts)})
+SERVER_TIMEOUTS: Final = Timeouts(**dict.fromkeys(Timeouts.model_fields, TIMEOUT))
 LIMITS: Final = Limits(connect=TIMEOUT, read=TIMEOUT, write=TIMEOUT, lock=TIMEOUT)
 
 

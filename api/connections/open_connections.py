@@ -12,22 +12,22 @@ from api.connections.allowance import Allowance
 
 FRAMES: Final = 1_000  # WebSocket frames a second that an address may send over all its connections
 FRAMES_BURST: Final = 2_000  # frames that it may send at once
-REMEMBERED: Final = 1_000  # addresses
+MAX_ADDRESSES: Final = 1_000  # after which those with a full allowance are forgotten
 
 
 class Connection(Protocol):
     address: str
 
-    def give_way(self) -> None:
-        """Close, while no request is in hand, so that another connection has room."""
+    def close_idle(self) -> None:
+        """Close, while no request is in hand, to make room for another connection."""
 
 
 @dataclass(slots=True)
 class OpenConnections:
     """The open connections by address: a full address makes room by closing its longest idle one, or is refused."""
 
-    most: int
-    each: int
+    limit: int
+    address_limit: int
     proxies: _TrustedHosts
     refused: int = 0  # connections that are being sent a refusal
     _total: int = 0
@@ -35,19 +35,21 @@ class OpenConnections:
     _idle: dict[str, dict[Connection, None]] = field(default_factory=dict)  # the longest idle first
     _frames: dict[str, Allowance] = field(default_factory=dict)
 
-    def enter(self, address: str) -> HTTPStatus | None:
-        """Count a connection in; or the status with which it is to be refused."""
+    def add(self, address: str) -> HTTPStatus | None:
+        """Count a connection; or the status with which it is to be refused."""
         if address in self._frames and self._frames[address].spend() < 0:
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._open[address] >= self.each and address not in self.proxies and not self._close_idle(address):
+        if self._open[address] >= self.address_limit and address not in self.proxies and not self._close_idle(address):
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._total >= self.most and not self._close_idle(self._most_idle()):
-            return HTTPStatus.SERVICE_UNAVAILABLE
+        if self._total >= self.limit:
+            largest = max(self._idle, key=lambda each: self._open[each], default="")  # of those with an idle one
+            if not self._close_idle(largest):
+                return HTTPStatus.SERVICE_UNAVAILABLE
         self._open[address] += 1
         self._total += 1
         return None
 
-    def leave(self, address: str) -> None:
+    def remove(self, address: str) -> None:
         self._total -= 1
         self._open[address] -= 1
         if not self._open[address]:
@@ -61,34 +63,30 @@ class OpenConnections:
         if address in self.proxies:
             return True
         if address not in self._frames:
-            if len(self._frames) >= REMEMBERED:
+            if len(self._frames) >= MAX_ADDRESSES:
                 self._frames = {each: known for each, known in self._frames.items() if known.spend() < known.burst}
             self._frames[address] = Allowance(FRAMES, FRAMES_BURST)
         return self._frames[address].spend(frames) > -FRAMES_BURST
 
-    def rest(self, connection: Connection) -> None:
+    def mark_idle(self, connection: Connection) -> None:
         """It waits for its next request."""
         self._idle.setdefault(connection.address, {})[connection] = None
 
-    def wake(self, connection: Connection) -> None:
+    def mark_active(self, connection: Connection) -> None:
         idle = self._idle.get(connection.address, {})
         idle.pop(connection, None)
         if not idle:
             self._idle.pop(connection.address, None)
 
-    def _most_idle(self) -> str:
-        """The address with the most connections, of those that have an idle one."""
-        return max(self._idle, key=lambda address: self._open[address], default="")
-
     def _close_idle(self, address: str) -> bool:
-        longest = next(iter(self._idle.get(address, ())), None)
-        if longest is not None:
-            longest.give_way()
-        return longest is not None
+        longest_idle = next(iter(self._idle.get(address, ())), None)
+        if longest_idle is not None:
+            longest_idle.close_idle()
+        return longest_idle is not None
 
 
 def network_of(host: str) -> str:
-    """An address as shares count it: of IPv6 the network, since a customer is given one as a whole."""
+    """An address as limits count it: of IPv6 the network, since a customer is given one as a whole."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

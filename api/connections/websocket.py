@@ -9,7 +9,7 @@ from api.connections.allowance import Allowance
 from api.connections.open_connections import OpenConnections, network_of
 from api.connections.write_timeout import WriteTimeout
 
-FRAMES_PIECE: Final = 2 * 1024  # bytes that are parsed at once
+CHUNK: Final = 2 * 1024  # bytes that are parsed at once
 BURST: Final = 10  # seconds' worth of frames that a client may send at once
 HANDSHAKE: Final = 20  # frames as which a handshake counts
 TOO_MANY: Final = 4429
@@ -18,31 +18,31 @@ TOO_MANY: Final = 4429
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol, one message after the other, with a limit on frames and a deadline for writing."""
 
-    peers: OpenConnections
+    open_connections: OpenConnections
     write_seconds = 20.0
     frames_per_second = 100
 
     address = ""
     _counted = False
     _scheduled: asyncio.Handle | None = None
-    _progress: WriteTimeout | None = None
+    _write_timeout: WriteTimeout | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._received = bytearray()
         self._allowance = Allowance(self.frames_per_second, BURST * self.frames_per_second)
-        self._progress = WriteTimeout(transport, self.write_seconds)
+        self._write_timeout = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
-        self._counted = self.peers.enter(self.address) is None
-        self.peers.spend_frames(self.address, HANDSHAKE)
+        self._counted = self.open_connections.add(self.address) is None
+        self.open_connections.spend_frames(self.address, HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unschedule()
-        if self._progress is not None:
-            self._progress.stop()
+        if self._write_timeout is not None:
+            self._write_timeout.stop()
         if self._counted:
             self._counted = False
-            self.peers.leave(self.address)
+            self.open_connections.remove(self.address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -56,10 +56,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._received.clear()
             return
         if self._received and self._may_parse:
-            piece = bytes(self._received[:FRAMES_PIECE])
-            del self._received[:FRAMES_PIECE]
-            super().data_received(piece)
-            self._answer_a_bad_handshake()
+            chunk = bytes(self._received[:CHUNK])
+            del self._received[:CHUNK]
+            super().data_received(chunk)
+            if self.conn.handshake_exc is not None and not self.handshake_complete:  # its answer is prepared already
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                self.transport.close()
         self._regulate()
 
     @property
@@ -68,24 +70,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return self.queue.empty() or self.close_sent
 
     def handle_events(self) -> None:
-        self._spend(len(self.conn.events))
+        frames = len(self.conn.events)
+        if not self.open_connections.spend_frames(self.address, frames) or self._allowance.spend(frames) < 0:
+            self.conn.events.clear()
+            if self.close_sent:
+                self.transport.abort()
+            else:
+                self.conn.fail(TOO_MANY, "Too many messages")
+                self.handle_parser_exception()
         super().handle_events()
-
-    def _spend(self, frames: int) -> None:
-        if self.peers.spend_frames(self.address, frames) and self._allowance.spend(frames) >= 0:
-            return
-        self.conn.events.clear()
-        if self.close_sent:
-            self.transport.abort()
-        else:
-            self.conn.fail(TOO_MANY, "Too many messages")
-            self.handle_parser_exception()
-
-    def _answer_a_bad_handshake(self) -> None:
-        """A request that is refused before it is one: its answer is written already."""
-        if self.conn.handshake_exc is not None and not self.handshake_complete:
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
 
     def _regulate(self) -> None:
         if self.transport.is_closing():

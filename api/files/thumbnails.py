@@ -1,4 +1,4 @@
-"""Thumbnails: made few at once and each only once, then kept in a folder under what they were made from."""
+"""Thumbnails: few are made at once, and each only once; a folder caches them under what they were made from."""
 
 import asyncio
 import hashlib
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from api.files.disk_cache import DiskCache
 from db.errors import Invalid
@@ -13,8 +14,8 @@ from db.formats import images
 from db.formats.decoding import Decoders
 from db.storage import Disk, Store
 
-PNG = b"\x89PNG"
-EDITION = 2  # of thumbnails; those of another are made anew. To be raised when they come to look different
+PNG: Final = b"\x89PNG"
+EDITION: Final = 2  # of thumbnails; those of another are made anew. To be raised when they come to look different
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,13 @@ class Thumbnail:
 
 @dataclass(slots=True)
 class Thumbnails:
-    """`room` bounds how many are made at once in this process, and `largest`, in bytes, their sources: with both the
-    memory that they take, whatever lies in storage by now."""
+    """`slots` bounds how many are made at once in this process, and `max_bytes` their sources: with both the memory
+    that they take, whatever lies in storage by now."""
 
-    kept: DiskCache
+    cache: DiskCache
     decoders: Decoders
-    room: asyncio.Semaphore
-    largest: int
+    slots: asyncio.Semaphore
+    max_bytes: int
     disk: Disk  # that the folder lies on
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
@@ -42,47 +43,52 @@ class Thumbnails:
     async def get(self, store: Store, path: str, content: str, size: int) -> Thumbnail:
         """`content` is a name that no other bytes have. Raises DomainError when the source cannot be read."""
         name = hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
-        found = await self.disk.run(self.kept.find, name)
-        if found is not None:
-            return Thumbnail(found)
+        cached = await self.disk.run(self.cache.get, name)
+        if cached is not None:
+            return Thumbnail(cached)
         if name not in self._making:
             self._making[name] = asyncio.create_task(self._make(name, store, path, size))
             self._making[name].add_done_callback(lambda _: self._making.pop(name, None))
         return Thumbnail(await asyncio.shield(self._making[name]))
 
     async def _make(self, name: str, store: Store, path: str, size: int) -> bytes:
-        async with self.room:
-            data = await store.read(path, length=self.largest + 1)
-            if len(data) > self.largest:
+        async with self.slots:
+            data = await store.read(path, length=self.max_bytes + 1)
+            if len(data) > self.max_bytes:
                 raise Invalid("The file is larger than an image may be.", code="FILE_TOO_LARGE")
-            made = await self.decoders.thumbnail(data, size)
-        await self.disk.run(self.kept.keep, name, made)
-        if self.kept.is_due:
+            thumbnail = await self.decoders.thumbnail(data, size)
+        await self.disk.run(self.cache.add, name, thumbnail)
+        if self.cache.needs_sweep:
             self.sweep()
-        return made
+        return thumbnail
 
     def sweep(self) -> None:
-        """Make room in the folder while requests go on, unless that is being done."""
+        """Delete the oldest in the folder while requests go on, unless that is being done."""
         if self._sweep is None or self._sweep.done():
-            self._sweep = asyncio.create_task(self.disk.finish(self.kept.sweep))
+            self._sweep = asyncio.create_task(self.disk.finish(self.cache.sweep))
 
-    async def rest(self) -> None:
+    async def close(self) -> None:
         """Wait for what goes on in the background; the answers that it was for are given up."""
-        going = [*self._making.values(), *([self._sweep] if self._sweep else [])]
+        tasks = [*self._making.values(), *([self._sweep] if self._sweep else [])]
         for task in self._making.values():
             task.cancel()
-        await asyncio.gather(*going, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
 async def thumbnails(
-    folder: Path, *, most: int, decoders: Decoders, largest: int = images.DEFAULT_LIMITS.size, disk: Disk | None = None
+    folder: Path,
+    *,
+    cache_bytes: int,
+    decoders: Decoders,
+    max_bytes: int = images.DEFAULT_LIMITS.size,
+    disk: Disk | None = None,
 ) -> AsyncIterator[Thumbnails]:
-    """Those kept in a folder, at most so many bytes of them. The folder's disk has threads of its own."""
-    room = asyncio.Semaphore(decoders.limits.together)
-    made = Thumbnails(DiskCache(folder, most), decoders, room, largest, disk or Disk())
-    made.sweep()
+    """Those cached in a folder, which takes at most `cache_bytes`. The folder's disk has threads of its own."""
+    slots = asyncio.Semaphore(decoders.limits.together)
+    opened = Thumbnails(DiskCache(folder, cache_bytes), decoders, slots, max_bytes, disk or Disk())
+    opened.sweep()
     try:
-        yield made
+        yield opened
     finally:
-        await made.rest()
+        await opened.close()

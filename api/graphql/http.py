@@ -8,12 +8,12 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from api import playground
-from api.auth import share_of, token_of
-from api.configuration import BodyTooLarge, BodyTooSlow, ClientGone, begun, pieces
+from api.auth import token_of
 from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
-from api.graphql.operations import execute, failure, prepare, prepared
+from api.graphql.operations import build_request, execute, failure, read_request
 from api.graphql.parameters import Parameters
+from api.limits.bodies import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_body, wait_for_body
 from api.runtime import Runtime, runtime
 from api.settings import Limits
 from db.identity.tokens import Identity
@@ -29,7 +29,6 @@ from schema.errors import (
     refusal,
     with_code,
 )
-from schema.execution.documents import Document
 from schema.execution.messages import Answer, Request, encode
 
 UTF_8: Final = frozenset({"utf-8", "utf8", "utf_8"})
@@ -49,7 +48,7 @@ HEADERS_OF_STATUS: Final = {401: CHALLENGE, 503: RETRY_AFTER}
 ExtraHeaders = Sequence[tuple[bytes, bytes]]
 
 
-class Problem(Exception):
+class HttpError(Exception):
     """A request that HTTP itself refuses, with a status of its own and a GraphQL error as its body."""
 
     def __init__(
@@ -61,45 +60,70 @@ class Problem(Exception):
         self.answer = Answer(errors=[with_code(GraphQLError(message), code, **details)])
 
 
-async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+class GraphQLOverHTTP:
     """The ASGI endpoint of /graphql for everything but WebSockets."""
-    headers = Headers(scope=scope)
-    accept = accepted(headers.get("accept", ""))
-    if scope["method"] in ("GET", "HEAD") and accept.page and b"query=" not in scope["query_string"]:
-        await playground.page()(scope, receive, send)
-        return
-    media = accept.json or JSON
-    process = runtime(scope)
-    try:
-        await _answer(process, scope, receive, send, headers, accept)
-    except Problem as problem:
-        await _send(send, problem.status, problem.answer.encode(), media, problem.headers)
-    except ClientGone:
-        return
-    except Exception as error:
-        await _send_answer(send, failure(error), media)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        accept = accepted(headers.get("accept", ""))
+        if scope["method"] in ("GET", "HEAD") and accept.page and b"query=" not in scope["query_string"]:
+            await playground.page()(scope, receive, send)
+            return
+        media = accept.json or JSON
+        process = runtime(scope)
+        try:
+            await _answer(process, scope, receive, send, headers, accept)
+        except ClientDisconnected:
+            return
+        except HttpError as error:
+            await _send(send, error.status, error.answer.encode(), media, error.headers)
+        except BodyTooSlow:
+            late = HttpError(408, "The body did not arrive in time.")
+            await _send(send, late.status, late.answer.encode(), media, [CLOSE])
+        except Exception as error:
+            await _send_answer(send, failure(error), media)
 
 
 async def _answer(
     process: Runtime, scope: Scope, receive: Receive, send: Send, headers: Headers, accept: Accepted
 ) -> None:
     if scope["method"] not in ("GET", "POST"):
-        raise Problem(405, "Use POST (or GET, for queries).", headers=[(b"allow", b"GET, POST")])
+        raise HttpError(405, "Use POST (or GET, for queries).", headers=[(b"allow", b"GET, POST")])
     if accept.json is None and not accept.events:
-        raise Problem(406, f"We can answer with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
+        raise HttpError(406, f"We can answer with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
     if scope["method"] == "POST":
-        _check_content_type(headers)
+        _check_content(headers)
     identity = await process.authenticator.identify(token_of(headers))
-    with share_of(process.requests, identity.token_id, "requests in hand"):
+    with process.requests.acquire(identity.token_id):
         if _is_form(headers):
             _check_upload(headers, identity)
-            receive = await _begun(receive, process.settings.timeouts.body)
+            receive = await wait_for_body(receive, seconds=process.settings.timeouts.body)
             async with process.uploads.slot(identity.token_id):
                 stream = await _respond(process, scope, receive, send, headers, accept, identity)
         else:
             stream = await _respond(process, scope, receive, send, headers, accept, identity)
     if stream is not None:
         await sse.respond(process, *stream, token_of(headers), receive, send)
+
+
+def _check_content(headers: Headers) -> None:
+    """A form, or JSON in UTF-8, under any of its names; other parameters of the media type are ignored."""
+    kind, *parameters = headers.get("content-type", "").split(";")
+    pairs = [parameter.strip().lower().partition("=") for parameter in parameters]
+    charsets = {value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"}
+    if not (kind.strip().lower() == JSON and charsets <= UTF_8) and not _is_form(headers):
+        raise HttpError(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise HttpError(415, "The body is taken uncompressed: leave Content-Encoding out.")
+
+
+def _check_upload(headers: Headers, identity: Identity) -> None:
+    """Raises Refused, before anything of the body is read. Files are for `uploadSamples` alone."""
+    multipart.check_preflight(headers)
+    if not identity.may(TokenScope.MANAGE):
+        needed, held = TokenScope.MANAGE.word, identity.scope.word
+        message = f"Files are sent with a token of the scope {needed}; this one has {held}."
+        raise refusal(message, FORBIDDEN, needed=needed, held=held)
 
 
 async def _respond(
@@ -111,115 +135,72 @@ async def _respond(
     accept: Accepted,
     identity: Identity,
 ) -> tuple[Request, Context] | None:
-    """Sends a single answer; or gives back what is to be answered with a stream."""
-    given, request = await _read(process, scope, receive, headers, identity)
-    _check_method(scope["method"], request.document)
-    repeatable = parameters.repeatable(given, headers.get("idempotency-key"))
-    context = process.context(scope, headers, identity, repeatable)
+    """Sends a single answer; or returns what is to be answered with a stream."""
+    params, request = await _read(process, scope, receive, headers, identity)
+    if scope["method"] == "GET" and request.document.is_mutation:
+        raise HttpError(405, "A mutation is sent by POST.", headers=[(b"allow", b"POST")])
+    key = parameters.idempotency_key(params, headers.get("idempotency-key"))
+    context = process.context(scope, headers, identity, key)
     if accept.json is not None and not request.document.is_subscription:
         await _send_answer(send, await execute(process, request, context), accept.json)
         return None
     if not accept.events:
-        raise Problem(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
+        raise HttpError(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
     return request, context
-
-
-def _check_upload(headers: Headers, identity: Identity) -> None:
-    """Raises Refused, before anything of the body is read. Files are for `uploadSamples` alone."""
-    multipart.demand_preflight(headers)
-    if not identity.may(TokenScope.MANAGE):
-        needed, held = TokenScope.MANAGE.word, identity.scope.word
-        message = f"Files are sent with a token of the scope {needed}; this one has {held}."
-        raise refusal(message, FORBIDDEN, needed=needed, held=held)
-
-
-async def _begun(receive: Receive, seconds: float) -> Receive:
-    try:
-        return await begun(receive, seconds=seconds)
-    except BodyTooSlow:
-        raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
 
 
 async def _read(
     process: Runtime, scope: Scope, receive: Receive, headers: Headers, identity: Identity
 ) -> tuple[Parameters, Request]:
-    limits = process.settings.limits
+    limits, timeouts = process.settings.limits, process.settings.timeouts
     if scope["method"] == "GET":
-        given = parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
-        return given, await prepared(process, given, identity)
-    form, timeouts = _is_form(headers), process.settings.timeouts
-    most, seconds = (multipart.most_bytes(limits), timeouts.upload) if form else (limits.body, timeouts.body)
-    too_large = _too_large(limits, form)
+        params = parameters.from_query_string(scope["query_string"].decode("latin-1"), limits.json_depth)
+        return params, await read_request(process, params, identity)
+    form = _is_form(headers)
+    max_bytes, seconds = (multipart.max_bytes(limits), timeouts.upload) if form else (limits.body, timeouts.body)
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or len(length) > 12 or int(length) > most:
-        raise too_large
-    body = pieces(receive, most=most, seconds=seconds, grace=timeouts.body if form else seconds)
+    if not length.isdecimal() or len(length) > 12 or int(length) > max_bytes:
+        raise _too_large(limits, form)
+    body = read_body(receive, max_bytes=max_bytes, seconds=seconds, grace=timeouts.body if form else seconds)
     try:
         if form:
-            given = await multipart.read(headers, body, limits)
-            return given, await prepared(process, given, identity)
-        whole = b"".join([piece async for piece in body])
-    except (BodyTooLarge, multipart.TooMuch):
-        raise too_large from None
-    except BodyTooSlow:
-        raise Problem(408, "The body did not arrive in time.", headers=[CLOSE]) from None
+            params = await multipart.read(headers, body, limits)
+            return params, await read_request(process, params, identity)
+        whole = b"".join([chunk async for chunk in body])
+    except (BodyTooLarge, multipart.FilesTooLarge):
+        raise _too_large(limits, form) from None
     if len(whole) < LARGE_BODY:
-        given = parameters.from_body(whole, limits.json_depth)
-        return given, await prepared(process, given, identity)
-    async with process.pace.turn(identity.token_id):
-        given = await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
-        return given, prepare(process, given, identity)
+        params = parameters.from_body(whole, limits.json_depth)
+        return params, await read_request(process, params, identity)
+    async with process.read_rate.limit(identity.token_id):
+        params = await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
+        return params, build_request(process, params, identity)
 
 
-def _too_large(limits: Limits, form: bool) -> Problem:
+def _too_large(limits: Limits, form: bool) -> HttpError:
     if not form:
-        return Problem(413, f"The body is larger than {limits.body} bytes.", headers=[CLOSE])
-    most = limits.upload_request
-    message = f"The files of one request have at most {most} bytes together. Send them in several requests."
-    return Problem(413, message, headers=[CLOSE], code="UPLOAD_TOO_LARGE", limit=most)
+        return HttpError(413, f"The body is larger than {limits.body} bytes.", headers=[CLOSE])
+    limit = limits.upload_request
+    message = f"The files of one request have at most {limit} bytes together. Send them in several requests."
+    return HttpError(413, message, headers=[CLOSE], code="UPLOAD_TOO_LARGE", limit=limit)
 
 
 def _is_form(headers: Headers) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().lower() == multipart.MULTIPART
 
 
-def _check_content_type(headers: Headers) -> None:
-    if not _is_json(headers) and not _is_form(headers):
-        raise Problem(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
-    if headers.get("content-encoding", "identity") != "identity":
-        raise Problem(415, "The body is taken uncompressed: leave Content-Encoding out.")
-
-
-def _is_json(headers: Headers) -> bool:
-    """In UTF-8, under any of its names; other parameters of the media type say nothing to us."""
-    kind, *parameters = headers.get("content-type", "").split(";")
-    pairs = [parameter.strip().lower().partition("=") for parameter in parameters]
-    charsets = {value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"}
-    return kind.strip().lower() == JSON and charsets <= UTF_8
-
-
-def _check_method(method: str, document: Document) -> None:
-    if method == "GET" and document.is_mutation:
-        raise Problem(405, "A mutation is sent by POST.", headers=[(b"allow", b"POST")])
-
-
 async def _send_answer(send: Send, answer: Answer | bytes, media: str) -> None:
     """Documents that are refused are 200 for application/json and 400 for the newer type, as graphql-http audits."""
-    if isinstance(answer, Answer):
-        status, body = _told(answer, media)
-        await _send(send, status, body, media, HEADERS_OF_STATUS.get(status, ()))
-    else:
+    if not isinstance(answer, Answer):
         await _send(send, 200, answer, media)
-
-
-def _told(answer: Answer, media: str) -> tuple[int, bytes]:
+        return
     body = answer.as_dict()
     codes = [error["extensions"].get("code") for error in body.get("errors", ())]
     if answer.refused:
         status = STATUS_OF_CODE.get(codes[0], 400 if media == RESPONSE else 200)
     else:
         status = 503 if answer.data is None and set(codes) == {UNAVAILABLE} else 200
-    return status, encode(body)
+    await _send(send, status, encode(body), media, HEADERS_OF_STATUS.get(status, ()))
 
 
 async def _send(send: Send, status: int, body: bytes, media: str, extra: ExtraHeaders = ()) -> None:

@@ -1,4 +1,4 @@
-"""Files beside a GraphQL request: the GraphQL multipart request specification, read as it streams.
+"""Files with a GraphQL request: the GraphQL multipart request specification, read as it streams.
 
 `operations` comes first, then `map`, then the files. What passes a limit is refused while it is still coming; of a file
 that is too large for itself nothing more is kept. A web page of another origin can make a browser send such a form
@@ -8,6 +8,7 @@ without asking us, unless it carries a header that pages may not set freely: so 
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -29,20 +30,20 @@ PREFLIGHT: Final = (
     "x-requested-with",
     "idempotency-key",
 )
-MOST_FILES: Final = 100
-MAP_BYTES: Final = 64 * 1024
+MAX_FILES: Final = 100
+MAX_MAP_BYTES: Final = 64 * 1024
 PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 EXTENDED: Final = re.compile(
     r"(utf-8|iso-8859-1)'[A-Za-z0-9-]*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})+)", re.IGNORECASE
 )
-FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have beside its contents
+MAX_FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have beside its contents
 
 
-class TooMuch(Exception):
+class FilesTooLarge(Exception):
     """The files together are more than one request may carry."""
 
 
-def demand_preflight(headers: Headers) -> None:
+def check_preflight(headers: Headers) -> None:
     """Raises Refused."""
     if not any(name in headers for name in PREFLIGHT):
         raise refusal(
@@ -52,18 +53,24 @@ def demand_preflight(headers: Headers) -> None:
         )
 
 
-def most_bytes(limits: Limits) -> int:
+def max_bytes(limits: Limits) -> int:
     """Of a body as a whole; its files are counted by themselves."""
-    return limits.upload_request + limits.body + MAP_BYTES + FRAMING
+    return limits.upload_request + limits.body + MAX_MAP_BYTES + MAX_FRAMING
 
 
 async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> Parameters:
-    """The parameters, with files in the places of `variables` that the map names. Raises Refused, TooMuch."""
-    form = Form(limits, _encodes_names(headers))
-    parser = MultipartParser(_boundary(headers), form.callbacks())  # type: ignore[arg-type]
+    """The parameters, with a file wherever the map names a place in `variables`. Raises Refused, FilesTooLarge."""
+    _, options = parse_options_header(headers.get("content-type"))
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 70:
+        raise _bad("Content-Type names no boundary between the parts of the form.")
+    # aiohttp percent-encodes the names of files, as RFC 7578 allows, and so does the stock GraphQL client of Python.
+    # Browsers, curl and the others do not: in theirs a `%20` is what the file is called.
+    form = Form(limits, encoded="aiohttp/" in headers.get("user-agent", ""))
+    parser = MultipartParser(boundary, form.callbacks())  # type: ignore[arg-type]
     try:
-        async for piece in body:
-            parser.write(piece)
+        async for chunk in body:
+            parser.write(chunk)
         parser.finalize()
     except FormParserError:
         raise _bad("The body is not a well-formed multipart form.") from None
@@ -76,7 +83,7 @@ async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> 
 class Part:
     name: str
     file_name: str | None
-    most: int  # bytes that are kept
+    max_bytes: int  # that are kept
     data: bytearray = field(default_factory=bytearray)
     size: int = 0
 
@@ -97,13 +104,12 @@ class Form:
 
     def callbacks(self) -> dict[str, Callable[..., None]]:
         return {
-            "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
             "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
             "on_header_end": self._end_header,
-            "on_headers_finished": self._open,
-            "on_part_data": self._take,
-            "on_end": self._close,
+            "on_headers_finished": self._begin_part,
+            "on_part_data": self._add_data,
+            "on_end": partial(setattr, self, "closed", True),
         }
 
     def parameters(self) -> Parameters:
@@ -111,21 +117,21 @@ class Form:
         if names[:2] != ["operations", "map"]:
             raise _bad("The form's first parts are `operations` and `map`, in this order.")
         operations = bytes(self.parts["operations"].data)
-        given = parameters.from_body(operations, self.limits.json_depth)
-        places = parameters.parse_json(bytes(self.parts["map"].data), 4)
-        if not isinstance(places, dict) or places.keys() != set(names[2:]):
+        params = parameters.from_body(operations, self.limits.json_depth)
+        paths_by_name = parameters.parse_json(bytes(self.parts["map"].data), 4)
+        if not isinstance(paths_by_name, dict) or paths_by_name.keys() != set(names[2:]):
             raise _bad("`map` is a JSON object that names, for each file of the form, its places in `variables`.")
-        variables: dict[str, Any] = dict(given.variables)
-        for name, paths in places.items():
+        variables: dict[str, Any] = dict(params.variables)
+        for name, paths in paths_by_name.items():
             if not isinstance(paths, list) or not paths:
                 raise _bad(f"`map` names no place for the file `{name[:40]}`.")
-            file = _file(self.parts[name])
+            part = self.parts[name]
+            if part.file_name is None:
+                raise _bad(f"The part `{name[:40]}` is no file: it has no file name.")
+            file = Incoming(part.file_name, bytes(part.data), part.size)
             for path in paths:
-                _place(variables, path, file)
-        return Parameters(given.query, given.operation_name, variables, given.extensions)
-
-    def _begin(self) -> None:
-        self._disposition = ""
+                _insert(variables, path, file)
+        return Parameters(params.query, params.operation_name, variables, params.extensions)
 
     def _end_header(self) -> None:
         if bytes(self._header).lower() == b"content-disposition":
@@ -133,65 +139,54 @@ class Form:
         self._header.clear()
         self._value.clear()
 
-    def _open(self) -> None:
-        _, options = parse_options_header(self._disposition)
+    def _begin_part(self) -> None:
+        disposition, self._disposition = self._disposition, ""
+        _, options = parse_options_header(disposition)
         name, file_name = _text(options.get(b"name")), _text(options.get(b"filename"))
         if file_name is not None and self.encoded:
             file_name = unquote(file_name)
-        file_name = _extended_file_name(self._disposition) or file_name
+        file_name = _extended_file_name(disposition) or file_name
         if not name or name in self.parts:
             raise _bad("Each part of the form has a name of its own.")
-        if len(self.parts) >= MOST_FILES + 2:
-            raise _bad(f"At most {MOST_FILES} files are taken in one request.")
-        most = {0: self.limits.body, 1: MAP_BYTES}.get(len(self.parts), self.limits.upload_file)
-        self._part = self.parts[name] = Part(name, file_name, most)
+        if len(self.parts) >= MAX_FILES + 2:
+            raise _bad(f"At most {MAX_FILES} files are taken in one request.")
+        max_bytes = {0: self.limits.body, 1: MAX_MAP_BYTES}.get(len(self.parts), self.limits.upload_file)
+        self._part = self.parts[name] = Part(name, file_name, max_bytes)
 
-    def _take(self, data: bytes, start: int, end: int) -> None:
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
         assert part is not None
         part.size += end - start
-        part.data += data[start : min(end, start + max(part.most - len(part.data), 0))]
+        part.data += data[start : min(end, start + max(part.max_bytes - len(part.data), 0))]
         if len(self.parts) > 2:
             self.files += end - start
             if self.files > self.limits.upload_request:
-                raise TooMuch
-        elif part.size > part.most:
-            raise _bad(f"`{part.name[:40]}` has more than {part.most} bytes.")
-
-    def _close(self) -> None:
-        self.closed = True
+                raise FilesTooLarge
+        elif part.size > part.max_bytes:
+            raise _bad(f"`{part.name[:40]}` has more than {part.max_bytes} bytes.")
 
 
-def _file(part: Part) -> Incoming:
-    if part.file_name is None:
-        raise _bad(f"The part `{part.name[:40]}` is no file: it has no file name.")
-    return Incoming(part.file_name, bytes(part.data), part.size)
-
-
-def _place(variables: dict[str, Any], path: object, file: Incoming) -> None:
-    """Put a file where the map says, in the place of a null."""
-    parts = path.split(".") if isinstance(path, str) else []
-    if len(parts) < 2 or parts[0] != "variables":
+def _insert(variables: dict[str, Any], path: object, file: Incoming) -> None:
+    """Replace the null in `variables` to which the path leads."""
+    first, *steps = path.split(".") if isinstance(path, str) else [""]
+    if first != "variables" or not steps:
         raise _bad("A place in `map` begins with `variables.`.")
-    holder: Any = variables
-    for step in parts[1:-1]:
-        holder = _step(holder, step)
-    last = _key(holder, parts[-1])
-    if last is None or holder[last] is not None:
+    container: Any = None
+    key: str | int | None = None
+    for depth, step in enumerate(steps):
+        container = variables if depth == 0 else None if key is None else container[key]
+        key = _key(container, step)
+    if key is None or container[key] is not None:
         raise _bad("`map` names a place in `variables` that is not there, or not null.")
-    holder[last] = file
+    container[key] = file
 
 
-def _step(holder: Any, step: str) -> Any:
-    key = _key(holder, step)
-    return None if key is None else holder[key]
-
-
-def _key(holder: Any, step: str) -> str | int | None:
-    match holder:
-        case dict() if step in holder:
+def _key(container: Any, step: str) -> str | int | None:
+    """The key or index that a step of a path stands for, if the container has it."""
+    match container:
+        case dict() if step in container:
             return step
-        case list() if step.isascii() and step.isdecimal() and len(step) < 6 and int(step) < len(holder):
+        case list() if step.isascii() and step.isdecimal() and len(step) < 6 and int(step) < len(container):
             return int(step)
     return None
 
@@ -205,28 +200,14 @@ def _extended_file_name(disposition: str) -> str | None:
     """The value of `filename*` (RFC 8187), which goes before `filename`; without it None. Forms should not have it, but
     some clients send nothing else for names beyond ASCII."""
     values = {key.lower(): value.strip() for key, value in PARAMETER.findall(disposition)}
-    given = values.get("filename*")
-    if given is None:
+    value = values.get("filename*")
+    if value is None:
         return None
-    found = EXTENDED.fullmatch(given)
-    if found is None:
+    match = EXTENDED.fullmatch(value)
+    if match is None:
         raise _bad("`filename*` of a file is no name: write it as UTF-8'' and the percent-encoded name.")
-    name = unquote_to_bytes(found[2])
-    return name.decode("utf-8" if found[1].lower() == "utf-8" else "latin-1", "replace")
-
-
-def _encodes_names(headers: Headers) -> bool:
-    """aiohttp percent-encodes the names of files, as RFC 7578 allows, and so does the stock GraphQL client of Python.
-    Browsers, curl and the others do not: in theirs a `%20` is what the file is called."""
-    return "aiohttp/" in headers.get("user-agent", "")
-
-
-def _boundary(headers: Headers) -> bytes:
-    _, options = parse_options_header(headers.get("content-type"))
-    boundary = options.get(b"boundary", b"")
-    if not 1 <= len(boundary) <= 70:
-        raise _bad("Content-Type names no boundary between the parts of the form.")
-    return boundary
+    name = unquote_to_bytes(match[2])
+    return name.decode("utf-8" if match[1].lower() == "utf-8" else "latin-1", "replace")
 
 
 def _bad(message: str) -> Exception:

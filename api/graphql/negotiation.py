@@ -24,33 +24,27 @@ def accepted(header: str) -> Accepted:
     ranges = _ranges(header) if header.strip() else {"*/*": 1.0}
     quality = {kind: _quality(kind, ranges) for kind in (RESPONSE, JSON, EVENTS, PAGE)}
     best = max((quality[kind] for kind in (RESPONSE, JSON) if kind in ranges), default=0.0)
-    page = PAGE in ranges and quality[PAGE] > best
-    return Accepted(json=_json(ranges, quality), events=quality[EVENTS] > 0, page=page)
-
-
-def _json(ranges: dict[str, float], quality: dict[str, float]) -> str | None:
-    """The newer type only to those who name it, or want nothing else."""
     if not quality[JSON] and not quality[RESPONSE]:
-        return None
-    if quality[RESPONSE] > quality[JSON] or (RESPONSE in ranges and quality[RESPONSE] == quality[JSON]):
-        return RESPONSE
-    return JSON
+        json = None
+    elif quality[RESPONSE] > quality[JSON] or (RESPONSE in ranges and quality[RESPONSE] == quality[JSON]):
+        json = RESPONSE  # only to those who name it, or take nothing else
+    else:
+        json = JSON
+    return Accepted(json=json, events=quality[EVENTS] > 0, page=PAGE in ranges and quality[PAGE] > best)
 
 
 def _ranges(header: str) -> dict[str, float]:
-    found: dict[str, float] = {}
+    """The quality of each media range; 0 where it is no number."""
+    ranges: dict[str, float] = {}
     for part in header.split(",")[:32]:
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        found[kind] = max(found.get(kind, 0.0), _q(parameters))
-    return found
-
-
-def _q(parameters: list[str]) -> float:
-    texts = [parameter[2:].strip() for parameter in parameters if parameter.startswith("q=")]
-    try:
-        return float(texts[0]) if texts else 1.0
-    except ValueError:
-        return 0.0
+        kind, *parameters = (text.strip().lower() for text in part.split(";"))
+        texts = [parameter[2:].strip() for parameter in parameters if parameter.startswith("q=")]
+        try:
+            quality = float(texts[0]) if texts else 1.0
+        except ValueError:
+            quality = 0.0
+        ranges[kind] = max(ranges.get(kind, 0.0), quality)
+    return ranges
 
 
 def _quality(kind: str, ranges: dict[str, float]) -> float:

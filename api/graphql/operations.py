@@ -1,4 +1,4 @@
-"""From parameters to answers, whichever door they came through."""
+"""From parameters to answers, over every transport."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -18,29 +18,29 @@ from schema.execution.messages import Answer, Request
 from schema.permissions import authorize
 
 
-def prepare(process: Runtime, given: Parameters, identity: Identity) -> Request:
+def build_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
     """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
-    document = process.schema.documents.prepare(given.query, given.operation_name)
+    document = process.schema.documents.prepare(params.query, params.operation_name)
     authorize(document, identity)
-    sizes = document.input_sizes(given.variables)
-    cost = document.cost(given.variables, sizes)
+    sizes = document.input_sizes(params.variables)
+    cost = document.cost(params.variables, sizes)
     return Request(
         document=document,
-        variables=given.variables,
-        extensions=given.extensions,
+        variables=params.variables,
+        extensions=params.extensions,
         inputs=sum(size.objects for size in sizes.values()),
         cost=cost,
     )
 
 
-async def prepared(process: Runtime, given: Parameters, identity: Identity) -> Request:
-    """The same, at the pace of the token. A document that is new takes a while to read."""
-    pace, key = process.pace, identity.token_id
-    if process.schema.documents.knows(given.query, given.operation_name) and not pace.is_due(key):
-        with pace.taking(key):
-            return prepare(process, given, identity)
-    async with pace.turn(key):
-        return prepare(process, given, identity)
+async def read_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
+    """The same, within the token's read rate. A document that is new takes a while to read."""
+    rate, key = process.read_rate, identity.token_id
+    if process.schema.documents.knows(params.query, params.operation_name) and rate.wait_seconds(key) <= 0:
+        with rate.measure(key):
+            return build_request(process, params, identity)
+    async with rate.limit(key):
+        return build_request(process, params, identity)
 
 
 async def execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
@@ -52,15 +52,15 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
         key = (context.identity.token_id, request.document.is_mutation)
         async with deadline, process.operations.slot(key):
             if request.document.is_mutation and context.idempotency_key:
-                return await _once(process, request, context, context.idempotency_key)
+                return await _execute_once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)
     except TimeoutError as error:
-        return await _too_late(process, seconds, request, context) if deadline.expired() else failure(error)
+        return await _timed_out(process, seconds, request, context) if deadline.expired() else failure(error)
     except Exception as error:
         return failure(error)
 
 
-async def _too_late(process: Runtime, seconds: float, request: Request, context: Context) -> Answer:
+async def _timed_out(process: Runtime, seconds: float, request: Request, context: Context) -> Answer:
     """Why the deadline passed: there was too much to do, or the database said nothing."""
     if not await process.database.probe.answers():
         message, code = SILENT, UNAVAILABLE
@@ -74,20 +74,20 @@ async def _too_late(process: Runtime, seconds: float, request: Request, context:
     return Answer(errors=[with_code(GraphQLError(message), code)])
 
 
-async def _once(process: Runtime, request: Request, context: Context, key: str) -> Answer | bytes:
+async def _execute_once(process: Runtime, request: Request, context: Context, key: str) -> Answer | bytes:
     """The answer that this request was given before; or else a new one, which is kept if it is final."""
-    known = (context.database, context.identity.token_id, key, context.request_hash)
-    kept = await idempotency.find_answer(*known)
-    if kept is not None:
-        return kept
+    request_key = (context.database, context.identity.token_id, key, context.request_hash)
+    earlier = await idempotency.find_answer(*request_key)
+    if earlier is not None:
+        return earlier
     answer = await process.schema.run(request, context)
     if not isinstance(answer, Answer):
-        return await idempotency.keep_answer(*known, answer)
+        return await idempotency.keep_answer(*request_key, answer)
     if answer.refused or context.unfinished or TEMPORARY & {error_code(error) for error in answer.errors}:
         return answer
     text = answer.encode()
     try:
-        return await idempotency.keep_answer(*known, text)
+        return await idempotency.keep_answer(*request_key, text)
     except DatabaseUnavailable:  # what was done is committed, and known: a repetition builds the answer anew
         return text
 
@@ -107,7 +107,7 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
 
 
 def failure(error: Exception) -> Answer:
-    """A refusal is told as such; anything else is a defect, logged under a reference."""
+    """The answer to an error: a refusal as such; anything else is a defect, logged under a reference."""
     match error:
         case Refused():
             return Answer.from_refusal(error)

@@ -1,6 +1,6 @@
-"""The parameters of a GraphQL request, out of a JSON body, a query string or a socket's message.
+"""The parameters of a GraphQL request, from a JSON body, a query string or a socket's message.
 
-Every refusal is a sentence and a status: nothing that a client sends may reach execution half understood.
+Every refusal is a sentence and a status: nothing that a client sends reaches execution half understood.
 """
 
 import hashlib
@@ -12,8 +12,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from api.runtime import Repeatable
-from db.ingest.uploads import Incoming
+from api.runtime import IdempotencyKey
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
 BOM = b"\xef\xbb\xbf"
@@ -46,72 +45,69 @@ def from_query_string(text: str, depth: int) -> Parameters:
         raise refusal("The query string is not understood.", BAD_REQUEST) from None
     if len({name for name, _ in pairs}) < len(pairs):
         raise refusal("A parameter is given twice.", BAD_REQUEST)
-    given: dict[str, Any] = {name: value for name, value in pairs if value}
+    values: dict[str, Any] = {name: value for name, value in pairs if value}
     for name in ("variables", "extensions"):
-        if name in given:
-            given[name] = parse_json(given[name].encode(), depth)
-    return from_object(given)
+        if name in values:
+            values[name] = parse_json(values[name].encode(), depth)
+    return from_object(values)
 
 
-def from_object(given: object) -> Parameters:
+def from_object(values: object) -> Parameters:
     """Null counts as absent. Raises Refused."""
-    if not isinstance(given, dict):
+    if not isinstance(values, dict):
         raise refusal('The request is a JSON object: {"query": …, "variables": …}.', BAD_REQUEST)
-    query = given.get("query")
+    query = values.get("query")
     if not isinstance(query, str) or not query:
         raise refusal("`query` is missing: it is a string with the GraphQL document.", BAD_REQUEST)
-    name = given.get("operationName")
+    name = values.get("operationName")
     if name is not None and not isinstance(name, str):
         raise refusal("`operationName` is a string.", BAD_REQUEST)
-    variables, extensions = _map(given, "variables"), _map(given, "extensions")
+    variables, extensions = _map(values, "variables"), _map(values, "extensions")
     return Parameters(query=query, operation_name=name or None, variables=variables, extensions=extensions)
 
 
-def repeatable(given: Parameters, header: str | None) -> Repeatable | None:
-    """The idempotency key, from the header or else the request's extensions, and what it stands for. Raises Refused."""
-    key = header if header is not None else given.extensions.get("idempotencyKey")
+def idempotency_key(params: Parameters, header: str | None) -> IdempotencyKey | None:
+    """From the header or else the request's extensions, with the hash of the request. Raises Refused."""
+    key = header if header is not None else params.extensions.get("idempotencyKey")
     if key is None:
         return None
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
-    asked = [given.query, given.operation_name, given.variables]
-    whole = orjson.dumps(asked, default=_fingerprint, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
-    return Repeatable(key, hashlib.sha256(whole).digest())
-
-
-def _fingerprint(value: object) -> str:
-    assert isinstance(value, Incoming)
-    return value.fingerprint
+    request = orjson.dumps(
+        [params.query, params.operation_name, params.variables],
+        default=lambda file: file.fingerprint,
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS,
+    )
+    return IdempotencyKey(key, hashlib.sha256(request).digest())
 
 
 def parse_json(body: bytes, depth: int) -> Any:
-    """Raises Refused. The nesting is looked at before anything is built from it. A byte order mark is
-    no part of it."""
+    """Raises Refused. The nesting is checked before anything is built from it. A byte order mark is ignored."""
     body = body.removeprefix(BOM)
-    if _is_deep(body, depth):
+    if _is_deeper(body, depth):
         raise refusal(f"The JSON is nested deeper than {depth} levels.", BAD_REQUEST)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise refusal("The body is not valid JSON in UTF-8.", BAD_REQUEST) from None
-    if b"\\u0000" in body and _holds_nul(value):
+    if b"\\u0000" in body and _contains_nul(value):
         raise refusal("A text holds the character U+0000, which no text here may hold.", BAD_USER_INPUT)
     return value
 
 
-def _is_deep(body: bytes, depth: int) -> bool:
+def _is_deeper(body: bytes, depth: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= depth:
         return False
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
     outside_of_strings = unescaped.translate(ONE_KIND, NO_STRUCTURE).split(b'"')[::2]
     brackets = b"".join(outside_of_strings)
-    for _ in range(depth):  # each round takes the innermost level away
+    for _ in range(depth):  # each round removes the innermost level
         brackets = brackets.replace(b"[]", b"")
     return bool(brackets)
 
 
-def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = given.get(name)
+def _map(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = values.get(name)
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -119,13 +115,13 @@ def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _holds_nul(value: object) -> bool:
+def _contains_nul(value: object) -> bool:
     """Postgres keeps no U+0000 in text. The depth of the value is bounded already."""
     match value:
         case str():
             return "\0" in value
         case dict():
-            return any("\0" in key or _holds_nul(item) for key, item in value.items())
+            return any("\0" in key or _contains_nul(item) for key, item in value.items())
         case list():
-            return any(_holds_nul(item) for item in value)
+            return any(_contains_nul(item) for item in value)
     return False

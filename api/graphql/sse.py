@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Send
 
-from api.auth import share_of, unauthenticated
+from api.auth import unauthenticated
 from api.graphql.operations import answers
 from api.runtime import Runtime
 from schema.context import Context
@@ -13,7 +13,7 @@ from schema.execution.messages import Answer, Request
 
 COMPLETE = b"event: complete\ndata:\n\n"
 ALIVE = b":\n\n"  # a comment: keeps proxies from closing a silent stream
-PAUSE = 12.0  # seconds
+KEEP_ALIVE_SECONDS = 12.0
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -26,12 +26,12 @@ async def respond(
     process: Runtime, request: Request, context: Context, token: str | None, receive: Receive, send: Send
 ) -> None:
     """Streams until the operation completes, the client leaves, the server stops, or the token is revoked."""
-    with share_of(process.streams, context.identity.token_id, "open connections"):
+    with process.streams.acquire(context.identity.token_id):
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         coroutines = (
             _stream(process, request, context, send),
             _keep_alive(send),
-            _until_gone(receive),
+            _until_disconnected(receive),
             process.stopping.wait(),
             process.authenticator.until_revoked(token),
         )
@@ -56,7 +56,7 @@ async def _stream(process: Runtime, request: Request, context: Context, send: Se
 
 async def _keep_alive(send: Send) -> None:
     while True:
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(KEEP_ALIVE_SECONDS)
         await send(_body(ALIVE))
 
 
@@ -65,7 +65,7 @@ def frame(answer: Answer | bytes) -> bytes:
     return b"event: next\ndata: " + text + b"\n\n"
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _until_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

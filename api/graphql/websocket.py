@@ -12,10 +12,10 @@ import orjson
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from api.auth import share_of, token_of_init
+from api.auth import token_of_init
 from api.graphql import parameters
-from api.graphql.operations import answers, failure, prepared
-from api.runtime import Repeatable, Runtime, runtime
+from api.graphql.operations import answers, failure, read_request
+from api.runtime import IdempotencyKey, Runtime, runtime
 from api.settings import Limits
 from db.concurrency import LoopThrottle
 from db.errors import Unavailable
@@ -26,8 +26,8 @@ from schema.execution.messages import Answer, Request, encode
 PROTOCOL: Final = "graphql-transport-ws"
 GOING_AWAY, INTERNAL, TRY_AGAIN = 1001, 1011, 1013
 BAD, UNAUTHORIZED, FORBIDDEN, UNKNOWN_PROTOCOL, SLOW, DUPLICATE, TOO_MANY = 4400, 4401, 4403, 4406, 4408, 4409, 4429
-MOST_ID = 128  # characters of an operation's id
-EARLY = 16  # messages that a client may send before connection_init
+MAX_ID = 128  # characters of an operation's id
+MAX_EARLY = 16  # messages that a client may send before connection_init
 
 
 class Closing(Exception):
@@ -48,7 +48,10 @@ async def graphql_socket(socket: WebSocket) -> None:
         body = Answer.from_refusal(refused).encode()
         await socket.send_denial_response(Response(body, 400, media_type="application/json"))
         return
-    if not _is_welcome(socket, process.settings.allowed_origins):
+    # Programs send no Origin; pages do, and may come from here or from an origin that the settings name.
+    allowed, origin = process.settings.allowed_origins, socket.headers.get("origin")
+    is_own = origin is None or origin.partition("://")[2] == socket.headers.get("host")
+    if not is_own and origin not in allowed and "*" not in allowed:
         await socket.close(FORBIDDEN)
     elif PROTOCOL not in socket.scope.get("subprotocols", ()):
         await socket.accept()
@@ -58,18 +61,10 @@ async def graphql_socket(socket: WebSocket) -> None:
         await _serve(process, Channel(socket, process.settings.limits, process.events.throttle))
 
 
-def _is_welcome(socket: WebSocket, origins: tuple[str, ...]) -> bool:
-    """Programs send no Origin; pages do, and may come from here or from an origin that the settings name."""
-    origin = socket.headers.get("origin")
-    if origin is None or "*" in origins or origin in origins:
-        return True
-    return origin.partition("://")[2] == socket.headers.get("host")
-
-
 async def _serve(process: Runtime, channel: "Channel") -> None:
     try:
-        token, identity = await _greet(process, channel)
-        with share_of(process.streams, identity.token_id, "open connections"):
+        token, identity = await _authenticate(process, channel)
+        with process.streams.acquire(identity.token_id):
             await channel.send({"type": "connection_ack"})
             await Session(process, channel, identity).serve(token)
     except Closing as closing:
@@ -85,14 +80,22 @@ async def _serve(process: Runtime, channel: "Channel") -> None:
         await channel.close(INTERNAL, "Internal error")
 
 
-async def _greet(process: Runtime, channel: "Channel") -> tuple[str | None, Identity]:
+async def _authenticate(process: Runtime, channel: "Channel") -> tuple[str | None, Identity]:
     """Waits for connection_init, answering pings, and takes the token from it."""
     try:
         async with asyncio.timeout(process.settings.timeouts.socket_init):
-            for _ in range(EARLY):
-                if (message := await channel.receive())["type"] == "connection_init":
-                    break
-                await _before_greeting(channel, message["type"])
+            for _ in range(MAX_EARLY):
+                match (message := await channel.receive())["type"]:
+                    case "connection_init":
+                        break
+                    case "ping":
+                        await channel.send({"type": "pong"})
+                    case "pong":
+                        pass
+                    case "subscribe":
+                        raise Closing(UNAUTHORIZED, "Unauthorized")
+                    case _:
+                        raise Closing(BAD, "connection_init is expected first")
             else:
                 raise Closing(TOO_MANY, "Too many messages before connection_init")
     except TimeoutError:
@@ -103,18 +106,6 @@ async def _greet(process: Runtime, channel: "Channel") -> tuple[str | None, Iden
     except Refused:
         closing = Closing(UNAUTHORIZED, "Unauthorized") if token is None else Closing(FORBIDDEN, "Forbidden")
         raise closing from None
-
-
-async def _before_greeting(channel: "Channel", kind: str) -> None:
-    match kind:
-        case "ping":
-            await channel.send({"type": "pong"})
-        case "pong":
-            pass
-        case "subscribe":
-            raise Closing(UNAUTHORIZED, "Unauthorized")
-        case _:
-            raise Closing(BAD, "connection_init is expected first")
 
 
 @dataclass(slots=True)
@@ -158,7 +149,7 @@ class Channel:
 
 @dataclass(slots=True)
 class Session:
-    """A greeted socket, until its end."""
+    """A socket whose client is authenticated, until its end."""
 
     process: Runtime
     channel: Channel
@@ -166,35 +157,29 @@ class Session:
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def serve(self, token: str | None) -> None:
+        """Until the client leaves, or the token is revoked."""
+        messages = asyncio.create_task(self._handle_messages())
+        revoked = asyncio.create_task(self.process.authenticator.until_revoked(token))
         try:
-            await self._serve_until_revoked(token)
+            await asyncio.wait([messages, revoked], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks = list(self.running.values())
+            tasks = [messages, revoked, *self.running.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _serve_until_revoked(self, token: str | None) -> None:
-        loop = asyncio.create_task(self._loop())
-        watch = asyncio.create_task(self.process.authenticator.until_revoked(token))
-        try:
-            await asyncio.wait([loop, watch], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            watch.cancel()
-            loop.cancel()
-            await asyncio.gather(loop, watch, return_exceptions=True)
-        if loop.cancelled():
+        if messages.cancelled():
             raise Closing(FORBIDDEN, "Forbidden")
-        loop.result()
+        messages.result()
 
-    async def _loop(self) -> None:
+    async def _handle_messages(self) -> None:
         while True:
             message = await self.channel.receive()
             match message["type"]:
                 case "subscribe":
                     await self._subscribe(message)
                 case "complete":
-                    self._complete(_id_of(message))
+                    if task := self.running.pop(_id_of(message), None):
+                        task.cancel()
                 case "ping":
                     await self.channel.send({"type": "pong"})
                 case "pong":
@@ -212,30 +197,30 @@ class Session:
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Closing(BAD, "The payload of subscribe has a query")
         try:
-            request, repeatable = await self._prepared(payload)
+            limit = self.process.settings.limits.subscriptions
+            if len(self.running) >= limit:
+                reason = f"{limit} operations run on this socket already: complete one first."
+                raise refusal(reason, RATE_LIMITED, most=limit)
+            params = parameters.from_object(payload)
+            request = await read_request(self.process, params, self.identity)
+            key = parameters.idempotency_key(params, None)
         except Refused as refused:
             await self._refuse(operation, Answer.from_refusal(refused))
         else:
-            self.running[operation] = asyncio.create_task(self._run(operation, request, repeatable))
+            self.running[operation] = asyncio.create_task(self._run(operation, request, key))
 
-    async def _prepared(self, payload: dict[str, Any]) -> tuple[Request, Repeatable | None]:
-        most = self.process.settings.limits.subscriptions
-        if len(self.running) >= most:
-            raise refusal(f"{most} operations run on this socket already: complete one first.", RATE_LIMITED, most=most)
-        given = parameters.from_object(payload)
-        return await prepared(self.process, given, self.identity), parameters.repeatable(given, None)
-
-    async def _run(self, operation: str, request: Request, repeatable: Repeatable | None) -> None:
+    async def _run(self, operation: str, request: Request, key: IdempotencyKey | None) -> None:
         socket = self.channel.socket
         try:
-            context = self.process.context(socket.scope, socket.headers, self.identity, repeatable)
+            context = self.process.context(socket.scope, socket.headers, self.identity, key)
             async with aclosing(answers(self.process, request, context)) as source:
                 async for answer in source:
                     if isinstance(answer, Answer) and answer.refused:
                         self._forget(operation)
                         await self._refuse(operation, answer)
                         return
-                    await self._next(operation, answer)
+                    payload = orjson.Fragment(answer if isinstance(answer, bytes) else answer.encode())
+                    await self.channel.send({"type": "next", "id": operation, "payload": payload})
             self._forget(operation)
             await self.channel.send({"type": "complete", "id": operation})
         except (WebSocketDisconnect, RuntimeError):
@@ -243,25 +228,17 @@ class Session:
         finally:
             self._forget(operation)
 
-    async def _next(self, operation: str, answer: Answer | bytes) -> None:
-        text = answer if isinstance(answer, bytes) else answer.encode()
-        await self.channel.send({"type": "next", "id": operation, "payload": orjson.Fragment(text)})
-
     async def _refuse(self, operation: str, answer: Answer) -> None:
         await self.channel.send({"type": "error", "id": operation, "payload": answer.as_dict()["errors"]})
 
     def _forget(self, operation: str) -> None:
-        """The id is free again; a client may use it at once, so another task may stand there already."""
+        """The id is free again; a client may use it at once, so another task may have it already."""
         if self.running.get(operation) is asyncio.current_task():
             del self.running[operation]
-
-    def _complete(self, operation: str) -> None:
-        if task := self.running.pop(operation, None):
-            task.cancel()
 
 
 def _id_of(message: dict[str, Any]) -> str:
     operation = message.get("id")
-    if not isinstance(operation, str) or not 0 < len(operation) <= MOST_ID:
+    if not isinstance(operation, str) or not 0 < len(operation) <= MAX_ID:
         raise Closing(BAD, "A message needs an id, a text")
     return operation

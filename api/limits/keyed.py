@@ -1,34 +1,30 @@
-"""Shares of what a process has little of: so many at once for each token or address; more are refused.
-
-Where they wait instead, see `db/concurrency.py`.
-"""
+"""A limit for each token or address: so many at once; more are refused."""
 
 from collections import Counter
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-
-class LimitReached(Exception):
-    """This key has as many as it may have."""
+from schema.errors import RATE_LIMITED, refusal
 
 
 @dataclass(slots=True)
 class KeyedLimit:
-    """At most `most` at once for each key; more are refused."""
+    """At most `limit` at once for each key. `message` says so to the client that is refused."""
 
-    most: int
-    _taken: Counter[Hashable] = field(default_factory=Counter)
+    limit: int
+    message: str
+    _counts: Counter[Hashable] = field(default_factory=Counter)
 
     @contextmanager
-    def take(self, key: Hashable) -> Generator[None, None, None]:
-        """Raises ShareTaken."""
-        if self._taken[key] >= self.most:
-            raise LimitReached
-        self._taken[key] += 1
+    def acquire(self, key: Hashable) -> Generator[None, None, None]:
+        """One more for the key, for as long as the block lasts. Raises Refused (RATE_LIMITED)."""
+        if self._counts[key] >= self.limit:
+            raise refusal(self.message.format(limit=self.limit), RATE_LIMITED, most=self.limit)
+        self._counts[key] += 1
         try:
             yield
         finally:
-            self._taken[key] -= 1
-            if not self._taken[key]:
-                del self._taken[key]
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                del self._counts[key]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ async def working(
         return
     endpoint, bucket = request.getfixturevalue("s3_endpoint"), f"direct-{next(NUMBERS)}"
     async with s3.connected(endpoint, bucket) as opened:
-        settings = replace(configured(url, folder, endpoint, links=kind == "s3"), worker=False)
+        settings = configured(url, folder, endpoint, links=kind == "s3").with_changes(worker=False)
         store = S3Store(opened, bucket, "in/")
         async with _begun(kind, settings, store, f"s3://{bucket}/in/", database) as script:
             yield script

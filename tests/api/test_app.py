@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +148,7 @@ async def test_pages_of_other_origins_may_call_where_the_settings_say_so(
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization,content-type,idempotency-key",
     }
-    async with serving(replace(settings, allowed_origins=allowed, worker=False), ToySchema()) as url:
+    async with serving(settings.with_changes(allowed_origins=allowed, worker=False), ToySchema()) as url:
         response = await Client(url).request("OPTIONS", headers=preflight)
         assert response.headers.get("access-control-allow-origin") == answered
         assert "access-control-allow-credentials" not in response.headers
@@ -158,7 +157,7 @@ async def test_pages_of_other_origins_may_call_where_the_settings_say_so(
 
 
 async def test_urls_begin_with_the_public_address(settings: Settings, database: Database, tmp_path: Path) -> None:
-    changed = replace(settings, public_url="https://labels.example/base/")
+    changed = settings.with_changes(public_url="https://labels.example/base/")
     async with serving(changed) as url:
         client = Client(url, await token(database))
         created = await client.execute(CREATE, {"path": images(tmp_path / "pets", 1)})

@@ -162,7 +162,7 @@ def test_a_database_that_cannot_be_reached_is_told(command: tuple[str, ...], tmp
     [
         ("postgresql://labels.invalid/x", "Name or service not known"),
         ("postgresql:///x?host=/nowhere", "No such file or directory"),
-        ("mysql://me:secret@127.0.0.1/x", "DATABASE_URL cannot be understood: it takes a URL as postgresql://"),
+        ("mysql://me:secret@127.0.0.1/x", "DATABASE_URL cannot be understood: it should be a URL as postgresql://"),
         ("postgresql://me:secret@127.0.0.1:port/x", "DATABASE_URL cannot be understood"),
         ("secret", "DATABASE_URL cannot be understood"),
         ("postgresql://me:secret@127.0.0.1/x?sslmode=perhaps", "`sslmode` parameter must be one of"),

@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -304,8 +304,8 @@ async def test_a_kept_connection_outlives_the_time_that_proxies_keep_theirs(sett
 
 
 async def test_a_connection_without_a_request_is_closed(settings: Settings) -> None:
-    timeouts = replace(settings.timeouts, keep_alive=0.2)
-    async with serving(replace(settings, timeouts=timeouts), ToySchema()) as url, wired(url) as wire:
+    timeouts = settings.timeouts.with_changes(keep_alive=0.2)
+    async with serving(settings.with_changes(timeouts=timeouts), ToySchema()) as url, wired(url) as wire:
         wire.writer.write(GET)
         assert await wire.status() == 200
         await wire.closed()
@@ -314,8 +314,8 @@ async def test_a_connection_without_a_request_is_closed(settings: Settings) -> N
 async def test_a_connection_whose_body_ended_after_the_response_is_closed_too(
     settings: Settings, database: Database
 ) -> None:
-    timeouts = replace(settings.timeouts, keep_alive=1.0)
-    async with serving(replace(settings, timeouts=timeouts), ToySchema()) as url, wired(url) as wire:
+    timeouts = settings.timeouts.with_changes(keep_alive=1.0)
+    async with serving(settings.with_changes(timeouts=timeouts), ToySchema()) as url, wired(url) as wire:
         client = Client(url, await token(database))
         wire.writer.write(post(client, b"", path="/none", length=9))
         assert await wire.status() == 404
@@ -335,7 +335,7 @@ async def test_a_client_that_reads_nothing_is_let_go(settings: Settings) -> None
         begun.set()
         await answer(send, LARGE)
 
-    changed = replace(settings, timeouts=replace(settings.timeouts, write=0.4))
+    changed = settings.with_changes(timeouts=settings.timeouts.with_changes(write=0.4))
     async with bare(app, changed) as (server, url), AsyncExitStack() as stack:
         for _ in range(5):
             wire = await stack.enter_async_context(wired(url))
@@ -351,7 +351,7 @@ async def test_a_client_that_reads_slowly_gets_all(settings: Settings) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, LARGE)
 
-    changed = replace(settings, timeouts=replace(settings.timeouts, write=1.0))
+    changed = settings.with_changes(timeouts=settings.timeouts.with_changes(write=1.0))
     async with bare(app, changed) as (_, url), wired(url) as wire:
         wire.writer.write(GET)
         assert await wire.status() == 200
@@ -366,7 +366,7 @@ async def test_a_client_that_reads_slowly_gets_all(settings: Settings) -> None:
 
 
 def limited(settings: Settings, **limits: int) -> Settings:
-    return replace(settings, limits=replace(settings.limits, **limits))
+    return settings.with_changes(limits=settings.limits.with_changes(**limits))
 
 
 async def test_an_address_has_a_share_of_the_connections(settings: Settings, database: Database) -> None:
@@ -451,7 +451,7 @@ async def test_a_token_has_a_share_of_the_requests(settings: Settings, database:
 
 async def test_a_token_takes_half_of_the_database_at_most(settings: Settings, database: Database) -> None:
     """More operations of it wait; those of others do not."""
-    patient = replace(settings, pool_size=4, timeouts=replace(settings.timeouts, query=600.0))
+    patient = settings.with_changes(pool_size=4, timeouts=settings.timeouts.with_changes(query=600.0))
     toy = ToySchema()
     async with serving(patient, toy) as url:
         client, other = Client(url, await token(database), TIMEOUT), Client(url, await token(database), TIMEOUT)
@@ -508,7 +508,7 @@ async def test_a_token_takes_half_of_the_uploads_at_most(settings: Settings, dat
 
 async def test_an_upload_that_trickles_is_too_slow(settings: Settings, database: Database) -> None:
     """It is held to a rate, however long an upload may take."""
-    changed = replace(settings, timeouts=replace(settings.timeouts, body=0.3, upload=3_600.0))
+    changed = settings.with_changes(timeouts=settings.timeouts.with_changes(body=0.3, upload=3_600.0))
     async with serving(changed, ToySchema()) as url, wired(url) as wire:
         wire.writer.write(form(Client(url, await token(database))))
         assert await wire.status() == 100

@@ -349,8 +349,8 @@ async def test_what_a_token_may_not_see_is_not_there(script: StagedUploads) -> N
 @ONCE
 async def test_images_are_decoded_within_the_owners_limits(script: StagedUploads) -> None:
     await script.sent({"small.png": image_bytes(size=(10, 10)), "large.png": image_bytes(size=(30, 20))})
-    limits = replace(script.settings.limits, image_pixels=100)
-    async with serving(replace(script.settings, limits=limits)) as url:
+    limits = script.settings.limits.with_changes(image_pixels=100)
+    async with serving(script.settings.with_changes(limits=limits)) as url:
         strict = replace(script, client=replace(script.client, url=url))
         assert await strict.codes("small.png", "large.png") == [None, "IMAGE_UNREADABLE"]
 

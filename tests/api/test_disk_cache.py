@@ -1,4 +1,4 @@
-"""The folder of thumbnails stays as small as its owner wants it."""
+"""The folder of thumbnails stays below its limit."""
 
 import fcntl
 import os
@@ -18,84 +18,84 @@ def name(number: int) -> str:
     return sha256(str(number).encode()).hexdigest()
 
 
-def filled(folder: Path, count: int, *, most: int) -> DiskCache:
-    """Files of a block each; the higher its number, the later it was seen."""
-    keeping = DiskCache(folder, most)
+def filled(folder: Path, count: int, *, max_bytes: int) -> DiskCache:
+    """Files of a block each; the higher its number, the later it was used."""
+    cache = DiskCache(folder, max_bytes)
     for number in range(count):
-        keeping.keep(name(number), b"x" * 100)
+        cache.add(name(number), b"x" * 100)
         os.utime(folder / name(number)[:2] / name(number)[2:], (1_000 + number, 1_000 + number))
-    return keeping
+    return cache
 
 
-def left(keeping: DiskCache, count: int) -> list[int]:
-    places = {number: keeping.folder / name(number)[:2] / name(number)[2:] for number in range(count)}
-    return [number for number, place in places.items() if place.exists()]
+def left(cache: DiskCache, count: int) -> list[int]:
+    paths = {number: cache.folder / name(number)[:2] / name(number)[2:] for number in range(count)}
+    return [number for number, path in paths.items() if path.exists()]
 
 
-def test_what_is_kept_is_found(tmp_path: Path) -> None:
-    keeping = DiskCache(tmp_path / "not there yet", 10 * BLOCK)
-    assert keeping.find(name(1)) is None
-    keeping.keep(name(1), b"one")
-    assert (keeping.find(name(1)), keeping.find(name(2))) == (b"one", None)
+def test_what_was_added_is_found(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path / "not there yet", 10 * BLOCK)
+    assert cache.get(name(1)) is None
+    cache.add(name(1), b"one")
+    assert (cache.get(name(1)), cache.get(name(2))) == (b"one", None)
 
 
-def test_a_sweep_deletes_what_was_not_seen_for_longest_and_leaves_a_tenth_free(tmp_path: Path) -> None:
-    keeping = filled(tmp_path, 30, most=20 * BLOCK)
-    assert keeping.find(name(0)) is not None
-    keeping.sweep()
-    assert left(keeping, 30) == [0, *range(13, 30)]
+def test_a_sweep_deletes_the_least_recently_used_and_leaves_a_tenth_free(tmp_path: Path) -> None:
+    cache = filled(tmp_path, 30, max_bytes=20 * BLOCK)
+    assert cache.get(name(0)) is not None
+    cache.sweep()
+    assert left(cache, 30) == [0, *range(13, 30)]
 
 
-def test_a_sweep_leaves_alone_what_has_room(tmp_path: Path) -> None:
-    keeping = filled(tmp_path, 20, most=20 * BLOCK)
-    keeping.sweep()
-    assert len(left(keeping, 20)) == 20
+def test_a_sweep_deletes_nothing_below_the_limit(tmp_path: Path) -> None:
+    cache = filled(tmp_path, 20, max_bytes=20 * BLOCK)
+    cache.sweep()
+    assert len(left(cache, 20)) == 20
 
 
 def test_what_a_killed_process_left_half_written_goes_as_well(tmp_path: Path) -> None:
-    keeping = filled(tmp_path, 5, most=4 * BLOCK)
+    cache = filled(tmp_path, 5, max_bytes=4 * BLOCK)
     half = tmp_path / name(0)[:2] / "tmpabc"
     half.write_bytes(b"x")
     os.utime(half, (1, 1))
-    keeping.sweep()
+    cache.sweep()
     assert not half.exists()
-    assert left(keeping, 5) == [2, 3, 4]
+    assert left(cache, 5) == [2, 3, 4]
 
 
-def test_a_sweep_is_due_after_a_share_of_the_room(tmp_path: Path) -> None:
-    keeping = DiskCache(tmp_path, 40 * BLOCK)
+def test_a_sweep_is_needed_after_a_twentieth_of_the_limit_was_added(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, 40 * BLOCK)
     for number in range(2):
-        keeping.keep(name(number), b"x")
-    assert not keeping.is_due
-    keeping.keep(name(2), b"x")
-    assert keeping.is_due
-    keeping.sweep()
-    assert not keeping.is_due
+        cache.add(name(number), b"x")
+    assert not cache.needs_sweep
+    cache.add(name(2), b"x")
+    assert cache.needs_sweep
+    cache.sweep()
+    assert not cache.needs_sweep
 
 
-def test_nothing_is_kept_where_there_is_no_room(tmp_path: Path) -> None:
-    keeping = DiskCache(tmp_path, 0)
-    keeping.keep(name(1), b"one")
-    assert keeping.find(name(1)) is None
+def test_with_a_limit_of_zero_nothing_is_cached(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, 0)
+    cache.add(name(1), b"one")
+    assert cache.get(name(1)) is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_while_another_process_sweeps_nobody_waits(tmp_path: Path) -> None:
-    keeping = filled(tmp_path, 5, most=1 * BLOCK)
+def test_while_another_process_sweeps_no_other_waits(tmp_path: Path) -> None:
+    cache = filled(tmp_path, 5, max_bytes=1 * BLOCK)
     with (tmp_path / "sweeping").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        keeping.sweep()
-        assert len(left(keeping, 5)) == 5
-    keeping.sweep()
-    assert left(keeping, 5) == []
+        cache.sweep()
+        assert len(left(cache, 5)) == 5
+    cache.sweep()
+    assert left(cache, 5) == []
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    keeping = DiskCache(tmp_path / "file", 10 * BLOCK)
-    keeping.keep(name(1), b"one")
-    keeping.sweep()
-    assert keeping.find(name(1)) is None
+    cache = DiskCache(tmp_path / "file", 10 * BLOCK)
+    cache.add(name(1), b"one")
+    cache.sweep()
+    assert cache.get(name(1)) is None
 
 
 WRITER = """
@@ -103,14 +103,14 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 from api.files.disk_cache import DiskCache
-keeping = DiskCache(Path(sys.argv[1]), 50 * 4096)
+cache = DiskCache(Path(sys.argv[1]), 50 * 4096)
 for number in range(int(sys.argv[2]), int(sys.argv[2]) + 600):
     key = sha256(str(number).encode()).hexdigest()
-    keeping.keep(key, key.encode() * 20)
-    found = keeping.find(key)
+    cache.add(key, key.encode() * 20)
+    found = cache.get(key)
     assert found is None or found == key.encode() * 20
-    if keeping.is_due:
-        keeping.sweep()
+    if cache.needs_sweep:
+        cache.sweep()
 """
 
 
@@ -121,17 +121,17 @@ def test_processes_together_keep_it_bounded_and_every_file_whole(tmp_path: Path)
 
     with ThreadPoolExecutor(3) as pool:
         assert [done.returncode for done in pool.map(write, (0, 300, 2_000))] == [0, 0, 0]
-    keeping = DiskCache(tmp_path, 50 * BLOCK)
+    cache = DiskCache(tmp_path, 50 * BLOCK)
     files = [path for path in tmp_path.rglob("*/*") if path.is_file()]
     assert 0 < len(files) <= 50 + 3 * 3
     assert {len(path.read_bytes()) for path in files} == {64 * 20}
-    keeping.sweep()
+    cache.sweep()
     assert len([path for path in tmp_path.rglob("*/*") if path.is_file()]) <= 50
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1])
 def test_a_file_takes_whole_blocks(tmp_path: Path, size: int) -> None:
     blocks = -(-size // BLOCK)
-    keeping = DiskCache(tmp_path, 100 * BLOCK)
-    keeping.keep(name(1), b"x" * size)
-    assert keeping._fresh == blocks * BLOCK
+    cache = DiskCache(tmp_path, 100 * BLOCK)
+    cache.add(name(1), b"x" * size)
+    assert cache._added == blocks * BLOCK

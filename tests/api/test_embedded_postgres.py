@@ -20,10 +20,10 @@ from tests.waiting import wait_until
 USER = """
 import asyncio, sys
 from pathlib import Path
-from api import embedded
+from api import embedded_postgres
 
 async def use():
-    async with embedded.postgres(Path(sys.argv[1])) as url:
+    async with embedded_postgres.postgres(Path(sys.argv[1])) as url:
         print(url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +297,7 @@ async def test_a_root_that_is_allowed_no_more_shows_nothing(
     gallery: Gallery, door: RunningServer, tmp_path: Path
 ) -> None:
     source = await gallery.add("a.jpg", image_bytes())
-    async with serving(replace(door.settings, allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
+    async with serving(door.settings.with_changes(allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
         assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
 
 
@@ -333,7 +333,7 @@ async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
     source = await gallery.add("hung.jpg", image_bytes())
     hung.end.clear()
     path = gallery.links.image(source) if kind == "image" else gallery.links.thumbnail(source, 64)
-    settings = replace(door.settings, timeouts=replace(SERVER_TIMEOUTS, disk=0.2))
+    settings = door.settings.with_changes(timeouts=SERVER_TIMEOUTS.with_changes(disk=0.2))
     async with serving(settings, ToySchema()) as url:
         client = Client(url, gallery.client.token)
         waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))

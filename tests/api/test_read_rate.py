@@ -1,4 +1,4 @@
-"""What one token takes of the interpreter, it gives back by waiting."""
+"""A token waits for the time that the reading of its requests took."""
 
 import asyncio
 import time
@@ -16,15 +16,15 @@ def compute(seconds: float) -> None:
 
 async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() -> None:
     """The share is so small that no pause of this process is long enough to pay for what was taken."""
-    pace = ReadRate(share=1e-9, burst=0.0)
-    with pace.taking("greedy"):
+    rate = ReadRate(share=1e-9, burst=0.0)
+    with rate.measure("greedy"):
         compute(0.01)
-    assert pace.is_due("greedy")
-    assert not pace.is_due("quiet")
+    assert rate.wait_seconds("greedy") > 0
+    assert rate.wait_seconds("quiet") <= 0
     entered = list[str]()
 
     async def enter(key: str) -> None:
-        async with pace.turn(key):
+        async with rate.limit(key):
             entered.append(key)
 
     greedy = asyncio.create_task(enter("greedy"))
@@ -36,48 +36,48 @@ async def test_a_token_that_took_much_waits_in_proportion_and_others_do_not() ->
 
 
 async def test_a_refused_request_counts_for_a_while_however_quickly_it_was_refused() -> None:
-    pace = ReadRate(share=1e-9, burst=REFUSED_SECONDS / 2)
-    with suppress(ValueError), pace.taking("refused"):
+    rate = ReadRate(share=1e-9, burst=REFUSED_SECONDS / 2)
+    with suppress(ValueError), rate.measure("refused"):
         raise ValueError
-    assert pace.is_due("refused")
+    assert rate.wait_seconds("refused") > 0
 
 
 async def test_who_has_waited_long_enough_goes_on() -> None:
-    pace = ReadRate(share=1.0, burst=0.0)
-    with pace.taking("one"):
+    rate = ReadRate(share=1.0, burst=0.0)
+    with rate.measure("one"):
         compute(0.01)
-    assert pace._debt("one") < 60
-    async with asyncio.timeout(TIMEOUT), pace.turn("one"):
+    assert rate.wait_seconds("one") < 60
+    async with asyncio.timeout(TIMEOUT), rate.limit("one"):
         pass
-    assert pace._limit._users == {}
+    assert rate._queues._users == {}
 
 
 async def test_a_short_burst_is_free() -> None:
-    pace = ReadRate(share=0.2, burst=1_000.0)
-    with pace.taking("one"):
+    rate = ReadRate(share=0.2, burst=1_000.0)
+    with rate.measure("one"):
         compute(0.02)
-    assert not pace.is_due("one")
+    assert rate.wait_seconds("one") <= 0
 
 
 async def test_what_takes_long_is_read_one_after_the_other() -> None:
-    pace = ReadRate(share=1.0, burst=1_000.0)
-    inside, most = 0, 0
+    rate = ReadRate(share=1.0, burst=1_000.0)
+    inside, peak = 0, 0
 
     async def read() -> None:
-        nonlocal inside, most
-        async with pace.turn("one"):
+        nonlocal inside, peak
+        async with rate.limit("one"):
             inside += 1
-            most = max(most, inside)
+            peak = max(peak, inside)
             await asyncio.sleep(0)
             inside -= 1
 
     await asyncio.gather(*(read() for _ in range(20)))
-    assert most == 1
+    assert peak == 1
 
 
 async def test_tokens_that_have_waited_are_forgotten() -> None:
-    pace = ReadRate(share=1.0, burst=0.0)
+    rate = ReadRate(share=1.0, burst=0.0)
     for key in range(5_000):
-        with pace.taking(key):
+        with rate.measure(key):
             pass
-    assert len(pace._rested) <= 1_001
+    assert len(rate._paid_at) <= 1_001

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ async def test_without_links_images_come_through_the_server(cloud: Cloud, databa
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
-    shy = replace(cloud.settings, s3=replace(cloud.settings.s3, links=False), worker=False)
+    shy = cloud.settings.with_changes(s3=cloud.settings.s3.with_changes(links=False), worker=False)
     async with serving(shy) as url, httpx2.AsyncClient(base_url=url, timeout=TIMEOUT) as browser:
         path = sample["imageUrl"].removeprefix(cloud.client.url)
         image = await browser.get(path)
@@ -191,7 +191,7 @@ async def test_refuses_what_is_no_bucket(cloud: Cloud, path: str) -> None:
 
 async def test_only_buckets_that_the_owner_allowed(database_url: str, database: Database, tmp_path: Path) -> None:
     settings = configured(database_url, tmp_path, "http://127.0.0.1:9", buckets=("ours",))
-    async with serving(replace(settings, worker=False)) as url:
+    async with serving(settings.with_changes(worker=False)) as url:
         client = Client(url, await token(database))
         values = {"name": "d", "inputPath": "s3://theirs/x/", "syncNow": False}
         with pytest.raises(Failed) as failed:

@@ -4,19 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import BadSetting, Settings
+from api.settings import BadSetting, Settings, describe
+
+
+def from_environment(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return Settings.from_environment()
 
 
 def test_defaults_are_a_loopback_server_with_a_postgres_of_its_own() -> None:
-    settings = Settings.from_environment({})
+    settings = Settings.from_environment()
     assert settings.embedded
     assert settings.host == "127.0.0.1"
     assert settings.worker
     assert settings.allowed_roots == ()
 
 
-def test_every_kind_of_value_is_read_from_its_variable(tmp_path: Path) -> None:
-    settings = Settings.from_environment(
+def test_every_kind_of_value_is_read_from_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = from_environment(
+        monkeypatch,
         {
             "DATABASE_URL": "postgresql://db/labels",
             "LABELGRAPH_PORT": "9000",
@@ -24,17 +31,34 @@ def test_every_kind_of_value_is_read_from_its_variable(tmp_path: Path) -> None:
             "LABELGRAPH_ALLOW_ROOT": f"{tmp_path}:/srv",
             "LABELGRAPH_ALLOWED_ORIGINS": "https://a.example, https://b.example",
             "LABELGRAPH_LIMIT_BODY": "10",
+            "LABELGRAPH_LOG_LEVEL": "DEBUG",
             "LABELGRAPH_TIMEOUT_LOCK": "0.5",
-        }
+        },
     )
     assert (settings.database_url, settings.port, settings.worker) == ("postgresql://db/labels", 9000, False)
     assert settings.allowed_roots == (tmp_path.resolve(), Path("/srv"))
     assert settings.allowed_origins == ("https://a.example", "https://b.example")
-    assert (settings.limits.body, settings.timeouts.lock) == (10, 0.5)
+    assert (settings.limits.body, settings.timeouts.lock, settings.log_level) == (10, 0.5, "debug")
 
 
-def test_an_empty_variable_is_as_good_as_none() -> None:
-    assert Settings.from_environment({"DATABASE_URL": "", "LABELGRAPH_PORT": ""}) == Settings.from_environment({})
+def test_an_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELGRAPH_PORT", "9000")
+    assert Settings.from_environment(port=1).port == 1
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {description.env: "" for description in describe()},
+        {"LABELGRAPH_LIMITS": "{}", "LABELGRAPH_S3": "no", "LABELGRAPH_NO_SUCH_SETTING": "1", "labelgraph_port": "1"},
+    ],
+    ids=["empty", "unknown"],
+)
+def test_empty_and_unknown_variables_count_as_absent(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    defaults = Settings.from_environment()
+    assert from_environment(monkeypatch, variables) == defaults
 
 
 @pytest.mark.parametrize(
@@ -47,18 +71,44 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("LABELGRAPH_TIMEOUT_QUERY", "0"),
         ("LABELGRAPH_S3_DEADLINE", "0.0"),
         ("LABELGRAPH_URL_LIFETIME", "0"),
+        ("LABELGRAPH_LIMIT_BODY", "-1"),
+        ("LABELGRAPH_REMOVAL_PERCENT", "150"),
+        ("LABELGRAPH_LOG_LEVEL", "loud"),
+        ("LABELGRAPH_S3_ENDPOINT", "s3.example"),
+        ("LABELGRAPH_PUBLIC_URL", "https://labels.example:0"),
+        ("LABELGRAPH_HOSTS", "http://a/b"),
+        ("LABELGRAPH_HOSTS", "::1"),
+        ("LABELGRAPH_ALLOWED_ORIGINS", "labels.example"),
+        ("LABELGRAPH_ALLOWED_ORIGINS", "https://labels.example/"),
     ],
 )
-def test_a_value_that_cannot_be_understood_is_named(name: str, value: str) -> None:
-    with pytest.raises(BadSetting, match=f"{name}={value} cannot be understood"):
-        Settings.from_environment({name: value})
+def test_a_value_that_cannot_be_understood_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{name}={value} cannot be understood: it should be .*\\.$"):
+        from_environment(monkeypatch, {name: value})
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "LABELGRAPH_LISTEN_URL"])
+def test_the_text_of_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(BadSetting) as raised:
+        from_environment(monkeypatch, {name: "mysql://user:hunter2@host/db"})
+    assert (
+        str(raised.value)
+        == f"{name} cannot be understood: it should be a URL as postgresql://user:password@host:5432/database."
+    )
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize("hosts", ["*", "labels.lan, 192.168.1.20:8000,[::1]:8000", "under_score"])
+def test_names_of_hosts_are_taken_with_and_without_a_port(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    settings = from_environment(monkeypatch, {"LABELGRAPH_HOSTS": hosts})
+    assert settings.hosts == tuple(hosts.replace(" ", "").split(","))
 
 
 def test_paths_become_absolute_and_roots_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     monkeypatch.chdir(tmp_path)
-    settings = Settings().with_changes(data_dir=Path("data"), allowed_roots=(Path("link"),))
+    settings = Settings(data_dir=Path("data"), allowed_roots=(Path("link"),))
     assert settings.data_dir == tmp_path / "data"
     assert settings.allowed_roots == ((tmp_path / "real").resolve(),)
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -145,8 +144,8 @@ async def test_too_much_is_refused_while_it_comes(script: StagedUploads) -> None
 async def test_a_slow_client_is_let_go(script: StagedUploads, database: Database) -> None:
     data = image_bytes()
     ticket = await ticket_of(script, "a.png", data)
-    timeouts = replace(script.settings.timeouts, upload=0.3)
-    async with serving(replace(script.settings, timeouts=timeouts)) as url:
+    timeouts = script.settings.timeouts.with_changes(upload=0.3)
+    async with serving(script.settings.with_changes(timeouts=timeouts)) as url:
         host, port = urlsplit(url).hostname, urlsplit(url).port
         reader, writer = await asyncio.open_connection(host, port)
         target = ticket["url"].removeprefix(script.client.url)
@@ -159,7 +158,7 @@ async def test_a_slow_client_is_let_go(script: StagedUploads, database: Database
 
 
 async def test_pages_of_allowed_origins_may_put(script: StagedUploads) -> None:
-    async with serving(replace(script.settings, allowed_origins=("https://app.test",))) as url:
+    async with serving(script.settings.with_changes(allowed_origins=("https://app.test",))) as url:
         headers = {"origin": "https://app.test", "access-control-request-method": "PUT"}
         answer = await Client(url).request("OPTIONS", "/uploads/x", headers=headers)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://app.test")

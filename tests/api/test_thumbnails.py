@@ -1,4 +1,4 @@
-"""Thumbnails as they are made, kept and forgotten."""
+"""Thumbnails as they are made, cached and deleted."""
 
 import asyncio
 import threading
@@ -24,29 +24,29 @@ async def stored(count: int) -> MemoryStore:
     return store
 
 
-def kept(folder: Path) -> int:
+def cached(folder: Path) -> int:
     return sum(path.is_file() for path in folder.rglob("*/*"))
 
 
-async def test_room_is_made_while_others_are_made(tmp_path: Path) -> None:
+async def test_the_oldest_are_deleted_while_others_are_made(tmp_path: Path) -> None:
     store = await stored(60)
     async with (
         decoding.decoders(Limits(together=2)) as decoders,
-        thumbnails(tmp_path, most=20 * BLOCK, decoders=decoders) as made,
+        thumbnails(tmp_path, cache_bytes=20 * BLOCK, decoders=decoders) as made,
     ):
         for number in range(60):
             await made.get(store, f"{number}.png", f"etag {number}", 16)
-    assert 0 < kept(tmp_path) <= 22
+    assert 0 < cached(tmp_path) <= 22
 
 
-async def test_a_smaller_room_is_cleared_at_the_next_start(tmp_path: Path) -> None:
+async def test_a_smaller_limit_holds_from_the_next_start(tmp_path: Path) -> None:
     store = await stored(20)
     async with decoding.decoders(Limits(together=2)) as decoders:
-        for most in (100 * BLOCK, 5 * BLOCK):
-            async with thumbnails(tmp_path, most=most, decoders=decoders) as made:
-                for number in range(20 if most > 50 * BLOCK else 0):
+        for cache_bytes in (100 * BLOCK, 5 * BLOCK):
+            async with thumbnails(tmp_path, cache_bytes=cache_bytes, decoders=decoders) as made:
+                for number in range(20 if cache_bytes > 50 * BLOCK else 0):
                     await made.get(store, f"{number}.png", f"etag {number}", 16)
-    assert 0 < kept(tmp_path) <= 5
+    assert 0 < cached(tmp_path) <= 5
 
 
 async def test_a_folder_whose_disk_hangs_keeps_its_own_threads_busy(
@@ -62,7 +62,7 @@ async def test_a_folder_whose_disk_hangs_keeps_its_own_threads_busy(
     monkeypatch.setattr(DiskCache, "sweep", sweep)
     async with (
         decoding.decoders(Limits(together=2)) as decoders,
-        thumbnails(tmp_path, most=BLOCK, decoders=decoders, disk=Disk(seconds=0.1)),
+        thumbnails(tmp_path, cache_bytes=BLOCK, decoders=decoders, disk=Disk(seconds=0.1)),
     ):
         assert await asyncio.to_thread(threads.get, timeout=TIMEOUT) == "disk"
     end.set()
@@ -73,7 +73,7 @@ async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path
     await store.write("broken.png", image_bytes()[:40])
     async with (
         decoding.decoders(Limits(seconds=TIMEOUT)) as decoders,
-        thumbnails(tmp_path, most=0, decoders=decoders) as made,
+        thumbnails(tmp_path, cache_bytes=0, decoders=decoders) as made,
     ):
         for _ in range(2):
             with pytest.raises(DomainError, match="cannot be read"):
@@ -85,7 +85,7 @@ async def test_no_more_is_read_than_a_source_may_have_whatever_took_its_place(tm
     store, wide = await stored(1), image_bytes(size=(400, 300))
     async with (
         decoding.decoders(Limits(seconds=TIMEOUT)) as decoders,
-        thumbnails(tmp_path, most=0, decoders=decoders, largest=len(wide)) as made,
+        thumbnails(tmp_path, cache_bytes=0, decoders=decoders, max_bytes=len(wide)) as made,
     ):
         store.put("0.png", wide)
         assert (await made.get(store, "0.png", "etag", 16)).media == "image/jpeg"
@@ -105,7 +105,7 @@ async def test_a_server_that_stops_waits_for_no_decoder(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Decoders, "thumbnail", stuck)
     async with decoding.decoders(Limits(seconds=TIMEOUT)) as decoders:
-        async with thumbnails(tmp_path, most=BLOCK, decoders=decoders) as made:
+        async with thumbnails(tmp_path, cache_bytes=BLOCK, decoders=decoders) as made:
             asking = asyncio.create_task(made.get(store, "0.png", "etag", 16))
             await asked.wait()
         with pytest.raises(asyncio.CancelledError):

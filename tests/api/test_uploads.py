@@ -103,7 +103,7 @@ async def desk(
 
 class at_work:  # noqa: N801 (reads as a function)
     def __init__(self, settings: Settings, store: Store, path: str, database: Database) -> None:
-        self.settings = replace(settings, worker=False)
+        self.settings = settings.with_changes(worker=False)
         self.store, self.path, self.database = store, path, database
         self.serving = serving(self.settings)
 

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.util import await_only
 
 from db.errors import DomainError
+from db.postgres.engine import Database
 
 HERE = Path(__file__).parent
 MIGRATING = 4_203_001  # advisory lock: the second migrator waits, then finds nothing to do
@@ -57,6 +59,16 @@ def head() -> str:
     """The revision that this code expects."""
     revision = ScriptDirectory.from_config(config("")).get_current_head()
     assert revision is not None
+    return revision
+
+
+async def current(database: Database) -> str | None:
+    """The revision of a database; None before its first migration."""
+    try:
+        async with database.reading() as connection:
+            revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
     return revision
 
 

@@ -6,7 +6,6 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -136,7 +135,7 @@ async def test_ping_frames_do_not_put_off_connection_init(client: Client, settin
             wire.writer.write(frame(PING, b""))
             await asyncio.sleep(0.05)
 
-    changed = replace(settings, timeouts=replace(settings.timeouts, socket_init=0.5))
+    changed = settings.with_changes(timeouts=settings.timeouts.with_changes(socket_init=0.5))
     async with serving(changed, ToySchema()) as url, upgraded(Client(url, client.token)) as wire:
         pinging = asyncio.create_task(ping(wire))
         assert await closing(wire) == 4408

@@ -1,7 +1,6 @@
 """GraphQL over HTTP: what the graphql-http audits ask of a server, and what a hostile body must not do."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import httpx2
 import orjson
@@ -194,7 +193,7 @@ async def test_stops_what_takes_too_long(
 ) -> None:
     """The query alone has little time; Postgres, which is asked about the token, has more."""
     monkeypatch.setattr("api.app.database_limits", lambda _: LIMITS)
-    async with serving(replace(settings, timeouts=replace(settings.timeouts, query=0.3)), ToySchema()) as url:
+    async with serving(settings.with_changes(timeouts=settings.timeouts.with_changes(query=0.3)), ToySchema()) as url:
         response = await Client(url, await token(database)).post("{ slow(seconds: 1e9) }")
     assert response.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COSTLY"
 

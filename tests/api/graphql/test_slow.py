@@ -4,7 +4,6 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -48,7 +47,7 @@ class Wire:
 @asynccontextmanager
 async def hasty(settings: Settings, database: Database, **timeouts: float) -> AsyncIterator[Client]:
     """A server with one timeout that is short; who meets it never goes on, however slow the machine is."""
-    changed = replace(settings, timeouts=replace(settings.timeouts, **timeouts))
+    changed = settings.with_changes(timeouts=settings.timeouts.with_changes(**timeouts))
     async with serving(changed, ToySchema()) as url:
         yield Client(url, await token(database))
 

@@ -1,7 +1,6 @@
 """GraphQL over server-sent events, in the distinct connections mode."""
 
 import asyncio
-from dataclasses import replace
 
 import httpx2
 import orjson
@@ -102,7 +101,8 @@ async def test_ends_when_the_token_does_and_frees_its_seat_when_the_client_goes(
 async def test_a_stopping_server_waits_for_no_stream(settings: Settings, database: Database) -> None:
     text = await token(database)
     body, headers = {"query": "subscription { forever }"}, {"authorization": f"Bearer {text}"} | EVENTS
-    settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * TIMEOUT))  # so long it would wait
+    patient = settings.timeouts.with_changes(mutation=10 * TIMEOUT)  # so long a stopping server would wait
+    settings = settings.with_changes(timeouts=patient)
     async with asyncio.timeout(TIMEOUT), httpx2.AsyncClient(headers=headers, timeout=TIMEOUT) as http:
         async with serving(settings, ToySchema()) as url:
             request = http.build_request("POST", f"{url}/graphql", json=body)

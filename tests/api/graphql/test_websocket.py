@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -255,7 +255,7 @@ async def test_closes_open_sockets_within_seconds_of_a_revocation(client: Client
 async def test_welcomes_pages_of_its_own_origin_and_of_those_that_are_allowed(
     settings: Settings, database: Database
 ) -> None:
-    async with serving(replace(settings, allowed_origins=("https://ui.example",)), ToySchema()) as url:
+    async with serving(settings.with_changes(allowed_origins=("https://ui.example",)), ToySchema()) as url:
         client = Client(url, await token(database))
         for origin in (url, "https://ui.example"):
             async with opened(client, origin=Origin(origin)) as socket:
@@ -268,7 +268,8 @@ async def test_welcomes_pages_of_its_own_origin_and_of_those_that_are_allowed(
 
 async def test_a_stopping_server_sends_its_sockets_elsewhere(settings: Settings, database: Database) -> None:
     text = await token(database)
-    settings = replace(settings, timeouts=replace(settings.timeouts, mutation=10 * TIMEOUT))  # so long it would wait
+    patient = settings.timeouts.with_changes(mutation=10 * TIMEOUT)  # so long a stopping server would wait
+    settings = settings.with_changes(timeouts=patient)
     async with asyncio.timeout(TIMEOUT), AsyncExitStack() as stack:
         async with serving(settings, ToySchema()) as url:
             socket = await stack.enter_async_context(greeted(Client(url, text)))

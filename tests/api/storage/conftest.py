@@ -16,7 +16,7 @@ async def place(
 ) -> AsyncIterator[UnreliableStorage]:
     """Small pages and batches, for many boundaries with few files; and a client that does not wait for seconds."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.02)
-    monkeypatch.setattr("api.stores.S3Config", small_pages)
+    monkeypatch.setattr("api.configuration.S3Config", small_pages)
     monkeypatch.setattr(stages, "BATCH", 40)
     async with unreliable_storage(database_url, database, tmp_path, s3_endpoint) as made:
         yield made

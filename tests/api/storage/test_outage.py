@@ -1,7 +1,6 @@
 """Storage that is away altogether: everybody is told, soon; nothing is removed; and afterwards all goes on."""
 
 import asyncio
-from dataclasses import replace
 
 import httpx2
 import pytest
@@ -154,7 +153,7 @@ async def test_an_image_comes_whole_or_is_seen_to_be_broken(place: UnreliableSto
     await place.put("a.png", data)
     await place.sync()
     url = (await place.client.execute(URLS, place.me))["node"]["samples"]["nodes"][0]["imageUrl"]
-    through_us = replace(place.settings, s3=replace(place.settings.s3, links=False), worker=False)
+    through_us = place.settings.with_changes(s3=place.settings.s3.with_changes(links=False), worker=False)
     async with serving(through_us) as other, httpx2.AsyncClient(timeout=TIMEOUT) as browser:
         url = url.replace(place.client.url, other)
         place.proxy.schedule = lambda request: (

@@ -1,0 +1,28 @@
+"""The image behind a source's id, as whoever serves its bytes needs it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from db.formats.images import Format
+from db.postgres import sql
+from db.postgres.engine import Database
+
+SQL: Final = sql.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    id: int
+    dataset_id: int
+    path: str
+    etag: str
+    size: int
+    format: Format
+    input_path: str
+
+
+async def find_image(database: Database, source_id: int) -> StoredImage | None:
+    """None where there is no such source, or it is no image, or is gone."""
+    async with database.reading() as connection:
+        row = await sql.first(connection, SQL.find_image, source_id=source_id)
+    return None if row is None else StoredImage(**row)
