@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-CHATTY = ("aioboto3", "aiobotocore", "alembic", "boto3", "botocore", "pgqueuer", "PIL", "uvicorn")  # S3's tell keys
+CHATTY = ("aioboto3", "aiobotocore", "alembic", "boto3", "botocore", "PIL", "uvicorn")  # S3's tell keys
 KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 

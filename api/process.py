@@ -145,7 +145,7 @@ class Server(uvicorn.Server):
 async def work(settings: Settings, stopping: asyncio.Event) -> None:
     """Run jobs until stopping; running ones then go back to the queue."""
     from api.configuration import database_limits
-    from api.worker import run  # the queue library with it
+    from api.worker import run  # imports what other commands do not need
 
     async with engine.connect(str(settings.database_url), database_limits(settings)) as opened:
         await run(opened, settings, stop=stopping)

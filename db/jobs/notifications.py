@@ -6,14 +6,20 @@ Do not notify in a transaction that labels: commits that notify wait for one ano
 
 from typing import Final
 
-import asyncpg
+from db.postgres import sql
 
-CHANNEL: Final = "labelgraph"
-
-
-async def notify_job(connection: asyncpg.Connection, job_id: int) -> None:
-    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"job:{job_id}")
+CHANNEL: Final = "labelgraph"  # a job or a dataset changed
+QUEUE_CHANNEL: Final = "labelgraph_queue"  # a job was queued
+NOTIFY: Final = "SELECT pg_notify(:channel, :payload)"
 
 
-async def notify_dataset(connection: asyncpg.Connection, dataset_id: int) -> None:
-    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"dataset:{dataset_id}")
+async def notify_job(runner: sql.Runner, job_id: int) -> None:
+    await sql.run(runner, NOTIFY, channel=CHANNEL, payload=f"job:{job_id}")
+
+
+async def notify_dataset(runner: sql.Runner, dataset_id: int) -> None:
+    await sql.run(runner, NOTIFY, channel=CHANNEL, payload=f"dataset:{dataset_id}")
+
+
+async def notify_workers(runner: sql.Runner) -> None:
+    await sql.run(runner, NOTIFY, channel=QUEUE_CHANNEL, payload="")

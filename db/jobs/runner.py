@@ -1,116 +1,98 @@
-"""Running a claimed job: the work in one task, its pulse in another. The pulse keeps the lease, tells the progress,
-and learns of a cancel request, a lost claim or a stopping worker."""
+"""Running a claimed job: the work in one task, its heartbeat in another. The heartbeat renews the lease, writes the
+progress, and learns of a cancellation or a lost claim."""
 
 import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum, auto
+from typing import Final
 
 from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
-from db.jobs.claims import Claim, finish, release
 from db.jobs.notifications import notify_dataset, notify_job
+from db.jobs.queue import Claim, finish, release
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, explain, sqlstate
-from db.postgres.sql import connection_of
 
-log = logging.getLogger(__name__)
-
-BEAT = 0.4  # seconds between pulses: progress reaches subscribers more than twice a second, less than four times
-STILL = 3  # pulses without news between two heartbeats
-PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between the tries to write down a job's end while the database is away
-# Kinds of jobs that nobody waits for: storage that fails is tried again, after these pauses in seconds. Others end at
-# once, so that whoever started them learns why.
-RETRIED = frozenset({"MANIFEST"})
+SQL: Final = sql.load(__file__, "jobs.sql")
+BEAT = 0.4  # seconds between heartbeats: progress reaches subscribers more than twice a second, less than four times
+IDLE_BEATS = 3  # beats without progress, of which only the last is written
+RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between attempts to write a job's end while the database is away
+# Kinds of jobs that nobody waits for: if storage fails, they are repeated after these delays in seconds. Others fail
+# at once, so that whoever started them learns why.
+REPEATED = frozenset({"MANIFEST"})
 DELAYS = (2.0, 10.0, 60.0)
 
-PULSE = """
-UPDATE job SET heartbeat_at = clock_timestamp(), progress = greatest(progress, $3::float8),
-               scanned = greatest(scanned, $4), step = step + $5
-WHERE id = $1 AND epoch = $2 AND status = 'RUNNING'
-RETURNING cancel_requested
-"""
+log = logging.getLogger(__name__)
 
 Work = Callable[[Claim], Awaitable[None]]
 
 
-class Verdict(Enum):
-    """Why a job's work was stopped before its end."""
+class Interruption(Enum):
+    """Why a job was stopped before its end."""
 
-    LOST = auto()
+    CLAIM_LOST = auto()
     CANCELED = auto()
-    STOPPING = auto()
+    WORKER_STOPPING = auto()
 
 
 async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.Event) -> None:
-    """Do the work and bring the job to its end; given up early if it is canceled, lost, or the worker stops."""
+    """Do the work, and write how it ended; stopped early if it is canceled, the claim is lost, or the worker stops."""
     task = asyncio.ensure_future(work(job))
-    pulse = asyncio.create_task(_pulse(database, job, stopping))
-    canceled = False
+    heartbeat = asyncio.create_task(_beat_until_interrupted(database, job, stopping))
+    canceled, interruption = False, None
     try:
-        await asyncio.wait({task, pulse}, return_when=asyncio.FIRST_COMPLETED)
-        verdict = None if task.done() else pulse.result()
+        await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            interruption = heartbeat.result()
     except asyncio.CancelledError:
-        canceled, verdict = True, Verdict.STOPPING
-    for part in (task, pulse):
-        part.cancel()
-    outcome, _ = await asyncio.gather(task, pulse, return_exceptions=True)
-    await _conclude_patiently(database, job, outcome, verdict)
+        canceled, interruption = True, Interruption.WORKER_STOPPING
+    task.cancel()
+    heartbeat.cancel()
+    error, _ = await asyncio.gather(task, heartbeat, return_exceptions=True)
+    for pause in RETRY_PAUSES:
+        try:
+            await _conclude(database, job, interruption or error)
+            break
+        except Exception as failure:
+            if not _is_of_database(failure):
+                raise
+            await asyncio.sleep(pause)
+    else:
+        log.warning("job %s is left to the sweep: the database is away", job.id)
     if canceled:
         raise asyncio.CancelledError
 
 
-async def _conclude_patiently(
-    database: Database, job: Claim, outcome: BaseException | None, verdict: Verdict | None
-) -> None:
-    """What cannot be written down is left to the sweep, as if this worker were dead."""
-    for pause in PAUSES:
-        try:
-            await _conclude(database, job, outcome, verdict)
-        except Exception as error:
-            if not _is_of_database(error):
-                raise
-            await asyncio.sleep(pause)
-        else:
-            return
-    log.warning("job %s is left to the sweep: the database is away", job.id)
-
-
-async def _conclude(database: Database, job: Claim, outcome: BaseException | None, verdict: Verdict | None) -> None:
-    match verdict:
-        case Verdict.CANCELED:
-            await finish(database, job, "CANCELED")
-        case Verdict.STOPPING:
-            await release(database, job, refund_attempt=True)
-        case Verdict.LOST:
-            log.warning("job %s was taken over by another worker", job.id)
-        case None:
-            await _settle(database, job, outcome)
-
-
-async def _settle(database: Database, job: Claim, error: BaseException | None) -> None:
-    match error:
+async def _conclude(database: Database, job: Claim, cause: Interruption | BaseException | None) -> None:
+    """Finish the job, or return it to the queue."""
+    match cause:
         case None:
             await finish(database, job, "SUCCEEDED")
-        case Fenced():
+        case Interruption.CANCELED:
+            await finish(database, job, "CANCELED")
+        case Interruption.WORKER_STOPPING:
+            await release(database, job, refund_attempt=True)
+        case Interruption.CLAIM_LOST | Fenced():
             log.warning("job %s was taken over by another worker", job.id)
-        case _ if _is_of_database(error):
-            log.warning("job %s lost its database and goes back to the queue: %s", job.id, type(error).__name__)
-            await release(database, job, refund_attempt=isinstance(error, DatabaseUnavailable))
-        case StorageError() if job.kind in RETRIED and job.attempts <= len(DELAYS):
+        case BaseException() if _is_of_database(cause):
+            log.warning("job %s lost its database and returns to the queue: %s", job.id, type(cause).__name__)
+            await release(database, job, refund_attempt=isinstance(cause, DatabaseUnavailable))
+        case StorageError() if job.kind in REPEATED and job.attempts <= len(DELAYS):
             delay = timedelta(seconds=DELAYS[max(job.attempts - 1, 0)])
-            log.warning("job %s (%s) is tried again in %s: %s", job.id, job.kind, delay, error.message)
+            log.warning("job %s (%s) is repeated in %s: %s", job.id, job.kind, delay, cause.message)
             await release(database, job, refund_attempt=False, after=delay)
         case DomainError():
-            log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, error.code, error.message)
-            await finish(database, job, "FAILED", error)
+            log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, cause.code, cause.message)
+            await finish(database, job, "FAILED", cause)
         case _:
             reference = secrets.token_hex(4)
-            log.error("job %s failed, reference %s", job.id, reference, exc_info=error)
-            defect = Defect(f"Internal error; the server's log has it as {reference}.")
-            await finish(database, job, "FAILED", defect)
+            log.error("job %s failed, reference %s", job.id, reference, exc_info=cause)
+            await finish(database, job, "FAILED", Defect(f"Internal error; the server's log has it as {reference}."))
 
 
 def _is_of_database(error: BaseException) -> bool:
@@ -119,36 +101,41 @@ def _is_of_database(error: BaseException) -> bool:
     return sqlstate(error) in ROLLED_BACK or explain(error) is not None
 
 
-async def _pulse(database: Database, job: Claim, stopping: asyncio.Event) -> Verdict:
-    """Beat until there is a reason to stop. A beat that Postgres does not answer is made up for by the next."""
-    silent = STILL
+async def _beat_until_interrupted(database: Database, job: Claim, stopping: asyncio.Event) -> Interruption:
+    """A heartbeat that cannot be written is made up for by the next."""
+    idle = IDLE_BEATS
     while not stopping.is_set():
-        if job.moving or silent >= STILL:
-            silent = 0
+        if job.changed or idle >= IDLE_BEATS:
+            idle = 0
             try:
-                verdict = await _beat(database, job)
-            except Exception as error:  # whatever it is, the work goes on, and the next beat comes
+                interruption = await _beat(database, job)
+            except Exception as error:  # whatever it is, the work goes on
                 log.warning("job %s: no heartbeat, %s", job.id, type(error).__name__)
-                verdict = None
-            if verdict is not None:
-                return verdict
-        silent += 1
-        try:
+            else:
+                if interruption is not None:
+                    return interruption
+        idle += 1
+        with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), BEAT)
-        except TimeoutError:
-            continue
-    return Verdict.STOPPING
+    return Interruption.WORKER_STOPPING
 
 
-async def _beat(database: Database, job: Claim) -> Verdict | None:
-    moving, job.moving = job.moving, False
+async def _beat(database: Database, job: Claim) -> Interruption | None:
+    changed, job.changed = job.changed, False
     async with database.writing() as session:
-        connection = await connection_of(session)
-        canceled = await connection.fetchval(PULSE, job.id, job.epoch, job.progress, job.scanned, int(moving))
-    if moving:
-        async with database.reading() as reader:
-            await notify_job(reader, job.id)
-            await notify_dataset(reader, job.dataset_id)
-    if canceled is None:
-        return Verdict.LOST
-    return Verdict.CANCELED if canceled else None
+        cancel_requested = await sql.value(
+            session,
+            SQL.beat,
+            job_id=job.id,
+            epoch=job.epoch,
+            progress=job.progress,
+            scanned=job.scanned,
+            steps=int(changed),
+        )
+    if changed:
+        async with database.reading() as connection:
+            await notify_job(connection, job.id)
+            await notify_dataset(connection, job.dataset_id)
+    if cancel_requested is None:
+        return Interruption.CLAIM_LOST
+    return Interruption.CANCELED if cancel_requested else None

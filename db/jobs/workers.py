@@ -1,8 +1,8 @@
-"""Who works, and whether he lives.
+"""Which workers are alive.
 
-A worker holds a session lock under its own number as long as its connection stands. Postgres lets go of it the moment
-the process dies, on this machine or another, so its jobs are taken over at once; where a network swallows the
-farewell, the heartbeat's age (`LEASE`) tells.
+A worker holds a session lock under its own number as long as its connection lasts. Postgres frees the lock the moment
+the process dies, on this machine or another, so that its jobs are taken over at once; where a network holds a dead
+connection open, the age of the heartbeat (`LEASE`) decides.
 """
 
 import secrets
@@ -11,10 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
-from db.jobs.carrier import ENTRYPOINT
 from db.postgres.outages import ANY_ERROR
-
-__all__ = ["ENTRYPOINT", "LEASE", "ORPHANED", "OUTLIVED_SERVER", "register_worker"]
 
 LEASE = 15  # seconds without a heartbeat, after which a job is taken over
 WORKERS = 2  # the class of the workers' advisory locks
@@ -29,13 +26,13 @@ ORPHANED = f"""(
     )
 )"""
 
-# True of a row of `job` in work when Postgres itself was started anew: that its worker lost it proves nothing.
-OUTLIVED_SERVER = "coalesce(heartbeat_at < pg_postmaster_start_time(), false)"
+# True of a running job that was begun before the last start of Postgres.
+SERVER_RESTARTED = "coalesce(heartbeat_at < pg_postmaster_start_time(), false)"
 
 
 @asynccontextmanager
 async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
-    """Be a worker, for as long as the connection stands. Gives the worker's number."""
+    """Lock a new worker's number, which is returned, as long as the connection lasts and at most for the block."""
     worker = secrets.randbelow(2**31)
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", WORKERS, worker):
         worker = secrets.randbelow(2**31)
@@ -43,5 +40,5 @@ async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int,
         yield worker
     finally:
         with suppress(*ANY_ERROR):
-            if not connection.is_closed():  # else Postgres has let go of it
+            if not connection.is_closed():  # else Postgres has freed it
                 await connection.execute("SELECT pg_advisory_unlock($1, $2)", WORKERS, worker)

@@ -115,7 +115,7 @@ class StagedUploads:
         """A sync's counts of what it added, updated, removed, moved and skipped."""
         async with self.database.writing() as session:
             job = await sync.start(session, self.number, requested_by="ann")
-        claim = await jobs.claim(self.database, job, 7)
+        claim = await jobs.claim(self.database, 7)
         assert claim is not None
         await sync.run(self.database, claim, self.store)
         await jobs.finish(self.database, claim, "SUCCEEDED")

@@ -93,7 +93,7 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
             return dataset, await imports.start(session, dataset.dataset_id, wanted, requested_by="ann")
 
     clean, clean_job = await begin()
-    claim = await jobs.claim(database, clean_job, WORKER)
+    claim = await jobs.claim(database, WORKER)
     assert claim is not None
     await imports.run(database, claim, Stores(AllowedLocations((tmp_path,))))
     await jobs.finish(database, claim, "SUCCEEDED")

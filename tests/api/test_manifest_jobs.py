@@ -69,7 +69,7 @@ async def test_a_manifest_whose_place_is_taken_fails_visibly_and_is_written_when
     output.write_text("a file where a directory is to be")
     version = await publish(client, dataset)
     await ends(client, version, "FAILED")
-    assert caplog.text.count("is tried again") == 3
+    assert caplog.text.count("is repeated in") == 3
     job = await job_of(client, version)
     assert job["error"]["code"] == "STORAGE_ERROR"
     assert str(tmp_path) not in job["error"]["message"]

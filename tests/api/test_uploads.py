@@ -313,7 +313,7 @@ async def test_a_sync_finds_nothing_new_in_what_was_uploaded(desk: Desk, databas
     number = int(await database.pool.fetchval("SELECT id FROM dataset"))
     async with database.writing() as session:
         job = await sync.start(session, number, requested_by="ann")
-    claim = await jobs.claim(database, job, 7)
+    claim = await jobs.claim(database, 7)
     assert claim is not None
     await sync.run(database, claim, desk.store)
     counts = await database.pool.fetchrow("SELECT added, updated, removed, moved, skipped FROM job WHERE id = $1", job)

@@ -1,4 +1,4 @@
-"""The worker in this process: jobs reach it through the queue, are tidied up after, stopped, and given back."""
+"""The worker in this process: it claims jobs, stops them, and returns them to the queue."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ from db.ingest.sync.inspection import inspect
 from db.jobs import events, runner
 from db.postgres.engine import Database, driver_url
 from tests.db import dataset_fixture
-from tests.db.dataset_fixture import DatasetFixture
+from tests.db.dataset_fixture import WORKER, DatasetFixture
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
 
 
@@ -43,7 +43,7 @@ async def dataset(database: Database, tmp_path: Path) -> DatasetFixture:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Syncs read three batches of 5 images, and the next when this is set: until then they are in the middle."""
+    """Syncs read three batches of 5 images, and the next once this is set."""
     opened, batches = asyncio.Event(), itertools.count(1)
 
     async def gated(*arguments: Any, **named: Any) -> Any:
@@ -61,29 +61,28 @@ def fill(dataset: DatasetFixture, number: int) -> None:
         dataset.put(f"{index}.png")
 
 
-def has(dataset: DatasetFixture, job_id: int, **wanted: Any) -> Callable[[], Awaitable[bool]]:
-    async def look() -> bool:
+def has(dataset: DatasetFixture, job_id: int, **expected: Any) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
         job = await dataset.job(job_id)
-        return all(job[name] == value for name, value in wanted.items())
+        return all(job[name] == value for name, value in expected.items())
 
-    return look
+    return holds
 
 
 def begun(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
-    async def look() -> bool:
+    async def holds() -> bool:
         return bool((await dataset.job(job_id))["added"] > 0)
 
-    return look
+    return holds
 
 
 @pytest.mark.portable
-async def test_does_a_job_that_was_asked_for(dataset: DatasetFixture, tmp_path: Path) -> None:
+async def test_runs_a_job(dataset: DatasetFixture, tmp_path: Path) -> None:
     fill(dataset, 30)
     async with working(dataset.database, tmp_path):
         job_id = await dataset.start()
         await wait_until(has(dataset, job_id, status="SUCCEEDED"))
     assert (await dataset.counts(job_id))["added"] == 30
-    assert await dataset.rows("SELECT id FROM pgqueuer") == []
 
 
 async def test_the_owner_says_how_much_a_sync_may_remove(dataset: DatasetFixture, tmp_path: Path) -> None:
@@ -98,7 +97,7 @@ async def test_the_owner_says_how_much_a_sync_may_remove(dataset: DatasetFixture
         await wait_until(has(dataset, allowed, status="SUCCEEDED", removed=1))
 
 
-async def test_does_what_was_asked_for_before_it_came(dataset: DatasetFixture, tmp_path: Path) -> None:
+async def test_runs_a_job_that_was_queued_before_it_started(dataset: DatasetFixture, tmp_path: Path) -> None:
     job_id = await dataset.start()
     async with working(dataset.database, tmp_path):
         await wait_until(has(dataset, job_id, status="SUCCEEDED"))
@@ -128,10 +127,10 @@ async def test_a_waiting_job_is_canceled_at_once(dataset: DatasetFixture) -> Non
     async with dataset.database.writing() as session:
         await jobs.cancel(session, job_id)
     assert (await dataset.job(job_id))["status"] == "CANCELED"
-    assert await dataset.rows("SELECT id FROM pgqueuer") == []
+    assert await jobs.claim(dataset.database, WORKER) is None
 
 
-async def test_a_stopping_worker_gives_its_job_to_the_next(
+async def test_a_stopping_worker_returns_its_job_to_the_queue(
     dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event
 ) -> None:
     fill(dataset, 50)
@@ -146,7 +145,7 @@ async def test_a_stopping_worker_gives_its_job_to_the_next(
     assert (await dataset.counts(job_id))["added"] == 50
 
 
-async def test_a_worker_that_lost_its_connection_begins_anew(
+async def test_a_worker_that_lost_its_connection_opens_another(
     dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event
 ) -> None:
     fill(dataset, 50)
@@ -159,14 +158,53 @@ async def test_a_worker_that_lost_its_connection_begins_anew(
     assert (await dataset.counts(job_id))["added"] == 50
 
 
-async def test_a_job_whose_carrier_was_lost_is_done_all_the_same(dataset: DatasetFixture, tmp_path: Path) -> None:
-    job_id = await dataset.start()
-    await dataset.do("DELETE FROM pgqueuer")
+async def test_a_job_whose_notification_was_lost_is_run_by_the_next_poll(
+    dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with working(dataset.database, tmp_path):
-        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+        await wait_until(has(dataset, await dataset.start(), status="SUCCEEDED"))
+        monkeypatch.setattr("db.jobs.queue.notify_workers", _notify_nobody)
+        await wait_until(has(dataset, await dataset.start(), status="SUCCEEDED"))
 
 
-async def test_a_failure_is_told_in_the_job(dataset: DatasetFixture, tmp_path: Path) -> None:
+async def _notify_nobody(_: object) -> None:
+    return
+
+
+async def test_a_notification_wakes_the_worker(
+    dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL", 10 * TIMEOUT)
+    async with working(dataset.database, tmp_path):
+        for _ in range(2):
+            await wait_until(has(dataset, await dataset.start(), status="SUCCEEDED"))
+
+
+async def test_a_busy_worker_runs_no_more_jobs_at_once_than_it_may(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, highest, full = 0, 0, asyncio.Event()
+
+    async def run(*_: object) -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        if running == 3:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0)
+        running -= 1
+
+    monkeypatch.setattr("db.ingest.sync.run", run)
+    datasets = [await dataset_fixture.local(database, tmp_path) for _ in range(10)]
+    ids = [await dataset.start() for dataset in datasets]
+    async with working(database, tmp_path, jobs=3):
+        for dataset, job_id in zip(datasets, ids, strict=True):
+            await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+    assert highest == 3
+
+
+async def test_a_failure_is_shown_in_the_job(dataset: DatasetFixture, tmp_path: Path) -> None:
     await dataset.do("UPDATE dataset SET input_path = $1", str(tmp_path / "nowhere"))
     async with working(dataset.database, tmp_path):
         job_id = await dataset.start()
@@ -182,7 +220,7 @@ async def test_a_path_that_is_no_longer_allowed_fails_the_job(dataset: DatasetFi
         await wait_until(has(dataset, job_id, status="FAILED", error_code="INVALID_PATH"))
 
 
-async def test_an_unforeseen_failure_is_told_by_a_reference(
+async def test_an_unforeseen_failure_is_shown_by_a_reference(
     dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fails(*_: object) -> None:
@@ -200,16 +238,16 @@ async def test_an_unforeseen_failure_is_told_by_a_reference(
 async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
     dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each batch is read only after the subscriber has heard of the one before; nobody polls."""
+    """Each batch is read only after the subscriber has received the one before; nobody polls."""
     monkeypatch.setattr(events, "POLL", TIMEOUT)
     monkeypatch.setattr(stages, "BATCH", 5)
-    heard_of, batches = asyncio.Condition(), itertools.count()
+    received, batches = asyncio.Condition(), itertools.count()
     seen: list[tuple[int, float, int]] = []
 
     async def paced(*arguments: Any, **named: Any) -> Any:
         merged = 5 * max(next(batches) - 2, 0)  # one is read ahead while one is written
-        async with heard_of:
-            await heard_of.wait_for(lambda: seen and seen[-1][2] >= merged)
+        async with received:
+            await received.wait_for(lambda: seen and seen[-1][2] >= merged)
         return await inspect(*arguments, **named)
 
     monkeypatch.setattr("db.ingest.sync.stages.inspect", paced)
@@ -217,14 +255,14 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
     job_id = await dataset.start()
     async with (
         asyncio.timeout(TIMEOUT),
-        events.listening(dataset.database) as heard,
+        events.listening(dataset.database) as subscriptions,
         working(dataset.database, tmp_path),
     ):
-        async for step in heard.job_steps(job_id):
+        async for step in subscriptions.job_steps(job_id):
             job = await dataset.job(job_id)
-            async with heard_of:
+            async with received:
                 seen.append((step, job["progress"] or 0.0, job["added"]))
-                heard_of.notify_all()
+                received.notify_all()
     steps, ratios, _ = zip(*seen, strict=True)
     assert list(steps) == sorted(set(steps))
     assert list(ratios) == sorted(ratios)
@@ -274,7 +312,7 @@ async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> N
     job_id = await dataset.start()
     connection = await asyncpg.connect(driver_url(dataset.database.url))
     async with jobs.register_worker(connection) as number:
-        assert await jobs.claim(dataset.database, job_id, number) is not None
+        assert await jobs.claim(dataset.database, number) is not None
         await dataset.do("UPDATE job SET heartbeat_at = now() + interval '1 day'")
         assert await jobs.sweep(dataset.database) == []
         connection.terminate()
@@ -282,18 +320,18 @@ async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> N
 
 
 def has_been_swept(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
-    async def look() -> bool:
+    async def holds() -> bool:
         return await jobs.sweep(dataset.database) == [job_id]
 
-    return look
+    return holds
 
 
 async def test_a_silent_workers_job_is_taken_over_after_its_lease(dataset: DatasetFixture) -> None:
-    """Where a network holds a dead connection open, the heartbeat tells."""
+    """Where a network holds a dead connection open, the age of the heartbeat decides."""
     job_id = await dataset.start()
     connection = await asyncpg.connect(driver_url(dataset.database.url))
     async with jobs.register_worker(connection) as number:
-        assert await jobs.claim(dataset.database, job_id, number) is not None
+        assert await jobs.claim(dataset.database, number) is not None
         await dataset.do("UPDATE job SET heartbeat_at = now() - interval '16 s'")
         assert await jobs.sweep(dataset.database) == [job_id]
     await connection.close()

@@ -25,7 +25,7 @@ FILES = 4_000
 GATED = """
 import asyncio, itertools, pathlib, sys
 from api.__main__ import main
-from db.sync import stages
+from db.ingest.sync import stages
 
 read, gate, batches = stages.inspect, pathlib.Path(sys.argv.pop(1)), itertools.count(1)
 

@@ -98,8 +98,16 @@ class DatasetFixture:
 
     async def work(self, job_id: int, guard: Guard = USUAL_GUARD) -> None:
         """Do a job as a worker would, without the worker."""
-        claim = await jobs.claim(self.database, job_id, WORKER)
+        await self.run(await self.claim(job_id), guard)
+
+    async def claim(self, job_id: int) -> jobs.Claim:
+        """The job, which must be the one that is due first."""
+        claim = await jobs.claim(self.database, WORKER)
         assert claim is not None
+        assert claim.id == job_id
+        return claim
+
+    async def run(self, claim: jobs.Claim, guard: Guard = USUAL_GUARD) -> None:
         await sync.run(self.database, claim, self.store, guard=guard)
         await jobs.finish(self.database, claim, "SUCCEEDED")
 

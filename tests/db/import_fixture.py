@@ -68,8 +68,9 @@ class ImportFixture:
             return await imports.start(session, self.dataset.dataset_id, wanted, requested_by="ann")
 
     async def work(self, job_id: int) -> dict[str, Any]:
-        claim = await jobs.claim(self.dataset.database, job_id, WORKER)
+        claim = await jobs.claim(self.dataset.database, WORKER)
         assert claim is not None
+        assert claim.id == job_id
         try:
             await imports.run(self.dataset.database, claim, self.stores)
             await jobs.finish(self.dataset.database, claim, "SUCCEEDED")

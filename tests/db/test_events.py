@@ -151,7 +151,7 @@ async def test_a_claim_and_an_end_reach_subscribers(dataset: DatasetFixture) -> 
     job_id = await dataset.start()
     async with events.listening(dataset.database) as subscriptions, aclosing(subscriptions.job_steps(job_id)) as steps:
         await soon(steps)
-        claim = await jobs.claim(dataset.database, job_id, WORKER)
+        claim = await jobs.claim(dataset.database, WORKER)
         assert claim is not None
         await soon(steps)
         await jobs.finish(dataset.database, claim, "SUCCEEDED")

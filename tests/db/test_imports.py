@@ -283,7 +283,7 @@ async def test_an_image_that_two_lines_name_is_as_the_first_one_says(importer: I
 async def test_of_many_warnings_the_first_ones_are_kept(
     importer: ImportFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "WARN", batches.WARN.replace("LIMIT 10000", "LIMIT 5"))
+    monkeypatch.setattr(batches, "MAX_WARNINGS", 5)
     importer.put("1.png")
     job = await importer.load(importer.manifest({"source": "1.png"}, *["wrong"] * 20))
     assert (job["skipped"], len(await importer.warnings(job))) == (20, 5)

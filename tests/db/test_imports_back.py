@@ -58,8 +58,9 @@ class House:
                 await store.write(str(file.relative_to(ROOT / "examples" / example)), file.read_bytes())
 
     async def run(self, job_id: int) -> dict[str, Any]:
-        claim = await jobs.claim(self.database, job_id, WORKER)
+        claim = await jobs.claim(self.database, WORKER)
         assert claim is not None
+        assert claim.id == job_id
         match claim.kind:
             case "SYNC":
                 [row] = await self.rows("SELECT input_path FROM dataset WHERE id = $1", claim.dataset_id)

@@ -86,8 +86,9 @@ async def live(importer: ImportFixture, job_id: int, crash_point: CrashPoint) ->
     """A worker's life with a job, as far as it goes. Whether it came to the end."""
     database: Any = CrashingDatabase(importer.dataset.database, crash_point)
     try:
-        claim = await jobs.claim(database, job_id, WORKER)
+        claim = await jobs.claim(database, WORKER)
         if claim is not None:
+            assert claim.id == job_id
             await imports.run(database, claim, CrashingStores(AllowedLocations((importer.folder,)), crash_point))
             await jobs.finish(database, claim, "SUCCEEDED")
     except Crash:

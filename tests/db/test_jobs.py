@@ -1,21 +1,19 @@
-"""The job's row and its carrier: what commits together, who holds what, and what a stale hand can still do."""
+"""The queue: what commits together, who claims what and when, and what an outdated claim can still do."""
 
 import asyncio
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
-from pgqueuer.adapters.persistence import schema_ddl
-from pgqueuer.domain.settings import DBSettings
 
 from db import jobs
 from db.errors import NotFound, StorageError
-from db.jobs import Batch, Claim, Fenced
+from db.jobs import Batch, Claim, Fenced, queue
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
 from db.postgres.sql import connection_of
-from tests.conftest import ROOT
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture
 from tests.waiting import wait_until
@@ -27,7 +25,8 @@ async def dataset(database: Database) -> DatasetFixture:
 
 
 async def claimed(dataset: DatasetFixture) -> Claim:
-    claim = await jobs.claim(dataset.database, await dataset.start(), WORKER)
+    await dataset.start()
+    claim = await jobs.claim(dataset.database, WORKER)
     assert claim is not None
     return claim
 
@@ -40,13 +39,7 @@ async def work_nothing(_: Claim) -> None:
     return
 
 
-def test_the_queues_tables_are_those_of_the_pinned_library() -> None:
-    rendered = schema_ddl.render_install(DBSettings(), create_schema=False)
-    committed = (ROOT / "db/postgres/migrations/versions/0002_jobs_queue.sql").read_text()
-    assert rendered.split("\n", 1)[1].split() == committed.split("\n", 1)[1].split()
-
-
-async def test_a_job_that_is_rolled_back_leaves_nothing_in_the_queue(dataset: DatasetFixture) -> None:
+async def test_a_job_that_is_rolled_back_is_not_queued(dataset: DatasetFixture) -> None:
     async def fails() -> None:
         async with dataset.database.writing() as session:
             await jobs.enqueue(session, dataset.dataset_id, "SYNC", requested_by="ann")
@@ -54,7 +47,48 @@ async def test_a_job_that_is_rolled_back_leaves_nothing_in_the_queue(dataset: Da
 
     with pytest.raises(ZeroDivisionError):
         await fails()
-    assert await dataset.rows("SELECT id FROM job UNION ALL SELECT id FROM pgqueuer") == []
+    assert await dataset.rows("SELECT id FROM job") == []
+    assert await jobs.claim(dataset.database, WORKER) is None
+
+
+async def test_jobs_are_claimed_in_the_order_in_which_they_are_due(database: Database) -> None:
+    ids = [await (await dataset_fixture.memory(database)).start() for _ in range(4)]
+    dataset = await dataset_fixture.memory(database)
+    later = "UPDATE job SET due_at = now() + $2 * interval '1 s' WHERE id = $1"
+    await dataset.do(later, ids[0], -10)
+    await dataset.do(later, ids[1], 3600)
+    await dataset.do(later, ids[2], -20)
+    await dataset.do(later, ids[3], -20)
+    claims = [await jobs.claim(database, WORKER) for _ in range(4)]
+    assert [claim and claim.id for claim in claims] == [ids[2], ids[3], ids[0], None]
+
+
+async def test_claims_at_the_same_time_get_different_jobs(database: Database) -> None:
+    ids = [await (await dataset_fixture.memory(database)).start() for _ in range(6)]
+    claims = await asyncio.gather(*(jobs.claim(database, WORKER) for _ in range(8)))
+    assert sorted(claim.id for claim in claims if claim is not None) == ids
+
+
+async def test_a_claim_reads_the_index_of_due_jobs(dataset: DatasetFixture) -> None:
+    """Also when it is planned once for all parameters."""
+    statement = str(queue.FIRST_DUE.compile(dialect=dataset.database.engine.dialect))
+    async with dataset.database.reading() as connection:
+        await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE first_due AS {statement}")
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE first_due (1)"))
+        await connection.execute("DEALLOCATE first_due; RESET enable_seqscan; RESET plan_cache_mode")
+    assert "Index Scan using job_due" in plan
+
+
+async def test_a_claim_skips_a_job_that_is_locked(database: Database) -> None:
+    """Somebody cancels it just now."""
+    locked, other = [await (await dataset_fixture.memory(database)).start() for _ in range(2)]
+    async with database.writing() as session:
+        await jobs.cancel(session, locked)
+        claim = await jobs.claim(database, WORKER)
+        assert claim is not None
+        assert claim.id == other
+        assert await jobs.claim(database, WORKER) is None
 
 
 async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(dataset: DatasetFixture) -> None:
@@ -80,10 +114,10 @@ async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(da
     assert await dataset.warnings(job.id) == [("a.png", "odd")]
 
 
-async def test_a_claim_that_was_overtaken_can_do_nothing(dataset: DatasetFixture) -> None:
+async def test_an_outdated_claim_can_do_nothing(dataset: DatasetFixture) -> None:
     stale = await claimed(dataset)
     await jobs.sweep(dataset.database)
-    fresh = await jobs.claim(dataset.database, stale.id, WORKER)
+    fresh = await jobs.claim(dataset.database, WORKER)
     assert fresh is not None
     assert fresh.epoch > stale.epoch
     with pytest.raises(Fenced):
@@ -123,7 +157,7 @@ async def test_another_error_is_not_tried_again(dataset: DatasetFixture) -> None
 async def test_an_ended_job_cannot_be_claimed_or_canceled_anew(dataset: DatasetFixture) -> None:
     job = await claimed(dataset)
     await jobs.run(dataset.database, job, work_nothing, stopping=asyncio.Event())
-    assert await jobs.claim(dataset.database, job.id, WORKER) is None
+    assert await jobs.claim(dataset.database, WORKER) is None
     async with dataset.database.writing() as session:
         await jobs.cancel(session, job.id)
     assert (await dataset.job(job.id))["status"] == "SUCCEEDED"
@@ -159,6 +193,14 @@ async def test_a_job_canceled_while_nobody_had_it_is_ended_by_the_sweep(dataset:
     assert (await dataset.job(job.id))["status"] == "CANCELED"
 
 
+async def test_a_job_canceled_while_its_worker_stops_is_ended(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
+    async with dataset.database.writing() as session:
+        await jobs.cancel(session, job.id)
+    await jobs.release(dataset.database, job, refund_attempt=True)
+    assert (await dataset.job(job.id))["status"] == "CANCELED"
+
+
 async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(dataset: DatasetFixture) -> None:
     job = await claimed(dataset)
 
@@ -168,33 +210,34 @@ async def test_a_job_goes_back_to_the_queue_when_its_database_goes_away(dataset:
     await jobs.run(dataset.database, job, cut_off, stopping=asyncio.Event())
     row = await dataset.job(job.id)
     assert (row["status"], row["attempts"]) == ("QUEUED", 1)
-    assert len(await dataset.rows("SELECT id FROM pgqueuer WHERE status = 'queued'")) == 1
+    assert await jobs.claim(dataset.database, WORKER) is not None
 
 
-async def test_a_job_that_never_gets_on_is_given_up_whatever_ends_it(dataset: DatasetFixture) -> None:
+async def test_a_job_that_never_makes_progress_is_given_up_whatever_ends_it(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
 
     async def cut_off(_: Claim) -> None:
         raise DatabaseUnavailable
 
     for number in range(jobs.MAX_CLAIMS):
-        job = await jobs.claim(dataset.database, job_id, WORKER)
+        job = await jobs.claim(dataset.database, WORKER)
         assert job is not None
         stopping = asyncio.Event()
         if number % 2:
             stopping.set()
         await jobs.run(dataset.database, job, _hang if number % 2 else cut_off, stopping=stopping)
         assert (await dataset.job(job_id))["status"] == "QUEUED"
-    assert await jobs.claim(dataset.database, job_id, WORKER) is None
+        await make_due(dataset)
+    assert await jobs.claim(dataset.database, WORKER) is None
     row = await dataset.job(job_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "INTERNAL_ERROR")
     assert str(jobs.MAX_CLAIMS) in row["error_message"]
 
 
-async def test_a_job_that_gets_on_is_begun_as_often_as_it_takes(dataset: DatasetFixture) -> None:
+async def test_a_job_that_makes_progress_is_claimed_as_often_as_it_takes(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
     for number in range(2 * jobs.MAX_CLAIMS):
-        job = await jobs.claim(dataset.database, job_id, WORKER)
+        job = await jobs.claim(dataset.database, WORKER)
         assert job is not None
         await jobs.in_batch(dataset.database, job, partial(_check, at=number))
         await jobs.release(dataset.database, job, refund_attempt=True)
@@ -205,20 +248,28 @@ async def _check(batch: Batch, *, at: int) -> None:
     batch.checkpoint = {"at": at}
 
 
-async def test_a_job_that_does_not_get_on_waits_longer_each_time(dataset: DatasetFixture) -> None:
-    job_id, waits = await dataset.start(), []
-    for number in range(12):
-        job = await jobs.claim(dataset.database, job_id, WORKER)
+async def test_a_job_that_makes_no_progress_waits_longer_each_time(dataset: DatasetFixture) -> None:
+    job_id = await dataset.start()
+    for number, pause in enumerate((0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64)):
+        job = await jobs.claim(dataset.database, WORKER)
         assert job is not None
+        before = await clock(dataset)
         if number % 2:
             await jobs.release(dataset.database, job, refund_attempt=True)
         else:
-            await dataset.do("UPDATE job SET heartbeat_at = NULL WHERE id = $1", job_id)
-            assert job_id in await jobs.sweep(dataset.database)
-        [row] = await dataset.rows("SELECT execute_after - created AS wait FROM pgqueuer WHERE status = 'queued'")
-        waits.append(round(row["wait"].total_seconds()))
-        await dataset.do("UPDATE job SET attempts = 0 WHERE id = $1", job_id)
-    assert waits == [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64]
+            assert await jobs.sweep(dataset.database) == [job_id]
+        due_at = (await dataset.job(job_id))["due_at"]
+        assert before <= due_at - timedelta(seconds=pause) <= await clock(dataset)
+        await dataset.do("UPDATE job SET due_at = now(), attempts = 0")
+
+
+async def clock(dataset: DatasetFixture) -> datetime:
+    [row] = await dataset.rows("SELECT clock_timestamp() AS now")
+    return cast(datetime, row["now"])
+
+
+async def make_due(dataset: DatasetFixture) -> None:
+    await dataset.do("UPDATE job SET due_at = now()")
 
 
 async def test_progress_is_written_while_a_batch_is_long_and_never_falls(dataset: DatasetFixture) -> None:
@@ -248,13 +299,11 @@ async def test_progress_is_written_while_a_batch_is_long_and_never_falls(dataset
     assert [(row["progress"], row["scanned"]) for row in (early, late)] == [(0.5, 10), (0.5, 10)]
 
 
-async def test_a_sweep_gives_every_waiting_job_its_carrier_once(dataset: DatasetFixture) -> None:
-    job_id = await dataset.start()
-    await dataset.do("DELETE FROM pgqueuer")
-    back = await asyncio.gather(*(jobs.sweep(dataset.database) for _ in range(4)))
-    assert sorted(id for ids in back for id in ids)[:1] == [job_id]
-    assert len(await dataset.rows("SELECT id FROM pgqueuer")) == 1
-    assert await jobs.sweep(dataset.database) == []
+async def test_of_many_sweeps_one_returns_an_orphan_to_the_queue(dataset: DatasetFixture) -> None:
+    orphan = await claimed(dataset)
+    requeued = await asyncio.gather(*(jobs.sweep(dataset.database) for _ in range(4)))
+    assert sorted(requeued) == [[], [], [], [orphan.id]]
+    assert (await dataset.job(orphan.id))["epoch"] == orphan.epoch + 1
 
 
 async def test_a_session_and_its_driver_share_one_transaction(dataset: DatasetFixture) -> None:

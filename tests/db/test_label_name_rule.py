@@ -84,7 +84,7 @@ async def test_in_batches_each_name_is_still_one_warning(
     dataset: DatasetFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.ingest.sync.stages.BATCH", 2)
-    monkeypatch.setattr("db.jobs.batches.WARNINGS", 3)
+    monkeypatch.setattr("db.jobs.batches.MAX_WARNINGS", 3)
     for number in range(7):
         dataset.put(f"{number}.jpg")
         dataset.put(f"{number}.txt", f"a b\nname {number}")

@@ -137,8 +137,9 @@ async def publish(database: Database, made: DatasetRows, name: str = "V001") -> 
 async def live(database: Database, root: Path, job_id: int, crash_point: CrashPoint) -> bool:
     crashing: Any = CrashingDatabase(database, crash_point)
     try:
-        claim = await jobs.claim(crashing, job_id, WORKER)
+        claim = await jobs.claim(crashing, WORKER)
         if claim is not None:
+            assert claim.id == job_id
             await manifests.run(crashing, claim, CrashingStores(AllowedLocations((root,)), crash_point).open)
             await jobs.finish(crashing, claim, "SUCCEEDED")
     except Crash:

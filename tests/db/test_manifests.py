@@ -46,11 +46,7 @@ async def publish(database: Database, made: DatasetRows, **more: Any) -> int:
 
 async def work(database: Database, store: Any) -> None:
     """Do all jobs that wait."""
-    async with database.reading() as reader:
-        waiting = [row["id"] for row in await reader.fetch("SELECT id FROM job WHERE status = 'QUEUED' ORDER BY id")]
-    for job_id in waiting:
-        claim = await jobs.claim(database, job_id, NOBODY)
-        assert claim is not None
+    while (claim := await jobs.claim(database, NOBODY)) is not None:
         await manifests.run(database, claim, lambda _url: store)
         await jobs.finish(database, claim, "SUCCEEDED")
 
@@ -114,7 +110,7 @@ async def test_without_an_output_path_there_is_none(database: Database) -> None:
 async def test_written_again_after_a_crash_it_is_the_same_file(database: Database) -> None:
     made, store = await stage(database, "/out"), MemoryStore()
     version = await publish(database, made)
-    claim = await jobs.claim(database, 1, NOBODY)
+    claim = await jobs.claim(database, NOBODY)
     assert claim is not None
     for _ in range(2):
         await manifests.run(database, claim, lambda _url: store)

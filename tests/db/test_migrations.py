@@ -12,7 +12,8 @@ from alembic import command
 from sqlalchemy.engine import make_url
 
 from api import embedded_postgres
-from db.postgres import migrations
+from db import jobs
+from db.postgres import engine, migrations
 
 SNAPSHOT = Path(migrations.__file__).parents[1] / "schema.sql"
 NOISE = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*)\n", re.MULTILINE)
@@ -64,5 +65,36 @@ async def described(url: str) -> set[str]:
             WHERE pronamespace = 'public'::regnamespace AND d.objid IS NULL
         """)
         return {row["told"] for row in rows}
+    finally:
+        await connection.close()
+
+
+async def test_jobs_that_were_queued_in_the_queue_library_are_found(database_url: str) -> None:
+    """Those without a row there too, whose worker had died; what was not due is not due."""
+    await migrations.downgrade(database_url, "0013")
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO dataset (name, type, input_path, created_by) VALUES ('a', 'IMAGE_CLASSIFICATION', '/', 'ann')"
+        )
+        rows = await connection.fetch(
+            "INSERT INTO job (dataset_id, kind, requested_by, cancel_requested)"
+            " SELECT dataset.id, 'PURGE', 'ann', n = 4 FROM dataset, generate_series(1, 4) AS n RETURNING job.id"
+        )
+        due, later, lost, canceled = (row["id"] for row in rows)
+        for job_id, wait in ((due, 0), (later, 3600), (canceled, 0)):
+            await connection.execute(
+                "INSERT INTO pgqueuer (priority, status, entrypoint, dedupe_key, execute_after)"
+                " VALUES (0, 'queued', 'labelgraph_job', 'job:' || $1::bigint, now() + $2 * interval '1 s')",
+                job_id,
+                wait,
+            )
+        await migrations.upgrade(database_url)
+        async with engine.connect(database_url) as database:
+            claims = [await jobs.claim(database, 7) for _ in range(3)]
+        assert sorted(claim.id for claim in claims if claim is not None) == [due, lost]
+        assert await connection.fetchval("SELECT status FROM job WHERE id = $1", canceled) == "CANCELED"
+        await migrations.downgrade(database_url, "0013")
+        assert await connection.fetchval("SELECT array_agg(dedupe_key) FROM pgqueuer") == [f"job:{later}"]
     finally:
         await connection.close()

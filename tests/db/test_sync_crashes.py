@@ -114,8 +114,9 @@ async def live(dataset: DatasetFixture, job_id: int, crash_point: CrashPoint) ->
     """A worker's life with a job, as far as it goes. Whether it came to the end."""
     database, store = crashing(dataset.database, dataset.store, crash_point)
     try:
-        claim = await jobs.claim(database, job_id, WORKER)
+        claim = await jobs.claim(database, WORKER)
         if claim is not None:
+            assert claim.id == job_id
             await sync.run(database, claim, store)
             await jobs.finish(database, claim, "SUCCEEDED")
     except Crash:

@@ -51,7 +51,7 @@ async def test_the_owner_says_how_large_an_image_may_be(dataset: DatasetFixture,
     dataset.put("heavy.png", data + b"\0" * 9)
     dataset.put("large.png", image_bytes(size=(21, 10)))
     job_id = await dataset.start()
-    claim = await jobs.claim(database, job_id, WORKER)
+    claim = await jobs.claim(database, WORKER)
     assert claim is not None
     await sync.run(database, claim, dataset.store, ImageLimits(size=len(data) + 8, pixels=200))
     assert list(await dataset.labels()) == ["fits.png"]

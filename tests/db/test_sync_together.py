@@ -72,7 +72,7 @@ async def test_a_worker_back_from_the_dead_writes_nothing(dataset: DatasetFixtur
     assert isinstance(dataset.store, MemoryStore)
     gate = Gate(dataset.store, at=5)
     job_id = await dataset.start()
-    stale = await jobs.claim(dataset.database, job_id, WORKER)
+    stale = await jobs.claim(dataset.database, WORKER)
     assert stale is not None
     zombie = asyncio.create_task(sync.run(dataset.database, stale, gate))
     await gate.reached.wait()
@@ -95,7 +95,7 @@ async def test_a_zombie_that_overlaps_its_successor_does_no_harm(dataset: Datase
         gate = Gate(dataset.store, at=at)
         other = await dataset_fixture.make(dataset.database, dataset.store)
         job_id = await other.start()
-        stale = await jobs.claim(dataset.database, job_id, WORKER)
+        stale = await jobs.claim(dataset.database, WORKER)
         assert stale is not None
         zombie = asyncio.create_task(sync.run(dataset.database, stale, gate))
         await asyncio.wait({zombie, asyncio.create_task(gate.reached.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +121,7 @@ async def test_one_of_many_workers_gets_the_job(dataset: DatasetFixture) -> None
     job_id = await dataset.start()
     connection = await asyncpg.connect(driver_url(dataset.database.url))
     async with jobs.register_worker(connection) as worker:
-        claims = await asyncio.gather(*(jobs.claim(dataset.database, job_id, worker) for _ in range(8)))
+        claims = await asyncio.gather(*(jobs.claim(dataset.database, worker) for _ in range(8)))
         assert len([claim for claim in claims if claim is not None]) == 1
         assert await jobs.sweep(dataset.database) == []
     await connection.close()
@@ -188,8 +188,8 @@ async def test_a_sync_of_a_dataset_that_is_deleted_meanwhile_stops(dataset: Data
     fill(dataset, 60)
     assert isinstance(dataset.store, MemoryStore)
     gate = Gate(dataset.store, at=4)
-    job_id = await dataset.start()
-    claim = await jobs.claim(dataset.database, job_id, WORKER)
+    await dataset.start()
+    claim = await jobs.claim(dataset.database, WORKER)
     assert claim is not None
     work = asyncio.create_task(sync.run(dataset.database, claim, gate))
     await gate.reached.wait()
@@ -200,8 +200,13 @@ async def test_a_sync_of_a_dataset_that_is_deleted_meanwhile_stops(dataset: Data
 
 
 async def test_syncs_of_many_datasets_run_side_by_side(database: Database, tmp_path: Path) -> None:
-    places = [await dataset_fixture.local(database, tmp_path) for _ in range(4)]
-    fill(places[0], 50)
-    jobs_done = await asyncio.gather(*(dataset.sync() for dataset in places))
-    assert [job["added"] for job in jobs_done] == [50] * 4
-    assert [await true_counts(dataset) for dataset in places] == [[]] * 4
+    datasets = [await dataset_fixture.local(database, tmp_path) for _ in range(4)]
+    fill(datasets[0], 50)
+    claims = []
+    for dataset in datasets:
+        job_id = await dataset.start()
+        claims.append(await dataset.claim(job_id))
+    await asyncio.gather(*(dataset.run(claim) for dataset, claim in zip(datasets, claims, strict=True)))
+    for dataset, claim in zip(datasets, claims, strict=True):
+        assert (await dataset.job(claim.id))["added"] == 50
+        assert await true_counts(dataset) == []

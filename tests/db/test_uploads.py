@@ -300,8 +300,7 @@ async def test_a_purge_clears_away_what_is_staged(database: Database) -> None:
     await work.dataset.do("UPDATE dataset SET deleted_at = now()")
     async with database.writing() as session:
         await purge.start(session, work.dataset.dataset_id, requested_by="ann")
-    [row] = await work.dataset.rows("SELECT id FROM job")
-    claim = await jobs.claim(database, row["id"], 7)
+    claim = await jobs.claim(database, 7)
     assert claim is not None
     await purge.run(database, claim, lambda _: work.staging)
     assert (await work.dataset.rows("SELECT FROM upload"), await work.objects()) == ([], 0)

@@ -165,7 +165,7 @@ async def test_a_sync_says_what_it_passed_over(stage: Stage) -> None:
     (images / "c.png").write_bytes(image_bytes())
     (images / "c.txt").write_text("traffic light\ntraffic light")
     job = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
-    claim = await jobs.claim(stage.direct.database, int(job.partition(":")[2]), WORKER)
+    claim = await jobs.claim(stage.direct.database, WORKER)
     assert claim is not None
     await sync.run(stage.direct.database, claim, LocalStore(images))
     query = """query ($id: ID!) { node(id: $id) { ... on SyncJob {

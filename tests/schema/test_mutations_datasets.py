@@ -212,7 +212,7 @@ async def test_a_sync_may_be_asked_to_remove_many_and_to_verify_contents(stage: 
 async def test_a_sync_that_would_remove_too_many_says_how_many(stage: Stage) -> None:
     id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
     database = stage.direct.database
-    claim = await jobs.claim(database, int(id.partition(":")[2]), 7)
+    claim = await jobs.claim(database, 7)
     assert claim is not None
     refused = Conflict("Too many.", code="TOO_MANY_REMOVED", wouldRemove=150, samples=200)
     await jobs.finish(database, claim, "FAILED", refused)

@@ -20,8 +20,8 @@ def migrate(connection: Connection) -> None:
 
 
 def is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
-    """Indexes live in the migrations' SQL alone (schema.sql guards them), the queue's tables in the queue's own DDL."""
-    return kind != "index" and not (name or "").startswith(("pgqueuer", "alembic"))
+    """Indexes live in the migrations' SQL alone; schema.sql guards them."""
+    return kind != "index" and not (name or "").startswith("alembic")
 
 
 async def main() -> None:

@@ -8,7 +8,7 @@ from db.postgres.models.columns import big, json, key, timestamp, word_list, wor
 
 
 class Job(SQLModel, table=True):
-    """Long work. This row is the truth; the queue carries only its id. `epoch` fences off a worker that lost it."""
+    """Long work, and its place in the queue. `epoch` fences off a worker that lost it."""
 
     __tablename__ = "job"
 
@@ -41,6 +41,7 @@ class Job(SQLModel, table=True):
     heartbeat_at: datetime | None = timestamp(nullable=True)
     step: int = big(default="0")
     worker: int | None = Field(default=None, sa_type=Integer)
+    due_at: datetime = timestamp(default=True)  # from when on a queued job may be claimed
     version_id: int | None = big(references="version.id", cascade=None, nullable=True)  # whose manifest is written
 
 
