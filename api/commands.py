@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,7 +19,7 @@ from api.command_errors import CommandError
 from api.settings import MAX_PORT, Settings
 from db.formats import timestamps
 from db.identity import tokens
-from db.postgres import backups
+from db.postgres import backups, engine
 
 Command = Callable[[Settings, argparse.Namespace], None]
 
@@ -129,6 +129,28 @@ def restore(settings: Settings, arguments: argparse.Namespace) -> None:
 
     with _spooled(settings) if arguments.file == STREAM else Path(arguments.file).open("rb") as file:
         process.run(lambda stopping: _with_database(settings, stopping, read))
+
+
+def check(settings: Settings, arguments: argparse.Namespace) -> None:
+    from api.configuration import stores  # other commands need not wait for what these import
+    from db.datasets.check import check
+
+    async def compare(ready: Settings) -> None:
+        left, url = 0, str(ready.listen_url or ready.database_url)
+        async with (
+            stores(ready) as opened,
+            engine.connect(url) as database,
+            aclosing(check(database, opened.open, repair=arguments.repair)) as findings,
+        ):
+            async for finding in findings:
+                print(f"{finding.dataset}: {finding.message}", flush=True)
+                left += finding.is_open
+        if left:
+            noun = "thing that does" if left == 1 else "things that do"
+            raise CommandError(f"The check found {left} {noun} not hold.")
+        print("Everything holds.")
+
+    process.run(lambda stopping: _with_database(settings, stopping, compare))
 
 
 async def _with_database(

@@ -101,6 +101,24 @@ def test_migrate_brings_an_empty_database_to_the_schema(labelgraph: CommandLine,
     assert labelgraph("token", "list", url=empty_database_url) == ""
 
 
+def test_check_says_what_does_not_hold_and_repairs_it(
+    labelgraph: CommandLine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABELGRAPH_ALLOW_ROOT", str(tmp_path))
+    assert labelgraph("check", url=database_url) == "Everything holds.\n"
+    columns = "(name, type, input_path, created_by, total)"
+    values = "('pets', 'IMAGE_CLASSIFICATION', $1, 'ann', 7)"
+    asyncio.run(execute(database_url, f"INSERT INTO dataset {columns} VALUES {values}", str(tmp_path)))
+    assert labelgraph.refused("check", url=database_url) == "labelgraph: The check found 1 thing that does not hold."
+    repaired = labelgraph("check", "--repair", url=database_url)
+    assert repaired == "pets: the dataset: total is 7, counted 0 (repaired)\nEverything holds.\n"
+    assert labelgraph("check", url=database_url) == "Everything holds.\n"
+
+    asyncio.run(execute(database_url, "UPDATE dataset SET input_path = $1", str(tmp_path / "gone")))
+    refused = labelgraph.refused("check", "--repair", url=database_url)
+    assert refused.startswith("labelgraph: The files of `pets` cannot be listed and compared. ")
+
+
 @pytest.mark.parametrize(("text", "hours"), [("12h", 12), ("30d", 720), ("2w", 336)])
 def test_an_expiry_counts_from_now(text: str, hours: int) -> None:
     assert abs(moment(text) - datetime.now(UTC) - timedelta(hours=hours)) < timedelta(minutes=1)
@@ -291,9 +309,9 @@ def test_a_reader_that_has_heard_enough_is_no_error(database_url: str) -> None:
     assert done.stderr == ""
 
 
-async def execute(url: str, statement: str) -> None:
+async def execute(url: str, statement: str, *values: object) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(statement)
+        await connection.execute(statement, *values)
     finally:
         await connection.close()

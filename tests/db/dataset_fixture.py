@@ -192,7 +192,8 @@ class DatasetFixture:
             ids,
         )
         await self.do(
-            "UPDATE sample SET label_ids = $2, state = $3, labeled_by = $4, labeled_origin = 'MANUAL' WHERE id = $1",
+            "UPDATE sample SET label_ids = $2, state = $3, labeled_by = $4, labeled_origin = 'MANUAL',"
+            " labeled_at = CASE $3 WHEN 'LABELED' THEN now() END WHERE id = $1",
             sample["id"],
             ids,
             "LABELED" if ids else "UNLABELED",
