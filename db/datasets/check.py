@@ -117,7 +117,7 @@ async def _list(connection: asyncpg.Connection, dataset: asyncpg.Record, store: 
     await sql.run(connection, "TRUNCATE listed, suspect")
     listing = Listing(await asyncio.to_thread(Rules.of, dataset))
     async for page in store.pages():
-        listing.take(page)
+        listing.add(page)
         listing.warnings.clear()
         if page.unreadable:
             raise StorageError(f"The directory `{path_excerpt(page.unreadable[0])}` cannot be read.")

@@ -13,7 +13,8 @@ from typing import Any, Final
 import orjson
 
 from db.formats import shapes
-from db.formats.sidecars import Attributes, ParsedAnnotation, voc
+from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.sidecars import voc
 
 TYPES: Final = {
     "IMAGE_CLASSIFICATION": "modelarts/image_classification",
@@ -96,7 +97,7 @@ class Style:
 
     def _split(self, sample: Sample, drawn: list[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], bytes]]:
         data = voc.write(
-            [_mark(given) for given in drawn],
+            [_annotation(given) for given in drawn],
             folder=self.dataset,
             file_name=sample["path"].rpartition("/")[2],
             size=(sample["width"] or 0, sample["height"] or 0),
@@ -124,7 +125,7 @@ def _described(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: given[name] for name in ("color", "shortcut") if given[name] is not None}
 
 
-def _mark(given: Mapping[str, Any]) -> ParsedAnnotation:
+def _annotation(given: Mapping[str, Any]) -> ParsedAnnotation:
     shape = shapes.from_json(orjson.loads(given["shape"]))
     return ParsedAnnotation(given["name"], shape, given["confidence"], _attributes(given))
 

@@ -10,7 +10,7 @@ from db.history.changes import expect_revision, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest import imports, sync
 from db.ingest.imports import Options
-from db.ingest.sync.options import Existing
+from db.ingest.policy import ExistingWork
 from db.postgres import sql
 
 OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE job.id = :id AND d.deleted_at IS NULL"
@@ -26,7 +26,7 @@ async def start_sync(
     dataset_id: int,
     *,
     by: Identity,
-    existing: Existing = "KEEP",
+    existing: ExistingWork = "KEEP",
     remove_missing: bool = True,
     restore_removed: bool = False,
     remove_many: bool = False,

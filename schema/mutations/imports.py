@@ -51,9 +51,9 @@ class ImportManifestInput:
 
     def options(self) -> imports.Options:
         return imports.Options(
-            manifest=imports.location(self.path),
+            manifest=imports.location_of(self.path),
             existing=word(self.existing),
-            source_root=None if self.source_root is None else imports.folder(self.source_root),
+            source_root=None if self.source_root is None else imports.folder_of(self.source_root),
             restore_removed=self.restore_removed,
             confirm_suggestions=self.confirm_suggestions,
             included=imports.label_names(self.included_labels),

@@ -129,7 +129,7 @@ class DirectUploadMutations:
             labels=input.labels,
             create_missing=input.create_missing,
             on_conflict=word(input.on_conflict),
-            most=context.limits.max_file_bytes,
+            max_bytes=context.limits.max_file_bytes,
         )
         outcome = await write(info, lambda session: uploads.request(session, id, asked, by=by), IssuedTickets)
         urls = await uploads.link(context.stores, outcome)

@@ -72,7 +72,7 @@ class UploadMutations:
             labels=input.labels,
             create_missing=input.create_missing,
             on_conflict=word(input.on_conflict),
-            most=context.limits.max_file_bytes,
+            max_bytes=context.limits.max_file_bytes,
         )
         before, stored = await earlier(info, Uploaded), Stored((), ())
         if before is None or not before.is_final:

@@ -13,7 +13,7 @@ import pytest
 from api.settings import Settings
 from db import jobs
 from db.ingest import sync
-from db.ingest.uploads.upload_requests import STAGING
+from db.ingest.uploads.files import STAGING
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import LocalStore, Store

@@ -13,7 +13,7 @@ from api.settings import Settings
 from db import jobs
 from db.ingest import imports
 from db.ingest.imports import Options
-from db.ingest.imports.inspection import Inspector
+from db.ingest.imports.entries import Inspector
 from db.postgres.engine import Database
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
@@ -121,14 +121,14 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
     database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads five lots of lines, and no more until it is cancelled."""
-    lots, look = itertools.count(1), Inspector.look
+    lots, inspect = itertools.count(1), Inspector.inspect
 
     async def gated(*arguments: Any) -> Any:
         if next(lots) > 5:
             await asyncio.Event().wait()
-        return await look(*arguments)
+        return await inspect(*arguments)
 
-    monkeypatch.setattr(Inspector, "look", gated)
+    monkeypatch.setattr(Inspector, "inspect", gated)
     monkeypatch.setattr("db.ingest.imports.stages.BATCH", 20)
     manifest = fill(tmp_path, FILES)
     settings = Settings(

@@ -15,7 +15,7 @@ from api.settings import Settings
 from db import jobs
 from db.datasets import purge
 from db.ingest.sync import stages
-from db.ingest.sync.inspection import inspect
+from db.ingest.sync.entries import inspect
 from db.jobs import events, runner
 from db.postgres.engine import Database, driver_url
 from tests.db import dataset_fixture

@@ -62,7 +62,7 @@ class ImportFixture:
 
     async def start(self, manifest: Path, **options: Any) -> int:
         if "source_root" in options:
-            options["source_root"] = imports.folder(options["source_root"])
+            options["source_root"] = imports.folder_of(options["source_root"])
         async with self.dataset.database.writing() as session:
             wanted = Options(manifest=str(manifest), **options)
             return await imports.start(session, self.dataset.dataset_id, wanted, requested_by="ann")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db.ingest.imports import entries, lines
+from db.ingest.imports import lines, manifest_lines
 from db.jobs import batches
 from tests.db.import_fixture import CAT, ImportFixture, counted
 
@@ -123,9 +123,10 @@ WHO = {
 @pytest.mark.parametrize("given", WHO)
 def test_who_labelled_is_told_by_a_name(given: Any) -> None:
     line = json.dumps({"source": "/a.png", "annotation": [CAT | {"annotated-by": given}]}).encode()
-    [mark] = entries.parse(line, "IMAGE_CLASSIFICATION").marks or ()
-    assert mark.author.by == WHO[given]
-    assert mark.author.confirmed is not str(given).startswith("model")
+    [annotation] = manifest_lines.parse(line, "IMAGE_CLASSIFICATION").annotations or ()
+    assert annotation.author is not None
+    assert annotation.author.by == WHO[given]
+    assert annotation.author.confirmed is not str(given).startswith("model")
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------

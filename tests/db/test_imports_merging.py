@@ -10,10 +10,10 @@ import pytest
 
 from db.datasets import check
 from db.errors import Conflict
+from db.formats.annotations import Author
 from db.history.transactions import write
 from db.history.undo import undo
-from db.ingest.imports.decisions import last_author
-from db.ingest.imports.entries import Author, ParsedAnnotation
+from db.ingest.write import last_author
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, label
 from db.labelling.samples.selection import Selection
@@ -83,12 +83,9 @@ async def test_labels_that_somebody_put_here_are_kept_unless_they_are_to_be_over
 
 def test_of_labels_put_in_the_same_second_the_last_was_put_last() -> None:
     then = datetime(2026, 11, 23, tzinfo=UTC)
-    marks = [
-        ParsedAnnotation(name, Author(name, at))
-        for name, at in (("b", then), ("c", then), ("a", then - timedelta(days=1)))
-    ]
-    assert last_author(marks) == ("c", then)
-    assert last_author([ParsedAnnotation("d"), *marks]) == (Author().by, None)
+    authors = [Author("b", then), Author("c", then), Author("a", then - timedelta(days=1))]
+    assert last_author(authors) == Author("c", then)
+    assert last_author([Author("d"), *authors]) == Author("d")
 
 
 async def test_a_line_without_labels_takes_labels_away_only_to_overwrite(importer: ImportFixture) -> None:

@@ -14,7 +14,7 @@ from db.formats.shapes import Raster
 from db.formats.sidecars import voc
 from db.history import versions
 from db.history.transactions import write
-from db.ingest.imports import entries
+from db.ingest.imports import manifest_lines
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.locations import ReadableLocations
 from db.postgres.engine import Database
@@ -204,13 +204,15 @@ async def test_reading_a_label_file_gives_back_what_was_written(tmp_path: Path) 
     style = Style("OBJECT_DETECTION", "pets", f"{tmp_path}/in", f"{tmp_path}/annotation/")
     for name, data in style.label_files(row):
         await LocalStore(tmp_path).write(f"annotation/{name}", data)
-    entry = entries.parse(style.line(row), "OBJECT_DETECTION")
+    entry = manifest_lines.parse(style.line(row), "OBJECT_DETECTION")
     reader = LabelFiles(ReadableLocations(Stores(AllowedLocations((tmp_path,)))), "OBJECT_DETECTION", f"{tmp_path}/")
     [file] = entry.files
     read = await reader.read(file, Raster(64, 48))
     assert read.problems == ()
     found = [
-        (each.name, each.author.by, each.author.confirmed, each.confidence, each.color) for each in read.marks or ()
+        (each.label, each.author.by, each.author.confirmed, each.confidence, each.color)
+        for each in read.annotations or ()
+        if each.author is not None
     ]
     assert found == [
         ("cat", "ann", True, None, None), ("cat", "net", False, 0.125, None), ("dog", "ann", True, None, "#00ff00"),

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.formats import shapes as shapes_
+from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.names import LABEL, label_name
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape
-from db.formats.sidecars import VOC, Attributes, ParsedAnnotation, Sidecar, format_of
+from db.formats.sidecars import VOC, Sidecar, format_of
 from db.formats.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
 from tests.waiting import cost_ratio
@@ -39,8 +40,8 @@ def file(*objects: str, size: str = "", top: str = "") -> bytes:
 def shape_of(inside: str) -> Shape | None:
     sidecar = parse(file(thing(inside)))
     assert sidecar.problems == ()
-    assert sidecar.marks is not None
-    [mark] = sidecar.marks
+    assert sidecar.annotations is not None
+    [mark] = sidecar.annotations
     return mark.shape
 
 
@@ -125,14 +126,14 @@ def test_an_object_without_a_good_name_is_a_problem(name: str) -> None:
     sidecar = parse(file(thing(name=name), thing()))
     assert (sidecar.labels, [problem.line for problem in sidecar.problems]) == (("cat",), [2])
     nameless = parse(file(f"<object>{BOX}</object>"))
-    assert nameless.marks is None
+    assert nameless.annotations is None
     assert [(problem.line, problem.message) for problem in nameless.problems] == [(2, "An object has a `name`.")]
 
 
-def test_one_label_many_times_is_as_many_marks() -> None:
+def test_one_label_many_times_is_as_many_annotations() -> None:
     sidecar = parse(file(thing(), thing(), thing(BOX.replace(">1<", ">3<")), thing(name="dog")))
-    assert sidecar.marks is not None
-    assert [mark.label for mark in sidecar.marks] == ["cat", "cat", "cat", "dog"]
+    assert sidecar.annotations is not None
+    assert [mark.label for mark in sidecar.annotations] == ["cat", "cat", "cat", "dog"]
     assert sidecar.labels == ("cat", "dog")
 
 
@@ -141,8 +142,8 @@ def test_one_label_many_times_is_as_many_marks() -> None:
 )
 def test_an_image_with_something_difficult_is_hard(text: str, hard: bool) -> None:
     sidecar = parse(file(thing(), thing(f"<difficult>{text}</difficult>{BOX}")))
-    assert sidecar.marks is not None
-    assert [mark.attributes.difficult for mark in sidecar.marks] == [False, hard]
+    assert sidecar.annotations is not None
+    assert [mark.attributes.difficult for mark in sidecar.annotations] == [False, hard]
     assert sidecar.hard is hard
 
 
@@ -160,16 +161,16 @@ def test_an_image_with_something_difficult_is_hard(text: str, hard: bool) -> Non
 )
 def test_a_wrong_confidence_is_a_problem_and_the_object_counts(text: str, confidence: float, problems: int) -> None:
     sidecar = parse(file(thing(f"<confidence>{text}</confidence>{BOX}")))
-    assert sidecar.marks is not None
-    assert sidecar.marks[0].confidence == confidence
+    assert sidecar.annotations is not None
+    assert sidecar.annotations[0].confidence == confidence
     assert [problem.line for problem in sidecar.problems] == [2] * problems
 
 
 def test_a_file_without_objects_says_none_and_one_of_mistakes_says_nothing() -> None:
-    assert parse(file()).marks == ()
-    assert parse(file(thing(""))).marks is None
-    assert place(parse(file(thing(BOX.replace("30", "3000"))))).marks is None
-    assert place(parse(file())).marks == ()
+    assert parse(file()).annotations == ()
+    assert parse(file(thing(""))).annotations is None
+    assert place(parse(file(thing(BOX.replace("30", "3000"))))).annotations is None
+    assert place(parse(file())).annotations == ()
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_segmentation_takes_polygons_alone_and_opens_closed_ones() -> None:
     )
     data = file(thing(f"<polygon>{closed}</polygon>"), thing(name="dog"), top="<mask_source>a.png</mask_source>")
     sidecar = place(parse(data), "IMAGE_SEGMENTATION")
-    assert sidecar.marks == (ParsedAnnotation("cat", Polygon(places(1, 1, 5, 1, 5, 5))),)
+    assert sidecar.annotations == (ParsedAnnotation("cat", Polygon(places(1, 1, 5, 1, 5, 5))),)
     assert [(problem.line, problem.message[-8:]) for problem in sidecar.problems] == [(3, "Polygon.")]
 
 
@@ -256,7 +257,7 @@ def test_latin_1_is_read_where_it_is_named() -> None:
 )
 def test_a_file_that_cannot_be_read_says_nothing_and_where(data: bytes, line: int, reason: str) -> None:
     sidecar = parse(data)
-    assert sidecar.marks is None
+    assert sidecar.annotations is None
     [problem] = sidecar.problems
     assert (problem.line, reason in problem.message) == (line, True), problem
 
@@ -292,7 +293,7 @@ def test_an_attack_takes_neither_time_nor_memory(data: bytes) -> None:
     sidecar = parse(data)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert not sidecar.marks
+    assert not sidecar.annotations
     assert most < 32 * 1024 * 1024
     assert cost_ratio(lambda: parse(data), lambda: parse(LARGE), rounds=2) < 3
 
@@ -300,11 +301,11 @@ def test_an_attack_takes_neither_time_nor_memory(data: bytes) -> None:
 def test_objects_and_told_problems_are_bounded() -> None:
     tiny = "<object><name>a</name><point><x>1</x><y>1</y></point></object>"
     sidecar = parse(file(*[tiny] * (MAX_OBJECTS + 5)))
-    assert sidecar.marks is not None
-    assert len(sidecar.marks) == MAX_OBJECTS
+    assert sidecar.annotations is not None
+    assert len(sidecar.annotations) == MAX_OBJECTS
     assert [problem.line for problem in sidecar.problems] == [MAX_OBJECTS + 2]
     wrong = place(parse(file(*[tiny.replace(">1<", ">999<")] * 500)))
-    assert (len(wrong.told), wrong.told[-1].message) == (101, "And 400 more problems.")
+    assert (len(wrong.reported), wrong.reported[-1].message) == (101, "And 400 more problems.")
 
 
 names = st.from_regex(LABEL, fullmatch=True).map(label_name)
@@ -321,7 +322,7 @@ def test_what_was_written_is_read_back(given: list[ParsedAnnotation], text: str,
     text = text.encode("utf-8", "replace").decode()
     data = write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
     sidecar = place(parse(data))
-    assert sidecar.marks == tuple(given)
+    assert sidecar.annotations == tuple(given)
     assert (sidecar.problems, sidecar.size, sidecar.hard) == (
         (),
         (640, 480),
@@ -353,7 +354,7 @@ def test_real_cells_are_read_to_the_last_box() -> None:
     for path in sorted(CELLS.glob("*.xml")):
         sidecar = place(parse(path.read_bytes()))
         assert sidecar.problems == ()
-        assert len(sidecar.marks or ()) == path.read_text().count("<bndbox>") > 0
+        assert len(sidecar.annotations or ()) == path.read_text().count("<bndbox>") > 0
 
 
 def test_a_dataset_reads_one_format() -> None:
@@ -421,7 +422,7 @@ def test_size_tells_which_picture_was_drawn_on(
 ) -> None:
     said = parse(file(thing(), size=SIZES.format(*size) if size else ""))
     sidecar = said.on(kind="OBJECT_DETECTION", raster=raster)
-    assert [mark.shape for mark in sidecar.marks or ()] == ([] if box is None else [box])
+    assert [mark.shape for mark in sidecar.annotations or ()] == ([] if box is None else [box])
     assert [told in problem.message for problem in sidecar.problems] == ([] if told is None else [True])  # type: ignore[operator]
 
 
@@ -436,7 +437,7 @@ def test_each_object_keeps_what_is_said_of_it() -> None:
     sidecar = parse(
         file(thing(left + BOX), thing("<difficult>1</difficult>" + BOX), thing(f"<pose>{'x' * 65}</pose>{BOX}"))
     )
-    assert [mark.attributes for mark in sidecar.marks or ()] == [
+    assert [mark.attributes for mark in sidecar.annotations or ()] == [
         Attributes(truncated=True, occluded=True, pose="Left"), Attributes(difficult=True), Attributes(),
     ]  # fmt: skip
     assert [(problem.line, problem.message[:6]) for problem in sidecar.problems] == [(4, "`pose`")]
@@ -447,4 +448,4 @@ def test_boxes_with_fractions_are_whole_numbers_to_other_readers() -> None:
     data = write([ParsedAnnotation("cat", box)], folder="f", file_name="n", size=(640, 480), segmented=False)
     [found] = ElementTree.fromstring(data).findall("object/bndbox")  # noqa: S314
     assert [int(edge.text or "") for edge in found] == [12, 30, 89, 91]
-    assert place(parse(data)).marks == (ParsedAnnotation("cat", box),)
+    assert place(parse(data)).annotations == (ParsedAnnotation("cat", box),)

@@ -31,7 +31,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many boundaries with few files."""
     monkeypatch.setattr(stages, "BATCH", 3)
     monkeypatch.setattr(listing, "BATCH", 6)
-    monkeypatch.setattr(plan, "ASKED", 2)
+    monkeypatch.setattr(plan, "BATCH", 2)
     monkeypatch.setattr("db.storage.memory.PAGE", 4)
 
 

@@ -169,7 +169,7 @@ async def test_a_batch_compares_a_bounded_number_of_annotations(
         dataset.put(f"{number}.png")
         dataset.put(f"{number}.txt", "a\nb\nc\nd")
     await dataset.sync()
-    monkeypatch.setattr(stages, "ENOUGH", 10)
+    monkeypatch.setattr(stages, "MAX_ANNOTATIONS", 10)
     for number in range(6):
         dataset.put(f"{number}.txt", "a")
     assert counted(await dataset.sync(), updated=6)
@@ -182,6 +182,6 @@ async def test_one_sample_with_more_than_a_batch_may_compare_is_a_batch(
     dataset.put("a.png")
     dataset.put("a.txt", "a\nb\nc\nd")
     await dataset.sync()
-    monkeypatch.setattr(stages, "ENOUGH", 3)
+    monkeypatch.setattr(stages, "MAX_ANNOTATIONS", 3)
     dataset.put("a.txt", "a")
     assert counted(await dataset.sync(), updated=1)

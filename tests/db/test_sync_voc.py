@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from db.datasets import check
+from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.shapes import BoundingBox, Circle, Polygon, Position, from_json
-from db.formats.sidecars import Attributes, ParsedAnnotation
 from db.formats.sidecars.voc import write
-from db.ingest.sync import inspection, stages
+from db.ingest.sync import entries, stages
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore
 from tests.db import dataset_fixture
@@ -303,8 +303,8 @@ async def test_what_was_deleted_here_comes_back_with_its_shapes_when_it_is_asked
 async def test_little_is_in_hand_at_once_however_much_sidecars_say(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspection, "ENOUGH", 20)
-    monkeypatch.setattr(inspection, "SIDECARS", 2 * 1024 * 1024)
+    monkeypatch.setattr(entries, "MAX_ANNOTATIONS", 20)
+    monkeypatch.setattr(entries, "SIDECARS", 2 * 1024 * 1024)
     dataset = await dataset_fixture.make(database, MemoryStore(), kind="OBJECT_DETECTION")
     for number in range(12):
         put(dataset, f"{number:02}", *[ParsedAnnotation(f"cat-{number % 5}", LEFT), ParsedAnnotation("dog", RIGHT)] * 4)

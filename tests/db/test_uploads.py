@@ -17,8 +17,8 @@ from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.ingest import uploads
 from db.ingest.uploads import Checks, Completion, IssuedTickets, RequestedFile, RequestedUploads
-from db.ingest.uploads.files import decode_here
-from db.ingest.uploads.upload_requests import STAGING, take_turn
+from db.ingest.uploads.destinations import lock_names
+from db.ingest.uploads.files import STAGING, decode_here
 from db.labelling.samples.label import LabelWith, label
 from db.labelling.samples.selection import Selection, lock_samples
 from db.postgres import engine
@@ -325,7 +325,7 @@ async def test_a_database_that_is_busy_leaves_the_upload_open(database: Database
     work.dataset.put("a.png", b"a stranger's")
     async with engine.connect(database.url, replace(LIMITS, lock=0.01)) as impatient:
         async with database.writing() as session:
-            await take_turn(session, work.dataset.dataset_id)
+            await lock_names(session, work.dataset.dataset_id)
             [result] = (await work.complete(impatient, work.staging)).results
         assert (result.code, result.sample) == ("UNAVAILABLE", None)
         [result] = (await work.complete(impatient, work.staging)).results

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
+from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.shapes import BoundingBox, Circle, Polygon, Position
-from db.formats.sidecars import Attributes, ParsedAnnotation
 from db.identity import tokens
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database

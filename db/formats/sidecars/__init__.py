@@ -10,9 +10,9 @@ from typing import Final
 
 from db.formats.names import LabelNameRule
 from db.formats.sidecars import text, voc
-from db.formats.sidecars.content import Attributes, ParsedAnnotation, Problem, Sidecar
+from db.formats.sidecars.content import Problem, Sidecar
 
-__all__ = ["TEXT", "VOC", "Attributes", "Format", "ParsedAnnotation", "Problem", "Sidecar", "format_of"]
+__all__ = ["TEXT", "VOC", "Format", "Problem", "Sidecar", "format_of"]
 
 
 @dataclass(frozen=True, slots=True)

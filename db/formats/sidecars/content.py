@@ -6,16 +6,16 @@ every file is valid Latin-1, and none that is silent about it means it.
 """
 
 import codecs
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from db.errors import Invalid
-from db.formats.shapes import Raster, Shape, checked, stored
+from db.formats.annotations import ParsedAnnotation
+from db.formats.shapes import Raster, checked, stored
 
 MAX_REPORTED: Final = 100  # problems of one file
-MARKS: Final = (
+BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -33,54 +33,24 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Attributes:
-    """What a VOC file says of an object beside its shape. `pose` None: unspecified."""
-
-    difficult: bool = False
-    truncated: bool = False
-    occluded: bool = False
-    pose: str | None = None
-
-    def to_json(self) -> dict[str, Any] | None:
-        """As it is stored: what is said of few objects only. None: nothing is."""
-        values = ((name, getattr(self, name)) for name in self.__slots__)
-        return {name: value for name, value in values if value} or None
-
-    @classmethod
-    def from_json(cls, given: Mapping[str, Any] | None) -> "Attributes":
-        return cls(**(given or {}))
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedAnnotation:
-    """A label on an image. Without a shape it holds for the whole."""
-
-    label: str
-    shape: Shape | None = None
-    confidence: float | None = None
-    attributes: Attributes = Attributes()
-    line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Sidecar:
-    """Marks in the file's order. None: it says nothing that can be used, and labels stay as they are.
+    """Annotations in the file's order. None: it says nothing that can be used, and labels stay as they are.
 
     `size`: the width and height that the file gives the image. `hard`: whether the image is a hard example; None where
     the format cannot say.
     """
 
-    marks: tuple[ParsedAnnotation, ...] | None
+    annotations: tuple[ParsedAnnotation, ...] | None
     problems: tuple[Problem, ...] = ()
     size: tuple[int, int] | None = None
     hard: bool | None = None
 
     @property
-    def told(self) -> tuple[Problem, ...]:
+    def reported(self) -> tuple[Problem, ...]:
         """The problems, of which a file full of mistakes has more than anybody reads."""
-        told = tuple(problem for problem in self.problems if problem.name is None)
-        more = len(told) - MAX_REPORTED
-        return told if more <= 0 else (*told[:MAX_REPORTED], Problem(0, f"And {more:,} more problems."))
+        reported = tuple(problem for problem in self.problems if problem.name is None)
+        more = len(reported) - MAX_REPORTED
+        return reported if more <= 0 else (*reported[:MAX_REPORTED], Problem(0, f"And {more:,} more problems."))
 
     @property
     def refused_names(self) -> dict[str, tuple[Problem, int]]:
@@ -95,38 +65,39 @@ class Sidecar:
     @property
     def labels(self) -> tuple[str, ...] | None:
         """The labels' names, each once."""
-        return None if self.marks is None else tuple(dict.fromkeys(mark.label for mark in self.marks))
+        return None if self.annotations is None else tuple(dict.fromkeys(each.label for each in self.annotations))
 
     def on(self, *, kind: str, raster: Raster) -> "Sidecar":
         """What it says of this image in a dataset of this type. Shapes that cannot be there are problems."""
-        if self.marks is None:
+        if self.annotations is None:
             return self
-        if not self._fits(raster):
+        if self.size not in (None, raster.size, raster.upright):
             said = "{} × {}".format(*self.size or ())
             message = (
                 f"The image has {raster.width} × {raster.height} pixels; `size` says {said}. Nothing in the file was "
                 "taken: correct its `size`, or remove it."
             )
-            return replace(self, marks=None, problems=(*self.problems, Problem(0, message)), hard=None)
+            return replace(self, annotations=None, problems=(*self.problems, Problem(0, message)), hard=None)
         is_turned = self.size not in (None, raster.size)
-        marks, problems = list[ParsedAnnotation](), list(self.problems)
-        if raster.orientation > 1 and any(mark.shape is not None for mark in self.marks):
+        valid, problems = list[ParsedAnnotation](), list(self.problems)
+        if raster.orientation > 1 and any(each.shape is not None for each in self.annotations):
             problems += _doubts(self.size, raster, is_turned=is_turned)
-        for mark in self.marks:
+        for annotation in self.annotations:
             try:
-                marks.append(_placed(mark, kind, raster, is_turned=is_turned))
+                shape = annotation.shape
+                if shape is not None:
+                    shape = stored(shape, raster) if is_turned else shape
+                    shape = checked(shape, kind=kind, width=raster.width, height=raster.height)
+                valid.append(replace(annotation, shape=shape))
             except Invalid as refused:
-                problems.append(Problem(mark.line, refused.message))
-        found = tuple(marks) if marks or not self.marks else None
-        hard = None if self.hard is None or found is None else any(mark.attributes.difficult for mark in found)
-        return replace(self, marks=found, problems=tuple(sorted(problems, key=attrgetter("line"))), hard=hard)
-
-    def _fits(self, raster: Raster) -> bool:
-        return self.size is None or self.size in (raster.size, raster.upright)
+                problems.append(Problem(annotation.line, refused.message))
+        found = tuple(valid) if valid or not self.annotations else None
+        hard = None if self.hard is None or found is None else any(each.attributes.difficult for each in found)
+        return replace(self, annotations=found, problems=tuple(sorted(problems, key=attrgetter("line"))), hard=hard)
 
 
 def _doubts(size: tuple[int, int] | None, raster: Raster, *, is_turned: bool) -> list[Problem]:
-    """What there is to say of shapes on an image that viewers turn."""
+    """The problems of shapes on an image that viewers turn."""
     if is_turned:
         message = "The shapes were drawn on the upright picture, as `size` tells; they were turned into stored pixels."
     elif size is None or raster.size == raster.upright:
@@ -139,29 +110,22 @@ def _doubts(size: tuple[int, int] | None, raster: Raster, *, is_turned: bool) ->
     return [Problem(0, message)]
 
 
-def _placed(mark: ParsedAnnotation, kind: str, raster: Raster, *, is_turned: bool) -> ParsedAnnotation:
-    if mark.shape is None:
-        return mark
-    shape = stored(mark.shape, raster) if is_turned else mark.shape
-    return replace(mark, shape=checked(shape, kind=kind, width=raster.width, height=raster.height))
-
-
 def useless(message: str, line: int = 0) -> Sidecar:
     return Sidecar(None, (Problem(line, message),))
 
 
 def decoded(data: bytes, *, named: str | None = None) -> str | None:
-    """The text of a file, or None. `named`: the encoding that it claims for itself."""
-    for mark, encoding in MARKS:
+    """The text of a file, or None. `named`: the encoding that the file names for itself."""
+    for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _strictly(data[len(mark) :], encoding)
+            return _decoded_strictly(data[len(mark) :], encoding)
     if b"\0" in data:  # UTF-16 without a mark, which GB18030 would read as rubbish
         return None
-    tried = ("utf-8", named, "gb18030")
-    return next((text for each in tried if each is not None and (text := _strictly(data, each)) is not None), None)
+    encodings = [encoding for encoding in ("utf-8", named, "gb18030") if encoding is not None]
+    return next((text for each in encodings if (text := _decoded_strictly(data, each)) is not None), None)
 
 
-def _strictly(data: bytes, encoding: str) -> str | None:
+def _decoded_strictly(data: bytes, encoding: str) -> str | None:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:

@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
+from db.formats.annotations import ParsedAnnotation
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name
-from db.formats.sidecars.content import ParsedAnnotation, Problem, Sidecar, decoded, useless
+from db.formats.sidecars.content import Problem, Sidecar, decoded, useless
 
 MAX_BYTES: Final = 64 * 1024
 MAX_LABELS: Final = 1_000  # lines that name a label
@@ -23,21 +24,21 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
         return useless("The text is neither UTF-8 nor GB18030; it was not read.")
     if _is_yolo(text):
         return useless(YOLO)
-    marks: dict[str, ParsedAnnotation] = {}
+    annotations: dict[str, ParsedAnnotation] = {}
     problems: list[Problem] = []
     for number, line in enumerate(text.split("\n"), start=1):
         name = line.strip(BLANKS)
         if not name:
             continue
-        if len(marks) + len(problems) >= MAX_LABELS:
+        if len(annotations) + len(problems) >= MAX_LABELS:
             problems.append(Problem(number, f"A label file has at most {MAX_LABELS} labels; the rest was not read."))
             break
         try:
             label = label_name(name, rule)
-            marks.setdefault(label, ParsedAnnotation(label, line=number))
+            annotations.setdefault(label, ParsedAnnotation(label, line=number))
         except LabelNameRefused as refused:
             problems.append(Problem(number, refused.message, refused.name))
-    return Sidecar(tuple(marks.values()) if marks or not problems else None, tuple(problems))
+    return Sidecar(tuple(annotations.values()) if annotations or not problems else None, tuple(problems))
 
 
 def _is_yolo(text: str) -> bool:

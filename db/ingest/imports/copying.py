@@ -1,9 +1,7 @@
 """Bringing an image from elsewhere below the input path: the object first, its row after, and never over another."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Final
 
 from db.errors import Invalid, StorageError
@@ -11,17 +9,17 @@ from db.formats import images
 from db.formats.images import ImageLimits
 from db.formats.paths import stem
 from db.ingest import damage
+from db.ingest.images import MIB, InspectedImage
 from db.ingest.imports.locations import ReadableLocations
-from db.ingest.sync.inspection import MIB, Image
 from db.jobs import Claim
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import ObjectExists, ObjectMissing, RootMissing, Store
 
-SQL: Final = sql.load(__file__, "merging.sql")
+SQL: Final = sql.load(__file__)
 
 AT_ONCE: Final = 4  # images in memory at once
-MOST_NAMES: Final = 1_000  # tried for an image whose own is taken
+MAX_NAMES: Final = 1_000  # tried for an image whose own is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +27,30 @@ class Copier:
     database: Database
     job: Claim
     store: Store
-    reach: ReadableLocations
+    locations: ReadableLocations
     caps: ImageLimits
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def bring(self, origin: str, path: str) -> tuple[str, Image]:
+    async def bring(self, origin: str, path: str) -> tuple[str, InspectedImage]:
         """The image at `origin`, and the path that it has now: that of an object with its very content, or of a new
-        one. Raises StorageError, Invalid."""
+        one, such as `a-1.jpg`. Raises StorageError, Invalid."""
+        front = stem(path)
         async with self.slots:
-            data = await self._data(origin)
+            data = await self._read(origin)
             facts = await asyncio.to_thread(images.facts, data, self.caps.pixels)
             is_damaged = await damage.is_cut(data, self.caps)
-            for candidate in _names(path):
-                if await self._settled(candidate, path, data):
+            for number in range(MAX_NAMES):
+                candidate = f"{front}-{number}{path[len(front) :]}" if number else path
+                if await self._is_at(candidate, path, data):
                     [head] = await self.store.heads([candidate], length=1)
                     if isinstance(head, StorageError):
                         raise head
-                    image = Image.read(head, facts)
+                    image = InspectedImage.of(head, facts)
                     return candidate, image.as_damaged() if is_damaged else image
         raise ObjectExists
 
-    async def _data(self, origin: str) -> bytes:
-        store, name = await self.reach.open(origin)
+    async def _read(self, origin: str) -> bytes:
+        store, name = await self.locations.open(origin)
         try:
             data = await store.read(name, length=self.caps.size + 1)
         except RootMissing as away:  # of where it lies, not of the dataset's own
@@ -59,11 +59,12 @@ class Copier:
             raise Invalid(f"Images of at most {self.caps.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
         return data
 
-    async def _settled(self, candidate: str, path: str, data: bytes) -> bool:
-        """Whether the image lies there now: put there, or found. Not where another line, a deletion or an upload means
-        the path; and where a sample is nothing is put, though its file may be gone."""
+    async def _is_at(self, candidate: str, path: str, data: bytes) -> bool:
+        """Whether the image lies there now: written, or found. It is not written where another line, a deletion or an
+        upload has the path; nor where there is a sample, though its file may be gone."""
         async with self.database.reading() as connection:
-            rows = await connection.fetch(SQL.others, self.job.id, self.job.dataset_id, candidate)
+            ids = {"job_id": self.job.id, "dataset_id": self.job.dataset_id}
+            rows = await sql.run(connection, SQL.claims, **ids, path=candidate)
         if sum(not row["is_sample"] for row in rows) > (candidate == path):
             return False
         if not any(row["is_sample"] for row in rows):
@@ -77,12 +78,3 @@ class Copier:
             return await self.store.read(candidate, length=len(data) + 1) == data
         except ObjectMissing:
             return False
-
-
-def _names(path: str) -> Iterator[str]:
-    """`a.jpg`, `a-1.jpg`, `a-2.jpg` …"""
-    front = stem(path)
-    for number in count():
-        if number == MOST_NAMES:
-            return
-        yield path if number == 0 else f"{front}-{number}{path[len(front) :]}"

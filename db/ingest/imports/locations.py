@@ -18,18 +18,20 @@ from db.storage.locations import BUCKET, S3
 
 OBS: Final = "obs://"
 FILE: Final = "file://"
-KNOWN: Final = 10_000  # folders whose stores are remembered
-LENGTH: Final = 2_048  # bytes of a location
+MAX_KNOWN: Final = 10_000  # folders whose stores are remembered
+MAX_LENGTH: Final = 2_048  # bytes of a location
 
-SEEN = "SELECT input_path, output_path FROM dataset WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL"
+DATASET_LOCATIONS: Final = (
+    "SELECT input_path, output_path FROM dataset WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL"
+)
 
 
-def location(text: str, *, beside: str = "") -> str:
-    """The one form of a file's location; `./` leads from the folder `beside`. Raises Invalid."""
-    if not is_storable(text) or len(text.encode()) > LENGTH:
-        raise _refused(f"A location is text of at most {LENGTH:,} bytes.")
-    if beside and text.startswith("./"):
-        return location(f"{beside}{text[2:]}")
+def location_of(text: str, *, folder: str = "") -> str:
+    """The one form of a file's location; `./` leads from `folder`. Raises Invalid."""
+    if not is_storable(text) or len(text.encode()) > MAX_LENGTH:
+        raise _refused(f"A location is text of at most {MAX_LENGTH:,} bytes.")
+    if folder and text.startswith("./"):
+        return location_of(f"{folder}{text[2:]}")
     if text.startswith(OBS):
         text = S3 + text.removeprefix(OBS)
     if text.startswith(S3):
@@ -49,9 +51,9 @@ def _refused(message: str) -> Invalid:
     return Invalid(message, code="INVALID_PATH")
 
 
-def folder(text: str) -> str:
+def folder_of(text: str) -> str:
     """The one form of a location that others lie below: it ends with a slash."""
-    return f"{location(text.rstrip('/') + '/-')[:-1]}"
+    return f"{location_of(text.rstrip('/') + '/-')[:-1]}"
 
 
 @dataclass(slots=True)
@@ -67,14 +69,14 @@ class ReadableLocations:
         if dataset_ids is None:
             return cls(stores)
         async with database.reading() as connection:
-            rows = await connection.fetch(SEEN, list(dataset_ids))
+            rows = await connection.fetch(DATASET_LOCATIONS, list(dataset_ids))
         return cls(stores, [f"{path.rstrip('/')}/" for row in rows for path in row.values() if path is not None])
 
     async def open(self, location: str) -> tuple[Store, str]:
         """The store at the folder of a file, and the file's name in it. Raises INVALID_PATH where it may not be."""
         above, _, name = location.rpartition("/")
         if above not in self.known:
-            if len(self.known) >= KNOWN:
+            if len(self.known) >= MAX_KNOWN:
                 self.known.clear()
             self.known[above] = await self.stores.disks.resolving(above).run(self._opened, f"{above}/")
         match self.known[above]:

@@ -5,26 +5,27 @@ has or is to have. Nothing else is written, so a reader that dies begins anew.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 import asyncpg
-import orjson
 
 from db.errors import Invalid
 from db.formats.images import SUFFIX_NAMES, SUFFIXES
-from db.formats.names import LabelNameRule, excerpt
+from db.formats.names import LabelNameRule
 from db.formats.paths import suffix
-from db.ingest.imports import entries
-from db.ingest.imports.entries import Entry
+from db.ingest.batches import stage
+from db.ingest.decide import path_end
+from db.ingest.entry import RefusedName
+from db.ingest.imports import manifest_lines
+from db.ingest.imports.entries import STORED
 from db.ingest.imports.lines import Line, lines
-from db.ingest.imports.locations import ReadableLocations, location
-from db.ingest.imports.options import Checkpoint, Options, Stage
-from db.jobs import Batch, Claim, clear_label_warnings, in_batch
+from db.ingest.imports.locations import ReadableLocations, location_of
+from db.ingest.imports.options import Checkpoint, Options
+from db.jobs import LONG_TIMEOUT, Batch, Claim, clear_label_warnings, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 
-SQL: Final = sql.load(__file__, "merging.sql")
+SQL: Final = sql.load(__file__)
 
 MAX_BYTES: Final = 5 * 1024**3  # of a manifest, as in the reference system
 BATCH: Final = 2_000  # lines in a COPY
@@ -41,74 +42,72 @@ class Reading:
     job: Claim
     options: Options
     kind: str
-    input_path: str
-    file_name: str
+    input_path: str  # ends with a slash
     rule: LabelNameRule = "STANDARD"
-    read: int = 0
+    scanned: int = 0
     skipped: int = 0
     useful: int = 0
     last: int = 0
     root: str | None = None
     rows: list[Row] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
-    refused_names: list[tuple[str, str, str]] = field(default_factory=list)  # name, location, message
+    refused_names: list[RefusedName] = field(default_factory=list)
 
-    def warn(self, number: int, message: str) -> None:
-        self.warnings.append((f"{self.file_name}:{number}", message))
-
-    def take(self, batch: Sequence[Line]) -> None:
+    def add(self, batch: Sequence[Line]) -> None:
         for line in batch:
-            if line.text is None or line.text.strip():
-                self.read += 1
-                self.last = line.number
-                self._take(line)
+            if line.text is not None and not line.text.strip():
+                continue
+            self.scanned += 1
+            self.last = line.number
+            try:
+                self._stage(line)
+                self.useful += 1
+            except Invalid as refused:
+                self.skipped += 1
+                self.warnings.append((self.location(line.number), refused.message))
 
-    def _take(self, line: Line) -> None:
-        try:
-            self._stage(line)
-            self.useful += 1
-        except Invalid as refused:
-            self.skipped += 1
-            self.warn(line.number, refused.message)
+    def location(self, number: int) -> str:
+        """A line, as warnings name it."""
+        return f"{self.options.file_name}:{number}"
+
+    def expect_manifest(self, *, after: int) -> None:
+        """Of a manifest at least one of the first lines names an image. Raises Invalid."""
+        if self.scanned >= after and not self.useful:
+            raise Invalid(
+                f"None of the first {self.scanned} lines names an image that can be imported; this is no manifest, or "
+                f"not one for this dataset. The first: {self.warnings[0][1]}"
+                if self.warnings
+                else "This is no manifest."
+            )
 
     def _stage(self, line: Line) -> None:
         if line.text is None:
             raise Invalid("The line is too long; lines of at most 4 MiB are read.")
-        entry = entries.parse(line.text, self.kind, self.rule)
-        where = location(entry.source)
-        if suffix(where) not in SUFFIXES:
-            raise Invalid(f"`{told(entry.source)}` is not named as an image is: {SUFFIX_NAMES}.")
-        path, origin = self._placed(where)
+        parsed = manifest_lines.parse(line.text, self.kind, self.rule)
+        source = location_of(parsed.source)
+        if suffix(source) not in SUFFIXES:
+            raise Invalid(f"`{path_end(parsed.source)}` is not named as an image is: {SUFFIX_NAMES}.")
+        path, origin = self._path_and_origin(source)
         if origin is not None:
-            self.root = _shared(self.root, origin)
-        for problem in entry.problems:
-            self.warn(line.number, problem)
-        for name, message in entry.refused_names:
-            self.refused_names.append((name, f"{self.file_name}:{line.number}", message))
-        self.rows.append((self.job.id, line.number, path, origin, _kept(entry)))
+            self.root = _common_folder(self.root, origin)
+        location = self.location(line.number)
+        self.warnings += [(location, problem) for problem in parsed.problems]
+        self.refused_names += [RefusedName(name, location, message) for name, message in parsed.refused_names]
+        self.rows.append((self.job.id, line.number, path, origin, STORED.dump_json(parsed).decode()))
 
-    def _placed(self, where: str) -> tuple[str | None, str | None]:
+    def _path_and_origin(self, source: str) -> tuple[str | None, str | None]:
         """The path below the input path, if it is known by now; and where the image lies, if not there."""
-        if where.startswith(self.input_path):
-            return where[len(self.input_path) :], None
+        if source.startswith(self.input_path):
+            return source[len(self.input_path) :], None
         root = self.options.source_root
         if root is None:
-            return None, where
-        if not where.startswith(root):
-            raise Invalid(f"`{told(where)}` does not lie below `sourceRoot`.")
-        return where[len(root) :], where
+            return None, source
+        if not source.startswith(root):
+            raise Invalid(f"`{path_end(source)}` does not lie below `sourceRoot`.")
+        return source[len(root) :], source
 
 
-def told(text: str) -> str:
-    """A location as it may stand in a message."""
-    return excerpt(text) if len(text) <= 40 else f"…{excerpt(text[-40:])}"
-
-
-def _kept(entry: Entry) -> str:
-    return orjson.dumps(entry).decode()
-
-
-def _shared(root: str | None, origin: str) -> str:
+def _common_folder(root: str | None, origin: str) -> str:
     """The longest folder that both lie below."""
     above = origin[: origin.rindex("/") + 1]
     while root is not None and not above.startswith(root):
@@ -116,83 +115,64 @@ def _shared(root: str | None, origin: str) -> str:
     return above if root is None else root
 
 
-async def read(
-    database: Database, job: Claim, reach: ReadableLocations, options: Options, dataset: asyncpg.Record
+async def stage_manifest(
+    database: Database, job: Claim, locations: ReadableLocations, options: Options, dataset: asyncpg.Record
 ) -> Checkpoint:
     """Read it all, from the start. Raises DomainError: it is not there, or it is no manifest."""
-    await in_batch(database, job, partial(_clear, job=job))
-    store, name = await reach.open(options.manifest)
+
+    async def clear(batch: Batch) -> None:
+        await sql.run(batch.connection, SQL.clear, job_id=job.id)
+        await clear_label_warnings(batch, job)
+
+    async def flush() -> None:
+        await stage(database, job, "import_line", COLUMNS, reading.rows, reading.warnings, reading.refused_names)
+        for staged in (reading.rows, reading.warnings, reading.refused_names):
+            staged.clear()
+
+    await in_batch(database, job, clear)
+    store, name = await locations.open(options.manifest)
     found = await store.stat(name)
-    expect(None if found is None else found.size)
-    assert found is not None
-    below = f"{dataset['input_path'].rstrip('/')}/"
-    reading = Reading(job, options, dataset["type"], below, name[:200], dataset["label_names"])
+    size = expect_size(None if found is None else found.size)
+    reading = Reading(job, options, dataset["type"], f"{dataset['input_path'].rstrip('/')}/", dataset["label_names"])
     async for batch in lines(store.stream(name)):
-        await asyncio.to_thread(reading.take, batch)
-        _expect_sense(reading, at_least=DOUBTFUL)
+        await asyncio.to_thread(reading.add, batch)
+        reading.expect_manifest(after=DOUBTFUL)
         if len(reading.rows) + len(reading.warnings) + len(reading.refused_names) >= BATCH:
-            await _flush(database, reading)
+            await flush()
         if batch:
-            job.report(progress=READ * batch[-1].end / max(found.size, 1), scanned=reading.read)
-    _expect_sense(reading, at_least=1)
-    await _flush(database, reading)
-    return await in_batch(database, job, partial(_settle, reading=reading))
+            job.report(progress=READ * batch[-1].end / max(size, 1), scanned=reading.scanned)
+    reading.expect_manifest(after=1)
+    await flush()
+    return await in_batch(database, job, lambda batch: _finish(batch, reading))
 
 
-def expect(size: int | None) -> None:
+def expect_size(size: int | None) -> int:
     """The manifest is there, and not larger than one may be. Raises INVALID_PATH, FILE_TOO_LARGE."""
     if size is None:
         raise Invalid("There is no manifest at this path; name the file itself.", code="INVALID_PATH")
     if size > MAX_BYTES:
         raise Invalid(f"A manifest has at most {MAX_BYTES // 1024**3} GiB.", code="FILE_TOO_LARGE")
+    return size
 
 
-def _expect_sense(reading: Reading, *, at_least: int) -> None:
-    if reading.read >= at_least and not reading.useful:
-        raise Invalid(
-            f"None of the first {reading.read} lines names an image that can be imported; this is no manifest, or not "
-            f"one for this dataset. The first: {reading.warnings[0][1]}"
-            if reading.warnings
-            else "This is no manifest."
-        )
-
-
-async def _clear(batch: Batch, *, job: Claim) -> None:
-    await batch.connection.execute("DELETE FROM import_line WHERE job_id = $1", job.id)
-    await clear_label_warnings(batch, job)
-
-
-async def _flush(database: Database, reading: Reading) -> None:
-    async def copy(batch: Batch) -> None:
-        batch.warnings.extend(reading.warnings)
-        for refused in reading.refused_names:
-            batch.warn_label(*refused)
-        await batch.connection.copy_records_to_table("import_line", records=reading.rows, columns=COLUMNS)
-
-    await in_batch(database, reading.job, copy)
-    reading.rows.clear()
-    reading.warnings.clear()
-    reading.refused_names.clear()
-
-
-async def _settle(batch: Batch, *, reading: Reading) -> Checkpoint:
+async def _finish(batch: Batch, reading: Reading) -> Checkpoint:
     """Give the images that lie elsewhere their paths, and each path to the first line that names it."""
     await batch.execute_long("ANALYZE (SKIP_LOCKED) import_line")
     if reading.root is not None:
         await batch.execute_long(SQL.assign_paths, reading.job.id, len(reading.root))
-    doubles = await batch.connection.fetch(SQL.drop_doubles, reading.job.id, timeout=3_600)
+    doubles = await batch.connection.fetch(SQL.drop_doubles, reading.job.id, timeout=LONG_TIMEOUT)
     for row in doubles:
-        message = f"`{told(row['path'])}` is named by line {row['first']} already."
-        batch.warn(f"{reading.file_name}:{row['position']}", message)
+        message = f"`{path_end(row['path'])}` is named by line {row['first']} already."
+        batch.warn(reading.location(row["position"]), message)
     dropped = doubles[0]["dropped"] if doubles else 0
-    batch.totals = {"scanned": reading.read, "skipped": reading.skipped + dropped}
-    checkpoint = Checkpoint(Stage.MERGE, 0, reading.last, reading.read)
+    batch.totals = {"scanned": reading.scanned, "skipped": reading.skipped + dropped}
+    checkpoint = Checkpoint(0, reading.last)
     batch.checkpoint = checkpoint.written()
     batch.progress = READ
     return checkpoint
 
 
-async def is_there(database: Database, job: Claim) -> bool:
+async def is_staged(database: Database, job: Claim) -> bool:
     """Whether what was staged outlived a crash of Postgres, which empties unlogged tables."""
     async with database.reading() as connection:
-        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM import_line WHERE job_id = $1)", job.id))
+        return bool(await sql.value(connection, SQL.is_staged, job_id=job.id))

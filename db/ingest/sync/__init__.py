@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.errors import Conflict
 from db.history.changes import no_such_dataset
-from db.ingest.sync.options import Existing, Options
+from db.ingest.policy import ExistingWork
+from db.ingest.sync.options import Options
 from db.ingest.sync.stages import run
 
 __all__ = ["run", "start"]
@@ -26,7 +27,7 @@ async def start(
     dataset_id: int,
     *,
     requested_by: str,
-    existing: Existing = "KEEP",
+    existing: ExistingWork = "KEEP",
     remove_missing: bool = True,
     restore_removed: bool = False,
     remove_many: bool = False,

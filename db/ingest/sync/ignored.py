@@ -51,7 +51,7 @@ class Ignored:
         if len(self.examples[group]) < EXAMPLES:
             self.examples[group].append(path_excerpt(path))
 
-    def take(self, reason: Reason, count: int, examples: list[str]) -> None:
+    def add_group(self, reason: Reason, count: int, examples: list[str]) -> None:
         """A group that was counted elsewhere."""
         self.counts[reason, None] += count
         self.examples[reason, None] += map(path_excerpt, examples)

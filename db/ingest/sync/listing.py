@@ -8,6 +8,7 @@ from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
 from db.formats.paths import LENGTH, path_excerpt, suffix
 from db.formats.sidecars.pairing import image_keys, sidecar_keys
+from db.ingest.batches import stage
 from db.ingest.sync.ignored import Ignored, Reason
 from db.ingest.sync.rules import Rules
 from db.jobs import Batch, Claim, in_batch
@@ -23,7 +24,7 @@ NOT_ALLOWED: Final = "The link leads outside the directories that this server's 
 
 @dataclass(slots=True)
 class Listing:
-    """What was seen. `complete`: nothing can have been overlooked, so what is missing has vanished. `images`: the sum
+    """What was listed. `complete`: nothing can have been overlooked, so what is missing has vanished. `images`: the sum
     of a hash of each image's path, size, times and etag, whatever their order."""
 
     rules: Rules
@@ -39,7 +40,7 @@ class Listing:
     def fingerprint(self) -> str:
         return f"{self.images:x}"
 
-    def take(self, page: Page) -> None:
+    def add(self, page: Page) -> None:
         self.scanned += len(page.objects) + len(page.ignored)
         for directory in page.unreadable:
             self.complete = False
@@ -52,15 +53,17 @@ class Listing:
             if reason == Reason.LINK_NOT_ALLOWED:
                 self.warnings.append((path_excerpt(path), NOT_ALLOWED))
         for found in page.objects:
-            self._take(found)
+            self._add_object(found)
 
-    def _take(self, found: StoredObject) -> None:
+    def _add_object(self, found: StoredObject) -> None:
         """An image that is passed over is staged as well: there may be a sample of it."""
         kind = suffix(found.path)
         is_image = kind in SUFFIXES
         if is_image:
-            self.images = (self.images + _hash(found)) % 2**64
-        reason = self.rules.against(found.path)
+            facts = repr((found.path, found.size, found.modified_at.timestamp(), found.changed_at, found.etag))
+            hashed = int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
+            self.images = (self.images + hashed) % 2**64
+        reason = self.rules.reason_against(found.path)
         if not is_image and kind != self.rules.sidecar:
             if reason is Reason.HIDDEN:
                 self.ignored.add(reason, found.path)
@@ -69,7 +72,7 @@ class Listing:
         elif not is_storable(found.path) or len(found.path.encode()) > LENGTH:
             self.refused += 1
             self.warnings.append((path_excerpt(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
-        elif found.link_to is not None and self.rules.is_taken(found.link_to):
+        elif found.link_to is not None and self.rules.includes(found.link_to):
             self.ignored.add(Reason.LINK_REPEATED, found.path)
         elif reason is Reason.EXCLUDED and not is_image:
             self.ignored.add(reason, found.path)
@@ -79,14 +82,25 @@ class Listing:
 
 async def list_objects(database: Database, job: Claim, store: Store, *, rules: Rules) -> Listing:
     """List images and sidecars, from the start. Raises StorageError, and then nothing was merged."""
-    await in_batch(database, job, lambda batch: _clear(batch, job))
+
+    async def clear(batch: Batch) -> None:
+        for table in ("sync_object", "sync_sidecar", "sync_item"):
+            await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
+
+    async def flush() -> None:
+        records = [_record(job.id, rules, *one) for one in listing.waiting]
+        await stage(database, job, "sync_object", COLUMNS, records, listing.warnings)
+        listing.waiting.clear()
+        listing.warnings.clear()
+
+    await in_batch(database, job, clear)
     listing = Listing(rules)
     async for page in store.pages():
-        listing.take(page)
+        listing.add(page)
         job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + BATCH))
         if len(listing.waiting) >= BATCH or len(listing.warnings) >= BATCH:
-            await _flush(database, job, listing)
-    await _flush(database, job, listing)
+            await flush()
+    await flush()
     return listing
 
 
@@ -94,40 +108,16 @@ async def is_unchanged(store: Store, rules: Rules, images: str) -> bool:
     """Whether the images, listed once more, are those of which `fingerprint` was this. Nothing is staged."""
     listing = Listing(rules)
     async for page in store.pages():
-        listing.take(page)
+        listing.add(page)
         listing.waiting.clear()
         listing.warnings.clear()
     return listing.fingerprint == images
 
 
-def _hash(found: StoredObject) -> int:
-    facts = repr((found.path, found.size, found.modified_at.timestamp(), found.changed_at, found.etag))
-    return int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
-
-
-async def _clear(batch: Batch, job: Claim) -> None:
-    for table in ("sync_object", "sync_sidecar", "sync_item"):
-        await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
-
-
-async def _flush(database: Database, job: Claim, listing: Listing) -> None:
-    async def copy(batch: Batch) -> None:
-        batch.warnings.extend(listing.warnings)
-        records = [_record(job.id, listing.rules, *one) for one in listing.waiting]
-        await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
-
-    await in_batch(database, job, copy)
-    listing.waiting.clear()
-    listing.warnings.clear()
-
-
 def _record(job_id: int, rules: Rules, found: StoredObject, reason: Reason | None) -> tuple[object, ...]:
-    sidecar = suffix(found.path) == rules.sidecar
-    keys = sidecar_keys(found.path) if sidecar else image_keys(found.path)
-    etag = _stamp(rules, found) if sidecar else found.etag
-    return job_id, found.path, keys, sidecar, found.size, found.modified_at, etag, found.changed_at, reason
-
-
-def _stamp(rules: Rules, sidecar: StoredObject) -> str:
-    """Another one once the dataset allows any label name: then every sidecar is read again."""
-    return sidecar.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{sidecar.stamp}"
+    is_sidecar = suffix(found.path) == rules.sidecar
+    keys = sidecar_keys(found.path) if is_sidecar else image_keys(found.path)
+    etag = found.etag
+    if is_sidecar:  # another etag once the dataset allows any label name: then every sidecar is read again
+        etag = found.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{found.stamp}"
+    return job_id, found.path, keys, is_sidecar, found.size, found.modified_at, etag, found.changed_at, reason

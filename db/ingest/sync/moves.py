@@ -6,6 +6,7 @@ see half of a renumbering, and history records one path for each sample. Where l
 that can matter are read first.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -14,7 +15,8 @@ import asyncpg
 from db.errors import Conflict
 from db.formats.images import ImageLimits
 from db.history.changes import lock_dataset, record
-from db.ingest.sync.inspection import Image, Item, inspect_images
+from db.ingest.images import InspectedImage
+from db.ingest.sync.entries import STORED, Item, read_images
 from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options, Stage
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
@@ -42,28 +44,34 @@ COPY: Final = (
 async def inspect_ahead(
     database: Database, job: Claim, store: Store, caps: ImageLimits, checkpoint: Checkpoint
 ) -> Checkpoint:
-    """Read the images that may have moved. What is learnt is kept: they are not read again when they are merged."""
-    while items := await _to_inspect(database, job, checkpoint):
-        images = await inspect_images(store, items, caps)
+    """Read the images that may have moved. What they say is stored: they are not read again when they are merged."""
+
+    async def write(batch: Batch, images: Sequence[tuple[int, InspectedImage]]) -> None:
+        rows = [
+            (
+                position,
+                STORED.dump_json(one).decode(),
+                one.size,
+                one.modified_at,
+                one.changed_at,
+                one.content,
+                one.pixels,
+            )
+            for position, one in images
+        ]
+        await batch.connection.execute(SQL.inspected, job.id, *map(list, zip(*rows, strict=True)))
+        batch.checkpoint = checkpoint.written()
+        batch.progress = LISTED + (INSPECTED - LISTED) * checkpoint.position / checkpoint.merges
+
+    while True:
+        async with database.reading() as connection:
+            rows = await connection.fetch(SQL.to_inspect, job.id, checkpoint.position, checkpoint.merges, BATCH)
+        if not rows:
+            return checkpoint.at(Stage.MOVE, 0)
+        items = [Item.of(row) for row in rows]
+        found = await read_images(store, items, caps)
         checkpoint = checkpoint.at(Stage.INSPECT, items[-1].position)
-        await in_batch(database, job, partial(_keep, job=job, items=items, images=images, checkpoint=checkpoint))
-    return checkpoint.at(Stage.MOVE, 0)
-
-
-async def _to_inspect(database: Database, job: Claim, checkpoint: Checkpoint) -> list[Item]:
-    async with database.reading() as connection:
-        rows = await connection.fetch(SQL.to_inspect, job.id, checkpoint.position, checkpoint.merges, BATCH)
-    return [Item.of(row) for row in rows]
-
-
-async def _keep(batch: Batch, *, job: Claim, items: list[Item], images: list[Image], checkpoint: Checkpoint) -> None:
-    rows = [
-        (item.position, one.stored(), one.size, one.modified_at, one.changed_at, one.content, one.pixels)
-        for item, one in zip(items, images, strict=True)
-    ]
-    await batch.connection.execute(SQL.inspected, job.id, *map(list, zip(*rows, strict=True)))
-    batch.checkpoint = checkpoint.written()
-    batch.progress = LISTED + (INSPECTED - LISTED) * checkpoint.position / checkpoint.merges
+        await in_batch(database, job, partial(write, images=[(item.position, found[item.path]) for item in items]))
 
 
 async def move(database: Database, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> Checkpoint:

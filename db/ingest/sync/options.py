@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
+
+from db.ingest.policy import ExistingWork
 
 LISTED, INSPECTED, MERGED = 0.1, 0.6, 0.95  # the progress ratio after these stages
-
-Existing = Literal["KEEP", "OVERWRITE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Options:
     """`existing`: whether a sidecar may write over what a person labelled. `remove_many`: whatever the guard says.
     `verify_contents`: files are read even if their sizes and times are as before."""
 
-    existing: Existing = "KEEP"
+    existing: ExistingWork = "KEEP"
     remove_missing: bool = True
     restore_removed: bool = False
     remove_many: bool = False

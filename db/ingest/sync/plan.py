@@ -1,34 +1,31 @@
-"""Second stage: listing against what is known, in one statement; only differences become items.
+"""Second stage: images get their sidecars, and the listing is compared with what is known, in one statement; only
+differences become items.
 
-Third: what seems to have vanished is asked for by name before it is believed. A listing can be wrong, and a store
-that does not answer has not lost anything.
+Third: the store is asked by name for what seems to have vanished. A listing can be wrong, and a store that does not
+answer has not lost anything.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 import asyncpg
+import orjson
 
 from db.errors import StorageError
+from db.ingest.sync.ignored import EXAMPLES, Ignored, Reason
 from db.ingest.sync.listing import Listing
 from db.ingest.sync.options import Checkpoint, Options, Stage
-from db.ingest.sync.pairing import pair
-from db.jobs import Batch, Claim, in_batch
+from db.jobs import LONG_TIMEOUT, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import RootMissing, Store
 
 SQL: Final = sql.load(__file__)
-ASKED: Final = 1_000  # vanished objects asked for in a batch
-AT_ONCE: Final = 16
-
-COUNT = (
-    "SELECT count(*) FILTER (WHERE action <> 'VANISHED') AS merges, count(*) AS items FROM sync_item WHERE job_id = $1"
-)
-VANISHED = """
-SELECT position, path FROM sync_item WHERE job_id = $1 AND position > $2 ORDER BY position LIMIT $3
-"""
+BATCH: Final = 1_000  # vanished objects between two checkpoints
+AT_ONCE: Final = 16  # objects that the store is asked for at a time
+TAKEN: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
 
 
 async def plan(database: Database, job: Claim, listing: Listing, options: Options) -> Checkpoint:
@@ -36,7 +33,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
 
     async def write(batch: Batch) -> Checkpoint:
         await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
-        ignored = await pair(batch, job, listing)
+        ignored = await _pair(batch, job, listing)
         await batch.execute_long(
             SQL.plan,
             job.id,
@@ -48,7 +45,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
         )
         for table in ("sync_object", "sync_sidecar"):
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
-        [(merges, items)] = await batch.connection.fetch(COUNT, job.id)
+        [(merges, items)] = await batch.connection.fetch(SQL.count, job.id)
         checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete, listing.fingerprint)
         batch.totals = {"scanned": listing.scanned, "ignored": ignored, "skipped": listing.refused}
         batch.checkpoint = checkpoint.written()
@@ -57,33 +54,53 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
     return await in_batch(database, job, write)
 
 
+async def _pair(batch: Batch, job: Claim, listing: Listing) -> int:
+    """Give images their sidecars, and write down which files are ignored; how many are. Done again, it counts the
+    same."""
+    await batch.connection.execute("SET LOCAL statement_timeout = 0")
+    taken = await batch.connection.fetchrow(SQL.take_existing, job.id, job.dataset_id, timeout=LONG_TIMEOUT)
+    if taken is not None and taken["count"]:
+        batch.warn(taken["first"], TAKEN.format(taken["count"]))
+    await batch.execute_long(SQL.pair, job.id)
+    await batch.execute_long("ANALYZE (SKIP_LOCKED) sync_sidecar")
+    left = Ignored()
+    for row in await batch.connection.fetch(SQL.ignored, job.id, EXAMPLES, timeout=LONG_TIMEOUT):
+        left.add_group(Reason(row["reason"]), row["count"], row["examples"])
+    rows = listing.ignored.rows(left)
+    await batch.connection.execute(SQL.clear_ignored, job.id)
+    columns = [[row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]]
+    examples = [orjson.dumps(row[3]).decode() for row in rows]
+    await batch.connection.execute(SQL.write_ignored, job.id, *columns, examples)
+    return listing.ignored.total + left.total
+
+
 async def is_there(database: Database, job: Claim, checkpoint: Checkpoint) -> bool:
     """Whether the plan outlived a crash of Postgres, which empties unlogged tables."""
-    last = "SELECT true FROM sync_item WHERE job_id = $1 AND position = $2"
     async with database.reading() as connection:
-        return checkpoint.items == 0 or bool(await connection.fetchval(last, job.id, checkpoint.items))
+        return checkpoint.items == 0 or bool(await connection.fetchval(SQL.is_there, job.id, checkpoint.items))
 
 
 async def confirm(database: Database, job: Claim, store: Store, checkpoint: Checkpoint) -> Checkpoint:
-    """Ask the store for everything that seems to have vanished; what is there, or cannot be told, is let be."""
-    position = checkpoint.position
-    while rows := await _vanished(database, job, position):
+    """Ask the store for everything that seems to have vanished; what is there, or is not answered for, is spared."""
+
+    async def write(batch: Batch, found: Sequence[int]) -> None:
+        await batch.connection.execute(SQL.spare_found, job.id, found)
+        batch.checkpoint = checkpoint.written()
+
+    while True:
+        async with database.reading() as connection:
+            rows = await connection.fetch(SQL.vanished, job.id, checkpoint.position, BATCH)
+        if not rows:
+            return checkpoint.at(Stage.INSPECT, 0)
         found = await _still_there(store, rows)
-        position = rows[-1]["position"]
-        checkpoint = checkpoint.at(Stage.CONFIRM, position)
-        await in_batch(database, job, partial(_let_be, job=job, positions=found, checkpoint=checkpoint))
-    return checkpoint.at(Stage.INSPECT, 0)
+        checkpoint = checkpoint.at(Stage.CONFIRM, rows[-1]["position"])
+        await in_batch(database, job, partial(write, found=found))
 
 
-async def _vanished(database: Database, job: Claim, position: int) -> list[asyncpg.Record]:
-    async with database.reading() as connection:
-        return await connection.fetch(VANISHED, job.id, position, ASKED)
-
-
-async def _still_there(store: Store, rows: list[asyncpg.Record]) -> list[int]:
+async def _still_there(store: Store, rows: Sequence[asyncpg.Record]) -> list[int]:
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(row: asyncpg.Record) -> bool:
+    async def is_found(row: asyncpg.Record) -> bool:
         async with slots:
             try:
                 return await store.stat(row["path"]) is not None
@@ -92,16 +109,10 @@ async def _still_there(store: Store, rows: list[asyncpg.Record]) -> list[int]:
             except StorageError:
                 return True
 
-    asking = [asyncio.create_task(ask(row)) for row in rows]
+    tasks = [asyncio.create_task(is_found(row)) for row in rows]
     try:
-        answers = await asyncio.gather(*asking)
+        answers = await asyncio.gather(*tasks)
     finally:
-        for task in asking:
+        for task in tasks:
             task.cancel()
     return [row["position"] for row, there in zip(rows, answers, strict=True) if there]
-
-
-async def _let_be(batch: Batch, *, job: Claim, positions: list[int], checkpoint: Checkpoint) -> None:
-    settle = "UPDATE sync_item SET settled = true WHERE job_id = $1 AND position = ANY($2::bigint[])"
-    await batch.connection.execute(settle, job.id, positions)
-    batch.checkpoint = checkpoint.written()

@@ -1,3 +1,57 @@
+-- name: take_existing
+-- What is a sample already stays one while its file is there, whatever the rules say by now. $1 job, $2 dataset.
+WITH taken AS (
+    UPDATE sync_object o SET reason = NULL
+    WHERE job_id = $1 AND NOT sidecar AND reason IS NOT NULL
+      AND EXISTS (SELECT FROM sample WHERE dataset_id = $2 AND sample.path = o.path)
+    RETURNING path
+)
+SELECT count(*) AS count, min(path) AS first FROM taken
+
+-- name: pair
+-- To each image that is taken the nearest of its sidecars; of two whose names differ in their form of Unicode alone, the
+-- one in the image's form.
+INSERT INTO sync_sidecar (job_id, path, sidecar_path, sidecar_etag)
+SELECT DISTINCT ON (image.path) $1, image.path, sidecar.path, sidecar.etag
+FROM (SELECT path, key, n FROM sync_object, unnest(keys) WITH ORDINALITY AS k (key, n)
+      WHERE job_id = $1 AND NOT sidecar AND reason IS NULL) image
+JOIN (SELECT path, etag, modified_at, key FROM sync_object, unnest(keys) AS k (key) WHERE job_id = $1 AND sidecar) sidecar
+     USING (key)
+ORDER BY image.path, n, (composed(image.path) = image.path) <> (composed(sidecar.path) = sidecar.path),
+         sidecar.path, sidecar.modified_at DESC, sidecar.etag
+
+-- name: ignored
+-- How many images are passed over for each reason, and how many sidecars belong to none, with the first $2 of each.
+WITH image AS (
+    SELECT key FROM sync_object, unnest(keys) AS k (key) WHERE job_id = $1 AND NOT sidecar AND reason IS NULL
+), unused AS (
+    SELECT path, keys, reason FROM sync_object o
+    WHERE job_id = $1 AND sidecar
+      AND NOT EXISTS (SELECT FROM sync_sidecar s WHERE s.job_id = $1 AND s.sidecar_path = o.path)
+), overridden AS (
+    SELECT DISTINCT path FROM unused, unnest(keys) AS k (key) JOIN image USING (key)
+), passed AS (
+    SELECT path, reason FROM sync_object WHERE job_id = $1 AND NOT sidecar AND reason IS NOT NULL
+    UNION ALL
+    SELECT unused.path, CASE WHEN overridden.path IS NOT NULL THEN 'SIDECAR_OVERRIDDEN'
+                             ELSE coalesce(reason, 'SIDECAR_WITHOUT_IMAGE') END
+    FROM unused LEFT JOIN overridden USING (path)
+), numbered AS (
+    SELECT path, reason, row_number() OVER (PARTITION BY reason ORDER BY path) AS n FROM passed
+)
+SELECT reason, count(*) AS count, array_agg(path ORDER BY n) FILTER (WHERE n <= $2) AS examples
+FROM numbered GROUP BY reason
+
+-- name: clear_ignored
+DELETE FROM ignored_files WHERE job_id = $1
+
+-- name: write_ignored
+INSERT INTO ignored_files (job_id, reason, suffix, count, examples)
+SELECT $1, reason, suffix, count, ARRAY(SELECT jsonb_array_elements_text(examples::jsonb))
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[])
+     WITH ORDINALITY AS new (reason, suffix, count, examples, n)
+ORDER BY n
+
 -- name: plan
 -- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
 -- people, $5 what was removed here is restored, $6 contents are verified, whatever sizes and times say.
@@ -66,3 +120,15 @@ SELECT $1, row_number() OVER (ORDER BY action = 'VANISHED', path), action, path,
 FROM differing d
 LEFT JOIN (SELECT DISTINCT old_size FROM origin) sizes ON sizes.old_size = d.size
 LEFT JOIN origin same ON same.old_size = d.size AND same.old_content = d.content
+
+-- name: count
+SELECT count(*) FILTER (WHERE action <> 'VANISHED') AS merges, count(*) AS items FROM sync_item WHERE job_id = $1
+
+-- name: is_there
+SELECT true FROM sync_item WHERE job_id = $1 AND position = $2
+
+-- name: vanished
+SELECT position, path FROM sync_item WHERE job_id = $1 AND position > $2 ORDER BY position LIMIT $3
+
+-- name: spare_found
+UPDATE sync_item SET settled = true WHERE job_id = $1 AND position = ANY($2::bigint[])

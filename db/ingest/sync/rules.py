@@ -1,7 +1,7 @@
 """Which files of an input path a sync takes, by their paths alone."""
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 from unicodedata import normalize
 
 import asyncpg
@@ -12,8 +12,6 @@ from db.formats.paths import suffix
 from db.formats.patterns import Patterns, is_hidden
 from db.formats.sidecars import format_of
 from db.ingest.sync.ignored import Reason
-
-DATASET: Final = "SELECT type, include, exclude, label_names FROM dataset WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,10 @@ class Rules:
         """The suffix of its sidecars."""
         return format_of(self.kind).suffix
 
-    def is_taken(self, path: str) -> bool:
-        return suffix(path) in SUFFIXES and self.against(path) is None
+    def includes(self, path: str) -> bool:
+        return suffix(path) in SUFFIXES and self.reason_against(path) is None
 
-    def against(self, path: str) -> Reason | None:
+    def reason_against(self, path: str) -> Reason | None:
         """Why an image or a sidecar is passed over. `include` is about images: their sidecars come with them."""
         composed = path if path.isascii() else normalize("NFC", path)
         if self.exclude is not None and self.exclude.match(composed):

@@ -1,3 +1,6 @@
+-- name: dataset
+SELECT type, include, exclude, label_names FROM dataset WHERE id = $1
+
 -- name: departed
 -- Whether contents are not where they were, as far as is known when the files that may have moved were read.
 SELECT EXISTS (SELECT FROM sync_item

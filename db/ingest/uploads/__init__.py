@@ -3,20 +3,18 @@ committed after, so that no row is ever without its object. What a crash leaves 
 by the client's own repetition, which takes an object of the same content that nobody knows, or that its key has
 noted, for its own.
 
-    uploadSamples    the bytes come with the request          direct.py
-    requestUploads   a place and a URL for each file          upload_requests.py
-    PUT              the bytes, to storage itself or to us    receiving.py
-    completeUploads  what was put there is checked, and kept  staging.py, completion.py
-                     what nobody completed is cleared away    clearing.py
+    uploadSamples    the bytes come with the request                  direct.py
+    requestUploads   a location and a URL for each file               upload_requests.py
+    PUT              the bytes, to storage itself or to us            staging.py
+    completeUploads  what was put there is checked, and kept          staging.py, completion.py
+                     what nobody completed is cleared away            staging.py
 """
 
-from db.ingest.uploads.clearing import clear, sweep
 from db.ingest.uploads.completion import complete, discard
 from db.ingest.uploads.direct import DirectUploads, Incoming, Result, Stored, Uploaded, commit, store
 from db.ingest.uploads.files import Checks, OnConflict
 from db.ingest.uploads.outcomes import NOTHING, Completed, Completion
-from db.ingest.uploads.receiving import Awaited, awaited
-from db.ingest.uploads.staging import inspect
+from db.ingest.uploads.staging import Awaited, awaited, clear, inspect, sweep
 from db.ingest.uploads.upload_requests import IssuedTickets, RequestedFile, RequestedUploads, Ticket, link, request
 
 __all__ = [

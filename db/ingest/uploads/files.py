@@ -12,8 +12,14 @@ from db.formats.images import ImageFacts
 from db.formats.names import nfc
 from db.formats.paths import stem, suffix
 
+
+class InvalidName(Invalid):
+    code = "INVALID_NAME"
+
+
 OnConflict = Literal["ERROR", "RENAME"]
 
+STAGING: Final = ".labelgraph/uploads/"  # below the input path; without a suffix its objects are images for nobody
 NAME_BYTES: Final = 255  # as file systems take
 FAMILY_BYTES: Final = 200  # of a stem that no number shortens
 # The characters that no file name may have, and why. All others are taken as they are.
@@ -24,8 +30,8 @@ REFUSED: Final = (
     (re.compile(r"[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"), "it is no character"),
     (re.compile("\ufffd"), "it stands for bytes that are not UTF-8"),
 )
-MOST_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
-MOST_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
+MAX_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
+MAX_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
 
 
 Decode = Callable[[bytes], Awaitable[ImageFacts]]  # an image to its end; raises UnreadableImage
@@ -50,24 +56,22 @@ def checked_name(name: str) -> str:
     for pattern, reason in REFUSED:
         if found := pattern.search(name):
             position = found.start() + 1
-            raise _bad_name(f"A file's name cannot have U+{ord(found[0]):04X}, its character {position}: {reason}.")
+            raise InvalidName(f"A file's name cannot have U+{ord(found[0]):04X}, its character {position}: {reason}.")
     if not name:
-        raise _bad_name("A file's name is empty.")
+        raise InvalidName("A file's name is empty.")
     if name.startswith("."):
-        raise _bad_name("A file's name cannot begin with U+002E, a dot: such files are hidden, and no sync takes them.")
+        raise InvalidName(
+            "A file's name cannot begin with U+002E, a dot: such files are hidden, and no sync takes them."
+        )
     composed = nfc(name)
     if len(composed.encode()) > NAME_BYTES:
-        raise _bad_name(f"A file's name has at most {NAME_BYTES} bytes, and this one {len(composed.encode())}.")
+        raise InvalidName(f"A file's name has at most {NAME_BYTES} bytes, and this one {len(composed.encode())}.")
     return composed
 
 
-def _bad_name(message: str) -> Invalid:
-    return Invalid(message, code="INVALID_NAME")
-
-
-def check_size(size: int, most: int) -> None:
-    if size > most:
-        message = f"The file has {size} bytes; at most {most} are taken. Larger ones come in by a sync."
+def check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        message = f"The file has {size} bytes; at most {max_bytes} are taken. Larger ones come in by a sync."
         raise Invalid(message, code="FILE_TOO_LARGE")
     if size < 1:
         raise images.UnreadableImage("The file is empty.")

@@ -1,26 +1,19 @@
-"""What is known of an upload that was asked for, and what became of it."""
+"""An upload that was requested, as its row says, and its outcome."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.errors import DomainError
 from db.formats import names
+from db.ingest.entry import Entry
 from db.ingest.uploads.files import OnConflict
-from db.ingest.uploads.rows import Put
 from db.postgres import sql
 
-LOCK = """
-    SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE
-"""
-ROWS = """
-    SELECT upload.id, key, file_name, size, labels, create_missing, on_conflict, upload.path, staged,
-           finished_at, error_code, error, generation, sample.id AS sample
-    FROM upload LEFT JOIN sample ON sample.id = upload.sample_id
-    WHERE upload.dataset_id = :dataset_id AND key = ANY(:keys::text[])
-"""
+SQL: Final = sql.load(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +39,13 @@ class Upload:
     def is_open(self) -> bool:
         return self.finished_at is None
 
-    @classmethod
-    def of(cls, row: asyncpg.Record) -> "Upload":
-        return cls(**dict(row))
+    def refused(self, error: DomainError, *, ended: bool) -> "Completed":
+        return Completed(self.key, self.file_name, code=error.code, message=error.message, ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What became of an upload: a sample, or a refusal. `ended`: its key has nothing more to wait for."""
+    """The outcome of an upload: a sample, or a refusal. `ended`: its key has nothing more to wait for."""
 
     key: str
     file_name: str | None = None
@@ -64,18 +56,18 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """What was found under the keys, each once. `puts` know their places, `refused` go by them. `generations`: of the
-    uploads, by key, when they were looked at."""
+class InspectedUploads:
+    """What was found under the keys, each once: entries whose positions are those of their keys, and refusals by these
+    positions. `generations`: of the uploads, by key, when they were read."""
 
     input_path: str
     keys: tuple[str, ...]
-    puts: tuple[Put, ...]
+    entries: tuple[Entry, ...]
     refused: Mapping[int, Completed]
     generations: Mapping[str, int]
 
 
-NOTHING = Arrived("", (), (), {}, {})
+NOTHING = InspectedUploads("", (), (), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +85,9 @@ class Completion:
 
 
 async def rows(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
-    """By key, held until the commit. Locked first: only a later statement sees the samples of whom it waited for."""
+    """The uploads by key, locked until the commit. They are locked first: only a later statement sees the samples of a
+    transaction that the lock waited for."""
     known = sorted({key for key in keys if names.is_storable(key)})
-    await sql.run(session, LOCK, dataset_id=dataset_id, keys=known)
-    found = await sql.run(session, ROWS, dataset_id=dataset_id, keys=known)
-    return {row["key"]: Upload.of(row) for row in found}
+    await sql.run(session, SQL.lock, dataset_id=dataset_id, keys=known)
+    found = await sql.run(session, SQL.rows, dataset_id=dataset_id, keys=known)
+    return {row["key"]: Upload(**row) for row in found}

@@ -1,18 +1,17 @@
-"""requestUploads: for each file a place to which its bytes go, and a URL that takes them. The working set stays as it
-is; a row keeps the client's key, and the file's name free for it.
+"""requestUploads: for each file a location to which its bytes go, and a URL that takes them. The working set stays as
+it is; a row keeps the client's key, and the file's name free for it.
 
-The bytes go to a staging area first, under names that no sync takes for images: what nobody has looked at is never
-where samples lie, and a URL, good for an hour and as often as its bearer likes, never leads to a sample's file.
+The bytes go to a staging area first, under names that no sync takes for images: what nobody has checked is never where
+samples lie, and a URL, good for an hour and as often as its bearer likes, never leads to a sample's file.
 """
 
 import asyncio
 import json
 import secrets
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,44 +20,19 @@ from db.formats import names
 from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads import files, outcomes
-from db.ingest.uploads.files import MOST_BYTES, MOST_NAMES, OnConflict, checked_name, numbered
+from db.ingest.uploads.destinations import free_paths, lock_names
+from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, checked_name
 from db.ingest.uploads.outcomes import Upload
 from db.labelling import label_resolution, labels
 from db.postgres import sql
 from db.storage import ObjectExists, Stores
 
-MOST: Final = 1_000  # files of one call
-KEY_BYTES: Final = 200
-STAGING: Final = ".labelgraph/uploads/"  # below the input path; without a suffix its objects are images for nobody
-GRACE: Final = timedelta(hours=1)  # after its URL's time in which a staged object still may be completed
-LONGEST: Final = 7 * 24 * 3_600 - 60  # seconds that S3 lets a signed URL hold
-BLOCKS: Final = ((0, 1), (1, 10), (10, 100), (100, MOST_NAMES + 1))  # numbers of names that are looked up at once
+SQL: Final = sql.load(__file__)
 
-WRITE = """
-    INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, create_missing, on_conflict,
-                        expires_at, sweep_at)
-    SELECT :dataset_id, key, file_name, size, path, staged, labels, :create_missing, :on_conflict,
-           :expires_at::timestamptz, :expires_at::timestamptz + :grace::interval
-    FROM jsonb_to_recordset(:rows::jsonb)
-         AS given (key text, file_name text, size bigint, path text, staged text, labels text[])
-    ORDER BY path
-    ON CONFLICT (dataset_id, key) DO UPDATE SET
-        file_name = excluded.file_name, size = excluded.size, path = excluded.path, labels = excluded.labels,
-        create_missing = excluded.create_missing, on_conflict = excluded.on_conflict,
-        expires_at = greatest(upload.expires_at, excluded.expires_at),
-        sweep_at = greatest(upload.expires_at, excluded.expires_at) + :grace::interval,
-        cleared = false, sample_id = NULL, error_code = NULL, error = NULL, finished_at = NULL,
-        generation = upload.generation + CASE WHEN upload.finished_at IS NULL THEN 0 ELSE 1 END
-    WHERE upload.key = ANY(:known::text[])
-    RETURNING key, staged
-"""
-TURN = "SELECT pg_advisory_xact_lock(3, :dataset_id::bigint::int)"
-TAKEN = """
-    SELECT path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[])
-    UNION SELECT path FROM source_deletion
-          WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND finished_at IS NULL
-    UNION SELECT path FROM upload WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND finished_at IS NULL
-"""
+MAX_FILES: Final = 1_000  # of one call
+KEY_BYTES: Final = 200
+GRACE: Final = timedelta(hours=1)  # after its URL's time in which a staged object still may be completed
+MAX_SECONDS: Final = 7 * 24 * 3_600 - 60  # for which S3 lets a signed URL be valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +47,14 @@ class RequestedFile:
 
 @dataclass(frozen=True, slots=True)
 class RequestedUploads:
-    """What is asked for. `most`: bytes of a file, inclusive; `expiry`: of the URLs, in seconds since 1970."""
+    """`max_bytes` of a file, inclusive; `expiry` of the URLs, in seconds since 1970."""
 
     files: Sequence[RequestedFile]
     expiry: int
     labels: Sequence[str] = ()
     create_missing: bool = False
     on_conflict: OnConflict = "ERROR"
-    most: int = MOST_BYTES
+    max_bytes: int = MAX_BYTES
 
     def labels_of(self, file: RequestedFile) -> list[str]:
         return label_resolution.of_file([*self.labels, *file.labels])
@@ -99,6 +73,9 @@ class Ticket:
     code: str | None = None
     message: str = ""
 
+    def refused(self, error: DomainError) -> "Ticket":
+        return replace(self, path=None, staged=None, code=error.code, message=error.message)
+
 
 @dataclass(frozen=True, slots=True)
 class IssuedTickets:
@@ -108,75 +85,67 @@ class IssuedTickets:
     tickets: tuple[Ticket, ...]
 
 
-async def request(session: AsyncSession, dataset_id: int, asked: RequestedUploads, *, by: Identity) -> IssuedTickets:
+async def request(
+    session: AsyncSession, dataset_id: int, requested: RequestedUploads, *, by: Identity
+) -> IssuedTickets:
     """A ticket for each file, in their order. Under a key that is known already it is the same one, good for longer."""
-    check_count(asked.files, MOST, "files")
+    check_count(requested.files, MAX_FILES, "files")
     await lock_dataset(session, dataset_id, by)
-    await take_turn(session, dataset_id)
-    known = await outcomes.rows(session, dataset_id, (file.key for file in asked.files))
-    wanted = label_resolution.distinct(name for file in asked.files for name in asked.labels_of(file))
-    label_resolution.missing(wanted, await labels.in_use(session, dataset_id, wanted), create=asked.create_missing)
-    tickets = _drawn(asked, known)
-    tickets = await _placed(session, dataset_id, tickets, asked.on_conflict)
-    tickets = await _written(session, dataset_id, asked, tickets, known)
-    place = await sql.first(session, "SELECT input_path FROM dataset WHERE id = :id", id=dataset_id)
-    assert place is not None
-    return IssuedTickets(dataset_id, place["input_path"], asked.expiry, tuple(tickets))
+    await lock_names(session, dataset_id)
+    known = await outcomes.rows(session, dataset_id, (file.key for file in requested.files))
+    label_names = label_resolution.distinct(name for file in requested.files for name in requested.labels_of(file))
+    known_labels = await labels.in_use(session, dataset_id, label_names)
+    label_resolution.missing(label_names, known_labels, create=requested.create_missing)
+    tickets = await _with_paths(session, dataset_id, _tickets(requested, known), requested.on_conflict)
+    tickets = await _write(session, dataset_id, requested, tickets, known)
+    input_path = await sql.value(session, SQL.input_path, dataset_id=dataset_id)
+    return IssuedTickets(dataset_id, input_path, requested.expiry, tuple(tickets))
 
 
-async def link(stores: Stores, requested: IssuedTickets) -> list[str | None]:
+async def link(stores: Stores, issued: IssuedTickets) -> list[str | None]:
     """For each ticket, in their order: the store's own URL; None where there is none, or nothing is to be put."""
-    store = stores.open(requested.input_path)
+    store = stores.open(issued.input_path)
     urls: list[str | None] = []
-    seconds = min(requested.expiry - int(datetime.now(UTC).timestamp()), LONGEST)
-    for ticket in requested.tickets:
+    seconds = min(issued.expiry - int(datetime.now(UTC).timestamp()), MAX_SECONDS)
+    for ticket in issued.tickets:
         url = None
         if ticket.staged is not None:
             url = await store.upload_url(STAGING + ticket.staged, size=ticket.size, seconds=max(seconds, 1))
         urls.append(url)
-        await asyncio.sleep(0)  # signing is all CPU time: others take their turns in between
+        await asyncio.sleep(0)  # signing is all CPU time: other requests go on in between
     return urls
 
 
-async def take_turn(session: AsyncSession, dataset_id: int) -> None:
-    """Keys and names of a dataset are given away by one at a time, who sees what all before have taken."""
-    await sql.run(session, TURN, dataset_id=dataset_id)
-
-
-def check_count(given: Collection[object], most: int, noun: str) -> None:
-    if not given:
+def check_count(items: Collection[object], limit: int, noun: str) -> None:
+    if not items:
         raise Invalid(f"No {noun} are given; name at least one.", code="EMPTY_SELECTION")
-    if len(given) > most:
-        raise Invalid(f"At most {most} {noun} are taken in one call; send the others in further calls.", most=most)
+    if len(items) > limit:
+        raise Invalid(f"At most {limit} {noun} are taken in one call; send the others in further calls.", most=limit)
 
 
-def _is_key(key: str) -> bool:
-    return names.is_storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES
-
-
-def _drawn(asked: RequestedUploads, known: Mapping[str, Upload]) -> list[Ticket]:
-    """Each file as it stands before a place is looked for. A key given twice is one file."""
-    seen: dict[str, RequestedFile] = {}
+def _tickets(requested: RequestedUploads, known: Mapping[str, Upload]) -> list[Ticket]:
+    """The tickets before free paths are looked for. A key that a request has twice is one file."""
+    first: dict[str, RequestedFile] = {}
     tickets = []
-    for file in asked.files:
-        first = seen.setdefault(file.key, file)
+    for file in requested.files:
+        ticket = Ticket(file.key, file.name, file.size)
         try:
-            if (first.name, first.size) != (file.name, file.size):
-                raise _other_file(first.name, first.size)
-            tickets.append(_checked(file, known.get(file.key), asked.most))
+            same = first.setdefault(file.key, file)
+            _expect_file(file, same.name, same.size)
+            ticket = _ticket(ticket, file, known.get(file.key), requested.max_bytes)
         except DomainError as refused:
-            tickets.append(Ticket(file.key, file.name, file.size, code=refused.code, message=refused.message))
+            ticket = ticket.refused(refused)
+        tickets.append(ticket)
     return tickets
 
 
-def _checked(file: RequestedFile, row: Upload | None, most: int) -> Ticket:
-    if not _is_key(file.key):
+def _ticket(ticket: Ticket, file: RequestedFile, row: Upload | None, max_bytes: int) -> Ticket:
+    if not (names.is_storable(file.key) and file.key.isprintable() and 1 <= len(file.key.encode()) <= KEY_BYTES):
         raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of them a control character.")
-    if row is not None and (row.is_open or row.sample) and (row.file_name, row.size) != (file.name, file.size):
-        raise _other_file(row.file_name, row.size)
+    if row is not None and (row.is_open or row.sample):
+        _expect_file(file, row.file_name, row.size)
     files.check_suffix(checked_name(file.name))
-    files.check_size(file.size, most)
-    ticket = Ticket(file.key, file.name, file.size)
+    files.check_size(file.size, max_bytes)
     if row is None:
         return replace(ticket, staged=secrets.token_hex(16))
     if row.sample is not None:
@@ -184,99 +153,60 @@ def _checked(file: RequestedFile, row: Upload | None, most: int) -> Ticket:
     return replace(ticket, path=row.path if row.is_open else None, staged=row.staged)
 
 
-def _other_file(name: str, size: int) -> Conflict:
-    return Conflict(f"This key belongs to `{names.excerpt(name)}` of {size} bytes; take a new key for another file.")
+def _expect_file(file: RequestedFile, name: str, size: int) -> None:
+    if (name, size) != (file.name, file.size):
+        raise Conflict(f"This key belongs to `{names.excerpt(name)}` of {size} bytes; take a new key for another file.")
 
 
-async def _placed(
+async def _with_paths(
     session: AsyncSession, dataset_id: int, tickets: Sequence[Ticket], on_conflict: OnConflict
 ) -> list[Ticket]:
-    placeless = {ticket.key: ticket.file_name for ticket in tickets if ticket.staged and ticket.path is None}
-    found = dict(zip(placeless, await places(session, dataset_id, placeless.values(), on_conflict), strict=True))
-    exists = ObjectExists()
+    waiting = {ticket.key: ticket.file_name for ticket in tickets if ticket.staged and ticket.path is None}
+    paths = dict(zip(waiting, await free_paths(session, dataset_id, waiting.values(), on_conflict), strict=True))
     return [
         ticket
-        if ticket.path is not None or ticket.code is not None
-        else replace(ticket, path=path)
-        if (path := found[ticket.key]) is not None
-        else replace(ticket, staged=None, code=exists.code, message=exists.message)
+        if ticket.key not in paths or ticket.code is not None
+        else ticket.refused(ObjectExists())
+        if paths[ticket.key] is None
+        else replace(ticket, path=paths[ticket.key])
         for ticket in tickets
     ]
 
 
-async def places(
+async def _write(
     session: AsyncSession,
     dataset_id: int,
-    wanted: Iterable[str],
-    on_conflict: OnConflict,
-    *,
-    without: Collection[str] = (),
-) -> list[str | None]:
-    """A free path for each name, in their order; None where there is none. At most one statement for each block. The
-    names were checked before."""
-    found: dict[int, str] = {}
-    waiting: dict[str, list[int]] = defaultdict(list)  # numbers by name
-    for number, name in enumerate(wanted):
-        waiting[checked_name(name)].append(number)
-    count, given = sum(map(len, waiting.values())), set(without)
-    for block in BLOCKS if on_conflict == "RENAME" else BLOCKS[:1]:
-        tries = {name: _tries(name, *block) for name, numbers in waiting.items() if numbers}
-        if tries:
-            given |= await _taken(session, dataset_id, sorted({path for paths in tries.values() for path in paths}))
-        for name, paths in tries.items():
-            for path in paths:
-                if waiting[name] and path not in given:
-                    found[waiting[name].pop(0)] = path
-                    given.add(path)
-    return [found.get(number) for number in range(count)]
-
-
-def _tries(name: str, first: int, last: int) -> list[str]:
-    return [numbered(name, number) for number in range(first, last)]
-
-
-async def _taken(session: AsyncSession, dataset_id: int, paths: Sequence[str]) -> set[str]:
-    return {row["path"] for row in await sql.run(session, TAKEN, dataset_id=dataset_id, paths=paths)}
-
-
-async def _written(
-    session: AsyncSession,
-    dataset_id: int,
-    asked: RequestedUploads,
+    requested: RequestedUploads,
     tickets: Sequence[Ticket],
     known: Mapping[str, Upload],
 ) -> list[Ticket]:
-    """Raises RetryTransaction when somebody else has just asked under one of the keys."""
+    """Raises RetryTransaction when another request has just used one of the keys."""
     rows = {
-        ticket.key: _row(ticket, asked.labels_of(file))
-        for file, ticket in reversed(list(zip(asked.files, tickets, strict=True)))
+        ticket.key: {
+            "key": ticket.key,
+            "file_name": ticket.file_name,
+            "size": ticket.size,
+            "path": ticket.path,
+            "staged": ticket.staged,
+            "labels": requested.labels_of(file),
+        }
+        for file, ticket in reversed(list(zip(requested.files, tickets, strict=True)))
         if ticket.staged is not None
     }
     if not rows:
         return list(tickets)
-    done = await sql.run(
+    written = await sql.run(
         session,
-        WRITE,
+        SQL.write,
         dataset_id=dataset_id,
         rows=json.dumps(list(rows.values())),
         known=list(known),
-        create_missing=asked.create_missing,
-        on_conflict=asked.on_conflict,
-        expires_at=datetime.fromtimestamp(asked.expiry, UTC),
+        create_missing=requested.create_missing,
+        on_conflict=requested.on_conflict,
+        expires_at=datetime.fromtimestamp(requested.expiry, UTC),
         grace=GRACE,
     )
-    staged = {row["key"]: row["staged"] for row in done}
+    staged = {row["key"]: row["staged"] for row in written}
     if staged.keys() != rows.keys():
         raise RetryTransaction
     return [replace(ticket, staged=staged[ticket.key]) if ticket.staged else ticket for ticket in tickets]
-
-
-def _row(ticket: Ticket, label_names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "key": ticket.key,
-        "file_name": ticket.file_name,
-        "size": ticket.size,
-        "path": ticket.path,
-        "staged": ticket.staged,
-        "labels": list(label_names),
-    }

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from db.ingest.uploads.upload_requests import STAGING
+from db.ingest.uploads.files import STAGING
 from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads
 from tests.api.storage.test_killed import server, silent_at
 from tests.api.storage.test_outage import FEW

@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
-from db.formats.sidecars.content import Attributes, ParsedAnnotation, Problem, Sidecar, decoded, useless
+from db.formats.sidecars.content import Problem, Sidecar, decoded, useless
 from db.formats.sidecars.voc.elements import Element, Wrong, read
 
 MAX_BYTES: Final = 1024 * 1024
@@ -60,7 +61,7 @@ class _Found:
 
     def __init__(self, rule: LabelNameRule) -> None:
         self.rule = rule
-        self.marks: list[ParsedAnnotation] = []
+        self.annotations: list[ParsedAnnotation] = []
         self.problems: list[Problem] = []
         self.size: tuple[int, int] | None = None
         self.objects = 0
@@ -75,14 +76,14 @@ class _Found:
         if self.objects > MAX_OBJECTS:
             raise _Enough
         try:
-            self.marks.append(_mark(part, self.problems, self.rule))
+            self.annotations.append(_annotation(part, self.problems, self.rule))
         except Wrong as refused:
             self.problems.append(Problem(refused.line, refused.message, refused.name))
 
     def sidecar(self) -> Sidecar:
-        marks = tuple(self.marks) if self.marks or not self.objects else None
-        hard = None if marks is None else any(mark.attributes.difficult for mark in marks)
-        return Sidecar(marks, tuple(self.problems), self.size, hard)
+        annotations = tuple(self.annotations) if self.annotations or not self.objects else None
+        hard = None if annotations is None else any(each.attributes.difficult for each in annotations)
+        return Sidecar(annotations, tuple(self.problems), self.size, hard)
 
 
 def _size(part: Element) -> tuple[int, int] | None:
@@ -94,7 +95,7 @@ def _size(part: Element) -> tuple[int, int] | None:
             return None
 
 
-def _mark(part: Element, doubts: list[Problem], rule: LabelNameRule) -> ParsedAnnotation:
+def _annotation(part: Element, doubts: list[Problem], rule: LabelNameRule) -> ParsedAnnotation:
     label, shape = _label(part, rule), _shape(part)
     return ParsedAnnotation(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
 

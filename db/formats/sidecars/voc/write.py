@@ -1,4 +1,4 @@
-"""VOC files written: the same marks give the same bytes, and reading them gives the same marks."""
+"""VOC files written: the same annotations give the same bytes, and reading them gives the same annotations."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,19 +6,19 @@ from hashlib import sha256
 from typing import Final
 from xml.sax.saxutils import escape
 
+from db.formats.annotations import ParsedAnnotation
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
-from db.formats.sidecars.content import ParsedAnnotation
 from db.formats.sidecars.voc.parse import EDGES, enclosing
 
 UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
 
 
 def write(
-    marks: Iterable[ParsedAnnotation], *, folder: str, file_name: str, size: tuple[int, int], segmented: bool
+    annotations: Iterable[ParsedAnnotation], *, folder: str, file_name: str, size: tuple[int, int], segmented: bool
 ) -> bytes:
     """The sidecar of an image. `segmented`: of a segmentation dataset, whose labels then have their mask's colour.
 
-    Marks of the whole image are left out: VOC has no place for them.
+    Annotations of the whole image are left out: VOC cannot say them.
     """
     width, height = size
     lines = [
@@ -28,25 +28,25 @@ def write(
         "\t<source><database>Unknown</database></source>",
         f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
         f"\t<segmented>{segmented:d}</segmented>",
-        *(line for mark in marks if mark.shape is not None for line in _object(mark, mark.shape, segmented)),
+        *(line for each in annotations if each.shape is not None for line in _object(each, each.shape, segmented)),
         "</annotation>",
         "",
     ]
     return "\n".join(lines).encode()
 
 
-def _object(mark: ParsedAnnotation, shape: Shape, segmented: bool) -> Iterator[str]:
+def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iterator[str]:
     yield "\t<object>"
-    yield f"\t\t<name>{_text(mark.label)}</name>"
-    said = mark.attributes
-    yield f"\t\t<pose>{_text(said.pose or 'Unspecified')}</pose>"
-    yield f"\t\t<truncated>{said.truncated:d}</truncated>"
-    yield f"\t\t<occluded>{said.occluded:d}</occluded>"
-    yield f"\t\t<difficult>{said.difficult:d}</difficult>"
-    if mark.confidence is not None:
-        yield f"\t\t<confidence>{mark.confidence!r}</confidence>"
+    yield f"\t\t<name>{_text(annotation.label)}</name>"
+    attributes = annotation.attributes
+    yield f"\t\t<pose>{_text(attributes.pose or 'Unspecified')}</pose>"
+    yield f"\t\t<truncated>{attributes.truncated:d}</truncated>"
+    yield f"\t\t<occluded>{attributes.occluded:d}</occluded>"
+    yield f"\t\t<difficult>{attributes.difficult:d}</difficult>"
+    if annotation.confidence is not None:
+        yield f"\t\t<confidence>{annotation.confidence!r}</confidence>"
     if segmented:
-        yield f"\t\t<mask_color>{_color(mark.label)}</mask_color>"
+        yield f"\t\t<mask_color>{_color(annotation.label)}</mask_color>"
     for name, values in _elements(shape):
         inner = "".join(f"<{key}>{_number(value)}</{key}>" for key, value in values)
         yield f"\t\t<{name}>{inner}</{name}>"

@@ -1,0 +1,58 @@
+"""What a file says of an image, whatever its format: labels, their shapes, and who put them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+
+from db.formats.shapes import Shape, from_json, to_json
+
+StorableShape = Annotated[Shape, PlainSerializer(to_json), PlainValidator(from_json)]  # as JSON, if it is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who put a label, and when; without a time, when it is written. Not `confirmed`: a machine put it, and nobody
+    agreed."""
+
+    by: str
+    at: datetime | None = None
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a VOC file says of an object in addition to its shape. `pose` None: unspecified."""
+
+    difficult: bool = False
+    truncated: bool = False
+    occluded: bool = False
+    pose: str | None = None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """As it is stored: only what differs from the default. None: nothing does."""
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in values if value} or None
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any] | None) -> "Attributes":
+        return cls(**(stored or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAnnotation:
+    """A label on an image. Without a shape it holds for the whole image.
+
+    `author` None: whoever brings the file. `color` and `shortcut` are those of the label. `line`: where it stands.
+    """
+
+    label: str
+    shape: StorableShape | None = None
+    confidence: float | None = None
+    attributes: Attributes = Attributes()
+    line: int = field(default=0, compare=False)
+    author: Author | None = None
+    color: str | None = None
+    shortcut: str | None = None

@@ -1,0 +1,322 @@
+"""What a batch of entries changes, decided from what the database holds under our locks. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.names import excerpt
+from db.formats.shapes import from_json
+from db.ingest.entry import Entry, Listed
+from db.ingest.images import InspectedImage, Outcome
+from db.ingest.policy import Policy
+
+UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingAnnotation:
+    id: int
+    annotation: ParsedAnnotation
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "ExistingAnnotation":
+        shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
+        attributes = Attributes.from_json(orjson.loads(row["attributes"])) if row["attributes"] else Attributes()
+        author = Author(row["labeled_by"], row["labeled_at"], row["confirmed"])
+        return cls(row["id"], ParsedAnnotation(row["name"], shape, row["confidence"], attributes, author=author))
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingSample:
+    """What there is already: a sample, or a source without one, which was deleted here or cannot be read. `content`: a
+    hash of its content, None where there is none. `annotations`: where the entry says something about labels."""
+
+    sample_id: int | None
+    source_id: int | None
+    path: str
+    status: str | None
+    etag: str | None
+    size: int | None
+    content: str | None = None
+    sidecar_etag: str | None = None
+    width: int | None = None
+    height: int | None = None
+    orientation: int | None = None
+    labeled_origin: str | None = None
+    hard: bool | None = None
+    usage: str | None = None
+    annotations: tuple[ExistingAnnotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    path: str
+    image: InspectedImage
+    status: str = "PRESENT"
+    sidecar_etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddedSample:
+    """A sample to be made; of `source_id`, if its source is there already."""
+
+    entry: Entry
+    source_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedSample:
+    """`labels`: whether annotations, and with them who labelled last, are the entry's now; its annotations with these
+    ids go, and these come. `hard`, `usage` None: as before."""
+
+    sample_id: int
+    entry: Entry
+    labels: bool
+    removed: tuple[int, ...] = ()
+    added: tuple[ParsedAnnotation, ...] = ()
+    hard: bool | None = None
+    usage: str | None = None
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Everything that a batch writes. The first group is versioned facts and makes a change; the second is not."""
+
+    added: list[AddedSample] = field(default_factory=list)
+    replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
+    updated: list[UpdatedSample] = field(default_factory=list)
+    smaller: list[int] = field(default_factory=list)  # samples whose images are smaller than before
+
+    unreadable: list[NewSource] = field(default_factory=list)
+    touched: list[tuple[int, InspectedImage]] = field(default_factory=list)  # sources with the content they had
+    gone: list[int] = field(default_factory=list)  # sources
+    sidecar_etags: dict[int, str] = field(default_factory=dict)  # by source
+
+    skipped: int = 0
+    warnings: list[tuple[int, str, str]] = field(default_factory=list)  # position, location, message
+
+    @property
+    def is_change(self) -> bool:
+        return bool(self.added or self.replaced or self.updated)
+
+    @property
+    def updated_samples(self) -> set[int]:
+        return self.replaced.keys() | {one.sample_id for one in self.updated}
+
+    @property
+    def annotations(self) -> list[ParsedAnnotation]:
+        """All that are to be written."""
+        found = [annotation for one in self.added for annotation in one.entry.annotations or ()]
+        return found + [annotation for one in self.updated for annotation in one.added]
+
+    def skip(self, entry: Entry, message: str) -> None:
+        self.skipped += 1
+        self.warnings.append((entry.position, entry.location, message))
+
+
+def decide(
+    entries: Iterable[Entry],
+    existing: Mapping[int | str, ExistingSample],
+    policy: Policy,
+    *,
+    being_deleted: frozenset[str] = frozenset(),
+) -> Decisions:
+    """`existing` by the keys of entries; `being_deleted`: paths whose deletion was asked for and is under way."""
+    decider = _Decider(existing, policy)
+    for entry in entries:
+        if entry.listed is None:
+            decider.decide_named(entry, entry.path in being_deleted)
+        elif entry.path not in being_deleted and entry.image and entry.image.outcome is not Outcome.GONE:
+            decider.decide_listed(entry, entry.listed, entry.image)
+    return decider.decisions
+
+
+def path_end(path: str) -> str:
+    """The end of a path, as it may stand in a message."""
+    return excerpt(path) if len(path) <= 40 else f"…{excerpt(path[-40:])}"
+
+
+@dataclass(slots=True)
+class _Decider:
+    existing: Mapping[int | str, ExistingSample]
+    policy: Policy
+    decisions: Decisions = field(default_factory=Decisions)
+    paths: set[str] = field(default_factory=set)  # of entries before
+
+    def decide_named(self, entry: Entry, is_being_deleted: bool) -> None:
+        """An entry that names an image by its path."""
+        self._warn(entry)
+        refused = entry.refused
+        if refused is None and is_being_deleted:
+            refused = "The file is being deleted."
+        if refused is None and entry.path in self.paths:
+            refused = "The very same image was imported by a line before."
+        if refused is None:
+            self.paths.add(entry.path)
+            refused = self._merge_named(entry, self.existing.get(entry.path))
+        if refused is not None:
+            self.decisions.skip(entry, f"`{path_end(entry.path)}`: {refused}")
+
+    def _merge_named(self, entry: Entry, before: ExistingSample | None) -> str | None:
+        """Returns the sentence for an entry that comes to nothing."""
+        if before is not None and before.sample_id is not None:
+            self._update(entry, before, before.sample_id)
+            return None
+        if entry.image is None:
+            return "Its sample was deleted while the import ran."
+        if before is None or before.source_id is None:
+            self.decisions.added.append(AddedSample(entry))
+            return None
+        if before.status == "PRESENT" and (before.etag, before.size) == (entry.image.etag, entry.image.size):
+            if not self.policy.restore_removed:
+                return "Its sample was deleted here; pass `restoreRemoved` to bring it back."
+            self.decisions.added.append(AddedSample(entry, before.source_id))
+            return None
+        self.decisions.gone.append(before.source_id)
+        self.decisions.added.append(AddedSample(entry))
+        return None
+
+    def decide_listed(self, entry: Entry, listed: Listed, image: InspectedImage) -> None:
+        """An entry of a sync, whose source, if there was one, was compared when the sync was planned."""
+        self._warn(entry)
+        before = self.existing.get(listed.source_id or 0)
+        if listed.action == "NEW":
+            self._add_listed(entry, image)
+        elif before is None or before.source_id is None or (before.status == "GONE" and before.sample_id is None):
+            return  # removed by another writer since the plan was made
+        elif image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
+            self._keep_unreadable(entry, listed, image, before)
+        elif listed.action == "RESTORED":
+            self._restore(entry, listed, before)
+        elif listed.action == "SIDECAR":
+            self._apply_sidecar(entry, before)
+        else:
+            self._change(entry, listed, image, before)
+
+    def _add_listed(self, entry: Entry, image: InspectedImage) -> None:
+        if image.outcome is Outcome.UNREADABLE:
+            self.decisions.unreadable.append(NewSource(entry.path, image, "UNREADABLE"))
+        if image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
+            self.decisions.skip(entry, image.problem)
+        else:
+            self.decisions.added.append(AddedSample(entry))
+
+    def _keep_unreadable(self, entry: Entry, listed: Listed, image: InspectedImage, before: ExistingSample) -> None:
+        """A sample whose file was spoilt keeps what it has, and the file is read again next time."""
+        self.decisions.skip(entry, image.problem)
+        if before.sample_id is None and image.outcome is Outcome.UNREADABLE and listed.action == "CHANGED":
+            assert before.source_id is not None
+            self.decisions.gone.append(before.source_id)
+            self.decisions.unreadable.append(NewSource(before.path, image, "UNREADABLE"))
+
+    def _restore(self, entry: Entry, listed: Listed, before: ExistingSample) -> None:
+        if before.source_id is not None and before.sample_id is None and before.status == "PRESENT":
+            self.decisions.added.append(AddedSample(entry, before.source_id))
+            if listed.sidecar_etag:
+                self.decisions.sidecar_etags[before.source_id] = entry.sidecar_etag or UNREAD
+
+    def _change(self, entry: Entry, listed: Listed, image: InspectedImage, before: ExistingSample) -> None:
+        assert before.source_id is not None
+        if _same_content(image, before):
+            self.decisions.touched.append((before.source_id, image))
+            if before.status == "UNREADABLE":
+                self.decisions.skip(entry, image.problem)
+                return
+            if self.policy.restore_removed:
+                self._restore(entry, listed, before)
+            self._apply_sidecar(entry, before)
+            return
+        self.decisions.gone.append(before.source_id)
+        if before.sample_id is None:
+            self.decisions.added.append(AddedSample(entry))
+            return
+        applied = entry.sidecar_etag if self.policy.may_label(before.labeled_origin) else None
+        source = NewSource(before.path, image, sidecar_etag=applied or before.sidecar_etag)
+        self.decisions.replaced[before.sample_id] = source
+        if _is_smaller(image, before):
+            self.decisions.smaller.append(before.sample_id)
+        self._relabel(entry, before, again=_raster_differs(image, before))
+
+    def _apply_sidecar(self, entry: Entry, before: ExistingSample) -> None:
+        is_new = entry.sidecar_etag and entry.sidecar_etag != before.sidecar_etag
+        if is_new and before.source_id is not None and self.policy.may_label(before.labeled_origin):
+            self.decisions.sidecar_etags[before.source_id] = entry.sidecar_etag or UNREAD
+        self._relabel(entry, before)
+
+    def _relabel(self, entry: Entry, before: ExistingSample, *, again: bool = False) -> None:
+        """A sidecar is applied when it is new or changed, is to overwrite, or its image got other pixels."""
+        differs = entry.sidecar_etag != before.sidecar_etag or self.policy.overwrites or again
+        if before.sample_id is not None and entry.annotations is not None and differs:
+            self._update(entry, before, before.sample_id)
+
+    def _update(self, entry: Entry, before: ExistingSample, sample_id: int) -> None:
+        """Make the sample what the entry says, unless its labels are work that the policy keeps."""
+        if not self.policy.may_label(before.labeled_origin):
+            return
+        removed, added = self._difference(entry, before)
+        hard = entry.hard if entry.hard != before.hard else None
+        usage = entry.usage if entry.usage != before.usage else None
+        labels = bool(removed or added)
+        if labels or hard is not None or usage is not None:
+            labels = labels or entry.listed is not None  # a sidecar that only says `difficult` is applied as well
+            self.decisions.updated.append(UpdatedSample(sample_id, entry, labels, removed, added, hard, usage))
+
+    def _difference(self, entry: Entry, before: ExistingSample) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
+        """The ids of annotations that go, and the annotations that come. What is on both sides stays as it is; of
+        equal ones the first stay."""
+        if entry.annotations is None or not (entry.annotations or self.policy.clears):
+            return (), ()
+        staying = defaultdict[tuple[Any, ...], list[ExistingAnnotation]](list)
+        for one in before.annotations:
+            staying[self.policy.comparison_key(one.annotation)].append(one)
+        added = []
+        for annotation in entry.annotations:
+            candidates = staying[self.policy.comparison_key(annotation)]
+            same = next((n for n, one in enumerate(candidates) if _same_time(one.annotation, annotation)), None)
+            if same is None:
+                added.append(annotation)
+            else:
+                del candidates[same]
+        return tuple(sorted(one.id for rest in staying.values() for one in rest)), tuple(added)
+
+    def _warn(self, entry: Entry) -> None:
+        self.decisions.warnings += [(entry.position, *warning) for warning in entry.warnings]
+
+
+def _same_content(image: InspectedImage, before: ExistingSample) -> bool:
+    """An etag can be another while the content is the same: of an object in parts, or under a key of KMS."""
+    same_hash = image.content is not None and image.content == before.content
+    return image.size == before.size and (same_hash or image.etag == before.etag)
+
+
+def _is_smaller(image: InspectedImage, before: ExistingSample) -> bool:
+    if image.facts is None or before.width is None or before.height is None:
+        return False
+    return image.facts.width < before.width or image.facts.height < before.height
+
+
+def _raster_differs(image: InspectedImage, before: ExistingSample) -> bool:
+    facts = image.facts
+    known = (before.width, before.height, before.orientation)
+    return facts is not None and (facts.width, facts.height, facts.orientation) != known
+
+
+def _same_time(before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:
+    """Moments in manifests are written to the second. An annotation without one is the same as one of any time."""
+    if annotation.author is None or annotation.author.at is None:
+        return True
+    return (
+        before.author is not None
+        and before.author.at is not None
+        and (_second(before.author.at) == _second(annotation.author.at))
+    )
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)

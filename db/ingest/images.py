@@ -1,0 +1,136 @@
+"""Reading images: their first bytes, what these say, hashes of their content, and whether the files are whole.
+
+Nothing is written here, and no lock is held.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum, auto
+from typing import Final, Self
+
+from db.errors import StorageError
+from db.formats import images
+from db.formats.images import ImageFacts, ImageLimits
+from db.ingest import damage
+from db.storage import Head, ObjectMissing, RootMissing, Store, StoredObject
+
+MIB: Final = 1024 * 1024
+CHUNK: Final = 100  # images whose first bytes are in memory at once
+
+
+class Outcome(StrEnum):
+    """What reading an image gave."""
+
+    READ = auto()
+    NOT_NEEDED = auto()
+    UNREADABLE = auto()  # remembered: it is tried again when its content changes
+    REFUSED = auto()  # not remembered: a limit or a permission may change while the content does not
+    GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedImage:
+    """An image as it is now. `problem` is the sentence for an image that was not read, or that is damaged; the hashes
+    are those of a Head, None where they are not known."""
+
+    outcome: Outcome
+    size: int
+    modified_at: datetime
+    etag: str
+    facts: ImageFacts | None = None
+    problem: str = ""
+    content: str | None = None
+    pixels: str | None = None
+    changed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, head: Head, facts: ImageFacts | None, outcome: Outcome = Outcome.READ, problem: str = "") -> Self:
+        hashes = (head.content, head.pixels, head.changed_at)
+        return cls(outcome, head.size, head.modified_at, head.etag, facts, problem, *hashes)
+
+    @property
+    def content_hash(self) -> str | None:
+        """The hash of the content as it is stored: not where the etag is that already."""
+        return None if self.content == self.etag else self.content
+
+    def as_damaged(self) -> "InspectedImage":
+        assert self.facts is not None
+        return replace(self, facts=replace(self.facts, damaged=True), problem=damage.MESSAGE)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings about an image that is taken nevertheless."""
+        return (self.problem,) if self.facts is not None and self.facts.damaged else ()
+
+
+async def inspect_images(store: Store, files: Sequence[StoredObject], caps: ImageLimits) -> dict[str, InspectedImage]:
+    """The images by their paths; `files` as they were listed. Raises RootMissing when the whole store is away."""
+    inspected = {file.path: _too_large(file, caps) for file in files if file.size > caps.size}
+    readable = [file for file in files if file.path not in inspected]
+    for start in range(0, len(readable), CHUNK):
+        inspected |= await _inspect_chunk(store, readable[start : start + CHUNK], caps)
+    return inspected
+
+
+async def _inspect_chunk(store: Store, files: Sequence[StoredObject], caps: ImageLimits) -> dict[str, InspectedImage]:
+    heads = await store.heads([file.path for file in files], length=images.HEAD_SIZE)
+    for head in heads:
+        if isinstance(head, RootMissing):
+            raise head
+    pairs = list(zip(files, heads, strict=True))
+    found = await asyncio.to_thread(lambda: {file.path: _judged(file, head, caps) for file, head in pairs})
+    for file, head in pairs:
+        if isinstance(head, Head) and not head.whole and found[file.path].outcome is Outcome.UNREADABLE:
+            found[file.path] = await _read_whole(store, file, head, caps)
+    found = await with_hashes(store, found)
+    read = {
+        file.path: head for file, head in pairs if isinstance(head, Head) and found[file.path].outcome is Outcome.READ
+    }
+    for path in await damage.find(store, read, caps):
+        found[path] = found[path].as_damaged()
+    return found
+
+
+async def with_hashes(store: Store, found: Mapping[str, InspectedImage]) -> dict[str, InspectedImage]:
+    """The same images; those whose etags are no hashes of their contents get one, for a file that moves is known by
+    its content. A file that cannot be read to its end just now gets none, and is read again by the next sync."""
+    unknown = [path for path, image in found.items() if image.outcome is Outcome.READ and image.content is None]
+    hashes = await store.content_hashes([(path, found[path].etag) for path in unknown]) if unknown else []
+    contents = {path: content for path, content in zip(unknown, hashes, strict=True) if isinstance(content, str)}
+    return {path: replace(image, content=contents.get(path, image.content)) for path, image in found.items()}
+
+
+def _judged(file: StoredObject, head: Head | StorageError, caps: ImageLimits) -> InspectedImage:
+    match head:
+        case StorageError():
+            outcome = Outcome.GONE if isinstance(head, ObjectMissing) else Outcome.REFUSED
+            return InspectedImage(outcome, file.size, file.modified_at, "", problem=head.message)
+        case Head() if head.size > caps.size:
+            return _too_large(head, caps)
+        case Head():
+            return _decoded(head, caps)
+
+
+def _decoded(head: Head, caps: ImageLimits) -> InspectedImage:
+    try:
+        return InspectedImage.of(head, images.facts(head.data, caps.pixels))
+    except images.UnreadableImage as refused:
+        return InspectedImage.of(head, None, Outcome.UNREADABLE, refused.message)
+
+
+async def _read_whole(store: Store, file: StoredObject, head: Head, caps: ImageLimits) -> InspectedImage:
+    """Long metadata may push an image's facts beyond its first bytes."""
+    try:
+        data = await store.read(file.path, length=caps.size)
+    except RootMissing:
+        raise
+    except StorageError as failed:
+        return _judged(replace(file, size=head.size, modified_at=head.modified_at), failed, caps)
+    return await asyncio.to_thread(_decoded, replace(head, data=data), caps)
+
+
+def _too_large(file: StoredObject | Head, caps: ImageLimits) -> InspectedImage:
+    problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {caps.size / MIB:g} MiB are taken."
+    return InspectedImage(Outcome.REFUSED, file.size, file.modified_at, "", problem=problem)

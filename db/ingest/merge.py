@@ -1,0 +1,98 @@
+"""Merging a batch of entries into the working set, in one transaction, in the order of `db.history.changes`.
+
+People go on working while a job runs, so everything is read again under locks.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.history.changes import lock_dataset, record
+from db.ingest.decide import Decisions, ExistingAnnotation, ExistingSample, decide, path_end
+from db.ingest.entry import Entry
+from db.ingest.policy import Policy
+from db.ingest.write import Writer, label_ids, write_object_facts
+from db.jobs import Batch, Claim
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
+MEANWHILE: Final = "A file was uploaded there while the import ran; import again."
+OUTSIDE: Final = (
+    "The image is smaller than before, {width} × {height} pixels: {shapes} of its shapes reach beyond it, and are kept."
+)
+
+
+async def merge(batch: Batch, *, job: Claim, entries: Sequence[Entry], policy: Policy) -> None:
+    await lock_dataset(batch.session, job.dataset_id, None)
+    decisions = await _decide_under_locks(batch.session, job.dataset_id, entries, policy)
+    if decisions.is_change:
+        summary = _summary(decisions, policy)
+        change = await record(batch.session, job.dataset_id, job.requested_by, policy.origin, summary, job_id=job.id)
+        await write_object_facts(batch.session, job.dataset_id, decisions)
+        samples = await Writer(batch.session, job.dataset_id, change, policy).write(decisions)
+        _count(batch, decisions, samples, policy)
+    else:
+        await write_object_facts(batch.session, job.dataset_id, decisions)
+    batch.counts["skipped"] += decisions.skipped
+    batch.warnings += [(location, message) for _, location, message in sorted(decisions.warnings, key=lambda w: w[0])]
+    if decisions.smaller:  # shapes are work done by people: where an image is smaller than before, they are kept
+        for row in await sql.run(batch.session, SQL.shapes_outside, samples=decisions.smaller):
+            batch.warn(row["path"], OUTSIDE.format(**row))
+    for refused in (name for entry in entries for name in entry.refused_names):
+        batch.warn_label(refused.name, refused.location, refused.message, refused.count)
+
+
+async def _decide_under_locks(
+    session: AsyncSession, dataset_id: int, entries: Sequence[Entry], policy: Policy
+) -> Decisions:
+    await label_ids(session, dataset_id, (each.label for entry in entries for each in entry.annotations or ()))
+    sources = sorted({entry.listed.source_id for entry in entries if entry.listed and entry.listed.source_id})
+    paths = sorted({entry.path for entry in entries if entry.listed is None})
+    rows: list[asyncpg.Record] = []
+    if sources:
+        await sql.run(session, SQL.lock_samples_by_source, sources=sources)
+        rows = await sql.run(session, SQL.existing_by_source, sources=sources)
+    if paths:
+        await sql.run(session, SQL.lock_samples_by_path, dataset_id=dataset_id, paths=paths)
+        rows = await sql.run(session, SQL.existing_by_path, dataset_id=dataset_id, paths=paths)
+    by_key = {(row["source_id"] if sources else row["path"]): row for row in rows}
+    labelled = {entry.key for entry in entries if entry.annotations is not None}
+    samples = [row["sample_id"] for key, row in by_key.items() if key in labelled and row["sample_id"] is not None]
+    annotations = defaultdict[int, list[ExistingAnnotation]](list)
+    if samples:
+        for row in await sql.run(session, SQL.annotations, samples=samples, suggestions=policy.exact):
+            annotations[row["sample_id"]].append(ExistingAnnotation.of(row))
+    existing = {
+        key: ExistingSample(**row, annotations=tuple(annotations.get(row["sample_id"], ())))
+        for key, row in by_key.items()
+    }
+    fresh = [entry.path for entry in entries if entry.listed is None or entry.listed.source_id is None]
+    deleted = await sql.run(session, SQL.being_deleted, dataset_id=dataset_id, paths=fresh) if fresh else []
+    return decide(entries, existing, policy, being_deleted=frozenset(row["path"] for row in deleted))
+
+
+def _summary(decisions: Decisions, policy: Policy) -> str:
+    counts = {"added": len(decisions.added), "updated": len(decisions.updated_samples)}
+    return f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+
+
+def _count(batch: Batch, decisions: Decisions, samples: dict[str, int], policy: Policy) -> None:
+    """Count what was written. Somebody may have made a sample first: of an entry that only names its path, the job
+    reports it; a sync has that file as it is."""
+    labeled = []
+    for one in decisions.added:
+        if one.entry.path in samples:
+            labeled.append(one.entry.annotations or ())
+        elif one.entry.listed is None:
+            decisions.skip(one.entry, f"`{path_end(one.entry.path)}`: {MEANWHILE}")
+    labeled += [one.added for one in decisions.updated]
+    batch.counts.update(
+        Counter(
+            added=len(samples),
+            updated=len(decisions.updated_samples),
+            labeled=sum(any(policy.author_of(each).confirmed for each in annotations) for annotations in labeled),
+        )
+    )

@@ -1,0 +1,11 @@
+-- name: input_path
+SELECT input_path FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
+
+-- name: lock_names
+SELECT pg_advisory_xact_lock(3, :dataset_id::bigint::int)
+
+-- name: taken
+SELECT path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[])
+UNION SELECT path FROM source_deletion
+      WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND finished_at IS NULL
+UNION SELECT path FROM upload WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND finished_at IS NULL

@@ -1,0 +1,20 @@
+-- name: write
+INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, create_missing, on_conflict,
+                    expires_at, sweep_at)
+SELECT :dataset_id, key, file_name, size, path, staged, labels, :create_missing, :on_conflict,
+       :expires_at::timestamptz, :expires_at::timestamptz + :grace::interval
+FROM jsonb_to_recordset(:rows::jsonb)
+     AS new (key text, file_name text, size bigint, path text, staged text, labels text[])
+ORDER BY path
+ON CONFLICT (dataset_id, key) DO UPDATE SET
+    file_name = excluded.file_name, size = excluded.size, path = excluded.path, labels = excluded.labels,
+    create_missing = excluded.create_missing, on_conflict = excluded.on_conflict,
+    expires_at = greatest(upload.expires_at, excluded.expires_at),
+    sweep_at = greatest(upload.expires_at, excluded.expires_at) + :grace::interval,
+    cleared = false, sample_id = NULL, error_code = NULL, error = NULL, finished_at = NULL,
+    generation = upload.generation + CASE WHEN upload.finished_at IS NULL THEN 0 ELSE 1 END
+WHERE upload.key = ANY(:known::text[])
+RETURNING key, staged
+
+-- name: input_path
+SELECT input_path FROM dataset WHERE id = :dataset_id

@@ -1,0 +1,236 @@
+"""Writing the rows of samples: sources, labels, samples and annotations, one statement for all of a kind.
+
+Objects lie in storage before their rows are written. The dataset's row is locked by the change that these rows belong
+to, so nothing is made twice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.shapes import to_json
+from db.history.changes import RecordedChange
+from db.ingest.decide import Decisions, NewSource, UpdatedSample
+from db.ingest.policy import Policy
+from db.labelling.annotations import refresh_derived_state
+from db.labelling.samples.selection import LockedSamples
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+LabelIds = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NewSample:
+    """`annotations` are those that are written with it."""
+
+    source_id: int
+    path: str
+    annotations: Sequence[ParsedAnnotation] = ()
+    hard: bool = False
+    usage: str | None = None
+
+
+async def label_ids(session: AsyncSession, dataset_id: int, names: Iterable[str]) -> dict[str, int]:
+    """The ids of the labels that exist, which nobody renames or deletes until the commit."""
+    known = sorted(set(names))
+    if not known:
+        return {}
+    return {row["name"]: row["id"] for row in await sql.run(session, SQL.labels, dataset_id=dataset_id, names=known)}
+
+
+async def make_sources(session: AsyncSession, dataset_id: int, sources: Sequence[NewSource]) -> dict[str, int]:
+    """Ids by path; a path that another writer gave to a source meanwhile is left out."""
+    if not sources:
+        return {}
+    images = [one.image for one in sources]
+    facts = [image.facts for image in images]
+    rows = await sql.run(
+        session,
+        SQL.make_sources,
+        dataset_id=dataset_id,
+        paths=[one.path for one in sources],
+        etags=[image.etag for image in images],
+        sizes=[image.size for image in images],
+        times=[image.modified_at for image in images],
+        formats=[each and each.format for each in facts],
+        widths=[each and each.width for each in facts],
+        heights=[each and each.height for each in facts],
+        orientations=[each and each.orientation for each in facts],
+        damaged=[each is not None and each.damaged for each in facts],
+        statuses=[one.status for one in sources],
+        sidecar_etags=[one.sidecar_etag for one in sources],
+        content_hashes=[image.content_hash for image in images],
+        pixel_hashes=[image.pixels for image in images],
+        change_times=[image.changed_at for image in images],
+    )
+    return {row["path"]: row["id"] for row in rows}
+
+
+async def write_object_facts(session: AsyncSession, dataset_id: int, decisions: Decisions) -> None:
+    """What is known of the objects in storage, and is no versioned fact."""
+    if decisions.gone:
+        await sql.run(session, SQL.let_go, ids=decisions.gone)
+    await make_sources(session, dataset_id, decisions.unreadable)
+    if decisions.touched:
+        images = [image for _, image in decisions.touched]
+        await sql.run(
+            session,
+            SQL.touch_sources,
+            ids=[source for source, _ in decisions.touched],
+            times=[image.modified_at for image in images],
+            change_times=[image.changed_at for image in images],
+            etags=[image.etag for image in images],
+            contents=[image.content for image in images],
+            pixels=[image.pixels for image in images],
+        )
+    if decisions.sidecar_etags:
+        etags = decisions.sidecar_etags
+        await sql.run(session, SQL.write_sidecar_etags, ids=list(etags), etags=list(etags.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes versioned facts under a change."""
+
+    session: AsyncSession
+    dataset_id: int
+    change: RecordedChange
+    policy: Policy
+
+    async def write(self, decisions: Decisions) -> dict[str, int]:
+        """Write what was decided; the ids of the new samples by path, without those that somebody else made first."""
+        ids = await self.make_labels(decisions.annotations)
+        fresh = {
+            one.entry.path: NewSource(one.entry.path, one.entry.image, sidecar_etag=one.entry.sidecar_etag)
+            for one in decisions.added
+            if one.source_id is None and one.entry.image is not None
+        }
+        sources = await make_sources(self.session, self.dataset_id, [*fresh.values(), *decisions.replaced.values()])
+        replaced = {sample: sources[one.path] for sample, one in decisions.replaced.items() if one.path in sources}
+        if replaced:
+            values = {"samples": list(replaced), "sources": list(replaced.values())}
+            await sql.run(self.session, SQL.replace_sources, since=self.change.revision, **values)
+        new = [
+            NewSample(source, one.entry.path, one.entry.annotations or (), bool(one.entry.hard), one.entry.usage)
+            for one in decisions.added
+            if (source := one.source_id or sources.get(one.entry.path)) is not None
+        ]
+        samples = await self.make_samples(new, ids)
+        removed = [id for one in decisions.updated for id in one.removed]
+        if removed:
+            await sql.run(self.session, SQL.remove_annotations, ids=removed)
+        annotations = [(samples[one.path], each) for one in new if one.path in samples for each in one.annotations]
+        annotations += [(one.sample_id, each) for one in decisions.updated for each in one.added]
+        await self.annotate(annotations, ids)
+        await self._update_samples(decisions.updated)
+        return samples
+
+    async def make_labels(self, annotations: Iterable[ParsedAnnotation]) -> LabelIds:
+        """Ids by name. Labels that are not there are made, as the first annotation that carries one describes it."""
+        described: dict[str, ParsedAnnotation] = {}
+        shortcuts: dict[str, str] = {}  # the label that a shortcut belongs to
+        for annotation in annotations:
+            first = described.setdefault(annotation.label, annotation)
+            if first is annotation and annotation.shortcut is not None:
+                shortcuts.setdefault(annotation.shortcut, annotation.label)
+        if not described:
+            return {}
+        keys = {name: key for key, name in shortcuts.items()}
+        await sql.run(
+            self.session,
+            SQL.make_labels,
+            dataset_id=self.dataset_id,
+            since=self.change.revision,
+            names=list(described),
+            colors=[one.color for one in described.values()],
+            shortcuts=[keys.get(name) for name in described],
+        )
+        return await label_ids(self.session, self.dataset_id, described)
+
+    async def make_samples(self, samples: Sequence[NewSample], ids: LabelIds) -> dict[str, int]:
+        """Ids by path, in this order; a path that has a sample already is left out."""
+        if not samples:
+            return {}
+        confirmed = [[each for each in one.annotations if self.policy.author_of(each).confirmed] for one in samples]
+        authors = [self._last_author(one.annotations) for one in samples]
+        rows = await sql.run(
+            self.session,
+            SQL.make_samples,
+            since=self.change.revision,
+            origin=self.policy.origin,
+            sources=[one.source_id for one in samples],
+            suggested=[len(each) < len(one.annotations) for one, each in zip(samples, confirmed, strict=True)],
+            label_ids=[
+                f"{{{','.join(map(str, sorted({ids[annotation.label] for annotation in each})))}}}"
+                for each in confirmed
+            ],
+            labeled_by=[author and author.by for author in authors],
+            labeled_at=[author and author.at for author in authors],
+            hard=[one.hard for one in samples],
+            usages=[one.usage for one in samples],
+        )
+        return {row["path"]: row["id"] for row in rows}
+
+    async def annotate(self, annotations: Sequence[tuple[int, ParsedAnnotation]], ids: LabelIds) -> None:
+        """Annotations of these samples, in this order."""
+        if not annotations:
+            return
+        authors = [self.policy.author_of(one) for _, one in annotations]
+        await sql.run(
+            self.session,
+            SQL.annotate,
+            dataset_id=self.dataset_id,
+            since=self.change.revision,
+            origin=self.policy.origin,
+            samples=[sample for sample, _ in annotations],
+            labels=[ids[one.label] for _, one in annotations],
+            labeled_by=[author.by for author in authors],
+            labeled_at=[author.at for author in authors],
+            confirmed=[author.confirmed for author in authors],
+            confidences=[one.confidence for _, one in annotations],
+            shapes=[_json(None if one.shape is None else to_json(one.shape)) for _, one in annotations],
+            attributes=[_json(one.attributes.to_json()) for _, one in annotations],
+        )
+
+    async def _update_samples(self, updated: Sequence[UpdatedSample]) -> None:
+        facts = [one for one in updated if one.hard is not None or one.usage is not None]
+        if facts:
+            await sql.run(
+                self.session,
+                SQL.update_facts,
+                since=self.change.revision,
+                samples=[one.sample_id for one in facts],
+                hard=[one.hard for one in facts],
+                usages=[one.usage for one in facts],
+            )
+        relabeled = tuple(sorted(one.sample_id for one in updated if one.labels))
+        if relabeled:
+            await refresh_derived_state(
+                self.session,
+                LockedSamples(self.dataset_id, len(relabeled), relabeled),
+                self.change,
+                actor=None if self.policy.exact else self.policy.author.by,
+                origin=self.policy.origin,
+                latest=self.policy.exact,
+            )
+
+    def _last_author(self, annotations: Sequence[ParsedAnnotation]) -> Author | None:
+        return last_author([author for one in annotations if (author := self.policy.author_of(one)).confirmed])
+
+
+def last_author(authors: Sequence[Author]) -> Author | None:
+    """Who labelled last: one without a time labels now. Moments are told to the second, so of those of the same second
+    the last one in order was the last."""
+    return max(reversed(authors), key=lambda author: (author.at is None, author.at or NEVER), default=None)
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
