@@ -61,10 +61,10 @@ def create_app(settings: Settings, schema: ExecutableSchema | None = None) -> St
         middleware.append(cors)
     return Starlette(
         routes=[
-            Route("/", _home),
+            Route("/", home),
             Route("/graphql", GraphQLOverHTTP()),
             WebSocketRoute("/graphql", graphql_socket),
-            Route("/schema.graphql", _sdl),
+            Route("/schema.graphql", sdl),
             Route("/playground/{name}", playground.asset),
             Route("/images/{source}", images.get_image),
             Route("/thumbnails/{source}/{size}", images.get_thumbnail),
@@ -139,10 +139,10 @@ async def _worker(settings: Settings, database: Database) -> AsyncGenerator[Puls
         await task
 
 
-async def _home(_: Request) -> Response:
+async def home(_: Request) -> Response:
     return RedirectResponse("graphql")
 
 
-async def _sdl(request: Request) -> Response:
+async def sdl(request: Request) -> Response:
     headers = {"x-content-type-options": "nosniff"}
     return Response(runtime(request.scope).schema.as_str(), media_type="text/plain; charset=utf-8", headers=headers)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +14,7 @@ from db.identity import tokens
 from db.identity.tokens import Identity, hashed
 from db.postgres.engine import Database
 from schema.errors import UNAUTHENTICATED, Refused, refusal
+from schema.execution.lru_cache import LruCache
 
 CACHE_SECONDS: Final = 2.0  # that a verified token is not verified again; a revocation works within 5
 CACHE_TOKENS: Final = 4_096
@@ -27,7 +27,9 @@ class Authenticator:
     """Verifies tokens, and caches those that are valid for `CACHE_SECONDS`: by hash, never by text."""
 
     database: Database
-    _cache: OrderedDict[bytes | int, tuple[float, Identity]] = field(default_factory=OrderedDict)
+    _cache: LruCache[tuple[float, Identity]] = field(
+        default_factory=lambda: LruCache(lambda _: 1, max_size=CACHE_TOKENS)
+    )
 
     async def identify(self, text: str | None) -> Identity:
         """Raises Refused (UNAUTHENTICATED)."""
@@ -60,13 +62,8 @@ class Authenticator:
             return cached[1]
         async with self.database.reading() as connection:
             identity = await look_up(connection)
-        if identity is None:
-            self._cache.pop(key, None)
-            return None
-        self._cache[key] = (now, identity)
-        self._cache.move_to_end(key)
-        if len(self._cache) > CACHE_TOKENS:
-            self._cache.popitem(last=False)
+        if identity is not None:
+            self._cache.add(key, (now, identity))
         return identity
 
 

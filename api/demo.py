@@ -1,4 +1,4 @@
-"""`./labelgraph demo`: real images in a dataset, made and followed through the public API as any client would."""
+"""`./labelgraph demo`: real images in a dataset, through the public API as any client would."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
@@ -45,7 +45,7 @@ FOLLOW = """subscription ($id: ID!) {
 
 
 class DemoError(CommandError):
-    """The API refused what the demo asked; the message is the API's."""
+    """The API refused a request of the demo; the message is the API's."""
 
 
 def folder(settings: Settings) -> Path:
@@ -68,7 +68,7 @@ class Access:
     token: str
     file: Path
 
-    def words(self, url: str) -> str:
+    def describe(self, url: str) -> str:
         """How to sign in. The token itself stands only in a terminal: other output may be kept, and read by others."""
         if not sys.stdout.isatty():
             return f"  GraphQL               {url}/graphql\n  Token                 in {self.file}\n"
@@ -84,13 +84,13 @@ async def show(url: str, access: Access, images: Path) -> None:
     print()
     counts = [await _show(url, access.token, images / example.name, example) for example in EXAMPLES]
     print()
-    for example, found in zip(EXAMPLES, counts, strict=True):
-        todo = f"{found['labeled']} labelled, {found['unlabeled']} to do"
-        print(f'  Dataset "{example.name}": {found["total"]} images, {todo}.')
+    for example, count in zip(EXAMPLES, counts, strict=True):
+        todo = f"{count['labeled']} labelled, {count['unlabeled']} to do"
+        print(f'  Dataset "{example.name}": {count["total"]} images, {todo}.')
     print(
         f"""  They lie in {images}
 
-{access.words(url)}
+{access.describe(url)}
   Ctrl-C stops the server. The data stays, and the next start finds it.
 """,
         flush=True,
@@ -99,39 +99,36 @@ async def show(url: str, access: Access, images: Path) -> None:
 
 async def _show(url: str, token: str, images: Path, example: Example) -> dict[str, int]:
     """The dataset's counts, once it is synced."""
-    found = (await ask(url, token, FIND, name=example.name))["dataset"]
-    if found is None:
-        about = {"name": example.name, "type": example.type, "description": example.description}
-        created = await ask(url, token, CREATE, input={**about, "inputPath": str(images)})
-        found = created["createDataset"]["dataset"] | {"activeJob": created["createDataset"]["job"]}
-    if found["activeJob"] is not None:
-        async for job in _progress(url, token, found["id"]):
+    dataset = (await query(url, token, FIND, name=example.name))["dataset"]
+    if dataset is None:
+        values = {"name": example.name, "type": example.type, "description": example.description}
+        created = await query(url, token, CREATE, input={**values, "inputPath": str(images)})
+        dataset = created["createDataset"]["dataset"] | {"activeJob": created["createDataset"]["job"]}
+    if dataset["activeJob"] is not None:
+        async for job in _progress(url, token, dataset["id"]):
             _draw(job, example.name)
-    counts: dict[str, int] = (await ask(url, token, FIND, name=example.name))["dataset"]["statistics"]
+    counts: dict[str, int] = (await query(url, token, FIND, name=example.name))["dataset"]["statistics"]
     return counts
 
 
-async def ask(url: str, token: str, query: str, **variables: Any) -> dict[str, Any]:
+async def query(url: str, token: str, document: str, **variables: Any) -> dict[str, Any]:
     """The data of one GraphQL request over HTTP."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
+    body = json.dumps({"query": document, "variables": variables}).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/graphql", body, headers)  # noqa: S310 (our own URL)
-    return _data(await asyncio.to_thread(_post, request))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
 
+    def post() -> dict[str, Any]:
+        with opener.open(request, timeout=SECONDS) as response:
+            return cast(dict[str, Any], json.load(response))
 
-def _post(request: urllib.request.Request) -> dict[str, Any]:
-    """Straight to our own server, whatever proxy the environment names."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=SECONDS) as response:
-        answer: dict[str, Any] = json.load(response)
-    return answer
+    return _data(await asyncio.to_thread(post))
 
 
 def _data(answer: dict[str, Any]) -> dict[str, Any]:
     if answer.get("errors"):
         raise DemoError(answer["errors"][0]["message"])
-    data: dict[str, Any] = answer["data"]
-    return data
+    return cast(dict[str, Any], answer["data"])
 
 
 async def _progress(url: str, token: str, dataset_id: str) -> AsyncIterator[dict[str, Any]]:

@@ -132,7 +132,7 @@ def test_postgres_is_set_as_the_embedded_one() -> None:
     assert given == {name: embedded_postgres.OPTIONS[name] for name in given}
     programs = embedded_postgres.find_programs()
     made = shlex.split(service["environment"]["POSTGRES_INITDB_ARGS"])
-    assert set(supervisor._locale(str(programs / "initdb"))) < set(made)
+    assert set(supervisor.locale_options(str(programs / "initdb"))) < set(made)
 
 
 def test_images_are_pinned() -> None:

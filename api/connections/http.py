@@ -74,11 +74,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._write_timeout = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
         status = self.open_connections.add(self.address)
-        if status is not None:
-            self._refuse_connection(status)
-            return
-        self._counted = True
-        self._start_timer()
+        if status is None:
+            self._counted = True
+            self._start_timer()
+        elif self.open_connections.refused >= MAX_REFUSED:
+            self._refused = True
+            self.transport.abort()
+        else:
+            self._refuse(status)
+            self.open_connections.note_refusal(LINGER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_counting()
@@ -256,19 +260,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def _refuse_connection(self, status: HTTPStatus) -> None:
-        """Only few at once get a response."""
-        if self.open_connections.refused >= MAX_REFUSED:
-            self._refused = True
-            self.transport.abort()
-            return
-        self.open_connections.refused += 1
-        self.loop.call_later(LINGER_SECONDS, self._forget)
-        self._refuse(status)
-
-    def _forget(self) -> None:
-        self.open_connections.refused -= 1
 
     def _discard(self, size: int) -> None:
         self._discarded += size

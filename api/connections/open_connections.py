@@ -1,5 +1,6 @@
 """The open connections of a process: how many there may be, of all addresses and of one."""
 
+import asyncio
 import ipaddress
 from collections import Counter
 from dataclasses import dataclass, field
@@ -67,6 +68,15 @@ class OpenConnections:
                 self._frames = {each: known for each, known in self._frames.items() if known.spend() < known.burst}
             self._frames[address] = Allowance(FRAMES, FRAMES_BURST)
         return self._frames[address].spend(frames) > -FRAMES_BURST
+
+    def note_refusal(self, seconds: float) -> None:
+        """Count a refusal that is being sent for so long."""
+        self.refused += 1
+
+        def end() -> None:
+            self.refused -= 1
+
+        asyncio.get_running_loop().call_later(seconds, end)
 
     def mark_idle(self, connection: Connection) -> None:
         """It waits for its next request."""

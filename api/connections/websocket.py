@@ -62,7 +62,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             if self.conn.handshake_exc is not None and not self.handshake_complete:  # its answer is prepared already
                 self.transport.write(b"".join(self.conn.data_to_send()))
                 self.transport.close()
-        self._regulate()
+        if self.transport.is_closing():
+            return
+        if self._received:
+            self.transport.pause_reading()
+            if self._may_parse:
+                self._schedule()
+        elif not self.read_paused:
+            self.transport.resume_reading()
 
     @property
     def _may_parse(self) -> bool:
@@ -79,17 +86,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self.conn.fail(TOO_MANY, "Too many messages")
                 self.handle_parser_exception()
         super().handle_events()
-
-    def _regulate(self) -> None:
-        if self.transport.is_closing():
-            return
-        if not self._received:
-            if not self.read_paused:
-                self.transport.resume_reading()
-            return
-        self.transport.pause_reading()
-        if self._may_parse:
-            self._schedule()
 
     async def receive(self) -> Any:
         message = await super().receive()

@@ -1,7 +1,7 @@
-"""The zero-set-up default: a Postgres of our own below the data directory, over a Unix socket.
+"""The default without any set-up: a Postgres of our own below the data directory, over a Unix socket.
 
 Any number of processes may `join` the same data directory: the first starts the server, the last to leave (or to be
-killed) ends it. When the program that keeps it is killed, those who use it in a `postgres` block start it again. See
+killed) ends it. When its supervisor is killed, those who use it in a `postgres` block start it again. See
 supervisor.py for how, and docs/decisions for why no ready-made layer is used.
 """
 
@@ -32,11 +32,9 @@ SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 100
 START_SECONDS = 120.0
 ANSWER_SECONDS = 10.0
-MAY_I_ENCRYPT = struct.pack(
-    "!ii", 8, 80877103
-)  # the shortest question of the protocol: SSLRequest; the answer is a byte
-WATCH_SECONDS = 1.0  # between looks whether the program that keeps Postgres lives
-PAUSE = 0.02
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the shortest request of the protocol; the answer is a byte
+WATCH_SECONDS = 1.0  # between checks whether the supervisor lives
+PAUSE = 0.02  # seconds
 STOP_CHECKS = 1_500
 OPTIONS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -69,20 +67,20 @@ class Server:
     _start: Callable[[], Awaitable[None]]
 
     async def watch(self) -> None:
-        """Start the server again whenever the program that keeps it was killed. Ends when it is canceled."""
+        """Start the server again whenever its supervisor was killed. Ends when it is canceled."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                if not await asyncio.to_thread(_is_supervised, self._home):
-                    await self._start_again()
+                if await asyncio.to_thread(_is_supervised, self._home):
+                    continue
+                with await _locked(self._home / "starting", fcntl.LOCK_EX):
+                    if await asyncio.to_thread(_is_supervised, self._home):
+                        continue
+                    if not await asyncio.to_thread(_answers, self._home):  # it stops by itself without its supervisor
+                        log.warning("the supervisor of the embedded Postgres was killed; both are started again")
+                        await self._start()
             except (EmbeddedError, OSError) as error:
                 log.warning("the embedded Postgres could not be started again, and is tried again: %s", error)
-
-    async def _start_again(self) -> None:
-        with await _locked(self._home / "starting", fcntl.LOCK_EX):
-            if await asyncio.to_thread(_is_gone, self._home):
-                log.warning("the program that keeps the embedded Postgres was killed; it is started again")
-                await self._start()
 
     async def leave(self) -> None:
         """Use it no more; when no other process does, return after it has stopped."""
@@ -135,7 +133,10 @@ async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping
     try:
         with await _locked(home / "starting", fcntl.LOCK_EX):
             if not await asyncio.to_thread(_answers, home):
-                await _start(home, _make_sockets(home), programs, options or {})
+                sockets = home.absolute() / "socket"  # a folder that only we can enter
+                if len(os.fsencode(sockets / SOCKET)) > SOCKET_PATH_BYTES:
+                    sockets = Path(tempfile.mkdtemp(prefix="labelgraph-"))
+                await _start(home, sockets, programs, options or {})
         sockets = _sockets(home)
         again = partial(_start, home, sockets, programs, options or {})
         return Server(f"postgresql://labelgraph@/postgres?host={quote(str(sockets), safe='')}", home, users, again)
@@ -145,7 +146,8 @@ async def join(data_dir: Path, *, programs: Path | None = None, options: Mapping
 
 
 async def _start(home: Path, sockets: Path, programs: Path | None, options: Mapping[str, str]) -> None:
-    programs = programs or find_programs(_major(home))
+    version = home / "cluster" / "PG_VERSION"
+    programs = programs or find_programs(int(version.read_text()) if version.exists() else None)
     if missing := [name for name in ("initdb", "postgres") if not (programs / name).exists()]:
         raise EmbeddedError(f"{programs} holds no {' and no '.join(missing)}: name their folder in LABELGRAPH_PG_BIN.")
     arguments = [argument for name, value in {**OPTIONS, **options}.items() for argument in ("-c", f"{name}={value}")]
@@ -165,43 +167,30 @@ async def _start(home: Path, sockets: Path, programs: Path | None, options: Mapp
 
 
 def _answers(home: Path) -> bool:
-    """Whether a live server speaks on the socket that the pid file names.
+    """Whether a live server answers on the socket that the pid file names.
 
-    That it takes a connection proves nothing: the kernel does that, also for a server that is being killed.
+    That it accepts a connection proves nothing: the kernel does that, also for a server that is being killed.
     """
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(ANSWER_SECONDS)
             client.connect(str(_sockets(home) / SOCKET))
-            client.sendall(MAY_I_ENCRYPT)
-            spoke = client.recv(1) != b""
+            client.sendall(SSL_REQUEST)
+            answered = client.recv(1) != b""
     except (OSError, IndexError):
         return False
-    return spoke and supervisor.server(home / "cluster") is not None
+    return answered and supervisor.server(home / "cluster") is not None
 
 
 def _is_supervised(home: Path) -> bool:
-    """Whether the program that keeps the server lives. Who asks at the same time as another may be told so wrongly."""
+    """Whether the supervisor lives. Asked by two at the same time, it may be true wrongly."""
     with (home / "supervisor").open("ab") as file:
         return not _lock(file, fcntl.LOCK_EX)
-
-
-def _is_gone(home: Path) -> bool:
-    """Whether nobody keeps the server, and it is not there either: it stops by itself when its keeper was killed."""
-    return not _is_supervised(home) and not _answers(home)
 
 
 def _sockets(home: Path) -> Path:
     """Where the running server's socket is: the fifth line of its pid file."""
     return Path((home / "cluster" / "postmaster.pid").read_text().splitlines()[4])
-
-
-def _make_sockets(home: Path) -> Path:
-    """A folder only we can enter, below the data directory if the path is short enough for a socket's name."""
-    folder = home.absolute() / "socket"
-    if len(os.fsencode(folder / SOCKET)) > SOCKET_PATH_BYTES:
-        return Path(tempfile.mkdtemp(prefix="labelgraph-"))
-    return folder
 
 
 async def _locked(path: Path, kind: int) -> IO[bytes]:
@@ -217,9 +206,9 @@ def find_programs(major: int | None = None) -> Path:
     for folder, version in _candidates():
         if major in (None, version):
             return folder
-    wanted = f"version {major}, which made the data directory" if major else f"version {OLDEST} or newer"
+    versions = f"version {major}, which made the data directory" if major else f"version {OLDEST} or newer"
     raise EmbeddedError(
-        f"No PostgreSQL programs of {wanted} were found. Install PostgreSQL, name their folder in LABELGRAPH_PG_BIN,"
+        f"No PostgreSQL programs of {versions} were found. Install PostgreSQL, name their folder in LABELGRAPH_PG_BIN,"
         " or name a running server in DATABASE_URL."
     )
 
@@ -230,10 +219,3 @@ def _candidates() -> Iterator[tuple[Path, int]]:
         yield Path(location, "pginstall", "bin"), 18
     system = ((folder, int(folder.parent.name)) for folder in Path("/usr/lib/postgresql").glob("[0-9]*/bin"))
     yield from sorted((found for found in system if found[1] >= OLDEST), key=lambda found: -found[1])
-
-
-def _major(home: Path) -> int | None:
-    try:
-        return int((home / "cluster" / "PG_VERSION").read_text())
-    except FileNotFoundError:
-        return None

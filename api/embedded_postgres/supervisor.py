@@ -1,4 +1,4 @@
-"""The program that keeps one embedded Postgres running for as long as some process uses it.
+"""The supervisor: the program that keeps one embedded Postgres running for as long as some process uses it.
 
 Every process that uses the server holds a shared lock on the `users` file, and this program waits for the exclusive
 one: so the kernel counts the users, also those that are killed. It exits once Postgres is ready and leaves a child
@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
@@ -38,15 +37,15 @@ def main(home: Path, programs: Path, sockets: Path, options: list[str]) -> None:
     sockets.mkdir(mode=0o700, exist_ok=True)
     alive = (home / "supervisor").open("ab")  # until this process ends
     fcntl.flock(alive, fcntl.LOCK_EX)
-    _become_ordinary(home, sockets)
+    _drop_root(home, sockets)
     cluster = _cluster(home, programs)
     command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(sockets), *options]
-    _keep(command, home, sockets, announce)
+    _run(command, home, sockets, announce)
     with contextlib.suppress(OSError):
         sockets.rmdir()
 
 
-def _keep(command: list[str], home: Path, sockets: Path, announce: int) -> None:
+def _run(command: list[str], home: Path, sockets: Path, announce: int) -> None:
     """Run Postgres until nobody uses it. Whenever it dies before that (out of memory, killed), it is started again; the
     pause grows only while starts fail, so that a full disk is waited for and a killed server is back at once."""
     cluster, stopping = home / "cluster", threading.Event()
@@ -59,10 +58,17 @@ def _keep(command: list[str], home: Path, sockets: Path, announce: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    threading.Thread(target=_when_unused, args=(home / "users", stop), daemon=True).start()
+
+    def stop_when_unused() -> None:
+        with (home / "users").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            stop()
+            threading.Event().wait()  # the lock is held until Postgres is down and this process ends
+
+    threading.Thread(target=stop_when_unused, daemon=True).start()
     announced, failures = False, 0
     while announced or failures < ATTEMPTS:
-        _forget_dead(cluster, sockets)
+        _remove_stale_locks(cluster, sockets)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
         if stopping.is_set():
             stop()
@@ -86,13 +92,6 @@ def _wait_for_end(process: "subprocess.Popen[bytes]", cluster: Path, announce: i
     return True
 
 
-def _when_unused(users: Path, stop: Callable[[], None]) -> None:
-    with users.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        stop()
-        threading.Event().wait()  # the lock is held until Postgres is down and this process ends
-
-
 def server(cluster: Path) -> int | None:
     """The number of the server that takes connections: its pid file's first line, if the eighth says "ready"."""
     try:
@@ -109,12 +108,12 @@ def _cluster(home: Path, programs: Path) -> Path:
         unfinished = home / "cluster.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         initdb = [str(programs / "initdb"), "-D", str(unfinished), "-U", "labelgraph", "-E", "UTF8", "-A", "trust"]
-        subprocess.run([*initdb, *_locale(initdb[0])], check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+        subprocess.run([*initdb, *locale_options(initdb[0])], check=True, stdin=subprocess.DEVNULL)  # noqa: S603
         unfinished.rename(cluster)
     return cluster
 
 
-def _locale(initdb: str) -> list[str]:
+def locale_options(initdb: str) -> list[str]:
     """Order by code point, know every script's letters; from version 17 on the same on every machine."""
     version = subprocess.run([initdb, "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603
     if int(version.split()[-1].split(".")[0]) >= 17:
@@ -122,7 +121,7 @@ def _locale(initdb: str) -> list[str]:
     return ["--locale=C.UTF-8"]
 
 
-def _forget_dead(cluster: Path, sockets: Path) -> None:
+def _remove_stale_locks(cluster: Path, sockets: Path) -> None:
     """Remove the lock files of a server that was killed, where its number now belongs to some other program.
 
     Postgres would take that program for a running server and refuse to start; common in containers (small numbers).
@@ -142,12 +141,12 @@ def _works_in(process: Path, folder: Path) -> bool:
         return False
 
 
-def _become_ordinary(home: Path, sockets: Path) -> None:
+def _drop_root(home: Path, sockets: Path) -> None:
     """Postgres refuses to run as root, and initdb as a number without a name: be somebody else, if only by name.
 
     In a user namespace the files stay root's own. Where namespaces are forbidden, the files are given to `nobody`.
     """
-    if os.geteuid() != 0 and _has_name(os.geteuid()):
+    if os.geteuid() != 0 and any(entry.pw_uid == os.geteuid() for entry in pwd.getpwall()):
         return
     nobody = pwd.getpwnam("nobody")
     uid, gid = os.geteuid(), os.getegid()
@@ -156,18 +155,14 @@ def _become_ordinary(home: Path, sockets: Path) -> None:
         Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
     else:
-        _give(home, nobody.pw_uid, nobody.pw_gid)
-        _give(sockets, nobody.pw_uid, nobody.pw_gid)
+        _chown(home, nobody.pw_uid, nobody.pw_gid)
+        _chown(sockets, nobody.pw_uid, nobody.pw_gid)
         os.setgroups([])
         os.setgid(nobody.pw_gid)
         os.setuid(nobody.pw_uid)
 
 
-def _has_name(uid: int) -> bool:
-    return any(entry.pw_uid == uid for entry in pwd.getpwall())
-
-
-def _give(folder: Path, uid: int, gid: int) -> None:
+def _chown(folder: Path, uid: int, gid: int) -> None:
     for path in (folder, *folder.rglob("*")):
         os.chown(path, uid, gid, follow_symlinks=False)
 

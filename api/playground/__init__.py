@@ -14,7 +14,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-PIECE = 64 * 1024  # bytes
+CHUNK = 64 * 1024  # bytes
 HERE = Path(__file__).parent
 TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".html": "text/html"}
 POLICY = "; ".join(
@@ -44,8 +44,9 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """Read once, four megabytes."""
     files = [HERE / "index.html", HERE / "page.js", HERE / "page.css", *(HERE / "vendor").glob("*.min.*")]
-    found = {path.name: _asset(path.name, path.read_bytes()) for path in files}
-    return found | {"examples.json": _asset("examples.json", orjson.dumps(list(_tabs())))}
+    tabs = [{"query": document, "variables": VARIABLES if "$datasetId" in document else ""} for document in examples()]
+    assets = {path.name: _asset(path.name, path.read_bytes()) for path in files}
+    return assets | {"examples.json": _asset("examples.json", orjson.dumps(tabs))}
 
 
 def examples() -> Iterator[str]:
@@ -70,23 +71,18 @@ async def asset(request: Request) -> Response:
     return _response(found, headers)
 
 
-def _response(found: Asset, headers: Mapping[str, str]) -> Response:
-    more = {"content-length": str(len(found.body)), "x-content-type-options": "nosniff"}
-    return StreamingResponse(_pieces(found.body), media_type=found.media, headers={**headers, **more})
+def _response(asset: Asset, headers: Mapping[str, str]) -> Response:
+    more = {"content-length": str(len(asset.body)), "x-content-type-options": "nosniff"}
+    return StreamingResponse(_chunks(asset.body), media_type=asset.media, headers={**headers, **more})
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    """Written at once, four megabytes would hold up everybody else."""
-    for start in range(0, len(body), PIECE):
-        yield body[start : start + PIECE]
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    """Written at once, four megabytes would block everybody else."""
+    for start in range(0, len(body), CHUNK):
+        yield body[start : start + CHUNK]
         await asyncio.sleep(0)
 
 
 def _asset(name: str, body: bytes) -> Asset:
     media = TYPES[Path(name).suffix] + "; charset=utf-8"
     return Asset(body=body, media=media, etag=f'"{hashlib.sha256(body).hexdigest()[:16]}"')
-
-
-def _tabs() -> Iterator[dict[str, str]]:
-    for document in examples():
-        yield {"query": document, "variables": VARIABLES if "$datasetId" in document else ""}
