@@ -1,9 +1,9 @@
-"""Where bytes live. One protocol, several stores, one test suite; vendor exceptions stop here.
+"""Storage of objects: one protocol with several implementations, which share a test suite. No exception of a vendor
+leaves this folder.
 
-A store is opened at a dataset's input path; the paths of its objects are text below that, `/` between the parts.
+A store is opened at a dataset's input path; the paths of its objects are relative to it, with `/` between the parts.
 """
 
-from db.storage.access import S3Config
 from db.storage.disks import Disk, Disks, DiskTimeout
 from db.storage.local import LocalStore
 from db.storage.memory import MemoryStore
@@ -17,7 +17,7 @@ from db.storage.objects import (
     Store,
     StoredObject,
 )
-from db.storage.stores import Stores
+from db.storage.stores import S3Config, Stores
 
 __all__ = [
     "Disk",

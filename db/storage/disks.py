@@ -1,7 +1,7 @@
-"""Threads for local disks, apart from all others: a disk that stops answering keeps its own threads busy, and no more.
+"""Threads for local disks: a disk that stops answering blocks its own threads, and no others.
 
-A thread cannot be taken back from a call that never returns. So each mounted file system has few threads of its own,
-nobody waits longer for them than a deadline, and they hold up no end of the process.
+A thread cannot be interrupted while it waits for a disk. So each mounted file system has a few threads of its own,
+nobody waits longer for them than a deadline, and the process can end without them.
 """
 
 import asyncio
@@ -18,54 +18,58 @@ from typing import Any, Final, TypeVar
 from db.errors import StorageError
 
 THREADS: Final = 8  # of one file system
-QUEUE: Final = 1_000  # calls that wait for them
+QUEUE: Final = 1_000  # calls that wait for threads
 IDLE: Final = 10.0  # seconds after which a thread without work ends
 DEADLINE: Final = 20.0  # seconds
 MOUNTS: Final = Path("/proc/self/mountinfo")
-FRESH: Final = 5.0  # seconds for which the list of mounts is believed
+MOUNTS_AGE: Final = 5.0  # seconds after which the list of mounts is read again
 
 Result = TypeVar("Result")
 
 
 class DiskTimeout(StorageError):
-    """The disk did not answer in time. What was asked of it may still be done."""
+    """The disk did not answer in time. What was requested may still be done."""
 
     def __init__(self) -> None:
         super().__init__("The disk does not answer. Try again later.")
 
 
-class _Call:
+class Call:
     """One call of a function in a thread."""
 
     def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.function, self.loop = function, loop
         self.future: asyncio.Future[Any] = loop.create_future()
-        self.moved = time.monotonic()
+        self.progress_at = time.monotonic()
         self.abandoned = False
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
+        """Runs in the thread."""
         if self.abandoned:
             return
-        self.moved = time.monotonic()
+        self.progress_at = time.monotonic()
+        result: Any = None
+        error: BaseException | None = None
         try:
-            outcome, error = self.function(), None
+            result = self.function()
         except BaseException as raised:
-            outcome, error = None, raised
+            error = raised
+
+        def deliver() -> None:
+            if self.future.done() or self.abandoned:
+                return
+            if error is None:
+                self.future.set_result(result)
+            else:
+                self.future.set_exception(error)
+
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            self.loop.call_soon_threadsafe(self._deliver, outcome, error)
+            self.loop.call_soon_threadsafe(deliver)
 
-    def _deliver(self, outcome: Any, error: BaseException | None) -> None:
-        if self.future.done() or self.abandoned:
-            return
-        if error is None:
-            self.future.set_result(outcome)
-        else:
-            self.future.set_exception(error)
-
-    async def outcome(self, seconds: float) -> Any:
+    async def result(self, seconds: float) -> Any:
         """Raises DiskTimeout after so many seconds without progress."""
         try:
-            while (left := self.moved + seconds - time.monotonic()) > 0:
+            while (left := self.progress_at + seconds - time.monotonic()) > 0:
                 await asyncio.wait([self.future], timeout=left)
                 if self.future.done():
                     return self.future.result()
@@ -78,10 +82,10 @@ _current = threading.local()
 
 
 def progress() -> None:
-    """Called by what runs long in a disk's thread, whenever the disk has answered."""
-    call: _Call | None = getattr(_current, "call", None)
+    """To be called by a long function in a disk's thread whenever the disk has answered: its deadline begins anew."""
+    call: Call | None = getattr(_current, "call", None)
     if call is not None:
-        call.moved = time.monotonic()
+        call.progress_at = time.monotonic()
 
 
 class Disk:
@@ -89,21 +93,21 @@ class Disk:
 
     def __init__(self, seconds: float = DEADLINE) -> None:
         self.seconds = seconds
-        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._calls: SimpleQueue[Call] = SimpleQueue()
         self._lock = threading.Lock()
-        self._running: set[_Call] = set()
+        self._running: set[Call] = set()
         self._pending = 0  # calls that wait or run
         self._threads = 0
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """The function's result. Raises DiskTimeout; at once, if every thread waits for the disk already."""
+        """The function's result. Raises DiskTimeout; at once, if all threads are stuck already."""
         if self._is_stuck():
             raise DiskTimeout
-        result: Result = await self._submit(lambda: function(*arguments)).outcome(self.seconds)
+        result: Result = await self._submit(lambda: function(*arguments)).result(self.seconds)
         return result
 
     async def finish(self, function: Callable[[], object]) -> None:
-        """Run what gives something back, now or once the disk answers again; nobody waits for it for ever."""
+        """Run what releases something, now or once the disk answers again. It waits for the deadline at most."""
         with suppress(DiskTimeout):
             call = self._submit(function)
             await asyncio.wait([call.future], timeout=self.seconds)
@@ -117,16 +121,16 @@ class Disk:
             return False
         late = time.monotonic() - self.seconds
         with self._lock:
-            return len(self._running) == THREADS and all(call.moved < late for call in self._running)
+            return len(self._running) == THREADS and all(call.progress_at < late for call in self._running)
 
-    def _submit(self, function: Callable[[], Any]) -> _Call:
-        call = _Call(function, asyncio.get_running_loop())
+    def _submit(self, function: Callable[[], Any]) -> Call:
+        call = Call(function, asyncio.get_running_loop())
         with self._lock:
             self._calls.put(call)
             self._pending += 1
-            begins = self._pending > self._threads and self._threads < THREADS
-            self._threads += begins
-        if begins:
+            is_thread_needed = self._pending > self._threads and self._threads < THREADS
+            self._threads += is_thread_needed
+        if is_thread_needed:
             threading.Thread(target=self._work, name="disk", daemon=True).start()
         return call
 
@@ -140,29 +144,26 @@ class Disk:
                         self._threads -= 1
                         return
                 continue
-            self._carry_out(call)
-            del call  # with what it holds: the next one may be long in coming
-
-    def _carry_out(self, call: _Call) -> None:
-        with self._lock:
-            self._running.add(call)
-        _current.call = call
-        try:
-            call.carry_out()
-        finally:
-            _current.call = None
             with self._lock:
-                self._running.discard(call)
-                self._pending -= 1
+                self._running.add(call)
+            _current.call = call
+            try:
+                call.execute()
+            finally:
+                _current.call = None
+                with self._lock:
+                    self._running.discard(call)
+                    self._pending -= 1
+            del call  # it may hold much, and the next call may come late
 
 
 @dataclass(slots=True)
 class Disks:
-    """The disks of this machine, by where they are mounted. Looking that up asks no disk."""
+    """The disks of this machine, by mount point. Finding a path's mount point accesses no disk."""
 
     seconds: float = DEADLINE
     _known: dict[tuple[str, str], Disk] = field(default_factory=dict)
-    _mounts: tuple[str, ...] = ()
+    _mounts: list[str] = field(default_factory=list)
     _read_at: float = float("-inf")
 
     def of(self, path: str) -> Disk:
@@ -170,24 +171,21 @@ class Disks:
         return self._disk("files", path)
 
     def resolving(self, path: str) -> Disk:
-        """For following a path that somebody gave: its links may lead to another disk, which may not answer."""
+        """For following a path that a client gave: its links may lead to another disk, which may not answer."""
         return self._disk("paths", path)
 
     def _disk(self, purpose: str, path: str) -> Disk:
-        key = (purpose, self._mount(path))
-        if key not in self._known:
-            self._known[key] = Disk(self.seconds)
-        return self._known[key]
-
-    def _mount(self, path: str) -> str:
-        if time.monotonic() - self._read_at > FRESH:
-            self._mounts, self._read_at = tuple(_mount_points()), time.monotonic()
-        place = os.path.normpath(path)
-        return next((mount for mount in self._mounts if mount == "/" or f"{place}/".startswith(f"{mount}/")), "/")
+        if time.monotonic() - self._read_at > MOUNTS_AGE:
+            self._mounts, self._read_at = mount_points(), time.monotonic()
+        path = os.path.normpath(path)
+        mount = next((mount for mount in self._mounts if mount == "/" or f"{path}/".startswith(f"{mount}/")), "/")
+        if (purpose, mount) not in self._known:
+            self._known[purpose, mount] = Disk(self.seconds)
+        return self._known[purpose, mount]
 
 
-def _mount_points() -> list[str]:
-    """The longest first. A system that does not list them counts as one disk."""
+def mount_points() -> list[str]:
+    """The longest first; none on a system that does not list them, which then counts as one disk."""
     try:
         lines = MOUNTS.read_bytes().splitlines()
     except OSError:

@@ -1,12 +1,12 @@
 """A directory of this machine as a store.
 
 Each directory on the way to a file is opened by itself, relative to the one before (`O_NOFOLLOW`), so neither a link in
-the tree nor one that is swapped in meanwhile leads out of it. Where a link is met, the real path is computed; if it
+the tree nor one that is swapped in meanwhile leads out of it. Where there is a link, the real path is computed; if it
 lies below an allowed root, the file is opened from that root in the same way, without any link. So links are followed
-for reading only, and only to what the server's owner allowed. Nothing is written or deleted through a link: to delete a
+for reading only, and only to what the server's owner allowed. Nothing is written or deleted through a link: deleting a
 linked file deletes the link.
 
-An object's etag is a hash of its content, which a listing does not know.
+An object's etag is a hash of its content; a listing has none.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from db.errors import DomainError, StorageError
 from db.formats.paths import path_parts
@@ -34,25 +34,26 @@ from db.storage.objects import (
     ObjectMissing,
     Page,
     RootMissing,
+    Store,
     StoredObject,
-    one_by_one,
 )
-from db.storage.walk import DIRECTORY, Walk, described, path_below
+from db.storage.walk import DIRECTORY, Walk, described, enter, path_below
 
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # a link where something was is as good as nothing
-LINKED: Final = (errno.ELOOP, errno.ENOTDIR)  # what `O_NOFOLLOW` says of a link to a file, and to a directory
-READERS: Final = 4  # threads that read heads side by side
+GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # also a link that replaced it
+LINKED: Final = (errno.ELOOP, errno.ENOTDIR)  # of `O_NOFOLLOW`, for a link to a file and to a directory
+T = TypeVar("T")
+READERS: Final = 4  # threads that read heads concurrently
 
 
 class ObjectLinked(ObjectChanged):
-    """The object lies in a linked directory, so it is not this store's to delete."""
+    """The object lies in a linked directory, where this store deletes nothing."""
 
     message = "The file lies in a linked directory, where nothing is deleted; delete it there."
 
 
-class LocalStore:
+class LocalStore(Store):
     """The files below a directory. `roots`: where links may lead; none are followed without."""
 
     def __init__(self, root: Path, disk: Disk | None = None, roots: Sequence[Path] = ()) -> None:
@@ -60,22 +61,25 @@ class LocalStore:
         self.disk = disk or Disk()
         self.roots = roots
 
-    async def pages(self) -> AsyncIterator[Page]:
-        pages = self._pages()
-        try:
-            while (page := await self.disk.run(next, pages, None)) is not None:
-                yield page
-        finally:
-            await self.disk.finish(lambda: _close(pages))
+    def pages(self) -> AsyncIterator[Page]:
+        return self._in_steps(self._pages())
 
     async def stat(self, path: str) -> StoredObject | None:
         return await self.disk.run(self._stat, path)
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
+        def read(part: Sequence[str]) -> list[Head | StorageError]:
+            heads: list[Head | StorageError] = []
+            for path in part:
+                try:
+                    heads.append(self._head(path, length))
+                except StorageError as error:
+                    heads.append(error)
+            return heads
+
         step = max(1, -(-len(paths) // READERS))
         parts = [paths[start : start + step] for start in range(0, len(paths), step)]
-        read = await asyncio.gather(*(self.disk.run(self._heads, part, length) for part in parts))
-        return [head for part in read for head in part]
+        return [head for part in await asyncio.gather(*(self.disk.run(read, part) for part in parts)) for head in part]
 
     async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
         heads = await self.heads([path for path, _ in objects], length=0)
@@ -84,55 +88,84 @@ class LocalStore:
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         return await self.disk.run(lambda: b"".join(self._pieces(path, start, length)))
 
-    async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        pieces = self._pieces(path, start, length)
-        try:
-            while (piece := await self.disk.run(next, pieces, None)) is not None:
-                yield piece
-        finally:
-            await self.disk.finish(lambda: _close(pieces))
+    def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        return self._in_steps(self._pieces(path, start, length))
 
     async def write(self, path: str, data: bytes) -> StoredObject:
-        return await self.disk.run(self._write, path, data)
+        def write() -> StoredObject:
+            with closing(_NewFile(self, path)) as file:
+                file.add(data)
+                return file.finish()
+
+        return await self.disk.run(write)
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
-        part = await self.disk.run(_Part, self, path)
+        file = await self.disk.run(_NewFile, self, path)
         try:
             async for piece in pieces:
-                await self.disk.run(part.add, piece)
-            return await self.disk.run(part.finish)
+                await self.disk.run(file.add, piece)
+            return await self.disk.run(file.finish)
         finally:
-            await self.disk.finish(part.close)
-
-    async def delete(self, path: str, *, etag: str | None = None) -> bool:
-        return await self.disk.run(self._delete, path, etag)
-
-    async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        return await one_by_one(self, objects)
-
-    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
-        return None
-
-    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
-        return None
+            await self.disk.finish(file.close)
 
     async def replace(self, path: str, data: bytes) -> None:
-        await self.disk.run(self._replace, path, data)
+        """Not synced to disk: what is replaced was never promised to last."""
+
+        def write() -> None:
+            with _system_errors(), self.parent(path, make=True) as (parent, name):
+                part = f".{secrets.token_hex(8)}.part"
+                try:
+                    with os.fdopen(os.open(part, NEW, 0o644, dir_fd=parent), "wb") as file:
+                        file.write(data)
+                    os.replace(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+                finally:
+                    with suppress(FileNotFoundError):
+                        os.unlink(part, dir_fd=parent)
+
+        await self.disk.run(write)
+
+    async def delete(self, path: str, *, etag: str | None = None) -> bool:
+        def delete() -> bool:
+            try:
+                if etag is not None and self._head(path, 0).etag != etag:
+                    raise ObjectChanged
+                with _system_errors(), self.parent(path) as (parent, name):
+                    os.unlink(name, dir_fd=parent)
+            except ObjectMissing:
+                if self._stat(path) is not None:
+                    raise ObjectLinked from None
+                return False
+            return True
+
+        return await self.disk.run(delete)
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
-        outcomes = zip(paths, await one_by_one(self, [(path, None) for path in paths]), strict=True)
+        results = await self.delete_many([(path, None) for path in paths])
         return [
             path
-            for path, outcome in outcomes
-            if isinstance(outcome, DomainError) and not isinstance(outcome, ObjectLinked)
+            for path, result in zip(paths, results, strict=True)
+            if isinstance(result, DomainError) and not isinstance(result, ObjectLinked)
         ]
+
+    async def _in_steps(self, steps: Generator[T, None, None]) -> AsyncIterator[T]:
+        """The items of a generator that blocks, each made in a thread."""
+
+        def close() -> None:
+            with suppress(ValueError):  # a canceled reader left a thread inside: it closes itself when that returns
+                steps.close()
+
+        try:
+            while (item := await self.disk.run(next, steps, None)) is not None:
+                yield item
+        finally:
+            await self.disk.finish(close)
 
     # What follows blocks, and runs in threads.
 
     def _pages(self) -> Generator[Page, None, None]:
         root = self.root_descriptor()
         try:
-            with _told():
+            with _system_errors():
                 walk = Walk(root, self.root, self.roots)
                 for found in walk.files():
                     progress()
@@ -145,10 +178,10 @@ class LocalStore:
 
     def _stat(self, path: str) -> StoredObject | None:
         try:
-            with _told():
+            with _system_errors():
                 facts = self._facts(path)
         except ObjectMissing:
-            os.close(self.root_descriptor())  # it is gone for certain only if the root still is there
+            os.close(self.root_descriptor())  # it is certainly gone only if the root is still there
             return None
         return described(path, facts) if modes.S_ISREG(facts.st_mode) else None
 
@@ -161,23 +194,19 @@ class LocalStore:
         except OSError as error:
             if error.errno not in LINKED:
                 raise
-        store, below = self._followed(path)
+        store, below = self._resolved(path)
         try:
             with store.parent(below) as (parent, name):
                 return os.stat(name, dir_fd=parent, follow_symlinks=False)
         except OSError as error:
-            if self._is_cut_off(path):
+            steps = [self.root.joinpath(*path.split("/")[:length]) for length in range(1, path.count("/") + 2)]
+            if any(step.is_symlink() and not step.exists() for step in steps):  # what is behind it is unknown
                 raise StorageError("A link on the way to the file leads nowhere.") from error
             raise
 
-    def _is_cut_off(self, path: str) -> bool:
-        """Whether a link on the way leads nowhere, so that nobody knows what would be behind it."""
-        steps = [self.root.joinpath(*path.split("/")[:length]) for length in range(1, path.count("/") + 2)]
-        return any(step.is_symlink() and not step.exists() for step in steps)
-
-    def _followed(self, path: str) -> tuple["LocalStore", str]:
-        """The allowed root that a path with links on its way leads below, and where to; this store, if there are none.
-        Raises StorageError where it leads elsewhere."""
+    def _resolved(self, path: str) -> tuple["LocalStore", str]:
+        """The allowed root that a path with links on its way leads below, and the path there; this store, if there are
+        no links. Raises StorageError where it leads elsewhere."""
         real = os.path.realpath(self.root / path)
         if not self.roots or path_below(real, os.path.realpath(self.root)) == path:
             return self, path
@@ -185,15 +214,6 @@ class LocalStore:
             if below := path_below(real, str(root)):
                 return LocalStore(root), below
         raise StorageError("A link on the way to the file leads outside the directories that are allowed.")
-
-    def _heads(self, paths: Sequence[str], length: int) -> list[Head | StorageError]:
-        heads: list[Head | StorageError] = []
-        for path in paths:
-            try:
-                heads.append(self._head(path, length))
-            except StorageError as error:
-                heads.append(error)
-        return heads
 
     def _head(self, path: str, length: int) -> Head:
         with self._open(path) as descriptor:
@@ -221,37 +241,27 @@ class LocalStore:
                 left = left if left is None else left - len(piece)
                 yield piece
 
-    def _write(self, path: str, data: bytes) -> StoredObject:
-        with closing(_Part(self, path)) as part:
-            part.add(data)
-            return part.finish()
-
-    def _replace(self, path: str, data: bytes) -> None:
-        """Not synced to disk: what is replaced was never promised to last."""
-        with _told(), self.parent(path, make=True) as (parent, name):
-            part = f".{secrets.token_hex(8)}.part"
+    @contextmanager
+    def _open(self, path: str) -> Iterator[int]:
+        with _system_errors():
             try:
-                with os.fdopen(os.open(part, NEW, 0o644, dir_fd=parent), "wb") as file:
-                    file.write(data)
-                os.replace(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+                with self.parent(path) as (parent, name):
+                    descriptor = os.open(name, FILE, dir_fd=parent)
+            except OSError as error:
+                if error.errno not in LINKED:
+                    raise
+                store, below = self._resolved(path)
+                with store.parent(below) as (parent, name):
+                    descriptor = os.open(name, FILE, dir_fd=parent)
+            try:
+                if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise ObjectMissing
+                yield descriptor
             finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(part, dir_fd=parent)
-
-    def _delete(self, path: str, etag: str | None) -> bool:
-        try:
-            if etag is not None and self._head(path, 0).etag != etag:
-                raise ObjectChanged
-            with _told(), self.parent(path) as (parent, name):
-                os.unlink(name, dir_fd=parent)
-        except ObjectMissing:
-            if self._stat(path) is not None:
-                raise ObjectLinked from None
-            return False
-        return True
+                os.close(descriptor)
 
     def root_descriptor(self) -> int:
-        """Nothing is there where a link has taken the place of a directory above the root."""
+        """Raises RootMissing, also where a link has replaced a directory above the root."""
         try:
             if os.path.realpath(self.root, strict=True) != str(self.root):
                 raise RootMissing
@@ -260,77 +270,48 @@ class LocalStore:
             raise RootMissing from error
 
     @contextmanager
-    def _open(self, path: str) -> Iterator[int]:
-        with _told():
-            descriptor = self._descriptor(path)
-            try:
-                if not modes.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise ObjectMissing
-                yield descriptor
-            finally:
-                os.close(descriptor)
-
-    def _descriptor(self, path: str) -> int:
-        try:
-            with self.parent(path) as (parent, name):
-                return os.open(name, FILE, dir_fd=parent)
-        except OSError as error:
-            if error.errno not in LINKED:
-                raise
-        store, below = self._followed(path)
-        with store.parent(below) as (parent, name):
-            return os.open(name, FILE, dir_fd=parent)
-
-    @contextmanager
     def parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The directory that holds an object, reached step by step; with `make`, made where it is not there."""
+        """The open directory of an object, and the object's name in it; with `make`, missing directories are made."""
         *directories, name = path_parts(path)
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
-        current = self.root_descriptor()
+        descriptor = enter(self.root_descriptor(), directories, make=make)
         try:
-            for directory in directories:
-                if make:
-                    with suppress(FileExistsError):
-                        os.mkdir(directory, dir_fd=current)
-                below = os.open(directory, DIRECTORY, dir_fd=current)
-                os.close(current)
-                current = below
-            yield current, name
+            yield descriptor, name
         finally:
-            os.close(current)
+            os.close(descriptor)
 
 
-class _Part:
-    """A file in the making, beside its place, then linked into it: readers see all of it or nothing, and nothing is
-    overwritten. Its methods block."""
+class _NewFile:
+    """A temporary file beside the path that it is written for, linked there when it is complete: readers see all of it
+    or nothing, and nothing is overwritten. Its methods block."""
 
     def __init__(self, store: LocalStore, path: str) -> None:
         self.path, self.digest, self.pixels = path, blake2b(digest_size=16), PixelHash()
         self.part = f".{secrets.token_hex(8)}.part"
-        with ExitStack() as held, _told():
-            self.parent, self.name = held.enter_context(store.parent(path, make=True))
+        with ExitStack() as stack, _system_errors():
+            self.parent, self.name = stack.enter_context(store.parent(path, make=True))
             with suppress(FileNotFoundError):
                 os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
                 raise ObjectExists
-            self.file = held.enter_context(os.fdopen(os.open(self.part, NEW, 0o644, dir_fd=self.parent), "wb"))
-            held.callback(self._forget)
-            self.held = held.pop_all()
+            self.file = stack.enter_context(os.fdopen(os.open(self.part, NEW, 0o644, dir_fd=self.parent), "wb"))
+            stack.callback(self._remove_part)
+            self.stack = stack.pop_all()
 
     def add(self, data: bytes) -> None:
-        with _told():
+        with _system_errors():
             self.digest.update(data)
             self.pixels.update(data)
             self.file.write(data)
 
     def finish(self) -> StoredObject:
-        with _told():
+        with _system_errors():
             try:
                 self.file.flush()
                 os.fsync(self.file.fileno())
                 os.link(self.part, self.name, src_dir_fd=self.parent, dst_dir_fd=self.parent, follow_symlinks=False)
                 os.fsync(self.parent)
-                self._forget()  # before it is described: losing a name changes a file's change time
+                self._remove_part()  # before it is described: losing a name changes a file's change time
             except FileExistsError:
                 raise ObjectExists from None
             found = described(self.path, os.stat(self.name, dir_fd=self.parent, follow_symlinks=False))
@@ -338,23 +319,17 @@ class _Part:
         return replace(found, etag=etag, content=etag, pixels=self.pixels.hexdigest())
 
     def close(self) -> None:
-        with _told():
-            self.held.close()
+        with _system_errors():
+            self.stack.close()
 
-    def _forget(self) -> None:
+    def _remove_part(self) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self.part, dir_fd=self.parent)
 
 
-def _close(steps: Generator[object, None, None]) -> None:
-    """A canceled reader leaves a thread inside the generator; when that returns, the generator closes itself."""
-    with suppress(ValueError):
-        steps.close()
-
-
 @contextmanager
-def _told() -> Iterator[None]:
-    """What the system says, in our words: no path of the server is in them."""
+def _system_errors() -> Iterator[None]:
+    """Raises errors of the system as StorageErrors, whose sentences have no path of the server in them."""
     try:
         yield
     except OSError as error:

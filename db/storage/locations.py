@@ -1,4 +1,4 @@
-"""Where datasets may lie: directories below the roots, and buckets, that the server's owner allowed."""
+"""Where datasets may lie: in directories below the roots, and in buckets, that the server's owner allows."""
 
 import re
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class AllowedLocations:
-    """`buckets` None: every one that the server's keys open. Without `s3` there are only directories."""
+    """`buckets` None: all that the server's keys open. Without `s3` there are only directories."""
 
     roots: tuple[Path, ...] = ()
     buckets: frozenset[str] | None = None
     s3: bool = False
 
     def input(self, text: str) -> str:
-        """The one form of an input path: a real directory, or `s3://bucket/prefix/`. Raises INVALID_PATH."""
+        """An input path, normalized: a real directory, or `s3://bucket/prefix/`. Raises INVALID_PATH."""
         return self._bucket(text) if is_bucket(text) else input_path(text, self.roots)
 
     def known(self, path: str) -> str:
-        """A path in its one form, if it may be there (still). Raises INVALID_PATH. Asks no disk."""
+        """A normalized path, if it is still allowed. Raises INVALID_PATH. Accesses no disk."""
         return self._bucket(path) if is_bucket(path) else known_path(path, self.roots)
 
     def _bucket(self, text: str) -> str:
@@ -37,7 +37,7 @@ class AllowedLocations:
         return f"{S3}{bucket}/{prefix}"
 
     def output(self, text: str, *, source: str) -> str:
-        """As `input`, and neither the input path itself nor below it, where a sync would find what was written."""
+        """An output path, normalized: neither the input path nor below it, where a sync would find what is written."""
         if not is_bucket(text):
             return output_path(text, self.roots, source=source)
         path = self.input(text)

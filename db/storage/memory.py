@@ -1,10 +1,10 @@
-"""A store in memory: the twin that tests run beside the real ones."""
+"""A store in memory, for tests."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from db.errors import DomainError, StorageError
+from db.errors import StorageError
 from db.formats.paths import path_parts
 from db.storage.objects import (
     CHUNK,
@@ -15,21 +15,20 @@ from db.storage.objects import (
     ObjectMissing,
     Page,
     RootMissing,
+    Store,
     StoredObject,
-    discard_one_by_one,
-    one_by_one,
 )
 
 
-class MemoryStore:
-    """Like an object store, its listing knows each content's etag. `broken`: everything fails, as without a root."""
+class MemoryStore(Store):
+    """Its listing has etags, as that of S3 has. `broken`: everything fails, as without a root."""
 
     def __init__(self) -> None:
         self.contents: dict[str, tuple[bytes, datetime]] = {}
         self.broken = False
 
     def put(self, path: str, data: bytes, modified_at: datetime | None = None) -> None:
-        """Write as a stranger would, over whatever is there."""
+        """Write as another program would, over whatever is there."""
         self.contents[path] = (data, modified_at or datetime.now(UTC))
 
     async def pages(self) -> AsyncIterator[Page]:
@@ -83,22 +82,10 @@ class MemoryStore:
         del self.contents[path]
         return True
 
-    async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        return await one_by_one(self, objects)
-
-    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
-        return None
-
-    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
-        return None
-
     async def replace(self, path: str, data: bytes) -> None:
         self._check()
         path_parts(path)
         self.put(path, data)
-
-    async def discard(self, paths: Sequence[str]) -> list[str]:
-        return await discard_one_by_one(self, paths)
 
     def _check(self) -> None:
         if self.broken:

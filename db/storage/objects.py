@@ -1,4 +1,4 @@
-"""What a store is, whoever keeps the bytes."""
+"""What every store can do."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class ObjectMissing(StorageError):
 
 
 class ObjectChanged(Conflict):
-    """The object's content is not the one that was meant; it was left alone."""
+    """The object's content is another by now; it was left alone."""
 
     message = "The file was replaced by another since; it was left alone."
 
@@ -45,10 +45,10 @@ class ObjectExists(AlreadyExists):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as a listing tells it. `etag` names the content; None where only reading would tell it.
+    """An object as it is listed. `etag` identifies the content; None where only reading it would.
 
-    `changed_at` is when the file system last changed the file, where there is one. `content` is a hash of the content,
-    `pixels` one of the file without its metadata (`db.formats.pixels`), where the store knows them.
+    `changed_at` is the file's change time, if it is a file. `content` is a hash of the content, and `pixels` a hash of
+    the file without its metadata (`db.formats.pixels`), where the store knows them.
     """
 
     path: str
@@ -62,7 +62,7 @@ class StoredObject:
 
     @property
     def stamp(self) -> str:
-        """Changes whenever the content does, and costs nothing to know; may change without it."""
+        """Changes whenever the content does, and may change without it. Nothing is read to know it."""
         return self.etag or f"{self.size:x}-{int(self.modified_at.timestamp() * 1_000_000):x}"
 
 
@@ -70,8 +70,8 @@ class StoredObject:
 class Head:
     """The first bytes of an object, and what was true of it while they were read.
 
-    `content`: a hash of the whole content, None where only `content_hashes` can tell it. `pixels`: a hash of the file
-    without its metadata (`db.formats.pixels`), where all of it was read. `changed_at`: as of a StoredObject.
+    `content`: a hash of the whole content, None where only `content_hashes` reads all of it. `pixels`: a hash of the
+    file without its metadata (`db.formats.pixels`), if all of it was read. `changed_at`: as of a StoredObject.
     """
 
     size: int
@@ -105,7 +105,7 @@ class Store(Protocol):
     """The objects below one root. Every failure is a StorageError, or one of its kind above."""
 
     def pages(self) -> AsyncIterator[Page]:
-        """Everything, in no order, in pages of at most `PAGE`. It is complete when the iterator ends by itself."""
+        """All objects, in no order, in pages of at most `PAGE`. The listing is complete when the iterator ends."""
         ...
 
     async def stat(self, path: str) -> StoredObject | None:
@@ -113,14 +113,13 @@ class Store(Protocol):
         ...
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
-        """The first `length` bytes of many objects, read side by side; a failure stands in its object's place."""
+        """The first `length` bytes of many objects, read concurrently. The item of an object that failed is its
+        error."""
         ...
 
     async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
-        """Hashes of the whole content of many objects, given by path and etag; each is read to its end.
-
-        A failure stands in its object's place, also where the object has another etag by now.
-        """
+        """Hashes of the whole content of many objects, given by path and etag; each is read to its end. The item of an
+        object that failed, or that has another etag by now, is its error."""
         ...
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
@@ -139,43 +138,33 @@ class Store(Protocol):
         """As `write`, of any size: whole when the pieces end, and nothing at all when they break off."""
         ...
 
+    async def replace(self, path: str, data: bytes) -> None:
+        """An object over whatever is there. Only for paths that nobody else writes to."""
+        ...
+
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         """Remove an object, if its content is still `etag` (ObjectChanged). False: it was not there."""
         ...
 
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        """As `delete`, for many paths with their etags; a refusal stands in its object's place."""
-        ...
-
-    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
-        """A URL that gives the object to whoever has it, for so long; None where the store serves nobody itself."""
-        ...
-
-    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
-        """A URL to which whoever has it may PUT so many bytes, over what is there; None as with `link`."""
-        ...
-
-    async def replace(self, path: str, data: bytes) -> None:
-        """An object over whatever is there. For places that are ours alone."""
-        ...
+        """As `delete`, for many paths with their etags. The item of an object that is refused is its error."""
+        results: list[bool | DomainError] = []
+        for path, etag in objects:
+            try:
+                results.append(await self.delete(path, etag=etag))
+            except DomainError as refused:
+                results.append(refused)
+        return results
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
-        """Remove objects, whatever they are. Those that may still be there; what was not there is not among them."""
-        ...
+        """Remove objects, whatever they are. Returns those that may still be there, not those that were missing."""
+        results = await self.delete_many([(path, None) for path in paths])
+        return [path for path, result in zip(paths, results, strict=True) if isinstance(result, DomainError)]
 
+    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
+        """A URL at which anybody may fetch the object for this time; None where the store serves no clients."""
+        return None
 
-async def one_by_one(store: Store, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-    """`delete_many` of a store that has no operation for many."""
-    results: list[bool | DomainError] = []
-    for path, etag in objects:
-        try:
-            results.append(await store.delete(path, etag=etag))
-        except DomainError as refused:
-            results.append(refused)
-    return results
-
-
-async def discard_one_by_one(store: Store, paths: Sequence[str]) -> list[str]:
-    """`discard` of a store that has no operation for many."""
-    told = await one_by_one(store, [(path, None) for path in paths])
-    return [path for path, outcome in zip(paths, told, strict=True) if isinstance(outcome, DomainError)]
+    async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
+        """A URL to which anybody may PUT so many bytes for this time, over what is there; None as above."""
+        return None

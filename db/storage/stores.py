@@ -1,4 +1,4 @@
-"""Opening stores: which places a server's owner allows, and how they are reached."""
+"""Opening the store of an input or output path: a directory or a bucket that the server's owner allows."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db.storage.access import S3Config
 from db.storage.disks import DEADLINE, Disks
 from db.storage.local import LocalStore
 from db.storage.locations import AllowedLocations, bucket_of, is_bucket
@@ -16,24 +15,45 @@ if TYPE_CHECKING:
     from db.storage.s3 import S3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Config:
+    """How this server reaches S3. Times in seconds."""
+
+    endpoint: str | None = None
+    public_endpoint: str | None = None  # as browsers reach it, where that differs
+    region: str = "us-east-1"
+    access_key: str | None = field(default=None, repr=False)  # without one: that of the machine's role
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    addressing: str = "auto"  # path, virtual, or auto
+    list_by_key: bool = False  # by ListObjects, for stores without ListObjectsV2
+    links: bool = True  # browsers may fetch images from the store itself
+    page: int = 1_000  # keys in a page of a listing
+    connections: int = 32
+    connect: float = 3.0
+    read: float = 10.0
+    attempts: int = 4
+    deadline: float = 60.0
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Built once by the composition root. `s3` None: this server knows only directories."""
+    """Built once by the composition root. Without `s3` there are only directories."""
 
     locations: AllowedLocations = AllowedLocations()
     s3: "S3 | None" = None
     disks: Disks = field(default_factory=Disks)
 
     async def input(self, text: str) -> str:
-        """The one form of an input path (`AllowedLocations.input`), found out by the disk's own threads."""
+        """`AllowedLocations.input`, in the disk's own threads: following links accesses the disk."""
         return await self.disks.resolving(text).run(self.locations.input, text)
 
     async def output(self, text: str, *, source: str) -> str:
-        """As `input`, for an output path."""
+        """`AllowedLocations.output`, as above."""
         return await self.disks.resolving(text).run(lambda: self.locations.output(text, source=source))
 
     def open(self, url: str) -> Store:
-        """The store at a path in its one form. Asks no disk. Raises INVALID_PATH where the owner does not allow it."""
+        """The store at a normalized path. Accesses no disk. Raises INVALID_PATH where the owner does not allow it."""
         url = self.locations.known(url)
         if self.s3 is None or not is_bucket(url):
             return LocalStore(Path(url), self.disks.of(url), self.locations.roots)
@@ -45,16 +65,16 @@ class Stores:
 @asynccontextmanager
 async def open_stores(
     roots: Sequence[Path] = (),
-    access: S3Config | None = None,
+    config: S3Config | None = None,
     buckets: Sequence[str] = (),
     *,
     disk_seconds: float = DEADLINE,
 ) -> AsyncGenerator[Stores, None]:
-    """Directories below `roots` and, with `access`, buckets: those named, or all that it opens."""
-    if access is None:
+    """Directories below `roots` and, with `config`, buckets: those named, or all that its keys open."""
+    if config is None:
         yield Stores(AllowedLocations(tuple(roots)), disks=Disks(disk_seconds))
         return
-    from db.storage.s3 import connect  # half a second to import, and most servers need none of it
+    from db.storage.s3 import connect  # takes half a second, and most servers do not need it
 
-    async with connect(access) as s3:
+    async with connect(config) as s3:
         yield Stores(AllowedLocations(tuple(roots), frozenset(buckets) or None, s3=True), s3, Disks(disk_seconds))

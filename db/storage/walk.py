@@ -1,15 +1,15 @@
-"""Walking a directory tree, links included.
+"""Walking a directory tree, following links.
 
 A link to a file is an object. A link to a directory is entered as if the directory were there, once: a tree that is
-part of the walk anyway, or holds it, is not entered, so no circle of links goes on for ever and no file is listed twice
-through directories.
+part of the walk anyway, or contains it, is not entered, so circles of links end and no file is listed twice through
+linked directories.
 """
 
 import os
 import re
 import stat as modes
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,8 +22,8 @@ from db.storage.objects import Page, StoredObject
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can hold
-PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # files in the making, which no one else names so
-LEFT: Final = 3_600.0  # seconds since the last write to one, after which nobody is at it any more
+PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # temporary files of writers
+MAX_PART_AGE: Final = 3_600.0  # seconds since the last write to one, after which its writer was killed
 MAX_FOLLOWED: Final = 100_000  # linked directories
 
 
@@ -44,8 +44,8 @@ class Directory:
 
 
 class Walk:
-    """The files below an open root directory. Each directory is opened anew from its root, and one at a time, so no
-    depth is too deep. What was met since the last page is in the lists."""
+    """The files below an open root directory. Each directory is opened anew from its root, and only one at a time, so
+    no depth is too deep. The lists hold what was met since the last page."""
 
     def __init__(self, descriptor: int, root: Path, roots: Sequence[Path]) -> None:
         self.descriptor = descriptor
@@ -67,9 +67,11 @@ class Walk:
         while self.pending:
             directory = self.pending.pop()
             try:
-                descriptor = self._open(directory)
+                is_ours = directory.root == self.root
+                root = os.dup(self.descriptor) if is_ours else os.open(directory.root, DIRECTORY)
+                descriptor = enter(root, directory.below.split("/")[:-1])
             except FileNotFoundError:
-                continue  # gone since: a listing need not know
+                continue  # removed meanwhile
             except OSError:
                 self.unreadable.append(directory.prefix[:-1])
                 continue
@@ -78,38 +80,26 @@ class Walk:
             finally:
                 os.close(descriptor)
 
-    def _open(self, directory: Directory) -> int:
-        """Step by step, through no link."""
-        is_ours = directory.root == self.root
-        current = os.dup(self.descriptor) if is_ours else os.open(directory.root, DIRECTORY)
-        for name in directory.below.split("/")[:-1]:
-            try:
-                below = os.open(name, DIRECTORY, dir_fd=current)
-            finally:
-                os.close(current)
-            current = below
-        return current
-
     def _entries(self, descriptor: int, directory: Directory) -> Iterator[StoredObject]:
         with os.scandir(descriptor) as entries:
             for entry in entries:
                 path = directory.prefix + entry.name
                 with suppress(FileNotFoundError):
                     if directory.root == self.root and PART.fullmatch(entry.name):
-                        _remove_if_left(descriptor, entry)
+                        _remove_old_part(descriptor, entry)
                     elif entry.is_symlink():
                         yield from self._link(path, os.path.realpath(directory.real + entry.name))
                     elif entry.is_file(follow_symlinks=False):
                         yield described(path, entry.stat(follow_symlinks=False))
                     elif entry.is_dir(follow_symlinks=False):
-                        self._enter(directory, entry.name)
+                        self._directory(directory, entry.name)
                     else:
                         self.ignored.append((path, "NOT_A_FILE"))
 
-    def _enter(self, above: Directory, name: str) -> None:
-        """Also where paths are just too long, so that the first such files are listed, and reported by their paths."""
-        directory = above.child(name)
-        if len(above.prefix) > LENGTH:
+    def _directory(self, parent: Directory, name: str) -> None:
+        """Also one whose paths are just too long, so that the first such files are listed, and reported by path."""
+        directory = parent.child(name)
+        if len(parent.prefix) > LENGTH:
             self.too_long.append(directory.prefix[:-1])
         elif directory.real.rstrip("/") in self.followed:
             self.ignored.append((directory.prefix[:-1], "LINK_REPEATED"))
@@ -129,12 +119,13 @@ class Walk:
         if modes.S_ISREG(facts.st_mode):
             yield replace(described(path, facts), link_to=path_below(real, self.root))
         elif modes.S_ISDIR(facts.st_mode):
-            self._follow(path, real, root)
-        else:  # a link is left over where links lead in a circle
+            self._linked_directory(path, real, root)
+        else:  # a real path that is a link: links lead in a circle
             self.ignored.append((path, "LINK_BROKEN" if modes.S_ISLNK(facts.st_mode) else "NOT_A_FILE"))
 
-    def _follow(self, path: str, real: str, root: str) -> None:
-        if self._is_walked(real):
+    def _linked_directory(self, path: str, real: str, root: str) -> None:
+        contains_root = path_below(self.root, real) is not None
+        if contains_root or any(str(parent) in self.followed for parent in (Path(real), *Path(real).parents)):
             self.ignored.append((path, "LINK_REPEATED"))
         elif len(self.followed) >= MAX_FOLLOWED:
             self.ignored.append((path, "LINK_NOT_ALLOWED"))
@@ -143,17 +134,26 @@ class Walk:
             below = path_below(real, root)
             self.pending.append(Directory(f"{path}/", root, f"{below}/" if below else ""))
 
-    def _is_walked(self, real: str) -> bool:
-        """Whether a directory is part of a tree that is walked anyway, or holds the root."""
-        if path_below(self.root, real) is not None:
-            return True
-        return any(str(above) in self.followed for above in (Path(real), *Path(real).parents))
+
+def enter(descriptor: int, names: Iterable[str], *, make: bool = False) -> int:
+    """The directory below an open one, reached name by name and through no link; with `make`, missing ones are made.
+    The descriptor that was passed is closed."""
+    for name in names:
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=descriptor)
+            below = os.open(name, DIRECTORY, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
 
 
-def _remove_if_left(directory: int, entry: os.DirEntry[str]) -> None:
-    """A file in the making whose writer was killed stays: no listing tells of it, and one that is old is removed."""
+def _remove_old_part(directory: int, entry: os.DirEntry[str]) -> None:
+    """The temporary file of a killed writer: it is never listed, and an old one is removed."""
     age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-    if age > LEFT and entry.is_file(follow_symlinks=False):
+    if age > MAX_PART_AGE and entry.is_file(follow_symlinks=False):
         with suppress(OSError):
             os.unlink(entry.name, dir_fd=directory)
 
@@ -167,13 +167,10 @@ def path_below(path: str, root: str) -> str | None:
 
 
 def described(path: str, facts: os.stat_result) -> StoredObject:
-    moment = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
-    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=moment), None, _changed_at(facts))
-
-
-def _changed_at(facts: os.stat_result) -> datetime | None:
-    """None where the file system tells nonsense."""
+    modified = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
+    changed_at: datetime | None
     try:
-        return datetime.fromtimestamp(facts.st_ctime, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+        changed_at = datetime.fromtimestamp(facts.st_ctime, UTC)
+    except (ValueError, OverflowError, OSError):  # the file system has nonsense
+        changed_at = None
+    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=modified), None, changed_at)

@@ -170,13 +170,13 @@ class LabelMutations:
             labels.Deleted,
         )
         planned = outcome.deleted_samples if outcome.with_sources else 0
-        carried = await delete_objects(info, outcome.change, planned)
+        result = await delete_objects(info, outcome.change, planned)
         return DeleteLabelsPayload(
             deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
             affected_samples=outcome.affected_samples,
             deleted_samples=outcome.deleted_samples,
-            deleted_sources=carried.deleted,
-            failed_sources=failures(carried),
+            deleted_sources=result.deleted,
+            failed_sources=failures(result),
             warnings=impacts(outcome.warnings),
             dataset=dataset_of(outcome.dataset_id),
             change=change_of(outcome.change),

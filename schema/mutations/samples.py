@@ -158,12 +158,12 @@ class SampleMutations:
             ),
             Deleted,
         )
-        carried = await delete_objects(info, outcome.change, outcome.deleted if outcome.with_sources else 0)
+        result = await delete_objects(info, outcome.change, outcome.deleted if outcome.with_sources else 0)
         return DeleteSamplesPayload(
             deleted=outcome.deleted,
             not_found=wanted.not_found(outcome.not_found),
-            deleted_sources=carried.deleted,
-            failed_sources=failures(carried),
+            deleted_sources=result.deleted,
+            failed_sources=failures(result),
             warnings=impacts(outcome.warnings),
             dataset=dataset_of(outcome.dataset_id),
             change=change_of(outcome.change),

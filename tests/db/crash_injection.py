@@ -12,7 +12,6 @@ from db.errors import DomainError, StorageError
 from db.postgres.engine import Database
 from db.storage import Head, Page, Store, StoredObject, Stores
 from db.storage.locations import AllowedLocations
-from db.storage.objects import one_by_one
 
 
 class Crash(Exception):
@@ -116,7 +115,7 @@ class CrashingStore:
         return left
 
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        return await one_by_one(cast(Store, self), objects)
+        return await Store.delete_many(cast(Store, self), objects)
 
 
 class CrashingStores(Stores):

@@ -1,4 +1,4 @@
-"""Deleting files that rows have let go of: committed first, carried out later, until it is done."""
+"""Deleting the files of deleted sources: committed first, carried out later, until it is done."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ async def dataset(request: pytest.FixtureRequest, database: Database, tmp_path: 
     return made
 
 
-async def let_go(dataset: DatasetFixture, path: str) -> int:
+async def delete_with_source(dataset: DatasetFixture, path: str) -> int:
     """Delete a sample with its source; the change's id."""
     chosen = Selection(ids=[(await dataset.sample(path))["id"]])
 
@@ -45,7 +45,7 @@ async def let_go(dataset: DatasetFixture, path: str) -> int:
     return change
 
 
-def opener(dataset: DatasetFixture) -> Callable[[str], Store]:
+def open_store(dataset: DatasetFixture) -> Callable[[str], Store]:
     return lambda _: dataset.store
 
 
@@ -58,13 +58,13 @@ async def open_intents(dataset: DatasetFixture) -> int:
 
 
 async def test_deletes_the_file_and_its_sidecar(dataset: DatasetFixture) -> None:
-    change = await let_go(dataset, "a.png")
+    change = await delete_with_source(dataset, "a.png")
     assert await files(dataset) == ["a.png", "a.txt", "b.png", "b.txt"]
-    carried = await delete_objects(dataset.database, opener(dataset), change_id=change)
-    assert (carried.deleted, carried.failures) == (1, ())
+    result = await delete_objects(dataset.database, open_store(dataset), change_id=change)
+    assert (result.deleted, result.failures) == (1, ())
     assert await files(dataset) == ["b.png", "b.txt"]
     assert await open_intents(dataset) == 0
-    again = await delete_objects(dataset.database, opener(dataset), change_id=change)
+    again = await delete_objects(dataset.database, open_store(dataset), change_id=change)
     assert again.deleted == 0
     assert (await dataset.sync())["removed"] == 0
 
@@ -73,27 +73,27 @@ async def test_a_sidecar_that_another_image_needs_stays(dataset: DatasetFixture)
     dataset.put("a.jpg", image_bytes(form="JPEG"))
     dataset.put("a.b.png")
     await dataset.sync()
-    await delete_objects(dataset.database, opener(dataset), change_id=await let_go(dataset, "a.png"))
+    await delete_objects(dataset.database, open_store(dataset), change_id=await delete_with_source(dataset, "a.png"))
     assert "a.txt" in await files(dataset)
-    await delete_objects(dataset.database, opener(dataset), change_id=await let_go(dataset, "a.jpg"))
+    await delete_objects(dataset.database, open_store(dataset), change_id=await delete_with_source(dataset, "a.jpg"))
     assert "a.txt" not in await files(dataset)
 
 
 async def test_a_file_that_was_replaced_is_left_alone_and_comes_back_as_new(dataset: DatasetFixture) -> None:
-    change = await let_go(dataset, "a.png")
+    change = await delete_with_source(dataset, "a.png")
     dataset.put("a.png")
-    carried = await delete_objects(dataset.database, opener(dataset), change_id=change)
-    assert [failure.path for failure in carried.failures] == ["a.png"]
-    assert "replaced" in carried.failures[0].message
+    result = await delete_objects(dataset.database, open_store(dataset), change_id=change)
+    assert [failure.path for failure in result.failures] == ["a.png"]
+    assert "replaced" in result.failures[0].message
     assert "a.png" in await files(dataset)
     assert await open_intents(dataset) == 0
     assert (await dataset.sync())["added"] == 1
 
 
 async def test_a_file_that_is_gone_already_counts_as_deleted(dataset: DatasetFixture) -> None:
-    change = await let_go(dataset, "a.png")
+    change = await delete_with_source(dataset, "a.png")
     dataset.remove("a.png")
-    assert (await delete_objects(dataset.database, opener(dataset), change_id=change)).deleted == 1
+    assert (await delete_objects(dataset.database, open_store(dataset), change_id=change)).deleted == 1
 
 
 async def test_a_failure_is_told_and_tried_again_later(database: Database) -> None:
@@ -101,16 +101,16 @@ async def test_a_failure_is_told_and_tried_again_later(database: Database) -> No
     store = cast(MemoryStore, dataset.store)
     dataset.put("a.png")
     await dataset.sync()
-    change = await let_go(dataset, "a.png")
+    change = await delete_with_source(dataset, "a.png")
     store.broken = True
-    carried = await delete_objects(dataset.database, opener(dataset), change_id=change)
-    assert [failure.path for failure in carried.failures] == ["a.png"]
+    result = await delete_objects(dataset.database, open_store(dataset), change_id=change)
+    assert [failure.path for failure in result.failures] == ["a.png"]
     assert await open_intents(dataset) == 1
     store.broken = False
     assert (await dataset.sync())["added"] == 0
-    assert (await delete_objects(dataset.database, opener(dataset))).deleted == 0, "it waits before it tries again"
+    assert (await delete_objects(dataset.database, open_store(dataset))).deleted == 0, "it waits before it tries again"
     await dataset.do("UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min'")
-    assert (await delete_objects(dataset.database, opener(dataset))).deleted == 1
+    assert (await delete_objects(dataset.database, open_store(dataset))).deleted == 1
     assert store.contents == {}
 
 
@@ -123,7 +123,7 @@ async def test_a_death_at_any_step_is_made_up_for(database: Database) -> None:
             dataset.put(f"{name}.png")
             dataset.put(f"{name}.txt", "cat")
         await dataset.sync()
-        change = await let_go(dataset, "a.png")
+        change = await delete_with_source(dataset, "a.png")
         mortal_database, mortal_store = crashing(database, store, CrashPoint(step))
         try:
             await delete_objects(mortal_database, lambda _, store=mortal_store: store, change_id=change)  # type: ignore[misc]
@@ -131,7 +131,7 @@ async def test_a_death_at_any_step_is_made_up_for(database: Database) -> None:
         except (Crash, StorageError):
             await dataset.sync()
             await dataset.do("UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min'")
-            await delete_objects(database, opener(dataset))
+            await delete_objects(database, open_store(dataset))
         assert sorted(store.contents) == ["b.png", "b.txt", "c.png", "c.txt"], f"after a death at step {step}"
         assert list(await dataset.labels()) == ["b.png", "c.png"]
         assert (await dataset.sync())["added"] == 0

@@ -1,8 +1,8 @@
-"""S3 and what is compatible with it. The only user of aioboto3; whatever it raises stops here.
+"""S3 and what is compatible with it. The only user of aioboto3; no exception of it leaves this folder.
 
-A store answers for the objects below a prefix of a bucket. Everything that is asked is tried again when it fails in
-passing, and has a deadline as a whole; what is read is complete, of one version, or an error. No text of the store
-goes further than this folder: it may name hosts, keys and accounts.
+A store holds the objects below a prefix of a bucket. Every operation is retried after transient failures, and has a
+deadline as a whole; what is read is complete and of one version, or an error. No text of the store leaves this folder:
+it may contain hosts, keys and accounts.
 """
 
 from db.storage.s3.connection import S3, connect

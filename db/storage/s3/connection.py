@@ -14,64 +14,64 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from db.errors import DomainError
-from db.storage.access import S3Config
 from db.storage.objects import ObjectMissing, RootMissing
-from db.storage.s3.errors import BROKEN, Refused, Unreachable, refusal
+from db.storage.s3.errors import CONNECTION_ERRORS, Refused, Unreachable, error_of
+from db.storage.stores import S3Config
 
 T = TypeVar("T")
 E = TypeVar("E", bound=DomainError)
-SURE: Final = 10.0  # seconds for which a bucket that was there is believed to be
+CHECK_AGE: Final = 10.0  # seconds after which the existence of a bucket is checked again
 
 
 class S3:
-    """A connection to a server's S3. It holds clients; stores are cheap."""
+    """A connection to a server's S3. It holds the clients; stores are cheap."""
 
-    def __init__(self, access: S3Config, client: Any, signer: Any) -> None:
-        self.access = access
+    def __init__(self, config: S3Config, client: Any, signer: Any) -> None:
+        self.config = config
         self.client = client
         self.signer = signer
-        self.side = max(access.connections // 2, 1)
-        self.slots = asyncio.Semaphore(self.side)
-        self.conditions = True  # whether this S3 knows conditional deletes; unlearned once it says no
-        self.seen: dict[str, float] = {}  # when a bucket was last certainly there
+        self.concurrency = max(config.connections // 2, 1)
+        self.slots = asyncio.Semaphore(self.concurrency)
+        self.has_conditional_delete = True  # until this S3 refuses one
+        self.answered_at: dict[str, float] = {}  # by bucket: when it last certainly existed
 
     async def call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         """One operation, within the deadline. Raises Refused, Unreachable, RootMissing, ObjectMissing."""
         try:
-            async with asyncio.timeout(self.access.deadline):
+            async with asyncio.timeout(self.config.deadline):
                 answer: Mapping[str, Any] = await getattr(self.client, operation)(**arguments)
         except ClientError as error:
-            raise refusal(error.response) from error
-        except BROKEN as error:
+            raise error_of(error.response) from error
+        except CONNECTION_ERRORS as error:
             raise Unreachable from error
-        self.seen[arguments["Bucket"]] = time.monotonic()
+        self.answered_at[arguments["Bucket"]] = time.monotonic()
         return answer
 
-    async def side_by_side(self, asking: Sequence[Callable[[], Awaitable[T]]], borne: type[E]) -> list[T | E]:
-        """As many at once as there are slots; what was refused stands in its place.
+    async def run_all(self, operations: Sequence[Callable[[], Awaitable[T]]], returned: type[E]) -> list[T | E]:
+        """As many at once as there are slots. Errors of the type `returned` are items of the result.
 
-        When as many in a row as there are slots found no store, nobody is sent after them: they would all wait as long.
+        When as many in a row as there are slots found no store, the rest is not tried: all would wait as long.
         """
-        lost: list[E] = []
+        failures: list[E] = []
 
-        async def ask(one: Callable[[], Awaitable[T]]) -> T | E:
+        async def run(operation: Callable[[], Awaitable[T]]) -> T | E:
             async with self.slots:
-                if len(lost) >= self.side:
-                    return lost[-1]
+                if len(failures) >= self.concurrency:
+                    return failures[-1]
                 try:
-                    told = await one()
-                except borne as refused:
-                    if isinstance(refused, RootMissing):
-                        lost.append(refused)
-                    return refused
-            lost.clear()
-            return told
+                    result = await operation()
+                except returned as error:
+                    if isinstance(error, RootMissing):
+                        failures.append(error)
+                    return error
+            failures.clear()
+            return result
 
-        return list(await asyncio.gather(*map(ask, asking)))
+        return list(await asyncio.gather(*map(run, operations)))
 
-    async def check(self, bucket: str) -> None:
-        """The bucket is there, so that what was not found in it is missing. Raises RootMissing."""
-        if time.monotonic() - self.seen.get(bucket, -SURE) < SURE:
+    async def check_bucket(self, bucket: str) -> None:
+        """Raises RootMissing if the bucket does not exist: then nothing can be said about objects in it."""
+        if time.monotonic() - self.answered_at.get(bucket, -CHECK_AGE) < CHECK_AGE:
             return
         try:
             await self.call("head_bucket", Bucket=bucket)
@@ -80,15 +80,22 @@ class S3:
 
 
 @asynccontextmanager
-async def connect(access: S3Config) -> AsyncGenerator[S3, None]:
-    """Clients are costly to make and hold connections: one S3 for the life of a process."""
+async def connect(config: S3Config) -> AsyncGenerator[S3, None]:
+    """Clients are expensive and hold connections: one S3 for the life of a process."""
+
+    def digest_by_md5(params: dict[str, Any], **_: object) -> None:
+        """DeleteObjects needs a digest of its body: every store knows MD5, few know what the client would use."""
+        digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+        params["headers"]["Content-MD5"] = b64encode(digest).decode()
+        params["context"]["checksum"] = {}
+
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(access, access.endpoint))
+        client = await stack.enter_async_context(_client(config, config.endpoint))
         signer = client
-        if access.public_endpoint:
-            signer = await stack.enter_async_context(_client(access, access.public_endpoint))
-        client.meta.events.register("before-call.s3.DeleteObjects", _digest_by_md5)
-        yield S3(access, client, signer)
+        if config.public_endpoint:
+            signer = await stack.enter_async_context(_client(config, config.public_endpoint))
+        client.meta.events.register("before-call.s3.DeleteObjects", digest_by_md5)
+        yield S3(config, client, signer)
 
 
 @lru_cache(maxsize=1)
@@ -97,30 +104,23 @@ def _session() -> Any:
     return aioboto3.Session()
 
 
-def _client(access: S3Config, endpoint: str | None) -> Any:
+def _client(settings: S3Config, endpoint: str | None) -> Any:
     config = Config(
         signature_version="s3v4",
-        s3={"addressing_style": access.addressing},
-        request_checksum_calculation="when_required",  # other vendors' stores know nothing of the new checksums
+        s3={"addressing_style": settings.addressing},
+        request_checksum_calculation="when_required",  # stores of other vendors do not know the new checksums
         response_checksum_validation="when_required",
-        connect_timeout=access.connect,
-        read_timeout=access.read,
-        retries={"mode": "standard", "total_max_attempts": access.attempts},
-        max_pool_connections=access.connections,
+        connect_timeout=settings.connect,
+        read_timeout=settings.read,
+        retries={"mode": "standard", "total_max_attempts": settings.attempts},
+        max_pool_connections=settings.connections,
     )
     return _session().client(
         "s3",
         endpoint_url=endpoint,
-        region_name=access.region,
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        aws_session_token=access.session_token,
+        region_name=settings.region,
+        aws_access_key_id=settings.access_key,
+        aws_secret_access_key=settings.secret_key,
+        aws_session_token=settings.session_token,
         config=config,
     )
-
-
-def _digest_by_md5(params: dict[str, Any], **_: object) -> None:
-    """DeleteObjects demands a digest of its body: every store knows MD5, few know what the client would take."""
-    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = b64encode(digest).decode()
-    params["context"]["checksum"] = {}

@@ -1,4 +1,4 @@
-"""What an S3 says when it says no, in our words: its own may name hosts, keys and accounts."""
+"""Errors of an S3 as our own: its texts may contain hosts, keys and accounts."""
 
 import asyncio
 import random
@@ -11,11 +11,13 @@ from botocore.exceptions import BotoCoreError
 from db.errors import DomainError, StorageError
 from db.storage.objects import ObjectChanged, ObjectMissing, RootMissing
 
-TRIES: Final = 4  # of what the client itself does not try again: a body that breaks off, a page that is none
-BROKEN: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
-PASSING: Final = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"})
-UNKNOWN: Final = frozenset({"NotImplemented", "MalformedXML", "InvalidArgument", "InvalidRequest"})
-SHUT: Final = frozenset(
+MAX_ATTEMPTS: Final = 4  # of what the client does not retry itself: an incomplete body, an invalid listing
+CONNECTION_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
+TRANSIENT_CODES: Final = frozenset(
+    {"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"}
+)
+UNSUPPORTED_CODES: Final = frozenset({"NotImplemented", "MalformedXML", "InvalidArgument", "InvalidRequest"})
+ACCESS_CODES: Final = frozenset(
     {
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
@@ -33,35 +35,43 @@ ARCHIVED: Final = "The object is in an archive (GLACIER or DEEP_ARCHIVE): restor
 
 
 class Refused(StorageError):
-    """The store answered, and said no. `reason` is its own code, for us alone."""
+    """The store refused the operation. `reason` is its code, which no client sees."""
 
     def __init__(self, status: int, reason: str) -> None:
-        super().__init__(ARCHIVED if reason == "InvalidObjectState" else _sentence(status))
+        if reason == "InvalidObjectState":
+            message = ARCHIVED
+        elif status in (401, 403):
+            message = "The store does not allow this server to do it: its owner must look at its rights."
+        elif status in (429, 500, 502, 503, 504):
+            message = "The store is overloaded or out of order. Try again later."
+        else:
+            message = "The store refused it."
+        super().__init__(message)
         self.status = status
         self.reason = reason
 
 
 class Unreachable(RootMissing):
-    """The store gave no answer that can be understood, however often it was asked."""
+    """The store gave no valid answer in any attempt."""
 
     def __init__(self) -> None:
         super().__init__("The store cannot be reached, or makes no sense, just now. Try again later.")
 
 
-def refusal(answer: Mapping[str, Any]) -> StorageError:
+def error_of(answer: Mapping[str, Any]) -> StorageError:
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     reason = str(answer.get("Error", {}).get("Code", ""))
     if reason == "NoSuchBucket":
         return RootMissing()
-    if reason in SHUT:
+    if reason in ACCESS_CODES:
         return RootMissing("The store does not let this server in: its owner must look at the S3 settings.")
     if status == 404:
         return ObjectMissing()
     return Refused(status, reason)
 
 
-def of_key(reason: str) -> bool | DomainError:
-    """What an error about one key of many means."""
+def deletion_result(reason: str) -> bool | DomainError:
+    """The result for a key of many that was not deleted for this reason."""
     match reason:
         case "NoSuchKey":
             return False
@@ -73,14 +83,6 @@ def of_key(reason: str) -> bool | DomainError:
             return Refused(500, reason)
 
 
-def _sentence(status: int) -> str:
-    if status in (401, 403):
-        return "The store does not allow this server to do it: its owner must look at its rights."
-    if status in (429, 500, 502, 503, 504):
-        return "The store is overloaded or out of order. Try again later."
-    return "The store refused it."
-
-
 async def pause(attempt: int) -> None:
-    """A little longer each time, and not in step with others."""
+    """Longer after each attempt, and random, so that clients do not retry at the same time."""
     await asyncio.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311 (jitter)

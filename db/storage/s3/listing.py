@@ -1,8 +1,8 @@
-"""Following an S3 listing from its first page to its last, and believing nothing. A listing can lie.
+"""Reading an S3 listing from its first page to its last, and validating each page.
 
-Seen in the wild: a proxy's HTML page or an empty body with status 200, "there is more" without saying where, pages
-that lead back to themselves, counts that do not fit. The vendor's client takes each of them for the end of the
-listing; a sync would then take every sample that was not listed for vanished.
+Observed: a proxy's HTML page or an empty body with status 200, a page that is truncated but has no continuation token,
+pages that lead back to themselves, counts that do not match. The vendor's client takes each of them for the end of the
+listing; a sync would then remove every sample that was not listed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,39 +12,40 @@ from typing import Any
 
 from db.storage.objects import StoredObject
 
-EMPTY = 1_000  # pages without a single key, one after the other, that are borne
+MAX_EMPTY_PAGES = 1_000  # in a row
 
 
-class Untrue(Exception):
-    """An answer that cannot be part of a listing."""
+class InvalidPage(Exception):
+    """An answer that cannot be a page of the listing."""
 
 
 @dataclass(slots=True)
-class Walk:
-    """Where a listing is. `complete` only once a page has said that it is the last."""
+class Listing:
+    """The position in a listing. `complete` only after a page that says that it is the last."""
 
     bucket: str
     prefix: str
-    by_key: bool = False  # ListObjects as it first was: a page goes on behind the last key of the one before
+    by_key: bool = False  # ListObjects: a page continues after the last key of the page before
     complete: bool = False
     cursor: str | None = None
     _cursors: set[str] = field(default_factory=set)
     _starts: set[str] = field(default_factory=set)
     _empty: int = 0
 
-    def take(self, answer: Mapping[str, Any]) -> list[StoredObject]:
-        """The objects of a page; the walk goes on behind it. Raises Untrue, and then stays where it was."""
+    def add_page(self, answer: Mapping[str, Any]) -> list[StoredObject]:
+        """The objects of a page; the position moves behind it. Raises InvalidPage, and then the position stays."""
         more, keys = answer.get("IsTruncated"), [entry.get("Key") for entry in answer.get("Contents", ())]
         if not isinstance(more, bool) or answer.get("Name") != self.bucket:
-            raise Untrue("the answer is no listing of the bucket")
+            raise InvalidPage("the answer is no listing of the bucket")
         if answer.get("KeyCount", len(keys)) != len(keys):
-            raise Untrue("the page does not hold as many keys as it says")
+            raise InvalidPage("the page has not as many keys as it says")
         if not all(isinstance(key, str) and key.startswith(self.prefix) for key in keys):
-            raise Untrue("the page holds what was not asked for")
+            raise InvalidPage("the page has keys without the prefix")
         if keys and keys[0] in self._starts:
-            raise Untrue("the page was there before")
-        cursor = self._next(answer, keys) if more else None
-        if cursor is not None:
+            raise InvalidPage("the page was there before")
+        cursor = None
+        if more:
+            cursor = self._next(answer, keys)
             self._cursors.add(cursor)
         self._starts.update(keys[:1])
         self.complete, self.cursor = not more, cursor
@@ -55,26 +56,26 @@ class Walk:
         if self.by_key:
             cursor = answer.get("NextMarker") or (keys[-1] if keys else None)
         self._empty = 0 if keys else self._empty + 1
-        if not isinstance(cursor, str) or cursor in self._cursors or self._empty > EMPTY:
-            raise Untrue("there is more, but not where")
+        if not isinstance(cursor, str) or cursor in self._cursors or self._empty > MAX_EMPTY_PAGES:
+            raise InvalidPage("the page is not the last, and does not lead to another")
         return cursor
 
 
-def moment(given: datetime) -> datetime:
-    """A time as every operation of S3 tells it: some say milliseconds, some do not."""
-    return given.astimezone(UTC).replace(microsecond=0)
+def to_seconds(modified: datetime) -> datetime:
+    """A time that all operations of S3 agree on: some give milliseconds, some do not."""
+    return modified.astimezone(UTC).replace(microsecond=0)
 
 
-def tag(given: object, size: int, modified_at: datetime) -> str:
-    """An ETag without its quotes; where a store gives none, size and time stand for the content."""
-    if isinstance(given, str) and given.strip('"'):
-        return given.removeprefix("W/").strip('"')
+def etag_of(header: object, size: int, modified_at: datetime) -> str:
+    """An ETag without its quotes; if the store gives none, one made of size and time."""
+    if isinstance(header, str) and header.strip('"'):
+        return header.removeprefix("W/").strip('"')
     return f"{size:x}-{int(modified_at.timestamp()):x}"
 
 
 def _described(entry: Mapping[str, Any], prefix: str) -> StoredObject:
     try:
-        size, modified_at = int(entry["Size"]), moment(entry["LastModified"])
+        size, modified_at = int(entry["Size"]), to_seconds(entry["LastModified"])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Untrue("the page does not tell sizes and times") from None
-    return StoredObject(entry["Key"][len(prefix) :], size, modified_at, tag(entry.get("ETag"), size, modified_at))
+        raise InvalidPage("the page lacks sizes or times") from None
+    return StoredObject(entry["Key"][len(prefix) :], size, modified_at, etag_of(entry.get("ETag"), size, modified_at))

@@ -1,4 +1,4 @@
-"""Reading an object: all of what was asked for, of one version, or an error."""
+"""Reading an object: the whole range, of one version, or an error."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -8,20 +8,20 @@ from typing import Any, Final
 
 from db.errors import StorageError
 from db.storage.objects import CHUNK, StoredObject
-from db.storage.s3.errors import BROKEN, TRIES, Refused, Unreachable, pause
-from db.storage.s3.listing import moment, tag
+from db.storage.s3.errors import CONNECTION_ERRORS, MAX_ATTEMPTS, Refused, Unreachable, pause
+from db.storage.s3.listing import etag_of, to_seconds
 
 MD5: Final = re.compile(r"[0-9a-f]{32}")
 CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")
 
 
-class Cut(Exception):
-    """A body ended before its end."""
+class IncompleteBody(Exception):
+    """A body ended early."""
 
 
 @dataclass(slots=True)
-class Reading:
-    """A range of an object on its way to us. Where it breaks off it is taken up again, if it still is the same."""
+class ObjectReader:
+    """Reads a range of an object. After a broken connection it continues where it was, if the object is the same."""
 
     get: Callable[..., Awaitable[Mapping[str, Any]]]
     path: str
@@ -34,42 +34,43 @@ class Reading:
         while self.end is None or self.at < self.end:
             before = self.at
             try:
-                async for piece in self._answered():
+                async for piece in self._body():
                     yield piece
                 return
-            except Cut:
+            except IncompleteBody:
                 failures = 0 if self.at > before else failures + 1
-            if failures == TRIES:
+            if failures == MAX_ATTEMPTS:
                 raise Unreachable
             await pause(failures)
 
-    async def _answered(self) -> AsyncIterator[bytes]:
-        """One answer's bytes. Raises Cut when they are fewer than were announced."""
-        answer = await self._ask()
+    async def _body(self) -> AsyncIterator[bytes]:
+        """The bytes of one answer. Raises IncompleteBody if they are fewer than announced."""
+        answer = await self._get()
         if answer is None:
             return
-        first, size = _place(answer)
+        part = CONTENT_RANGE.fullmatch(answer.get("ContentRange") or "")
+        first, size = (int(part[1]), int(part[2])) if part else (0, int(answer["ContentLength"]))
         self.found = self.found or described(self.path, answer, size)
         self.end = size if self.end is None else min(self.end, size)
         body = answer["Body"]
-        skip = self.at - first  # of a store that does not know ranges
+        skip = self.at - first  # where a store ignores ranges
         try:
             async with body:
                 async for piece in body.iter_chunks(CHUNK):
-                    wanted = piece[skip:][: self.end - self.at]
+                    requested = piece[skip:][: self.end - self.at]
                     skip = max(0, skip - len(piece))
-                    self.at += len(wanted)
-                    if wanted:
-                        yield wanted
+                    self.at += len(requested)
+                    if requested:
+                        yield requested
                     if self.at >= self.end:
                         return
-        except BROKEN as error:
-            raise Cut from error
+        except CONNECTION_ERRORS as error:
+            raise IncompleteBody from error
         if self.at < self.end:
-            raise Cut
+            raise IncompleteBody
 
-    async def _ask(self) -> Mapping[str, Any] | None:
-        """None: there is nothing in this range."""
+    async def _get(self) -> Mapping[str, Any] | None:
+        """None: the range is beyond the object's end."""
         last = "" if self.end is None else str(self.end - 1)
         same = {} if self.found is None else {"IfMatch": f'"{self.found.etag}"'}
         try:
@@ -82,24 +83,14 @@ class Reading:
             raise
 
 
-def _place(answer: Mapping[str, Any]) -> tuple[int, int]:
-    """Where in its object an answer's body begins, and the object's size."""
-    ranged = CONTENT_RANGE.fullmatch(answer.get("ContentRange") or "")
-    if ranged:
-        return int(ranged[1]), int(ranged[2])
-    return 0, int(answer["ContentLength"])
-
-
 def described(path: str, answer: Mapping[str, Any], size: int | None = None) -> StoredObject:
-    given = answer.get("LastModified")
-    if not isinstance(given, datetime):
+    """An ETag is the content's MD5 unless the object was uploaded in parts, or a key of KMS or of the client encrypts
+    it."""
+    modified = answer.get("LastModified")
+    if not isinstance(modified, datetime):
         raise Unreachable
-    modified_at, size = moment(given), int(answer["ContentLength"]) if size is None else size
-    etag = tag(answer.get("ETag"), size, modified_at)
-    return StoredObject(path, size, modified_at, etag, content=etag if _is_md5(etag, answer) else None)
-
-
-def _is_md5(etag: str, answer: Mapping[str, Any]) -> bool:
-    """An ETag is the content's MD5 unless the object came in parts, or a key of KMS or of the client encrypts it."""
+    modified_at, size = to_seconds(modified), int(answer["ContentLength"]) if size is None else size
+    etag = etag_of(answer.get("ETag"), size, modified_at)
     encrypted = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
-    return MD5.fullmatch(etag) is not None and not encrypted
+    is_md5 = MD5.fullmatch(etag) is not None and not encrypted
+    return StoredObject(path, size, modified_at, etag, content=etag if is_md5 else None)

@@ -15,20 +15,32 @@ from db.storage.objects import (
     ObjectMissing,
     Page,
     RootMissing,
+    Store,
     StoredObject,
 )
 from db.storage.s3.connection import S3
-from db.storage.s3.errors import BROKEN, PASSING, TRIES, UNKNOWN, Refused, Unreachable, of_key, pause
-from db.storage.s3.listing import Untrue, Walk
-from db.storage.s3.reading import Reading, described
-from db.storage.s3.writing import Writing, md5, md5_hash
+from db.storage.s3.errors import (
+    CONNECTION_ERRORS,
+    MAX_ATTEMPTS,
+    TRANSIENT_CODES,
+    UNSUPPORTED_CODES,
+    Refused,
+    Unreachable,
+    deletion_result,
+    pause,
+)
+from db.storage.s3.listing import InvalidPage, Listing
+from db.storage.s3.reading import ObjectReader, described
+from db.storage.s3.writing import ObjectWriter, md5, md5_hash
 
-DELETED_AT_ONCE: Final = 1_000  # keys in a request, as S3 allows
-ODD: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML cannot hold it, or not as it is
+MAX_KEYS: Final = 1_000  # keys in a request, as S3 allows
+NOT_XML: Final = re.compile(
+    "[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)  # characters that XML cannot hold unchanged
 
 
 @dataclass(frozen=True, slots=True)
-class S3Store:
+class S3Store(Store):
     """The objects below a prefix, which is empty or ends with a slash."""
 
     s3: S3
@@ -36,99 +48,97 @@ class S3Store:
     prefix: str
 
     async def pages(self) -> AsyncIterator[Page]:
-        walk = Walk(self.bucket, self.prefix, by_key=self.s3.access.list_by_key)
-        while not walk.complete:
-            yield Page(await self._page(walk))
+        listing = Listing(self.bucket, self.prefix, by_key=self.s3.config.list_by_key)
+        while not listing.complete:
+            yield Page(await self._page(listing))
 
     async def stat(self, path: str) -> StoredObject | None:
         try:
             answer = await self._call("head_object", path)
         except ObjectMissing:
-            await self.s3.check(self.bucket)
+            await self.s3.check_bucket(self.bucket)
             return None
         return described(path, answer)
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
-        return await self.s3.side_by_side([partial(self._head, path, length) for path in paths], StorageError)
+        return await self.s3.run_all([partial(self._head, path, length) for path in paths], StorageError)
 
     async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
-        """MD5, as ETags are where they are hashes of the content: so both can be compared."""
-        asking = [partial(self._content_hash, path, etag) for path, etag in objects]
-        return await self.s3.side_by_side(asking, StorageError)
+        """MD5, as ETags that are hashes of the content, so that they can be compared."""
+        return await self.s3.run_all([partial(self._content_hash, *each) for each in objects], StorageError)
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return await self._whole(self._reading(path, start, length))
+        return await self._read(self._reader(path, start, length))
 
     async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        async for piece in self._reading(path, start, length).pieces():
+        async for piece in self._reader(path, start, length).pieces():
             yield piece
 
     async def write(self, path: str, data: bytes) -> StoredObject:
-        return await Writing(self.s3, self.bucket, self.prefix, path).put(data)
+        return await ObjectWriter(self.s3, self.bucket, self.prefix, path).put(data)
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
-        return await Writing(self.s3, self.bucket, self.prefix, path).put_stream(pieces)
+        return await ObjectWriter(self.s3, self.bucket, self.prefix, path).put_stream(pieces)
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
-        if not await self._is_there(path, etag):
+        if not await self._exists(path, etag):
             return False
         try:
-            await self._delete(path, etag if self.s3.conditions else None)
+            await self._delete(path, etag if self.s3.has_conditional_delete else None)
         except ObjectMissing:
             return False
         except Refused as refused:
             if refused.status == 412:
-                if await self._is_there(path, etag):
+                if await self._exists(path, etag):
                     raise ObjectChanged from None
                 return False
-            if etag is None or refused.reason not in UNKNOWN:
+            if etag is None or refused.reason not in UNSUPPORTED_CODES:
                 raise
-            self.s3.conditions = False
+            self.s3.has_conditional_delete = False
             await self._delete(path, None)
         return True
 
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        """Looked at one by one, since not every S3 heeds a condition; deleted by the thousand, each answered for.
+        """Each object is looked at first, since not every S3 supports conditions; then all are deleted, 1,000 at once.
 
-        A deletion whose answer was lost is asked for again by the client, and then its condition fails for want of an
-        object: so where it fails, the object is looked at again.
+        When the answer to a deletion is lost, the client deletes again, and the condition fails because there is no
+        object any more: so where it fails, the object is looked at again.
         """
-        looked = await self._look(objects)
-        there = [index for index, found in enumerate(looked) if found is True]
-        for start in range(0, len(there), DELETED_AT_ONCE):
-            part = there[start : start + DELETED_AT_ONCE]
-            told = await self._delete_batch([objects[index] for index in part])
-            for index in part:
-                looked[index] = told[objects[index][0]]
-        failed = [index for index in there if isinstance(looked[index], ObjectChanged)]
-        for index, found in zip(failed, await self._look([objects[index] for index in failed]), strict=True):
-            looked[index] = looked[index] if found is True else found
-        return looked
+        results = await self._exist(objects)
+        present = [index for index, exists in enumerate(results) if exists is True]
+        for start in range(0, len(present), MAX_KEYS):
+            batch = present[start : start + MAX_KEYS]
+            deleted = await self._delete_batch([objects[index] for index in batch])
+            for index in batch:
+                results[index] = deleted[objects[index][0]]
+        failed = [index for index in present if isinstance(results[index], ObjectChanged)]
+        for index, exists in zip(failed, await self._exist([objects[index] for index in failed]), strict=True):
+            results[index] = results[index] if exists is True else exists
+        return results
 
     async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
-        if not self.s3.access.links:
+        if not self.s3.config.links:
             return None
-        asked = {
+        parameters = {
             "Bucket": self.bucket,
             "Key": self.prefix + path,
             "ResponseContentType": media,
             "ResponseContentDisposition": "attachment",  # shown by `<img>`, saved when it is opened as a page
         }
-        try:
-            url: str = await self.s3.signer.generate_presigned_url("get_object", Params=asked, ExpiresIn=seconds)
-        except BROKEN as error:
-            raise Unreachable from error
-        return url
+        return await self._presigned_url("get_object", parameters, seconds)
 
     async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
-        """The length is signed, too: a store that checks signatures takes exactly so many bytes."""
+        """The length is signed, too: the store takes exactly so many bytes."""
         path_parts(path)
-        if not self.s3.access.links:
+        if not self.s3.config.links:
             return None
-        asked = {"Bucket": self.bucket, "Key": self.prefix + path, "ContentLength": size}
+        parameters = {"Bucket": self.bucket, "Key": self.prefix + path, "ContentLength": size}
+        return await self._presigned_url("put_object", parameters, seconds)
+
+    async def _presigned_url(self, operation: str, parameters: Mapping[str, Any], seconds: int) -> str:
         try:
-            url: str = await self.s3.signer.generate_presigned_url("put_object", Params=asked, ExpiresIn=seconds)
-        except BROKEN as error:
+            url: str = await self.s3.signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=seconds)
+        except CONNECTION_ERRORS as error:
             raise Unreachable from error
         return url
 
@@ -137,23 +147,21 @@ class S3Store:
         await self._call("put_object", path, Body=data, ContentMD5=md5(data))
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
-        """By the thousand, and without looking: S3 says of what was not there that it is gone."""
-        told: dict[str, bool | DomainError] = {}
-        for start in range(0, len(paths), DELETED_AT_ONCE):
-            told |= await self._delete_batch([(path, None) for path in paths[start : start + DELETED_AT_ONCE]])
-        return [path for path, outcome in told.items() if isinstance(outcome, DomainError)]
+        """By the thousand, without looking: S3 reports what did not exist as deleted."""
+        results: dict[str, bool | DomainError] = {}
+        for start in range(0, len(paths), MAX_KEYS):
+            results |= await self._delete_batch([(path, None) for path in paths[start : start + MAX_KEYS]])
+        return [path for path, result in results.items() if isinstance(result, DomainError)]
 
-    # Below: one request each, or one thing tried several times.
-
-    async def _page(self, walk: Walk) -> list[StoredObject]:
-        operation, place = ("list_objects", "Marker") if walk.by_key else ("list_objects_v2", "ContinuationToken")
-        most = self.s3.access.page
-        after = {} if walk.cursor is None else {place: walk.cursor}
-        for attempt in range(TRIES):
+    async def _page(self, listing: Listing) -> list[StoredObject]:
+        operation, name = ("list_objects", "Marker") if listing.by_key else ("list_objects_v2", "ContinuationToken")
+        values = {"Prefix": self.prefix, "MaxKeys": self.s3.config.page}
+        if listing.cursor is not None:
+            values[name] = listing.cursor
+        for attempt in range(MAX_ATTEMPTS):
             try:
-                answer = await self.s3.call(operation, Bucket=self.bucket, Prefix=self.prefix, MaxKeys=most, **after)
-                return walk.take(answer)
-            except Untrue:
+                return listing.add_page(await self.s3.call(operation, Bucket=self.bucket, **values))
+            except InvalidPage:
                 await pause(attempt)
             except ObjectMissing:
                 raise RootMissing from None
@@ -164,86 +172,88 @@ class S3Store:
     async def _call(self, operation: str, path: str, **arguments: Any) -> Mapping[str, Any]:
         return await self.s3.call(operation, Bucket=self.bucket, Key=self.prefix + path, **arguments)
 
-    def _reading(self, path: str, start: int, length: int | None) -> Reading:
-        return Reading(partial(self._call, "get_object", path), path, start, None if length is None else start + length)
+    def _reader(self, path: str, start: int, length: int | None) -> ObjectReader:
+        return ObjectReader(
+            partial(self._call, "get_object", path), path, start, None if length is None else start + length
+        )
 
-    async def _whole(self, reading: "Reading") -> bytes:
+    async def _read(self, reader: ObjectReader) -> bytes:
         try:
-            async with asyncio.timeout(self.s3.access.deadline):
-                return b"".join([piece async for piece in reading.pieces()])
+            async with asyncio.timeout(self.s3.config.deadline):
+                return b"".join([piece async for piece in reader.pieces()])
         except TimeoutError as error:
             raise Unreachable from error
 
     async def _head(self, path: str, length: int) -> Head:
-        reading = self._reading(path, 0, length)
-        data = await self._whole(reading)
-        found = reading.found or await self.stat(path)
+        reader = self._reader(path, 0, length)
+        data = await self._read(reader)
+        found = reader.found or await self.stat(path)
         if found is None:
             raise ObjectMissing
         content = found.content if found.content or len(data) < found.size else md5_hash(data).hexdigest()
         return Head(found.size, found.modified_at, str(found.etag), data, content)
 
     async def _content_hash(self, path: str, etag: str) -> str:
-        reading, digest = self._reading(path, 0, None), md5_hash()
+        reader, digest = self._reader(path, 0, None), md5_hash()
         try:
-            async with asyncio.timeout(self.s3.access.deadline):
-                async for piece in reading.pieces():
+            async with asyncio.timeout(self.s3.config.deadline):
+                async for piece in reader.pieces():
                     digest.update(piece)
         except TimeoutError as error:
             raise Unreachable from error
-        if reading.found is not None and reading.found.etag != etag:
+        if reader.found is not None and reader.found.etag != etag:
             raise StorageError("The file was replaced by another meanwhile.")
         return digest.hexdigest()
 
-    async def _is_there(self, path: str, etag: str | None) -> bool:
+    async def _exists(self, path: str, etag: str | None) -> bool:
         found = await self.stat(path)
         if found is not None and etag is not None and found.etag != etag:
             raise ObjectChanged
         return found is not None
 
-    async def _look(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
-        return await self.s3.side_by_side([partial(self._is_there, path, etag) for path, etag in objects], DomainError)
+    async def _exist(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
+        return await self.s3.run_all([partial(self._exists, *each) for each in objects], DomainError)
 
     async def _delete(self, path: str, etag: str | None) -> None:
         await self._call("delete_object", path, **({} if etag is None else {"IfMatch": f'"{etag}"'}))
 
     async def _delete_batch(self, objects: Sequence[tuple[str, str | None]]) -> dict[str, bool | DomainError]:
-        """What became of each; whatever the store does not speak of is not deleted. Many keys are told in XML: one that
-        it cannot hold would have all of them refused, so it goes by itself."""
+        """The result for each path; what the store's answer does not mention is not deleted. The keys are sent as XML:
+        one that it cannot hold would make the store refuse them all, so it is deleted by itself."""
         results: dict[str, bool | DomainError] = {path: Unreachable() for path, _ in objects}
-        odd = [(path, etag) for path, etag in objects if ODD.search(path)]
-        told = await self.s3.side_by_side([partial(self.delete, path, etag=etag) for path, etag in odd], DomainError)
-        results |= dict(zip((path for path, _ in odd), told, strict=True))
-        left = [one for one in objects if not ODD.search(one[0])]
-        for attempt in range(TRIES if left else 0):
+        singly = [(path, etag) for path, etag in objects if NOT_XML.search(path)]
+        deleted = await self.s3.run_all([partial(self.delete, path, etag=etag) for path, etag in singly], DomainError)
+        results |= dict(zip((path for path, _ in singly), deleted, strict=True))
+        remaining = [each for each in objects if not NOT_XML.search(each[0])]
+        for attempt in range(MAX_ATTEMPTS if remaining else 0):
             try:
-                errors = await self._delete_once(left, results)
+                answer = await self._delete_objects(remaining)
             except StorageError as failed:
-                return results | {path: failed for path, _ in left}
-            left = [one for one in left if errors.get(one[0]) in PASSING]
-            if not left:
+                return results | {path: failed for path, _ in remaining}
+            skip = len(self.prefix)
+            results |= {str(each.get("Key"))[skip:]: True for each in answer.get("Deleted", ())}
+            errors = {str(each.get("Key"))[skip:]: str(each.get("Code")) for each in answer.get("Errors", ())}
+            results |= {path: deletion_result(reason) for path, reason in errors.items()}
+            remaining = [each for each in remaining if errors.get(each[0]) in TRANSIENT_CODES]
+            if not remaining:
                 break
             await pause(attempt)
         return results
 
-    async def _delete_once(
-        self, objects: Sequence[tuple[str, str | None]], results: dict[str, bool | DomainError]
-    ) -> dict[str, str]:
+    async def _delete_objects(self, objects: Sequence[tuple[str, str | None]]) -> Mapping[str, Any]:
+        def keys() -> dict[str, Any]:
+            is_conditional = self.s3.has_conditional_delete
+            return {
+                "Objects": [
+                    {"Key": self.prefix + path, **({"ETag": etag} if etag and is_conditional else {})}
+                    for path, etag in objects
+                ]
+            }
+
         try:
-            answer = await self.s3.call("delete_objects", Bucket=self.bucket, Delete=self._named(objects))
+            return await self.s3.call("delete_objects", Bucket=self.bucket, Delete=keys())
         except Refused as refused:
-            if not self.s3.conditions or refused.reason not in UNKNOWN:
+            if not self.s3.has_conditional_delete or refused.reason not in UNSUPPORTED_CODES:
                 raise
-            self.s3.conditions = False
-            answer = await self.s3.call("delete_objects", Bucket=self.bucket, Delete=self._named(objects))
-        skip = len(self.prefix)
-        results |= {str(one.get("Key"))[skip:]: True for one in answer.get("Deleted", ())}
-        errors = {str(one.get("Key"))[skip:]: str(one.get("Code")) for one in answer.get("Errors", ())}
-        results |= {path: of_key(reason) for path, reason in errors.items()}
-        return errors
-
-    def _named(self, objects: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
-        def named(path: str, etag: str | None) -> dict[str, str]:
-            return {"Key": self.prefix + path, **({"ETag": etag} if etag and self.s3.conditions else {})}
-
-        return {"Objects": [named(path, etag) for path, etag in objects]}
+        self.s3.has_conditional_delete = False
+        return await self.s3.call("delete_objects", Bucket=self.bucket, Delete=keys())

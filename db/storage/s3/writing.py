@@ -1,7 +1,7 @@
 """Writing an object: whole or not at all, and never over another.
 
-An object is looked for first, and written on the condition that it is not there: not every S3 heeds the condition. A
-write whose answer was lost is done again by the client, and then meets itself: its mark tells.
+The object must not exist, and is written on the condition that it does not: not every S3 supports the condition. When
+the answer to a write is lost, the client writes again and finds its own object, which it knows by its metadata.
 """
 
 import hashlib
@@ -21,45 +21,45 @@ from db.storage.s3.errors import Refused
 from db.storage.s3.reading import described
 
 PART: Final = 16 * 1024 * 1024  # bytes of a part of a stream; S3 allows 10,000 parts
-MARK: Final = "labelgraph-write"  # metadata by which a writer knows its own object again
+WRITE_ID: Final = "labelgraph-write"  # metadata by which a writer recognizes its own object
 MEDIA: Final = {
     **{suffix: MEDIA_TYPES[form] for suffix, form in SUFFIXES.items()},
     ".manifest": "application/x-ndjson",
     ".xml": "application/xml",
 }
-OTHER: Final = "application/octet-stream"
+DEFAULT_MEDIA: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
-    """One object on its way into a bucket."""
+class ObjectWriter:
+    """Writes one object."""
 
     s3: S3
     bucket: str
     prefix: str
     path: str
-    mark: str = field(default_factory=lambda: secrets.token_hex(16))
+    write_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     async def put(self, data: bytes) -> StoredObject:
-        await self._expect_none()
+        await self._expect_missing()
         try:
-            await self._call("put_object", Body=data, ContentMD5=md5(data), IfNoneMatch="*", **self._named())
+            await self._call("put_object", Body=data, ContentMD5=md5(data), IfNoneMatch="*", **self._metadata())
         except Refused as refused:
             if refused.status not in (409, 412):
                 raise
-        return await self._ours()
+        return await self._own_object()
 
     async def put_stream(self, pieces: AsyncIterator[bytes]) -> StoredObject:
         """One part in memory at a time; what fits into one is put at once."""
-        await self._expect_none()
+        await self._expect_missing()
         parts = _parts(pieces)
         first = await anext(parts)
         if len(first) < PART:
             return await self.put(first)
-        upload = str((await self._call("create_multipart_upload", **self._named()))["UploadId"])
+        upload = str((await self._call("create_multipart_upload", **self._metadata()))["UploadId"])
         try:
             await self._send(upload, first, parts)
-            return await self._ours()
+            return await self._own_object()
         except BaseException:
             with suppress(StorageError):
                 await self._call("abort_multipart_upload", UploadId=upload)
@@ -75,7 +75,7 @@ class Writing:
                 "complete_multipart_upload", UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except ObjectMissing:
-            pass  # completed by a request whose answer was lost, or aborted: the mark tells
+            pass  # completed by a request whose answer was lost, or aborted: `_own_object` finds out
         except Refused as refused:
             if refused.status not in (409, 412):
                 raise
@@ -84,23 +84,23 @@ class Writing:
         answer = await self._call("upload_part", UploadId=upload, PartNumber=number, Body=data, ContentMD5=md5(data))
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
-    async def _expect_none(self) -> None:
+    async def _expect_missing(self) -> None:
         path_parts(self.path)
         try:
             await self._call("head_object")
         except ObjectMissing:
-            await self.s3.check(self.bucket)
+            await self.s3.check_bucket(self.bucket)
         else:
             raise ObjectExists
 
-    async def _ours(self) -> StoredObject:
+    async def _own_object(self) -> StoredObject:
         answer = await self._call("head_object")
-        if answer.get("Metadata", {}).get(MARK) != self.mark:
+        if answer.get("Metadata", {}).get(WRITE_ID) != self.write_id:
             raise ObjectExists
         return described(self.path, answer)
 
-    def _named(self) -> dict[str, Any]:
-        return {"ContentType": MEDIA.get(suffix(self.path), OTHER), "Metadata": {MARK: self.mark}}
+    def _metadata(self) -> dict[str, Any]:
+        return {"ContentType": MEDIA.get(suffix(self.path), DEFAULT_MEDIA), "Metadata": {WRITE_ID: self.write_id}}
 
     async def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         return await self.s3.call(operation, Bucket=self.bucket, Key=self.prefix + self.path, **arguments)
@@ -116,10 +116,10 @@ def md5(data: bytes) -> str:
 
 async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same bytes in parts of `PART`; the last one, which is the only one of nothing, is shorter."""
-    held = bytearray()
+    buffer = bytearray()
     async for piece in pieces:
-        held += piece
-        while len(held) >= PART:
-            yield bytes(held[:PART])
-            del held[:PART]
-    yield bytes(held)
+        buffer += piece
+        while len(buffer) >= PART:
+            yield bytes(buffer[:PART])
+            del buffer[:PART]
+    yield bytes(buffer)
