@@ -8,7 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from db.ingest.uploads import Incoming
 from schema.execution.document_limits import DocumentLimits
-from schema.execution.executor import LabelgraphSchema
+from schema.execution.schema import LabelgraphSchema
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.subscriptions import Subscription

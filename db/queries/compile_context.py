@@ -1,7 +1,7 @@
-"""The compiler's state: names, placeholders, and the declarations of the readable types.
+"""The state of a compilation: names, placeholders, and how each field of the readable types is compiled.
 
-Nobody knows the size of a list without pages before it is read. So the text of an answer is put together only as far
-as an answer may be long (`Build.within`), on every level: memory stays bounded, whatever the rows hold.
+The size of a list without pages is known only when it is read. So the text of an answer is assembled only up to the
+limit of an answer (`CompileContext.limited`), on every level: memory stays bounded, whatever the rows contain.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,12 +31,11 @@ from sqlmodel import SQLModel
 
 from db import defaults
 from db.postgres.models import Dataset
-from db.queries.json_text import Part, Parts, array, assemble, constant
-from db.queries.parameters import Inputs, Param
-from db.queries.rows import Derived, Model, Row, Scope
-from db.queries.selection import Select
+from db.queries.json_text import Parts, array, concatenate, constant
+from db.queries.parameters import Inputs, Parameter
+from db.queries.rows import DatasetState, DerivedTable, Model, Row
+from db.queries.selection import SelectedField
 
-Field = Callable[["Build", Row, Select], Parts]
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
 
 IDS = ARRAY(BigInteger())
@@ -44,19 +43,39 @@ FULL_SHARES = 2  # so many values in one object may each be as long as the answe
 
 
 @dataclass(frozen=True, slots=True)
-class Type:
-    """A readable type: what each of its fields is, given the row. A `node` can be found by its id alone."""
+class Field:
+    """A field of a readable type: its JSON, given the context, what the object is made from, and the selection.
+
+    `is_nullable` and `is_list` repeat what the GraphQL schema declares; the server does not start where they differ.
+    """
+
+    compile: Callable[["CompileContext", Any, SelectedField], Parts]
+    is_nullable: bool = False
+    is_list: bool = False
+    column: str | None = None  # of the row that the field is made from, and nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """A readable type. What its fields are made from is a row of some table, or whatever `object` is called with."""
 
     name: str
-    model: type[SQLModel]
     fields: Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class RowType(ObjectType):
+    """A readable type with rows of its own: those of the model's table that meet `where`. A `node` can be found by its
+    id alone."""
+
+    model: type[SQLModel]
     is_node: bool = False
     where: Where = lambda _row: ()
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """A placeholder: what is bound to it, made of leaves; and the field it belongs to, for errors."""
+class Placeholder:
+    """A value of the statement: `make` of the leaves' values; and the field it belongs to, for errors."""
 
     make: Callable[..., Any]
     leaves: tuple[Any, ...]
@@ -64,32 +83,33 @@ class Bound:
 
 
 @dataclass(slots=True)
-class Build:
-    """One statement in the making. `confined`: the identity may see some datasets only; `page`: the largest page."""
+class CompileContext:
+    """One statement under construction. `confined`: the token may see some datasets only; `page`: the largest page."""
 
-    types: Mapping[str, Type]
+    types: Mapping[str, ObjectType]
     confined: bool
     page: int = defaults.PAGE
-    bounds: dict[str, Bound] = field(default_factory=dict)
+    placeholders: dict[str, Placeholder] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
-    by_values: bool = False  # what is best depends on the values: Postgres shall plan for each execution's
+    custom_plan: bool = False  # the best plan depends on the values: Postgres must plan for those of each execution
     costly: bool = False  # it may read every row of a dataset
     unbounded: int = 0  # values compiled so far whose size only their rows tell; those in a checked one count as one
     _share: int = 1  # a value here may have one of so many parts of the answer
     _names: int = 0
     _allowed: ColumnElement[Any] | None = None
-    _most: ColumnElement[Any] | None = None
+    _max_bytes: ColumnElement[Any] | None = None
 
-    def bind(self, kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> BindParameter[Any]:
-        name = f"p{len(self.bounds)}"
-        self.bounds[name] = Bound(make=make, leaves=leaves, path=tuple(self.path))
-        return bindparam(name, type_=kind, unique=False)
+    def bind(self, type_: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> BindParameter[Any]:
+        name = f"p{len(self.placeholders)}"
+        self.placeholders[name] = Placeholder(make=make, leaves=leaves, path=tuple(self.path))
+        return bindparam(name, type_=type_, unique=False)
 
-    def input(self, kind: TypeEngine[Any], read: Callable[[Inputs], Any]) -> BindParameter[Any]:
+    def input(self, type_: TypeEngine[Any], read: Callable[[Inputs], Any]) -> BindParameter[Any]:
         """A placeholder for something of the request that is no argument."""
-        return self.bind(kind, lambda value: value, Param(read))
+        return self.bind(type_, lambda value: value, Parameter(read))
 
     def name(self, prefix: str) -> str:
+        """A name that nothing else in the statement has."""
         self._names += 1
         return f"{prefix}{self._names}"
 
@@ -101,22 +121,22 @@ class Build:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def row(self, model: Model, scope: Scope | None = None) -> Row:
-        """A row in its own table, under a new name. Without a scope it says itself which dataset it belongs to. A
+    def row(self, model: Model, state: DatasetState | None = None) -> Row:
+        """A row of its table, under a new name. Without a state, its own columns say to which dataset it belongs. A
         dataset is always as it is now."""
-        prefix = "d" if isinstance(model, Derived) else str(model.__tablename__)[0]
-        if scope is not None and model is Dataset:
-            scope = scope.working()
-        row = Row(self.name(prefix), model, scope or Scope(func.null()))
-        if scope is None:
-            row.scope = Scope(row["id" if model is Dataset else "dataset_id"])
+        prefix = "d" if isinstance(model, DerivedTable) else str(model.__tablename__)[0]
+        if state is not None and model is Dataset:
+            state = state.working_set()
+        row = Row(self.name(prefix), model, state or DatasetState(func.null()))
+        if state is None:
+            row.state = DatasetState(row["id" if model is Dataset else "dataset_id"])
         return row
 
     def is_visible(self, dataset_id: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether the dataset is there, for this identity."""
+        """Whether the dataset exists, for this identity."""
         dataset = self.row(Dataset)
-        there = select(dataset["id"]).select_from(dataset.origin()).where(*self.visible(dataset))
-        return there.where(dataset["id"] == dataset_id).exists()
+        rows = select(dataset["id"]).select_from(dataset.origin()).where(*self.visible(dataset))
+        return rows.where(dataset["id"] == dataset_id).exists()
 
     def visible(self, dataset: Row) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [dataset["deleted_at"].is_(None)]
@@ -128,77 +148,90 @@ class Build:
 
     # -- JSON ---------------------------------------------------------------------------------------------------------
 
-    def object(self, type_name: str, row: Row, selects: Sequence[Select]) -> Parts:
-        kind = self.types[type_name]
-        return self.fields(type_name, selects, lambda select: kind.fields[select.name](self, row, select))
-
-    def variants(self, types: Sequence[str], row: Row, selected: Select) -> Parts:
-        """The JSON of a row that is of one of several types, which their conditions tell apart."""
-        found = [
-            (and_(*self.types[name].where(row)), assemble(self.object(name, row, selected.fields[name])))
-            for name in types
-            if name in selected.fields
-        ]
-        return [case(*found, else_=constant("{}"))] if found else ["{}"]
-
-    def fields(self, type_name: str, selects: Sequence[Select], part: Callable[[Select], Sequence[Part]]) -> Parts:
-        """An object of any kind: `part` gives the JSON of each field."""
+    def object(self, type_name: str, source: Any, fields: Sequence[SelectedField]) -> Parts:
+        """The JSON object of this type, made from the `source` that its fields take: a row, in most types."""
+        type_ = self.types[type_name]
         parts: Parts = []
-        for select_ in selects:
-            with self.at(select_.alias), self.sharing(sum(1 for each in selects if each.fields)):
-                parts.append(f'{"," if parts else "{"}"{select_.alias}":')
-                parts += [f'"{type_name}"'] if select_.name == "__typename" else part(select_)
+        for each in fields:
+            with self.at(each.alias), self.sharing(sum(1 for other in fields if other.fields)):
+                parts.append(f'{"," if parts else "{"}"{each.alias}":')
+                if each.name == "__typename":
+                    parts.append(f'"{type_name}"')
+                else:
+                    parts += type_.fields[each.name].compile(self, source, each)
         return [*parts, "}"] if parts else ["{}"]
 
-    def one(self, selected: Select, where: Where, scope: Scope | None = None) -> ScalarSelect[str]:
+    def nested(self, source: Any, field: SelectedField) -> Parts:
+        """The JSON object of a field of one type only."""
+        type_name, fields = field.only_type()
+        return self.object(type_name, source, fields)
+
+    def variants(self, types: Sequence[str], row: Row, field: SelectedField) -> Parts:
+        """The JSON of a row that is of one of several types, which their conditions tell apart."""
+        cases = [
+            (and_(*self.row_type(name).where(row)), concatenate(self.object(name, row, field.fields[name])))
+            for name in types
+            if name in field.fields
+        ]
+        return [case(*cases, else_=constant("{}"))] if cases else ["{}"]
+
+    def row_type(self, name: str) -> RowType:
+        type_ = self.types[name]
+        assert isinstance(type_, RowType)
+        return type_
+
+    def one(self, field: SelectedField, where: Where, state: DatasetState | None = None) -> ScalarSelect[str]:
         """The JSON of the one row that meets the conditions, or NULL."""
-        type_name, selects = selected.of_only_type()
-        return self.one_of(type_name, selects, where, scope)
+        type_name, fields = field.only_type()
+        return self.one_of(type_name, fields, where, state)
 
     def one_of(
-        self, type_name: str, selects: Sequence[Select], where: Where, scope: Scope | None = None
+        self, type_name: str, fields: Sequence[SelectedField], where: Where, state: DatasetState | None = None
     ) -> ScalarSelect[str]:
-        kind, before = self.types[type_name], self.unbounded
-        row = self.row(kind.model, scope)
-        json = assemble(self.object(type_name, row, selects)).label("json")
-        conditions = [*where(row), *row.holds(), *kind.where(row)]
+        """As `one`, of this type."""
+        type_, before = self.row_type(type_name), self.unbounded
+        row = self.row(type_.model, state)
+        json = concatenate(self.object(type_name, row, fields)).label("json")
+        conditions = [*where(row), *row.conditions(), *type_.where(row)]
         return self.single(select(json).select_from(row.origin()).where(*conditions), before).scalar_subquery()
 
     def one_of_any(
-        self, types: Sequence[str], selected: Select, where: Where, scope: Scope | None = None
+        self, types: Sequence[str], field: SelectedField, where: Where, state: DatasetState | None = None
     ) -> ScalarSelect[str]:
         """As `one`, of a row that is of one of several types of one table."""
-        row, before = self.row(self.types[types[0]].model, scope), self.unbounded
-        json = assemble(self.variants(types, row, selected)).label("json")
-        conditions = [*where(row), *row.holds(), self.is_any(types, row)]
+        row, before = self.row(self.row_type(types[0]).model, state), self.unbounded
+        json = concatenate(self.variants(types, row, field)).label("json")
+        conditions = [*where(row), *row.conditions(), self.is_any(types, row)]
         return self.single(select(json).select_from(row.origin()).where(*conditions), before).scalar_subquery()
 
     def is_any(self, types: Sequence[str], row: Row) -> ColumnElement[bool]:
         """Whether a row is of one of these types."""
-        return or_(*(and_(true(), *self.types[name].where(row)) for name in types))
+        return or_(*(and_(true(), *self.row_type(name).where(row)) for name in types))
 
-    def many(self, selected: Select, where: Where, scope: Scope | None = None, *, newest: bool = False) -> Parts:
-        """The JSON array of all rows that meet the conditions, in the order of their making; `newest` first."""
-        type_name, selects = selected.of_only_type()
-        kind, before = self.types[type_name], self.unbounded
-        row = self.row(kind.model, scope)
-        item = assemble(self.object(type_name, row, selects)).label("item")
-        conditions = [*where(row), *row.holds(), *kind.where(row)]
+    def many(
+        self, field: SelectedField, where: Where, state: DatasetState | None = None, *, newest_first: bool = False
+    ) -> Parts:
+        """The JSON array of all rows that meet the conditions, by their ids."""
+        type_name, fields = field.only_type()
+        type_, before = self.row_type(type_name), self.unbounded
+        row = self.row(type_.model, state)
+        item = concatenate(self.object(type_name, row, fields)).label("item")
+        conditions = [*where(row), *row.conditions(), *type_.where(row)]
         rows = select(item).select_from(row.origin()).where(*conditions)
-        return [self.listed(rows.order_by(row["id"].desc() if newest else row["id"]), before)]
+        return [self.listed(rows.order_by(row["id"].desc() if newest_first else row["id"]), before)]
 
     # -- size ---------------------------------------------------------------------------------------------------------
 
-    def within(self, rows: sqlalchemy.Select[Any], items: Sequence[str]) -> Subquery:
+    def limited(self, rows: sqlalchemy.Select[Any], items: Sequence[str]) -> Subquery:
         """The same rows in the same order; their columns `items` are JSON text. The statement is stopped at the first
         row with which these are longer than an answer may be. OFFSET: Postgres makes each item once."""
-        if self._most is None:
-            self._most = self.input(BigInteger(), lambda inputs: inputs.limits.max_answer_bytes)
+        if self._max_bytes is None:
+            self._max_bytes = self.input(BigInteger(), lambda inputs: inputs.limits.max_answer_bytes)
         made = rows.offset(sql("0")).subquery(self.name("made"))
         length = func.octet_length(func.concat(*(made.c[item] for item in items)))
         length = func.octet_length(made.c[items[0]]) if len(items) == 1 else length
         sized = select(made, func.sum(length).over(rows=(None, 0)).label("size")).subquery(self.name("sized"))
-        is_too_long = sized.c.size * sql(str(self._share)) > self._most
+        is_too_long = sized.c.size * sql(str(self._share)) > self._max_bytes
         checked = [case((is_too_long, func.answer_too_long()), else_=sized.c[item]).label(item) for item in items]
         others = [sized.c[column.name] for column in made.c if column.name not in items]
         return select(*others, *checked).subquery(self.name("within"))
@@ -206,15 +239,15 @@ class Build:
     def listed(self, rows: sqlalchemy.Select[Any], before: int) -> ScalarSelect[str]:
         """The JSON array of the column `item` of these rows. `before`: how many values were unbounded before it."""
         self.unbounded = before + 1
-        found = self.within(rows, ["item"])
-        return select(assemble(array([found.c.item]))).select_from(found).scalar_subquery()
+        limited = self.limited(rows, ["item"])
+        return select(concatenate(array([limited.c.item]))).select_from(limited).scalar_subquery()
 
     def single(self, rows: sqlalchemy.Select[Any], before: int) -> sqlalchemy.Select[Any]:
-        """The column `json` of one row; where it holds several unbounded values, their sum is checked."""
+        """The column `json` of one row; where it has several unbounded values, their sum is checked."""
         if self.unbounded - before < 2:
             return rows
         self.unbounded = before + 1
-        return select(self.within(rows, ["json"]).c.json)
+        return select(self.limited(rows, ["json"]).c.json)
 
     @contextmanager
     def sharing(self, values: int) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Executing plans. What goes wrong between us and Postgres is told as what it means for the caller."""
+"""Executing plans. Errors of Postgres are raised as what they mean for the caller."""
 
 from contextlib import nullcontext
 
@@ -18,16 +18,12 @@ async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool =
     """The JSON text. Repeated once when its connection is lost. Few `costly` reads run at once."""
     arguments = plan.arguments(inputs)
     async with database.costly_reads.slot(inputs.identity.token_id) if costly or plan.costly else nullcontext():
-        return await _repeated(database, plan, arguments)
-
-
-async def _repeated(database: Database, plan: Plan, arguments: list[object]) -> str | None:
-    try:
+        try:
+            return await _read(database, plan, arguments)
+        except DatabaseUnavailable as error:
+            if not error.connection_lost:
+                raise
         return await _read(database, plan, arguments)
-    except DatabaseUnavailable as error:
-        if not error.connection_lost:
-            raise
-    return await _read(database, plan, arguments)
 
 
 async def _read(database: Database, plan: Plan, arguments: list[object]) -> str | None:

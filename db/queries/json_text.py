@@ -1,11 +1,11 @@
-"""JSON text, put together by Postgres.
+"""JSON text, assembled by Postgres.
 
 Concatenated text is about a third cheaper than `json_build_object` (measured in docs/decisions/), and knows no limit on
 keys or their length. An answer is a list of parts: constant text and SQL expressions. A part that is NULL vanishes, so
-whatever may be null says so.
+a field that may be null must be compiled as `nullable`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, case, cast, func
@@ -16,40 +16,37 @@ Part = str | ColumnElement[Any]
 Parts = list[Part]
 Encode = Callable[[ColumnElement[Any]], Parts]
 
-MOST_ARGUMENTS = 90  # a Postgres function takes 100
+MAX_ARGUMENTS = 90  # a Postgres function takes 100
 NULL: ColumnElement[str] = sql("'null'")
 
 
 def text(column: ColumnElement[Any]) -> Parts:
-    """Any text or moment, escaped. A moment is written as RFC 3339 in the session's zone, which is UTC."""
+    """Any text, list of texts, or moment, escaped. A moment is RFC 3339 in the session's zone, which is UTC."""
     return [func.to_json(column)]
 
 
-def word(column: ColumnElement[Any]) -> Parts:
-    """Text that needs no escaping: our own words, digits, base64."""
+def unescaped(column: ColumnElement[Any]) -> Parts:
+    """Text that needs no escaping: values of enums, digits, base64."""
     return ['"', column, '"']
-
-
-def words(column: ColumnElement[Any]) -> Parts:
-    """A list of texts, escaped."""
-    return [func.to_json(column)]
 
 
 def number(column: ColumnElement[Any]) -> Parts:
     return [column]
 
 
-def flag(column: ColumnElement[Any]) -> Parts:
+def boolean(column: ColumnElement[Any]) -> Parts:
     return [cast(column, Text)]
 
 
-def or_null(encode: Encode) -> Encode:
+def nullable(encode: Encode) -> Encode:
+    """The same, or `null`."""
+
     def encoded(column: ColumnElement[Any]) -> Parts:
         match encode(column):
             case [ColumnElement() as only]:
                 return [func.coalesce(cast(only, Text), NULL)]
             case parts:
-                return [case((column.is_(None), NULL), else_=assemble(parts))]
+                return [case((column.is_(None), NULL), else_=concatenate(parts))]
 
     return encoded
 
@@ -59,30 +56,23 @@ def value_or_null(json: ColumnElement[Any]) -> Parts:
     return [func.coalesce(json, NULL)]
 
 
-def assemble(parts: Sequence[Part]) -> ColumnElement[str]:
-    """One expression of all parts, constant neighbours joined."""
-    found: list[ColumnElement[Any]] = []
-    words: list[str] = []
+def concatenate(parts: Sequence[Part]) -> ColumnElement[str]:
+    """One expression of all parts, neighbouring constants joined."""
+    items: list[ColumnElement[Any]] = []
+    constants: list[str] = []
     for part in [*parts, None]:
         if isinstance(part, str):
-            words.append(part)
+            constants.append(part)
             continue
-        if words:
-            found.append(constant("".join(words)))
-            words.clear()
+        if constants:
+            items.append(constant("".join(constants)))
+            constants.clear()
         if part is not None:
-            found.append(part)
-    return _concat(found)
-
-
-def _concat(items: list[ColumnElement[Any]]) -> ColumnElement[str]:
-    if len(items) > MOST_ARGUMENTS:
-        return _concat([_concat(list(few)) for few in _few(items)])
+            items.append(part)
+    while len(items) > MAX_ARGUMENTS:
+        starts = range(0, len(items), MAX_ARGUMENTS)
+        items = [func.concat(*items[start : start + MAX_ARGUMENTS]) for start in starts]
     return func.concat(*items)
-
-
-def _few(items: list[ColumnElement[Any]]) -> Iterable[Sequence[ColumnElement[Any]]]:
-    return (items[start : start + MOST_ARGUMENTS] for start in range(0, len(items), MOST_ARGUMENTS))
 
 
 def constant(json: str) -> ColumnElement[str]:
@@ -94,6 +84,6 @@ def constant(json: str) -> ColumnElement[str]:
 def array(item: Sequence[Part], *order: ColumnElement[Any], only: ColumnElement[bool] | None = None) -> Parts:
     """An aggregate: a JSON array of the item of every row; `only` of some. A row whose item is one NULL is left out."""
     comma: Any = aggregate_order_by(sql("','"), *order) if order else sql("','")
-    whole = item[0] if len(item) == 1 and not isinstance(item[0], str) else assemble(item)
+    whole = item[0] if len(item) == 1 and not isinstance(item[0], str) else concatenate(item)
     joined = func.string_agg(cast(whole, Text), comma)
     return ["[", joined if only is None else joined.filter(only), "]"]

@@ -24,7 +24,7 @@ class CallLimits:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What one execution of a plan needs of its request."""
+    """What one execution of a plan takes from its request."""
 
     variables: Mapping[str, Any]
     identity: Identity
@@ -34,28 +34,28 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Param:
-    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is there; and, for
-    a global id, on the `type` it names."""
+class Parameter:
+    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is null; and, for a
+    global id, on its `type`."""
 
     read: Callable[[Inputs], Any]
     type: str | None = None
 
 
 class Bind(Protocol):
-    """Gives a placeholder for `make(*leaves)`; a leaf is a plain value, a Param, or a list of these."""
+    """Gives a placeholder for `make(*leaves)`; a leaf is a plain value, a Parameter, or a list of these."""
 
-    def __call__(self, kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]: ...
+    def __call__(self, type_: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]: ...
 
 
-def at_once(kind: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]:
+def bind_value(type_: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]:
     """The Bind of statements that are executed once, with plain values: the writers'."""
-    return bindparam(None, make(*leaves), type_=kind, unique=True)
+    return bindparam(None, make(*leaves), type_=type_, unique=True)
 
 
 def resolve(leaf: Any, inputs: Inputs) -> Any:
     match leaf:
-        case Param():
+        case Parameter():
             return leaf.read(inputs)
         case list() | tuple():
             return [resolve(item, inputs) for item in leaf]

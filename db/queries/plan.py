@@ -10,18 +10,18 @@ from sqlalchemy.dialects.postgresql import asyncpg as postgres
 from db import defaults
 from db.errors import DomainError
 from db.queries import ids
-from db.queries.compile_context import IDS, Bound, Build
-from db.queries.json_text import Parts, assemble
-from db.queries.parameters import Inputs, Param, resolve
-from db.queries.roots import ROOTS, by_id, by_ids
-from db.queries.selection import Select
-from db.queries.types import TYPES
+from db.queries.compile_context import IDS, CompileContext, Placeholder, RowType
+from db.queries.json_text import Parts, concatenate
+from db.queries.parameters import Inputs, Parameter, resolve
+from db.queries.registry import TYPES
+from db.queries.roots import by_id, by_ids
+from db.queries.selection import SelectedField
 
 DIALECT = postgres.dialect()  # type: ignore[no-untyped-call]
-REFERENCE = "reference"  # the variable that holds what is referred to
+REFERENCE = "reference"  # the variable with the number, or the numbers, of a reference
 
 
-class Misplaced(Exception):
+class ArgumentError(Exception):
     """An argument that is refused; `path` leads to its field, as far as the first list."""
 
     def __init__(self, cause: DomainError, path: Sequence[str]) -> None:
@@ -35,66 +35,68 @@ class Plan:
     """One statement, whose single value is JSON text. `costly`: it may read every row of a dataset."""
 
     text: str
-    bounds: tuple[Bound, ...]
-    order: tuple[int, ...]
+    placeholders: tuple[Placeholder, ...]
+    order: tuple[int, ...]  # of the placeholders in the text
     costly: bool = False
 
     def arguments(self, inputs: Inputs) -> list[Any]:
-        """The statement's values. Raises Misplaced for an argument that is out of its bounds."""
-        values = [_value(bound, inputs) for bound in self.bounds]
-        return [values[at] for at in self.order]
-
-
-def _value(bound: Bound, inputs: Inputs) -> Any:
-    try:
-        return bound.make(*(resolve(leaf, inputs) for leaf in bound.leaves))
-    except DomainError as error:
-        raise Misplaced(error, bound.path) from error
+        """The statement's values. Raises ArgumentError for an argument that is out of its bounds."""
+        values = []
+        for placeholder in self.placeholders:
+            try:
+                values.append(placeholder.make(*(resolve(leaf, inputs) for leaf in placeholder.leaves)))
+            except DomainError as error:
+                raise ArgumentError(error, placeholder.path) from error
+        return [values[index] for index in self.order]
 
 
 def type_of(text: str) -> str | None:
-    """The type that a global id names, if things of it are found by their ids."""
+    """The type in a global id, if its objects are found by their ids."""
     name, _ = ids.split(text)
-    return name if name in TYPES and TYPES[name].is_node else None
+    type_ = TYPES.get(name)
+    return name if isinstance(type_, RowType) and type_.is_node else None
 
 
-def query(selects: Sequence[Select], *, confined: bool, page: int = defaults.PAGE) -> Plan:
+def compile_query(fields: Sequence[SelectedField], *, confined: bool, page: int = defaults.PAGE) -> Plan:
     """All root fields of a query: one statement, so that all see one state."""
+    return _compile(lambda context: context.object("Query", None, fields), confined, page)
+
+
+def compile_reference(
+    type_name: str, fields: Sequence[SelectedField], *, confined: bool, page: int = defaults.PAGE
+) -> Plan:
+    """The object whose number is the variable REFERENCE; NULL where it does not exist."""
+
+    def parts(context: CompileContext) -> Parts:
+        number = context.bind(BigInteger(), int, REFERENCED)
+        return [by_id(context, type_name, fields, number, is_bound=True)]
+
+    return _compile(parts, confined, page)
+
+
+def compile_references(
+    type_name: str, fields: Sequence[SelectedField], *, confined: bool, page: int = defaults.PAGE
+) -> Plan:
+    """The objects whose numbers are the variable REFERENCE, in that order."""
     return _compile(
-        confined, page, lambda build: build.fields("Query", selects, lambda each: ROOTS[each.name](build, each))
+        lambda context: by_ids(context, type_name, fields, context.bind(IDS, list, REFERENCED)), confined, page
     )
 
 
-def reference(type_name: str, selects: Sequence[Select], *, confined: bool, page: int = defaults.PAGE) -> Plan:
-    """The object whose number is the variable REFERENCE; NULL where it is not there."""
-
-    def parts(build: Build) -> Parts:
-        number = build.bind(BigInteger(), int, REFERRED)
-        return [by_id(build, type_name, selects, number, planned=True)]
-
-    return _compile(confined, page, parts)
+REFERENCED = Parameter(lambda inputs: inputs.variables[REFERENCE])
 
 
-def references(type_name: str, selects: Sequence[Select], *, confined: bool, page: int = defaults.PAGE) -> Plan:
-    """The objects whose numbers are the variable REFERENCE, in that order."""
-    return _compile(confined, page, lambda build: by_ids(build, type_name, selects, build.bind(IDS, list, REFERRED)))
-
-
-REFERRED = Param(lambda inputs: inputs.variables[REFERENCE])
-
-
-def _compile(confined: bool, page: int, make: Callable[[Build], Parts]) -> Plan:
-    build = Build(types=TYPES, confined=confined, page=page)
+def _compile(make: Callable[[CompileContext], Parts], confined: bool, page: int) -> Plan:
+    context = CompileContext(types=TYPES, confined=confined, page=page)
     try:
-        parts = make(build)
+        parts = make(context)
     except DomainError as error:
-        raise Misplaced(error, tuple(build.path)) from error
-    json = parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else assemble(parts)
-    statement = build.single(select(json.label("json")), before=0)
-    if build.by_values:
-        known = build.bind(Boolean(), lambda: True)
-        statement = statement.where(or_(known, func.never_generic()))
+        raise ArgumentError(error, tuple(context.path)) from error
+    json = parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else concatenate(parts)
+    statement = context.single(select(json.label("json")), before=0)
+    if context.custom_plan:
+        statement = statement.where(or_(context.bind(Boolean(), lambda: True), func.never_generic()))
     compiled = statement.compile(dialect=DIALECT)
-    names = list(build.bounds)
+    names = list(context.placeholders)
     order = tuple(names.index(name) for name in compiled.positiontup or ())
-    return Plan(str(compiled), tuple(build.bounds.values()), order, build.costly)
+    return Plan(str(compiled), tuple(context.placeholders.values()), order, context.costly)

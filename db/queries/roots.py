@@ -1,137 +1,127 @@
-"""The roots of reading, and reading what is known by reference."""
+"""The root fields of Query, and objects known by reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, select
 from sqlalchemy import literal_column as sql
 
 from db.queries import ids
-from db.queries.compile_context import IDS, Build
+from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
 from db.queries.connections import connection
-from db.queries.filters.conditions import storable_word
+from db.queries.filters.patterns import storable_or_none
 from db.queries.json_text import NULL, Parts, number, text, value_or_null
-from db.queries.parameters import Param
-from db.queries.rows import Scope
-from db.queries.selection import Select
+from db.queries.parameters import Parameter
+from db.queries.rows import DatasetState
+from db.queries.selection import SelectedField
 from db.queries.types.dataset import DATASETS
-from db.queries.types.version import pinned_to
+from db.queries.types.version import state_of_version
 
-Root = Callable[[Build, Select], Parts]
-WORDS = ARRAY(Text())
+TEXTS = ARRAY(Text())
 
 
-def node(build: Build, selected: Select) -> Parts:
+def node(context: CompileContext, _source: None, field: SelectedField) -> Parts:
     """The row of this global id, in the table that the id says."""
-    given = selected.given("id")
-    kind = (given.type if isinstance(given, Param) else ids.split(given)[0]) or ""
-    if kind not in selected.fields:
+    id_ = field.argument("id")
+    type_name = (id_.type if isinstance(id_, Parameter) else ids.split(id_)[0]) or ""
+    if type_name not in field.fields:
         return [NULL]
-    number_ = build.bind(BigInteger(), lambda text: ids.decode(text, kind), given)
-    return value_or_null(by_id(build, kind, selected.fields[kind], number_, planned=True))
+    number_ = context.bind(BigInteger(), lambda text: ids.decode(text, type_name), id_)
+    return value_or_null(by_id(context, type_name, field.fields[type_name], number_, is_bound=True))
 
 
-def nodes(build: Build, selected: Select) -> Parts:
-    given = selected.given("ids")
-    kinds = build.bind(WORDS, lambda texts: [kind for kind, _ in ids.decode_all(texts, most=build.page)], given)
-    numbers = build.bind(IDS, lambda texts: [number for _, number in ids.decode_all(texts, most=build.page)], given)
-    wanted, kind, id_, position = _unnested(build, kinds, numbers)
-    before = build.unbounded
-    found = [
-        (kind == sql(f"'{name}'"), by_id(build, name, selects, id_, planned=False))
-        for name, selects in selected.fields.items()
+def nodes(context: CompileContext, _source: None, field: SelectedField) -> Parts:
+    def decoded(part: int) -> Any:
+        return lambda texts: [each[part] for each in ids.decode_all(texts, limit=context.page)]
+
+    texts, before = field.argument("ids"), context.unbounded
+    names, numbers = context.bind(TEXTS, decoded(0), texts), context.bind(IDS, decoded(1), texts)
+    table = context.name("ids")
+    rows = func.unnest(names, numbers).table_valued("type", "id", with_ordinality="n").render_derived(name=table)
+    id_ = sql(f"{table}.id", BigInteger)
+    cases = [
+        (sql(f"{table}.type") == sql(f"'{name}'"), by_id(context, name, fields, id_, is_bound=False))
+        for name, fields in field.fields.items()
     ]
-    item = func.coalesce(case(*found), NULL).label("item") if found else NULL.label("item")
-    return [build.listed(select(item).select_from(wanted).order_by(position), before)]
+    item = func.coalesce(case(*cases), NULL).label("item") if cases else NULL.label("item")
+    return [context.listed(select(item).select_from(rows).order_by(sql(f"{table}.n")), before)]
 
 
-def by_ids(build: Build, type_name: str, selects: Sequence[Select], wanted: ColumnElement[Any]) -> Parts:
-    """The rows of these ids, in their order; those that are not there are left out."""
-    name = build.name("wanted")
-    listed = func.unnest(wanted).table_valued("id", with_ordinality="n").render_derived(name=name)
-    before = build.unbounded
-    found = by_id(build, type_name, selects, sql(f"{name}.id", BigInteger), planned=False).label("item")
-    return [build.listed(select(found).select_from(listed).order_by(sql(f"{name}.n")), before)]
+def by_ids(
+    context: CompileContext, type_name: str, fields: Sequence[SelectedField], numbers: ColumnElement[Any]
+) -> Parts:
+    """The rows of these ids, in their order; those that do not exist are left out."""
+    table, before = context.name("ids"), context.unbounded
+    rows = func.unnest(numbers).table_valued("id", with_ordinality="n").render_derived(name=table)
+    item = by_id(context, type_name, fields, sql(f"{table}.id", BigInteger), is_bound=False).label("item")
+    return [context.listed(select(item).select_from(rows).order_by(sql(f"{table}.n")), before)]
 
 
 def by_id(
-    build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any], *, planned: bool
+    context: CompileContext,
+    type_name: str,
+    fields: Sequence[SelectedField],
+    id_: ColumnElement[Any],
+    *,
+    is_bound: bool,
 ) -> ColumnElement[str]:
-    """The JSON of one row, or NULL where it is not there for this identity."""
+    """The JSON of one row, or NULL where it does not exist for this identity."""
     if type_name == "Dataset":
-        return _dataset(build, type_name, selects, id_, planned=planned)
-    if type_name == "Version" and planned:
-        return _version(build, type_name, selects, id_)
-    return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])])
+        state = DatasetState(id_, is_bound)
+        return context.one_of(type_name, fields, lambda row: [row["id"] == id_, *context.visible(row)], state)
+    # A version is read as its own state, so that a list of samples below it is planned for this very version.
+    state_ = state_of_version(id_) if type_name == "Version" and is_bound else None
+    return context.one_of(
+        type_name, fields, lambda row: [row["id"] == id_, context.is_visible(row["dataset_id"])], state_
+    )
 
 
-def _dataset(
-    build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any], *, planned: bool
-) -> ColumnElement[str]:
-    scope = Scope(id_, planned)
-    return build.one_of(type_name, selects, lambda row: [row["id"] == id_, *build.visible(row)], scope)
-
-
-def _version(build: Build, type_name: str, selects: Sequence[Select], id_: ColumnElement[Any]) -> ColumnElement[str]:
-    """Pinned to itself, so that a list of samples below it is planned for this very version."""
-    scope = pinned_to(id_)
-    return build.one_of(type_name, selects, lambda row: [row["id"] == id_, build.is_visible(row["dataset_id"])], scope)
-
-
-def _unnested(build: Build, kinds: ColumnElement[Any], numbers: ColumnElement[Any]) -> Any:
-    name = build.name("wanted")
-    wanted = func.unnest(kinds, numbers).table_valued("kind", "id", with_ordinality="n").render_derived(name=name)
-    return wanted, sql(f"{name}.kind"), sql(f"{name}.id", BigInteger), sql(f"{name}.n")
-
-
-def dataset(build: Build, selected: Select) -> Parts:
-    by: Mapping[str, Any] = selected.given("by")
+def dataset(context: CompileContext, _source: None, field: SelectedField) -> Parts:
+    by: Mapping[str, Any] = field.argument("by")
     if "id" in by:
-        id_: ColumnElement[Any] = build.bind(BigInteger(), lambda text: ids.decode(text, "Dataset"), by["id"])
+        id_: ColumnElement[Any] = context.bind(BigInteger(), lambda text: ids.decode(text, "Dataset"), by["id"])
     else:
-        id_ = func.dataset_named(build.bind(Text(), storable_word, by["name"]))
-    type_name, selects = selected.of_only_type()
-    return value_or_null(_dataset(build, type_name, selects, id_, planned=True))
+        id_ = func.dataset_named(context.bind(Text(), storable_or_none, by["name"]))
+    type_name, fields = field.only_type()
+    return value_or_null(by_id(context, type_name, fields, id_, is_bound=True))
 
 
-def datasets(build: Build, selected: Select) -> Parts:
-    return connection(build, DATASETS, selected, None, build.visible)
+def datasets(context: CompileContext, _source: None, field: SelectedField) -> Parts:
+    return connection(context, DATASETS, field, None, context.visible)
 
 
-def viewer(build: Build, selected: Select) -> Parts:
-    name, selects = selected.of_only_type()
-    return build.fields(name, selects, lambda _: text(build.input(Text(), lambda inputs: inputs.identity.name)))
-
-
-def server_info(build: Build, selected: Select) -> Parts:
-    name, selects = selected.of_only_type()
-    return build.fields(name, selects, lambda each: _server_field(build, each))
-
-
-def _server_field(build: Build, selected: Select) -> Parts:
-    match selected.name:
-        case "version":
-            return text(build.input(Text(), lambda inputs: inputs.version))
-        case "maxPageSize":
-            return [str(build.page)]
-    name, selects = selected.of_only_type()
-    return build.fields(name, selects, lambda each: _upload_limit(build, each.name))
-
-
-def _upload_limit(build: Build, name: str) -> Parts:
-    match name:
-        case "maxFileBytes":
-            return number(build.input(BigInteger(), lambda inputs: inputs.limits.max_file_bytes))
-        case "maxRequestBytes":
-            return number(build.input(BigInteger(), lambda inputs: inputs.limits.max_request_bytes))
-    return ['["JPEG","PNG","BMP"]']
-
-
-ROOTS: Mapping[str, Root] = {
-    "node": node,
-    "nodes": nodes,
-    "viewer": viewer,
-    "serverInfo": server_info,
-    "datasets": datasets,
-    "dataset": dataset,
-}
+QUERY = ObjectType(
+    "Query",
+    {
+        "node": Field(node, is_nullable=True),
+        "nodes": Field(nodes, is_list=True),
+        "viewer": Field(lambda context, _source, field: context.nested(None, field)),
+        "serverInfo": Field(lambda context, _source, field: context.nested(None, field)),
+        "datasets": Field(datasets),
+        "dataset": Field(dataset, is_nullable=True),
+    },
+)
+VIEWER = ObjectType(
+    "Viewer",
+    {"name": Field(lambda context, *_: text(context.input(Text(), lambda inputs: inputs.identity.name)))},
+)
+SERVER_INFO = ObjectType(
+    "ServerInfo",
+    {
+        "version": Field(lambda context, *_: text(context.input(Text(), lambda inputs: inputs.version))),
+        "maxPageSize": Field(lambda context, *_: [str(context.page)]),
+        "uploadLimits": Field(lambda context, _source, field: context.nested(None, field)),
+    },
+)
+UPLOAD_LIMITS = ObjectType(
+    "UploadLimits",
+    {
+        "maxFileBytes": Field(
+            lambda context, *_: number(context.input(BigInteger(), lambda inputs: inputs.limits.max_file_bytes))
+        ),
+        "maxRequestBytes": Field(
+            lambda context, *_: number(context.input(BigInteger(), lambda inputs: inputs.limits.max_request_bytes))
+        ),
+        "formats": Field(lambda *_: ['["JPEG","PNG","BMP"]'], is_list=True),
+    },
+)

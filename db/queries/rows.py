@@ -20,85 +20,86 @@ from db.postgres.models import (
     annotation_past,
     sample_past,
 )
-from db.queries.filters.conditions import Samples
+from db.queries.filters import SampleRows
 from db.queries.pagination import Order
 
 PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past, Annotation: annotation_past}
-STILL = sql("9223372036854775807", BigInteger)  # `until` of a live row
+LIVE_UNTIL = sql("9223372036854775807", BigInteger)  # `until` of a live row
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
-    """A published state: samples and annotations as they were at a revision, labels as they were called."""
+class PublishedVersion:
+    """A published state: samples and annotations as they were at a revision, labels with the names they had."""
 
     version_id: ColumnElement[Any]
     revision: ColumnElement[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """The dataset that rows belong to, as it is, or `pinned` to a version. `against`: what it is compared with.
+class DatasetState:
+    """The dataset that rows belong to: its working set, or a published `version`. `base`: what it is compared with.
 
-    `planned`: its id is bound, so that the planner sees it: see `Samples`.
+    `is_bound`: its id is a bound value, so that the planner knows it: see `SampleRows`.
     """
 
     dataset_id: ColumnElement[Any]
-    planned: bool = False
-    pinned: Pinned | None = None
-    against: "Scope | None" = None
+    is_bound: bool = False
+    version: PublishedVersion | None = None
+    base: "DatasetState | None" = None
 
-    def working(self) -> "Scope":
-        """The same dataset as it is now."""
-        return replace(self, pinned=None, against=None)
+    def working_set(self) -> "DatasetState":
+        return replace(self, version=None, base=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Derived:
+class DerivedTable:
     """Rows that the statement itself makes: their columns, and the statement under a name."""
 
     types: Mapping[str, TypeEngine[Any]]
-    made: Callable[[str], FromClause]
+    source: Callable[[str], FromClause]
 
 
-Model = type[SQLModel] | Derived
+Model = type[SQLModel] | DerivedTable
 
 
 @dataclass(slots=True)
 class Row:
-    """A row under the name it has in the statement. Its columns are written as `name.column`, so a statement inside
-    another may speak of the outer one's row; `joins` gathers the one-to-one tables that its fields ask for."""
+    """A row under the name it has in the statement. Its columns are written as `name.column`, so a subquery may refer
+    to a row of the outer statement; `joins` collects the one-to-one tables that its fields need."""
 
     name: str
     model: Model
-    scope: Scope
-    is_page: bool = False  # the rows of a page, already chosen, in a table of their own
+    state: DatasetState
+    is_page: bool = False  # the rows of a page, selected already, in a table of their own
     used: set[str] = field(default_factory=set)
     joins: "dict[Model, tuple[Row, ColumnElement[bool]]]" = field(default_factory=dict)
-    gathered: list[CTE] = field(default_factory=list)
+    tables: list[CTE] = field(default_factory=list)  # that its fields add to the statement
     order: Order | None = None  # in which the rows are read
 
     def __getitem__(self, column: str) -> ColumnElement[Any]:
         self.used.add(column)
-        if column == "usage" and self.pinned is not None and self.model is Sample:
-            return usage_in(self.pinned, self.plain)
-        return self.plain(column)
+        if column == "usage" and self.version is not None and self.model is Sample:
+            return usage_in(self.version, self.stored)
+        return self.stored(column)
 
-    def plain(self, column: str) -> ColumnElement[Any]:
+    def stored(self, column: str) -> ColumnElement[Any]:
         """The column as it is stored."""
-        return sql(f"{self.name}.{column}", type_of(self.model, column))
+        model = self.model
+        type_ = model.types[column] if isinstance(model, DerivedTable) else table_of(model).c[column].type
+        return sql(f"{self.name}.{column}", type_)
 
     @property
-    def pinned(self) -> Pinned | None:
-        return None if self.is_page else self.scope.pinned
+    def version(self) -> PublishedVersion | None:
+        return None if self.is_page else self.state.version
 
     def join(self, other: "Row", on: Callable[["Row"], ColumnElement[bool]]) -> "Row":
-        """The row's companion in another table, one for each; the same one when asked again."""
+        """The one row of another table that belongs to this row; joined once, however often it is needed."""
         if other.model not in self.joins:
-            self.joins[other.model] = (other, sqlalchemy.and_(on(other), *other.holds()))
+            self.joins[other.model] = (other, sqlalchemy.and_(on(other), *other.conditions()))
         return self.joins[other.model][0]
 
     def origin(self) -> FromClause:
-        """What to select from: the row's table under its name, with its companions."""
+        """What to select from: the row's table under its name, with the joined tables."""
         table = self.table()
         for other, on in self.joins.values():
             table = table.outerjoin(other.table(), on)
@@ -107,78 +108,67 @@ class Row:
     def table(self) -> FromClause:
         if self.is_page:
             return sqlalchemy.table(self.name)
-        if isinstance(self.model, Derived):
-            return self.model.made(self.name)
-        if self.pinned is not None and self.model is Label:
+        if isinstance(self.model, DerivedTable):
+            return self.model.source(self.name)
+        if self.version is not None and self.model is Label:
             return version_labels(self.name)
-        if self.pinned is not None and self.model in PAST:
-            return whole_history(self.model, self.name, self._of_past)
+        if self.version is not None and self.model in PAST:
+            return all_revisions(self.model, self.name, self._past_column)
         return table_of(self.model).alias(self.name)
 
-    def _of_past(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """A column of the past. Of what the rows are ordered by, the planner sees no index where few of the version's
-        rows are in the past by now: they are better found and sorted."""
-        if self.order is None or self.pinned is None or not self.scope.planned or column.key != self.order.first:
+    def _past_column(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A column of the past. The index of the column that the rows are ordered by is hidden from the planner where
+        few of the version's rows are in the past by now: they are better found and sorted."""
+        if self.order is None or self.version is None or not self.state.is_bound or column.key != self.order.first:
             return column
-        return case((func.version_past_few(self.pinned.version_id), self.order.veiled(column)), else_=column)
+        return case((func.version_past_few(self.version.version_id), self.order.without_index(column)), else_=column)
 
-    def holds(self) -> list[ColumnElement[bool]]:
-        """What makes the row one of its scope's: that it was true at the version's revision."""
-        if self.pinned is None or isinstance(self.model, Derived):
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What makes the row one of its state's: that it existed at the version's revision."""
+        if self.version is None or isinstance(self.model, DerivedTable):
             return []
         if self.model is Label:
-            return [sql(f"{self.name}.version_id", BigInteger) == self.pinned.version_id]
+            return [sql(f"{self.name}.version_id", BigInteger) == self.version.version_id]
         if self.model in PAST:
             until = sql(f"{self.name}.until", BigInteger)
-            return [self.plain("since") <= self.pinned.revision, until > self.pinned.revision]
+            return [self.stored("since") <= self.version.revision, until > self.version.revision]
         return []
 
-    def samples(self) -> Samples:
-        """As the filters see it."""
-        pinned = self.pinned
-        return Samples(
-            column=self.__getitem__,
-            dataset_id=self.scope.dataset_id,
-            working_set=pinned is None,
-            planned=self.scope.planned,
-            version_id=None if pinned is None else pinned.version_id,
-        )
+    def sample_rows(self) -> SampleRows:
+        """As the filters take it."""
+        version_id = None if self.version is None else self.version.version_id
+        return SampleRows(self.__getitem__, self.state.dataset_id, self.state.is_bound, version_id)
 
 
-def whole_history(model: Any, name: str, of_past: Callable[[Any], Any] = lambda column: column) -> FromClause:
+def all_revisions(model: Any, name: str, past_column: Callable[[Any], Any] = lambda column: column) -> FromClause:
     """Live and past rows as one. Without conditions of their own, so that the planner sees two tables and their
     indexes in it, and reads a page from both in order."""
     live, past = table_of(model), PAST[model]
     columns = [column.name for column in live.columns]
-    now = select(*(live.c[column] for column in columns), STILL.label("until"))
-    then = select(*(of_past(past.c[column]).label(column) for column in columns), past.c.until)
+    now = select(*(live.c[column] for column in columns), LIVE_UNTIL.label("until"))
+    then = select(*(past_column(past.c[column]).label(column) for column in columns), past.c.until)
     return now.union_all(then).subquery(name)
 
 
 def version_labels(name: str) -> FromClause:
     """The labels of all versions, with the columns of labels, and those of their counts."""
-    kept = table_of(VersionLabel)
-    return select(kept.c.label_id.label("id"), *(each for each in kept.columns if each.name != "label_id")).subquery(
-        name
-    )
+    table = table_of(VersionLabel)
+    others = (column for column in table.columns if column.name != "label_id")
+    return select(table.c.label_id.label("id"), *others).subquery(name)
 
 
-def usage_in(pinned: Pinned, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
-    """What a sample is for in a version: by its split; without one, what it was marked for, or training."""
-    put_aside, version = table_of(VersionEval), table_of(Version)
-    is_aside = (
-        select(put_aside.c.sample_id)
-        .where(put_aside.c.version_id == pinned.version_id, put_aside.c.sample_id == column("id"))
+def usage_in(version: PublishedVersion, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
+    """What a sample is for in a version: by its split; without one, its own usage, or training."""
+    evaluation, versions = table_of(VersionEval), table_of(Version)
+    is_evaluation = (
+        select(evaluation.c.sample_id)
+        .where(evaluation.c.version_id == version.version_id, evaluation.c.sample_id == column("id"))
         .exists()
     )
-    is_split = select(version.c.is_split).where(version.c.id == pinned.version_id).scalar_subquery()
-    train, marked = sql("'TRAIN'", Text), sqlalchemy.func.coalesce(column("usage"), sql("'TRAIN'"))
-    labelled = case((is_aside, sql("'EVAL'")), (is_split, train), else_=marked)
+    is_split = select(versions.c.is_split).where(versions.c.id == version.version_id).scalar_subquery()
+    train, own = sql("'TRAIN'", Text), func.coalesce(column("usage"), sql("'TRAIN'"))
+    labelled = case((is_evaluation, sql("'EVAL'")), (is_split, train), else_=own)
     return case((column("state") == sql("'LABELED'"), labelled))
-
-
-def type_of(model: Model, column: str) -> TypeEngine[Any]:
-    return model.types[column] if isinstance(model, Derived) else table_of(model).c[column].type
 
 
 def table_of(model: type[SQLModel]) -> Table:

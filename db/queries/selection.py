@@ -1,4 +1,4 @@
-"""What the compiler is asked for: a tree of fields, in nobody's query language."""
+"""What the compiler is called with: a tree of fields, in no particular query language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,23 +6,23 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
-    """A field, the key it is answered under, and what is wanted below it.
+class SelectedField:
+    """A field, the key it is answered under, its arguments, and the fields selected below it.
 
-    `args`: only those that are given. Text and numbers that come with the request are `Param`s; enum values are their
-    names. `fields`: what is wanted of each concrete type that the field may give, in the order of the answer.
+    `arguments`: only those that were passed. Text and numbers that come with the request are `Parameter`s; enum values
+    are their names. `fields`: those of each concrete type that the field may give, in the order of the answer.
     """
 
     name: str
     alias: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    fields: Mapping[str, tuple["Select", ...]] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, tuple["SelectedField", ...]] = field(default_factory=dict)
 
-    def of_only_type(self) -> "tuple[str, tuple[Select, ...]]":
-        """For a field that can give one type only: its name, and what is wanted of it."""
-        ((name, selects),) = self.fields.items()
-        return name, selects
+    def only_type(self) -> "tuple[str, tuple[SelectedField, ...]]":
+        """For a field that can give one type only: its name, and the fields selected below."""
+        ((name, fields),) = self.fields.items()
+        return name, fields
 
-    def given(self, name: str) -> Any:
+    def argument(self, name: str) -> Any:
         """An argument, or None."""
-        return self.args.get(name)
+        return self.arguments.get(name)

@@ -26,7 +26,7 @@ class Request:
     document: Document
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
-    inputs: int = 0  # input objects in the variables
+    input_objects: int = 0  # in the variables
     cost: int = 0  # see Document.cost
 
 

@@ -1,15 +1,19 @@
 """What clients say to choose samples and datasets.
 
 Fields default to UNSET, not to null: a mutation tells a criterion that is left out from one that is null. The values
-are read as graphql-core coerces them (`schema.execution.translation.sample_filter`), never as objects of these classes.
+are read as graphql-core coerces them (`sample_filter`), never as objects of these classes.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Optional
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import strawberry
 from strawberry import UNSET
+
+from db.queries import filters
 
 if TYPE_CHECKING:
     from schema.types.dataset import DatasetType
@@ -123,3 +127,35 @@ class DatasetFilter:
 class DatasetBy:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description="By its global id.")
     name: str | None = strawberry.field(default=UNSET, description="By its exact name.")
+
+
+def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
+    """The compiler's filter, from the coerced input object. Null and an empty list are no condition, except that
+    `or: []` matches nothing."""
+
+    def optional(name: str, make: Callable[[Any], Any], of: Mapping[str, Any] = value) -> Any:
+        return None if of.get(name) is None else make(of[name])
+
+    def labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
+        return None if value["names"] == [] else filters.LabelFilter(value["names"], value["match"].name)
+
+    def created_at(value: Mapping[str, Any]) -> filters.TimeFilter:
+        return filters.TimeFilter(optional("preset", attrgetter("name"), value), value.get("from"), value.get("to"))
+
+    def all_of(values: list[Any]) -> list[filters.SampleFilter]:
+        return [sample_filter(each) for each in values]
+
+    return filters.SampleFilter(
+        state=optional("state", attrgetter("name")),
+        labels=optional("labels", labels),
+        created_at=optional("createdAt", created_at),
+        file_name=optional("fileName", lambda value: filters.TextFilter(**value)),
+        path=optional("path", lambda value: filters.PathFilter(**value)),
+        labeled_by=value.get("labeledBy") or None,
+        hard=value.get("hard"),
+        usage=optional("usage", attrgetter("name")),
+        is_damaged=value.get("isDamaged"),
+        and_=optional("and", all_of),
+        or_=optional("or", all_of),
+        not_=optional("not", sample_filter),
+    )

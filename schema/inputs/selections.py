@@ -8,9 +8,8 @@ import strawberry
 
 from db.errors import Invalid
 from db.labelling.samples.selection import Selection
-from db.queries.filters.conditions import SampleFilter, narrows
-from schema.execution.translation import sample_filter
-from schema.inputs.filters import SampleSelection
+from db.queries.filters import SampleFilter, has_criteria
+from schema.inputs.filters import SampleSelection, sample_filter
 from schema.mutations.resolver import Info, number
 
 FILTER = "select.filter"
@@ -60,7 +59,7 @@ def _filter(given: Mapping[str, Any], expected_count: int | None) -> SampleFilte
         message = f"`{path}` is null or an empty list. In a mutation, leave it out or give it a value."
         raise Invalid(message, path=path)
     wanted = sample_filter(given)
-    if expected_count is None and not narrows(wanted):
+    if expected_count is None and not has_criteria(wanted):
         message = "The filter has no criterion. To select every sample, use `select: {all: true}` or `expectedCount`."
         raise Invalid(message, path=FILTER)
     return wanted

@@ -16,7 +16,7 @@ from db.labelling.samples.selection import Selection
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
-from db.queries.filters.conditions import SampleFilter
+from db.queries.filters import SampleFilter
 from tests.db.dataset_rows import ANN, DatasetRows, make, wrong
 
 BOX = orjson.dumps({"kind": "box"}).decode()

@@ -16,7 +16,7 @@ from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_la
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of, run
-from db.queries.filters.conditions import LabelFilter, SampleFilter
+from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.dataset_rows import ANN, DatasetRows, make, wrong
 
 Work = Callable[[AsyncSession], Awaitable[Any]]

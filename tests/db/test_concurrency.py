@@ -20,7 +20,7 @@ from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_la
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import run
-from db.queries.filters.conditions import SampleFilter
+from db.queries.filters import SampleFilter
 from tests.db.concurrency import Work, outcome, overlapping
 from tests.db.dataset_rows import ANN, BOB, DatasetRows, make, names, wrong
 from tests.waiting import TIMEOUT

@@ -9,7 +9,7 @@ from db.errors import Invalid
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
-from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, working_set
+from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, working_set
 from tests.db import dataset_rows
 
 

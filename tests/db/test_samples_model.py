@@ -29,7 +29,7 @@ from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_la
 from db.labelling.samples.selection import Selection
 from db.postgres import engine
 from db.postgres.sql import connection_of
-from db.queries.filters.conditions import LabelFilter, SampleFilter
+from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.dataset_rows import ANN, BOB, make
 from tests.db.labelling_model import Annotation, Sample
 from tests.db.labelling_model import Edit as AnnotationEdit

@@ -12,8 +12,8 @@ from db import queries
 from db.identity.tokens import Identity, Scope
 from db.identity.urls import Links
 from db.postgres import engine
-from db.queries import Inputs, Param, Plan, Select
-from db.queries.filters.conditions import LabelFilter, PathFilter, SampleFilter, TextFilter
+from db.queries import Inputs, Parameter, Plan, SelectedField
+from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
 
 SAMPLES = 30_000
 INPUTS = Inputs(
@@ -23,19 +23,19 @@ INPUTS = Inputs(
 )
 
 
-def given(name: str) -> Param:
-    return Param(lambda inputs: inputs.variables[name])
+def given(name: str) -> Parameter:
+    return Parameter(lambda inputs: inputs.variables[name])
 
 
 def page(wanted: SampleFilter | None = None, *, order: str = "NEWEST", first: int = 100, fields: str = "nodes") -> Plan:
-    label = Select("labels", "labels", fields={"Label": (Select("name", "name"),)})
-    nodes = Select("nodes", "nodes", fields={"Sample": (Select("id", "id"), label)})
-    total = Select("totalCount", "totalCount")
+    label = SelectedField("labels", "labels", fields={"Label": (SelectedField("name", "name"),)})
+    nodes = SelectedField("nodes", "nodes", fields={"Sample": (SelectedField("id", "id"), label)})
+    total = SelectedField("totalCount", "totalCount")
     connection = {"SampleConnection": (nodes if fields == "nodes" else total,)}
     args = {"orderBy": order, "first": first, **({} if wanted is None else {"filter": wanted})}
-    samples = Select("samples", "samples", args, connection)
-    root = Select("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (samples,)})
-    return queries.query([root], confined=False)
+    samples = SelectedField("samples", "samples", args, connection)
+    root = SelectedField("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (samples,)})
+    return queries.compile_query([root], confined=False)
 
 
 @pytest.fixture
@@ -119,17 +119,17 @@ async def test_counting_everything_reads_no_sample(connection: asyncpg.Connectio
 
 
 async def test_those_who_label_are_found_by_one_step_each(connection: asyncpg.Connection) -> None:
-    labelers = Select("labelers", "labelers")
-    root = Select("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (labelers,)})
-    found = await explain(connection, queries.query([root], confined=False))
+    labelers = SelectedField("labelers", "labelers")
+    root = SelectedField("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (labelers,)})
+    found = await explain(connection, queries.compile_query([root], confined=False))
     assert rows_read(found["sample_labeled_by"]) == pytest.approx(7, abs=0.5)
 
 
 async def test_only_what_depends_on_values_is_planned_again_each_time(connection: asyncpg.Connection) -> None:
     filtered, plain = page(SampleFilter(labels=LabelFilter(given("names")))), page()
-    fields = (Select("id", "id"),)
-    anything = Select("node", "node", {"id": given("id")}, {"Sample": fields, "Version": fields})
-    node = queries.query([anything], confined=False)
+    fields = (SelectedField("id", "id"),)
+    anything = SelectedField("node", "node", {"id": given("id")}, {"Sample": fields, "Version": fields})
+    node = queries.compile_query([anything], confined=False)
     for plan in (filtered, plain, node):
         for _ in range(12):
             await connection.fetchval(plan.text, *plan.arguments(INPUTS))

@@ -16,8 +16,8 @@ from db.postgres.engine import Database, driver_url
 from schema import build_schema
 from schema.context import Context
 from schema.execution.document_limits import DocumentLimits
-from schema.execution.executor import LabelgraphSchema
 from schema.execution.messages import Answer, Request
+from schema.execution.schema import LabelgraphSchema
 from tests.schema import reference_reader, sample_data
 from tests.schema.random_operations import Known
 

@@ -6,7 +6,7 @@ from schema.execution.worker_thread import WorkerThread
 
 
 def plan(length: int) -> Plan:
-    return Plan(text="x" * length, bounds=(), order=())
+    return Plan(text="x" * length, placeholders=(), order=())
 
 
 def never() -> Plan:

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Conflict, Invalid
 from db.postgres import sql
 from db.postgres.models import Sample
-from db.queries.filters.conditions import SampleFilter, conditions, working_set
+from db.queries.filters import SampleFilter, conditions, working_set
 
 Lock = Literal["NO KEY UPDATE", "UPDATE"]
 SQL: Final = sql.load(__file__)

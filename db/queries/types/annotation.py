@@ -6,7 +6,6 @@
 {"type": "PointShape", "position": {"x": 1, "y": 2}}
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
@@ -14,83 +13,88 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.postgres.models import Annotation, Label
-from db.queries.compile_context import Build, Field, Type
-from db.queries.json_text import NULL, Parts, array, assemble, flag, number, or_null, text, word
+from db.queries.compile_context import CompileContext, Field, ObjectType, RowType
+from db.queries.json_text import NULL, Parts, array, boolean, concatenate, nullable, number, text, unescaped
 from db.queries.rows import Row
-from db.queries.selection import Select
-from db.queries.types.fields import column
-
-PLACES = frozenset({"center", "position"})
+from db.queries.selection import SelectedField
+from db.queries.types.fields import column, global_id
 
 
-def label(build: Build, row: Row, selected: Select) -> Parts:
-    joined = row.join(build.row(Label, row.scope), lambda other: other["id"] == row["label_id"])
-    type_name, selects = selected.of_only_type()
-    inner = build.object(type_name, joined, selects)
+def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    joined = row.join(context.row(Label, row.state), lambda other: other["id"] == row["label_id"])
+    json = context.nested(joined, field)
     row.joins |= joined.joins
-    return inner
+    return json
 
 
-def shape(build: Build, row: Row, selected: Select) -> Parts:
+def shape(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     stored = row["shape"]
-    known = [
-        (stored.op("->>")(sql("'type'")) == sql(f"'{name}'"), assemble(_shape(build, name, selects, stored)))
-        for name, selects in selected.fields.items()
+    cases = [
+        (stored.op("->>")(sql("'type'")) == sql(f"'{name}'"), concatenate(context.object(name, stored, fields)))
+        for name, fields in field.fields.items()
     ]
-    return [case(*known, else_=NULL)] if known else [case((stored.is_(None), NULL), else_=sql("'{}'"))]
-
-
-def _shape(build: Build, name: str, selects: Sequence[Select], stored: ColumnElement[Any]) -> Parts:
-    def part(each: Select) -> Parts:
-        value = stored.op("->")(sql(f"'{each.name}'"))
-        if each.name == "points":
-            return _points(build, each, value)
-        return _position(build, each, value) if each.name in PLACES else number(value)
-
-    return build.fields(name, selects, part)
-
-
-def _position(build: Build, selected: Select, value: ColumnElement[Any]) -> Parts:
-    name, selects = selected.of_only_type()
-    return build.fields(name, selects, lambda each: number(value.op("->")(sql(f"'{each.name}'"))))
-
-
-def _points(build: Build, selected: Select, value: ColumnElement[Any]) -> Parts:
-    name = build.name("point")
-    point = func.jsonb_array_elements(value).table_valued("value", with_ordinality="n").render_derived(name=name)
-    items = array(_position(build, selected, sql(f"{name}.value", JSONB)), sql(f"{name}.n"))
-    return [select(assemble(items)).select_from(point).scalar_subquery()]
+    return [case(*cases, else_=NULL)] if cases else [case((stored.is_(None), NULL), else_=sql("'{}'"))]
 
 
 def attribute(name: str) -> Field:
     """Attributes that are not stored are false."""
-    return lambda _build, row, _select: flag(func.coalesce(_attribute(row, name), sql("'false'")))
+
+    def compiled(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+        return boolean(func.coalesce(row["attributes"].op("->>")(sql(f"'{name}'")), sql("'false'")))
+
+    return Field(compiled)
 
 
-def pose(_build: Build, row: Row, _select: Select) -> Parts:
-    return or_null(text)(_attribute(row, "pose"))
+def pose(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+    return nullable(text)(row["attributes"].op("->>")(sql("'pose'")))
 
 
-def _attribute(row: Row, name: str) -> ColumnElement[str]:
-    found: ColumnElement[str] = row["attributes"].op("->>")(sql(f"'{name}'"))
-    return found
-
-
-ANNOTATION = Type(
+ANNOTATION = RowType(
     name="Annotation",
     model=Annotation,
     fields={
-        "id": lambda _build, row, _select: ['"Annotation:', row["id"], '"'],
-        "label": label,
+        "id": global_id("Annotation"),
+        "label": Field(label),
         "labeledBy": column("labeled_by"),
-        "labeledAt": column("labeled_at", text),
-        "origin": column("origin", word),
-        "confidence": column("confidence", or_null(number)),
-        "confirmed": column("confirmed", flag),
+        "labeledAt": column("labeled_at"),
+        "origin": column("origin", unescaped),
+        "confidence": column("confidence", number, is_nullable=True),
+        "confirmed": column("confirmed", boolean),
         "difficult": attribute("difficult"),
         "truncated": attribute("truncated"),
         "occluded": attribute("occluded"),
-        "pose": pose,
-        "shape": shape,
+        "pose": Field(pose, is_nullable=True),
+        "shape": Field(shape, is_nullable=True),
     },
+)
+
+
+def member(shape: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    value: ColumnElement[Any] = shape.op("->")(sql(f"'{name}'"))
+    return value
+
+
+def position(context: CompileContext, shape: ColumnElement[Any], field: SelectedField) -> Parts:
+    return context.nested(member(shape, field.name), field)
+
+
+def points(context: CompileContext, shape: ColumnElement[Any], field: SelectedField) -> Parts:
+    name = context.name("point")
+    values = func.jsonb_array_elements(member(shape, field.name))
+    rows = values.table_valued("value", with_ordinality="n").render_derived(name=name)
+    items = array(context.nested(sql(f"{name}.value", JSONB), field), sql(f"{name}.n"))
+    return [select(concatenate(items)).select_from(rows).scalar_subquery()]
+
+
+NUMBER = Field(lambda _context, shape, field: number(member(shape, field.name)))
+POSITION = Field(position)
+POINTS = Field(points, is_list=True)
+
+SHAPES = (
+    ObjectType("BoundingBox", dict.fromkeys(("xMin", "yMin", "xMax", "yMax"), NUMBER)),
+    ObjectType("Polygon", {"points": POINTS}),
+    ObjectType("PolyLine", {"points": POINTS}),
+    ObjectType("Circle", {"center": POSITION, "radius": NUMBER}),
+    ObjectType("PointShape", {"position": POSITION}),
+    ObjectType("Position", dict.fromkeys(("x", "y"), NUMBER)),
 )

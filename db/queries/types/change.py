@@ -1,18 +1,18 @@
 from db.postgres.models import Change
-from db.queries.compile_context import Build, Type
+from db.queries.compile_context import CompileContext, Field, RowType
 from db.queries.connections import Listing
-from db.queries.json_text import Parts, flag, number, text, value_or_null
-from db.queries.pagination import Kind, Order
+from db.queries.json_text import Parts, boolean, number, value_or_null
+from db.queries.pagination import KeyType, Order
 from db.queries.rows import Row
-from db.queries.selection import Select
+from db.queries.selection import SelectedField
 from db.queries.types.fields import column, global_id
 
 
-def undone_by(build: Build, row: Row, select: Select) -> Parts:
-    return value_or_null(build.one(select, lambda other: [other["id"] == row["undone_by"]], row.scope))
+def undone_by(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    return value_or_null(context.one(field, lambda other: [other["id"] == row["undone_by"]], row.state))
 
 
-CHANGE = Type(
+CHANGE = RowType(
     name="Change",
     model=Change,
     is_node=True,
@@ -21,11 +21,11 @@ CHANGE = Type(
         "revision": column("revision", number),
         "kind": column("kind"),
         "actor": column("actor"),
-        "at": column("at", text),
+        "at": column("at"),
         "summary": column("summary"),
-        "undoable": column("undoable", flag),
-        "undoneBy": undone_by,
+        "undoable": column("undoable", boolean),
+        "undoneBy": Field(undone_by, is_nullable=True),
     },
 )
 
-CHANGES = Listing(type="Change", orders={"NEWEST": Order("change", (("revision", Kind.NUMBER),), descending=True)})
+CHANGES = Listing(type="Change", orders={"NEWEST": Order("change", (("revision", KeyType.NUMBER),), descending=True)})

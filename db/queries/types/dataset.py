@@ -4,79 +4,92 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import Dataset, Sample
-from db.queries.compile_context import Build, Type
+from db.postgres.models import Base, Dataset, Sample
+from db.queries.compile_context import CompileContext, Field, RowType
 from db.queries.connections import Listing, connection
-from db.queries.filters.conditions import containing, label_names
-from db.queries.json_text import Parts, array, assemble, number, or_null, text, value_or_null, word, words
-from db.queries.pagination import Kind, Order
-from db.queries.rows import Row
-from db.queries.selection import Select
+from db.queries.filters.patterns import containing, label_names
+from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
+from db.queries.pagination import KeyType, Order
+from db.queries.rows import DatasetState, Row
+from db.queries.selection import SelectedField
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
 from db.queries.types.fields import column, global_id
-from db.queries.types.job import ACTIVE, FILLING_TYPES, JOBS
+from db.queries.types.job import ACTIVE, EXCLUSIVE_TYPES, JOBS
 from db.queries.types.sample import SAMPLES
-from db.queries.types.version import current_version, has_unpublished_changes, statistics, versions
+from db.queries.types.version import STATISTICS_OF_ROW, VERSIONS
 
 
-def labels(build: Build, row: Row, selected: Select) -> Parts:
-    build.costly = True
-    return build.many(selected, lambda label: [label["dataset_id"] == row.scope.dataset_id], row.scope)
+def of_dataset(listing: Listing, *, in_state: bool = True) -> Field:
+    """A page of the dataset's rows of a listing; `in_state`: as they are in the working set."""
+
+    def compiled(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+        state: DatasetState | None = row.state if in_state else None
+        return connection(context, listing, field, state, lambda each: [each["dataset_id"] == row.state.dataset_id])
+
+    return Field(compiled)
 
 
-def label(build: Build, row: Row, selected: Select) -> Parts:
-    name = build.bind(Text(), lambda given: label_names([given])[0], selected.given("name"))
+def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    context.costly = True
+    return context.many(field, lambda label: [label["dataset_id"] == row.state.dataset_id], row.state)
+
+
+def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    name = context.bind(Text(), lambda value: label_names([value])[0], field.argument("name"))
     return value_or_null(
-        build.one(selected, lambda each: [each["dataset_id"] == row.scope.dataset_id, each["name"] == name], row.scope)
+        context.one(field, lambda each: [each["dataset_id"] == row.state.dataset_id, each["name"] == name], row.state)
     )
 
 
-def labelers(build: Build, row: Row, _select: Select) -> Parts:
+def labelers(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     """Each who last labelled something: one step in the index for each of them, not one for each sample."""
-    who, found = build.name("who"), build.name("labelers")
-    first, following = _next_labeler(build, row, None), _next_labeler(build, row, sql(f"{found}.{who}"))
-    steps = select(first.label(who)).cte(found, recursive=True)
+
+    def next_labeler(after: ColumnElement[Any] | None) -> Any:
+        sample = context.row(Sample, row.state)
+        who = sample["labeled_by"]
+        return (
+            select(who)
+            .select_from(sample.origin())
+            .where(sample["dataset_id"] == row.state.dataset_id, who.is_not(None) if after is None else who > after)
+            .order_by(who)
+            .limit(sql("1"))
+            .scalar_subquery()
+        )
+
+    who, table = context.name("who"), context.name("labelers")
+    first, following = next_labeler(None), next_labeler(sql(f"{table}.{who}"))
+    steps = select(first.label(who)).cte(table, recursive=True)
     steps = steps.union_all(select(following).select_from(steps).where(steps.c[who].is_not(None)))
-    build.unbounded, build.costly = build.unbounded + 1, True
+    context.unbounded, context.costly = context.unbounded + 1, True
     names = array(text(steps.c[who]), steps.c[who], only=steps.c[who].is_not(None))
-    return [select(assemble(names)).select_from(steps).add_cte(steps, nest_here=True).scalar_subquery()]
+    return [select(concatenate(names)).select_from(steps).add_cte(steps, nest_here=True).scalar_subquery()]
 
 
-def _next_labeler(build: Build, row: Row, after: ColumnElement[Any] | None) -> Any:
-    sample = build.row(Sample, row.scope)
-    who = sample["labeled_by"]
-    return (
-        select(who)
-        .select_from(sample.origin())
-        .where(sample["dataset_id"] == row.scope.dataset_id, who.is_not(None) if after is None else who > after)
-        .order_by(who)
-        .limit(sql("1"))
-        .scalar_subquery()
-    )
+def current_version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    base = context.row(Base, row.state)
+    current = select(base["version_id"]).select_from(base.origin())
+    current = current.where(base["dataset_id"] == row.state.dataset_id)
+    return value_or_null(context.one(field, lambda each: [each["id"] == current.scalar_subquery()]))
 
 
-def samples(build: Build, row: Row, selected: Select) -> Parts:
-    return connection(build, SAMPLES, selected, row.scope, lambda each: [each["dataset_id"] == row.scope.dataset_id])
+def has_unpublished_changes(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+    """Whether anything was changed since the working set was equal to its version; without one, ever."""
+    base = context.row(Base, row.state)
+    clean = select(base["revision"]).select_from(base.origin())
+    clean = clean.where(base["dataset_id"] == row.state.dataset_id, base["version_id"].is_not(None))
+    return boolean(row["revision"] != func.coalesce(clean.scalar_subquery(), sql("0")))
 
 
-def active_job(build: Build, row: Row, selected: Select) -> Parts:
+def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     def active(job: Row) -> Sequence[ColumnElement[bool]]:
-        return [job["dataset_id"] == row.scope.dataset_id, job["status"].in_(ACTIVE)]
+        return [job["dataset_id"] == row.state.dataset_id, job["status"].in_(ACTIVE)]
 
-    return value_or_null(build.one_of_any(FILLING_TYPES, selected, active, row.scope))
-
-
-def jobs(build: Build, row: Row, selected: Select) -> Parts:
-    return connection(build, JOBS, selected, row.scope, lambda job: [job["dataset_id"] == row.scope.dataset_id])
+    return value_or_null(context.one_of_any(EXCLUSIVE_TYPES, field, active, row.state))
 
 
-def changes(build: Build, row: Row, selected: Select) -> Parts:
-    return connection(build, CHANGES, selected, row.scope, lambda each: [each["dataset_id"] == row.scope.dataset_id])
-
-
-DATASET = Type(
+DATASET = RowType(
     name="Dataset",
     model=Dataset,
     is_node=True,
@@ -84,48 +97,48 @@ DATASET = Type(
         "id": global_id("Dataset"),
         "name": column("name"),
         "description": column("description"),
-        "type": column("type", word),
+        "type": column("type", unescaped),
         "inputPath": column("input_path"),
-        "outputPath": column("output_path", or_null(text)),
-        "include": column("include", words),
-        "exclude": column("exclude", words),
-        "labelNames": column("label_names", word),
+        "outputPath": column("output_path", is_nullable=True),
+        "include": column("include", is_list=True),
+        "exclude": column("exclude", is_list=True),
+        "labelNames": column("label_names", unescaped),
         "createdAt": column("created_at"),
         "updatedAt": column("updated_at"),
         "revision": column("revision", number),
-        "statistics": statistics,
-        "labels": labels,
-        "label": label,
-        "labelers": labelers,
-        "samples": samples,
-        "currentVersion": current_version,
-        "hasUnpublishedChanges": has_unpublished_changes,
-        "versions": versions,
-        "compare": compare,
-        "deleteImpact": delete_impact,
-        "activeJob": active_job,
-        "jobs": jobs,
-        "changes": changes,
+        "statistics": STATISTICS_OF_ROW,
+        "labels": Field(labels, is_list=True),
+        "label": Field(label, is_nullable=True),
+        "labelers": Field(labelers, is_list=True),
+        "samples": of_dataset(SAMPLES),
+        "currentVersion": Field(current_version, is_nullable=True),
+        "hasUnpublishedChanges": Field(has_unpublished_changes),
+        "versions": of_dataset(VERSIONS, in_state=False),
+        "compare": Field(compare),
+        "deleteImpact": Field(delete_impact),
+        "activeJob": Field(active_job, is_nullable=True),
+        "jobs": of_dataset(JOBS),
+        "changes": of_dataset(CHANGES),
     },
 )
 
 
-def matching(build: Build, row: Row, selected: Select) -> Sequence[ColumnElement[bool]]:
-    wanted: Mapping[str, Any] = selected.given("filter") or {}
-    found: list[ColumnElement[bool]] = []
-    if wanted.get("type") is not None:
-        found.append(row["type"] == build.bind(Text(), str, wanted["type"]))
-    if wanted.get("nameContains") is not None:
-        found.append(func.lower(row["name"]).like(build.bind(Text(), containing, wanted["nameContains"])))
-    return found
+def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequence[ColumnElement[bool]]:
+    filter_: Mapping[str, Any] = field.argument("filter") or {}
+    conditions: list[ColumnElement[bool]] = []
+    if filter_.get("type") is not None:
+        conditions.append(row["type"] == context.bind(Text(), str, filter_["type"]))
+    if filter_.get("nameContains") is not None:
+        conditions.append(func.lower(row["name"]).like(context.bind(Text(), containing, filter_["nameContains"])))
+    return conditions
 
 
 DATASETS = Listing(
     type="Dataset",
     orders={
-        "NEWEST": Order("dataset.newest", (("created_at", Kind.MOMENT), ("id", Kind.NUMBER)), descending=True),
-        "OLDEST": Order("dataset.oldest", (("created_at", Kind.MOMENT), ("id", Kind.NUMBER))),
-        "NAME": Order("dataset.name", (("name", Kind.TEXT),)),
+        "NEWEST": Order("dataset.newest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER)), descending=True),
+        "OLDEST": Order("dataset.oldest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER))),
+        "NAME": Order("dataset.name", (("name", KeyType.TEXT),)),
     },
     matching=matching,
 )

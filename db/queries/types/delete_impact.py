@@ -3,77 +3,83 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, Integer, column, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, Integer, column, func, select, text
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
 from db.postgres.models import Sample
 from db.queries import ids, shared_sources
-from db.queries.compile_context import IDS, Build
-from db.queries.filters.conditions import SampleFilter, conditions
-from db.queries.json_text import Parts, assemble, number
-from db.queries.parameters import Param
+from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
+from db.queries.filters import SampleFilter, conditions
+from db.queries.json_text import Parts, concatenate, number
+from db.queries.parameters import Parameter
 from db.queries.rows import Row
-from db.queries.selection import Select
-
-# Of the rows that are chosen here, all of one dataset.
-HERE = {
-    "CONDITION": "true",
-    ":dataset_id": "(SELECT dataset_id FROM selected LIMIT 1)",
-    ":told": str(shared_sources.TOLD),
-}
+from db.queries.selection import SelectedField
 
 
-def delete_impact(build: Build, row: Row, selected: Select) -> Parts:
-    name, selects = selected.of_only_type()
-    chosen = _chosen(build, row, selected.given("select"))
-    elsewhere = text(_asked(shared_sources.IMPACT)).columns(column("shared", BigInteger), column("datasets", IDS))
-    table = elsewhere.cte("elsewhere").prefix_with("MATERIALIZED")
-    json = assemble(build.fields(name, selects, lambda each: _field(build, row, each)))
-    return [select(json).add_cte(chosen, table, nest_here=True).scalar_subquery()]
+def delete_impact(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    """The statement gets the tables `selected`, of sample ids, and `elsewhere`, of one row: their effect."""
+    context.costly = True
+    sample = context.row(Sample, row.state)
+    condition = selection_condition(context, sample, field.argument("select"))
+    samples = select(sample["id"].label("id"), sample["dataset_id"].label("dataset_id")).select_from(sample.origin())
+    samples = samples.where(sample["dataset_id"] == row.state.dataset_id, condition)
+    impact = text(of_selected(shared_sources.IMPACT)).columns(column("shared", BigInteger), column("datasets", IDS))
+    selected = samples.cte("selected").prefix_with("MATERIALIZED")
+    elsewhere = impact.cte("elsewhere").prefix_with("MATERIALIZED")
+    json = concatenate(context.nested(row, field))
+    return [select(json).add_cte(selected, elsewhere, nest_here=True).scalar_subquery()]
 
 
-def _field(build: Build, row: Row, selected: Select) -> Parts:
-    match selected.name:
-        case "sampleCount":
-            return number(sql("(SELECT count(*) FROM selected)", Integer))
-        case "sharedSources":
-            return number(sql("(SELECT shared FROM elsewhere)", Integer))
-        case "versions":
-            published = sql(f"ARRAY(SELECT id FROM ({_asked(shared_sources.VERSIONS)}) AS published)", IDS)
-            return build.many(selected, lambda version: _visible(build, version, published), newest=True)
-    known = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
-    return build.many(selected, lambda other: [other["id"] == func.any(known), *build.visible(other)])
-
-
-def _visible(build: Build, version: Row, published: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    return [version["id"] == func.any(published), build.is_visible(version["dataset_id"])]
-
-
-def _chosen(build: Build, row: Row, given: Any) -> CTE:
-    build.costly = True
-    sample = build.row(Sample, row.scope)
-    found: Sequence[ColumnElement[bool]] = [sample["dataset_id"] == row.scope.dataset_id]
-    if given.get("ids") is not None:
-        numbers = build.bind(IDS, _numbers, given["ids"], Param(lambda inputs: inputs.limits.max_ids))
-        found = [*found, sample["id"] == func.any(numbers)]
-    elif given.get("all") is False:
+def selection_condition(context: CompileContext, sample: Row, selection: Any) -> ColumnElement[bool]:
+    if selection.get("ids") is not None:
+        numbers = context.bind(IDS, sample_numbers, selection["ids"], Parameter(lambda inputs: inputs.limits.max_ids))
+        return sample["id"] == func.any(numbers)
+    if selection.get("all") is False:
         raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.")
-    else:
-        found = [*found, conditions(given.get("filter") or SampleFilter(), sample.samples(), build.bind)]
-    rows = select(sample["id"].label("id"), sample["dataset_id"].label("dataset_id")).select_from(sample.origin())
-    return rows.where(*found).cte("selected").prefix_with("MATERIALIZED")
+    return conditions(selection.get("filter") or SampleFilter(), sample.sample_rows(), context.bind)
 
 
-def _numbers(texts: Sequence[str], most: int) -> list[int]:
+def sample_numbers(texts: Sequence[str], limit: int) -> list[int]:
     if not texts:
         raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
-    if len(texts) > most:
-        raise Invalid(f"At most {most} ids are taken in one call; for more, select by filter.", limit=most)
+    if len(texts) > limit:
+        raise Invalid(f"At most {limit} ids are taken in one call; for more, select by filter.", limit=limit)
     return [ids.decode(each, "Sample") or 0 for each in texts]
 
 
-def _asked(question: str) -> str:
-    for words, here in HERE.items():
-        question = question.replace(words, here)
-    return question
+def of_selected(statement: str) -> str:
+    """The statement for the rows of `selected`, all of one dataset."""
+    values = {
+        "CONDITION": "true",
+        ":dataset_id": "(SELECT dataset_id FROM selected LIMIT 1)",
+        ":told": str(shared_sources.TOLD),
+    }
+    for name, value in values.items():
+        statement = statement.replace(name, value)
+    return statement
+
+
+def versions(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
+    published = sql(f"ARRAY(SELECT id FROM ({of_selected(shared_sources.VERSIONS)}) AS published)", IDS)
+    return context.many(
+        field,
+        lambda version: [version["id"] == func.any(published), context.is_visible(version["dataset_id"])],
+        newest_first=True,
+    )
+
+
+def datasets(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
+    found = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
+    return context.many(field, lambda other: [other["id"] == func.any(found), *context.visible(other)])
+
+
+DELETE_IMPACT = ObjectType(
+    name="DeleteImpact",
+    fields={
+        "sampleCount": Field(lambda *_: number(sql("(SELECT count(*) FROM selected)", Integer))),
+        "sharedSources": Field(lambda *_: number(sql("(SELECT shared FROM elsewhere)", Integer))),
+        "versions": Field(versions, is_list=True),
+        "datasets": Field(datasets, is_list=True),
+    },
+)

@@ -1,24 +1,28 @@
-"""The common shapes of fields."""
+"""Fields that many types have."""
 
 from sqlalchemy import func
-from sqlalchemy import literal_column as sql
 
-from db.queries.compile_context import Build, Field
-from db.queries.json_text import Encode, Parts, text
+from db.queries.compile_context import CompileContext, Field
+from db.queries.json_text import NULL, Encode, Parts, nullable, text
 from db.queries.rows import Row
-from db.queries.selection import Select
+from db.queries.selection import SelectedField
 
 
-def column(name: str, encode: Encode = text) -> Field:
-    return lambda _build, row, _select: encode(row[name])
+def column(name: str, encode: Encode = text, *, is_nullable: bool = False, is_list: bool = False) -> Field:
+    """The column of the row."""
+    encoded = nullable(encode) if is_nullable else encode
+    return Field(lambda _context, row, _field: encoded(row[name]), is_nullable, is_list, name)
 
 
-def global_id(type_name: str) -> Field:
+def global_id(type_name: str, column_name: str = "id") -> Field:
     """`Type:number`, opaque to clients."""
-    return lambda _build, row, _select: [f'"{type_name}:', row["id"], '"']
+    return Field(lambda _context, row, _field: [f'"{type_name}:', row[column_name], '"'])
 
 
-def dataset(build: Build, row: Row, select: Select) -> Parts:
-    """The dataset that a row belongs to. Below a dataset it is read once, however many rows ask for it."""
-    found = build.one(select, lambda each: [each["id"] == row.scope.dataset_id], row.scope)
-    return [func.coalesce(found, sql("'null'"))]
+def _dataset(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    """The dataset that a row belongs to. Below a dataset it is read once, however many rows need it."""
+    json = context.one(field, lambda each: [each["id"] == row.state.dataset_id], row.state)
+    return [func.coalesce(json, NULL)]
+
+
+DATASET_OF_ROW = Field(_dataset)

@@ -7,94 +7,111 @@ from sqlalchemy import BigInteger, ColumnElement, case, cast, func
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import IgnoredFiles, Job, JobWarning
-from db.queries.compile_context import Build, Field, Type
+from db.queries.compile_context import CompileContext, Field, ObjectType, RowType
 from db.queries.connections import Listing, connection
-from db.queries.json_text import NULL, Parts, assemble, number, or_null, text, value_or_null, word, words
-from db.queries.pagination import Kind, Order
+from db.queries.json_text import NULL, Parts, concatenate, nullable, number, unescaped, value_or_null
+from db.queries.pagination import KeyType, Order
 from db.queries.rows import Row
-from db.queries.selection import Select
-from db.queries.types.fields import column, dataset, global_id
+from db.queries.selection import SelectedField
+from db.queries.types.fields import DATASET_OF_ROW, column, global_id
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
 
-def error(build: Build, row: Row, select: Select) -> Parts:
-    name, selects = select.of_only_type()
-    values = {
-        "code": word(row["error_code"]),
-        "message": text(row["error_message"]),
-        **{name: or_null(number)(_detail(row, name)) for name in ("wouldRemove", "samples")},
-    }
-    told = build.fields(name, selects, lambda each: values[each.name])
-    return [case((row["error_code"].is_(None), NULL), else_=assemble(told))]
+def error(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    return [case((row["error_code"].is_(None), NULL), else_=concatenate(context.nested(row, field)))]
 
 
-def _detail(row: Row, name: str) -> ColumnElement[Any]:
+def error_detail(name: str) -> Field:
     """A whole number among the details of an error; null where there is none of this name."""
-    return cast(func.jsonb_extract_path_text(row["error_details"], sql(f"'{name}'")), BigInteger)
+
+    def compiled(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+        detail = func.jsonb_extract_path_text(row["error_details"], sql(f"'{name}'"))
+        return nullable(number)(cast(detail, BigInteger))
+
+    return Field(compiled, is_nullable=True)
 
 
-def warnings(build: Build, row: Row, select: Select) -> Parts:
-    return connection(build, WARNINGS, select, row.scope, lambda warning: [warning["job_id"] == row["id"]])
+def warnings(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    return connection(context, WARNINGS, field, row.state, lambda warning: [warning["job_id"] == row["id"]])
 
 
-def ignored_files(build: Build, row: Row, select: Select) -> Parts:
-    return build.many(select, lambda group: [group["job_id"] == row["id"]], row.scope)
+def ignored_files(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    return context.many(field, lambda group: [group["job_id"] == row["id"]], row.state)
 
 
-def version(build: Build, row: Row, select: Select) -> Parts:
-    return value_or_null(build.one(select, lambda each: [each["id"] == row["version_id"]]))
+def version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    return value_or_null(context.one(field, lambda each: [each["id"] == row["version_id"]]))
 
 
-def job(kind: str, name: str, *counters: str, **fields: Field) -> Type:
-    """The type of a kind of jobs: what all jobs tell, counters, and what is told of this kind alone."""
-    return Type(
+def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
+    """The type of a kind of jobs: the fields of all jobs, counters, and the fields of this kind alone."""
+    return RowType(
         name=name,
         model=Job,
         is_node=True,
         where=lambda row: [row["kind"] == sql(f"'{kind}'")],
         fields={
             "id": global_id(name),
-            "status": column("status", word),
-            "dataset": dataset,
-            "progress": column("progress", or_null(number)),
+            "status": column("status", unescaped),
+            "dataset": DATASET_OF_ROW,
+            "progress": column("progress", number, is_nullable=True),
             "requestedBy": column("requested_by"),
             "createdAt": column("created_at"),
-            "startedAt": column("started_at", or_null(text)),
-            "finishedAt": column("finished_at", or_null(text)),
-            "error": error,
-            **{counter: column(COLUMNS.get(counter, counter), number) for counter in counters},
+            "startedAt": column("started_at", is_nullable=True),
+            "finishedAt": column("finished_at", is_nullable=True),
+            "error": Field(error, is_nullable=True),
+            **{counter: column(counter, number) for counter in counters},
             **fields,
         },
     )
 
 
-COLUMNS = {"read": "scanned"}
-SYNC_COUNTERS = ("scanned", "added", "updated", "removed", "moved", "skipped", "ignored")
-SYNC_JOB = job("SYNC", "SyncJob", *SYNC_COUNTERS, warnings=warnings, ignoredFiles=ignored_files)
-IMPORT_JOB = job("IMPORT", "ImportJob", "read", "added", "updated", "labeled", "skipped", warnings=warnings)
-MANIFEST_JOB = job("MANIFEST", "ManifestJob", version=version)
+SYNC_JOB = job(
+    "SYNC",
+    "SyncJob",
+    *("scanned", "added", "updated", "removed", "moved", "skipped", "ignored"),
+    warnings=Field(warnings),
+    ignoredFiles=Field(ignored_files, is_list=True),
+)
+IMPORT_JOB = job(
+    "IMPORT",
+    "ImportJob",
+    *("added", "updated", "labeled", "skipped"),
+    read=column("scanned", number),
+    warnings=Field(warnings),
+)
+MANIFEST_JOB = job("MANIFEST", "ManifestJob", version=Field(version, is_nullable=True))
 
-SYNC_WARNING = Type(
+JOB_ERROR = ObjectType(
+    name="JobError",
+    fields={
+        "code": column("error_code", unescaped),
+        "message": column("error_message"),
+        "wouldRemove": error_detail("wouldRemove"),
+        "samples": error_detail("samples"),
+    },
+)
+SYNC_WARNING = RowType(
     name="SyncWarning",
     model=JobWarning,
     fields={"path": column("path"), "message": column("message"), "count": column("count", number)},
 )
-IGNORED_FILES = Type(
+IGNORED_FILES = RowType(
     name="IgnoredFiles",
     model=IgnoredFiles,
     fields={
-        "reason": column("reason", word),
-        "suffix": column("suffix", or_null(text)),
+        "reason": column("reason", unescaped),
+        "suffix": column("suffix", is_nullable=True),
         "count": column("count", number),
-        "examples": column("examples", words),
+        "examples": column("examples", is_list=True),
     },
 )
 
 JOBS = Listing(
     type="SyncJob",
     others=("ImportJob", "ManifestJob"),
-    orders={"NEWEST": Order("job", (("id", Kind.NUMBER),), descending=True)},
+    orders={"NEWEST": Order("job", (("id", KeyType.NUMBER),), descending=True)},
 )
-FILLING_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most
-WARNINGS = Listing(type="SyncWarning", orders={"MET": Order("warning", (("id", Kind.NUMBER),))})
+EXCLUSIVE_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most
+WARNINGS = Listing(type="SyncWarning", orders={"MET": Order("warning", (("id", KeyType.NUMBER),))})

@@ -8,164 +8,165 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.identity.urls import SIGNATURE
 from db.postgres.models import Label, Sample, Source
-from db.queries.compile_context import Build, Field, Type
+from db.queries.compile_context import CompileContext, Field, RowType
 from db.queries.connections import Listing
-from db.queries.filters.conditions import SampleFilter, conditions, few_carry_labels
-from db.queries.json_text import Encode, Parts, assemble, flag, number, or_null, text, word
-from db.queries.pagination import Kind, Order
-from db.queries.rows import Row, Scope
-from db.queries.selection import Select
-from db.queries.types.fields import column, dataset, global_id
+from db.queries.filters import SampleFilter, conditions, labels_are_rare
+from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
+from db.queries.pagination import KeyType, Order
+from db.queries.rows import DatasetState, Row
+from db.queries.selection import SelectedField
+from db.queries.types.fields import DATASET_OF_ROW, column, global_id
 
-SMALLEST_THUMBNAIL, LARGEST_THUMBNAIL = 16, 1024  # pixels of the longest side
-
-
-def of_source(name: str, encode: Encode) -> Field:
-    return lambda build, row, _select: encode(source(build, row)[name])
+MIN_THUMBNAIL, MAX_THUMBNAIL = 16, 1024  # pixels of the longest side
 
 
-def source(build: Build, row: Row) -> Row:
-    return row.join(Row(build.name("f"), Source, row.scope), lambda other: other["id"] == row["source_id"])
+def of_source(name: str, encode: Encode, *, is_nullable: bool = False) -> Field:
+    encoded = nullable(encode) if is_nullable else encode
+    return Field(lambda context, row, _field: encoded(source(context, row)[name]), is_nullable)
 
 
-def directory(_build: Build, row: Row, _select: Select) -> Parts:
+def source(context: CompileContext, row: Row) -> Row:
+    return row.join(Row(context.name("f"), Source, row.state), lambda other: other["id"] == row["source_id"])
+
+
+def directory(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     return text(func.rtrim(func.regexp_replace(row["path"], sql("'[^/]*$'"), sql("''")), sql("'/'")))
 
 
-def file_name(_build: Build, row: Row, _select: Select) -> Parts:
+def file_name(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     return text(func.split_part(row["path"], sql("'/'"), sql("-1")))
 
 
-def labels(build: Build, row: Row, selected: Select) -> Parts:
-    """The labels of a page are made once each, and handed out by id: samples share them."""
+def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    """The labels of a page are compiled to JSON once each, and looked up by id: samples share them."""
     if not row.is_page:
-        return build.many(selected, lambda label: [label["id"] == func.any(row["label_ids"])], row.scope)
-    entries, label_id = _label_entries(build, row, selected), build.name("u")
+        return context.many(field, lambda label: [label["id"] == func.any(row["label_ids"])], row.state)
+    entries, label_id = labels_of_page(context, row, field), context.name("u")
     ids = func.unnest(row["label_ids"]).alias(label_id)
     entry = select(sql(f"{entries}.entries")).select_from(sqlalchemy.table(entries)).scalar_subquery()
-    found = func.string_agg(entry.op("->>")(cast(sql(label_id), Text)), sql("','"))
-    return ["[", select(found).select_from(ids).scalar_subquery(), "]"]
+    items = func.string_agg(entry.op("->>")(cast(sql(label_id), Text)), sql("','"))
+    return ["[", select(items).select_from(ids).scalar_subquery(), "]"]
 
 
-def _label_entries(build: Build, page: Row, selected: Select) -> str:
+def labels_of_page(context: CompileContext, page: Row, field: SelectedField) -> str:
     """A table of the statement, with one row: the JSON of every label on the page, by id."""
-    type_name, selects = selected.of_only_type()
-    label = build.row(Label, page.scope)
-    json = assemble(build.object(type_name, label, selects)).label("item")
+    label = context.row(Label, page.state)
+    json = concatenate(context.nested(label, field)).label("item")
     ids = select(func.unnest(page["label_ids"]).distinct()).select_from(sqlalchemy.table(page.name))
     rows = select(label["id"].label("id"), json).select_from(label.origin())
-    rows = rows.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.holds())
-    build.unbounded += 1
-    found = build.within(rows, ["item"])
-    entries = select(func.jsonb_object_agg(found.c.id, found.c.item).label("entries"))
-    name = build.name("labels")
-    page.gathered.append(entries.cte(name).prefix_with("MATERIALIZED"))
+    rows = rows.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.conditions())
+    context.unbounded += 1
+    limited = context.limited(rows, ["item"])
+    entries = select(func.jsonb_object_agg(limited.c.id, limited.c.item).label("entries"))
+    name = context.name("labels")
+    page.tables.append(entries.cte(name).prefix_with("MATERIALIZED"))
     return name
 
 
-def annotations(build: Build, row: Row, selected: Select) -> Parts:
-    return build.many(selected, lambda annotation: [annotation["sample_id"] == row["id"]], row.scope)
+def annotations(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    return context.many(field, lambda annotation: [annotation["sample_id"] == row["id"]], row.state)
 
 
-def source_available(build: Build, row: Row, _select: Select) -> Parts:
-    return flag(source(build, row)["status"] == sql("'PRESENT'"))
+def source_available(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+    return boolean(source(context, row)["status"] == sql("'PRESENT'"))
 
 
-def image_url(build: Build, row: Row, _select: Select) -> Parts:
-    return signed(build, func.concat(sql("'/images/'"), row["source_id"]))
+def image_url(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+    return signed(context, func.concat(sql("'/images/'"), row["source_id"]))
 
 
-def thumbnail_url(build: Build, row: Row, selected: Select) -> Parts:
-    size = build.bind(Integer(), thumbnail_size, selected.given("size"))
-    return signed(build, func.concat(sql("'/thumbnails/'"), row["source_id"], sql("'/'"), size))
+def thumbnail_url(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    size = context.bind(Integer(), thumbnail_size, field.argument("size"))
+    return signed(context, func.concat(sql("'/thumbnails/'"), row["source_id"], sql("'/'"), size))
 
 
-def signed(build: Build, path: ColumnElement[str]) -> Parts:
-    """A URL that db.identity.urls will find good: it tells why it is made so."""
+def signed(context: CompileContext, path: ColumnElement[str]) -> Parts:
+    """A URL that db.identity.urls accepts: the reasons for its form are there."""
     base, query, key = (
-        build.input(Text(), lambda inputs: inputs.links.base),
-        build.input(Text(), lambda inputs: inputs.links.query),
-        build.input(LargeBinary(), lambda inputs: inputs.links.key),
+        context.input(Text(), lambda inputs: inputs.links.base),
+        context.input(Text(), lambda inputs: inputs.links.query),
+        context.input(LargeBinary(), lambda inputs: inputs.links.key),
     )
     digest = func.encode(func.sha256(key.op("||")(func.convert_to(path, sql("'UTF8'")))), sql("'hex'"))
     return text(func.concat(base, path, query, func.left(digest, sql(str(SIGNATURE)))))
 
 
 def thumbnail_size(size: int) -> int:
-    if not SMALLEST_THUMBNAIL <= size <= LARGEST_THUMBNAIL:
-        message = f"A thumbnail's longest side has {SMALLEST_THUMBNAIL} to {LARGEST_THUMBNAIL} pixels: ask for that."
-        raise Invalid(message, least=SMALLEST_THUMBNAIL, most=LARGEST_THUMBNAIL)
+    if not MIN_THUMBNAIL <= size <= MAX_THUMBNAIL:
+        message = f"A thumbnail's longest side has {MIN_THUMBNAIL} to {MAX_THUMBNAIL} pixels: ask for that."
+        raise Invalid(message, least=MIN_THUMBNAIL, most=MAX_THUMBNAIL)
     return size
 
 
-SAMPLE = Type(
+SAMPLE = RowType(
     name="Sample",
     model=Sample,
     is_node=True,
     fields={
         "id": global_id("Sample"),
-        "dataset": dataset,
+        "dataset": DATASET_OF_ROW,
         "path": column("path"),
-        "directory": directory,
-        "fileName": file_name,
+        "directory": Field(directory),
+        "fileName": Field(file_name),
         "size": of_source("size", number),
-        "width": of_source("width", or_null(number)),
-        "height": of_source("height", or_null(number)),
-        "orientation": of_source("orientation", or_null(number)),
-        "format": of_source("format", or_null(word)),
-        "state": column("state", word),
-        "labels": labels,
-        "annotations": annotations,
-        "labeledBy": column("labeled_by", or_null(text)),
-        "labeledAt": column("labeled_at", or_null(text)),
+        "width": of_source("width", number, is_nullable=True),
+        "height": of_source("height", number, is_nullable=True),
+        "orientation": of_source("orientation", number, is_nullable=True),
+        "format": of_source("format", unescaped, is_nullable=True),
+        "state": column("state", unescaped),
+        "labels": Field(labels, is_list=True),
+        "annotations": Field(annotations, is_list=True),
+        "labeledBy": column("labeled_by", is_nullable=True),
+        "labeledAt": column("labeled_at", is_nullable=True),
         "createdAt": column("created_at"),
         "addedAt": column("added_at"),
-        "hard": column("hard", flag),
-        "usage": column("usage", or_null(word)),
+        "hard": column("hard", boolean),
+        "usage": column("usage", unescaped, is_nullable=True),
         "revision": column("since", number),
-        "sourceAvailable": source_available,
-        "isDamaged": of_source("damaged", flag),
-        "imageUrl": image_url,
-        "thumbnailUrl": thumbnail_url,
+        "sourceAvailable": Field(source_available),
+        "isDamaged": of_source("damaged", boolean),
+        "imageUrl": Field(image_url),
+        "thumbnailUrl": Field(thumbnail_url),
     },
 )
 
 
-def matching(build: Build, row: Row, selected: Select) -> Sequence[ColumnElement[bool]]:
-    wanted = selected.given("filter")
-    if wanted is None:
+def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequence[ColumnElement[bool]]:
+    filter_ = field.argument("filter")
+    if filter_ is None:
         return []
-    build.by_values = build.costly = True
-    return [conditions(wanted, row.samples(), build.bind)]
+    context.custom_plan = context.costly = True
+    return [conditions(filter_, row.sample_rows(), context.bind)]
 
 
-def few(build: Build, row: Row, selected: Select, page: int) -> ColumnElement[bool] | None:
-    wanted = selected.given("filter")
-    return None if wanted is None else few_carry_labels(wanted, row.samples(), page, build.bind)
+def few(context: CompileContext, row: Row, field: SelectedField, page: int) -> ColumnElement[bool] | None:
+    filter_ = field.argument("filter")
+    return None if filter_ is None else labels_are_rare(filter_, row.sample_rows(), page, context.bind)
 
 
-def counted(build: Build, scope: Scope, selected: Select) -> ColumnElement[Any] | None:
-    """Without a filter, or with one by state alone, the dataset or the version knows how many there are."""
-    wanted: SampleFilter = selected.given("filter") or SampleFilter()
-    if wanted != SampleFilter(state=wanted.state):
+def counted(context: CompileContext, state: DatasetState, field: SelectedField) -> ColumnElement[Any] | None:
+    """Without a filter, or with one by state alone, the row of the dataset or the version has the number."""
+    filter_: SampleFilter = field.argument("filter") or SampleFilter()
+    if filter_ != SampleFilter(state=filter_.state):
         return None
-    known, id_ = ("Dataset", scope.dataset_id) if scope.pinned is None else ("Version", scope.pinned.version_id)
-    head = build.row(build.types[known].model)
+    version = state.version
+    type_name, id_ = ("Dataset", state.dataset_id) if version is None else ("Version", version.version_id)
+    row = context.row(context.row_type(type_name).model)
     total = {
-        None: head["total"],
-        "LABELED": head["labeled"],
-        "PENDING": head["pending"],
-        "UNLABELED": head["total"] - head["labeled"] - head["pending"],
-    }[wanted.state]
-    return select(total).select_from(head.origin()).where(head["id"] == id_).scalar_subquery()
+        None: row["total"],
+        "LABELED": row["labeled"],
+        "PENDING": row["pending"],
+        "UNLABELED": row["total"] - row["labeled"] - row["pending"],
+    }[filter_.state]
+    return select(total).select_from(row.origin()).where(row["id"] == id_).scalar_subquery()
 
 
 SAMPLES = Listing(
     type="Sample",
     orders={
-        "NEWEST": Order("sample.newest", (("created_at", Kind.MOMENT), ("id", Kind.NUMBER)), descending=True),
-        "OLDEST": Order("sample.oldest", (("created_at", Kind.MOMENT), ("id", Kind.NUMBER))),
-        "PATH": Order("sample.path", (("path", Kind.TEXT),)),
+        "NEWEST": Order("sample.newest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER)), descending=True),
+        "OLDEST": Order("sample.oldest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER))),
+        "PATH": Order("sample.path", (("path", KeyType.TEXT),)),
     },
     matching=matching,
     few=few,

@@ -1,0 +1,152 @@
+"""Values of a filter, made ready to be compared with what Postgres stores. None: nothing stored can match."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from db.errors import Invalid
+from db.formats.names import is_storable, nfc
+
+MAX_TEXT_BYTES = 1_024  # of a text in a filter: no path and no name is longer
+MAX_ITEMS = 1_000  # of a list of names in a filter
+LAST_PATH = "\U0010ffff" * 257  # sorts after every path: paths have at most 1,024 bytes
+
+
+# -- texts and names --------------------------------------------------------------------------------------------------
+
+
+def bounded(text: str) -> str:
+    """Raises Invalid for a text that is longer than anything it could be compared with."""
+    if len(text) > MAX_TEXT_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise Invalid(f"A text in a filter has at most {MAX_TEXT_BYTES:,} bytes.", most=MAX_TEXT_BYTES)
+    return text
+
+
+def bounded_list(texts: Sequence[str]) -> Sequence[str]:
+    if len(texts) > MAX_ITEMS:
+        raise Invalid(f"A list in a filter has at most {MAX_ITEMS:,} items.", most=MAX_ITEMS, given=len(texts))
+    return [bounded(text) for text in texts]
+
+
+def exactly(text: str) -> str | None:
+    return storable_or_none(bounded(text))
+
+
+def storable_or_none(text: str) -> str | None:
+    return text if is_storable(text) else None
+
+
+def one_of(names: Sequence[str]) -> list[str]:
+    return [name for name in bounded_list(names) if is_storable(name)]
+
+
+def labels_named(names: Sequence[str]) -> list[str]:
+    return label_names(bounded_list(names))
+
+
+def label_names(names: Sequence[str]) -> list[str]:
+    """Each name once. What no label can be called becomes '', which no label is called."""
+    return sorted({nfc(name) if is_storable(name) else "" for name in names})
+
+
+# -- times ------------------------------------------------------------------------------------------------------------
+
+
+def in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within a day of the first or the last year
+        return moment.replace(tzinfo=UTC)
+
+
+def not_before(moment: datetime, to: datetime | None) -> datetime:
+    if to is not None and moment > to:
+        raise Invalid("`createdAt.from` lies after `createdAt.to`: exchange them.", field="createdAt")
+    return in_utc(moment)
+
+
+# -- directories ------------------------------------------------------------------------------------------------------
+
+
+def directory_start(directory: str) -> str | None:
+    """The directory with its closing slash; '' for the top."""
+    path = bounded(directory).strip("/")
+    return storable_or_none(f"{path}/" if path else "")
+
+
+def directory_end(directory: str) -> str | None:
+    """The least text that sorts after every path in the directory: '0' follows '/'."""
+    path = bounded(directory).strip("/")
+    return storable_or_none(f"{path}0" if path else LAST_PATH)
+
+
+def composed_directory_start(directory: str) -> str | None:
+    """None for ASCII, which is the same in every form."""
+    return None if directory.isascii() else directory_start(directory)
+
+
+def composed_directory_end(directory: str) -> str | None:
+    return None if directory.isascii() else directory_end(directory)
+
+
+def below_directory(directory: str) -> str | None:
+    start = directory_start(directory)
+    return None if start is None else f"{escape(start)}%/%"
+
+
+# -- LIKE, in either case ---------------------------------------------------------------------------------------------
+# `lower(…)` knows ASCII only, in the order "C": a pattern leaves other letters open, and they are compared by folding.
+
+
+def ending_with(text: str) -> str | None:
+    return f"%{_pattern(text)}" if is_storable(bounded(text)) else None
+
+
+def containing(needle: str) -> str | None:
+    return f"%{_pattern(needle)}%" if is_storable(bounded(needle)) else None
+
+
+def folded_needle(needle: str) -> str | None:
+    """The needle in the case in which texts are compared, if it has letters with case beyond ASCII."""
+    if not is_storable(bounded(needle)) or not any(_has_case(letter) for letter in needle):
+        return None
+    return "".join(_fold(letter) for letter in needle)
+
+
+def letters_to_fold(needle: str) -> str | None:
+    """The other forms of the needle's letters beyond ASCII, which a text may have instead."""
+    return "".join(_other_forms(needle)) or None if is_storable(bounded(needle)) else None
+
+
+def folded_letters(needle: str) -> str | None:
+    """What each of `letters_to_fold` becomes."""
+    return "".join(_other_forms(needle).values()) or None if is_storable(bounded(needle)) else None
+
+
+def escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _pattern(needle: str) -> str:
+    """The needle for LIKE on `lower(…)`: `_` for each letter that `lower` does not know."""
+    lower = (letter.lower() if letter.isascii() else letter for letter in needle)
+    return "".join("_" if _has_case(letter) else escape(letter) for letter in lower)
+
+
+def _has_case(letter: str) -> bool:
+    return not letter.isascii() and len(_cases(letter)) > 1
+
+
+def _cases(letter: str) -> set[str]:
+    cases = {letter, letter.lower(), letter.upper(), letter.upper().lower()}
+    return {case for case in cases if len(case) == 1}
+
+
+def _fold(letter: str) -> str:
+    """The one form of a letter that all its cases have in common."""
+    upper = letter.upper() if len(letter.upper()) == 1 else letter
+    return upper.lower() if len(upper.lower()) == 1 else upper
+
+
+def _other_forms(needle: str) -> dict[str, str]:
+    cases = {form: _fold(letter) for letter in needle if _has_case(letter) for form in _cases(letter)}
+    return {form: folded for form, folded in sorted(cases.items()) if form != folded and not form.isascii()}

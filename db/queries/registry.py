@@ -1,0 +1,24 @@
+"""Every readable type, by name."""
+
+from collections.abc import Mapping
+
+from db.queries import roots
+from db.queries.compile_context import ObjectType
+from db.queries.connections import PAGE_INFO, connection_types
+from db.queries.types import annotation, change, comparison, dataset, delete_impact, job, label, sample, version
+
+CONNECTIONS = ("Dataset", "Sample", "Version", "Job", "Change", "SyncWarning", "SampleChange")
+
+TYPES: Mapping[str, ObjectType] = {
+    type_.name: type_
+    for type_ in (
+        *(roots.QUERY, roots.VIEWER, roots.SERVER_INFO, roots.UPLOAD_LIMITS),
+        *(dataset.DATASET, delete_impact.DELETE_IMPACT, label.LABEL, sample.SAMPLE, change.CHANGE),
+        *(annotation.ANNOTATION, *annotation.SHAPES),
+        *(version.VERSION, version.STATISTICS),
+        *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.LABEL_LOOK, comparison.SAMPLE_CHANGE),
+        *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.SYNC_WARNING, job.IGNORED_FILES),
+        PAGE_INFO,
+        *(type_ for item in CONNECTIONS for type_ in connection_types(item)),
+    )
+}
