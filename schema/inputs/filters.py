@@ -14,34 +14,33 @@ import strawberry
 from strawberry import UNSET
 
 from db.queries import filters
+from schema.types.declare import value
+from schema.types.sample import SampleState, SampleUsage
 
 if TYPE_CHECKING:
     from schema.types.dataset import DatasetType
-    from schema.types.sample import SampleState, SampleUsage
 
-SampleStateRef = Annotated["SampleState", strawberry.lazy("schema.types.sample")]
-SampleUsageRef = Annotated["SampleUsage", strawberry.lazy("schema.types.sample")]
 DatasetTypeRef = Annotated["DatasetType", strawberry.lazy("schema.types.dataset")]
 
 
 @strawberry.enum(description="The order of a list of samples.")
 class SampleOrder(Enum):
-    NEWEST = strawberry.enum_value("NEWEST", description="By `createdAt`, latest first.")
-    OLDEST = strawberry.enum_value("OLDEST", description="By `createdAt`, earliest first.")
-    PATH = strawberry.enum_value("PATH", description="By `path`, in code point order.")
+    NEWEST = value("NEWEST", "By `createdAt`, latest first.")
+    OLDEST = value("OLDEST", "By `createdAt`, earliest first.")
+    PATH = value("PATH", "By `path`, in code point order.")
 
 
 @strawberry.enum(description="How several label names combine.")
 class LabelMatch(Enum):
-    ANY = strawberry.enum_value("ANY", description="At least one of them.")
-    ALL = strawberry.enum_value("ALL", description="Every one of them.")
-    NONE = strawberry.enum_value("NONE", description="Not one of them.")
+    ANY = value("ANY", "At least one of them.")
+    ALL = value("ALL", "Every one of them.")
+    NONE = value("NONE", "Not one of them.")
 
 
 @strawberry.enum(description="A stretch of days up to now, in UTC.")
 class TimePreset(Enum):
-    WITHIN_1_DAY = strawberry.enum_value("WITHIN_1_DAY", description="From the start of yesterday.")
-    WITHIN_1_MONTH = strawberry.enum_value("WITHIN_1_MONTH", description="From the start of the day 30 days ago.")
+    WITHIN_1_DAY = value("WITHIN_1_DAY", "From the start of yesterday.")
+    WITHIN_1_MONTH = value("WITHIN_1_MONTH", "From the start of the day 30 days ago.")
 
 
 @strawberry.input(description="Samples by their confirmed labels.")
@@ -81,14 +80,14 @@ class PathFilter:
     "null and empty lists are no condition, except an empty `or`, which matches nothing."
 )
 class SampleFilter:
-    state: SampleStateRef | None = strawberry.field(default=UNSET, description="In this state.")
+    state: SampleState | None = strawberry.field(default=UNSET, description="In this state.")
     labels: LabelFilter | None = strawberry.field(default=UNSET, description="With, or without, these labels.")
     created_at: TimeFilter | None = strawberry.field(default=UNSET, description="Made in this time.")
     file_name: TextFilter | None = strawberry.field(default=UNSET, description="By file name, extension included.")
     path: PathFilter | None = strawberry.field(default=UNSET, description="By place below the input path.")
     labeled_by: list[str] | None = strawberry.field(default=UNSET, description="Last labelled by one of these.")
     hard: bool | None = strawberry.field(default=UNSET, description="Marked, or not marked, as a hard example.")
-    usage: SampleUsageRef | None = strawberry.field(default=UNSET, description="For this use.")
+    usage: SampleUsage | None = strawberry.field(default=UNSET, description="For this use.")
     is_damaged: bool | None = strawberry.field(
         default=UNSET, description="Whose file ends, or does not end, before its image does."
     )
@@ -97,6 +96,10 @@ class SampleFilter:
         name="or", default=UNSET, description="At least one of these holds; an empty list holds for none."
     )
     not_: Optional["SampleFilter"] = strawberry.field(name="not", default=UNSET, description="This does not hold.")
+
+
+SampleFilterArgument = Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")]
+SampleOrderArgument = Annotated[SampleOrder, strawberry.argument(description="The order.")]
 
 
 @strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")

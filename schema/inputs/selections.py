@@ -1,8 +1,8 @@
-"""Which samples a mutation is about, from the words of the client to those of `db`."""
+"""The samples of a mutation, from the client's input to the terms of `db`."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import strawberry
 
@@ -15,64 +15,66 @@ from schema.mutations.resolver import Info, number
 FILTER = "select.filter"
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """A selection, and the ids as the client wrote them: what is no sample's id is told as it came."""
+class SelectionInput(Protocol):
+    """An input with a selection of samples of one dataset."""
 
+    dataset_id: strawberry.ID
+    select: SampleSelection
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedSamples:
+    """A selection in a dataset, and the ids as the client wrote them: an id of no sample is reported as it came."""
+
+    dataset: int
     selection: Selection
-    written: tuple[tuple[strawberry.ID, int], ...] = ()
+    ids: tuple[tuple[strawberry.ID, int], ...] = ()
 
     def not_found(self, missing: Collection[int]) -> list[strawberry.ID]:
-        return list(dict.fromkeys(text for text, number in self.written if number in missing))
+        return list(dict.fromkeys(text for text, number in self.ids if number in missing))
 
 
-def _as_coerced(_type: type, value: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
-    """An object of the class could not tell a criterion that is null from one that is left out."""
-    return value
+# An object of the class could not tell a criterion that is null from one that is left out: the coerced value can.
+SampleSelection.__strawberry_definition__.from_input = lambda _type, value, _context: value  # type: ignore[attr-defined]
 
 
-SampleSelection.__strawberry_definition__.from_input = _as_coerced  # type: ignore[attr-defined]
-
-
-def selected(info: Info, select: SampleSelection, expected_count: int | None) -> Selected:
+def selected(info: Info, input: SelectionInput, expected_count: int | None) -> SelectedSamples:
     """Raises Invalid for a filter that may select more than the client meant."""
-    match cast(Mapping[str, Any], select):
+    dataset, limit = number(input.dataset_id, "Dataset"), info.context.limits.max_ids
+    match cast(Mapping[str, Any], input.select):
         case {"ids": ids}:
-            _bound(len(ids), info.context.limits.max_ids)
-            written = tuple((text, number(text, "Sample")) for text in ids)
-            return Selected(Selection(ids=tuple(number for _, number in written)), written)
-        case {"filter": given}:
-            return Selected(Selection(filter=_filter(given, expected_count)))
+            if len(ids) > limit:
+                message = f"At most {limit} ids are taken in one call; for more, select by filter."
+                raise Invalid(message, most=limit, given=len(ids))
+            numbers = tuple((text, number(text, "Sample")) for text in ids)
+            return SelectedSamples(dataset, Selection(ids=tuple(number for _, number in numbers)), numbers)
+        case {"filter": value}:
+            return SelectedSamples(dataset, Selection(filter=narrowing_filter(value, expected_count)))
         case {"all": True}:
-            return Selected(Selection(filter=SampleFilter()))
+            return SelectedSamples(dataset, Selection(filter=SampleFilter()))
     raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.", path="select.all")
 
 
-def _bound(count: int, most: int) -> None:
-    if count > most:
-        raise Invalid(f"At most {most} ids are taken in one call; for more, select by filter.", most=most, given=count)
-
-
-def _filter(given: Mapping[str, Any], expected_count: int | None) -> SampleFilter:
-    path = next(_without_value(given, FILTER), None)
+def narrowing_filter(value: Mapping[str, Any], expected_count: int | None) -> SampleFilter:
+    path = next(paths_without_value(value, FILTER), None)
     if path is not None:
         message = f"`{path}` is null or an empty list. In a mutation, leave it out or give it a value."
         raise Invalid(message, path=path)
-    wanted = sample_filter(given)
-    if expected_count is None and not has_criteria(wanted):
+    filter_ = sample_filter(value)
+    if expected_count is None and not has_criteria(filter_):
         message = "The filter has no criterion. To select every sample, use `select: {all: true}` or `expectedCount`."
         raise Invalid(message, path=FILTER)
-    return wanted
+    return filter_
 
 
-def _without_value(value: object, path: str) -> Iterator[str]:
+def paths_without_value(value: object, path: str) -> Iterator[str]:
     """The paths of nulls and empty lists."""
     match value:
         case None | []:
             yield path
         case dict():
             for name, each in value.items():
-                yield from _without_value(each, f"{path}.{name}")
+                yield from paths_without_value(each, f"{path}.{name}")
         case list():
-            for place, each in enumerate(value):
-                yield from _without_value(each, f"{path}.{place}")
+            for index, each in enumerate(value):
+                yield from paths_without_value(each, f"{path}.{index}")

@@ -68,22 +68,22 @@ class ShapeInput:
     point: PointShapeInput | None = strawberry.field(default=strawberry.UNSET, description="A point.")
 
 
-def plain_shape(given: Mapping[str, Any] | None) -> Shape | None:
+def plain_shape(value: Mapping[str, Any] | None) -> Shape | None:
     """A ShapeInput, coerced and not yet made an object, in plain values."""
-    if given is None:
+    if value is None:
         return None
-    [(name, value)] = given.items()
+    [(name, shape)] = value.items()
     match name:
         case "boundingBox":
-            return shapes.BoundingBox(value["xMin"], value["yMin"], value["xMax"], value["yMax"])
+            return shapes.BoundingBox(shape["xMin"], shape["yMin"], shape["xMax"], shape["yMax"])
         case "polygon":
-            return shapes.Polygon(tuple(map(_position, value["points"])))
+            return shapes.Polygon(tuple(map(position, shape["points"])))
         case "polyLine":
-            return shapes.PolyLine(tuple(map(_position, value["points"])))
+            return shapes.PolyLine(tuple(map(position, shape["points"])))
         case "circle":
-            return shapes.Circle(_position(value["center"]), value["radius"])
-    return shapes.PointShape(_position(value["position"]))
+            return shapes.Circle(position(shape["center"]), shape["radius"])
+    return shapes.PointShape(position(shape["position"]))
 
 
-def _position(given: Mapping[str, float]) -> shapes.Position:
-    return shapes.Position(given["x"], given["y"])
+def position(value: Mapping[str, float]) -> shapes.Position:
+    return shapes.Position(value["x"], value["y"])

@@ -8,7 +8,7 @@ from schema.mutations.datasets import DatasetMutations
 from schema.mutations.imports import ImportMutations
 from schema.mutations.labels import LabelMutations
 from schema.mutations.samples import SampleMutations
-from schema.mutations.staged_uploads import DirectUploadMutations
+from schema.mutations.staged_uploads import StagedUploadMutations
 from schema.mutations.sync import SyncMutations
 from schema.mutations.uploads import UploadMutations
 from schema.mutations.versions import VersionMutations
@@ -29,7 +29,7 @@ class Mutation(
     SyncMutations,
     ImportMutations,
     UploadMutations,
-    DirectUploadMutations,
+    StagedUploadMutations,
     VersionMutations,
     ChangeMutations,
 ):

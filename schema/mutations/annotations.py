@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import strawberry
 
@@ -12,8 +12,8 @@ from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotatio
 from db.labelling.samples.outcomes import Labelled
 from schema.inputs.limits import max_items
 from schema.inputs.shapes import ShapeInput, plain_shape
-from schema.mutations.payloads import Labelling, labelling
-from schema.mutations.resolver import Info, given, number, write
+from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling
+from schema.mutations.resolver import Info, Input, number, write
 
 
 @strawberry.input(description="An annotation to be put on a sample.")
@@ -70,11 +70,7 @@ class AnnotateSamplesInput:
     create_missing: bool = strawberry.field(
         default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
     )
-    expected_revision: int | None = strawberry.field(
-        default=None,
-        description="Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current "
-        "`revision` and the ids of at most 100 `changes` since. Without it the last writer wins.",
-    )
+    expected_revision: int | None = strawberry.field(default=None, description=EXPECTED_REVISION)
 
 
 @strawberry.type(description="The outcome of `annotateSamples`.")
@@ -83,32 +79,32 @@ class AnnotateSamplesPayload(Labelling):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SampleEdit:
     """An AnnotateSampleInput in plain values, with the sample's id as the client wrote it."""
 
     sample_id: strawberry.ID
     edit: Edit
 
 
-def _asked(_type: type, value: Mapping[str, Any], _context: object) -> Asked:
+def sample_edit(_type: type, value: Mapping[str, Any], _context: object) -> SampleEdit:
     """Straight from the coerced values: Strawberry's objects would cost 0.1 ms a box, while all others wait."""
     edit = Edit(
         number(value["sampleId"], "Sample"),
         [Addition(new["label"], plain_shape(new.get("shape"))) for new in value["add"]],
-        [Update(_annotation(up["id"]), up.get("label"), plain_shape(up.get("shape"))) for up in value["update"]],
-        [_annotation(id) for id in value["remove"]],
+        [Update(annotation_number(up["id"]), up.get("label"), plain_shape(up.get("shape"))) for up in value["update"]],
+        [annotation_number(id) for id in value["remove"]],
     )
-    return Asked(value["sampleId"], edit)
+    return SampleEdit(value["sampleId"], edit)
 
 
-def _annotation(id: strawberry.ID) -> int:
+def annotation_number(id: strawberry.ID) -> int:
     found = number(id, "Annotation")
     if not found:
         raise no_such_annotations([str(id)])
     return found
 
 
-AnnotateSampleInput.__strawberry_definition__.from_input = _asked  # type: ignore[attr-defined]
+AnnotateSampleInput.__strawberry_definition__.from_input = sample_edit  # type: ignore[attr-defined]
 
 
 @strawberry.type
@@ -120,19 +116,15 @@ class AnnotationMutations:
         "`width` and `height`. An annotation that is none of the sample it is named under is NOT_FOUND, with `ids`. "
         "Refused otherwise with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
     )
-    async def annotate_samples(
-        self, info: Info, input: Annotated[AnnotateSamplesInput, given()]
-    ) -> AnnotateSamplesPayload:
-        asked, id, by = cast(Sequence[Asked], input.samples), number(input.dataset_id, "Dataset"), info.context.identity
-        _bound(len(asked), info.context.limits.max_ids)
-        edits = [each.edit for each in asked]
+    async def annotate_samples(self, info: Info, input: Input[AnnotateSamplesInput]) -> AnnotateSamplesPayload:
+        samples = cast(Sequence[SampleEdit], input.samples)
+        id, by, limit = number(input.dataset_id, "Dataset"), info.context.identity, info.context.limits.max_ids
+        if len(samples) > limit:
+            message = f"At most {limit} samples are annotated in one call."
+            raise Invalid(message, most=limit, given=len(samples))
+        edits = [each.edit for each in samples]
         how = AnnotateWith(create_missing=input.create_missing, expected_revision=input.expected_revision)
         outcome = await write(info, lambda session: annotate(session, id, edits, how, by=by), Labelled)
         missing = frozenset(outcome.not_found)
-        not_found = list(dict.fromkeys(each.sample_id for each in asked if each.edit.sample in missing))
+        not_found = list(dict.fromkeys(each.sample_id for each in samples if each.edit.sample in missing))
         return AnnotateSamplesPayload(**labelling(outcome, not_found))
-
-
-def _bound(count: int, most: int) -> None:
-    if count > most:
-        raise Invalid(f"At most {most} samples are annotated in one call.", most=most, given=count)

@@ -1,12 +1,10 @@
 """undoChange."""
 
-from typing import Annotated
-
 import strawberry
 
 from db.history import undo
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.resolver import Info, given, number, write
+from schema.mutations.resolver import Info, Input, number, write
 from schema.references import reference
 from schema.types.change import Change
 
@@ -28,7 +26,7 @@ class ChangeMutations:
         "Samples, labels and annotations come back with their ids. Refused with CONFLICT when later changes touched "
         "the same, `details.changes` naming them: undo those first; and when source files were deleted."
     )
-    async def undo_change(self, info: Info, input: Annotated[UndoChangeInput, given()]) -> UndoChangePayload:
+    async def undo_change(self, info: Info, input: Input[UndoChangeInput]) -> UndoChangePayload:
         by, id = info.context.identity, number(input.change_id, "Change")
         outcome = await write(info, lambda session: undo.undo(session, id, by=by), undo.Undone)
         return UndoChangePayload(change=reference("Change", outcome.change), dataset=dataset_of(outcome.dataset_id))

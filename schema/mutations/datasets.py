@@ -1,13 +1,11 @@
 """createDataset, updateDataset, deleteDataset."""
 
-from typing import Annotated
-
 import strawberry
 
 from db import datasets
 from schema.mutations.labels import LabelInput
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.resolver import Info, given, global_id, number, word, write
+from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
 from schema.references import reference
 from schema.types.dataset import DatasetType, LabelNameRule
 from schema.types.job import SyncJob
@@ -102,18 +100,18 @@ class DatasetMutations:
         description="Makes a dataset, with its labels and its first sync in one transaction. Refused with "
         "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
     )
-    async def create_dataset(self, info: Info, input: Annotated[CreateDatasetInput, given()]) -> CreateDatasetPayload:
+    async def create_dataset(self, info: Info, input: Input[CreateDatasetInput]) -> CreateDatasetPayload:
         by, sync_now = info.context.identity, input.sync_now
         source, output = await datasets.resolve_paths(input.input_path, input.output_path, info.context.stores, by=by)
         labels = [label.values() for label in input.labels]
         values = datasets.DatasetValues(
             input.name,
-            word(input.type),
+            enum_name(input.type),
             source,
             output,
             input.description,
             labels,
-            datasets.Settings(input.include, input.exclude, word(input.label_names)),
+            datasets.Settings(input.include, input.exclude, enum_name(input.label_names)),
         )
         outcome = await write(
             info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
@@ -126,9 +124,9 @@ class DatasetMutations:
         "counts as a change of the working set. FORBIDDEN to give another name with a token that is confined to "
         "certain datasets: names are unique among all datasets."
     )
-    async def update_dataset(self, info: Info, input: Annotated[UpdateDatasetInput, given()]) -> UpdateDatasetPayload:
+    async def update_dataset(self, info: Info, input: Input[UpdateDatasetInput]) -> UpdateDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
-        label_names = None if input.label_names is None else word(input.label_names)
+        label_names = None if input.label_names is None else enum_name(input.label_names)
         settings = datasets.Settings(input.include, input.exclude, label_names)
         outcome = await write(
             info,
@@ -143,7 +141,7 @@ class DatasetMutations:
         description="Deletes a dataset with its labels, samples, changes and jobs, for good. Its name is free at once, "
         "its jobs stop. Files in the input and output path stay."
     )
-    async def delete_dataset(self, info: Info, input: Annotated[DeleteDatasetInput, given()]) -> DeleteDatasetPayload:
+    async def delete_dataset(self, info: Info, input: Input[DeleteDatasetInput]) -> DeleteDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
         outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Deleted)
         return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))

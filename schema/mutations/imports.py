@@ -1,12 +1,10 @@
 """importManifest."""
 
-from typing import Annotated
-
 import strawberry
 
 from db.ingest import imports, job_requests
 from db.ingest.job_requests import StartedJob
-from schema.mutations.resolver import Info, given, is_done, number, word, write
+from schema.mutations.resolver import Info, Input, enum_name, is_done, number, write
 from schema.mutations.sync import ExistingSamples
 from schema.references import reference
 from schema.types.job import ImportJob
@@ -52,7 +50,7 @@ class ImportManifestInput:
     def options(self) -> imports.Options:
         return imports.Options(
             manifest=imports.location_of(self.path),
-            existing=word(self.existing),
+            existing=enum_name(self.existing),
             source_root=None if self.source_root is None else imports.folder_of(self.source_root),
             restore_removed=self.restore_removed,
             confirm_suggestions=self.confirm_suggestions,
@@ -75,9 +73,7 @@ class ImportMutations:
         "Labelling goes on meanwhile. Refused with INVALID_PATH, FILE_TOO_LARGE, and DATASET_BUSY while a sync or an "
         "import runs, `details.jobId` naming it."
     )
-    async def import_manifest(
-        self, info: Info, input: Annotated[ImportManifestInput, given()]
-    ) -> ImportManifestPayload:
+    async def import_manifest(self, info: Info, input: Input[ImportManifestInput]) -> ImportManifestPayload:
         by, id, options, context = (
             info.context.identity,
             number(input.dataset_id, "Dataset"),

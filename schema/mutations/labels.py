@@ -1,39 +1,38 @@
 """createLabels, updateLabel, renameLabel, deleteLabels."""
 
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 
 from db.labelling import labels
 from db.labelling.labels import KEPT, LabelValues
-from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of, impacts
-from schema.mutations.resolver import Info, given, global_id, number, word, write
-from schema.mutations.sources import delete_objects, failures
+from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of
+from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
+from schema.mutations.sources import delete_sources
 from schema.references import reference, references
+from schema.types.declare import value
 from schema.types.label import Label
 
 
 @strawberry.enum(description="What a rename does when another label has the name.")
 class RenameConflict(Enum):
-    ERROR = strawberry.enum_value("ERROR", description="Refuse with LABEL_ALREADY_EXISTS.")
-    MERGE = strawberry.enum_value(
-        "MERGE",
-        description="Turn this label into the other one; a sample that has both keeps one, and the shapes of both.",
+    ERROR = value("ERROR", "Refuse with LABEL_ALREADY_EXISTS.")
+    MERGE = value(
+        "MERGE", "Turn this label into the other one; a sample that has both keeps one, and the shapes of both."
     )
 
 
 @strawberry.enum(description="What goes together with a label.")
 class DeleteLabelMode(Enum):
-    LABEL_ONLY = strawberry.enum_value("LABEL_ONLY", description="Only the label, from all samples; no sample goes.")
-    LABEL_AND_SAMPLES = strawberry.enum_value(
+    LABEL_ONLY = value("LABEL_ONLY", "Only the label, from all samples; no sample goes.")
+    LABEL_AND_SAMPLES = value(
         "LABEL_AND_SAMPLES",
-        description="Also the samples that have no label but deleted ones; their files stay, and no sync brings them "
+        "Also the samples that have no label but deleted ones; their files stay, and no sync brings them "
         "back. Samples without labels never go.",
     )
-    LABEL_SAMPLES_AND_SOURCES = strawberry.enum_value(
+    LABEL_SAMPLES_AND_SOURCES = value(
         "LABEL_SAMPLES_AND_SOURCES",
-        description="As LABEL_AND_SAMPLES, and the files of those samples are deleted. Cannot be undone.",
+        "As LABEL_AND_SAMPLES, and the files of those samples are deleted. Cannot be undone.",
     )
 
 
@@ -121,14 +120,14 @@ class LabelMutations:
         description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or "
         "SHORTCUT_ALREADY_EXISTS."
     )
-    async def create_labels(self, info: Info, input: Annotated[CreateLabelsInput, given()]) -> CreateLabelsPayload:
+    async def create_labels(self, info: Info, input: Input[CreateLabelsInput]) -> CreateLabelsPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
         values = [label.values() for label in input.labels]
         outcome = await write(info, lambda session: labels.create(session, id, values, by=by), labels.Created)
         return CreateLabelsPayload(labels=references("Label", outcome.labels), dataset=dataset_of(outcome.dataset_id))
 
     @strawberry.mutation(description="Changes a label's colour or shortcut.")
-    async def update_label(self, info: Info, input: Annotated[UpdateLabelInput, given()]) -> UpdateLabelPayload:
+    async def update_label(self, info: Info, input: Input[UpdateLabelInput]) -> UpdateLabelPayload:
         by, id = info.context.identity, number(input.label_id, "Label")
         color = KEPT if input.color is None else input.color.value
         shortcut = KEPT if input.shortcut is None else input.shortcut.value
@@ -141,8 +140,8 @@ class LabelMutations:
         description="Gives a label another name, on every sample that carries it, at once. Costs the same however many "
         "they are, except for a merge."
     )
-    async def rename_label(self, info: Info, input: Annotated[RenameLabelInput, given()]) -> RenameLabelPayload:
-        by, id, conflict = info.context.identity, number(input.label_id, "Label"), word(input.on_conflict)
+    async def rename_label(self, info: Info, input: Input[RenameLabelInput]) -> RenameLabelPayload:
+        by, id, conflict = info.context.identity, number(input.label_id, "Label"), enum_name(input.on_conflict)
         outcome = await write(
             info,
             lambda session: labels.rename(
@@ -161,23 +160,17 @@ class LabelMutations:
         description="Deletes labels of one dataset, and what `mode` says. Several at once have the same effect as one "
         "after another."
     )
-    async def delete_labels(self, info: Info, input: Annotated[DeleteLabelsInput, given()]) -> DeleteLabelsPayload:
-        by, mode = info.context.identity, word(input.mode)
+    async def delete_labels(self, info: Info, input: Input[DeleteLabelsInput]) -> DeleteLabelsPayload:
+        by, mode = info.context.identity, enum_name(input.mode)
         ids = [number(id, "Label") for id in input.label_ids]
         outcome = await write(
             info,
             lambda session: labels.delete(session, ids, mode=mode, by=by, dry_run=input.dry_run),
             labels.Deleted,
         )
-        planned = outcome.deleted_samples if outcome.with_sources else 0
-        result = await delete_objects(info, outcome.change, planned)
         return DeleteLabelsPayload(
             deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
             affected_samples=outcome.affected_samples,
             deleted_samples=outcome.deleted_samples,
-            deleted_sources=result.deleted,
-            failed_sources=failures(result),
-            warnings=impacts(outcome.warnings),
-            dataset=dataset_of(outcome.dataset_id),
-            change=change_of(outcome.change),
+            **await delete_sources(info, outcome, outcome.deleted_samples),
         )

@@ -1,18 +1,21 @@
 """What several payloads have in common. `reference(…)` stands for what is read after the commit."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import strawberry
 
 from db.labelling.samples.outcomes import Labelled
-from db.labelling.source_references import Impact
 from schema.references import reference, references
 from schema.types.change import Change
 from schema.types.dataset import Dataset
 from schema.types.delete_impact import DeleteImpact
+from schema.types.error_code import ErrorCode
 from schema.types.sample import Sample
 
+EXPECTED_REVISION = (
+    "Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current `revision` and the "
+    "ids of at most 100 `changes` since. Without it the last writer wins."
+)
 NOT_FOUND = "Those of the given ids that are no sample of this dataset; the others are done."
 
 
@@ -38,6 +41,12 @@ class Labelling(WithChange):
         description="The samples as they are now: those found, in the order of the ids; with a filter the newest of "
         "those that matched, at most 100."
     )
+
+
+@strawberry.type(description="Why one item of several was refused.")
+class ItemError:
+    code: ErrorCode = strawberry.field(description="What went wrong, for programs.")
+    message: str = strawberry.field(description="What went wrong and what to do, as a sentence.")
 
 
 @strawberry.type(description="A source file that could not be deleted.")
@@ -69,6 +78,14 @@ def change_of(number: int | None) -> Change | None:
     return None if number is None else reference("Change", number)
 
 
+def sample_of(number: int | None) -> Sample | None:
+    return None if number is None else reference("Sample", number)
+
+
+def item_error(code: str | None, message: str) -> ItemError | None:
+    return None if code is None else ItemError(code=ErrorCode[code], message=message)
+
+
 def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, Any]:
     """The fields of a Labelling."""
     return {
@@ -80,15 +97,3 @@ def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, An
         "dataset": dataset_of(outcome.dataset_id),
         "change": change_of(outcome.change),
     }
-
-
-def impacts(found: Sequence[Impact]) -> list[DeleteImpact]:
-    return [
-        DeleteImpact(
-            sample_count=each.sample_count,
-            shared_sources=each.shared_sources,
-            versions=references("Version", each.versions),
-            datasets=references("Dataset", each.datasets),
-        )
-        for each in found
-    ]

@@ -1,28 +1,55 @@
-"""Deleting files after the commit that deleted their sources, while the client waits."""
+"""Deleting source files after the commit, for as long as a client waits."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final, Protocol
 
+from db.labelling.source_references import Impact
 from db.storage import object_deletion
 from db.storage.object_deletion import DeletionResult
-from schema.mutations.payloads import SourceFailure
+from schema.mutations.payloads import SourceFailure, change_of, dataset_of
 from schema.mutations.resolver import Info
+from schema.references import references
+from schema.types.delete_impact import DeleteImpact
 
 MAX_SECONDS: Final = 20  # then a worker continues
 
 
-async def delete_objects(info: Info, change: int | None, planned: int) -> DeletionResult:
-    """The result for the files of a change; of a dry run, the expected one."""
-    if change is None or not planned:
-        return DeletionResult(planned, ())
-    context = info.context
-    try:
-        async with asyncio.timeout(MAX_SECONDS):
-            await object_deletion.delete_objects(context.database, context.stores.open, change_id=change)
-    except TimeoutError:
-        pass
-    return await object_deletion.result_of(context.database, change)
+class Deletion(Protocol):
+    """The outcome of a mutation that may delete source files."""
+
+    @property
+    def dataset_id(self) -> int: ...
+    @property
+    def with_sources(self) -> bool: ...
+    @property
+    def change(self) -> int | None: ...
+    @property
+    def warnings(self) -> tuple[Impact, ...]: ...
 
 
-def failures(result: DeletionResult) -> list[SourceFailure]:
-    return [SourceFailure(path=each.path, message=each.message) for each in result.failures]
+async def delete_sources(info: Info, outcome: Deletion, samples: int) -> dict[str, Any]:
+    """Deletes the files of the change. The fields of a WithSources; of a dry run, as they would be."""
+    planned, context = samples if outcome.with_sources else 0, info.context
+    result = DeletionResult(planned, ())
+    if outcome.change is not None and planned:
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                await object_deletion.delete_objects(context.database, context.stores.open, change_id=outcome.change)
+        except TimeoutError:
+            pass
+        result = await object_deletion.result_of(context.database, outcome.change)
+    return {
+        "deleted_sources": result.deleted,
+        "failed_sources": [SourceFailure(path=each.path, message=each.message) for each in result.failures],
+        "warnings": [
+            DeleteImpact(
+                sample_count=impact.sample_count,
+                shared_sources=impact.shared_sources,
+                versions=references("Version", impact.versions),
+                datasets=references("Dataset", impact.datasets),
+            )
+            for impact in outcome.warnings
+        ],
+        "dataset": dataset_of(outcome.dataset_id),
+        "change": change_of(outcome.change),
+    }

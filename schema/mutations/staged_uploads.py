@@ -1,18 +1,15 @@
 """requestUploads and completeUploads: for scripts whose files go to storage directly."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 import strawberry
 
 from db.identity.urls import Links
 from db.ingest import uploads
 from db.ingest.uploads import Completion, IssuedTickets, RequestedFile, RequestedUploads, Ticket
-from schema.mutations.payloads import OfDataset, WithChange, change_of, dataset_of
-from schema.mutations.resolver import Info, given, is_done, number, word, write
-from schema.mutations.uploads import ItemError, UploadConflict
-from schema.references import reference
-from schema.types.error_code import ErrorCode
+from schema.mutations.payloads import ItemError, OfDataset, WithChange, change_of, dataset_of, item_error, sample_of
+from schema.mutations.resolver import Info, Input, enum_name, is_done, number, write
+from schema.mutations.uploads import UploadConflict
 from schema.types.sample import Sample
 
 
@@ -113,28 +110,26 @@ class CompleteUploadsPayload(WithChange):
 
 
 @strawberry.type
-class DirectUploadMutations:
+class StagedUploadMutations:
     @strawberry.mutation(
         description="Asks for places in storage, to which a script puts its files by itself: for any number of files, "
         "by the thousand. Nothing is in the dataset until `completeUploads`. Each file is taken or refused for itself; "
         "an unknown label refuses the call. May be called again under the same keys as often as you like."
     )
-    async def request_uploads(
-        self, info: Info, input: Annotated[RequestUploadsInput, given()]
-    ) -> RequestUploadsPayload:
+    async def request_uploads(self, info: Info, input: Input[RequestUploadsInput]) -> RequestUploadsPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        asked = RequestedUploads(
+        requested = RequestedUploads(
             files=[RequestedFile(file.key, file.file_name, file.size, file.labels) for file in input.files],
             expiry=context.links.expiry,
             labels=input.labels,
             create_missing=input.create_missing,
-            on_conflict=word(input.on_conflict),
+            on_conflict=enum_name(input.on_conflict),
             max_bytes=context.limits.max_file_bytes,
         )
-        outcome = await write(info, lambda session: uploads.request(session, id, asked, by=by), IssuedTickets)
+        outcome = await write(info, lambda session: uploads.request(session, id, requested, by=by), IssuedTickets)
         urls = await uploads.link(context.stores, outcome)
         tickets = [
-            _ticket(ticket, url, context.links, outcome.expiry)
+            upload_ticket(ticket, url, context.links, outcome.expiry)
             for ticket, url in zip(outcome.tickets, urls, strict=True)
         ]
         return RequestUploadsPayload(dataset=dataset_of(outcome.dataset_id), uploads=tickets)
@@ -143,9 +138,7 @@ class DirectUploadMutations:
         description="Makes samples of files that were put: each is read, and checked like any upload, before it "
         "becomes one. Completing an upload again gives the same sample. All of a call are one change."
     )
-    async def complete_uploads(
-        self, info: Info, input: Annotated[CompleteUploadsInput, given()]
-    ) -> CompleteUploadsPayload:
+    async def complete_uploads(self, info: Info, input: Input[CompleteUploadsInput]) -> CompleteUploadsPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
         arrived = uploads.NOTHING
         if not await is_done(info, Completion):
@@ -161,15 +154,15 @@ class DirectUploadMutations:
                 CompletedUpload(
                     key=one.key,
                     file_name=one.file_name,
-                    sample=_sample(one.sample),
-                    error=_error(one.code, one.message),
+                    sample=sample_of(one.sample),
+                    error=item_error(one.code, one.message),
                 )
                 for one in outcome.results
             ],
         )
 
 
-def _ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) -> UploadTicket:
+def upload_ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) -> UploadTicket:
     waits = ticket.staged is not None
     return UploadTicket(
         key=ticket.key,
@@ -179,14 +172,6 @@ def _ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) -> Uploa
         method="PUT",
         headers=[HttpHeader(name="Content-Length", value=str(ticket.size))] if waits else [],
         expires_at=datetime.fromtimestamp(expiry, UTC) if waits else None,
-        sample=_sample(ticket.sample),
-        error=_error(ticket.code, ticket.message),
+        sample=sample_of(ticket.sample),
+        error=item_error(ticket.code, ticket.message),
     )
-
-
-def _sample(number: int | None) -> Sample | None:
-    return None if number is None else reference("Sample", number)
-
-
-def _error(code: str | None, message: str) -> ItemError | None:
-    return None if code is None else ItemError(code=ErrorCode[code], message=message)

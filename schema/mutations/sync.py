@@ -1,24 +1,22 @@
 """syncDataset, cancelJob."""
 
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 
 from db.ingest import job_requests
 from db.ingest.job_requests import StartedJob
 from db.queries import ids
-from schema.mutations.resolver import Info, given, number, word, write
+from schema.mutations.resolver import Info, Input, enum_name, number, write
 from schema.references import reference
+from schema.types.declare import value
 from schema.types.job import Job, SyncJob
 
 
 @strawberry.enum(description="What a sync or an import does with samples that are there already.")
 class ExistingSamples(Enum):
-    KEEP = strawberry.enum_value("KEEP", description="Labels that a person or a script put last are kept.")
-    OVERWRITE = strawberry.enum_value(
-        "OVERWRITE", description="The labels and shapes of the sidecars, or of the manifest, replace all others."
-    )
+    KEEP = value("KEEP", "Labels that a person or a script put last are kept.")
+    OVERWRITE = value("OVERWRITE", "The labels and shapes of the sidecars, or of the manifest, replace all others.")
 
 
 @strawberry.input(description="A sync to start.")
@@ -68,7 +66,7 @@ class SyncMutations:
         description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
         "Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY beside an import; `details.jobId` names the running job."
     )
-    async def sync_dataset(self, info: Info, input: Annotated[SyncDatasetInput, given()]) -> SyncDatasetPayload:
+    async def sync_dataset(self, info: Info, input: Input[SyncDatasetInput]) -> SyncDatasetPayload:
         by, id = info.context.identity, number(input.dataset_id, "Dataset")
         outcome = await write(
             info,
@@ -76,7 +74,7 @@ class SyncMutations:
                 session,
                 id,
                 by=by,
-                existing=word(input.existing),
+                existing=enum_name(input.existing),
                 remove_missing=input.remove_missing,
                 restore_removed=input.restore_removed,
                 remove_many=input.remove_many,
@@ -87,7 +85,7 @@ class SyncMutations:
         return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
 
     @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
-    async def cancel_job(self, info: Info, input: Annotated[CancelJobInput, given()]) -> CancelJobPayload:
+    async def cancel_job(self, info: Info, input: Input[CancelJobInput]) -> CancelJobPayload:
         by, (kind, id) = info.context.identity, ids.split(input.job_id)
         outcome = await write(info, lambda session: job_requests.cancel(session, id, by=by, type_name=kind), StartedJob)
         return CancelJobPayload(job=reference(kind, outcome.job))

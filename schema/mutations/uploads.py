@@ -1,25 +1,21 @@
 """uploadSamples."""
 
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 
 from db.ingest import uploads
 from db.ingest.uploads import DirectUploads, Incoming, Stored, Uploaded
-from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.resolver import Info, earlier, given, keyed, number, word, write
-from schema.references import reference
-from schema.types.error_code import ErrorCode
+from schema.mutations.payloads import ItemError, OfDataset, dataset_of, item_error, sample_of
+from schema.mutations.resolver import Info, Input, earlier_outcome, enum_name, keyed, number, write
+from schema.types.declare import value
 from schema.types.sample import Sample
-
-MOST = 100  # files of one call
 
 
 @strawberry.enum(description="What happens to a file whose name is taken. Nothing is ever written over.")
 class UploadConflict(Enum):
-    ERROR = strawberry.enum_value("ERROR", description="It is refused with SAMPLE_ALREADY_EXISTS.")
-    RENAME = strawberry.enum_value("RENAME", description="It gets a number: `cat.jpg` becomes `cat-1.jpg`.")
+    ERROR = value("ERROR", "It is refused with SAMPLE_ALREADY_EXISTS.")
+    RENAME = value("RENAME", "It gets a number: `cat.jpg` becomes `cat-1.jpg`.")
 
 
 @strawberry.input(description="Images to be added to a dataset.")
@@ -38,12 +34,6 @@ class UploadSamplesInput:
     on_conflict: UploadConflict = strawberry.field(
         default=UploadConflict.ERROR, description="What happens to a file whose name is taken."
     )
-
-
-@strawberry.type(description="Why one item of several was refused.")
-class ItemError:
-    code: ErrorCode = strawberry.field(description="What went wrong, for programs.")
-    message: str = strawberry.field(description="What went wrong and what to do, as a sentence.")
 
 
 @strawberry.type(description="What became of one file.")
@@ -65,34 +55,36 @@ class UploadMutations:
         "Each file is taken or refused for itself. A request beyond its limit, without files, or with an unknown label "
         "is refused as a whole and stores nothing."
     )
-    async def upload_samples(self, info: Info, input: Annotated[UploadSamplesInput, given()]) -> UploadSamplesPayload:
+    async def upload_samples(self, info: Info, input: Input[UploadSamplesInput]) -> UploadSamplesPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        wanted = DirectUploads(
+        files = DirectUploads(
             files=input.files,
             labels=input.labels,
             create_missing=input.create_missing,
-            on_conflict=word(input.on_conflict),
+            on_conflict=enum_name(input.on_conflict),
             max_bytes=context.limits.max_file_bytes,
         )
-        before, stored = await earlier(info, Uploaded), Stored((), ())
-        if before is None or not before.is_final:
+        earlier, stored = await earlier_outcome(info, Uploaded), Stored((), ())
+        if earlier is None or not earlier.is_final:
             stored = await uploads.store(
                 context.database,
                 context.stores,
                 id,
-                wanted,
+                files,
                 checks=context.checks,
                 by=by,
                 keyed=keyed(info),
-                earlier=before,
+                earlier=earlier,
             )
-        outcome = await write(info, lambda session: uploads.commit(session, id, wanted, stored, by=by), Uploaded)
+        outcome = await write(info, lambda session: uploads.commit(session, id, files, stored, by=by), Uploaded)
         return UploadSamplesPayload(
-            dataset=dataset_of(outcome.dataset_id), results=[_result(each) for each in outcome.results]
+            dataset=dataset_of(outcome.dataset_id),
+            results=[
+                UploadResult(
+                    file_name=result.file_name,
+                    sample=sample_of(result.sample),
+                    error=item_error(result.code, result.message),
+                )
+                for result in outcome.results
+            ],
         )
-
-
-def _result(result: uploads.Result) -> UploadResult:
-    refused = result.code and ItemError(code=ErrorCode[result.code], message=result.message)
-    sample: Sample | None = None if result.sample is None else reference("Sample", result.sample)
-    return UploadResult(file_name=result.file_name, sample=sample, error=refused or None)

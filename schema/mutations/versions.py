@@ -1,24 +1,22 @@
 """publishVersion, setCurrentVersion, deleteVersion, writeManifest."""
 
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 
 from db.history import versions
 from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.resolver import Info, given, global_id, number, word, write
+from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
 from schema.references import reference
+from schema.types.declare import value
 from schema.types.job import ManifestJob
 from schema.types.version import Version
 
 
 @strawberry.enum(description="What becomes of changes that are in no version.")
 class UnpublishedChanges(Enum):
-    REJECT = strawberry.enum_value("REJECT", description="Refuse with UNPUBLISHED_CHANGES.")
-    DISCARD = strawberry.enum_value(
-        "DISCARD", description="Leave them behind. They stay in `changes`; undoing the switch brings them back."
-    )
+    REJECT = value("REJECT", "Refuse with UNPUBLISHED_CHANGES.")
+    DISCARD = value("DISCARD", "Leave them behind. They stay in `changes`; undoing the switch brings them back.")
 
 
 @strawberry.input(description="How the labelled samples of a version are divided for training and evaluation.")
@@ -94,9 +92,7 @@ class VersionMutations:
         "EMPTY_VERSION, SPLIT_CONDITIONS_NOT_MET for a label that cannot be on both sides of a split, and DATASET_BUSY "
         "while a sync runs."
     )
-    async def publish_version(
-        self, info: Info, input: Annotated[PublishVersionInput, given()]
-    ) -> PublishVersionPayload:
+    async def publish_version(self, info: Info, input: Input[PublishVersionInput]) -> PublishVersionPayload:
         by, id, divided = info.context.identity, number(input.dataset_id, "Dataset"), input.divided()
         outcome = await write(
             info,
@@ -112,10 +108,8 @@ class VersionMutations:
         "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
         "without it. Refused with UNPUBLISHED_CHANGES, and with DATASET_BUSY while a sync runs."
     )
-    async def set_current_version(
-        self, info: Info, input: Annotated[SetCurrentVersionInput, given()]
-    ) -> SetCurrentVersionPayload:
-        by, id, discard = info.context.identity, number(input.version_id, "Version"), word(input.on_unpublished)
+    async def set_current_version(self, info: Info, input: Input[SetCurrentVersionInput]) -> SetCurrentVersionPayload:
+        by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
         outcome = await write(
             info, lambda session: versions.switch(session, id, by=by, on_unpublished=discard), versions.Switched
         )
@@ -125,7 +119,7 @@ class VersionMutations:
         description="Deletes a version. The working set and files stay as they are; deleting the current version "
         "leaves the dataset without one, and versions that followed it without a parent."
     )
-    async def delete_version(self, info: Info, input: Annotated[DeleteVersionInput, given()]) -> DeleteVersionPayload:
+    async def delete_version(self, info: Info, input: Input[DeleteVersionInput]) -> DeleteVersionPayload:
         by, id = info.context.identity, number(input.version_id, "Version")
         outcome = await write(info, lambda session: versions.remove(session, id, by=by), versions.Removed)
         return DeleteVersionPayload(
@@ -137,7 +131,7 @@ class VersionMutations:
         "deleted. One that is there already stays as it is. While a job writes it, that job is the answer. "
         "VALIDATION_FAILED for a dataset without an output path."
     )
-    async def write_manifest(self, info: Info, input: Annotated[WriteManifestInput, given()]) -> WriteManifestPayload:
+    async def write_manifest(self, info: Info, input: Input[WriteManifestInput]) -> WriteManifestPayload:
         by, id = info.context.identity, number(input.version_id, "Version")
         outcome = await write(
             info, lambda session: versions.write_manifest(session, id, by=by), versions.ManifestRequested

@@ -3,17 +3,18 @@ from enum import Enum
 
 import strawberry
 
+from schema.types.declare import value
 from schema.types.label import Label
 from schema.types.shape import Shape
 
 
 @strawberry.enum(description="Where an annotation came from.")
 class AnnotationOrigin(Enum):
-    MANUAL = strawberry.enum_value("MANUAL", description="A person or a script, through this API.")
-    SYNC = strawberry.enum_value("SYNC", description="A sidecar file, read by a sync.")
-    IMPORT = strawberry.enum_value("IMPORT", description="An imported manifest.")
-    UPLOAD = strawberry.enum_value("UPLOAD", description="Given with the upload of the image.")
-    MODEL = strawberry.enum_value("MODEL", description="A model's suggestion.")
+    MANUAL = value("MANUAL", "A person or a script, through this API.")
+    SYNC = value("SYNC", "A sidecar file, read by a sync.")
+    IMPORT = value("IMPORT", "An imported manifest.")
+    UPLOAD = value("UPLOAD", "Given with the upload of the image.")
+    MODEL = value("MODEL", "A model's suggestion.")
 
 
 @strawberry.type(description="One label put on one sample, by somebody, at some time.")

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import strawberry
 
-from schema.inputs.filters import SampleFilter, SampleOrder, SampleSelection
+from schema.inputs.filters import SampleFilterArgument, SampleOrder, SampleOrderArgument, SampleSelection
 from schema.types.change import Change
 from schema.types.comparison import Comparison
-from schema.types.declare import compiled
+from schema.types.declare import compiled, value
 from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node
-from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
 from schema.types.statistics import Statistics
 from schema.types.version import Version
@@ -20,34 +20,30 @@ from schema.types.version import Version
 
 @strawberry.enum(description="What the annotations of a dataset are.")
 class DatasetType(Enum):
-    IMAGE_CLASSIFICATION = strawberry.enum_value(
-        "IMAGE_CLASSIFICATION", description="Labels for whole images, any number each; sidecars are `.txt`."
+    IMAGE_CLASSIFICATION = value(
+        "IMAGE_CLASSIFICATION", "Labels for whole images, any number each; sidecars are `.txt`."
     )
-    OBJECT_DETECTION = strawberry.enum_value(
-        "OBJECT_DETECTION", description="Labels with shapes on the image; sidecars are PASCAL VOC `.xml`."
-    )
-    IMAGE_SEGMENTATION = strawberry.enum_value(
-        "IMAGE_SEGMENTATION", description="Labels with polygons around areas; sidecars are PASCAL VOC `.xml`."
+    OBJECT_DETECTION = value("OBJECT_DETECTION", "Labels with shapes on the image; sidecars are PASCAL VOC `.xml`.")
+    IMAGE_SEGMENTATION = value(
+        "IMAGE_SEGMENTATION", "Labels with polygons around areas; sidecars are PASCAL VOC `.xml`."
     )
 
 
 @strawberry.enum(description="Which names the labels of a dataset may have.")
 class LabelNameRule(Enum):
-    STANDARD = strawberry.enum_value(
-        "STANDARD", description="1–32 characters: ASCII letters, digits, `-`, `_` and Han ideographs."
-    )
-    ANY = strawberry.enum_value(
+    STANDARD = value("STANDARD", "1–32 characters: ASCII letters, digits, `-`, `_` and Han ideographs.")
+    ANY = value(
         "ANY",
-        description="1–64 characters of any script, counted as code points in NFC, at least one of them visible; no "
+        "1–64 characters of any script, counted as code points in NFC, at least one of them visible; no "
         "control characters, line separators or marks of writing direction, and no white space at either end.",
     )
 
 
 @strawberry.enum(description="The order of a list of datasets.")
 class DatasetOrder(Enum):
-    NEWEST = strawberry.enum_value("NEWEST", description="Latest created first.")
-    OLDEST = strawberry.enum_value("OLDEST", description="Earliest created first.")
-    NAME = strawberry.enum_value("NAME", description="By name, in code point order.")
+    NEWEST = value("NEWEST", "Latest created first.")
+    OLDEST = value("OLDEST", "Earliest created first.")
+    NAME = value("NAME", "By name, in code point order.")
 
 
 @strawberry.type(description="A set of images with their labels: the working set that everybody labels.")
@@ -78,7 +74,7 @@ class Dataset(Node):
 
     @strawberry.field(description="The label of this name (case-sensitive), or null.")
     def label(self, name: Annotated[str, strawberry.argument(description="The exact name.")]) -> Label | None:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     labelers: list[str] = strawberry.field(
         description="Who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
@@ -87,14 +83,14 @@ class Dataset(Node):
     @strawberry.field(description="The samples of the working set.")
     def samples(
         self,
-        filter: Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")] = None,
-        order_by: Annotated[SampleOrder, strawberry.argument(description="The order.")] = SampleOrder.NEWEST,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        filter: SampleFilterArgument = None,
+        order_by: SampleOrderArgument = SampleOrder.NEWEST,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Sample]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     current_version: Version | None = strawberry.field(
         description="The version that the working set is based on: the one published or switched to last. Null before "
@@ -108,13 +104,9 @@ class Dataset(Node):
 
     @strawberry.field(description="The published versions, newest first.")
     def versions(
-        self,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Version]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     @strawberry.field(
         description="What differs from one state of the dataset to another, sample by sample and label by label. "
@@ -128,7 +120,7 @@ class Dataset(Node):
             strawberry.argument(description="Global id of the version to end at; null for the working set."),
         ] = None,
     ) -> Comparison:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     @strawberry.field(
         description="What it would mean for others to delete these samples with their source files: ask before you "
@@ -140,7 +132,7 @@ class Dataset(Node):
             SampleSelection, strawberry.argument(description="Which samples: at most 1,000 ids, a filter, or all.")
         ],
     ) -> DeleteImpact:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     active_job: Job | None = strawberry.field(
         description="The sync or import that runs or waits for this dataset, if any."
@@ -148,20 +140,12 @@ class Dataset(Node):
 
     @strawberry.field(description="All jobs of the dataset, newest first.")
     def jobs(
-        self,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Job]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     @strawberry.field(description="Every committed change of the working set, newest first. Nothing is ever lost here.")
     def changes(
-        self,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Change]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()

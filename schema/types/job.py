@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.types.declare import compiled
+from schema.types.declare import compiled, value
 from schema.types.error_code import ErrorCode
 from schema.types.node import Node
-from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.pagination import After, Before, Connection, First, Last
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @strawberry.enum(description="How far a job is.")
 class JobStatus(Enum):
-    QUEUED = strawberry.enum_value("QUEUED", description="Waits for a worker.")
-    RUNNING = strawberry.enum_value("RUNNING", description="A worker is at it; survives the worker's death.")
-    SUCCEEDED = strawberry.enum_value("SUCCEEDED", description="Done.")
-    FAILED = strawberry.enum_value("FAILED", description="Given up; `error` says why.")
-    CANCELED = strawberry.enum_value("CANCELED", description="Stopped by `cancelJob`; what was done stays.")
+    QUEUED = value("QUEUED", "Waits for a worker.")
+    RUNNING = value("RUNNING", "A worker is at it; survives the worker's death.")
+    SUCCEEDED = value("SUCCEEDED", "Done.")
+    FAILED = value("FAILED", "Given up; `error` says why.")
+    CANCELED = value("CANCELED", "Stopped by `cancelJob`; what was done stays.")
 
 
 @strawberry.type(description="Why a job failed.")
@@ -66,38 +66,28 @@ class SyncWarning:
 
 @strawberry.enum(description="Why a sync passes over a file.")
 class IgnoredReason(Enum):
-    SUFFIX = strawberry.enum_value(
-        "SUFFIX", description="Its suffix is neither that of an image nor that of a label file of this dataset's type."
-    )
-    HIDDEN = strawberry.enum_value(
+    SUFFIX = value("SUFFIX", "Its suffix is neither that of an image nor that of a label file of this dataset's type.")
+    HIDDEN = value(
         "HIDDEN",
-        description="A name on its path begins with a dot, or is one that a system keeps for itself, such as "
+        "A name on its path begins with a dot, or is one that a system keeps for itself, such as "
         "`__MACOSX`, `@eaDir` or `Thumbs.db`. `include` can bring it back.",
     )
-    EXCLUDED = strawberry.enum_value(
-        "EXCLUDED", description="It matches the dataset's `exclude`, or is an image that does not match its `include`."
+    EXCLUDED = value(
+        "EXCLUDED", "It matches the dataset's `exclude`, or is an image that does not match its `include`."
     )
-    LINK_NOT_ALLOWED = strawberry.enum_value(
+    LINK_NOT_ALLOWED = value(
         "LINK_NOT_ALLOWED",
-        description="A symbolic link that leads outside the directories that the server's owner allowed, or a linked "
+        "A symbolic link that leads outside the directories that the server's owner allowed, or a linked "
         "directory beyond the first 100,000.",
     )
-    LINK_BROKEN = strawberry.enum_value(
-        "LINK_BROKEN", description="A symbolic link that leads nowhere, or in a circle."
+    LINK_BROKEN = value("LINK_BROKEN", "A symbolic link that leads nowhere, or in a circle.")
+    LINK_REPEATED = value(
+        "LINK_REPEATED", "A symbolic link to what is listed anyway, at its own path or by another link."
     )
-    LINK_REPEATED = strawberry.enum_value(
-        "LINK_REPEATED", description="A symbolic link to what is listed anyway, at its own path or by another link."
-    )
-    NOT_A_FILE = strawberry.enum_value("NOT_A_FILE", description="A pipe, a socket or a device.")
-    UNREADABLE = strawberry.enum_value(
-        "UNREADABLE", description="A directory that the server may not read; nothing below it was seen."
-    )
-    SIDECAR_WITHOUT_IMAGE = strawberry.enum_value(
-        "SIDECAR_WITHOUT_IMAGE", description="A label file that belongs to no image of the dataset."
-    )
-    SIDECAR_OVERRIDDEN = strawberry.enum_value(
-        "SIDECAR_OVERRIDDEN", description="A label file whose images all have one that takes precedence."
-    )
+    NOT_A_FILE = value("NOT_A_FILE", "A pipe, a socket or a device.")
+    UNREADABLE = value("UNREADABLE", "A directory that the server may not read; nothing below it was seen.")
+    SIDECAR_WITHOUT_IMAGE = value("SIDECAR_WITHOUT_IMAGE", "A label file that belongs to no image of the dataset.")
+    SIDECAR_OVERRIDDEN = value("SIDECAR_OVERRIDDEN", "A label file whose images all have one that takes precedence.")
 
 
 @strawberry.type(description="Files that a sync passed over for one reason.")
@@ -129,13 +119,9 @@ class SyncJob(Job, Node):
 
     @strawberry.field(description="What went wrong with single files, in the order it was met, at most 10,000.")
     def warnings(
-        self,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[SyncWarning]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
 
 @strawberry.type(description="An import: what a manifest says goes into the working set.")
@@ -153,13 +139,9 @@ class ImportJob(Job, Node):
         "manifest's name and the line's number, such as `V001.manifest:12`."
     )
     def warnings(
-        self,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[SyncWarning]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
 
 @strawberry.type(

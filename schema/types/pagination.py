@@ -1,20 +1,37 @@
 """Connections: one form for every list that can be long."""
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
 T = TypeVar("T")
 
-FIRST = (
-    "How many items from the start: 0–100, unless `serverInfo { maxPageSize }` says otherwise. 20 when neither `first` "
-    "nor `last` is given."
-)
-AFTER = "Only items after this cursor, which must come from the same list in the same order."
-LAST = (
-    "How many items from the end: 0–100, unless `serverInfo { maxPageSize }` says otherwise. Not together with `first`."
-)
-BEFORE = "Only items before this cursor, which must come from the same list in the same order."
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description="How many items from the start: 0–100, unless `serverInfo { maxPageSize }` says otherwise. 20 when "
+        "neither `first` nor `last` is given."
+    ),
+]
+After = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Only items after this cursor, which must come from the same list in the same order."
+    ),
+]
+Last = Annotated[
+    int | None,
+    strawberry.argument(
+        description="How many items from the end: 0–100, unless `serverInfo { maxPageSize }` says otherwise. Not "
+        "together with `first`."
+    ),
+]
+Before = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Only items before this cursor, which must come from the same list in the same order."
+    ),
+]
 
 
 @strawberry.type(description="Where a page lies in its list.")

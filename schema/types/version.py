@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import strawberry
 
-from schema.inputs.filters import SampleFilter, SampleOrder
-from schema.types.declare import compiled
+from schema.inputs.filters import SampleFilterArgument, SampleOrder, SampleOrderArgument
+from schema.types.declare import compiled, value
 from schema.types.job import ManifestJob
 from schema.types.label import Label
 from schema.types.node import Node
-from schema.types.pagination import AFTER, BEFORE, FIRST, LAST, Connection
+from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
 from schema.types.statistics import Statistics
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @strawberry.enum(description="Whether a version can be used.")
 class VersionStatus(Enum):
-    NORMAL = strawberry.enum_value("NORMAL", description="It is published, and can be used.")
+    NORMAL = value("NORMAL", "It is published, and can be used.")
 
 
 @strawberry.type(
@@ -51,14 +51,14 @@ class Version(Node):
     )
     def samples(
         self,
-        filter: Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")] = None,
-        order_by: Annotated[SampleOrder, strawberry.argument(description="The order.")] = SampleOrder.NEWEST,
-        first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-        after: Annotated[str | None, strawberry.argument(description=AFTER)] = None,
-        last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-        before: Annotated[str | None, strawberry.argument(description=BEFORE)] = None,
+        filter: SampleFilterArgument = None,
+        order_by: SampleOrderArgument = SampleOrder.NEWEST,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Sample]:
-        return compiled()  # type: ignore[no-any-return]
+        compiled()
 
     manifest_path: str | None = strawberry.field(
         description="Where its manifest lies, once it is written; null for a dataset without an output path."
