@@ -19,36 +19,38 @@ from db.errors import Conflict, DomainError, Invalid
 from db.identity import tokens
 from db.postgres import backups, engine, migrations
 from tests.db.test_migrations import dump
-from tests.schema.annotation_fixture import annotate, box, new, of, open_boxes
-from tests.schema.mutation_fixture import Stage, open_stage
+from tests.schema.annotation_fixture import annotate, box, create_box_client, edit_of, new
+from tests.schema.mutation_fixture import DatasetClient, create_client
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-async def lived_in(database: engine.Database, root: Path) -> tuple[Stage, str]:
+async def lived_in(database: engine.Database, root: Path) -> tuple[DatasetClient, str]:
     """A dataset with shapes, history, versions and an undone change; and a token."""
-    stage = await open_boxes(database, root)
-    await annotate(stage, {**of(stage, 0), "add": [new("cat", box()), new("dog", box(1, 2, 3, 4))]})
-    await stage.do("publishVersion", "version { name }", datasetId=stage.dataset)
-    await stage.do("renameLabel", "label { name }", labelId=stage.label("cat"), name="tiger")
-    await stage.do("deleteSamples", "deleted", datasetId=stage.dataset, select={"ids": stage.ids(1)})
-    last = await stage.do(
+    client = await create_box_client(database, root)
+    await annotate(client, {**edit_of(client, 0), "add": [new("cat", box()), new("dog", box(1, 2, 3, 4))]})
+    await client.mutate("publishVersion", "version { name }", datasetId=client.dataset)
+    await client.mutate("renameLabel", "label { name }", labelId=client.label("cat"), name="tiger")
+    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(1)})
+    last = await client.mutate(
         "labelSamples",
         "change { id }",
-        datasetId=stage.dataset,
-        select={"ids": stage.ids(2)},
+        datasetId=client.dataset,
+        select={"ids": client.ids(2)},
         labels=["dog"],
         mode="ADD",
     )
-    await stage.do("undoChange", "change { id }", changeId=last["change"]["id"])
-    await stage.do("publishVersion", "version { name }", datasetId=stage.dataset, description="a \\ back\tslash\nand ä")
+    await client.mutate("undoChange", "change { id }", changeId=last["change"]["id"])
+    await client.mutate(
+        "publishVersion", "version { name }", datasetId=client.dataset, description="a \\ back\tslash\nand ä"
+    )
     async with database.writing() as session:
-        text = await tokens.create(session, name="Ada", scope=tokens.Scope.READ, dataset_ids=[stage.dataset_rows.id])
-    return stage, text
+        text = await tokens.create(session, name="Ada", scope=tokens.Scope.READ, dataset_ids=[client.dataset_rows.id])
+    return client, text
 
 
-async def reach(stage: Stage, revision: int) -> None:
-    while await stage.revision() < revision:  # noqa: ASYNC110 (others write it)
+async def reach(client: DatasetClient, revision: int) -> None:
+    while await client.revision() < revision:  # noqa: ASYNC110 (others write it)
         await asyncio.sleep(0)
 
 
@@ -88,7 +90,7 @@ def changed(backup: bytes, change: Callable[[dict[str, bytes]], None]) -> bytes:
 async def test_everything_comes_back_and_goes_on(
     database: engine.Database, database_url: str, empty_database_url: str, tmp_path: Path, server_kind: str
 ) -> None:
-    stage, text = await lived_in(database, tmp_path)
+    client, text = await lived_in(database, tmp_path)
     backup = await written(database_url)
     await migrations.upgrade(empty_database_url)
     held = await backups.restore(empty_database_url, io.BytesIO(backup))
@@ -103,10 +105,10 @@ async def test_everything_comes_back_and_goes_on(
             identity = await tokens.verify(connection, text)
         assert identity is not None
         assert identity.name == "Ada"
-        there = replace(stage, direct=replace(stage.direct, database=restored))
+        there = replace(client, direct=replace(client.direct, database=restored))
         await there.check()
         revision = await there.revision()
-        await annotate(there, {**of(there, 3), "add": [new("dog", box())]})
+        await annotate(there, {**edit_of(there, 3), "add": [new("dog", box())]})
         assert await there.revision() == revision + 1
         await there.check()
 
@@ -114,34 +116,34 @@ async def test_everything_comes_back_and_goes_on(
 async def test_a_backup_beside_writers_shows_one_moment(
     database: engine.Database, database_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
-    stage = await open_stage(database, tmp_path, samples=20)
+    client = await create_client(database, tmp_path, samples=20)
     done = asyncio.Event()
 
     async def label(place: int) -> None:
         mode = "ADD"
         while not done.is_set():
-            await stage.do(
+            await client.mutate(
                 "labelSamples",
                 "changed",
-                datasetId=stage.dataset,
-                select={"ids": stage.ids(place)},
+                datasetId=client.dataset,
+                select={"ids": client.ids(place)},
                 labels=["cat"],
                 mode=mode,
             )
             mode = "REMOVE" if mode == "ADD" else "ADD"
 
     writers = [asyncio.create_task(label(place)) for place in range(4)]
-    await reach(stage, 10)
+    await reach(client, 10)
     backup = await written(database_url)
-    await reach(stage, await stage.revision() + 1)
+    await reach(client, await client.revision() + 1)
     done.set()
     await asyncio.gather(*writers)
     await migrations.upgrade(empty_database_url)
     await backups.restore(empty_database_url, io.BytesIO(backup))
     async with engine.connect(empty_database_url) as restored:
-        there = replace(stage, direct=replace(stage.direct, database=restored))
+        there = replace(client, direct=replace(client.direct, database=restored))
         await there.check()
-        assert 10 <= await there.revision() < await stage.revision()
+        assert 10 <= await there.revision() < await client.revision()
 
 
 async def test_a_backup_of_an_older_version_is_migrated(empty_database_url: str, database_url: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from db.history import changes
 from db.postgres import sql
 from db.postgres.engine import Database
-from tests.schema.mutation_fixture import Stage, open_stage
+from tests.schema.mutation_fixture import DatasetClient, create_client
 
 SHAPE = """shape { __typename
     ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } } ... on PolyLine { points { x y } }
@@ -26,7 +26,7 @@ def box(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40
     return {"boundingBox": {"xMin": left, "yMin": top, "xMax": right, "yMax": bottom}}
 
 
-def told(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40) -> dict[str, Any]:
+def answered_box(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40) -> dict[str, Any]:
     """The same as an answer gives it."""
     return {"__typename": "BoundingBox", **box(left, top, right, bottom)["boundingBox"]}
 
@@ -39,45 +39,45 @@ def new(label: str, shape: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"label": label, "shape": shape}
 
 
-async def open_boxes(database: Database, root: Path, **more: Any) -> Stage:
+async def create_box_client(database: Database, root: Path, **more: Any) -> DatasetClient:
     given: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (640, 480), "labels": ("cat", "dog", "bird")} | more
-    return await open_stage(database, root, **given)
+    return await create_client(database, root, **given)
 
 
-async def annotate(stage: Stage, *samples: dict[str, Any], key: str | None = None, **more: Any) -> Any:
-    return await stage.do("annotateSamples", PAYLOAD, key, datasetId=stage.dataset, samples=list(samples), **more)
+async def annotate(client: DatasetClient, *samples: dict[str, Any], key: str | None = None, **more: Any) -> Any:
+    return await client.mutate("annotateSamples", PAYLOAD, key, datasetId=client.dataset, samples=list(samples), **more)
 
 
-def of(stage: Stage, place: int, **edit: Any) -> dict[str, Any]:
+def edit_of(client: DatasetClient, position: int, **edit: Any) -> dict[str, Any]:
     """An edit of one sample."""
-    return {"sampleId": stage.ids(place)[0], **edit}
+    return {"sampleId": client.ids(position)[0], **edit}
 
 
-async def refused(stage: Stage, *samples: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return await stage.refused("annotateSamples", datasetId=stage.dataset, samples=list(samples), **more)
+async def refused(client: DatasetClient, *samples: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return await client.refused("annotateSamples", datasetId=client.dataset, samples=list(samples), **more)
 
 
-async def annotations(stage: Stage, place: int) -> list[dict[str, Any]]:
+async def annotations(client: DatasetClient, position: int) -> list[dict[str, Any]]:
     query = f"query ($id: ID!) {{ node(id: $id) {{ ... on Sample {{ annotations {{ {ANNOTATIONS} }} }} }} }}"
-    data = await stage.direct.execute(query, {"id": stage.ids(place)[0]})
+    data = await client.direct.execute(query, {"id": client.ids(position)[0]})
     return data["node"]["annotations"]  # type: ignore[no-any-return]
 
 
-async def marks(stage: Stage, place: int = 0) -> list[tuple[str, dict[str, Any] | None]]:
+async def labels_and_shapes(client: DatasetClient, position: int = 0) -> list[tuple[str, dict[str, Any] | None]]:
     """Labels and shapes of one sample."""
-    return [(each["label"]["name"], each["shape"]) for each in await annotations(stage, place)]
+    return [(each["label"]["name"], each["shape"]) for each in await annotations(client, position)]
 
 
-async def put(stage: Stage, place: int, *additions: dict[str, Any]) -> list[str]:
+async def add_annotations(client: DatasetClient, position: int, *additions: dict[str, Any]) -> list[str]:
     """The ids of all annotations of the sample, these among them."""
-    payload = await annotate(stage, of(stage, place, add=list(additions)))
+    payload = await annotate(client, edit_of(client, position, add=list(additions)))
     return [each["id"] for each in payload["samples"][0]["annotations"]]
 
 
-async def suggest(stage: Stage, place: int, label: str, shape: str | None, confidence: float = 0.7) -> str:
+async def suggest(client: DatasetClient, position: int, label: str, shape: str | None, confidence: float = 0.7) -> str:
     """What a model would leave: the id of an annotation that nobody has confirmed."""
-    sample, dataset_rows = stage.dataset_rows.samples[place], stage.dataset_rows
-    async with stage.direct.database.writing() as session:
+    sample, dataset_rows = client.dataset_rows.samples[position], client.dataset_rows
+    async with client.direct.database.writing() as session:
         change = await changes.record(session, dataset_rows.id, kind="X", actor="model", summary="x")
         row = await sql.first(
             session,

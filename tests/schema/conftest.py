@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from db.postgres.engine import Database
-from tests.schema.mutation_fixture import Stage, open_stage
-from tests.schema.read_fixture import Library, open_library
+from tests.schema.mutation_fixture import DatasetClient, create_client
+from tests.schema.read_fixture import ReadFixture, open_reads
 
 
 @pytest.fixture
-async def stage(database: Database, tmp_path: Path) -> Stage:
-    return await open_stage(database, tmp_path)
+async def client(database: Database, tmp_path: Path) -> DatasetClient:
+    return await create_client(database, tmp_path)
 
 
 @pytest.fixture
-async def library(database: Database) -> Library:
-    return await open_library(database)
+async def reads(database: Database) -> ReadFixture:
+    return await open_reads(database)

@@ -21,7 +21,7 @@ ETAG = blake2b(CONTENT, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DatasetClient:
     """`codes` gives the error codes of an answer, `do` the payload of a mutation's only field."""
 
     direct: Direct
@@ -32,13 +32,13 @@ class Stage:
     def dataset(self) -> str:
         return f"Dataset:{self.dataset_rows.id}"
 
-    def ids(self, *places: int) -> list[str]:
-        return [f"Sample:{self.dataset_rows.samples[place]}" for place in places]
+    def ids(self, *positions: int) -> list[str]:
+        return [f"Sample:{self.dataset_rows.samples[position]}" for position in positions]
 
     def label(self, name: str) -> str:
         return f"Label:{self.dataset_rows.labels[name]}"
 
-    async def do(self, field: str, selection: str, key: str | None = None, **input: Any) -> Any:
+    async def mutate(self, field: str, selection: str, key: str | None = None, **input: Any) -> Any:
         data = await self.direct.execute(_mutation(field, selection), {"input": input}, key)
         return data[field]
 
@@ -60,34 +60,34 @@ class Stage:
         query = """query ($id: ID!) { dataset(by: {id: $id}) {
             samples(first: 100, orderBy: OLDEST) { nodes { id labels { name } } } } }"""
         data = await self.direct.execute(query, {"id": self.dataset})
-        places = {id: place for place, id in enumerate(self.ids(*range(len(self.dataset_rows.samples))))}
+        positions = {id: position for position, id in enumerate(self.ids(*range(len(self.dataset_rows.samples))))}
         nodes = data["dataset"]["samples"]["nodes"]
-        return {places[node["id"]]: [label["name"] for label in node["labels"]] for node in nodes}
+        return {positions[node["id"]]: [label["name"] for label in node["labels"]] for node in nodes}
 
     async def check(self) -> None:
         async with self.direct.database.reading() as reader:
             assert await check.recount(reader, self.dataset_rows.id) == []
 
-    def as_somebody(self, name: str) -> "Stage":
+    def as_somebody(self, name: str) -> "DatasetClient":
         return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, name=name)))
 
-    def with_scope(self, scope: Scope) -> "Stage":
+    def with_scope(self, scope: Scope) -> "DatasetClient":
         return replace(self, direct=replace(self.direct, identity=replace(self.direct.identity, scope=scope)))
 
-    def confined_to(self, *dataset_ids: int) -> "Stage":
+    def confined_to(self, *dataset_ids: int) -> "DatasetClient":
         identity = replace(self.direct.identity, dataset_ids=frozenset(dataset_ids))
         return replace(self, direct=replace(self.direct, identity=identity))
 
 
-async def open_stage(
+async def create_client(
     database: Database, root: Path, *, samples: int = 6, labels: tuple[str, ...] = ("cat", "dog"), **more: Any
-) -> Stage:
+) -> DatasetClient:
     """A dataset whose files lie below `root`, and somebody who may do everything. `more` is for the working set."""
     images = root / "images"
     images.mkdir()
     dataset_rows = await make(database, samples=samples, labels=labels, input_path=str(images), etag=ETAG, **more)
-    for place in range(samples):
-        file = images / f"{place:06}.jpg"
+    for position in range(samples):
+        file = images / f"{position:06}.jpg"
         file.write_bytes(CONTENT)
     async with database.writing() as session:
         await tokens.create(session, name="ann", scope=Scope.MANAGE)
@@ -95,7 +95,7 @@ async def open_stage(
         token_id = await reader.fetchval("SELECT id FROM token WHERE name = 'ann'")
     settings = Settings(allowed_roots=(root.resolve(),))
     direct = Direct(schema(), database, Identity("ann", Scope.MANAGE, token_id), settings)
-    return Stage(direct, dataset_rows, root)
+    return DatasetClient(direct, dataset_rows, root)
 
 
 def _mutation(field: str, selection: str) -> str:

@@ -1,4 +1,4 @@
-"""A schema over the exhibits, and the naive reading of the same rows beside it."""
+"""A schema over the sample data, and the reference reader of the same rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -45,13 +45,13 @@ LISTS = {
 
 
 @dataclass(slots=True)
-class Library:
+class ReadFixture:
     schema: LabelgraphSchema
     language: GraphQLSchema
     database: Database
-    world: reference_reader.World
+    tables: reference_reader.Tables
     known: Known
-    tokens: Mapping[str, str]  # what a cursor is called in the naive reading
+    tokens: Mapping[str, str]  # what a cursor is called in the reference reader
 
     def context(self, identity: Identity = ANN) -> Context:
         return Context(database=self.database, identity=identity, links=LINKS, events=None)  # type: ignore[arg-type]
@@ -67,12 +67,12 @@ class Library:
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def naively(self, source: str, variables: Mapping[str, Any], identity: Identity = ANN) -> Any:
-        world = replace(self.world, allowed=identity.dataset_ids, viewer=identity.name)
-        return reference_reader.read(self.language, source, dict(variables), world)
+    def expected_answer(self, source: str, variables: Mapping[str, Any], identity: Identity = ANN) -> Any:
+        tables = replace(self.tables, allowed=identity.dataset_ids, viewer=identity.name)
+        return reference_reader.read(self.language, source, dict(variables), tables)
 
     def told(self, answer: Any) -> Any:
-        """An answer with its cursors as the naive reading calls them."""
+        """An answer with its cursors as the reference reader calls them."""
         match answer:
             case dict():
                 return {key: self.told(value) for key, value in answer.items()}
@@ -83,7 +83,7 @@ class Library:
         return answer
 
 
-async def open_library(database: Database) -> Library:
+async def open_reads(database: Database) -> ReadFixture:
     connection = await asyncpg.connect(driver_url(database.url))
     async with connection.transaction():
         await sample_data.fill(connection)
@@ -92,8 +92,8 @@ async def open_library(database: Database) -> Library:
     async with database.reading() as reader:
         rows = await reference_reader.load(reader)
         now = await reader.fetchval("SELECT now()")
-    world = reference_reader.World(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
-    return Library(schema, language, database, world, Known((), (), {}), {})
+    tables = reference_reader.Tables(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
+    return ReadFixture(schema, language, database, tables, Known((), (), {}), {})
 
 
 @cache
@@ -104,12 +104,12 @@ def _schema() -> tuple[LabelgraphSchema, GraphQLSchema]:
     return schema, schema_of(schema.as_str())
 
 
-async def learn(library: Library) -> None:
+async def learn(reads: ReadFixture) -> None:
     """Every id, and every cursor with the row that it stands for."""
-    rows = library.world.rows
-    tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
-    tables["ImportJob"] = "job"
-    ids = [f"{kind}:{row['id']}" for kind, table in tables.items() for row in rows[table][:8]]
+    rows = reads.tables.rows
+    id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
+    id_tables["ImportJob"] = "job"
+    ids = [f"{kind}:{row['id']}" for kind, table in id_tables.items() for row in rows[table][:8]]
     ids += [
         "Sample:99999999",
         "Sample:0",
@@ -125,16 +125,16 @@ async def learn(library: Library) -> None:
             source = (
                 f'{{ dataset(by: {{id: "Dataset:{dataset}"}}) {{ {field} {{ edges {{ cursor node {{ id }} }} }} }} }}'
             )
-            (connection,) = (await library.data(source))["dataset"].values()
-            found[name] = found.get(name, []) + _learned(library, name, name.partition(".")[0], connection["edges"])
+            (connection,) = (await reads.data(source))["dataset"].values()
+            found[name] = found.get(name, []) + _learned(reads, name, name.partition(".")[0], connection["edges"])
     for order in ("NEWEST", "OLDEST", "NAME"):
-        data = await library.data(f"{{ datasets(orderBy: {order}) {{ edges {{ cursor node {{ id }} }} }} }}")
-        found[f"dataset.{order}"] = _learned(library, f"dataset.{order}", "dataset", data["datasets"]["edges"])
+        data = await reads.data(f"{{ datasets(orderBy: {order}) {{ edges {{ cursor node {{ id }} }} }} }}")
+        found[f"dataset.{order}"] = _learned(reads, f"dataset.{order}", "dataset", data["datasets"]["edges"])
     for job in rows["job"]:
         warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
         kind = "ImportJob" if job["kind"] == "IMPORT" else "SyncJob"
         source = f'{{ node(id: "{kind}:{job["id"]}") {{ ... on {kind} {{ warnings {{ edges {{ cursor }} }} }} }} }}'
-        node = (await library.data(source))["node"]
+        node = (await reads.data(source))["node"]
         edges = (
             [
                 {**edge, "node": {"id": f":{row['id']}"}}
@@ -143,14 +143,14 @@ async def learn(library: Library) -> None:
             if node
             else []
         )
-        found["warning"] = found.get("warning", []) + _learned(library, "warning", "job_warning", edges)
-    library.known = Known(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), found)
+        found["warning"] = found.get("warning", []) + _learned(reads, "warning", "job_warning", edges)
+    reads.known = Known(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), found)
 
 
-def _learned(library: Library, name: str, table: str, edges: Sequence[Mapping[str, Any]]) -> list[str]:
+def _learned(reads: ReadFixture, name: str, table: str, edges: Sequence[Mapping[str, Any]]) -> list[str]:
     for edge in edges:
-        row = library.world.by_id(table, int(edge["node"]["id"].partition(":")[2]))
+        row = reads.tables.by_id(table, int(edge["node"]["id"].partition(":")[2]))
         assert row is not None
-        library.tokens = {**library.tokens, edge["cursor"]: reference_reader.token(name, row)}
-        library.world.cursors = {**library.world.cursors, edge["cursor"]: row}
+        reads.tokens = {**reads.tokens, edge["cursor"]: reference_reader.token(name, row)}
+        reads.tables.cursors = {**reads.tables.cursors, edge["cursor"]: row}
     return [edge["cursor"] for edge in edges]

@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class World:
+class Tables:
     """All rows, by table; who looks at them, when; and what cursor stands for which row."""
 
     rows: Mapping[str, Sequence[Row]]
@@ -59,11 +59,11 @@ async def load(connection: asyncpg.Connection) -> dict[str, list[Row]]:
     return {table: [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")] for table in TABLES}
 
 
-def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], world: World) -> Any:
+def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: Tables) -> Any:
     result = execute_sync(
         schema,
         parse(source),
-        Query(world),
+        Query(tables),
         variable_values=variables,
         type_resolver=lambda value, *_: type(value).__name__,
     )
@@ -84,15 +84,15 @@ def moment(value: datetime | None) -> str | None:
 
 
 class Query:
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.viewer = {"name": world.viewer}
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.viewer = {"name": tables.viewer}
         limits = {"maxFileBytes": 5 << 20, "maxRequestBytes": 8 << 20, "formats": ["JPEG", "PNG", "BMP"]}
         self.serverInfo = {"version": "1.2.3", "uploadLimits": limits, "maxPageSize": 100}
 
     def node(self, _info: Any, id: str) -> Any:
         kind, _, number = id.partition(":")
-        tables = {
+        by_type = {
             "Dataset": None,
             "Label": ("label", Label),
             "Sample": ("sample", Sample),
@@ -100,17 +100,17 @@ class Query:
             "SyncJob": ("job", SyncJob),
             "ImportJob": ("job", ImportJob),
         }
-        if kind not in tables or not is_number(number):
+        if kind not in by_type or not is_number(number):
             return None
         if kind == "Dataset":
-            return self.world.dataset(int(number))
-        table, make = tables[kind]  # type: ignore[misc]
-        row = self.world.by_id(table, int(number))
-        if row is None or self.world.dataset(row["dataset_id"]) is None:
+            return self.tables.dataset(int(number))
+        table, make = by_type[kind]  # type: ignore[misc]
+        row = self.tables.by_id(table, int(number))
+        if row is None or self.tables.dataset(row["dataset_id"]) is None:
             return None
         if table == "job" and JOBS.get(row["kind"]) is not make:
             return None
-        return make(self.world, row)
+        return make(self.tables, row)
 
     def nodes(self, info: Any, ids: list[str]) -> list[Any]:
         return [self.node(info, each) for each in ids]
@@ -118,12 +118,12 @@ class Query:
     def dataset(self, _info: Any, by: Mapping[str, str]) -> Any:
         if "id" in by:
             kind, _, number = by["id"].partition(":")
-            return self.world.dataset(int(number)) if kind == "Dataset" and is_number(number) else None
-        found = self.world.having("dataset", name=by["name"], deleted_at=None)
-        return self.world.dataset(found[0]["id"]) if found else None
+            return self.tables.dataset(int(number)) if kind == "Dataset" and is_number(number) else None
+        found = self.tables.having("dataset", name=by["name"], deleted_at=None)
+        return self.tables.dataset(found[0]["id"]) if found else None
 
     def datasets(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
-        rows = [row for row in self.world.rows["dataset"] if self.world.dataset(row["id"])]
+        rows = [row for row in self.tables.rows["dataset"] if self.tables.dataset(row["id"])]
         wanted = filter or {}
         if wanted.get("type") is not None:
             rows = [row for row in rows if row["type"] == wanted["type"]]
@@ -135,15 +135,15 @@ class Query:
             "NAME": (lambda row: row["name"].encode(), False),
         }
         return paged(
-            self.world, f"dataset.{orderBy}", rows, *orders[orderBy], lambda row: Dataset(self.world, row), page
+            self.tables, f"dataset.{orderBy}", rows, *orders[orderBy], lambda row: Dataset(self.tables, row), page
         )
 
 
 class Thing:
     """A row; its fields are attributes or methods, under their public names."""
 
-    def __init__(self, world: World, row: Row) -> None:
-        self.world, self.row = world, row
+    def __init__(self, tables: Tables, row: Row) -> None:
+        self.tables, self.row = tables, row
         self.id = f"{type(self).__name__}:{row['id']}" if "id" in row else None
         for column, value in row.items():
             name = "".join(part if at == 0 else part.title() for at, part in enumerate(column.split("_")))
@@ -153,7 +153,7 @@ class Thing:
 
 class Dataset(Thing):
     def _mine(self, table: str) -> list[Row]:
-        return self.world.having(table, dataset_id=self.row["id"])
+        return self.tables.having(table, dataset_id=self.row["id"])
 
     def statistics(self, _info: Any) -> Any:
         states = [row["state"] for row in self._mine("sample")]
@@ -168,51 +168,53 @@ class Dataset(Thing):
         return bool(self.row["revision"] > 0)
 
     def labels(self, _info: Any) -> list[Any]:
-        return [Label(self.world, row) for row in sorted(self._mine("label"), key=lambda row: row["id"])]
+        return [Label(self.tables, row) for row in sorted(self._mine("label"), key=lambda row: row["id"])]
 
     def label(self, _info: Any, name: str) -> Any:
         found = [row for row in self._mine("label") if row["name"] == name]
-        return Label(self.world, found[0]) if found else None
+        return Label(self.tables, found[0]) if found else None
 
     def labelers(self, _info: Any) -> list[str]:
         return sorted({row["labeled_by"] for row in self._mine("sample")} - {None}, key=str.encode)
 
     def samples(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
-        rows = [row for row in self._mine("sample") if matches(self.world, row, filter or {})]
+        rows = [row for row in self._mine("sample") if matches(self.tables, row, filter or {})]
         orders = {
             "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
             "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
             "PATH": (lambda row: row["path"].encode(), False),
         }
-        return paged(self.world, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.world, row), page)
+        return paged(
+            self.tables, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.tables, row), page
+        )
 
     def activeJob(self, _info: Any) -> Any:
         active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING")]
-        return job(self.world, active[0]) if active else None
+        return job(self.tables, active[0]) if active else None
 
     def _jobs(self) -> list[Row]:
         return [row for row in self._mine("job") if row["kind"] in JOBS]
 
     def jobs(self, _info: Any, **page: Any) -> Any:
         newest = (lambda row: row["id"], True)
-        return paged(self.world, "job", self._jobs(), *newest, lambda row: job(self.world, row), page)
+        return paged(self.tables, "job", self._jobs(), *newest, lambda row: job(self.tables, row), page)
 
     def changes(self, _info: Any, **page: Any) -> Any:
         newest = (lambda row: row["revision"], True)
-        return paged(self.world, "change", self._mine("change"), *newest, lambda row: Change(self.world, row), page)
+        return paged(self.tables, "change", self._mine("change"), *newest, lambda row: Change(self.tables, row), page)
 
 
 class Label(Thing):
     def sampleCount(self, _info: Any) -> int:
-        return sum(self.row["id"] in row["label_ids"] for row in self.world.rows["sample"])
+        return sum(self.row["id"] in row["label_ids"] for row in self.tables.rows["sample"])
 
     def annotationCount(self, _info: Any) -> int:
-        return len(self.world.having("annotation", label_id=self.row["id"], confirmed=True))
+        return len(self.tables.having("annotation", label_id=self.row["id"], confirmed=True))
 
 
 class Sample(Thing):
     def dataset(self, _info: Any) -> Any:
-        return self.world.dataset(self.row["dataset_id"])
+        return self.tables.dataset(self.row["dataset_id"])
 
     def directory(self, _info: Any) -> Any:
         return self.row["path"].rpartition("/")[0]
@@ -221,7 +223,7 @@ class Sample(Thing):
         return self.row["path"].rpartition("/")[2]
 
     def _source(self) -> Row:
-        found = self.world.by_id("source", self.row["source_id"])
+        found = self.tables.by_id("source", self.row["source_id"])
         assert found is not None
         return found
 
@@ -247,21 +249,21 @@ class Sample(Thing):
         return self._source()["status"] == "PRESENT"
 
     def labels(self, _info: Any) -> list[Any]:
-        found = [self.world.by_id("label", number) for number in sorted(self.row["label_ids"])]
-        return [Label(self.world, row) for row in found if row]
+        found = [self.tables.by_id("label", number) for number in sorted(self.row["label_ids"])]
+        return [Label(self.tables, row) for row in found if row]
 
     def annotations(self, _info: Any) -> list[Any]:
-        found = self.world.having("annotation", sample_id=self.row["id"])
-        return [Annotation(self.world, row) for row in sorted(found, key=lambda row: row["id"])]
+        found = self.tables.having("annotation", sample_id=self.row["id"])
+        return [Annotation(self.tables, row) for row in sorted(found, key=lambda row: row["id"])]
 
     def revision(self, _info: Any) -> Any:
         return self.row["since"]
 
     def imageUrl(self, _info: Any) -> str:
-        return self.world.image(self.row["source_id"])
+        return self.tables.image(self.row["source_id"])
 
     def thumbnailUrl(self, _info: Any, size: int) -> str:
-        return self.world.thumbnail(self.row["source_id"], size)
+        return self.tables.thumbnail(self.row["source_id"], size)
 
 
 class Annotation(Thing):
@@ -282,7 +284,7 @@ class Annotation(Thing):
         return found
 
     def label(self, _info: Any) -> Any:
-        return Label(self.world, self.world.by_id("label", self.row["label_id"]) or {})
+        return Label(self.tables, self.tables.by_id("label", self.row["label_id"]) or {})
 
     def shape(self, _info: Any) -> Any:
         stored = self.row["shape"]
@@ -304,13 +306,13 @@ SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 class Change(Thing):
     def undoneBy(self, _info: Any) -> Any:
-        row = self.world.by_id("change", self.row["undone_by"])
-        return Change(self.world, row) if row else None
+        row = self.tables.by_id("change", self.row["undone_by"])
+        return Change(self.tables, row) if row else None
 
 
 class SyncJob(Thing):
     def dataset(self, _info: Any) -> Any:
-        return self.world.dataset(self.row["dataset_id"])
+        return self.tables.dataset(self.row["dataset_id"])
 
     def error(self, _info: Any) -> Any:
         if self.row["error_code"] is None:
@@ -318,12 +320,12 @@ class SyncJob(Thing):
         return {"code": self.row["error_code"], "message": self.row["error_message"]}
 
     def ignoredFiles(self, _info: Any) -> Any:
-        return [IgnoredFiles(self.world, row) for row in self.world.having("ignored_files", job_id=self.row["id"])]
+        return [IgnoredFiles(self.tables, row) for row in self.tables.having("ignored_files", job_id=self.row["id"])]
 
     def warnings(self, _info: Any, **page: Any) -> Any:
-        rows = self.world.having("job_warning", job_id=self.row["id"])
+        rows = self.tables.having("job_warning", job_id=self.row["id"])
         return paged(
-            self.world, "warning", rows, lambda row: row["id"], False, lambda row: SyncWarning(self.world, row), page
+            self.tables, "warning", rows, lambda row: row["id"], False, lambda row: SyncWarning(self.tables, row), page
         )
 
 
@@ -335,8 +337,8 @@ class ImportJob(SyncJob):
 JOBS: Mapping[str, type[SyncJob]] = {"SYNC": SyncJob, "IMPORT": ImportJob}
 
 
-def job(world: World, row: Row) -> SyncJob:
-    return JOBS[row["kind"]](world, row)
+def job(tables: Tables, row: Row) -> SyncJob:
+    return JOBS[row["kind"]](tables, row)
 
 
 class SyncWarning(Thing):
@@ -350,26 +352,26 @@ class IgnoredFiles(Thing):
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def matches(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
+def matches(tables: Tables, row: Row, wanted: Mapping[str, Any]) -> bool:
     tests: Mapping[str, Callable[[Any], bool]] = {
         "state": lambda value: row["state"] == value,
         "usage": lambda value: row["usage"] == value,
         "hard": lambda value: row["hard"] == value,
-        "isDamaged": lambda value: (world.by_id("source", row["source_id"]) or {})["damaged"] == value,
+        "isDamaged": lambda value: (tables.by_id("source", row["source_id"]) or {})["damaged"] == value,
         "labeledBy": lambda value: not value or row["labeled_by"] in value,
-        "labels": lambda value: has_labels(world, row, value),
-        "createdAt": lambda value: in_time(world.now, row["created_at"], value),
+        "labels": lambda value: has_labels(tables, row, value),
+        "createdAt": lambda value: in_time(tables.now, row["created_at"], value),
         "fileName": lambda value: has_text(row["path"].rpartition("/")[2], value),
         "path": lambda value: in_place(row["path"], value),
-        "and": lambda value: all(matches(world, row, each) for each in value),
-        "or": lambda value: any(matches(world, row, each) for each in value),
-        "not": lambda value: not matches(world, row, value),
+        "and": lambda value: all(matches(tables, row, each) for each in value),
+        "or": lambda value: any(matches(tables, row, each) for each in value),
+        "not": lambda value: not matches(tables, row, value),
     }
     return all(tests[name](value) for name, value in wanted.items() if value is not None)
 
 
-def has_labels(world: World, row: Row, wanted: Mapping[str, Any]) -> bool:
-    names = {label["name"] for label in world.rows["label"] if label["id"] in row["label_ids"]}
+def has_labels(tables: Tables, row: Row, wanted: Mapping[str, Any]) -> bool:
+    names = {label["name"] for label in tables.rows["label"] if label["id"] in row["label_ids"]}
     asked = set(wanted["names"])
     return not asked or {"ANY": bool(names & asked), "ALL": asked <= names, "NONE": not names & asked}[wanted["match"]]
 
@@ -417,7 +419,7 @@ def token(name: str, row: Row) -> str:
 
 
 def paged(
-    world: World,
+    tables: Tables,
     name: str,
     rows: Iterable[Row],
     key: Callable[[Row], Any],
@@ -425,7 +427,7 @@ def paged(
     make: Callable[[Row], Thing],
     page: Mapping[str, Any],
 ) -> Any:
-    after, before = (world.cursors.get(page[side]) if page.get(side) else None for side in ("after", "before"))
+    after, before = (tables.cursors.get(page[side]) if page.get(side) else None for side in ("after", "before"))
     first, last = page.get("first"), page.get("last")
 
     def is_before(row: Row, other: Row) -> bool:

@@ -8,22 +8,22 @@ import pytest
 from db.postgres.engine import Database
 from tests.schema.annotation_fixture import (
     BOX,
+    add_annotations,
     annotate,
     annotations,
+    answered_box,
     box,
-    marks,
+    create_box_client,
+    edit_of,
+    labels_and_shapes,
     new,
-    of,
-    open_boxes,
-    put,
     suggest,
-    told,
     triangle,
 )
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 SHAPES = [
-    (box(0, 0, 640, 480), told(0, 0, 640, 480)),
+    (box(0, 0, 640, 480), answered_box(0, 0, 640, 480)),
     (triangle(), {"__typename": "Polygon", "points": [{"x": 10, "y": 0}, {"x": 60, "y": 0}, {"x": 10, "y": 50.5}]}),
     (
         {"polyLine": {"points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]}},
@@ -39,28 +39,33 @@ SHAPES = [
 
 
 @pytest.fixture
-async def boxes(database: Database, tmp_path: Path) -> Stage:
-    return await open_boxes(database, tmp_path)
+async def boxes(database: Database, tmp_path: Path) -> DatasetClient:
+    return await create_box_client(database, tmp_path)
 
 
 @pytest.mark.portable
-async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: Stage) -> None:
-    moved, relabelled, gone = await put(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box(60, 5, 70, 9)))
-    edit = of(
+async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: DatasetClient) -> None:
+    moved, relabelled, gone = await add_annotations(
+        boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box(60, 5, 70, 9))
+    )
+    edit = edit_of(
         boxes,
         0,
         add=[new("bird", box(1, 2, 3, 4)), new("cat")],
         update=[{"id": moved, "shape": box(11)}, {"id": relabelled, "label": "bird"}],
         remove=[gone],
     )
-    payload = await annotate(boxes.as_somebody("bob"), edit, of(boxes, 1, add=[new("cat", box())]))
+    payload = await annotate(boxes.as_somebody("bob"), edit, edit_of(boxes, 1, add=[new("cat", box())]))
     assert (payload["matched"], payload["changed"], payload["unchanged"], payload["notFound"]) == (2, 2, 0, [])
     found = payload["samples"][0]["annotations"]
     assert [(each["id"], each["label"]["name"], each["shape"]) for each in found[:2]] == [
-        (moved, "cat", told(11)),
-        (relabelled, "bird", told(50)),
+        (moved, "cat", answered_box(11)),
+        (relabelled, "bird", answered_box(50)),
     ]
-    assert [(each["label"]["name"], each["shape"]) for each in found[2:]] == [("bird", told(1, 2, 3, 4)), ("cat", None)]
+    assert [(each["label"]["name"], each["shape"]) for each in found[2:]] == [
+        ("bird", answered_box(1, 2, 3, 4)),
+        ("cat", None),
+    ]
     assert {(each["labeledBy"], each["origin"], each["confirmed"]) for each in found} == {("bob", "MANUAL", True)}
     sample = payload["samples"][0]
     assert (sample["state"], [each["name"] for each in sample["labels"]]) == ("LABELED", ["cat", "bird"])
@@ -76,58 +81,58 @@ async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: Stage) -> 
 
 
 @pytest.mark.parametrize(("given", "expected"), SHAPES)
-async def test_every_kind_of_shape_comes_back_as_it_was_given(boxes: Stage, given: Any, expected: Any) -> None:
-    await put(boxes, 0, new("cat", given))
-    assert await marks(boxes) == [("cat", expected)]
+async def test_every_kind_of_shape_comes_back_as_it_was_given(boxes: DatasetClient, given: Any, expected: Any) -> None:
+    await add_annotations(boxes, 0, new("cat", given))
+    assert await labels_and_shapes(boxes) == [("cat", expected)]
 
 
-async def test_what_is_so_already_is_left_so_and_told(boxes: Stage) -> None:
-    edit = of(boxes, 0, add=[new("cat", box()), new("dog"), new("cat", box()), new("cat", box(10.0000000001))])
+async def test_what_is_so_already_is_left_so_and_told(boxes: DatasetClient) -> None:
+    edit = edit_of(boxes, 0, add=[new("cat", box()), new("dog"), new("cat", box()), new("cat", box(10.0000000001))])
     first = await annotate(boxes, edit)
     assert (first["changed"], len(first["samples"][0]["annotations"])) == (1, 2)
     before = await annotations(boxes, 0)
     ids = [each["id"] for each in before]
     again = await annotate(boxes.as_somebody("bob"), edit)
     same = [{"id": ids[0], "label": "cat", "shape": box()}, {"id": ids[1]}]
-    updated = await annotate(boxes.as_somebody("bob"), of(boxes, 0, update=same), of(boxes, 1))
+    updated = await annotate(boxes.as_somebody("bob"), edit_of(boxes, 0, update=same), edit_of(boxes, 1))
     assert (again["changed"], again["unchanged"], again["change"]) == (0, 1, None)
     assert (updated["changed"], updated["unchanged"], updated["change"]) == (0, 2, None)
     assert await annotations(boxes, 0) == before
 
 
-async def test_an_annotation_that_is_off_stays_off(boxes: Stage) -> None:
-    ids = await put(boxes, 0, new("cat", box()), new("cat", box(50)))
-    assert (await annotate(boxes, of(boxes, 0, remove=[ids[0], ids[0]])))["changed"] == 1
-    again = await annotate(boxes, of(boxes, 0, remove=[ids[0]]))
+async def test_an_annotation_that_is_off_stays_off(boxes: DatasetClient) -> None:
+    ids = await add_annotations(boxes, 0, new("cat", box()), new("cat", box(50)))
+    assert (await annotate(boxes, edit_of(boxes, 0, remove=[ids[0], ids[0]])))["changed"] == 1
+    again = await annotate(boxes, edit_of(boxes, 0, remove=[ids[0]]))
     assert (again["changed"], again["change"]) == (0, None)
-    await annotate(boxes, of(boxes, 0, remove=ids))
-    assert await marks(boxes) == []
+    await annotate(boxes, edit_of(boxes, 0, remove=ids))
+    assert await labels_and_shapes(boxes) == []
     assert (await boxes.labelled())[0] == []
     await boxes.check()
 
 
-async def test_a_shape_can_be_put_anew_where_the_same_one_is_taken_off_or_moved_away(boxes: Stage) -> None:
-    gone, moved = await put(boxes, 0, new("cat", box()), new("dog", box()))
-    edit = of(boxes, 0, add=[new("cat", box()), new("dog", box())], remove=[gone])
+async def test_a_shape_can_be_put_anew_where_the_same_one_is_taken_off_or_moved_away(boxes: DatasetClient) -> None:
+    gone, moved = await add_annotations(boxes, 0, new("cat", box()), new("dog", box()))
+    edit = edit_of(boxes, 0, add=[new("cat", box()), new("dog", box())], remove=[gone])
     await annotate(boxes, {**edit, "update": [{"id": moved, "shape": box(50)}]})
     found = await annotations(boxes, 0)
     assert [(each["label"]["name"], each["shape"]) for each in found] == [
-        ("dog", told(50)),
-        ("cat", told()),
-        ("dog", told()),
+        ("dog", answered_box(50)),
+        ("cat", answered_box()),
+        ("dog", answered_box()),
     ]
     assert gone not in [each["id"] for each in found]
 
 
-async def test_what_an_update_makes_is_not_put_beside_it(boxes: Stage) -> None:
-    [id] = await put(boxes, 0, new("cat", box(9.5)))
-    await annotate(boxes, of(boxes, 0, update=[{"id": id, "label": "dog"}], add=[new("dog", box(9.5))]))
+async def test_what_an_update_makes_is_not_put_beside_it(boxes: DatasetClient) -> None:
+    [id] = await add_annotations(boxes, 0, new("cat", box(9.5)))
+    await annotate(boxes, edit_of(boxes, 0, update=[{"id": id, "label": "dog"}], add=[new("dog", box(9.5))]))
     assert [each["id"] for each in await annotations(boxes, 0)] == [id]
 
 
-async def test_labels_of_whole_images_change_places(boxes: Stage) -> None:
-    cat, dog = await put(boxes, 0, new("cat"), new("dog"))
-    await annotate(boxes, of(boxes, 0, update=[{"id": cat, "label": "dog"}, {"id": dog, "label": "cat"}]))
+async def test_labels_of_whole_images_change_places(boxes: DatasetClient) -> None:
+    cat, dog = await add_annotations(boxes, 0, new("cat"), new("dog"))
+    await annotate(boxes, edit_of(boxes, 0, update=[{"id": cat, "label": "dog"}, {"id": dog, "label": "cat"}]))
     found = await annotations(boxes, 0)
     assert [(each["id"], each["label"]["name"], each["shape"]) for each in found] == [
         (cat, "dog", None),
@@ -136,9 +141,9 @@ async def test_labels_of_whole_images_change_places(boxes: Stage) -> None:
     await boxes.check()
 
 
-async def test_of_two_labels_of_a_whole_image_that_become_one_the_updated_stays(boxes: Stage) -> None:
-    cat, _dog, shaped = await put(boxes, 0, new("cat"), new("dog"), new("dog", box()))
-    edit = of(boxes, 0, update=[{"id": cat, "label": "dog"}])
+async def test_of_two_labels_of_a_whole_image_that_become_one_the_updated_stays(boxes: DatasetClient) -> None:
+    cat, _dog, shaped = await add_annotations(boxes, 0, new("cat"), new("dog"), new("dog", box()))
+    edit = edit_of(boxes, 0, update=[{"id": cat, "label": "dog"}])
     await annotate(boxes, edit)
     assert [(each["id"], each["label"]["name"]) for each in await annotations(boxes, 0)] == [
         (cat, "dog"),
@@ -148,25 +153,25 @@ async def test_of_two_labels_of_a_whole_image_that_become_one_the_updated_stays(
     await boxes.check()
 
 
-async def test_shapes_of_one_label_never_become_one(boxes: Stage) -> None:
-    ids = await put(boxes, 0, new("cat", box()), new("dog", box()))
-    await annotate(boxes, of(boxes, 0, update=[{"id": ids[0], "label": "dog"}]))
-    assert await marks(boxes) == [("dog", told()), ("dog", told())]
+async def test_shapes_of_one_label_never_become_one(boxes: DatasetClient) -> None:
+    ids = await add_annotations(boxes, 0, new("cat", box()), new("dog", box()))
+    await annotate(boxes, edit_of(boxes, 0, update=[{"id": ids[0], "label": "dog"}]))
+    assert await labels_and_shapes(boxes) == [("dog", answered_box()), ("dog", answered_box())]
 
 
-async def test_a_label_of_the_whole_image_can_get_a_shape(boxes: Stage) -> None:
-    [id] = await put(boxes, 0, new("cat"))
-    await annotate(boxes, of(boxes, 0, update=[{"id": id, "shape": box()}], add=[new("cat")]))
-    assert await marks(boxes) == [("cat", told()), ("cat", None)]
+async def test_a_label_of_the_whole_image_can_get_a_shape(boxes: DatasetClient) -> None:
+    [id] = await add_annotations(boxes, 0, new("cat"))
+    await annotate(boxes, edit_of(boxes, 0, update=[{"id": id, "shape": box()}], add=[new("cat")]))
+    assert await labels_and_shapes(boxes) == [("cat", answered_box()), ("cat", None)]
 
 
-async def test_a_suggestion_is_confirmed_by_its_id_or_by_putting_the_same(boxes: Stage) -> None:
+async def test_a_suggestion_is_confirmed_by_its_id_or_by_putting_the_same(boxes: DatasetClient) -> None:
     ids = [
         await suggest(boxes, 0, "cat", BOX),
         await suggest(boxes, 0, "cat", None),
         await suggest(boxes, 1, "dog", BOX),
     ]
-    edits = of(boxes, 0, update=[{"id": ids[0]}], add=[new("cat")]), of(boxes, 1, add=[new("dog", box())])
+    edits = edit_of(boxes, 0, update=[{"id": ids[0]}], add=[new("cat")]), edit_of(boxes, 1, add=[new("dog", box())])
     payload = await annotate(boxes, *edits)
     found = [each for sample in payload["samples"] for each in sample["annotations"]]
     assert [each["id"] for each in found] == ids
@@ -178,9 +183,13 @@ async def test_a_suggestion_is_confirmed_by_its_id_or_by_putting_the_same(boxes:
     await boxes.check()
 
 
-async def test_whoever_moves_or_relabels_a_suggestion_confirms_it_and_no_model_is_sure_of_it(boxes: Stage) -> None:
+async def test_whoever_moves_or_relabels_a_suggestion_confirms_it_and_no_model_is_sure_of_it(
+    boxes: DatasetClient,
+) -> None:
     moved, relabelled = await suggest(boxes, 0, "cat", BOX), await suggest(boxes, 0, "cat", None)
-    await annotate(boxes, of(boxes, 0, update=[{"id": moved, "shape": box(9)}, {"id": relabelled, "label": "dog"}]))
+    await annotate(
+        boxes, edit_of(boxes, 0, update=[{"id": moved, "shape": box(9)}, {"id": relabelled, "label": "dog"}])
+    )
     found = await annotations(boxes, 0)
     assert [(e["id"], e["confirmed"], e["confidence"], e["origin"]) for e in found] == [
         (moved, True, None, "MANUAL"),
@@ -188,40 +197,42 @@ async def test_whoever_moves_or_relabels_a_suggestion_confirms_it_and_no_model_i
     ]
 
 
-async def test_a_sample_with_suggestions_alone_is_pending_again(boxes: Stage) -> None:
+async def test_a_sample_with_suggestions_alone_is_pending_again(boxes: DatasetClient) -> None:
     await suggest(boxes, 0, "cat", BOX)
-    *_, id = await put(boxes, 0, new("dog", box()))
-    payload = await annotate(boxes, of(boxes, 0, remove=[id]))
+    *_, id = await add_annotations(boxes, 0, new("dog", box()))
+    payload = await annotate(boxes, edit_of(boxes, 0, remove=[id]))
     assert (payload["samples"][0]["state"], payload["samples"][0]["labeledBy"]) == ("PENDING", None)
     assert payload["dataset"]["statistics"]["pending"] == 1
     await boxes.check()
 
 
-async def test_unknown_samples_are_told_and_the_others_done(boxes: Stage) -> None:
+async def test_unknown_samples_are_told_and_the_others_done(boxes: DatasetClient) -> None:
     unknown = [{"sampleId": id, "add": [new("zebra", box(-5))]} for id in ("Sample:999", "x", "x")]
-    edit = of(boxes, 1, add=[new("cat", box())])
+    edit = edit_of(boxes, 1, add=[new("cat", box())])
     payload = await annotate(boxes, *unknown, edit, edit, createMissing=True)
     assert (payload["matched"], payload["changed"], payload["notFound"]) == (1, 1, ["Sample:999", "x"])
     assert [each["id"] for each in payload["samples"]] == boxes.ids(1)
     assert [each["name"] for each in payload["dataset"]["labels"]] == ["cat", "dog", "bird"]
 
 
-async def test_missing_labels_are_made_when_told_to(boxes: Stage) -> None:
-    [id] = await put(boxes, 0, new("cat", box()))
-    edit = of(boxes, 0, add=[new("zebra", box()), new("yak")], update=[{"id": id, "label": "zebra", "shape": box(1)}])
+async def test_missing_labels_are_made_when_told_to(boxes: DatasetClient) -> None:
+    [id] = await add_annotations(boxes, 0, new("cat", box()))
+    edit = edit_of(
+        boxes, 0, add=[new("zebra", box()), new("yak")], update=[{"id": id, "label": "zebra", "shape": box(1)}]
+    )
     payload = await annotate(boxes, edit, createMissing=True)
     assert [each["name"] for each in payload["dataset"]["labels"]] == ["cat", "dog", "bird", "zebra", "yak"]
-    assert await marks(boxes) == [("zebra", told(1)), ("zebra", told()), ("yak", None)]
+    assert await labels_and_shapes(boxes) == [("zebra", answered_box(1)), ("zebra", answered_box()), ("yak", None)]
     assert (await annotate(boxes, edit, createMissing=True))["change"] is None
 
 
-async def test_filters_find_samples_by_the_labels_of_their_shapes(boxes: Stage) -> None:
-    await put(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box()))
-    await put(boxes, 1, new("dog", box()))
+async def test_filters_find_samples_by_the_labels_of_their_shapes(boxes: DatasetClient) -> None:
+    await add_annotations(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box()))
+    await add_annotations(boxes, 1, new("dog", box()))
     await suggest(boxes, 2, "cat", BOX)
     query = """query ($d: ID!, $f: SampleFilter) { dataset(by: {id: $d}) {
         samples(filter: $f, orderBy: OLDEST) { nodes { id } totalCount } } }"""
-    for names, match, places in (
+    for names, match, positions in (
         (["cat"], "ANY", [0]),
         (["cat", "dog"], "ALL", [0]),
         (["cat", "dog"], "ANY", [0, 1]),
@@ -229,24 +240,24 @@ async def test_filters_find_samples_by_the_labels_of_their_shapes(boxes: Stage) 
     ):
         wanted = {"labels": {"names": names, "match": match}}
         data = await boxes.direct.execute(query, {"d": boxes.dataset, "f": wanted})
-        assert [each["id"] for each in data["dataset"]["samples"]["nodes"]] == boxes.ids(*places)
+        assert [each["id"] for each in data["dataset"]["samples"]["nodes"]] == boxes.ids(*positions)
 
 
-async def test_a_key_given_again_gets_the_same_outcome(boxes: Stage) -> None:
-    edit = of(boxes, 0, add=[new("cat", box())])
+async def test_a_key_given_again_gets_the_same_outcome(boxes: DatasetClient) -> None:
+    edit = edit_of(boxes, 0, add=[new("cat", box())])
     first = await annotate(boxes, edit, key="k")
     assert await annotate(boxes, edit, key="k") == first
     assert first["changed"] == 1
 
 
-async def test_a_classification_dataset_takes_labels_of_whole_images(stage: Stage) -> None:
-    [id] = await put(stage, 0, new("cat"))
-    await annotate(stage, of(stage, 0, update=[{"id": id, "label": "dog"}]))
-    assert (await stage.labelled())[0] == ["dog"]
-    await stage.check()
+async def test_a_classification_dataset_takes_labels_of_whole_images(client: DatasetClient) -> None:
+    [id] = await add_annotations(client, 0, new("cat"))
+    await annotate(client, edit_of(client, 0, update=[{"id": id, "label": "dog"}]))
+    assert (await client.labelled())[0] == ["dog"]
+    await client.check()
 
 
 async def test_segmentation_takes_polygons(database: Database, tmp_path: Path) -> None:
-    areas = await open_boxes(database, tmp_path, kind="IMAGE_SEGMENTATION")
+    areas = await create_box_client(database, tmp_path, kind="IMAGE_SEGMENTATION")
     closed = {"polygon": {"points": [*triangle()["polygon"]["points"], {"x": 10, "y": 0}]}}
-    assert len(await put(areas, 0, new("cat", triangle()), new("cat", closed))) == 1
+    assert len(await add_annotations(areas, 0, new("cat", triangle()), new("cat", closed))) == 1

@@ -9,18 +9,18 @@ from db.postgres.engine import Database
 from tests.schema.annotation_fixture import (
     ANNOTATIONS,
     BOX,
+    add_annotations,
     annotate,
     annotations,
+    answered_box,
     box,
-    marks,
+    create_box_client,
+    edit_of,
+    labels_and_shapes,
     new,
-    of,
-    open_boxes,
-    put,
     suggest,
-    told,
 )
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ statistics {{ total labeled unlabeled pending }}
     labels {{ id name sampleCount annotationCount }} samples(first: 100, orderBy: OLDEST) {{ nodes {{
@@ -32,21 +32,21 @@ COMPARE = """query ($d: ID!, $b: ID!) { dataset(by: {id: $d}) { compare(base: $b
 
 
 @pytest.fixture
-async def boxes(database: Database, tmp_path: Path) -> Stage:
-    return await open_boxes(database, tmp_path)
+async def boxes(database: Database, tmp_path: Path) -> DatasetClient:
+    return await create_box_client(database, tmp_path)
 
 
-async def facts(stage: Stage) -> Any:
-    return await stage.direct.execute(FACTS, {"d": stage.dataset})
+async def facts(client: DatasetClient) -> Any:
+    return await client.direct.execute(FACTS, {"d": client.dataset})
 
 
-async def undo(stage: Stage, change: str) -> str:
-    return str((await stage.do("undoChange", "change { id }", changeId=change))["change"]["id"])
+async def undo(client: DatasetClient, change: str) -> str:
+    return str((await client.mutate("undoChange", "change { id }", changeId=change))["change"]["id"])
 
 
-async def done(stage: Stage, *edits: dict[str, Any], **more: Any) -> str:
+async def done(client: DatasetClient, *edits: dict[str, Any], **more: Any) -> str:
     """The id of the change."""
-    return str((await annotate(stage, *edits, **more))["change"]["id"])
+    return str((await annotate(client, *edits, **more))["change"]["id"])
 
 
 def edits_of(name: str, ids: list[str], whole: list[str]) -> dict[str, Any]:
@@ -69,11 +69,11 @@ def edits_of(name: str, ids: list[str], whole: list[str]) -> dict[str, Any]:
     "name",
     ["add", "a new label", "move", "relabel", "remove", "swap", "become one", "give a shape", "all at once"],
 )
-async def test_undoing_brings_every_shape_back_and_undoing_that_does_it_again(boxes: Stage, name: str) -> None:
-    *ids, cat, dog = await put(boxes, 0, new("cat", box()), new("dog", box()), new("cat"), new("dog"))
-    await put(boxes.as_somebody("bob"), 1, new("dog", box()))
+async def test_undoing_brings_every_shape_back_and_undoing_that_does_it_again(boxes: DatasetClient, name: str) -> None:
+    *ids, cat, dog = await add_annotations(boxes, 0, new("cat", box()), new("dog", box()), new("cat"), new("dog"))
+    await add_annotations(boxes.as_somebody("bob"), 1, new("dog", box()))
     before = await facts(boxes)
-    change = await done(boxes, of(boxes, 0, **edits_of(name, ids, [cat, dog])), createMissing=True)
+    change = await done(boxes, edit_of(boxes, 0, **edits_of(name, ids, [cat, dog])), createMissing=True)
     after = await facts(boxes)
     assert after != before
     undone = await undo(boxes, change)
@@ -84,53 +84,53 @@ async def test_undoing_brings_every_shape_back_and_undoing_that_does_it_again(bo
     await boxes.check()
 
 
-async def test_later_changes_of_the_same_shape_are_in_the_way_and_others_are_not(boxes: Stage) -> None:
-    first = await done(boxes, of(boxes, 0, add=[new("cat", box())]))
+async def test_later_changes_of_the_same_shape_are_in_the_way_and_others_are_not(boxes: DatasetClient) -> None:
+    first = await done(boxes, edit_of(boxes, 0, add=[new("cat", box())]))
     [id] = [each["id"] for each in await annotations(boxes, 0)]
-    moved = await done(boxes, of(boxes, 0, update=[{"id": id, "shape": box(11)}]))
-    beside = await done(boxes.as_somebody("bob"), of(boxes, 0, add=[new("cat", box(50))]))
+    moved = await done(boxes, edit_of(boxes, 0, update=[{"id": id, "shape": box(11)}]))
+    beside = await done(boxes.as_somebody("bob"), edit_of(boxes, 0, add=[new("cat", box(50))]))
     refused = await boxes.refused("undoChange", changeId=first)
     assert (refused["code"], refused["details"]["changes"]) == ("CONFLICT", [moved])
     await undo(boxes, moved)
     await undo(boxes, first)
-    assert await marks(boxes) == [("cat", told(50))]
+    assert await labels_and_shapes(boxes) == [("cat", answered_box(50))]
     await undo(boxes, beside)
-    assert await marks(boxes) == []
+    assert await labels_and_shapes(boxes) == []
     await boxes.check()
 
 
-async def test_moving_a_shape_there_and_back_leaves_nothing_in_the_way(boxes: Stage) -> None:
-    [id] = await put(boxes, 0, new("cat", box()))
-    gone = await done(boxes, of(boxes, 0, remove=[id]))
-    again = await done(boxes, of(boxes, 0, add=[new("cat", box())]))
+async def test_moving_a_shape_there_and_back_leaves_nothing_in_the_way(boxes: DatasetClient) -> None:
+    [id] = await add_annotations(boxes, 0, new("cat", box()))
+    gone = await done(boxes, edit_of(boxes, 0, remove=[id]))
+    again = await done(boxes, edit_of(boxes, 0, add=[new("cat", box())]))
     await undo(boxes, gone)  # the same shape twice: two annotators drew it, and neither is lost
-    assert await marks(boxes) == [("cat", told()), ("cat", told())]
+    assert await labels_and_shapes(boxes) == [("cat", answered_box()), ("cat", answered_box())]
     await undo(boxes, again)
     assert [each["id"] for each in await annotations(boxes, 0)] == [id]
     await boxes.check()
 
 
-async def test_versions_keep_the_shapes_of_their_day(boxes: Stage) -> None:
-    moved, gone = await put(boxes, 0, new("cat", box()), new("dog", box()))
+async def test_versions_keep_the_shapes_of_their_day(boxes: DatasetClient) -> None:
+    moved, gone = await add_annotations(boxes, 0, new("cat", box()), new("dog", box()))
     before = (await facts(boxes))["dataset"]["samples"]["nodes"]
-    version = (await boxes.do("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
-    edit = of(boxes, 0, update=[{"id": moved, "shape": box(11), "label": "bird"}], remove=[gone], add=[new("cat")])
-    await annotate(boxes.as_somebody("bob"), edit, of(boxes, 1, add=[new("cat", box())]))
+    version = (await boxes.mutate("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
+    edit = edit_of(boxes, 0, update=[{"id": moved, "shape": box(11), "label": "bird"}], remove=[gone], add=[new("cat")])
+    await annotate(boxes.as_somebody("bob"), edit, edit_of(boxes, 1, add=[new("cat", box())]))
     found = (await boxes.direct.execute(VERSION, {"v": version}))["node"]
     assert [each["annotations"] for each in found["samples"]["nodes"]] == [each["annotations"] for each in before]
     assert {each["name"]: each["annotationCount"] for each in found["labels"]} == {"cat": 1, "dog": 1, "bird": 0}
-    await boxes.do("setCurrentVersion", "dataset { id }", versionId=version, onUnpublished="DISCARD")
+    await boxes.mutate("setCurrentVersion", "dataset { id }", versionId=version, onUnpublished="DISCARD")
     assert (await facts(boxes))["dataset"]["samples"]["nodes"][0]["annotations"] == before[0]["annotations"]
-    assert await marks(boxes, 1) == []
+    assert await labels_and_shapes(boxes, 1) == []
     await boxes.check()
 
 
-async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: Stage) -> None:
-    ids = await put(boxes, 0, new("cat", box()), new("dog", box()))
-    await put(boxes, 1, new("cat", box()))
-    version = (await boxes.do("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
-    moved = of(boxes, 0, update=[{"id": ids[0], "shape": box(11)}, {"id": ids[1], "label": "cat"}])
-    await annotate(boxes, moved, of(boxes, 1, add=[new("cat", box(50)), new("cat")]))
+async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: DatasetClient) -> None:
+    ids = await add_annotations(boxes, 0, new("cat", box()), new("dog", box()))
+    await add_annotations(boxes, 1, new("cat", box()))
+    version = (await boxes.mutate("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
+    moved = edit_of(boxes, 0, update=[{"id": ids[0], "shape": box(11)}, {"id": ids[1], "label": "cat"}])
+    await annotate(boxes, moved, edit_of(boxes, 1, add=[new("cat", box(50)), new("cat")]))
     found = (await boxes.direct.execute(COMPARE, {"d": boxes.dataset, "b": version}))["dataset"]["compare"]
     assert found["relabeled"] == 1
     assert found["changes"]["nodes"] == [
@@ -138,61 +138,70 @@ async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: Stage) -> None:
     ]
 
 
-async def label(stage: Stage, mode: str, *names: str) -> Any:
-    given: dict[str, Any] = {"select": {"ids": stage.ids(0)}, "labels": list(names), "mode": mode}
-    return await stage.do("labelSamples", "changed samples { state }", datasetId=stage.dataset, **given)
+async def label(client: DatasetClient, mode: str, *names: str) -> Any:
+    given: dict[str, Any] = {"select": {"ids": client.ids(0)}, "labels": list(names), "mode": mode}
+    return await client.mutate("labelSamples", "changed samples { state }", datasetId=client.dataset, **given)
 
 
-async def test_labelling_lives_with_shapes(boxes: Stage) -> None:
-    await put(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box()), new("dog"))
-    shapes = [("cat", told()), ("cat", told(50)), ("dog", told()), ("dog", None)]
+async def test_labelling_lives_with_shapes(boxes: DatasetClient) -> None:
+    await add_annotations(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box()), new("dog"))
+    shapes = [("cat", answered_box()), ("cat", answered_box(50)), ("dog", answered_box()), ("dog", None)]
     assert (await label(boxes, "ADD", "cat", "dog"))["changed"] == 0
     assert (await label(boxes, "SET", "dog", "cat"))["changed"] == 0
-    assert await marks(boxes) == shapes
+    assert await labels_and_shapes(boxes) == shapes
     await label(boxes, "ADD", "bird")
-    assert await marks(boxes) == [*shapes, ("bird", None)]
+    assert await labels_and_shapes(boxes) == [*shapes, ("bird", None)]
     await label(boxes, "SET", "cat")
-    assert await marks(boxes) == shapes[:2]
+    assert await labels_and_shapes(boxes) == shapes[:2]
     assert (await label(boxes, "REMOVE", "cat"))["samples"] == [{"state": "UNLABELED"}]
-    assert await marks(boxes) == []
+    assert await labels_and_shapes(boxes) == []
     await boxes.check()
 
 
 @pytest.mark.parametrize("how", ["merge", "replace"])
-async def test_labels_that_become_one_keep_all_shapes_and_one_whole_image(boxes: Stage, how: str) -> None:
-    ids = await put(boxes, 0, new("cat", box()), new("cat"), new("dog", box()), new("dog"), new("dog", box(50)))
+async def test_labels_that_become_one_keep_all_shapes_and_one_whole_image(boxes: DatasetClient, how: str) -> None:
+    ids = await add_annotations(
+        boxes, 0, new("cat", box()), new("cat"), new("dog", box()), new("dog"), new("dog", box(50))
+    )
     before = await facts(boxes)
     given: dict[str, Any] = {"labelId": boxes.label("cat"), "name": "dog", "onConflict": "MERGE"}
     if how == "replace":
         given = {"datasetId": boxes.dataset, "select": {"all": True}, "from": "cat", "to": "dog"}
     field = "renameLabel" if how == "merge" else "replaceSampleLabel"
-    change = (await boxes.do(field, "change { id }", **given))["change"]["id"]
+    change = (await boxes.mutate(field, "change { id }", **given))["change"]["id"]
     found = await annotations(boxes, 0)
     assert [each["id"] for each in found] == [ids[0], *ids[2:]]
-    assert await marks(boxes) == [("dog", told()), ("dog", told()), ("dog", None), ("dog", told(50))]
+    assert await labels_and_shapes(boxes) == [
+        ("dog", answered_box()),
+        ("dog", answered_box()),
+        ("dog", None),
+        ("dog", answered_box(50)),
+    ]
     await boxes.check()
     await undo(boxes, change)
     assert await facts(boxes) == before
 
 
-async def test_a_models_confidence_goes_when_somebody_replaces_the_label_and_stays_in_a_merge(boxes: Stage) -> None:
+async def test_a_models_confidence_goes_when_somebody_replaces_the_label_and_stays_in_a_merge(
+    boxes: DatasetClient,
+) -> None:
     id = await suggest(boxes, 0, "cat", BOX, 0.25)
-    await annotate(boxes, of(boxes, 0, update=[{"id": id}]))
-    await boxes.do("renameLabel", "change { id }", labelId=boxes.label("cat"), name="bird", onConflict="MERGE")
+    await annotate(boxes, edit_of(boxes, 0, update=[{"id": id}]))
+    await boxes.mutate("renameLabel", "change { id }", labelId=boxes.label("cat"), name="bird", onConflict="MERGE")
     assert [each["confidence"] for each in await annotations(boxes, 0)] == [0.25]
     given: dict[str, Any] = {"select": {"all": True}, "from": "bird", "to": "dog"}
-    await boxes.do("replaceSampleLabel", "change { id }", datasetId=boxes.dataset, **given)
+    await boxes.mutate("replaceSampleLabel", "change { id }", datasetId=boxes.dataset, **given)
     assert [(each["id"], each["confidence"]) for each in await annotations(boxes, 0)] == [(id, None)]
 
 
-async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(boxes: Stage) -> None:
-    await put(boxes, 0, new("cat", box()), new("dog", box()))
-    await put(boxes, 1, new("cat", box()), new("cat", box(50)))
+async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(boxes: DatasetClient) -> None:
+    await add_annotations(boxes, 0, new("cat", box()), new("dog", box()))
+    await add_annotations(boxes, 1, new("cat", box()), new("cat", box(50)))
     before = await facts(boxes)
     given: dict[str, Any] = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
-    payload = await boxes.do("deleteLabels", "deletedSamples change { id }", **given)
+    payload = await boxes.mutate("deleteLabels", "deletedSamples change { id }", **given)
     assert payload["deletedSamples"] == 1
-    assert await marks(boxes) == [("dog", told())]
+    assert await labels_and_shapes(boxes) == [("dog", answered_box())]
     await boxes.check()
     await undo(boxes, payload["change"]["id"])
     assert await facts(boxes) == before

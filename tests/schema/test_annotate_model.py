@@ -20,9 +20,9 @@ NAME = st.sampled_from(WORDS[:2])
 class Drawings(Histories):
     kind: ClassVar[Mapping[str, Any]] = {"kind": "OBJECT_DETECTION", "size": (640, 480)}
 
-    @rule(place=PLACE, name=NAME, left=st.none() | LEFT)
-    def draw(self, place: int, name: str, left: int | None) -> None:
-        state, sample = self.model.state, self.order[place]
+    @rule(position=PLACE, name=NAME, left=st.none() | LEFT)
+    def draw(self, position: int, name: str, left: int | None) -> None:
+        state, sample = self.model.state, self.order[position]
         label = self._label(name)
         answer = self._annotate(sample, add=[{"label": name, "shape": left and box(left)}])
         if label is None:
@@ -37,36 +37,36 @@ class Drawings(Histories):
             annotations[self.tokens] = Annotation(sample, label, self.model.revision, left)
         self._done(answer["change"], replace(state, annotations=annotations))
 
-    @rule(place=PLACE, data=st.data(), left=LEFT)
-    def move(self, place: int, data: Any, left: int) -> None:
-        found = self._choose(place, data)
+    @rule(position=PLACE, data=st.data(), left=LEFT)
+    def move(self, position: int, data: Any, left: int) -> None:
+        found = self._choose(position, data)
         if found is not None:
-            answer = self._annotate(self.order[place], update=[{"id": found[1], "shape": box(left)}])
+            answer = self._annotate(self.order[position], update=[{"id": found[1], "shape": box(left)}])
             self._done(answer["change"], self._turned(found[0], left=left))
 
-    @rule(place=PLACE, data=st.data(), name=NAME)
-    def relabel(self, place: int, data: Any, name: str) -> None:
-        found, label = self._choose(place, data), self._label(name)
+    @rule(position=PLACE, data=st.data(), name=NAME)
+    def relabel(self, position: int, data: Any, name: str) -> None:
+        found, label = self._choose(position, data), self._label(name)
         if found is not None and label is not None:
-            answer = self._annotate(self.order[place], update=[{"id": found[1], "label": name}])
+            answer = self._annotate(self.order[position], update=[{"id": found[1], "label": name}])
             self._done(answer["change"], self._turned(found[0], label=label))
 
-    @rule(place=PLACE, data=st.data())
-    def take_off(self, place: int, data: Any) -> None:
-        found = self._choose(place, data)
+    @rule(position=PLACE, data=st.data())
+    def take_off(self, position: int, data: Any) -> None:
+        found = self._choose(position, data)
         if found is not None:
-            answer = self._annotate(self.order[place], remove=[found[1]])
+            answer = self._annotate(self.order[position], remove=[found[1]])
             annotations = {
                 token: annotation for token, annotation in self.model.state.annotations.items() if token != found[0]
             }
             self._done(answer["change"], replace(self.model.state, annotations=annotations))
-            assert self._annotate(self.order[place], remove=[found[1]])["change"] is None
+            assert self._annotate(self.order[position], remove=[found[1]])["change"] is None
 
-    @rule(place=PLACE, name=NAME, left=LEFT)
-    def two_draw_and_take_it_back_the_elder_first(self, place: int, name: str, left: int) -> None:
+    @rule(position=PLACE, name=NAME, left=LEFT)
+    def two_draw_and_take_it_back_the_elder_first(self, position: int, name: str, left: int) -> None:
         known = len(self.changes)
         for edge in (left, left + 1):
-            self.draw(place, name, edge)
+            self.draw(position, name, edge)
         for change in self.changes[known:]:
             self._undo(change)
             self.the_working_set_is_the_model()
@@ -85,9 +85,9 @@ class Drawings(Histories):
         }
         return replace(state, annotations={**annotations, token: annotation})
 
-    def _choose(self, place: int, data: Any) -> tuple[int, str] | None:
+    def _choose(self, position: int, data: Any) -> tuple[int, str] | None:
         """A mark of the sample, and the id of its annotation; none where two cannot be told apart."""
-        state, sample = self.model.state, self.order[place]
+        state, sample = self.model.state, self.order[position]
         tokens = sorted(token for token, annotation in state.annotations.items() if annotation.sample == sample)
         if not tokens:
             return None

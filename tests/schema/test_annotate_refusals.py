@@ -10,16 +10,25 @@ from db.identity.tokens import Scope
 from db.labelling.samples import annotate as annotating
 from db.postgres.engine import Database
 from tests.db.dataset_rows import make
-from tests.schema.annotation_fixture import annotate, box, new, of, open_boxes, put, refused, triangle
-from tests.schema.mutation_fixture import Stage
+from tests.schema.annotation_fixture import (
+    add_annotations,
+    annotate,
+    box,
+    create_box_client,
+    edit_of,
+    new,
+    refused,
+    triangle,
+)
+from tests.schema.mutation_fixture import DatasetClient
 
 SIZE = {"width": 640, "height": 480}
 FAR = {"circle": {"center": {"x": 638, "y": 8}, "radius": 3}}
 
 
 @pytest.fixture
-async def boxes(database: Database, tmp_path: Path) -> Stage:
-    return await open_boxes(database, tmp_path)
+async def boxes(database: Database, tmp_path: Path) -> DatasetClient:
+    return await create_box_client(database, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +50,15 @@ async def boxes(database: Database, tmp_path: Path) -> Stage:
     ],
 )
 async def test_a_shape_that_cannot_be_is_named_by_its_place(
-    boxes: Stage, shape: dict[str, Any], details: dict[str, Any]
+    boxes: DatasetClient, shape: dict[str, Any], details: dict[str, Any]
 ) -> None:
-    [id] = await put(boxes, 1, new("cat", box()))
-    found = await refused(boxes, of(boxes, 0, add=[new("cat")]), of(boxes, 1, add=[new("cat"), new("dog", shape)]))
+    [id] = await add_annotations(boxes, 1, new("cat", box()))
+    found = await refused(
+        boxes, edit_of(boxes, 0, add=[new("cat")]), edit_of(boxes, 1, add=[new("cat"), new("dog", shape)])
+    )
     assert found["code"] == "VALIDATION_FAILED"
     assert found["details"] == {"sample": boxes.ids(1)[0], "at": "samples.1.add.1.shape", **details}
-    moved = await refused(boxes, of(boxes, 1, update=[{"id": id, "shape": shape}]))
+    moved = await refused(boxes, edit_of(boxes, 1, update=[{"id": id, "shape": shape}]))
     assert moved["details"] == {"sample": boxes.ids(1)[0], "at": "samples.0.update.0.shape", **details}
 
 
@@ -64,12 +75,12 @@ async def test_a_shape_that_cannot_be_is_named_by_its_place(
         {"ellipse": {}},
     ],
 )
-async def test_what_is_no_shape_is_wrong_input(boxes: Stage, shape: dict[str, Any]) -> None:
-    found = await refused(boxes, of(boxes, 0, add=[new("cat", shape)]))
+async def test_what_is_no_shape_is_wrong_input(boxes: DatasetClient, shape: dict[str, Any]) -> None:
+    found = await refused(boxes, edit_of(boxes, 0, add=[new("cat", shape)]))
     assert found["code"] == "BAD_USER_INPUT"
 
 
-async def test_a_shape_written_in_the_document_is_checked_as_one_in_a_variable(boxes: Stage) -> None:
+async def test_a_shape_written_in_the_document_is_checked_as_one_in_a_variable(boxes: DatasetClient) -> None:
     def document(shape: str) -> str:
         return f"""mutation {{ annotateSamples(input: {{ datasetId: "{boxes.dataset}", samples: [{{
             sampleId: "{boxes.ids(0)[0]}", add: [{{ label: "cat", shape: {shape} }}] }}] }}) {{ changed }} }}"""
@@ -81,39 +92,39 @@ async def test_a_shape_written_in_the_document_is_checked_as_one_in_a_variable(b
         assert error["extensions"]["code"] in ("BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED")
 
 
-async def test_annotations_of_others_are_not_found(boxes: Stage) -> None:
-    [mine] = await put(boxes, 0, new("cat", box()))
-    [neighbours] = await put(boxes, 1, new("cat", box()))
+async def test_annotations_of_others_are_not_found(boxes: DatasetClient) -> None:
+    [mine] = await add_annotations(boxes, 0, new("cat", box()))
+    [neighbours] = await add_annotations(boxes, 1, new("cat", box()))
     for id in (neighbours, "Annotation:999", "Annotation:0", "Sample:1", "x", "\ud800"):
         for edit in ({"update": [{"id": id, "label": "dog"}]}, {"remove": [mine, id]}):
-            found = await refused(boxes, of(boxes, 0, **edit))
+            found = await refused(boxes, edit_of(boxes, 0, **edit))
             assert (found["code"], found["details"]) == ("NOT_FOUND", {"ids": [id.replace("\ud800", "\\ud800")]})
-    both = of(boxes, 0, remove=[mine]), of(boxes, 1, remove=[mine])
+    both = edit_of(boxes, 0, remove=[mine]), edit_of(boxes, 1, remove=[mine])
     assert (await refused(boxes, *both))["details"] == {"ids": [mine]}
 
 
-async def test_what_another_sample_lost_is_not_found_either(boxes: Stage) -> None:
-    [id] = await put(boxes, 0, new("cat", box()))
-    await annotate(boxes, of(boxes, 0, remove=[id]))
-    assert (await refused(boxes, of(boxes, 1, remove=[id])))["details"] == {"ids": [id]}
-    assert (await refused(boxes, of(boxes, 0, update=[{"id": id}])))["details"] == {"ids": [id]}
+async def test_what_another_sample_lost_is_not_found_either(boxes: DatasetClient) -> None:
+    [id] = await add_annotations(boxes, 0, new("cat", box()))
+    await annotate(boxes, edit_of(boxes, 0, remove=[id]))
+    assert (await refused(boxes, edit_of(boxes, 1, remove=[id])))["details"] == {"ids": [id]}
+    assert (await refused(boxes, edit_of(boxes, 0, update=[{"id": id}])))["details"] == {"ids": [id]}
 
 
-async def test_an_annotation_cannot_become_two_things(boxes: Stage) -> None:
-    [cat, dog] = await put(boxes, 0, new("cat"), new("dog"))
+async def test_an_annotation_cannot_become_two_things(boxes: DatasetClient) -> None:
+    [cat, dog] = await add_annotations(boxes, 0, new("cat"), new("dog"))
     twice = [{"id": cat, "label": "dog"}, {"id": cat, "label": "bird"}]
-    assert (await refused(boxes, of(boxes, 0, update=twice)))["details"] == {"ids": [cat]}
-    both = await refused(boxes, of(boxes, 0, update=[{"id": cat}]), of(boxes, 0, remove=[cat]))
+    assert (await refused(boxes, edit_of(boxes, 0, update=twice)))["details"] == {"ids": [cat]}
+    both = await refused(boxes, edit_of(boxes, 0, update=[{"id": cat}]), edit_of(boxes, 0, remove=[cat]))
     assert both["details"] == {"ids": [cat]}
     birds = [{"id": cat, "label": "bird"}, {"id": dog, "label": "bird"}]
-    assert (await refused(boxes, of(boxes, 0, update=birds)))["details"] == {"ids": [cat, dog]}
+    assert (await refused(boxes, edit_of(boxes, 0, update=birds)))["details"] == {"ids": [cat, dog]}
 
 
 async def test_an_image_of_unknown_size_takes_labels_but_no_shapes(database: Database, tmp_path: Path) -> None:
-    boxes = await open_boxes(database, tmp_path, size=None)
-    found = await refused(boxes, of(boxes, 0, add=[new("cat", box())]))
+    boxes = await create_box_client(database, tmp_path, size=None)
+    found = await refused(boxes, edit_of(boxes, 0, add=[new("cat", box())]))
     assert (found["code"], found["details"]["sample"]) == ("VALIDATION_FAILED", boxes.ids(0)[0])
-    await put(boxes, 0, new("cat"))
+    await add_annotations(boxes, 0, new("cat"))
 
 
 @pytest.mark.parametrize(
@@ -122,8 +133,8 @@ async def test_an_image_of_unknown_size_takes_labels_but_no_shapes(database: Dat
 async def test_a_shape_that_the_dataset_does_not_take_is_refused(
     database: Database, tmp_path: Path, kind: str, shape: dict[str, Any]
 ) -> None:
-    stage = await open_boxes(database, tmp_path, kind=kind)
-    found = await refused(stage, of(stage, 0, add=[new("cat", shape)]))
+    client = await create_box_client(database, tmp_path, kind=kind)
+    found = await refused(client, edit_of(client, 0, add=[new("cat", shape)]))
     assert (found["code"], found["details"]["at"]) == ("VALIDATION_FAILED", "samples.0.add.0.shape")
 
 
@@ -141,46 +152,53 @@ async def test_a_shape_that_the_dataset_does_not_take_is_refused(
         ({"datasetId": "Sample:1"}, "DATASET_NOT_FOUND", {}),
     ],
 )  # fmt: skip
-async def test_what_annotating_refuses(boxes: Stage, given: dict[str, Any], code: str, details: dict[str, Any]) -> None:
-    usual = {"datasetId": boxes.dataset, "samples": [of(boxes, 0, add=[new("cat", box())])]}
+async def test_what_annotating_refuses(
+    boxes: DatasetClient, given: dict[str, Any], code: str, details: dict[str, Any]
+) -> None:
+    usual = {"datasetId": boxes.dataset, "samples": [edit_of(boxes, 0, add=[new("cat", box())])]}
     found = await boxes.refused("annotateSamples", **(usual | given))
     assert (found["code"], found.get("details", {})) == (code, details)
 
 
-async def test_samples_of_another_dataset_are_not_found_and_stay_as_they_are(boxes: Stage) -> None:
+async def test_samples_of_another_dataset_are_not_found_and_stay_as_they_are(boxes: DatasetClient) -> None:
     other = await make(boxes.direct.database, samples=1, name="other", input_path="/elsewhere", labels=("cat",))
     payload = await annotate(boxes, {"sampleId": f"Sample:{other.samples[0]}", "add": [new("cat")]})
     assert (payload["matched"], payload["notFound"], payload["change"]) == (0, [f"Sample:{other.samples[0]}"], None)
 
 
 async def test_a_sample_gets_no_more_annotations_than_it_can_show(
-    boxes: Stage, monkeypatch: pytest.MonkeyPatch
+    boxes: DatasetClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(annotating, "MOST_OF_SAMPLE", 3)
-    ids = await put(boxes, 0, *(new("cat", box(x)) for x in range(3)))
-    found = await refused(boxes, of(boxes, 0, add=[new("dog")]))
+    ids = await add_annotations(boxes, 0, *(new("cat", box(x)) for x in range(3)))
+    found = await refused(boxes, edit_of(boxes, 0, add=[new("dog")]))
     assert (found["code"], found["details"]) == ("VALIDATION_FAILED", {"most": 3, "samples": boxes.ids(0)})
-    await annotate(boxes, of(boxes, 0, add=[new("dog"), new("cat", box(0))], remove=ids[1:2]))
+    await annotate(boxes, edit_of(boxes, 0, add=[new("dog"), new("cat", box(0))], remove=ids[1:2]))
 
 
-async def test_a_call_names_no_more_annotations_than_it_can_do(boxes: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_names_no_more_annotations_than_it_can_do(
+    boxes: DatasetClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(annotating, "MOST", 3)
-    edits = of(boxes, 0, add=[new("cat"), new("dog")]), of(boxes, 1, remove=["Annotation:1"], update=[{"id": "x"}])
-    assert (await refused(boxes, *edits[:1], of(boxes, 1, add=[new("cat"), new("dog")])))["details"]["most"] == 3
+    edits = (
+        edit_of(boxes, 0, add=[new("cat"), new("dog")]),
+        edit_of(boxes, 1, remove=["Annotation:1"], update=[{"id": "x"}]),
+    )
+    assert (await refused(boxes, *edits[:1], edit_of(boxes, 1, add=[new("cat"), new("dog")])))["details"]["most"] == 3
 
 
-async def test_a_state_that_others_changed_is_a_conflict(boxes: Stage) -> None:
-    edit = of(boxes, 0, add=[new("cat", box())])
+async def test_a_state_that_others_changed_is_a_conflict(boxes: DatasetClient) -> None:
+    edit = edit_of(boxes, 0, add=[new("cat", box())])
     first = await annotate(boxes, edit, expectedRevision=1)
-    for again in (edit, of(boxes, 0)):
+    for again in (edit, edit_of(boxes, 0)):
         found = await refused(boxes, again, expectedRevision=1)
         assert found["code"] == "CONFLICT"
         assert found["details"] == {"revision": 2, "changes": [first["change"]["id"]]}
-    await annotate(boxes, of(boxes, 0, add=[new("dog")]), expectedRevision=2)
+    await annotate(boxes, edit_of(boxes, 0, add=[new("dog")]), expectedRevision=2)
 
 
-async def test_of_two_who_know_the_same_revision_one_is_told(boxes: Stage) -> None:
-    edits = [of(boxes, place, add=[new("cat", box())]) for place in range(4)]
+async def test_of_two_who_know_the_same_revision_one_is_told(boxes: DatasetClient) -> None:
+    edits = [edit_of(boxes, position, add=[new("cat", box())]) for position in range(4)]
     answers = await asyncio.gather(
         *(annotate(boxes, edit, expectedRevision=1) for edit in edits), return_exceptions=True
     )
@@ -188,8 +206,8 @@ async def test_of_two_who_know_the_same_revision_one_is_told(boxes: Stage) -> No
     await boxes.check()
 
 
-async def test_a_token_to_label_is_enough_and_one_to_read_is_not(boxes: Stage) -> None:
-    edit = of(boxes, 0, add=[new("cat", box())])
+async def test_a_token_to_label_is_enough_and_one_to_read_is_not(boxes: DatasetClient) -> None:
+    edit = edit_of(boxes, 0, add=[new("cat", box())])
     found = await refused(boxes.with_scope(Scope.READ), edit)
     assert found["code"] == "FORBIDDEN"
     assert (await annotate(boxes.with_scope(Scope.LABEL), edit))["changed"] == 1

@@ -14,40 +14,40 @@ from db.postgres import engine, sql
 from db.postgres.engine import Database
 from schema.execution.messages import Request
 from tests.client import Direct
-from tests.schema.mutation_fixture import Stage, open_stage
+from tests.schema.mutation_fixture import DatasetClient, create_client
 
 LABELS = 10_000
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-async def full(database: Database, tmp_path: Path) -> Stage:
+async def full(database: Database, tmp_path: Path) -> DatasetClient:
     """A dataset of 100 samples and 10,000 labels, all of which are on each of the three newest samples."""
-    stage = await open_stage(database, tmp_path, samples=100)
-    async with stage.direct.database.writing() as session:
+    client = await create_client(database, tmp_path, samples=100)
+    async with client.direct.database.writing() as session:
         statement = """INSERT INTO label (dataset_id, name, since)
             SELECT :dataset, 'n' || n, 1 FROM generate_series(1, :count::int) n"""
-        await sql.run(session, statement, dataset=stage.dataset_rows.id, count=LABELS)
+        await sql.run(session, statement, dataset=client.dataset_rows.id, count=LABELS)
         statement = """UPDATE sample SET label_ids = ARRAY(SELECT id FROM label ORDER BY id), state = 'LABELED'
             WHERE id = ANY(:ids)"""
-        await sql.run(session, statement, ids=stage.dataset_rows.samples[-3:])
+        await sql.run(session, statement, ids=client.dataset_rows.samples[-3:])
         statement = """INSERT INTO annotation
                 (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since, shape)
             SELECT dataset_id, id, unnest(label_ids), 'ann', now(), 'MANUAL', 1,
                    '{"type": "BoundingBox", "xMin": 1, "yMin": 2, "xMax": 3, "yMax": 4}'
             FROM sample WHERE label_ids <> '{}'"""
         await sql.run(session, statement)
-    return stage
+    return client
 
 
-def limited(stage: Stage, answer: int, database: Database | None = None) -> Direct:
+def limited(client: DatasetClient, answer: int, database: Database | None = None) -> Direct:
     settings = Settings(limits=Limits(answer=answer))
-    return replace(stage.direct, settings=settings, database=database or stage.direct.database)
+    return replace(client.direct, settings=settings, database=database or client.direct.database)
 
 
-async def dataset_name(stage: Stage) -> str:
-    async with stage.direct.database.reading() as reader:
-        return str(await reader.fetchval("SELECT name FROM dataset WHERE id = $1", stage.dataset_rows.id))
+async def dataset_name(client: DatasetClient) -> str:
+    async with client.direct.database.reading() as reader:
+        return str(await reader.fetchval("SELECT name FROM dataset WHERE id = $1", client.dataset_rows.id))
 
 
 def attacks(name: str) -> dict[str, Operation]:
@@ -67,7 +67,7 @@ def attacks(name: str) -> dict[str, Operation]:
     }
 
 
-async def test_what_repeats_a_long_list_takes_no_memory_to_speak_of(full: Stage) -> None:
+async def test_what_repeats_a_long_list_takes_no_memory_to_speak_of(full: DatasetClient) -> None:
     """The highest the memory of the one connection ever was, beside 2 GB for the first of these without the limit."""
     limits = replace(full.direct.database.limits, readers=1)
     async with engine.connect(full.direct.database.url, limits) as database:
@@ -86,7 +86,7 @@ def _highest(status: Path) -> int:
     return int(line.split()[1]) * 1024
 
 
-async def test_an_answer_as_long_as_it_may_be_is_given(full: Stage) -> None:
+async def test_an_answer_as_long_as_it_may_be_is_given(full: DatasetClient) -> None:
     source = "query ($n: String!) { dataset(by: {name: $n}) { labels { name } } }"
     variables = {"n": await dataset_name(full)}
     whole = await full.direct.execute(source, variables)
@@ -107,7 +107,7 @@ async def test_an_answer_as_long_as_it_may_be_is_given(full: Stage) -> None:
         'a: samples(first: 1) { nodes { labels { id } } } b: label(name: "n1") { id }',
     ],
 )
-async def test_lists_are_stopped_wherever_they_lie(full: Stage, field: str) -> None:
+async def test_lists_are_stopped_wherever_they_lie(full: DatasetClient, field: str) -> None:
     source = f"query ($n: String!) {{ dataset(by: {{name: $n}}) {{ {field} }} }}"
     variables = {"n": await dataset_name(full)}
     assert await limited(full, 16 * MIB).execute(source, variables)
@@ -115,7 +115,7 @@ async def test_lists_are_stopped_wherever_they_lie(full: Stage, field: str) -> N
         await limited(full, 50_000).answer(source, variables)
 
 
-async def test_what_is_read_after_a_mutation_is_bounded_too(full: Stage) -> None:
+async def test_what_is_read_after_a_mutation_is_bounded_too(full: DatasetClient) -> None:
     """The mutation is done, and its answer says why there is no more of it."""
     source = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) {
         changed samples { dataset { labels { id name } } } } }"""

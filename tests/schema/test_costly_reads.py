@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from random import Random
 
 from db.concurrency import ConcurrencyLimit
-from tests.schema.read_fixture import Library
+from tests.schema.read_fixture import ReadFixture
 from tests.waiting import wait_until
 
 FILTERED = "{ datasets { nodes { samples(filter: {hard: true}) { nodes { id } } } } }"
@@ -40,23 +40,23 @@ async def test_the_limits_hold_for_all_and_for_each_key() -> None:
         pass
 
 
-async def test_costly_reads_wait_and_others_do_not(library: Library) -> None:
-    limit = library.database.costly_reads
+async def test_costly_reads_wait_and_others_do_not(reads: ReadFixture) -> None:
+    limit = reads.database.costly_reads
     for source in (FILTERED, COUNTED, LISTED):
         async with AsyncExitStack() as held:
             for owner in ("a", "a", "b", "b"):
                 await held.enter_async_context(limit.slot(owner))
-            until_blocked = asyncio.create_task(library.data(source))
+            until_blocked = asyncio.create_task(reads.data(source))
             await wait_until(lambda: 1 in limit._users)  # the token of whoever asks
-            assert await library.data('{ node(id: "Sample:1") { id } }')
-            assert await library.data("{ datasets { nodes { samples { nodes { id labels { name } } } } } }")
+            assert await reads.data('{ node(id: "Sample:1") { id } }')
+            assert await reads.data("{ datasets { nodes { samples { nodes { id labels { name } } } } } }")
             assert not until_blocked.done()
         assert await until_blocked
 
 
-async def test_one_token_leaves_slots_for_others(library: Library) -> None:
-    limit = library.database.costly_reads
+async def test_one_token_leaves_slots_for_others(reads: ReadFixture) -> None:
+    limit = reads.database.costly_reads
     async with AsyncExitStack() as held:
         for _ in range(2):
             await held.enter_async_context(limit.slot("somebody"))
-        assert await library.data(FILTERED)
+        assert await reads.data(FILTERED)

@@ -8,7 +8,7 @@ import pytest
 from db.postgres.engine import Database
 from tests.client import Failed
 from tests.db.dataset_rows import make
-from tests.schema.mutation_fixture import Stage, open_stage
+from tests.schema.mutation_fixture import DatasetClient, create_client
 
 ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
     deleteImpact(select: $select) { sampleCount sharedSources datasets { name } } } } }"""
@@ -16,78 +16,82 @@ TOLD = "deleted warnings { sampleCount sharedSources datasets { name } }"
 
 
 @pytest.fixture
-async def stage(database: Database, tmp_path: Path) -> Stage:
+async def client(database: Database, tmp_path: Path) -> DatasetClient:
     """Six samples; the first three files are of `same` too, and all six of `above`, whose input path lies higher."""
-    stage = await open_stage(database, tmp_path)
+    client = await create_client(database, tmp_path)
     images = str(tmp_path / "images")
     await make(database, samples=3, name="same", input_path=images)
     await make(database, samples=6, name="above", input_path=str(tmp_path), directory="images/")
     await make(database, samples=6, name="elsewhere", input_path=f"{images}-2")
-    return stage
+    return client
 
 
-async def asked(stage: Stage, select: dict[str, Any]) -> dict[str, Any]:
-    found = await stage.direct.execute(ASK, {"id": stage.dataset, "select": select})
+async def asked(client: DatasetClient, select: dict[str, Any]) -> dict[str, Any]:
+    found = await client.direct.execute(ASK, {"id": client.dataset, "select": select})
     return dict(found["node"]["deleteImpact"])
 
 
-async def test_names_the_datasets_that_use_the_same_files(stage: Stage) -> None:
-    impact = await asked(stage, {"ids": [*stage.ids(2, 3, 4), "Sample:999", "nonsense"]})
+async def test_names_the_datasets_that_use_the_same_files(client: DatasetClient) -> None:
+    impact = await asked(client, {"ids": [*client.ids(2, 3, 4), "Sample:999", "nonsense"]})
     assert impact == {"sampleCount": 3, "sharedSources": 3, "datasets": [{"name": "same"}, {"name": "above"}]}
-    assert (await asked(stage, {"ids": stage.ids(4)}))["datasets"] == [{"name": "above"}]
+    assert (await asked(client, {"ids": client.ids(4)}))["datasets"] == [{"name": "above"}]
 
 
-async def test_is_what_a_deletion_warns_of(stage: Stage) -> None:
+async def test_is_what_a_deletion_warns_of(client: DatasetClient) -> None:
     selections: list[dict[str, Any]] = [
-        {"ids": stage.ids(0, 5)},
+        {"ids": client.ids(0, 5)},
         {"filter": {"fileName": {"contains": "4"}}},
         {"all": True},
     ]
     for select in selections:
-        chosen: dict[str, Any] = {"datasetId": stage.dataset, "select": select, "deleteSources": True, "dryRun": True}
-        [warning] = (await stage.do("deleteSamples", TOLD, **chosen))["warnings"]
-        assert await asked(stage, select) == warning
+        chosen: dict[str, Any] = {"datasetId": client.dataset, "select": select, "deleteSources": True, "dryRun": True}
+        [warning] = (await client.mutate("deleteSamples", TOLD, **chosen))["warnings"]
+        assert await asked(client, select) == warning
 
 
-async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(stage: Stage) -> None:
-    confined = stage.confined_to(stage.dataset_rows.id)
-    assert await asked(confined, {"ids": stage.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
+async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(client: DatasetClient) -> None:
+    confined = client.confined_to(client.dataset_rows.id)
+    assert await asked(confined, {"ids": client.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
 
 
-async def test_names_the_versions_of_other_datasets_that_show_the_files(stage: Stage, database: Database) -> None:
+async def test_names_the_versions_of_other_datasets_that_show_the_files(
+    client: DatasetClient, database: Database
+) -> None:
     async with database.reading() as connection:
         above = await connection.fetchval("SELECT id FROM dataset WHERE name = 'above'")
-    published = await stage.do("publishVersion", "version { id }", datasetId=f"Dataset:{above}")
-    shown = await stage.direct.execute('{ dataset(by: {name: "above"}) { samples { nodes { id path } } } }')
+    published = await client.mutate("publishVersion", "version { id }", datasetId=f"Dataset:{above}")
+    shown = await client.direct.execute('{ dataset(by: {name: "above"}) { samples { nodes { id path } } } }')
     [fourth] = [each["id"] for each in shown["dataset"]["samples"]["nodes"] if each["path"].endswith("3.jpg")]
-    await stage.do("deleteSamples", "deleted", datasetId=f"Dataset:{above}", select={"ids": [fourth]})
+    await client.mutate("deleteSamples", "deleted", datasetId=f"Dataset:{above}", select={"ids": [fourth]})
 
-    versions = await asked_for_versions(stage, stage.ids(3))
+    versions = await asked_for_versions(client, client.ids(3))
     assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
-    assert await asked_for_versions(stage.confined_to(stage.dataset_rows.id), stage.ids(3)) == []
+    assert await asked_for_versions(client.confined_to(client.dataset_rows.id), client.ids(3)) == []
     chosen: dict[str, Any] = {
-        "datasetId": stage.dataset,
-        "select": {"ids": stage.ids(3)},
+        "datasetId": client.dataset,
+        "select": {"ids": client.ids(3)},
         "deleteSources": True,
         "dryRun": True,
     }
-    [warning] = (await stage.do("deleteSamples", "warnings { sharedSources versions { id } }", **chosen))["warnings"]
+    [warning] = (await client.mutate("deleteSamples", "warnings { sharedSources versions { id } }", **chosen))[
+        "warnings"
+    ]
     assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
 
 
-async def asked_for_versions(stage: Stage, ids: list[str]) -> list[str]:
+async def asked_for_versions(client: DatasetClient, ids: list[str]) -> list[str]:
     query = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
         deleteImpact(select: $select) { versions { id } } } } }"""
-    found = await stage.direct.execute(query, {"id": stage.dataset, "select": {"ids": ids}})
+    found = await client.direct.execute(query, {"id": client.dataset, "select": {"ids": ids}})
     return [each["id"] for each in found["node"]["deleteImpact"]["versions"]]
 
 
 async def test_alone_nothing_is_shared(database: Database, tmp_path: Path) -> None:
-    stage = await open_stage(database, tmp_path)
-    assert await asked(stage, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}
+    client = await create_client(database, tmp_path)
+    assert await asked(client, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}
 
 
-async def test_nothing_selected_is_refused(stage: Stage) -> None:
+async def test_nothing_selected_is_refused(client: DatasetClient) -> None:
     with pytest.raises(Failed) as failed:
-        await asked(stage, {"ids": []})
+        await asked(client, {"ids": []})
     assert failed.value.codes == ["EMPTY_SELECTION"]

@@ -7,7 +7,7 @@ from graphql import GraphQLError, Source, build_schema, graphql_sync, parse
 
 from db.errors import Conflict, NotFound
 from schema.errors import format_error, log_defect, with_code
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 FIELD = parse(Source("{ field }")).definitions[0]
 
@@ -56,9 +56,9 @@ OPERATIONS = {
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("bad", [1, 20, 21, 500])
 async def test_however_many_values_are_wrong_the_client_is_told_so_and_no_defect_is_logged(
-    stage: Stage, caplog: pytest.LogCaptureFixture, operation: str, bad: int
+    client: DatasetClient, caplog: pytest.LogCaptureFixture, operation: str, bad: int
 ) -> None:
-    answer = await stage.direct.answer(OPERATIONS[operation], {"ids": [{"no": "id"}] * bad})
+    answer = await client.direct.answer(OPERATIONS[operation], {"ids": [{"no": "id"}] * bad})
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}
     assert caplog.records == []
 

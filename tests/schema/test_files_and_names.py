@@ -13,24 +13,24 @@ from db.ingest.uploads import RequestedFile, RequestedUploads
 from db.storage import LocalStore
 from schema.types.job import IgnoredReason
 from tests.db.dataset_fixture import WORKER, image_bytes
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 SETTINGS = "dataset { id include exclude labelNames labels { name } }"
 DEFAULTS = {"include": [], "exclude": [], "labelNames": "STANDARD"}
 
 
-async def settings(stage: Stage, **given: Any) -> dict[str, Any]:
-    payload = await stage.do("updateDataset", SETTINGS, datasetId=stage.dataset, **given)
+async def settings(client: DatasetClient, **given: Any) -> dict[str, Any]:
+    payload = await client.mutate("updateDataset", SETTINGS, datasetId=client.dataset, **given)
     return {name: payload["dataset"][name] for name in DEFAULTS}
 
 
-async def test_a_dataset_has_settings(stage: Stage) -> None:
+async def test_a_dataset_has_settings(client: DatasetClient) -> None:
     given: dict[str, Any] = {"include": ["train/", "cafe\u0301/*"], "exclude": ["**/*.png"], "labelNames": "ANY"}
-    payload = await stage.do(
+    payload = await client.mutate(
         "createDataset",
         SETTINGS,
         name="zoo",
-        inputPath=str(stage.root / "zoo"),
+        inputPath=str(client.root / "zoo"),
         labels=[{"name": "traffic light"}],
         **given,
     )
@@ -39,124 +39,128 @@ async def test_a_dataset_has_settings(stage: Stage) -> None:
     assert made["labels"] == [{"name": "traffic light"}]
 
 
-async def test_settings_are_changed_one_by_one_and_left_alone_by_null(stage: Stage) -> None:
-    before = await stage.revision()
-    assert await settings(stage) == DEFAULTS
-    assert await settings(stage, include=["a/**"]) == DEFAULTS | {"include": ["a/**"]}
-    assert await settings(stage, exclude=["b"], include=None) == DEFAULTS | {
+async def test_settings_are_changed_one_by_one_and_left_alone_by_null(client: DatasetClient) -> None:
+    before = await client.revision()
+    assert await settings(client) == DEFAULTS
+    assert await settings(client, include=["a/**"]) == DEFAULTS | {"include": ["a/**"]}
+    assert await settings(client, exclude=["b"], include=None) == DEFAULTS | {
         "include": ["a/**"],
         "exclude": ["b"],
     }
-    assert await settings(stage, include=[], labelNames="ANY") == DEFAULTS | {
+    assert await settings(client, include=[], labelNames="ANY") == DEFAULTS | {
         "exclude": ["b"],
         "labelNames": "ANY",
     }
-    assert await settings(stage, exclude=[], labelNames="STANDARD") == DEFAULTS
-    assert await stage.revision() == before
+    assert await settings(client, exclude=[], labelNames="STANDARD") == DEFAULTS
+    assert await client.revision() == before
 
 
 @pytest.mark.parametrize("field", ["include", "exclude"])
 @pytest.mark.parametrize("patterns", [["/a"], [""], ["a"] * 51, ["a" * 257], ["*.{jpg,png}"], ["a", "a/../b"], ["\0"]])
-async def test_refuses_what_are_no_patterns(stage: Stage, field: str, patterns: list[str]) -> None:
-    assert (await stage.refused("updateDataset", datasetId=stage.dataset, **{field: patterns}))["code"] == (
+async def test_refuses_what_are_no_patterns(client: DatasetClient, field: str, patterns: list[str]) -> None:
+    assert (await client.refused("updateDataset", datasetId=client.dataset, **{field: patterns}))["code"] == (
         "VALIDATION_FAILED"
     )
-    given = {"name": "zoo", "inputPath": str(stage.root / "zoo"), field: patterns}
-    assert (await stage.refused("createDataset", **given))["code"] == "VALIDATION_FAILED"
-    assert await settings(stage) == DEFAULTS
+    given = {"name": "zoo", "inputPath": str(client.root / "zoo"), field: patterns}
+    assert (await client.refused("createDataset", **given))["code"] == "VALIDATION_FAILED"
+    assert await settings(client) == DEFAULTS
 
 
-def doors(stage: Stage, name: str) -> dict[str, dict[str, Any]]:
+def doors(client: DatasetClient, name: str) -> dict[str, dict[str, Any]]:
     """Every mutation that makes or names a label, each with another sample."""
     return {
-        "createLabels": {"datasetId": stage.dataset, "labels": [{"name": f"{name} 1"}]},
-        "renameLabel": {"labelId": stage.label("dog"), "name": f"{name} 2"},
+        "createLabels": {"datasetId": client.dataset, "labels": [{"name": f"{name} 1"}]},
+        "renameLabel": {"labelId": client.label("dog"), "name": f"{name} 2"},
         "labelSamples": {
-            "datasetId": stage.dataset,
-            "select": {"ids": stage.ids(0)},
+            "datasetId": client.dataset,
+            "select": {"ids": client.ids(0)},
             "labels": [f"{name} 3"],
             "createMissing": True,
         },
         "replaceSampleLabel": {
-            "datasetId": stage.dataset,
-            "select": {"ids": stage.ids(1)},
+            "datasetId": client.dataset,
+            "select": {"ids": client.ids(1)},
             "from": "cat",
             "to": f"{name} 4",
             "createMissing": True,
         },
         "annotateSamples": {
-            "datasetId": stage.dataset,
-            "samples": [{"sampleId": stage.ids(2)[0], "add": [{"label": f"{name} 5"}]}],
+            "datasetId": client.dataset,
+            "samples": [{"sampleId": client.ids(2)[0], "add": [{"label": f"{name} 5"}]}],
             "createMissing": True,
         },
     }
 
 
-async def test_every_door_keeps_the_rule(stage: Stage) -> None:
-    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"ids": stage.ids(1)}, labels=["cat"])
-    for field, given in doors(stage, "traffic light").items():
-        refused = await stage.refused(field, **given)
+async def test_every_door_keeps_the_rule(client: DatasetClient) -> None:
+    await client.mutate(
+        "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
+    )
+    for field, given in doors(client, "traffic light").items():
+        refused = await client.refused(field, **given)
         assert refused["code"] == "INVALID_NAME", field
-    await settings(stage, labelNames="ANY")
-    for field, given in doors(stage, "traffic light").items():
-        await stage.do(field, "__typename", **given)
+    await settings(client, labelNames="ANY")
+    for field, given in doors(client, "traffic light").items():
+        await client.mutate(field, "__typename", **given)
     query = """query ($id: ID!, $names: [String!]!) { dataset(by: {id: $id}) { labels { name }
         samples(filter: {labels: {names: $names}}) { totalCount } label(name: "traffic light 3") { sampleCount } } }"""
-    data = await stage.direct.execute(query, {"id": stage.dataset, "names": ["traffic light 3", "traffic light 5"]})
+    data = await client.direct.execute(query, {"id": client.dataset, "names": ["traffic light 3", "traffic light 5"]})
     names = {label["name"] for label in data["dataset"]["labels"]}
     assert names == {"cat", *(f"traffic light {number}" for number in range(1, 6))}
     assert data["dataset"]["samples"]["totalCount"] == 2
     assert data["dataset"]["label"] == {"sampleCount": 1}
-    await stage.check()
+    await client.check()
 
 
 @pytest.mark.parametrize("name", [" a", "a\0", "a" * 65, "\u202ea", "a\nb"])
-async def test_what_is_no_name_under_any_rule_is_refused_at_every_door(stage: Stage, name: str) -> None:
-    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"ids": stage.ids(1)}, labels=["cat"])
-    await settings(stage, labelNames="ANY")
-    for field, given in doors(stage, name).items():
-        assert (await stage.refused(field, **given))["code"] == "INVALID_NAME", field
+async def test_what_is_no_name_under_any_rule_is_refused_at_every_door(client: DatasetClient, name: str) -> None:
+    await client.mutate(
+        "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
+    )
+    await settings(client, labelNames="ANY")
+    for field, given in doors(client, name).items():
+        assert (await client.refused(field, **given))["code"] == "INVALID_NAME", field
 
 
-async def test_uploads_make_labels_by_the_rule(stage: Stage) -> None:
+async def test_uploads_make_labels_by_the_rule(client: DatasetClient) -> None:
     async def ask(name: str) -> None:
         asked = RequestedUploads([RequestedFile("key", "x.jfif", 10)], 4_000_000_000, (name,), True, "ERROR")
         await write(
-            stage.direct.database,
-            lambda session: uploads.request(session, stage.dataset_rows.id, asked, by=stage.direct.identity),
+            client.direct.database,
+            lambda session: uploads.request(session, client.dataset_rows.id, asked, by=client.direct.identity),
             uploads.IssuedTickets,
         )
 
     with pytest.raises(Exception, match="traffic light"):
         await ask("traffic light")
-    await settings(stage, labelNames="ANY")
+    await settings(client, labelNames="ANY")
     await ask("traffic light")
 
 
-async def test_the_rule_becomes_no_stricter_while_names_do_not_fit(stage: Stage) -> None:
-    await settings(stage, labelNames="ANY")
-    await stage.do("createLabels", "__typename", datasetId=stage.dataset, labels=[{"name": "猫"}])
-    await settings(stage, labelNames="STANDARD")
-    await settings(stage, labelNames="ANY")
-    await stage.do("renameLabel", "__typename", labelId=stage.label("dog"), name="traffic light")
-    assert (await stage.refused("updateDataset", datasetId=stage.dataset, labelNames="STANDARD"))["code"] == (
+async def test_the_rule_becomes_no_stricter_while_names_do_not_fit(client: DatasetClient) -> None:
+    await settings(client, labelNames="ANY")
+    await client.mutate("createLabels", "__typename", datasetId=client.dataset, labels=[{"name": "猫"}])
+    await settings(client, labelNames="STANDARD")
+    await settings(client, labelNames="ANY")
+    await client.mutate("renameLabel", "__typename", labelId=client.label("dog"), name="traffic light")
+    assert (await client.refused("updateDataset", datasetId=client.dataset, labelNames="STANDARD"))["code"] == (
         "VALIDATION_FAILED"
     )
-    await stage.do("renameLabel", "__typename", labelId=stage.label("dog"), name="dog")
-    refused = await stage.refused("updateDataset", datasetId=stage.dataset, labelNames="STANDARD")
+    await client.mutate("renameLabel", "__typename", labelId=client.label("dog"), name="dog")
+    refused = await client.refused("updateDataset", datasetId=client.dataset, labelNames="STANDARD")
     assert refused["details"]["names"] == ["traffic light"], "an undo would bring it back"
-    assert (await settings(stage))["labelNames"] == "ANY"
+    assert (await settings(client))["labelNames"] == "ANY"
 
 
-async def test_the_rule_becomes_no_stricter_while_a_sync_may_make_labels(stage: Stage) -> None:
-    await settings(stage, labelNames="ANY")
-    await stage.do("syncDataset", "job { id }", datasetId=stage.dataset)
-    refused = await stage.refused("updateDataset", datasetId=stage.dataset, labelNames="STANDARD")
+async def test_the_rule_becomes_no_stricter_while_a_sync_may_make_labels(client: DatasetClient) -> None:
+    await settings(client, labelNames="ANY")
+    await client.mutate("syncDataset", "job { id }", datasetId=client.dataset)
+    refused = await client.refused("updateDataset", datasetId=client.dataset, labelNames="STANDARD")
     assert refused["code"] == "DATASET_BUSY"
 
 
-async def test_a_sync_says_what_it_passed_over(stage: Stage) -> None:
-    images = stage.root / "images"
+async def test_a_sync_says_what_it_passed_over(client: DatasetClient) -> None:
+    images = client.root / "images"
     for path in images.iterdir():
         path.unlink()
     for name in ("a.webp", "b.webp", ".hidden.jpg", "orphan.txt", "README"):
@@ -164,14 +168,14 @@ async def test_a_sync_says_what_it_passed_over(stage: Stage) -> None:
     (images / "out.jpg").symlink_to("/etc/hostname")
     (images / "c.png").write_bytes(image_bytes())
     (images / "c.txt").write_text("traffic light\ntraffic light")
-    job = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
-    claim = await jobs.claim(stage.direct.database, WORKER)
+    job = (await client.mutate("syncDataset", "job { id }", datasetId=client.dataset))["job"]["id"]
+    claim = await jobs.claim(client.direct.database, WORKER)
     assert claim is not None
-    await sync.run(stage.direct.database, claim, LocalStore(images))
+    await sync.run(client.direct.database, claim, LocalStore(images))
     query = """query ($id: ID!) { node(id: $id) { ... on SyncJob {
         scanned ignored ignoredFiles { reason suffix count examples }
         warnings(first: 10) { nodes { path message count } } } } }"""
-    told = (await stage.direct.execute(query, {"id": job}))["node"]
+    told = (await client.direct.execute(query, {"id": job}))["node"]
     assert (told["scanned"], told["ignored"]) == (8, 6)
     groups = {(each["reason"], each["suffix"]): each for each in told["ignoredFiles"]}
     assert {key: each["count"] for key, each in groups.items()} == {

@@ -8,7 +8,7 @@ import pytest
 from db.history import changes
 from db.postgres import sql
 from db.postgres.engine import Database
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 FACTS = ("label", "sample", "annotation")
 # What a migration does; in `other order` the two columns stand the other way round in the table of past rows.
@@ -26,56 +26,56 @@ ADDED = {
 FILL = "UPDATE {fact} SET one = 'one of ' || id, two = 'two of ' || id"
 
 
-async def fetch(stage: Stage, text: str, **values: Any) -> list[asyncpg.Record]:
-    async with stage.direct.database.writing() as session:
+async def fetch(client: DatasetClient, text: str, **values: Any) -> list[asyncpg.Record]:
+    async with client.direct.database.writing() as session:
         return await sql.run(session, text, **values)
 
 
-async def add_columns(stage: Stage, how: str) -> None:
+async def add_columns(client: DatasetClient, how: str) -> None:
     for fact in FACTS:
         for statement in ADDED[how].format(fact=fact).split(";"):
-            await fetch(stage, statement)
-        await fetch(stage, "SELECT refresh_history(:fact)", fact=fact)
-        await fetch(stage, FILL.format(fact=fact))
+            await fetch(client, statement)
+        await fetch(client, "SELECT refresh_history(:fact)", fact=fact)
+        await fetch(client, FILL.format(fact=fact))
 
 
-async def facts(stage: Stage) -> dict[str, list[Any]]:
+async def facts(client: DatasetClient) -> dict[str, list[Any]]:
     """Every live row, with the new columns, but for the revision that wrote it."""
     found = {}
     for fact in FACTS:
-        rows = await fetch(stage, f"SELECT (to_jsonb({fact}) - 'since')::text AS row FROM {fact} ORDER BY id")
+        rows = await fetch(client, f"SELECT (to_jsonb({fact}) - 'since')::text AS row FROM {fact} ORDER BY id")
         found[fact] = [row["row"] for row in rows]
     return found
 
 
-async def change(stage: Stage, field: str, **input: Any) -> str:
-    return str((await stage.do(field, "change { id }", **input))["change"]["id"])
+async def change(client: DatasetClient, field: str, **input: Any) -> str:
+    return str((await client.mutate(field, "change { id }", **input))["change"]["id"])
 
 
-async def deeds(stage: Stage) -> list[str]:
+async def deeds(client: DatasetClient) -> list[str]:
     """One of each kind of change that ends rows or writes them anew."""
-    pets = {"datasetId": stage.dataset}
+    pets = {"datasetId": client.dataset}
     return [
-        await change(stage, "labelSamples", select={"ids": stage.ids(1, 2)}, labels=["dog"], mode="SET", **pets),
-        await change(stage, "renameLabel", labelId=stage.label("cat"), name="Feline"),
-        await change(stage, "deleteLabels", labelIds=[stage.label("dog")], mode="LABEL_ONLY"),
-        await change(stage, "deleteSamples", select={"ids": stage.ids(0, 3)}, **pets),
+        await change(client, "labelSamples", select={"ids": client.ids(1, 2)}, labels=["dog"], mode="SET", **pets),
+        await change(client, "renameLabel", labelId=client.label("cat"), name="Feline"),
+        await change(client, "deleteLabels", labelIds=[client.label("dog")], mode="LABEL_ONLY"),
+        await change(client, "deleteSamples", select={"ids": client.ids(0, 3)}, **pets),
     ]
 
 
-async def prepare(stage: Stage, how: str) -> None:
-    pets = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0, 1, 2, 3)}}
-    await change(stage, "labelSamples", labels=["cat"], **pets)
-    await change(stage, "labelSamples", labels=["dog"], **pets)
-    await add_columns(stage, how)
+async def prepare(client: DatasetClient, how: str) -> None:
+    pets = {"datasetId": client.dataset, "select": {"ids": client.ids(0, 1, 2, 3)}}
+    await change(client, "labelSamples", labels=["cat"], **pets)
+    await change(client, "labelSamples", labels=["dog"], **pets)
+    await add_columns(client, how)
 
 
 @pytest.mark.parametrize("how", ADDED)
-async def test_a_new_column_is_kept_in_the_past(stage: Stage, how: str) -> None:
-    await prepare(stage, how)
-    await deeds(stage)
+async def test_a_new_column_is_kept_in_the_past(client: DatasetClient, how: str) -> None:
+    await prepare(client, how)
+    await deeds(client)
     for fact in FACTS:
-        rows = await fetch(stage, f"SELECT id, one, two FROM {fact}_past WHERE until > 3")
+        rows = await fetch(client, f"SELECT id, one, two FROM {fact}_past WHERE until > 3")
         assert rows
         assert [(row["one"], row["two"]) for row in rows] == [
             (f"one of {row['id']}", f"two of {row['id']}") for row in rows
@@ -83,30 +83,32 @@ async def test_a_new_column_is_kept_in_the_past(stage: Stage, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ADDED)
-async def test_undoing_restores_a_new_column(stage: Stage, how: str) -> None:
-    await prepare(stage, how)
-    before = await facts(stage)
-    for done in reversed(await deeds(stage)):
-        await change(stage, "undoChange", changeId=done)
-    assert await facts(stage) == before
-    await stage.check()
+async def test_undoing_restores_a_new_column(client: DatasetClient, how: str) -> None:
+    await prepare(client, how)
+    before = await facts(client)
+    for done in reversed(await deeds(client)):
+        await change(client, "undoChange", changeId=done)
+    assert await facts(client) == before
+    await client.check()
 
 
 @pytest.mark.parametrize("how", ADDED)
-async def test_switching_to_a_version_restores_a_new_column(stage: Stage, how: str) -> None:
-    await prepare(stage, how)
-    before = await facts(stage)
-    published = await stage.do("publishVersion", "version { id }", datasetId=stage.dataset)
-    await deeds(stage)
-    await stage.do("setCurrentVersion", "dataset { id }", versionId=published["version"]["id"], onUnpublished="DISCARD")
-    assert await facts(stage) == before
-    await stage.check()
+async def test_switching_to_a_version_restores_a_new_column(client: DatasetClient, how: str) -> None:
+    await prepare(client, how)
+    before = await facts(client)
+    published = await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
+    await deeds(client)
+    await client.mutate(
+        "setCurrentVersion", "dataset { id }", versionId=published["version"]["id"], onUnpublished="DISCARD"
+    )
+    assert await facts(client) == before
+    await client.check()
 
 
-async def write(stage: Stage, value: str, where: str) -> str:
+async def write(client: DatasetClient, value: str, where: str) -> str:
     """A change of a new column alone, as a later mutation may make it."""
-    async with stage.direct.database.writing() as session:
-        new = await changes.record(session, stage.dataset_rows.id, kind="LABEL_SAMPLES", actor="ann", summary="Marked")
+    async with client.direct.database.writing() as session:
+        new = await changes.record(session, client.dataset_rows.id, kind="LABEL_SAMPLES", actor="ann", summary="Marked")
         for fact in FACTS:
             await sql.run(
                 session,
@@ -117,53 +119,53 @@ async def write(stage: Stage, value: str, where: str) -> str:
     return f"Change:{new.id}"
 
 
-async def test_a_change_of_a_new_column_alone_is_undone(stage: Stage) -> None:
-    await prepare(stage, "as a migration adds them")
-    before = await facts(stage)
-    done = await write(stage, "new", "true")
-    await change(stage, "undoChange", changeId=done)
-    assert await facts(stage) == before
+async def test_a_change_of_a_new_column_alone_is_undone(client: DatasetClient) -> None:
+    await prepare(client, "as a migration adds them")
+    before = await facts(client)
+    done = await write(client, "new", "true")
+    await change(client, "undoChange", changeId=done)
+    assert await facts(client) == before
 
 
-async def test_a_later_change_of_the_same_new_column_is_in_the_way(stage: Stage) -> None:
-    await prepare(stage, "as a migration adds them")
-    first, second = await write(stage, "first", "true"), await write(stage, "second", "true")
-    refused = await stage.refused("undoChange", changeId=first)
+async def test_a_later_change_of_the_same_new_column_is_in_the_way(client: DatasetClient) -> None:
+    await prepare(client, "as a migration adds them")
+    first, second = await write(client, "first", "true"), await write(client, "second", "true")
+    refused = await client.refused("undoChange", changeId=first)
     assert (refused["code"], refused["details"]["changes"]) == ("CONFLICT", [second])
 
 
-async def test_undoing_a_labelling_leaves_what_was_written_into_a_new_column_since(stage: Stage) -> None:
-    await prepare(stage, "as a migration adds them")
-    pets = {"datasetId": stage.dataset, "select": {"ids": stage.ids(4)}}
-    labelled = await change(stage, "labelSamples", labels=["cat"], **pets)
-    [number] = stage.dataset_rows.samples[4:5]
-    async with stage.direct.database.writing() as session:
-        new = await changes.record(session, stage.dataset_rows.id, kind="IMPORT", actor="ann", summary="Imported")
+async def test_undoing_a_labelling_leaves_what_was_written_into_a_new_column_since(client: DatasetClient) -> None:
+    await prepare(client, "as a migration adds them")
+    pets = {"datasetId": client.dataset, "select": {"ids": client.ids(4)}}
+    labelled = await change(client, "labelSamples", labels=["cat"], **pets)
+    [number] = client.dataset_rows.samples[4:5]
+    async with client.direct.database.writing() as session:
+        new = await changes.record(session, client.dataset_rows.id, kind="IMPORT", actor="ann", summary="Imported")
         await sql.run(
             session,
             "UPDATE sample SET hard = true, two = 'later', since = :since WHERE id = :id",
             since=new.revision,
             id=number,
         )
-    await change(stage, "undoChange", changeId=labelled)
-    [row] = await fetch(stage, "SELECT state, hard, two FROM sample WHERE id = :id", id=number)
+    await change(client, "undoChange", changeId=labelled)
+    [row] = await fetch(client, "SELECT state, hard, two FROM sample WHERE id = :id", id=number)
     assert dict(row) == {"state": "UNLABELED", "hard": True, "two": "later"}
 
 
-async def test_undoing_a_mark_leaves_labels_that_were_put_since(stage: Stage) -> None:
-    await prepare(stage, "as a migration adds them")
-    [number] = stage.dataset_rows.samples[4:5]
-    async with stage.direct.database.writing() as session:
-        new = await changes.record(session, stage.dataset_rows.id, kind="IMPORT", actor="ann", summary="Imported")
+async def test_undoing_a_mark_leaves_labels_that_were_put_since(client: DatasetClient) -> None:
+    await prepare(client, "as a migration adds them")
+    [number] = client.dataset_rows.samples[4:5]
+    async with client.direct.database.writing() as session:
+        new = await changes.record(session, client.dataset_rows.id, kind="IMPORT", actor="ann", summary="Imported")
         await sql.run(
             session, "UPDATE sample SET hard = true, since = :since WHERE id = :id", since=new.revision, id=number
         )
-    pets = {"datasetId": stage.dataset, "select": {"ids": stage.ids(4)}}
-    await change(stage.as_somebody("bob"), "labelSamples", labels=["cat"], **pets)
-    await change(stage, "undoChange", changeId=f"Change:{new.id}")
-    [row] = await fetch(stage, "SELECT state, hard, labeled_by FROM sample WHERE id = :id", id=number)
+    pets = {"datasetId": client.dataset, "select": {"ids": client.ids(4)}}
+    await change(client.as_somebody("bob"), "labelSamples", labels=["cat"], **pets)
+    await change(client, "undoChange", changeId=f"Change:{new.id}")
+    [row] = await fetch(client, "SELECT state, hard, labeled_by FROM sample WHERE id = :id", id=number)
     assert dict(row) == {"state": "LABELED", "hard": False, "labeled_by": "bob"}
-    await stage.check()
+    await client.check()
 
 
 async def test_history_is_made_from_the_columns_that_there_are(database: Database) -> None:

@@ -11,7 +11,7 @@ from schema.errors import Refused
 from schema.execution.cost import CRITERION, SEARCH
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Document
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.mutation_fixture import schema as usual
 
 QUERY = 'query ($f: SampleFilter) { dataset(by: {name: "x"}) { samples(first: 1, filter: $f) { totalCount } } }'
@@ -68,13 +68,13 @@ def test_input_objects_are_counted_together() -> None:
     build_schema(DocumentLimits(inputs=1_021)).documents.prepare(operation[0]).cost(operation[1])
 
 
-async def test_every_bad_value_is_told_as_one(stage: Stage) -> None:
+async def test_every_bad_value_is_told_as_one(client: DatasetClient) -> None:
     """The error that there are too many errors, too."""
     for source, variables in (
         ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": [{}] * 60}),
         (attack_requests.ANNOTATE, {"input": {"datasetId": "Dataset:1", "samples": [{}] * 60}}),
     ):
-        answer = await stage.direct.answer(source, variables)
+        answer = await client.direct.answer(source, variables)
         codes = {error["extensions"]["code"] for error in answer["errors"]}
         assert codes == {"BAD_USER_INPUT"}
         assert len(answer["errors"]) > 20

@@ -8,7 +8,7 @@ import pytest
 from db import jobs
 from db.errors import Conflict
 from tests.file_permissions import without_root
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 CREATED = """
     dataset { id name type description inputPath outputPath revision labels { name color shortcut }
@@ -17,37 +17,37 @@ CREATED = """
 """
 
 
-def place(stage: Stage, name: str = "images") -> str:
-    return str(stage.root / name)
+def position(client: DatasetClient, name: str = "images") -> str:
+    return str(client.root / name)
 
 
-async def create(stage: Stage, **given: Any) -> Any:
-    return await stage.do("createDataset", CREATED, **({"name": "zoo", "inputPath": place(stage)} | given))
+async def create(client: DatasetClient, **given: Any) -> Any:
+    return await client.mutate("createDataset", CREATED, **({"name": "zoo", "inputPath": position(client)} | given))
 
 
-async def refused(stage: Stage, field: str, **given: Any) -> tuple[str, Any]:
+async def refused(client: DatasetClient, field: str, **given: Any) -> tuple[str, Any]:
     """The code and details, and as many datasets as before."""
     count = "{ datasets { totalCount } }"
-    before = await stage.direct.execute(count)
-    extensions = await stage.refused(field, **given)
-    assert await stage.direct.execute(count) == before
+    before = await client.direct.execute(count)
+    extensions = await client.refused(field, **given)
+    assert await client.direct.execute(count) == before
     return extensions["code"], extensions.get("details", {})
 
 
-async def test_makes_a_dataset_and_asks_for_its_first_sync(stage: Stage) -> None:
-    payload = await create(stage, description="All animals.\nReally.", outputPath=place(stage, "out"))
+async def test_makes_a_dataset_and_asks_for_its_first_sync(client: DatasetClient) -> None:
+    payload = await create(client, description="All animals.\nReally.", outputPath=position(client, "out"))
     dataset, job = payload["dataset"], payload["job"]
     assert (dataset["name"], dataset["type"]) == ("zoo", "IMAGE_CLASSIFICATION")
     assert dataset["description"] == "All animals.\nReally."
-    assert (dataset["inputPath"], dataset["outputPath"]) == (place(stage), place(stage, "out"))
+    assert (dataset["inputPath"], dataset["outputPath"]) == (position(client), position(client, "out"))
     assert (dataset["revision"], dataset["labels"], dataset["changes"]["totalCount"]) == (0, [], 0)
     assert job == {"id": job["id"], "status": "QUEUED", "requestedBy": "ann", "dataset": {"name": "zoo"}}
     assert dataset["activeJob"] == {"id": job["id"]}
 
 
-async def test_makes_a_dataset_with_labels_and_without_a_sync(stage: Stage) -> None:
+async def test_makes_a_dataset_with_labels_and_without_a_sync(client: DatasetClient) -> None:
     labels = [{"name": "cat", "color": "#FF0000"}, {"name": "dog", "shortcut": "d"}]
-    payload = await create(stage, labels=labels, syncNow=False, type="OBJECT_DETECTION")
+    payload = await create(client, labels=labels, syncNow=False, type="OBJECT_DETECTION")
     assert payload["job"] is None
     assert payload["dataset"]["type"] == "OBJECT_DETECTION"
     assert payload["dataset"]["labels"] == [
@@ -57,9 +57,9 @@ async def test_makes_a_dataset_with_labels_and_without_a_sync(stage: Stage) -> N
     assert (payload["dataset"]["revision"], payload["dataset"]["changes"]["totalCount"]) == (1, 1)
 
 
-async def test_understands_file_urls(stage: Stage) -> None:
-    payload = await create(stage, inputPath=f"file://{place(stage)}")
-    assert payload["dataset"]["inputPath"] == place(stage)
+async def test_understands_file_urls(client: DatasetClient) -> None:
+    payload = await create(client, inputPath=f"file://{position(client)}")
+    assert payload["dataset"]["inputPath"] == position(client)
 
 
 @pytest.mark.parametrize(
@@ -88,155 +88,155 @@ async def test_understands_file_urls(stage: Stage) -> None:
         ({"labels": [{"name": "x"}, {"name": "x"}]}, "LABEL_ALREADY_EXISTS"),
     ],
 )
-async def test_what_making_a_dataset_refuses(stage: Stage, given: dict[str, Any], code: str) -> None:
-    usual = {"name": "zoo", "inputPath": place(stage)}
-    assert (await refused(stage, "createDataset", **(usual | given)))[0] == code
+async def test_what_making_a_dataset_refuses(client: DatasetClient, given: dict[str, Any], code: str) -> None:
+    usual = {"name": "zoo", "inputPath": position(client)}
+    assert (await refused(client, "createDataset", **(usual | given)))[0] == code
 
 
 @pytest.mark.parametrize("field", ["inputPath", "outputPath"])
 @pytest.mark.parametrize(
     "path", ["a" * 300, "b/" + "a" * 300 + "/c", "closed", "closed/below", "file", "file/below", "round", "round/below"]
 )
-async def test_refuses_a_path_that_the_server_cannot_use(stage: Stage, field: str, path: str) -> None:
-    (stage.root / "file").write_text("")
-    (stage.root / "round").symlink_to(stage.root / "round")
-    (stage.root / "closed").mkdir()
-    (stage.root / "closed").chmod(0)
-    given = {"name": "zoo", "inputPath": place(stage), field: place(stage, path)}
-    with without_root(stage.root):
-        assert (await refused(stage, "createDataset", **given))[0] == "INVALID_PATH"
+async def test_refuses_a_path_that_the_server_cannot_use(client: DatasetClient, field: str, path: str) -> None:
+    (client.root / "file").write_text("")
+    (client.root / "round").symlink_to(client.root / "round")
+    (client.root / "closed").mkdir()
+    (client.root / "closed").chmod(0)
+    given = {"name": "zoo", "inputPath": position(client), field: position(client, path)}
+    with without_root(client.root):
+        assert (await refused(client, "createDataset", **given))[0] == "INVALID_PATH"
 
 
-async def test_the_output_path_lies_outside_the_input_path(stage: Stage) -> None:
-    for output in (place(stage), place(stage, "images/out"), place(stage, "images/../images/x"), "/etc"):
-        given = {"name": "zoo", "inputPath": place(stage), "outputPath": output}
-        assert (await refused(stage, "createDataset", **given))[0] == "INVALID_PATH"
+async def test_the_output_path_lies_outside_the_input_path(client: DatasetClient) -> None:
+    for output in (position(client), position(client, "images/out"), position(client, "images/../images/x"), "/etc"):
+        given = {"name": "zoo", "inputPath": position(client), "outputPath": output}
+        assert (await refused(client, "createDataset", **given))[0] == "INVALID_PATH"
 
 
-async def test_takes_names_of_a_hundred_characters(stage: Stage) -> None:
-    assert (await create(stage, name="a" * 100))["dataset"]["name"] == "a" * 100
+async def test_takes_names_of_a_hundred_characters(client: DatasetClient) -> None:
+    assert (await create(client, name="a" * 100))["dataset"]["name"] == "a" * 100
 
 
-async def test_a_confined_token_makes_no_dataset(stage: Stage) -> None:
+async def test_a_confined_token_makes_no_dataset(client: DatasetClient) -> None:
     code, _ = await refused(
-        stage.confined_to(stage.dataset_rows.id), "createDataset", name="zoo", inputPath=place(stage)
+        client.confined_to(client.dataset_rows.id), "createDataset", name="zoo", inputPath=position(client)
     )
     assert code == "FORBIDDEN"
 
 
 @pytest.mark.parametrize("path", ["images", "nowhere", "../elsewhere"])
-async def test_a_confined_token_is_not_told_which_paths_there_are(stage: Stage, path: str) -> None:
-    confined = stage.confined_to(stage.dataset_rows.id)
-    code, _ = await refused(confined, "createDataset", name="zoo", inputPath=place(stage, path))
+async def test_a_confined_token_is_not_told_which_paths_there_are(client: DatasetClient, path: str) -> None:
+    confined = client.confined_to(client.dataset_rows.id)
+    code, _ = await refused(confined, "createDataset", name="zoo", inputPath=position(client, path))
     assert code == "FORBIDDEN"
 
 
-async def test_a_confined_token_is_not_told_which_names_there_are(stage: Stage) -> None:
-    await create(stage, name="hidden", syncNow=False)
-    confined = stage.confined_to(stage.dataset_rows.id)
+async def test_a_confined_token_is_not_told_which_names_there_are(client: DatasetClient) -> None:
+    await create(client, name="hidden", syncNow=False)
+    confined = client.confined_to(client.dataset_rows.id)
     answers = [
-        await confined.refused("updateDataset", datasetId=stage.dataset, name=name) for name in ("hidden", "free")
+        await confined.refused("updateDataset", datasetId=client.dataset, name=name) for name in ("hidden", "free")
     ]
     assert answers[0] == answers[1]
     assert answers[0]["code"] == "FORBIDDEN"
     assert (await update(confined, name="pets", description="Some."))["description"] == "Some."
 
 
-async def update(stage: Stage, **given: Any) -> Any:
+async def update(client: DatasetClient, **given: Any) -> Any:
     selection = "dataset { name description revision updatedAt }"
-    return (await stage.do("updateDataset", selection, datasetId=stage.dataset, **given))["dataset"]
+    return (await client.mutate("updateDataset", selection, datasetId=client.dataset, **given))["dataset"]
 
 
-async def test_renames_and_describes_a_dataset(stage: Stage) -> None:
-    first = await update(stage, name="animals", description="Some.")
+async def test_renames_and_describes_a_dataset(client: DatasetClient) -> None:
+    first = await update(client, name="animals", description="Some.")
     assert (first["name"], first["description"], first["revision"]) == ("animals", "Some.", 1)
-    second = await update(stage, description="")
+    second = await update(client, description="")
     assert (second["name"], second["description"]) == ("animals", "")
-    assert await update(stage, name="animals") == second
+    assert await update(client, name="animals") == second
 
 
-async def test_what_changing_a_dataset_refuses(stage: Stage) -> None:
-    await create(stage, syncNow=False)
+async def test_what_changing_a_dataset_refuses(client: DatasetClient) -> None:
+    await create(client, syncNow=False)
     for given, code in (
         ({"name": "zoo"}, "DATASET_ALREADY_EXISTS"),
         ({"name": "a b"}, "INVALID_NAME"),
         ({"description": "x" * 257}, "VALIDATION_FAILED"),
     ):
-        assert (await refused(stage, "updateDataset", datasetId=stage.dataset, **given))[0] == code
-    assert (await refused(stage, "updateDataset", datasetId="Dataset:999", name="x"))[0] == "DATASET_NOT_FOUND"
+        assert (await refused(client, "updateDataset", datasetId=client.dataset, **given))[0] == code
+    assert (await refused(client, "updateDataset", datasetId="Dataset:999", name="x"))[0] == "DATASET_NOT_FOUND"
 
 
-async def test_deletes_a_dataset_and_frees_its_name(stage: Stage) -> None:
-    made = await create(stage)
+async def test_deletes_a_dataset_and_frees_its_name(client: DatasetClient) -> None:
+    made = await create(client)
     id, job = made["dataset"]["id"], made["job"]["id"]
-    assert await stage.do("deleteDataset", "deletedDatasetId", datasetId=id) == {"deletedDatasetId": id}
+    assert await client.mutate("deleteDataset", "deletedDatasetId", datasetId=id) == {"deletedDatasetId": id}
     query = "query ($id: ID!, $job: ID!) { dataset(by: {id: $id}) { id } node(id: $job) { id } }"
-    assert await stage.direct.execute(query, {"id": id, "job": job}) == {"dataset": None, "node": None}
-    assert (await create(stage))["dataset"]["id"] != id
-    assert (await refused(stage, "deleteDataset", datasetId=id))[0] == "DATASET_NOT_FOUND"
-    assert (await refused(stage, "cancelJob", jobId=job))[0] == "JOB_NOT_FOUND"
-    assert (stage.root / "images" / "000000.jpg").exists()
+    assert await client.direct.execute(query, {"id": id, "job": job}) == {"dataset": None, "node": None}
+    assert (await create(client))["dataset"]["id"] != id
+    assert (await refused(client, "deleteDataset", datasetId=id))[0] == "DATASET_NOT_FOUND"
+    assert (await refused(client, "cancelJob", jobId=job))[0] == "JOB_NOT_FOUND"
+    assert (client.root / "images" / "000000.jpg").exists()
 
 
-async def test_what_a_deleted_dataset_had_is_not_found(stage: Stage) -> None:
-    await stage.do("deleteDataset", "deletedDatasetId", datasetId=stage.dataset)
+async def test_what_a_deleted_dataset_had_is_not_found(client: DatasetClient) -> None:
+    await client.mutate("deleteDataset", "deletedDatasetId", datasetId=client.dataset)
     query = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { change { id } } }"
-    answer = await stage.direct.answer(query, {"input": {"labelId": stage.label("cat"), "name": "x"}})
+    answer = await client.direct.answer(query, {"input": {"labelId": client.label("cat"), "name": "x"}})
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
 
 
-async def test_a_deleted_dataset_is_purged_by_a_job(stage: Stage) -> None:
-    await stage.do("deleteDataset", "deletedDatasetId", datasetId=stage.dataset)
-    async with stage.direct.database.reading() as reader:
+async def test_a_deleted_dataset_is_purged_by_a_job(client: DatasetClient) -> None:
+    await client.mutate("deleteDataset", "deletedDatasetId", datasetId=client.dataset)
+    async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM job WHERE kind = 'PURGE' AND status = 'QUEUED'") == 1
 
 
-async def test_starts_a_sync_and_refuses_a_second_one(stage: Stage) -> None:
+async def test_starts_a_sync_and_refuses_a_second_one(client: DatasetClient) -> None:
     options: dict[str, Any] = {"existing": "OVERWRITE", "removeMissing": False, "restoreRemoved": True}
-    payload = await stage.do("syncDataset", "job { id status }", datasetId=stage.dataset, **options)
+    payload = await client.mutate("syncDataset", "job { id status }", datasetId=client.dataset, **options)
     assert payload["job"]["status"] == "QUEUED"
-    async with stage.direct.database.reading() as reader:
+    async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT arguments ->> 'existing' FROM job") == "OVERWRITE"
-    second = await refused(stage, "syncDataset", datasetId=stage.dataset)
+    second = await refused(client, "syncDataset", datasetId=client.dataset)
     assert second == ("SYNC_ALREADY_RUNNING", {"jobId": payload["job"]["id"]})
-    assert (await refused(stage, "syncDataset", datasetId="Dataset:999"))[0] == "DATASET_NOT_FOUND"
+    assert (await refused(client, "syncDataset", datasetId="Dataset:999"))[0] == "DATASET_NOT_FOUND"
 
 
-async def test_a_sync_may_be_asked_to_remove_many_and_to_verify_contents(stage: Stage) -> None:
-    await stage.do("syncDataset", "job { id }", datasetId=stage.dataset, removeMany=True, verifyContents=True)
-    async with stage.direct.database.reading() as reader:
+async def test_a_sync_may_be_asked_to_remove_many_and_to_verify_contents(client: DatasetClient) -> None:
+    await client.mutate("syncDataset", "job { id }", datasetId=client.dataset, removeMany=True, verifyContents=True)
+    async with client.direct.database.reading() as reader:
         arguments = orjson.loads(await reader.fetchval("SELECT arguments::text FROM job"))
     assert (arguments["remove_many"], arguments["verify_contents"]) == (True, True)
 
 
-async def test_a_sync_that_would_remove_too_many_says_how_many(stage: Stage) -> None:
-    id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
-    database = stage.direct.database
+async def test_a_sync_that_would_remove_too_many_says_how_many(client: DatasetClient) -> None:
+    id = (await client.mutate("syncDataset", "job { id }", datasetId=client.dataset))["job"]["id"]
+    database = client.direct.database
     claim = await jobs.claim(database, 7)
     assert claim is not None
     refused = Conflict("Too many.", code="TOO_MANY_REMOVED", wouldRemove=150, samples=200)
     await jobs.finish(database, claim, "FAILED", refused)
     query = "query ($id: ID!) { node(id: $id) { ... on SyncJob { error { code message wouldRemove samples } } } }"
-    error = (await stage.direct.execute(query, {"id": id}))["node"]["error"]
+    error = (await client.direct.execute(query, {"id": id}))["node"]["error"]
     assert error == {"code": "TOO_MANY_REMOVED", "message": "Too many.", "wouldRemove": 150, "samples": 200}
 
 
-async def test_cancels_a_waiting_job_at_once_and_only_once(stage: Stage) -> None:
-    id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
+async def test_cancels_a_waiting_job_at_once_and_only_once(client: DatasetClient) -> None:
+    id = (await client.mutate("syncDataset", "job { id }", datasetId=client.dataset))["job"]["id"]
     selection = "job { __typename id status ... on SyncJob { scanned } }"
     canceled = {"job": {"__typename": "SyncJob", "id": id, "status": "CANCELED", "scanned": 0}}
-    assert await stage.do("cancelJob", selection, jobId=id) == canceled
-    assert await stage.do("cancelJob", selection, jobId=id) == canceled
-    await stage.do("syncDataset", "job { id }", datasetId=stage.dataset)
+    assert await client.mutate("cancelJob", selection, jobId=id) == canceled
+    assert await client.mutate("cancelJob", selection, jobId=id) == canceled
+    await client.mutate("syncDataset", "job { id }", datasetId=client.dataset)
 
 
 @pytest.mark.parametrize("id", ["SyncJob:999", "Sample:1", "x", ""])
-async def test_unknown_jobs_are_not_found(stage: Stage, id: str) -> None:
-    assert (await refused(stage, "cancelJob", jobId=id))[0] == "JOB_NOT_FOUND"
+async def test_unknown_jobs_are_not_found(client: DatasetClient, id: str) -> None:
+    assert (await refused(client, "cancelJob", jobId=id))[0] == "JOB_NOT_FOUND"
 
 
-async def test_a_confined_token_meets_no_job_of_others(stage: Stage) -> None:
-    id = (await stage.do("syncDataset", "job { id }", datasetId=stage.dataset))["job"]["id"]
+async def test_a_confined_token_meets_no_job_of_others(client: DatasetClient) -> None:
+    id = (await client.mutate("syncDataset", "job { id }", datasetId=client.dataset))["job"]["id"]
     query = "mutation ($input: CancelJobInput!) { cancelJob(input: $input) { job { id } } }"
-    answer = await stage.confined_to(999).direct.answer(query, {"input": {"jobId": id}})
+    answer = await client.confined_to(999).direct.answer(query, {"input": {"jobId": id}})
     assert answer["errors"][0]["extensions"]["code"] == "JOB_NOT_FOUND"

@@ -9,7 +9,7 @@ import pytest
 from db.jobs import events
 from schema.mutations import sources
 from tests.db.dataset_rows import make
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 from tests.waiting import TIMEOUT
 
 LABELLING = """
@@ -25,14 +25,14 @@ DELETION = """
 EVERYTHING: dict[str, Any] = {"all": True}
 
 
-async def label(stage: Stage, select: Any, *labels: str, **more: Any) -> Any:
-    given = {"datasetId": stage.dataset, "select": select, "labels": list(labels), **more}
-    return await stage.do("labelSamples", LABELLING, **given)
+async def label(client: DatasetClient, select: Any, *labels: str, **more: Any) -> Any:
+    given = {"datasetId": client.dataset, "select": select, "labels": list(labels), **more}
+    return await client.mutate("labelSamples", LABELLING, **given)
 
 
-async def test_labels_samples_by_id_and_tells_what_became_of_each(stage: Stage) -> None:
-    one, two = stage.ids(0, 1)
-    payload = await label(stage, {"ids": [two, "Sample:999", one, "x", two]}, "cat")
+async def test_labels_samples_by_id_and_tells_what_became_of_each(client: DatasetClient) -> None:
+    one, two = client.ids(0, 1)
+    payload = await label(client, {"ids": [two, "Sample:999", one, "x", two]}, "cat")
     assert (payload["matched"], payload["changed"], payload["unchanged"]) == (2, 2, 0)
     assert payload["notFound"] == ["Sample:999", "x"]
     assert payload["samples"] == [
@@ -46,39 +46,39 @@ async def test_labels_samples_by_id_and_tells_what_became_of_each(stage: Stage) 
         {"name": "cat", "sampleCount": 2, "annotationCount": 2},
         {"name": "dog", "sampleCount": 0, "annotationCount": 0},
     ]
-    await stage.check()
+    await client.check()
 
 
-async def test_labelling_again_changes_nothing_and_says_so(stage: Stage) -> None:
-    await label(stage, {"ids": stage.ids(0, 1)}, "cat")
-    payload = await label(stage.as_somebody("bob"), {"ids": stage.ids(1, 2)}, "cat", "cat")
+async def test_labelling_again_changes_nothing_and_says_so(client: DatasetClient) -> None:
+    await label(client, {"ids": client.ids(0, 1)}, "cat")
+    payload = await label(client.as_somebody("bob"), {"ids": client.ids(1, 2)}, "cat", "cat")
     assert (payload["matched"], payload["changed"], payload["unchanged"]) == (2, 1, 1)
-    again = await label(stage, {"ids": stage.ids(1, 2)}, "cat")
+    again = await label(client, {"ids": client.ids(1, 2)}, "cat")
     assert (again["changed"], again["unchanged"], again["change"], again["dataset"]["revision"]) == (0, 2, None, 3)
     assert [sample["labeledBy"] for sample in again["samples"]] == ["ann", "bob"]
 
 
-async def test_add_keeps_set_replaces_and_remove_takes_off(stage: Stage) -> None:
-    first = {"ids": stage.ids(0)}
-    await label(stage, first, "cat")
-    await label(stage, first, "dog")
-    assert (await stage.labelled())[0] == ["cat", "dog"]
-    await label(stage, first, "dog", mode="SET")
-    assert (await stage.labelled())[0] == ["dog"]
-    await label(stage, first, "cat", mode="REMOVE")
-    payload = await label(stage, first, "dog", "cat", mode="REMOVE")
+async def test_add_keeps_set_replaces_and_remove_takes_off(client: DatasetClient) -> None:
+    first = {"ids": client.ids(0)}
+    await label(client, first, "cat")
+    await label(client, first, "dog")
+    assert (await client.labelled())[0] == ["cat", "dog"]
+    await label(client, first, "dog", mode="SET")
+    assert (await client.labelled())[0] == ["dog"]
+    await label(client, first, "cat", mode="REMOVE")
+    payload = await label(client, first, "dog", "cat", mode="REMOVE")
     assert payload["samples"][0] == {"id": first["ids"][0], "state": "UNLABELED", "labels": [], "labeledBy": None}
-    await stage.check()
+    await client.check()
 
 
-async def test_set_keeps_who_put_the_labels_that_stay(stage: Stage) -> None:
-    first = {"ids": stage.ids(0)}
-    await label(stage, first, "cat")
-    await label(stage.as_somebody("bob"), first, "cat", "dog", mode="SET")
+async def test_set_keeps_who_put_the_labels_that_stay(client: DatasetClient) -> None:
+    first = {"ids": client.ids(0)}
+    await label(client, first, "cat")
+    await label(client.as_somebody("bob"), first, "cat", "dog", mode="SET")
     query = (
         "query ($id: ID!) { node(id: $id) { ... on Sample { labeledBy annotations { label { name } labeledBy } } } }"
     )
-    data = await stage.direct.execute(query, {"id": first["ids"][0]})
+    data = await client.direct.execute(query, {"id": first["ids"][0]})
     assert data["node"] == {
         "labeledBy": "bob",
         "annotations": [
@@ -89,52 +89,52 @@ async def test_set_keeps_who_put_the_labels_that_stay(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("mode", ["ADD", "REMOVE"])
-async def test_an_empty_list_of_labels_never_clears_but_with_set(stage: Stage, mode: str) -> None:
-    await label(stage, EVERYTHING, "cat")
-    payload = await label(stage, EVERYTHING, mode=mode)
+async def test_an_empty_list_of_labels_never_clears_but_with_set(client: DatasetClient, mode: str) -> None:
+    await label(client, EVERYTHING, "cat")
+    payload = await label(client, EVERYTHING, mode=mode)
     assert (payload["changed"], payload["change"]) == (0, None)
-    payload = await label(stage, EVERYTHING, mode="SET")
+    payload = await label(client, EVERYTHING, mode="SET")
     assert (payload["changed"], payload["change"]["summary"]) == (6, "Cleared 6 samples")
 
 
-async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(stage: Stage) -> None:
-    await label(stage, {"ids": stage.ids(0, 5)}, "dog")
-    payload = await label(stage, {"filter": {"state": "UNLABELED", "fileName": {"contains": "00000"}}}, "cat")
+async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(client: DatasetClient) -> None:
+    await label(client, {"ids": client.ids(0, 5)}, "dog")
+    payload = await label(client, {"filter": {"state": "UNLABELED", "fileName": {"contains": "00000"}}}, "cat")
     assert (payload["matched"], payload["changed"]) == (4, 4)
-    assert [sample["id"] for sample in payload["samples"]] == stage.ids(4, 3, 2, 1)
+    assert [sample["id"] for sample in payload["samples"]] == client.ids(4, 3, 2, 1)
     assert payload["notFound"] == []
-    again = await label(stage, {"filter": {"state": "UNLABELED"}}, "cat")
+    again = await label(client, {"filter": {"state": "UNLABELED"}}, "cat")
     assert (again["matched"], again["change"]) == (0, None)
-    await stage.check()
+    await client.check()
 
 
-async def test_a_filter_over_more_than_a_page_shows_a_hundred(stage: Stage) -> None:
-    many = await make(stage.direct.database, samples=1500, labels=("cat",), name="many")
+async def test_a_filter_over_more_than_a_page_shows_a_hundred(client: DatasetClient) -> None:
+    many = await make(client.direct.database, samples=1500, labels=("cat",), name="many")
     given: dict[str, Any] = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
-    payload = await stage.do("labelSamples", "matched changed samples { id }", **given)
+    payload = await client.mutate("labelSamples", "matched changed samples { id }", **given)
     assert (payload["matched"], payload["changed"], len(payload["samples"])) == (1500, 1500, 100)
     assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
 
 
-async def test_makes_missing_labels_when_told_to(stage: Stage) -> None:
-    payload = await label(stage, {"ids": stage.ids(0)}, "bird", "cat", createMissing=True)
+async def test_makes_missing_labels_when_told_to(client: DatasetClient) -> None:
+    payload = await label(client, {"ids": client.ids(0)}, "bird", "cat", createMissing=True)
     assert sorted(each["name"] for each in payload["samples"][0]["labels"]) == ["bird", "cat"]
-    unmade = await label(stage, {"ids": ["Sample:0"]}, "fish", createMissing=True)
+    unmade = await label(client, {"ids": ["Sample:0"]}, "fish", createMissing=True)
     assert [each["name"] for each in unmade["dataset"]["labels"]] == ["cat", "dog", "bird"]
 
 
-async def test_guards_refuse_and_say_what_is(stage: Stage) -> None:
-    await label(stage, {"ids": stage.ids(0)}, "cat")
-    given = {"datasetId": stage.dataset, "select": EVERYTHING, "labels": ["dog"]}
-    counted = await stage.refused("labelSamples", **given, expectedCount=5)
+async def test_guards_refuse_and_say_what_is(client: DatasetClient) -> None:
+    await label(client, {"ids": client.ids(0)}, "cat")
+    given = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["dog"]}
+    counted = await client.refused("labelSamples", **given, expectedCount=5)
     assert (counted["code"], counted["details"]) == ("COUNT_MISMATCH", {"expected": 5, "actual": 6})
-    known = await stage.refused("labelSamples", **given, expectedRevision=1)
+    known = await client.refused("labelSamples", **given, expectedRevision=1)
     assert known["code"] == "CONFLICT"
     assert known["details"]["revision"] == 2
     query = "query ($id: ID!) { nodes(ids: [$id]) { ... on Change { revision } } }"
     [change] = known["details"]["changes"]
-    assert await stage.direct.execute(query, {"id": change}) == {"nodes": [{"revision": 2}]}
-    payload = await label(stage, EVERYTHING, "dog", expectedCount=6, expectedRevision=2)
+    assert await client.direct.execute(query, {"id": change}) == {"nodes": [{"revision": 2}]}
+    payload = await label(client, EVERYTHING, "dog", expectedCount=6, expectedRevision=2)
     assert payload["changed"] == 6
 
 
@@ -156,14 +156,16 @@ async def test_guards_refuse_and_say_what_is(stage: Stage) -> None:
          "VALIDATION_FAILED", {"field": "createdAt"}),
     ],
 )  # fmt: skip
-async def test_what_labelling_refuses(stage: Stage, given: dict[str, Any], code: str, details: dict[str, Any]) -> None:
-    usual = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0)}, "labels": ["cat"]}
-    refused = await stage.refused("labelSamples", **(usual | given))
+async def test_what_labelling_refuses(
+    client: DatasetClient, given: dict[str, Any], code: str, details: dict[str, Any]
+) -> None:
+    usual = {"datasetId": client.dataset, "select": {"ids": client.ids(0)}, "labels": ["cat"]}
+    refused = await client.refused("labelSamples", **(usual | given))
     assert (refused["code"], refused.get("details", {})) == (code, details)
 
 
-async def test_nested_filters_select_what_they_list(stage: Stage) -> None:
-    await label(stage, {"ids": stage.ids(0, 1)}, "cat")
+async def test_nested_filters_select_what_they_list(client: DatasetClient) -> None:
+    await label(client, {"ids": client.ids(0, 1)}, "cat")
     wanted = {
         "or": [
             {"and": [{"labels": {"names": ["cat"]}}, {"not": {"path": {"contains": "000000"}}}]},
@@ -172,178 +174,180 @@ async def test_nested_filters_select_what_they_list(stage: Stage) -> None:
         "createdAt": {"from": "2025-12-31T00:00:00Z"},
         "hard": False,
     }
-    payload = await label(stage, {"filter": wanted}, "dog")
-    assert [sample["id"] for sample in payload["samples"]] == stage.ids(4, 1)
-    never = await label(stage, {"filter": {"createdAt": {"preset": "WITHIN_1_DAY"}, "usage": "TRAIN"}}, "dog")
+    payload = await label(client, {"filter": wanted}, "dog")
+    assert [sample["id"] for sample in payload["samples"]] == client.ids(4, 1)
+    never = await label(client, {"filter": {"createdAt": {"preset": "WITHIN_1_DAY"}, "usage": "TRAIN"}}, "dog")
     assert never["matched"] == 0
 
 
-async def test_hostile_filter_texts_select_nothing(stage: Stage) -> None:
+async def test_hostile_filter_texts_select_nothing(client: DatasetClient) -> None:
     for text in ("\0", "\ud800", "%", "_", "\\", "'; DROP TABLE sample; --", "x" * 1024):
-        payload = await label(stage, {"filter": {"fileName": {"contains": text}, "labeledBy": [text]}}, "cat")
+        payload = await label(client, {"filter": {"fileName": {"contains": text}, "labeledBy": [text]}}, "cat")
         assert payload["matched"] == 0
     select = {"filter": {"fileName": {"contains": "x" * 1025}}}
-    error = await stage.refused("labelSamples", datasetId=stage.dataset, select=select, labels=["cat"])
+    error = await client.refused("labelSamples", datasetId=client.dataset, select=select, labels=["cat"])
     assert (error["code"], error["details"]) == ("VALIDATION_FAILED", {"most": 1024})
 
 
-async def test_samples_of_another_dataset_are_not_found(stage: Stage) -> None:
-    other = await make(stage.direct.database, samples=1, name="other", input_path="/elsewhere")
-    payload = await label(stage, {"ids": [f"Sample:{other.samples[0]}"]}, "cat")
+async def test_samples_of_another_dataset_are_not_found(client: DatasetClient) -> None:
+    other = await make(client.direct.database, samples=1, name="other", input_path="/elsewhere")
+    payload = await label(client, {"ids": [f"Sample:{other.samples[0]}"]}, "cat")
     assert (payload["matched"], payload["notFound"]) == (0, [f"Sample:{other.samples[0]}"])
 
 
-async def test_a_confined_token_meets_no_other_dataset(stage: Stage) -> None:
-    given = {"datasetId": stage.dataset, "select": EVERYTHING, "labels": ["cat"]}
-    answer = await stage.confined_to(999).direct.answer(
+async def test_a_confined_token_meets_no_other_dataset(client: DatasetClient) -> None:
+    given = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["cat"]}
+    answer = await client.confined_to(999).direct.answer(
         "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matched } }", {"input": given}
     )
     assert answer["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
 
 
-async def test_a_key_given_again_gets_the_same_outcome(stage: Stage) -> None:
-    given = {"datasetId": stage.dataset, "select": {"ids": [*stage.ids(0), "x"]}, "labels": ["cat"]}
-    first = await stage.do("labelSamples", LABELLING, key="k", **given)
-    assert await stage.do("labelSamples", LABELLING, key="k", **given) == first
+async def test_a_key_given_again_gets_the_same_outcome(client: DatasetClient) -> None:
+    given = {"datasetId": client.dataset, "select": {"ids": [*client.ids(0), "x"]}, "labels": ["cat"]}
+    first = await client.mutate("labelSamples", LABELLING, key="k", **given)
+    assert await client.mutate("labelSamples", LABELLING, key="k", **given) == first
     assert (first["changed"], first["notFound"]) == (1, ["x"])
 
 
-async def test_two_fields_of_one_keyed_request_are_two_units(stage: Stage) -> None:
+async def test_two_fields_of_one_keyed_request_are_two_units(client: DatasetClient) -> None:
     query = """mutation ($a: LabelSamplesInput!, $b: LabelSamplesInput!) {
         one: labelSamples(input: $a) { changed } two: labelSamples(input: $b) { changed } }"""
-    given = {"datasetId": stage.dataset, "select": EVERYTHING}
+    given = {"datasetId": client.dataset, "select": EVERYTHING}
     variables = {"a": {**given, "labels": ["cat"]}, "b": {**given, "labels": ["dog"]}}
     for _ in range(2):
-        assert await stage.direct.execute(query, variables, "k") == {"one": {"changed": 6}, "two": {"changed": 6}}
-    assert await stage.revision() == 3
+        assert await client.direct.execute(query, variables, "k") == {"one": {"changed": 6}, "two": {"changed": 6}}
+    assert await client.revision() == 3
 
 
-async def replace(stage: Stage, select: Any, before: str, after: str, **more: Any) -> Any:
-    given = {"datasetId": stage.dataset, "select": select, "from": before, "to": after, **more}
-    return await stage.do("replaceSampleLabel", LABELLING, **given)
+async def replace(client: DatasetClient, select: Any, before: str, after: str, **more: Any) -> Any:
+    given = {"datasetId": client.dataset, "select": select, "from": before, "to": after, **more}
+    return await client.mutate("replaceSampleLabel", LABELLING, **given)
 
 
-async def test_replaces_a_label_on_the_selected_samples_alone(stage: Stage) -> None:
-    await label(stage, {"ids": stage.ids(0, 1, 2)}, "cat")
-    await label(stage, {"ids": stage.ids(1)}, "dog")
-    payload = await replace(stage.as_somebody("bob"), {"ids": stage.ids(0, 1, 4)}, "cat", "dog")
+async def test_replaces_a_label_on_the_selected_samples_alone(client: DatasetClient) -> None:
+    await label(client, {"ids": client.ids(0, 1, 2)}, "cat")
+    await label(client, {"ids": client.ids(1)}, "dog")
+    payload = await replace(client.as_somebody("bob"), {"ids": client.ids(0, 1, 4)}, "cat", "dog")
     assert (payload["matched"], payload["changed"], payload["unchanged"]) == (3, 2, 1)
     assert [sample["labeledBy"] for sample in payload["samples"]] == ["bob", "bob", None]
-    labelled = await stage.labelled()
-    assert [labelled[place] for place in range(5)] == [["dog"], ["dog"], ["cat"], [], []]
-    await stage.check()
+    labelled = await client.labelled()
+    assert [labelled[position] for position in range(5)] == [["dog"], ["dog"], ["cat"], [], []]
+    await client.check()
 
 
-async def test_replacing_a_label_by_itself_or_where_it_is_not_changes_nothing(stage: Stage) -> None:
-    await label(stage, {"ids": stage.ids(0)}, "cat")
+async def test_replacing_a_label_by_itself_or_where_it_is_not_changes_nothing(client: DatasetClient) -> None:
+    await label(client, {"ids": client.ids(0)}, "cat")
     for before, after in (("cat", "cat"), ("dog", "cat")):
-        payload = await replace(stage, EVERYTHING, before, after)
+        payload = await replace(client, EVERYTHING, before, after)
         assert (payload["matched"], payload["changed"], payload["change"]) == (6, 0, None)
 
 
-async def test_replacing_makes_the_new_label_only_when_told_to(stage: Stage) -> None:
-    await label(stage, EVERYTHING, "cat")
-    usual = {"datasetId": stage.dataset, "select": EVERYTHING}
+async def test_replacing_makes_the_new_label_only_when_told_to(client: DatasetClient) -> None:
+    await label(client, EVERYTHING, "cat")
+    usual = {"datasetId": client.dataset, "select": EVERYTHING}
     for given in ({"from": "bird", "to": "cat", "createMissing": True}, {"from": "cat", "to": "bird"}):
-        refused = await stage.refused("replaceSampleLabel", **usual, **given)
+        refused = await client.refused("replaceSampleLabel", **usual, **given)
         assert (refused["code"], refused["details"]) == ("LABEL_NOT_FOUND", {"names": ["bird"]})
-    payload = await replace(stage, EVERYTHING, "cat", "bird", createMissing=True)
+    payload = await replace(client, EVERYTHING, "cat", "bird", createMissing=True)
     assert payload["changed"] == 6
 
 
-async def delete(stage: Stage, select: Any, **more: Any) -> Any:
-    return await stage.do("deleteSamples", DELETION, datasetId=stage.dataset, select=select, **more)
+async def delete(client: DatasetClient, select: Any, **more: Any) -> Any:
+    return await client.mutate("deleteSamples", DELETION, datasetId=client.dataset, select=select, **more)
 
 
-def files(stage: Stage) -> list[int]:
-    return sorted(int(file.stem) for file in (stage.root / "images").glob("*.jpg"))
+def files(client: DatasetClient) -> list[int]:
+    return sorted(int(file.stem) for file in (client.root / "images").glob("*.jpg"))
 
 
-async def test_deletes_samples_and_keeps_their_files_as_tombstones(stage: Stage) -> None:
-    await label(stage, EVERYTHING, "cat")
-    payload = await delete(stage, {"ids": [*stage.ids(0, 1), "Sample:999"]})
+async def test_deletes_samples_and_keeps_their_files_as_tombstones(client: DatasetClient) -> None:
+    await label(client, EVERYTHING, "cat")
+    payload = await delete(client, {"ids": [*client.ids(0, 1), "Sample:999"]})
     assert (payload["deleted"], payload["deletedSources"], payload["notFound"]) == (2, 0, ["Sample:999"])
     assert payload["change"] == {"kind": "DELETE_SAMPLES", "undoable": True}
     assert payload["dataset"]["statistics"]["total"] == 4
-    assert files(stage) == [0, 1, 2, 3, 4, 5]
-    async with stage.direct.database.reading() as reader:
+    assert files(client) == [0, 1, 2, 3, 4, 5]
+    async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM source WHERE status = 'PRESENT'") == 6
-    again = await delete(stage, {"ids": stage.ids(0)})
-    assert (again["deleted"], again["change"], again["notFound"]) == (0, None, stage.ids(0))
-    await stage.check()
+    again = await delete(client, {"ids": client.ids(0)})
+    assert (again["deleted"], again["change"], again["notFound"]) == (0, None, client.ids(0))
+    await client.check()
 
 
-async def test_deletes_samples_with_their_files_for_good(stage: Stage) -> None:
-    payload = await delete(stage, {"ids": stage.ids(2, 4)}, deleteSources=True)
+async def test_deletes_samples_with_their_files_for_good(client: DatasetClient) -> None:
+    payload = await delete(client, {"ids": client.ids(2, 4)}, deleteSources=True)
     assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (2, 2, [])
     assert payload["warnings"] == []
     assert payload["change"]["undoable"] is False
-    assert files(stage) == [0, 1, 3, 5]
+    assert files(client) == [0, 1, 3, 5]
 
 
-async def test_a_file_that_somebody_replaced_stays_and_is_told(stage: Stage) -> None:
-    (stage.root / "images" / "000002.jpg").write_bytes(b"another image")
-    payload = await delete(stage, {"ids": stage.ids(1, 2)}, deleteSources=True)
+async def test_a_file_that_somebody_replaced_stays_and_is_told(client: DatasetClient) -> None:
+    (client.root / "images" / "000002.jpg").write_bytes(b"another image")
+    payload = await delete(client, {"ids": client.ids(1, 2)}, deleteSources=True)
     assert (payload["deleted"], payload["deletedSources"]) == (2, 1)
     [failed] = payload["failedSources"]
     assert failed["path"] == "000002.jpg"
-    assert files(stage) == [0, 2, 3, 4, 5]
+    assert files(client) == [0, 2, 3, 4, 5]
 
 
-async def test_files_that_take_too_long_are_left_to_a_worker(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_files_that_take_too_long_are_left_to_a_worker(
+    client: DatasetClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "SECONDS", 0)
-    payload = await delete(stage, EVERYTHING, deleteSources=True)
+    payload = await delete(client, EVERYTHING, deleteSources=True)
     assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (6, 0, [])
-    async with stage.direct.database.reading() as reader:
+    async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL") == 6
 
 
-async def test_a_dry_run_tells_and_changes_nothing(stage: Stage) -> None:
-    payload = await delete(stage, EVERYTHING, deleteSources=True, dryRun=True, expectedCount=6)
+async def test_a_dry_run_tells_and_changes_nothing(client: DatasetClient) -> None:
+    payload = await delete(client, EVERYTHING, deleteSources=True, dryRun=True, expectedCount=6)
     assert (payload["deleted"], payload["deletedSources"], payload["change"]) == (6, 6, None)
     assert payload["dataset"]["statistics"]["total"] == 6
-    assert files(stage) == [0, 1, 2, 3, 4, 5]
+    assert files(client) == [0, 1, 2, 3, 4, 5]
 
 
-async def test_warns_of_files_that_other_datasets_use(stage: Stage) -> None:
+async def test_warns_of_files_that_other_datasets_use(client: DatasetClient) -> None:
     """Above, below and beside: wherever another input path leads to the same file."""
-    images = stage.root / "images"
-    database = stage.direct.database
+    images = client.root / "images"
+    database = client.direct.database
     await make(database, samples=1, name="same", input_path=str(images))
-    await make(database, samples=2, name="above", input_path=str(stage.root), directory="images/")
+    await make(database, samples=2, name="above", input_path=str(client.root), directory="images/")
     await make(database, samples=2, name="beside", input_path=f"{images}2")
-    payload = await delete(stage, {"ids": stage.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
+    payload = await delete(client, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
     [warning] = payload["warnings"]
     assert warning == {"sampleCount": 3, "sharedSources": 2, "datasets": [{"name": "same"}, {"name": "above"}]}
-    confined = stage.confined_to(stage.dataset_rows.id)
-    payload = await delete(confined, {"ids": stage.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
+    confined = client.confined_to(client.dataset_rows.id)
+    payload = await delete(confined, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
     assert payload["warnings"] == [{"sampleCount": 3, "sharedSources": 2, "datasets": []}]
 
 
-async def test_a_deleted_dataset_is_no_longer_warned_of(stage: Stage) -> None:
-    other = await make(stage.direct.database, samples=1, name="same", input_path=str(stage.root / "images"))
-    await stage.do("deleteDataset", "deletedDatasetId", datasetId=f"Dataset:{other.id}")
-    payload = await delete(stage, EVERYTHING, deleteSources=True, dryRun=True)
+async def test_a_deleted_dataset_is_no_longer_warned_of(client: DatasetClient) -> None:
+    other = await make(client.direct.database, samples=1, name="same", input_path=str(client.root / "images"))
+    await client.mutate("deleteDataset", "deletedDatasetId", datasetId=f"Dataset:{other.id}")
+    payload = await delete(client, EVERYTHING, deleteSources=True, dryRun=True)
     assert payload["warnings"] == []
 
 
-async def test_what_deleting_refuses(stage: Stage) -> None:
-    usual = {"datasetId": stage.dataset}
-    empty = await stage.refused("deleteSamples", **usual, select={"ids": []})
+async def test_what_deleting_refuses(client: DatasetClient) -> None:
+    usual = {"datasetId": client.dataset}
+    empty = await client.refused("deleteSamples", **usual, select={"ids": []})
     assert empty["code"] == "EMPTY_SELECTION"
-    counted = await stage.refused("deleteSamples", **usual, select=EVERYTHING, expectedCount=5)
+    counted = await client.refused("deleteSamples", **usual, select=EVERYTHING, expectedCount=5)
     assert counted["code"] == "COUNT_MISMATCH"
 
 
 async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_poll(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    client: DatasetClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "POLL", 10 * TIMEOUT)
-    async with events.listening(stage.direct.database) as heard:
-        steps = heard.dataset_steps(stage.dataset_rows.id)
+    async with events.listening(client.direct.database) as heard:
+        steps = heard.dataset_steps(client.dataset_rows.id)
         assert await anext(steps) == 1
         await label(
-            dataclasses.replace(stage, direct=dataclasses.replace(stage.direct, events=heard)), EVERYTHING, "cat"
+            dataclasses.replace(client, direct=dataclasses.replace(client.direct, events=heard)), EVERYTHING, "cat"
         )
         async with asyncio.timeout(TIMEOUT):
             assert await anext(steps) == 2
@@ -351,6 +355,8 @@ async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_p
 
 
 @pytest.mark.parametrize("select", [{}, {"ids": [], "filter": {}}, {"ids": None}])
-async def test_a_selection_that_is_not_exactly_one_thing_is_wrong_input(stage: Stage, select: dict[str, Any]) -> None:
-    error = await stage.refused("labelSamples", datasetId=stage.dataset, select=select, labels=["cat"])
+async def test_a_selection_that_is_not_exactly_one_thing_is_wrong_input(
+    client: DatasetClient, select: dict[str, Any]
+) -> None:
+    error = await client.refused("labelSamples", datasetId=client.dataset, select=select, labels=["cat"])
     assert error["code"] == "BAD_USER_INPUT"

@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from db.postgres.sql import connection_of
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 DIRECTORY, NAME = "Möbel/Stühle", "café-Ångström.jpg"
 Form = Literal["NFC", "NFD"]
@@ -25,9 +25,9 @@ QUERY = """query ($id: ID!, $filter: SampleFilter!) { dataset(by: {id: $id}) {
 
 
 @pytest.fixture
-async def written(stage: Stage) -> Stage:
+async def written(client: DatasetClient) -> DatasetClient:
     paths = [*FORMS, *OTHERS]
-    async with stage.direct.database.writing() as session:
+    async with client.direct.database.writing() as session:
         connection = await connection_of(session)
         for table in ("source", "sample"):
             more = ("id", "dataset_id", "path", "etag", "size", "modified_at")
@@ -38,26 +38,28 @@ async def written(stage: Stage) -> Stage:
                 f"INSERT INTO {table} ({', '.join(more)}) SELECT {values}"
                 " FROM unnest($2::text[]) WITH ORDINALITY AS p (path, n), LATERAL (SELECT 1000 + n AS id, $1::bigint AS"
                 " dataset_id) k",
-                stage.dataset_rows.id,
+                client.dataset_rows.id,
                 paths,
             )
-    await stage.do("publishVersion", "version { id }", datasetId=stage.dataset)
-    return stage
+    await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
+    return client
 
 
-async def found(stage: Stage, wanted: dict[str, Any]) -> set[str]:
+async def found(client: DatasetClient, wanted: dict[str, Any]) -> set[str]:
     """The same in the working set, in the version, and for a mutation."""
-    data = (await stage.direct.execute(QUERY, {"id": stage.dataset, "filter": wanted}))["dataset"]
+    data = (await client.direct.execute(QUERY, {"id": client.dataset, "filter": wanted}))["dataset"]
     live, published = data["samples"], data["currentVersion"]["samples"]
     paths = {node["path"] for node in live["nodes"]}
     assert paths == {node["path"] for node in published["nodes"]}
-    chosen = await stage.do("deleteSamples", "deleted", datasetId=stage.dataset, select={"filter": wanted}, dryRun=True)
+    chosen = await client.mutate(
+        "deleteSamples", "deleted", datasetId=client.dataset, select={"filter": wanted}, dryRun=True
+    )
     assert live["totalCount"] == published["totalCount"] == chosen["deleted"] == len(paths)
     return paths
 
 
 @pytest.mark.parametrize("form", BOTH)
-async def test_every_criterion_compares_in_nfc(written: Stage, form: Form) -> None:
+async def test_every_criterion_compares_in_nfc(written: DatasetClient, form: Form) -> None:
     def given(text: str) -> str:
         return normalize(form, text)
 
@@ -79,7 +81,7 @@ async def test_every_criterion_compares_in_nfc(written: Stage, form: Form) -> No
     assert await found(written, {"fileName": {"contains": "cafe"}}) == {OTHERS[0], "cafe.jpg"}
 
 
-async def test_a_name_is_given_back_as_it_is_stored(written: Stage) -> None:
+async def test_a_name_is_given_back_as_it_is_stored(written: DatasetClient) -> None:
     assert await found(written, {"path": {"directory": DIRECTORY}}) == set(FORMS)
     query = "query ($id: ID!) { node(id: $id) { ... on Sample { path fileName directory } } }"
     sample = (await written.direct.execute(query, {"id": f"Sample:{1000 + len(FORMS)}"}))["node"]
@@ -87,7 +89,7 @@ async def test_a_name_is_given_back_as_it_is_stored(written: Stage) -> None:
     assert sample["fileName"] == FORMS[-1].rpartition("/")[2]
 
 
-async def test_indexes_serve_both_forms(written: Stage) -> None:
+async def test_indexes_serve_both_forms(written: DatasetClient) -> None:
     """A directory in another form is found by the small index of paths that are not in NFC."""
     async with written.direct.database.reading() as reader:
         await reader.execute("SET enable_seqscan = off")

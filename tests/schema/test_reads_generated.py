@@ -1,4 +1,4 @@
-"""The compiler against the naive reading: made-up queries, equal answers, however Postgres goes about them."""
+"""The compiler against the reference reader: made-up queries, equal answers, however Postgres goes about them."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import pytest
 from db.identity.tokens import Identity, Scope
 from db.postgres.engine import Database, driver_url
 from tests.schema.random_operations import Writer
-from tests.schema.read_fixture import ANN, learn, open_library
+from tests.schema.read_fixture import ANN, learn, open_reads
 
 # Few, so that the suite stays short; `LABELGRAPH_SEEDS=0:5000` looks further, and `=42:43` repeats one.
 FIRST, LAST = map(int, os.environ.get("LABELGRAPH_SEEDS", "0:150").split(":"))
@@ -25,16 +25,16 @@ PLANNERS: tuple[Mapping[str, str], ...] = (
 
 @pytest.mark.portable
 @pytest.mark.parametrize("planner", PLANNERS)
-async def test_answers_as_the_naive_reading_does(database: Database, planner: Mapping[str, str]) -> None:
+async def test_answers_as_the_reference_reader_does(database: Database, planner: Mapping[str, str]) -> None:
     await _persuade(database, planner)
-    library = await open_library(database)
-    await learn(library)
+    reads = await open_reads(database)
+    await learn(reads)
     for seed in range(FIRST, LAST):
         random = Random(f"{seed} {planner}")
-        source, variables = Writer(random, library.language, library.known).operation()
+        source, variables = Writer(random, reads.language, reads.known).operation()
         identity = random.choice((ANN, ANN, CONFINED))
-        expected = library.naively(source, variables, identity)
-        found = library.told(await library.data(source, variables, identity))
+        expected = reads.expected_answer(source, variables, identity)
+        found = reads.told(await reads.data(source, variables, identity))
         assert found == expected, f"LABELGRAPH_SEEDS={seed}:{seed + 1}\n{source}\n{variables}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.schema.mutation_fixture import Stage
+from tests.schema.mutation_fixture import DatasetClient
 
 DECLARED = {"$l": "$l: LabelFilter", "$s": "$s: SampleState"}
 WITHOUT_CRITERION: tuple[dict[str, Any], ...] = (
@@ -51,28 +51,30 @@ WRITES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("field", WRITES)
-async def test_a_filter_without_a_criterion_is_refused_unless_its_count_is_given(stage: Stage, field: str) -> None:
-    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"all": True}, labels=["cat"])
-    given = {"datasetId": stage.dataset, **WRITES[field]}
+async def test_a_filter_without_a_criterion_is_refused_unless_its_count_is_given(
+    client: DatasetClient, field: str
+) -> None:
+    await client.mutate("labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=["cat"])
+    given = {"datasetId": client.dataset, **WRITES[field]}
     dry = [{}, {"dryRun": True}] if field == "deleteSamples" else [{}]
     for wanted in WITHOUT_CRITERION:
         for more in dry:
-            error = await stage.refused(field, **given, select={"filter": wanted}, **more)
+            error = await client.refused(field, **given, select={"filter": wanted}, **more)
             assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.filter"), wanted
-    error = await stage.refused(field, **given, select={"filter": {}}, expectedCount=5)
+    error = await client.refused(field, **given, select={"filter": {}}, expectedCount=5)
     assert (error["code"], error["details"]) == ("COUNT_MISMATCH", {"expected": 5, "actual": 6})
-    payload = await stage.do(field, "change { kind }", **given, select={"filter": {}}, expectedCount=6)
+    payload = await client.mutate(field, "change { kind }", **given, select={"filter": {}}, expectedCount=6)
     assert payload["change"] is not None
 
 
 @pytest.mark.parametrize("field", WRITES)
 @pytest.mark.parametrize(("wanted", "path"), WITHOUT_VALUE)
 async def test_null_or_an_empty_list_is_refused_with_its_path(
-    stage: Stage, field: str, wanted: dict[str, Any], path: str
+    client: DatasetClient, field: str, wanted: dict[str, Any], path: str
 ) -> None:
-    given = {"datasetId": stage.dataset, **WRITES[field], "select": {"filter": wanted}}
+    given = {"datasetId": client.dataset, **WRITES[field], "select": {"filter": wanted}}
     for more in ({}, {"expectedCount": 6}, {"expectedCount": 0}):
-        error = await stage.refused(field, **given, **more)
+        error = await client.refused(field, **given, **more)
         assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", f"select.filter.{path}")
 
 
@@ -95,52 +97,56 @@ def deletion(wanted: str) -> str:
     ],
 )
 async def test_a_variable_that_is_left_out_is_no_criterion_and_null_is_refused(
-    stage: Stage, wanted: str, variables: dict[str, Any], answer: object
+    client: DatasetClient, wanted: str, variables: dict[str, Any], answer: object
 ) -> None:
     source = deletion(wanted)
     for dry in (True, False):
-        given = {"d": stage.dataset, "dry": dry, **variables}
-        found = await stage.direct.answer(source, given)
+        given = {"d": client.dataset, "dry": dry, **variables}
+        found = await client.direct.answer(source, given)
         told = found["errors"][0]["extensions"]["code"] if "errors" in found else found["data"]["deleteSamples"]
         assert told in (answer, {"deleted": answer})
 
 
-async def test_a_variable_whose_default_is_null_is_null(stage: Stage) -> None:
+async def test_a_variable_whose_default_is_null_is_null(client: DatasetClient) -> None:
     source = deletion("{labels: $l, hard: false}").replace("$l: LabelFilter", "$l: LabelFilter = null")
-    found = await stage.direct.answer(source, {"d": stage.dataset})
+    found = await client.direct.answer(source, {"d": client.dataset})
     [error] = found["errors"]
     assert error["extensions"]["details"]["path"] == "select.filter.labels"
 
 
 @pytest.mark.parametrize("field", WRITES)
-async def test_all_selects_every_sample_and_takes_only_true(stage: Stage, field: str) -> None:
-    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"all": True}, labels=["cat"])
-    given = {"datasetId": stage.dataset, **WRITES[field]}
-    error = await stage.refused(field, **given, select={"all": False})
+async def test_all_selects_every_sample_and_takes_only_true(client: DatasetClient, field: str) -> None:
+    await client.mutate("labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=["cat"])
+    given = {"datasetId": client.dataset, **WRITES[field]}
+    error = await client.refused(field, **given, select={"all": False})
     assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.all")
-    mismatch = await stage.refused(field, **given, select={"all": True}, expectedCount=7)
+    mismatch = await client.refused(field, **given, select={"all": True}, expectedCount=7)
     assert mismatch["code"] == "COUNT_MISMATCH"
-    for two in ({"all": True, "ids": stage.ids(0)}, {"all": True, "filter": {"hard": False}}, {"all": None}):
-        assert (await stage.refused(field, **given, select=two))["code"] == "BAD_USER_INPUT"
-    payload = await stage.do(field, "change { summary }", **given, select={"all": True}, expectedCount=6)
+    for two in ({"all": True, "ids": client.ids(0)}, {"all": True, "filter": {"hard": False}}, {"all": None}):
+        assert (await client.refused(field, **given, select=two))["code"] == "BAD_USER_INPUT"
+    payload = await client.mutate(field, "change { summary }", **given, select={"all": True}, expectedCount=6)
     assert "6 samples" in payload["change"]["summary"]
 
 
-async def test_the_count_is_of_the_samples_as_they_are_locked(stage: Stage) -> None:
+async def test_the_count_is_of_the_samples_as_they_are_locked(client: DatasetClient) -> None:
     """Two that expect all six: the second waits, then finds none of them."""
-    given = {"datasetId": stage.dataset, "select": {"filter": {}}, "expectedCount": 6}
+    given = {"datasetId": client.dataset, "select": {"filter": {}}, "expectedCount": 6}
     source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
-    answers = await asyncio.gather(*(stage.direct.answer(source, {"input": given}) for _ in range(2)))
+    answers = await asyncio.gather(*(client.direct.answer(source, {"input": given}) for _ in range(2)))
     codes = sorted(each["errors"][0]["extensions"]["code"] if "errors" in each else "done" for each in answers)
     assert codes == ["COUNT_MISMATCH", "done"]
 
 
-async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_matches_nothing(stage: Stage) -> None:
-    await stage.do("labelSamples", "changed", datasetId=stage.dataset, select={"ids": stage.ids(0)}, labels=["cat"])
+async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_matches_nothing(
+    client: DatasetClient,
+) -> None:
+    await client.mutate(
+        "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(0)}, labels=["cat"]
+    )
     source = """query ($d: ID!, $f: SampleFilter) { dataset(by: {id: $d}) { samples(filter: $f) { totalCount } } }"""
 
     async def count(wanted: dict[str, Any] | None) -> int:
-        found = await stage.direct.execute(source, {"d": stage.dataset, "f": wanted})
+        found = await client.direct.execute(source, {"d": client.dataset, "f": wanted})
         return int(found["dataset"]["samples"]["totalCount"])
 
     nothing = [each for each, path in WITHOUT_VALUE if path != "or" and each.get("state") is None]
@@ -153,10 +159,10 @@ async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_
     assert await count({"not": {"labels": {"names": []}}}) == 0
 
 
-async def test_what_deleting_would_do_is_asked_of_all_as_well(stage: Stage) -> None:
+async def test_what_deleting_would_do_is_asked_of_all_as_well(client: DatasetClient) -> None:
     source = """query ($d: ID!, $s: SampleSelection!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
         sampleCount } } }"""
-    found = await stage.direct.execute(source, {"d": stage.dataset, "s": {"all": True}})
+    found = await client.direct.execute(source, {"d": client.dataset, "s": {"all": True}})
     assert found["dataset"]["deleteImpact"] == {"sampleCount": 6}
-    refused = await stage.direct.answer(source, {"d": stage.dataset, "s": {"all": False}})
+    refused = await client.direct.answer(source, {"d": client.dataset, "s": {"all": False}})
     assert refused["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"

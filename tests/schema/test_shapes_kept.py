@@ -17,7 +17,7 @@ from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture
 from tests.db.dataset_rows import DatasetRows
 from tests.db.test_sync_voc import put, voc
-from tests.schema.mutation_fixture import Stage, schema
+from tests.schema.mutation_fixture import DatasetClient, schema
 
 LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
 ROUND = Circle(Position(30, 20), 10)
@@ -49,7 +49,7 @@ async def dataset(database: Database, tmp_path: Path) -> DatasetFixture:
 
 
 @pytest.fixture
-async def stage(dataset: DatasetFixture) -> Stage:
+async def client(dataset: DatasetFixture) -> DatasetClient:
     async with dataset.database.writing() as session:
         await tokens.create(session, name="ann", scope=Scope.MANAGE)
     [token] = await dataset.rows("SELECT id FROM token")
@@ -58,16 +58,16 @@ async def stage(dataset: DatasetFixture) -> Stage:
     assert dataset.root is not None
     settings = Settings(allowed_roots=(dataset.root.resolve(),))
     direct = Direct(schema(), dataset.database, Identity("ann", Scope.MANAGE, token["id"]), settings)
-    return Stage(direct, DatasetRows(dataset.dataset_id, [row["id"] for row in rows], labels), dataset.root)
+    return DatasetClient(direct, DatasetRows(dataset.dataset_id, [row["id"] for row in rows], labels), dataset.root)
 
 
-async def facts(stage: Stage, id: str | None = None) -> Any:
-    return (await stage.direct.execute(FACTS, {"id": id or stage.dataset}))["node"]
+async def facts(client: DatasetClient, id: str | None = None) -> Any:
+    return (await client.direct.execute(FACTS, {"id": id or client.dataset}))["node"]
 
 
-async def last_change(stage: Stage) -> str:
+async def last_change(client: DatasetClient) -> str:
     query = "query ($id: ID!) { node(id: $id) { ... on Dataset { changes(first: 1) { nodes { id } } } } }"
-    data = await stage.direct.execute(query, {"id": stage.dataset})
+    data = await client.direct.execute(query, {"id": client.dataset})
     return str(data["node"]["changes"]["nodes"][0]["id"])
 
 
@@ -83,8 +83,8 @@ def redraw(dataset: DatasetFixture) -> None:
         )
 
 
-async def test_annotations_are_read_as_they_were_written(stage: Stage) -> None:
-    found = await facts(stage)
+async def test_annotations_are_read_as_they_were_written(client: DatasetClient) -> None:
+    found = await facts(client)
     assert [(label["name"], label["sampleCount"], label["annotationCount"]) for label in found["labels"]] == [
         ("cat", 3, 6),
         ("dog", 3, 3),
@@ -102,52 +102,54 @@ FROM_CAT: dict[str, Any] = {"from": "cat", "to": "dog"}
 WORDS = ("difficult", "truncated", "occluded", "pose")
 
 
-async def said(stage: Stage, at: int) -> list[tuple[Any, ...]]:
-    found = (await facts(stage))["samples"]["nodes"][at]["annotations"]
+async def said(client: DatasetClient, at: int) -> list[tuple[Any, ...]]:
+    found = (await facts(client))["samples"]["nodes"][at]["annotations"]
     return [tuple(each[word] for word in WORDS) for each in found]
 
 
-async def test_what_a_file_says_of_an_object_outlasts_its_redrawing(stage: Stage) -> None:
+async def test_what_a_file_says_of_an_object_outlasts_its_redrawing(client: DatasetClient) -> None:
     plain, hard, seen = (False,) * 3 + (None,), (True, False, False, None), (False, True, True, "Left")
-    assert await said(stage, 1) == [plain, hard, seen]
-    [sample] = stage.ids(1)
-    annotations = (await facts(stage))["samples"]["nodes"][1]["annotations"]
+    assert await said(client, 1) == [plain, hard, seen]
+    [sample] = client.ids(1)
+    annotations = (await facts(client))["samples"]["nodes"][1]["annotations"]
     box = {"boundingBox": {"xMin": 2, "yMin": 2, "xMax": 9, "yMax": 9}}
     edits = [{"id": annotations[1]["id"], "shape": box}, {"id": annotations[2]["id"], "label": "cat"}]
-    await stage.do(
+    await client.mutate(
         "annotateSamples",
         "changed",
-        datasetId=stage.dataset,
+        datasetId=client.dataset,
         samples=[{"sampleId": sample, "update": edits, "add": [{"label": "new", "shape": box}]}],
         createMissing=True,
     )
-    assert await said(stage, 1) == [plain, hard, seen, plain]
-    drawn = await last_change(stage)
-    await stage.do("replaceSampleLabel", "changed", datasetId=stage.dataset, select={"ids": [sample]}, **FROM_CAT)
-    assert await said(stage, 1) == [plain, hard, seen, plain]
-    for change_id in (await last_change(stage), drawn):
-        await stage.do("undoChange", "__typename", changeId=change_id)
-    assert await said(stage, 1) == [plain, hard, seen]
+    assert await said(client, 1) == [plain, hard, seen, plain]
+    drawn = await last_change(client)
+    await client.mutate("replaceSampleLabel", "changed", datasetId=client.dataset, select={"ids": [sample]}, **FROM_CAT)
+    assert await said(client, 1) == [plain, hard, seen, plain]
+    for change_id in (await last_change(client), drawn):
+        await client.mutate("undoChange", "__typename", changeId=change_id)
+    assert await said(client, 1) == [plain, hard, seen]
 
 
-async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(stage: Stage, dataset: DatasetFixture) -> None:
-    before = await facts(stage)
-    payload = await stage.do("publishVersion", "version { id }", datasetId=stage.dataset)
+async def test_a_version_keeps_the_shapes_of_its_day_and_gives_them_back(
+    client: DatasetClient, dataset: DatasetFixture
+) -> None:
+    before = await facts(client)
+    payload = await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
     version = payload["version"]["id"]
     redraw(dataset)
     await dataset.sync()
-    after = await facts(stage)
-    assert await facts(stage, version) == before != after
-    await stage.do("setCurrentVersion", "__typename", versionId=version, onUnpublished="DISCARD")
-    assert await facts(stage) == before
-    await stage.check()
-    await stage.do("undoChange", "__typename", changeId=await last_change(stage))
-    assert await facts(stage) == after
-    assert await facts(stage, version) == before
-    await stage.check()
+    after = await facts(client)
+    assert await facts(client, version) == before != after
+    await client.mutate("setCurrentVersion", "__typename", versionId=version, onUnpublished="DISCARD")
+    assert await facts(client) == before
+    await client.check()
+    await client.mutate("undoChange", "__typename", changeId=await last_change(client))
+    assert await facts(client) == after
+    assert await facts(client, version) == before
+    await client.check()
 
 
-async def change(stage: Stage, dataset: DatasetFixture, how: str) -> None:
+async def change(client: DatasetClient, dataset: DatasetFixture, how: str) -> None:
     match how:
         case "sync redraws":
             redraw(dataset)
@@ -158,14 +160,14 @@ async def change(stage: Stage, dataset: DatasetFixture, how: str) -> None:
         case "sync overwrites":
             pass
         case _:
-            return await ask(stage, how)
+            return await ask(client, how)
     await dataset.sync(existing="OVERWRITE")
     return None
 
 
-async def ask(stage: Stage, how: str) -> None:
-    pair: dict[str, Any] = {"datasetId": stage.dataset, "select": {"ids": stage.ids(0, 1)}}
-    cat = stage.label("cat")
+async def ask(client: DatasetClient, how: str) -> None:
+    pair: dict[str, Any] = {"datasetId": client.dataset, "select": {"ids": client.ids(0, 1)}}
+    cat = client.label("cat")
     field, input = {
         "remove a label": ("labelSamples", pair | {"labels": ["cat"], "mode": "REMOVE"}),
         "set a label": ("labelSamples", pair | {"labels": ["dog"], "mode": "SET"}),
@@ -174,7 +176,7 @@ async def ask(stage: Stage, how: str) -> None:
         "delete a label": ("deleteLabels", {"labelIds": [cat], "mode": "LABEL_ONLY"}),
         "merge labels": ("renameLabel", {"labelId": cat, "name": "dog", "onConflict": "MERGE"}),
     }[how]
-    await stage.do(field, "__typename", **input)
+    await client.mutate(field, "__typename", **input)
 
 
 @pytest.mark.parametrize(
@@ -184,61 +186,65 @@ async def ask(stage: Stage, how: str) -> None:
         *("replace a label", "delete samples", "delete a label", "merge labels"),
     ],
 )
-async def test_whatever_is_undone_gives_every_shape_back(stage: Stage, dataset: DatasetFixture, how: str) -> None:
+async def test_whatever_is_undone_gives_every_shape_back(
+    client: DatasetClient, dataset: DatasetFixture, how: str
+) -> None:
     if how == "sync overwrites":
-        await ask(stage, "set a label")
-    before = await facts(stage)
-    await change(stage, dataset, how)
-    after = await facts(stage)
+        await ask(client, "set a label")
+    before = await facts(client)
+    await change(client, dataset, how)
+    after = await facts(client)
     assert after != before
-    await stage.check()
-    done = await last_change(stage)
-    await stage.do("undoChange", "__typename", changeId=done)
-    undone = await facts(stage)
+    await client.check()
+    done = await last_change(client)
+    await client.mutate("undoChange", "__typename", changeId=done)
+    undone = await facts(client)
     if how == "sync moves":  # a file lies where it lies
         undone["samples"]["nodes"].sort(key=lambda node: node["id"])
         before["samples"]["nodes"].sort(key=lambda node: node["id"])
         for node in (*undone["samples"]["nodes"], *before["samples"]["nodes"]):
             del node["path"]
     assert undone == before
-    await stage.check()
+    await client.check()
 
 
-async def test_replaced_and_merged_labels_keep_all_their_shapes(stage: Stage, dataset: DatasetFixture) -> None:
-    before = await facts(stage)
-    await change(stage, dataset, "merge labels")
-    found = await facts(stage)
+async def test_replaced_and_merged_labels_keep_all_their_shapes(client: DatasetClient, dataset: DatasetFixture) -> None:
+    before = await facts(client)
+    await change(client, dataset, "merge labels")
+    found = await facts(client)
     assert [(label["name"], label["annotationCount"]) for label in found["labels"]] == [("dog", 9)]
     for was, now in zip(before["samples"]["nodes"], found["samples"]["nodes"], strict=True):
         assert [one["shape"] for one in now["annotations"]] == [one["shape"] for one in was["annotations"]]
 
 
-async def test_sources_go_with_their_xml_unless_another_image_needs_it(stage: Stage, dataset: DatasetFixture) -> None:
+async def test_sources_go_with_their_xml_unless_another_image_needs_it(
+    client: DatasetClient, dataset: DatasetFixture
+) -> None:
     dataset.put("b.jpg", dataset_fixture.image_bytes(size=(64, 48), form="JPEG"))
     dataset.move("a.xml", "a.XML")
     await dataset.sync()
-    deleted = await stage.do(
+    deleted = await client.mutate(
         "deleteSamples",
         "deleted deletedSources failedSources { path message }",
-        datasetId=stage.dataset,
-        select={"ids": stage.ids(0, 1)},
+        datasetId=client.dataset,
+        select={"ids": client.ids(0, 1)},
         deleteSources=True,
     )
     assert deleted == {"deleted": 2, "deletedSources": 2, "failedSources": []}
-    assert sorted(path.name for path in stage.root.iterdir()) == ["b.jpg", "b.xml", "c.png", "c.xml"]
-    await stage.check()
+    assert sorted(path.name for path in client.root.iterdir()) == ["b.jpg", "b.xml", "c.png", "c.xml"]
+    await client.check()
 
 
-async def test_a_sync_leaves_alone_what_a_person_has_drawn(stage: Stage, dataset: DatasetFixture) -> None:
-    edit = {"sampleId": stage.ids(0)[0], "add": [{"label": "dog", "shape": {"boundingBox": _box(2, 2, 9, 9)}}]}
-    await stage.do("annotateSamples", "changed", datasetId=stage.dataset, samples=[edit])
-    before = await facts(stage)
+async def test_a_sync_leaves_alone_what_a_person_has_drawn(client: DatasetClient, dataset: DatasetFixture) -> None:
+    edit = {"sampleId": client.ids(0)[0], "add": [{"label": "dog", "shape": {"boundingBox": _box(2, 2, 9, 9)}}]}
+    await client.mutate("annotateSamples", "changed", datasetId=client.dataset, samples=[edit])
+    before = await facts(client)
     redraw(dataset)
     await dataset.sync()
-    after = await facts(stage)
+    after = await facts(client)
     assert after["samples"]["nodes"][0] == before["samples"]["nodes"][0]
     assert after["samples"]["nodes"][1] != before["samples"]["nodes"][1]
-    await stage.check()
+    await client.check()
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> dict[str, float]:

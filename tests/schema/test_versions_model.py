@@ -80,14 +80,14 @@ class Histories(RuleBasedStateMachine):
 
     # -- labelling ----------------------------------------------------------------------------------------------------
 
-    @rule(places=PLACES, names=LABELS, mode=st.sampled_from(["ADD", "SET", "REMOVE"]))
-    def label(self, places: list[int], names: list[str], mode: str) -> None:
+    @rule(positions=PLACES, names=LABELS, mode=st.sampled_from(["ADD", "SET", "REMOVE"]))
+    def label(self, positions: list[int], names: list[str], mode: str) -> None:
         state = self.model.state
         payload = self._mutate(
             "labelSamples",
             "change { id }",
             datasetId=self.dataset,
-            select={"ids": [f"Sample:{self.order[place]}" for place in places]},
+            select={"ids": [f"Sample:{self.order[position]}" for position in positions]},
             labels=names,
             mode=mode,
         )
@@ -96,8 +96,8 @@ class Histories(RuleBasedStateMachine):
             assert payload == "LABEL_NOT_FOUND"
             return
         after = state
-        for place in places:
-            after = self._labelled(after, self.order[place], wanted, mode)
+        for position in positions:
+            after = self._labelled(after, self.order[position], wanted, mode)
         self._done(payload["change"], after)
 
     def _labelled(self, state: State, sample: int, wanted: set[int], mode: str) -> State:
@@ -159,9 +159,9 @@ class Histories(RuleBasedStateMachine):
         going = {each for each in state.samples if state.carried(each) and state.carried(each) <= gone}
         self._done(payload["change"], state.without_samples(going if samples else set()).without_labels(gone))
 
-    @rule(places=PLACES)
-    def delete_samples(self, places: list[int]) -> None:
-        ids = {self.order[place] for place in places}
+    @rule(positions=PLACES)
+    def delete_samples(self, positions: list[int]) -> None:
+        ids = {self.order[position] for position in positions}
         payload = self._mutate(
             "deleteSamples",
             "change { id }",
@@ -219,8 +219,8 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.changes)
     @rule(data=st.data())
     def undo(self, data: Any) -> None:
-        place = data.draw(st.integers(1, min(len(self.changes), 8)), label="how long ago")
-        self._undo(self.changes[-place])
+        position = data.draw(st.integers(1, min(len(self.changes), 8)), label="how long ago")
+        self._undo(self.changes[-position])
 
     @precondition(lambda self: self.changes)
     @rule()

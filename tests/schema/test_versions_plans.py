@@ -7,15 +7,17 @@ import pytest
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.queries import execution, plan
-from tests.schema.mutation_fixture import Stage, open_stage
+from tests.schema.mutation_fixture import DatasetClient, create_client
 from tests.schema.test_versions import COMPARE, label, publish
 
 SAMPLES = 3_000
 
 
 @pytest.fixture
-async def explained(database: Database, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, list[str]]:
-    stage = await open_stage(database, tmp_path, samples=SAMPLES)  # type: ignore[arg-type]
+async def explained(
+    database: Database, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> tuple[DatasetClient, list[str]]:
+    client = await create_client(database, tmp_path, samples=SAMPLES)  # type: ignore[arg-type]
     plans: list[str] = []
     read = execution._read
 
@@ -26,24 +28,24 @@ async def explained(database: Database, tmp_path: object, monkeypatch: pytest.Mo
         return await read(database, plan, arguments)
 
     monkeypatch.setattr(execution, "_read", explaining)
-    return stage, plans
+    return client, plans
 
 
-async def analyze(stage: Stage) -> None:
-    async with stage.direct.database.writing() as session:
+async def analyze(client: DatasetClient) -> None:
+    async with client.direct.database.writing() as session:
         await sql.run(session, "ANALYZE")
 
 
-async def test_comparing_reads_only_what_changed(explained: tuple[Stage, list[str]]) -> None:
-    stage, plans = explained
-    first = await publish(stage)
-    await label(stage, ["cat"], *range(10))
-    second = await publish(stage)
-    await label(stage, ["dog"], *range(100, 120))
-    await analyze(stage)
+async def test_comparing_reads_only_what_changed(explained: tuple[DatasetClient, list[str]]) -> None:
+    client, plans = explained
+    first = await publish(client)
+    await label(client, ["cat"], *range(10))
+    second = await publish(client)
+    await label(client, ["dog"], *range(100, 120))
+    await analyze(client)
     plans.clear()
-    values = {"d": stage.dataset, "b": first["id"], "h": second["id"]}
-    found = (await stage.direct.execute(COMPARE, values))["dataset"]["compare"]
+    values = {"d": client.dataset, "b": first["id"], "h": second["id"]}
+    found = (await client.direct.execute(COMPARE, values))["dataset"]["compare"]
     assert found["relabeled"] == 10
     [text] = plans
     scans = re.findall(r"(Seq Scan|Index Scan[^\n]*?|Bitmap Heap Scan) on (sample\w*)[^\n]*?actual rows=([\d.]+)", text)
@@ -52,17 +54,17 @@ async def test_comparing_reads_only_what_changed(explained: tuple[Stage, list[st
     assert sum(float(rows) for _, _, rows in scans) <= 60
 
 
-async def test_a_page_of_the_newest_version_walks_past_no_history(explained: tuple[Stage, list[str]]) -> None:
-    stage, plans = explained
+async def test_a_page_of_the_newest_version_walks_past_no_history(explained: tuple[DatasetClient, list[str]]) -> None:
+    client, plans = explained
     for name in ("cat", "dog", "cat"):
-        await stage.do(
-            "labelSamples", "changed", datasetId=stage.dataset, select={"all": True}, labels=[name], mode="SET"
+        await client.mutate(
+            "labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=[name], mode="SET"
         )
-    version = await publish(stage)
-    await analyze(stage)
+    version = await publish(client)
+    await analyze(client)
     plans.clear()
     query = "query ($v: ID!) { node(id: $v) { ... on Version { samples(first: 5) { nodes { id } } } } }"
-    assert len((await stage.direct.execute(query, {"v": version["id"]}))["node"]["samples"]["nodes"]) == 5
+    assert len((await client.direct.execute(query, {"v": version["id"]}))["node"]["samples"]["nodes"]) == 5
     [text] = plans
     removed = [int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", text)]
     assert max(removed, default=0) < 100
