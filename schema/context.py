@@ -1,4 +1,4 @@
-"""What an operation knows of its request. Built by the doors, one per operation (not per socket)."""
+"""What an operation knows of its request. Built by the transports, one per operation (not per socket)."""
 
 from dataclasses import dataclass, field
 

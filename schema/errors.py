@@ -1,13 +1,13 @@
-"""How an error is told to a client: a sentence, a stable code, and what a program needs; never what is ours.
+"""Errors as clients see them: a sentence, a stable code and details for programs; nothing internal.
 
-Request errors carry Apollo's names (GRAPHQL_PARSE_FAILED, …), refusals the contract's ErrorCode. Whatever else is
-raised is a defect: it is logged once under a reference, and the client is told the reference alone.
+Request errors have Apollo's codes (GRAPHQL_PARSE_FAILED, …), refusals those of ErrorCode. Any other exception is a
+defect: it is logged once under a reference, and the client sees only the reference.
 """
 
 import logging
 import secrets
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from graphql import GraphQLError
@@ -27,7 +27,7 @@ RATE_LIMITED = "RATE_LIMITED"
 INTERNAL = "INTERNAL_ERROR"
 UNAVAILABLE = "UNAVAILABLE"
 
-DEEPEST = 20  # frames of a defect that are logged
+MAX_FRAMES = 20  # of a defect, in the log
 
 logger = logging.getLogger("labelgraph.errors")
 
@@ -68,7 +68,9 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     cause = _cause(error)
     match cause:
         case DomainError():
-            body |= {"message": cause.message, "extensions": _of_domain(cause)}
+            body |= {"message": cause.message, "extensions": {"code": cause.code, "details": cause.details}}
+            if cause.modelarts_code:
+                body["extensions"]["modelartsCode"] = cause.modelarts_code
         case GraphQLError() if "code" in (cause.extensions or {}):
             body["extensions"] = cause.extensions
         case _ if _is_of_request(error, cause):
@@ -90,12 +92,12 @@ def error_code(error: GraphQLError) -> str:
 
 
 def log_defect(cause: BaseException) -> dict[str, Any]:
-    """Logs a defect with its place in the code (no values, no statement) and gives what a client may know of it."""
+    """Logs a defect with its stack (no values, no statement). Returns the parts of the error that a client may see."""
     reference = secrets.token_hex(6)
-    frames = traceback.extract_tb(cause.__traceback__)[-DEEPEST:]
-    places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    said = str(cause).partition("\n")[0][:300]  # SQLAlchemy writes the statement and its parameters below
-    logger.error("internal error %s: %s: %s; at %s", reference, type(cause).__qualname__, said, places)
+    frames = traceback.extract_tb(cause.__traceback__)[-MAX_FRAMES:]
+    stack = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    first_line = str(cause).partition("\n")[0][:300]  # SQLAlchemy writes the statement and its parameters below
+    logger.error("internal error %s: %s: %s; at %s", reference, type(cause).__qualname__, first_line, stack)
     message = f"Internal error (reference {reference}). Try again; if it stays, tell the operator the reference."
     return {"message": message, "extensions": {"code": INTERNAL, "reference": reference}}
 
@@ -109,18 +111,13 @@ def _cause(error: GraphQLError) -> BaseException:
 
 
 def _is_of_request(error: GraphQLError, cause: BaseException) -> bool:
-    """Whether the client's own input is wrong: such errors point at a place in the document.
+    """Whether the client's input is wrong: such errors have a location in the document.
 
-    Variables are refused before there is a path; that there were too many errors in them has no place either. Arguments
-    are refused while executing, by a GraphQLError with the place in it.
+    Variables are refused before there is a path; that they had too many errors has no location either. Arguments are
+    refused during execution, by a GraphQLError with a location.
     """
     if isinstance(cause, StrawberryInputCoercionError):  # a @oneOf input with no key, with two, or with null
         return True
     if error.path is None:
         return bool(error.nodes) or isinstance(cause, GraphQLError)
     return isinstance(cause, GraphQLError) and bool(cause.nodes)
-
-
-def _of_domain(error: DomainError) -> Mapping[str, Any]:
-    number = error.modelarts_code
-    return {"code": error.code, "details": error.details, **({"modelartsCode": number} if number else {})}

@@ -1,6 +1,6 @@
-"""Which scope an operation needs. Looked at before anything runs: a mutation of several fields is refused as a whole.
+"""The scope that an operation needs. Checked before anything runs: a mutation of several fields is refused as a whole.
 
-What a token confined to some datasets may not see is not refused but does not exist; `db/` sees to that.
+For a token that is confined to some datasets, others are not forbidden but do not exist: `db/` sees to that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,32 +14,25 @@ from schema.execution.document_limits import Fragments
 from schema.execution.documents import Document
 
 LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"})
-NEEDED_BY_MUTATION: Final[Mapping[str, Scope]] = dict.fromkeys(LABELLING, Scope.LABEL)
+SCOPE_OF_MUTATION: Final[Mapping[str, Scope]] = dict.fromkeys(LABELLING, Scope.LABEL)
 
 
 def authorize(document: Document, identity: Identity) -> None:
     """Raises Refused (FORBIDDEN), naming every root field that the token's scope does not reach."""
     if identity.may(Scope.MANAGE if document.is_mutation else Scope.READ):
         return
-    refused = [
-        _forbidden(node, needed, identity.scope)
-        for node in _root_fields(document.operation.selection_set, document.fragments)
-        if not identity.may(needed := _needed(document, node))
-    ]
-    if refused:
-        raise Refused(refused)
-
-
-def _needed(document: Document, node: FieldNode) -> Scope:
-    if not document.is_mutation or node.name.value.startswith("__"):
-        return Scope.READ
-    return NEEDED_BY_MUTATION.get(node.name.value, Scope.MANAGE)
-
-
-def _forbidden(node: FieldNode, needed: Scope, held: Scope) -> GraphQLError:
-    message = f"{node.name.value} needs a token with the scope {needed.word}; this one has {held.word}."
-    error = GraphQLError(message, nodes=node, path=[node.alias.value if node.alias else node.name.value])
-    return with_code(error, FORBIDDEN, needed=needed.word, held=held.word)
+    own, errors = identity.scope.word, []
+    for node in _root_fields(document.operation.selection_set, document.fragments):
+        name = node.name.value
+        needed = Scope.READ
+        if document.is_mutation and not name.startswith("__"):
+            needed = SCOPE_OF_MUTATION.get(name, Scope.MANAGE)
+        if not identity.may(needed):
+            message = f"{name} needs a token with the scope {needed.word}; this one has {own}."
+            error = GraphQLError(message, nodes=node, path=[node.alias.value if node.alias else name])
+            errors.append(with_code(error, FORBIDDEN, needed=needed.word, held=own))
+    if errors:
+        raise Refused(errors)
 
 
 def _root_fields(selected: SelectionSetNode, fragments: Fragments) -> Iterator[FieldNode]:

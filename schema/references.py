@@ -1,7 +1,7 @@
-"""What a resolver returns in the place of something readable: a mutation's payload, a subscription's event.
+"""What a resolver returns for a readable object: in a mutation's payload, or as a subscription's event.
 
-`Labelled(dataset=reference("Dataset", 7), samples=references("Sample", [4, 2]))`: the executor compiles what the
-client selected of them, and reads it when it comes to that field: after the commit.
+`Labelled(dataset=reference("Dataset", 7), samples=references("Sample", [4, 2]))`: the executor compiles the client's
+selection of them, and reads it when it reaches that field: after the commit.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """In this order; those that are gone by then are left out."""
+    """In this order; those that are deleted by then are left out."""
 
     type: str
     numbers: Sequence[int]

@@ -1,4 +1,4 @@
-"""What is pushed. Every event is read anew, so it is the state at that moment, from whichever replica it is asked."""
+"""Subscriptions. Every event is read anew, so it is the state at that moment, on every replica."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -61,9 +61,9 @@ class Subscription:
     ) -> AsyncGenerator[Change, None]:
         events, id = info.context.events, ids.decode(dataset_id, "Dataset") or 0
         now = await subscriptions.revision(events, id, info.context.identity)
-        seen = now if after_revision is None else after_revision
+        revision = now if after_revision is None else after_revision
         async with aclosing(events.dataset_steps(id)) as steps:
             async for step in steps:
-                async with aclosing(subscriptions.changes_after(events, id, seen, until=step)) as changes:
-                    async for change, seen in changes:
-                        yield event("Change", change, seen)
+                async with aclosing(subscriptions.changes_after(events, id, revision, until=step)) as changes:
+                    async for change, revision in changes:
+                        yield event("Change", change, revision)

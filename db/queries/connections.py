@@ -40,7 +40,7 @@ def connection(
     model: Model | None = None,
 ) -> Parts:
     """A page of the rows that meet the conditions; `model`: the rows are made by the statement itself. The whole is
-    one value, also when nothing is found."""
+    one value, also without any rows."""
     return Page(context, listing, field, state, where, model).json()
 
 
@@ -97,7 +97,7 @@ class Page:
         parts = self.context.object(type_name, self, fields)
         if {each.name for each in fields} <= {"totalCount", "__typename"}:
             return parts
-        selected = self._selected().subquery(self.context.name("chosen"))
+        selected = self._selected().subquery(self.context.name("selected"))
         numbered = select(selected, func.row_number().over().label("position"))
         table = numbered.cte(self.rows.name).prefix_with("MATERIALIZED")
         whole = select(concatenate(parts)).select_from(origin).having(true())  # one row, always

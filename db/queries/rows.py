@@ -1,4 +1,4 @@
-"""Rows: where they come from, and what is known of them."""
+"""Rows of a statement: the tables they come from, and their columns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -118,7 +118,7 @@ class Row:
 
     def _past_column(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of the past. The index of the column that the rows are ordered by is hidden from the planner where
-        few of the version's rows are in the past by now: they are better found and sorted."""
+        few of the version's rows are past by now: they are better found and sorted."""
         if self.order is None or self.version is None or not self.state.is_bound or column.key != self.order.first:
             return column
         return case((func.version_past_few(self.version.version_id), self.order.without_index(column)), else_=column)

@@ -1,4 +1,4 @@
-"""A cache that is limited by the size of what it holds."""
+"""A cache that is limited by the size of its values."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable

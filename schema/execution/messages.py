@@ -1,4 +1,4 @@
-"""What passes between the doors (HTTP, SSE, WebSocket) and the schema: one prepared operation in, answers out."""
+"""What passes between the transports (HTTP, SSE, WebSocket) and the schema: one prepared operation in, answers out."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from schema.execution.documents import Document, Documents
 
 
 class Absent:
-    """Stands for a key that the answer does not have; null is something else."""
+    """Stands for a key that the answer does not have, which null is not."""
 
 
 ABSENT: Final = Absent()
@@ -32,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. `data` may hold `orjson.Fragment`; without data the operation was not begun (a request error)."""
+    """One answer. `data` may contain `orjson.Fragment`; without data the operation did not begin (a request error)."""
 
     data: object = ABSENT
     errors: Sequence[GraphQLError] = ()
@@ -50,14 +50,14 @@ class Answer:
     def from_result(cls, result: Any) -> "Answer":
         """From an execution result of graphql-core or Strawberry, which write a request error as `data: null`."""
         errors = tuple(result.errors or ())
-        begun = result.data is not None or any(error.path for error in errors)
-        return cls(data=result.data if begun or not errors else ABSENT, errors=errors)
+        has_begun = result.data is not None or any(error.path for error in errors)
+        return cls(data=result.data if has_begun or not errors else ABSENT, errors=errors)
 
     @classmethod
     def from_defect(cls, error: Exception) -> "Answer":
-        """For what no resolver caught: a defect, logged here."""
-        known = log_defect(error)
-        return cls(errors=[GraphQLError(known["message"], extensions=known["extensions"])])
+        """From an exception that no resolver caught: a defect, logged here."""
+        public = log_defect(error)
+        return cls(errors=[GraphQLError(public["message"], extensions=public["extensions"])])
 
     def as_dict(self) -> dict[str, Any]:
         """Errors first, as the specification asks. Logs those that are defects: call it once."""
@@ -75,16 +75,16 @@ class Answer:
 
 
 def encode(body: object) -> bytes:
-    """JSON text; `orjson.Fragment` values go in as they stand."""
-    return orjson.dumps(body, default=_plain)
+    """JSON text; `orjson.Fragment` values are inserted unchanged."""
 
+    def plain(value: object) -> object:
+        return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
-def _plain(value: object) -> object:
-    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+    return orjson.dumps(body, default=plain)
 
 
 class ExecutableSchema(Protocol):
-    """What a door needs of a schema."""
+    """The part of a schema that a transport uses."""
 
     documents: Documents
 

@@ -1,4 +1,4 @@
-"""Compiled reads, kept for the next request with the same selection."""
+"""Compiled reads, cached for the next request with the same selection."""
 
 from collections.abc import Callable, Hashable
 

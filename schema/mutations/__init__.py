@@ -1,4 +1,4 @@
-"""The mutations: inputs, payloads, and resolvers that open a unit of work, call one function and wrap its outcome."""
+"""The mutations: inputs, payloads, and resolvers that open a transaction, call one function and wrap its outcome."""
 
 import strawberry
 

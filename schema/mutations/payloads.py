@@ -1,4 +1,4 @@
-"""What several payloads have in common. `reference(…)` stands for what is read after the commit."""
+"""Fields that several payloads have. `reference(…)` stands for an object that is read after the commit."""
 
 from typing import Any
 

@@ -4,8 +4,8 @@
 
 A writer says `select(Sample.id).where(conditions(filter, working_set(dataset_id)))`.
 
-criteria      what can be asked for           conditions    its SQL
-patterns      texts made ready to be compared
+criteria    what a filter can contain            conditions  the SQL of a filter
+patterns    values made ready to be compared
 """
 
 from db.queries.filters.conditions import SampleRows, conditions, labels_are_rare, working_set

@@ -70,8 +70,8 @@ def versions(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
 
 
 def datasets(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
-    found = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
-    return context.many(field, lambda other: [other["id"] == func.any(found), *context.visible(other)])
+    numbers = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
+    return context.many(field, lambda other: [other["id"] == func.any(numbers), *context.visible(other)])
 
 
 DELETE_IMPACT = ObjectType(
