@@ -98,10 +98,6 @@ class SampleFilter:
     not_: Optional["SampleFilter"] = strawberry.field(name="not", default=UNSET, description="This does not hold.")
 
 
-SampleFilterArgument = Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")]
-SampleOrderArgument = Annotated[SampleOrder, strawberry.argument(description="The order.")]
-
-
 @strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")
 class SampleSelection:
     ids: list[strawberry.ID] | None = strawberry.field(

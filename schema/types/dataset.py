@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from schema.inputs.filters import SampleFilterArgument, SampleOrder, SampleOrderArgument, SampleSelection
+from schema.inputs.filters import SampleSelection
 from schema.types.change import Change
 from schema.types.comparison import Comparison
 from schema.types.declare import compiled, value
@@ -12,10 +12,8 @@ from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node
-from schema.types.pagination import After, Before, Connection, First, Last
-from schema.types.sample import Sample
-from schema.types.statistics import Statistics
-from schema.types.version import Version
+from schema.types.pagination import connection_of
+from schema.types.version import Statistics, Version, page_of_samples
 
 
 @strawberry.enum(description="What the annotations of a dataset are.")
@@ -80,17 +78,7 @@ class Dataset(Node):
         description="Who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
     )
 
-    @strawberry.field(description="The samples of the working set.")
-    def samples(
-        self,
-        filter: SampleFilterArgument = None,
-        order_by: SampleOrderArgument = SampleOrder.NEWEST,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Sample]:
-        compiled()
+    samples = strawberry.field(page_of_samples, description="The samples of the working set.")
 
     current_version: Version | None = strawberry.field(
         description="The version that the working set is based on: the one published or switched to last. Null before "
@@ -102,11 +90,7 @@ class Dataset(Node):
         "version would undo."
     )
 
-    @strawberry.field(description="The published versions, newest first.")
-    def versions(
-        self, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Version]:
-        compiled()
+    versions = connection_of(Version, "The published versions, newest first.")
 
     @strawberry.field(
         description="What differs from one state of the dataset to another, sample by sample and label by label. "
@@ -138,14 +122,8 @@ class Dataset(Node):
         description="The sync or import that runs or waits for this dataset, if any."
     )
 
-    @strawberry.field(description="All jobs of the dataset, newest first.")
-    def jobs(
-        self, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Job]:
-        compiled()
+    jobs = connection_of(Job, "All jobs of the dataset, newest first.")
 
-    @strawberry.field(description="Every committed change of the working set, newest first. Nothing is ever lost here.")
-    def changes(
-        self, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Change]:
-        compiled()
+    changes = connection_of(
+        Change, "Every committed change of the working set, newest first. Nothing is ever lost here."
+    )

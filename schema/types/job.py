@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.types.declare import compiled, value
+from schema.types.declare import value
 from schema.types.error_code import ErrorCode
 from schema.types.node import Node
-from schema.types.pagination import After, Before, Connection, First, Last
+from schema.types.pagination import connection_of
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset
@@ -117,11 +117,7 @@ class SyncJob(Job, Node):
         "the input path is listed."
     )
 
-    @strawberry.field(description="What went wrong with single files, in the order it was met, at most 10,000.")
-    def warnings(
-        self, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[SyncWarning]:
-        compiled()
+    warnings = connection_of(SyncWarning, "What went wrong with single files, in the order it was met, at most 10,000.")
 
 
 @strawberry.type(description="An import: what a manifest says goes into the working set.")
@@ -134,14 +130,11 @@ class ImportJob(Job, Node):
     labeled: int = strawberry.field(description="Of both, those that got labels.")
     skipped: int = strawberry.field(description="Lines that came to nothing; each has a warning.")
 
-    @strawberry.field(
-        description="What went wrong with single lines, in the order it was met, at most 10,000. `path` is the "
-        "manifest's name and the line's number, such as `V001.manifest:12`."
+    warnings = connection_of(
+        SyncWarning,
+        "What went wrong with single lines, in the order it was met, at most 10,000. `path` is the "
+        "manifest's name and the line's number, such as `V001.manifest:12`.",
     )
-    def warnings(
-        self, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[SyncWarning]:
-        compiled()
 
 
 @strawberry.type(

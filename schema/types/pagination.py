@@ -1,8 +1,10 @@
 """Connections: one form for every list that can be long."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
+
+from schema.types.declare import compiled
 
 T = TypeVar("T")
 
@@ -59,3 +61,12 @@ class Connection(Generic[T]):
         description="All items of the list, whatever the page. Counted only when selected; with a filter that costs "
         "reading all that match."
     )
+
+
+def connection_of(type_: type[T], description: str) -> Any:
+    """A field that is a connection, without arguments of its own."""
+
+    def page(first: First = None, after: After = None, last: Last = None, before: Before = None) -> Connection[type_]:  # type: ignore[valid-type]
+        compiled()
+
+    return strawberry.field(page, description=description)

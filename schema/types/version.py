@@ -4,17 +4,36 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import strawberry
 
-from schema.inputs.filters import SampleFilterArgument, SampleOrder, SampleOrderArgument
+from schema.inputs.filters import SampleFilter, SampleOrder
 from schema.types.declare import compiled, value
 from schema.types.job import ManifestJob
 from schema.types.label import Label
 from schema.types.node import Node
 from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
-from schema.types.statistics import Statistics
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset
+
+
+@strawberry.type(description="How many samples there are, and in which state. `total = labeled + unlabeled + pending`.")
+class Statistics:
+    total: int = strawberry.field(description="All samples.")
+    labeled: int = strawberry.field(description="Samples with at least one confirmed label.")
+    unlabeled: int = strawberry.field(description="Samples with no label at all.")
+    pending: int = strawberry.field(description="Samples with nothing but unconfirmed machine suggestions.")
+
+
+def page_of_samples(
+    filter: Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")] = None,
+    order_by: Annotated[SampleOrder, strawberry.argument(description="The order.")] = SampleOrder.NEWEST,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+) -> Connection[Sample]:
+    """The field `samples`, of datasets and versions."""
+    compiled()
 
 
 @strawberry.enum(description="Whether a version can be used.")
@@ -45,20 +64,11 @@ class Version(Node):
         description="Its labels under the names they had, with the counts they had, in the order of their creation."
     )
 
-    @strawberry.field(
+    samples = strawberry.field(
+        page_of_samples,
         description="Its samples, as they were. `usage` is `TRAIN` for every labelled sample, unless the version was "
-        "split or the sample marked otherwise."
+        "split or the sample marked otherwise.",
     )
-    def samples(
-        self,
-        filter: SampleFilterArgument = None,
-        order_by: SampleOrderArgument = SampleOrder.NEWEST,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Sample]:
-        compiled()
 
     manifest_path: str | None = strawberry.field(
         description="Where its manifest lies, once it is written; null for a dataset without an output path."
