@@ -16,7 +16,7 @@ from db.labelling.samples.label import LabelWith, label
 from db.labelling.samples.outcomes import Labelled
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
-from db.queries.filters.conditions import SampleFilter
+from db.queries.filters import SampleFilter
 from db.storage import MemoryStore, Page, StoredObject
 from tests.db.dataset_fixture import DatasetFixture, memory
 from tests.db.dataset_rows import ANN
