@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.identity.tokens import Identity
 from db.labelling.samples.selection import LockedSamples
-from db.queries.shared_sources import IMPACT, TOLD, VERSIONS
+from db.queries.shared_sources import IMPACT, MAX_VERSIONS, VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def impact(
         session,
         VERSIONS.replace("CONDITION", condition),
         dataset_id=selected.dataset_id,
-        told=TOLD,
+        max_versions=MAX_VERSIONS,
         **values,
     )
     return Impact(

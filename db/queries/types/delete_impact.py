@@ -53,7 +53,7 @@ def of_selected(statement: str) -> str:
     values = {
         "CONDITION": "true",
         ":dataset_id": "(SELECT dataset_id FROM selected LIMIT 1)",
-        ":told": str(shared_sources.TOLD),
+        ":max_versions": str(shared_sources.MAX_VERSIONS),
     }
     for name, value in values.items():
         statement = statement.replace(name, value)
