@@ -19,14 +19,9 @@ from graphql import (
 from schema import sdl
 from tests.conftest import ROOT
 
-# Where the words of an enum are written, for those that no client sends: in quotes, or as an error's code.
+# Where the words of an enum that no client sends are written; FORMS says how, where not simply in quotes.
 WRITTEN = {
-    "AnnotationOrigin": (
-        "db/labelling/annotations.py",
-        "db/ingest/sync/*.sql",
-        "db/ingest/imports/*.sql",
-        "db/ingest/uploads/*.py",
-    ),
+    "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/policy.py", "db/ingest/uploads/*.py"),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "ImageFormat": ("db/formats/images/*.py",),
@@ -34,7 +29,10 @@ WRITTEN = {
     "VersionStatus": ("db/history/versions/*.py",),
 }
 QUOTED = r"""['"]{word}['"]"""
-CODE = r'(code(: str)?|[A-Z_]+) ?= ?"{word}"'
+FORMS = {
+    "AnnotationOrigin": r'(origin: str = |cls\(|Policy\()"{word}"',
+    "ErrorCode": r'(code(: str)?|[A-Z_]+) ?= ?"{word}"',
+}
 TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data has a place for them, nothing makes them yet
 
 
@@ -69,6 +67,6 @@ def test_every_word_of_an_answer_can_be_given(name: str) -> None:
     text = "\n".join(path.read_text() for path in sorted(files))
     kind = SCHEMA.type_map[name]
     assert isinstance(kind, GraphQLEnumType)
-    written = CODE if name == "ErrorCode" else QUOTED
+    written = FORMS.get(name, QUOTED)
     unwritten = {f"{name}.{word}" for word in kind.values if not re.search(written.format(word=word), text)}
     assert unwritten == TO_COME & {f"{name}.{word}" for word in kind.values}

@@ -295,7 +295,7 @@ async def test_a_file_that_somebody_replaced_stays_and_is_told(client: DatasetCl
 async def test_files_that_take_too_long_are_left_to_a_worker(
     client: DatasetClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "SECONDS", 0)
+    monkeypatch.setattr(sources, "MAX_SECONDS", 0)
     payload = await delete(client, EVERYTHING, deleteSources=True)
     assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (6, 0, [])
     async with client.direct.database.reading() as reader:
