@@ -21,7 +21,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 ADDRESS: Final = "127.0.0.2"  # where attackers come from; nobody else does
-PIECE: Final = 64 * 1024
+CHUNK: Final = 64 * 1024
 PROTOCOL: Final = "graphql-transport-ws"
 TEXT, CONTINUATION, PING = 0x81, 0x00, 0x89
 
@@ -35,24 +35,24 @@ class Target:
     facts: Mapping[str, Any]
 
     @property
-    def lasts(self) -> bool:
+    def is_running(self) -> bool:
         return time.time() < self.until
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         return max(self.until - time.time(), 0.0)
 
     def connect(self) -> socket.socket:
-        made = socket.socket()
-        made.settimeout(5)
-        made.bind((ADDRESS, 0))
-        made.connect(("127.0.0.1", self.port))
-        return made
+        connection = socket.socket()
+        connection.settimeout(5)
+        connection.bind((ADDRESS, 0))
+        connection.connect(("127.0.0.1", self.port))
+        return connection
 
     def head(self, *lines: str, method: str = "POST", path: str = "/graphql", by: str = "token") -> bytes:
-        given = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}"]
-        given += [f"Authorization: Bearer {self.facts[by]}", *lines]
-        return "\r\n".join(given).encode()
+        head = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}"]
+        head += [f"Authorization: Bearer {self.facts[by]}", *lines]
+        return "\r\n".join(head).encode()
 
 
 Attack = Callable[[Target], None]
@@ -63,11 +63,11 @@ def endless(first: bytes, rest: bytes, *, pause: float = 0.0) -> Attack:
 
     def attack(target: Target) -> None:
         begin = first.replace(b"PORT", str(target.port).encode()).replace(b"TOKEN", target.facts["token"].encode())
-        while target.lasts:
-            with suppress(OSError), target.connect() as wire:
-                wire.sendall(begin)
-                while target.lasts:
-                    wire.sendall(rest)
+        while target.is_running:
+            with suppress(OSError), target.connect() as connection:
+                connection.sendall(begin)
+                while target.is_running:
+                    connection.sendall(rest)
                     time.sleep(pause)
 
     return attack
@@ -76,25 +76,25 @@ def endless(first: bytes, rest: bytes, *, pause: float = 0.0) -> Attack:
 def pipelined(target: Target) -> None:
     """Requests without waiting for answers, which are read and dropped."""
     request = target.head("", "", method="GET", path="/healthz") * 400
-    while target.lasts:
-        with suppress(OSError), target.connect() as wire:
-            wire.setblocking(False)
-            asyncio.run(_pour(target, wire, request))
+    while target.is_running:
+        with suppress(OSError), target.connect() as connection:
+            connection.setblocking(False)
+            asyncio.run(_send_and_drop(target, connection, request))
 
 
-async def _pour(target: Target, wire: socket.socket, data: bytes) -> None:
+async def _send_and_drop(target: Target, connection: socket.socket, data: bytes) -> None:
     loop = asyncio.get_running_loop()
 
     async def send() -> None:
         while True:
-            await loop.sock_sendall(wire, data)
+            await loop.sock_sendall(connection, data)
 
     async def drop() -> None:
-        while await loop.sock_recv(wire, PIECE):
+        while await loop.sock_recv(connection, CHUNK):
             pass
 
     with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(target.left):
+        async with asyncio.timeout(target.remaining):
             await asyncio.gather(send(), drop())
 
 
@@ -110,15 +110,15 @@ def flood(frames: Callable[[int], bytes], *, greet: bool) -> Attack:
     """Frames for ever over a WebSocket, with or without `connection_init`."""
 
     def attack(target: Target) -> None:
-        while target.lasts:
-            with suppress(OSError), target.connect() as wire:
-                wire.sendall(_handshake(target))
-                wire.recv(PIECE)
+        while target.is_running:
+            with suppress(OSError), target.connect() as connection:
+                connection.sendall(_handshake(target))
+                connection.recv(CHUNK)
                 if greet:
-                    wire.sendall(frame(TEXT, _init(target).encode()))
-                    wire.recv(PIECE)
-                wire.setblocking(False)
-                asyncio.run(_pour(target, wire, b"".join(frames(number) for number in range(2_000))))
+                    connection.sendall(frame(TEXT, _init(target).encode()))
+                    connection.recv(CHUNK)
+                connection.setblocking(False)
+                asyncio.run(_send_and_drop(target, connection, b"".join(frames(number) for number in range(2_000))))
 
     return attack
 
@@ -148,29 +148,29 @@ def _subscribe(number: int) -> bytes:
     )
 
 
-def holding(requests: Callable[[Target], bytes], count: int) -> Attack:
-    """Many connections that send something and then neither read nor say anything more."""
+def silent_connections(requests: Callable[[Target], bytes], count: int) -> Attack:
+    """Many connections that send something and then neither read nor send anything more."""
 
     def attack(target: Target) -> None:
-        held: list[socket.socket] = []
-        while target.lasts:
-            held = [wire for wire in held if _is_open(wire)]
-            for _ in range(min(count - len(held), 50)):
+        opened: list[socket.socket] = []
+        while target.is_running:
+            opened = [connection for connection in opened if _is_open(connection)]
+            for _ in range(min(count - len(opened), 50)):
                 with suppress(OSError):
-                    wire = target.connect()
-                    wire.sendall(requests(target))
-                    held.append(wire)
+                    connection = target.connect()
+                    connection.sendall(requests(target))
+                    opened.append(connection)
             time.sleep(0.05)
-        for wire in held:
-            wire.close()
+        for connection in opened:
+            connection.close()
 
     return attack
 
 
-def _is_open(wire: socket.socket) -> bool:
-    """Looks without reading."""
+def _is_open(connection: socket.socket) -> bool:
+    """Checks without reading."""
     try:
-        return bool(wire.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
     except BlockingIOError:
         return True
     except OSError:
@@ -190,18 +190,18 @@ def body_heads(target: Target) -> bytes:
     return target.head("Content-Type: application/json", "Content-Length: 5000", "", "")
 
 
-def asking(bodies: Callable[[Target], Iterator[bytes]], connections: int) -> Attack:
+def requests_in_series(bodies: Callable[[Target], Iterator[bytes]], connections: int) -> Attack:
     """Requests, one after the other on each of some connections."""
 
     def attack(target: Target) -> None:
-        asyncio.run(_ask(target, bodies(target), connections))
+        asyncio.run(_send_in_series(target, bodies(target), connections))
 
     return attack
 
 
-async def _ask(target: Target, bodies: Iterator[bytes], connections: int) -> None:
+async def _send_in_series(target: Target, bodies: Iterator[bytes], connections: int) -> None:
     async def one() -> None:
-        while target.lasts:
+        while target.is_running:
             with suppress(OSError, asyncio.IncompleteReadError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", target.port, local_addr=(ADDRESS, 0))
                 try:
@@ -210,14 +210,14 @@ async def _ask(target: Target, bodies: Iterator[bytes], connections: int) -> Non
                     writer.close()
 
     with suppress(TimeoutError):
-        async with asyncio.timeout(target.left):
+        async with asyncio.timeout(target.remaining):
             await asyncio.gather(*(one() for _ in range(connections)))
 
 
 async def _exchange(
     target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bodies: Iterator[bytes]
 ) -> None:
-    while target.lasts:
+    while target.is_running:
         writer.write(next(bodies))
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         if b"content-length:" not in head:
@@ -225,13 +225,15 @@ async def _exchange(
         await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
 
 
-def posts(*asked: tuple[str, Callable[[Target], dict[str, Any]]]) -> Callable[[Target], Iterator[bytes]]:
+def operations(*queries: tuple[str, Callable[[Target], dict[str, Any]]]) -> Callable[[Target], Iterator[bytes]]:
     def bodies(target: Target) -> Iterator[bytes]:
-        made = []
-        for query, variables in asked:
+        requests = []
+        for query, variables in queries:
             body = json.dumps({"query": query, "variables": variables(target)}, ensure_ascii=False).encode()
-            made.append(target.head("Content-Type: application/json", f"Content-Length: {len(body)}", "", "") + body)
-        return itertools.cycle(made)
+            requests.append(
+                target.head("Content-Type: application/json", f"Content-Length: {len(body)}", "", "") + body
+            )
+        return itertools.cycle(requests)
 
     return bodies
 
@@ -242,10 +244,10 @@ def images(target: Target) -> Iterator[bytes]:
 
 def subscribers(target: Target) -> None:
     """256 sockets with 20 subscriptions each, and a change every two seconds."""
-    asyncio.run(_follow(target))
+    asyncio.run(_subscribe_many(target))
 
 
-async def _follow(target: Target) -> None:
+async def _subscribe_many(target: Target) -> None:
     query = "subscription ($id: ID!) { datasetChanges(datasetId: $id) { id revision kind summary } }"
     payload = {"query": query, "variables": {"id": target.facts["dataset"]}}
 
@@ -269,7 +271,7 @@ async def _follow(target: Target) -> None:
             await asyncio.sleep(2)
             values = {"datasetId": target.facts["dataset"], "labels": [{"name": f"l{time.time_ns()}"[-30:]}]}
             short = Target(target.port, time.time() + 5, target.facts)
-            body = next(posts((name, lambda _, values=values: {"input": values}))(short))  # type: ignore[misc]
+            body = next(operations((name, lambda _, values=values: {"input": values}))(short))  # type: ignore[misc]
             reader, writer = await asyncio.open_connection("127.0.0.1", target.port, local_addr=(ADDRESS, 0))
             writer.write(body)
             await reader.readuntil(b"\r\n\r\n")
@@ -279,7 +281,7 @@ async def _follow(target: Target) -> None:
 
     tasks: list[Awaitable[None]] = [socket_() for _ in range(255)]
     with suppress(TimeoutError):
-        async with asyncio.timeout(target.left):
+        async with asyncio.timeout(target.remaining):
             await asyncio.gather(*tasks, changes())
 
 
@@ -296,8 +298,8 @@ def _dataset(target: Target) -> dict[str, Any]:
     return {"id": target.facts["labels"]}
 
 
-def _filter(found: dict[str, Any]) -> Callable[[Target], dict[str, Any]]:
-    return lambda target: {"id": target.facts["dataset"], "f": found}
+def _filter(condition: dict[str, Any]) -> Callable[[Target], dict[str, Any]]:
+    return lambda target: {"id": target.facts["dataset"], "f": condition}
 
 
 def _many_items(target: Target) -> dict[str, Any]:
@@ -325,10 +327,10 @@ CHUNKED: Final = (
     b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: "
 )
 ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {  # with the number of processes
-    "endless header": (endless(START + b"X: ", b"a" * PIECE), 4),
-    "endless URL": (endless(b"GET /", b"a" * PIECE), 4),
+    "endless header": (endless(START + b"X: ", b"a" * CHUNK), 4),
+    "endless URL": (endless(b"GET /", b"a" * CHUNK), 4),
     "endless headers": (endless(START, b"".join(b"X-%d: a\r\n" % n for n in range(5_000))), 4),
-    "endless trailers": (endless(CHUNKED, b"a" * PIECE), 4),
+    "endless trailers": (endless(CHUNKED, b"a" * CHUNK), 4),
     "ping messages before init": (flood(lambda _: PING_MESSAGE, greet=False), 2),
     "ping frames before init": (flood(lambda _: frame(PING, b""), greet=False), 2),
     "ping messages after init": (flood(lambda _: PING_MESSAGE, greet=True), 2),
@@ -336,16 +338,16 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {  # with the number of proce
     "subscribe and complete": (flood(_subscribe, greet=True), 2),
     "empty fragments": (flood(lambda number: frame(CONTINUATION if number else 1, b"", last=False), greet=True), 2),
     "pipelined requests": (pipelined, 2),
-    "readers that never read": (holding(unread, 2_000), 1),
-    "sockets of one token": (holding(_handshake, 1_500), 1),
-    "bodies of one token": (holding(body_heads, 1_500), 1),
-    "heads of uploads": (holding(upload_heads, 32), 1),
-    "a disk that hangs": (asking(images, 32), 1),
-    "nested unpaged lists": (asking(posts((NESTED, _dataset)), 4), 1),
-    "long needle": (asking(posts((FILTERED, _filter({"path": {"contains": "é" * 160_000}}))), 12), 1),
+    "readers that never read": (silent_connections(unread, 2_000), 1),
+    "sockets of one token": (silent_connections(_handshake, 1_500), 1),
+    "bodies of one token": (silent_connections(body_heads, 1_500), 1),
+    "heads of uploads": (silent_connections(upload_heads, 32), 1),
+    "a disk that hangs": (requests_in_series(images, 32), 1),
+    "nested unpaged lists": (requests_in_series(operations((NESTED, _dataset)), 4), 1),
+    "long needle": (requests_in_series(operations((FILTERED, _filter({"path": {"contains": "é" * 160_000}}))), 12), 1),
     "many items": (
-        asking(
-            posts(
+        requests_in_series(
+            operations(
                 (ANNOTATE, _many_items),
                 (NODES, lambda _: {"ids": ["Sample:1"] * 60_000}),
                 (FILTERED, _filter({"or": [{"hard": True}] * 50_000})),
@@ -355,19 +357,21 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {  # with the number of proce
         1,
     ),
     "90 needles": (
-        asking(posts((FILTERED, _filter({"or": [{"path": {"contains": f"x{n}"}} for n in range(90)]}))), 12),
+        requests_in_series(
+            operations((FILTERED, _filter({"or": [{"path": {"contains": f"x{n}"}} for n in range(90)]}))), 12
+        ),
         1,
     ),
-    "ever new documents": (asking(_documents, 6), 1),
+    "ever new documents": (requests_in_series(_documents, 6), 1),
     "5,100 subscriptions": (subscribers, 1),
 }
 
 
 def main() -> None:
     os.nice(19)  # the attacked machine is another one; here both share the processors
-    given = json.loads(os.environ["ATTACK"])
+    facts = json.loads(os.environ["ATTACK"])
     attack, _ = ATTACKS[sys.argv[1]]
-    attack(Target(given["port"], given["until"], given))
+    attack(Target(facts["port"], facts["until"], facts))
 
 
 if __name__ == "__main__":

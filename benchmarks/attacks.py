@@ -14,6 +14,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -30,35 +32,35 @@ from db.identity import tokens
 from db.identity.tokens import Scope
 from db.postgres import engine
 
-SLOWER, LARGER = 5.0, 1.5  # times
-LARGEST: Final = max((ROOT / "api/playground/vendor").glob("*.min.*"), key=lambda path: path.stat().st_size)
+MAX_SLOWDOWN, MAX_GROWTH = 5.0, 1.5  # times
+LARGEST_ASSET: Final = max((ROOT / "api/playground/vendor").glob("*.min.*"), key=lambda path: path.stat().st_size)
 VIEWER: Final = orjson.dumps({"query": '{ dataset(by: {name: "bench"}) { name revision } }'})
-EACH: Final = 20  # requests on one connection, before a new one is opened
+REQUESTS_PER_CONNECTION: Final = 20  # requests on one connection, before a new one is opened
 
 
 @dataclass(slots=True)
-class Victim:
-    """Somebody who asks for one row, again and again."""
+class Observer:
+    """A client that queries one row, again and again."""
 
     port: int
     body: bytes
     seconds: list[float] = field(default_factory=list)
     refused: int = 0
 
-    async def ask(self, until: float) -> None:
+    async def run(self, until: float) -> None:
         while time.time() < until:
             try:
                 async with asyncio.timeout(30):
-                    await self._some(until)
+                    await self._use_connection(until)
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 self.refused += 1
 
-    async def _some(self, until: float) -> None:
-        """Over a connection of its own, whose opening counts as part of the first request."""
+    async def _use_connection(self, until: float) -> None:
+        """On one connection, whose opening counts as part of the first request."""
         start = time.perf_counter()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            for _ in range(EACH):
+            for _ in range(REQUESTS_PER_CONNECTION):
                 writer.write(self.body)
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
@@ -71,7 +73,7 @@ class Victim:
         finally:
             writer.close()
 
-    def part(self, share: float) -> float:
+    def percentile(self, share: float) -> float:
         """Milliseconds within which this share of the requests was answered."""
         ordered = sorted(self.seconds) or [float("inf")]
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
@@ -102,52 +104,52 @@ async def run(options: argparse.Namespace) -> int:
                 async with server(
                     [*SERVE, str(options.data), "--allow-root", str(options.data)], url, options.data
                 ) as s:
-                    failed += not await _try(name, s, facts, options)
+                    failed += not await _run_attack(name, s, facts, options)
     return failed
 
 
-async def _try(name: str, attacked: Server, facts: dict[str, Any], options: argparse.Namespace) -> bool:
+async def _run_attack(name: str, attacked: Server, facts: dict[str, Any], options: argparse.Namespace) -> bool:
     """A fresh server for each, so that none suffers from what another did."""
     body = request("/graphql", VIEWER, token=facts["victim"])
-    with _hung_disk(options.data / "hung", name) as mounted:
+    with _hung_disk(options.data / "hung") if "hangs" in name else nullcontext(True) as mounted:
         if not mounted:
             print(f"| {name} | needs the right to mount FUSE |", flush=True)
             return True
-        await _all(attacked.port, body, 1.0)
+        await _observe(attacked.port, body, 1.0)
         facts |= {"hung": await _image_url(attacked.port, facts)}
         before = _memory(attacked.pid)
-        alone = await _all(attacked.port, body, min(options.seconds, 10.0))
+        alone = await _observe(attacked.port, body, min(options.seconds, 10.0))
         until = time.time() + options.seconds
-        attackers = _start(name, attacked.port, until, facts)
-        watched = asyncio.create_task(_most_memory(attacked.pid))
-        meanwhile = await _all(attacked.port, body, options.seconds)
-        watched.cancel()
-        memory = max([before, *await asyncio.gather(watched)]) / before
+        attackers = _start_attackers(name, attacked.port, until, facts)
+        peak = asyncio.create_task(_peak_memory(attacked.pid))
+        meanwhile = await _observe(attacked.port, body, options.seconds)
+        peak.cancel()
+        memory = max([before, *await asyncio.gather(peak)]) / before
         for attacker in attackers:
             attacker.terminate()
             attacker.wait()
-    return _tell(name, alone, meanwhile, memory)
+    return _print_row(name, alone, meanwhile, memory)
 
 
-def _tell(name: str, alone: Victim, meanwhile: Victim, memory: float) -> bool:
-    times = meanwhile.part(0.99) / alone.part(0.99)
-    held = times <= SLOWER and not meanwhile.refused and memory <= LARGER
-    verdict = "yes" if held else "NO"
+def _print_row(name: str, alone: Observer, meanwhile: Observer, memory: float) -> bool:
+    times = meanwhile.percentile(0.99) / alone.percentile(0.99)
+    held_off = times <= MAX_SLOWDOWN and not meanwhile.refused and memory <= MAX_GROWTH
+    verdict = "yes" if held_off else "NO"
     print(
-        f"| {name} | {alone.part(0.5):.1f} | {alone.part(0.99):.1f} | {meanwhile.part(0.5):.1f} "
-        f"| {meanwhile.part(0.99):.1f} | {times:.1f} | {meanwhile.refused} | {memory:.2f} | {verdict} |",
+        f"| {name} | {alone.percentile(0.5):.1f} | {alone.percentile(0.99):.1f} | {meanwhile.percentile(0.5):.1f} "
+        f"| {meanwhile.percentile(0.99):.1f} | {times:.1f} | {meanwhile.refused} | {memory:.2f} | {verdict} |",
         flush=True,
     )
-    return held
+    return held_off
 
 
-async def _all(port: int, body: bytes, seconds: float) -> Victim:
-    victim = Victim(port, body)
-    await victim.ask(time.time() + seconds)
+async def _observe(port: int, body: bytes, seconds: float) -> Observer:
+    victim = Observer(port, body)
+    await victim.run(time.time() + seconds)
     return victim
 
 
-def _start(name: str, port: int, until: float, facts: dict[str, Any]) -> list["subprocess.Popen[bytes]"]:
+def _start_attackers(name: str, port: int, until: float, facts: dict[str, Any]) -> list["subprocess.Popen[bytes]"]:
     environment = os.environ | {"ATTACK": json.dumps({**facts, "port": port, "until": until})}
     command = [sys.executable, "-m", "benchmarks.attackers", name]
     _, processes = ATTACKS[name]
@@ -162,14 +164,15 @@ def _memory(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def _most_memory(pid: int) -> int:
-    most = 0
+async def _peak_memory(pid: int) -> int:
+    """The largest until it is canceled."""
+    peak = 0
     try:
         while True:
-            most = max(most, _memory(pid))
+            peak = max(peak, _memory(pid))
             await asyncio.sleep(0.1)
     except asyncio.CancelledError:
-        return most
+        return peak
 
 
 # -- what is attacked -------------------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ async def _fill(url: str, options: argparse.Namespace) -> None:
 
 
 async def _facts(url: str, data: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = {"largest": f"/playground/{LARGEST.name}"}
+    facts: dict[str, Any] = {"largest": f"/playground/{LARGEST_ASSET.name}"}
     async with engine.connect(url) as database:
         for name, scope in (("victim", Scope.READ), ("reader", Scope.READ), ("token", Scope.MANAGE)):
             async with database.writing() as session:
@@ -213,32 +216,24 @@ async def _image_url(port: int, facts: dict[str, Any]) -> str:
     return re.sub(r"^https?://[^/]+", "", url)
 
 
-class _hung_disk:  # noqa: N801
-    """A file system that never answers: FUSE, with nobody who reads its requests."""
-
-    def __init__(self, place: Path, attack: str) -> None:
-        self.place, self.wanted = place, "hangs" in attack
-        self.descriptor: int | None = None
-
-    def __enter__(self) -> bool:
-        if not self.wanted:
-            return True
-        self.place.mkdir(exist_ok=True)
-        try:
-            self.descriptor = os.open("/dev/fuse", os.O_RDWR)
-        except OSError:
-            return False
-        facts = f"fd={self.descriptor},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}".encode()
-        mounted = ctypes.CDLL(None).mount(b"hung", os.fsencode(self.place), b"fuse", 0, facts) == 0
-        if not mounted:
-            os.close(self.descriptor)
-            self.descriptor = None
-        return bool(mounted)
-
-    def __exit__(self, *_: object) -> None:
-        if self.descriptor is not None:
-            os.close(self.descriptor)
-            ctypes.CDLL(None).umount2(os.fsencode(self.place), 2)
+@contextmanager
+def _hung_disk(path: Path) -> Iterator[bool]:
+    """A file system that never answers: FUSE, with nobody who reads its requests. False where it is not permitted."""
+    path.mkdir(exist_ok=True)
+    try:
+        descriptor = os.open("/dev/fuse", os.O_RDWR)
+    except OSError:
+        yield False
+        return
+    libc = ctypes.CDLL(None)
+    options = f"fd={descriptor},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()}".encode()
+    mounted = libc.mount(b"hung", os.fsencode(path), b"fuse", 0, options) == 0
+    try:
+        yield mounted
+    finally:
+        os.close(descriptor)
+        if mounted:
+            libc.umount2(os.fsencode(path), 2)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
-    small, large = await made(options.url, "small", 1_000), await made(options.url, "big", options.rows)
+    small, large = await find_or_make(options.url, "small", 1_000), await find_or_make(options.url, "big", options.rows)
     async with engine.connect(options.url) as database:
         await publishing(database, small, large, options.rounds)
         chain = await churn(database, large)
@@ -67,7 +67,7 @@ async def run(options: argparse.Namespace) -> None:
         await comparing(database, large, chain, options.rounds)
 
 
-async def made(url: str, name: str, samples: int) -> int:
+async def find_or_make(url: str, name: str, samples: int) -> int:
     """The dataset of this name, found or made."""
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
@@ -121,15 +121,15 @@ async def churn(database: Database, dataset_id: int) -> list[int]:
 
 async def pages(database: Database, dataset_id: int, chain: list[int], rounds: int) -> None:
     working = f'dataset(by: {{id: "Dataset:{dataset_id}"}}) {{ samples(first: 100, filter: $f) {{ {PAGE} }} }}'
-    for name, wanted in FILTERS.items():
+    for name, condition in FILTERS.items():
         sides = {"working set": f"query ($f: SampleFilter) {{ {working} }}"}
         for label, version in {"newest": chain[-1], "middle": chain[len(chain) // 2], "oldest": chain[0]}.items():
             inner = f"... on Version {{ samples(first: 100, filter: $f) {{ {PAGE} }} }}"
             sides[label] = f'query ($f: SampleFilter) {{ node(id: "Version:{version}") {{ {inner} }} }}'
-        found = await alternating(database, sides, {"f": wanted}, rounds)
-        base = found["working set"]
-        told = ", ".join(f"{side} {time_:.2f} ({time_ / base:.2f})" for side, time_ in found.items())
-        print(f"page        {name}: {told} ms", flush=True)
+        times = await alternating(database, sides, {"f": condition}, rounds)
+        base = times["working set"]
+        line = ", ".join(f"{side} {time_:.2f} ({time_ / base:.2f})" for side, time_ in times.items())
+        print(f"page        {name}: {line} ms", flush=True)
 
 
 async def comparing(database: Database, dataset_id: int, chain: list[int], rounds: int) -> None:

@@ -20,7 +20,7 @@ from db.storage import LocalStore, Store
 from db.storage.s3 import S3Store
 from tests import s3
 from tests.api.test_s3 import configured
-from tests.api.test_uploads import CREATE, NUMBERS
+from tests.api.uploads.upload_client import CREATE, NUMBERS
 from tests.client import Client, serving, token
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 

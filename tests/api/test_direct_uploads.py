@@ -21,7 +21,7 @@ from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
 from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, wanted, working
-from tests.api.test_uploads import CREATE, UPLOAD
+from tests.api.uploads.upload_client import CREATE, UPLOAD
 from tests.client import Client, Failed, serving, token
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import TIMEOUT

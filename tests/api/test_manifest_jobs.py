@@ -11,9 +11,9 @@ import pytest
 from api.settings import Settings
 from db.jobs import runner
 from db.postgres.engine import Database
-from tests.api.test_database_lost import TIMEOUT, wait_until
 from tests.client import Client, Failed, serving, token
 from tests.db.dataset_fixture import image_bytes
+from tests.waiting import TIMEOUT, wait_until
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } job { id } } }"""
 PUBLISH = "mutation ($id: ID!) { publishVersion(input: {datasetId: $id}) { version { id } } }"

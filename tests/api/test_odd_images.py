@@ -13,7 +13,7 @@ from api.settings import Settings
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from tests.api.test_app import CREATE, followed
-from tests.api.test_uploads import Desk
+from tests.api.uploads.upload_client import UploadClient
 from tests.client import Client, serving, token
 from tests.db.images import EXIF, XMP, jpeg, noise_image, oriented, png, raw_profile, xmp
 from tests.db.test_images_modes import FILM, raw_png
@@ -105,6 +105,6 @@ async def test_damaged_samples_are_found_by_a_filter_and_told_by_a_warning(clien
 async def test_an_upload_takes_all_but_what_ends_early(client: Client, settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
-    desk = Desk(client, LocalStore(folder), settings, await made(client, folder))
+    desk = UploadClient(client, LocalStore(folder), settings, await made(client, folder))
     for name, data in FILES.items():
         assert await desk.codes((name, data)) == ["IMAGE_UNREADABLE" if name == "cut.jpg" else None], name

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from api.settings import Settings
+from tests.api.connections.raw_connection import TIMEOUT, RawConnection, raw_connection
 from tests.api.graphql.toy_schema import ToySchema
-from tests.api.test_connections import TIMEOUT, Wire, wired
 from tests.client import Client, serving
 
 TEXT, PING = 0x81, 0x89
@@ -40,26 +40,28 @@ def handshake(client: Client, *more: str) -> bytes:
 
 
 @asynccontextmanager
-async def upgraded(client: Client, *more: str, greet: bool = False, address: str = "127.0.0.1") -> AsyncIterator[Wire]:
-    async with wired(client.url, address) as wire:
-        wire.writer.write(handshake(client, *more))
-        assert await wire.status() == 101
+async def upgraded(
+    client: Client, *more: str, greet: bool = False, address: str = "127.0.0.1"
+) -> AsyncIterator[RawConnection]:
+    async with raw_connection(client.url, address) as raw:
+        raw.writer.write(handshake(client, *more))
+        assert await raw.status() == 101
         if greet:
             payload = {"authorization": f"Bearer {client.token}"}
-            wire.writer.write(frame(TEXT, json.dumps({"type": "connection_init", "payload": payload}).encode()))
-            assert await asyncio.wait_for(wire.reader.read(4096), TIMEOUT)  # the acknowledgement, packed or not
-        yield wire
+            raw.writer.write(frame(TEXT, json.dumps({"type": "connection_init", "payload": payload}).encode()))
+            assert await asyncio.wait_for(raw.reader.read(4096), TIMEOUT)  # the acknowledgement, packed or not
+        yield raw
 
 
-async def closing(wire: Wire) -> int | None:
+async def closing(raw: RawConnection) -> int | None:
     """The code with which the server closes; None where the connection broke before it was read."""
     try:
         while True:
             async with asyncio.timeout(TIMEOUT):
-                first, length = await wire.reader.readexactly(2)
+                first, length = await raw.reader.readexactly(2)
                 if length == 126:
-                    (length,) = struct.unpack("!H", await wire.reader.readexactly(2))
-                payload = await wire.reader.readexactly(length)
+                    (length,) = struct.unpack("!H", await raw.reader.readexactly(2))
+                payload = await raw.reader.readexactly(length)
             if first & 0x0F == 0x8:
                 (code,) = struct.unpack("!H", payload[:2])
                 return int(code)
@@ -67,11 +69,11 @@ async def closing(wire: Wire) -> int | None:
         return None
 
 
-async def send_on(wire: Wire, data: bytes) -> None:
+async def send_on(raw: RawConnection, data: bytes) -> None:
     try:
         while True:
-            wire.writer.write(data)
-            await wire.writer.drain()
+            raw.writer.write(data)
+            await raw.writer.drain()
     except ConnectionError:
         return
 
@@ -87,9 +89,9 @@ FLOODS = {
 @pytest.mark.parametrize("greet", [False, True])
 @pytest.mark.parametrize("what", FLOODS)
 async def test_a_flood_closes_the_socket(client: Client, what: str, greet: bool) -> None:
-    async with upgraded(client, greet=greet) as wire:
-        sending = asyncio.create_task(send_on(wire, FLOODS[what] * 2_000))
-        assert await closing(wire) in (4429, 4400, None)
+    async with upgraded(client, greet=greet) as raw:
+        sending = asyncio.create_task(send_on(raw, FLOODS[what] * 2_000))
+        assert await closing(raw) in (4429, 4400, None)
         await asyncio.wait_for(sending, TIMEOUT)
 
 
@@ -100,12 +102,12 @@ async def test_an_address_that_floods_again_and_again_is_refused(
     monkeypatch.setattr("api.connections.open_connections.FRAMES", 0)
     async with upgraded(client, greet=True, address="127.0.0.3") as other:
         for _ in range(4):
-            async with wired(client.url, "127.0.0.2") as wire:
-                wire.writer.write(handshake(client))
-                if await wire.status() == 429:
+            async with raw_connection(client.url, "127.0.0.2") as raw:
+                raw.writer.write(handshake(client))
+                if await raw.status() == 429:
                     break
-                sending = asyncio.create_task(send_on(wire, FLOODS["ping frames"] * 2_000))
-                await closing(wire)
+                sending = asyncio.create_task(send_on(raw, FLOODS["ping frames"] * 2_000))
+                await closing(raw)
                 await asyncio.wait_for(sending, TIMEOUT)
         else:
             pytest.fail("the address was never refused")
@@ -116,51 +118,51 @@ async def test_an_address_that_floods_again_and_again_is_refused(
 
 
 async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> None:
-    async with upgraded(client, greet=True) as wire:
-        wire.writer.write(frame(0x01, b""))
-        sending = asyncio.create_task(send_on(wire, frame(0x00, b"") * 2_000))
-        assert await closing(wire) in (4429, None)
+    async with upgraded(client, greet=True) as raw:
+        raw.writer.write(frame(0x01, b""))
+        sending = asyncio.create_task(send_on(raw, frame(0x00, b"") * 2_000))
+        assert await closing(raw) in (4429, None)
         await asyncio.wait_for(sending, TIMEOUT)
 
 
 async def test_no_more_than_a_few_messages_come_before_connection_init(client: Client) -> None:
-    async with upgraded(client) as wire:
-        wire.writer.write(frame(TEXT, PING_MESSAGE) * 17)
-        assert await closing(wire) == 4429
+    async with upgraded(client) as raw:
+        raw.writer.write(frame(TEXT, PING_MESSAGE) * 17)
+        assert await closing(raw) == 4429
 
 
 async def test_ping_frames_do_not_put_off_connection_init(client: Client, settings: Settings) -> None:
-    async def ping(wire: Wire) -> None:
-        while not wire.writer.is_closing():
-            wire.writer.write(frame(PING, b""))
+    async def ping(raw: RawConnection) -> None:
+        while not raw.writer.is_closing():
+            raw.writer.write(frame(PING, b""))
             await asyncio.sleep(0.05)
 
     changed = settings.with_changes(timeouts=settings.timeouts.with_changes(socket_init=0.5))
-    async with serving(changed, ToySchema()) as url, upgraded(Client(url, client.token)) as wire:
-        pinging = asyncio.create_task(ping(wire))
-        assert await closing(wire) == 4408
+    async with serving(changed, ToySchema()) as url, upgraded(Client(url, client.token)) as raw:
+        pinging = asyncio.create_task(ping(raw))
+        assert await closing(raw) == 4408
         pinging.cancel()
 
 
 async def test_a_message_that_inflates_without_end_is_refused(client: Client) -> None:
-    async with upgraded(client, "Sec-WebSocket-Extensions: permessage-deflate", greet=True) as wire:
+    async with upgraded(client, "Sec-WebSocket-Extensions: permessage-deflate", greet=True) as raw:
         packer = zlib.compressobj(9, zlib.DEFLATED, -12)
         packed = packer.compress(b" " * 10_000_000) + packer.flush(zlib.Z_SYNC_FLUSH)
-        wire.writer.write(frame(TEXT | 0x40, packed[:-4]))
-        assert await closing(wire) == 1009
+        raw.writer.write(frame(TEXT | 0x40, packed[:-4]))
+        assert await closing(raw) == 1009
 
 
 async def test_messages_at_a_usual_rate_are_all_answered(client: Client) -> None:
-    async with upgraded(client, greet=True) as wire:
-        wire.writer.write(frame(TEXT, PING_MESSAGE) * 300)
+    async with upgraded(client, greet=True) as raw:
+        raw.writer.write(frame(TEXT, PING_MESSAGE) * 300)
         got = b""
         async with asyncio.timeout(TIMEOUT):
             while got.count(b"pong") < 300:
-                got += await wire.reader.read(65536)
+                got += await raw.reader.read(65536)
 
 
 async def test_a_handshake_with_a_long_line_is_answered(client: Client) -> None:
-    async with wired(client.url) as wire:
-        wire.writer.write(handshake(client, "X: " + "a" * 9_000))
-        assert await wire.status() == 431
-        await wire.closed()
+    async with raw_connection(client.url) as raw:
+        raw.writer.write(handshake(client, "X: " + "a" * 9_000))
+        assert await raw.status() == 431
+        await raw.closed()

@@ -11,7 +11,7 @@ from tests.api.storage.unreliable import UnreliableStorage, small_pages, unrelia
 
 
 @pytest.fixture
-async def place(
+async def remote(
     database_url: str, database: Database, tmp_path: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[UnreliableStorage]:
     """Small pages and batches, for many boundaries with few files; and a client that does not wait for seconds."""

@@ -16,8 +16,15 @@ from tests.fault_proxy import Fault, always, no_faults, random_faults
 from tests.waiting import TIMEOUT, wait_until
 
 
-def script(place: UnreliableStorage) -> StagedUploads:
-    return StagedUploads("s3", place.client, place.store, place.settings, place.database, place.dataset)
+def script(remote: UnreliableStorage) -> StagedUploads:
+    return StagedUploads(
+        "s3",
+        remote.client,
+        remote.store,
+        remote.settings,
+        remote.database,
+        remote.dataset,
+    )
 
 
 async def put(ticket: dict[str, Any], data: bytes) -> None:
@@ -29,91 +36,91 @@ async def put(ticket: dict[str, Any], data: bytes) -> None:
         return
 
 
-async def once(place: UnreliableStorage, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+async def once(remote: UnreliableStorage, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
     """All three steps, as far as they go; the samples, by key."""
     wanted = [{"key": key, "fileName": f"{int(key) % 8}.png", "size": len(data)} for key, data in files.items()]
-    asked = await script(place).answer(REQUEST, files=wanted, onConflict="RENAME", labels=["x"], createMissing=True)
+    asked = await script(remote).answer(REQUEST, files=wanted, onConflict="RENAME", labels=["x"], createMissing=True)
     tickets = asked["data"]["requestUploads"]["uploads"]
     assert [ticket["error"] for ticket in tickets] == [None] * len(tickets)
     await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets if ticket["url"]))
-    done = await script(place).answer(COMPLETE, keys=list(files))
+    done = await script(remote).answer(COMPLETE, keys=list(files))
     results = done["data"]["completeUploads"]["results"]
     assert {one["error"]["code"] for one in results if one["error"]} <= {"STORAGE_ERROR", "NOT_FOUND"}
     return {one["key"]: one["sample"] for one in results if one["sample"]}
 
 
 @SEEDS
-async def test_a_script_under_faults_ends_as_without_them(place: UnreliableStorage, seed: int) -> None:
-    await place.fill({f"{number}.png": b"a stranger's" for number in range(3)})
+async def test_a_script_under_faults_ends_as_without_them(remote: UnreliableStorage, seed: int) -> None:
+    await remote.fill({f"{number}.png": b"a stranger's" for number in range(3)})
     files = {str(number): image_bytes() for number in range(16)}
-    place.proxy.schedule = random_faults(seed, share=0.25)
+    remote.proxy.schedule = random_faults(seed, share=0.25)
     done: dict[str, dict[str, Any]] = {}
     for attempt in range(8):
-        place.proxy.schedule = place.proxy.schedule if attempt < 6 else no_faults
-        found = await once(place, files)
+        remote.proxy.schedule = remote.proxy.schedule if attempt < 6 else no_faults
+        found = await once(remote, files)
         assert {key: sample["id"] for key, sample in done.items()}.items() <= {
             key: sample["id"] for key, sample in found.items()
         }.items()
         done = found
         if attempt == 2:
-            await place.sync()
+            await remote.sync()
     assert done.keys() == files.keys()
-    assert (await place.sync())["added"] == 0, "a repetition left a second object"
-    samples = await place.samples()
+    assert (await remote.sync())["added"] == 0, "a repetition left a second object"
+    samples = await remote.samples()
     assert {sample["id"] for sample in done.values()} == {sample["id"] for sample in samples.values()}
-    assert {tuple(names) for names in (await place.labels()).values()} == {("x",)}
+    assert {tuple(names) for names in (await remote.labels()).values()} == {("x",)}
     for key, sample in done.items():
-        assert await place.store.read(sample["path"]) == files[key]
-    objects = [path for path in await place.objects() if not path.startswith(STAGING)]
+        assert await remote.store.read(sample["path"]) == files[key]
+    objects = [path for path in await remote.objects() if not path.startswith(STAGING)]
     assert len(objects) == len(files) + 3
-    await place.holds()
+    await remote.holds()
 
 
 @pytest.mark.parametrize("synced", [False, True], ids=["at once", "after a sync"])
-async def test_a_killed_completion_is_done_by_the_next(place: UnreliableStorage, synced: bool) -> None:
+async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage, synced: bool) -> None:
     """All files are at their places, and no row is written."""
     files = dict(zip("0123", (image_bytes() for _ in range(4)), strict=True))
     names = [f"{number}.png" for number in files]
-    tickets = await script(place).request(
+    tickets = await script(remote).request(
         *({"key": key, "fileName": f"{key}.png", "size": len(data)} for key, data in files.items())
     )
     await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets))
-    before = await place.revision()
-    async with server(place) as (process, there):
-        place.proxy.schedule = silent_at("3.png", "head", 2)
-        place.proxy.timed_out.clear()
+    before = await remote.revision()
+    async with server(remote) as (process, there):
+        remote.proxy.schedule = silent_at("3.png", "head", 2)
+        remote.proxy.timed_out.clear()
         completion = asyncio.create_task(script(there).complete(*files))
 
         async def is_silent() -> bool:
-            return place.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and set(names) <= (await place.objects()).keys()
+            return remote.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and set(names) <= (await remote.objects()).keys()
 
         await wait_until(is_silent)
         process.kill()
         with pytest.raises(httpx2.TransportError):
             await completion
-    place.proxy.schedule = no_faults
-    assert (await place.revision(), await place.samples()) == (before, {})
+    remote.proxy.schedule = no_faults
+    assert (await remote.revision(), await remote.samples()) == (before, {})
     if synced:
-        assert (await place.sync())["added"] == len(files)
-    async with server(place) as (_, there):
+        assert (await remote.sync())["added"] == len(files)
+    async with server(remote) as (_, there):
         results = (await script(there).complete(*files))["results"]
         assert (await script(there).complete(*files))["results"] == results
     assert [result["sample"]["path"] for result in results] == names
-    assert sorted(await place.objects()) == names
-    assert (await place.sync())["added"] == 0
-    assert sorted(await place.samples()) == names
-    await place.holds()
+    assert sorted(await remote.objects()) == names
+    assert (await remote.sync())["added"] == 0
+    assert sorted(await remote.samples()) == names
+    await remote.holds()
 
 
-async def test_storage_that_is_away_is_told_soon(place: UnreliableStorage) -> None:
+async def test_storage_that_is_away_is_told_soon(remote: UnreliableStorage) -> None:
     files = {str(number): image_bytes() for number in range(100)}
     for fault in (Fault.CUT_BEFORE, Fault.LOST_REQUEST):
-        place.proxy.schedule = always(fault)
-        before = sum(place.proxy.fault_counts.values())
-        assert await once(place, files) == {}
-        assert sum(place.proxy.fault_counts.values()) - before < len(files) + FEW, (
+        remote.proxy.schedule = always(fault)
+        before = sum(remote.proxy.fault_counts.values())
+        assert await once(remote, files) == {}
+        assert sum(remote.proxy.fault_counts.values()) - before < len(files) + FEW, (
             "the script's own, and few of the server's"
         )
-    place.proxy.schedule = no_faults
-    assert (await once(place, files)).keys() == files.keys()
-    await place.holds()
+    remote.proxy.schedule = no_faults
+    assert (await once(remote, files)).keys() == files.keys()
+    await remote.holds()

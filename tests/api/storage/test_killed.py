@@ -23,12 +23,14 @@ NAMES = ["a.png", "b.png", "c.png", "d.png"]
 
 
 @asynccontextmanager
-async def server(place: UnreliableStorage) -> AsyncIterator[tuple[asyncio.subprocess.Process, UnreliableStorage]]:
+async def server(
+    remote: UnreliableStorage,
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, UnreliableStorage]]:
     """`python -m api serve`, a process of its own beside the one that tests; killed at the end if it still lives."""
-    port, s3 = free_port(), place.settings.s3
+    port, s3 = free_port(), remote.settings.s3
     environment = os.environ | {
-        "DATABASE_URL": place.database.url,
-        "LABELGRAPH_DATA": str(place.settings.data_dir),
+        "DATABASE_URL": remote.database.url,
+        "LABELGRAPH_DATA": str(remote.settings.data_dir),
         "LABELGRAPH_S3_ENDPOINT": s3.endpoint or "",
         "LABELGRAPH_S3_ACCESS_KEY": s3.access_key or "",
         "LABELGRAPH_S3_SECRET_KEY": s3.secret_key or "",
@@ -39,7 +41,7 @@ async def server(place: UnreliableStorage) -> AsyncIterator[tuple[asyncio.subpro
     }
     command = [sys.executable, "-m", "api", "serve", "--port", str(port), "--no-worker"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)
-    there = replace(place, client=replace(place.client, url=f"http://127.0.0.1:{port}"))
+    there = replace(remote, client=replace(remote.client, url=f"http://127.0.0.1:{port}"))
 
     async def is_ready() -> bool:
         with suppress(httpx2.TransportError):
@@ -71,32 +73,32 @@ MIDWAY = ("b.png", "put", 1)
     ids=["keyed, after a sync", "keyed", "without a key"],
 )
 async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
-    place: UnreliableStorage, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
+    remote: UnreliableStorage, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
 ) -> None:
     files = {name: image_bytes() for name in NAMES}
-    before = await place.revision()
-    async with server(place) as (process, there):
-        place.proxy.schedule = silent_at(*moment)
-        place.proxy.timed_out.clear()
+    before = await remote.revision()
+    async with server(remote) as (process, there):
+        remote.proxy.schedule = silent_at(*moment)
+        remote.proxy.timed_out.clear()
         upload = asyncio.create_task(sent(there, files, key=key, onConflict=on_conflict))
 
         async def is_silent() -> bool:
-            return place.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and len(await place.objects()) == len(files)
+            return remote.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and len(await remote.objects()) == len(files)
 
         await wait_until(is_silent)
         process.kill()
         with pytest.raises(httpx2.TransportError):
             await upload
-    place.proxy.schedule = no_faults
-    assert (await place.revision(), await place.samples()) == (before, {})
+    remote.proxy.schedule = no_faults
+    assert (await remote.revision(), await remote.samples()) == (before, {})
     if synced:
-        assert (await place.sync())["added"] == len(files)
-    async with server(place) as (_, there):
+        assert (await remote.sync())["added"] == len(files)
+    async with server(remote) as (_, there):
         results = await sent(there, files, key=key, onConflict=on_conflict)
         again = await sent(there, files, key=key, onConflict=on_conflict) if key else results
     assert again == results
     assert {result["sample"]["path"] for result in results.values()} == set(NAMES)
-    assert await place.objects() == {name: len(data) for name, data in files.items()}
-    assert (await place.sync())["added"] == 0
-    assert sorted(await place.samples()) == NAMES
-    await place.holds()
+    assert await remote.objects() == {name: len(data) for name, data in files.items()}
+    assert (await remote.sync())["added"] == 0
+    assert sorted(await remote.samples()) == NAMES
+    await remote.holds()

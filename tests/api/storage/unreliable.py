@@ -161,12 +161,12 @@ KNOWN = "SELECT path FROM source WHERE dataset_id = $1 AND status <> 'GONE'"
 async def unreliable_storage(
     database_url: str, database: Database, folder: Path, endpoint: str
 ) -> AsyncIterator[UnreliableStorage]:
-    bucket = f"stormy-{next(NUMBERS)}"
+    bucket = f"unreliable-{next(NUMBERS)}"
     async with fault_proxy(endpoint) as between, s3.connected(endpoint, bucket) as opened:
         settings = configured(database_url, folder, between.endpoint)
         async with serving(settings) as url:
             client = Client(url, await token(database))
-            values = {"name": "stormy", "inputPath": f"s3://{bucket}/set/", "syncNow": False}
+            values = {"name": "unreliable", "inputPath": f"s3://{bucket}/set/", "syncNow": False}
             made = await client.execute(CREATE, {"input": values})
             dataset = made["createDataset"]["dataset"]["id"]
             yield UnreliableStorage(between, S3Store(opened, bucket, "set/"), client, database, settings, dataset)
