@@ -4,10 +4,10 @@ from typing import Annotated
 
 import strawberry
 
+from schema.enums import DatasetOrder
 from schema.inputs.filters import DatasetBy, DatasetFilter
-from schema.types.dataset import Dataset, DatasetOrder
-from schema.types.declare import compiled
-from schema.types.node import Node
+from schema.types.dataset import Dataset
+from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.server import ServerInfo, Viewer
 

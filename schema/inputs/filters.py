@@ -6,41 +6,14 @@ are read as graphql-core coerces them (`sample_filter`), never as objects of the
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import Enum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Any, Optional
 
 import strawberry
 from strawberry import UNSET
 
 from db.queries import filters
-from schema.types.declare import value
-from schema.types.sample import SampleState, SampleUsage
-
-if TYPE_CHECKING:
-    from schema.types.dataset import DatasetType
-
-DatasetTypeRef = Annotated["DatasetType", strawberry.lazy("schema.types.dataset")]
-
-
-@strawberry.enum(description="The order of a list of samples.")
-class SampleOrder(Enum):
-    NEWEST = value("NEWEST", "By `createdAt`, latest first.")
-    OLDEST = value("OLDEST", "By `createdAt`, earliest first.")
-    PATH = value("PATH", "By `path`, in code point order.")
-
-
-@strawberry.enum(description="How several label names combine.")
-class LabelMatch(Enum):
-    ANY = value("ANY", "At least one of them.")
-    ALL = value("ALL", "Every one of them.")
-    NONE = value("NONE", "Not one of them.")
-
-
-@strawberry.enum(description="A stretch of days up to now, in UTC.")
-class TimePreset(Enum):
-    WITHIN_1_DAY = value("WITHIN_1_DAY", "From the start of yesterday.")
-    WITHIN_1_MONTH = value("WITHIN_1_MONTH", "From the start of the day 30 days ago.")
+from schema.enums import DatasetType, LabelMatch, SampleState, SampleUsage, TimePreset
 
 
 @strawberry.input(description="Samples by their confirmed labels.")
@@ -116,7 +89,7 @@ class SampleSelection:
 
 @strawberry.input(description="Which datasets. Everything that is given must hold.")
 class DatasetFilter:
-    type: DatasetTypeRef | None = strawberry.field(default=None, description="Of this type.")
+    type: DatasetType | None = strawberry.field(default=None, description="Of this type.")
     name_contains: str | None = strawberry.field(
         default=None, description="With this in its name, in upper or lower case; `%` and `_` mean themselves."
     )

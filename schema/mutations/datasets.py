@@ -3,11 +3,11 @@
 import strawberry
 
 from db import datasets
+from schema.enums import DatasetType, LabelNameRule
 from schema.mutations.labels import LabelInput
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
 from schema.references import reference
-from schema.types.dataset import DatasetType, LabelNameRule
 from schema.types.job import SyncJob
 
 INCLUDE = (

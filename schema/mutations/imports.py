@@ -4,8 +4,8 @@ import strawberry
 
 from db.ingest import imports, job_requests
 from db.ingest.job_requests import StartedJob
+from schema.enums import ExistingSamples
 from schema.mutations.resolver import Info, Input, enum_name, is_done, number, write
-from schema.mutations.sync import ExistingSamples
 from schema.references import reference
 from schema.types.job import ImportJob
 

@@ -1,39 +1,15 @@
 """createLabels, updateLabel, renameLabel, deleteLabels."""
 
-from enum import Enum
-
 import strawberry
 
 from db.labelling import labels
 from db.labelling.labels import KEPT, LabelValues
+from schema.enums import DeleteLabelMode, RenameConflict
 from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of
 from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
 from schema.mutations.sources import delete_sources
 from schema.references import reference, references
-from schema.types.declare import value
 from schema.types.label import Label
-
-
-@strawberry.enum(description="What a rename does when another label has the name.")
-class RenameConflict(Enum):
-    ERROR = value("ERROR", "Refuse with LABEL_ALREADY_EXISTS.")
-    MERGE = value(
-        "MERGE", "Turn this label into the other one; a sample that has both keeps one, and the shapes of both."
-    )
-
-
-@strawberry.enum(description="What goes together with a label.")
-class DeleteLabelMode(Enum):
-    LABEL_ONLY = value("LABEL_ONLY", "Only the label, from all samples; no sample goes.")
-    LABEL_AND_SAMPLES = value(
-        "LABEL_AND_SAMPLES",
-        "Also the samples that have no label but deleted ones; their files stay, and no sync brings them "
-        "back. Samples without labels never go.",
-    )
-    LABEL_SAMPLES_AND_SOURCES = value(
-        "LABEL_SAMPLES_AND_SOURCES",
-        "As LABEL_AND_SAMPLES, and the files of those samples are deleted. Cannot be undone.",
-    )
 
 
 @strawberry.input(description="A new label.")

@@ -5,11 +5,11 @@ from typing import Any
 import strawberry
 
 from db.labelling.samples.outcomes import Labelled
+from schema.enums import ErrorCode
 from schema.references import reference, references
 from schema.types.change import Change
 from schema.types.dataset import Dataset
 from schema.types.delete_impact import DeleteImpact
-from schema.types.error_code import ErrorCode
 from schema.types.sample import Sample
 
 EXPECTED_REVISION = (

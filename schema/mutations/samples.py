@@ -1,30 +1,21 @@
 """labelSamples, replaceSampleLabel, deleteSamples."""
 
-from enum import Enum
-
 import strawberry
 
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.outcomes import Deleted, Labelled
+from schema.enums import LabelingMode
 from schema.inputs.filters import SampleSelection
 from schema.inputs.selections import selected
 from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
 from schema.mutations.resolver import Info, Input, enum_name, write
 from schema.mutations.sources import delete_sources
-from schema.types.declare import value
 
 EXPECTED_COUNT = (
     "Refuse with COUNT_MISMATCH unless exactly so many samples are selected. With it, a filter without a criterion is "
     "accepted."
 )
-
-
-@strawberry.enum(description="How labels are put on samples.")
-class LabelingMode(Enum):
-    ADD = value("ADD", "Put the labels on whole images; what is there stays, with shapes or without.")
-    SET = value("SET", "Exactly these labels, shapes of them kept; others go with their shapes, and with `[]` all go.")
-    REMOVE = value("REMOVE", "Take the labels off, with all their shapes; without any left, it is UNLABELED.")
 
 
 @strawberry.input

@@ -7,9 +7,9 @@ import strawberry
 from db.identity.urls import Links
 from db.ingest import uploads
 from db.ingest.uploads import Completion, IssuedTickets, RequestedFile, RequestedUploads, Ticket
+from schema.enums import UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, WithChange, change_of, dataset_of, item_error, sample_of
 from schema.mutations.resolver import Info, Input, enum_name, is_done, number, write
-from schema.mutations.uploads import UploadConflict
 from schema.types.sample import Sample
 
 

@@ -1,22 +1,14 @@
 """syncDataset, cancelJob."""
 
-from enum import Enum
-
 import strawberry
 
 from db.ingest import job_requests
 from db.ingest.job_requests import StartedJob
 from db.queries import ids
+from schema.enums import ExistingSamples
 from schema.mutations.resolver import Info, Input, enum_name, number, write
 from schema.references import reference
-from schema.types.declare import value
 from schema.types.job import Job, SyncJob
-
-
-@strawberry.enum(description="What a sync or an import does with samples that are there already.")
-class ExistingSamples(Enum):
-    KEEP = value("KEEP", "Labels that a person or a script put last are kept.")
-    OVERWRITE = value("OVERWRITE", "The labels and shapes of the sidecars, or of the manifest, replace all others.")
 
 
 @strawberry.input(description="A sync to start.")

@@ -1,21 +1,13 @@
 """uploadSamples."""
 
-from enum import Enum
-
 import strawberry
 
 from db.ingest import uploads
 from db.ingest.uploads import DirectUploads, Incoming, Stored, Uploaded
+from schema.enums import UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, dataset_of, item_error, sample_of
 from schema.mutations.resolver import Info, Input, earlier_outcome, enum_name, keyed, number, write
-from schema.types.declare import value
 from schema.types.sample import Sample
-
-
-@strawberry.enum(description="What happens to a file whose name is taken. Nothing is ever written over.")
-class UploadConflict(Enum):
-    ERROR = value("ERROR", "It is refused with SAMPLE_ALREADY_EXISTS.")
-    RENAME = value("RENAME", "It gets a number: `cat.jpg` becomes `cat-1.jpg`.")
 
 
 @strawberry.input(description="Images to be added to a dataset.")

@@ -1,22 +1,14 @@
 """publishVersion, setCurrentVersion, deleteVersion, writeManifest."""
 
-from enum import Enum
-
 import strawberry
 
 from db.history import versions
+from schema.enums import UnpublishedChanges
 from schema.mutations.payloads import OfDataset, dataset_of
 from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
 from schema.references import reference
-from schema.types.declare import value
 from schema.types.job import ManifestJob
 from schema.types.version import Version
-
-
-@strawberry.enum(description="What becomes of changes that are in no version.")
-class UnpublishedChanges(Enum):
-    REJECT = value("REJECT", "Refuse with UNPUBLISHED_CHANGES.")
-    DISCARD = value("DISCARD", "Leave them behind. They stay in `changes`; undoing the switch brings them back.")
 
 
 @strawberry.input(description="How the labelled samples of a version are divided for training and evaluation.")

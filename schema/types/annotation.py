@@ -1,20 +1,10 @@
 from datetime import datetime
-from enum import Enum
 
 import strawberry
 
-from schema.types.declare import value
+from schema.enums import AnnotationOrigin
 from schema.types.label import Label
 from schema.types.shape import Shape
-
-
-@strawberry.enum(description="Where an annotation came from.")
-class AnnotationOrigin(Enum):
-    MANUAL = value("MANUAL", "A person or a script, through this API.")
-    SYNC = value("SYNC", "A sidecar file, read by a sync.")
-    IMPORT = value("IMPORT", "An imported manifest.")
-    UPLOAD = value("UPLOAD", "Given with the upload of the image.")
-    MODEL = value("MODEL", "A model's suggestion.")
 
 
 @strawberry.type(description="One label put on one sample, by somebody, at some time.")

@@ -1,22 +1,11 @@
-from enum import Enum
 from typing import Annotated
 
 import strawberry
 
-from schema.types.declare import compiled, value
+from schema.enums import SampleChangeKind
+from schema.types.node import compiled
 from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
-
-
-@strawberry.enum(description="What became of a sample between two states.")
-class SampleChangeKind(Enum):
-    ADDED = value("ADDED", "It is in `head` only.")
-    REMOVED = value("REMOVED", "It is in `base` only.")
-    RELABELED = value(
-        "RELABELED",
-        "It is in both, with other labels. A label that got another name is the same label; shapes that "
-        "moved, and more or fewer shapes of the same labels, are no difference.",
-    )
 
 
 @strawberry.type(description="A sample that differs between two states.")

@@ -1,47 +1,18 @@
 from datetime import datetime
-from enum import Enum
 from typing import Annotated
 
 import strawberry
 
+from schema.enums import DatasetType, LabelNameRule
 from schema.inputs.filters import SampleSelection
 from schema.types.change import Change
 from schema.types.comparison import Comparison
-from schema.types.declare import compiled, value
 from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
-from schema.types.node import Node
+from schema.types.node import Node, compiled
 from schema.types.pagination import connection_of
 from schema.types.version import Statistics, Version, page_of_samples
-
-
-@strawberry.enum(description="What the annotations of a dataset are.")
-class DatasetType(Enum):
-    IMAGE_CLASSIFICATION = value(
-        "IMAGE_CLASSIFICATION", "Labels for whole images, any number each; sidecars are `.txt`."
-    )
-    OBJECT_DETECTION = value("OBJECT_DETECTION", "Labels with shapes on the image; sidecars are PASCAL VOC `.xml`.")
-    IMAGE_SEGMENTATION = value(
-        "IMAGE_SEGMENTATION", "Labels with polygons around areas; sidecars are PASCAL VOC `.xml`."
-    )
-
-
-@strawberry.enum(description="Which names the labels of a dataset may have.")
-class LabelNameRule(Enum):
-    STANDARD = value("STANDARD", "1–32 characters: ASCII letters, digits, `-`, `_` and Han ideographs.")
-    ANY = value(
-        "ANY",
-        "1–64 characters of any script, counted as code points in NFC, at least one of them visible; no "
-        "control characters, line separators or marks of writing direction, and no white space at either end.",
-    )
-
-
-@strawberry.enum(description="The order of a list of datasets.")
-class DatasetOrder(Enum):
-    NEWEST = value("NEWEST", "Latest created first.")
-    OLDEST = value("OLDEST", "Earliest created first.")
-    NAME = value("NAME", "By name, in code point order.")
 
 
 @strawberry.type(description="A set of images with their labels: the working set that everybody labels.")

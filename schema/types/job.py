@@ -1,26 +1,15 @@
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.types.declare import value
-from schema.types.error_code import ErrorCode
+from schema.enums import ErrorCode, IgnoredReason, JobStatus
 from schema.types.node import Node
 from schema.types.pagination import connection_of
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset
     from schema.types.version import Version
-
-
-@strawberry.enum(description="How far a job is.")
-class JobStatus(Enum):
-    QUEUED = value("QUEUED", "Waits for a worker.")
-    RUNNING = value("RUNNING", "A worker is at it; survives the worker's death.")
-    SUCCEEDED = value("SUCCEEDED", "Done.")
-    FAILED = value("FAILED", "Given up; `error` says why.")
-    CANCELED = value("CANCELED", "Stopped by `cancelJob`; what was done stays.")
 
 
 @strawberry.type(description="Why a job failed.")
@@ -62,32 +51,6 @@ class SyncWarning:
         description="How often it was met. A name that no label of the dataset can have is one warning, with the path "
         "where it was met first; every other warning is about one file or line, and its count is 1."
     )
-
-
-@strawberry.enum(description="Why a sync passes over a file.")
-class IgnoredReason(Enum):
-    SUFFIX = value("SUFFIX", "Its suffix is neither that of an image nor that of a label file of this dataset's type.")
-    HIDDEN = value(
-        "HIDDEN",
-        "A name on its path begins with a dot, or is one that a system keeps for itself, such as "
-        "`__MACOSX`, `@eaDir` or `Thumbs.db`. `include` can bring it back.",
-    )
-    EXCLUDED = value(
-        "EXCLUDED", "It matches the dataset's `exclude`, or is an image that does not match its `include`."
-    )
-    LINK_NOT_ALLOWED = value(
-        "LINK_NOT_ALLOWED",
-        "A symbolic link that leads outside the directories that the server's owner allowed, or a linked "
-        "directory beyond the first 100,000.",
-    )
-    LINK_BROKEN = value("LINK_BROKEN", "A symbolic link that leads nowhere, or in a circle.")
-    LINK_REPEATED = value(
-        "LINK_REPEATED", "A symbolic link to what is listed anyway, at its own path or by another link."
-    )
-    NOT_A_FILE = value("NOT_A_FILE", "A pipe, a socket or a device.")
-    UNREADABLE = value("UNREADABLE", "A directory that the server may not read; nothing below it was seen.")
-    SIDECAR_WITHOUT_IMAGE = value("SIDECAR_WITHOUT_IMAGE", "A label file that belongs to no image of the dataset.")
-    SIDECAR_OVERRIDDEN = value("SIDECAR_OVERRIDDEN", "A label file whose images all have one that takes precedence.")
 
 
 @strawberry.type(description="Files that a sync passed over for one reason.")

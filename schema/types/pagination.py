@@ -4,7 +4,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
-from schema.types.declare import compiled
+from schema.types.node import compiled
 
 T = TypeVar("T")
 

@@ -1,38 +1,15 @@
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from schema.enums import ImageFormat, SampleState, SampleUsage
 from schema.types.annotation import Annotation
-from schema.types.declare import compiled, value
 from schema.types.label import Label
-from schema.types.node import Node
+from schema.types.node import Node, compiled
 
 if TYPE_CHECKING:
     from schema.types.dataset import Dataset
-
-
-@strawberry.enum(description="How far the labelling of a sample is.")
-class SampleState(Enum):
-    UNLABELED = value("UNLABELED", "No label at all.")
-    LABELED = value("LABELED", "At least one confirmed label.")
-    PENDING = value("PENDING", "Only unconfirmed machine suggestions.")
-
-
-@strawberry.enum(description="What a sample is for, decided by the split of a published version.")
-class SampleUsage(Enum):
-    TRAIN = value("TRAIN", "To train a model.")
-    EVAL = value("EVAL", "To evaluate a model while it is trained.")
-    TEST = value("TEST", "To test a finished model.")
-    INFERENCE = value("INFERENCE", "To be labelled by a model.")
-
-
-@strawberry.enum(description="How an image is encoded, by its content, never by its name.")
-class ImageFormat(Enum):
-    JPEG = value("JPEG", "JPEG, a phone's multi-picture file included.")
-    PNG = value("PNG", "PNG.")
-    BMP = value("BMP", "Windows bitmap.")
 
 
 @strawberry.type(description="One image of a dataset, with its labels.")

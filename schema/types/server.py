@@ -1,6 +1,6 @@
 import strawberry
 
-from schema.types.sample import ImageFormat
+from schema.enums import ImageFormat
 
 
 @strawberry.type(description="Who is asking.")

@@ -1,14 +1,13 @@
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import strawberry
 
-from schema.inputs.filters import SampleFilter, SampleOrder
-from schema.types.declare import compiled, value
+from schema.enums import SampleOrder, VersionStatus
+from schema.inputs.filters import SampleFilter
 from schema.types.job import ManifestJob
 from schema.types.label import Label
-from schema.types.node import Node
+from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
 
@@ -34,11 +33,6 @@ def page_of_samples(
 ) -> Connection[Sample]:
     """The field `samples`, of datasets and versions."""
     compiled()
-
-
-@strawberry.enum(description="Whether a version can be used.")
-class VersionStatus(Enum):
-    NORMAL = value("NORMAL", "It is published, and can be used.")
 
 
 @strawberry.type(

@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Dataset, Sample
-from db.queries.compile_context import CompileContext, Field, RowType
+from db.queries.compile_context import CompileContext, Field
 from db.queries.connections import Listing, connection
 from db.queries.filters.patterns import containing, label_names
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
@@ -15,7 +15,7 @@ from db.queries.selection import SelectedField
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
-from db.queries.types.fields import column, global_id
+from db.queries.types.fields import column, node_type
 from db.queries.types.job import ACTIVE, EXCLUSIVE_TYPES, JOBS
 from db.queries.types.sample import SAMPLES
 from db.queries.types.version import STATISTICS_OF_ROW, VERSIONS
@@ -89,12 +89,10 @@ def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts
     return value_or_null(context.one_of_any(EXCLUSIVE_TYPES, field, active, row.state))
 
 
-DATASET = RowType(
-    name="Dataset",
-    model=Dataset,
-    is_node=True,
-    fields={
-        "id": global_id("Dataset"),
+DATASET = node_type(
+    "Dataset",
+    Dataset,
+    {
         "name": column("name"),
         "description": column("description"),
         "type": column("type", unescaped),

@@ -1,8 +1,11 @@
 """Fields that many types have."""
 
-from sqlalchemy import func
+from collections.abc import Mapping
 
-from db.queries.compile_context import CompileContext, Field
+from sqlalchemy import func
+from sqlmodel import SQLModel
+
+from db.queries.compile_context import CompileContext, Field, RowType, Where
 from db.queries.json_text import NULL, Encode, Parts, nullable, text
 from db.queries.rows import Row
 from db.queries.selection import SelectedField
@@ -17,6 +20,11 @@ def column(name: str, encode: Encode = text, *, is_nullable: bool = False, is_li
 def global_id(type_name: str, column_name: str = "id") -> Field:
     """`Type:number`, opaque to clients."""
     return Field(lambda _context, row, _field: [f'"{type_name}:', row[column_name], '"'])
+
+
+def node_type(name: str, model: type[SQLModel], fields: Mapping[str, Field], where: Where = lambda _row: ()) -> RowType:
+    """A type whose objects have a global id, and are found by it."""
+    return RowType(name, {"id": global_id(name), **fields}, model, is_node=True, where=where)
 
 
 def _dataset(context: CompileContext, row: Row, field: SelectedField) -> Parts:

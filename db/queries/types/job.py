@@ -13,7 +13,7 @@ from db.queries.json_text import NULL, Parts, concatenate, nullable, number, une
 from db.queries.pagination import KeyType, Order
 from db.queries.rows import Row
 from db.queries.selection import SelectedField
-from db.queries.types.fields import DATASET_OF_ROW, column, global_id
+from db.queries.types.fields import DATASET_OF_ROW, column, node_type
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
@@ -46,13 +46,10 @@ def version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
 
 def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
     """The type of a kind of jobs: the fields of all jobs, counters, and the fields of this kind alone."""
-    return RowType(
-        name=name,
-        model=Job,
-        is_node=True,
-        where=lambda row: [row["kind"] == sql(f"'{kind}'")],
-        fields={
-            "id": global_id(name),
+    return node_type(
+        name,
+        Job,
+        {
             "status": column("status", unescaped),
             "dataset": DATASET_OF_ROW,
             "progress": column("progress", number, is_nullable=True),
@@ -64,6 +61,7 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
             **{counter: column(counter, number) for counter in counters},
             **fields,
         },
+        where=lambda row: [row["kind"] == sql(f"'{kind}'")],
     )
 
 

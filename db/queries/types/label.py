@@ -2,11 +2,11 @@ from sqlalchemy import BigInteger
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Label, LabelCount
-from db.queries.compile_context import CompileContext, Field, RowType
+from db.queries.compile_context import CompileContext, Field
 from db.queries.json_text import Parts, number, unescaped
 from db.queries.rows import Row
 from db.queries.selection import SelectedField
-from db.queries.types.fields import column, global_id
+from db.queries.types.fields import column, node_type
 
 
 def count(name: str) -> Field:
@@ -19,12 +19,10 @@ def count(name: str) -> Field:
     return Field(compiled)
 
 
-LABEL = RowType(
-    name="Label",
-    model=Label,
-    is_node=True,
-    fields={
-        "id": global_id("Label"),
+LABEL = node_type(
+    "Label",
+    Label,
+    {
         "name": column("name"),
         "color": column("color", unescaped, is_nullable=True),
         "shortcut": column("shortcut", is_nullable=True),

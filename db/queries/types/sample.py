@@ -8,14 +8,14 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.identity.urls import SIGNATURE
 from db.postgres.models import Label, Sample, Source
-from db.queries.compile_context import CompileContext, Field, RowType
+from db.queries.compile_context import CompileContext, Field
 from db.queries.connections import Listing
 from db.queries.filters import SampleFilter, conditions, labels_are_rare
 from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
 from db.queries.pagination import KeyType, Order
 from db.queries.rows import DatasetState, Row
 from db.queries.selection import SelectedField
-from db.queries.types.fields import DATASET_OF_ROW, column, global_id
+from db.queries.types.fields import DATASET_OF_ROW, column, node_type
 
 MIN_THUMBNAIL, MAX_THUMBNAIL = 16, 1024  # pixels of the longest side
 
@@ -98,12 +98,10 @@ def thumbnail_size(size: int) -> int:
     return size
 
 
-SAMPLE = RowType(
-    name="Sample",
-    model=Sample,
-    is_node=True,
-    fields={
-        "id": global_id("Sample"),
+SAMPLE = node_type(
+    "Sample",
+    Sample,
+    {
         "dataset": DATASET_OF_ROW,
         "path": column("path"),
         "directory": Field(directory),

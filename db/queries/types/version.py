@@ -4,13 +4,13 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Job, Version
-from db.queries.compile_context import CompileContext, Field, ObjectType, RowType
+from db.queries.compile_context import CompileContext, Field, ObjectType
 from db.queries.connections import Listing, connection
 from db.queries.json_text import Parts, boolean, number, unescaped, value_or_null
 from db.queries.pagination import KeyType, Order
 from db.queries.rows import DatasetState, PublishedVersion, Row
 from db.queries.selection import SelectedField
-from db.queries.types.fields import DATASET_OF_ROW, column, global_id
+from db.queries.types.fields import DATASET_OF_ROW, column, node_type
 from db.queries.types.sample import SAMPLES
 
 
@@ -68,12 +68,10 @@ STATISTICS = ObjectType(
 )
 STATISTICS_OF_ROW = Field(lambda context, row, field: context.nested(row, field))
 
-VERSION = RowType(
-    name="Version",
-    model=Version,
-    is_node=True,
-    fields={
-        "id": global_id("Version"),
+VERSION = node_type(
+    "Version",
+    Version,
+    {
         "dataset": DATASET_OF_ROW,
         "name": column("name", unescaped),
         "description": column("description"),
