@@ -20,6 +20,7 @@ from api.settings import MAX_PORT, Settings
 from db.formats import timestamps
 from db.identity import tokens
 from db.postgres import backups, engine
+from db.postgres.models import Token
 
 Command = Callable[[Settings, argparse.Namespace], None]
 
@@ -217,7 +218,7 @@ def create_token(settings: Settings, arguments: argparse.Namespace) -> None:
 def list_tokens(settings: Settings, _: argparse.Namespace) -> None:
     async def main(_stopping: asyncio.Event) -> None:
         async with process.database(settings) as database, database.writing() as session:
-            for token in await tokens.listed(session):
+            for token in await tokens.list_all(session):
                 print(_line(token))
 
     process.run(main)
@@ -232,7 +233,7 @@ def revoke_token(settings: Settings, arguments: argparse.Namespace) -> None:
     process.run(main)
 
 
-def _line(token: tokens.TokenInfo) -> str:
+def _line(token: Token) -> str:
     now = datetime.now(UTC)
     match token.revoked_at, token.expires_at:
         case datetime() as at, _:
@@ -242,4 +243,4 @@ def _line(token: tokens.TokenInfo) -> str:
         case _:
             state = "valid"
     datasets = "all datasets" if token.dataset_ids is None else f"{len(token.dataset_ids)} dataset(s)"
-    return f"{token.prefix}…  {token.scope.word:<6}  {datasets:<14}  {state:<24}  {token.name}"
+    return f"{token.prefix}…  {token.scope:<6}  {datasets:<14}  {state:<24}  {token.name}"

@@ -86,7 +86,7 @@ async def _find(request: Request, path: str) -> SignedImage:
     """Raises ImageError: 403 when the URL is not valid (any more), 404 when there is nothing to see."""
     process, query = runtime(request.scope), request.query_params
     token_id, expiry, now = _number(query.get("i", "")), _number(query.get("e", "")), time.time()
-    if not process.signer.holds(path, token_id, expiry, query.get("s", ""), now):
+    if not process.signer.is_valid(path, token_id, expiry, query.get("s", ""), now):
         raise ImageError(403)
     identity = await process.authenticator.identify_id(token_id)
     if identity is None:

@@ -100,7 +100,7 @@ async def _find(process: Runtime, request: Request) -> Awaited:
     is_valid = (
         len(name) == NAME_LENGTH
         and all(number.isascii() and number.isdecimal() and len(number) < 18 for number in (token, expiry))
-        and process.signer.holds(f"/uploads/{name}", int(token), int(expiry), query.get("s", ""), time.time())
+        and process.signer.is_valid(f"/uploads/{name}", int(token), int(expiry), query.get("s", ""), time.time())
     )
     identity = await process.authenticator.identify_id(int(token)) if is_valid else None
     if identity is None or not identity.may(Scope.MANAGE):

@@ -11,7 +11,7 @@ from api.runtime import Runtime
 from db.errors import TEMPORARY, DomainError
 from db.history import idempotency
 from db.identity.tokens import Identity
-from db.postgres.outages import SILENT, DatabaseUnavailable
+from db.postgres.outages import NO_ANSWER, DatabaseUnavailable
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, with_code
 from schema.execution.messages import Answer, Request
@@ -63,7 +63,7 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
 async def _timed_out(process: Runtime, seconds: float, request: Request, context: Context) -> Answer:
     """Why the deadline passed: there was too much to do, or the database said nothing."""
     if not await process.database.probe.answers():
-        message, code = SILENT, UNAVAILABLE
+        message, code = NO_ANSWER, UNAVAILABLE
     else:
         message = f"The operation took longer than {seconds:g} seconds and was stopped. Ask for less at once."
         code = TOO_COSTLY

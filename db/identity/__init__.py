@@ -1,1 +1,1 @@
-"""Who asks: access tokens and signed URLs."""
+"""Who sends a request: access tokens and signed URLs."""

@@ -1,13 +1,13 @@
-"""Bearer tokens: who may do what. A token's text is shown once; only its SHA-256 is kept."""
+"""Bearer tokens: who may do what. A token's text is shown once; only its SHA-256 is stored."""
 
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import func
@@ -16,10 +16,12 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid, NotFound
+from db.postgres import sql
 from db.postgres.models import Dataset, Token
 
+SQL: Final = sql.load(__file__)
 SHAPE = re.compile(r"lg_[A-Za-z0-9_-]{43}")
-PREFIX = 9  # characters that lists show: enough to tell tokens apart, useless to a guesser
+PREFIX = 9  # characters that lists show: enough to distinguish tokens
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 
 
@@ -37,7 +39,7 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks. `name` is what `labeledBy` shows; `dataset_ids` None means every dataset."""
+    """Who sends a request. `name` is what `labeledBy` shows; `dataset_ids` None means every dataset."""
 
     name: str
     scope: Scope
@@ -49,20 +51,6 @@ class Identity:
 
     def sees(self, dataset_id: int) -> bool:
         return self.dataset_ids is None or dataset_id in self.dataset_ids
-
-
-@dataclass(frozen=True, slots=True)
-class TokenInfo:
-    """A token as `token list` shows it."""
-
-    id: int
-    name: str
-    prefix: str
-    scope: Scope
-    dataset_ids: tuple[int, ...] | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
 
 
 def parse_scope(word: str) -> Scope:
@@ -80,7 +68,7 @@ async def create(
     expires_at: datetime | None = None,
     dataset_ids: Iterable[int] | None = None,
 ) -> str:
-    """Make a token and return its text, which cannot be had again. A name serves one valid token at a time."""
+    """Make a token and return its text, which is not stored. A name belongs to one valid token at a time."""
     if not NAME.fullmatch(name) or name != name.strip():
         raise Invalid("A token's name has 1 to 64 characters, no control characters, and no blank at its ends.")
     text = "lg_" + secrets.token_urlsafe(32)
@@ -92,42 +80,29 @@ async def create(
         "expires_at": expires_at,
         "dataset_ids": None if dataset_ids is None else sorted(set(dataset_ids)),
     }
-    made = await session.exec(insert(Token).values(**values).on_conflict_do_nothing().returning(col(Token.id)))
-    if made.first() is None:
+    created = await session.exec(insert(Token).values(**values).on_conflict_do_nothing().returning(col(Token.id)))
+    if created.first() is None:
         raise AlreadyExists(f"There is a token named {name!r} already: revoke it first, or take another name.")
     return text
 
 
 async def datasets_named(session: AsyncSession, names: Iterable[str]) -> list[int]:
-    """The ids of the datasets that a token shall be confined to."""
-    wanted = set(names)
-    named = select(Dataset.name, Dataset.id).where(col(Dataset.name).in_(wanted), col(Dataset.deleted_at).is_(None))
-    found = dict((await session.exec(named)).all())
-    if missing := sorted(wanted - found.keys()):
+    """The ids of the datasets with these names."""
+    names = set(names)
+    statement = select(Dataset.name, Dataset.id).where(col(Dataset.name).in_(names), col(Dataset.deleted_at).is_(None))
+    found = dict((await session.exec(statement)).all())
+    if missing := sorted(names - found.keys()):
         raise NotFound(f"There is no dataset named {missing[0]!r}.", code="DATASET_NOT_FOUND")
     return list(found.values())
 
 
-async def listed(session: AsyncSession) -> list[TokenInfo]:
+async def list_all(session: AsyncSession) -> Sequence[Token]:
     """Every token, the newest first; revoked and expired ones too."""
-    rows = await session.exec(select(Token).order_by(col(Token.id).desc()))
-    return [
-        TokenInfo(
-            id=row.id,
-            name=row.name,
-            prefix=row.prefix,
-            scope=parse_scope(row.scope),
-            dataset_ids=None if row.dataset_ids is None else tuple(row.dataset_ids),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-        )
-        for row in rows
-    ]
+    return (await session.exec(select(Token).order_by(col(Token.id).desc()))).all()
 
 
 async def revoke(session: AsyncSession, name_or_prefix: str) -> int:
-    """End every valid token of that name or prefix, and say how many. Running servers notice within seconds."""
+    """Revoke every valid token of this name or prefix; how many. Running servers notice within seconds."""
     matching = (col(Token.name) == name_or_prefix) | (col(Token.prefix) == name_or_prefix)
     statement = update(Token).where(matching, col(Token.revoked_at).is_(None)).values(revoked_at=func.now())
     revoked = (await session.exec(statement.returning(col(Token.id)))).all()
@@ -145,27 +120,16 @@ async def verify(connection: asyncpg.Connection, text: str) -> Identity | None:
     """The identity behind a token's text; None if it is unknown, expired or revoked."""
     if not SHAPE.fullmatch(text):
         return None
-    return _identity(await connection.fetchrow(f"{VALID} AND hash = $1", hashed(text)))
+    return _identity(await sql.first(connection, SQL.with_hash, hash=hashed(text)))
 
 
 async def by_id(connection: asyncpg.Connection, token_id: int) -> Identity | None:
     """The identity behind a signed URL, while its token is valid."""
-    return _identity(await connection.fetchrow(f"{VALID} AND id = $1", token_id))
-
-
-VALID = """
-    SELECT id, name, scope, dataset_ids FROM token
-    WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-"""
+    return _identity(await sql.first(connection, SQL.with_id, id=token_id))
 
 
 def _identity(row: asyncpg.Record | None) -> Identity | None:
     if row is None:
         return None
     ids = row["dataset_ids"]
-    return Identity(
-        name=row["name"],
-        scope=parse_scope(row["scope"]),
-        token_id=row["id"],
-        dataset_ids=None if ids is None else frozenset(ids),
-    )
+    return Identity(row["name"], parse_scope(row["scope"]), row["id"], None if ids is None else frozenset(ids))

@@ -1,12 +1,12 @@
-"""Signed URLs of images and thumbnails: made by Postgres inside the statement that reads a page, checked here.
+"""Signed URLs of images and thumbnails: signed by Postgres inside the statement that reads a page, checked here.
 
     {base}/images/{source id}?e={expiry}&i={token id}&s={signature}
     {base}/thumbnails/{source id}/{size}?e=…&i=…&s=…
-    {base}/uploads/{name}?e=…&i=…&s=…                 to which a file is PUT, where the store itself takes none
+    {base}/uploads/{name}?e=…&i=…&s=…                 to which a client PUTs a file, if the store itself takes none
 
 A request gets its own key, K = HMAC-SHA256(secret, "{token id}.{expiry}"), and the signature is the first half of
-SHA-256(K || path), which Postgres computes without an extension and without ever seeing the secret. Half a hash
-cannot be extended to a longer path. The URL dies with its expiry or its token.
+SHA-256(K || path), which Postgres computes without an extension and without knowing the secret. Half a hash cannot be
+extended to a longer path. The URL is valid until its expiry, while its token is.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.postgres.models import Secret
 
-STABLE = 900  # seconds during which a page's URLs stay the same, so that browsers find their images in the cache
+STABLE = 900  # seconds for which a page's URLs stay the same, so that browsers find the images in their cache
 SIGNATURE = 32  # hexadecimal digits
 
 
@@ -58,7 +58,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Holds the server's secret. `lifetime` is the least time that a URL works, in seconds."""
+    """Holds the server's secret. `lifetime`: seconds for which a URL is valid at least."""
 
     secret: bytes
     lifetime: int
@@ -67,10 +67,10 @@ class Signer:
         expiry = (int(now) // STABLE + 1) * STABLE + self.lifetime
         return Links(base=base, query=f"?e={expiry}&i={token_id}&s=", key=self._key(token_id, expiry), expiry=expiry)
 
-    def holds(self, path: str, token_id: int, expiry: int, given: str, now: float) -> bool:
-        """Whether we signed this path for this token, and its time has not passed."""
+    def is_valid(self, path: str, token_id: int, expiry: int, signed: str, now: float) -> bool:
+        """Whether we signed this path for this token, and it has not expired."""
         expected = signature(self._key(token_id, expiry), path)
-        return hmac.compare_digest(expected.encode(), given.encode()) and now < expiry
+        return hmac.compare_digest(expected.encode(), signed.encode()) and now < expiry
 
     def _key(self, token_id: int, expiry: int) -> bytes:
         return hmac.digest(self.secret, f"{token_id}.{expiry}".encode(), "sha256")
@@ -81,7 +81,7 @@ def signature(key: bytes, path: str) -> str:
 
 
 async def secret(session: AsyncSession) -> bytes:
-    """The secret that all servers of this database share, made by whichever starts first."""
-    made = insert(Secret).values(name="urls", value=secrets.token_bytes(32)).on_conflict_do_nothing()
-    await session.exec(made)
+    """The secret that all servers of this database share; the first one that starts makes it."""
+    new = insert(Secret).values(name="urls", value=secrets.token_bytes(32)).on_conflict_do_nothing()
+    await session.exec(new)
     return (await session.exec(select(Secret.value).where(col(Secret.name) == "urls"))).one()

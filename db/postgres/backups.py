@@ -1,8 +1,8 @@
-"""Backups: everything in the database at one moment, in one file, and back into an empty database.
+"""Backups: the whole database at one moment in a file, and back into an empty database.
 
 A backup is a ZIP file: `backup.json` names the revision of the schema, the columns and the sequences, and for each
 table there is a file in COPY's text format, which is the same in every version of Postgres. So a backup needs no
-programs of a certain version, and an older one is migrated while it is restored. Images are not in it.
+programs of a certain version, and an older one is migrated while it is restored. It contains no images.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from db.errors import Conflict, Invalid
-from db.postgres import migrations
+from db.postgres import migrations, sql
 from db.postgres.engine import DIALECT, driver_url, opener
 
 FORMAT: Final = 1
-ABOUT: Final = "backup.json"
+CONTENTS: Final = "backup.json"
 DAMAGED: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -34,9 +34,9 @@ DAMAGED: Final = (
     NotImplementedError,  # a compression that zipfile does not know
     ValueError,
 )
-PATIENCE: Final = 10.0  # seconds in which those who have left the database must be gone
+CLOSING_TIME: Final = 10.0  # seconds in which closed connections must have left the database
 
-# COPY's text depends on these; and whatever the role's own limits are, a large table takes its time.
+# COPY's text depends on these; and a large table takes longer than the role's timeouts may allow.
 SETTINGS: Final = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 0;
@@ -67,17 +67,14 @@ OTHERS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a backup holds."""
+    """What a backup contains."""
 
     datasets: int
     rows: int
 
 
-# -- out -------------------------------------------------------------------------------------------------
-
-
 async def write(url: str, file: BinaryIO) -> Summary:
-    """Write a backup of the database, whoever works on it meanwhile: it shows one moment. The file need not seek."""
+    """Write a backup of the database at one moment, while others use it. The file need not be seekable."""
     connection = await asyncpg.connect(driver_url(url), statement_cache_size=0)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -89,68 +86,51 @@ async def write(url: str, file: BinaryIO) -> Summary:
 
 
 async def _write(connection: asyncpg.Connection, archive: zipfile.ZipFile) -> Summary:
-    tables = [
-        {"name": name, "columns": columns, "rows": await _copy_out(connection, archive, name, columns)}
-        for name, columns in (await _columns(connection)).items()
-    ]
-    about = {
+    tables = []
+    for name, columns in (await _columns(connection)).items():
+        with archive.open(_member(name), "w", force_zip64=True) as member:
+            done = await connection.copy_from_table(
+                name, schema_name="public", columns=columns, output=cast(BinaryIO, member)
+            )
+        tables.append({"name": name, "columns": columns, "rows": _count(done)})
+    sequences = {}  # read after the tables: no sequence is behind the rows that it numbered
+    for row in await connection.fetch(SEQUENCES):
+        value = await connection.fetchrow(f'SELECT last_value, is_called FROM public."{row["name"]}"')
+        sequences[row["name"]] = list(value or ())
+    contents = {
         "format": FORMAT,
         "revision": await connection.fetchval("SELECT version_num FROM alembic_version"),
         "tables": tables,
-        "sequences": await _sequences(connection),
+        "sequences": sequences,
     }
-    archive.writestr(ABOUT, json.dumps(about, indent=1))
+    archive.writestr(CONTENTS, json.dumps(contents, indent=1))
     return await _summary(connection, tables)
 
 
-async def _copy_out(connection: asyncpg.Connection, archive: zipfile.ZipFile, name: str, columns: Sequence[str]) -> int:
-    with archive.open(_member(name), "w", force_zip64=True) as member:
-        done = await connection.copy_from_table(
-            name, schema_name="public", columns=columns, output=cast(BinaryIO, member)
-        )
-    return _count(done)
-
-
-async def _sequences(connection: asyncpg.Connection) -> dict[str, Any]:
-    """Read after the tables: no sequence is behind the rows that it numbered."""
-    names = [row["name"] for row in await connection.fetch(SEQUENCES)]
-    return {
-        name: list(await connection.fetchrow(f'SELECT last_value, is_called FROM public."{name}"') or ())
-        for name in names
-    }
-
-
-# -- in --------------------------------------------------------------------------------------------------
-
-
 async def restore(url: str, file: BinaryIO) -> Summary:
-    """Fill a database that holds no dataset, and that nobody uses, with a backup: whole or not at all.
+    """Fill a database that has no dataset, and that nobody uses, with a backup: completely or not at all.
 
     Its tables are made as they were when the backup was written, filled, and migrated. Raises Invalid for a file that
-    is no backup, is damaged, or is of a newer version; Conflict for a database that is not free.
+    is no backup, is damaged, or is of a newer version; Conflict for a database that has datasets or is in use.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            about = json.loads(archive.read(ABOUT))
-            _check(about)
-            async with _alone(url) as connection:
-                return await _restore(connection, archive, about)
+            contents = json.loads(archive.read(CONTENTS))
+            if contents["format"] != FORMAT or not migrations.knows(contents["revision"]):
+                raise Invalid("The backup was written by a newer version of Labelgraph: update this one first.")
+            async with _exclusive_transaction(url) as connection:
+                return await _restore(connection, archive, contents)
     except DAMAGED as error:
         raise Invalid("The file is no backup, or it is damaged. The database is as it was.") from error
 
 
-def _check(about: Mapping[str, Any]) -> None:
-    if about["format"] != FORMAT or not migrations.knows(about["revision"]):
-        raise Invalid("The backup was written by a newer version of Labelgraph: update this one first.")
-
-
 @asynccontextmanager
-async def _alone(url: str) -> AsyncGenerator[AsyncConnection, None]:
-    """A transaction in a database that nobody else uses; a server that starts now waits for it, to migrate."""
+async def _exclusive_transaction(url: str) -> AsyncGenerator[AsyncConnection, None]:
+    """In a database that nobody else uses. A server that starts now waits for its end, to migrate."""
     engine = create_async_engine(DIALECT, poolclass=NullPool, connect_args={"async_creator_fn": opener(url)})
     try:
         async with engine.begin() as connection:
-            driver = await _driver(connection)
+            driver = await sql.raw_connection(connection)
             await driver.execute(SETTINGS)
             await driver.execute("SELECT pg_advisory_xact_lock($1)", migrations.MIGRATING)
             if await driver.fetchval("SELECT EXISTS (SELECT FROM dataset)"):
@@ -158,33 +138,34 @@ async def _alone(url: str) -> AsyncGenerator[AsyncConnection, None]:
                     "The database holds datasets already. Restore into another one: name it in DATABASE_URL, or an "
                     "empty directory with --data."
                 )
-            await _wait_until_alone(driver)
+            deadline = asyncio.get_running_loop().time() + CLOSING_TIME
+            while await driver.fetchval(OTHERS):  # connections that were just closed may still be listed
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Conflict("Others use the database now: stop every server and worker of it first.")
+                await driver.execute("SELECT pg_sleep(0.1)")
+                await driver.execute("SELECT pg_stat_clear_snapshot()")
             yield connection
     finally:
         await engine.dispose()
 
 
-async def _wait_until_alone(driver: asyncpg.Connection) -> None:
-    """Connections that were closed just now may still be seen."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while await driver.fetchval(OTHERS):
-        if asyncio.get_running_loop().time() > deadline:
-            raise Conflict("Others use the database now: stop every server and worker of it first.")
-        await driver.execute("SELECT pg_sleep(0.1)")
-        await driver.execute("SELECT pg_stat_clear_snapshot()")
-
-
-async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, about: Mapping[str, Any]) -> Summary:
+async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, contents: Mapping[str, Any]) -> Summary:
     await connection.run_sync(migrations.move, "base")
-    await connection.run_sync(migrations.move, about["revision"])
-    driver = await _driver(connection)
-    tables: Sequence[Mapping[str, Any]] = about["tables"]
+    await connection.run_sync(migrations.move, contents["revision"])
+    driver = await sql.raw_connection(connection)
+    tables: Sequence[Mapping[str, Any]] = contents["tables"]
     if {table["name"]: table["columns"] for table in tables} != await _columns(driver):
         raise Invalid("The backup's tables are not those of its version.")
-    async with _without_rules(driver, [table["name"] for table in tables]):
+    async with _without_constraints(driver, [table["name"] for table in tables]):
         for table in tables:
-            await _copy_in(driver, archive, table)
-    for name, (last, called) in about["sequences"].items():
+            name, columns = table["name"], table["columns"]
+            with archive.open(_member(name)) as member:
+                done = await driver.copy_to_table(
+                    name, schema_name="public", columns=columns, source=cast(BinaryIO, member), timeout=None
+                )
+            if _count(done) != table["rows"]:
+                raise ValueError(name)
+    for name, (last, called) in contents["sequences"].items():
         await driver.execute("SELECT setval(format('public.%I', $1::text)::regclass, $2, $3)", name, last, called)
     await connection.run_sync(migrations.move, "head")
     await driver.execute("ANALYZE")
@@ -192,10 +173,10 @@ async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, about:
 
 
 @asynccontextmanager
-async def _without_rules(driver: asyncpg.Connection, tables: Sequence[str]) -> AsyncGenerator[None, None]:
-    """Tables that take rows in any order: no trigger counts or remembers them, references are checked afterwards."""
+async def _without_constraints(driver: asyncpg.Connection, tables: Sequence[str]) -> AsyncGenerator[None, None]:
+    """Empty tables that take rows in any order: no trigger runs, and references are checked afterwards."""
     references = await driver.fetch(REFERENCES)
-    await driver.execute(f"TRUNCATE {', '.join(map(_quoted, tables))}")  # what migrations put there
+    await driver.execute(f"TRUNCATE {', '.join(map(_quoted, tables))}")  # rows of migrations
     for each in references:
         await driver.execute(f"ALTER TABLE {each['name']} DROP CONSTRAINT {each['constraint']}")
     for name in tables:
@@ -205,23 +186,6 @@ async def _without_rules(driver: asyncpg.Connection, tables: Sequence[str]) -> A
         await driver.execute(f"ALTER TABLE {_quoted(name)} ENABLE TRIGGER USER")
     for each in references:
         await driver.execute(f"ALTER TABLE {each['name']} ADD CONSTRAINT {each['constraint']} {each['definition']}")
-
-
-async def _copy_in(driver: asyncpg.Connection, archive: zipfile.ZipFile, table: Mapping[str, Any]) -> None:
-    with archive.open(_member(table["name"])) as member:
-        done = await driver.copy_to_table(
-            table["name"], schema_name="public", columns=table["columns"], source=cast(BinaryIO, member), timeout=None
-        )
-    if _count(done) != table["rows"]:
-        raise ValueError(table["name"])
-
-
-# -- both ------------------------------------------------------------------------------------------------
-
-
-async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
-    raw: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-    return raw
 
 
 async def _columns(connection: asyncpg.Connection) -> dict[str, list[str]]:

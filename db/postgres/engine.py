@@ -1,4 +1,4 @@
-"""The two ways to Postgres: reading (one compiled statement, no ORM) and writing (one transaction, one unit)."""
+"""Connections to Postgres: for reading (one compiled statement, no ORM) and for writing (one transaction)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -15,43 +15,50 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.concurrency import ConcurrencyLimit
 from db.errors import DomainError
-from db.postgres.outages import ANY_ERROR, CROWDED, SILENT, DatabaseUnavailable, Outages
-from db.postgres.session_settings import UNPREPARED, Limits, bound_transactions, bounded, startup_parameters
+from db.postgres import sql
+from db.postgres.outages import ANY_ERROR, NO_ANSWER, OVERLOADED, DatabaseUnavailable, Outages
+from db.postgres.session_settings import (
+    NO_PREPARED_STATEMENTS,
+    Limits,
+    read_only_transaction,
+    set_in_each_transaction,
+    startup_parameters,
+)
 
 __all__ = ["Database", "Limits", "connect", "driver_url"]
 
 DIALECT = "postgresql+asyncpg://"
-GRACE: Final = 2.0  # seconds beyond its own limit in which a running server ends a statement, and a broken one nothing
+GRACE: Final = 2.0  # seconds beyond its own limit in which a working server ends a statement
 
 
 @dataclass(slots=True)
 class Probe:
-    """Asks whether Postgres answers at all, on a connection of its own: those at work may all be waiting. Who asks
-    while it is being asked gets the same answer."""
+    """Whether Postgres answers, on a connection of its own, as all others may be waiting. Concurrent callers share one
+    attempt."""
 
     url: str
-    _asking: asyncio.Task[bool] | None = None
+    _attempt: asyncio.Task[bool] | None = None
 
     async def answers(self) -> bool:
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)
+        async def connect() -> bool:
+            try:
+                async with asyncio.timeout(GRACE):
+                    connection = await asyncpg.connect(driver_url(self.url), statement_cache_size=0)
+            except ANY_ERROR:
+                return False
+            connection.terminate()
+            return True
 
-    async def _ask(self) -> bool:
-        try:
-            async with asyncio.timeout(GRACE):
-                connection = await asyncpg.connect(driver_url(self.url), statement_cache_size=0)
-        except ANY_ERROR:
-            return False
-        connection.terminate()
-        return True
+        if self._attempt is None or self._attempt.done():
+            self._attempt = asyncio.create_task(connect())
+        return await asyncio.shield(self._attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database, opened. Built once by the composition root and passed to whoever needs it.
+    """An open database. Built once by the composition root and passed to whoever needs it.
 
-    Inside `reading` and `writing`, whatever the driver raises because Postgres is away becomes DatabaseUnavailable.
+    Inside `reading` and `writing`, errors of the driver that mean an outage are raised as DatabaseUnavailable.
     """
 
     url: str
@@ -65,36 +72,33 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
         """A connection for reads: each statement sees one state, and another than the statement before it."""
-        with self.outages.explained():
-            connection = await self._acquire()
+        with self.outages.translated():
             try:
-                async with bounded(connection, self.limits) if self.limits.pooled else nullcontext():
+                connection = cast(asyncpg.Connection, await self.pool.acquire(timeout=self.limits.connect))
+            except TimeoutError as error:
+                all_in_use = self.pool.get_size() == self.limits.readers and self.pool.get_idle_size() == 0
+                raise DatabaseUnavailable(OVERLOADED if all_in_use else NO_ANSWER, connection_lost=False) from error
+            try:
+                async with read_only_transaction(connection, self.limits) if self.limits.pooled else nullcontext():
                     yield connection
-            except (asyncpg.InternalClientError, TimeoutError):  # nothing more can be said on it
+            except (asyncpg.InternalClientError, TimeoutError):  # the connection cannot be used any more
                 connection.terminate()
                 raise
             finally:
                 with suppress(Exception):  # it is closed then, and the pool opens another
                     await self.pool.release(connection, timeout=GRACE)  # type: ignore[arg-type]
 
-    async def _acquire(self) -> asyncpg.Connection:
-        try:
-            return cast(asyncpg.Connection, await self.pool.acquire(timeout=self.limits.connect))
-        except TimeoutError as error:
-            all_in_use = self.pool.get_size() == self.limits.readers and self.pool.get_idle_size() == 0
-            raise DatabaseUnavailable(CROWDED if all_in_use else SILENT, connection_lost=False) from error
-
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession, None]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        committing, cut = False, None
+        committing, termination = False, None
         try:
             async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
-                driver = await _driver_connection(session)
+                driver = await sql.raw_connection(await session.connection())
                 try:
                     yield session
-                except BaseException:  # a server that is silent does not roll back either
-                    cut = asyncio.get_running_loop().call_later(GRACE, driver.terminate)
+                except BaseException:  # a server that does not answer does not roll back either
+                    termination = asyncio.get_running_loop().call_later(GRACE, driver.terminate)
                     raise
                 committing = True
         except DomainError:
@@ -102,8 +106,8 @@ class Database:
         except Exception as error:
             self.outages.reraise(error, committing=committing)
         finally:
-            if cut is not None:
-                cut.cancel()
+            if termination is not None:
+                termination.cancel()
 
     async def close(self) -> None:
         await self.pool.close()
@@ -114,6 +118,10 @@ class Database:
 async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Database, None]:
     """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block."""
     limits = limits or Limits()
+
+    async def keep(_: asyncpg.Connection) -> None:
+        """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
+
     pool = await asyncpg.create_pool(
         driver_url(url),
         min_size=0,
@@ -123,7 +131,7 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
         server_settings=startup_parameters(limits, read_only=True),
-        reset=_leave_as_it_is,
+        reset=keep,
     )
     engine = create_async_engine(
         DIALECT,
@@ -135,22 +143,18 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
             "timeout": limits.connect,
             "command_timeout": limits.write + GRACE,
             "server_settings": startup_parameters(limits, read_only=False),
-            **(UNPREPARED if limits.pooled else {}),
+            **(NO_PREPARED_STATEMENTS if limits.pooled else {}),
         },
     )
     _test_before_use(engine, limits.connect)
     if limits.pooled:
-        bound_transactions(engine, limits)
+        set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
     database = Database(url, pool, engine, limits, costly_reads, Probe(url))
     try:
         yield database
     finally:
         await database.close()
-
-
-async def _leave_as_it_is(_: asyncpg.Connection) -> None:
-    """A reader leaves nothing behind that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
 
 
 def opener(url: str) -> Callable[..., Awaitable[asyncpg.Connection]]:
@@ -167,13 +171,8 @@ def driver_url(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-async def _driver_connection(session: AsyncSession) -> asyncpg.Connection:
-    connection = await (await session.connection()).get_raw_connection()
-    return cast(asyncpg.Connection, connection.driver_connection)
-
-
 def _test_before_use(engine: AsyncEngine, seconds: float) -> None:
-    """A pooled connection may have been cut since its last use: it is asked first, and replaced if it does not answer.
+    """A pooled connection may have been lost since its last use: it is tested, and replaced if it does not answer.
     SQLAlchemy's own test takes three round trips, and waits as long as for a statement."""
 
     @event.listens_for(engine.sync_engine, "checkout")

@@ -1,7 +1,7 @@
-"""The settings of a session: sent when a connection is opened, or behind a transaction pooler set by each transaction.
+"""The settings of a session: sent when a connection is opened, or set in each transaction behind a pooler.
 
-A pooler gives every transaction some server connection, so neither settings nor prepared statements outlast it, and
-PgBouncer refuses most parameters that a client sends when it connects.
+A transaction pooler gives each transaction any of its connections, so neither settings nor prepared statements last
+longer than that, and PgBouncer refuses most parameters that a client sends when it connects.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long Postgres may keep us waiting, in seconds, and how many connections each side may hold."""
+    """Timeouts in seconds, and numbers of connections."""
 
     connect: float = 3.0
     read: float = 10.0
@@ -24,19 +24,19 @@ class Limits:
     lock: float = 10.0
     readers: int = 10
     writers: int = 10
-    searches: int = 4  # of the readers, those that may do at once what may read every row; half for one token
-    pooled: bool = False  # behind PgBouncer in transaction mode: nothing of a session outlasts a transaction
+    searches: int = 4  # of the readers, those that may run costly reads at once; half of them for one token
+    pooled: bool = False  # behind PgBouncer in transaction mode
 
 
-UNPREPARED: Mapping[str, Any] = {
+NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
-    "prepared_statement_name_func": lambda: "",  # a name could be another client's, on the connection that comes next
+    "prepared_statement_name_func": lambda: "",  # on the next connection a name could be another client's
 }
 
 
 def startup_parameters(limits: Limits, *, read_only: bool) -> dict[str, str]:
-    """What is sent when a connection is opened. PgBouncer refuses all but a few, of which these two are."""
+    """Parameters for a new connection. PgBouncer accepts few; the first two are among them."""
     parameters = {"application_name": "labelgraph", "timezone": "UTC"}
     if limits.pooled:
         return parameters
@@ -57,31 +57,27 @@ def _settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def bounded(connection: Any, limits: Limits) -> AsyncGenerator[None, None]:
-    """A read-only transaction with the settings of a reader's session; ended by COMMIT, for notices go out with it."""
+async def read_only_transaction(connection: Any, limits: Limits) -> AsyncGenerator[None, None]:
+    """With the settings of a reader's session. It ends with COMMIT, which sends its notifications."""
     settings = _settings(limits, read_only=True)
     local = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
     await connection.execute(f"BEGIN READ ONLY; {local}")
+    is_broken = False
     try:
         yield
-    except (TimeoutError, InternalClientError):  # the reader gives this connection up
+    except (TimeoutError, InternalClientError):  # the connection is closed by whoever took it
+        is_broken = True
         raise
-    except BaseException:
-        await _end(connection)
-        raise
-    await _end(connection)
+    finally:
+        if not is_broken and not connection.is_closed():
+            await connection.execute("COMMIT")
 
 
-async def _end(connection: Any) -> None:
-    if not connection.is_closed():
-        await connection.execute("COMMIT")
-
-
-def bound_transactions(engine: AsyncEngine, limits: Limits) -> None:
+def set_in_each_transaction(engine: AsyncEngine, limits: Limits) -> None:
     """Give every transaction of the engine the settings of a writer's session."""
     settings = _settings(limits, read_only=False)
     statement = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
 
     @event.listens_for(engine.sync_engine, "begin")
-    def bound(connection: Connection) -> None:
+    def set_all(connection: Connection) -> None:
         connection.exec_driver_sql(statement)

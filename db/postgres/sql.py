@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 VALUE = re.compile(r"--[^\n]*|'[^']*'|(?<![:\w]):([a-z_]\w*)")  # not in comments and literals
@@ -96,6 +97,11 @@ async def connection_of(session: AsyncSession) -> asyncpg.Connection:
     """The asyncpg connection below a session, in its transaction, which SQLAlchemy begins at the first statement."""
     connection = await session.connection()
     await connection.exec_driver_sql("SELECT")
+    return await raw_connection(connection)
+
+
+async def raw_connection(connection: AsyncConnection) -> asyncpg.Connection:
+    """The asyncpg connection below one of SQLAlchemy, perhaps without a transaction yet."""
     return cast(asyncpg.Connection, (await connection.get_raw_connection()).driver_connection)
 
 

@@ -173,7 +173,7 @@ async def test_a_database_with_a_dataset_is_refused_and_left_alone(
 
 
 async def test_a_database_in_use_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups, "PATIENCE", 0)
+    monkeypatch.setattr(backups, "CLOSING_TIME", 0)
     backup = await written(database_url)
     other = await asyncpg.connect(database_url)
     try:
@@ -249,35 +249,36 @@ async def test_a_file_that_broke_off_or_rotted_is_no_backup(share: float, databa
 
 KILLED = """
 import os, signal, sys
+import asyncpg
 from api.__main__ import main
-from db import backups
 
-function = sys.argv.pop(1)
-real = getattr(backups, function)
+method = sys.argv.pop(1)
+real = getattr(asyncpg.Connection, method)
 
-async def killed(first, second, table, *others):
-    if "version_label" in (table, table["name"] if isinstance(table, dict) else ""):
+async def killed(self, table, **options):
+    if table == "version_label":
         os.kill(os.getpid(), signal.SIGKILL)
-    return await real(first, second, table, *others)
+    return await real(self, table, **options)
 
-setattr(backups, function, killed)
+setattr(asyncpg.Connection, method, killed)
 main(sys.argv[1:])
 """
+FROM_TABLE, TO_TABLE = "copy_from_table", "copy_to_table"
 
 
-def killed(function: str, *arguments: str, url: str) -> int:
+def killed(method: str, *arguments: str, url: str) -> int:
     """A command of a process that is killed when it comes to the last table."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": url}
-    command = [sys.executable, "-P", "-c", KILLED, function, *arguments]
+    command = [sys.executable, "-P", "-c", KILLED, method, *arguments]
     return subprocess.run(command, env=environment, timeout=300).returncode
 
 
 async def test_a_killed_backup_leaves_the_file_as_it_was(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "labelgraph.backup"
-    assert await asyncio.to_thread(killed, "_copy_out", "backup", str(file), url=database_url) == -signal.SIGKILL
+    assert await asyncio.to_thread(killed, FROM_TABLE, "backup", str(file), url=database_url) == -signal.SIGKILL
     assert not file.exists()
     file.write_bytes(b"the one before")
-    assert await asyncio.to_thread(killed, "_copy_out", "backup", str(file), url=database_url) == -signal.SIGKILL
+    assert await asyncio.to_thread(killed, FROM_TABLE, "backup", str(file), url=database_url) == -signal.SIGKILL
     assert file.read_bytes() == b"the one before"
 
 
@@ -289,6 +290,6 @@ async def test_a_killed_restore_leaves_the_database_as_it_was(
     file.write_bytes(await written(database_url))
     await migrations.upgrade(empty_database_url)
     before = await rows(empty_database_url)
-    assert await asyncio.to_thread(killed, "_copy_in", "restore", str(file), url=empty_database_url) == -signal.SIGKILL
+    assert await asyncio.to_thread(killed, TO_TABLE, "restore", str(file), url=empty_database_url) == -signal.SIGKILL
     assert await rows(empty_database_url) == before
     assert (await backups.restore(empty_database_url, io.BytesIO(file.read_bytes()))).datasets == 1

@@ -88,8 +88,8 @@ async def test_lists_every_token_newest_first(database: Database) -> None:
     await made(database, "bob", Scope.MANAGE)
     async with database.writing() as session:
         await tokens.revoke(session, "ann")
-        listed = await tokens.listed(session)
+        listed = await tokens.list_all(session)
     assert [(each.name, each.scope, each.revoked_at is None) for each in listed] == [
-        ("bob", Scope.MANAGE, True),
-        ("ann", Scope.LABEL, False),
+        ("bob", "manage", True),
+        ("ann", "label", False),
     ]

@@ -33,22 +33,22 @@ def parts(url: str) -> tuple[str, int, int, str]:
 def test_a_url_holds_for_its_lifetime_and_no_longer_than_a_window_more() -> None:
     path, token_id, expiry, signature = parts(SIGNER.links("", 7, NOW).image(42))
     assert NOW + 3_600 <= expiry <= NOW + 3_600 + STABLE
-    assert SIGNER.holds(path, token_id, expiry, signature, NOW)
-    assert SIGNER.holds(path, token_id, expiry, signature, expiry - 1)
-    assert not SIGNER.holds(path, token_id, expiry, signature, expiry)
+    assert SIGNER.is_valid(path, token_id, expiry, signature, NOW)
+    assert SIGNER.is_valid(path, token_id, expiry, signature, expiry - 1)
+    assert not SIGNER.is_valid(path, token_id, expiry, signature, expiry)
 
 
 def test_nothing_of_a_url_can_be_changed() -> None:
     path, token_id, expiry, signature = parts(SIGNER.links("", 7, NOW).image(42))
     assert path == "/images/42"
-    assert not SIGNER.holds("/images/43", token_id, expiry, signature, NOW)
-    assert not SIGNER.holds("/images/421", token_id, expiry, signature, NOW)
-    assert not SIGNER.holds(path, 8, expiry, signature, NOW)
-    assert not SIGNER.holds(path, token_id, expiry + 1, signature, NOW)
-    assert not SIGNER.holds(path, token_id, expiry, signature[:-1], NOW)
-    assert not SIGNER.holds(path, token_id, expiry, "", NOW)
-    assert not SIGNER.holds(path, token_id, expiry, "é" * 32, NOW)
-    assert not Signer(b"another secret", 3_600).holds(path, token_id, expiry, signature, NOW)
+    assert not SIGNER.is_valid("/images/43", token_id, expiry, signature, NOW)
+    assert not SIGNER.is_valid("/images/421", token_id, expiry, signature, NOW)
+    assert not SIGNER.is_valid(path, 8, expiry, signature, NOW)
+    assert not SIGNER.is_valid(path, token_id, expiry + 1, signature, NOW)
+    assert not SIGNER.is_valid(path, token_id, expiry, signature[:-1], NOW)
+    assert not SIGNER.is_valid(path, token_id, expiry, "", NOW)
+    assert not SIGNER.is_valid(path, token_id, expiry, "é" * 32, NOW)
+    assert not Signer(b"another secret", 3_600).is_valid(path, token_id, expiry, signature, NOW)
 
 
 def test_urls_stay_the_same_for_a_while() -> None:
