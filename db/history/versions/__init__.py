@@ -2,15 +2,15 @@
 live and past rows that held at its revision.
 
 publish   a revision gets a name, a file     split    which samples are put aside for evaluation
-switch    the working set becomes a version  remove   a version is forgotten
-restore   rows put back as they were, for switching and for undoing
+switch    the working set becomes a version  remove   a version goes
+restore   rows as they were before, for switching and for undoing
 """
 
-from db.history.versions.outcomes import ManifestRequested, Published, Removed, Switched
-from db.history.versions.publish import publish, write_manifest
-from db.history.versions.remove import remove
+from db.history.versions.manifests import ManifestRequested, write_manifest
+from db.history.versions.publish import Published, publish
+from db.history.versions.remove import Removed, remove
 from db.history.versions.split import Split
-from db.history.versions.switch import switch
+from db.history.versions.switch import Switched, switch
 
 __all__ = [
     "ManifestRequested",

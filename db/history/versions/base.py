@@ -1,57 +1,48 @@
-"""What a working set is based on, and finding versions. Publishing and switching take the base's row, and so one
-another's turn; labelling does not."""
+"""The version that a working set is based on, and finding versions. Publishing and switching lock the base's row, so
+they wait for each other; labelling does not."""
 
-from dataclasses import dataclass
-
-import asyncpg
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.errors import NotFound
 from db.identity.tokens import Identity
-from db.postgres import sql
-
-TAKE = """
-INSERT INTO base (dataset_id) VALUES (:dataset_id)
-ON CONFLICT (dataset_id) DO UPDATE SET dataset_id = excluded.dataset_id
-RETURNING version_id, revision, named
-"""
-PUT = "UPDATE base SET version_id = :version_id, revision = :revision WHERE dataset_id = :dataset_id"
-FIND = """
-SELECT v.id, v.dataset_id, v.name, v.revision FROM version v JOIN dataset d ON d.id = v.dataset_id
-WHERE v.id = :id AND d.deleted_at IS NULL
-"""
+from db.postgres.models import Base, BaseBefore, Dataset, Version
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The version that the working set was equal to at `revision`, if there is one."""
-
-    version_id: int | None
-    revision: int
-    named: int
-
-    def is_clean(self, revision: int) -> bool:
-        """Whether nothing was changed since. Without a version everything is a change."""
-        return revision == (self.revision if self.version_id is not None else 0)
+async def lock_base(session: AsyncSession, dataset_id: int) -> Base:
+    """The base, locked until the commit: the version, if any, that the working set was equal to at `revision`."""
+    await session.exec(insert(Base).values(dataset_id=dataset_id).on_conflict_do_nothing())
+    return (await session.exec(select(Base).where(col(Base.dataset_id) == dataset_id).with_for_update())).one()
 
 
-async def take(session: AsyncSession, dataset_id: int) -> Base:
-    """The base, held until the commit."""
-    row = await sql.first(session, TAKE, dataset_id=dataset_id)
-    assert row is not None
-    return Base(row["version_id"], row["revision"], row["named"])
+def is_clean(base: Base, revision: int) -> bool:
+    """Whether nothing was changed since. Without a version everything is a change."""
+    return revision == (base.revision if base.version_id is not None else 0)
 
 
-async def put(session: AsyncSession, dataset_id: int, version_id: int | None, revision: int) -> None:
-    await sql.run(session, PUT, dataset_id=dataset_id, version_id=version_id, revision=revision)
+async def set_base(session: AsyncSession, base: Base, version_id: int | None, revision: int) -> None:
+    base.version_id, base.revision = version_id, revision
+    await session.flush()
 
 
-async def find(session: AsyncSession, version_id: int, by: Identity) -> asyncpg.Record:
-    row = await sql.first(session, FIND, id=version_id)
-    if row is None or not by.sees(row["dataset_id"]):
+async def remember_base(session: AsyncSession, change_id: int, base: Base, *, was_clean: bool) -> None:
+    """Keep what the working set was based on before a change, for whoever undoes it."""
+    values = {"dataset_id": base.dataset_id, "version_id": base.version_id, "was_clean": was_clean}
+    await session.exec(insert(BaseBefore).values(change_id=change_id, **values))
+
+
+async def find_version(session: AsyncSession, version_id: int, by: Identity) -> Version:
+    found = await session.exec(
+        select(Version)
+        .join(Dataset, col(Dataset.id) == col(Version.dataset_id))
+        .where(col(Version.id) == version_id, col(Dataset.deleted_at).is_(None))
+    )
+    version = found.one_or_none()
+    if version is None or not by.sees(version.dataset_id):
         raise no_such_version()
-    return row
+    return version
 
 
 async def expect_idle(session: AsyncSession, dataset_id: int) -> None:

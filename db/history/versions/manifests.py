@@ -1,27 +1,44 @@
 """Requests to have a version's manifest written, which a job does (`db/exports/manifests.py`)."""
 
-from typing import Final
+from dataclasses import dataclass
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.postgres import sql
+from db.errors import Invalid
+from db.history.changes import lock_dataset
+from db.history.versions.base import find_version
+from db.identity.tokens import Identity
+from db.postgres.models import Dataset, Job
 
-HAS_OUTPUT: Final = "SELECT true AS yes FROM dataset WHERE id = :id AND output_path IS NOT NULL"
-ACTIVE: Final = """
-    SELECT id FROM job WHERE version_id = :id AND kind = 'MANIFEST' AND status IN ('QUEUED', 'RUNNING')
-"""
+
+@dataclass(frozen=True, slots=True)
+class ManifestRequested:
+    job: int
 
 
-async def request(session: AsyncSession, dataset_id: int, version_id: int, *, requested_by: str) -> int | None:
-    """Have the manifest written. The job; one that waits or runs already, if there is one. None: the dataset has no
-    output path."""
-    if not await sql.first(session, HAS_OUTPUT, id=dataset_id):
+async def write_manifest(session: AsyncSession, version_id: int, *, by: Identity) -> ManifestRequested:
+    """Have a version's manifest written, again if need be."""
+    version = await find_version(session, version_id, by)
+    await lock_dataset(session, version.dataset_id, by)
+    job = await request_manifest(session, version.dataset_id, version_id, requested_by=by.name)
+    if job is None:
+        raise Invalid("The dataset has no output path, so nothing is written of its versions.")
+    return ManifestRequested(job)
+
+
+async def request_manifest(session: AsyncSession, dataset_id: int, version_id: int, *, requested_by: str) -> int | None:
+    """The new job, or the one that is active already. None: the dataset has no output path."""
+    output_path = await session.exec(select(Dataset.output_path).where(col(Dataset.id) == dataset_id))
+    if output_path.one() is None:
         return None
+    active = select(Job.id).where(
+        col(Job.version_id) == version_id, col(Job.kind) == "MANIFEST", col(Job.status).in_(("QUEUED", "RUNNING"))
+    )
     while True:
         job = await jobs.enqueue(session, dataset_id, "MANIFEST", requested_by=requested_by, version_id=version_id)
-        if job is not None:
+        if job is None:
+            job = (await session.exec(active)).one_or_none()
+        if job is not None:  # else the active one has ended since
             return job
-        active = await sql.first(session, ACTIVE, id=version_id)
-        if active is not None:  # else it has ended since
-            return int(active["id"])

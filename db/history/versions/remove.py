@@ -1,25 +1,30 @@
-"""Forgetting a version. Its samples, the working set, and files that were written of it stay."""
+"""Removing a version. Its samples, the working set, and files that were written of it stay."""
 
+from dataclasses import dataclass
+
+from sqlalchemy import delete, update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history.changes import lock_dataset
-from db.history.versions import base
-from db.history.versions.outcomes import Removed
+from db.history.versions.base import find_version, lock_base, no_such_version
 from db.identity.tokens import Identity
-from db.postgres import sql
+from db.postgres.models import Base, Version
 
-ORPHANS = "UPDATE version SET parent_id = NULL WHERE parent_id = :id"
-UNBASED = "UPDATE base SET version_id = NULL WHERE version_id = :id"
-REMOVE = "DELETE FROM version WHERE id = :id"
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    dataset_id: int
+    version: int
 
 
 async def remove(session: AsyncSession, version_id: int, *, by: Identity) -> Removed:
     """The versions that followed it keep all they have, and have no parent any more."""
-    version = await base.find(session, version_id, by)
-    await lock_dataset(session, version["dataset_id"], by)
-    await base.take(session, version["dataset_id"])
-    for statement in (ORPHANS, UNBASED):
-        await sql.run(session, statement, id=version_id)
-    if not await sql.count(session, REMOVE, id=version_id):
-        raise base.no_such_version()
-    return Removed(version["dataset_id"], version_id)
+    dataset_id = (await find_version(session, version_id, by)).dataset_id
+    await lock_dataset(session, dataset_id, by)
+    await lock_base(session, dataset_id)
+    await session.exec(update(Version).where(col(Version.parent_id) == version_id).values(parent_id=None))
+    await session.exec(update(Base).where(col(Base.version_id) == version_id).values(version_id=None))
+    if not (await session.exec(delete(Version).where(col(Version.id) == version_id))).rowcount:
+        raise no_such_version()
+    return Removed(dataset_id, version_id)

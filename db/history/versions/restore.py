@@ -1,8 +1,8 @@
-"""Rows put back as they were at an earlier revision, with their ids, as part of a new change.
+"""Restoring rows as they were at an earlier revision, with their ids, as part of a new change.
 
 What a span of revisions (early, late] did to the facts lies in temporary tables: the rows that it ended, as they were
-before (`was_…`), and the rows that it left (`made_…`). What was made, and was not there before, goes. Whoever restores
-has the dataset to himself, so nothing moves meanwhile.
+before, and the rows that it left. What the span made, and was not there before, goes. The dataset is locked
+exclusively, so nothing changes meanwhile.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,121 +15,29 @@ from db.history import derived_state
 from db.history.changes import RecordedChange
 from db.postgres import sql
 
+SQL: Final = sql.load(__file__)
 LAST: Final = 2**63 - 1
 FACTS: Final = ("label", "sample", "annotation")
+LABELLING: Final = ("state", "label_ids", "labeled_by", "labeled_at", "labeled_origin")  # columns that say how a sample
+FILE: Final = ("source_id", "path")  # is labelled, and which file it shows
 
-# From the catalog, so that what a later migration adds is restored too, by an older server as well.
-COLUMNS: Final = """
-SELECT c.relname, array_agg(quote_ident(a.attname) ORDER BY a.attnum) AS columns
-FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.oid = ANY(ARRAY['label', 'sample', 'annotation']::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
-  AND a.attgenerated = '' AND a.attname <> ALL(ARRAY['id', 'dataset_id', 'since'])
-GROUP BY c.relname
+# The sample `s` leaves, since the span made it.
+LEAVES: Final = """
+(EXISTS (SELECT FROM after_sample a WHERE a.id = s.id) AND NOT EXISTS (SELECT FROM before_sample b WHERE b.id = s.id))
 """
-# Columns of a sample that say how it is labelled, and those that say which file it shows.
-LABELLING: Final = ("state", "label_ids", "labeled_by", "labeled_at", "labeled_origin")
-PLACING: Final = ("source_id", "path")
-
-TABLES: Final = tuple(
-    f"CREATE TEMP TABLE {when}_{fact} (LIKE {fact}_past, PRIMARY KEY (id)) ON COMMIT DROP"
-    for fact in FACTS
-    for when in ("was", "made")
-)
-
-WAS: Final = """
-INSERT INTO was_{fact} ({row}, until) SELECT {row}, until FROM {fact}_past
-WHERE dataset_id = :dataset_id AND until > :early AND until <= :late AND since <= :early
+# The span left the annotations of the sample `b` as they were.
+SAME_ANNOTATIONS: Final = """
+NOT EXISTS (SELECT FROM before_annotation x WHERE x.sample_id = b.id)
+AND NOT EXISTS (SELECT FROM after_annotation x WHERE x.sample_id = b.id)
 """
-
-MADE: Final = f"""
-INSERT INTO made_{{fact}} ({{row}}, until)
-SELECT {{row}}, {LAST} FROM {{fact}} WHERE dataset_id = :dataset_id AND since > :early AND since <= :late
-UNION ALL
-SELECT {{row}}, until FROM {{fact}}_past
-WHERE dataset_id = :dataset_id AND since > :early AND since <= :late AND until > :late
-"""
-
-# By their samples, which every change of an annotation changes too.
-MADE_ANNOTATION: Final = f"""
-INSERT INTO made_annotation ({{row}}, until)
-SELECT {{annotations}}, {LAST} FROM made_sample m JOIN annotation a ON a.sample_id = m.id
-WHERE a.since > :early AND a.since <= :late
-UNION ALL
-SELECT {{annotations}}, a.until FROM made_sample m JOIN annotation_past a ON a.sample_id = m.id
-WHERE a.since > :early AND a.since <= :late AND a.until > :late
-"""
-
-LEAVES: Final = """(EXISTS (SELECT FROM made_sample m WHERE m.id = s.id)
-         AND NOT EXISTS (SELECT FROM was_sample w WHERE w.id = s.id))"""
-
-# A source that moved has taken its sample's path along. One that is gone gives way to what lies in its place now, as
-# in a sync; but not to what another sample shows.
-PLACE: Final = f"""
-UPDATE was_sample w SET source_id = coalesce(here.id, old.id),
-                        path = CASE old.status WHEN 'GONE' THEN w.path ELSE old.path END
-FROM was_sample same JOIN source old ON old.id = same.source_id
-LEFT JOIN source here ON old.status = 'GONE' AND here.dataset_id = same.dataset_id AND here.path = same.path
-    AND here.status = 'PRESENT'
-    AND NOT EXISTS (SELECT FROM was_sample other WHERE other.source_id = here.id)
-    AND NOT EXISTS (SELECT FROM sample s WHERE s.source_id = here.id AND s.id <> same.id AND NOT {LEAVES})
-WHERE same.id = w.id AND (old.status = 'GONE' OR old.path <> w.path)
-"""
-
-# Samples that would stand in the place of one that comes back: showing its source, or at its path.
-IN_THE_WAY: Final = f"""
-SELECT s.since, s.path FROM was_sample back JOIN sample s
-    ON (s.source_id = back.source_id OR (s.dataset_id = back.dataset_id AND s.path = back.path)) AND s.id <> back.id
-WHERE NOT {LEAVES} AND NOT EXISTS (
-    SELECT FROM was_sample w WHERE w.id = s.id AND w.source_id <> back.source_id AND w.path <> back.path)
-"""
-
-# What a span made as it was before, it did not touch: facts that came to be the same again.
-SAME: Final = """
-WITH same AS (
-    SELECT w.id FROM was_{fact} w JOIN made_{fact} m USING (id) WHERE {was} IS NOT DISTINCT FROM {made} {only}
-), was AS (DELETE FROM was_{fact} w USING same WHERE w.id = same.id)
-DELETE FROM made_{fact} m USING same WHERE m.id = same.id
-"""
-ALSO_ITS_MARKS: Final = """
-AND NOT EXISTS (SELECT FROM was_annotation a WHERE a.sample_id = w.id)
-AND NOT EXISTS (SELECT FROM made_annotation a WHERE a.sample_id = w.id)
-"""
-
-UNANNOTATE: Final = """
-DELETE FROM annotation a USING made_annotation m WHERE a.id = m.id
-"""
-RELABEL: Final = """
-UPDATE label SET {assignments}, since = :since FROM was_label w WHERE label.id = w.id
-"""
-BRING: Final = """
-INSERT INTO {fact} (id, dataset_id, {columns}, since)
-SELECT id, dataset_id, {columns}, :since
-FROM was_{fact} w WHERE NOT EXISTS (SELECT FROM {fact} f WHERE f.id = w.id) ORDER BY id
-"""
-REMOVE: Final = """
-DELETE FROM sample s USING made_sample m
-WHERE s.id = m.id AND NOT EXISTS (SELECT FROM was_sample w WHERE w.id = s.id)
-"""
-# What others have done to a sample since stays: its labelling as a whole, and each column that the span did not touch.
-KEEP: Final = """
-UPDATE was_sample w SET {assignments}
-FROM made_sample m JOIN sample s ON s.id = m.id
-WHERE m.id = w.id AND {now} IS DISTINCT FROM {made}
-"""
-CHANGE: Final = """
-UPDATE sample SET {assignments}, since = :since FROM was_sample w, made_sample m WHERE sample.id = w.id AND m.id = w.id
-"""
+OBSTACLES: Final = SQL.obstacles.format(leaves=LEAVES)
 
 # The labels of a sample are those of the annotations that it has now: a label can have come and gone with one shape,
-# and be there with another. Its state follows.
+# and be there with another.
 REFRESH: Final = f"""
-WITH selected AS (SELECT s.id FROM made_sample m JOIN sample s USING (id))
+WITH selected AS (SELECT id FROM after_sample JOIN sample USING (id))
 {derived_state.REFRESH}
 AND (sample.label_ids, sample.state) IS DISTINCT FROM (derived.label_ids, derived.state)
-"""
-UNLABEL: Final = """
-DELETE FROM label USING made_label m
-WHERE label.id = m.id AND NOT EXISTS (SELECT FROM was_label w WHERE w.id = label.id)
 """
 
 
@@ -143,7 +51,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class SpanChanges:
     """What lies in the temporary tables. `columns` of each fact: all but `id`, `dataset_id` and `since`."""
 
     columns: Mapping[str, tuple[str, ...]]
@@ -154,69 +62,68 @@ class Gathered:
         return _row(table, self.columns[fact])
 
 
-async def gather(session: AsyncSession, span: Span) -> Gathered:
+async def load(session: AsyncSession, span: Span) -> SpanChanges:
     """Fill the temporary tables with what the span did."""
-    columns = {row["relname"]: tuple(row["columns"]) for row in await sql.run(session, COLUMNS)}
-    for statement in TABLES:
-        await sql.run(session, statement)
-    await _fill(session, span, columns)
-    await sql.run(session, PLACE)
-    gathered = Gathered(columns, is_empty=False)
-    for fact in ("label", "annotation", "sample"):
-        only = ALSO_ITS_MARKS if fact == "sample" else ""
-        same = SAME.format(fact=fact, was=gathered.row(fact, "w"), made=gathered.row(fact, "m"), only=only)
-        await sql.run(session, same)
-    tables = " UNION ALL ".join(f"SELECT FROM {when}_{fact}" for when in ("was", "made") for fact in FACTS)
-    row = await sql.first(session, f"SELECT FROM ({tables}) AS any_row LIMIT 1")
-    return Gathered(columns, is_empty=row is None)
-
-
-async def put_back(session: AsyncSession, gathered: Gathered, change: RecordedChange) -> None:
-    """Make what the span changed what it was before, as of the change. Names may change hands meanwhile."""
-    since = change.revision
-    columns = {fact: ", ".join(names) for fact, names in gathered.columns.items()}
-    assignments = {fact: ", ".join(f"{name} = w.{name}" for name in names) for fact, names in gathered.columns.items()}
-    bring = {fact: BRING.format(fact=fact, columns=columns[fact]) for fact in FACTS}
-    await sql.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key DEFERRED")
-    await sql.run(session, UNANNOTATE)
-    await sql.run(session, RELABEL.format(assignments=assignments["label"]), since=since)
-    await sql.run(session, bring["label"], since=since)
-    await sql.run(session, REMOVE)
-    await sql.run(session, _keep(gathered))
-    for statement in (CHANGE.format(assignments=assignments["sample"]), bring["sample"], bring["annotation"]):
-        await sql.run(session, statement, since=since)
-    await sql.run(session, REFRESH, actor=None, origin=None, latest=False, since=since)
-    await sql.run(session, UNLABEL)
-    await sql.run(session, "SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE")
-
-
-async def _fill(session: AsyncSession, span: Span, columns: Mapping[str, tuple[str, ...]]) -> None:
+    columns = {row["relname"]: tuple(row["columns"]) for row in await sql.run(session, SQL.columns)}
+    await sql.run(session, SQL.create_tables)
     rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
     values = {"dataset_id": span.dataset_id, "early": span.early, "late": span.late}
     for fact in FACTS:
-        await sql.run(session, WAS.format(fact=fact, row=", ".join(rows[fact])), **values)
+        await sql.run(session, SQL.load_before.format(fact=fact, row=", ".join(rows[fact])), **values)
     for fact in ("label", "sample"):
-        await sql.run(session, MADE.format(fact=fact, row=", ".join(rows[fact])), **values)
-    made = MADE_ANNOTATION.format(
+        await sql.run(session, SQL.load_after.format(fact=fact, row=", ".join(rows[fact])), **values)
+    statement = SQL.load_annotations_after.format(
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )
-    await sql.run(session, made, early=span.early, late=span.late)
-    await sql.run(session, "ANALYZE was_label, was_sample, was_annotation, made_label, made_sample, made_annotation")
+    await sql.run(session, statement, early=span.early, late=span.late)
+    await sql.run(session, SQL.analyze)
+    await sql.run(session, SQL.follow_files.format(leaves=LEAVES))
+    for fact in ("label", "annotation", "sample"):
+        statement = SQL.drop_unchanged.format(
+            fact=fact,
+            before=_row("b", columns[fact]),
+            after=_row("a", columns[fact]),
+            condition=SAME_ANNOTATIONS if fact == "sample" else "true",
+        )
+        await sql.run(session, statement)
+    return SpanChanges(columns, is_empty=not await sql.value(session, SQL.any_change))
 
 
-def _keep(gathered: Gathered) -> str:
-    now, made = (_row(table, LABELLING) for table in "sm")
+async def restore(session: AsyncSession, span: SpanChanges, change: RecordedChange) -> None:
+    """Make what the span changed what it was before, as of the change. Labels may exchange their names."""
+    since = change.revision
+    insert = {
+        fact: SQL.insert_rows.format(fact=fact, columns=", ".join(columns)) for fact, columns in span.columns.items()
+    }
+    assignments = {fact: ", ".join(f"{name} = b.{name}" for name in columns) for fact, columns in span.columns.items()}
+    await sql.run(session, SQL.defer_names)
+    await sql.run(session, SQL.delete_annotations)
+    await sql.run(session, SQL.update_labels.format(assignments=assignments["label"]), since=since)
+    await sql.run(session, insert["label"], since=since)
+    await sql.run(session, SQL.delete_samples)
+    await _keep_later_values(session, span)
+    await sql.run(session, SQL.update_samples.format(assignments=assignments["sample"]), since=since)
+    await sql.run(session, insert["sample"], since=since)
+    await sql.run(session, insert["annotation"], since=since)
+    await sql.run(session, REFRESH, actor=None, origin=None, latest=False, since=since)
+    await sql.run(session, SQL.delete_labels)
+    await sql.run(session, SQL.check_names)
+
+
+async def _keep_later_values(session: AsyncSession, span: SpanChanges) -> None:
+    now, after = (_row(table, LABELLING) for table in "sa")
     assignments = [
-        f"{name} = CASE WHEN {now} IS NOT DISTINCT FROM {made} THEN w.{name} ELSE s.{name} END" for name in LABELLING
+        f"{name} = CASE WHEN {now} IS NOT DISTINCT FROM {after} THEN b.{name} ELSE s.{name} END" for name in LABELLING
     ]
     assignments += [
-        f"{name} = CASE WHEN w.{name} IS DISTINCT FROM m.{name} THEN w.{name} ELSE s.{name} END"
-        for name in gathered.columns["sample"]
-        if name not in (*LABELLING, *PLACING)
+        f"{name} = CASE WHEN b.{name} IS DISTINCT FROM a.{name} THEN b.{name} ELSE s.{name} END"
+        for name in span.columns["sample"]
+        if name not in (*LABELLING, *FILE)
     ]
-    return KEEP.format(
-        assignments=", ".join(assignments), now=gathered.row("sample", "s"), made=gathered.row("sample", "m")
+    statement = SQL.keep_later_values.format(
+        assignments=", ".join(assignments), now=span.row("sample", "s"), after=span.row("sample", "a")
     )
+    await sql.run(session, statement)
 
 
 def _row(table: str, columns: Collection[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import isfinite
+from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,27 +18,8 @@ from db.errors import Conflict, Invalid
 from db.postgres import sql
 
 LabelSet = tuple[int, ...]
-ROUNDS = 10  # of repairing labels that are on one side only; each mends what it can
-
-STATE = """(
-    SELECT id, path, label_ids FROM sample WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision
-    UNION ALL
-    SELECT id, path, label_ids FROM sample_past
-    WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision AND until > :revision
-)"""
-STRATA = f"SELECT label_ids, count(*) AS n FROM {STATE} s GROUP BY label_ids ORDER BY label_ids"
-WRITE = f"""
-INSERT INTO version_eval (version_id, sample_id, dataset_id)
-SELECT :version_id, id, :dataset_id
-FROM (SELECT id, label_ids, row_number() OVER (PARTITION BY label_ids ORDER BY md5(:seed || ':' || path), id) AS place
-      FROM {STATE} s) drawn
-JOIN (SELECT label_ids::bigint[] AS label_ids, n FROM unnest(:sets::text[], :counts::bigint[]) AS t (label_ids, n)) part
-    USING (label_ids)
-WHERE place <= part.n
-"""
-NAMES = (
-    "SELECT name FROM version_label WHERE version_id = :version_id AND label_id = ANY(:ids::bigint[]) ORDER BY label_id"
-)
+SQL: Final = sql.load(__file__)
+ROUNDS: Final = 10  # of moving samples with labels that are on one side only
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +46,46 @@ class Impossible(Exception):
 
 
 async def write(session: AsyncSession, dataset_id: int, version_id: int, revision: int, split: Split) -> None:
-    """Put aside what the split says, of the samples at this revision."""
+    """Write which of the samples at this revision are for evaluation."""
     values = {"dataset_id": dataset_id, "revision": revision}
-    strata = {tuple(row["label_ids"]): row["n"] for row in await sql.run(session, STRATA, **values)}
+    strata = {tuple(row["label_ids"]): row["n"] for row in await sql.run(session, SQL.strata, **values)}
     try:
         train = divide(strata, split.exactly)
     except Impossible as impossible:
-        rows = await sql.run(session, NAMES, version_id=version_id, ids=impossible.labels)
-        raise _conditions([row["name"] for row in rows]) from None
-    aside = {labels: strata[labels] - count for labels, count in train.items() if strata[labels] > count}
-    sets = ["{" + ",".join(map(str, labels)) + "}" for labels in aside]
+        rows = await sql.run(session, SQL.label_names, version_id=version_id, ids=impossible.labels)
+        labels = [row["name"] for row in rows]
+        listed = ", ".join(f"`{name}`" for name in labels[:5]) + (" …" if len(labels) > 5 else "")
+        raise Conflict(
+            f"A split needs every label on both sides, and {listed} is on too few samples: label more, or do not "
+            "split.",
+            code="SPLIT_CONDITIONS_NOT_MET",
+            labels=labels,
+        ) from None
+    evaluation = {labels: strata[labels] - count for labels, count in train.items() if strata[labels] > count}
     await sql.run(
         session,
-        WRITE,
+        SQL.write,
         **values,
         version_id=version_id,
         seed=str(split.seed),
-        sets=sets,
-        counts=list(aside.values()),
-    )
-
-
-def _conditions(labels: list[str]) -> Conflict:
-    listed = ", ".join(f"`{name}`" for name in labels[:5]) + (" …" if len(labels) > 5 else "")
-    return Conflict(
-        f"A split needs every label on both sides, and {listed} is on too few samples: label more, or do not split.",
-        code="SPLIT_CONDITIONS_NOT_MET",
-        labels=labels,
+        sets=["{" + ",".join(map(str, labels)) + "}" for labels in evaluation],
+        counts=list(evaluation.values()),
     )
 
 
 def divide(strata: dict[LabelSet, int], ratio: Fraction) -> dict[LabelSet, int]:
     """How many of each set of labels are for training. Raises Impossible."""
     total = sum(strata.values())
-    wanted = int(total * ratio + Fraction(1, 2))
     train = {labels: int(count * ratio) for labels, count in strata.items()}
-    rest = sorted(strata, key=lambda labels: (train[labels] - strata[labels] * ratio, labels))
-    for labels in rest[: wanted - sum(train.values())]:
+    by_remainder = sorted(strata, key=lambda labels: (train[labels] - strata[labels] * ratio, labels))
+    for labels in by_remainder[: int(total * ratio + Fraction(1, 2)) - sum(train.values())]:
         train[labels] += 1
-    if 0 < ratio < 1:
-        _cover(strata, train)
-    return train
-
-
-def _cover(strata: dict[LabelSet, int], train: dict[LabelSet, int]) -> None:
-    """Every label on both sides, with as few samples moved as are needed, and the total kept where that can be."""
-    for _ in range(ROUNDS):
+    if not 0 < ratio < 1:
+        return train
+    for _ in range(ROUNDS):  # every label on both sides, with few samples moved, and the total kept where that can be
         missing = list(_missing(strata, train))
         if not missing:
-            return
+            return train
         for label, side in missing:
             _move(strata, train, label, side)
     raise Impossible(sorted({label for label, _ in _missing(strata, train)}))
@@ -120,37 +93,37 @@ def _cover(strata: dict[LabelSet, int], train: dict[LabelSet, int]) -> None:
 
 def _missing(strata: dict[LabelSet, int], train: dict[LabelSet, int]) -> Iterator[tuple[int, int]]:
     """Labels that are not on a side: 1 is training, -1 evaluation."""
-    here, there = _sides(strata, train)
-    for label in sorted(here.keys() | there.keys()):
-        if not here[label]:
+    training, evaluation = _sides(strata, train)
+    for label in sorted(training.keys() | evaluation.keys()):
+        if not training[label]:
             yield label, 1
-        if not there[label]:
+        if not evaluation[label]:
             yield label, -1
 
 
 def _sides(strata: dict[LabelSet, int], train: dict[LabelSet, int]) -> tuple[Counter[int], Counter[int]]:
-    here, there = Counter[int](), Counter[int]()
+    training, evaluation = Counter[int](), Counter[int]()
     for labels, count in strata.items():
         for label in labels:
-            here[label] += train[labels]
-            there[label] += count - train[labels]
-    return here, there
+            training[label] += train[labels]
+            evaluation[label] += count - train[labels]
+    return training, evaluation
 
 
 def _move(strata: dict[LabelSet, int], train: dict[LabelSet, int], label: int, side: int) -> None:
     """One sample with the label to this side, and another back from where most are, if no label is lost by it."""
-    carrying = [labels for labels in strata if label in labels and _room(strata, train, labels, side)]
-    here, there = _sides(strata, train)
-    if not carrying or (here if side > 0 else there)[label]:
+    candidates = [labels for labels in strata if label in labels and _room(strata, train, labels, side)]
+    training, evaluation = _sides(strata, train)
+    if not candidates or (training if side > 0 else evaluation)[label]:
         return
-    chosen = max(carrying, key=lambda labels: (_room(strata, train, labels, side), -len(labels), labels))
-    train[chosen] += side
-    here, there = _sides(strata, train)
-    spare = here if side > 0 else there
+    moved = max(candidates, key=lambda labels: (_room(strata, train, labels, side), -len(labels), labels))
+    train[moved] += side
+    training, evaluation = _sides(strata, train)
+    spare = training if side > 0 else evaluation
     back = [
         labels
         for labels in strata
-        if labels != chosen and _room(strata, train, labels, -side) and all(spare[each] > 1 for each in labels)
+        if labels != moved and _room(strata, train, labels, -side) and all(spare[each] > 1 for each in labels)
     ]
     if back:
         train[max(back, key=lambda labels: (_room(strata, train, labels, -side), labels))] -= side

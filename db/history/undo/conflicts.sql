@@ -1,0 +1,65 @@
+-- Of the tables of `versions/restore.sql`: which facts are not any more as the span left them.
+
+-- name: changed_annotations
+-- example: now = ROW(a.label_id); after = ROW(x.label_id)
+SELECT x.id FROM after_annotation x LEFT JOIN annotation a ON a.id = x.id
+WHERE a.id IS NULL OR {now} IS DISTINCT FROM {after}
+UNION SELECT b.id FROM before_annotation b JOIN annotation a ON a.id = b.id
+WHERE NOT EXISTS (SELECT FROM after_annotation x WHERE x.id = b.id)
+
+-- name: changed_samples
+-- A sample that the change made goes with all that is on it. One that it changed need only be there, with the same
+-- values in the columns that the change touched.
+-- example: changed_since = s.hard <> x.hard; changed_twice = b.hard <> x.hard AND s.hard <> x.hard
+SELECT x.id FROM after_sample x LEFT JOIN sample s ON s.id = x.id LEFT JOIN before_sample b ON b.id = x.id
+WHERE s.id IS NULL
+   OR b.id IS NULL AND (
+        s.label_ids <> x.label_ids OR {changed_since}
+        OR EXISTS (SELECT FROM annotation a WHERE a.sample_id = s.id
+                   AND NOT EXISTS (SELECT FROM after_annotation k WHERE k.id = a.id)))
+   OR b.id IS NOT NULL AND ({changed_twice})
+UNION SELECT b.id FROM before_sample b JOIN sample s ON s.id = b.id
+WHERE NOT EXISTS (SELECT FROM after_sample x WHERE x.id = b.id)
+
+-- name: changed_labels
+-- example: now = ROW(l.name); after = ROW(x.name)
+SELECT x.id FROM after_label x LEFT JOIN label l ON l.id = x.id WHERE l.id IS NULL OR {now} IS DISTINCT FROM {after}
+UNION SELECT b.id FROM before_label b JOIN label l ON l.id = b.id
+WHERE NOT EXISTS (SELECT FROM after_label x WHERE x.id = b.id)
+
+-- name: revisions
+-- The revisions after the one to undo, :undone, that changed these facts.
+-- example: fact = label; ids = SELECT 1
+SELECT p.until AS revision FROM {fact}_past p WHERE p.id IN ({ids}) AND p.until > :undone
+UNION SELECT f.since FROM {fact} f WHERE f.id IN ({ids}) AND f.since > :undone
+
+-- name: unmet_needs
+-- Annotations that come back need their sample, their label and their path; so do labels and samples.
+-- example: obstacles = SELECT 1::bigint AS since
+SELECT (SELECT max(until) FROM label_past p WHERE p.id = b.label_id) AS revision FROM before_annotation b
+WHERE NOT EXISTS (SELECT FROM label l WHERE l.id = b.label_id)
+  AND NOT EXISTS (SELECT FROM before_label l WHERE l.id = b.label_id)
+UNION SELECT (SELECT max(until) FROM sample_past p WHERE p.id = b.sample_id) FROM before_annotation b
+WHERE NOT EXISTS (SELECT FROM sample s WHERE s.id = b.sample_id)
+  AND NOT EXISTS (SELECT FROM before_sample s WHERE s.id = b.sample_id)
+UNION SELECT a.since FROM before_annotation b JOIN annotation a ON a.sample_id = b.sample_id AND a.label_id = b.label_id
+WHERE a.shape IS NULL AND b.shape IS NULL AND NOT EXISTS (SELECT FROM after_annotation x WHERE x.id = a.id)
+UNION SELECT a.since FROM after_label x JOIN annotation a ON a.label_id = x.id
+WHERE NOT EXISTS (SELECT FROM before_label b WHERE b.id = x.id)
+  AND NOT EXISTS (SELECT FROM after_annotation k WHERE k.id = a.id)
+UNION SELECT l.since FROM before_label b JOIN label l ON l.dataset_id = b.dataset_id
+    AND (l.name = b.name OR l.shortcut = b.shortcut) AND l.id <> b.id
+WHERE NOT EXISTS (SELECT FROM after_label x WHERE x.id = l.id)
+UNION SELECT since FROM ({obstacles}) AS obstacle
+
+-- name: changes
+-- Those that were undone, and what undid them, are named only where nothing else is there to name.
+SELECT id FROM (
+    SELECT id, revision, is_moot, bool_and(is_moot) OVER () AS all_moot
+    FROM (SELECT c.id, c.revision,
+                 EXISTS (SELECT FROM change u WHERE u.id = c.undone_by AND u.undone_by IS NULL)
+                 OR c.undone_by IS NULL
+                    AND EXISTS (SELECT FROM change x WHERE x.undone_by = c.id AND x.revision > :undone) AS is_moot
+          FROM change c WHERE c.dataset_id = :dataset_id AND c.revision = ANY(:revisions::bigint[])) AS each
+) AS judged
+WHERE all_moot OR NOT is_moot ORDER BY revision LIMIT :limit
