@@ -47,57 +47,62 @@ class Style:
         entry["sample-type"] = 0
         if sample["hard"]:
             entry["hard"] = "true"
-        elif any(_attributes(given).difficult for given in sample["annotations"]):
+        elif any(_attributes(row).difficult for row in sample["annotations"]):
             entry["hard"] = "false"  # else a difficult object would make it one
         entry["annotation"] = list(self._annotations(sample))
         return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
 
     def label_files(self, sample: Sample) -> list[tuple[str, bytes]]:
         """The names and contents of a sample's label files; none where it has no shapes."""
-        return [(self._name(sample, at), data) for at, (_, data) in enumerate(self._divided(sample))]
+        return [(self._name(sample, number), data) for number, (_, data) in enumerate(self._files(sample))]
 
     def _annotations(self, sample: Sample) -> Iterator[dict[str, Any]]:
-        for given in sample["annotations"]:
-            if given["shape"] is None:
-                yield self._inline(given)
+        for row in sample["annotations"]:
+            if row["shape"] is None:
+                details = {COLOR: row["color"], SHORTCUT: row["shortcut"]}
+                yield {
+                    "id": str(row["id"]),
+                    "type": TYPES[self.kind],
+                    "name": row["name"],
+                    "property": {name: value for name, value in details.items() if value is not None},
+                    **_author(row),
+                    **({} if row["confidence"] is None else {"confidence": row["confidence"]}),
+                }
         if self.kind != "IMAGE_CLASSIFICATION":
-            for at, (drawn, _) in enumerate(self._divided(sample)):
-                yield self._pointing(drawn, f"{self.files}{self._name(sample, at)}")
+            for number, (drawn, _) in enumerate(self._files(sample)):
+                yield self._reference(drawn, f"{self.files}{self._name(sample, number)}")
 
-    def _inline(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        details = {COLOR: given["color"], SHORTCUT: given["shortcut"]}
-        found = {
-            "id": str(given["id"]),
-            "type": TYPES[self.kind],
-            "name": given["name"],
-            "property": {name: value for name, value in details.items() if value is not None},
-            **_author(given),
+    def _reference(self, drawn: Sequence[Mapping[str, Any]], location: str) -> dict[str, Any]:
+        """To a label file. The authors of single objects stand there only where they differ."""
+        authors = [_author(row) for row in drawn]
+        styles = {
+            row["name"]: {name: row[name] for name in ("color", "shortcut") if row[name] is not None} for row in drawn
         }
-        return found if given["confidence"] is None else found | {"confidence": given["confidence"]}
-
-    def _pointing(self, drawn: Sequence[Mapping[str, Any]], place: str) -> dict[str, Any]:
-        """The authors of single objects stand there only where they differ."""
-        authors = [_author(given) for given in drawn]
-        labels = {given["name"]: _described(given) for given in drawn if _described(given)}
+        labels = {name: style for name, style in styles.items() if style}
         details: dict[str, Any] = {LABELS: labels} if labels else {}
         if any(author != authors[0] for author in authors):
             details[OBJECTS] = authors
         return {
             "id": str(drawn[0]["id"]),
             "type": TYPES[self.kind],
-            "annotation-loc": place,
+            "annotation-loc": location,
             "annotation-format": "PASCAL VOC",
             "property": details,
             **authors[0],
         }
 
-    def _divided(self, sample: Sample) -> list[tuple[list[Mapping[str, Any]], bytes]]:
-        drawn = [given for given in sample["annotations"] if given["shape"] is not None]
+    def _files(self, sample: Sample) -> list[tuple[list[Mapping[str, Any]], bytes]]:
+        drawn = [row for row in sample["annotations"] if row["shape"] is not None]
         return self._split(sample, drawn) if drawn else []
 
     def _split(self, sample: Sample, drawn: list[Mapping[str, Any]]) -> list[tuple[list[Mapping[str, Any]], bytes]]:
         data = voc.write(
-            [_annotation(given) for given in drawn],
+            [
+                ParsedAnnotation(
+                    row["name"], shapes.from_json(orjson.loads(row["shape"])), row["confidence"], _attributes(row)
+                )
+                for row in drawn
+            ],
             folder=self.dataset,
             file_name=sample["path"].rpartition("/")[2],
             size=(sample["width"] or 0, sample["height"] or 0),
@@ -108,27 +113,18 @@ class Style:
         half = len(drawn) // 2
         return self._split(sample, drawn[:half]) + self._split(sample, drawn[half:])
 
-    def _name(self, sample: Sample, at: int) -> str:
+    def _name(self, sample: Sample, number: int) -> str:
         """Images of one name may lie in several folders, or differ by their suffix; ids differ always."""
         front = sample["path"].rpartition("/")[2].rpartition(".")[0].encode()[:STEM].decode(errors="ignore")
-        return f"{front}_{sample['id']}{f'-{at + 1}' if at else ''}.xml"
+        return f"{front}_{sample['id']}{f'-{number + 1}' if number else ''}.xml"
 
 
-def _author(given: Mapping[str, Any]) -> dict[str, str]:
+def _author(row: Mapping[str, Any]) -> dict[str, str]:
     """A suggestion that nobody confirmed is by a model, whoever brought it."""
-    who = "human" if given["confirmed"] else "model"
-    by, at = given["labeled_by"], given["labeled_at"].astimezone(UTC)
+    who = "human" if row["confirmed"] else "model"
+    by, at = row["labeled_by"], row["labeled_at"].astimezone(UTC)
     return {"annotated-by": f"{who}/{by}/{by}", "creation-time": f"{at:%Y-%m-%d %H:%M:%S}"}
 
 
-def _described(given: Mapping[str, Any]) -> dict[str, str]:
-    return {name: given[name] for name in ("color", "shortcut") if given[name] is not None}
-
-
-def _annotation(given: Mapping[str, Any]) -> ParsedAnnotation:
-    shape = shapes.from_json(orjson.loads(given["shape"]))
-    return ParsedAnnotation(given["name"], shape, given["confidence"], _attributes(given))
-
-
-def _attributes(given: Mapping[str, Any]) -> Attributes:
-    return Attributes.from_json(orjson.loads(given["attributes"] or "null"))
+def _attributes(row: Mapping[str, Any]) -> Attributes:
+    return Attributes.from_json(orjson.loads(row["attributes"] or "null"))

@@ -15,44 +15,39 @@ FILES_AT_ONCE: Final = 4  # files in memory at once
 MESSAGE: Final = "The file ends before its image does, so a part of the picture is missing. Replace it by a whole one."
 
 
-async def find(store: Store, heads: Mapping[str, Head], caps: ImageLimits) -> set[str]:
+async def find(store: Store, heads: Mapping[str, Head], limits: ImageLimits) -> set[str]:
     """The paths of damaged images. What cannot be read again is not said to be damaged. Raises RootMissing."""
     ends, files = asyncio.Semaphore(ENDS_AT_ONCE), asyncio.Semaphore(FILES_AT_ONCE)
 
     async def is_damaged(path: str, head: Head) -> bool:
         try:
             async with ends:
-                tail = await _tail(store, path, head)
-            if not images.may_be_truncated(head.data, tail, head.size):
+                start = max(0, head.size - images.TAIL_SIZE)
+                tail = head.data if head.whole else await store.read(path, start=start, length=images.TAIL_SIZE)
+            if not images.may_be_truncated(head.data, tail[-images.TAIL_SIZE :], head.size):
                 return False
             async with files:
-                data = head.data if head.whole else await store.read(path, length=caps.size)
-                return await is_cut(data, caps)
+                data = head.data if head.whole else await store.read(path, length=limits.size)
+                return await is_cut(data, limits)
         except RootMissing:
             raise
         except StorageError:
             return False
 
-    looking = {path: asyncio.create_task(is_damaged(path, head)) for path, head in heads.items()}
+    tasks = {path: asyncio.create_task(is_damaged(path, head)) for path, head in heads.items()}
     try:
-        await asyncio.gather(*looking.values())
+        await asyncio.gather(*tasks.values())
     finally:
-        for task in looking.values():
+        for task in tasks.values():
             task.cancel()
-    return {path for path, task in looking.items() if task.result()}
+    return {path for path, task in tasks.items() if task.result()}
 
 
-async def is_cut(data: bytes, caps: ImageLimits) -> bool:
+async def is_cut(data: bytes, limits: ImageLimits) -> bool:
     """Whether this file ends before its image does. One that takes too much to tell has no end that was found."""
     if not images.may_be_truncated(data[: images.HEAD_SIZE], data[-images.TAIL_SIZE :], len(data)):
         return False
     try:
-        return not await caps.is_complete(data)
+        return not await limits.is_complete(data)
     except UnreadableImage:
         return True
-
-
-async def _tail(store: Store, path: str, head: Head) -> bytes:
-    if head.whole:
-        return head.data[-images.TAIL_SIZE :]
-    return await store.read(path, start=max(0, head.size - images.TAIL_SIZE), length=images.TAIL_SIZE)

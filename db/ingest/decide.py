@@ -53,6 +53,11 @@ class ExistingSample:
     usage: str | None = None
     annotations: tuple[ExistingAnnotation, ...] = ()
 
+    def has_content_of(self, image: InspectedImage) -> bool:
+        """An etag can be another while the content is the same: of an object in parts, or under a key of KMS."""
+        same_hash = image.content is not None and image.content == self.content
+        return image.size == self.size and (same_hash or image.etag == self.etag)
+
 
 @dataclass(frozen=True, slots=True)
 class NewSource:
@@ -187,7 +192,12 @@ class _Decider:
         self._warn(entry)
         before = self.existing.get(listed.source_id or 0)
         if listed.action == "NEW":
-            self._add_listed(entry, image)
+            if image.outcome is Outcome.UNREADABLE:
+                self.decisions.unreadable.append(NewSource(entry.path, image, "UNREADABLE"))
+            if image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
+                self.decisions.skip(entry, image.problem)
+            else:
+                self.decisions.added.append(AddedSample(entry))
         elif before is None or before.source_id is None or (before.status == "GONE" and before.sample_id is None):
             return  # removed by another writer since the plan was made
         elif image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
@@ -198,14 +208,6 @@ class _Decider:
             self._apply_sidecar(entry, before)
         else:
             self._change(entry, listed, image, before)
-
-    def _add_listed(self, entry: Entry, image: InspectedImage) -> None:
-        if image.outcome is Outcome.UNREADABLE:
-            self.decisions.unreadable.append(NewSource(entry.path, image, "UNREADABLE"))
-        if image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
-            self.decisions.skip(entry, image.problem)
-        else:
-            self.decisions.added.append(AddedSample(entry))
 
     def _keep_unreadable(self, entry: Entry, listed: Listed, image: InspectedImage, before: ExistingSample) -> None:
         """A sample whose file was spoilt keeps what it has, and the file is read again next time."""
@@ -223,7 +225,7 @@ class _Decider:
 
     def _change(self, entry: Entry, listed: Listed, image: InspectedImage, before: ExistingSample) -> None:
         assert before.source_id is not None
-        if _same_content(image, before):
+        if before.has_content_of(image):
             self.decisions.touched.append((before.source_id, image))
             if before.status == "UNREADABLE":
                 self.decisions.skip(entry, image.problem)
@@ -239,9 +241,12 @@ class _Decider:
         applied = entry.sidecar_etag if self.policy.may_label(before.labeled_origin) else None
         source = NewSource(before.path, image, sidecar_etag=applied or before.sidecar_etag)
         self.decisions.replaced[before.sample_id] = source
-        if _is_smaller(image, before):
+        facts = image.facts
+        if facts and (facts.width < (before.width or 0) or facts.height < (before.height or 0)):
             self.decisions.smaller.append(before.sample_id)
-        self._relabel(entry, before, again=_raster_differs(image, before))
+        raster = (before.width, before.height, before.orientation)
+        differs = facts is not None and (facts.width, facts.height, facts.orientation) != raster
+        self._relabel(entry, before, again=differs)
 
     def _apply_sidecar(self, entry: Entry, before: ExistingSample) -> None:
         is_new = entry.sidecar_etag and entry.sidecar_etag != before.sidecar_etag
@@ -287,24 +292,6 @@ class _Decider:
 
     def _warn(self, entry: Entry) -> None:
         self.decisions.warnings += [(entry.position, *warning) for warning in entry.warnings]
-
-
-def _same_content(image: InspectedImage, before: ExistingSample) -> bool:
-    """An etag can be another while the content is the same: of an object in parts, or under a key of KMS."""
-    same_hash = image.content is not None and image.content == before.content
-    return image.size == before.size and (same_hash or image.etag == before.etag)
-
-
-def _is_smaller(image: InspectedImage, before: ExistingSample) -> bool:
-    if image.facts is None or before.width is None or before.height is None:
-        return False
-    return image.facts.width < before.width or image.facts.height < before.height
-
-
-def _raster_differs(image: InspectedImage, before: ExistingSample) -> bool:
-    facts = image.facts
-    known = (before.width, before.height, before.orientation)
-    return facts is not None and (facts.width, facts.height, facts.orientation) != known
 
 
 def _same_time(before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:

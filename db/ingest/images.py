@@ -65,30 +65,30 @@ class InspectedImage:
         return (self.problem,) if self.facts is not None and self.facts.damaged else ()
 
 
-async def inspect_images(store: Store, files: Sequence[StoredObject], caps: ImageLimits) -> dict[str, InspectedImage]:
+async def inspect_images(store: Store, files: Sequence[StoredObject], limits: ImageLimits) -> dict[str, InspectedImage]:
     """The images by their paths; `files` as they were listed. Raises RootMissing when the whole store is away."""
-    inspected = {file.path: _too_large(file, caps) for file in files if file.size > caps.size}
+    inspected = {file.path: _too_large(file, limits) for file in files if file.size > limits.size}
     readable = [file for file in files if file.path not in inspected]
     for start in range(0, len(readable), CHUNK):
-        inspected |= await _inspect_chunk(store, readable[start : start + CHUNK], caps)
+        inspected |= await _inspect_chunk(store, readable[start : start + CHUNK], limits)
     return inspected
 
 
-async def _inspect_chunk(store: Store, files: Sequence[StoredObject], caps: ImageLimits) -> dict[str, InspectedImage]:
+async def _inspect_chunk(store: Store, files: Sequence[StoredObject], limits: ImageLimits) -> dict[str, InspectedImage]:
     heads = await store.heads([file.path for file in files], length=images.HEAD_SIZE)
     for head in heads:
         if isinstance(head, RootMissing):
             raise head
     pairs = list(zip(files, heads, strict=True))
-    found = await asyncio.to_thread(lambda: {file.path: _judged(file, head, caps) for file, head in pairs})
+    found = await asyncio.to_thread(lambda: {file.path: _judged(file, head, limits) for file, head in pairs})
     for file, head in pairs:
         if isinstance(head, Head) and not head.whole and found[file.path].outcome is Outcome.UNREADABLE:
-            found[file.path] = await _read_whole(store, file, head, caps)
+            found[file.path] = await _read_whole(store, file, head, limits)
     found = await with_hashes(store, found)
     read = {
         file.path: head for file, head in pairs if isinstance(head, Head) and found[file.path].outcome is Outcome.READ
     }
-    for path in await damage.find(store, read, caps):
+    for path in await damage.find(store, read, limits):
         found[path] = found[path].as_damaged()
     return found
 
@@ -102,35 +102,35 @@ async def with_hashes(store: Store, found: Mapping[str, InspectedImage]) -> dict
     return {path: replace(image, content=contents.get(path, image.content)) for path, image in found.items()}
 
 
-def _judged(file: StoredObject, head: Head | StorageError, caps: ImageLimits) -> InspectedImage:
+def _judged(file: StoredObject, head: Head | StorageError, limits: ImageLimits) -> InspectedImage:
     match head:
         case StorageError():
             outcome = Outcome.GONE if isinstance(head, ObjectMissing) else Outcome.REFUSED
             return InspectedImage(outcome, file.size, file.modified_at, "", problem=head.message)
-        case Head() if head.size > caps.size:
-            return _too_large(head, caps)
+        case Head() if head.size > limits.size:
+            return _too_large(head, limits)
         case Head():
-            return _decoded(head, caps)
+            return _decoded(head, limits)
 
 
-def _decoded(head: Head, caps: ImageLimits) -> InspectedImage:
+def _decoded(head: Head, limits: ImageLimits) -> InspectedImage:
     try:
-        return InspectedImage.of(head, images.facts(head.data, caps.pixels))
+        return InspectedImage.of(head, images.facts(head.data, limits.pixels))
     except images.UnreadableImage as refused:
         return InspectedImage.of(head, None, Outcome.UNREADABLE, refused.message)
 
 
-async def _read_whole(store: Store, file: StoredObject, head: Head, caps: ImageLimits) -> InspectedImage:
+async def _read_whole(store: Store, file: StoredObject, head: Head, limits: ImageLimits) -> InspectedImage:
     """Long metadata may push an image's facts beyond its first bytes."""
     try:
-        data = await store.read(file.path, length=caps.size)
+        data = await store.read(file.path, length=limits.size)
     except RootMissing:
         raise
     except StorageError as failed:
-        return _judged(replace(file, size=head.size, modified_at=head.modified_at), failed, caps)
-    return await asyncio.to_thread(_decoded, replace(head, data=data), caps)
+        return _judged(replace(file, size=head.size, modified_at=head.modified_at), failed, limits)
+    return await asyncio.to_thread(_decoded, replace(head, data=data), limits)
 
 
-def _too_large(file: StoredObject | Head, caps: ImageLimits) -> InspectedImage:
-    problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {caps.size / MIB:g} MiB are taken."
+def _too_large(file: StoredObject | Head, limits: ImageLimits) -> InspectedImage:
+    problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {limits.size / MIB:g} MiB are taken."
     return InspectedImage(Outcome.REFUSED, file.size, file.modified_at, "", problem=problem)

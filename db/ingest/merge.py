@@ -29,7 +29,8 @@ async def merge(batch: Batch, *, job: Claim, entries: Sequence[Entry], policy: P
     await lock_dataset(batch.session, job.dataset_id, None)
     decisions = await _decide_under_locks(batch.session, job.dataset_id, entries, policy)
     if decisions.is_change:
-        summary = _summary(decisions, policy)
+        counts = {"added": len(decisions.added), "updated": len(decisions.updated_samples)}
+        summary = f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
         change = await record(batch.session, job.dataset_id, job.requested_by, policy.origin, summary, job_id=job.id)
         await write_object_facts(batch.session, job.dataset_id, decisions)
         samples = await Writer(batch.session, job.dataset_id, change, policy).write(decisions)
@@ -72,11 +73,6 @@ async def _decide_under_locks(
     fresh = [entry.path for entry in entries if entry.listed is None or entry.listed.source_id is None]
     deleted = await sql.run(session, SQL.being_deleted, dataset_id=dataset_id, paths=fresh) if fresh else []
     return decide(entries, existing, policy, being_deleted=frozenset(row["path"] for row in deleted))
-
-
-def _summary(decisions: Decisions, policy: Policy) -> str:
-    counts = {"added": len(decisions.added), "updated": len(decisions.updated_samples)}
-    return f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
 
 
 def _count(batch: Batch, decisions: Decisions, samples: dict[str, int], policy: Policy) -> None:

@@ -160,7 +160,7 @@ class Writer:
         if not samples:
             return {}
         confirmed = [[each for each in one.annotations if self.policy.author_of(each).confirmed] for one in samples]
-        authors = [self._last_author(one.annotations) for one in samples]
+        authors = [last_author([self.policy.author_of(annotation) for annotation in each]) for each in confirmed]
         rows = await sql.run(
             self.session,
             SQL.make_samples,
@@ -221,9 +221,6 @@ class Writer:
                 origin=self.policy.origin,
                 latest=self.policy.exact,
             )
-
-    def _last_author(self, annotations: Sequence[ParsedAnnotation]) -> Author | None:
-        return last_author([author for one in annotations if (author := self.policy.author_of(one)).confirmed])
 
 
 def last_author(authors: Sequence[Author]) -> Author | None:

@@ -22,12 +22,12 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
     text = decoded(data)
     if text is None:
         return useless("The text is neither UTF-8 nor GB18030; it was not read.")
-    if _is_yolo(text):
+    lines = [line.strip(BLANKS) for line in text.split("\n")]
+    if any(lines) and all(YOLO_LINE.fullmatch(line) for line in lines if line):
         return useless(YOLO)
     annotations: dict[str, ParsedAnnotation] = {}
     problems: list[Problem] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        name = line.strip(BLANKS)
+    for number, name in enumerate(lines, start=1):
         if not name:
             continue
         if len(annotations) + len(problems) >= MAX_LABELS:
@@ -39,9 +39,3 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
         except LabelNameRefused as refused:
             problems.append(Problem(number, refused.message, refused.name))
     return Sidecar(tuple(annotations.values()) if annotations or not problems else None, tuple(problems))
-
-
-def _is_yolo(text: str) -> bool:
-    """Whether every line that is not blank is one of numbers."""
-    lines = [line.strip(BLANKS) for line in text.split("\n")]
-    return any(lines) and all(YOLO_LINE.fullmatch(line) for line in lines if line)

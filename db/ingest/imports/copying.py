@@ -28,7 +28,7 @@ class Copier:
     job: Claim
     store: Store
     locations: ReadableLocations
-    caps: ImageLimits
+    limits: ImageLimits
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def bring(self, origin: str, path: str) -> tuple[str, InspectedImage]:
@@ -37,8 +37,8 @@ class Copier:
         front = stem(path)
         async with self.slots:
             data = await self._read(origin)
-            facts = await asyncio.to_thread(images.facts, data, self.caps.pixels)
-            is_damaged = await damage.is_cut(data, self.caps)
+            facts = await asyncio.to_thread(images.facts, data, self.limits.pixels)
+            is_damaged = await damage.is_cut(data, self.limits)
             for number in range(MAX_NAMES):
                 candidate = f"{front}-{number}{path[len(front) :]}" if number else path
                 if await self._is_at(candidate, path, data):
@@ -52,11 +52,11 @@ class Copier:
     async def _read(self, origin: str) -> bytes:
         store, name = await self.locations.open(origin)
         try:
-            data = await store.read(name, length=self.caps.size + 1)
+            data = await store.read(name, length=self.limits.size + 1)
         except RootMissing as away:  # of where it lies, not of the dataset's own
             raise StorageError(away.message) from away
-        if len(data) > self.caps.size:
-            raise Invalid(f"Images of at most {self.caps.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
+        if len(data) > self.limits.size:
+            raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
         return data
 
     async def _is_at(self, candidate: str, path: str, data: bytes) -> bool:

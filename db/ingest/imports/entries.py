@@ -10,7 +10,7 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from db.errors import DomainError, Invalid
-from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.annotations import ParsedAnnotation
 from db.formats.images import ImageLimits
 from db.formats.shapes import Raster, checked
 from db.ingest.entry import Entry, RefusedName
@@ -39,7 +39,7 @@ class Inspector:
     options: Options
     kind: str
     store: Store
-    caps: ImageLimits
+    limits: ImageLimits
     copier: Copier
     files: LabelFiles
 
@@ -53,7 +53,7 @@ class Inspector:
             for row in known
         }
         unknown = [row["path"] for row in rows if row["path"] not in rasters and self._is_below(row)]
-        images = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in unknown], self.caps)
+        images = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in unknown], self.limits)
         return list(await asyncio.gather(*(self._entry(row, rasters, images.get(row["path"])) for row in rows)))
 
     def _is_below(self, row: asyncpg.Record) -> bool:
@@ -135,8 +135,4 @@ class Inspector:
             return None
         if not self.options.confirm_suggestions:
             return tuple(found)
-        return tuple(replace(each, author=each.author and _confirmed(each.author)) for each in found)
-
-
-def _confirmed(author: Author) -> Author:
-    return replace(author, confirmed=True)
+        return tuple(replace(each, author=each.author and replace(each.author, confirmed=True)) for each in found)

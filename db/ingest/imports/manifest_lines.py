@@ -4,6 +4,7 @@ spellings; what is wrong is reported and passed over. Pure.
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -85,7 +86,11 @@ class _Reader:
         self.files: list[LabelFile] = []
 
     def read(self, line: Mapping[str, Any]) -> ManifestLine:
-        source = _source(line)
+        source = _text(line.get("source"), "source")
+        if source.startswith("content://"):
+            raise Invalid("The sample is a text; only images are imported.")
+        if _get(line, "sample-type") not in (None, "", 0, "0"):
+            raise Invalid("The sample is no image (`sample-type`); only images are imported.")
         found = line.get("annotation")
         items = [] if found is None else found if isinstance(found, list) else [found]
         annotations = [read for each in items if (read := self._tried(self._annotation, each)) is not None]
@@ -120,7 +125,11 @@ class _Reader:
                 raise Invalid(f"Annotations of the type `{names.excerpt(kind)}` are not those of this dataset.")
         by, confirmed = _who(_get(item, "annotated-by"))
         author = Author(by, self._tried(_moment, _get(item, "creation-time")), confirmed)
-        details = _details(item.get("property"))
+        details = item.get("property")
+        if isinstance(details, str):  # some tools write it as JSON text
+            with suppress(orjson.JSONDecodeError):
+                details = orjson.loads(details)
+        details = details if isinstance(details, dict) else {}
         confidence = self._tried(_confidence, item.get("confidence"))
         location = _get(item, "annotation-loc")
         if self.kind != "IMAGE_CLASSIFICATION" and location is not None:
@@ -128,7 +137,9 @@ class _Reader:
                 self._styles(details, *style) for style in (("color", _color), ("shortcut", _shortcut))
             )
             file = _text(location, "annotation-loc")
-            self.files.append(LabelFile(file, author, confidence, _authors(details), colors, shortcuts))
+            objects = details.get(OBJECTS)
+            authors = tuple(map(_author, objects)) if isinstance(objects, list) else ()
+            self.files.append(LabelFile(file, author, confidence, authors, colors, shortcuts))
             return None
         name = names.label_name(_text(item.get("name"), "name"), self.rule)
         shape = None if self.kind == "IMAGE_CLASSIFICATION" else _shape(details)
@@ -141,15 +152,6 @@ class _Reader:
         items = labels.items() if isinstance(labels, dict) else ()
         found = {label: self._tried(check, each.get(name)) for label, each in items if isinstance(each, dict)}
         return {label: value for label, value in found.items() if value is not None}
-
-
-def _source(line: Mapping[str, Any]) -> str:
-    source = _text(line.get("source"), "source")
-    if source.startswith("content://"):
-        raise Invalid("The sample is a text; only images are imported.")
-    if _get(line, "sample-type") not in (None, "", 0, "0"):
-        raise Invalid("The sample is no image (`sample-type`); only images are imported.")
-    return source
 
 
 def _text(value: Any, name: str) -> str:
@@ -216,16 +218,6 @@ def _who(value: Any) -> tuple[str, bool]:
     return rest[:half] if rest[half:] == f"/{rest[:half]}" else rest, kind == HUMAN
 
 
-def _details(value: Any) -> Mapping[str, Any]:
-    """An annotation's `property`, which some tools write as JSON text."""
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _color(value: Any) -> str | None:
     return names.color(value.strip()) if isinstance(value, str) and value.strip() else None
 
@@ -235,11 +227,6 @@ def _shortcut(value: Any) -> str | None:
 
 
 CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {COLOR: _color, SHORTCUT: _shortcut}
-
-
-def _authors(details: Mapping[str, Any]) -> tuple[Author, ...]:
-    objects = details.get(OBJECTS)
-    return tuple(map(_author, objects)) if isinstance(objects, list) else ()
 
 
 def _author(value: Any) -> Author:

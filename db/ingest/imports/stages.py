@@ -26,7 +26,7 @@ CHUNK: Final = 100  # lines whose images are read together
 MAX_ANNOTATIONS: Final = 20_000  # after which a transaction takes no further line
 
 
-async def run(database: Database, job: Claim, stores: Stores, caps: ImageLimits = DEFAULT_LIMITS) -> None:
+async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimits = DEFAULT_LIMITS) -> None:
     """Do a claimed import. Raises DomainError (it is no manifest, a store fails), Fenced (the job was taken over)."""
     options = Options(**job.arguments)
     async with database.reading() as connection:
@@ -39,9 +39,9 @@ async def run(database: Database, job: Claim, stores: Stores, caps: ImageLimits 
     if checkpoint is None or not await is_staged(database, job):
         checkpoint = await stage_manifest(database, job, locations, options, dataset)
     last, store = checkpoint.last, stores.open(dataset["input_path"])
-    copier = Copier(database, job, store, locations, caps)
+    copier = Copier(database, job, store, locations, limits)
     files = LabelFiles(locations, kind, options.folder, rule)
-    inspector = Inspector(database, job, options, kind, store, caps, copier, files)
+    inspector = Inspector(database, job, options, kind, store, limits, copier, files)
 
     async def read(position: int) -> Sequence[Entry]:
         async with database.reading() as connection:

@@ -73,7 +73,7 @@ Sidecars = dict[str, Head | StorageError]  # by their paths
 
 
 async def inspect(
-    store: Store, items: Sequence[Item], *, kind: str, caps: ImageLimits, label_names: LabelNameRule = "STANDARD"
+    store: Store, items: Sequence[Item], *, kind: str, limits: ImageLimits, label_names: LabelNameRule = "STANDARD"
 ) -> list[Entry]:
     """Read items of a dataset of this type from the first on, in bounded portions, and stop where there is enough for
     one transaction. `label_names`: the dataset's rule. Raises RootMissing when the whole store is away."""
@@ -82,7 +82,7 @@ async def inspect(
     entries: list[Entry] = []
     for start in range(0, len(items), size):
         portion = items[start : start + size]
-        images = await read_images(store, portion, caps)
+        images = await read_images(store, portion, limits)
         # Two images of one stem share a sidecar, which is read once.
         paths = sorted({item.sidecar_path for item in portion if item.sidecar_due and item.sidecar_path})
         sidecars = dict(zip(paths, await store.heads(paths, length=form.max_bytes + 1), strict=True))
@@ -92,13 +92,13 @@ async def inspect(
     return entries
 
 
-async def read_images(store: Store, items: Sequence[Item], caps: ImageLimits) -> dict[str, InspectedImage]:
+async def read_images(store: Store, items: Sequence[Item], limits: ImageLimits) -> dict[str, InspectedImage]:
     """The images of items by their paths, without their sidecars."""
     known = await with_hashes(store, {item.path: item.image for item in items if item.image is not None})
     known |= {
         item.path: image for item in items if item.path not in known and (image := item.without_reading()) is not None
     }
-    return known | await inspect_images(store, [item.file for item in items if item.path not in known], caps)
+    return known | await inspect_images(store, [item.file for item in items if item.path not in known], limits)
 
 
 def _entries(

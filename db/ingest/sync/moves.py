@@ -32,7 +32,7 @@ WAIT: Final = "60s"  # for other writers of the dataset to finish
 KEYS: Final = (("content", "content, size, name"), ("content", "content, size"))
 PIXEL_KEYS: Final = (("pixels", "pixels, name"), ("pixels", "pixels"))
 
-HELD: Final = (
+POSTPONED: Final = (
     "The file has the content of another one, but not all files could be read, or some were changed meanwhile; its "
     "sample and theirs stay as they are until a sync reads them all."
 )
@@ -42,7 +42,7 @@ COPY: Final = (
 
 
 async def inspect_ahead(
-    database: Database, job: Claim, store: Store, caps: ImageLimits, checkpoint: Checkpoint
+    database: Database, job: Claim, store: Store, limits: ImageLimits, checkpoint: Checkpoint
 ) -> Checkpoint:
     """Read the images that may have moved. What they say is stored: they are not read again when they are merged."""
 
@@ -69,7 +69,7 @@ async def inspect_ahead(
         if not rows:
             return checkpoint.at(Stage.MOVE, 0)
         items = [Item.of(row) for row in rows]
-        found = await read_images(store, items, caps)
+        found = await read_images(store, items, limits)
         checkpoint = checkpoint.at(Stage.INSPECT, items[-1].position)
         await in_batch(database, job, partial(write, images=[(item.position, found[item.path]) for item in items]))
 
@@ -90,7 +90,12 @@ async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, che
     await lock_dataset(batch.session, job.dataset_id, None, exclusive=True)
     await _match(batch, job)
     if not checkpoint.complete or await batch.connection.fetchval(SQL.any_unsure, job.id):
-        await _hold_back(batch, job)
+        # Nothing gives way while something may have been overlooked.
+        await batch.execute_long(SQL.postpone, job.id)
+        postponed = await batch.connection.fetch(SQL.postponed, job.id)
+        batch.warnings += [(row["path"], POSTPONED) for row in postponed]
+        batch.counts["skipped"] += postponed[0]["postponed"] if postponed else 0
+        await batch.execute_long(SQL.forget_postponed)
     await batch.execute_long(SQL.spare, job.id)
     await _expect_few_losses(batch.connection, job, options, guard)
     await _apply(batch, job, options)
@@ -111,15 +116,6 @@ async def _match(batch: Batch, job: Claim) -> None:
     await batch.connection.execute("ANALYZE sync_target")
 
 
-async def _hold_back(batch: Batch, job: Claim) -> None:
-    """Nothing gives way while something may have been overlooked."""
-    await batch.execute_long(SQL.hold_back, job.id)
-    held = await batch.connection.fetch(SQL.held_back, job.id)
-    batch.warnings += [(row["path"], HELD) for row in held]
-    batch.counts["skipped"] += held[0]["held"] if held else 0
-    await batch.execute_long(SQL.forget_held)
-
-
 async def _expect_few_losses(connection: asyncpg.Connection, job: Claim, options: Options, guard: Guard) -> None:
     [(removed, samples)] = await connection.fetch(SQL.losses, job.id, job.dataset_id, options.remove_missing)
     if options.remove_many or samples <= guard.samples or removed * 100 <= samples * guard.percent:
@@ -135,7 +131,11 @@ async def _expect_few_losses(connection: asyncpg.Connection, job: Claim, options
 
 async def _apply(batch: Batch, job: Claim, options: Options) -> None:
     [effects] = await batch.connection.fetch(SQL.effects)
-    revision = await _record(batch, job, effects) if effects["moved"] or effects["removed"] else 0
+    revision = 0
+    if effects["moved"] or effects["removed"]:
+        done = ", ".join(f"{effects[what]} {what}" for what in ("moved", "removed") if effects[what])
+        change = await record(batch.session, job.dataset_id, job.requested_by, "SYNC", f"Sync: {done}", job_id=job.id)
+        revision = change.revision
     batch.counts.update(moved=effects["moved"], removed=effects["removed"])
     for row in await batch.connection.fetch(SQL.copies):
         fate = "has moved" if row["moved"] else "is removed"
@@ -149,15 +149,7 @@ async def _apply(batch: Batch, job: Claim, options: Options) -> None:
     await batch.execute_long(SQL.vacate_samples, revision)
     await batch.execute_long(SQL.move_samples, job.dataset_id, revision)
     if not options.overwrite:
-        await batch.execute_long(SQL.see_sidecars, job.id, job.dataset_id)
+        await batch.execute_long(SQL.note_sidecars, job.id, job.dataset_id)
     await batch.execute_long(SQL.finish_moved, job.id, job.dataset_id, options.overwrite, options.restore_removed)
     await batch.execute_long(SQL.finish_vanished, job.id)
     await batch.execute_long(SQL.finish_replaced, job.id)
-
-
-async def _record(batch: Batch, job: Claim, effects: asyncpg.Record) -> int:
-    done = ", ".join(f"{effects[what]} {what}" for what in ("moved", "removed") if effects[what])
-    change = await record(
-        batch.session, job.dataset_id, kind="SYNC", actor=job.requested_by, summary=f"Sync: {done}", job_id=job.id
-    )
-    return change.revision

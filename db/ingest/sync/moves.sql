@@ -33,7 +33,7 @@ CREATE TEMP TABLE IF NOT EXISTS sync_target (
 ) ON COMMIT DELETE ROWS
 
 -- name: find_origins
--- A content that is the same in the same place has not moved; nor has an image whose metadata alone was rewritten.
+-- A content that is the same at the same path has not moved; nor has an image whose metadata alone was rewritten.
 INSERT INTO sync_origin
 SELECT i.source_id, i.position, i.action = 'VANISHED', sample.id IS NOT NULL, source.path,
        substring(source.path FROM '[^/]*$'),
@@ -62,7 +62,7 @@ WHERE i.job_id = $1 AND i.content IS NOT NULL AND coalesce(i.image ->> 'outcome'
                   WHERE d.dataset_id = $2 AND d.path = i.path AND d.finished_at IS NULL)
 
 -- name: match
--- The n-th content of a kind, by path, has moved to the n-th place where that kind turned up, by path.
+-- The n-th content of a kind, by path, has moved to the n-th path where that kind turned up, by path.
 -- example: keys = content, size; key = content
 WITH origin AS (
     SELECT source_id, {keys}, row_number() OVER (PARTITION BY {keys} ORDER BY path) AS n FROM sync_origin o
@@ -98,8 +98,8 @@ SELECT EXISTS (
     WHERE o.has_sample AND (t.origin_id IS NOT NULL OR t.copy_of IS NOT NULL)
       AND NOT EXISTS (SELECT FROM sync_target m WHERE m.origin_id = o.source_id))
 
--- name: hold_back
--- Files whose samples would put others in their places, and the files of these.
+-- name: postpone
+-- Files whose samples would replace others at their paths, and the files of these.
 UPDATE sync_item SET action = CASE action WHEN 'VANISHED' THEN action ELSE 'DONE' END, settled = true
 WHERE job_id = $1 AND action IN ('CHANGED', 'VANISHED')
   AND position IN (SELECT position FROM sync_target
@@ -108,11 +108,11 @@ WHERE job_id = $1 AND action IN ('CHANGED', 'VANISHED')
                    SELECT o.position FROM sync_target t JOIN sync_origin o ON o.source_id = t.origin_id
                    WHERE t.occupant_id IS NOT NULL)
 
--- name: held_back
-SELECT path, count(*) OVER () AS held FROM sync_item
+-- name: postponed
+SELECT path, count(*) OVER () AS postponed FROM sync_item
 WHERE job_id = $1 AND action = 'DONE' AND settled ORDER BY path LIMIT 10000
 
--- name: forget_held
+-- name: forget_postponed
 DELETE FROM sync_target WHERE occupant_id IS NOT NULL
 
 -- name: spare
@@ -125,7 +125,7 @@ WHERE v.job_id = $1 AND v.action = 'VANISHED' AND NOT v.settled
                 AND (r.content IS NULL OR r.content = v.old_content))
 
 -- name: losses
--- How many samples go: those whose place was taken, and, with $3, those whose files have vanished.
+-- How many samples go: those whose path was taken, and, with $3, those whose files have vanished.
 SELECT count(*) AS removed, (SELECT total FROM dataset WHERE id = $2) AS samples
 FROM sync_origin o JOIN sync_item i ON i.job_id = $1 AND i.position = o.position
 LEFT JOIN sync_target found ON found.origin_id = o.source_id
@@ -203,7 +203,7 @@ UPDATE sample SET path = t.path, source_id = source.id, since = $2
 FROM sync_target t JOIN source ON source.dataset_id = $1 AND source.path = t.path AND source.status <> 'GONE'
 WHERE sample.source_id = t.origin_id
 
--- name: see_sidecars
+-- name: note_sidecars
 -- A label file that lay at the path before, unchanged, is about the image that was there before.
 UPDATE source SET sidecar_etag = i.sidecar_etag
 FROM sync_target t JOIN sync_item i ON i.job_id = $1 AND i.position = t.position
@@ -234,7 +234,7 @@ UPDATE sync_item SET settled = true
 WHERE job_id = $1 AND action = 'VANISHED' AND source_id IN (SELECT origin_id FROM sync_target)
 
 -- name: finish_replaced
--- Files in places that their samples have left.
+-- Files at paths that their samples have left.
 UPDATE sync_item SET action = 'NEW', source_id = NULL, sidecar_due = sidecar_path IS NOT NULL
 WHERE job_id = $1 AND action = 'CHANGED'
   AND position IN (SELECT position FROM sync_target WHERE copy_of IS NOT NULL

@@ -30,7 +30,7 @@ LISTINGS: Final = 3  # of files that are renamed meanwhile
 
 
 async def run(
-    database: Database, job: Claim, store: Store, caps: ImageLimits = DEFAULT_LIMITS, guard: Guard = USUAL_GUARD
+    database: Database, job: Claim, store: Store, limits: ImageLimits = DEFAULT_LIMITS, guard: Guard = USUAL_GUARD
 ) -> None:
     """Do a claimed sync. Raises StorageError (the store fails), Fenced (the job was taken over), Conflict (it would
     remove more than `guard` allows)."""
@@ -40,16 +40,16 @@ async def run(
     if dataset is None:
         raise no_such_dataset()
     rules = await asyncio.to_thread(Rules.of, dataset)
-    checkpoint = await _prepare(database, job, store, caps, options, rules)
+    checkpoint = await _prepare(database, job, store, limits, options, rules)
     if checkpoint.stage is Stage.MOVE:
         checkpoint = await move(database, job, options, guard, checkpoint)
     if checkpoint.stage is Stage.MERGE:
-        await _merge(database, job, store, caps, options, rules, checkpoint)
+        await _merge(database, job, store, limits, options, rules, checkpoint)
     await in_batch(database, job, partial(_remove, job=job, options=options))
 
 
 async def _prepare(
-    database: Database, job: Claim, store: Store, caps: ImageLimits, options: Options, rules: Rules
+    database: Database, job: Claim, store: Store, limits: ImageLimits, options: Options, rules: Rules
 ) -> Checkpoint:
     """A plan, with the contents of what may have moved. Files that are renamed meanwhile may be listed twice, or not at
     all. So where contents have left their paths, files are listed once more, and if they differ, all begins anew: until
@@ -63,7 +63,7 @@ async def _prepare(
         if checkpoint.stage is Stage.CONFIRM:
             checkpoint = await confirm(database, job, store, checkpoint)
         if checkpoint.stage is Stage.INSPECT:
-            checkpoint = await inspect_ahead(database, job, store, caps, checkpoint)
+            checkpoint = await inspect_ahead(database, job, store, limits, checkpoint)
         if checkpoint.stage is not Stage.MOVE:
             return checkpoint
         async with database.reading() as connection:
@@ -80,7 +80,7 @@ async def _merge(
     database: Database,
     job: Claim,
     store: Store,
-    caps: ImageLimits,
+    limits: ImageLimits,
     options: Options,
     rules: Rules,
     checkpoint: Checkpoint,
@@ -91,7 +91,7 @@ async def _merge(
         items = [Item.of(row) for row in rows]
         fitting = sum(total <= MAX_ANNOTATIONS for total in accumulate(item.annotations for item in items))
         bounded = items[: max(1, fitting)]  # what samples have already is compared, and takes time as well
-        return await inspect(store, bounded, kind=rules.kind, label_names=rules.label_names, caps=caps)
+        return await inspect(store, bounded, kind=rules.kind, label_names=rules.label_names, limits=limits)
 
     def advance(batch: Batch, position: int) -> None:
         batch.checkpoint = checkpoint.at(Stage.MERGE, position).written()

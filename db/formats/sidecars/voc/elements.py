@@ -49,10 +49,10 @@ class Element:
         return next((child for child in self.children if child.name == name), None)
 
 
-def read(text: str, take: Callable[[Element], None]) -> None:
-    """Give each part of the annotation to `take`, in order. Raises Wrong, also what `take` raises."""
+def read(text: str, add: Callable[[Element], None]) -> None:
+    """Give each part of the annotation to `add`, in order. Raises Wrong, also what `add` raises."""
     parser = DefusedExpatParser(forbid_dtd=True)
-    parser.setContentHandler(_Reader(parser, take))
+    parser.setContentHandler(_Reader(parser, add))
     source = InputSource()
     source.setCharacterStream(StringIO(text))
     try:
@@ -64,10 +64,10 @@ def read(text: str, take: Callable[[Element], None]) -> None:
 
 
 class _Reader(ContentHandler):
-    def __init__(self, parser: DefusedExpatParser, take: Callable[[Element], None]) -> None:
+    def __init__(self, parser: DefusedExpatParser, add: Callable[[Element], None]) -> None:
         super().__init__()
         self.parser = parser
-        self.take = take
+        self.add = add
         self.depth = 0
         self.elements = 0
         self.open: list[Element] = []  # from a part down to where the file is being read
@@ -78,10 +78,8 @@ class _Reader(ContentHandler):
             raise Wrong(f"Elements are nested at most {MAX_DEPTH} deep.", self._line())
         if self.depth == 1 and name != "annotation":
             raise Wrong("The outermost element of a sidecar is `annotation`.", self._line())
-        if self.open or (self.depth == 2 and name in PARTS):
-            self._open(name)
-
-    def _open(self, name: str) -> None:
+        if not self.open and not (self.depth == 2 and name in PARTS):
+            return
         element = Element(name, self._line())
         if self.open:
             self.open[-1].children.append(element)
@@ -100,7 +98,7 @@ class _Reader(ContentHandler):
             element = self.open.pop()
             if not self.open:
                 self.elements = 0
-                self.take(element)
+                self.add(element)
 
     def _line(self) -> int:
         return self.parser.getLineNumber() or 0

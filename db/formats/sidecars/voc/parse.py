@@ -33,31 +33,29 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
     """Read a sidecar. One without objects says "no labels"; one with nothing but mistakes says nothing."""
     if len(data) > MAX_BYTES:
         return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
-    text = decoded(data, named=_named(data))
+    named = NAMED.match(data)
+    text = decoded(data, named=ENCODINGS.get(named[1].decode("ascii").lower()) if named else None)
     if text is None:
         return useless("The file is neither in UTF-8 nor in the encoding that it names; it was not read.")
-    found = _Found(rule)
+    reader = _Reader(rule)
     try:
-        read(text, found.take)
+        read(text, reader.add)
     except Wrong as refused:
         return useless(f"{refused.message} The file was not read.", refused.line)
-    except _Enough:
-        problem = Problem(found.last, f"A sidecar has at most {MAX_OBJECTS:,} objects; the rest was not read.")
-        found.problems.append(problem)
-    return found.sidecar()
+    except _TooManyObjects:
+        problem = Problem(reader.last, f"A sidecar has at most {MAX_OBJECTS:,} objects; the rest was not read.")
+        reader.problems.append(problem)
+    annotations = tuple(reader.annotations) if reader.annotations or not reader.objects else None
+    hard = None if annotations is None else any(each.attributes.difficult for each in annotations)
+    return Sidecar(annotations, tuple(reader.problems), reader.size, hard)
 
 
-def _named(data: bytes) -> str | None:
-    match = NAMED.match(data)
-    return ENCODINGS.get(match[1].decode("ascii").lower()) if match else None
-
-
-class _Enough(Exception):
+class _TooManyObjects(Exception):
     """There are more objects than are read."""
 
 
-class _Found:
-    """What was read so far."""
+class _Reader:
+    """What was read so far; `last` is the line of the last part."""
 
     def __init__(self, rule: LabelNameRule) -> None:
         self.rule = rule
@@ -67,23 +65,51 @@ class _Found:
         self.objects = 0
         self.last = 0
 
-    def take(self, part: Element) -> None:
+    def add(self, part: Element) -> None:
         self.last = part.line
         if part.name == "size":
             self.size = _size(part)
             return
         self.objects += 1
         if self.objects > MAX_OBJECTS:
-            raise _Enough
+            raise _TooManyObjects
         try:
-            self.annotations.append(_annotation(part, self.problems, self.rule))
+            self.annotations.append(self._annotation(part))
         except Wrong as refused:
             self.problems.append(Problem(refused.line, refused.message, refused.name))
 
-    def sidecar(self) -> Sidecar:
-        annotations = tuple(self.annotations) if self.annotations or not self.objects else None
-        hard = None if annotations is None else any(each.attributes.difficult for each in annotations)
-        return Sidecar(annotations, tuple(self.problems), self.size, hard)
+    def _annotation(self, part: Element) -> ParsedAnnotation:
+        name = part.child("name")
+        if name is None:
+            raise Wrong("An object has a `name`.", part.line)
+        try:
+            label = label_name(name.text, self.rule)
+        except LabelNameRefused as refused:
+            raise Wrong(refused.message, name.line, refused.name) from None
+        shape, confidence = _shape(part), self._confidence(part)
+        difficult, truncated, occluded = (_flag(part, name) for name in ("difficult", "truncated", "occluded"))
+        attributes = Attributes(difficult, truncated, occluded, self._pose(part))
+        return ParsedAnnotation(label, shape, confidence, attributes, part.line)
+
+    def _confidence(self, part: Element) -> float | None:
+        element = part.child("confidence")
+        if element is None or not element.text:
+            return None
+        value = float(element.text) if NUMBER.fullmatch(element.text) else -1.0
+        if 0 <= value <= 1:
+            return value + 0.0
+        self.problems.append(Problem(element.line, "`confidence` is a number from 0 to 1; it was passed over."))
+        return None
+
+    def _pose(self, part: Element) -> str | None:
+        element = part.child("pose")
+        if element is None or element.text.lower() in ("", "unspecified"):
+            return None
+        if len(element.text) > MAX_POSE:
+            message = f"`pose` has at most {MAX_POSE} characters; it was passed over."
+            self.problems.append(Problem(element.line, message))
+            return None
+        return element.text
 
 
 def _size(part: Element) -> tuple[int, int] | None:
@@ -95,24 +121,9 @@ def _size(part: Element) -> tuple[int, int] | None:
             return None
 
 
-def _annotation(part: Element, doubts: list[Problem], rule: LabelNameRule) -> ParsedAnnotation:
-    label, shape = _label(part, rule), _shape(part)
-    return ParsedAnnotation(label, shape, _confidence(part, doubts), _attributes(part, doubts), part.line)
-
-
-def _label(part: Element, rule: LabelNameRule) -> str:
-    name = part.child("name")
-    if name is None:
-        raise Wrong("An object has a `name`.", part.line)
-    try:
-        return label_name(name.text, rule)
-    except LabelNameRefused as refused:
-        raise Wrong(refused.message, name.line, refused.name) from None
-
-
 def _shape(part: Element) -> Shape:
-    """The one shape of an object. Some tools write a box beside it: of a polygon that is its hull, and says no more.
-    In the files of VOC 2012 a person has a point beside the box, which is one place on the person."""
+    """The one shape of an object. Some tools write a box with it: of a polygon that is its hull, and says no more. In
+    the files of VOC 2012 a person has a point as well as the box, which is one point on the person."""
     shapes = [child for child in part.children if child.name in SHAPES]
     boxes = [child for child in shapes if child.name == "bndbox"]
     passed_over = {"bndbox", "point"} if boxes else set()
@@ -137,10 +148,11 @@ def _is_hull(box: BoundingBox, shape: Shape) -> bool:
 
 
 def _exact(box: BoundingBox, part: Element) -> BoundingBox:
-    """What our own files say beside a `bndbox` of whole numbers; unless it was changed since, and this was not."""
-    given = part.child("exact")
+    """What our own files say in addition to a `bndbox` of whole numbers; unless it was changed since, and this was
+    not."""
+    element = part.child("exact")
     try:
-        exact = box if given is None else _box(given)
+        exact = box if element is None else _box(element)
     except Wrong:
         return box
     return exact if enclosing(exact) == box else box
@@ -153,34 +165,9 @@ def enclosing(box: BoundingBox) -> BoundingBox:
     return BoundingBox(math.floor(box.x_min), math.floor(box.y_min), math.ceil(box.x_max), math.ceil(box.y_max))
 
 
-def _confidence(part: Element, doubts: list[Problem]) -> float | None:
-    given = part.child("confidence")
-    if given is None or not given.text:
-        return None
-    value = float(given.text) if NUMBER.fullmatch(given.text) else -1.0
-    if 0 <= value <= 1:
-        return value + 0.0
-    doubts.append(Problem(given.line, "`confidence` is a number from 0 to 1; it was passed over."))
-    return None
-
-
-def _attributes(part: Element, doubts: list[Problem]) -> Attributes:
-    return Attributes(_flag(part, "difficult"), _flag(part, "truncated"), _flag(part, "occluded"), _pose(part, doubts))
-
-
 def _flag(part: Element, name: str) -> bool:
-    given = part.child(name)
-    return given is not None and given.text.lower() in ("1", "true")
-
-
-def _pose(part: Element, doubts: list[Problem]) -> str | None:
-    given = part.child("pose")
-    if given is None or given.text.lower() in ("", "unspecified"):
-        return None
-    if len(given.text) > MAX_POSE:
-        doubts.append(Problem(given.line, f"`pose` has at most {MAX_POSE} characters; it was passed over."))
-        return None
-    return given.text
+    element = part.child(name)
+    return element is not None and element.text.lower() in ("1", "true")
 
 
 def _box(element: Element) -> BoundingBox:
@@ -198,20 +185,10 @@ def _point(element: Element) -> Shape:
     return PointShape(Position(*_numbers(element, f"x{suffix}", f"y{suffix}")))
 
 
-def _polygon(element: Element) -> Shape:
-    return Polygon(_points(element))
-
-
-def _line(element: Element) -> Shape:
-    return PolyLine(_points(element))
-
-
 SHAPES: Final[Mapping[str, Callable[[Element], Shape]]] = {
     "bndbox": _box,
-    "polygon": _polygon,
-    "polyline": _line,
-    "line": _line,
-    "dashed": _line,
+    "polygon": lambda element: Polygon(_points(element)),
+    **dict.fromkeys(("polyline", "line", "dashed"), lambda element: PolyLine(_points(element))),
     "circle": _circle,
     "point": _point,
 }

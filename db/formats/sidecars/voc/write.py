@@ -46,15 +46,18 @@ def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iter
     if annotation.confidence is not None:
         yield f"\t\t<confidence>{annotation.confidence!r}</confidence>"
     if segmented:
-        yield f"\t\t<mask_color>{_color(annotation.label)}</mask_color>"
+        # A label has the same colour everywhere, without a table; never black, which is the background.
+        red, green, blue = sha256(annotation.label.encode()).digest()[:3]
+        yield f"\t\t<mask_color>{red},{green},{blue | 1}</mask_color>"
     for name, values in _elements(shape):
-        inner = "".join(f"<{key}>{_number(value)}</{key}>" for key, value in values)
+        # Whole numbers stand without a point: many readers of VOC take no other.
+        inner = "".join(f"<{key}>{int(n) if n == int(n) else repr(n)}</{key}>" for key, n in values)
         yield f"\t\t<{name}>{inner}</{name}>"
     yield "\t</object>"
 
 
 def _elements(shape: Shape) -> Iterator[tuple[str, Sequence[tuple[str, float]]]]:
-    """Many readers of VOC take only whole numbers in a `bndbox`. Where it has others they are beside it, in `exact`."""
+    """Many readers of VOC take only whole numbers in a `bndbox`. Other numbers follow it, in `exact`."""
     if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
         yield _element(whole)
         yield "exact", _edges(shape)
@@ -82,17 +85,6 @@ def _element(shape: Shape) -> tuple[str, Sequence[tuple[str, float]]]:
 
 def _points(points: Sequence[Position]) -> list[tuple[str, float]]:
     return [pair for n, point in enumerate(points, start=1) for pair in ((f"x{n}", point.x), (f"y{n}", point.y))]
-
-
-def _number(value: float) -> str:
-    """Whole numbers without a point: many readers of VOC take no other."""
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _color(label: str) -> str:
-    """Of a label the same everywhere, without a table of colours; never black, which is the background."""
-    red, green, blue = sha256(label.encode()).digest()[:3]
-    return f"{red},{green},{blue | 1}"
 
 
 def _text(text: str) -> str:

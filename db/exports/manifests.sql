@@ -1,0 +1,39 @@
+-- name: version
+SELECT v.id, v.name, v.revision, v.total, v.is_split, d.id AS dataset_id, d.name AS dataset, d.type, d.input_path,
+       d.output_path
+FROM job JOIN version v ON v.id = job.version_id JOIN dataset d ON d.id = v.dataset_id
+WHERE job.id = :job_id AND d.deleted_at IS NULL AND d.output_path IS NOT NULL
+
+-- name: labels
+SELECT label_id, name, color, shortcut FROM version_label WHERE version_id = :version_id
+
+-- name: page
+-- A page walks along the paths' indexes. What belongs to it is looked up by ids, which no plan can make a join of.
+-- example: size = 10
+SELECT * FROM (
+    (SELECT id, path, source_id, state, hard, usage FROM sample
+     WHERE dataset_id = :dataset_id AND since <= :revision AND path > :after ORDER BY path LIMIT {size})
+    UNION ALL
+    (SELECT id, path, source_id, state, hard, usage FROM sample_past
+     WHERE dataset_id = :dataset_id AND since <= :revision AND until > :revision AND path > :after
+     ORDER BY path LIMIT {size})
+) AS every ORDER BY path LIMIT {size}
+
+-- name: sizes
+SELECT id, width, height FROM source WHERE id = ANY(:ids::bigint[])
+
+-- name: evals
+SELECT sample_id FROM version_eval WHERE version_id = :version_id AND sample_id = ANY(:samples::bigint[])
+
+-- name: annotations
+SELECT * FROM (
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text AS shape,
+           attributes::text AS attributes
+    FROM annotation WHERE sample_id = ANY(:samples::bigint[]) AND since <= :revision
+    UNION ALL
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text, attributes::text
+    FROM annotation_past WHERE sample_id = ANY(:samples::bigint[]) AND since <= :revision AND until > :revision
+) AS every ORDER BY label_id, id
+
+-- name: finish
+UPDATE version SET manifest_path = :path WHERE id = :version_id
