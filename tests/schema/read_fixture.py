@@ -18,7 +18,7 @@ from schema.context import Context
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.messages import Answer, Request
 from schema.execution.schema import LabelgraphSchema
-from tests.schema import reference_reader, sample_data
+from tests.schema import reference_lists, reference_reader, sample_data
 from tests.schema.random_operations import Known
 
 ANN = Identity("ann", Scope.READ, token_id=1)
@@ -151,6 +151,6 @@ def _learned(reads: ReadFixture, name: str, table: str, edges: Sequence[Mapping[
     for edge in edges:
         row = reads.tables.by_id(table, int(edge["node"]["id"].partition(":")[2]))
         assert row is not None
-        reads.tokens = {**reads.tokens, edge["cursor"]: reference_reader.token(name, row)}
+        reads.tokens = {**reads.tokens, edge["cursor"]: reference_lists.token(name, row)}
         reads.tables.cursors = {**reads.tables.cursors, edge["cursor"]: row}
     return [edge["cursor"] for edge in edges]

@@ -6,14 +6,15 @@ It shares nothing with the compiler but the SDL.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-from unicodedata import normalize
 
 import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
+
+from tests.schema.reference_lists import Row, matches, paged
 
 TABLES = (
     "dataset",
@@ -27,7 +28,6 @@ TABLES = (
     "job_warning",
     "ignored_files",
 )
-Row = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -347,109 +347,3 @@ class SyncWarning(Thing):
 
 class IgnoredFiles(Thing):
     pass
-
-
-# -- filters ----------------------------------------------------------------------------------------------------------
-
-
-def matches(tables: Tables, row: Row, wanted: Mapping[str, Any]) -> bool:
-    tests: Mapping[str, Callable[[Any], bool]] = {
-        "state": lambda value: row["state"] == value,
-        "usage": lambda value: row["usage"] == value,
-        "hard": lambda value: row["hard"] == value,
-        "isDamaged": lambda value: (tables.by_id("source", row["source_id"]) or {})["damaged"] == value,
-        "labeledBy": lambda value: not value or row["labeled_by"] in value,
-        "labels": lambda value: has_labels(tables, row, value),
-        "createdAt": lambda value: in_time(tables.now, row["created_at"], value),
-        "fileName": lambda value: has_text(row["path"].rpartition("/")[2], value),
-        "path": lambda value: in_place(row["path"], value),
-        "and": lambda value: all(matches(tables, row, each) for each in value),
-        "or": lambda value: any(matches(tables, row, each) for each in value),
-        "not": lambda value: not matches(tables, row, value),
-    }
-    return all(tests[name](value) for name, value in wanted.items() if value is not None)
-
-
-def has_labels(tables: Tables, row: Row, wanted: Mapping[str, Any]) -> bool:
-    names = {label["name"] for label in tables.rows["label"] if label["id"] in row["label_ids"]}
-    asked = set(wanted["names"])
-    return not asked or {"ANY": bool(names & asked), "ALL": asked <= names, "NONE": not names & asked}[wanted["match"]]
-
-
-def in_time(now: datetime, made: datetime, wanted: Mapping[str, Any]) -> bool:
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    days = {None: None, "WITHIN_1_DAY": 1, "WITHIN_1_MONTH": 30}[wanted.get("preset")]
-    if days is not None and not today - timedelta(days=days) <= made <= now:
-        return False
-    start, end = wanted.get("from"), wanted.get("to")
-    return (start is None or datetime.fromisoformat(start) <= made) and (
-        end is None or made <= datetime.fromisoformat(end)
-    )
-
-
-def in_nfc(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: normalize("NFC", value) if isinstance(value, str) else value for name, value in wanted.items()}
-
-
-def has_text(text: str, wanted: Mapping[str, Any]) -> bool:
-    text, wanted = normalize("NFC", text), in_nfc(wanted)
-    contains, eq = wanted.get("contains"), wanted.get("eq")
-    return (contains is None or contains.lower() in text.lower()) and (eq is None or text == eq)
-
-
-def in_place(path: str, wanted: Mapping[str, Any]) -> bool:
-    path, wanted = normalize("NFC", path), in_nfc(wanted)
-    directory, contains = wanted.get("directory"), wanted.get("contains")
-    if contains is not None and contains.lower() not in path.lower():
-        return False
-    if directory is None:
-        return True
-    asked = [part for part in directory.split("/") if part]
-    lies = path.split("/")[:-1]
-    return lies[: len(asked)] == asked if wanted["recursive"] else lies == asked
-
-
-def token(name: str, row: Row) -> str:
-    """What stands for a cursor here: the list and order, and what is unique in it."""
-    unique = {"change": "revision", "sample.PATH": "path", "dataset.NAME": "name"}.get(name, "id")
-    return f"{name}:{row[unique]}"
-
-
-# -- pages ------------------------------------------------------------------------------------------------------------
-
-
-def paged(
-    tables: Tables,
-    name: str,
-    rows: Iterable[Row],
-    key: Callable[[Row], Any],
-    falling: bool,
-    make: Callable[[Row], Thing],
-    page: Mapping[str, Any],
-) -> Any:
-    after, before = (tables.cursors.get(page[side]) if page.get(side) else None for side in ("after", "before"))
-    first, last = page.get("first"), page.get("last")
-
-    def is_before(row: Row, other: Row) -> bool:
-        return bool(key(row) > key(other) if falling else key(row) < key(other))
-
-    everything = sorted(rows, key=key, reverse=falling)
-    within = [row for row in everything if after is None or is_before(after, row)]
-    within = [row for row in within if before is None or is_before(row, before)]
-    shown = within[: 20 if first is None else first] if last is None else within[len(within) - min(last, len(within)) :]
-    cut = len(within) > len(shown)
-    left_behind = before is not None and any(not is_before(row, before) for row in everything)
-    left_before = after is not None and any(not is_before(after, row) for row in everything)
-    cursors = [token(name, row) for row in shown]
-    nodes = [make(row) for row in shown]
-    return {
-        "nodes": nodes,
-        "edges": [{"cursor": cursor, "node": node} for cursor, node in zip(cursors, nodes, strict=True)],
-        "totalCount": len(everything),
-        "pageInfo": {
-            "hasNextPage": (cut and last is None) or left_behind,
-            "hasPreviousPage": (cut and last is not None) or left_before,
-            "startCursor": cursors[0] if cursors else None,
-            "endCursor": cursors[-1] if cursors else None,
-        },
-    }

@@ -8,7 +8,7 @@ from db.postgres import sql
 from db.postgres.engine import Database
 from db.queries import execution, plan
 from tests.schema.mutation_fixture import DatasetClient, create_client
-from tests.schema.test_versions import COMPARE, label, publish
+from tests.schema.version_fixture import COMPARE, label, publish
 
 SAMPLES = 3_000
 

@@ -1,0 +1,134 @@
+"""Comparing versions with each other and with the working set."""
+
+from typing import Any
+
+import pytest
+
+from db.history import changes
+from db.postgres import sql
+from tests.client import Failed
+from tests.schema.mutation_fixture import DatasetClient
+from tests.schema.version_fixture import COMPARE, label, publish
+
+
+async def test_versions_and_the_working_set_are_compared_in_both_directions(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0, 1)
+    first = await publish(client)
+    await label(client, ["dog"], 1, mode="SET")
+    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(0)})
+    second = await publish(client)
+    relabeled = {"kind": "RELABELED", "sample": {"id": client.ids(1)[0]}}
+    gone = {"sample": {"id": client.ids(0)[0]}}
+    forth = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": second["id"]}))[
+        "dataset"
+    ]
+    assert forth["compare"] == {
+        "added": 0,
+        "removed": 1,
+        "relabeled": 1,
+        "changes": {
+            "totalCount": 2,
+            "nodes": [
+                {"kind": "REMOVED", "labelsAdded": [], "labelsRemoved": ["cat"], **gone},
+                {"labelsAdded": ["dog"], "labelsRemoved": ["cat"], **relabeled},
+            ],
+        },
+    }
+    back = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": second["id"], "h": first["id"]}))["dataset"]
+    assert back["compare"]["changes"]["nodes"] == [
+        {"kind": "ADDED", "labelsAdded": ["cat"], "labelsRemoved": [], **gone},
+        {"labelsAdded": ["cat"], "labelsRemoved": ["dog"], **relabeled},
+    ]
+    working = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": None}))["dataset"]
+    assert working == forth
+    same = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": first["id"]}))["dataset"]
+    assert same["compare"]["changes"] == {"totalCount": 0, "nodes": []}
+
+
+async def test_what_was_changed_and_changed_back_is_no_difference(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0)
+    version = await publish(client)
+    await label(client, ["dog"], 0, mode="SET")
+    await label(client, ["cat"], 0, mode="SET")
+    await client.mutate("renameLabel", "affectedSamples", labelId=client.label("cat"), name="Feline")
+    found = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": version["id"]}))["dataset"]["compare"]
+    assert (found["added"], found["removed"], found["relabeled"]) == (0, 0, 0)
+
+
+async def test_changes_of_a_comparison_come_page_by_page_and_by_kind(client: DatasetClient) -> None:
+    version = await publish(client)
+    await label(client, ["cat"], 0, 1, 2)
+    query = """query ($d: ID!, $b: ID!, $a: String) { dataset(by: {id: $d}) { compare(base: $b) {
+        changes(first: 2, after: $a, kind: RELABELED) { nodes { sample { id } } pageInfo { hasNextPage endCursor } }
+        removed: changes(kind: REMOVED) { totalCount } } } }"""
+    values = {"d": client.dataset, "b": version["id"]}
+    first = (await client.direct.execute(query, values))["dataset"]["compare"]
+    assert first["removed"] == {"totalCount": 0}
+    assert first["changes"]["pageInfo"]["hasNextPage"]
+    cursor = first["changes"]["pageInfo"]["endCursor"]
+    second = (await client.direct.execute(query, {**values, "a": cursor}))["dataset"]["compare"]
+    ids = [each["sample"]["id"] for page in (first, second) for each in page["changes"]["nodes"]]
+    assert ids == client.ids(0, 1, 2)
+
+
+async def test_comparing_with_an_unknown_version_is_refused(client: DatasetClient) -> None:
+    with pytest.raises(Failed) as failed:
+        await client.direct.execute(COMPARE, {"d": client.dataset, "b": "Version:99"})
+    assert failed.value.codes == ["VERSION_NOT_FOUND"]
+
+
+LOOKS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges
+    compare(base: $b, head: $h) { added removed relabeled edited
+        labels { labelId before { name color shortcut } after { name color } } } } }"""
+
+
+async def looked_at(client: DatasetClient, base: str, head: str | None = None) -> Any:
+    return (await client.direct.execute(LOOKS, {"d": client.dataset, "b": base, "h": head}))["dataset"]
+
+
+async def test_what_became_of_labels_is_told_by_a_comparison_in_both_directions(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0)
+    first = await publish(client)
+    cat, dog = client.label("cat"), client.label("dog")
+    await client.mutate("updateLabel", "label { id }", labelId=cat, color="#00ff00", shortcut="c")
+    await client.mutate("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
+    made = await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "bird"}])
+    second = await publish(client)
+    plain, green = {"name": "cat", "color": None}, {"name": "cat", "color": "#00ff00"}
+    forth = (await looked_at(client, first["id"], second["id"]))["compare"]
+    assert [forth[name] for name in ("added", "removed", "relabeled", "edited")] == [0, 0, 0, 0]
+    assert forth["labels"] == [
+        {"labelId": cat, "before": plain | {"shortcut": None}, "after": green},
+        {"labelId": dog, "before": {"name": "dog", "color": None, "shortcut": None}, "after": None},
+        {"labelId": made["labels"][0]["id"], "before": None, "after": {"name": "bird", "color": None}},
+    ]
+    back = (await looked_at(client, second["id"], first["id"]))["compare"]["labels"]
+    assert back[0] == {"labelId": cat, "before": green | {"shortcut": "c"}, "after": plain}
+    assert (await looked_at(client, second["id"]))["compare"]["labels"] == []
+    assert (await looked_at(client, first["id"]))["compare"]["labels"] == forth["labels"]
+
+
+@pytest.mark.parametrize("deed", ["color", "rename", "made", "deleted", "labels", "mark", "nothing"])
+async def test_unpublished_changes_and_the_comparison_with_the_version_agree(client: DatasetClient, deed: str) -> None:
+    await label(client, ["cat"], 0)
+    version = await publish(client)
+    cat, dog = client.label("cat"), client.label("dog")
+    match deed:
+        case "color":
+            await client.mutate("updateLabel", "label { id }", labelId=cat, color="#00ff00")
+        case "rename":
+            await client.mutate("renameLabel", "affectedSamples", labelId=cat, name="Feline")
+        case "made":
+            await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "bird"}])
+        case "deleted":
+            await client.mutate("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
+        case "labels":
+            await label(client, ["dog"], 0)
+        case "mark":
+            async with client.direct.database.writing() as session:
+                change = await changes.record(session, client.dataset_rows.id, kind="IMPORT", actor="ann", summary="x")
+                statement = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
+                await sql.run(session, statement, since=change.revision, id=client.dataset_rows.samples[1])
+    found = await looked_at(client, version["id"])
+    differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
+    assert found["hasUnpublishedChanges"] == differs == (deed != "nothing")

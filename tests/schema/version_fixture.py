@@ -1,0 +1,43 @@
+"""Versions spoken to the schema: publishing, labelling, and reading what came of it."""
+
+from typing import Any
+
+from tests.schema.mutation_fixture import DatasetClient
+
+PUBLISH = "version { id name description isCurrent createdBy parent { name } status manifestPath statistics { total } }"
+VERSION = """query ($v: ID!, $f: SampleFilter, $o: SampleOrder! = OLDEST) { node(id: $v) { ... on Version {
+    name labels { id name sampleCount } statistics { total labeled unlabeled pending }
+    samples(first: 100, filter: $f, orderBy: $o) { totalCount nodes {
+        id path state usage labels { name } sourceAvailable revision
+        annotations { label { name } labeledBy } } } } } }"""
+DATASET = """query ($d: ID!) { dataset(by: {id: $d}) { revision hasUnpublishedChanges currentVersion { name }
+    versions { totalCount nodes { name isCurrent parent { name } } } labels { id name sampleCount }
+    statistics { total labeled } } }"""
+COMPARE = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(base: $b, head: $h) {
+    added removed relabeled changes { totalCount nodes { kind labelsAdded labelsRemoved sample { id } } } } } }"""
+
+
+async def publish(client: DatasetClient, **input: Any) -> dict[str, Any]:
+    payload = await client.mutate("publishVersion", PUBLISH, datasetId=client.dataset, **input)
+    return payload["version"]  # type: ignore[no-any-return]
+
+
+async def label(client: DatasetClient, names: list[str], *positions: int, mode: str = "ADD") -> str:
+    """The id of the change; empty if nothing changed."""
+    payload = await client.mutate(
+        "labelSamples",
+        "change { id }",
+        datasetId=client.dataset,
+        select={"ids": client.ids(*positions)},
+        labels=names,
+        mode=mode,
+    )
+    return str((payload["change"] or {"id": ""})["id"])
+
+
+async def read(client: DatasetClient, version: dict[str, Any], **variables: Any) -> Any:
+    return (await client.direct.execute(VERSION, {"v": version["id"], **variables}))["node"]
+
+
+async def dataset(client: DatasetClient) -> Any:
+    return (await client.direct.execute(DATASET, {"d": client.dataset}))["dataset"]
