@@ -98,7 +98,7 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetC
 
 
 @pytest.mark.parametrize(
-    ("wanted", "places"),
+    ("wanted", "positions"),
     [
         ({"labels": {"names": ["cat"]}}, [0, 1, 2]),
         ({"labels": {"names": ["cat", "dog"], "match": "ALL"}}, [2]),
