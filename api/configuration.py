@@ -70,7 +70,7 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
         pixels=limits.image_pixels,
         memory=limits.image_memory,
         seconds=settings.timeouts.image,
-        together=limits.images,
+        processes=limits.images,
     )
 
 

@@ -85,7 +85,7 @@ async def thumbnails(
     disk: Disk | None = None,
 ) -> AsyncIterator[Thumbnails]:
     """Those cached in a folder, which takes at most `cache_bytes`. The folder's disk has threads of its own."""
-    slots = asyncio.Semaphore(decoders.limits.together)
+    slots = asyncio.Semaphore(decoders.limits.processes)
     opened = Thumbnails(DiskCache(folder, cache_bytes), decoders, slots, max_bytes, disk or Disk())
     opened.sweep()
     try:

@@ -31,8 +31,8 @@ class Settings:
     def columns(self) -> dict[str, Any]:
         """Those that are set. Raises Invalid for a pattern that cannot be."""
         checked = {
-            "include": None if self.include is None else patterns.checked(self.include),
-            "exclude": None if self.exclude is None else patterns.checked(self.exclude),
+            "include": None if self.include is None else patterns.validated(self.include),
+            "exclude": None if self.exclude is None else patterns.validated(self.exclude),
             "label_names": self.label_names,
         }
         return {name: value for name, value in checked.items() if value is not None}

@@ -1,6 +1,6 @@
-"""What a name or a text from a client may be. Everything here is refused before it comes near SQL.
+"""Validation of names and texts from clients, before they reach SQL.
 
-Names are compared after NFC, so that two that look alike are the same; `fullmatch`, so that no newline slips through.
+Names are compared in NFC, so that two that look the same are the same.
 """
 
 import re
@@ -18,7 +18,7 @@ HAN: Final = (
 LABEL: Final = re.compile(f"[0-9A-Za-z_\\-{HAN}]{{1,32}}")
 ANY_LENGTH: Final = 64  # code points
 VISIBLE: Final = "LNPS"  # categories: letters, numbers, punctuation, symbols; marks and formats need one of them
-# Controls, what turns the direction of writing, line separators, the byte order mark, surrogates, noncharacters.
+# Controls, changes of the direction of writing, line separators, the byte order mark, surrogates, noncharacters.
 UNNAMEABLE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufdd0-\ufdef"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
@@ -39,8 +39,8 @@ NOT_DESCRIBING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def nfc(text: str) -> str:
-    """The text composed (NFC). One too long for a name stays as it is, and is refused for its length: composing takes
-    the square of the number of combining marks in a row, 1.5 s for 64 KB of them."""
+    """The text composed (NFC). One that is too long for a name is returned unchanged, and refused for its length: the
+    time is quadratic in the number of combining marks in a row, 1.5 s for 64 KB of them."""
     return unicodedata.normalize("NFC", text) if len(text) <= MAX_DECOMPOSED else text
 
 
@@ -55,25 +55,21 @@ class LabelNameRefused(Invalid):
 
 
 def label_name(name: str, rule: LabelNameRule = "STANDARD") -> str:
-    """A label's name in its one form. Code points count, not bytes: 32 ideographs are fine."""
+    """A label's name, normalized. Its length is counted in code points: 32 ideographs are allowed."""
     composed = nfc(name)
-    if not (is_standard(composed) or (rule == "ANY" and _is_any_name(composed))):
+    if not is_standard(composed) and (
+        rule != "ANY"
+        or not 1 <= len(composed) <= ANY_LENGTH
+        or UNNAMEABLE.search(composed) is not None
+        or composed != composed.strip()
+        or not any(unicodedata.category(character)[0] in VISIBLE for character in composed)
+    ):
         raise LabelNameRefused(name, rule)
     return composed
 
 
 def is_standard(name: str) -> bool:
     return LABEL.fullmatch(name) is not None
-
-
-def _is_any_name(name: str) -> bool:
-    return (
-        1 <= len(name) <= ANY_LENGTH
-        and UNNAMEABLE.search(name) is None
-        and not name[0].isspace()
-        and not name[-1].isspace()
-        and any(unicodedata.category(character)[0] in VISIBLE for character in name)
-    )
 
 
 def dataset_name(name: str) -> str:
@@ -87,7 +83,7 @@ def dataset_name(name: str) -> str:
 
 
 def version_name(name: str) -> str:
-    """A version's name in its one form: what a label is called under the rule STANDARD."""
+    """A version's name, normalized: valid as a label's name under the rule STANDARD."""
     composed = nfc(name)
     if not LABEL.fullmatch(composed):
         raise Invalid(
@@ -99,7 +95,7 @@ def version_name(name: str) -> str:
 
 
 def description(text: str) -> str:
-    """Free text: every character counts one, line breaks and tabs may be in it, other controls may not."""
+    """Free text, with line breaks and tabs, without other control characters."""
     if len(text) > DESCRIPTION_LENGTH or NOT_DESCRIBING.search(text):
         raise Invalid(f"A description has at most {DESCRIPTION_LENGTH} characters, and no control characters.")
     return text
@@ -114,7 +110,7 @@ def color(text: str | None) -> str | None:
 
 
 def shortcut(text: str | None) -> str | None:
-    """One character that a keyboard types and a page can show."""
+    """One visible character."""
     if text is None:
         return None
     composed = nfc(text)
@@ -124,12 +120,12 @@ def shortcut(text: str | None) -> str | None:
 
 
 def is_storable(text: str) -> bool:
-    """Whether Postgres can hold, or look for, this text at all; nothing is ever named by what it cannot hold."""
+    """Whether Postgres can store this text: no NUL, no lone surrogate. No name contains what it cannot store."""
     return UNSTORABLE.search(text) is None
 
 
 def excerpt(text: str, length: int = 40) -> str:
-    """A client's text as it may stand in a message: short, on one line, encodable."""
+    """The beginning of a client's text, for a message: on one line, encodable."""
     start = text[:length]
     printable = start if start.isprintable() else start.encode("unicode_escape").decode("ascii")
     return printable + ("…" if len(text) > length else "")

@@ -1,7 +1,7 @@
-"""Where a dataset may read and write: which texts are paths, and which paths a server's owner allowed.
+"""Paths of datasets and objects: which texts are paths, and which paths the server's owner allows.
 
-A local path is followed to where it really lies, links and all, before it is compared with the allowed roots; what
-is kept is that real path, so a link turned elsewhere later leads nowhere.
+The links of a local path are resolved before it is compared with the allowed roots. The real path is stored, so a link
+that is changed later has no effect.
 """
 
 import errno
@@ -25,30 +25,35 @@ PROBLEMS = {
 
 
 def input_path(text: str, allowed_roots: Sequence[Path]) -> str:
-    """The one form of an input path: an absolute directory below an allowed root. It need not be there yet."""
-    path = _allowed(_local(text), allowed_roots)
-    _expect_directory(path)
+    """An input path, normalized: a real directory below an allowed root, which can be read, or does not exist yet."""
+    path = _allowed(_resolved(text), allowed_roots)
+    try:
+        os.close(os.open(f"{path}/.", os.O_RDONLY | os.O_CLOEXEC))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise invalid_path(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
     return str(path)
 
 
 def known_path(text: str, allowed_roots: Sequence[Path]) -> str:
-    """What `input_path` or `output_path` gave once, if it is still allowed. Asks no disk, and follows no link."""
+    """A path from `input_path` or `output_path`, if it is still allowed. Accesses no disk, and follows no link."""
     path = Path(os.path.normpath(text))
     if not path.is_absolute():
-        raise refused("Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`.")
+        raise invalid_path("Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`.")
     return str(_allowed(path, allowed_roots))
 
 
 def output_path(text: str, allowed_roots: Sequence[Path], *, source: str) -> str:
-    """As `input_path`, and neither the input path itself nor below it, where a sync would find what was written."""
+    """An output path, normalized: neither the input path nor below it, where a sync would find what is written."""
     path = Path(input_path(text, allowed_roots))
     if path.is_relative_to(Path(source)):
-        raise refused("The output path must lie outside the input path.")
+        raise invalid_path("The output path must lie outside the input path.")
     return str(path)
 
 
 def path_parts(path: str) -> tuple[str, ...]:
-    """The parts of an object's path below its store's root; none of them leads upwards or nowhere."""
+    """The parts of an object's path below its store's root. Raises Invalid."""
     parts = tuple(path.split("/"))
     if not is_storable(path) or any(part in ("", ".", "..") for part in parts) or len(path.encode()) > LENGTH:
         raise Invalid("This cannot be the path of a file below an input path.", code="INVALID_PATH")
@@ -70,55 +75,45 @@ def suffix(path: str) -> str:
 
 def _allowed(path: Path, allowed_roots: Sequence[Path]) -> Path:
     if not any(path.is_relative_to(root) for root in allowed_roots):
-        raise refused("It is not below a directory that this server's owner allowed (`--allow-root`).")
+        raise invalid_path("It is not below a directory that this server's owner allowed (`--allow-root`).")
     return path
 
 
 def path_excerpt(path: str) -> str:
-    """A path from a file system as text that can be stored and shown, cut to a bearable length."""
+    """A path of a file system as text that can be stored and shown, shortened."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "�")[: LENGTH // 4]
 
 
-def _local(text: str) -> Path:
+def _resolved(text: str) -> Path:
     if not is_storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
-        raise refused(f"It has 1 to {LENGTH} bytes, none of them a control character.")
+        raise invalid_path(f"It has 1 to {LENGTH} bytes, none of them a control character.")
     if "://" in text:
-        text = of_url(text)
+        text = path_of_url(text)
     if not text.startswith("/"):
-        raise refused("Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`.")
+        raise invalid_path("Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`.")
     if any(len(part.encode()) > NAME_LENGTH for part in text.split("/")):
-        raise refused(PROBLEMS[errno.ENAMETOOLONG])
+        raise invalid_path(PROBLEMS[errno.ENAMETOOLONG])
     try:
         return Path(text).resolve()
     except OSError as error:
-        raise refused(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
+        raise invalid_path(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
     except (RuntimeError, ValueError):
-        raise refused(PROBLEMS[errno.ELOOP]) from None
+        raise invalid_path(PROBLEMS[errno.ELOOP]) from None
 
 
-def _expect_directory(path: Path) -> None:
-    """It is a directory that can be read and entered, or not there yet."""
-    try:
-        os.close(os.open(f"{path}/.", os.O_RDONLY | os.O_CLOEXEC))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise refused(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
-
-
-def of_url(text: str) -> str:
+def path_of_url(text: str) -> str:
     try:
         url = urlsplit(text)
     except ValueError:
-        raise refused("It is not a URL.") from None
+        raise invalid_path("It is not a URL.") from None
     if url.scheme != "file" or url.netloc not in ("", "localhost") or url.query or url.fragment:
-        raise refused("Of URLs, `file:///directory` is understood.")
+        raise invalid_path("Of URLs, `file:///directory` is understood.")
     path = os.fsdecode(unquote_to_bytes(url.path))
     if not is_storable(path):
-        raise refused("It is not text in UTF-8.")
+        raise invalid_path("It is not text in UTF-8.")
     return path
 
 
-def refused(reason: str) -> Invalid:
+def invalid_path(reason: str) -> Invalid:
     """Why a text cannot be the path of a dataset."""
     return Invalid(f"This cannot be a dataset's path. {reason}", code="INVALID_PATH")

@@ -4,7 +4,7 @@
     ?     one character of a name
     **    as a whole part: any number of directories, also none; at the end, everything below
 
-A pattern covers the whole path. All other characters stand for themselves, upper and lower case differ, and paths and
+A pattern matches the whole path. All other characters stand for themselves, upper and lower case differ, and paths and
 patterns are compared in NFC. A pattern that ends with `/` means everything below that directory.
 """
 
@@ -17,7 +17,7 @@ from db.formats.names import excerpt, is_storable, nfc
 
 MAX_PATTERNS: Final = 50
 MAX_LENGTH: Final = 256  # characters
-REFUSED: Final = frozenset("\\[]{}!")  # other tools give them a meaning; `?` matches each of them
+RESERVED: Final = frozenset("\\[]{}!")  # they are special in other tools; `?` matches each of them
 SYSTEM_NAMES: Final = (
     "__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information",
     "lost+found", "Thumbs.db", "ehthumbs.db", "desktop.ini",
@@ -26,37 +26,35 @@ HIDDEN_NAME: Final = rf"(?:\.|(?i:{'|'.join(map(re.escape, SYSTEM_NAMES))})(?=/|
 HIDDEN: Final = re.compile(f"(?:^|/){HIDDEN_NAME}")
 
 
-def checked(patterns: Sequence[str]) -> list[str]:
+def validated(patterns: Sequence[str]) -> list[str]:
     """The patterns in NFC, each once. Raises Invalid."""
     if len(patterns) > MAX_PATTERNS:
         raise Invalid(f"At most {MAX_PATTERNS} patterns are given.", most=MAX_PATTERNS, given=len(patterns))
-    return list(dict.fromkeys(map(_checked, patterns)))
-
-
-def _checked(pattern: str) -> str:
-    composed = nfc(pattern)
-    parts = composed.removesuffix("/").split("/")
-    if not is_storable(pattern) or not pattern.isprintable() or len(composed) > MAX_LENGTH:
-        reason = f"it has 1 to {MAX_LENGTH} characters, none of them a control character"
-    elif REFUSED & set(pattern):
-        reason = (
-            f"only `*`, `?` and `**` are special, and {' '.join(sorted(REFUSED))} are not allowed; write `?` for one"
-        )
-    elif any(part in ("", ".", "..") for part in parts):
-        reason = "it is relative to the input path, without empty parts, `.` and `..`"
-    else:
-        return composed
-    raise Invalid(f"`{excerpt(pattern)}` is no pattern: {reason}.", pattern=excerpt(pattern))
+    valid: dict[str, None] = {}
+    for pattern in patterns:
+        composed = nfc(pattern)
+        if not is_storable(pattern) or not pattern.isprintable() or len(composed) > MAX_LENGTH:
+            reason = f"it has 1 to {MAX_LENGTH} characters, none of them a control character"
+        elif RESERVED & set(pattern):
+            characters = " ".join(sorted(RESERVED))
+            reason = f"only `*`, `?` and `**` are special, and {characters} are not allowed; write `?` for one"
+        elif any(part in ("", ".", "..") for part in composed.removesuffix("/").split("/")):
+            reason = "it is relative to the input path, without empty parts, `.` and `..`"
+        else:
+            valid[composed] = None
+            continue
+        raise Invalid(f"`{excerpt(pattern)}` is no pattern: {reason}.", pattern=excerpt(pattern))
+    return list(valid)
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a name on the path begins with a dot, or is one that a system keeps for itself."""
+    """Whether a name on the path begins with a dot, or belongs to an operating system."""
     return HIDDEN.search(path) is not None
 
 
 class Patterns:
-    """Several patterns, of which one must match. Unless `hidden`, wildcards match no hidden name: a pattern has to
-    write the beginning of such a name."""
+    """Several patterns, of which one must match. Unless `hidden`, wildcards match no hidden name, only a pattern that
+    has the beginning of the name does."""
 
     def __init__(self, patterns: Iterable[str], *, hidden: bool) -> None:
         self._step = "[^/]+" if hidden else f"(?!{HIDDEN_NAME})[^/]+"
@@ -67,7 +65,7 @@ class Patterns:
         return self._compiled.match(path) is not None
 
     def _translated(self, pattern: str) -> str:
-        """Every part matches at the first place where it can, and is never tried again (`(?>…)`): no backtracking."""
+        """A regular expression without backtracking: each part matches at the first position where it can (`(?>…)`)."""
         if pattern.endswith("/"):
             pattern += "**"
         *groups, last = _groups(pattern.split("/"))

@@ -1,5 +1,5 @@
 """A hash of an image file without its metadata: the same before and after a tool rewrote tags, captions or colour
-profiles, and another as soon as a byte differs that the pixels depend on. Nothing is decoded; any file has a hash."""
+profiles, and another if a byte differs that the pixels depend on. Nothing is decoded; every file has a hash."""
 
 from hashlib import blake2b
 from typing import Final
@@ -12,7 +12,7 @@ TO_THE_END: Final = 2**62
 
 
 class PixelHash:
-    """Takes a file's bytes in pieces of any size, and keeps only a few of them."""
+    """Of a file's bytes, in pieces of any size. It keeps only a few of them."""
 
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)
@@ -20,7 +20,7 @@ class PixelHash:
         self._header = b""  # the part of the next header that has come
         self._need = len(PNG)
         self._left = 0  # bytes of the present part that are still to come
-        self._counts = False  # whether these belong to the pixels
+        self._counts = False  # whether they belong to the pixels
 
     def update(self, data: bytes) -> None:
         view = memoryview(data)
@@ -39,7 +39,7 @@ class PixelHash:
                 self._read(header)
 
     def hexdigest(self) -> str:
-        """Bytes of a header that the file ends in the middle of count as well."""
+        """Includes the bytes of an incomplete header at the end."""
         whole = self._hash.copy()
         whole.update(self._header)
         return whole.hexdigest()

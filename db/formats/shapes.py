@@ -1,19 +1,20 @@
-"""Shapes on images: what they are, how they are stored, which are possible.
+"""Shapes on images: their types, how they are stored, which are valid.
 
-Lengths are pixels of the image **as stored**, before any EXIF rotation, from its outer top left corner: x runs from 0
-to the width, y from 0 to the height, both inclusive, fractions down to a millionth. `Sample.width` and `.height` are of
-the same raster, and so are PASCAL VOC's numbers; some tools count those from 1, which is kept as they write it.
+Coordinates are pixels of the image **as stored**, before any EXIF rotation, from its outer top left corner: x runs from
+0 to the width, y from 0 to the height, both inclusive, with fractions down to a millionth. `Sample.width` and `.height`
+are of the same raster, and so are PASCAL VOC's numbers; some tools count those from 1, and are not corrected.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from db.errors import Invalid
 
 MAX_POINTS: Final = 10_000  # of one shape
-DIGITS: Final = 6  # behind the point; Postgres would write 5e-324 in full
+DIGITS: Final = 6  # after the decimal point; Postgres would write all digits of 5e-324
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class BoundingBox:
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
-    """The last point joins the first; it need not repeat it."""
+    """Closed: the last point need not repeat the first."""
 
     points: tuple[Position, ...]
 
@@ -58,7 +59,7 @@ Shape = BoundingBox | Polygon | PolyLine | Circle | PointShape
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """An image's pixels as they are stored, and EXIF's number, 1 to 8, for how a viewer turns them."""
+    """The size of an image as stored, in pixels, and the EXIF orientation, 1 to 8, by which viewers turn it."""
 
     width: int
     height: int
@@ -70,11 +71,11 @@ class Raster:
 
     @property
     def upright(self) -> tuple[int, int]:
-        """Width and height as a viewer shows it."""
+        """Width and height as viewers show it."""
         return self.size if self.orientation < 5 else (self.height, self.width)
 
 
-# Which shapes the annotations of a dataset may have; segmentation's are areas (reference-behaviour, 3.3).
+# The shapes of a dataset's annotations, by its type.
 ALLOWED: Final[Mapping[str, tuple[type[Shape], ...]]] = {
     "IMAGE_CLASSIFICATION": (),
     "OBJECT_DETECTION": (BoundingBox, Polygon, PolyLine, Circle, PointShape),
@@ -82,9 +83,14 @@ ALLOWED: Final[Mapping[str, tuple[type[Shape], ...]]] = {
 }
 
 
-def checked(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
-    """The shape in its one form, if a dataset of this type can have it on an image of this size. Raises Invalid."""
-    _expect_allowed(shape, kind)
+def validated(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
+    """The shape, normalized, if a dataset of this type can have it on an image of this size. Raises Invalid."""
+    allowed = ALLOWED[kind]
+    if not allowed:
+        raise Invalid("Annotations of an image classification dataset have no shapes: they hold for whole images.")
+    if not isinstance(shape, allowed):
+        names = ", ".join(each.__name__ for each in allowed)
+        raise Invalid(f"Annotations of this dataset have shapes of these types: {names}.")
     shape = _rounded(shape)
     _expect_form(shape)
     left, top, right, bottom = extent(shape)
@@ -98,27 +104,32 @@ def checked(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
     return shape
 
 
-def stored(shape: Shape, raster: Raster) -> Shape:
-    """A shape that was drawn on the upright picture, in stored pixels."""
+def to_stored(shape: Shape, raster: Raster) -> Shape:
+    """A shape that was drawn on the upright image, in stored pixels."""
+    turned = _moved(shape, partial(_stored_position, raster))
+    if isinstance(turned, BoundingBox):
+        (x_min, x_max), (y_min, y_max) = sorted((turned.x_min, turned.x_max)), sorted((turned.y_min, turned.y_max))
+        return BoundingBox(x_min, y_min, x_max, y_max)
+    return turned
 
-    def turn(point: Position) -> Position:
-        return _stored_position(point, raster)
 
+def _moved(shape: Shape, move: Callable[[Position], Position]) -> Shape:
+    """The shape with other points."""
     match shape:
         case BoundingBox(x_min, y_min, x_max, y_max):
-            one, other = turn(Position(x_min, y_min)), turn(Position(x_max, y_max))
-            return BoundingBox(min(one.x, other.x), min(one.y, other.y), max(one.x, other.x), max(one.y, other.y))
+            one, other = move(Position(x_min, y_min)), move(Position(x_max, y_max))
+            return BoundingBox(one.x, one.y, other.x, other.y)
         case Polygon(points):
-            return Polygon(tuple(map(turn, points)))
+            return Polygon(tuple(map(move, points)))
         case PolyLine(points):
-            return PolyLine(tuple(map(turn, points)))
+            return PolyLine(tuple(map(move, points)))
         case Circle(center, radius):
-            return Circle(turn(center), radius)
+            return Circle(move(center), radius)
         case PointShape(position):
-            return PointShape(turn(position))
+            return PointShape(move(position))
 
 
-def _stored_position(point: Position, raster: Raster) -> Position:
+def _stored_position(raster: Raster, point: Position) -> Position:
     across, down = point.x, point.y
     match raster.orientation:
         case 2:
@@ -145,35 +156,30 @@ def to_json(shape: Shape) -> dict[str, Any]:
         case BoundingBox(x_min, y_min, x_max, y_max):
             return {"type": "BoundingBox", "xMin": x_min, "yMin": y_min, "xMax": x_max, "yMax": y_max}
         case Polygon(points) | PolyLine(points):
-            return {"type": type(shape).__name__, "points": [_place(point) for point in points]}
+            return {"type": type(shape).__name__, "points": [_point(point) for point in points]}
         case Circle(center, radius):
-            return {"type": "Circle", "center": _place(center), "radius": radius}
+            return {"type": "Circle", "center": _point(center), "radius": radius}
         case PointShape(position):
-            return {"type": "PointShape", "position": _place(position)}
+            return {"type": "PointShape", "position": _point(position)}
 
 
 def from_json(stored: Mapping[str, Any]) -> Shape:
-    """What `to_json` wrote. Raises Invalid for anything else, since manifests bring such from elsewhere."""
+    """What `to_json` wrote. Raises Invalid for anything else, since manifests of other programs may contain it."""
     try:
-        return _read(stored)
+        match stored["type"]:
+            case "BoundingBox":
+                return BoundingBox(*(_number(stored[name]) for name in ("xMin", "yMin", "xMax", "yMax")))
+            case "Polygon":
+                return Polygon(tuple(map(_position, stored["points"])))
+            case "PolyLine":
+                return PolyLine(tuple(map(_position, stored["points"])))
+            case "Circle":
+                return Circle(_position(stored["center"]), _number(stored["radius"]))
+            case "PointShape":
+                return PointShape(_position(stored["position"]))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
-        raise Invalid("This is not a shape as it is stored.") from None
-
-
-def _read(stored: Mapping[str, Any]) -> Shape:
-    match stored["type"]:
-        case "BoundingBox":
-            return BoundingBox(*(_number(stored[name]) for name in ("xMin", "yMin", "xMax", "yMax")))
-        case "Polygon":
-            return Polygon(tuple(map(_position, stored["points"])))
-        case "PolyLine":
-            return PolyLine(tuple(map(_position, stored["points"])))
-        case "Circle":
-            return Circle(_position(stored["center"]), _number(stored["radius"]))
-        case "PointShape":
-            return PointShape(_position(stored["position"]))
-        case _:
-            raise ValueError
+        pass
+    raise Invalid("This is not a shape as it is stored.")
 
 
 def _position(stored: Mapping[str, Any]) -> Position:
@@ -186,43 +192,26 @@ def _number(stored: object) -> float:
     return float(stored)
 
 
-def _place(position: Position) -> dict[str, float]:
+def _point(position: Position) -> dict[str, float]:
     return {"x": position.x, "y": position.y}
 
 
-def _expect_allowed(shape: Shape, kind: str) -> None:
-    allowed = ALLOWED[kind]
-    if not allowed:
-        raise Invalid("Annotations of an image classification dataset have no shapes: they hold for whole images.")
-    if not isinstance(shape, allowed):
-        names = ", ".join(each.__name__ for each in allowed)
-        raise Invalid(f"Annotations of this dataset have shapes of these types: {names}.")
-
-
 def _rounded(shape: Shape) -> Shape:
-    """With numbers that can be stored; a polygon without the repetition of its first point at its end."""
-    match shape:
-        case BoundingBox(x_min, y_min, x_max, y_max):
-            return BoundingBox(*map(_round, (x_min, y_min, x_max, y_max)))
-        case Polygon(points):
-            outline = tuple(map(_at, points))
-            return Polygon(outline[:-1] if len(outline) > 1 and outline[0] == outline[-1] else outline)
-        case PolyLine(points):
-            return PolyLine(tuple(map(_at, points)))
+    """With numbers that can be stored, and a polygon without the repetition of its first point."""
+    rounded = _moved(shape, lambda point: Position(_round(point.x), _round(point.y)))
+    match rounded:
         case Circle(center, radius):
-            return Circle(_at(center), _round(radius))
-        case PointShape(position):
-            return PointShape(_at(position))
-
-
-def _at(position: Position) -> Position:
-    return Position(_round(position.x), _round(position.y))
+            return Circle(center, _round(radius))
+        case Polygon(points) if len(points) > 1 and points[0] == points[-1]:
+            return Polygon(points[:-1])
+        case _:
+            return rounded
 
 
 def _round(number: float) -> float:
     if not math.isfinite(number):
         raise Invalid("A shape's numbers are finite.")
-    return round(number, DIGITS) + 0.0  # there is one zero
+    return round(number, DIGITS) + 0.0  # no negative zero
 
 
 def _expect_form(shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""Moments as clients write them."""
+"""Timestamps as clients write them."""
 
 import re
 from datetime import UTC, datetime
@@ -8,11 +8,11 @@ from typing import Final
 MOMENT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
-EXAMPLES: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # how to write one, for sentences
+EXAMPLES: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # for messages
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """The moment in UTC; None for a text that is none, such as a date alone or a time without its zone."""
+    """In UTC; None for a text that is no timestamp, such as a date alone or a time without its zone."""
     parts = MOMENT.fullmatch(text)
     if parts is None:
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from db.formats.names import is_storable
-from db.formats.paths import LENGTH, input_path, known_path, output_path, refused
+from db.formats.paths import LENGTH, input_path, invalid_path, known_path, output_path
 
 S3: Final = "s3://"
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -31,9 +31,9 @@ class AllowedLocations:
     def _bucket(self, text: str) -> str:
         bucket, prefix = bucket_of(text)
         if not self.s3:
-            raise refused("This server has no S3 set up (`LABELGRAPH_S3_…`).")
+            raise invalid_path("This server has no S3 set up (`LABELGRAPH_S3_…`).")
         if self.buckets is not None and bucket not in self.buckets:
-            raise refused("This bucket is not one that the server's owner allowed (`LABELGRAPH_S3_BUCKETS`).")
+            raise invalid_path("This bucket is not one that the server's owner allowed (`LABELGRAPH_S3_BUCKETS`).")
         return f"{S3}{bucket}/{prefix}"
 
     def output(self, text: str, *, source: str) -> str:
@@ -42,7 +42,7 @@ class AllowedLocations:
             return output_path(text, self.roots, source=source)
         path = self.input(text)
         if path.startswith(source):
-            raise refused("The output path must lie outside the input path.")
+            raise invalid_path("The output path must lie outside the input path.")
         return path
 
 
@@ -54,12 +54,12 @@ def bucket_of(text: str) -> tuple[str, str]:
     """The bucket of an S3 URL, and its prefix, which is empty or ends with a slash. Raises INVALID_PATH."""
     bucket, _, prefix = text.removeprefix(S3).partition("/")
     if not BUCKET.fullmatch(bucket) or ".." in bucket:
-        raise refused(
+        raise invalid_path(
             "Write `s3://bucket/prefix/`; a bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens."
         )
     parts = prefix.removesuffix("/").split("/") if prefix else []
     if not is_storable(prefix) or not prefix.isprintable() or len(prefix.removesuffix("/").encode()) > LENGTH // 2:
-        raise refused(f"A prefix has at most {LENGTH // 2} bytes, none of them a control character.")
+        raise invalid_path(f"A prefix has at most {LENGTH // 2} bytes, none of them a control character.")
     if any(part in ("", ".", "..") for part in parts):
-        raise refused("A prefix has no empty parts, and none that is `.` or `..`.")
+        raise invalid_path("A prefix has no empty parts, and none that is `.` or `..`.")
     return bucket, "".join(f"{part}/" for part in parts)

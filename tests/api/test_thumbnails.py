@@ -31,7 +31,7 @@ def cached(folder: Path) -> int:
 async def test_the_oldest_are_deleted_while_others_are_made(tmp_path: Path) -> None:
     store = await stored(60)
     async with (
-        decoding.decoders(Limits(together=2)) as decoders,
+        decoding.decoders(Limits(processes=2)) as decoders,
         thumbnails(tmp_path, cache_bytes=20 * BLOCK, decoders=decoders) as made,
     ):
         for number in range(60):
@@ -41,7 +41,7 @@ async def test_the_oldest_are_deleted_while_others_are_made(tmp_path: Path) -> N
 
 async def test_a_smaller_limit_holds_from_the_next_start(tmp_path: Path) -> None:
     store = await stored(20)
-    async with decoding.decoders(Limits(together=2)) as decoders:
+    async with decoding.decoders(Limits(processes=2)) as decoders:
         for cache_bytes in (100 * BLOCK, 5 * BLOCK):
             async with thumbnails(tmp_path, cache_bytes=cache_bytes, decoders=decoders) as made:
                 for number in range(20 if cache_bytes > 50 * BLOCK else 0):
@@ -61,7 +61,7 @@ async def test_a_folder_whose_disk_hangs_keeps_its_own_threads_busy(
 
     monkeypatch.setattr(DiskCache, "sweep", sweep)
     async with (
-        decoding.decoders(Limits(together=2)) as decoders,
+        decoding.decoders(Limits(processes=2)) as decoders,
         thumbnails(tmp_path, cache_bytes=BLOCK, decoders=decoders, disk=Disk(seconds=0.1)),
     ):
         assert await asyncio.to_thread(threads.get, timeout=TIMEOUT) == "disk"

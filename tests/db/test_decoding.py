@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from db.formats import decoding, images
-from db.formats.decoding import IMAGES, Decoder, Decoders, Limits
+from db.formats.decoding import MAX_IMAGES, Decoder, Decoders, Limits
 from db.formats.decoding.program import TOO_COSTLY
 from db.formats.images import ImageFacts, UnreadableImage
 from tests.waiting import TIMEOUT
@@ -43,7 +43,7 @@ def slow() -> bytes:
 
 @pytest.fixture
 async def decoders() -> AsyncIterator[Decoders]:
-    async with decoding.decoders(Limits(seconds=TIMEOUT, together=2)) as made:
+    async with decoding.decoders(Limits(seconds=TIMEOUT, processes=2)) as made:
         yield made
 
 
@@ -84,7 +84,7 @@ async def test_more_pixels_than_the_owner_allows_are_too_many() -> None:
 
 
 async def test_an_image_that_wants_too_much_memory_is_unreadable_and_that_is_all() -> None:
-    async with decoding.decoders(Limits(seconds=TIMEOUT, memory=128 * MIB, together=1)) as decoders:
+    async with decoding.decoders(Limits(seconds=TIMEOUT, memory=128 * MIB, processes=1)) as decoders:
         with pytest.raises(UnreadableImage, match="too much time or memory"):
             await decoders.check(image_bytes((6_000, 6_000), "PNG"))
         assert (await decoders.check(image_bytes())).width == 300
@@ -92,9 +92,9 @@ async def test_an_image_that_wants_too_much_memory_is_unreadable_and_that_is_all
 
 
 async def test_an_image_that_takes_too_long_is_stopped_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "PATIENCE", 2 * TIMEOUT)  # the clock ends nothing here
+    monkeypatch.setattr(decoding, "CLOCK_FACTOR", 2 * TIMEOUT)  # the clock ends nothing here
     data = slow()
-    async with decoding.decoders(Limits(seconds=0.5, together=2)) as decoders:
+    async with decoding.decoders(Limits(seconds=0.5, processes=2)) as decoders:
         stopped, whole = await asyncio.gather(
             decoders.check(data), decoders.check(image_bytes()), return_exceptions=True
         )
@@ -115,18 +115,18 @@ async def busy(decoders: Decoders, started: list[Decoder]) -> Decoder:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Decoder]:
     """Every process as it is started."""
     found: list[Decoder] = []
-    start: Callable[[Decoders], Awaitable[Decoder]] = Decoders._started
+    start: Callable[[Decoders], Awaitable[Decoder]] = Decoders._start
 
     async def noted(self: Decoders) -> Decoder:
         found.append(await start(self))
         return found[-1]
 
-    monkeypatch.setattr(Decoders, "_started", noted)
+    monkeypatch.setattr(Decoders, "_start", noted)
     return found
 
 
 async def test_a_decoder_that_hangs_is_killed_and_nobody_else_waits() -> None:
-    async with decoding.decoders(Limits(seconds=TIMEOUT, together=2)) as decoders:
+    async with decoding.decoders(Limits(seconds=TIMEOUT, processes=2)) as decoders:
         stuck = await stopped(decoders)
         first = asyncio.create_task(decoders.check(image_bytes()))
         await busy(decoders, [stuck])
@@ -143,14 +143,14 @@ async def test_a_decoder_that_hangs_is_killed_and_nobody_else_waits() -> None:
 
 async def stopped(decoders: Decoders) -> Decoder:
     """A decoder that gets the next image, and never answers."""
-    decoder = await decoders._started()
+    decoder = await decoders._start()
     os.kill(decoder.process.pid, signal.SIGSTOP)
     decoders.idle.append(decoder)
     return decoder
 
 
 async def test_a_decoder_that_crashes_costs_its_image_alone(started: list[Decoder]) -> None:
-    async with decoding.decoders(Limits(seconds=TIMEOUT, together=1)) as decoders:
+    async with decoding.decoders(Limits(seconds=TIMEOUT, processes=1)) as decoders:
         first = asyncio.create_task(decoders.check(slow()))
         waiting = asyncio.create_task(decoders.check(image_bytes()))
         os.kill((await busy(decoders, started)).process.pid, signal.SIGKILL)
@@ -164,7 +164,7 @@ async def test_a_decoder_that_crashes_costs_its_image_alone(started: list[Decode
 async def test_signals_that_are_for_the_server_do_not_spoil_images(started: list[Decoder], number: int) -> None:
     """A terminal sends them to its whole group, systemd to all processes of a service. The server, which ends by
     itself, still answers what has begun: an upload would be refused for good as an image that cannot be decoded."""
-    async with decoding.decoders(Limits(seconds=TIMEOUT, together=1)) as decoders:
+    async with decoding.decoders(Limits(seconds=TIMEOUT, processes=1)) as decoders:
         await decoders.check(image_bytes())
         started[0].images = 0
         asked = asyncio.create_task(decoders.check(slow()))
@@ -193,7 +193,7 @@ async def test_whoever_gives_up_leaves_nothing_half_said(decoders: Decoders) -> 
 async def test_a_decoder_is_replaced_when_it_has_done_much(decoders: Decoders) -> None:
     await decoders.check(image_bytes())
     [first] = decoders.idle
-    first.images = IMAGES
+    first.images = MAX_IMAGES
     await decoders.check(image_bytes())
     assert decoders.idle != [first]
     assert first.process.returncode is not None

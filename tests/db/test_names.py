@@ -40,7 +40,7 @@ def test_a_label_is_in_its_one_form_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "check", [names.label_name, names.version_name, files.checked_name, lambda text: patterns.checked([text])]
+    "check", [names.label_name, names.version_name, files.checked_name, lambda text: patterns.validated([text])]
 )
 def test_no_long_text_is_composed(check: Callable[[str], object]) -> None:
     """Composing so many combining marks in a row would take hours."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.patterns import MAX_LENGTH, MAX_PATTERNS, SYSTEM_NAMES, Patterns, checked, is_hidden
+from db.formats.patterns import MAX_LENGTH, MAX_PATTERNS, SYSTEM_NAMES, Patterns, is_hidden, validated
 
 PARTS = ("**", "*", "?", "a", "ab", "a*", "*a", "a*b", "*a*b", "?b", "**a", ".a", ".*", "@eaDir")
 NAMES = ("a", "b", "ab", "aab", "abab", "ba", ".a", "..a", "@eaDir", "@EADIR", "a\nb")
@@ -99,15 +99,15 @@ def test_no_pattern_takes_more_than_a_few_steps_for_each_character(pattern: str)
 )  # fmt: skip
 def test_refuses_what_is_no_pattern(pattern: str) -> None:
     with pytest.raises(Invalid) as raised:
-        checked([pattern])
+        validated([pattern])
     assert raised.value.code == "VALIDATION_FAILED"
 
 
 def test_their_number_is_bounded_and_each_is_kept_once_and_composed() -> None:
-    assert checked(["a/", "cafe\u0301/*", "caf\u00e9/*"]) == ["a/", "caf\u00e9/*"]
-    assert len(checked([f"{number}" for number in range(MAX_PATTERNS)])) == MAX_PATTERNS
+    assert validated(["a/", "cafe\u0301/*", "caf\u00e9/*"]) == ["a/", "caf\u00e9/*"]
+    assert len(validated([f"{number}" for number in range(MAX_PATTERNS)])) == MAX_PATTERNS
     with pytest.raises(Invalid):
-        checked([f"{number}" for number in range(MAX_PATTERNS + 1)])
+        validated([f"{number}" for number in range(MAX_PATTERNS + 1)])
 
 
 @pytest.mark.parametrize("name", [*SYSTEM_NAMES, *map(str.upper, SYSTEM_NAMES), ".a", "._a.jpg", "..."])

@@ -18,9 +18,9 @@ from db.formats.shapes import (
     PolyLine,
     Position,
     Shape,
-    checked,
     from_json,
     to_json,
+    validated,
 )
 
 across, down = (st.floats(0, most).map(lambda number: round(number, 6)) for most in (640, 480))
@@ -53,7 +53,7 @@ def line(*numbers: float) -> tuple[Position, ...]:
 
 
 def look(shape: Shape, kind: str = "OBJECT_DETECTION") -> Shape:
-    return checked(shape, kind=kind, width=640, height=480)
+    return validated(shape, kind=kind, width=640, height=480)
 
 
 @given(shapes)

@@ -384,12 +384,12 @@ def test_shapes_drawn_on_the_upright_picture_are_turned_exactly(
     drawn = [Position(*way(*point)) for point in points]
     here = [Position(*point) for point in points]
     raster = Raster(64, 48, orientation)
-    assert [shapes_.stored(PointShape(point), raster) for point in drawn] == list(map(PointShape, here))
-    assert shapes_.stored(Polygon(tuple(drawn)), raster) == Polygon(tuple(here))
-    assert shapes_.stored(PolyLine(tuple(drawn)), raster) == PolyLine(tuple(here))
-    assert shapes_.stored(Circle(drawn[0], 2.5), raster) == Circle(here[0], 2.5)
+    assert [shapes_.to_stored(PointShape(point), raster) for point in drawn] == list(map(PointShape, here))
+    assert shapes_.to_stored(Polygon(tuple(drawn)), raster) == Polygon(tuple(here))
+    assert shapes_.to_stored(PolyLine(tuple(drawn)), raster) == PolyLine(tuple(here))
+    assert shapes_.to_stored(Circle(drawn[0], 2.5), raster) == Circle(here[0], 2.5)
     hull = BoundingBox(*shapes_.extent(Polygon(tuple(drawn))))
-    assert shapes_.stored(hull, raster) == BoundingBox(*shapes_.extent(Polygon(tuple(here))))
+    assert shapes_.to_stored(hull, raster) == BoundingBox(*shapes_.extent(Polygon(tuple(here))))
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 4])
@@ -397,7 +397,7 @@ def test_the_even_turns_are_exact_too(orientation: int) -> None:
     raster = Raster(64, 48, orientation)
     for point in ((0, 0), (64, 48), (10, 30)):
         turned = PointShape(Position(*WAYS[orientation](*point)))
-        assert shapes_.stored(turned, raster) == PointShape(Position(*point))
+        assert shapes_.to_stored(turned, raster) == PointShape(Position(*point))
 
 
 SIZES = "<size><width>{}</width><height>{}</height></size>"

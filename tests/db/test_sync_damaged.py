@@ -123,7 +123,7 @@ async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> 
     store = MemoryStore()
     store.put("cut.jpg", PHOTO[:-5_000])
     store.put("endless.jpg", PHOTO[:-2])
-    async with decoding.decoders(Limits(together=2)) as decoders:
+    async with decoding.decoders(Limits(processes=2)) as decoders:
         assert await damage.find(store, await heads(store), ImageLimits(is_complete=decoders.is_complete)) == {
             "cut.jpg"
         }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from db.formats.patterns import checked
+from db.formats.patterns import validated
 from db.ingest.sync.ignored import EXAMPLES, SUFFIXES, Ignored, Reason
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
@@ -55,7 +55,7 @@ async def test_patterns_say_what_is_taken(
     dataset: DatasetFixture, include: list[str], exclude: list[str], taken: set[str]
 ) -> None:
     fill(dataset)
-    await dataset.set_up(include=checked(include), exclude=checked(exclude))
+    await dataset.set_up(include=validated(include), exclude=validated(exclude))
     job = await dataset.sync()
     assert set(await dataset.labels()) == taken
     assert job["ignored"] == len(JUNK) + 1 - len(taken)

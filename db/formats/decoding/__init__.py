@@ -1,7 +1,7 @@
-"""Decoding images that nobody vouches for, in processes that may be killed (`program.py`).
+"""Decoding untrusted images, in processes that may be killed (`program.py`).
 
-An image that hangs its decoder, crashes it or fills its memory is unreadable, and that is all that comes of it: the
-decoder is replaced, and every other image is decoded by another.
+An image that hangs its decoder, crashes it or fills its memory is unreadable, with no other effect: the decoder is
+replaced, and other images are decoded by other processes.
 """
 
 import asyncio
@@ -14,43 +14,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from db.formats.decoding.program import ANSWER, CHECK, DONE, QUESTION, THUMBNAIL, TOO_COSTLY, WHOLE
+from db.formats.decoding.program import CHECK, COMPLETE, DONE, REQUEST, RESPONSE, THUMBNAIL, TOO_COSTLY
 from db.formats.images import MAX_PIXELS, ImageFacts, UnreadableImage
 
 log = logging.getLogger(__name__)
 
 ROOT: Final = Path(__file__).parents[3]
-IMAGES: Final = 1_000  # that one process decodes before it is replaced, whatever a decoder may leak
-PATIENCE: Final = 4  # times the processor time that an image may take, by the clock: others need processors too
-LOST: Final = (TimeoutError, OSError, asyncio.IncompleteReadError)
+MAX_IMAGES: Final = 1_000  # that one process decodes before it is replaced, as decoders may leak memory
+CLOCK_FACTOR: Final = 4  # time by the clock that an image may take, in times of its processor time
+PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one image may take. `memory` in bytes, of the decoding process as a whole; `seconds` of processor time."""
+    """For one image. `memory` is in bytes, of the decoding process as a whole; `seconds` of processor time."""
 
     pixels: int = MAX_PIXELS
     memory: int = 1024 * 1024 * 1024
     seconds: float = 10.0
-    together: int = 4  # processes
+    processes: int = 4
 
 
 @dataclass(slots=True)
 class Decoder:
-    """A process that decodes, between two images."""
+    """A process that decodes one image after the other."""
 
     process: asyncio.subprocess.Process
     images: int = 0
 
-    async def ask(self, question: bytes, data: bytes) -> tuple[bytes, bytes]:
+    async def send(self, request: bytes, data: bytes) -> tuple[bytes, bytes]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.images += 1
-        self.process.stdin.write(question)
+        self.process.stdin.write(request)
         self.process.stdin.write(data)
         await self.process.stdin.drain()
-        how, length = ANSWER.unpack(await self.process.stdout.readexactly(ANSWER.size))
-        return how, await self.process.stdout.readexactly(length)
+        status, length = RESPONSE.unpack(await self.process.stdout.readexactly(RESPONSE.size))
+        return status, await self.process.stdout.readexactly(length)
 
     async def end(self) -> int:
         """Its exit status: its own, if it died before it was killed."""
@@ -59,45 +59,52 @@ class Decoder:
         return await self.process.wait()
 
     @property
-    def fit(self) -> bool:
-        return self.process.returncode is None and self.images < IMAGES
+    def is_usable(self) -> bool:
+        return self.process.returncode is None and self.images < MAX_IMAGES
 
 
 @dataclass(slots=True)
 class Decoders:
-    """The decoders of a process, started when they are first needed, each busy with one image at a time."""
+    """The decoders of a process, started when they are first needed. Each decodes one image at a time."""
 
     limits: Limits
-    room: asyncio.Semaphore
+    slots: asyncio.Semaphore
     idle: list[Decoder] = field(default_factory=list)
 
     async def check(self, data: bytes) -> ImageFacts:
         """The facts of a whole image, decoded to its end. Raises UnreadableImage."""
-        return ImageFacts(**json.loads(await self._ask(CHECK, 0, data)))
+        return ImageFacts(**json.loads(await self._request(CHECK, 0, data)))
 
     async def thumbnail(self, data: bytes, size: int) -> bytes:
-        """A small upright picture, its longest side at most `size`: PNG or JPEG. Raises UnreadableImage."""
-        return await self._ask(THUMBNAIL, size, data)
+        """A small upright image, its longest side at most `size`: PNG or JPEG. Raises UnreadableImage."""
+        return await self._request(THUMBNAIL, size, data)
 
     async def is_complete(self, data: bytes) -> bool:
-        """Whether all of an image is in its file. Raises UnreadableImage where that takes too much to tell."""
-        return bool(json.loads(await self._ask(WHOLE, 0, data)))
+        """Whether all of an image is in its file. Raises UnreadableImage if finding out takes too much."""
+        return bool(json.loads(await self._request(COMPLETE, 0, data)))
 
-    async def _ask(self, kind: bytes, argument: int, data: bytes) -> bytes:
-        question = QUESTION.pack(kind, argument, self.limits.pixels, len(data))
-        async with self.room, self._borrowed() as decoder, asyncio.timeout(self.limits.seconds * PATIENCE):
-            how, told = await decoder.ask(question, data)
-        if how != DONE:
-            raise UnreadableImage(told.decode())
-        return told
+    async def _request(self, kind: bytes, argument: int, data: bytes) -> bytes:
+        request = REQUEST.pack(kind, argument, self.limits.pixels, len(data))
+        async with self.slots, self._decoder() as decoder, asyncio.timeout(self.limits.seconds * CLOCK_FACTOR):
+            status, result = await decoder.send(request, data)
+        if status != DONE:
+            raise UnreadableImage(result.decode())
+        return result
 
     @asynccontextmanager
-    async def _borrowed(self) -> AsyncIterator[Decoder]:
-        """One that nobody uses. It comes back only from a whole answer: else nobody knows what it would say next."""
-        decoder = await self._fit()
+    async def _decoder(self) -> AsyncIterator[Decoder]:
+        """An idle one. After an incomplete response it is ended, as its next response would be that of this request."""
+        decoder = None
+        while self.idle and decoder is None:
+            candidate = self.idle.pop()
+            if candidate.is_usable:
+                decoder = candidate
+            else:
+                await candidate.end()
+        decoder = decoder or await self._start()
         try:
             yield decoder
-        except LOST as error:
+        except PROCESS_ERRORS as error:
             status = await decoder.end()
             log.warning("a decoder was lost to an image (status %s) and is replaced", status)
             raise UnreadableImage(TOO_COSTLY) from error
@@ -106,16 +113,8 @@ class Decoders:
             raise
         self.idle.append(decoder)
 
-    async def _fit(self) -> Decoder:
-        while self.idle:
-            decoder = self.idle.pop()
-            if decoder.fit:
-                return decoder
-            await decoder.end()
-        return await self._started()
-
-    async def _started(self) -> Decoder:
-        """Without our environment, which holds keys."""
+    async def _start(self) -> Decoder:
+        """Without the environment of this process, which contains keys."""
         limits = (str(self.limits.memory), str(self.limits.seconds))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-B", "-P", "-m", "db.formats.decoding.program", *limits),
@@ -130,8 +129,8 @@ class Decoders:
 @asynccontextmanager
 async def decoders(limits: Limits) -> AsyncIterator[Decoders]:
     """Decoders for as long as the block takes; none outlives it."""
-    made = Decoders(limits, asyncio.Semaphore(limits.together))
+    started = Decoders(limits, asyncio.Semaphore(limits.processes))
     try:
-        yield made
+        yield started
     finally:
-        await asyncio.gather(*(decoder.end() for decoder in made.idle))
+        await asyncio.gather(*(decoder.end() for decoder in started.idle))

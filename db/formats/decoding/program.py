@@ -1,8 +1,8 @@
-"""The program that decodes images: asked on stdin, answers on stdout, one image after the other.
+"""The program that decodes images: requests on stdin, responses on stdout, one image after the other.
 
-It is a process of its own because a decoder that is made to hang, to crash or to fill the memory cannot be stopped
-otherwise. It has few rights to begin with: no environment, no files to write, so much memory and no more, and so much
-processor time for each image. It ends when nobody is there any more to ask.
+It is a process of its own because a decoder that hangs, crashes or fills the memory cannot be stopped otherwise. It has
+few rights: no environment, no files to write, limited memory, and limited processor time for each image. It ends when
+its stdin does.
 """
 
 import json
@@ -14,66 +14,45 @@ import struct
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import BinaryIO, Final
+from typing import Final
 
 from db.formats import images
 from db.formats.images import UnreadableImage
 
-QUESTION: Final = struct.Struct("!cIIQ")  # what is to be done, an argument of it, most pixels, bytes of the image
-ANSWER: Final = struct.Struct("!cQ")  # how it went, bytes that follow
-CHECK, THUMBNAIL, WHOLE = b"C", b"T", b"W"
+REQUEST: Final = struct.Struct("!cIIQ")  # kind, argument, maximum of pixels, bytes of the image
+RESPONSE: Final = struct.Struct("!cQ")  # status, bytes that follow
+CHECK, THUMBNAIL, COMPLETE = b"C", b"T", b"W"
 DONE, REFUSED = b"D", b"R"
 TOO_COSTLY: Final = "The image takes too much time or memory to decode."
 
 
 def main(memory: int, seconds: float) -> None:
-    """Answer until stdin ends. `memory` in bytes, `seconds` of processor time."""
-    for stop in (signal.SIGINT, signal.SIGTERM):  # they come to us too, but are the server's business, which ends us
+    """Respond until stdin ends. `memory` is in bytes, `seconds` are of processor time."""
+    for stop in (signal.SIGINT, signal.SIGTERM):  # they are sent to the server too, which ends this process
         signal.signal(stop, signal.SIG_IGN)
-    os.nice(5)  # decoding gives way to answering
-    for limit, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
-        resource.setrlimit(limit, (most, most))
-    questions, answers = sys.stdin.buffer, sys.stdout.buffer
-    while asked := questions.read(QUESTION.size):
-        _hold_to(seconds)
-        _answer(questions, answers, *QUESTION.unpack(asked))
+    os.nice(5)  # the server's processes have priority
+    for limit, maximum in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
+        resource.setrlimit(limit, (maximum, maximum))
+    requests, responses = sys.stdin.buffer, sys.stdout.buffer
+    while request := requests.read(REQUEST.size):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        end = math.ceil(used.ru_utime + used.ru_stime + seconds)  # then the kernel ends this process
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
+        kind, argument, pixels, length = REQUEST.unpack(request)
+        try:
+            status, result = DONE, FUNCTIONS[kind](requests.read(length), argument, pixels)
+        except UnreadableImage as refused:
+            status, result = REFUSED, refused.message.encode()
+        except MemoryError:
+            status, result = REFUSED, TOO_COSTLY.encode()
+        responses.write(RESPONSE.pack(status, len(result)) + result)
+        responses.flush()
 
 
-def _hold_to(seconds: float) -> None:
-    """The kernel ends this process once it has used so much more processor time; it counts whole seconds."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds), resource.RLIM_INFINITY)
-    )
-
-
-def _answer(questions: BinaryIO, answers: BinaryIO, kind: bytes, argument: int, pixels: int, length: int) -> None:
-    try:
-        how, told = DONE, WORK[kind](questions.read(length), argument, pixels)
-    except UnreadableImage as refused:
-        how, told = REFUSED, refused.message.encode()
-    except MemoryError:
-        how, told = REFUSED, TOO_COSTLY.encode()
-    answers.write(ANSWER.pack(how, len(told)) + told)
-    answers.flush()
-
-
-def _check(data: bytes, _: int, pixels: int) -> bytes:
-    return json.dumps(asdict(images.check(data, pixels))).encode()
-
-
-def _thumbnail(data: bytes, size: int, pixels: int) -> bytes:
-    return images.thumbnail(data, size, pixels)[0]
-
-
-def _is_complete(data: bytes, _: int, pixels: int) -> bytes:
-    return json.dumps(images.is_complete(data, pixels)).encode()
-
-
-WORK: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {
-    CHECK: _check,
-    THUMBNAIL: _thumbnail,
-    WHOLE: _is_complete,
+FUNCTIONS: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {
+    CHECK: lambda data, _, pixels: json.dumps(asdict(images.check(data, pixels))).encode(),
+    THUMBNAIL: lambda data, size, pixels: images.thumbnail(data, size, pixels)[0],
+    COMPLETE: lambda data, _, pixels: json.dumps(images.is_complete(data, pixels)).encode(),
 }
 
 if __name__ == "__main__":

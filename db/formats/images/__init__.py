@@ -1,8 +1,8 @@
-"""Images: what they are, read from their first bytes, and small upright pictures of them. The only user of Pillow.
+"""Images: their facts, read from their first bytes, and thumbnails. The only user of Pillow.
 
-Nothing here trusts a file. Only three formats are tried. What is no part of the picture, such as profiles, texts and
-whatever follows the image, is left out before Pillow sees the file. Sizes are checked before anything is decoded, only
-the first frame is ever decoded, and a JPEG that makes a decoder paint the same picture again and again is refused.
+No file is trusted. Only three formats are tried. What is no part of the image, such as profiles, texts and what follows
+the image, is left out before Pillow gets the file. Sizes are checked before anything is decoded, only the first frame
+is decoded, and a JPEG with so many scans that decoding takes long is refused.
 """
 
 import asyncio
@@ -44,19 +44,29 @@ __all__ = [
 SUFFIXES: Final[dict[str, Format]] = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG", ".png": "PNG", ".bmp": "BMP"
 }  # fmt: skip
-SUFFIX_NAMES: Final = "`.jpg`, `.jpeg`, `.jfif`, `.jpe`, `.png` or `.bmp`"  # as messages name the suffixes
+SUFFIX_NAMES: Final = "`.jpg`, `.jpeg`, `.jfif`, `.jpe`, `.png` or `.bmp`"  # for messages
 MEDIA_TYPES: Final[dict[Format, str]] = {"JPEG": "image/jpeg", "PNG": "image/png", "BMP": "image/bmp"}
-HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always hold all the facts
-TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always hold the image's end
-MAX_PIXELS: Final = 64_000_000  # unless told otherwise: what the largest camera sensors give; 256 MB decoded
+HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always contain all facts
+TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always contain the image's end
+MAX_PIXELS: Final = 64_000_000  # by default: of the largest camera sensors; 256 MB decoded
 MAX_SIDE: Final = 16_384
-MAX_SCANS: Final = 64  # of a progressive JPEG; honest ones have about 10
+MAX_SCANS: Final = 64  # of a progressive JPEG; usual ones have about 10
 FORMATS: Final = ("JPEG", "PNG", "BMP")
 MAGIC: Final[dict[bytes, Format]] = {b"\xff\xd8\xff": "JPEG", png.SIGNATURE: "PNG", b"BM": "BMP"}
 READERS: Final[dict[Format, Callable[[bytes], Content]]] = {"JPEG": jpeg.read, "PNG": png.read, "BMP": bmp.read}
-STOWAWAYS: Final = re.compile(rb"PK\x03\x04|PK\x05\x06|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<\?php)")
-STOWED: Final = 65_557  # bytes from the end within which an archive's directory ends
-BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, IndexError, struct.error, zlib.error)
+FOREIGN_DATA: Final = re.compile(rb"PK\x03\x04|PK\x05\x06|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<\?php)")
+FOREIGN_SIZE: Final = 65_557  # bytes from the end within which an archive's directory ends
+PILLOW_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    IndexError,
+    struct.error,
+    zlib.error,
+)
 UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -76,8 +86,8 @@ Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses instead of 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """Width and height as stored, in pixels; `orientation` is EXIF's 1–8, which says how to turn them upright.
-    `damaged`: the file ends before its image does."""
+    """Width and height as stored, in pixels; `orientation` is that of EXIF, 1 to 8. `damaged`: the file ends before its
+    image does."""
 
     format: Format
     width: int
@@ -87,22 +97,28 @@ class ImageFacts:
 
 
 def kind(data: bytes) -> Format | None:
-    """The format that a file's first bytes announce."""
+    """The format, by a file's first bytes."""
     return next((known for magic, known in MAGIC.items() if data.startswith(magic)), None)
 
 
 def facts(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
-    """What an image is, from its first bytes. Nothing is decoded, so damage further on goes unnoticed."""
+    """The facts of an image, from its first bytes. Nothing is decoded, so damage after them is not noticed."""
     content = _read(data)
     with _opened(content, pixels) as image:
         return ImageFacts(content.format, image.width, image.height, content.orientation)
 
 
 def check(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
-    """The facts of a whole image, decoded to its end: a cut one is refused. Only decoders call it (`decoding`)."""
+    """The facts of a whole image, decoded to its end: a truncated one is refused. Only decoders call it (`decoding`).
+
+    Phones put a film, or zeros, behind an image. A web page, a script or an archive behind it could be taken for one:
+    programs look for those at the beginning and at the end. In between, megabytes of a film contain any four bytes by
+    chance."""
     found, content = facts(data, pixels), _read(data)
     _refuse_scans(content)
-    _refuse_stowaway(data[content.end :] if content.complete else content.picture + data[content.end :])
+    behind = (data[content.end :] if content.complete else content.picture + data[content.end :]).lstrip(b"\0")
+    if FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
+        raise UnreadableImage("Behind the image the file goes on with something else; send the image alone.")
     if not is_complete(data, pixels):
         raise UnreadableImage(CUT)
     with _opened(content, pixels) as image:
@@ -111,8 +127,8 @@ def check(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
 
 
 def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:
-    """Whether a file of `size` bytes may end before its image does, by its first and last bytes. An image with much
-    behind it seems truncated as well: only all of the file tells (`is_complete`)."""
+    """Whether a file of `size` bytes may end before its image does, by its first and last bytes. That is also so for an
+    image with much behind it: only the whole file shows it (`is_complete`)."""
     match kind(head):
         case "JPEG":
             return jpeg.END not in tail
@@ -124,23 +140,20 @@ def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:
 
 def is_complete(data: bytes, pixels: int = MAX_PIXELS) -> bool:
     """Whether all of the image is in its file; only an end marker may be missing. Decodes where no end is found.
-    For decoders alone (`db/formats/decoding`)."""
+    Only decoders call it (`decoding`).
+
+    A JPEG decoder does not report missing image data. But if some are missing, the image depends on what follows."""
     content = _read(data)
     if content.complete:
         return True
     try:
         _refuse_scans(content)
-        return _is_decoded_whole(content, pixels)
+        if content.format == "JPEG":
+            return content.scans > 0 and _digest(content.picture, pixels) == _digest(jpeg.continued(content), pixels)
+        with _opened(content, pixels) as image:
+            image.load()
     except UnreadableImage:
         return False
-
-
-def _is_decoded_whole(content: Content, pixels: int) -> bool:
-    """A JPEG's decoder does not tell that image data are missing. But then the image depends on what follows them."""
-    if content.format == "JPEG":
-        return content.scans > 0 and _digest(content.picture, pixels) == _digest(jpeg.continued(content), pixels)
-    with _opened(content, pixels) as image:
-        image.load()
     return True
 
 
@@ -154,54 +167,36 @@ def _digest(picture: bytes, pixels: int) -> bytes:
     return digest.digest()
 
 
-def _refuse_stowaway(behind: bytes) -> None:
-    """Phones put a film, or zeros, behind an image. A page, a script or an archive is there to be taken for one: what
-    reads those looks at the beginning and at the end. In between, megabytes of a film hold any four bytes by chance."""
-    behind = behind.lstrip(b"\0")
-    if STOWAWAYS.search(behind[:STOWED]) or STOWAWAYS.search(behind[-STOWED:]):
-        raise UnreadableImage("Behind the image the file goes on with something else; send the image alone.")
-
-
 def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS) -> tuple[bytes, str]:
-    """A small upright picture, its longest side at most `size`, and its media type: PNG where it is transparent, JPEG
-    elsewhere. Of a file that ends early, what there is of its image. For decoders alone (`db/formats/decoding`)."""
-    content = _read(data)
+    """A small upright image, its longest side at most `size`, and its media type: PNG if it is transparent, else JPEG.
+    Of a truncated file it shows what there is. Only decoders call it (`decoding`)."""
+    content, out = _read(data), io.BytesIO()
     _refuse_scans(content)
     with _opened(content, pixels) as image, _allowing_truncation(content):
-        image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter, an eighth of its size
+        image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter or an eighth of its size
         image.load()
         small = _simplified(image)
         small.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
         turn = UPRIGHT.get(content.orientation)
-        return _encoded(small if turn is None else small.transpose(turn))
+        small = small if turn is None else small.transpose(turn)
+        if small.mode in ("LA", "RGBA"):
+            small.convert("RGBA").save(out, "PNG", compress_level=6)
+            return out.getvalue(), MEDIA_TYPES["PNG"]
+        small.convert("RGB").save(out, "JPEG", quality=85, progressive=False)
+        return out.getvalue(), MEDIA_TYPES["JPEG"]
 
 
 def _simplified(image: Image.Image) -> Image.Image:
-    """In a mode that can be made small well: eight bits, no palette, transparency as a channel."""
-    if image.mode.startswith("I;16"):
-        image = _eight_bits(image)
+    """In a mode that can be resized well: eight bits, no palette, transparency as a channel."""
+    if image.mode.startswith("I;16"):  # the upper eight of sixteen bits, so that the full range is kept
+        gray = Image.frombytes("L", image.size, image.tobytes()[1::2])
+        if "transparency" in image.info:
+            gray.info["transparency"] = image.info["transparency"] >> 8
+        image = gray
     if image.has_transparency_data:
         return image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
     plain = PLAIN.get(image.mode)
     return image if plain is None else image.convert(plain)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The upper eight of sixteen bits of grey, so that the full range is kept."""
-    upper = image.tobytes()[1::2]
-    small = Image.frombytes("L", image.size, upper)
-    if "transparency" in image.info:
-        small.info["transparency"] = image.info["transparency"] >> 8
-    return small
-
-
-def _encoded(image: Image.Image) -> tuple[bytes, str]:
-    out = io.BytesIO()
-    if image.mode in ("LA", "RGBA"):
-        image.convert("RGBA").save(out, "PNG", compress_level=6)
-        return out.getvalue(), MEDIA_TYPES["PNG"]
-    image.convert("RGB").save(out, "JPEG", quality=85, progressive=False)
-    return out.getvalue(), MEDIA_TYPES["JPEG"]
 
 
 def _read(data: bytes) -> Content:
@@ -223,13 +218,13 @@ def _opened(content: Content, pixels: int) -> Iterator[Image.Image]:
             yield image
     except UnreadableImage:
         raise
-    except BROKEN as error:
+    except PILLOW_ERRORS as error:
         raise UnreadableImage(NO_IMAGE) from error
 
 
 @contextmanager
 def _allowing_truncation(content: Content) -> Iterator[None]:
-    """Let Pillow decode as much as there is, if the file ends early. It knows this setting for the whole process."""
+    """Let Pillow decode what there is of a truncated file. Its setting is that of the whole process."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = before or not content.complete
     try:
@@ -244,7 +239,7 @@ def _refuse_scans(content: Content) -> None:
 
 
 async def is_complete_here(data: bytes) -> bool:
-    """In a thread of this process: for images that somebody vouches for. A worker has decoders."""
+    """In a thread of this process, for trusted images. A worker has decoders."""
     return await asyncio.to_thread(is_complete, data)
 
 

@@ -1,4 +1,4 @@
-"""BMP files: how long they are, by their headers."""
+"""BMP files: their length, by their headers."""
 
 import struct
 from typing import Final
@@ -15,14 +15,14 @@ def read(data: bytes) -> Content:
 
 
 def length(head: bytes) -> int:
-    """The bytes that the image takes in its file, as its first bytes say; 0 where they do not."""
+    """The bytes of the image, by its header; 0 if the header does not say."""
     head = head[:HEADERS].ljust(HEADERS, b"\0")
-    said, offset, header = struct.unpack_from("<I4xII", head, 2)
+    length, offset, header = struct.unpack_from("<I4xII", head, 2)
     if header == 12:
         width, height, bits, compression = *struct.unpack_from("<HH2xH", head, 18), 0
     else:
         width, height, bits, compression = struct.unpack_from("<ii2xHI", head, 18)
     if compression not in UNCOMPRESSED:
-        return int(said)
+        return int(length)
     row = (abs(width) * bits + 31) // 32 * 4
     return int(offset + row * abs(height))

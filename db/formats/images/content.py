@@ -1,4 +1,4 @@
-"""What is in an image file, apart from what is no part of the picture."""
+"""An image file without what is no part of the image."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ Format = Literal["JPEG", "PNG", "BMP"]
 
 
 class UnreadableImage(Invalid):
-    """These bytes are no image that we can read."""
+    """The bytes are no image that can be read."""
 
     code = "IMAGE_UNREADABLE"
 
@@ -17,7 +17,7 @@ class UnreadableImage(Invalid):
 @dataclass(frozen=True, slots=True)
 class Content:
     """`picture`: a file of the same format with only what a decoder needs: no metadata, nothing behind the image.
-    `end`: where the image, or what there is of it, ends in its file. `complete`: its end was found there."""
+    `end`: the position in its file where the image, or what there is of it, ends. `complete`: its end was found."""
 
     format: Format
     picture: bytes

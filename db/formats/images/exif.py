@@ -10,7 +10,7 @@ BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 def orientation(tiff: bytes) -> int:
-    """1 to 8; 1 where the data say nothing that a browser follows. `tiff` begins with its byte order.
+    """1 to 8; 1 if the data have none that browsers apply. `tiff` begins with its byte order.
 
     Only the first directory counts, and in it the first entry that is one SHORT from 1 to 8.
     """

@@ -1,4 +1,4 @@
-"""JPEG files: their segments up to the end of the first image. Phones put more behind it: a film, a second image."""
+"""JPEG files: their segments up to the end of the first image. Phones put more behind it: a film, or a second image."""
 
 import re
 from typing import Final
@@ -17,7 +17,7 @@ FILLER: Final = bytes.fromhex("5a c3 17 e8 2d 91 f4 6b 38 a7 0e d2 75 4c b9 13")
 
 
 def read(data: bytes) -> Content:
-    """Where the file ends early, the picture gets an end of its own: decoders fill in what is missing."""
+    """If the file is truncated, `picture` gets an end marker: decoders fill in what is missing."""
     picture, at, scans, tiff = [START], len(START), 0, b""
     for _ in range(MAX_SEGMENTS):
         found = MARKER.search(data, at)
@@ -36,13 +36,14 @@ def read(data: bytes) -> Content:
             picture.append(data[start:at])
         if marker == SOS:
             scans, scan = scans + 1, at
-            at = _scan_end(data, scan)
+            end = MARKER.search(data, scan)
+            at = len(data) if end is None else end.start()
             picture.append(data[scan:at] if at < len(data) else _available(data[scan:]))
     raise UnreadableImage(f"The image has more than {MAX_SEGMENTS:,} segments.")
 
 
 def continued(content: Content) -> bytes:
-    """The picture of a file that ends early, with other image data in place of the missing ones.
+    """The picture of a truncated file, with other image data instead of the missing ones.
 
     It looks like `content.picture` if, and only if, nothing of the image is missing but its end marker.
     """
@@ -67,12 +68,7 @@ def _is_needed(marker: int, body: bytes) -> bool:
 
 
 def _available(scan: bytes) -> bytes:
-    """What a file has of its last scan, without half a marker, and without the zeros where a transfer stopped."""
+    """A truncated scan, without half a marker, and without the zeros of an interrupted transfer."""
     without_zeros = scan.rstrip(b"\0")
     has_gap = len(scan) - len(without_zeros) >= GAP
     return (without_zeros if has_gap else scan).rstrip(b"\xff")
-
-
-def _scan_end(data: bytes, at: int) -> int:
-    found = MARKER.search(data, at)
-    return len(data) if found is None else found.start()

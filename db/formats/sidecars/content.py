@@ -12,7 +12,7 @@ from typing import Final
 
 from db.errors import Invalid
 from db.formats.annotations import ParsedAnnotation
-from db.formats.shapes import Raster, checked, stored
+from db.formats.shapes import Raster, to_stored, validated
 
 MAX_REPORTED: Final = 100  # problems of one file
 BYTE_ORDER_MARKS: Final = (
@@ -86,8 +86,8 @@ class Sidecar:
             try:
                 shape = annotation.shape
                 if shape is not None:
-                    shape = stored(shape, raster) if is_turned else shape
-                    shape = checked(shape, kind=kind, width=raster.width, height=raster.height)
+                    shape = to_stored(shape, raster) if is_turned else shape
+                    shape = validated(shape, kind=kind, width=raster.width, height=raster.height)
                 valid.append(replace(annotation, shape=shape))
             except Invalid as refused:
                 problems.append(Problem(annotation.line, refused.message))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from db.errors import DomainError, Invalid
 from db.formats.annotations import ParsedAnnotation
 from db.formats.images import ImageLimits
-from db.formats.shapes import Raster, checked
+from db.formats.shapes import Raster, validated
 from db.ingest.entry import Entry, RefusedName
 from db.ingest.images import InspectedImage, Outcome, inspect_images
 from db.ingest.imports.copying import Copier
@@ -120,7 +120,7 @@ class Inspector:
         found = list[ParsedAnnotation]()
         for each in annotations:
             try:
-                shape = each.shape and checked(each.shape, kind=self.kind, width=raster.width, height=raster.height)
+                shape = each.shape and validated(each.shape, kind=self.kind, width=raster.width, height=raster.height)
                 found.append(replace(each, shape=shape))
             except Invalid as refused:
                 problems.append(refused.message)

@@ -11,7 +11,7 @@ from typing import Final
 from db.errors import DomainError, Invalid
 from db.formats.images import HEAD_SIZE
 from db.formats.names import excerpt, is_storable
-from db.formats.paths import of_url, path_parts
+from db.formats.paths import path_of_url, path_parts
 from db.postgres.engine import Database
 from db.storage import Head, Store, Stores
 from db.storage.locations import BUCKET, S3
@@ -40,7 +40,7 @@ def location_of(text: str, *, folder: str = "") -> str:
             raise _refused(f"`{excerpt(bucket)}` cannot be the name of a bucket.")
         path_parts(key)
         return text
-    path = of_url(text) if text.startswith(FILE) else text
+    path = path_of_url(text) if text.startswith(FILE) else text
     if not path.startswith("/"):
         raise _refused("A location is written s3://…, obs://…, file:///… or as an absolute path.")
     path_parts(path[1:])

@@ -146,7 +146,7 @@ def _text(shape: Shape | None, image: Image, sample: int, place: str) -> str | N
 def _possible(shape: Shape, image: Image) -> Shape:
     if image.width is None or image.height is None:
         raise Invalid("The size of this image is not known, so no shape can be told to lie on it; sync the dataset.")
-    return shapes.checked(shape, kind=image.kind, width=image.width, height=image.height)
+    return shapes.validated(shape, kind=image.kind, width=image.width, height=image.height)
 
 
 def expect_there(asked: Intents, rows: Mapping[int, Fact], gone: Mapping[int, int]) -> None:
