@@ -1,7 +1,4 @@
-"""The limits that hold where no setting says otherwise: for the settings, and for code that is given none.
-
-In bytes where they are sizes. `api/settings.py` says what each one means.
-"""
+"""Default limits, for the settings and for code that gets none. Sizes are in bytes; `api/settings.py` explains each."""
 
 from typing import Final
 

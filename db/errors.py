@@ -1,4 +1,4 @@
-"""Everything that can be refused, and how it is said.
+"""The errors of requests.
 
     DomainError                     code, message (a sentence that says what to do), details (what a program needs)
     ├── NotFound                    DATASET_ LABEL_ SAMPLE_ VERSION_ JOB_NOT_FOUND, NOT_FOUND
@@ -9,13 +9,13 @@
     ├── Unavailable                 UNAVAILABLE, STORAGE_ERROR
     └── Defect                      INTERNAL_ERROR
 
-`code` is one of the contract's ErrorCode. Messages never hold what is not the caller's: no SQL, no host, no trace.
+`code` is a value of ErrorCode. Messages contain nothing internal: no SQL, no host, no trace.
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-# The reference system's numbers, for people who move from there (reference-behaviour.md, Q46).
+# Error codes of Huawei ModelArts, for programs that move from there.
 MODELARTS_CODES: Mapping[str, str] = {
     "LABEL_NOT_FOUND": "ModelArts.4410",
     "LABEL_ALREADY_EXISTS": "ModelArts.4411",
@@ -37,7 +37,7 @@ MODELARTS_CODES: Mapping[str, str] = {
 }
 
 
-# What may be otherwise the next time: an answer with one of these is not kept for repetitions of its request.
+# Repeating the request may succeed: a response with one of these is not stored for its repetitions.
 TEMPORARY: frozenset[str] = frozenset(
     {"INTERNAL_ERROR", "UNAVAILABLE", "STORAGE_ERROR", "RATE_LIMITED", "QUERY_TOO_COSTLY", "DATASET_BUSY"}
     | {"SYNC_ALREADY_RUNNING"}
@@ -82,7 +82,7 @@ class Forbidden(DomainError):
 
 
 class Unavailable(DomainError):
-    """Nothing is wrong with the request: the same one may succeed later."""
+    """The request is valid and may succeed later."""
 
     code = "UNAVAILABLE"
 
@@ -95,6 +95,6 @@ class StorageError(Unavailable):
 
 
 class Defect(DomainError):
-    """A fault of ours; the message holds the reference under which it was logged."""
+    """A bug of the server; the message contains the reference under which it was logged."""
 
     code = "INTERNAL_ERROR"

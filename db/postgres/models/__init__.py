@@ -1,5 +1,5 @@
-"""The tables, as SQLModel classes. What they mean, and the triggers that keep history and counts, is told in
-`db/postgres/migrations/versions/0001_spine.sql`."""
+"""The tables, as SQLModel classes. `db/postgres/migrations/versions/0001_spine.sql` explains them, and the triggers
+that keep history and counts."""
 
 from sqlmodel import SQLModel
 

@@ -4,7 +4,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, json, key, timestamp, words
+from db.postgres.models.columns import bigint, id_column, json, text_column, timestamp
 from db.postgres.models.history import past_of
 
 
@@ -13,17 +13,17 @@ class Annotation(SQLModel, table=True):
 
     __tablename__ = "annotation"
 
-    id: int = key()
-    dataset_id: int = big(references="dataset.id")
-    sample_id: int = big(references="sample.id")
-    label_id: int = big(references="label.id")
-    labeled_by: str = words()
+    id: int = id_column()
+    dataset_id: int = bigint(references="dataset.id")
+    sample_id: int = bigint(references="sample.id")
+    label_id: int = bigint(references="label.id")
+    labeled_by: str = text_column()
     labeled_at: datetime = timestamp(default=True)
-    origin: str = words()
+    origin: str = text_column()
     confidence: float | None = Field(default=None, sa_type=Double)
     confirmed: bool = Field(default=True, sa_type=Boolean, sa_column_kwargs={"server_default": text("true")})
     shape: dict[str, Any] | None = json(nullable=True)
-    since: int = big()
+    since: int = bigint()
     attributes: dict[str, Any] | None = json(nullable=True)
 
 

@@ -1,4 +1,4 @@
-"""The few shapes that our columns have. SQLModel shares no Column between classes, so each call makes a new field."""
+"""The kinds of columns. SQLModel classes cannot share a Column, so each call makes a new field."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 
-def key() -> Any:
-    """A bigint that the database gives."""
+def id_column() -> Any:
+    """A bigint that the database assigns."""
     return Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=False)])
 
 
-def big(
+def bigint(
     *,
     default: str | None = None,
     references: str | None = None,
@@ -27,11 +27,13 @@ def big(
     return Field(**_default(default), **arguments, **more)
 
 
-def words(*, default: str | None = None, ordered: bool = False, nullable: bool = False, key: bool = False) -> Any:
+def text_column(
+    *, default: str | None = None, ordered: bool = False, nullable: bool = False, primary_key: bool = False
+) -> Any:
     """Text; `ordered` compares by code point, whatever the server's locale."""
     kind = Text(collation="C") if ordered else Text()
     optional: dict[str, Any] = {"default": None, "nullable": True} if nullable else _default(default)
-    return Field(sa_type=kind, primary_key=key, **optional)
+    return Field(sa_type=kind, primary_key=primary_key, **optional)
 
 
 def timestamp(*, default: bool = False, nullable: bool = False) -> Any:
@@ -41,12 +43,12 @@ def timestamp(*, default: bool = False, nullable: bool = False) -> Any:
     return Field(**_default("now()" if default else None), sa_type=kind)
 
 
-def big_list(*, default: str | None = None, nullable: bool = False) -> Any:
+def bigint_list(*, default: str | None = None, nullable: bool = False) -> Any:
     optional: dict[str, Any] = {"default": None, "nullable": True} if nullable else _default(default)
     return Field(sa_type=ARRAY(BigInteger), **optional)
 
 
-def word_list(*, default: str | None = None, ordered: bool = False) -> Any:
+def text_list(*, default: str | None = None, ordered: bool = False) -> Any:
     return Field(**_default(default), sa_type=ARRAY(Text(collation="C") if ordered else Text()))
 
 
@@ -56,7 +58,7 @@ def json(*, default: str | None = None, nullable: bool = False) -> Any:
 
 
 def _default(sql: str | None) -> dict[str, Any]:
-    """A column that the database fills when we say nothing."""
+    """A column with a default in the database."""
     return (
         {} if sql is None else {"default": None, "nullable": False, "sa_column_kwargs": {"server_default": text(sql)}}
     )

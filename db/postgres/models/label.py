@@ -1,7 +1,7 @@
 from sqlalchemy import UniqueConstraint
 from sqlmodel import SQLModel
 
-from db.postgres.models.columns import big, key, words
+from db.postgres.models.columns import bigint, id_column, text_column
 from db.postgres.models.history import past_of
 
 
@@ -14,12 +14,12 @@ class Label(SQLModel, table=True):
         UniqueConstraint("dataset_id", "shortcut", name="label_shortcut_key", deferrable=True, initially="IMMEDIATE"),
     )
 
-    id: int = key()
-    dataset_id: int = big(references="dataset.id")
-    name: str = words(ordered=True)
-    color: str | None = words(nullable=True)
-    shortcut: str | None = words(ordered=True, nullable=True)
-    since: int = big()
+    id: int = id_column()
+    dataset_id: int = bigint(references="dataset.id")
+    name: str = text_column(ordered=True)
+    color: str | None = text_column(nullable=True)
+    shortcut: str | None = text_column(ordered=True, nullable=True)
+    since: int = bigint()
 
 
 label_past = past_of(Label)
@@ -30,6 +30,6 @@ class LabelCount(SQLModel, table=True):
 
     __tablename__ = "label_count"
 
-    label_id: int = big(primary_key=True)
-    sample_count: int = big(default="0")
-    annotation_count: int = big(default="0")
+    label_id: int = bigint(primary_key=True)
+    sample_count: int = bigint(default="0")
+    annotation_count: int = bigint(default="0")

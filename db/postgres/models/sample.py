@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, big_list, key, timestamp, words
+from db.postgres.models.columns import bigint, bigint_list, id_column, text_column, timestamp
 from db.postgres.models.history import past_of
 
 
@@ -16,20 +16,20 @@ class Sample(SQLModel, table=True):
         UniqueConstraint("dataset_id", "path", name="sample_path_key"),
     )
 
-    id: int = key()
-    dataset_id: int = big(references="dataset.id")
-    source_id: int = big(references="source.id")
-    path: str = words(ordered=True)
+    id: int = id_column()
+    dataset_id: int = bigint(references="dataset.id")
+    source_id: int = bigint(references="source.id")
+    path: str = text_column(ordered=True)
     created_at: datetime = timestamp()
     added_at: datetime = timestamp(default=True)
-    state: str = words(default="'UNLABELED'")
-    label_ids: list[int] = big_list(default="'{}'")
-    labeled_by: str | None = words(ordered=True, nullable=True)
+    state: str = text_column(default="'UNLABELED'")
+    label_ids: list[int] = bigint_list(default="'{}'")
+    labeled_by: str | None = text_column(ordered=True, nullable=True)
     labeled_at: datetime | None = timestamp(nullable=True)
-    labeled_origin: str | None = words(nullable=True)
+    labeled_origin: str | None = text_column(nullable=True)
     hard: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
-    usage: str | None = words(nullable=True)
-    since: int = big()
+    usage: str | None = text_column(nullable=True)
+    since: int = bigint()
 
 
 sample_past = past_of(Sample)

@@ -1,13 +1,13 @@
 from sqlalchemy import LargeBinary
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import words
+from db.postgres.models.columns import text_column
 
 
 class Secret(SQLModel, table=True):
-    """What all servers of one database must agree on and nobody else may know."""
+    """A secret that all servers of a database share."""
 
     __tablename__ = "secret"
 
-    name: str = words(key=True)
+    name: str = text_column(primary_key=True)
     value: bytes = Field(sa_type=LargeBinary)

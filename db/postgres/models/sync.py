@@ -1,4 +1,4 @@
-"""The tables in which syncs and imports prepare their merges; plain tables, since nobody reads them as objects."""
+"""The staging tables of syncs and imports; plain tables, since no code reads them as objects."""
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB

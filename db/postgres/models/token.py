@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big_list, key, timestamp, words
+from db.postgres.models.columns import bigint_list, id_column, text_column, timestamp
 
 
 class Token(SQLModel, table=True):
@@ -12,12 +12,12 @@ class Token(SQLModel, table=True):
     __tablename__ = "token"
     __table_args__ = (UniqueConstraint("hash", name="token_hash_key"),)
 
-    id: int = key()
-    name: str = words()
-    prefix: str = words()
+    id: int = id_column()
+    name: str = text_column()
+    prefix: str = text_column()
     hash: bytes = Field(sa_type=LargeBinary)
-    scope: str = words()
-    dataset_ids: list[int] | None = big_list(nullable=True)
+    scope: str = text_column()
+    dataset_ids: list[int] | None = bigint_list(nullable=True)
     created_at: datetime = timestamp(default=True)
     expires_at: datetime | None = timestamp(nullable=True)
     revoked_at: datetime | None = timestamp(nullable=True)

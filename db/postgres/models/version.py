@@ -3,73 +3,73 @@ from datetime import datetime
 from sqlalchemy import Boolean, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import big, key, timestamp, words
+from db.postgres.models.columns import bigint, id_column, text_column, timestamp
 
 
 class Version(SQLModel, table=True):
-    """A published revision of a working set. Its samples are those that held then; its counts stand here."""
+    """A published revision of a working set: the samples of that revision, and their counts."""
 
     __tablename__ = "version"
     __table_args__ = (UniqueConstraint("dataset_id", "name", name="version_name_key"),)
 
-    id: int = key()
-    dataset_id: int = big(references="dataset.id")
-    name: str = words(ordered=True)
-    description: str = words(default="''")
-    revision: int = big()
-    parent_id: int | None = big(references="version.id", default=None, nullable=True)
-    status: str = words(default="'NORMAL'")
+    id: int = id_column()
+    dataset_id: int = bigint(references="dataset.id")
+    name: str = text_column(ordered=True)
+    description: str = text_column(default="''")
+    revision: int = bigint()
+    parent_id: int | None = bigint(references="version.id", default=None, nullable=True)
+    status: str = text_column(default="'NORMAL'")
     is_split: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
     created_at: datetime = timestamp(default=True)
-    created_by: str = words()
-    total: int = big()
-    labeled: int = big()
-    pending: int = big()
-    manifest_path: str | None = words(nullable=True)
+    created_by: str = text_column()
+    total: int = bigint()
+    labeled: int = bigint()
+    pending: int = bigint()
+    manifest_path: str | None = text_column(nullable=True)
 
 
 class VersionLabel(SQLModel, table=True):
-    """A label of a version, as it was called."""
+    """A label of a version, by its name at the time."""
 
     __tablename__ = "version_label"
 
-    version_id: int = big(references="version.id", cascade=True, primary_key=True)
-    label_id: int = big(primary_key=True)
-    dataset_id: int = big(references="dataset.id")
-    name: str = words(ordered=True)
-    color: str | None = words(nullable=True)
-    shortcut: str | None = words(ordered=True, nullable=True)
-    sample_count: int = big()
-    annotation_count: int = big()
+    version_id: int = bigint(references="version.id", cascade=True, primary_key=True)
+    label_id: int = bigint(primary_key=True)
+    dataset_id: int = bigint(references="dataset.id")
+    name: str = text_column(ordered=True)
+    color: str | None = text_column(nullable=True)
+    shortcut: str | None = text_column(ordered=True, nullable=True)
+    sample_count: int = bigint()
+    annotation_count: int = bigint()
 
 
 class VersionEval(SQLModel, table=True):
-    """A sample that a version's split put aside for evaluation."""
+    """A sample that a version's split assigned to evaluation."""
 
     __tablename__ = "version_eval"
 
-    version_id: int = big(references="version.id", cascade=True, primary_key=True)
-    sample_id: int = big(primary_key=True)
-    dataset_id: int = big(references="dataset.id")
+    version_id: int = bigint(references="version.id", cascade=True, primary_key=True)
+    sample_id: int = bigint(primary_key=True)
+    dataset_id: int = bigint(references="dataset.id")
 
 
 class Base(SQLModel, table=True):
-    """What a working set is based on: `version_id`, to which it was equal at `revision`."""
+    """The version that a working set is based on, and the revision at which both were equal."""
 
     __tablename__ = "base"
 
-    dataset_id: int = big(references="dataset.id", primary_key=True)
-    version_id: int | None = big(references="version.id", default=None, nullable=True)
-    revision: int = big(default="0")
-    named: int = big(default="0")
+    dataset_id: int = bigint(references="dataset.id", primary_key=True)
+    version_id: int | None = bigint(references="version.id", default=None, nullable=True)
+    revision: int = bigint(default="0")
+    named: int = bigint(default="0")
 
 
 class BaseBefore(SQLModel, table=True):
-    """What a working set was based on before a change that moved it to a version."""
+    """The base of a working set before a change that switched it to a version."""
 
     __tablename__ = "base_before"
 
-    change_id: int = big(references="change.id", cascade=True, primary_key=True)
-    dataset_id: int = big(references="dataset.id")
-    version_id: int | None = big(nullable=True)
+    change_id: int = bigint(references="change.id", cascade=True, primary_key=True)
+    dataset_id: int = bigint(references="dataset.id")
+    version_id: int | None = bigint(nullable=True)
     was_clean: bool
