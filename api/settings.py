@@ -123,7 +123,7 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     directives: Count = setting(defaults.DIRECTIVES, "most directives in a document")
     cost: Count = setting(
         defaults.COST,
-        "most values a query may ask for: page sizes multiplied down the document, and what its filters search",
+        "most values a query may request: page sizes multiplied down the document, and what its filters search",
     )
     answer: Count = setting(
         defaults.ANSWER, "longest answer of a query, in bytes; a longer one is stopped in the database"
@@ -134,7 +134,7 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     upload_file: Count = setting(defaults.UPLOAD_FILE, "largest uploaded image, in bytes, inclusive")
     upload_request: Count = setting(defaults.UPLOAD_REQUEST, "largest upload request, in bytes, inclusive")
     uploads: PositiveInt = setting(
-        16, "uploads in hand at once in one process, and as many checks of what was put into storage; others wait"
+        16, "uploads at once in one process, and as many checks of files that clients put into storage; others wait"
     )
     socket_message: Count = setting(64 * 1024, "largest message of a WebSocket client, in bytes")
     subscriptions: Count = setting(20, "most subscriptions on one WebSocket")
@@ -154,7 +154,7 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
         4, "images decoded at once by one process of the server, each by a process of its own"
     )
     image_file: Count = setting(
-        25 * MIB, "largest image that a sync takes and a thumbnail is made of, in bytes, inclusive"
+        25 * MIB, "largest image that a sync adds and a thumbnail is made of, in bytes, inclusive"
     )
     image_pixels: Count = setting(64_000_000, "most pixels of an image; its sides have at most 16,384")
     image_memory: Count = setting(
@@ -169,11 +169,11 @@ class Timeouts(Section, alias_generator=_variables("LABELGRAPH_TIMEOUT_")):
     keep_alive: Seconds = setting(75.0, "until a connection without a request is closed, in seconds")
     write: Seconds = setting(20.0, "until a connection is closed whose client reads nothing of an answer, in seconds")
     body: Seconds = setting(8.0, "until a request's body is complete, in seconds")
-    upload: Seconds = setting(60.0, "until a request with files, or a file that is put, is complete, in seconds")
+    upload: Seconds = setting(60.0, "until a request with files, or the PUT of a file, is complete, in seconds")
     query: Seconds = setting(10.0, "for a query as a whole, in seconds")
     mutation: Seconds = setting(60.0, "for a mutation as a whole, in seconds")
     image: Seconds = setting(
-        10.0, "processor time to decode an image, in whole seconds; by the clock four times as long"
+        10.0, "processor time to decode an image, in whole seconds; elapsed time may be four times as long"
     )
     lock: Seconds = setting(5.0, "until a database lock is granted, in seconds")
     connect: Seconds = setting(5.0, "until a database connection is open, in seconds")
@@ -203,7 +203,7 @@ class S3(Section, alias_generator=_variables("LABELGRAPH_S3_")):
         "auto", "`path` (host/bucket), `virtual` (bucket.host) or `auto`"
     )
     buckets: Annotated[tuple[str, ...], _separated_by(",")] = setting(
-        (), "buckets that datasets may lie in, separated by `,`; without it all that the keys open"
+        (), "buckets that may contain datasets, separated by `,`; without it all that the keys can access"
     )
     links: bool = setting(
         True,
@@ -234,9 +234,7 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         "transaction mode",
         repr=False,
     )
-    pooled: bool = setting(
-        False, "true behind PgBouncer in transaction mode: nothing is kept from one transaction to the next"
-    )
+    pooled: bool = setting(False, "true behind PgBouncer in transaction mode: no session state outlives a transaction")
     pool_size: PositiveInt = setting(10, "database connections for reading, and as many for writing, of one process")
     searches: PositiveInt = setting(
         4, "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token"
@@ -244,11 +242,11 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
     data_dir: Annotated[Path, AfterValidator(_absolute)] = setting(
         CHECKOUT / ".data",
-        "where the embedded Postgres, its owner's token, thumbnails and the demo lie; `.data` is that of the checkout",
+        "folder of the embedded Postgres, its owner's token, thumbnails and the demo; `.data` is that of the checkout",
         validation_alias="LABELGRAPH_DATA",
     )
     allowed_roots: Annotated[tuple[Root, ...], _separated_by(os.pathsep)] = setting(
-        (), "folders below which local input paths may lie, separated by `:`", validation_alias="LABELGRAPH_ALLOW_ROOT"
+        (), "folders that may contain local input paths, separated by `:`", validation_alias="LABELGRAPH_ALLOW_ROOT"
     )
     host: str = setting("127.0.0.1", "address to listen on")
     port: Port = setting(8000, "port to listen on; 0 takes a free one")
@@ -256,25 +254,27 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         None, "the URL clients use, where a proxy changes it; image URLs start with it"
     )
     hosts: Annotated[tuple[Host, ...], _separated_by(",")] = setting(
-        (), "names by which clients reach this server, separated by `,`, beside those of this machine; `*` is any"
+        (),
+        "names by which clients reach this server, separated by `,`, besides those of this machine; `*` allows any",
     )
-    proxies: str = setting("127.0.0.1", "proxies whose X-Forwarded-* headers are believed, separated by `,`")
+    proxies: str = setting("127.0.0.1", "proxies whose X-Forwarded-* headers are trusted, separated by `,`")
     allowed_origins: Annotated[tuple[Origin, ...], _separated_by(",")] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"
     )
     secret: str | None = setting(
-        None, "signs URLs of images and uploads; without it one is made and kept in the database", repr=False
+        None, "signs URLs of images and uploads; without it one is generated and stored in the database", repr=False
     )
     url_lifetime: PositiveInt = setting(3600, "how long a signed URL works, of an image or for an upload, in seconds")
     thumbnail_cache_bytes: Count = setting(
-        1024 * MIB, "disk that kept thumbnails may take, in bytes; those not seen for longest go first, 0 keeps none"
+        1024 * MIB,
+        "disk space for cached thumbnails, in bytes; the least recently used are deleted first, 0 caches none",
     )
     worker: bool = setting(True, "run a worker inside `serve`")
     jobs: PositiveInt = setting(2, "jobs that one worker runs at once")
     removal_percent: Percent = setting(
-        50, "share of a dataset's samples, in percent, that a sync may remove without `removeMany`"
+        50, "percentage of a dataset's samples that a sync may remove without `removeMany`"
     )
-    removal_samples: Count = setting(20, "samples up to which a dataset may lose all of them to a sync")
+    removal_samples: Count = setting(20, "a sync may remove all samples of a dataset with at most this many")
     log_level: Annotated[Literal["critical", "error", "warning", "info", "debug"], LOWER_CASE] = setting(
         "info", "critical, error, warning, info or debug"
     )

@@ -158,11 +158,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 async def _fresh(server_url: str, *, template: str) -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(NUMBERS)}"
-    await _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield _database(server_url, name)
     finally:
-        await _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _make_template(server_url: str) -> str:
@@ -202,9 +202,9 @@ def _database(server_url: str, name: str) -> str:
     return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+async def execute(url: str, statement: str, *values: object) -> None:
+    connection = await asyncpg.connect(engine.driver_url(url))
     try:
-        await connection.execute(statement)
+        await connection.execute(statement, *values)
     finally:
         await connection.close()

@@ -12,6 +12,7 @@ from db.postgres.engine import Limits
 TIMEOUT: Final = 300.0  # seconds
 # For a server under test. A test of one of them shortens that one alone, and makes what it ends endless.
 SERVER_TIMEOUTS: Final = Timeouts(**dict.fromkeys(Timeouts.model_fields, TIMEOUT))
+TIMEOUT_VARIABLES: Final = {str(field.validation_alias): str(TIMEOUT) for field in Timeouts.model_fields.values()}
 LIMITS: Final = Limits(connect=TIMEOUT, read=TIMEOUT, write=TIMEOUT, lock=TIMEOUT)
 
 

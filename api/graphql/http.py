@@ -121,9 +121,9 @@ def _check_upload(headers: Headers, identity: Identity) -> None:
     """Raises Refused, before anything of the body is read. Files are for `uploadSamples` alone."""
     multipart.check_preflight(headers)
     if not identity.may(TokenScope.MANAGE):
-        needed, held = TokenScope.MANAGE.word, identity.scope.word
-        message = f"Files are sent with a token of the scope {needed}; this one has {held}."
-        raise refusal(message, FORBIDDEN, needed=needed, held=held)
+        needed, actual = TokenScope.MANAGE.word, identity.scope.word
+        message = f"Files are sent with a token of the scope {needed}; this one has {actual}."
+        raise refusal(message, FORBIDDEN, needed=needed, held=actual)
 
 
 async def _respond(

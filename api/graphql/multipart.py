@@ -59,7 +59,7 @@ def max_bytes(limits: Limits) -> int:
 
 
 async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> Parameters:
-    """The parameters, with a file wherever the map names a place in `variables`. Raises Refused, FilesTooLarge."""
+    """The parameters, with the files at the paths in `variables` that the map names. Raises Refused, FilesTooLarge."""
     _, options = parse_options_header(headers.get("content-type"))
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 70:
@@ -120,11 +120,11 @@ class Form:
         params = parameters.from_body(operations, self.limits.json_depth)
         paths_by_name = parameters.parse_json(bytes(self.parts["map"].data), 4)
         if not isinstance(paths_by_name, dict) or paths_by_name.keys() != set(names[2:]):
-            raise _bad("`map` is a JSON object that names, for each file of the form, its places in `variables`.")
+            raise _bad("`map` is a JSON object with the paths in `variables` of each file of the form.")
         variables: dict[str, Any] = dict(params.variables)
         for name, paths in paths_by_name.items():
             if not isinstance(paths, list) or not paths:
-                raise _bad(f"`map` names no place for the file `{name[:40]}`.")
+                raise _bad(f"`map` names no path for the file `{name[:40]}`.")
             part = self.parts[name]
             if part.file_name is None:
                 raise _bad(f"The part `{name[:40]}` is no file: it has no file name.")
@@ -170,14 +170,14 @@ def _insert(variables: dict[str, Any], path: object, file: Incoming) -> None:
     """Replace the null in `variables` to which the path leads."""
     first, *steps = path.split(".") if isinstance(path, str) else [""]
     if first != "variables" or not steps:
-        raise _bad("A place in `map` begins with `variables.`.")
+        raise _bad("A path in `map` begins with `variables.`.")
     container: Any = None
     key: str | int | None = None
     for depth, step in enumerate(steps):
         container = variables if depth == 0 else None if key is None else container[key]
         key = _key(container, step)
     if key is None or container[key] is not None:
-        raise _bad("`map` names a place in `variables` that is not there, or not null.")
+        raise _bad("`map` names a path in `variables` that does not exist, or is not null.")
     container[key] = file
 
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import asyncpg
 from sqlalchemy.engine import make_url
 
 from api.configuration import document_limits
 from api.settings import Settings
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import serving
-from tests.conftest import Servers
+from tests.conftest import Servers, execute
 from tests.waiting import TIMEOUT
 
 
@@ -51,18 +50,10 @@ def opened(servers: Servers, name: str, settings: Callable[[str], Settings]) -> 
     """`settings` is given the URL of a fresh, migrated database."""
     server_url, template = servers.url("default"), servers.template("default")
     database = f"test_{os.getpid()}_{name.replace('_', '')}"
-    asyncio.run(_execute(server_url, f"CREATE DATABASE {database} TEMPLATE {template}"))
+    asyncio.run(execute(server_url, f"CREATE DATABASE {database} TEMPLATE {template}"))
     url = make_url(server_url).set(database=database).render_as_string(hide_password=False)
     try:
-        with RunningServer(settings(url)).opened() as door:
-            yield door
+        with RunningServer(settings(url)).opened() as server:
+            yield server
     finally:
-        asyncio.run(_execute(server_url, f"DROP DATABASE {database} WITH (FORCE)"))
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+        asyncio.run(execute(server_url, f"DROP DATABASE {database} WITH (FORCE)"))

@@ -63,24 +63,24 @@ class StagedUploads:
 
     async def refused(self, *files: dict[str, Any], **more: Any) -> list[str | None]:
         """The codes of the tickets."""
-        tickets = await self.request(*files, **more)
-        for ticket in tickets:
-            told = [ticket[name] is not None for name in ("url", "sample", "error")]
-            assert sum(told) == 1, ticket
-        return [ticket["error"] and ticket["error"]["code"] for ticket in tickets]
+        requested = await self.request(*files, **more)
+        for upload in requested:
+            reported = [upload[name] is not None for name in ("url", "sample", "error")]
+            assert sum(reported) == 1, upload
+        return [upload["error"] and upload["error"]["code"] for upload in requested]
 
-    async def put(self, ticket: dict[str, Any], data: bytes) -> httpx2.Response:
+    async def put(self, upload: dict[str, Any], data: bytes) -> httpx2.Response:
         """As any client of HTTP does it, without a token."""
-        headers = {header["name"]: header["value"] for header in ticket["headers"]}
+        headers = {header["name"]: header["value"] for header in upload["headers"]}
         async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
-            return await http.request(ticket["method"], ticket["url"], content=data, headers=headers)
+            return await http.request(upload["method"], upload["url"], content=data, headers=headers)
 
     async def sent(self, files: dict[str, bytes], **more: Any) -> list[str]:
         """Requested and put, each under its name as its key; the keys."""
-        tickets = await self.request(*(wanted(name, data) for name, data in files.items()), **more)
-        for ticket, data in zip(tickets, files.values(), strict=True):
-            assert ticket["error"] is None, ticket
-            assert (await self.put(ticket, data)).status_code == 200
+        requested = await self.request(*(upload_input(name, data) for name, data in files.items()), **more)
+        for upload, data in zip(requested, files.values(), strict=True):
+            assert upload["error"] is None, upload
+            assert (await self.put(upload, data)).status_code == 200
         return list(files)
 
     async def complete(self, *keys: str) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class StagedUploads:
             await (await sql.connection_of(session)).execute(statement, *arguments)
 
 
-def wanted(name: str, data: bytes, **more: Any) -> dict[str, Any]:
+def upload_input(name: str, data: bytes, **more: Any) -> dict[str, Any]:
     return {"key": name, "fileName": name, "size": len(data)} | more
 
 
@@ -136,7 +136,7 @@ async def all_of(works: Iterable[Any]) -> list[Any]:
 
 
 @asynccontextmanager
-async def working(
+async def open_staged_uploads(
     kind: str, request: pytest.FixtureRequest, database: Database, url: str, folder: Path
 ) -> AsyncIterator[StagedUploads]:
     if kind == "local":
@@ -145,19 +145,19 @@ async def working(
         settings = Settings(
             database_url=url, timeouts=SERVER_TIMEOUTS, data_dir=folder / "data", allowed_roots=(folder,), worker=False
         )
-        async with _begun(kind, settings, LocalStore(root), str(root), database) as script:
+        async with _create_dataset(kind, settings, LocalStore(root), str(root), database) as script:
             yield script
         return
     endpoint, bucket = request.getfixturevalue("s3_endpoint"), f"direct-{next(NUMBERS)}"
     async with s3.connected(endpoint, bucket) as opened:
         settings = configured(url, folder, endpoint, links=kind == "s3").with_changes(worker=False)
         store = S3Store(opened, bucket, "in/")
-        async with _begun(kind, settings, store, f"s3://{bucket}/in/", database) as script:
+        async with _create_dataset(kind, settings, store, f"s3://{bucket}/in/", database) as script:
             yield script
 
 
 @asynccontextmanager
-async def _begun(
+async def _create_dataset(
     kind: str, settings: Settings, store: Store, path: str, database: Database
 ) -> AsyncIterator[StagedUploads]:
     async with serving(settings) as address:

@@ -1,4 +1,4 @@
-"""The whole server, as a stock client meets it: the real schema behind the real doors, with a worker inside."""
+"""The whole server, as a stock client meets it: the real schema over HTTP, with a worker inside."""
 
 import asyncio
 from collections.abc import AsyncIterator

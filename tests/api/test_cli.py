@@ -9,7 +9,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -19,6 +18,7 @@ from api.commands import moment
 from api.settings import Settings
 from db.identity import tokens
 from db.postgres import engine
+from tests.conftest import execute
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{43}")
@@ -307,11 +307,3 @@ def test_a_reader_that_has_heard_enough_is_no_error(database_url: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": database_url}
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=300)
     assert done.stderr == ""
-
-
-async def execute(url: str, statement: str, *values: object) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement, *values)
-    finally:
-        await connection.close()

@@ -20,7 +20,7 @@ from db.datasets import check
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
-from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, wanted, working
+from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, open_staged_uploads, upload_input
 from tests.api.uploads.upload_client import CREATE, UPLOAD
 from tests.client import Client, Failed, serving, token
 from tests.db.dataset_fixture import image_bytes
@@ -36,7 +36,7 @@ S3_ITSELF = pytest.mark.parametrize("script", ["s3"], indirect=True)
 async def script(
     request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
 ) -> AsyncIterator[StagedUploads]:
-    async with working(request.param, request, database, database_url, tmp_path) as script:
+    async with open_staged_uploads(request.param, request, database, database_url, tmp_path) as script:
         yield script
         async with database.reading() as connection:
             assert await check.recount(connection, script.number) == []
@@ -45,22 +45,22 @@ async def script(
 @EVERYWHERE
 async def test_what_was_put_and_completed_is_a_sample(script: StagedUploads) -> None:
     data = image_bytes(form="JPEG", size=(30, 20))
-    [ticket] = await script.request(wanted("my cat (1)+é.JPG", data))
-    assert (ticket["path"], ticket["sample"], ticket["error"]) == ("my cat (1)+é.JPG", None, None)
-    assert (ticket["url"].startswith(script.client.url), script.kind) in (
+    [upload] = await script.request(upload_input("my cat (1)+é.JPG", data))
+    assert (upload["path"], upload["sample"], upload["error"]) == ("my cat (1)+é.JPG", None, None)
+    assert (upload["url"].startswith(script.client.url), script.kind) in (
         (False, "s3"),
         (True, "local"),
         (True, "s3 through us"),
     )
-    assert (await script.put(ticket, data)).status_code == 200
+    assert (await script.put(upload, data)).status_code == 200
     assert (await script.listed(), await script.paths()) == ([], [])
-    told = await script.complete("my cat (1)+é.JPG")
-    [result] = told["results"]
+    reported = await script.complete("my cat (1)+é.JPG")
+    [result] = reported["results"]
     sample = result["sample"]
     assert (result["fileName"], result["error"]) == ("my cat (1)+é.JPG", None)
     assert (sample["path"], sample["size"], sample["format"]) == ("my cat (1)+é.JPG", len(data), "JPEG")
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
-    assert told["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
+    assert reported["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
     assert await script.everything() == ["my cat (1)+é.JPG"]
     async with httpx2.AsyncClient(follow_redirects=True, timeout=TIMEOUT) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data
@@ -68,23 +68,23 @@ async def test_what_was_put_and_completed_is_a_sample(script: StagedUploads) -> 
 
 async def test_many_are_one_change_and_carry_their_labels(script: StagedUploads) -> None:
     data = image_bytes()
-    files = [wanted(f"{n}.png", data, labels=["dog"] if n % 2 else []) for n in range(6)]
-    tickets = await script.request(*files, labels=["cat"])
-    await all_of(script.put(ticket, data) for ticket in tickets)
-    told = await script.complete(*(file["key"] for file in files))
-    assert [result["sample"]["path"] for result in told["results"]] == [file["key"] for file in files]
-    assert [len(result["sample"]["labels"]) for result in told["results"]] == [1, 2] * 3
-    assert {"name": "dog", "sampleCount": 3, "annotationCount": 3} in told["dataset"]["labels"]
-    assert told["change"]["kind"] == "UPLOAD_SAMPLES"
-    assert told["change"]["summary"] == "Uploaded 6 images"
-    assert {result["sample"]["revision"] for result in told["results"]} == {told["dataset"]["revision"]} == {2}
+    files = [upload_input(f"{n}.png", data, labels=["dog"] if n % 2 else []) for n in range(6)]
+    requested = await script.request(*files, labels=["cat"])
+    await all_of(script.put(upload, data) for upload in requested)
+    reported = await script.complete(*(file["key"] for file in files))
+    assert [result["sample"]["path"] for result in reported["results"]] == [file["key"] for file in files]
+    assert [len(result["sample"]["labels"]) for result in reported["results"]] == [1, 2] * 3
+    assert {"name": "dog", "sampleCount": 3, "annotationCount": 3} in reported["dataset"]["labels"]
+    assert reported["change"]["kind"] == "UPLOAD_SAMPLES"
+    assert reported["change"]["summary"] == "Uploaded 6 images"
+    assert {result["sample"]["revision"] for result in reported["results"]} == {reported["dataset"]["revision"]} == {2}
 
 
 @ONCE
 async def test_whatever_is_asked_again_is_answered_again(script: StagedUploads) -> None:
     data = image_bytes()
-    [first] = await script.request(wanted("cat.png", data))
-    [second] = await script.request(wanted("cat.png", data))
+    [first] = await script.request(upload_input("cat.png", data))
+    [second] = await script.request(upload_input("cat.png", data))
     assert (second["path"], second["error"]) == (first["path"], None)
     assert (await script.put(first, data)).status_code == 200
     assert (await script.put(second, data)).status_code == 200
@@ -92,19 +92,19 @@ async def test_whatever_is_asked_again_is_answered_again(script: StagedUploads) 
     again = await script.complete("cat.png", "cat.png")
     assert again["results"] == done["results"]
     assert (again["change"], again["dataset"]["revision"]) == (None, done["dataset"]["revision"])
-    [ticket] = await script.request(wanted("cat.png", data))
-    assert ticket["sample"]["id"] == done["results"][0]["sample"]["id"]
-    assert (ticket["url"], ticket["headers"], ticket["expiresAt"]) == (None, [], None)
+    [upload] = await script.request(upload_input("cat.png", data))
+    assert upload["sample"]["id"] == done["results"][0]["sample"]["id"]
+    assert (upload["url"], upload["headers"], upload["expiresAt"]) == (None, [], None)
 
 
 async def test_completed_by_many_at_once_it_is_one_sample(script: StagedUploads) -> None:
     files = {f"{n}.png": image_bytes() for n in range(4)}
     keys = await script.sent(files, labels=["cat"])
-    told = await all_of(script.complete(*keys) for _ in range(5))
-    assert [result["error"] for each in told for result in each["results"]] == [None] * 20
-    assert len({tuple(result["sample"]["id"] for result in each["results"]) for each in told}) == 1
+    reported = await all_of(script.complete(*keys) for _ in range(5))
+    assert [result["error"] for each in reported for result in each["results"]] == [None] * 20
+    assert len({tuple(result["sample"]["id"] for result in each["results"]) for each in reported}) == 1
     assert await script.paths() == sorted(files)
-    assert sum(each["change"] is not None for each in told) == 1
+    assert sum(each["change"] is not None for each in reported) == 1
 
 
 def bomb() -> bytes:
@@ -146,8 +146,8 @@ async def test_after_a_refusal_the_key_takes_another_file(script: StagedUploads)
     [key] = await script.sent({"a.png": b"no image at all"})
     assert await script.codes(key) == ["UNSUPPORTED_FORMAT"]
     data = image_bytes()
-    [ticket] = await script.request({"key": "a.png", "fileName": "b.png", "size": len(data)})
-    assert (await script.put(ticket, data)).status_code == 200
+    [upload] = await script.request({"key": "a.png", "fileName": "b.png", "size": len(data)})
+    assert (await script.put(upload, data)).status_code == 200
     assert await script.codes(key) == [None]
     assert await script.listed() == ["b.png"]
 
@@ -167,9 +167,9 @@ async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: Stag
 @ONCE
 async def test_what_was_not_put_yet_can_be_completed_later(script: StagedUploads) -> None:
     data = image_bytes()
-    [ticket] = await script.request(wanted("a.png", data))
+    [upload] = await script.request(upload_input("a.png", data))
     assert await script.codes("a.png", "b.png") == ["NOT_FOUND", "NOT_FOUND"]
-    await script.put(ticket, data)
+    await script.put(upload, data)
     assert await script.codes("a.png", "b.png") == [None, "NOT_FOUND"]
 
 
@@ -177,14 +177,14 @@ async def test_a_name_is_kept_for_whoever_asked_first(script: StagedUploads) -> 
     one, two = image_bytes(), image_bytes()
     await script.sent({"cat.png": one})
     await script.complete("cat.png")
-    again = wanted("cat.png", two, key="another")
-    assert await script.refused(again, wanted("dog.png", two)) == ["SAMPLE_ALREADY_EXISTS", None]
-    assert await script.refused(wanted("dog.png", two, key="third")) == ["SAMPLE_ALREADY_EXISTS"]
-    doubled = [wanted("dog.png", two, key=f"k{n}") for n in range(12)]
-    tickets = await script.request(again, *doubled, onConflict="RENAME")
-    assert [ticket["path"] for ticket in tickets] == ["cat-1.png", *(f"dog-{n}.png" for n in range(1, 13))]
+    again = upload_input("cat.png", two, key="another")
+    assert await script.refused(again, upload_input("dog.png", two)) == ["SAMPLE_ALREADY_EXISTS", None]
+    assert await script.refused(upload_input("dog.png", two, key="third")) == ["SAMPLE_ALREADY_EXISTS"]
+    doubled = [upload_input("dog.png", two, key=f"k{n}") for n in range(12)]
+    requested = await script.request(again, *doubled, onConflict="RENAME")
+    assert [upload["path"] for upload in requested] == ["cat-1.png", *(f"dog-{n}.png" for n in range(1, 13))]
     assert (await script.request(again))[0]["path"] == "cat-1.png"
-    await script.put(tickets[0], two)
+    await script.put(requested[0], two)
     assert await script.codes("another") == [None]
     assert [await script.store.read(path) for path in ("cat.png", "cat-1.png")] == [one, two]
 
@@ -192,17 +192,17 @@ async def test_a_name_is_kept_for_whoever_asked_first(script: StagedUploads) -> 
 @ONCE
 async def test_a_thousand_files_of_one_name_get_a_thousand_names(script: StagedUploads) -> None:
     data = image_bytes()
-    files = [wanted("cat.png", data, key=f"k{n}") for n in range(1_000)]
-    tickets = await script.request(*files, onConflict="RENAME")
-    assert [ticket["path"] for ticket in tickets] == ["cat.png", *(f"cat-{n}.png" for n in range(1, 1_000))]
-    more = [wanted("cat.png", data, key=f"more{n}") for n in range(3)]
+    files = [upload_input("cat.png", data, key=f"k{n}") for n in range(1_000)]
+    requested = await script.request(*files, onConflict="RENAME")
+    assert [upload["path"] for upload in requested] == ["cat.png", *(f"cat-{n}.png" for n in range(1, 1_000))]
+    more = [upload_input("cat.png", data, key=f"more{n}") for n in range(3)]
     assert await script.refused(*more, onConflict="RENAME") == [None, "SAMPLE_ALREADY_EXISTS", "SAMPLE_ALREADY_EXISTS"]
 
 
 @ONCE
 async def test_an_upload_by_form_leaves_a_kept_name_alone(script: StagedUploads) -> None:
     data = image_bytes()
-    await script.request(wanted("cat.png", data))
+    await script.request(upload_input("cat.png", data))
     values = {"datasetId": script.dataset, "files": [None]}
     fields = {
         "operations": json.dumps({"query": UPLOAD, "variables": {"input": values}}),
@@ -218,16 +218,18 @@ async def test_an_upload_by_form_leaves_a_kept_name_alone(script: StagedUploads)
 @ONCE
 async def test_two_who_ask_at_once_get_two_names(script: StagedUploads) -> None:
     data = image_bytes()
-    works = (script.request(wanted("cat.png", data, key=f"k{n}"), onConflict="RENAME") for n in range(5))
-    paths = sorted(ticket["path"] for [ticket] in await all_of(works))
+    works = (script.request(upload_input("cat.png", data, key=f"k{n}"), onConflict="RENAME") for n in range(5))
+    paths = sorted(upload["path"] for [upload] in await all_of(works))
     assert paths == ["cat-1.png", "cat-2.png", "cat-3.png", "cat-4.png", "cat.png"]
 
 
 @ONCE
 async def test_two_who_ask_at_once_under_one_key_get_one_place(script: StagedUploads) -> None:
-    files = [wanted(f"{n}.png", image_bytes()) for n in range(5)]
-    told = await all_of(script.request(*files[:: 1 if n % 2 else -1]) for n in range(6))
-    assert {tuple(sorted(ticket["path"] for ticket in tickets)) for tickets in told} == {tuple(f["key"] for f in files)}
+    files = [upload_input(f"{n}.png", image_bytes()) for n in range(5)]
+    reported = await all_of(script.request(*files[:: 1 if n % 2 else -1]) for n in range(6))
+    assert {tuple(sorted(upload["path"] for upload in requested)) for requested in reported} == {
+        tuple(f["key"] for f in files)
+    }
     rows = await script.database.pool.fetchval("SELECT count(*) FROM upload")
     assert rows == 5
 
@@ -256,21 +258,21 @@ async def test_a_sync_takes_nothing_that_is_not_completed(script: StagedUploads)
 @ONCE
 async def test_an_unknown_label_refuses_the_call(script: StagedUploads) -> None:
     data = image_bytes()
-    answer = await script.answer(REQUEST, files=[wanted("a.png", data, labels=["bird"])])
+    answer = await script.answer(REQUEST, files=[upload_input("a.png", data, labels=["bird"])])
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
     assert await script.database.pool.fetchval("SELECT count(*) FROM upload") == 0
-    answer = await script.answer(REQUEST, files=[wanted("a.png", data, labels=["b/d"])], createMissing=True)
+    answer = await script.answer(REQUEST, files=[upload_input("a.png", data, labels=["b/d"])], createMissing=True)
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_NAME"
-    [ticket] = await script.request(wanted("a.png", data, labels=["bird"]), createMissing=True)
-    await script.put(ticket, data)
-    told = await script.complete("a.png")
-    assert [label["name"] for label in told["results"][0]["sample"]["labels"]] == ["bird"]
+    [upload] = await script.request(upload_input("a.png", data, labels=["bird"]), createMissing=True)
+    await script.put(upload, data)
+    reported = await script.complete("a.png")
+    assert [label["name"] for label in reported["results"][0]["sample"]["labels"]] == ["bird"]
 
 
 @ONCE
 async def test_a_file_has_few_labels_for_a_call_has_many_files(script: StagedUploads) -> None:
     """Those for all count for each file: a body of 1 MiB would otherwise be a thousand times as long."""
-    file = wanted("a.png", image_bytes(), labels=["dog"])
+    file = upload_input("a.png", image_bytes(), labels=["dog"])
     answer = await script.answer(REQUEST, files=[file], labels=["cat"] * 100)
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
     assert await script.refused(file, labels=["cat"] * 99) == [None]
@@ -285,32 +287,36 @@ async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: S
     rename = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { dataset { id } } }"
     await script.client.execute(rename, {"input": {"labelId": found[0]["id"], "name": "tiger"}})
     assert await script.codes("a.png") == ["LABEL_NOT_FOUND"]
-    await script.request(wanted("a.png", data), labels=["tiger"])
-    told = await script.complete("a.png")
-    assert [label["name"] for label in told["results"][0]["sample"]["labels"]] == ["tiger"]
+    await script.request(upload_input("a.png", data), labels=["tiger"])
+    reported = await script.complete("a.png")
+    assert [label["name"] for label in reported["results"][0]["sample"]["labels"]] == ["tiger"]
 
 
 @ONCE
 async def test_what_cannot_become_a_sample_is_refused_before_it_is_put(script: StagedUploads) -> None:
     names = ["../a.png", "..\\a.png", "a/b.png", "/etc/a.png", "a\u202eb.png", "", "é" * 130 + ".png"]
-    assert await script.refused(*(wanted(name, b"x", key=f"n{n}") for n, name in enumerate(names))) == [
+    assert await script.refused(*(upload_input(name, b"x", key=f"n{n}") for n, name in enumerate(names))) == [
         "INVALID_NAME"
     ] * len(names)
     sizes = {5_242_880: None, 5_242_881: "FILE_TOO_LARGE", 0: "IMAGE_UNREADABLE", -1: "IMAGE_UNREADABLE"}
     files = [{"key": f"s{size}", "fileName": f"{size}.png", "size": size} for size in sizes]
     assert await script.refused(*files) == list(sizes.values())
-    assert await script.refused(wanted("a.gif", b"x"), wanted("png", b"x")) == ["UNSUPPORTED_FORMAT"] * 2
+    assert await script.refused(upload_input("a.gif", b"x"), upload_input("png", b"x")) == ["UNSUPPORTED_FORMAT"] * 2
     keys = ["", "a\nb", "é" * 101, "é" * 100]
-    files = [wanted(f"k{n}.png", b"x", key=key) for n, key in enumerate(keys)]
+    files = [upload_input(f"k{n}.png", b"x", key=key) for n, key in enumerate(keys)]
     assert await script.refused(*files) == ["VALIDATION_FAILED"] * 3 + [None]
 
 
 @ONCE
 async def test_a_key_is_one_file(script: StagedUploads) -> None:
     data = image_bytes()
-    other = wanted("a.png", data + b"\0")
-    assert await script.refused(wanted("a.png", data), wanted("a.png", data), other) == [None, None, "CONFLICT"]
-    assert await script.refused(other, wanted("b.png", data, key="a.png")) == ["CONFLICT", "CONFLICT"]
+    other = upload_input("a.png", data + b"\0")
+    assert await script.refused(upload_input("a.png", data), upload_input("a.png", data), other) == [
+        None,
+        None,
+        "CONFLICT",
+    ]
+    assert await script.refused(other, upload_input("b.png", data, key="a.png")) == ["CONFLICT", "CONFLICT"]
     await script.sent({"a.png": data})
     await script.complete("a.png")
     assert await script.refused(other) == ["CONFLICT"]
@@ -340,7 +346,10 @@ async def test_with_an_idempotency_key_the_answer_comes_again(script: StagedUplo
 async def test_what_a_token_may_not_see_is_not_there(script: StagedUploads) -> None:
     await script.sent({"a.png": image_bytes()})
     stranger = replace(script, client=Client(script.client.url, await token(script.database, dataset_ids=[4_711])))
-    calls: list[tuple[str, Any]] = [(REQUEST, {"files": [wanted("b.png", b"x")]}), (COMPLETE, {"keys": ["a.png"]})]
+    calls: list[tuple[str, Any]] = [
+        (REQUEST, {"files": [upload_input("b.png", b"x")]}),
+        (COMPLETE, {"keys": ["a.png"]}),
+    ]
     for query, input in calls:
         assert (await stranger.answer(query, **input))["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
     assert (await script.listed(), await script.staged()) == ([], 1)
@@ -367,9 +376,9 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, 
         run = await asyncio.create_subprocess_exec(
             *(sys.executable, "-W", "error", str(tmp_path / "upload.py"), *given), stdout=asyncio.subprocess.PIPE
         )
-        told, _nothing = await run.communicate()
+        reported, _nothing = await run.communicate()
         assert run.returncode == 0
-        assert len([line for line in told.decode().splitlines() if "JPEG, PNG and BMP" in line]) == 1
+        assert len([line for line in reported.decode().splitlines() if "JPEG, PNG and BMP" in line]) == 1
     assert await script.paths() == ["a.PNG", "a.png", "c.png"]
     assert (await script.listed(), await script.staged()) == (["a.PNG", "a.png", "c.png"], 0)
     counted = "SELECT sample_count FROM label JOIN label_count ON label_count.label_id = label.id WHERE name = 'bird'"
@@ -379,12 +388,12 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, 
 @S3_ITSELF
 async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: StagedUploads) -> None:
     data = image_bytes()
-    [ticket] = await script.request(wanted("a.png", data))
-    assert "X-Amz-SignedHeaders=content-length%3Bhost" in ticket["url"]
-    assert ticket["headers"] == [{"name": "Content-Length", "value": str(len(data))}]
-    assert "planted-secret" not in str(ticket)
+    [upload] = await script.request(upload_input("a.png", data))
+    assert "X-Amz-SignedHeaders=content-length%3Bhost" in upload["url"]
+    assert upload["headers"] == [{"name": "Content-Length", "value": str(len(data))}]
+    assert "planted-secret" not in str(upload)
     async with httpx2.AsyncClient(timeout=TIMEOUT) as http:  # this S3 checks no signatures
-        assert (await http.put(ticket["url"], content=data + b"\0" * 6_000_000)).status_code == 200
+        assert (await http.put(upload["url"], content=data + b"\0" * 6_000_000)).status_code == 200
     assert await script.codes("a.png") == ["VALIDATION_FAILED"]
     assert await script.everything() == []
 
@@ -396,8 +405,8 @@ async def test_the_staging_area_does_not_lead_out_through_a_link(script: StagedU
     assert isinstance(script.store, LocalStore)
     (script.store.root / ".labelgraph").symlink_to(elsewhere)
     data = image_bytes()
-    [ticket] = await script.request(wanted("a.png", data))
-    assert (await script.put(ticket, data)).status_code == 503
+    [upload] = await script.request(upload_input("a.png", data))
+    assert (await script.put(upload, data)).status_code == 503
     assert await script.codes("a.png") == ["NOT_FOUND"]
     assert list(elsewhere.iterdir()) == []
 
@@ -416,8 +425,8 @@ async def test_the_longest_name_fits_below_the_longest_input_path(script: Staged
     name, shortened = "n" * 251 + ".png", "n" * 249 + "-1.png"
     data = image_bytes()
     for number in range(2):
-        [ticket] = await deep.request(wanted(name, data, key=str(number)), onConflict="RENAME")
-        assert (await deep.put(ticket, data)).status_code == 200
+        [upload] = await deep.request(upload_input(name, data, key=str(number)), onConflict="RENAME")
+        assert (await deep.put(upload, data)).status_code == 200
         assert await deep.codes(str(number)) == [None]
     assert sorted(await deep.paths()) == sorted([name, shortened])
 

@@ -82,7 +82,7 @@ class Gallery:
 
 
 @pytest.fixture(scope="module")
-def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("images").resolve()
 
     def settings(url: str) -> Settings:
@@ -96,19 +96,19 @@ def door(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             worker=False,
         )
 
-    with opened(servers, "files", settings) as door:
-        yield door
+    with opened(servers, "files", settings) as server:
+        yield server
 
 
 @pytest.fixture
-def database_url(door: RunningServer) -> str:
-    return door.database_url
+def database_url(server: RunningServer) -> str:
+    return server.database_url
 
 
 @pytest.fixture
-async def gallery(door: RunningServer, database: Database) -> Gallery:
+async def gallery(server: RunningServer, database: Database) -> Gallery:
     number = next(NUMBERS)
-    root = door.settings.allowed_roots[0] / str(number)
+    root = server.settings.allowed_roots[0] / str(number)
     root.mkdir()
     text = await token(database, name=f"ann {number}")
     async with database.writing() as session:
@@ -121,7 +121,7 @@ async def gallery(door: RunningServer, database: Database) -> Gallery:
         )
     identity = await identified(database, text)
     links = Signer(SECRET.encode(), 3_600).links("", identity.token_id, time.time())
-    return Gallery(Client(door.url, text), database, root, dataset_id, links)
+    return Gallery(Client(server.url, text), database, root, dataset_id, links)
 
 
 async def identified(database: Database, text: str) -> Identity:
@@ -294,10 +294,10 @@ async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
 
 
 async def test_a_root_that_is_allowed_no_more_shows_nothing(
-    gallery: Gallery, door: RunningServer, tmp_path: Path
+    gallery: Gallery, server: RunningServer, tmp_path: Path
 ) -> None:
     source = await gallery.add("a.jpg", image_bytes())
-    async with serving(door.settings.with_changes(allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
+    async with serving(server.settings.with_changes(allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
         assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
 
 
@@ -327,13 +327,13 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[HungOpen]:
 
 @pytest.mark.parametrize("kind", ["image", "thumbnail"])
 async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
-    gallery: Gallery, door: RunningServer, hung: HungOpen, kind: str
+    gallery: Gallery, server: RunningServer, hung: HungOpen, kind: str
 ) -> None:
     hung.end.set()
     source = await gallery.add("hung.jpg", image_bytes())
     hung.end.clear()
     path = gallery.links.image(source) if kind == "image" else gallery.links.thumbnail(source, 64)
-    settings = door.settings.with_changes(timeouts=SERVER_TIMEOUTS.with_changes(disk=0.2))
+    settings = server.settings.with_changes(timeouts=SERVER_TIMEOUTS.with_changes(disk=0.2))
     async with serving(settings, ToySchema()) as url:
         client = Client(url, gallery.client.token)
         waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))

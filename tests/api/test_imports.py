@@ -1,4 +1,4 @@
-"""importManifest through the doors: followed as it goes, and by real processes that are really killed."""
+"""importManifest over HTTP: followed as it goes, and by real processes that are really killed."""
 
 import asyncio
 import itertools

@@ -105,6 +105,6 @@ async def test_damaged_samples_are_found_by_a_filter_and_told_by_a_warning(clien
 async def test_an_upload_takes_all_but_what_ends_early(client: Client, settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
-    desk = UploadClient(client, LocalStore(folder), settings, await made(client, folder))
+    uploader = UploadClient(client, LocalStore(folder), settings, await made(client, folder))
     for name, data in FILES.items():
-        assert await desk.codes((name, data)) == ["IMAGE_UNREADABLE" if name == "cut.jpg" else None], name
+        assert await uploader.codes((name, data)) == ["IMAGE_UNREADABLE" if name == "cut.jpg" else None], name

@@ -1,4 +1,4 @@
-"""The main job with images in a bucket, through every door, against a server that speaks S3."""
+"""The main job with images in a bucket, over HTTP, against a server that speaks S3."""
 
 import asyncio
 import itertools

@@ -14,7 +14,7 @@ import pytest
 from db.identity.tokens import Scope
 from db.identity.urls import Signer, secret
 from db.postgres.engine import Database
-from tests.api.staged_uploads import StagedUploads, wanted, working
+from tests.api.staged_uploads import StagedUploads, open_staged_uploads, upload_input
 from tests.client import Client, serving, token
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import TIMEOUT
@@ -24,12 +24,12 @@ from tests.waiting import TIMEOUT
 async def script(
     request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
 ) -> AsyncIterator[StagedUploads]:
-    async with working("local", request, database, database_url, tmp_path) as script:
+    async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
         yield script
 
 
-async def ticket_of(script: StagedUploads, name: str, data: bytes) -> dict[str, Any]:
-    [ticket] = await script.request(wanted(name, data))
+async def request_upload(script: StagedUploads, name: str, data: bytes) -> dict[str, Any]:
+    [ticket] = await script.request(upload_input(name, data))
     return ticket
 
 
@@ -40,7 +40,7 @@ async def status(url: str, data: Any, method: str = "PUT", **headers: str) -> in
 
 async def test_a_url_is_good_for_its_file_alone(script: StagedUploads) -> None:
     data = image_bytes()
-    one, two = [(await ticket_of(script, name, data))["url"] for name in ("a.png", "b.png")]
+    one, two = [(await request_upload(script, name, data))["url"] for name in ("a.png", "b.png")]
     base, _, query = one.partition("?")
     other = two.partition("?")[0]
     wrong = [
@@ -64,13 +64,13 @@ async def test_a_url_of_an_image_takes_no_file(script: StagedUploads) -> None:
     await script.sent({"a.png": data})
     [result] = (await script.complete("a.png"))["results"]
     assert await status(result["sample"]["imageUrl"], data) == 405
-    [ticket] = await script.request(wanted("b.png", data))
+    [ticket] = await script.request(upload_input("b.png", data))
     assert await status(ticket["url"], b"", "GET") == 405
     assert await status(ticket["url"], data, "POST") == 405
 
 
 async def test_a_url_ends_with_its_time(script: StagedUploads, database: Database) -> None:
-    ticket = await ticket_of(script, "a.png", image_bytes())
+    ticket = await request_upload(script, "a.png", image_bytes())
     async with database.writing() as session:
         signer = Signer(secret=await secret(session), lifetime=3_600)
     path = urlsplit(ticket["url"]).path
@@ -81,7 +81,7 @@ async def test_a_url_ends_with_its_time(script: StagedUploads, database: Databas
 
 async def test_a_url_ends_with_its_token(script: StagedUploads, database: Database) -> None:
     data = image_bytes()
-    ticket = await ticket_of(script, "a.png", data)
+    ticket = await request_upload(script, "a.png", data)
     await script.do("UPDATE token SET revoked_at = now()")
     async with serving(script.settings) as fresh:  # one that has not seen the token a second ago
         assert await status(ticket["url"].replace(script.client.url, fresh), data) == 403
@@ -89,7 +89,7 @@ async def test_a_url_ends_with_its_token(script: StagedUploads, database: Databa
 
 async def test_a_url_ends_with_the_completion(script: StagedUploads) -> None:
     data = image_bytes()
-    ticket = await ticket_of(script, "a.png", data)
+    ticket = await request_upload(script, "a.png", data)
     assert [await status(ticket["url"], data) for _ in range(2)] == [200, 200]
     await script.complete("a.png")
     assert await status(ticket["url"], data) == 404
@@ -98,7 +98,7 @@ async def test_a_url_ends_with_the_completion(script: StagedUploads) -> None:
 
 async def test_who_may_only_read_signs_no_upload(script: StagedUploads, database: Database) -> None:
     data = image_bytes()
-    ticket = await ticket_of(script, "a.png", data)
+    ticket = await request_upload(script, "a.png", data)
     await token(database, Scope.LABEL)
     async with database.writing() as session:
         signer = Signer(secret=await secret(session), lifetime=3_600)
@@ -109,7 +109,7 @@ async def test_who_may_only_read_signs_no_upload(script: StagedUploads, database
 
 async def test_exactly_what_was_announced_is_taken(script: StagedUploads) -> None:
     data = image_bytes()
-    url = (await ticket_of(script, "a.png", data))["url"]
+    url = (await request_upload(script, "a.png", data))["url"]
 
     async def pieces(body: bytes) -> AsyncIterator[bytes]:
         for start in range(0, len(body), 16):
@@ -126,7 +126,7 @@ async def test_exactly_what_was_announced_is_taken(script: StagedUploads) -> Non
 
 async def test_too_much_is_refused_while_it_comes(script: StagedUploads) -> None:
     """By then the client has sent a small part of what it would."""
-    url = (await ticket_of(script, "a.png", image_bytes()))["url"]
+    url = (await request_upload(script, "a.png", image_bytes()))["url"]
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -143,7 +143,7 @@ async def test_too_much_is_refused_while_it_comes(script: StagedUploads) -> None
 
 async def test_a_slow_client_is_let_go(script: StagedUploads, database: Database) -> None:
     data = image_bytes()
-    ticket = await ticket_of(script, "a.png", data)
+    ticket = await request_upload(script, "a.png", data)
     timeouts = script.settings.timeouts.with_changes(upload=0.3)
     async with serving(script.settings.with_changes(timeouts=timeouts)) as url:
         host, port = urlsplit(url).hostname, urlsplit(url).port

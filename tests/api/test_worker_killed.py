@@ -6,19 +6,17 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from api.settings import Timeouts
 from db.datasets import check
 from db.postgres.engine import Database
 from tests.api.test_worker import begun, has
 from tests.conftest import ROOT
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, image_bytes
-from tests.waiting import TIMEOUT, wait_until
+from tests.waiting import TIMEOUT, TIMEOUT_VARIABLES, wait_until
 
 FILES = 4_000
 # A worker that reads two batches, and the next when the file it is given is there: until then it is in the middle.
@@ -64,7 +62,7 @@ async def worker(dataset: DatasetFixture, gate: Path | None = None) -> AsyncIter
     environment = os.environ | {
         "DATABASE_URL": dataset.database.url,
         "LABELGRAPH_ALLOW_ROOT": str(dataset.root),
-        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(TIMEOUT) for each in fields(Timeouts)},
+        **TIMEOUT_VARIABLES,
     }
     program = ("-m", "api") if gate is None else ("-c", GATED, str(gate))
     process = await asyncio.create_subprocess_exec(

@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx2
 
 from api import embedded_postgres
 from api.embedded_postgres import supervisor
 from api.settings import Settings
 from db.postgres import engine, migrations
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database
 from tests.client import Client, Failed, serving, token
 from tests.conftest import FAST
 from tests.db.dataset_fixture import image_bytes
+from tests.waiting import TIMEOUT, wait_until
 
 SAFE = FAST | {"synchronous_commit": "on"}  # what is committed survives a killed process, if not a killed machine
-TIMEOUT = 120.0  # seconds for what takes a few; nothing here is measured by the clock
 CREATE = """mutation ($name: String!, $path: String!, $sync: Boolean!) {
     createDataset(input: {name: $name, inputPath: $path, syncNow: $sync}) { dataset { id } job { id } } }"""
 JOBS = "{ datasets(first: 50) { nodes { jobs { nodes { status error { code message } } } } } }"
@@ -109,15 +108,6 @@ async def embedded_server(folder: Path, **settings: Any) -> AsyncIterator[Embedd
                 yield EmbeddedServer(Client(served, text, TIMEOUT), database, folder, images)
 
 
-async def wait_until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        while True:
-            found = condition()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.05)
-
-
 def is_ready(server: EmbeddedServer) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
         return (await server.client.request("GET", "/readyz")).status_code == 200
@@ -153,11 +143,3 @@ async def create_with_retries(server: EmbeddedServer, name: str) -> None:
             await asyncio.sleep(0.1)
         else:
             return
-
-
-async def execute(database: Database, statement: str) -> None:
-    connection = await asyncpg.connect(driver_url(database.url))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -13,16 +13,9 @@ from db import jobs
 from db.ingest import sync
 from db.jobs import Claim, queue
 from db.postgres.engine import Database
-from tests.api.database_lost.embedded_server import (
-    TIMEOUT,
-    all_jobs_are,
-    codes,
-    create_with_retries,
-    embedded_server,
-    execute,
-    is_ready,
-    wait_until,
-)
+from tests.api.database_lost.embedded_server import all_jobs_are, codes, create_with_retries, embedded_server, is_ready
+from tests.conftest import execute
+from tests.waiting import TIMEOUT, wait_until
 
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
 JOB = "query ($id: ID!) { node(id: $id) { ... on SyncJob { status } } }"
@@ -114,14 +107,14 @@ async def test_readyz_says_that_the_worker_does_not_work(tmp_path: Path, monkeyp
     monkeypatch.setattr(worker, "SILENCE", 3.0)
     async with embedded_server(tmp_path) as server:
         await wait_until(is_ready(server))
-        await execute(server.database, "ALTER TABLE job RENAME COLUMN due_at TO elsewhere")
+        await execute(server.database.url, "ALTER TABLE job RENAME COLUMN due_at TO elsewhere")
 
         async def says_worker() -> bool:
             response = await server.client.request("GET", "/readyz")
             return response.status_code == 503 and response.json()["reason"] == "worker"
 
         await wait_until(says_worker)
-        await execute(server.database, "ALTER TABLE job RENAME COLUMN elsewhere TO due_at")
+        await execute(server.database.url, "ALTER TABLE job RENAME COLUMN elsewhere TO due_at")
         await wait_until(is_ready(server))
         await server.create("pets", 3)
         await wait_until(all_jobs_are(server, "SUCCEEDED", 1))

@@ -7,8 +7,10 @@ import pytest
 
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.database_lost.embedded_server import CREATE, LABELS, TIMEOUT, codes, create_label, execute, request_label
+from tests.api.database_lost.embedded_server import CREATE, LABELS, codes, create_label, request_label
 from tests.client import Client, serving, token
+from tests.conftest import execute
+from tests.waiting import TIMEOUT
 
 
 @pytest.mark.parametrize("state", ["53100", "53200", "53300", "57P03", "58030"])
@@ -21,14 +23,16 @@ async def test_a_database_without_room_is_unavailable_and_no_defect(
         values = {"name": "pets", "path": str(tmp_path), "sync": False}
         pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
         await execute(
-            database,
+            database.url,
             f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
                 $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{state}'; END $$""",
         )
-        await execute(database, "CREATE TRIGGER refuse BEFORE INSERT ON label FOR EACH ROW EXECUTE FUNCTION refuse()")
+        await execute(
+            database.url, "CREATE TRIGGER refuse BEFORE INSERT ON label FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
         response = await request_label(client, pets, "cat")
         assert (response.status_code, codes(response.json())) == (503, {"UNAVAILABLE"})
-        await execute(database, "DROP TRIGGER refuse ON label")
+        await execute(database.url, "DROP TRIGGER refuse ON label")
         await create_label(client, pets, "cat")
     assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
 
@@ -39,7 +43,7 @@ async def test_a_database_that_takes_no_writes_is_unavailable(database: Database
     )
     text = await token(database)
     name = database.url.partition("?")[0].rpartition("/")[2]
-    await execute(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await execute(database.url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with serving(settings) as url:
         client = Client(url, text, TIMEOUT)
         assert (await client.execute("{ datasets { totalCount } }")) == {"datasets": {"totalCount": 0}}
@@ -58,7 +62,7 @@ async def test_connections_that_were_cut_are_replaced_before_anybody_notices(
         pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
         for number in range(3):
             await execute(
-                database,
+                database.url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )

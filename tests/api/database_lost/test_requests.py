@@ -27,11 +27,11 @@ from tests.api.database_lost.embedded_server import (
     embedded_server,
     is_ready,
     request_label,
-    wait_until,
 )
 from tests.client import serving
 from tests.conftest import ROOT
 from tests.db.dataset_fixture import image_bytes
+from tests.waiting import wait_until
 
 SHOWN = "query ($id: ID!) { dataset(by: {id: $id}) { samples { nodes { imageUrl thumbnailUrl } } } }"
 REQUEST = "mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) { uploads { url } } }"

@@ -15,33 +15,33 @@ from tests.waiting import SERVER_TIMEOUTS
 
 
 @pytest.fixture(scope="module")
-def door(
+def server(
     servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[RunningServer]:
     """With small limits."""
     limits = Limits(body=64_000, subscriptions=3, sockets=4)
-    folder = tmp_path_factory.mktemp("door")
+    folder = tmp_path_factory.mktemp("server")
 
     def settings(url: str) -> Settings:
         return Settings(database_url=url, data_dir=folder, worker=False, limits=limits, timeouts=SERVER_TIMEOUTS)
 
-    with opened(servers, request.node.path.stem, settings) as door:
-        yield door
+    with opened(servers, request.node.path.stem, settings) as server:
+        yield server
 
 
 @pytest.fixture
-def database_url(door: RunningServer) -> str:
-    return door.database_url
+def database_url(server: RunningServer) -> str:
+    return server.database_url
 
 
 @pytest.fixture
-def settings(door: RunningServer) -> Settings:
-    return door.settings
+def settings(server: RunningServer) -> Settings:
+    return server.settings
 
 
 @pytest.fixture
-def url(door: RunningServer) -> str:
-    return door.url
+def url(server: RunningServer) -> str:
+    return server.url
 
 
 @pytest.fixture

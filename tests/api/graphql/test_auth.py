@@ -1,4 +1,4 @@
-"""Who may do what: every door, every scope."""
+"""Who may do what: every endpoint, every scope."""
 
 import httpx2
 import pytest

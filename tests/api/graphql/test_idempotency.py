@@ -1,4 +1,4 @@
-"""A request with a key is carried out once, whichever door it comes through."""
+"""A request with a key is carried out once, whichever transport it uses."""
 
 import asyncio
 

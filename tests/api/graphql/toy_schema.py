@@ -1,4 +1,4 @@
-"""A small schema behind the real doors: the doors are tested for what they do, whatever the schema."""
+"""A small schema behind the real transports, which are tested whatever the schema."""
 
 import asyncio
 import itertools

@@ -27,22 +27,24 @@ def script(remote: UnreliableStorage) -> StagedUploads:
     )
 
 
-async def put(ticket: dict[str, Any], data: bytes) -> None:
+async def put(upload: dict[str, Any], data: bytes) -> None:
     """Once; whether it came about is not known."""
     try:
         async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
-            await http.put(ticket["url"], content=data)
+            await http.put(upload["url"], content=data)
     except httpx2.TransportError:
         return
 
 
 async def once(remote: UnreliableStorage, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
     """All three steps, as far as they go; the samples, by key."""
-    wanted = [{"key": key, "fileName": f"{int(key) % 8}.png", "size": len(data)} for key, data in files.items()]
-    asked = await script(remote).answer(REQUEST, files=wanted, onConflict="RENAME", labels=["x"], createMissing=True)
-    tickets = asked["data"]["requestUploads"]["uploads"]
-    assert [ticket["error"] for ticket in tickets] == [None] * len(tickets)
-    await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets if ticket["url"]))
+    upload_input = [{"key": key, "fileName": f"{int(key) % 8}.png", "size": len(data)} for key, data in files.items()]
+    asked = await script(remote).answer(
+        REQUEST, files=upload_input, onConflict="RENAME", labels=["x"], createMissing=True
+    )
+    requested = asked["data"]["requestUploads"]["uploads"]
+    assert [upload["error"] for upload in requested] == [None] * len(requested)
+    await asyncio.gather(*(put(upload, files[upload["key"]]) for upload in requested if upload["url"]))
     done = await script(remote).answer(COMPLETE, keys=list(files))
     results = done["data"]["completeUploads"]["results"]
     assert {one["error"]["code"] for one in results if one["error"]} <= {"STORAGE_ERROR", "NOT_FOUND"}
@@ -81,10 +83,10 @@ async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage
     """All files are at their places, and no row is written."""
     files = dict(zip("0123", (image_bytes() for _ in range(4)), strict=True))
     names = [f"{number}.png" for number in files]
-    tickets = await script(remote).request(
+    requested = await script(remote).request(
         *({"key": key, "fileName": f"{key}.png", "size": len(data)} for key, data in files.items())
     )
-    await asyncio.gather(*(put(ticket, files[ticket["key"]]) for ticket in tickets))
+    await asyncio.gather(*(put(upload, files[upload["key"]]) for upload in requested))
     before = await remote.revision()
     async with server(remote) as (process, there):
         remote.proxy.schedule = silent_at("3.png", "head", 2)

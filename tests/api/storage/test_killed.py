@@ -5,19 +5,18 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import httpx2
 import pytest
 
-from api.settings import Timeouts
 from tests.api.storage.test_uploads import sent
 from tests.api.storage.unreliable import UnreliableStorage
 from tests.conftest import ROOT
 from tests.db.dataset_fixture import image_bytes
 from tests.fault_proxy import Fault, Request, Schedule, no_faults
 from tests.s3 import free_port
-from tests.waiting import TIMEOUT, wait_until
+from tests.waiting import TIMEOUT, TIMEOUT_VARIABLES, wait_until
 
 NAMES = ["a.png", "b.png", "c.png", "d.png"]
 
@@ -37,7 +36,7 @@ async def server(
         "LABELGRAPH_S3_ADDRESSING": "path",
         "LABELGRAPH_S3_READ": str(TIMEOUT),
         "LABELGRAPH_S3_DEADLINE": str(TIMEOUT),
-        **{f"LABELGRAPH_TIMEOUT_{each.name.upper()}": str(TIMEOUT) for each in fields(Timeouts)},
+        **TIMEOUT_VARIABLES,
     }
     command = [sys.executable, "-m", "api", "serve", "--port", str(port), "--no-worker"]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE)

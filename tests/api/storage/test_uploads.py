@@ -12,7 +12,7 @@ from tests.db.dataset_fixture import image_bytes
 from tests.fault_proxy import Fault, Request, Schedule, no_faults, random_faults
 
 
-def desk(remote: UnreliableStorage) -> UploadClient:
+def uploader(remote: UnreliableStorage) -> UploadClient:
     return UploadClient(remote.client, remote.store, remote.settings, remote.dataset)
 
 
@@ -22,7 +22,7 @@ def on(operation: str, fault: Fault) -> Schedule:
 
 async def sent(remote: UnreliableStorage, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
     """Results by the names that were sent; whole files alone are wanted here, so an error is one for each."""
-    answer = await desk(remote).answer(*files.items(), **more)
+    answer = await uploader(remote).answer(*files.items(), **more)
     if "errors" in answer:
         return {name: {"sample": None, "error": answer["errors"][0]["extensions"]} for name in files}
     results = answer["data"]["uploadSamples"]["results"]
