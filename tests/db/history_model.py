@@ -50,7 +50,7 @@ class State:
     def carried(self, sample: int) -> set[int]:
         return {annotation.label for annotation in self.annotations.values() if annotation.sample == sample}
 
-    def told(self) -> dict[int, list[str]]:
+    def label_names(self) -> dict[int, list[str]]:
         """Label names by sample, in the order in which the labels were made."""
         return {sample: [self.labels[label] for label in sorted(self.carried(sample))] for sample in self.samples}
 

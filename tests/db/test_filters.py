@@ -13,9 +13,9 @@ from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
 from tests.db import dataset_rows
 
 
-async def matched(database: Database, dataset_id: int, wanted: SampleFilter) -> list[int]:
+async def matched(database: Database, dataset_id: int, filter_: SampleFilter) -> list[int]:
     statement = select(Sample.id).where(
-        col(Sample.dataset_id) == dataset_id, conditions(wanted, working_set(dataset_id))
+        col(Sample.dataset_id) == dataset_id, conditions(filter_, working_set(dataset_id))
     )
     async with database.writing() as session:
         return sorted((await session.exec(statement)).all())
@@ -54,17 +54,17 @@ async def test_nothing_is_every_of_no_criteria_and_none_of_no_choices(database: 
 
 
 def test_refuses_a_filter_of_too_many_parts() -> None:
-    wanted = SampleFilter(or_=[SampleFilter(hard=True)] * 100)
+    filter_ = SampleFilter(or_=[SampleFilter(hard=True)] * 100)
     with pytest.raises(Invalid):
-        conditions(wanted, working_set(1))
+        conditions(filter_, working_set(1))
 
 
 async def test_a_kept_sample_whose_file_is_gone_is_still_found_by_its_name(database: Database) -> None:
     made = await dataset_rows.make(database, samples=2)
     async with database.writing() as session:
         await sql.run(session, "UPDATE source SET status = 'GONE'")
-    for wanted in (TextFilter(eq="000001.jpg"), TextFilter(contains="001.JPG")):
-        assert await matched(database, made.id, SampleFilter(file_name=wanted)) == made.samples[1:]
+    for filter_ in (TextFilter(eq="000001.jpg"), TextFilter(contains="001.JPG")):
+        assert await matched(database, made.id, SampleFilter(file_name=filter_)) == made.samples[1:]
 
 
 WORDS = (
@@ -94,12 +94,12 @@ async def test_contains_finds_letters_beyond_ascii_in_either_case(database: Data
             await sql.run(session, statement, words=list(WORDS))
     for needle in NEEDLES:
         expected = [id for id, word in zip(made.samples, WORDS, strict=True) if re.search(either_case(needle), word)]
-        for wanted in (
+        for filter_ in (
             SampleFilter(path=PathFilter(contains=needle)),
             SampleFilter(file_name=TextFilter(contains=needle)),
             SampleFilter(or_=[SampleFilter(path=PathFilter(contains=needle))]),
         ):
-            assert await matched(database, made.id, wanted) == expected, needle
+            assert await matched(database, made.id, filter_) == expected, needle
 
 
 def either_case(needle: str) -> str:
@@ -110,7 +110,7 @@ def either_case(needle: str) -> str:
 
 @pytest.mark.parametrize("text", ["é" * 513, "a" * 1_025, "é" * 160_000, "\ud800" * 342])
 def test_a_text_longer_than_any_path_is_refused(text: str) -> None:
-    for wanted in (
+    for filter_ in (
         SampleFilter(path=PathFilter(contains=text)),
         SampleFilter(path=PathFilter(directory=text)),
         SampleFilter(file_name=TextFilter(contains=text)),
@@ -119,13 +119,13 @@ def test_a_text_longer_than_any_path_is_refused(text: str) -> None:
         SampleFilter(labeled_by=["ann", text]),
     ):
         with pytest.raises(Invalid, match="1,024 bytes"):
-            conditions(SampleFilter(not_=wanted), working_set(1))
+            conditions(SampleFilter(not_=filter_), working_set(1))
 
 
 def test_a_list_of_too_many_names_is_refused() -> None:
-    for wanted in (SampleFilter(labels=LabelFilter(["a"] * 1_001)), SampleFilter(labeled_by=["a"] * 1_001)):
+    for filter_ in (SampleFilter(labels=LabelFilter(["a"] * 1_001)), SampleFilter(labeled_by=["a"] * 1_001)):
         with pytest.raises(Invalid, match="1,000 items"):
-            conditions(wanted, working_set(1))
+            conditions(filter_, working_set(1))
 
 
 @pytest.mark.parametrize("needle", ["é" * 512, "aé" * 341, "%" * 1_024, "é_" * 300])

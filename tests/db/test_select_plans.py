@@ -23,18 +23,20 @@ INPUTS = Inputs(
 )
 
 
-def given(name: str) -> Parameter:
+def input_(name: str) -> Parameter:
     return Parameter(lambda inputs: inputs.variables[name])
 
 
-def page(wanted: SampleFilter | None = None, *, order: str = "NEWEST", first: int = 100, fields: str = "nodes") -> Plan:
+def page(
+    filter_: SampleFilter | None = None, *, order: str = "NEWEST", first: int = 100, fields: str = "nodes"
+) -> Plan:
     label = SelectedField("labels", "labels", fields={"Label": (SelectedField("name", "name"),)})
     nodes = SelectedField("nodes", "nodes", fields={"Sample": (SelectedField("id", "id"), label)})
     total = SelectedField("totalCount", "totalCount")
     connection = {"SampleConnection": (nodes if fields == "nodes" else total,)}
-    args = {"orderBy": order, "first": first, **({} if wanted is None else {"filter": wanted})}
+    args = {"orderBy": order, "first": first, **({} if filter_ is None else {"filter": filter_})}
     samples = SelectedField("samples", "samples", args, connection)
-    root = SelectedField("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (samples,)})
+    root = SelectedField("dataset", "dataset", {"by": {"id": input_("id")}}, {"Dataset": (samples,)})
     return queries.compile_query([root], confined=False)
 
 
@@ -84,12 +86,12 @@ async def test_each_page_is_found_by_an_index_that_fits_it(connection: asyncpg.C
 async def test_common_labels_are_walked_to_and_rare_ones_found_by_the_labels_index(
     connection: asyncpg.Connection,
 ) -> None:
-    plan = page(SampleFilter(labels=LabelFilter(given("names"))))
+    plan = page(SampleFilter(labels=LabelFilter(input_("names"))))
     common = await explain(connection, plan, names=["label_1"])
     assert rows_read(common["sample_newest"]) < 2_000
     rare = await explain(connection, plan, names=["label_50"])
     assert rows_read(rare["sample_labels"]) == 10
-    every = page(SampleFilter(labels=LabelFilter(given("names"), "ALL")))
+    every = page(SampleFilter(labels=LabelFilter(input_("names"), "ALL")))
     both = await explain(connection, every, names=["label_1", "label_50"])
     assert rows_read(both["sample_labels"]) <= 10
 
@@ -97,19 +99,19 @@ async def test_common_labels_are_walked_to_and_rare_ones_found_by_the_labels_ind
 async def test_rare_substrings_are_found_by_their_index_and_common_ones_by_walking(
     connection: asyncpg.Connection,
 ) -> None:
-    for wanted in (
-        SampleFilter(path=PathFilter(contains=given("text"))),
-        SampleFilter(file_name=TextFilter(given("text"))),
+    for filter_ in (
+        SampleFilter(path=PathFilter(contains=input_("text"))),
+        SampleFilter(file_name=TextFilter(input_("text"))),
     ):
-        rare = await explain(connection, page(wanted))
+        rare = await explain(connection, page(filter_))
         assert rows_read(rare["source_path_words"]) < 100
-        common = await explain(connection, page(wanted), text="IMAGE")
+        common = await explain(connection, page(filter_), text="IMAGE")
         assert rows_read(common["sample_newest"]) < 1_000
 
 
 async def test_a_directory_is_a_range_of_the_paths_index(connection: asyncpg.Connection) -> None:
-    wanted = SampleFilter(path=PathFilter(directory=given("directory")))
-    found = await explain(connection, page(wanted, order="PATH"))
+    filter_ = SampleFilter(path=PathFilter(directory=input_("directory")))
+    found = await explain(connection, page(filter_, order="PATH"))
     assert rows_read(found["sample_path_key"]) == SAMPLES / 1000
 
 
@@ -120,15 +122,15 @@ async def test_counting_everything_reads_no_sample(connection: asyncpg.Connectio
 
 async def test_those_who_label_are_found_by_one_step_each(connection: asyncpg.Connection) -> None:
     labelers = SelectedField("labelers", "labelers")
-    root = SelectedField("dataset", "dataset", {"by": {"id": given("id")}}, {"Dataset": (labelers,)})
+    root = SelectedField("dataset", "dataset", {"by": {"id": input_("id")}}, {"Dataset": (labelers,)})
     found = await explain(connection, queries.compile_query([root], confined=False))
     assert rows_read(found["sample_labeled_by"]) == pytest.approx(7, abs=0.5)
 
 
 async def test_only_what_depends_on_values_is_planned_again_each_time(connection: asyncpg.Connection) -> None:
-    filtered, plain = page(SampleFilter(labels=LabelFilter(given("names")))), page()
+    filtered, plain = page(SampleFilter(labels=LabelFilter(input_("names")))), page()
     fields = (SelectedField("id", "id"),)
-    anything = SelectedField("node", "node", {"id": given("id")}, {"Sample": fields, "Version": fields})
+    anything = SelectedField("node", "node", {"id": input_("id")}, {"Sample": fields, "Version": fields})
     node = queries.compile_query([anything], confined=False)
     for plan in (filtered, plain, node):
         for _ in range(12):
@@ -141,13 +143,13 @@ async def test_only_what_depends_on_values_is_planned_again_each_time(connection
 
 
 def test_no_value_is_written_into_a_statement() -> None:
-    wanted = SampleFilter(
+    filter_ = SampleFilter(
         labels=LabelFilter(["cat"]),
         file_name=TextFilter(contains="needle", eq="needle"),
         path=PathFilter(directory="needle", contains="needle"),
         labeled_by=["needle"],
     )
-    plan = page(wanted)
+    plan = page(filter_)
     assert "needle" not in plan.text
     assert "cat'" not in plan.text
     assert "Dataset:1" not in plan.text

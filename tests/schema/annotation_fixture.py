@@ -40,8 +40,8 @@ def new(label: str, shape: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 async def create_box_client(database: Database, root: Path, **more: Any) -> DatasetClient:
-    given: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (640, 480), "labels": ("cat", "dog", "bird")} | more
-    return await create_client(database, root, **given)
+    input_: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (640, 480), "labels": ("cat", "dog", "bird")} | more
+    return await create_client(database, root, **input_)
 
 
 async def annotate(client: DatasetClient, *samples: dict[str, Any], key: str | None = None, **more: Any) -> Any:

@@ -119,8 +119,8 @@ class Writer:
         if not self.chance(6):
             return ""
         value = self.pick((True, False))
-        given = self.variable("Boolean!", value) if self.chance(2) else json.dumps(value)
-        return f" @{self.pick(('skip', 'include'))}(if: {given})"
+        input_ = self.variable("Boolean!", value) if self.chance(2) else json.dumps(value)
+        return f" @{self.pick(('skip', 'include'))}(if: {input_})"
 
     def field(self, parent: str, named: tuple[str, GraphQLField], depth: int) -> str:
         name, declared = named
@@ -139,8 +139,8 @@ class Writer:
 
     def arguments(self, parent: str, name: str, declared: GraphQLField) -> str:
         values = self.values(parent, name, declared)
-        given = [f"{key}: {self.given(value, declared.args[key].type)}" for key, value in values.items()]
-        return f"({', '.join(given)})" if given else ""
+        input_ = [f"{key}: {self.input_(value, declared.args[key].type)}" for key, value in values.items()]
+        return f"({', '.join(input_)})" if input_ else ""
 
     def values(self, parent: str, name: str, declared: GraphQLField) -> dict[str, Any]:
         match name:
@@ -194,8 +194,8 @@ class Writer:
             "or": lambda: [self.filter(depth - 1) for _ in range(self.random.randint(0, 2))],
         }
         names = [name for name in makers if depth > 0 or name not in ("not", "and", "or")]
-        chosen = self.random.sample(names, self.random.randint(0, 3))
-        return {name: None if self.chance(12) else makers[name]() for name in chosen}
+        selected = self.random.sample(names, self.random.randint(0, 3))
+        return {name: None if self.chance(12) else makers[name]() for name in selected}
 
     def labels(self) -> dict[str, Any]:
         made: dict[str, Any] = {"names": self.some(LABELS, 3)}
@@ -221,7 +221,7 @@ class Writer:
         self.variables[name] = (kind, plain(value))
         return f"${name}"
 
-    def given(self, value: Any, kind: Any) -> str:
+    def input_(self, value: Any, kind: Any) -> str:
         """The value as a literal, or a variable in its place, or in the place of something in it."""
         if (self.chance(3) and not (value is None and isinstance(kind, GraphQLNonNull))) or _needs_variable(value):
             return self.variable(str(kind), value)
@@ -235,11 +235,11 @@ class Writer:
                 items = []
                 for key, each in value.items():
                     inner = nullable.fields[key].type
-                    items.append(f"{key}: {self.given(each, GraphQLNonNull(inner) if one_of else inner)}")
+                    items.append(f"{key}: {self.input_(each, GraphQLNonNull(inner) if one_of else inner)}")
                 return f"{{{', '.join(items)}}}"
             case list():
                 assert isinstance(nullable, GraphQLList)
-                return f"[{', '.join(self.given(each, nullable.of_type) for each in value)}]"
+                return f"[{', '.join(self.input_(each, nullable.of_type) for each in value)}]"
         return json.dumps(value)
 
 

@@ -71,13 +71,13 @@ class ReadFixture:
         tables = replace(self.tables, allowed=identity.dataset_ids, viewer=identity.name)
         return reference_reader.read(self.language, source, dict(variables), tables)
 
-    def told(self, answer: Any) -> Any:
+    def with_plain_cursors(self, answer: Any) -> Any:
         """An answer with its cursors as the reference reader calls them."""
         match answer:
             case dict():
-                return {key: self.told(value) for key, value in answer.items()}
+                return {key: self.with_plain_cursors(value) for key, value in answer.items()}
             case list():
-                return [self.told(value) for value in answer]
+                return [self.with_plain_cursors(value) for value in answer]
             case str():
                 return self.tokens.get(answer, answer)
         return answer

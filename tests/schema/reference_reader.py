@@ -124,11 +124,11 @@ class Query:
 
     def datasets(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
         rows = [row for row in self.tables.rows["dataset"] if self.tables.dataset(row["id"])]
-        wanted = filter or {}
-        if wanted.get("type") is not None:
-            rows = [row for row in rows if row["type"] == wanted["type"]]
-        if wanted.get("nameContains") is not None:
-            rows = [row for row in rows if wanted["nameContains"].lower() in row["name"].lower()]
+        filter_ = filter or {}
+        if filter_.get("type") is not None:
+            rows = [row for row in rows if row["type"] == filter_["type"]]
+        if filter_.get("nameContains") is not None:
+            rows = [row for row in rows if filter_["nameContains"].lower() in row["name"].lower()]
         orders = {
             "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
             "OLDEST": (lambda row: (row["created_at"], row["id"]), False),

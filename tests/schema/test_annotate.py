@@ -80,9 +80,9 @@ async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: DatasetCli
     await boxes.check()
 
 
-@pytest.mark.parametrize(("given", "expected"), SHAPES)
-async def test_every_kind_of_shape_comes_back_as_it_was_given(boxes: DatasetClient, given: Any, expected: Any) -> None:
-    await add_annotations(boxes, 0, new("cat", given))
+@pytest.mark.parametrize(("input_", "expected"), SHAPES)
+async def test_every_kind_of_shape_comes_back_as_it_was_given(boxes: DatasetClient, input_: Any, expected: Any) -> None:
+    await add_annotations(boxes, 0, new("cat", input_))
     assert await labels_and_shapes(boxes) == [("cat", expected)]
 
 
@@ -238,8 +238,8 @@ async def test_filters_find_samples_by_the_labels_of_their_shapes(boxes: Dataset
         (["cat", "dog"], "ANY", [0, 1]),
         (["dog"], "NONE", [2, 3, 4, 5]),
     ):
-        wanted = {"labels": {"names": names, "match": match}}
-        data = await boxes.direct.execute(query, {"d": boxes.dataset, "f": wanted})
+        filter_ = {"labels": {"names": names, "match": match}}
+        data = await boxes.direct.execute(query, {"d": boxes.dataset, "f": filter_})
         assert [each["id"] for each in data["dataset"]["samples"]["nodes"]] == boxes.ids(*positions)
 
 

@@ -139,8 +139,8 @@ async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: DatasetClient) 
 
 
 async def label(client: DatasetClient, mode: str, *names: str) -> Any:
-    given: dict[str, Any] = {"select": {"ids": client.ids(0)}, "labels": list(names), "mode": mode}
-    return await client.mutate("labelSamples", "changed samples { state }", datasetId=client.dataset, **given)
+    input_: dict[str, Any] = {"select": {"ids": client.ids(0)}, "labels": list(names), "mode": mode}
+    return await client.mutate("labelSamples", "changed samples { state }", datasetId=client.dataset, **input_)
 
 
 async def test_labelling_lives_with_shapes(boxes: DatasetClient) -> None:
@@ -164,11 +164,11 @@ async def test_labels_that_become_one_keep_all_shapes_and_one_whole_image(boxes:
         boxes, 0, new("cat", box()), new("cat"), new("dog", box()), new("dog"), new("dog", box(50))
     )
     before = await facts(boxes)
-    given: dict[str, Any] = {"labelId": boxes.label("cat"), "name": "dog", "onConflict": "MERGE"}
+    input_: dict[str, Any] = {"labelId": boxes.label("cat"), "name": "dog", "onConflict": "MERGE"}
     if how == "replace":
-        given = {"datasetId": boxes.dataset, "select": {"all": True}, "from": "cat", "to": "dog"}
+        input_ = {"datasetId": boxes.dataset, "select": {"all": True}, "from": "cat", "to": "dog"}
     field = "renameLabel" if how == "merge" else "replaceSampleLabel"
-    change = (await boxes.mutate(field, "change { id }", **given))["change"]["id"]
+    change = (await boxes.mutate(field, "change { id }", **input_))["change"]["id"]
     found = await annotations(boxes, 0)
     assert [each["id"] for each in found] == [ids[0], *ids[2:]]
     assert await labels_and_shapes(boxes) == [
@@ -189,8 +189,8 @@ async def test_a_models_confidence_goes_when_somebody_replaces_the_label_and_sta
     await annotate(boxes, edit_of(boxes, 0, update=[{"id": id}]))
     await boxes.mutate("renameLabel", "change { id }", labelId=boxes.label("cat"), name="bird", onConflict="MERGE")
     assert [each["confidence"] for each in await annotations(boxes, 0)] == [0.25]
-    given: dict[str, Any] = {"select": {"all": True}, "from": "bird", "to": "dog"}
-    await boxes.mutate("replaceSampleLabel", "change { id }", datasetId=boxes.dataset, **given)
+    input_: dict[str, Any] = {"select": {"all": True}, "from": "bird", "to": "dog"}
+    await boxes.mutate("replaceSampleLabel", "change { id }", datasetId=boxes.dataset, **input_)
     assert [(each["id"], each["confidence"]) for each in await annotations(boxes, 0)] == [(id, None)]
 
 
@@ -198,8 +198,8 @@ async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(box
     await add_annotations(boxes, 0, new("cat", box()), new("dog", box()))
     await add_annotations(boxes, 1, new("cat", box()), new("cat", box(50)))
     before = await facts(boxes)
-    given: dict[str, Any] = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
-    payload = await boxes.mutate("deleteLabels", "deletedSamples change { id }", **given)
+    input_: dict[str, Any] = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
+    payload = await boxes.mutate("deleteLabels", "deletedSamples change { id }", **input_)
     assert payload["deletedSamples"] == 1
     assert await labels_and_shapes(boxes) == [("dog", answered_box())]
     await boxes.check()

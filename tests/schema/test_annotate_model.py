@@ -96,8 +96,8 @@ class Drawings(Histories):
         query = """query ($s: ID!) { node(id: $s) { ... on Sample { annotations {
             id label { id } shape { ... on BoundingBox { xMin } } } } } }"""
         node = self._run(query, s=f"Sample:{sample}")["node"]
-        wanted = (f"Label:{annotation.label}", annotation.left and {"xMin": annotation.left})
-        ids = [each["id"] for each in node["annotations"] if (each["label"]["id"], each["shape"]) == wanted]
+        filter_ = (f"Label:{annotation.label}", annotation.left and {"xMin": annotation.left})
+        ids = [each["id"] for each in node["annotations"] if (each["label"]["id"], each["shape"]) == filter_]
         return (token, ids[0]) if len(ids) == 1 else None
 
     def _label(self, name: str) -> int | None:

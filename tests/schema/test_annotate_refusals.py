@@ -139,7 +139,7 @@ async def test_a_shape_that_the_dataset_does_not_take_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "details"),
+    ("input_", "code", "details"),
     [
         ({"samples": []}, "EMPTY_SELECTION", {}),
         ({"samples": [{"sampleId": "Sample:1"}] * 1001}, "VALIDATION_FAILED", {"most": 1000, "given": 1001}),
@@ -153,10 +153,10 @@ async def test_a_shape_that_the_dataset_does_not_take_is_refused(
     ],
 )  # fmt: skip
 async def test_what_annotating_refuses(
-    boxes: DatasetClient, given: dict[str, Any], code: str, details: dict[str, Any]
+    boxes: DatasetClient, input_: dict[str, Any], code: str, details: dict[str, Any]
 ) -> None:
     usual = {"datasetId": boxes.dataset, "samples": [edit_of(boxes, 0, add=[new("cat", box())])]}
-    found = await boxes.refused("annotateSamples", **(usual | given))
+    found = await boxes.refused("annotateSamples", **(usual | input_))
     assert (found["code"], found.get("details", {})) == (code, details)
 
 

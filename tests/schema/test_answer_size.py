@@ -119,6 +119,6 @@ async def test_what_is_read_after_a_mutation_is_bounded_too(full: DatasetClient)
     """The mutation is done, and its answer says why there is no more of it."""
     source = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) {
         changed samples { dataset { labels { id name } } } } }"""
-    given: dict[str, Any] = {"datasetId": full.dataset, "select": {"ids": full.ids(98, 99)}, "labels": ["cat"]}
-    answer = await limited(full, 300_000).answer(source, {"input": given})
+    input_: dict[str, Any] = {"datasetId": full.dataset, "select": {"ids": full.ids(98, 99)}, "labels": ["cat"]}
+    answer = await limited(full, 300_000).answer(source, {"input": input_})
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["QUERY_TOO_COSTLY"]

@@ -12,7 +12,7 @@ from tests.schema.mutation_fixture import DatasetClient, create_client
 
 ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
     deleteImpact(select: $select) { sampleCount sharedSources datasets { name } } } } }"""
-TOLD = "deleted warnings { sampleCount sharedSources datasets { name } }"
+WARNING = "deleted warnings { sampleCount sharedSources datasets { name } }"
 
 
 @pytest.fixture
@@ -26,15 +26,15 @@ async def client(database: Database, tmp_path: Path) -> DatasetClient:
     return client
 
 
-async def asked(client: DatasetClient, select: dict[str, Any]) -> dict[str, Any]:
+async def impact_of(client: DatasetClient, select: dict[str, Any]) -> dict[str, Any]:
     found = await client.direct.execute(ASK, {"id": client.dataset, "select": select})
     return dict(found["node"]["deleteImpact"])
 
 
 async def test_names_the_datasets_that_use_the_same_files(client: DatasetClient) -> None:
-    impact = await asked(client, {"ids": [*client.ids(2, 3, 4), "Sample:999", "nonsense"]})
+    impact = await impact_of(client, {"ids": [*client.ids(2, 3, 4), "Sample:999", "nonsense"]})
     assert impact == {"sampleCount": 3, "sharedSources": 3, "datasets": [{"name": "same"}, {"name": "above"}]}
-    assert (await asked(client, {"ids": client.ids(4)}))["datasets"] == [{"name": "above"}]
+    assert (await impact_of(client, {"ids": client.ids(4)}))["datasets"] == [{"name": "above"}]
 
 
 async def test_is_what_a_deletion_warns_of(client: DatasetClient) -> None:
@@ -44,14 +44,14 @@ async def test_is_what_a_deletion_warns_of(client: DatasetClient) -> None:
         {"all": True},
     ]
     for select in selections:
-        chosen: dict[str, Any] = {"datasetId": client.dataset, "select": select, "deleteSources": True, "dryRun": True}
-        [warning] = (await client.mutate("deleteSamples", TOLD, **chosen))["warnings"]
-        assert await asked(client, select) == warning
+        input_: dict[str, Any] = {"datasetId": client.dataset, "select": select, "deleteSources": True, "dryRun": True}
+        [warning] = (await client.mutate("deleteSamples", WARNING, **input_))["warnings"]
+        assert await impact_of(client, select) == warning
 
 
 async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(client: DatasetClient) -> None:
     confined = client.confined_to(client.dataset_rows.id)
-    assert await asked(confined, {"ids": client.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
+    assert await impact_of(confined, {"ids": client.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
 
 
 async def test_names_the_versions_of_other_datasets_that_show_the_files(
@@ -67,13 +67,13 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
     versions = await asked_for_versions(client, client.ids(3))
     assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
     assert await asked_for_versions(client.confined_to(client.dataset_rows.id), client.ids(3)) == []
-    chosen: dict[str, Any] = {
+    input_: dict[str, Any] = {
         "datasetId": client.dataset,
         "select": {"ids": client.ids(3)},
         "deleteSources": True,
         "dryRun": True,
     }
-    [warning] = (await client.mutate("deleteSamples", "warnings { sharedSources versions { id } }", **chosen))[
+    [warning] = (await client.mutate("deleteSamples", "warnings { sharedSources versions { id } }", **input_))[
         "warnings"
     ]
     assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
@@ -88,10 +88,10 @@ async def asked_for_versions(client: DatasetClient, ids: list[str]) -> list[str]
 
 async def test_alone_nothing_is_shared(database: Database, tmp_path: Path) -> None:
     client = await create_client(database, tmp_path)
-    assert await asked(client, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}
+    assert await impact_of(client, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}
 
 
 async def test_nothing_selected_is_refused(client: DatasetClient) -> None:
     with pytest.raises(Failed) as failed:
-        await asked(client, {"ids": []})
+        await impact_of(client, {"ids": []})
     assert failed.value.codes == ["EMPTY_SELECTION"]

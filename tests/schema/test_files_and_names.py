@@ -19,20 +19,20 @@ SETTINGS = "dataset { id include exclude labelNames labels { name } }"
 DEFAULTS = {"include": [], "exclude": [], "labelNames": "STANDARD"}
 
 
-async def settings(client: DatasetClient, **given: Any) -> dict[str, Any]:
-    payload = await client.mutate("updateDataset", SETTINGS, datasetId=client.dataset, **given)
+async def settings(client: DatasetClient, **input_: Any) -> dict[str, Any]:
+    payload = await client.mutate("updateDataset", SETTINGS, datasetId=client.dataset, **input_)
     return {name: payload["dataset"][name] for name in DEFAULTS}
 
 
 async def test_a_dataset_has_settings(client: DatasetClient) -> None:
-    given: dict[str, Any] = {"include": ["train/", "cafe\u0301/*"], "exclude": ["**/*.png"], "labelNames": "ANY"}
+    input_: dict[str, Any] = {"include": ["train/", "cafe\u0301/*"], "exclude": ["**/*.png"], "labelNames": "ANY"}
     payload = await client.mutate(
         "createDataset",
         SETTINGS,
         name="zoo",
         inputPath=str(client.root / "zoo"),
         labels=[{"name": "traffic light"}],
-        **given,
+        **input_,
     )
     made = payload["dataset"]
     assert (made["include"], made["exclude"], made["labelNames"]) == (["train/", "café/*"], ["**/*.png"], "ANY")
@@ -61,12 +61,12 @@ async def test_refuses_what_are_no_patterns(client: DatasetClient, field: str, p
     assert (await client.refused("updateDataset", datasetId=client.dataset, **{field: patterns}))["code"] == (
         "VALIDATION_FAILED"
     )
-    given = {"name": "zoo", "inputPath": str(client.root / "zoo"), field: patterns}
-    assert (await client.refused("createDataset", **given))["code"] == "VALIDATION_FAILED"
+    input_ = {"name": "zoo", "inputPath": str(client.root / "zoo"), field: patterns}
+    assert (await client.refused("createDataset", **input_))["code"] == "VALIDATION_FAILED"
     assert await settings(client) == DEFAULTS
 
 
-def doors(client: DatasetClient, name: str) -> dict[str, dict[str, Any]]:
+def mutations_with_name(client: DatasetClient, name: str) -> dict[str, dict[str, Any]]:
     """Every mutation that makes or names a label, each with another sample."""
     return {
         "createLabels": {"datasetId": client.dataset, "labels": [{"name": f"{name} 1"}]},
@@ -96,12 +96,12 @@ async def test_every_door_keeps_the_rule(client: DatasetClient) -> None:
     await client.mutate(
         "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
     )
-    for field, given in doors(client, "traffic light").items():
-        refused = await client.refused(field, **given)
+    for field, input_ in mutations_with_name(client, "traffic light").items():
+        refused = await client.refused(field, **input_)
         assert refused["code"] == "INVALID_NAME", field
     await settings(client, labelNames="ANY")
-    for field, given in doors(client, "traffic light").items():
-        await client.mutate(field, "__typename", **given)
+    for field, input_ in mutations_with_name(client, "traffic light").items():
+        await client.mutate(field, "__typename", **input_)
     query = """query ($id: ID!, $names: [String!]!) { dataset(by: {id: $id}) { labels { name }
         samples(filter: {labels: {names: $names}}) { totalCount } label(name: "traffic light 3") { sampleCount } } }"""
     data = await client.direct.execute(query, {"id": client.dataset, "names": ["traffic light 3", "traffic light 5"]})
@@ -118,16 +118,16 @@ async def test_what_is_no_name_under_any_rule_is_refused_at_every_door(client: D
         "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
     )
     await settings(client, labelNames="ANY")
-    for field, given in doors(client, name).items():
-        assert (await client.refused(field, **given))["code"] == "INVALID_NAME", field
+    for field, input_ in mutations_with_name(client, name).items():
+        assert (await client.refused(field, **input_))["code"] == "INVALID_NAME", field
 
 
 async def test_uploads_make_labels_by_the_rule(client: DatasetClient) -> None:
     async def ask(name: str) -> None:
-        asked = RequestedUploads([RequestedFile("key", "x.jfif", 10)], 4_000_000_000, (name,), True, "ERROR")
+        requested = RequestedUploads([RequestedFile("key", "x.jfif", 10)], 4_000_000_000, (name,), True, "ERROR")
         await write(
             client.direct.database,
-            lambda session: uploads.request(session, client.dataset_rows.id, asked, by=client.direct.identity),
+            lambda session: uploads.request(session, client.dataset_rows.id, requested, by=client.direct.identity),
             uploads.IssuedTickets,
         )
 
@@ -175,9 +175,9 @@ async def test_a_sync_says_what_it_passed_over(client: DatasetClient) -> None:
     query = """query ($id: ID!) { node(id: $id) { ... on SyncJob {
         scanned ignored ignoredFiles { reason suffix count examples }
         warnings(first: 10) { nodes { path message count } } } } }"""
-    told = (await client.direct.execute(query, {"id": job}))["node"]
-    assert (told["scanned"], told["ignored"]) == (8, 6)
-    groups = {(each["reason"], each["suffix"]): each for each in told["ignoredFiles"]}
+    job_node = (await client.direct.execute(query, {"id": job}))["node"]
+    assert (job_node["scanned"], job_node["ignored"]) == (8, 6)
+    groups = {(each["reason"], each["suffix"]): each for each in job_node["ignoredFiles"]}
     assert {key: each["count"] for key, each in groups.items()} == {
         ("SUFFIX", ".webp"): 2,
         ("SUFFIX", ""): 1,
@@ -185,9 +185,9 @@ async def test_a_sync_says_what_it_passed_over(client: DatasetClient) -> None:
         ("LINK_NOT_ALLOWED", None): 1,
         ("SIDECAR_WITHOUT_IMAGE", None): 1,
     }
-    assert told["ignoredFiles"][0]["suffix"] == ".webp"
+    assert job_node["ignoredFiles"][0]["suffix"] == ".webp"
     assert sorted(groups["SUFFIX", ".webp"]["examples"]) == ["a.webp", "b.webp"]
-    warnings = {each["path"]: each["count"] for each in told["warnings"]["nodes"]}
+    warnings = {each["path"]: each["count"] for each in job_node["warnings"]["nodes"]}
     assert warnings == {"c.txt:1": 2, "out.jpg": 1}
 
 

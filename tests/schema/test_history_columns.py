@@ -52,7 +52,7 @@ async def change(client: DatasetClient, field: str, **input: Any) -> str:
     return str((await client.mutate(field, "change { id }", **input))["change"]["id"])
 
 
-async def deeds(client: DatasetClient) -> list[str]:
+async def operations(client: DatasetClient) -> list[str]:
     """One of each kind of change that ends rows or writes them anew."""
     pets = {"datasetId": client.dataset}
     return [
@@ -73,7 +73,7 @@ async def prepare(client: DatasetClient, how: str) -> None:
 @pytest.mark.parametrize("how", ADDED)
 async def test_a_new_column_is_kept_in_the_past(client: DatasetClient, how: str) -> None:
     await prepare(client, how)
-    await deeds(client)
+    await operations(client)
     for fact in FACTS:
         rows = await fetch(client, f"SELECT id, one, two FROM {fact}_past WHERE until > 3")
         assert rows
@@ -86,7 +86,7 @@ async def test_a_new_column_is_kept_in_the_past(client: DatasetClient, how: str)
 async def test_undoing_restores_a_new_column(client: DatasetClient, how: str) -> None:
     await prepare(client, how)
     before = await facts(client)
-    for done in reversed(await deeds(client)):
+    for done in reversed(await operations(client)):
         await change(client, "undoChange", changeId=done)
     assert await facts(client) == before
     await client.check()
@@ -97,7 +97,7 @@ async def test_switching_to_a_version_restores_a_new_column(client: DatasetClien
     await prepare(client, how)
     before = await facts(client)
     published = await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
-    await deeds(client)
+    await operations(client)
     await client.mutate(
         "setCurrentVersion", "dataset { id }", versionId=published["version"]["id"], onUnpublished="DISCARD"
     )

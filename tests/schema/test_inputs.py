@@ -54,10 +54,10 @@ def test_the_path_leads_through_lists_and_objects() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [None, 5, "x", [], {}, [[]], [None], {"or": 3}, {"or": [None, 1, "x", []]}, {"?": []}]
+    "input_", [None, 5, "x", [], {}, [[]], [None], {"or": 3}, {"or": [None, 1, "x", []]}, {"?": []}]
 )
-def test_what_is_of_another_type_is_left_to_coercion(given: object) -> None:
-    usual().documents.prepare(QUERY).cost({"f": given})
+def test_what_is_of_another_type_is_left_to_coercion(input_: object) -> None:
+    usual().documents.prepare(QUERY).cost({"f": input_})
 
 
 def test_input_objects_are_counted_together() -> None:
@@ -89,7 +89,7 @@ def cost(source: str, variables: dict[str, Any] | None = None) -> int:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "literal", "criteria", "searches"),
+    ("filter_", "literal", "criteria", "searches"),
     [
         ({}, "{}", 0, 0),
         ({"hard": True}, "{hard: true}", 1, 0),
@@ -100,11 +100,11 @@ def cost(source: str, variables: dict[str, Any] | None = None) -> int:
     ],
 )  # fmt: skip
 def test_criteria_and_searches_cost_the_same_in_variables_and_in_the_document(
-    wanted: dict[str, Any], literal: str, criteria: int, searches: int
+    filter_: dict[str, Any], literal: str, criteria: int, searches: int
 ) -> None:
     plain = cost(QUERY, {})
     expected = plain + criteria * CRITERION + searches * SEARCH
-    assert cost(QUERY, {"f": wanted}) == expected
+    assert cost(QUERY, {"f": filter_}) == expected
     written = QUERY.replace("query ($f: SampleFilter)", "query").replace("$f", literal)
     assert cost(written) == expected
 
@@ -133,9 +133,9 @@ def test_a_filter_that_costs_too_much_is_refused(operation: Operation) -> None:
 
 def test_filters_of_mutations_cost_as_well() -> None:
     source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
-    wanted = {"or": [{"path": {"contains": "a"}}] * 90}
-    given = {"datasetId": "Dataset:1", "select": {"filter": wanted}}
-    assert refused((source, {"input": given}))["code"] == "QUERY_TOO_COSTLY"
+    filter_ = {"or": [{"path": {"contains": "a"}}] * 90}
+    input_ = {"datasetId": "Dataset:1", "select": {"filter": filter_}}
+    assert refused((source, {"input": input_}))["code"] == "QUERY_TOO_COSTLY"
 
 
 def test_lists_without_pages_count_as_ten() -> None:

@@ -30,11 +30,11 @@ async def ask(client: DatasetClient, query: str, **variables: Any) -> Any:
 async def test_a_page_holds_as_many_as_the_setting_says(database: Database, tmp_path: Path) -> None:
     client = await limited(database, tmp_path, 6, page=4)
     assert await ask(client, "{ serverInfo { maxPageSize } }") == {"data": {"serverInfo": {"maxPageSize": 4}}}
-    for given in ({}, {"first": 4}):
-        page = (await ask(client, PAGES, **given))["data"]["dataset"]["samples"]
+    for input_ in ({}, {"first": 4}):
+        page = (await ask(client, PAGES, **input_))["data"]["dataset"]["samples"]
         assert (len(page["nodes"]), page["pageInfo"]["hasNextPage"]) == (4, True)
-    for given in ({"first": 5}, {"last": 5}):
-        [error] = (await ask(client, PAGES, **given))["errors"]
+    for input_ in ({"first": 5}, {"last": 5}):
+        [error] = (await ask(client, PAGES, **input_))["errors"]
         assert error["message"] == "A page holds 0 to 4 items: ask for `first` or `last` in these bounds."
 
 

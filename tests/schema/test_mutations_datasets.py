@@ -21,15 +21,15 @@ def position(client: DatasetClient, name: str = "images") -> str:
     return str(client.root / name)
 
 
-async def create(client: DatasetClient, **given: Any) -> Any:
-    return await client.mutate("createDataset", CREATED, **({"name": "zoo", "inputPath": position(client)} | given))
+async def create(client: DatasetClient, **input_: Any) -> Any:
+    return await client.mutate("createDataset", CREATED, **({"name": "zoo", "inputPath": position(client)} | input_))
 
 
-async def refused(client: DatasetClient, field: str, **given: Any) -> tuple[str, Any]:
+async def refused(client: DatasetClient, field: str, **input_: Any) -> tuple[str, Any]:
     """The code and details, and as many datasets as before."""
     count = "{ datasets { totalCount } }"
     before = await client.direct.execute(count)
-    extensions = await client.refused(field, **given)
+    extensions = await client.refused(field, **input_)
     assert await client.direct.execute(count) == before
     return extensions["code"], extensions.get("details", {})
 
@@ -63,7 +63,7 @@ async def test_understands_file_urls(client: DatasetClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("input_", "code"),
     [
         ({"name": "pets"}, "DATASET_ALREADY_EXISTS"),
         ({"name": ""}, "INVALID_NAME"),
@@ -88,9 +88,9 @@ async def test_understands_file_urls(client: DatasetClient) -> None:
         ({"labels": [{"name": "x"}, {"name": "x"}]}, "LABEL_ALREADY_EXISTS"),
     ],
 )
-async def test_what_making_a_dataset_refuses(client: DatasetClient, given: dict[str, Any], code: str) -> None:
+async def test_what_making_a_dataset_refuses(client: DatasetClient, input_: dict[str, Any], code: str) -> None:
     usual = {"name": "zoo", "inputPath": position(client)}
-    assert (await refused(client, "createDataset", **(usual | given)))[0] == code
+    assert (await refused(client, "createDataset", **(usual | input_)))[0] == code
 
 
 @pytest.mark.parametrize("field", ["inputPath", "outputPath"])
@@ -102,15 +102,15 @@ async def test_refuses_a_path_that_the_server_cannot_use(client: DatasetClient, 
     (client.root / "round").symlink_to(client.root / "round")
     (client.root / "closed").mkdir()
     (client.root / "closed").chmod(0)
-    given = {"name": "zoo", "inputPath": position(client), field: position(client, path)}
+    input_ = {"name": "zoo", "inputPath": position(client), field: position(client, path)}
     with without_root(client.root):
-        assert (await refused(client, "createDataset", **given))[0] == "INVALID_PATH"
+        assert (await refused(client, "createDataset", **input_))[0] == "INVALID_PATH"
 
 
 async def test_the_output_path_lies_outside_the_input_path(client: DatasetClient) -> None:
     for output in (position(client), position(client, "images/out"), position(client, "images/../images/x"), "/etc"):
-        given = {"name": "zoo", "inputPath": position(client), "outputPath": output}
-        assert (await refused(client, "createDataset", **given))[0] == "INVALID_PATH"
+        input_ = {"name": "zoo", "inputPath": position(client), "outputPath": output}
+        assert (await refused(client, "createDataset", **input_))[0] == "INVALID_PATH"
 
 
 async def test_takes_names_of_a_hundred_characters(client: DatasetClient) -> None:
@@ -142,9 +142,9 @@ async def test_a_confined_token_is_not_told_which_names_there_are(client: Datase
     assert (await update(confined, name="pets", description="Some."))["description"] == "Some."
 
 
-async def update(client: DatasetClient, **given: Any) -> Any:
+async def update(client: DatasetClient, **input_: Any) -> Any:
     selection = "dataset { name description revision updatedAt }"
-    return (await client.mutate("updateDataset", selection, datasetId=client.dataset, **given))["dataset"]
+    return (await client.mutate("updateDataset", selection, datasetId=client.dataset, **input_))["dataset"]
 
 
 async def test_renames_and_describes_a_dataset(client: DatasetClient) -> None:
@@ -157,12 +157,12 @@ async def test_renames_and_describes_a_dataset(client: DatasetClient) -> None:
 
 async def test_what_changing_a_dataset_refuses(client: DatasetClient) -> None:
     await create(client, syncNow=False)
-    for given, code in (
+    for input_, code in (
         ({"name": "zoo"}, "DATASET_ALREADY_EXISTS"),
         ({"name": "a b"}, "INVALID_NAME"),
         ({"description": "x" * 257}, "VALIDATION_FAILED"),
     ):
-        assert (await refused(client, "updateDataset", datasetId=client.dataset, **given))[0] == code
+        assert (await refused(client, "updateDataset", datasetId=client.dataset, **input_))[0] == code
     assert (await refused(client, "updateDataset", datasetId="Dataset:999", name="x"))[0] == "DATASET_NOT_FOUND"
 
 

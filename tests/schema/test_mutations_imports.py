@@ -72,9 +72,9 @@ async def test_refuses_what_is_no_manifest_that_may_be_read(client: DatasetClien
     (client.root / "closed.manifest").chmod(0)
     (client.root / "closed" / "below").mkdir(parents=True)
     (client.root / "closed").chmod(0)
-    given = f"{client.root}/{path}" if path.startswith(BELOW) else path
+    input_ = f"{client.root}/{path}" if path.startswith(BELOW) else path
     with without_root(client.root):
-        refused = await client.refused("importManifest", datasetId=client.dataset, path=given)
+        refused = await client.refused("importManifest", datasetId=client.dataset, path=input_)
     assert refused["code"] == PLACES[path]
 
 
@@ -90,9 +90,9 @@ async def test_refuses_a_dataset_that_is_not_there(client: DatasetClient, manife
 
 async def test_takes_names_of_labels_that_no_label_can_have(client: DatasetClient, manifest: Path) -> None:
     names = ["a\x00b", "\ud800", "cafe\u0301"]
-    asked: dict[str, Any] = {"datasetId": client.dataset, "path": str(manifest)}
-    asked |= {"includedLabels": names, "excludedLabels": names}
-    payload = await client.mutate("importManifest", "job { id }", **asked)
+    input_: dict[str, Any] = {"datasetId": client.dataset, "path": str(manifest)}
+    input_ |= {"includedLabels": names, "excludedLabels": names}
+    payload = await client.mutate("importManifest", "job { id }", **input_)
     async with client.direct.database.reading() as reader:
         kept = await reader.fetchval("SELECT arguments::text FROM job")
     assert "café" in kept, payload

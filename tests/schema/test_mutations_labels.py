@@ -17,8 +17,8 @@ DELETED = """
 
 
 async def put(client: DatasetClient, *positions: int, labels: list[str]) -> None:
-    given: dict[str, Any] = {"datasetId": client.dataset, "select": {"ids": client.ids(*positions)}, "labels": labels}
-    await client.mutate("labelSamples", "changed", **given)
+    input_: dict[str, Any] = {"datasetId": client.dataset, "select": {"ids": client.ids(*positions)}, "labels": labels}
+    await client.mutate("labelSamples", "changed", **input_)
 
 
 async def create(client: DatasetClient, *labels: dict[str, Any]) -> Any:
@@ -111,8 +111,8 @@ async def test_a_shortcut_in_use_is_refused(client: DatasetClient) -> None:
     assert refused["code"] == "SHORTCUT_ALREADY_EXISTS"
 
 
-async def update(client: DatasetClient, **given: Any) -> Any:
-    return (await client.mutate("updateLabel", "label { name color shortcut }", labelId=client.label("cat"), **given))[
+async def update(client: DatasetClient, **input_: Any) -> Any:
+    return (await client.mutate("updateLabel", "label { name color shortcut }", labelId=client.label("cat"), **input_))[
         "label"
     ]
 
@@ -174,8 +174,8 @@ async def test_a_rename_onto_a_name_in_use_is_refused(client: DatasetClient) -> 
 async def test_a_merge_gives_samples_the_surviving_label_once(client: DatasetClient) -> None:
     await put(client, 0, 1, labels=["cat"])
     await put(client, 1, 2, labels=["dog"])
-    told = await rename(client, "cat", "dog", onConflict="MERGE", dryRun=True)
-    assert (told["label"]["id"], told["affectedSamples"], told["change"]) == (client.label("dog"), 2, None)
+    planned = await rename(client, "cat", "dog", onConflict="MERGE", dryRun=True)
+    assert (planned["label"]["id"], planned["affectedSamples"], planned["change"]) == (client.label("dog"), 2, None)
     payload = await rename(client.as_somebody("bob"), "cat", "dog", onConflict="MERGE")
     assert payload["label"] == {"id": client.label("dog"), "name": "dog", "sampleCount": 3}
     assert (payload["affectedSamples"], payload["change"]["summary"]) == (2, "Merged `cat` into `dog`")
@@ -199,12 +199,12 @@ async def test_a_rename_to_a_bad_name_is_refused(client: DatasetClient) -> None:
 
 @pytest.mark.parametrize("id", ["Label:999", "Sample:1", "", "\ud800", "Label:99999999999999999999"])
 async def test_unknown_labels_are_not_found(client: DatasetClient, id: str) -> None:
-    for field, given in (
+    for field, input_ in (
         ("updateLabel", {"labelId": id}),
         ("renameLabel", {"labelId": id, "name": "x"}),
         ("deleteLabels", {"labelIds": [id], "mode": "LABEL_ONLY"}),
     ):
-        refused = await client.refused(field, **given)
+        refused = await client.refused(field, **input_)
         assert (refused["code"], refused["modelartsCode"]) == ("LABEL_NOT_FOUND", "ModelArts.4410")
 
 
@@ -236,8 +236,8 @@ async def test_samples_with_only_deleted_labels_go_and_unlabelled_ones_never(cli
     await put(client, 0, labels=["cat"])
     await put(client, 1, labels=["cat", "dog"])
     await put(client, 2, labels=["dog"])
-    told = await delete(client, "cat", mode="LABEL_AND_SAMPLES", dryRun=True)
-    assert (told["affectedSamples"], told["deletedSamples"], told["change"]) == (2, 1, None)
+    planned = await delete(client, "cat", mode="LABEL_AND_SAMPLES", dryRun=True)
+    assert (planned["affectedSamples"], planned["deletedSamples"], planned["change"]) == (2, 1, None)
     payload = await delete(client, "cat", mode="LABEL_AND_SAMPLES")
     assert (payload["affectedSamples"], payload["deletedSamples"], payload["deletedSources"]) == (2, 1, 0)
     assert await client.labelled() == {1: ["dog"], 2: ["dog"], 3: [], 4: [], 5: []}
@@ -258,12 +258,12 @@ async def test_the_third_mode_deletes_the_files_too(client: DatasetClient) -> No
     await make(client.direct.database, samples=1, name="same", input_path=str(client.root / "images"))
     await put(client, 0, 1, labels=["cat"])
     await put(client, 1, labels=["dog"])
-    told = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES", dryRun=True)
-    assert (told["deletedSamples"], told["deletedSources"]) == (1, 1)
-    assert told["warnings"] == [{"sampleCount": 1, "sharedSources": 1, "datasets": [{"name": "same"}]}]
+    planned = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES", dryRun=True)
+    assert (planned["deletedSamples"], planned["deletedSources"]) == (1, 1)
+    assert planned["warnings"] == [{"sampleCount": 1, "sharedSources": 1, "datasets": [{"name": "same"}]}]
     payload = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES")
     assert (payload["deletedSources"], payload["failedSources"], payload["change"]["undoable"]) == (1, [], False)
-    assert payload["warnings"] == told["warnings"]
+    assert payload["warnings"] == planned["warnings"]
     assert not (client.root / "images" / "000000.jpg").exists()
     assert (client.root / "images" / "000001.jpg").exists()
 
@@ -271,13 +271,13 @@ async def test_the_third_mode_deletes_the_files_too(client: DatasetClient) -> No
 async def test_what_deleting_labels_refuses(client: DatasetClient) -> None:
     other = await make(client.direct.database, samples=1, labels=("cat",), name="other", input_path="/elsewhere")
     ids = [client.label("cat"), f"Label:{other.labels['cat']}"]
-    for given, code in (
+    for input_, code in (
         (ids, "VALIDATION_FAILED"),
         (ids[:1] * 1001, "VALIDATION_FAILED"),
         ([], "EMPTY_SELECTION"),
         ([ids[0], "x"], "LABEL_NOT_FOUND"),
     ):
-        refused = await client.refused("deleteLabels", labelIds=given, mode="LABEL_ONLY")
+        refused = await client.refused("deleteLabels", labelIds=input_, mode="LABEL_ONLY")
         assert refused["code"] == code
 
 

@@ -26,8 +26,8 @@ EVERYTHING: dict[str, Any] = {"all": True}
 
 
 async def label(client: DatasetClient, select: Any, *labels: str, **more: Any) -> Any:
-    given = {"datasetId": client.dataset, "select": select, "labels": list(labels), **more}
-    return await client.mutate("labelSamples", LABELLING, **given)
+    input_ = {"datasetId": client.dataset, "select": select, "labels": list(labels), **more}
+    return await client.mutate("labelSamples", LABELLING, **input_)
 
 
 async def test_labels_samples_by_id_and_tells_what_became_of_each(client: DatasetClient) -> None:
@@ -110,8 +110,8 @@ async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(client
 
 async def test_a_filter_over_more_than_a_page_shows_a_hundred(client: DatasetClient) -> None:
     many = await make(client.direct.database, samples=1500, labels=("cat",), name="many")
-    given: dict[str, Any] = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
-    payload = await client.mutate("labelSamples", "matched changed samples { id }", **given)
+    input_: dict[str, Any] = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
+    payload = await client.mutate("labelSamples", "matched changed samples { id }", **input_)
     assert (payload["matched"], payload["changed"], len(payload["samples"])) == (1500, 1500, 100)
     assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
 
@@ -125,10 +125,10 @@ async def test_makes_missing_labels_when_told_to(client: DatasetClient) -> None:
 
 async def test_guards_refuse_and_say_what_is(client: DatasetClient) -> None:
     await label(client, {"ids": client.ids(0)}, "cat")
-    given = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["dog"]}
-    counted = await client.refused("labelSamples", **given, expectedCount=5)
+    input_ = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["dog"]}
+    counted = await client.refused("labelSamples", **input_, expectedCount=5)
     assert (counted["code"], counted["details"]) == ("COUNT_MISMATCH", {"expected": 5, "actual": 6})
-    known = await client.refused("labelSamples", **given, expectedRevision=1)
+    known = await client.refused("labelSamples", **input_, expectedRevision=1)
     assert known["code"] == "CONFLICT"
     assert known["details"]["revision"] == 2
     query = "query ($id: ID!) { nodes(ids: [$id]) { ... on Change { revision } } }"
@@ -139,7 +139,7 @@ async def test_guards_refuse_and_say_what_is(client: DatasetClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "details"),
+    ("input_", "code", "details"),
     [
         ({"select": {"ids": []}}, "EMPTY_SELECTION", {}),
         ({"select": {"ids": ["Sample:1"] * 1001}}, "VALIDATION_FAILED", {"most": 1000, "given": 1001}),
@@ -157,16 +157,16 @@ async def test_guards_refuse_and_say_what_is(client: DatasetClient) -> None:
     ],
 )  # fmt: skip
 async def test_what_labelling_refuses(
-    client: DatasetClient, given: dict[str, Any], code: str, details: dict[str, Any]
+    client: DatasetClient, input_: dict[str, Any], code: str, details: dict[str, Any]
 ) -> None:
     usual = {"datasetId": client.dataset, "select": {"ids": client.ids(0)}, "labels": ["cat"]}
-    refused = await client.refused("labelSamples", **(usual | given))
+    refused = await client.refused("labelSamples", **(usual | input_))
     assert (refused["code"], refused.get("details", {})) == (code, details)
 
 
 async def test_nested_filters_select_what_they_list(client: DatasetClient) -> None:
     await label(client, {"ids": client.ids(0, 1)}, "cat")
-    wanted = {
+    filter_ = {
         "or": [
             {"and": [{"labels": {"names": ["cat"]}}, {"not": {"path": {"contains": "000000"}}}]},
             {"fileName": {"eq": "000004.jpg"}},
@@ -174,7 +174,7 @@ async def test_nested_filters_select_what_they_list(client: DatasetClient) -> No
         "createdAt": {"from": "2025-12-31T00:00:00Z"},
         "hard": False,
     }
-    payload = await label(client, {"filter": wanted}, "dog")
+    payload = await label(client, {"filter": filter_}, "dog")
     assert [sample["id"] for sample in payload["samples"]] == client.ids(4, 1)
     never = await label(client, {"filter": {"createdAt": {"preset": "WITHIN_1_DAY"}, "usage": "TRAIN"}}, "dog")
     assert never["matched"] == 0
@@ -196,33 +196,33 @@ async def test_samples_of_another_dataset_are_not_found(client: DatasetClient) -
 
 
 async def test_a_confined_token_meets_no_other_dataset(client: DatasetClient) -> None:
-    given = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["cat"]}
+    input_ = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["cat"]}
     answer = await client.confined_to(999).direct.answer(
-        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matched } }", {"input": given}
+        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matched } }", {"input": input_}
     )
     assert answer["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
 
 
 async def test_a_key_given_again_gets_the_same_outcome(client: DatasetClient) -> None:
-    given = {"datasetId": client.dataset, "select": {"ids": [*client.ids(0), "x"]}, "labels": ["cat"]}
-    first = await client.mutate("labelSamples", LABELLING, key="k", **given)
-    assert await client.mutate("labelSamples", LABELLING, key="k", **given) == first
+    input_ = {"datasetId": client.dataset, "select": {"ids": [*client.ids(0), "x"]}, "labels": ["cat"]}
+    first = await client.mutate("labelSamples", LABELLING, key="k", **input_)
+    assert await client.mutate("labelSamples", LABELLING, key="k", **input_) == first
     assert (first["changed"], first["notFound"]) == (1, ["x"])
 
 
 async def test_two_fields_of_one_keyed_request_are_two_units(client: DatasetClient) -> None:
     query = """mutation ($a: LabelSamplesInput!, $b: LabelSamplesInput!) {
         one: labelSamples(input: $a) { changed } two: labelSamples(input: $b) { changed } }"""
-    given = {"datasetId": client.dataset, "select": EVERYTHING}
-    variables = {"a": {**given, "labels": ["cat"]}, "b": {**given, "labels": ["dog"]}}
+    input_ = {"datasetId": client.dataset, "select": EVERYTHING}
+    variables = {"a": {**input_, "labels": ["cat"]}, "b": {**input_, "labels": ["dog"]}}
     for _ in range(2):
         assert await client.direct.execute(query, variables, "k") == {"one": {"changed": 6}, "two": {"changed": 6}}
     assert await client.revision() == 3
 
 
 async def replace(client: DatasetClient, select: Any, before: str, after: str, **more: Any) -> Any:
-    given = {"datasetId": client.dataset, "select": select, "from": before, "to": after, **more}
-    return await client.mutate("replaceSampleLabel", LABELLING, **given)
+    input_ = {"datasetId": client.dataset, "select": select, "from": before, "to": after, **more}
+    return await client.mutate("replaceSampleLabel", LABELLING, **input_)
 
 
 async def test_replaces_a_label_on_the_selected_samples_alone(client: DatasetClient) -> None:
@@ -246,8 +246,8 @@ async def test_replacing_a_label_by_itself_or_where_it_is_not_changes_nothing(cl
 async def test_replacing_makes_the_new_label_only_when_told_to(client: DatasetClient) -> None:
     await label(client, EVERYTHING, "cat")
     usual = {"datasetId": client.dataset, "select": EVERYTHING}
-    for given in ({"from": "bird", "to": "cat", "createMissing": True}, {"from": "cat", "to": "bird"}):
-        refused = await client.refused("replaceSampleLabel", **usual, **given)
+    for input_ in ({"from": "bird", "to": "cat", "createMissing": True}, {"from": "cat", "to": "bird"}):
+        refused = await client.refused("replaceSampleLabel", **usual, **input_)
         assert (refused["code"], refused["details"]) == ("LABEL_NOT_FOUND", {"names": ["bird"]})
     payload = await replace(client, EVERYTHING, "cat", "bird", createMissing=True)
     assert payload["changed"] == 6

@@ -45,37 +45,37 @@ async def written(client: DatasetClient) -> DatasetClient:
     return client
 
 
-async def found(client: DatasetClient, wanted: dict[str, Any]) -> set[str]:
+async def found(client: DatasetClient, filter_: dict[str, Any]) -> set[str]:
     """The same in the working set, in the version, and for a mutation."""
-    data = (await client.direct.execute(QUERY, {"id": client.dataset, "filter": wanted}))["dataset"]
+    data = (await client.direct.execute(QUERY, {"id": client.dataset, "filter": filter_}))["dataset"]
     live, published = data["samples"], data["currentVersion"]["samples"]
     paths = {node["path"] for node in live["nodes"]}
     assert paths == {node["path"] for node in published["nodes"]}
-    chosen = await client.mutate(
-        "deleteSamples", "deleted", datasetId=client.dataset, select={"filter": wanted}, dryRun=True
+    deletion = await client.mutate(
+        "deleteSamples", "deleted", datasetId=client.dataset, select={"filter": filter_}, dryRun=True
     )
-    assert live["totalCount"] == published["totalCount"] == chosen["deleted"] == len(paths)
+    assert live["totalCount"] == published["totalCount"] == deletion["deleted"] == len(paths)
     return paths
 
 
 @pytest.mark.parametrize("form", BOTH)
 async def test_every_criterion_compares_in_nfc(written: DatasetClient, form: Form) -> None:
-    def given(text: str) -> str:
+    def input_(text: str) -> str:
         return normalize(form, text)
 
     every = set(FORMS)
-    for wanted in (
-        {"fileName": {"eq": given(NAME)}},
-        {"fileName": {"contains": given("É-Å")}},
-        {"path": {"contains": given("stühle/CAFÉ")}},
-        {"path": {"directory": given(DIRECTORY)}},
-        {"path": {"directory": given("Möbel/"), "recursive": True, "contains": "ngstr"}},
-        {"not": {"not": {"path": {"directory": given(DIRECTORY)}}}},
-        {"or": [{"path": {"directory": given(DIRECTORY)}}]},
+    for filter_ in (
+        {"fileName": {"eq": input_(NAME)}},
+        {"fileName": {"contains": input_("É-Å")}},
+        {"path": {"contains": input_("stühle/CAFÉ")}},
+        {"path": {"directory": input_(DIRECTORY)}},
+        {"path": {"directory": input_("Möbel/"), "recursive": True, "contains": "ngstr"}},
+        {"not": {"not": {"path": {"directory": input_(DIRECTORY)}}}},
+        {"or": [{"path": {"directory": input_(DIRECTORY)}}]},
     ):
-        assert await found(written, wanted) == every, wanted
-    assert await found(written, {"path": {"directory": given("Möbel")}}) == {"Möbel/x.jpg"}
-    assert await found(written, {"path": {"directory": given("Möbel"), "recursive": True}}) == every | {"Möbel/x.jpg"}
+        assert await found(written, filter_) == every, filter_
+    assert await found(written, {"path": {"directory": input_("Möbel")}}) == {"Möbel/x.jpg"}
+    assert await found(written, {"path": {"directory": input_("Möbel"), "recursive": True}}) == every | {"Möbel/x.jpg"}
     assert await found(written, {"fileName": {"eq": "cafe.jpg"}}) == {"cafe.jpg"}
     assert await found(written, {"path": {"directory": "Mobel/Stuhle"}}) == {OTHERS[0]}
     assert await found(written, {"fileName": {"contains": "cafe"}}) == {OTHERS[0], "cafe.jpg"}

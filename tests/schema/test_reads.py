@@ -35,10 +35,10 @@ async def refusal(reads: ReadFixture, **variables: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"first": -1}, {"first": 101}, {"last": -1}, {"last": 101}, {"first": 1, "last": 1}, {"first": 2**31 - 1}]
+    "page_", [{"first": -1}, {"first": 101}, {"last": -1}, {"last": 101}, {"first": 1, "last": 1}, {"first": 2**31 - 1}]
 )
-async def test_refuses_a_page_out_of_its_bounds(reads: ReadFixture, asked: dict[str, int]) -> None:
-    assert (await refusal(reads, **asked))["code"] == "VALIDATION_FAILED"
+async def test_refuses_a_page_out_of_its_bounds(reads: ReadFixture, page_: dict[str, int]) -> None:
+    assert (await refusal(reads, **page_))["code"] == "VALIDATION_FAILED"
 
 
 async def test_pages_hold_twenty_unless_told_otherwise(reads: ReadFixture) -> None:
@@ -50,8 +50,8 @@ async def test_a_cursor_of_another_order_or_altered_is_refused(reads: ReadFixtur
     cursor = (await page(reads, first=1))["pageInfo"]["endCursor"]
     text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     altered = base64.urlsafe_b64encode((text[:-1] + chr(ord(text[-1]) ^ 1)).encode()).decode().rstrip("=")
-    for given in (altered, cursor[:-1], cursor + "=", "", "é", "\x00", "A" * 5000, text):
-        assert (await refusal(reads, after=given))["code"] == "INVALID_CURSOR"
+    for input_ in (altered, cursor[:-1], cursor + "=", "", "é", "\x00", "A" * 5000, text):
+        assert (await refusal(reads, after=input_))["code"] == "INVALID_CURSOR"
     assert (await refusal(reads, after=cursor, order="OLDEST"))["code"] == "INVALID_CURSOR"
 
 
@@ -108,8 +108,8 @@ async def test_purges_are_the_servers_own_business(reads: ReadFixture) -> None:
 
 
 async def test_one_page_with_everything_on_it_is_one_statement(reads: ReadFixture) -> None:
-    wanted = {"labels": {"names": ["cat", "Cat"]}, "path": {"contains": "i"}}
-    assert len(await _statements(reads, PAGE, {"first": 100, "filter": wanted})) == 1
+    filter_ = {"labels": {"names": ["cat", "Cat"]}, "path": {"contains": "i"}}
+    assert len(await _statements(reads, PAGE, {"first": 100, "filter": filter_})) == 1
 
 
 async def _statements(reads: ReadFixture, source: str, variables: dict[str, Any]) -> list[str]:
@@ -179,10 +179,10 @@ async def test_no_text_reaches_the_statement(reads: ReadFixture, text: str) -> N
         {"path": {"directory": text, "recursive": True}},
         {"path": {"contains": text}},
     ]
-    for wanted in filters:
-        found = await page(reads, filter=wanted, first=100)
-        expected = reads.expected_answer(PAGE, {"first": 100, "filter": wanted})["dataset"]["samples"]
-        assert [node["id"] for node in found["nodes"]] == [node["id"] for node in expected["nodes"]], wanted
+    for filter_ in filters:
+        found = await page(reads, filter=filter_, first=100)
+        expected = reads.expected_answer(PAGE, {"first": 100, "filter": filter_})["dataset"]["samples"]
+        assert [node["id"] for node in found["nodes"]] == [node["id"] for node in expected["nodes"]], filter_
 
 
 async def test_plans_are_shared_by_all_values_of_one_shape(reads: ReadFixture) -> None:

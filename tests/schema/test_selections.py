@@ -55,37 +55,37 @@ async def test_a_filter_without_a_criterion_is_refused_unless_its_count_is_given
     client: DatasetClient, field: str
 ) -> None:
     await client.mutate("labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=["cat"])
-    given = {"datasetId": client.dataset, **WRITES[field]}
+    input_ = {"datasetId": client.dataset, **WRITES[field]}
     dry = [{}, {"dryRun": True}] if field == "deleteSamples" else [{}]
-    for wanted in WITHOUT_CRITERION:
+    for filter_ in WITHOUT_CRITERION:
         for more in dry:
-            error = await client.refused(field, **given, select={"filter": wanted}, **more)
-            assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.filter"), wanted
-    error = await client.refused(field, **given, select={"filter": {}}, expectedCount=5)
+            error = await client.refused(field, **input_, select={"filter": filter_}, **more)
+            assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.filter"), filter_
+    error = await client.refused(field, **input_, select={"filter": {}}, expectedCount=5)
     assert (error["code"], error["details"]) == ("COUNT_MISMATCH", {"expected": 5, "actual": 6})
-    payload = await client.mutate(field, "change { kind }", **given, select={"filter": {}}, expectedCount=6)
+    payload = await client.mutate(field, "change { kind }", **input_, select={"filter": {}}, expectedCount=6)
     assert payload["change"] is not None
 
 
 @pytest.mark.parametrize("field", WRITES)
-@pytest.mark.parametrize(("wanted", "path"), WITHOUT_VALUE)
+@pytest.mark.parametrize(("filter_", "path"), WITHOUT_VALUE)
 async def test_null_or_an_empty_list_is_refused_with_its_path(
-    client: DatasetClient, field: str, wanted: dict[str, Any], path: str
+    client: DatasetClient, field: str, filter_: dict[str, Any], path: str
 ) -> None:
-    given = {"datasetId": client.dataset, **WRITES[field], "select": {"filter": wanted}}
+    input_ = {"datasetId": client.dataset, **WRITES[field], "select": {"filter": filter_}}
     for more in ({}, {"expectedCount": 6}, {"expectedCount": 0}):
-        error = await client.refused(field, **given, **more)
+        error = await client.refused(field, **input_, **more)
         assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", f"select.filter.{path}")
 
 
-def deletion(wanted: str) -> str:
-    declared = " ".join(text for name, text in DECLARED.items() if name in wanted)
+def deletion(filter_: str) -> str:
+    declared = " ".join(text for name, text in DECLARED.items() if name in filter_)
     return f"""mutation ($d: ID!, $dry: Boolean! = false, {declared}) {{
-        deleteSamples(input: {{datasetId: $d, select: {{filter: {wanted}}}, dryRun: $dry}}) {{ deleted }} }}"""
+        deleteSamples(input: {{datasetId: $d, select: {{filter: {filter_}}}, dryRun: $dry}}) {{ deleted }} }}"""
 
 
 @pytest.mark.parametrize(
-    ("wanted", "variables", "answer"),
+    ("filter_", "variables", "answer"),
     [
         ("{labels: $l}", {}, "VALIDATION_FAILED"),
         ("{labels: $l}", {"l": None}, "VALIDATION_FAILED"),
@@ -97,14 +97,14 @@ def deletion(wanted: str) -> str:
     ],
 )
 async def test_a_variable_that_is_left_out_is_no_criterion_and_null_is_refused(
-    client: DatasetClient, wanted: str, variables: dict[str, Any], answer: object
+    client: DatasetClient, filter_: str, variables: dict[str, Any], answer: object
 ) -> None:
-    source = deletion(wanted)
+    source = deletion(filter_)
     for dry in (True, False):
-        given = {"d": client.dataset, "dry": dry, **variables}
-        found = await client.direct.answer(source, given)
-        told = found["errors"][0]["extensions"]["code"] if "errors" in found else found["data"]["deleteSamples"]
-        assert told in (answer, {"deleted": answer})
+        input_ = {"d": client.dataset, "dry": dry, **variables}
+        found = await client.direct.answer(source, input_)
+        outcome = found["errors"][0]["extensions"]["code"] if "errors" in found else found["data"]["deleteSamples"]
+        assert outcome in (answer, {"deleted": answer})
 
 
 async def test_a_variable_whose_default_is_null_is_null(client: DatasetClient) -> None:
@@ -117,22 +117,22 @@ async def test_a_variable_whose_default_is_null_is_null(client: DatasetClient) -
 @pytest.mark.parametrize("field", WRITES)
 async def test_all_selects_every_sample_and_takes_only_true(client: DatasetClient, field: str) -> None:
     await client.mutate("labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=["cat"])
-    given = {"datasetId": client.dataset, **WRITES[field]}
-    error = await client.refused(field, **given, select={"all": False})
+    input_ = {"datasetId": client.dataset, **WRITES[field]}
+    error = await client.refused(field, **input_, select={"all": False})
     assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.all")
-    mismatch = await client.refused(field, **given, select={"all": True}, expectedCount=7)
+    mismatch = await client.refused(field, **input_, select={"all": True}, expectedCount=7)
     assert mismatch["code"] == "COUNT_MISMATCH"
     for two in ({"all": True, "ids": client.ids(0)}, {"all": True, "filter": {"hard": False}}, {"all": None}):
-        assert (await client.refused(field, **given, select=two))["code"] == "BAD_USER_INPUT"
-    payload = await client.mutate(field, "change { summary }", **given, select={"all": True}, expectedCount=6)
+        assert (await client.refused(field, **input_, select=two))["code"] == "BAD_USER_INPUT"
+    payload = await client.mutate(field, "change { summary }", **input_, select={"all": True}, expectedCount=6)
     assert "6 samples" in payload["change"]["summary"]
 
 
 async def test_the_count_is_of_the_samples_as_they_are_locked(client: DatasetClient) -> None:
     """Two that expect all six: the second waits, then finds none of them."""
-    given = {"datasetId": client.dataset, "select": {"filter": {}}, "expectedCount": 6}
+    input_ = {"datasetId": client.dataset, "select": {"filter": {}}, "expectedCount": 6}
     source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
-    answers = await asyncio.gather(*(client.direct.answer(source, {"input": given}) for _ in range(2)))
+    answers = await asyncio.gather(*(client.direct.answer(source, {"input": input_}) for _ in range(2)))
     codes = sorted(each["errors"][0]["extensions"]["code"] if "errors" in each else "done" for each in answers)
     assert codes == ["COUNT_MISMATCH", "done"]
 
@@ -145,15 +145,15 @@ async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_
     )
     source = """query ($d: ID!, $f: SampleFilter) { dataset(by: {id: $d}) { samples(filter: $f) { totalCount } } }"""
 
-    async def count(wanted: dict[str, Any] | None) -> int:
-        found = await client.direct.execute(source, {"d": client.dataset, "f": wanted})
+    async def count(filter_: dict[str, Any] | None) -> int:
+        found = await client.direct.execute(source, {"d": client.dataset, "f": filter_})
         return int(found["dataset"]["samples"]["totalCount"])
 
     nothing = [each for each, path in WITHOUT_VALUE if path != "or" and each.get("state") is None]
     nothing = [each for each in nothing if "fileName" not in each and "path" not in each]
     nothing += [{"labels": {"names": [], "match": match}} for match in ("ANY", "ALL", "NONE")]
-    for wanted in (None, *nothing):
-        assert await count(wanted) == 6, wanted
+    for filter_ in (None, *nothing):
+        assert await count(filter_) == 6, filter_
     assert await count({"or": []}) == 0
     assert await count({"state": "LABELED", "labels": {"names": []}, "labeledBy": []}) == 1
     assert await count({"not": {"labels": {"names": []}}}) == 0

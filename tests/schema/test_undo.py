@@ -52,7 +52,7 @@ async def facts(client: DatasetClient) -> Any:
     return await client.direct.execute(query, {"d": client.dataset})
 
 
-async def deed(client: DatasetClient, name: str) -> str:
+async def operation(client: DatasetClient, name: str) -> str:
     label_id, every = client.label("cat"), [client.label("cat"), client.label("dog")]
     pets: dict[str, Any] = {"datasetId": client.dataset}
     cats = {"filter": {"labels": {"names": ["cat"]}}}
@@ -83,7 +83,7 @@ async def test_undoing_brings_everything_back_and_undoing_that_does_it_again(cli
     await label(client, ["cat"], 0, 1, 2)
     await label(client.as_somebody("bob"), ["dog"], 2, 3)
     before = await facts(client)
-    change = await deed(client, name)
+    change = await operation(client, name)
     after = await facts(client)
     undone = await undo(client, change)
     assert await facts(client) == before
@@ -110,7 +110,7 @@ async def test_changes_are_undone_one_after_another_to_the_first(client: Dataset
         if name == "replace":
             changes.append(await label(client, ["cat"], 3, mode="SET"))
             states.append(await facts(client))
-        changes.append(await deed(client, name))
+        changes.append(await operation(client, name))
         states.append(await facts(client))
     for change in reversed(changes):
         states.pop()

@@ -98,7 +98,7 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetC
 
 
 @pytest.mark.parametrize(
-    ("wanted", "positions"),
+    ("filter_", "positions"),
     [
         ({"labels": {"names": ["cat"]}}, [0, 1, 2]),
         ({"labels": {"names": ["cat", "dog"], "match": "ALL"}}, [2]),
@@ -120,7 +120,7 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetC
     ],
 )
 async def test_a_version_is_filtered_as_the_working_set_was(
-    client: DatasetClient, wanted: dict[str, Any], positions: list[int]
+    client: DatasetClient, filter_: dict[str, Any], positions: list[int]
 ) -> None:
     await label(client, ["cat"], 0, 1, 2)
     await label(client, ["dog"], 2, 3)
@@ -129,7 +129,7 @@ async def test_a_version_is_filtered_as_the_working_set_was(
     await label(client.as_somebody("bob"), ["dog"], 0, 1, 2, 3, 4, mode="SET")
     await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(3, 5)})
     for order in ("OLDEST", "PATH"):
-        samples = (await read(client, version, f=wanted, o=order))["samples"]
+        samples = (await read(client, version, f=filter_, o=order))["samples"]
         assert [each["id"] for each in samples["nodes"]] == client.ids(*positions)
         assert samples["totalCount"] == len(positions)
 

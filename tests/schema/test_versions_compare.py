@@ -108,12 +108,14 @@ async def test_what_became_of_labels_is_told_by_a_comparison_in_both_directions(
     assert (await looked_at(client, first["id"]))["compare"]["labels"] == forth["labels"]
 
 
-@pytest.mark.parametrize("deed", ["color", "rename", "made", "deleted", "labels", "mark", "nothing"])
-async def test_unpublished_changes_and_the_comparison_with_the_version_agree(client: DatasetClient, deed: str) -> None:
+@pytest.mark.parametrize("operation", ["color", "rename", "made", "deleted", "labels", "mark", "nothing"])
+async def test_unpublished_changes_and_the_comparison_with_the_version_agree(
+    client: DatasetClient, operation: str
+) -> None:
     await label(client, ["cat"], 0)
     version = await publish(client)
     cat, dog = client.label("cat"), client.label("dog")
-    match deed:
+    match operation:
         case "color":
             await client.mutate("updateLabel", "label { id }", labelId=cat, color="#00ff00")
         case "rename":
@@ -131,4 +133,4 @@ async def test_unpublished_changes_and_the_comparison_with_the_version_agree(cli
                 await sql.run(session, statement, since=change.revision, id=client.dataset_rows.samples[1])
     found = await looked_at(client, version["id"])
     differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
-    assert found["hasUnpublishedChanges"] == differs == (deed != "nothing")
+    assert found["hasUnpublishedChanges"] == differs == (operation != "nothing")

@@ -91,24 +91,24 @@ class Histories(RuleBasedStateMachine):
             labels=names,
             mode=mode,
         )
-        wanted = {id for id, name in state.labels.items() if name in names}
-        if len(wanted) < len(names):
+        filter_ = {id for id, name in state.labels.items() if name in names}
+        if len(filter_) < len(names):
             assert payload == "LABEL_NOT_FOUND"
             return
         after = state
         for position in positions:
-            after = self._labelled(after, self.order[position], wanted, mode)
+            after = self._labelled(after, self.order[position], filter_, mode)
         self._done(payload["change"], after)
 
-    def _labelled(self, state: State, sample: int, wanted: set[int], mode: str) -> State:
+    def _labelled(self, state: State, sample: int, filter_: set[int], mode: str) -> State:
         if sample not in state.samples:
             return state
         kept = {
             token: annotation
             for token, annotation in state.annotations.items()
-            if annotation.sample != sample or mode == "ADD" or (annotation.label in wanted) == (mode == "SET")
+            if annotation.sample != sample or mode == "ADD" or (annotation.label in filter_) == (mode == "SET")
         }
-        for label in sorted(wanted - state.carried(sample)) if mode != "REMOVE" else ():
+        for label in sorted(filter_ - state.carried(sample)) if mode != "REMOVE" else ():
             self.tokens += 1
             kept[self.tokens] = Annotation(sample, label, self.model.revision)
         return State(state.labels, state.samples, kept)
@@ -268,16 +268,20 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), names=LABELS, match=st.sampled_from(["ANY", "ALL", "NONE"]))
     def filter_a_version(self, data: Any, names: list[str], match: str) -> None:
         version = data.draw(st.sampled_from(sorted(self.versions)), label="version")
-        wanted = {"labels": {"names": names, "match": match}}
+        filter_ = {"labels": {"names": names, "match": match}}
         query = """query ($v: ID!, $f: SampleFilter) { node(id: $v) { ... on Version {
             samples(first: 100, filter: $f) { totalCount nodes { id labels { name } usage } } } } }"""
-        samples = self._run(query, v=version, f=wanted)["node"]["samples"]
-        told = {
-            f"Sample:{id}": has for id, has in self.versions[version].state.told().items() if holds(match, has, names)
+        samples = self._run(query, v=version, f=filter_)["node"]["samples"]
+        label_names = {
+            f"Sample:{id}": has
+            for id, has in self.versions[version].state.label_names().items()
+            if holds(match, has, names)
         }
-        assert {each["id"]: [label["name"] for label in each["labels"]] for each in samples["nodes"]} == told
-        assert samples["totalCount"] == len(told)
-        assert {each["id"] for each in samples["nodes"] if each["usage"] == "TRAIN"} == {i for i in told if told[i]}
+        assert {each["id"]: [label["name"] for label in each["labels"]] for each in samples["nodes"]} == label_names
+        assert samples["totalCount"] == len(label_names)
+        assert {each["id"] for each in samples["nodes"] if each["usage"] == "TRAIN"} == {
+            i for i in label_names if label_names[i]
+        }
 
     @precondition(lambda self: self.versions)
     @rule(data=st.data())
@@ -300,8 +304,8 @@ class Histories(RuleBasedStateMachine):
             assert found[kind.lower()] == sum(each[0] == kind for each in expected.values())
         for each in nodes:
             shown = early if each["kind"] == "REMOVED" else late
-            told = shown.told()[int(each["sample"]["id"].split(":")[1])]
-            assert [label["name"] for label in each["sample"]["labels"]] == told
+            label_names = shown.label_names()[int(each["sample"]["id"].split(":")[1])]
+            assert [label["name"] for label in each["sample"]["labels"]] == label_names
 
     def _check_version(self, id: str) -> None:
         known = self.versions[id]
@@ -348,19 +352,19 @@ class Histories(RuleBasedStateMachine):
 
 
 def _compare(answer: Any, state: State) -> None:
-    told = {f"Sample:{id}": names for id, names in state.told().items()}
+    label_names = {f"Sample:{id}": names for id, names in state.label_names().items()}
     nodes = answer["samples"]["nodes"]
-    assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == told
+    assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == label_names
     assert {node["id"]: sorted(map(_drawn, node["annotations"])) for node in nodes} == {
         f"Sample:{id}": annotations for id, annotations in state.drawn().items()
     }
-    assert all(node["state"] == ("LABELED" if told[node["id"]] else "UNLABELED") for node in nodes)
-    labelled = sum(bool(names) for names in told.values())
-    assert answer["samples"]["totalCount"] == len(told)
+    assert all(node["state"] == ("LABELED" if label_names[node["id"]] else "UNLABELED") for node in nodes)
+    labelled = sum(bool(names) for names in label_names.values())
+    assert answer["samples"]["totalCount"] == len(label_names)
     assert answer["statistics"] == {
-        "total": len(told),
+        "total": len(label_names),
         "labeled": labelled,
-        "unlabeled": len(told) - labelled,
+        "unlabeled": len(label_names) - labelled,
         "pending": 0,
     }
     assert [
