@@ -77,16 +77,15 @@ class _Writer:
                 is_new = True
             if not is_new and not await self._is_same(path, style):
                 continue
-            if await self._write_files(files, style) and (not is_new or await self._write_manifest(path, style)):
-                return path
+            if await self._write_files(files, style):
+                try:
+                    if is_new:
+                        await self.store.write_stream(path, self._lines(style))
+                    return path
+                except ObjectExists:
+                    if await self._is_same(path, style):
+                        return path
         raise ObjectExists
-
-    async def _write_manifest(self, path: str, style: Style) -> bool:
-        try:
-            await self.store.write_stream(path, self._lines(style))
-        except ObjectExists:
-            return await self._is_same(path, style)
-        return True
 
     async def _is_same(self, path: str, style: Style) -> bool:
         return await _digest(self.store.stream(path)) == await _digest(self._lines(style))

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -100,7 +99,7 @@ class Decisions:
 
     unreadable: list[NewSource] = field(default_factory=list)
     touched: list[tuple[int, InspectedImage]] = field(default_factory=list)  # sources with the content they had
-    gone: list[int] = field(default_factory=list)  # sources
+    gone_sources: list[int] = field(default_factory=list)
     sidecar_etags: dict[int, str] = field(default_factory=dict)  # by source
 
     skipped: int = 0
@@ -183,7 +182,7 @@ class _Decider:
                 return "Its sample was deleted here; pass `restoreRemoved` to bring it back."
             self.decisions.added.append(AddedSample(entry, before.source_id))
             return None
-        self.decisions.gone.append(before.source_id)
+        self.decisions.gone_sources.append(before.source_id)
         self.decisions.added.append(AddedSample(entry))
         return None
 
@@ -201,21 +200,17 @@ class _Decider:
         elif before is None or before.source_id is None or (before.status == "GONE" and before.sample_id is None):
             return  # removed by another writer since the plan was made
         elif image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
-            self._keep_unreadable(entry, listed, image, before)
+            # A sample whose file was spoilt keeps what it has, and the file is read again next time.
+            self.decisions.skip(entry, image.problem)
+            if before.sample_id is None and image.outcome is Outcome.UNREADABLE and listed.action == "CHANGED":
+                self.decisions.gone_sources.append(before.source_id)
+                self.decisions.unreadable.append(NewSource(before.path, image, "UNREADABLE"))
         elif listed.action == "RESTORED":
             self._restore(entry, listed, before)
         elif listed.action == "SIDECAR":
             self._apply_sidecar(entry, before)
         else:
             self._change(entry, listed, image, before)
-
-    def _keep_unreadable(self, entry: Entry, listed: Listed, image: InspectedImage, before: ExistingSample) -> None:
-        """A sample whose file was spoilt keeps what it has, and the file is read again next time."""
-        self.decisions.skip(entry, image.problem)
-        if before.sample_id is None and image.outcome is Outcome.UNREADABLE and listed.action == "CHANGED":
-            assert before.source_id is not None
-            self.decisions.gone.append(before.source_id)
-            self.decisions.unreadable.append(NewSource(before.path, image, "UNREADABLE"))
 
     def _restore(self, entry: Entry, listed: Listed, before: ExistingSample) -> None:
         if before.source_id is not None and before.sample_id is None and before.status == "PRESENT":
@@ -234,7 +229,7 @@ class _Decider:
                 self._restore(entry, listed, before)
             self._apply_sidecar(entry, before)
             return
-        self.decisions.gone.append(before.source_id)
+        self.decisions.gone_sources.append(before.source_id)
         if before.sample_id is None:
             self.decisions.added.append(AddedSample(entry))
             return
@@ -298,12 +293,6 @@ def _same_time(before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:
     """Moments in manifests are written to the second. An annotation without one is the same as one of any time."""
     if annotation.author is None or annotation.author.at is None:
         return True
-    return (
-        before.author is not None
-        and before.author.at is not None
-        and (_second(before.author.at) == _second(annotation.author.at))
-    )
-
-
-def _second(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(microsecond=0)
+    assert before.author is not None
+    assert before.author.at is not None
+    return before.author.at.replace(microsecond=0) == annotation.author.at.replace(microsecond=0)

@@ -76,8 +76,8 @@ async def make_sources(session: AsyncSession, dataset_id: int, sources: Sequence
 
 async def write_object_facts(session: AsyncSession, dataset_id: int, decisions: Decisions) -> None:
     """What is known of the objects in storage, and is no versioned fact."""
-    if decisions.gone:
-        await sql.run(session, SQL.let_go, ids=decisions.gone)
+    if decisions.gone_sources:
+        await sql.run(session, SQL.end_sources, ids=decisions.gone_sources)
     await make_sources(session, dataset_id, decisions.unreadable)
     if decisions.touched:
         images = [image for _, image in decisions.touched]

@@ -11,7 +11,7 @@ FROM unnest(:names::text[], :colors::text[], :shortcuts::text[]) AS new (name, c
 WHERE NOT EXISTS (SELECT FROM label WHERE dataset_id = :dataset_id AND label.name = new.name)
 ORDER BY new.name
 
--- name: let_go
+-- name: end_sources
 UPDATE source SET status = 'GONE' WHERE id = ANY(:ids::bigint[]) AND status <> 'GONE'
 
 -- name: make_sources

@@ -123,7 +123,7 @@ class CrashingStores(Stores):
 
     def __init__(self, locations: AllowedLocations, crash_point: CrashPoint) -> None:
         super().__init__(locations)
-        object.__setattr__(self, "life", crash_point)
+        object.__setattr__(self, "crash_point", crash_point)
 
     def open(self, url: str) -> Store:
         return cast(Store, CrashingStore(super().open(url), self.crash_point))  # type: ignore[attr-defined]

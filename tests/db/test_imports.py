@@ -101,7 +101,7 @@ async def test_lines_are_the_same_however_the_bytes_arrive(length: int) -> None:
 
 
 async def test_a_line_that_is_too_long_is_passed_over_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LONGEST", 10)
+    monkeypatch.setattr(lines, "MAX_BYTES", 10)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"short\n"
@@ -251,7 +251,7 @@ async def test_a_manifest_that_is_too_large_is_not_read(
 
 
 async def test_a_line_that_is_too_long_is_told(importer: ImportFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LONGEST", 1_000)
+    monkeypatch.setattr(lines, "MAX_BYTES", 1_000)
     importer.put("1.png")
     job = await importer.load(importer.manifest({"source": "1.png"}, {"source": "1.png", "x": "y" * 1_000}))
     assert [path for path, _ in await importer.warnings(job)] == ["V001.manifest:2"]

@@ -2,8 +2,8 @@
 
 In order of precedence, for the image `train/images/a.jpg` and the suffix `.txt`:
 
-    train/images/a.txt       beside it
-    train/images/a.jpg.txt   beside it, with the image's suffix
+    train/images/a.txt       next to it
+    train/images/a.jpg.txt   next to it, with the image's suffix
     train/labels/a.txt       in a directory for labels that stands where the directory for images does
 
 Two images of one name without suffix share their sidecar.
@@ -38,12 +38,12 @@ def sidecar_stems(path: str) -> dict[str, set[str]]:
     as well."""
     front = stem(path)
     images = set(_replaced(front, IMAGE_DIRECTORIES, IMAGE_DIRECTORIES))
-    places = {front: {front}, path: {path}}
-    places |= {place: {*images, place} for place in _replaced(front, IMAGE_DIRECTORIES, LABEL_DIRECTORIES)}
+    stems = {front: {front}, path: {path}}
+    stems |= {each: {*images, each} for each in _replaced(front, IMAGE_DIRECTORIES, LABEL_DIRECTORIES)}
     return {
         form: {form for image in served for form in _forms(image)}
-        for place, served in places.items()
-        for form in _forms(place)
+        for each, served in stems.items()
+        for form in _forms(each)
     }
 
 
@@ -54,7 +54,7 @@ def _forms(path: str) -> set[str]:
 def _replaced(path: str, names: Collection[str], by: Collection[str]) -> Iterator[str]:
     """The path with the last directory of these names called otherwise; nothing if there is none."""
     *directories, name = path.split("/")
-    place = next((n for n in reversed(range(len(directories))) if directories[n] in names), None)
-    if place is not None:
+    index = next((n for n in reversed(range(len(directories))) if directories[n] in names), None)
+    if index is not None:
         for other in by:
-            yield "/".join([*directories[:place], other, *directories[place + 1 :], name])
+            yield "/".join([*directories[:index], other, *directories[index + 1 :], name])

@@ -89,7 +89,10 @@ class Reading:
             raise Invalid(f"`{path_end(parsed.source)}` is not named as an image is: {SUFFIX_NAMES}.")
         path, origin = self._path_and_origin(source)
         if origin is not None:
-            self.root = _common_folder(self.root, origin)
+            folder, root = origin[: origin.rindex("/") + 1], self.root
+            while root is not None and not folder.startswith(root):
+                root = root[: root.rstrip("/").rfind("/") + 1]
+            self.root = folder if root is None else root
         location = self.location(line.number)
         self.warnings += [(location, problem) for problem in parsed.problems]
         self.refused_names += [RefusedName(name, location, message) for name, message in parsed.refused_names]
@@ -105,14 +108,6 @@ class Reading:
         if not source.startswith(root):
             raise Invalid(f"`{path_end(source)}` does not lie below `sourceRoot`.")
         return source[len(root) :], source
-
-
-def _common_folder(root: str | None, origin: str) -> str:
-    """The longest folder that both lie below."""
-    above = origin[: origin.rindex("/") + 1]
-    while root is not None and not above.startswith(root):
-        root = root[: root.rstrip("/").rfind("/") + 1]
-    return above if root is None else root
 
 
 async def stage_manifest(

@@ -1,9 +1,10 @@
 """Reading what is new or changed: images, and the sidecars next to them. No row is written, and no lock is held."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -13,7 +14,7 @@ from db.errors import StorageError
 from db.formats.images import ImageLimits
 from db.formats.names import LabelNameRule
 from db.formats.shapes import Raster
-from db.formats.sidecars import Format, Problem, format_of
+from db.formats.sidecars import Problem, format_of
 from db.ingest.entry import Action, Entry, Listed, RefusedName
 from db.ingest.images import InspectedImage, Outcome, inspect_images, with_hashes
 from db.storage import Head, ObjectMissing, RootMissing, Store, StoredObject
@@ -69,9 +70,6 @@ class Item:
         return None
 
 
-Sidecars = dict[str, Head | StorageError]  # by their paths
-
-
 async def inspect(
     store: Store, items: Sequence[Item], *, kind: str, limits: ImageLimits, label_names: LabelNameRule = "STANDARD"
 ) -> list[Entry]:
@@ -86,7 +84,8 @@ async def inspect(
         # Two images of one stem share a sidecar, which is read once.
         paths = sorted({item.sidecar_path for item in portion if item.sidecar_due and item.sidecar_path})
         sidecars = dict(zip(paths, await store.heads(paths, length=form.max_bytes + 1), strict=True))
-        entries += await asyncio.to_thread(_entries, portion, images, sidecars, kind, label_names)
+        parse = partial(_entry, images=images, sidecars=sidecars, kind=kind, rule=label_names)
+        entries += await asyncio.to_thread(list, map(parse, portion))
         if sum(len(entry.annotations or ()) for entry in entries) >= MAX_ANNOTATIONS:
             break
     return entries
@@ -101,17 +100,16 @@ async def read_images(store: Store, items: Sequence[Item], limits: ImageLimits) 
     return known | await inspect_images(store, [item.file for item in items if item.path not in known], limits)
 
 
-def _entries(
-    items: Sequence[Item], images: dict[str, InspectedImage], sidecars: Sidecars, kind: str, rule: LabelNameRule
-) -> list[Entry]:
-    """Takes CPU time, and is called off the loop."""
-    form = format_of(kind)
-    return [_entry(item, images[item.path], sidecars, form, kind, rule) for item in items]
-
-
 def _entry(
-    item: Item, image: InspectedImage, sidecars: Sidecars, form: Format, kind: str, rule: LabelNameRule
+    item: Item,
+    *,
+    images: Mapping[str, InspectedImage],
+    sidecars: Mapping[str, Head | StorageError],
+    kind: str,
+    rule: LabelNameRule,
 ) -> Entry:
+    """Parsing takes CPU time: this is called off the loop."""
+    image = images[item.path]
     listed = Listed(item.action, item.source_id, item.sidecar_etag)
     warnings = [(item.path, message) for message in image.warnings]
     path = item.sidecar_path if item.sidecar_due else None
@@ -129,7 +127,7 @@ def _entry(
 
     facts = image.facts or item  # of one of several images of the sidecar's stem
     raster = Raster(facts.width or 0, facts.height or 0, facts.orientation or 1)
-    sidecar = form.parse(head.data, rule).on(kind=kind, raster=raster)
+    sidecar = format_of(kind).parse(head.data, rule).on(kind=kind, raster=raster)
     return Entry(
         item.position,
         item.path,

@@ -88,7 +88,14 @@ async def list_objects(database: Database, job: Claim, store: Store, *, rules: R
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
 
     async def flush() -> None:
-        records = [_record(job.id, rules, *one) for one in listing.waiting]
+        records = []
+        for found, reason in listing.waiting:
+            is_sidecar, etag = suffix(found.path) == rules.sidecar, found.etag
+            keys = sidecar_keys(found.path) if is_sidecar else image_keys(found.path)
+            if is_sidecar:  # another etag once the dataset allows any label name: then every sidecar is read again
+                etag = found.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{found.stamp}"
+            facts = (found.size, found.modified_at, etag, found.changed_at)
+            records.append((job.id, found.path, keys, is_sidecar, *facts, reason))
         await stage(database, job, "sync_object", COLUMNS, records, listing.warnings)
         listing.waiting.clear()
         listing.warnings.clear()
@@ -112,12 +119,3 @@ async def is_unchanged(store: Store, rules: Rules, images: str) -> bool:
         listing.waiting.clear()
         listing.warnings.clear()
     return listing.fingerprint == images
-
-
-def _record(job_id: int, rules: Rules, found: StoredObject, reason: Reason | None) -> tuple[object, ...]:
-    is_sidecar = suffix(found.path) == rules.sidecar
-    keys = sidecar_keys(found.path) if is_sidecar else image_keys(found.path)
-    etag = found.etag
-    if is_sidecar:  # another etag once the dataset allows any label name: then every sidecar is read again
-        etag = found.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{found.stamp}"
-    return job_id, found.path, keys, is_sidecar, found.size, found.modified_at, etag, found.changed_at, reason

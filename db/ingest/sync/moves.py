@@ -143,7 +143,7 @@ async def _apply(batch: Batch, job: Claim, options: Options) -> None:
     await batch.execute_long(SQL.unannotate_replaced, job.dataset_id)
     await batch.execute_long(SQL.remove_replaced, job.dataset_id)
     await batch.execute_long(SQL.vacate_sources, job.dataset_id)
-    await batch.execute_long(SQL.let_go_rewritten)
+    await batch.execute_long(SQL.end_rewritten_sources)
     await batch.execute_long(SQL.move_sources, job.id)
     await batch.execute_long(SQL.make_rewritten, job.id)
     await batch.execute_long(SQL.vacate_samples, revision)

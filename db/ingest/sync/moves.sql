@@ -167,7 +167,7 @@ UPDATE source SET status = 'GONE' FROM sync_target t
 WHERE source.dataset_id = $1 AND source.path = t.path AND source.status <> 'GONE'
   AND (t.origin_id IS NOT NULL OR t.copy_of IS NOT NULL)
 
--- name: let_go_rewritten
+-- name: end_rewritten_sources
 UPDATE source SET status = 'GONE' FROM sync_target t
 WHERE source.id = t.origin_id AND NOT t.is_same AND source.status <> 'GONE'
 

@@ -25,7 +25,7 @@ from db.storage import RootMissing, Store
 SQL: Final = sql.load(__file__)
 BATCH: Final = 1_000  # vanished objects between two checkpoints
 AT_ONCE: Final = 16  # objects that the store is asked for at a time
-TAKEN: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
+PASSED_OVER: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
 
 
 async def plan(database: Database, job: Claim, listing: Listing, options: Options) -> Checkpoint:
@@ -58,9 +58,9 @@ async def _pair(batch: Batch, job: Claim, listing: Listing) -> int:
     """Give images their sidecars, and write down which files are ignored; how many are. Done again, it counts the
     same."""
     await batch.connection.execute("SET LOCAL statement_timeout = 0")
-    taken = await batch.connection.fetchrow(SQL.take_existing, job.id, job.dataset_id, timeout=LONG_TIMEOUT)
-    if taken is not None and taken["count"]:
-        batch.warn(taken["first"], TAKEN.format(taken["count"]))
+    existing = await batch.connection.fetchrow(SQL.include_existing, job.id, job.dataset_id, timeout=LONG_TIMEOUT)
+    if existing is not None and existing["count"]:
+        batch.warn(existing["first"], PASSED_OVER.format(existing["count"]))
     await batch.execute_long(SQL.pair, job.id)
     await batch.execute_long("ANALYZE (SKIP_LOCKED) sync_sidecar")
     left = Ignored()

@@ -1,12 +1,12 @@
--- name: take_existing
+-- name: include_existing
 -- What is a sample already stays one while its file is there, whatever the rules say by now. $1 job, $2 dataset.
-WITH taken AS (
+WITH included AS (
     UPDATE sync_object o SET reason = NULL
     WHERE job_id = $1 AND NOT sidecar AND reason IS NOT NULL
       AND EXISTS (SELECT FROM sample WHERE dataset_id = $2 AND sample.path = o.path)
     RETURNING path
 )
-SELECT count(*) AS count, min(path) AS first FROM taken
+SELECT count(*) AS count, min(path) AS first FROM included
 
 -- name: pair
 -- To each image that is taken the nearest of its sidecars; of two whose names differ in their form of Unicode alone, the

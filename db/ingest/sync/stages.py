@@ -111,5 +111,5 @@ async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
         await batch.execute_long(SQL.remove_annotations, samples)
         await batch.execute_long(SQL.remove_samples, samples)
         batch.counts["removed"] = len(samples)
-    await batch.execute_long(SQL.let_go_vanished, job.id)
+    await batch.execute_long(SQL.end_vanished_sources, job.id)
     batch.checkpoint = job.checkpoint | {"stage": Stage.REMOVE}

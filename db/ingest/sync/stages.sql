@@ -28,7 +28,7 @@ DELETE FROM annotation WHERE sample_id = ANY($1::bigint[])
 -- name: remove_samples
 DELETE FROM sample WHERE id = ANY($1::bigint[])
 
--- name: let_go_vanished
+-- name: end_vanished_sources
 UPDATE source SET status = 'GONE'
 WHERE id IN (SELECT source_id FROM sync_item WHERE job_id = $1 AND action = 'VANISHED' AND NOT settled)
   AND status <> 'GONE'

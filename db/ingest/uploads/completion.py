@@ -78,8 +78,13 @@ def _without_sample(
     if row is None:
         missing = NotFound("No upload was requested under this key, or it was forgotten since: request it.")
         return Completed(key, code=missing.code, message=missing.message)
+    if not row.is_open and row.error_code is not None:
+        return Completed(key, row.file_name, code=row.error_code, message=row.error or "", ended=True)
+    if not row.is_open and row.sample is None:
+        gone = NotFound("Its sample was deleted since; request it anew to upload it again.", code="SAMPLE_NOT_FOUND")
+        return row.refused(gone, ended=True)
     if not row.is_open:
-        return _finished(row)
+        return Completed(key, row.file_name, row.sample, ended=True)
     # What was found out under another generation is about the file of an earlier request.
     if row.generation == inspected.generations.get(key):
         if number in inspected.refused:
@@ -87,15 +92,6 @@ def _without_sample(
         if number in entries:
             return None
     return row.refused(Conflict("It was requested anew just now; complete it again."), ended=False)
-
-
-def _finished(row: Upload) -> Completed:
-    if row.error_code is not None:
-        return Completed(row.key, row.file_name, code=row.error_code, message=row.error or "", ended=True)
-    if row.sample is None:
-        gone = NotFound("Its sample was deleted since; request it anew to upload it again.", code="SAMPLE_NOT_FOUND")
-        return row.refused(gone, ended=True)
-    return Completed(row.key, row.file_name, row.sample, ended=True)
 
 
 async def _make_samples(

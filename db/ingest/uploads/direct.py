@@ -122,9 +122,9 @@ async def store(
     left = [number for number in range(len(uploads.files)) if number not in results or not results[number].is_final]
     slots = asyncio.Semaphore(AT_ONCE)
     writer = _Writer(database, dataset_id, open_store(stores, input_path), uploads, keyed, checks.decode, slots)
-    turns = _turns([uploads.files[number].name for number in left])
+    orders = _orders([uploads.files[number].name for number in left])
     done = await asyncio.gather(
-        *(writer.write(number, uploads.files[number], turn) for number, turn in zip(left, turns, strict=True))
+        *(writer.write(number, uploads.files[number], order) for number, order in zip(left, orders, strict=True))
     )
     for number, each in zip(left, done, strict=True):
         results[number] = each if isinstance(each, Result) else Result(uploads.files[number].name)
@@ -151,22 +151,22 @@ async def commit(
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
+class _Order:
     """When a file may take its name: after those before it in the request that may want the same one."""
 
     before: asyncio.Event | None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def _turns(names: Sequence[str]) -> list[_Turn]:
-    last: dict[str, _Turn] = {}
-    turns = []
+def _orders(names: Sequence[str]) -> list[_Order]:
+    last: dict[str, _Order] = {}
+    orders = []
     for name in names:
         family = files.family(nfc(name))
         before = last.get(family)
-        last[family] = _Turn(before.over if before else None)
-        turns.append(last[family])
-    return turns
+        last[family] = _Order(before.over if before else None)
+        orders.append(last[family])
+    return orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,31 +184,27 @@ class _Writer:
     taken: set[str] = field(default_factory=set)
     away: list[RootMissing] = field(default_factory=list)
 
-    async def write(self, position: int, file: Incoming, turn: _Turn) -> Entry | Result:
+    async def write(self, position: int, file: Incoming, order: _Order) -> Entry | Result:
         try:
             name = checked_name(file.name)
             files.check_size(file.size, self.uploads.max_bytes)
             facts = await files.check(name, file.data, self.decode)
-            if turn.before is not None:
-                await turn.before.wait()
+            if order.before is not None:
+                await order.before.wait()
             async with self.slots:
                 if self.away:
                     return Result.refused(file.name, self.away[0])
-                stored = await self._write_object(position, name, file.data)
-                return entry_of(position, file.name, stored, facts)
+                for number in range(MAX_NAMES + 1 if self.uploads.on_conflict == "RENAME" else 1):
+                    stored = await self._write_as(numbered(name, number), file.data, position)
+                    if stored is not None:
+                        return entry_of(position, file.name, stored, facts)
+                raise ObjectExists
         except DomainError as refused:
             if isinstance(refused, RootMissing):
                 self.away.append(refused)
             return Result.refused(file.name, refused)
         finally:
-            turn.over.set()
-
-    async def _write_object(self, position: int, name: str, data: bytes) -> StoredObject:
-        for number in range(MAX_NAMES + 1 if self.uploads.on_conflict == "RENAME" else 1):
-            written = await self._write_as(numbered(name, number), data, position)
-            if written is not None:
-                return written
-        raise ObjectExists
+            order.over.set()
 
     async def _write_as(self, path: str, data: bytes, position: int) -> StoredObject | None:
         """The object under this name; None if the name is taken.

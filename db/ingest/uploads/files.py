@@ -79,19 +79,21 @@ def check_size(size: int, max_bytes: int) -> None:
 
 def check_suffix(name: str) -> str:
     """The format that a name announces."""
-    said = images.SUFFIXES.get(suffix(name))
-    if said is None:
+    announced = images.SUFFIXES.get(suffix(name))
+    if announced is None:
         raise Invalid(f"Only JPEG, PNG and BMP images are taken: {images.SUFFIX_NAMES}.", code="UNSUPPORTED_FORMAT")
-    return said
+    return announced
 
 
 async def check(name: str, data: bytes, decode: Decode) -> ImageFacts:
     """What the image is, decoded to its end."""
-    said, kind = check_suffix(name), images.kind(data)
+    announced, kind = check_suffix(name), images.kind(data)
     if kind is None:
         raise Invalid("Only JPEG, PNG and BMP images are taken, and this file is none.", code="UNSUPPORTED_FORMAT")
-    if said != kind:
-        raise Invalid(f"The file is a {kind} image, but its name says {said}; rename it.", code="UNSUPPORTED_FORMAT")
+    if announced != kind:
+        raise Invalid(
+            f"The file is a {kind} image, but its name says {announced}; rename it.", code="UNSUPPORTED_FORMAT"
+        )
     return await decode(data)
 
 

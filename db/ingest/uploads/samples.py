@@ -46,7 +46,7 @@ async def write_samples(
     summary = "Uploaded 1 image" if len(entries) == 1 else f"Uploaded {len(entries)} images"
     change = await record(session, dataset_id, by.name, "UPLOAD_SAMPLES", summary)
     ids = {**known, **await label_resolution.make(session, dataset_id, missing, change)}
-    await sql.run(session, SQL.let_go_unused, dataset_id=dataset_id, paths=paths)
+    await sql.run(session, SQL.end_unused_sources, dataset_id=dataset_id, paths=paths)
     occupied = {row["path"] for row in locked}
     fresh = [NewSource(entry.path, entry.image) for entry in entries if entry.image and entry.path not in occupied]
     sources = await make_sources(session, dataset_id, fresh)

@@ -1,7 +1,7 @@
 -- name: lock_samples
 SELECT id, path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) ORDER BY id FOR NO KEY UPDATE
 
--- name: let_go_unused
+-- name: end_unused_sources
 UPDATE source SET status = 'GONE'
 WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND status <> 'GONE'
   AND NOT EXISTS (SELECT FROM sample WHERE source_id = source.id)
