@@ -91,7 +91,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
     if first_labels:
         summary = f"Created {listed(v.name for v in first_labels)}"
         change = await record(session, dataset_id, by.name, "CREATE_LABELS", summary)
-        await labels.add(session, dataset_id, first_labels, change)
+        await labels.insert(session, dataset_id, first_labels, change)
     job = await sync.start(session, dataset_id, requested_by=by.name) if sync_now else None
     return Created(dataset_id, job)
 

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import AlreadyExists, Invalid
 from db.formats.names import is_storable, nfc
 from db.history.changes import RecordedChange, RetryTransaction
-from db.labelling.labels.create import LabelValues, add, checked
+from db.labelling.labels.create import LabelValues, checked, insert
 from db.labelling.labels.find import KnownLabels, no_such_labels
 from db.postgres.engine import Database
 
@@ -51,7 +51,7 @@ async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], cha
     if not names:
         return {}
     try:
-        made = await add(session, dataset_id, [LabelValues(name) for name in names], change)
+        made = await insert(session, dataset_id, [LabelValues(name) for name in names], change)
     except AlreadyExists as found:
         raise RetryTransaction from found
     return dict(zip(names, made, strict=True))

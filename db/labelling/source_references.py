@@ -1,4 +1,4 @@
-"""Who else uses the object behind a sample. The same place in storage may be a source of several datasets."""
+"""Other datasets and versions that use the objects behind some samples. Several datasets may share an object."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,8 @@ from db.queries.shared_sources import IMPACT, MAX_VERSIONS, VERSIONS
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What deleting the sources of some samples does elsewhere. `datasets` and `versions`: those that the asking token
-    may see."""
+    """What deleting the sources of some samples does elsewhere. `datasets` and `versions`: those that the token may
+    see."""
 
     sample_count: int
     shared_sources: int
@@ -21,31 +21,18 @@ class Impact:
     versions: tuple[int, ...] = ()
 
 
-async def impact(
-    session: AsyncSession, selected: LockedSamples, by: Identity, condition: str = "true", **values: Any
-) -> Impact:
-    """Count the sources that live samples of other datasets use too; `condition` speaks of `sample`."""
-    count = await selected.count_where(session, condition, **values)
-    statement = IMPACT.replace("CONDITION", condition)
-    [row] = await selected.run(session, statement, dataset_id=selected.dataset_id, **values)
-    published = await selected.run(
-        session,
-        VERSIONS.replace("CONDITION", condition),
-        dataset_id=selected.dataset_id,
-        max_versions=MAX_VERSIONS,
-        **values,
-    )
-    return Impact(
+async def warnings(
+    session: AsyncSession, samples: LockedSamples, by: Identity, condition: str = "true", **values: Any
+) -> tuple[Impact, ...]:
+    """The impact of deleting the sources of the samples that meet a condition on `sample`, if there is any."""
+    count = await samples.count_where(session, condition, **values)
+    values["dataset_id"] = samples.dataset_id
+    [row] = await samples.run(session, IMPACT.replace("CONDITION", condition), **values)
+    versions = await samples.run(session, VERSIONS.replace("CONDITION", condition), max_versions=MAX_VERSIONS, **values)
+    impact = Impact(
         count,
         row["shared"],
         tuple(id for id in sorted(row["datasets"]) if by.sees(id)),
-        tuple(row["id"] for row in published if by.sees(row["dataset_id"])),
+        tuple(row["id"] for row in versions if by.sees(row["dataset_id"])),
     )
-
-
-async def warnings(
-    session: AsyncSession, selected: LockedSamples, by: Identity, condition: str = "true", **values: Any
-) -> tuple[Impact, ...]:
-    """What the caller should know of, if there is anything."""
-    found = await impact(session, selected, by, condition, **values)
-    return (found,) if found.shared_sources or found.versions else ()
+    return (impact,) if impact.shared_sources or impact.versions else ()

@@ -9,7 +9,7 @@ import strawberry
 from db.errors import Invalid
 from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotations
-from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples.label import Labelled
 from schema.inputs.limits import max_items
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling

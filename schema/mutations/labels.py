@@ -3,7 +3,7 @@
 import strawberry
 
 from db.labelling import labels
-from db.labelling.labels import KEPT, LabelValues
+from db.labelling.labels import UNCHANGED, LabelValues
 from schema.enums import DeleteLabelMode, RenameConflict
 from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of
 from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
@@ -105,8 +105,8 @@ class LabelMutations:
     @strawberry.mutation(description="Changes a label's colour or shortcut.")
     async def update_label(self, info: Info, input: Input[UpdateLabelInput]) -> UpdateLabelPayload:
         by, id = info.context.identity, number(input.label_id, "Label")
-        color = KEPT if input.color is None else input.color.value
-        shortcut = KEPT if input.shortcut is None else input.shortcut.value
+        color = UNCHANGED if input.color is None else input.color.value
+        shortcut = UNCHANGED if input.shortcut is None else input.shortcut.value
         outcome = await write(
             info, lambda session: labels.update(session, id, by=by, color=color, shortcut=shortcut), labels.Updated
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import strawberry
 
-from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples.label import Labelled
 from schema.enums import ErrorCode
 from schema.references import reference, references
 from schema.types.change import Change

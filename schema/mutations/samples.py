@@ -2,9 +2,8 @@
 
 import strawberry
 
-from db.labelling.samples.delete import delete
-from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
-from db.labelling.samples.outcomes import Deleted, Labelled
+from db.labelling.samples.delete import Deleted, delete
+from db.labelling.samples.label import Labelled, LabelWith, ReplaceWith, label, replace_label
 from schema.enums import LabelingMode
 from schema.inputs.filters import SampleSelection
 from schema.inputs.selections import selected

@@ -10,8 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.history import changes
 from db.history.transactions import write
 from db.labelling import labels
-from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
-from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples.label import Labelled, LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.selection import Selection
 from db.postgres import sql
 from db.postgres.engine import Database

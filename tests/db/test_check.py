@@ -12,8 +12,7 @@ from db.datasets.check import Finding
 from db.errors import StorageError
 from db.history import versions
 from db.history.transactions import write
-from db.labelling.samples.label import LabelWith, label
-from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples.label import Labelled, LabelWith, label
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.queries.filters import SampleFilter

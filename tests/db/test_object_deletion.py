@@ -9,8 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import StorageError
 from db.history import transactions
-from db.labelling.samples.delete import delete
-from db.labelling.samples.outcomes import Deleted
+from db.labelling.samples.delete import Deleted, delete
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.storage import MemoryStore, Store, object_deletion

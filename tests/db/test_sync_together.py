@@ -16,9 +16,8 @@ from db.identity.tokens import Identity, Scope
 from db.ingest import sync
 from db.ingest.sync import stages
 from db.jobs import Fenced
-from db.labelling.samples.delete import delete
-from db.labelling.samples.label import LabelWith, label
-from db.labelling.samples.outcomes import Deleted, Labelled
+from db.labelling.samples.delete import Deleted, delete
+from db.labelling.samples.label import Labelled, LabelWith, label
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database, driver_url
 from db.storage import Head, MemoryStore

@@ -169,7 +169,7 @@ async def test_samples_of_another_dataset_are_not_found_and_stay_as_they_are(box
 async def test_a_sample_gets_no_more_annotations_than_it_can_show(
     boxes: DatasetClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotating, "MOST_OF_SAMPLE", 3)
+    monkeypatch.setattr(annotating, "MAX_PER_SAMPLE", 3)
     ids = await add_annotations(boxes, 0, *(new("cat", box(x)) for x in range(3)))
     found = await refused(boxes, edit_of(boxes, 0, add=[new("dog")]))
     assert (found["code"], found["details"]) == ("VALIDATION_FAILED", {"most": 3, "samples": boxes.ids(0)})
@@ -179,7 +179,7 @@ async def test_a_sample_gets_no_more_annotations_than_it_can_show(
 async def test_a_call_names_no_more_annotations_than_it_can_do(
     boxes: DatasetClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotating, "MOST", 3)
+    monkeypatch.setattr(annotating, "MAX_NAMED", 3)
     edits = (
         edit_of(boxes, 0, add=[new("cat"), new("dog")]),
         edit_of(boxes, 1, remove=["Annotation:1"], update=[{"id": "x"}]),

@@ -99,7 +99,7 @@ async def _make_samples(
 ) -> tuple[dict[str, Completed], RecordedChange | None]:
     """The outcomes by key. No change where there is nothing to be made."""
     label_names = label_resolution.distinct(name for row, _ in waiting for name in row.labels)
-    known = await labels.in_use(session, dataset_id, label_names)
+    known = await labels.lock_labels(session, dataset_id, label_names)
     results = {row.key: refused for row, _ in waiting if (refused := refused_labels(row, known)) is not None}
     good = [(row, entry) for row, entry in waiting if row.key not in results]
     if not good:

@@ -136,7 +136,7 @@ async def commit(
 ) -> Uploaded:
     """The second half: the samples of what was written, in one change."""
     await lock_dataset(session, dataset_id, by)
-    known = await labels.in_use(session, dataset_id, uploads.label_names)
+    known = await labels.lock_labels(session, dataset_id, uploads.label_names)
     missing = label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
     if not stored.entries:
         return Uploaded(dataset_id, stored.results)

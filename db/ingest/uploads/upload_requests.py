@@ -94,7 +94,7 @@ async def request(
     await lock_names(session, dataset_id)
     known = await outcomes.rows(session, dataset_id, (file.key for file in requested.files))
     label_names = label_resolution.distinct(name for file in requested.files for name in requested.labels_of(file))
-    known_labels = await labels.in_use(session, dataset_id, label_names)
+    known_labels = await labels.lock_labels(session, dataset_id, label_names)
     label_resolution.missing(label_names, known_labels, create=requested.create_missing)
     tickets = await _with_paths(session, dataset_id, _tickets(requested, known), requested.on_conflict)
     tickets = await _write(session, dataset_id, requested, tickets, known)

@@ -1,30 +1,27 @@
 """Labels: names of a dataset, each one row however many samples carry it."""
 
-from db.labelling.labels.create import LabelValues, add, checked, create
-from db.labelling.labels.delete import DeleteMode, delete
-from db.labelling.labels.find import KnownLabels, in_use, no_such_labels, owner
-from db.labelling.labels.outcomes import Created, Deleted, Renamed, Updated
-from db.labelling.labels.rename import OnConflict, rename
-from db.labelling.labels.update import KEPT, Kept, update
+from db.labelling.labels.create import Created, LabelValues, checked, create, insert
+from db.labelling.labels.delete import Deleted, DeleteMode, delete
+from db.labelling.labels.find import KnownLabels, lock_labels
+from db.labelling.labels.rename import OnConflict, Renamed, rename
+from db.labelling.labels.update import UNCHANGED, Unchanged, Updated, update
 
 __all__ = [
-    "KEPT",
+    "UNCHANGED",
     "Created",
     "DeleteMode",
     "Deleted",
-    "Kept",
     "KnownLabels",
     "LabelValues",
     "OnConflict",
     "Renamed",
+    "Unchanged",
     "Updated",
-    "add",
     "checked",
     "create",
     "delete",
-    "in_use",
-    "no_such_labels",
-    "owner",
+    "insert",
+    "lock_labels",
     "rename",
     "update",
 ]

@@ -1,24 +1,19 @@
 """Finding labels, and locking them: in the order of their ids, so that no two writers wait for each other."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Self
+from collections.abc import Iterable, Sequence
+from typing import Final, Self
 
 import asyncpg
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid, NotFound
 from db.formats import names
 from db.identity.tokens import Identity
 from db.postgres import sql
+from db.postgres.models import Dataset, Label
 
-# One row of nulls where none of the names is a label's: the rule is told in any case.
-IN_USE = """
-    WITH used AS MATERIALIZED (
-        SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[])
-        ORDER BY id FOR KEY SHARE
-    )
-    SELECT dataset.label_names, used.id, used.name FROM dataset LEFT JOIN used ON true WHERE dataset.id = :dataset_id
-"""
+SQL: Final = sql.load(__file__)
 
 
 class KnownLabels(dict[str, int]):
@@ -37,31 +32,31 @@ class KnownLabels(dict[str, int]):
         return found
 
 
-async def in_use(session: AsyncSession, dataset_id: int, wanted: Collection[str]) -> KnownLabels:
-    """The ids of those names that are labels, held until the commit: nobody renames, merges or deletes them."""
-    storable = [name for name in wanted if names.is_storable(name)]
-    return KnownLabels.of(await sql.run(session, IN_USE, dataset_id=dataset_id, names=storable))
+async def lock_labels(session: AsyncSession, dataset_id: int, label_names: Iterable[str]) -> KnownLabels:
+    """The ids of those names that are labels, locked until the commit: nobody renames, merges or deletes them."""
+    storable = [name for name in label_names if names.is_storable(name)]
+    return KnownLabels.of(await sql.run(session, SQL.lock_by_name, dataset_id=dataset_id, names=storable))
 
 
 async def rule_of(session: AsyncSession, dataset_id: int) -> names.LabelNameRule:
-    """The dataset's rule for label names, which nobody makes stricter once it is entered."""
-    return (await in_use(session, dataset_id, ())).rule
+    """The dataset's rule for label names. While the dataset is locked, nobody makes it stricter."""
+    return (await lock_labels(session, dataset_id, ())).rule
 
 
-async def owner(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:
-    """The dataset that these labels are of: one, and one that the token may see."""
-    statement = """
-        SELECT label.id, dataset_id FROM label JOIN dataset ON dataset.id = dataset_id
-        WHERE label.id = ANY(:ids::bigint[]) AND deleted_at IS NULL
-    """
-    rows = await sql.run(session, statement, ids=list(label_ids))
-    owners = {row["id"]: row["dataset_id"] for row in rows if by.sees(row["dataset_id"])}
-    missing = [id for id in label_ids if id not in owners]
+async def dataset_of(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:
+    """The dataset that these labels belong to: one, which the token may see."""
+    rows = await session.exec(
+        select(Label.id, Label.dataset_id)
+        .join(Dataset, col(Dataset.id) == col(Label.dataset_id))
+        .where(col(Label.id).in_(label_ids), col(Dataset.deleted_at).is_(None))
+    )
+    datasets = {id: dataset_id for id, dataset_id in rows if by.sees(dataset_id)}
+    missing = [id for id in label_ids if id not in datasets]
     if missing:
         raise no_such_ids(missing)
-    if len(set(owners.values())) > 1:
+    if len(set(datasets.values())) > 1:
         raise Invalid("The labels of one call belong to one dataset; these are of several.")
-    return int(next(iter(owners.values())))
+    return datasets[label_ids[0]]
 
 
 def no_such_labels(missing: Sequence[str]) -> NotFound:

@@ -1,44 +1,24 @@
-"""Annotating: labels with shapes, put on samples, moved, turned into others and taken off, in sets."""
+"""Annotating: annotations with shapes are added, moved, relabelled and removed, in sets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
-import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
 from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
-from db.labelling.samples import edits as edits_
-from db.labelling.samples.edits import MOST, MOST_OF_SAMPLE, TOLD, Edit, Fact, Image, Intents, Plan
-from db.labelling.samples.outcomes import Labelled
+from db.labelling.samples import edits as checking
+from db.labelling.samples.edits import MAX_REPORTED, AnnotationRow, CheckedEdits, Edit, Image, Plan
+from db.labelling.samples.label import Labelled
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 from db.postgres import sql
 
-IMAGES = """
-SELECT sample.id, dataset.type AS kind, source.width, source.height
-FROM selected JOIN sample USING (id) JOIN source ON source.id = source_id JOIN dataset ON dataset.id = sample.dataset_id
-"""
-NAMED = "SELECT id, sample_id, label_id, shape::text, confirmed FROM annotation WHERE id = ANY(:ids::bigint[])"
-GONE = "SELECT DISTINCT id, sample_id FROM annotation_past WHERE id = ANY(:ids::bigint[])"
-
-# What is there already of what is asked for. Grouped, not joined: it costs the same however many shapes a sample has.
-THERE = """
-SELECT max(n) AS n, coalesce(min(id) FILTER (WHERE confirmed), min(id)) AS id, bool_or(confirmed) AS confirmed
-FROM (
-    SELECT sample_id, label_id, shape::jsonb, n::int, NULL::bigint AS id, NULL::boolean AS confirmed
-    FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[])
-        WITH ORDINALITY AS given (sample_id, label_id, shape, n)
-    UNION ALL
-    SELECT sample_id, label_id, shape, NULL, id, confirmed FROM annotation
-    WHERE sample_id = ANY(:samples::bigint[]) AND id <> ALL(:going::bigint[])
-) AS fact
-GROUP BY sample_id, label_id, shape HAVING count(n) > 0 AND count(id) > 0
-"""
-FULL = """
-SELECT sample_id, count(*) AS n FROM annotation WHERE sample_id = ANY(:samples::bigint[]) GROUP BY sample_id
-"""
+SQL: Final = sql.load(__file__)
+MAX_NAMED: Final = 100_000  # annotations in one call
+MAX_PER_SAMPLE: Final = 10_000  # annotations that a sample can get through calls; a sidecar can bring as many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,130 +33,133 @@ async def annotate(
     session: AsyncSession, dataset_id: int, edits: Sequence[Edit], how: AnnotateWith, *, by: Identity
 ) -> Labelled:
     """Carry out the edits as one change. What is so already is left so."""
-    edits = _bounded(edits)
+    if not edits:
+        raise Invalid("No samples are given; name at least one.", code="EMPTY_SELECTION")
+    count = sum(len(edit.add) + len(edit.update) + len(edit.remove) for edit in edits)
+    if count > MAX_NAMED:
+        raise Invalid(f"At most {MAX_NAMED:,} annotations are named in one call.", most=MAX_NAMED, given=count)
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
-    wanted = label_resolution.distinct(name for edit in edits for name in edit.names())
-    known = await labels.in_use(session, dataset_id, wanted)
-    missing = label_resolution.missing(wanted, known, create=how.create_missing)
-    asked = [edit.sample for edit in edits]
-    matched = await lock_samples(session, dataset_id, Selection(ids=asked))
-    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, await matched.first_page(session, asked))
-    new = {name: -place for place, name in enumerate(missing, 1)}  # stand for ids until the labels are made
-    plan = await _plan(session, edits_.intents(edits, known | new, await _images(session, matched)))
+    names = label_resolution.distinct(name for edit in edits for name in edit.names())
+    known = await labels.lock_labels(session, dataset_id, names)
+    missing = label_resolution.missing(names, known, create=how.create_missing)
+    ids = [edit.sample for edit in edits]
+    matched = await lock_samples(session, dataset_id, Selection(ids=ids))
+    page = await matched.first_page(session, ids)
+    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
+    images = {
+        row["id"]: Image(row["kind"], row["width"], row["height"]) for row in await matched.run(session, SQL.images)
+    }
+    provisional = {name: -number for number, name in enumerate(missing, 1)}  # ids until the labels are made
+    plan = await _plan(session, checking.check(edits, known | provisional, images))
     changing = replace(matched, count=len(plan.samples()), ids=plan.samples())
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
-        return outcome
+        return unchanged
     await _expect_room(session, plan)
-    summary = _summary(plan, changing.count)
     change = await record(
-        session, dataset_id, by.name, "ANNOTATE_SAMPLES", summary, expected_revision=how.expected_revision
+        session,
+        dataset_id,
+        by.name,
+        "ANNOTATE_SAMPLES",
+        _summary(plan, changing.count),
+        expected_revision=how.expected_revision,
     )
-    used = [name for name, id in new.items() if any(fact.label == id for fact in (*plan.put, *plan.turn))]
-    made = {new[name]: id for name, id in (await label_resolution.make(session, dataset_id, used, change)).items()}
-    await _write(session, changing, plan, made, change, by)
-    return replace(outcome, changed=changing.count, change=change.id)
+    used = {row.label for row in (*plan.insert, *plan.update)}
+    new = [name for name, id in provisional.items() if id in used]
+    made = await label_resolution.make(session, dataset_id, new, change)
+    await _write(session, changing, plan, {provisional[name]: id for name, id in made.items()}, change, by)
+    return replace(unchanged, changed=changing.count, change=change.id)
 
 
-def _bounded(edits: Sequence[Edit]) -> Sequence[Edit]:
-    if not edits:
-        raise Invalid("No samples are given; name at least one.", code="EMPTY_SELECTION")
-    named = sum(len(edit.add) + len(edit.update) + len(edit.remove) for edit in edits)
-    if named > MOST:
-        raise Invalid(f"At most {MOST:,} annotations are named in one call.", most=MOST, given=named)
-    return edits
+async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:
+    """What the edits come to, given the annotations that exist."""
+    existing = await _existing(session, edits)
+    updated = edits.updated(existing)
+    update = [row for row in updated if row.key != existing[row.id].key or not existing[row.id].confirmed]
+    delete = {id: sample for id, sample in edits.remove.items() if id in existing}
+    keys = {row.key for row in updated}
+    insert = [row for key, row in edits.add.items() if key not in keys]
+    whole = [row for row in update if row.shape is None]
+    equal = await _equal(session, [*insert, *whole], except_ids=[*delete, *(row.id for row in update)])
+    for row in whole:  # of two that become the same, the one that was named stays
+        if row in equal:
+            delete[equal[row].id] = equal[row].sample
+    update += [replace(row, id=equal[row].id) for row in insert if row in equal and not equal[row].confirmed]
+    return Plan([row for row in insert if row not in equal], update, delete)
 
 
-async def _images(session: AsyncSession, matched: LockedSamples) -> dict[int, Image]:
-    rows = await matched.run(session, IMAGES)
-    return {row["id"]: Image(row["kind"], row["width"], row["height"]) for row in rows}
-
-
-async def _plan(session: AsyncSession, asked: Intents) -> Plan:
-    """What the intents come to, beside what is there."""
-    rows = await _named(session, asked)
-    finals = edits_.finals(asked, rows)
-    turn = [fact for fact in finals if edits_.is_other(fact, rows[fact.id])]
-    take = {id: sample for id, sample in asked.remove.items() if id in rows}
-    going = [*take, *(fact.id for fact in turn)]
-    kept = {fact.key for fact in finals}
-    put = [fact for key, fact in asked.add.items() if key not in kept]
-    whole = [fact for fact in turn if fact.shape is None]
-    there = await _there(session, [*put, *whole], going)
-    for fact in whole:  # of two that become the same, the one that was named stays
-        double = there.get(fact)
-        if double is not None:
-            take[double.id] = double.sample
-    turn += [replace(fact, id=there[fact].id) for fact in put if fact in there and not there[fact].confirmed]
-    return Plan([fact for fact in put if fact not in there], turn, take)
-
-
-async def _named(session: AsyncSession, asked: Intents) -> dict[int, Fact]:
+async def _existing(session: AsyncSession, edits: CheckedEdits) -> dict[int, AnnotationRow]:
     """The annotations that are updated or removed, as they are now."""
-    ids = [*asked.update, *asked.remove]
-    if not ids:
+    ids = [*edits.update, *edits.remove]
+    existing = {
+        row["id"]: AnnotationRow(
+            row["sample_id"], row["label_id"], checking.canonical(row["shape"]), row["id"], row["confirmed"]
+        )
+        for row in (await sql.run(session, SQL.existing, ids=ids) if ids else ())
+    }
+    missing = [id for id in edits.remove if id not in existing]
+    removed = await sql.run(session, SQL.removed_before, ids=missing) if missing else ()
+    edits.expect_existing(existing, {row["id"]: row["sample_id"] for row in removed})
+    return existing
+
+
+async def _equal(
+    session: AsyncSession, rows: Sequence[AnnotationRow], *, except_ids: Sequence[int]
+) -> dict[AnnotationRow, AnnotationRow]:
+    """The annotations that are the same as these, and exist."""
+    if not rows:
         return {}
-    rows = {row["id"]: _fact(row) for row in await sql.run(session, NAMED, ids=ids)}
-    missing = [id for id in asked.remove if id not in rows]
-    gone = await sql.run(session, GONE, ids=missing) if missing else ()
-    edits_.expect_there(asked, rows, {row["id"]: row["sample_id"] for row in gone})
-    return rows
-
-
-def _fact(row: asyncpg.Record) -> Fact:
-    return Fact(row["sample_id"], row["label_id"], edits_.canonical(row["shape"]), row["id"], row["confirmed"])
-
-
-async def _there(session: AsyncSession, facts: Sequence[Fact], going: Sequence[int]) -> dict[Fact, Fact]:
-    """Of these, those that their samples have already beside what is going, with what they have."""
-    if not facts:
-        return {}
-    samples, names, shapes = _columns(facts)
-    rows = await sql.run(session, THERE, going=going, samples=samples, labels=names, shapes=shapes)
-    found = ((facts[row["n"] - 1], row) for row in rows)
-    return {fact: replace(fact, id=row["id"], confirmed=row["confirmed"]) for fact, row in found}
+    found = await sql.run(session, SQL.equal, **_columns(rows), except_ids=except_ids)
+    by_row = ((rows[each["n"] - 1], each) for each in found)
+    return {row: replace(row, id=each["id"], confirmed=each["confirmed"]) for row, each in by_row}
 
 
 async def _expect_room(session: AsyncSession, plan: Plan) -> None:
-    growing = plan.growing()
-    rows = await sql.run(session, FULL, samples=list(growing)) if growing else ()
-    has = {row["sample_id"]: row["n"] for row in rows}
-    full = [sample for sample, more in growing.items() if has.get(sample, 0) + more > MOST_OF_SAMPLE]
+    growth = plan.growth()
+    rows = await sql.run(session, SQL.counts, samples=list(growth)) if growth else ()
+    counts = {row["sample_id"]: row["n"] for row in rows}
+    full = [sample for sample, more in growth.items() if counts.get(sample, 0) + more > MAX_PER_SAMPLE]
     if full:
         raise Invalid(
-            f"A sample has at most {MOST_OF_SAMPLE:,} annotations.",
-            most=MOST_OF_SAMPLE,
-            samples=[f"Sample:{sample}" for sample in full[:TOLD]],
+            f"A sample has at most {MAX_PER_SAMPLE:,} annotations.",
+            most=MAX_PER_SAMPLE,
+            samples=[f"Sample:{sample}" for sample in full[:MAX_REPORTED]],
         )
 
 
 async def _write(
     session: AsyncSession,
-    changing: LockedSamples,
+    samples: LockedSamples,
     plan: Plan,
-    made: Mapping[int, int],
+    label_ids: Mapping[int, int],
     change: RecordedChange,
     by: Identity,
 ) -> None:
-    put, turn = edits_.renumbered(plan.put, made), edits_.renumbered(plan.turn, made)
-    if plan.take:
-        await annotations.delete(session, list(plan.take))
-    if turn:
-        ids, (_, names, shapes) = [fact.id for fact in turn], _columns(turn)
-        await annotations.update(session, change, actor=by.name, ids=ids, labels=names, shapes=shapes)
-    if put:
-        samples, names, shapes = _columns(put)
-        await annotations.insert(session, change, actor=by.name, samples=samples, labels=names, shapes=shapes)
-    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
+    """`label_ids`: those of labels that were made, by their provisional ids."""
+    insert, update = (
+        [replace(row, label=label_ids.get(row.label, row.label)) for row in rows] for rows in (plan.insert, plan.update)
+    )
+    if plan.delete:
+        await annotations.delete(session, list(plan.delete))
+    if update:
+        columns = _columns(update)
+        ids, shapes = [row.id for row in update], columns["shapes"]
+        await annotations.update(session, change, actor=by.name, ids=ids, labels=columns["labels"], shapes=shapes)
+    if insert:
+        await annotations.insert(session, change, actor=by.name, **_columns(insert))
+    await annotations.refresh_derived_state(session, samples, change, actor=by.name)
 
 
-def _columns(facts: Sequence[Fact]) -> tuple[list[int], list[int], list[str | None]]:
-    """Samples, labels, shapes."""
-    return [each.sample for each in facts], [each.label for each in facts], [each.shape for each in facts]
+def _columns(rows: Sequence[AnnotationRow]) -> dict[str, list[Any]]:
+    return {
+        "samples": [row.sample for row in rows],
+        "labels": [row.label for row in rows],
+        "shapes": [row.shape for row in rows],
+    }
 
 
 def _summary(plan: Plan, count: int) -> str:
-    parts = {"added": len(plan.put), "changed": len(plan.turn), "removed": len(plan.take)}
+    parts = {"added": len(plan.insert), "changed": len(plan.update), "removed": len(plan.delete)}
     what = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
     return f"Annotated {'1 sample' if count == 1 else f'{count} samples'}: {what}"

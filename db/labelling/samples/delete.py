@@ -1,15 +1,30 @@
-"""Deleting samples, and their files where asked for."""
+"""Deleting samples, with their files if requested. Source rows stay: a sync sees by them what was deleted here."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.history.changes import lock_dataset, record
+from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import source_references
-from db.labelling.samples.outcomes import Deleted
-from db.labelling.samples.removal import remove
-from db.labelling.samples.selection import Selection, lock_samples
+from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
+from db.labelling.source_references import Impact
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """Of a dry run: what would be. `with_sources`: files are to be deleted after the commit, for the change."""
+
+    dataset_id: int
+    deleted: int
+    not_found: tuple[int, ...] = ()
+    with_sources: bool = False
+    change: int | None = None
+    warnings: tuple[Impact, ...] = ()
 
 
 async def delete(
@@ -22,16 +37,33 @@ async def delete(
     expected_count: int | None = None,
     dry_run: bool = False,
 ) -> Deleted:
-    """Take samples out of the working set. Kept files are not synced again, unless they change or it is asked for."""
+    """Delete samples from the working set. A sync takes kept files again only if they change, or if it is told to."""
     await lock_dataset(session, dataset_id, by)
-    selected = await lock_samples(session, dataset_id, selection, "UPDATE")
-    selected.expect(expected_count)
-    warnings = await source_references.warnings(session, selected, by) if delete_sources else ()
-    planned = Deleted(dataset_id, selected.count, selected.not_found, delete_sources, None, warnings)
-    if dry_run or not selected.count:
+    samples = await lock_samples(session, dataset_id, selection, "UPDATE")
+    samples.expect(expected_count)
+    warnings = await source_references.warnings(session, samples, by) if delete_sources else ()
+    planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, warnings)
+    if dry_run or not samples.count:
         return planned
-    noun = "1 sample" if selected.count == 1 else f"{selected.count} samples"
+    noun = "1 sample" if samples.count == 1 else f"{samples.count} samples"
     summary = f"Deleted {noun}" + (" with their files" if delete_sources else "")
     change = await record(session, dataset_id, by.name, "DELETE_SAMPLES", summary, undoable=not delete_sources)
-    await remove(session, selected, change, sources=delete_sources)
+    await delete_where(session, samples, change, with_sources=delete_sources)
     return replace(planned, change=change.id)
+
+
+async def delete_where(
+    session: AsyncSession,
+    samples: LockedSamples,
+    change: RecordedChange,
+    condition: str = "true",
+    *,
+    with_sources: bool,
+    **values: Any,
+) -> None:
+    """Delete those that meet a condition on `sample`, and their annotations."""
+    if with_sources:
+        statement = SQL.plan_source_deletions.format(condition=condition)
+        await samples.run(session, statement, change_id=change.id, **values)
+    await samples.run(session, SQL.delete_annotations.format(condition=condition), **values)
+    await samples.run(session, SQL.delete_samples.format(condition=condition), **values)

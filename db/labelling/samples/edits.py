@@ -1,12 +1,12 @@
-"""What is asked of samples' annotations, and what it comes to: plain values, decided before anything is written.
+"""What is requested of samples' annotations, and what it comes to: plain values, decided before anything is written.
 
 An annotation is the same as another of its sample when label and shape are: so a shape that is added again, by a retry
-or by a second annotator, is there already. A whole image has a label once; shapes of one label may be any number.
+or by a second annotator, exists already. A whole image has a label once; shapes of one label may be any number.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -15,9 +15,7 @@ from db.errors import Invalid, NotFound
 from db.formats import names, shapes
 from db.formats.shapes import Shape
 
-MOST: Final = 100_000  # annotations that one call names
-MOST_OF_SAMPLE: Final = 10_000  # annotations that a sample can get through calls; a sidecar can bring as many
-TOLD: Final = 100  # ids that an error names
+MAX_REPORTED: Final = 100  # ids that an error names
 
 Key = tuple[int, int, str | None]
 
@@ -32,7 +30,7 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What is None stays. Whatever a person touches is confirmed."""
+    """What is None stays. An updated annotation is confirmed."""
 
     id: int
     label: str | None = None
@@ -41,7 +39,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to become of one sample's annotations."""
+    """What to do with one sample's annotations."""
 
     sample: int
     add: Sequence[Addition] = ()
@@ -63,7 +61,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class AnnotationRow:
     """An annotation as it is, or is to be; `shape` is JSON text, None the whole image. A new one has no id yet."""
 
     sample: int
@@ -78,116 +76,86 @@ class Fact:
 
 
 @dataclass(slots=True)
-class Intents:
+class CheckedEdits:
     """The edits of samples that were found, with labels as ids and shapes as checked text."""
 
-    add: dict[Key, Fact] = field(default_factory=dict)
+    add: dict[Key, AnnotationRow] = field(default_factory=dict)
     update: dict[int, tuple[int, int | None, str | None]] = field(default_factory=dict)  # sample, label, shape
     remove: dict[int, int] = field(default_factory=dict)  # sample
+
+    def include(self, edit: Edit, ids: Mapping[str, int], image: Image, path: str) -> None:
+        """`path`: of the edit in the input."""
+        for index, new in enumerate(edit.add):
+            shape = _checked(new.shape, image, edit.sample, f"{path}.add.{index}")
+            row = AnnotationRow(edit.sample, ids[new.label], shape)
+            self.add[row.key] = row
+        for index, one in enumerate(edit.update):
+            if one.id in self.update:
+                raise Invalid("An annotation is updated once in a call; this one is twice.", ids=_global([one.id]))
+            label = None if one.label is None else ids[one.label]
+            shape = _checked(one.shape, image, edit.sample, f"{path}.update.{index}")
+            self.update[one.id] = edit.sample, label, shape
+        for id in edit.remove:
+            if self.remove.setdefault(id, edit.sample) != edit.sample:
+                raise no_such_annotations(_global([id]))
+
+    def expect_existing(self, rows: Mapping[int, AnnotationRow], removed_before: Mapping[int, int]) -> None:
+        """Every named annotation is one of the sample it is named under. One to be removed may be removed already."""
+        samples = {id: row.sample for id, row in rows.items()}
+        wrong = [id for id, (sample, _, _) in self.update.items() if samples.get(id) != sample]
+        wrong += [id for id, sample in self.remove.items() if samples.get(id, removed_before.get(id)) != sample]
+        if wrong:
+            raise no_such_annotations(_global(wrong))
+
+    def updated(self, rows: Mapping[int, AnnotationRow]) -> list[AnnotationRow]:
+        """The updated annotations as they are to be."""
+        updated = []
+        for id, (sample, label, shape) in self.update.items():
+            row = rows[id]
+            label, shape = row.label if label is None else label, row.shape if shape is None else shape
+            updated.append(AnnotationRow(sample, label, shape, id))
+        whole = Counter(row.key for row in updated if row.shape is None)
+        equal = [row.id for row in updated if whole[row.key] > 1]
+        if equal:
+            message = "These would become one: a whole image has a label once. Remove all but one."
+            raise Invalid(message, ids=_global(equal))
+        return updated
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be written: new annotations, those that are there as they are to be, and those that go."""
+    """What is to be written. `update`: annotations that exist, as they are to be; `delete`: samples by annotations."""
 
-    put: Sequence[Fact]
-    turn: Sequence[Fact]
-    take: Mapping[int, int]  # sample by annotation
+    insert: Sequence[AnnotationRow]
+    update: Sequence[AnnotationRow]
+    delete: Mapping[int, int]
 
     def samples(self) -> tuple[int, ...]:
         """Those that change, ascending."""
-        return tuple(sorted({each.sample for each in (*self.put, *self.turn)} | set(self.take.values())))
+        return tuple(sorted({row.sample for row in (*self.insert, *self.update)} | set(self.delete.values())))
 
-    def growing(self) -> dict[int, int]:
+    def growth(self) -> dict[int, int]:
         """By how many annotations each sample grows, where it does."""
-        net = Counter(each.sample for each in self.put)
-        net.subtract(self.take.values())
+        net = Counter(row.sample for row in self.insert)
+        net.subtract(self.delete.values())
         return {sample: more for sample, more in net.items() if more > 0}
 
 
-def intents(edits: Sequence[Edit], ids: Mapping[str, int], images: Mapping[int, Image]) -> Intents:
+def check(edits: Sequence[Edit], ids: Mapping[str, int], images: Mapping[int, Image]) -> CheckedEdits:
     """Raises Invalid for a shape that cannot be, and for an annotation that is to become two things."""
-    found = Intents()
-    for place, edit in enumerate(edits):
+    checked = CheckedEdits()
+    for index, edit in enumerate(edits):
         if edit.sample in images:
-            _gather(found, edit, ids, images[edit.sample], f"samples.{place}")
-    twice = sorted(found.update.keys() & found.remove.keys())
+            checked.include(edit, ids, images[edit.sample], f"samples.{index}")
+    twice = sorted(checked.update.keys() & checked.remove.keys())
     if twice:
-        raise Invalid("An annotation is either updated or removed, not both.", ids=_told(twice))
-    return found
-
-
-def _gather(found: Intents, edit: Edit, ids: Mapping[str, int], image: Image, place: str) -> None:
-    for at, new in enumerate(edit.add):
-        fact = Fact(edit.sample, ids[new.label], _text(new.shape, image, edit.sample, f"{place}.add.{at}"))
-        found.add[fact.key] = fact
-    for at, one in enumerate(edit.update):
-        if one.id in found.update:
-            raise Invalid("An annotation is updated once in a call; this one is twice.", ids=_told([one.id]))
-        label = None if one.label is None else ids[one.label]
-        shape = _text(one.shape, image, edit.sample, f"{place}.update.{at}")
-        found.update[one.id] = edit.sample, label, shape
-    for id in edit.remove:
-        if found.remove.setdefault(id, edit.sample) != edit.sample:
-            raise no_such_annotations(_told([id]))
-
-
-def _text(shape: Shape | None, image: Image, sample: int, place: str) -> str | None:
-    """A shape as it is stored; `place` is where it stands in the input."""
-    if shape is None:
-        return None
-    try:
-        return _written(shapes.to_json(_possible(shape, image)))
-    except Invalid as refused:
-        refused.details |= {"sample": f"Sample:{sample}", "at": f"{place}.shape"}
-        raise
-
-
-def _possible(shape: Shape, image: Image) -> Shape:
-    if image.width is None or image.height is None:
-        raise Invalid("The size of this image is not known, so no shape can be told to lie on it; sync the dataset.")
-    return shapes.validated(shape, kind=image.kind, width=image.width, height=image.height)
-
-
-def expect_there(asked: Intents, rows: Mapping[int, Fact], gone: Mapping[int, int]) -> None:
-    """Every named annotation is one of the sample it is named under. One to be removed may be removed already."""
-    there = {id: fact.sample for id, fact in rows.items()}
-    wrong = [id for id, (sample, _, _) in asked.update.items() if there.get(id) != sample]
-    wrong += [id for id, sample in asked.remove.items() if there.get(id, gone.get(id)) != sample]
-    if wrong:
-        raise no_such_annotations(_told(wrong))
-
-
-def finals(asked: Intents, rows: Mapping[int, Fact]) -> list[Fact]:
-    """The updated annotations as they are to be."""
-    found = []
-    for id, (sample, label, shape) in asked.update.items():
-        row = rows[id]
-        found.append(Fact(sample, row.label if label is None else label, row.shape if shape is None else shape, id))
-    whole = Counter(fact.key for fact in found if fact.shape is None)
-    double = [fact.id for fact in found if whole[fact.key] > 1]
-    if double:
-        raise Invalid("These would become one: a whole image has a label once. Remove all but one.", ids=_told(double))
-    return found
-
-
-def is_other(fact: Fact, row: Fact) -> bool:
-    """Whether an update changes anything."""
-    return not row.confirmed or fact.key != row.key
+        raise Invalid("An annotation is either updated or removed, not both.", ids=_global(twice))
+    return checked
 
 
 def canonical(shape: str | None) -> str | None:
     """A stored shape as this module writes it; Postgres has another order of keys."""
-    return None if shape is None else _written(orjson.loads(shape))
-
-
-def _written(shape: Mapping[str, Any]) -> str:
-    return orjson.dumps(shape, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def renumbered(facts: Iterable[Fact], made: Mapping[int, int]) -> list[Fact]:
-    """With the ids of labels that had none yet."""
-    return [replace(fact, label=made.get(fact.label, fact.label)) for fact in facts]
+    return None if shape is None else _json(orjson.loads(shape))
 
 
 def no_such_annotations(ids: Sequence[str]) -> NotFound:
@@ -197,5 +165,24 @@ def no_such_annotations(ids: Sequence[str]) -> NotFound:
     )
 
 
-def _told(ids: Sequence[int]) -> list[str]:
-    return [f"Annotation:{id}" for id in ids[:TOLD]]
+def _checked(shape: Shape | None, image: Image, sample: int, path: str) -> str | None:
+    """A shape as it is stored. `path`: in the input."""
+    if shape is None:
+        return None
+    try:
+        if image.width is None or image.height is None:
+            raise Invalid(
+                "The size of this image is not known, so no shape can be told to lie on it; sync the dataset."
+            )
+        return _json(shapes.to_json(shapes.validated(shape, kind=image.kind, width=image.width, height=image.height)))
+    except Invalid as refused:
+        refused.details |= {"sample": f"Sample:{sample}", "at": f"{path}.shape"}
+        raise
+
+
+def _json(shape: Mapping[str, Any]) -> str:
+    return orjson.dumps(shape, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _global(ids: Sequence[int]) -> list[str]:
+    return [f"Annotation:{id}" for id in ids[:MAX_REPORTED]]

@@ -1,8 +1,8 @@
-"""Putting labels on samples."""
+"""Labelling samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,21 +11,24 @@ from db.history.changes import RecordedChange, expect_revision, lock_dataset, re
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels.create import listed
-from db.labelling.samples.outcomes import Labelled
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 
 Mode = Literal["ADD", "SET", "REMOVE"]
-MOST = 100  # labels that one call puts
+MAX_LABELS: Final = 100  # in one call
 
-SUGGESTED = "SELECT FROM annotation a WHERE a.sample_id = sample.id AND NOT a.confirmed"
-LACKING = "NOT sample.label_ids @> :labels::bigint[]"
-OTHERWISE = f"sample.label_ids <> :labels::bigint[] OR EXISTS ({SUGGESTED})"
-CARRYING = f"sample.label_ids && :labels::bigint[] OR EXISTS ({SUGGESTED} AND a.label_id + 0 = ANY(:labels::bigint[]))"
+SUGGESTED: Final = "SELECT FROM annotation a WHERE a.sample_id = sample.id AND NOT a.confirmed"
+# Which samples a mode changes.
+CONDITIONS: Final = {
+    "ADD": "NOT sample.label_ids @> :labels::bigint[]",
+    "SET": f"sample.label_ids <> :labels::bigint[] OR EXISTS ({SUGGESTED})",
+    "REMOVE": f"""sample.label_ids && :labels::bigint[]
+        OR EXISTS ({SUGGESTED} AND a.label_id + 0 = ANY(:labels::bigint[]))""",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelWith:
-    """Which labels, how they are put, and the guards. Without a guard the last writer wins."""
+    """Which labels, what to do with them, and the guards. Without a guard the last writer wins."""
 
     labels: Sequence[str]
     mode: Mode = "ADD"
@@ -42,86 +45,90 @@ class ReplaceWith:
     expected_count: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """`samples`: those that a payload lists. `change` is None when nothing changed."""
+
+    dataset_id: int
+    matched: int
+    changed: int
+    not_found: tuple[int, ...] = ()
+    samples: tuple[int, ...] = ()
+    change: int | None = None
+
+
 async def label(
     session: AsyncSession, dataset_id: int, selection: Selection, how: LabelWith, *, by: Identity
 ) -> Labelled:
     """ADD labels to what is there, SET exactly these, or REMOVE them."""
-    wanted, mode = _few(how.labels), how.mode
+    names, mode = _distinct(how.labels), how.mode
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
-    known = await labels.in_use(session, dataset_id, wanted)
-    missing = label_resolution.missing(wanted, known, create=how.create_missing)
+    known = await labels.lock_labels(session, dataset_id, names)
+    missing = label_resolution.missing(names, known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
-    shown = await matched.first_page(session, selection.ids)
-    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
+    page = await matched.first_page(session, selection.ids)
+    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
     new = [] if mode == "REMOVE" else missing
-    changing = matched if new else await _changing(session, matched, mode, sorted(known.values()))
+    changing = matched if new else await matched.narrow(session, CONDITIONS[mode], labels=sorted(known.values()))
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
-        return outcome
-    summary = _summary(mode, wanted, changing.count)
+        return unchanged
     change = await record(
-        session, dataset_id, by.name, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision
+        session,
+        dataset_id,
+        by.name,
+        "LABEL_SAMPLES",
+        _summary(mode, names, changing.count),
+        expected_revision=how.expected_revision,
     )
-    made = await label_resolution.make(session, dataset_id, new, change)
-    await _write(session, changing, mode, sorted([*known.values(), *made.values()]), change, by)
-    return replace(outcome, changed=changing.count, change=change.id)
+    created = await label_resolution.make(session, dataset_id, new, change)
+    await _write(session, changing, mode, sorted([*known.values(), *created.values()]), change, by)
+    return replace(unchanged, changed=changing.count, change=change.id)
 
 
 async def replace_label(
     session: AsyncSession, dataset_id: int, selection: Selection, how: ReplaceWith, *, by: Identity
 ) -> Labelled:
-    """Turn one label into another on these samples alone. Those without it stay as they are."""
-    old, new = _few([how.before])[0], _few([how.after])[0]
+    """Replace one label by another on these samples alone. Those without it stay as they are."""
+    [before], [after] = _distinct([how.before]), _distinct([how.after])
     await lock_dataset(session, dataset_id, by)
-    known = await labels.in_use(session, dataset_id, {old, new})
-    label_resolution.missing([old], known, create=False)
-    missing = label_resolution.missing([new], known, create=how.create_missing)
+    known = await labels.lock_labels(session, dataset_id, {before, after})
+    label_resolution.missing([before], known, create=False)
+    missing = label_resolution.missing([after], known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
-    shown = await matched.first_page(session, selection.ids)
-    outcome = Labelled(dataset_id, matched.count, 0, matched.not_found, shown)
-    if old == new:
-        return outcome
-    changing = await matched.narrow(session, "sample.label_ids @> ARRAY[:old::bigint]", old=known[old])
+    page = await matched.first_page(session, selection.ids)
+    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
+    if before == after:
+        return unchanged
+    changing = await matched.narrow(session, "sample.label_ids @> ARRAY[:before::bigint]", before=known[before])
     if not changing.count:
-        return outcome
-    summary = f"Turned `{old}` into `{new}` on {_samples(changing.count)}"
+        return unchanged
+    summary = f"Turned `{before}` into `{after}` on {_samples(changing.count)}"
     change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
-    known |= await label_resolution.make(session, dataset_id, missing, change)
-    await annotations.replace_label(session, changing, known[old], known[new], change, actor=by.name)
+    ids = known | await label_resolution.make(session, dataset_id, missing, change)
+    await annotations.replace_label(session, changing, ids[before], ids[after], change, actor=by.name)
     await annotations.refresh_derived_state(session, changing, change, actor=by.name)
-    return replace(outcome, changed=changing.count, change=change.id)
-
-
-async def _changing(session: AsyncSession, matched: LockedSamples, mode: Mode, ids: list[int]) -> LockedSamples:
-    match mode:
-        case "ADD":
-            return await matched.narrow(session, LACKING, labels=ids)
-        case "SET":
-            return await matched.narrow(session, OTHERWISE, labels=ids)
-        case "REMOVE":
-            return await matched.narrow(session, CARRYING, labels=ids)
-    assert_never(mode)
+    return replace(unchanged, changed=changing.count, change=change.id)
 
 
 async def _write(
-    session: AsyncSession, changing: LockedSamples, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
+    session: AsyncSession, samples: LockedSamples, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
 ) -> None:
     if mode == "REMOVE":
-        await annotations.remove_labels(session, changing, ids)
+        await annotations.remove_labels(session, samples, ids)
     if mode == "SET":
-        await annotations.remove_other_labels(session, changing, ids)
+        await annotations.remove_other_labels(session, samples, ids)
     if mode != "REMOVE" and ids:
-        await annotations.add_labels(session, changing, ids, change, actor=by.name)
-    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
+        await annotations.add_labels(session, samples, ids, change, actor=by.name)
+    await annotations.refresh_derived_state(session, samples, change, actor=by.name)
 
 
-def _few(names: Sequence[str]) -> list[str]:
-    """The names in their one form, each once."""
-    if len(names) > MOST:
-        raise Invalid(f"At most {MOST} labels are named in one call.", most=MOST)
+def _distinct(names: Sequence[str]) -> list[str]:
+    if len(names) > MAX_LABELS:
+        raise Invalid(f"At most {MAX_LABELS} labels are named in one call.", most=MAX_LABELS)
     return label_resolution.distinct(names)
 
 
