@@ -22,9 +22,10 @@ class LruCache(Generic[V]):
         return key in self._values
 
     def get(self, key: Hashable) -> V | None:
-        if key in self._values:
+        value = self._values.get(key)
+        if value is not None:
             self._values.move_to_end(key)
-        return self._values.get(key)
+        return value
 
     def add(self, key: Hashable, value: V) -> None:
         if key in self._values:
