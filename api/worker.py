@@ -21,6 +21,7 @@ import asyncpg
 from api.configuration import decoding_limits, image_limits, removal_guard, stores
 from api.settings import Settings
 from db import jobs
+from db.concurrency import wait_for_event
 from db.datasets import purge
 from db.errors import DomainError, NotFound
 from db.exports import manifests
@@ -31,6 +32,7 @@ from db.ingest import imports, sync, uploads
 from db.ingest.sync.options import Guard
 from db.jobs import Claim
 from db.postgres.engine import Database, driver_url
+from db.postgres.models import Dataset
 from db.postgres.outages import DatabaseUnavailable, explain
 from db.storage import Stores, object_deletion
 
@@ -86,7 +88,7 @@ async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pu
                     log.error("the worker failed and begins anew", exc_info=error)
             if not stop.is_set():
                 pause = RETRY if pulse.last > last_beat else min(pause * 2, LONGEST_RETRY)
-                await _wait(stop, pause)
+                await wait_for_event(stop, pause)
 
 
 @dataclass(slots=True)
@@ -98,7 +100,6 @@ class Worker:
     image_limits: ImageLimits
     guard: Guard
     number: int
-    max_jobs: int
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there may be a job to claim, or the session ends
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,44 +108,30 @@ class Worker:
         self.wake.set()
 
     async def run_jobs(self) -> None:
-        """Claim jobs and run them, `max_jobs` at once, until the session ends and they are back in the queue."""
-        running: set[asyncio.Task[None]] = set()
-
-        def ended(task: asyncio.Task[None]) -> None:
-            running.discard(task)
-            self.wake.set()
-
-        try:
-            while not self.stopping.is_set():
-                self.wake.clear()
-                job = None
-                if len(running) < self.max_jobs:
-                    with suppress(DatabaseUnavailable):  # the next poll tries again
-                        job = await jobs.claim(self.database, self.number)
-                if job is None:
-                    await _wait(self.wake, POLL)
-                else:
-                    task = asyncio.create_task(self._run_job(job))
-                    running.add(task)
-                    task.add_done_callback(ended)
-        finally:
-            self.stop()
-            await asyncio.gather(*running)
-
-    async def _run_job(self, job: Claim) -> None:
-        try:
-            await jobs.run(self.database, job, self.work, stopping=self.stopping)
-        except Exception:
-            log.exception("the end of job %s could not be written; it is left to the sweep", job.id)
+        """Claim jobs and run them one after the other, until the session ends and the last is back in the queue."""
+        while not self.stopping.is_set():
+            self.wake.clear()
+            job = None
+            with suppress(DatabaseUnavailable):  # the next poll tries again
+                job = await jobs.claim(self.database, self.number)
+            if job is None:
+                await wait_for_event(self.wake, POLL)
+                continue
+            self.wake.set()  # there may be more jobs for the others that wait
+            try:
+                await jobs.run(self.database, job, self.work, stopping=self.stopping)
+            except Exception:
+                log.exception("the end of job %s could not be written; it is left to the sweep", job.id)
 
     async def work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):
             case "SYNC":
-                async with self.database.reading() as connection:
-                    path = await connection.fetchval("SELECT input_path FROM dataset WHERE id = $1", job.dataset_id)
-                if path is None:
+                async with self.database.writing() as session:
+                    dataset = await session.get(Dataset, job.dataset_id)
+                if dataset is None:
                     raise NotFound("The dataset was deleted.", code="DATASET_NOT_FOUND")
-                await sync.run(self.database, job, self.stores.open(path), self.image_limits, self.guard)
+                store = self.stores.open(dataset.input_path)
+                await sync.run(self.database, job, store, self.image_limits, self.guard)
             case "PURGE":
                 await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
@@ -172,7 +159,7 @@ class Worker:
                 log.warning("a sweep is put off: %s", type(error).__name__)
             except Exception:
                 log.exception("a sweep failed, and is repeated")
-            await _wait(self.stopping, SWEEP)
+            await wait_for_event(self.stopping, SWEEP)
 
 
 async def _session(
@@ -180,20 +167,22 @@ async def _session(
 ) -> None:
     """From a connection to its end. Returns when the worker is to stop; raises what ended it otherwise."""
     async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
-        worker = Worker(database, stores, limits, removal_guard(settings), number, settings.jobs)
+        worker = Worker(database, stores, limits, removal_guard(settings), number)
         await connection.add_listener(jobs.QUEUE_CHANNEL, lambda *_: worker.wake.set())
-        running = asyncio.create_task(worker.run_jobs())
-        sweeping = asyncio.create_task(worker.run_sweeps())
-        beating = asyncio.create_task(_beat(connection, stop, pulse, file=settings.data_dir / PULSE_FILE))
+        running = [asyncio.create_task(worker.run_jobs()) for _ in range(settings.jobs)]
+        others = [
+            asyncio.create_task(worker.run_sweeps()),
+            asyncio.create_task(_beat(connection, stop, pulse, file=settings.data_dir / PULSE_FILE)),
+        ]
         try:
-            await asyncio.wait({running, sweeping, beating}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*running, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
             worker.stop()
             if not stop.is_set():
                 connection.terminate()  # nothing may wait for this connection any more
-            sweeping.cancel()  # whatever it leaves undone, the next sweep finds
-            beating.cancel()
-            outcomes = await asyncio.gather(beating, running, sweeping, return_exceptions=True)
+            for task in others:
+                task.cancel()  # whatever a sweep leaves undone, the next one finds
+            outcomes = await asyncio.gather(*others, *running, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -202,21 +191,16 @@ async def _session(
 async def _beat(connection: asyncpg.Connection, stop: asyncio.Event, pulse: Pulse, *, file: Path) -> None:
     """Return when the worker is to stop; raise when its connection is lost."""
     while not stop.is_set():
-        await _wait(stop, PULSE)
+        await wait_for_event(stop, PULSE)
         try:
             async with asyncio.timeout(SILENCE):
                 await connection.fetchval("SELECT 1")
         except TimeoutError:
             raise ConnectionSilent from None
         pulse.beat()
-        await asyncio.to_thread(_touch, file)
-
-
-def _touch(file: Path) -> None:
-    """A worker that cannot write this file works nevertheless."""
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
+        with suppress(OSError):  # a worker that cannot write this file works nevertheless
+            await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(file.touch)
 
 
 @asynccontextmanager
@@ -228,8 +212,3 @@ async def _connection(database: Database, settings: Settings) -> AsyncGenerator[
     finally:
         with suppress(Exception):
             await connection.close(timeout=1)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)

@@ -3,13 +3,19 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 MAX_SHARED_READS: Final = 2  # reads for subscribers at once, of the connections to the database
 SHARED_READ_TTL: Final = 2.0  # seconds for which a result is kept for subscribers that ask later
 
 Result = TypeVar("Result")
+
+
+async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most so many seconds."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 class ConcurrencyLimit:
@@ -75,19 +81,20 @@ class SharedReads:
 
         The key must contain everything that the result depends on; with `ttl`, also the state of the database.
         """
+
+        async def read_in_slot() -> Result:
+            async with self._slots:
+                return await read()
+
+        def expire(task: asyncio.Task[Any]) -> None:
+            if ttl and not task.cancelled() and task.exception() is None:
+                task.get_loop().call_later(ttl, self._tasks.pop, key, None)
+            else:
+                self._tasks.pop(key, None)
+
         task = self._tasks.get(key)
         if task is None:
-            task = self._tasks[key] = asyncio.create_task(self._read(read))
-            task.add_done_callback(lambda done: self._expire(key, done, ttl))
+            task = self._tasks[key] = asyncio.create_task(read_in_slot())
+            task.add_done_callback(expire)
         result: Result = await asyncio.shield(task)
         return result
-
-    async def _read(self, read: Callable[[], Awaitable[Result]]) -> Result:
-        async with self._slots:
-            return await read()
-
-    def _expire(self, key: Hashable, task: asyncio.Task[Any], ttl: float) -> None:
-        if ttl and not task.cancelled() and task.exception() is None:
-            task.get_loop().call_later(ttl, self._tasks.pop, key, None)
-        else:
-            self._tasks.pop(key, None)

@@ -154,22 +154,19 @@ class Events:
     async def listen_forever(self, url: str) -> None:
         """Listen; after a lost connection open another, and read everything that may have been missed."""
         while True:
+            lost = asyncio.Event()
             try:
-                await self._listen(url)
+                connection = await asyncpg.connect(driver_url(url), timeout=self.database.limits.connect)
+                try:
+                    connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                    await connection.add_listener(CHANNEL, lambda *arguments: self.on_notification(str(arguments[-1])))
+                    self._request(self._topics)
+                    await lost.wait()
+                finally:
+                    connection.terminate()
             except Exception as error:
                 log.warning("no notifications arrive now, polling goes on: %s", type(error).__name__)
             await asyncio.sleep(RETRY)
-
-    async def _listen(self, url: str) -> None:
-        connection = await asyncpg.connect(driver_url(url), timeout=self.database.limits.connect)
-        lost = asyncio.Event()
-        try:
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, lambda *arguments: self.on_notification(str(arguments[-1])))
-            self._request(self._topics)
-            await lost.wait()
-        finally:
-            connection.terminate()
 
 
 @asynccontextmanager

@@ -7,6 +7,61 @@ FROM dataset WHERE id = :dataset_id AND (deleted_at IS NULL OR :kind = 'PURGE')
 ON CONFLICT DO NOTHING
 RETURNING id
 
+-- name: cancel
+-- A queued job ends here; a running one learns of it with its next heartbeat.
+UPDATE job SET cancel_requested = true, step = step + 1,
+               status = CASE status WHEN 'QUEUED' THEN 'CANCELED' ELSE status END,
+               finished_at = CASE status WHEN 'QUEUED' THEN clock_timestamp() END
+WHERE id = :job_id AND status IN ('QUEUED', 'RUNNING') AND NOT cancel_requested
+RETURNING status
+
+-- name: claim
+UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = :worker, step = step + 1, claims = claims + 1,
+               attempts = attempts + 1, heartbeat_at = clock_timestamp(),
+               started_at = coalesce(started_at, clock_timestamp())
+WHERE id = (
+    SELECT id FROM job WHERE status = 'QUEUED' AND due_at <= now() ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, dataset_id, kind, epoch, attempts, claims, arguments::text, checkpoint::text, requested_by
+
+-- name: finish
+-- Returns no row if the claim is no longer valid.
+UPDATE job SET status = :status, finished_at = clock_timestamp(), worker = NULL, step = step + 1,
+               progress = CASE :status WHEN 'SUCCEEDED' THEN 1 ELSE progress END,
+               error_code = :error_code, error_message = :error_message, error_details = :error_details::text::jsonb
+WHERE id = :job_id AND epoch = :epoch AND status = 'RUNNING'
+RETURNING id
+
+-- name: release
+-- Returns no row if the claim is no longer valid. The first five claims without progress follow one another at once;
+-- the pause before each later one is twice as long, up to five minutes: a job that brings the database down every time
+-- leaves the others some time in between.
+UPDATE job SET status = CASE WHEN cancel_requested THEN 'CANCELED' ELSE 'QUEUED' END,
+               finished_at = CASE WHEN cancel_requested THEN clock_timestamp() END,
+               epoch = epoch + 1, worker = NULL, step = step + 1,
+               attempts = CASE WHEN :refund_attempt THEN greatest(attempts - 1, 0) ELSE attempts END,
+               due_at = clock_timestamp() + greatest(:after::interval, CASE
+                   WHEN claims > 5 THEN least(2 ^ (claims - 6) * interval '1 s', interval '5 min')
+               END)
+WHERE id = :job_id AND epoch = :epoch AND status = 'RUNNING'
+RETURNING status
+
+-- name: orphans
+-- Running jobs whose worker is dead: nobody holds its lock, or it has sent no heartbeat for a while. When Postgres
+-- itself was restarted, that a worker lost its job proves nothing.
+SELECT id, epoch, coalesce(heartbeat_at < pg_postmaster_start_time(), false) AS server_restarted
+FROM job
+WHERE status = 'RUNNING' AND (
+    coalesce(heartbeat_at, '-infinity') < clock_timestamp() - :lease::interval
+    OR NOT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = :lock_class::int::oid AND objid = job.worker::oid AND objsubid = 2
+          AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+)
+ORDER BY id
+FOR UPDATE SKIP LOCKED
+
 -- name: clear_staging
 -- What a sync or an import prepared.
 WITH objects AS (DELETE FROM sync_object WHERE job_id = :job_id),

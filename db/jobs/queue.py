@@ -14,13 +14,12 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 import orjson
-from sqlalchemy import DateTime, func, literal_column, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Defect, DomainError, NotFound
 from db.jobs.notifications import notify_job, notify_workers
-from db.jobs.workers import ORPHANED, SERVER_RESTARTED
+from db.jobs.workers import LEASE, LOCK_CLASS
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Job
@@ -35,24 +34,6 @@ TYPE_NAMES: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob"
 # the database was lost or the worker was stopped; the second bounds a job that itself brings the database down.
 MAX_ATTEMPTS = 5
 MAX_CLAIMS = 25
-QUICK_CLAIMS = 5  # these follow one another at once; the pause before each later one is twice as long
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
-
-NOW: Final[Any] = func.clock_timestamp(type_=DateTime(timezone=True))
-# Without parameters for the status, because Postgres would not use partial indexes in a generic plan.
-FIRST_DUE: Final = (
-    select(Job)
-    .where(text("status = 'QUEUED'"), col(Job.due_at) <= func.now())
-    .order_by(col(Job.due_at), col(Job.id))
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-ORPHANS: Final[Any] = (
-    select(Job, literal_column(SERVER_RESTARTED))
-    .where(text("status = 'RUNNING'"), text(ORPHANED))
-    .order_by(col(Job.id))
-    .with_for_update(skip_locked=True)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,29 +116,20 @@ def dataset_busy(active: PublicJob) -> Conflict:
 
 async def cancel(session: AsyncSession, job_id: int) -> None:
     """Cancel a job: at once if it is queued, within 5 s if it runs. One that has ended stays as it is."""
-    job = await session.get(Job, job_id, with_for_update=True)
-    if job is None:
+    status = await sql.value(session, SQL.cancel, job_id=job_id)
+    if status is None and await session.get(Job, job_id) is None:
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
-    await _cancel(session, job)
+    if status == "CANCELED":
+        await sql.run(session, SQL.clear_staging, job_id=job_id)
+    if status is not None:
+        await notify_job(session, job_id)
 
 
 async def cancel_all(session: AsyncSession, dataset_id: int) -> None:
     """Cancel every active job of a dataset but its purge."""
-    active = select(Job).where(Job.dataset_id == dataset_id, Job.kind != "PURGE", col(Job.status).in_(ACTIVE))
-    for job in (await session.exec(active.order_by(col(Job.id)).with_for_update())).all():
-        await _cancel(session, job)
-
-
-async def _cancel(session: AsyncSession, job: Job) -> None:
-    if job.cancel_requested or job.status not in ACTIVE:
-        return
-    job.cancel_requested = True
-    if job.status == "QUEUED":
-        await _end(session, job, "CANCELED")
-    else:
-        job.step += 1
-        await session.flush()
-        await notify_job(session, job.id)
+    active = select(Job.id).where(Job.dataset_id == dataset_id, Job.kind != "PURGE", col(Job.status).in_(ACTIVE))
+    for job_id in (await session.exec(active.order_by(col(Job.id)))).all():
+        await cancel(session, job_id)
 
 
 async def claim(database: Database, worker: int) -> Claim | None:
@@ -167,28 +139,12 @@ async def claim(database: Database, worker: int) -> Claim | None:
     """
     while True:
         async with database.writing() as session:
-            job = (await session.exec(FIRST_DUE)).first()
-            if job is None:
+            row = await sql.first(session, SQL.claim, worker=worker)
+            if row is None:
                 return None
-            job.status, job.worker, job.heartbeat_at = "RUNNING", worker, NOW
-            job.started_at = job.started_at or NOW
-            job.epoch += 1
-            job.step += 1
-            job.attempts += 1
-            job.claims += 1
-            claimed = Claim(
-                id=job.id,
-                dataset_id=job.dataset_id,
-                kind=job.kind,
-                epoch=job.epoch,
-                attempts=job.attempts,
-                claims=job.claims,
-                arguments=job.arguments,
-                checkpoint=job.checkpoint,
-                requested_by=job.requested_by,
-            )
-            await session.flush()
-            await notify_job(session, job.id)
+            await notify_job(session, row["id"])
+        json = {name: orjson.loads(row[name]) for name in ("arguments", "checkpoint")}
+        claimed = Claim(**{**row, **json})
         if claimed.attempts > MAX_ATTEMPTS:
             reason = f"Its worker died {MAX_ATTEMPTS} times at the same place"
         elif claimed.claims > MAX_CLAIMS:
@@ -201,71 +157,52 @@ async def claim(database: Database, worker: int) -> Claim | None:
 async def finish(database: Database, claim: Claim, status: str, error: DomainError | None = None) -> bool:
     """End a job. False: this claim is no longer valid."""
     async with database.writing() as session:
-        job = await _lock(session, claim)
-        if job is not None:
-            await _end(session, job, status, error)
-    return job is not None
+        finished = await sql.first(
+            session,
+            SQL.finish,
+            job_id=claim.id,
+            epoch=claim.epoch,
+            status=status,
+            error_code=error and error.code,
+            error_message=error and error.message,
+            error_details=error and orjson.dumps(error.details).decode(),
+        )
+        if finished is not None:
+            await sql.run(session, SQL.clear_staging, job_id=claim.id)
+            await notify_job(session, claim.id)
+    return finished is not None
 
 
 async def release(database: Database, claim: Claim, *, refund_attempt: bool, after: timedelta = timedelta(0)) -> None:
     """Return a job to the queue, to be claimed `after` a while, or later if it makes no progress. `refund_attempt`:
     the job is not why it stopped, so this attempt does not count."""
     async with database.writing() as session:
-        job = await _lock(session, claim)
-        if job is not None:
-            await _requeue(session, job, refund_attempt=refund_attempt, after=after)
+        await _release(session, claim.id, claim.epoch, refund_attempt=refund_attempt, after=after)
 
 
 async def sweep(database: Database) -> list[int]:
-    """Return the jobs of dead workers to the queue. The ids of those that were not canceled meanwhile.
-
-    When Postgres itself was restarted, that a worker lost its job proves nothing: the attempt does not count.
-    """
+    """Return the jobs of dead workers to the queue. The ids of those that were not canceled meanwhile."""
     requeued = []
     async with database.writing() as session:
-        for job, server_restarted in (await session.exec(ORPHANS)).all():
-            await _requeue(session, job, refund_attempt=server_restarted)
-            if job.status == "QUEUED":
-                requeued.append(job.id)
+        for row in await sql.run(session, SQL.orphans, lease=LEASE, lock_class=LOCK_CLASS):
+            status = await _release(session, row["id"], row["epoch"], refund_attempt=row["server_restarted"])
+            if status == "QUEUED":
+                requeued.append(row["id"])
     return requeued
 
 
-async def _lock(session: AsyncSession, claim: Claim) -> Job | None:
-    """The job's row, if the claim is still valid."""
-    valid = select(Job).where(Job.id == claim.id, Job.epoch == claim.epoch, Job.status == "RUNNING")
-    return (await session.exec(valid.with_for_update())).first()
-
-
-async def _end(session: AsyncSession, job: Job, status: str, error: DomainError | None = None) -> None:
-    job.status, job.worker, job.finished_at = status, None, NOW
-    job.step += 1
-    if status == "SUCCEEDED":
-        job.progress = 1.0
-    if error is not None:
-        job.error_code, job.error_message, job.error_details = error.code, error.message, dict(error.details)
-    await session.flush()
-    await sql.run(session, SQL.clear_staging, job_id=job.id)
-    await notify_job(session, job.id)
-
-
-async def _requeue(session: AsyncSession, job: Job, *, refund_attempt: bool, after: timedelta = timedelta(0)) -> None:
-    """Return the job to the queue, or end it if it was canceled."""
-    if job.cancel_requested:
-        await _end(session, job, "CANCELED")
-        return
-    job.status, job.worker, job.due_at = "QUEUED", None, NOW + max(after, pause_after(job.claims))
-    job.epoch += 1
-    job.step += 1
-    if refund_attempt:
-        job.attempts = max(job.attempts - 1, 0)
-    await session.flush()
-    await notify_job(session, job.id)
-    await notify_workers(session)
-
-
-def pause_after(claims: int) -> timedelta:
-    """How long a job waits after so many claims without progress: one that brings the database down every time leaves
-    the others some time in between."""
-    if claims <= QUICK_CLAIMS:
-        return timedelta(0)
-    return min(FIRST_PAUSE * (1 << (claims - QUICK_CLAIMS - 1)), LONGEST_PAUSE)
+async def _release(
+    session: AsyncSession, job_id: int, epoch: int, *, refund_attempt: bool, after: timedelta = timedelta(0)
+) -> str | None:
+    """The job's new status: CANCELED if that was requested. None: the epoch is no longer the job's."""
+    status: str | None = await sql.value(
+        session, SQL.release, job_id=job_id, epoch=epoch, refund_attempt=refund_attempt, after=after
+    )
+    match status:
+        case "QUEUED":
+            await notify_workers(session)
+            await notify_job(session, job_id)
+        case "CANCELED":
+            await sql.run(session, SQL.clear_staging, job_id=job_id)
+            await notify_job(session, job_id)
+    return status

@@ -5,11 +5,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Final
 
+from db.concurrency import wait_for_event
 from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
 from db.jobs.notifications import notify_dataset, notify_job
@@ -115,8 +115,7 @@ async def _beat_until_interrupted(database: Database, job: Claim, stopping: asyn
                 if interruption is not None:
                     return interruption
         idle += 1
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), BEAT)
+        await wait_for_event(stopping, BEAT)
     return Interruption.WORKER_STOPPING
 
 

@@ -8,37 +8,26 @@ connection open, the age of the heartbeat (`LEASE`) decides.
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Final
 
 import asyncpg
 
 from db.postgres.outages import ANY_ERROR
 
-LEASE = 15  # seconds without a heartbeat, after which a job is taken over
-WORKERS = 2  # the class of the workers' advisory locks
-
-# True of a row of `job` whose worker is dead.
-ORPHANED = f"""(
-    coalesce(heartbeat_at, '-infinity') < clock_timestamp() - interval '{LEASE} s'
-    OR NOT EXISTS (
-        SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND classid = {WORKERS} AND objid = job.worker::oid AND objsubid = 2 AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    )
-)"""
-
-# True of a running job that was begun before the last start of Postgres.
-SERVER_RESTARTED = "coalesce(heartbeat_at < pg_postmaster_start_time(), false)"
+LEASE: Final = timedelta(seconds=15)  # without a heartbeat, after which a job is taken over
+LOCK_CLASS: Final = 2  # of the workers' advisory locks
 
 
 @asynccontextmanager
 async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
     """Lock a new worker's number, which is returned, as long as the connection lasts and at most for the block."""
     worker = secrets.randbelow(2**31)
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", WORKERS, worker):
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, worker):
         worker = secrets.randbelow(2**31)
     try:
         yield worker
     finally:
         with suppress(*ANY_ERROR):
             if not connection.is_closed():  # else Postgres has freed it
-                await connection.execute("SELECT pg_advisory_unlock($1, $2)", WORKERS, worker)
+                await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, worker)

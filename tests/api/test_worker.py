@@ -20,6 +20,7 @@ from db.jobs import events, runner
 from db.postgres.engine import Database, driver_url
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture
+from tests.db.test_sync_together import is_swept
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
 
 
@@ -316,14 +317,7 @@ async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> N
         await dataset.do("UPDATE job SET heartbeat_at = now() + interval '1 day'")
         assert await jobs.sweep(dataset.database) == []
         connection.terminate()
-    await wait_until(has_been_swept(dataset, job_id))
-
-
-def has_been_swept(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
-    async def holds() -> bool:
-        return await jobs.sweep(dataset.database) == [job_id]
-
-    return holds
+    await wait_until(is_swept(dataset, job_id))
 
 
 async def test_a_silent_workers_job_is_taken_over_after_its_lease(dataset: DatasetFixture) -> None:

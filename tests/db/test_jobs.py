@@ -11,6 +11,7 @@ import pytest
 from db import jobs
 from db.errors import NotFound, StorageError
 from db.jobs import Batch, Claim, Fenced, queue
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
 from db.postgres.sql import connection_of
@@ -70,13 +71,13 @@ async def test_claims_at_the_same_time_get_different_jobs(database: Database) ->
 
 
 async def test_a_claim_reads_the_index_of_due_jobs(dataset: DatasetFixture) -> None:
-    """Also when it is planned once for all parameters."""
-    statement = str(queue.FIRST_DUE.compile(dialect=dataset.database.engine.dialect))
+    """Also with a generic plan."""
+    statement, _ = sql.numbered(queue.SQL.claim)
     async with dataset.database.reading() as connection:
         await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
-        await connection.execute(f"PREPARE first_due AS {statement}")
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE first_due (1)"))
-        await connection.execute("DEALLOCATE first_due; RESET enable_seqscan; RESET plan_cache_mode")
+        await connection.execute(f"PREPARE claim AS {statement}")
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim (7)"))
+        await connection.execute("DEALLOCATE claim; RESET enable_seqscan; RESET plan_cache_mode")
     assert "Index Scan using job_due" in plan
 
 

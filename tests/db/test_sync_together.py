@@ -1,7 +1,7 @@
 """Sync beside others: people who label, workers who come back from the dead, a second sync, a deletion."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -23,6 +23,7 @@ from db.postgres.engine import Database, driver_url
 from db.storage import Head, MemoryStore
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture
+from tests.waiting import wait_until
 
 BOB = Identity("bob", Scope.MANAGE, token_id=2)
 
@@ -75,7 +76,7 @@ async def test_a_worker_back_from_the_dead_writes_nothing(dataset: DatasetFixtur
     assert stale is not None
     zombie = asyncio.create_task(sync.run(dataset.database, stale, gate))
     await gate.reached.wait()
-    assert await jobs.sweep(dataset.database) == [job_id]
+    await wait_until(is_swept(dataset, job_id))
     await dataset.work(job_id)
     before = await dataset.rows("SELECT xmin, * FROM sample ORDER BY id")
     gate.open.set()
@@ -85,6 +86,15 @@ async def test_a_worker_back_from_the_dead_writes_nothing(dataset: DatasetFixtur
     assert await dataset.rows("SELECT xmin, * FROM sample ORDER BY id") == before
     assert (await dataset.job(job_id))["status"] == "SUCCEEDED"
     assert (await dataset.counts(job_id))["added"] == 60
+
+
+def is_swept(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
+    """A sweep skips a job whose row is locked by a batch."""
+
+    async def holds() -> bool:
+        return await jobs.sweep(dataset.database) == [job_id]
+
+    return holds
 
 
 async def test_a_zombie_that_overlaps_its_successor_does_no_harm(dataset: DatasetFixture) -> None:
@@ -98,7 +108,7 @@ async def test_a_zombie_that_overlaps_its_successor_does_no_harm(dataset: Datase
         assert stale is not None
         zombie = asyncio.create_task(sync.run(dataset.database, stale, gate))
         await asyncio.wait({zombie, asyncio.create_task(gate.reached.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        await jobs.sweep(dataset.database)
+        await wait_until(is_swept(dataset, job_id))
         successor = asyncio.create_task(other.work(job_id))
         gate.open.set()
         outcome, _ = await asyncio.gather(zombie, successor, return_exceptions=True)

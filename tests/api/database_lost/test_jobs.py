@@ -93,9 +93,8 @@ async def test_a_worker_that_fails_in_any_way_starts_again(
     monkeypatch.setattr(jobs, "claim", fails_twice)
     monkeypatch.setattr(worker, "RETRY", 0.01)
     stop, pulse = asyncio.Event(), worker.Pulse(last=float("-inf"))
-    working = asyncio.create_task(
-        worker.run(database, Settings(data_dir=tmp_path, database_url=database.url), stop=stop, pulse=pulse)
-    )
+    settings = Settings(data_dir=tmp_path, database_url=database.url, jobs=1)
+    working = asyncio.create_task(worker.run(database, settings, stop=stop, pulse=pulse))
     await wait_until(lambda: pulse.is_alive)
     stop.set()
     await working
