@@ -120,13 +120,13 @@ class Order:
             whole = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
             checksum, body = whole[:CHECKSUM], whole[CHECKSUM:]
             name, *values = body.split(":", len(self.keys))
-            is_ours = (
+            is_valid = (
                 name == self.name
                 and checksum == hashlib.sha256(body.encode()).hexdigest()[:CHECKSUM]
                 and is_storable(body)
                 and cursor == base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
             )
-            if not is_ours:
+            if not is_valid:
                 raise ValueError
             return [type_.read(value) for (_, type_), value in zip(self.keys, values, strict=True)]
         except (ValueError, OverflowError):

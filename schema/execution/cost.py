@@ -61,36 +61,36 @@ class Cost:
         }
         return self._selection_set(self._operation.selection_set, values, {})
 
-    def _selection_set(self, node: SelectionSetNode, variables: Mapping[str, object], known: dict[str, int]) -> int:
-        return sum(self._selection(each, variables, known) for each in node.selections)
+    def _selection_set(self, node: SelectionSetNode, variables: Mapping[str, object], costs: dict[str, int]) -> int:
+        return sum(self._selection(each, variables, costs) for each in node.selections)
 
-    def _selection(self, node: SelectionNode, variables: Mapping[str, object], known: dict[str, int]) -> int:
-        """`known`: the costs of the fragments counted so far."""
+    def _selection(self, node: SelectionNode, variables: Mapping[str, object], costs: dict[str, int]) -> int:
+        """`costs`: of the fragments counted so far."""
         match node:
             case FieldNode() if node.selection_set:
-                below = self._selection_set(node.selection_set, variables, known)
+                below = self._selection_set(node.selection_set, variables, costs)
                 filters = sum(
                     self._criteria(argument.value, in_filter=argument.name.value == "filter")
                     for argument in node.arguments or ()
                 )
                 return 1 + filters + self._length_of(node, node.selection_set, variables) * below
             case InlineFragmentNode():
-                return self._selection_set(node.selection_set, variables, known)
+                return self._selection_set(node.selection_set, variables, costs)
             case FragmentSpreadNode() if fragment := self._fragments.get(node.name.value):
                 name = node.name.value
-                if name not in known:
-                    known[name] = 0
-                    known[name] = self._selection_set(fragment.selection_set, variables, known)
-                return known[name]
+                if name not in costs:
+                    costs[name] = 0
+                    costs[name] = self._selection_set(fragment.selection_set, variables, costs)
+                return costs[name]
         return 1
 
     def _length_of(self, node: FieldNode, selected: SelectionSetNode, variables: Mapping[str, object]) -> int:
         """The assumed length of the list that a field is; 1 for no list."""
         arguments = [each for each in node.arguments or () if each.name.value in PAGE_ARGUMENTS]
         sizes = (length(argument.value, variables) for argument in arguments)
-        known = [min(size, self._page) for size in sizes if size is not None]
-        if known:
-            return max(*known, 1)
+        limited = [min(size, self._page) for size in sizes if size is not None]
+        if limited:
+            return max(*limited, 1)
         if any(isinstance(each, FieldNode) and each.name.value in ("edges", "nodes") for each in selected.selections):
             return min(DEFAULT_SIZE, self._page)
         return UNPAGED if node.name.value in self._unpaged else 1

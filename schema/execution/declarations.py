@@ -26,7 +26,7 @@ def check_declarations(schema: GraphQLSchema, compiled: Mapping[str, ObjectType]
     """Raises DeclarationError for a type or a field that only one side has, and for a field that is nullable, or a
     list, on one side only."""
     assert schema.query_type is not None
-    declared = {type_.name: type_ for type_ in readable_types(schema, schema.query_type, {})}
+    declared = {type_.name: type_ for type_ in readable_types(schema, schema.query_type, set())}
     errors = [
         *(f"{name} is readable, but not compiled in db/queries." for name in declared.keys() - compiled.keys()),
         *(f"{name} is compiled in db/queries, but not readable." for name in compiled.keys() - declared.keys()),
@@ -37,18 +37,18 @@ def check_declarations(schema: GraphQLSchema, compiled: Mapping[str, ObjectType]
         raise DeclarationError("\n".join(sorted(errors)))
 
 
-def readable_types(schema: GraphQLSchema, type_: Any, known: dict[str, None]) -> Iterator[GraphQLObjectType]:
+def readable_types(schema: GraphQLSchema, type_: Any, reached: set[str]) -> Iterator[GraphQLObjectType]:
     """The object types that a query can reach from this one."""
-    if type_.name in known:
+    if type_.name in reached:
         return
-    known[type_.name] = None
+    reached.add(type_.name)
     if is_object_type(type_):
         yield type_
         for field in type_.fields.values():
-            yield from readable_types(schema, get_named_type(field.type), known)
+            yield from readable_types(schema, get_named_type(field.type), reached)
     elif is_abstract_type(type_):
         for possible in schema.get_possible_types(type_):
-            yield from readable_types(schema, possible, known)
+            yield from readable_types(schema, possible, reached)
 
 
 def disagreements(name: str, declared: Mapping[str, GraphQLField], compiled: Mapping[str, Field]) -> Iterator[str]:

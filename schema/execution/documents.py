@@ -156,8 +156,8 @@ class Documents:
     def _parse(self, source: str) -> DocumentNode:
         limits = self._limits
         if len(source) > limits.source_characters:
-            most = limits.source_characters
-            raise refusal(f"The document is longer than {most} characters.", errors.TOO_COSTLY, most=most)
+            limit = limits.source_characters
+            raise refusal(f"The document is longer than {limit} characters.", errors.TOO_COSTLY, most=limit)
         try:
             text = Source(source, "GraphQL request")
             ast = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)

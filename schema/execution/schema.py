@@ -165,5 +165,4 @@ def introspects(document: Document) -> bool:
 
     if "introspects" not in document.plans:
         document.plans["introspects"] = is_selected(document.operation.selection_set.selections)
-    found: bool = document.plans["introspects"]
-    return found
+    return bool(document.plans["introspects"])

@@ -98,10 +98,9 @@ def sample_edit(_type: type, value: Mapping[str, Any], _context: object) -> Samp
 
 
 def annotation_number(id: strawberry.ID) -> int:
-    found = number(id, "Annotation")
-    if not found:
-        raise no_such_annotations([str(id)])
-    return found
+    if annotation := number(id, "Annotation"):
+        return annotation
+    raise no_such_annotations([str(id)])
 
 
 AnnotateSampleInput.__strawberry_definition__.from_input = sample_edit  # type: ignore[attr-defined]

@@ -70,8 +70,7 @@ class WithSources(WithChange):
 
 
 def dataset_of(number: int) -> Dataset:
-    found: Dataset = reference("Dataset", number)
-    return found
+    return reference("Dataset", number)  # type: ignore[no-any-return]
 
 
 def change_of(number: int | None) -> Change | None:

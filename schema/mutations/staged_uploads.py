@@ -140,12 +140,12 @@ class StagedUploadMutations:
     )
     async def complete_uploads(self, info: Info, input: Input[CompleteUploadsInput]) -> CompleteUploadsPayload:
         id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        arrived = uploads.NOTHING
+        inspected = uploads.NOTHING
         if not await is_done(info, Completion):
-            arrived = await uploads.inspect(
+            inspected = await uploads.inspect(
                 context.database, context.stores, id, input.keys, checks=context.checks, by=by
             )
-        outcome = await write(info, lambda session: uploads.complete(session, id, arrived, by=by), Completion)
+        outcome = await write(info, lambda session: uploads.complete(session, id, inspected, by=by), Completion)
         await uploads.discard(context.stores, outcome)
         return CompleteUploadsPayload(
             dataset=dataset_of(outcome.dataset_id),

@@ -14,7 +14,7 @@ DATE_TIME = strawberry.scalar(
     description="A moment: RFC 3339 with a time zone, such as `2026-11-22T21:00:00Z`. Answers are in UTC.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=lambda value: value.astimezone(UTC).isoformat(),
-    parse_value=lambda text: parse_moment(text),
+    parse_value=lambda text: parse_timestamp(text),
 )
 
 UPLOAD = strawberry.scalar(
@@ -33,9 +33,9 @@ def parse_upload(value: Any) -> Incoming:
     raise GraphQLError("Upload takes a file of a multipart request; see `Upload` in the schema.")
 
 
-def parse_moment(text: Any) -> datetime:
+def parse_timestamp(text: Any) -> datetime:
     """An RFC 3339 date-time with its zone; dates alone and naive times are refused."""
-    found = timestamps.parse_timestamp(text) if isinstance(text, str) else None
-    if found is None:
+    timestamp = timestamps.parse_timestamp(text) if isinstance(text, str) else None
+    if timestamp is None:
         raise GraphQLError(f"DateTime takes an RFC 3339 moment such as {timestamps.EXAMPLES}, not {text!r:.60}")
-    return found
+    return timestamp

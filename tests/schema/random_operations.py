@@ -47,7 +47,7 @@ MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownValues:
     """What there is to ask about: global ids, dataset names, and the cursors of every list in every order."""
 
     ids: Sequence[str]
@@ -66,7 +66,7 @@ class Word:
 class Writer:
     random: Random
     schema: GraphQLSchema
-    known: Known
+    known: KnownValues
     variables: dict[str, tuple[str, Any]] = field(default_factory=dict)
     fragments: list[str] = field(default_factory=list)
     names: int = 0

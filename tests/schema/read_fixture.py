@@ -19,7 +19,7 @@ from schema.execution.document_limits import DocumentLimits
 from schema.execution.messages import Answer, Request
 from schema.execution.schema import LabelgraphSchema
 from tests.schema import reference_lists, reference_reader, sample_data
-from tests.schema.random_operations import Known
+from tests.schema.random_operations import KnownValues
 
 ANN = Identity("ann", Scope.READ, token_id=1)
 LINKS = Links("https://images.test", "?e=99&i=1&s=", b"k" * 32)
@@ -50,7 +50,7 @@ class ReadFixture:
     language: GraphQLSchema
     database: Database
     tables: reference_reader.Tables
-    known: Known
+    known: KnownValues
     tokens: Mapping[str, str]  # what a cursor is called in the reference reader
 
     def context(self, identity: Identity = ANN) -> Context:
@@ -93,7 +93,7 @@ async def open_reads(database: Database) -> ReadFixture:
         rows = await reference_reader.load(reader)
         now = await reader.fetchval("SELECT now()")
     tables = reference_reader.Tables(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
-    return ReadFixture(schema, language, database, tables, Known((), (), {}), {})
+    return ReadFixture(schema, language, database, tables, KnownValues((), (), {}), {})
 
 
 @cache
@@ -144,7 +144,7 @@ async def learn(reads: ReadFixture) -> None:
             else []
         )
         found["warning"] = found.get("warning", []) + _learned(reads, "warning", "job_warning", edges)
-    reads.known = Known(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), found)
+    reads.known = KnownValues(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), found)
 
 
 def _learned(reads: ReadFixture, name: str, table: str, edges: Sequence[Mapping[str, Any]]) -> list[str]:

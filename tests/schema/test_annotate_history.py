@@ -88,13 +88,13 @@ async def test_later_changes_of_the_same_shape_are_in_the_way_and_others_are_not
     first = await done(boxes, edit_of(boxes, 0, add=[new("cat", box())]))
     [id] = [each["id"] for each in await annotations(boxes, 0)]
     moved = await done(boxes, edit_of(boxes, 0, update=[{"id": id, "shape": box(11)}]))
-    beside = await done(boxes.as_somebody("bob"), edit_of(boxes, 0, add=[new("cat", box(50))]))
+    existing = await done(boxes.as_somebody("bob"), edit_of(boxes, 0, add=[new("cat", box(50))]))
     refused = await boxes.refused("undoChange", changeId=first)
     assert (refused["code"], refused["details"]["changes"]) == ("CONFLICT", [moved])
     await undo(boxes, moved)
     await undo(boxes, first)
     assert await labels_and_shapes(boxes) == [("cat", answered_box(50))]
-    await undo(boxes, beside)
+    await undo(boxes, existing)
     assert await labels_and_shapes(boxes) == []
     await boxes.check()
 

@@ -13,14 +13,14 @@ from tests.schema.annotation_fixture import box
 from tests.schema.test_versions_model import OPERATIONS, WORDS, Histories, run_histories
 
 LEFT = st.integers(1, 3)
-PLACE = st.integers(0, 1)  # few samples and labels, that what is drawn meets
+POSITION = st.integers(0, 1)  # few samples and labels, that what is drawn meets
 NAME = st.sampled_from(WORDS[:2])
 
 
 class Drawings(Histories):
     kind: ClassVar[Mapping[str, Any]] = {"kind": "OBJECT_DETECTION", "size": (640, 480)}
 
-    @rule(position=PLACE, name=NAME, left=st.none() | LEFT)
+    @rule(position=POSITION, name=NAME, left=st.none() | LEFT)
     def draw(self, position: int, name: str, left: int | None) -> None:
         state, sample = self.model.state, self.order[position]
         label = self._label(name)
@@ -37,21 +37,21 @@ class Drawings(Histories):
             annotations[self.tokens] = Annotation(sample, label, self.model.revision, left)
         self._done(answer["change"], replace(state, annotations=annotations))
 
-    @rule(position=PLACE, data=st.data(), left=LEFT)
+    @rule(position=POSITION, data=st.data(), left=LEFT)
     def move(self, position: int, data: Any, left: int) -> None:
         found = self._choose(position, data)
         if found is not None:
             answer = self._annotate(self.order[position], update=[{"id": found[1], "shape": box(left)}])
             self._done(answer["change"], self._turned(found[0], left=left))
 
-    @rule(position=PLACE, data=st.data(), name=NAME)
+    @rule(position=POSITION, data=st.data(), name=NAME)
     def relabel(self, position: int, data: Any, name: str) -> None:
         found, label = self._choose(position, data), self._label(name)
         if found is not None and label is not None:
             answer = self._annotate(self.order[position], update=[{"id": found[1], "label": name}])
             self._done(answer["change"], self._turned(found[0], label=label))
 
-    @rule(position=PLACE, data=st.data())
+    @rule(position=POSITION, data=st.data())
     def take_off(self, position: int, data: Any) -> None:
         found = self._choose(position, data)
         if found is not None:
@@ -62,7 +62,7 @@ class Drawings(Histories):
             self._done(answer["change"], replace(self.model.state, annotations=annotations))
             assert self._annotate(self.order[position], remove=[found[1]])["change"] is None
 
-    @rule(position=PLACE, name=NAME, left=LEFT)
+    @rule(position=POSITION, name=NAME, left=LEFT)
     def two_draw_and_take_it_back_the_elder_first(self, position: int, name: str, left: int) -> None:
         known = len(self.changes)
         for edge in (left, left + 1):

@@ -8,8 +8,8 @@ from graphql.language import ast
 
 from schema import sdl
 
-HERE = Path(__file__).parent
-MISSING = HERE / "contract_missing.txt"
+OWN = Path(__file__).parent
+MISSING = OWN / "contract_missing.txt"
 
 
 def promises(text: str) -> dict[str, str]:
@@ -43,24 +43,24 @@ def _slot(node: ast.FieldDefinitionNode | ast.InputValueDefinitionNode) -> str:
     return print_ast(node.type) + shown
 
 
-PROMISED = promises(HERE.joinpath("contract.graphql").read_text())
-OURS = promises(sdl())
+PROMISED = promises(OWN.joinpath("contract.graphql").read_text())
+OWN_SCHEMA = promises(sdl())
 
 
 def test_every_name_that_exists_means_what_the_contract_says() -> None:
-    others = {name: (OURS[name], PROMISED[name]) for name in PROMISED.keys() & OURS.keys()}
+    others = {name: (OWN_SCHEMA[name], PROMISED[name]) for name in PROMISED.keys() & OWN_SCHEMA.keys()}
     assert {name: pair for name, pair in others.items() if pair[0] != pair[1]} == {}
 
 
 def test_what_is_missing_is_exactly_what_is_listed() -> None:
-    missing = sorted(PROMISED.keys() - OURS.keys())
+    missing = sorted(PROMISED.keys() - OWN_SCHEMA.keys())
     assert missing == MISSING.read_text().splitlines(), f"take what exists now out of {MISSING.name}; add nothing to it"
 
 
 def test_nothing_demands_more_from_a_client_than_the_contract() -> None:
     more = [
         name
-        for name, meaning in OURS.items()
+        for name, meaning in OWN_SCHEMA.items()
         if "(" in name and name not in PROMISED and name.split("(")[0] in PROMISED and meaning.endswith("!")
     ]
     assert more == []

@@ -43,9 +43,9 @@ async def test_the_limits_hold_for_all_and_for_each_key() -> None:
 async def test_costly_reads_wait_and_others_do_not(reads: ReadFixture) -> None:
     limit = reads.database.costly_reads
     for source in (FILTERED, COUNTED, LISTED):
-        async with AsyncExitStack() as held:
+        async with AsyncExitStack() as slots:
             for owner in ("a", "a", "b", "b"):
-                await held.enter_async_context(limit.slot(owner))
+                await slots.enter_async_context(limit.slot(owner))
             until_blocked = asyncio.create_task(reads.data(source))
             await wait_until(lambda: 1 in limit._users)  # the token of whoever asks
             assert await reads.data('{ node(id: "Sample:1") { id } }')
@@ -56,7 +56,7 @@ async def test_costly_reads_wait_and_others_do_not(reads: ReadFixture) -> None:
 
 async def test_one_token_leaves_slots_for_others(reads: ReadFixture) -> None:
     limit = reads.database.costly_reads
-    async with AsyncExitStack() as held:
+    async with AsyncExitStack() as slots:
         for _ in range(2):
-            await held.enter_async_context(limit.slot("somebody"))
+            await slots.enter_async_context(limit.slot("somebody"))
         assert await reads.data(FILTERED)

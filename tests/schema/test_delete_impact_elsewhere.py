@@ -64,9 +64,9 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
     [fourth] = [each["id"] for each in shown["dataset"]["samples"]["nodes"] if each["path"].endswith("3.jpg")]
     await client.mutate("deleteSamples", "deleted", datasetId=f"Dataset:{above}", select={"ids": [fourth]})
 
-    versions = await asked_for_versions(client, client.ids(3))
+    versions = await versions_of(client, client.ids(3))
     assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
-    assert await asked_for_versions(client.confined_to(client.dataset_rows.id), client.ids(3)) == []
+    assert await versions_of(client.confined_to(client.dataset_rows.id), client.ids(3)) == []
     input_: dict[str, Any] = {
         "datasetId": client.dataset,
         "select": {"ids": client.ids(3)},
@@ -79,7 +79,7 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
     assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
 
 
-async def asked_for_versions(client: DatasetClient, ids: list[str]) -> list[str]:
+async def versions_of(client: DatasetClient, ids: list[str]) -> list[str]:
     query = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
         deleteImpact(select: $select) { versions { id } } } } }"""
     found = await client.direct.execute(query, {"id": client.dataset, "select": {"ids": ids}})

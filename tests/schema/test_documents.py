@@ -151,10 +151,10 @@ def test_the_same_text_is_read_once() -> None:
 
 def test_forgets_the_documents_that_were_used_least_recently() -> None:
     documents = Documents(SCHEMA, capacity=2)
-    kept, lost = documents.prepare("query K { a { b } }"), documents.prepare("query L { a { b } }")
+    cached, lost = documents.prepare("query K { a { b } }"), documents.prepare("query L { a { b } }")
     documents.prepare("query K { a { b } }")
     documents.prepare("query M { a { b } }")
-    assert documents.prepare("query K { a { b } }") is kept
+    assert documents.prepare("query K { a { b } }") is cached
     assert documents.prepare("query L { a { b } }") is not lost
 
 

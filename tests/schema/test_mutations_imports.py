@@ -41,7 +41,7 @@ async def test_of_the_ids_of_jobs_each_is_of_its_own_type(client: DatasetClient,
     assert (await client.direct.execute("query ($id: ID!) { node(id: $id) { id } }", {"id": as_sync}))["node"] is None
 
 
-PLACES = {
+PATHS = {
     "nowhere.manifest": "INVALID_PATH",
     "/etc/passwd": "INVALID_PATH",
     "relative.manifest": "INVALID_PATH",
@@ -63,7 +63,7 @@ PLACES = {
 BELOW = ("nowhere", "a", "round", "file", "folder", "closed")
 
 
-@pytest.mark.parametrize("path", PLACES)
+@pytest.mark.parametrize("path", PATHS)
 async def test_refuses_what_is_no_manifest_that_may_be_read(client: DatasetClient, path: str) -> None:
     (client.root / "round").symlink_to(client.root / "round")
     (client.root / "file").write_text("")
@@ -75,7 +75,7 @@ async def test_refuses_what_is_no_manifest_that_may_be_read(client: DatasetClien
     input_ = f"{client.root}/{path}" if path.startswith(BELOW) else path
     with without_root(client.root):
         refused = await client.refused("importManifest", datasetId=client.dataset, path=input_)
-    assert refused["code"] == PLACES[path]
+    assert refused["code"] == PATHS[path]
 
 
 async def test_refuses_a_source_root_that_is_no_place(client: DatasetClient, manifest: Path) -> None:

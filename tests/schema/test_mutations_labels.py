@@ -245,11 +245,11 @@ async def test_samples_with_only_deleted_labels_go_and_unlabelled_ones_never(cli
     await client.check()
 
 
-@pytest.mark.parametrize("together", [True, False])
-async def test_several_at_once_or_one_after_another_is_the_same(client: DatasetClient, processes: bool) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_several_at_once_or_one_after_another_is_the_same(client: DatasetClient, at_once: bool) -> None:
     await put(client, 0, labels=["cat"])
     await put(client, 1, labels=["cat", "dog"])
-    for names in [("dog", "cat")] if processes else [("dog",), ("cat",)]:
+    for names in [("dog", "cat")] if at_once else [("dog",), ("cat",)]:
         await delete(client, *names, mode="LABEL_AND_SAMPLES")
     assert await client.labelled() == {2: [], 3: [], 4: [], 5: []}
 

@@ -21,7 +21,7 @@ from tests.schema.mutation_fixture import DatasetClient, schema
 
 LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
 ROUND = Circle(Position(30, 20), 10)
-SEEN = Attributes(truncated=True, occluded=True, pose="Left")
+SCANNED = Attributes(truncated=True, occluded=True, pose="Left")
 AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
 SAMPLES = """statistics { total labeled } labels { id name sampleCount annotationCount }
     samples(first: 100, orderBy: PATH) { nodes { id path hard state labels { name } annotations {
@@ -42,7 +42,7 @@ async def dataset(database: Database, tmp_path: Path) -> DatasetFixture:
             stem,
             ParsedAnnotation("cat", LEFT, 0.5),
             ParsedAnnotation("cat", AREA, attributes=Attributes(difficult=stem == "b")),
-            ParsedAnnotation("dog", ROUND, attributes=SEEN),
+            ParsedAnnotation("dog", ROUND, attributes=SCANNED),
         )
     await dataset.sync()
     return dataset

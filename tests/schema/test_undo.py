@@ -72,13 +72,13 @@ async def operation(client: DatasetClient, name: str) -> str:
     return await mutate(client, field, **input)
 
 
-DEEDS = [
+OPERATIONS = [
     *("label", "set", "clear", "take off", "a new label", "replace", "rename", "merge"),
     *("delete labels", "delete labels and samples", "delete samples"),
 ]
 
 
-@pytest.mark.parametrize("name", DEEDS)
+@pytest.mark.parametrize("name", OPERATIONS)
 async def test_undoing_brings_everything_back_and_undoing_that_does_it_again(client: DatasetClient, name: str) -> None:
     await label(client, ["cat"], 0, 1, 2)
     await label(client.as_somebody("bob"), ["dog"], 2, 3)
@@ -221,14 +221,14 @@ async def follow(client: DatasetClient, after: int | None, count: int, *, meanwh
     document = schema.documents.prepare(FOLLOW)
     found: list[int] = []
     working: asyncio.Future[None] | None = None
-    async with events.listening(client.direct.database) as told:
+    async with events.listening(client.direct.database) as events_:
         context = client.direct.context()
-        object.__setattr__(context, "events", told)
+        object.__setattr__(context, "events", events_)
         request = Request(document, {"d": client.dataset, "a": after})
         async with asyncio.timeout(TIMEOUT), aclosing(schema.subscribe(request, context)) as answers:
             if meanwhile is not None:
                 listening = asyncio.ensure_future(anext(answers))
-                await wait_until(lambda: bool(told._topics))  # from here on it misses nothing
+                await wait_until(lambda: bool(events_._topics))  # from here on it misses nothing
                 working = asyncio.ensure_future(meanwhile())
                 found.append(_revision((await listening).encode()))
             async for answer in answers:

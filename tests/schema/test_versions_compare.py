@@ -77,13 +77,13 @@ async def test_comparing_with_an_unknown_version_is_refused(client: DatasetClien
     assert failed.value.codes == ["VERSION_NOT_FOUND"]
 
 
-LOOKS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges
+LABELS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges
     compare(base: $b, head: $h) { added removed relabeled edited
         labels { labelId before { name color shortcut } after { name color } } } } }"""
 
 
-async def looked_at(client: DatasetClient, base: str, head: str | None = None) -> Any:
-    return (await client.direct.execute(LOOKS, {"d": client.dataset, "b": base, "h": head}))["dataset"]
+async def compared(client: DatasetClient, base: str, head: str | None = None) -> Any:
+    return (await client.direct.execute(LABELS, {"d": client.dataset, "b": base, "h": head}))["dataset"]
 
 
 async def test_what_became_of_labels_is_told_by_a_comparison_in_both_directions(client: DatasetClient) -> None:
@@ -95,17 +95,17 @@ async def test_what_became_of_labels_is_told_by_a_comparison_in_both_directions(
     made = await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "bird"}])
     second = await publish(client)
     plain, green = {"name": "cat", "color": None}, {"name": "cat", "color": "#00ff00"}
-    forth = (await looked_at(client, first["id"], second["id"]))["compare"]
+    forth = (await compared(client, first["id"], second["id"]))["compare"]
     assert [forth[name] for name in ("added", "removed", "relabeled", "edited")] == [0, 0, 0, 0]
     assert forth["labels"] == [
         {"labelId": cat, "before": plain | {"shortcut": None}, "after": green},
         {"labelId": dog, "before": {"name": "dog", "color": None, "shortcut": None}, "after": None},
         {"labelId": made["labels"][0]["id"], "before": None, "after": {"name": "bird", "color": None}},
     ]
-    back = (await looked_at(client, second["id"], first["id"]))["compare"]["labels"]
+    back = (await compared(client, second["id"], first["id"]))["compare"]["labels"]
     assert back[0] == {"labelId": cat, "before": green | {"shortcut": "c"}, "after": plain}
-    assert (await looked_at(client, second["id"]))["compare"]["labels"] == []
-    assert (await looked_at(client, first["id"]))["compare"]["labels"] == forth["labels"]
+    assert (await compared(client, second["id"]))["compare"]["labels"] == []
+    assert (await compared(client, first["id"]))["compare"]["labels"] == forth["labels"]
 
 
 @pytest.mark.parametrize("operation", ["color", "rename", "made", "deleted", "labels", "mark", "nothing"])
@@ -131,6 +131,6 @@ async def test_unpublished_changes_and_the_comparison_with_the_version_agree(
                 change = await changes.record(session, client.dataset_rows.id, kind="IMPORT", actor="ann", summary="x")
                 statement = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
                 await sql.run(session, statement, since=change.revision, id=client.dataset_rows.samples[1])
-    found = await looked_at(client, version["id"])
+    found = await compared(client, version["id"])
     differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
     assert found["hasUnpublishedChanges"] == differs == (operation != "nothing")

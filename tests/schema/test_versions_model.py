@@ -45,7 +45,7 @@ SCHEMA = build_schema()
 
 
 LABELS = st.lists(st.sampled_from(WORDS), max_size=3, unique=True)
-PLACES = st.lists(st.integers(0, SAMPLES - 1), min_size=1, max_size=4, unique=True)
+POSITIONS = st.lists(st.integers(0, SAMPLES - 1), min_size=1, max_size=4, unique=True)
 
 
 class Histories(RuleBasedStateMachine):
@@ -80,7 +80,7 @@ class Histories(RuleBasedStateMachine):
 
     # -- labelling ----------------------------------------------------------------------------------------------------
 
-    @rule(positions=PLACES, names=LABELS, mode=st.sampled_from(["ADD", "SET", "REMOVE"]))
+    @rule(positions=POSITIONS, names=LABELS, mode=st.sampled_from(["ADD", "SET", "REMOVE"]))
     def label(self, positions: list[int], names: list[str], mode: str) -> None:
         state = self.model.state
         payload = self._mutate(
@@ -159,7 +159,7 @@ class Histories(RuleBasedStateMachine):
         going = {each for each in state.samples if state.carried(each) and state.carried(each) <= gone}
         self._done(payload["change"], state.without_samples(going if samples else set()).without_labels(gone))
 
-    @rule(positions=PLACES)
+    @rule(positions=POSITIONS)
     def delete_samples(self, positions: list[int]) -> None:
         ids = {self.order[position] for position in positions}
         payload = self._mutate(

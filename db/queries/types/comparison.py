@@ -169,7 +169,7 @@ def labels(context: CompileContext, comparison: Comparison, field: SelectedField
     return [differing.where(or_(old.c.id.is_(None), new.c.id.is_(None), ~is_same)).scalar_subquery()]
 
 
-def label_look(context: CompileContext, label: Row, field: SelectedField) -> Parts:
+def label_or_null(context: CompileContext, label: Row, field: SelectedField) -> Parts:
     return [case((label["id"].is_(None), NULL), else_=concatenate(context.nested(label, field)))]
 
 
@@ -188,11 +188,11 @@ LABEL_CHANGE = ObjectType(
     name="LabelChange",
     fields={
         "labelId": Field(lambda _context, pair, _field: ['"Label:', func.coalesce(pair[0]["id"], pair[1]["id"]), '"']),
-        "before": Field(lambda context, pair, field: label_look(context, pair[0], field), is_nullable=True),
-        "after": Field(lambda context, pair, field: label_look(context, pair[1], field), is_nullable=True),
+        "before": Field(lambda context, pair, field: label_or_null(context, pair[0], field), is_nullable=True),
+        "after": Field(lambda context, pair, field: label_or_null(context, pair[1], field), is_nullable=True),
     },
 )
-LABEL_LOOK = ObjectType(
+LABEL_STATE = ObjectType(
     name="LabelLook",
     fields={
         "name": column("name"),
