@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib.metadata
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_the_readme_lists_every_setting() -> None:
     rows = [f"| `{name}` | {default and f'`{default}`'} | {help_} |" for name, default, help_ in settings.describe()]
     readme = (ROOT / "README.md").read_text()
     assert [row for row in rows if row not in readme] == []
+
+
+def test_contributing_lists_the_rooms_of_db_in_the_order_in_which_they_call_each_other() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [rooms] = [each["layers"] for each in contracts if each.get("containers") == ["db"]]
+    listed = re.findall(r"^\| `(\w+)` \| ", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert listed == [room for room in rooms if (ROOT / "db" / room).is_dir()]
+
+
+def test_every_path_in_contributing_exists() -> None:
+    paths = re.findall(r"`((?:api|schema|db|tests|docs)/[\w./]*)`", (ROOT / "CONTRIBUTING.md").read_text())
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 LIMITS: list[tuple[type, str, tuple[str, ...]]] = [
