@@ -82,12 +82,12 @@ async def _execute_once(process: Runtime, request: Request, context: Context, ke
         return earlier
     answer = await process.schema.run(request, context)
     if not isinstance(answer, Answer):
-        return await idempotency.keep_answer(*request_key, answer)
+        return await idempotency.store_answer(*request_key, answer)
     if answer.refused or context.unfinished or TEMPORARY & {error_code(error) for error in answer.errors}:
         return answer
     text = answer.encode()
     try:
-        return await idempotency.keep_answer(*request_key, text)
+        return await idempotency.store_answer(*request_key, text)
     except DatabaseUnavailable:  # what was done is committed, and known: a repetition builds the answer anew
         return text
 

@@ -104,7 +104,7 @@ async def test_the_first_answer_that_is_kept_is_given_to_all(database: Database,
     assert await idempotency.find_answer(database, token_id, "k", HASH) is None
     answers = [b'{"n":%d}' % n for n in range(6)]
     given = await asyncio.gather(
-        *(idempotency.keep_answer(database, token_id, "k", HASH, answer) for answer in answers)
+        *(idempotency.store_answer(database, token_id, "k", HASH, answer) for answer in answers)
     )
     assert len(set(given)) == 1
     assert await idempotency.find_answer(database, token_id, "k", HASH) == given[0]
@@ -114,7 +114,7 @@ async def test_the_first_answer_that_is_kept_is_given_to_all(database: Database,
 
 async def test_what_is_older_than_a_day_is_forgotten(database: Database, token_id: int) -> None:
     for key in ("old", "new"):
-        await idempotency.keep_answer(database, token_id, key, HASH, b"{}")
+        await idempotency.store_answer(database, token_id, key, HASH, b"{}")
     async with database.writing() as session:
         statement = "UPDATE idempotency SET created_at = now() - :age::interval WHERE key = 'old'"
         await sql.run(session, statement, age=timedelta(hours=24, seconds=1))
@@ -124,17 +124,17 @@ async def test_what_is_older_than_a_day_is_forgotten(database: Database, token_i
 
 
 async def test_a_large_answer_is_not_kept(database: Database, token_id: int) -> None:
-    large = b"x" * (idempotency.MOST_ANSWER + 1)
-    assert await idempotency.keep_answer(database, token_id, "k", HASH, large) == large
+    large = b"x" * (idempotency.MAX_ANSWER + 1)
+    assert await idempotency.store_answer(database, token_id, "k", HASH, large) == large
     assert await idempotency.find_answer(database, token_id, "k", HASH) is None
 
 
 async def test_a_token_keeps_its_newest_answers(
     database: Database, token_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "MOST_ANSWERS", 100_000)
+    monkeypatch.setattr(idempotency, "MAX_ANSWERS", 100_000)
     for n in range(10):
-        await idempotency.keep_answer(database, token_id, f"k{n}", HASH, random.randbytes(30_000))
+        await idempotency.store_answer(database, token_id, f"k{n}", HASH, random.randbytes(30_000))
     await idempotency.sweep(database)
     kept = [n for n in range(10) if await idempotency.find_answer(database, token_id, f"k{n}", HASH)]
     assert kept == [7, 8, 9]
@@ -143,7 +143,7 @@ async def test_a_token_keeps_its_newest_answers(
 async def test_a_token_keeps_its_newest_outcomes(
     database: Database, token_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "MOST_OUTCOMES", 100_000)
+    monkeypatch.setattr(idempotency, "MAX_OUTCOMES", 100_000)
     async with database.writing() as session:
         await tokens.create(session, name="bob", scope=Scope.MANAGE)
     await _keep(database, token_id + 1, "theirs", 20_000)
