@@ -1,36 +1,30 @@
 """The mutations: inputs, payloads, and resolvers that open a transaction, call one function and wrap its outcome."""
 
-import strawberry
+from strawberry.tools import create_type
 
-from schema.mutations.annotations import AnnotationMutations
-from schema.mutations.changes import ChangeMutations
-from schema.mutations.datasets import DatasetMutations
-from schema.mutations.imports import ImportMutations
-from schema.mutations.labels import LabelMutations
-from schema.mutations.samples import SampleMutations
-from schema.mutations.staged_uploads import StagedUploadMutations
-from schema.mutations.sync import SyncMutations
-from schema.mutations.uploads import UploadMutations
-from schema.mutations.versions import VersionMutations
+from schema.mutations.annotations import annotate_samples
+from schema.mutations.changes import undo_change
+from schema.mutations.datasets import create_dataset, delete_dataset, update_dataset
+from schema.mutations.imports import import_manifest
+from schema.mutations.labels import create_labels, delete_labels, rename_label, update_label
+from schema.mutations.samples import delete_samples, label_samples, replace_sample_label
+from schema.mutations.staged_uploads import complete_uploads, request_uploads
+from schema.mutations.sync import cancel_job, sync_dataset
+from schema.mutations.uploads import upload_samples
+from schema.mutations.versions import delete_version, publish_version, set_current_version, write_manifest
 
-__all__ = ["Mutation"]
-
-
-@strawberry.type(
+Mutation = create_type(
+    "Mutation",
+    [
+        *(create_dataset, update_dataset, delete_dataset),
+        *(create_labels, update_label, rename_label, delete_labels),
+        *(label_samples, replace_sample_label, delete_samples, annotate_samples),
+        *(sync_dataset, cancel_job, import_manifest),
+        *(upload_samples, request_uploads, complete_uploads),
+        *(publish_version, set_current_version, delete_version, write_manifest),
+        undo_change,
+    ],
     description="Everything that changes something. Each mutation is one transaction: refused, it changes nothing; "
     "what is already so is left so, and the payload says it. With an `Idempotency-Key` header, or `extensions."
-    "idempotencyKey`, a request may be sent again for 24 hours and is carried out once."
+    "idempotencyKey`, a request may be sent again for 24 hours and is carried out once.",
 )
-class Mutation(
-    DatasetMutations,
-    LabelMutations,
-    SampleMutations,
-    AnnotationMutations,
-    SyncMutations,
-    ImportMutations,
-    UploadMutations,
-    StagedUploadMutations,
-    VersionMutations,
-    ChangeMutations,
-):
-    pass

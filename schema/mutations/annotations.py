@@ -106,24 +106,22 @@ def annotation_number(id: strawberry.ID) -> int:
 AnnotateSampleInput.__strawberry_definition__.from_input = sample_edit  # type: ignore[attr-defined]
 
 
-@strawberry.type
-class AnnotationMutations:
-    @strawberry.mutation(
-        description="Puts annotations on samples, moves them, gives them other labels, and takes them off: labels with "
-        "shapes, for object detection and image segmentation. One change, however many samples. Shapes lie on the "
-        "image, or it is VALIDATION_FAILED; `details` name the `sample`, the place in the input (`at`) and the image's "
-        "`width` and `height`. An annotation that is none of the sample it is named under is NOT_FOUND, with `ids`. "
-        "Refused otherwise with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
-    )
-    async def annotate_samples(self, info: Info, input: Input[AnnotateSamplesInput]) -> AnnotateSamplesPayload:
-        samples = cast(Sequence[SampleEdit], input.samples)
-        id, by, limit = number(input.dataset_id, "Dataset"), info.context.identity, info.context.limits.max_ids
-        if len(samples) > limit:
-            message = f"At most {limit} samples are annotated in one call."
-            raise Invalid(message, most=limit, given=len(samples))
-        edits = [each.edit for each in samples]
-        how = AnnotateWith(create_missing=input.create_missing, expected_revision=input.expected_revision)
-        outcome = await write(info, lambda session: annotate(session, id, edits, how, by=by), Labelled)
-        missing = frozenset(outcome.not_found)
-        not_found = list(dict.fromkeys(each.sample_id for each in samples if each.edit.sample in missing))
-        return AnnotateSamplesPayload(**labelling(outcome, not_found))
+@strawberry.mutation(
+    description="Puts annotations on samples, moves them, gives them other labels, and takes them off: labels with "
+    "shapes, for object detection and image segmentation. One change, however many samples. Shapes lie on the "
+    "image, or it is VALIDATION_FAILED; `details` name the `sample`, the place in the input (`at`) and the image's "
+    "`width` and `height`. An annotation that is none of the sample it is named under is NOT_FOUND, with `ids`. "
+    "Refused otherwise with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
+)
+async def annotate_samples(info: Info, input: Input[AnnotateSamplesInput]) -> AnnotateSamplesPayload:
+    samples = cast(Sequence[SampleEdit], input.samples)
+    id, by, limit = number(input.dataset_id, "Dataset"), info.context.identity, info.context.limits.max_ids
+    if len(samples) > limit:
+        message = f"At most {limit} samples are annotated in one call."
+        raise Invalid(message, most=limit, given=len(samples))
+    edits = [each.edit for each in samples]
+    how = AnnotateWith(create_missing=input.create_missing, expected_revision=input.expected_revision)
+    outcome = await write(info, lambda session: annotate(session, id, edits, how, by=by), Labelled)
+    missing = frozenset(outcome.not_found)
+    not_found = list(dict.fromkeys(each.sample_id for each in samples if each.edit.sample in missing))
+    return AnnotateSamplesPayload(**labelling(outcome, not_found))

@@ -19,14 +19,12 @@ class UndoChangePayload(OfDataset):
     change: Change = strawberry.field(description="The change that undid it, which can be undone itself.")
 
 
-@strawberry.type
-class ChangeMutations:
-    @strawberry.mutation(
-        description="Takes back one change of the working set, wherever it is in the list, and leaves what others did. "
-        "Samples, labels and annotations come back with their ids. Refused with CONFLICT when later changes touched "
-        "the same, `details.changes` naming them: undo those first; and when source files were deleted."
-    )
-    async def undo_change(self, info: Info, input: Input[UndoChangeInput]) -> UndoChangePayload:
-        by, id = info.context.identity, number(input.change_id, "Change")
-        outcome = await write(info, lambda session: undo.undo(session, id, by=by), undo.Undone)
-        return UndoChangePayload(change=reference("Change", outcome.change), dataset=dataset_of(outcome.dataset_id))
+@strawberry.mutation(
+    description="Takes back one change of the working set, wherever it is in the list, and leaves what others did. "
+    "Samples, labels and annotations come back with their ids. Refused with CONFLICT when later changes touched "
+    "the same, `details.changes` naming them: undo those first; and when source files were deleted."
+)
+async def undo_change(info: Info, input: Input[UndoChangeInput]) -> UndoChangePayload:
+    by, id = info.context.identity, number(input.change_id, "Change")
+    outcome = await write(info, lambda session: undo.undo(session, id, by=by), undo.Undone)
+    return UndoChangePayload(change=reference("Change", outcome.change), dataset=dataset_of(outcome.dataset_id))

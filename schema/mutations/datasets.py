@@ -94,54 +94,54 @@ class DeleteDatasetPayload:
     deleted_dataset_id: strawberry.ID = strawberry.field(description="The id that the dataset had.")
 
 
-@strawberry.type
-class DatasetMutations:
-    @strawberry.mutation(
-        description="Makes a dataset, with its labels and its first sync in one transaction. Refused with "
-        "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
+@strawberry.mutation(
+    description="Makes a dataset, with its labels and its first sync in one transaction. Refused with "
+    "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
+)
+async def create_dataset(info: Info, input: Input[CreateDatasetInput]) -> CreateDatasetPayload:
+    by, sync_now = info.context.identity, input.sync_now
+    source, output = await datasets.resolve_paths(input.input_path, input.output_path, info.context.stores, by=by)
+    labels = [label.values() for label in input.labels]
+    values = datasets.DatasetValues(
+        input.name,
+        enum_name(input.type),
+        source,
+        output,
+        input.description,
+        labels,
+        datasets.Settings(input.include, input.exclude, enum_name(input.label_names)),
     )
-    async def create_dataset(self, info: Info, input: Input[CreateDatasetInput]) -> CreateDatasetPayload:
-        by, sync_now = info.context.identity, input.sync_now
-        source, output = await datasets.resolve_paths(input.input_path, input.output_path, info.context.stores, by=by)
-        labels = [label.values() for label in input.labels]
-        values = datasets.DatasetValues(
-            input.name,
-            enum_name(input.type),
-            source,
-            output,
-            input.description,
-            labels,
-            datasets.Settings(input.include, input.exclude, enum_name(input.label_names)),
-        )
-        outcome = await write(
-            info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
-        )
-        job = None if outcome.job is None else reference("SyncJob", outcome.job)
-        return CreateDatasetPayload(dataset=dataset_of(outcome.dataset_id), job=job)
+    outcome = await write(
+        info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
+    )
+    job = None if outcome.job is None else reference("SyncJob", outcome.job)
+    return CreateDatasetPayload(dataset=dataset_of(outcome.dataset_id), job=job)
 
-    @strawberry.mutation(
-        description="Gives a dataset another name or description, or other rules for files and label names. None of it "
-        "counts as a change of the working set. FORBIDDEN to give another name with a token that is confined to "
-        "certain datasets: names are unique among all datasets."
-    )
-    async def update_dataset(self, info: Info, input: Input[UpdateDatasetInput]) -> UpdateDatasetPayload:
-        by, id = info.context.identity, number(input.dataset_id, "Dataset")
-        label_names = None if input.label_names is None else enum_name(input.label_names)
-        settings = datasets.Settings(input.include, input.exclude, label_names)
-        outcome = await write(
-            info,
-            lambda session: datasets.update(
-                session, id, by=by, name=input.name, description=input.description, settings=settings
-            ),
-            datasets.Updated,
-        )
-        return UpdateDatasetPayload(dataset=dataset_of(outcome.dataset_id))
 
-    @strawberry.mutation(
-        description="Deletes a dataset with its labels, samples, changes and jobs, for good. Its name is free at once, "
-        "its jobs stop. Files in the input and output path stay."
+@strawberry.mutation(
+    description="Gives a dataset another name or description, or other rules for files and label names. None of it "
+    "counts as a change of the working set. FORBIDDEN to give another name with a token that is confined to "
+    "certain datasets: names are unique among all datasets."
+)
+async def update_dataset(info: Info, input: Input[UpdateDatasetInput]) -> UpdateDatasetPayload:
+    by, id = info.context.identity, number(input.dataset_id, "Dataset")
+    label_names = None if input.label_names is None else enum_name(input.label_names)
+    settings = datasets.Settings(input.include, input.exclude, label_names)
+    outcome = await write(
+        info,
+        lambda session: datasets.update(
+            session, id, by=by, name=input.name, description=input.description, settings=settings
+        ),
+        datasets.Updated,
     )
-    async def delete_dataset(self, info: Info, input: Input[DeleteDatasetInput]) -> DeleteDatasetPayload:
-        by, id = info.context.identity, number(input.dataset_id, "Dataset")
-        outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Deleted)
-        return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))
+    return UpdateDatasetPayload(dataset=dataset_of(outcome.dataset_id))
+
+
+@strawberry.mutation(
+    description="Deletes a dataset with its labels, samples, changes and jobs, for good. Its name is free at once, "
+    "its jobs stop. Files in the input and output path stay."
+)
+async def delete_dataset(info: Info, input: Input[DeleteDatasetInput]) -> DeleteDatasetPayload:
+    by, id = info.context.identity, number(input.dataset_id, "Dataset")
+    outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Deleted)
+    return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))

@@ -64,29 +64,27 @@ class ImportManifestPayload:
     job: ImportJob = strawberry.field(description="The import, waiting for a worker; follow it by `jobProgress`.")
 
 
-@strawberry.type
-class ImportMutations:
-    @strawberry.mutation(
-        description="Starts importing a manifest: each line's image becomes a sample, or is one, and gets the labels, "
-        "usage and mark as hard example that the line says. Images outside the input path are copied into it, never "
-        "over another file. Nothing is removed; importing again changes nothing; published versions stay as they are. "
-        "Labelling goes on meanwhile. Refused with INVALID_PATH, FILE_TOO_LARGE, and DATASET_BUSY while a sync or an "
-        "import runs, `details.jobId` naming it."
+@strawberry.mutation(
+    description="Starts importing a manifest: each line's image becomes a sample, or is one, and gets the labels, "
+    "usage and mark as hard example that the line says. Images outside the input path are copied into it, never "
+    "over another file. Nothing is removed; importing again changes nothing; published versions stay as they are. "
+    "Labelling goes on meanwhile. Refused with INVALID_PATH, FILE_TOO_LARGE, and DATASET_BUSY while a sync or an "
+    "import runs, `details.jobId` naming it."
+)
+async def import_manifest(info: Info, input: Input[ImportManifestInput]) -> ImportManifestPayload:
+    by, id, options, context = (
+        info.context.identity,
+        number(input.dataset_id, "Dataset"),
+        input.options(),
+        info.context,
     )
-    async def import_manifest(self, info: Info, input: Input[ImportManifestInput]) -> ImportManifestPayload:
-        by, id, options, context = (
-            info.context.identity,
-            number(input.dataset_id, "Dataset"),
-            input.options(),
-            info.context,
-        )
-        if not await is_done(info, StartedJob):
-            await imports.expect_manifest(context.database, context.stores, options.manifest, by=by)
-        outcome = await write(
-            info,
-            lambda session: job_requests.start_import(
-                session, id, options, by=by, expected_revision=input.expected_revision
-            ),
-            StartedJob,
-        )
-        return ImportManifestPayload(job=reference("ImportJob", outcome.job))
+    if not await is_done(info, StartedJob):
+        await imports.expect_manifest(context.database, context.stores, options.manifest, by=by)
+    outcome = await write(
+        info,
+        lambda session: job_requests.start_import(
+            session, id, options, by=by, expected_revision=input.expected_revision
+        ),
+        StartedJob,
+    )
+    return ImportManifestPayload(job=reference("ImportJob", outcome.job))

@@ -90,63 +90,61 @@ class DeleteLabelsPayload(WithSources):
     deleted_samples: int = strawberry.field(description="How many samples were deleted.")
 
 
-@strawberry.type
-class LabelMutations:
-    @strawberry.mutation(
-        description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or "
-        "SHORTCUT_ALREADY_EXISTS."
-    )
-    async def create_labels(self, info: Info, input: Input[CreateLabelsInput]) -> CreateLabelsPayload:
-        by, id = info.context.identity, number(input.dataset_id, "Dataset")
-        values = [label.values() for label in input.labels]
-        outcome = await write(info, lambda session: labels.create(session, id, values, by=by), labels.Created)
-        return CreateLabelsPayload(labels=references("Label", outcome.labels), dataset=dataset_of(outcome.dataset_id))
+@strawberry.mutation(
+    description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or SHORTCUT_ALREADY_EXISTS."
+)
+async def create_labels(info: Info, input: Input[CreateLabelsInput]) -> CreateLabelsPayload:
+    by, id = info.context.identity, number(input.dataset_id, "Dataset")
+    values = [label.values() for label in input.labels]
+    outcome = await write(info, lambda session: labels.create(session, id, values, by=by), labels.Created)
+    return CreateLabelsPayload(labels=references("Label", outcome.labels), dataset=dataset_of(outcome.dataset_id))
 
-    @strawberry.mutation(description="Changes a label's colour or shortcut.")
-    async def update_label(self, info: Info, input: Input[UpdateLabelInput]) -> UpdateLabelPayload:
-        by, id = info.context.identity, number(input.label_id, "Label")
-        color = UNCHANGED if input.color is None else input.color.value
-        shortcut = UNCHANGED if input.shortcut is None else input.shortcut.value
-        outcome = await write(
-            info, lambda session: labels.update(session, id, by=by, color=color, shortcut=shortcut), labels.Updated
-        )
-        return UpdateLabelPayload(label=reference("Label", outcome.label))
 
-    @strawberry.mutation(
-        description="Gives a label another name, on every sample that carries it, at once. Costs the same however many "
-        "they are, except for a merge."
+@strawberry.mutation(description="Changes a label's colour or shortcut.")
+async def update_label(info: Info, input: Input[UpdateLabelInput]) -> UpdateLabelPayload:
+    by, id = info.context.identity, number(input.label_id, "Label")
+    color = UNCHANGED if input.color is None else input.color.value
+    shortcut = UNCHANGED if input.shortcut is None else input.shortcut.value
+    outcome = await write(
+        info, lambda session: labels.update(session, id, by=by, color=color, shortcut=shortcut), labels.Updated
     )
-    async def rename_label(self, info: Info, input: Input[RenameLabelInput]) -> RenameLabelPayload:
-        by, id, conflict = info.context.identity, number(input.label_id, "Label"), enum_name(input.on_conflict)
-        outcome = await write(
-            info,
-            lambda session: labels.rename(
-                session, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run
-            ),
-            labels.Renamed,
-        )
-        return RenameLabelPayload(
-            label=reference("Label", outcome.label),
-            affected_samples=outcome.affected_samples,
-            dataset=dataset_of(outcome.dataset_id),
-            change=change_of(outcome.change),
-        )
+    return UpdateLabelPayload(label=reference("Label", outcome.label))
 
-    @strawberry.mutation(
-        description="Deletes labels of one dataset, and what `mode` says. Several at once have the same effect as one "
-        "after another."
+
+@strawberry.mutation(
+    description="Gives a label another name, on every sample that carries it, at once. Costs the same however many "
+    "they are, except for a merge."
+)
+async def rename_label(info: Info, input: Input[RenameLabelInput]) -> RenameLabelPayload:
+    by, id, conflict = info.context.identity, number(input.label_id, "Label"), enum_name(input.on_conflict)
+    outcome = await write(
+        info,
+        lambda session: labels.rename(session, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run),
+        labels.Renamed,
     )
-    async def delete_labels(self, info: Info, input: Input[DeleteLabelsInput]) -> DeleteLabelsPayload:
-        by, mode = info.context.identity, enum_name(input.mode)
-        ids = [number(id, "Label") for id in input.label_ids]
-        outcome = await write(
-            info,
-            lambda session: labels.delete(session, ids, mode=mode, by=by, dry_run=input.dry_run),
-            labels.Deleted,
-        )
-        return DeleteLabelsPayload(
-            deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
-            affected_samples=outcome.affected_samples,
-            deleted_samples=outcome.deleted_samples,
-            **await delete_sources(info, outcome, outcome.deleted_samples),
-        )
+    return RenameLabelPayload(
+        label=reference("Label", outcome.label),
+        affected_samples=outcome.affected_samples,
+        dataset=dataset_of(outcome.dataset_id),
+        change=change_of(outcome.change),
+    )
+
+
+@strawberry.mutation(
+    description="Deletes labels of one dataset, and what `mode` says. Several at once have the same effect as one "
+    "after another."
+)
+async def delete_labels(info: Info, input: Input[DeleteLabelsInput]) -> DeleteLabelsPayload:
+    by, mode = info.context.identity, enum_name(input.mode)
+    ids = [number(id, "Label") for id in input.label_ids]
+    outcome = await write(
+        info,
+        lambda session: labels.delete(session, ids, mode=mode, by=by, dry_run=input.dry_run),
+        labels.Deleted,
+    )
+    return DeleteLabelsPayload(
+        deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
+        affected_samples=outcome.affected_samples,
+        deleted_samples=outcome.deleted_samples,
+        **await delete_sources(info, outcome, outcome.deleted_samples),
+    )

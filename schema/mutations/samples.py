@@ -1,5 +1,8 @@
 """labelSamples, replaceSampleLabel, deleteSamples."""
 
+from collections.abc import Callable
+from typing import Any
+
 import strawberry
 
 from db.labelling.samples.delete import Deleted, delete
@@ -72,69 +75,70 @@ class DeleteSamplesPayload(WithSources):
     not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
 
 
-@strawberry.type
-class SampleMutations:
-    @strawberry.mutation(
-        description="Puts labels on samples, sets them, or takes them off; one change, however many samples. Refused "
-        "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT. For shapes there "
-        "is `annotateSamples`."
+@strawberry.mutation(
+    description="Puts labels on samples, sets them, or takes them off; one change, however many samples. Refused "
+    "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT. For shapes there "
+    "is `annotateSamples`."
+)
+async def label_samples(info: Info, input: Input[LabelSamplesInput]) -> LabelSamplesPayload:
+    how = LabelWith(
+        labels=input.labels,
+        mode=enum_name(input.mode),
+        create_missing=input.create_missing,
+        expected_count=input.expected_count,
+        expected_revision=input.expected_revision,
     )
-    async def label_samples(self, info: Info, input: Input[LabelSamplesInput]) -> LabelSamplesPayload:
-        samples, by = selected(info, input, input.expected_count), info.context.identity
-        how = LabelWith(
-            labels=input.labels,
-            mode=enum_name(input.mode),
-            create_missing=input.create_missing,
-            expected_count=input.expected_count,
-            expected_revision=input.expected_revision,
-        )
-        outcome = await write(
-            info, lambda session: label(session, samples.dataset, samples.selection, how, by=by), Labelled
-        )
-        return LabelSamplesPayload(**labelling(outcome, samples.not_found(outcome.not_found)))
+    return LabelSamplesPayload(**await change_labels(info, input, label, how))
 
-    @strawberry.mutation(
-        description="Turns one label into another on the selected samples alone. Samples without `from` stay "
-        "unchanged. Shapes are kept, with the new label; where `to` is there already, a `from` of the whole image is "
-        "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
-    )
-    async def replace_sample_label(
-        self, info: Info, input: Input[ReplaceSampleLabelInput]
-    ) -> ReplaceSampleLabelPayload:
-        samples, by = selected(info, input, input.expected_count), info.context.identity
-        how = ReplaceWith(
-            before=input.from_,
-            after=input.to,
-            create_missing=input.create_missing,
-            expected_count=input.expected_count,
-        )
-        outcome = await write(
-            info, lambda session: replace_label(session, samples.dataset, samples.selection, how, by=by), Labelled
-        )
-        return ReplaceSampleLabelPayload(**labelling(outcome, samples.not_found(outcome.not_found)))
 
-    @strawberry.mutation(
-        description="Deletes samples from the working set. Their files stay unless `deleteSources` is given, and no "
-        "sync brings them back unless they change or `restoreRemoved` is given. Refused with EMPTY_SELECTION for an "
-        "empty list of ids, or COUNT_MISMATCH."
+@strawberry.mutation(
+    description="Turns one label into another on the selected samples alone. Samples without `from` stay "
+    "unchanged. Shapes are kept, with the new label; where `to` is there already, a `from` of the whole image is "
+    "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
+)
+async def replace_sample_label(info: Info, input: Input[ReplaceSampleLabelInput]) -> ReplaceSampleLabelPayload:
+    how = ReplaceWith(
+        before=input.from_,
+        after=input.to,
+        create_missing=input.create_missing,
+        expected_count=input.expected_count,
     )
-    async def delete_samples(self, info: Info, input: Input[DeleteSamplesInput]) -> DeleteSamplesPayload:
-        samples, by = selected(info, input, input.expected_count), info.context.identity
-        outcome = await write(
-            info,
-            lambda session: delete(
-                session,
-                samples.dataset,
-                samples.selection,
-                by=by,
-                delete_sources=input.delete_sources,
-                expected_count=input.expected_count,
-                dry_run=input.dry_run,
-            ),
-            Deleted,
-        )
-        return DeleteSamplesPayload(
-            deleted=outcome.deleted,
-            not_found=samples.not_found(outcome.not_found),
-            **await delete_sources(info, outcome, outcome.deleted),
-        )
+    return ReplaceSampleLabelPayload(**await change_labels(info, input, replace_label, how))
+
+
+async def change_labels(
+    info: Info, input: LabelSamplesInput | ReplaceSampleLabelInput, change: Callable[..., Any], how: Any
+) -> dict[str, Any]:
+    """The fields of a Labelling: `change` is applied to the selected samples."""
+    samples, by = selected(info, input, input.expected_count), info.context.identity
+    outcome = await write(
+        info, lambda session: change(session, samples.dataset, samples.selection, how, by=by), Labelled
+    )
+    return labelling(outcome, samples.not_found(outcome.not_found))
+
+
+@strawberry.mutation(
+    description="Deletes samples from the working set. Their files stay unless `deleteSources` is given, and no "
+    "sync brings them back unless they change or `restoreRemoved` is given. Refused with EMPTY_SELECTION for an "
+    "empty list of ids, or COUNT_MISMATCH."
+)
+async def delete_samples(info: Info, input: Input[DeleteSamplesInput]) -> DeleteSamplesPayload:
+    samples, by = selected(info, input, input.expected_count), info.context.identity
+    outcome = await write(
+        info,
+        lambda session: delete(
+            session,
+            samples.dataset,
+            samples.selection,
+            by=by,
+            delete_sources=input.delete_sources,
+            expected_count=input.expected_count,
+            dry_run=input.dry_run,
+        ),
+        Deleted,
+    )
+    return DeleteSamplesPayload(
+        deleted=outcome.deleted,
+        not_found=samples.not_found(outcome.not_found),
+        **await delete_sources(info, outcome, outcome.deleted),
+    )

@@ -109,57 +109,56 @@ class CompleteUploadsPayload(WithChange):
     results: list[CompletedUpload] = strawberry.field(description="One for each key, each once, in their order.")
 
 
-@strawberry.type
-class StagedUploadMutations:
-    @strawberry.mutation(
-        description="Asks for places in storage, to which a script puts its files by itself: for any number of files, "
-        "by the thousand. Nothing is in the dataset until `completeUploads`. Each file is taken or refused for itself; "
-        "an unknown label refuses the call. May be called again under the same keys as often as you like."
+@strawberry.mutation(
+    description="Asks for places in storage, to which a script puts its files by itself: for any number of files, "
+    "by the thousand. Nothing is in the dataset until `completeUploads`. Each file is taken or refused for itself; "
+    "an unknown label refuses the call. May be called again under the same keys as often as you like."
+)
+async def request_uploads(info: Info, input: Input[RequestUploadsInput]) -> RequestUploadsPayload:
+    id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+    requested = RequestedUploads(
+        files=[RequestedFile(file.key, file.file_name, file.size, file.labels) for file in input.files],
+        expiry=context.links.expiry,
+        labels=input.labels,
+        create_missing=input.create_missing,
+        on_conflict=enum_name(input.on_conflict),
+        max_bytes=context.limits.max_file_bytes,
     )
-    async def request_uploads(self, info: Info, input: Input[RequestUploadsInput]) -> RequestUploadsPayload:
-        id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        requested = RequestedUploads(
-            files=[RequestedFile(file.key, file.file_name, file.size, file.labels) for file in input.files],
-            expiry=context.links.expiry,
-            labels=input.labels,
-            create_missing=input.create_missing,
-            on_conflict=enum_name(input.on_conflict),
-            max_bytes=context.limits.max_file_bytes,
-        )
-        outcome = await write(info, lambda session: uploads.request(session, id, requested, by=by), IssuedTickets)
-        urls = await uploads.link(context.stores, outcome)
-        tickets = [
-            upload_ticket(ticket, url, context.links, outcome.expiry)
-            for ticket, url in zip(outcome.tickets, urls, strict=True)
-        ]
-        return RequestUploadsPayload(dataset=dataset_of(outcome.dataset_id), uploads=tickets)
+    outcome = await write(info, lambda session: uploads.request(session, id, requested, by=by), IssuedTickets)
+    urls = await uploads.link(context.stores, outcome)
+    tickets = [
+        upload_ticket(ticket, url, context.links, outcome.expiry)
+        for ticket, url in zip(outcome.tickets, urls, strict=True)
+    ]
+    return RequestUploadsPayload(dataset=dataset_of(outcome.dataset_id), uploads=tickets)
 
-    @strawberry.mutation(
-        description="Makes samples of files that were put: each is read, and checked like any upload, before it "
-        "becomes one. Completing an upload again gives the same sample. All of a call are one change."
-    )
-    async def complete_uploads(self, info: Info, input: Input[CompleteUploadsInput]) -> CompleteUploadsPayload:
-        id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        inspected = uploads.NOTHING
-        if not await is_done(info, Completion):
-            inspected = await uploads.inspect(
-                context.database, context.stores, id, input.keys, checks=context.checks, by=by
-            )
-        outcome = await write(info, lambda session: uploads.complete(session, id, inspected, by=by), Completion)
-        await uploads.discard(context.stores, outcome)
-        return CompleteUploadsPayload(
-            dataset=dataset_of(outcome.dataset_id),
-            change=change_of(outcome.change),
-            results=[
-                CompletedUpload(
-                    key=one.key,
-                    file_name=one.file_name,
-                    sample=sample_of(one.sample),
-                    error=item_error(one.code, one.message),
-                )
-                for one in outcome.results
-            ],
+
+@strawberry.mutation(
+    description="Makes samples of files that were put: each is read, and checked like any upload, before it "
+    "becomes one. Completing an upload again gives the same sample. All of a call are one change."
+)
+async def complete_uploads(info: Info, input: Input[CompleteUploadsInput]) -> CompleteUploadsPayload:
+    id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+    inspected = uploads.NOTHING
+    if not await is_done(info, Completion):
+        inspected = await uploads.inspect(
+            context.database, context.stores, id, input.keys, checks=context.checks, by=by
         )
+    outcome = await write(info, lambda session: uploads.complete(session, id, inspected, by=by), Completion)
+    await uploads.discard(context.stores, outcome)
+    return CompleteUploadsPayload(
+        dataset=dataset_of(outcome.dataset_id),
+        change=change_of(outcome.change),
+        results=[
+            CompletedUpload(
+                key=one.key,
+                file_name=one.file_name,
+                sample=sample_of(one.sample),
+                error=item_error(one.code, one.message),
+            )
+            for one in outcome.results
+        ],
+    )
 
 
 def upload_ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) -> UploadTicket:

@@ -52,32 +52,31 @@ class CancelJobPayload:
     )
 
 
-@strawberry.type
-class SyncMutations:
-    @strawberry.mutation(
-        description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
-        "Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY beside an import; `details.jobId` names the running job."
+@strawberry.mutation(
+    description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
+    "Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY beside an import; `details.jobId` names the running job."
+)
+async def sync_dataset(info: Info, input: Input[SyncDatasetInput]) -> SyncDatasetPayload:
+    by, id = info.context.identity, number(input.dataset_id, "Dataset")
+    outcome = await write(
+        info,
+        lambda session: job_requests.start_sync(
+            session,
+            id,
+            by=by,
+            existing=enum_name(input.existing),
+            remove_missing=input.remove_missing,
+            restore_removed=input.restore_removed,
+            remove_many=input.remove_many,
+            verify_contents=input.verify_contents,
+        ),
+        StartedJob,
     )
-    async def sync_dataset(self, info: Info, input: Input[SyncDatasetInput]) -> SyncDatasetPayload:
-        by, id = info.context.identity, number(input.dataset_id, "Dataset")
-        outcome = await write(
-            info,
-            lambda session: job_requests.start_sync(
-                session,
-                id,
-                by=by,
-                existing=enum_name(input.existing),
-                remove_missing=input.remove_missing,
-                restore_removed=input.restore_removed,
-                remove_many=input.remove_many,
-                verify_contents=input.verify_contents,
-            ),
-            StartedJob,
-        )
-        return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
+    return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
 
-    @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
-    async def cancel_job(self, info: Info, input: Input[CancelJobInput]) -> CancelJobPayload:
-        by, (kind, id) = info.context.identity, ids.split(input.job_id)
-        outcome = await write(info, lambda session: job_requests.cancel(session, id, by=by, type_name=kind), StartedJob)
-        return CancelJobPayload(job=reference(kind, outcome.job))
+
+@strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
+async def cancel_job(info: Info, input: Input[CancelJobInput]) -> CancelJobPayload:
+    by, (kind, id) = info.context.identity, ids.split(input.job_id)
+    outcome = await write(info, lambda session: job_requests.cancel(session, id, by=by, type_name=kind), StartedJob)
+    return CancelJobPayload(job=reference(kind, outcome.job))

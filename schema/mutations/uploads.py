@@ -40,43 +40,41 @@ class UploadSamplesPayload(OfDataset):
     results: list[UploadResult] = strawberry.field(description="One for each file, in the order of `files`.")
 
 
-@strawberry.type
-class UploadMutations:
-    @strawberry.mutation(
-        description="Adds images to a dataset: they are samples at once, and lie in its input path under their names. "
-        "Each file is taken or refused for itself. A request beyond its limit, without files, or with an unknown label "
-        "is refused as a whole and stores nothing."
+@strawberry.mutation(
+    description="Adds images to a dataset: they are samples at once, and lie in its input path under their names. "
+    "Each file is taken or refused for itself. A request beyond its limit, without files, or with an unknown label "
+    "is refused as a whole and stores nothing."
+)
+async def upload_samples(info: Info, input: Input[UploadSamplesInput]) -> UploadSamplesPayload:
+    id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+    files = DirectUploads(
+        files=input.files,
+        labels=input.labels,
+        create_missing=input.create_missing,
+        on_conflict=enum_name(input.on_conflict),
+        max_bytes=context.limits.max_file_bytes,
     )
-    async def upload_samples(self, info: Info, input: Input[UploadSamplesInput]) -> UploadSamplesPayload:
-        id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-        files = DirectUploads(
-            files=input.files,
-            labels=input.labels,
-            create_missing=input.create_missing,
-            on_conflict=enum_name(input.on_conflict),
-            max_bytes=context.limits.max_file_bytes,
+    earlier, stored = await earlier_outcome(info, Uploaded), Stored((), ())
+    if earlier is None or not earlier.is_final:
+        stored = await uploads.store(
+            context.database,
+            context.stores,
+            id,
+            files,
+            checks=context.checks,
+            by=by,
+            keyed=keyed(info),
+            earlier=earlier,
         )
-        earlier, stored = await earlier_outcome(info, Uploaded), Stored((), ())
-        if earlier is None or not earlier.is_final:
-            stored = await uploads.store(
-                context.database,
-                context.stores,
-                id,
-                files,
-                checks=context.checks,
-                by=by,
-                keyed=keyed(info),
-                earlier=earlier,
+    outcome = await write(info, lambda session: uploads.commit(session, id, files, stored, by=by), Uploaded)
+    return UploadSamplesPayload(
+        dataset=dataset_of(outcome.dataset_id),
+        results=[
+            UploadResult(
+                file_name=result.file_name,
+                sample=sample_of(result.sample),
+                error=item_error(result.code, result.message),
             )
-        outcome = await write(info, lambda session: uploads.commit(session, id, files, stored, by=by), Uploaded)
-        return UploadSamplesPayload(
-            dataset=dataset_of(outcome.dataset_id),
-            results=[
-                UploadResult(
-                    file_name=result.file_name,
-                    sample=sample_of(result.sample),
-                    error=item_error(result.code, result.message),
-                )
-                for result in outcome.results
-            ],
-        )
+            for result in outcome.results
+        ],
+    )

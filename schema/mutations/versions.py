@@ -76,56 +76,55 @@ class WriteManifestPayload:
     job: ManifestJob = strawberry.field(description="The job that writes it; follow it by `jobProgress`.")
 
 
-@strawberry.type
-class VersionMutations:
-    @strawberry.mutation(
-        description="Publishes the working set, as it is at this instant, as a version. Costs the same for a thousand "
-        "samples and a million, and keeps nobody from labelling. Refused with VERSION_ALREADY_EXISTS, INVALID_NAME, "
-        "EMPTY_VERSION, SPLIT_CONDITIONS_NOT_MET for a label that cannot be on both sides of a split, and DATASET_BUSY "
-        "while a sync runs."
+@strawberry.mutation(
+    description="Publishes the working set, as it is at this instant, as a version. Costs the same for a thousand "
+    "samples and a million, and keeps nobody from labelling. Refused with VERSION_ALREADY_EXISTS, INVALID_NAME, "
+    "EMPTY_VERSION, SPLIT_CONDITIONS_NOT_MET for a label that cannot be on both sides of a split, and DATASET_BUSY "
+    "while a sync runs."
+)
+async def publish_version(info: Info, input: Input[PublishVersionInput]) -> PublishVersionPayload:
+    by, id, divided = info.context.identity, number(input.dataset_id, "Dataset"), input.divided()
+    outcome = await write(
+        info,
+        lambda session: versions.publish(
+            session, id, by=by, name=input.name, description=input.description, divided=divided
+        ),
+        versions.Published,
     )
-    async def publish_version(self, info: Info, input: Input[PublishVersionInput]) -> PublishVersionPayload:
-        by, id, divided = info.context.identity, number(input.dataset_id, "Dataset"), input.divided()
-        outcome = await write(
-            info,
-            lambda session: versions.publish(
-                session, id, by=by, name=input.name, description=input.description, divided=divided
-            ),
-            versions.Published,
-        )
-        return PublishVersionPayload(version=reference("Version", outcome.version))
+    return PublishVersionPayload(version=reference("Version", outcome.version))
 
-    @strawberry.mutation(
-        description="Makes the working set what the version is: its samples, their labels, the labels and their names. "
-        "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
-        "without it. Refused with UNPUBLISHED_CHANGES, and with DATASET_BUSY while a sync runs."
-    )
-    async def set_current_version(self, info: Info, input: Input[SetCurrentVersionInput]) -> SetCurrentVersionPayload:
-        by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
-        outcome = await write(
-            info, lambda session: versions.switch(session, id, by=by, on_unpublished=discard), versions.Switched
-        )
-        return SetCurrentVersionPayload(dataset=dataset_of(outcome.dataset_id))
 
-    @strawberry.mutation(
-        description="Deletes a version. The working set and files stay as they are; deleting the current version "
-        "leaves the dataset without one, and versions that followed it without a parent."
+@strawberry.mutation(
+    description="Makes the working set what the version is: its samples, their labels, the labels and their names. "
+    "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
+    "without it. Refused with UNPUBLISHED_CHANGES, and with DATASET_BUSY while a sync runs."
+)
+async def set_current_version(info: Info, input: Input[SetCurrentVersionInput]) -> SetCurrentVersionPayload:
+    by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
+    outcome = await write(
+        info, lambda session: versions.switch(session, id, by=by, on_unpublished=discard), versions.Switched
     )
-    async def delete_version(self, info: Info, input: Input[DeleteVersionInput]) -> DeleteVersionPayload:
-        by, id = info.context.identity, number(input.version_id, "Version")
-        outcome = await write(info, lambda session: versions.remove(session, id, by=by), versions.Removed)
-        return DeleteVersionPayload(
-            deleted_version_id=global_id("Version", outcome.version), dataset=dataset_of(outcome.dataset_id)
-        )
+    return SetCurrentVersionPayload(dataset=dataset_of(outcome.dataset_id))
 
-    @strawberry.mutation(
-        description="Writes a version's manifest to the output path, as publishing does: again after it failed, or was "
-        "deleted. One that is there already stays as it is. While a job writes it, that job is the answer. "
-        "VALIDATION_FAILED for a dataset without an output path."
+
+@strawberry.mutation(
+    description="Deletes a version. The working set and files stay as they are; deleting the current version "
+    "leaves the dataset without one, and versions that followed it without a parent."
+)
+async def delete_version(info: Info, input: Input[DeleteVersionInput]) -> DeleteVersionPayload:
+    by, id = info.context.identity, number(input.version_id, "Version")
+    outcome = await write(info, lambda session: versions.remove(session, id, by=by), versions.Removed)
+    return DeleteVersionPayload(
+        deleted_version_id=global_id("Version", outcome.version), dataset=dataset_of(outcome.dataset_id)
     )
-    async def write_manifest(self, info: Info, input: Input[WriteManifestInput]) -> WriteManifestPayload:
-        by, id = info.context.identity, number(input.version_id, "Version")
-        outcome = await write(
-            info, lambda session: versions.write_manifest(session, id, by=by), versions.ManifestRequested
-        )
-        return WriteManifestPayload(job=reference("ManifestJob", outcome.job))
+
+
+@strawberry.mutation(
+    description="Writes a version's manifest to the output path, as publishing does: again after it failed, or was "
+    "deleted. One that is there already stays as it is. While a job writes it, that job is the answer. "
+    "VALIDATION_FAILED for a dataset without an output path."
+)
+async def write_manifest(info: Info, input: Input[WriteManifestInput]) -> WriteManifestPayload:
+    by, id = info.context.identity, number(input.version_id, "Version")
+    outcome = await write(info, lambda session: versions.write_manifest(session, id, by=by), versions.ManifestRequested)
+    return WriteManifestPayload(job=reference("ManifestJob", outcome.job))
