@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-CHATTY = ("aioboto3", "aiobotocore", "alembic", "boto3", "botocore", "PIL", "uvicorn")  # S3's tell keys
+CHATTY = ("aioboto3", "aiobotocore", "alembic", "boto3", "botocore", "PIL", "uvicorn")  # those of S3 log keys
 KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
 class JsonLines(logging.Formatter):
-    """`time`, `level`, `logger`, `message`, and whatever was given in `extra`."""
+    """`time`, `level`, `logger`, `message`, the fields of `extra`; class and frames of an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -28,17 +28,11 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: value for name, value in vars(record).items() if name not in KNOWN}
         if record.exc_info and record.exc_info[1] is not None:
-            line |= _described(record.exc_info[1])
+            error = record.exc_info[1]  # its message may contain a client's values
+            frames = traceback.extract_tb(error.__traceback__)[-20:]
+            line["kind"] = type(error).__qualname__
+            line["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         return orjson.dumps(line, default=repr).decode()
-
-
-def _described(error: BaseException) -> dict[str, Any]:
-    """The kind of the error and its place in the code; what it says may hold a client's values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return {
-        "kind": type(error).__qualname__,
-        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-20:]],
-    }
 
 
 def configure(level: str) -> None:

@@ -171,11 +171,11 @@ def _insert(variables: dict[str, Any], path: object, file: Incoming) -> None:
     first, *steps = path.split(".") if isinstance(path, str) else [""]
     if first != "variables" or not steps:
         raise _bad("A path in `map` begins with `variables.`.")
-    container: Any = None
-    key: str | int | None = None
-    for depth, step in enumerate(steps):
-        container = variables if depth == 0 else None if key is None else container[key]
+    container: Any = variables
+    for step in steps[:-1]:
         key = _key(container, step)
+        container = None if key is None else container[key]
+    key = _key(container, steps[-1])
     if key is None or container[key] is not None:
         raise _bad("`map` names a path in `variables` that does not exist, or is not null.")
     container[key] = file

@@ -28,18 +28,14 @@ class AddressLimit:
             with nullcontext() if client in self._trusted else self._limit.acquire(network_of(client)):
                 await self.app(scope, receive, send)
         except Refused as refused:  # the application answers its own refusals
-            await _refuse(scope, send, str(refused))
-
-
-async def _refuse(scope: Scope, send: Send, message: str) -> None:
-    """Before a WebSocket is one, it is refused as any other request."""
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": RATE_LIMITED}}]})
-    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    headers = [
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": f"{kind}.start", "status": 429, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})
+            body = orjson.dumps({"errors": [{"message": str(refused), "extensions": {"code": RATE_LIMITED}}]})
+            # before a WebSocket is one, it is refused as any other request
+            kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+            headers = [
+                (b"content-type", b"application/json; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
+            ]
+            await send({"type": f"{kind}.start", "status": 429, "headers": headers})
+            await send({"type": f"{kind}.body", "body": body})
