@@ -1,4 +1,4 @@
-"""What clients ask of jobs: to sync a dataset, to stop."""
+"""What clients request of jobs: to sync a dataset, to import a manifest, to stop."""
 
 from dataclasses import dataclass, replace
 
@@ -9,8 +9,6 @@ from db.errors import NotFound
 from db.history.changes import expect_revision, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest import imports, sync
-from db.ingest.imports import Options
-from db.ingest.policy import ExistingWork
 from db.postgres import sql
 
 OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE job.id = :id AND d.deleted_at IS NULL"
@@ -21,41 +19,21 @@ class StartedJob:
     job: int
 
 
-async def start_sync(
-    session: AsyncSession,
-    dataset_id: int,
-    *,
-    by: Identity,
-    existing: ExistingWork = "KEEP",
-    remove_missing: bool = True,
-    restore_removed: bool = False,
-    remove_many: bool = False,
-    verify_contents: bool = False,
-) -> StartedJob:
-    """Ask for a sync. A second one beside it is refused with SYNC_ALREADY_RUNNING."""
+async def start_sync(session: AsyncSession, dataset_id: int, options: sync.Options, *, by: Identity) -> StartedJob:
+    """Start a sync. While another one runs it is refused with SYNC_ALREADY_RUNNING."""
     await lock_dataset(session, dataset_id, by)
-    job = await sync.start(
-        session,
-        dataset_id,
-        requested_by=by.name,
-        existing=existing,
-        remove_missing=remove_missing,
-        restore_removed=restore_removed,
-        remove_many=remove_many,
-        verify_contents=verify_contents,
-    )
-    return StartedJob(job)
+    return StartedJob(await sync.start(session, dataset_id, options, requested_by=by.name))
 
 
 async def start_import(
     session: AsyncSession,
     dataset_id: int,
-    options: Options,
+    options: imports.Options,
     *,
     by: Identity,
     expected_revision: int | None = None,
 ) -> StartedJob:
-    """Ask for an import. Beside another one, or a sync, it is refused with DATASET_BUSY."""
+    """Start an import. While another one, or a sync, runs it is refused with DATASET_BUSY."""
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, expected_revision, revision)
     if by.dataset_ids is not None:
@@ -64,7 +42,7 @@ async def start_import(
 
 
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:
-    """Ask a job of a dataset that the token may see to stop."""
+    """Request that a job of a dataset that the token may see stops."""
     kind = next((kind for kind, name in jobs.TYPE_NAMES.items() if name == type_name), None)
     row = await sql.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
     if row is None or not by.sees(row["dataset_id"]):

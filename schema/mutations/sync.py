@@ -2,7 +2,7 @@
 
 import strawberry
 
-from db.ingest import job_requests
+from db.ingest import job_requests, sync
 from db.ingest.job_requests import StartedJob
 from db.queries import ids
 from schema.enums import ExistingSamples
@@ -58,20 +58,14 @@ class CancelJobPayload:
 )
 async def sync_dataset(info: Info, input: Input[SyncDatasetInput]) -> SyncDatasetPayload:
     by, id = info.context.identity, number(input.dataset_id, "Dataset")
-    outcome = await write(
-        info,
-        lambda session: job_requests.start_sync(
-            session,
-            id,
-            by=by,
-            existing=enum_name(input.existing),
-            remove_missing=input.remove_missing,
-            restore_removed=input.restore_removed,
-            remove_many=input.remove_many,
-            verify_contents=input.verify_contents,
-        ),
-        StartedJob,
+    options = sync.Options(
+        existing=enum_name(input.existing),
+        remove_missing=input.remove_missing,
+        restore_removed=input.restore_removed,
+        remove_many=input.remove_many,
+        verify_contents=input.verify_contents,
     )
+    outcome = await write(info, lambda session: job_requests.start_sync(session, id, options, by=by), StartedJob)
     return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
 
 

@@ -94,7 +94,7 @@ class DatasetFixture:
 
     async def start(self, **options: Any) -> int:
         async with self.database.writing() as session:
-            return await sync.start(session, self.dataset_id, requested_by="ann", **options)
+            return await sync.start(session, self.dataset_id, sync.Options(**options), requested_by="ann")
 
     async def work(self, job_id: int, guard: Guard = USUAL_GUARD) -> None:
         """Do a job as a worker would, without the worker."""

@@ -1,13 +1,15 @@
 """Imports: what a manifest says goes into a dataset, so that what the reference system exported can be moved here.
 
-    read ──▶ look ──▶ merge
-    COPY     images,   bounded batches, each a change
-             files
+    stage ──▶ inspect ──▶ merge
+    COPY      images,     bounded batches, each a change
+              files
 
 The manifest is staged line by line first: only the whole of it tells which folder its images share, and which lines
 name the same image. From there each batch carries its checkpoint, so an import that died goes on where it was; and
 done twice, it ends as if done once.
 """
+
+from dataclasses import asdict
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -40,8 +42,8 @@ async def expect_manifest(database: Database, stores: Stores, location: str, *, 
 
 
 async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:
-    """Ask for an import; a worker begins when the transaction commits. The job's id."""
-    job_id = await jobs.enqueue(session, dataset_id, "IMPORT", requested_by=requested_by, arguments=options.arguments())
+    """Request an import; a worker begins when the transaction commits. Returns the job's id."""
+    job_id = await jobs.enqueue(session, dataset_id, "IMPORT", requested_by=requested_by, arguments=asdict(options))
     if job_id is not None:
         return job_id
     active = await jobs.active_ingest(session, dataset_id)

@@ -1,4 +1,4 @@
-"""What an import was asked to do, and the shape of its checkpoint."""
+"""The options of an import, and its checkpoint."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -21,10 +21,6 @@ class Options:
     included: list[str] | None = None
     excluded: list[str] | None = None
     dataset_ids: list[int] | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """As a job keeps them."""
-        return asdict(self)
 
     @property
     def file_name(self) -> str:

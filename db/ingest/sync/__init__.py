@@ -15,26 +15,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.errors import Conflict
 from db.history.changes import no_such_dataset
-from db.ingest.policy import ExistingWork
-from db.ingest.sync.options import Options
+from db.ingest.sync.options import DEFAULTS, Options
 from db.ingest.sync.stages import run
 
-__all__ = ["run", "start"]
+__all__ = ["Options", "run", "start"]
 
 
-async def start(
-    session: AsyncSession,
-    dataset_id: int,
-    *,
-    requested_by: str,
-    existing: ExistingWork = "KEEP",
-    remove_missing: bool = True,
-    restore_removed: bool = False,
-    remove_many: bool = False,
-    verify_contents: bool = False,
-) -> int:
-    """Ask for a sync; a worker begins when the transaction commits. The job's id."""
-    options = Options(existing, remove_missing, restore_removed, remove_many, verify_contents)
+async def start(session: AsyncSession, dataset_id: int, options: Options = DEFAULTS, *, requested_by: str) -> int:
+    """Request a sync; a worker begins when the transaction commits. Returns the job's id."""
     job_id = await jobs.enqueue(session, dataset_id, "SYNC", requested_by=requested_by, arguments=asdict(options))
     if job_id is not None:
         return job_id

@@ -1,4 +1,4 @@
-"""What a sync was asked to do, and the shape of its checkpoint."""
+"""The options of a sync, and its checkpoint."""
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -25,9 +25,13 @@ class Options:
         return self.existing == "OVERWRITE"
 
 
+DEFAULTS: Final = Options()
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A sync may remove at most this share of a dataset's samples unasked, where it has more than `samples`."""
+    """A sync may remove at most this share of a dataset's samples, where it has more than `samples`, unless
+    `remove_many` is set."""
 
     percent: int = 50
     samples: int = 20

@@ -6,7 +6,7 @@ noted, for its own.
     uploadSamples    the bytes come with the request                  direct.py
     requestUploads   a location and a URL for each file               upload_requests.py
     PUT              the bytes, to storage itself or to us            staging.py
-    completeUploads  what was put there is checked, and kept          staging.py, completion.py
+    completeUploads  what was put there is checked, and added         staging.py, completion.py
                      what nobody completed is cleared away            staging.py
 """
 
