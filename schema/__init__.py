@@ -1,4 +1,4 @@
-"""The language: GraphQL types, arguments and payloads, thin resolvers, permissions, and the words of errors."""
+"""The GraphQL schema: types, enums, inputs, mutations, subscriptions, permissions and errors, and how operations run."""
 
 from datetime import datetime
 from pathlib import Path
