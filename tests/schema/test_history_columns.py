@@ -1,5 +1,6 @@
 """A column that a migration adds to a versioned table is part of its history, wherever it stands in the two tables."""
 
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -8,6 +9,7 @@ import pytest
 from db.history import changes
 from db.postgres import sql
 from db.postgres.engine import Database
+from tests.db.dataset_fixture import local
 from tests.schema.mutation_fixture import DatasetClient
 
 FACTS = ("label", "sample", "annotation")
@@ -166,6 +168,31 @@ async def test_undoing_a_mark_leaves_labels_that_were_put_since(client: DatasetC
     [row] = await fetch(client, "SELECT state, hard, labeled_by FROM sample WHERE id = :id", id=number)
     assert dict(row) == {"state": "LABELED", "hard": False, "labeled_by": "bob"}
     await client.check()
+
+
+async def test_a_sync_that_moves_and_relabels_samples_keeps_a_new_column(client: DatasetClient, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    dataset = await local(client.direct.database, tmp_path / "files")
+    for name, label in (("a", "cat"), ("b", "dog")):
+        dataset.put(f"{name}.png")
+        dataset.put(f"{name}.txt", label)
+    await dataset.sync()
+    await add_columns(client, "in another order")
+    before = {path: await dataset.sample(f"{path}.png") for path in "ab"}
+    dataset.move("a.png", "moved.png")
+    dataset.move("a.txt", "moved.txt")
+    dataset.put("b.txt", "dog\ncat")
+    await dataset.sync()
+    after = {"a": await dataset.sample("moved.png"), "b": await dataset.sample("b.png")}
+    assert len(after["b"]["label_ids"]) == 2
+    for path, sample in after.items():
+        assert {name: sample[name] for name in ("id", "one", "two")} == {
+            name: before[path][name] for name in ("id", "one", "two")
+        }
+        [past] = await dataset.rows(
+            "SELECT one, two FROM sample_past WHERE id = $1 ORDER BY until DESC LIMIT 1", sample["id"]
+        )
+        assert (past["one"], past["two"]) == (sample["one"], sample["two"])
 
 
 async def test_history_is_made_from_the_columns_that_there_are(database: Database) -> None:
