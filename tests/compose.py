@@ -68,7 +68,7 @@ def dockerfile() -> Iterator[Step]:
             yield Step(stage, word, rest)
 
 
-def let_in(path: str) -> bool:
+def is_in_build_context(path: str) -> bool:
     """Whether .dockerignore lets a file into the build: the last line about it, or a folder above it, decides."""
     allowed = True
     parts = path.split("/")

@@ -28,7 +28,7 @@ from api.embedded_postgres import supervisor
 from schema import sdl
 from schema.errors import Refused
 from tests import s3
-from tests.compose import ROOT, Missing, dockerfile, interpolated, let_in, services
+from tests.compose import ROOT, Missing, dockerfile, interpolated, is_in_build_context, services
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import TIMEOUT
 
@@ -47,8 +47,8 @@ def check(*arguments: str, text: str | None = None) -> "subprocess.CompletedProc
 
 
 def test_the_file_is_what_the_compose_specification_says() -> None:
-    told = check("docker-compose.yml")
-    assert told.returncode == 0, told.stdout
+    result = check("docker-compose.yml")
+    assert result.returncode == 0, result.stdout
     text = (ROOT / "docker-compose.yml").read_text()
     assert check("--default-filetype", "yaml", "-", text=text.replace("depends_on:", "depend_on:")).returncode == 1
 
@@ -59,13 +59,13 @@ def test_every_secret_must_be_given_and_none_is_committed(name: str) -> None:
         services(GIVEN | {name: ""})
     assert re.search(rf"^{name}=$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert ".env" in (ROOT / ".gitignore").read_text().split()
-    assert not let_in(".env")
+    assert not is_in_build_context(".env")
 
 
 def test_the_example_names_every_variable_of_the_file_and_no_other() -> None:
-    asked = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     named = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert asked == named
+    assert used == named
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_everything_copied_is_there_and_let_in() -> None:
     steps = [step for step in dockerfile() if step.word == "COPY" and "--from" not in step.rest]
     copied = [source for step in steps for source in step.rest.split()[:-1]]
     assert {"api", "schema", "db", "requirements-setup.txt", "requirements.txt"} == set(copied)
-    assert [source for source in copied if not (ROOT / source).exists() or not let_in(source)] == []
+    assert [source for source in copied if not (ROOT / source).exists() or not is_in_build_context(source)] == []
 
 
 @pytest.mark.parametrize(
     "path", [".git/config", ".env", ".data/token", ".venv/bin/python", "tests/conftest.py", "api/__pycache__/app.pyc"]
 )
 def test_nothing_else_gets_into_the_image(path: str) -> None:
-    assert not let_in(path)
+    assert not is_in_build_context(path)
 
 
 def test_the_last_stage_installs_nothing_and_runs_as_an_ordinary_user() -> None:
@@ -184,7 +184,7 @@ def test_every_file_that_the_process_reads_is_in_the_image() -> None:
     kept = subprocess.run(
         ["git", "ls-files", "api", "schema", "db"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert [path for path in kept.stdout.split() if not let_in(path)] == []
+    assert [path for path in kept.stdout.split() if not is_in_build_context(path)] == []
 
 
 # -- run by hand ------------------------------------------------------------------------------------------------------

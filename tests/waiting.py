@@ -1,5 +1,5 @@
-"""How long tests wait. Another process can hold back any clock, so no test depends on one: it waits for a condition,
-counts, or compares with what it measures in the same test. `PATIENCE` ends a test that hangs, and nothing else."""
+"""How long tests wait. Other processes can delay a test, so none depends on a clock: it waits for a condition,
+counts, or compares with what it measures in the same test. `TIMEOUT` only ends a test that hangs."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Two writers beside each other, met at the lock that settles who is first."""
+"""Two concurrent writers, of which one waits for a lock of the other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 
 
 async def outcome(database: Database, work: Work) -> Any:
-    """What a client gets: an outcome or a refusal; anything else fails the test."""
+    """The outcome, or the code of the refusal; another error fails the test."""
     try:
         return await write(database, work, object)
     except DomainError as refused:
@@ -31,7 +31,7 @@ async def until_blocked(database: Database) -> None:
 
 
 async def overlapping(database: Database, first: Work, second: Work) -> tuple[Any, Any]:
-    """`second` begins while `first` has done its work and not committed yet. They meet at a lock, or not at all."""
+    """`second` begins after `first` has done its work and before it commits. It waits for a lock, or ends before."""
     async with database.writing() as session:
         done = await first(session)
         other = asyncio.create_task(outcome(database, second))

@@ -1,5 +1,5 @@
-"""Dying at any point. Every commit and every call to the store counts as a step; at the chosen one the process is no
-more: whatever it touches from then on fails, and nothing of an open transaction is committed."""
+"""Crashes at any point. Every commit and every call to the store counts as a step; at one of them the process crashes:
+all that follows fails, and nothing of an open transaction is committed."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,12 +15,12 @@ from db.storage.locations import AllowedLocations
 
 
 class Crash(Exception):
-    """The process is gone."""
+    """The process has crashed."""
 
 
 @dataclass(slots=True)
 class CrashPoint:
-    """`left` steps until death; None lives for ever."""
+    """`left`: steps until the crash; None for no crash."""
 
     left: int | None = None
     taken: int = 0
@@ -32,7 +32,7 @@ class CrashPoint:
 
 
 class CrashingDatabase:
-    """A database whose user may die before or after any commit."""
+    """A database whose user may crash before or after any commit."""
 
     def __init__(self, database: Database, crash_point: CrashPoint) -> None:
         self.database = database
@@ -53,7 +53,7 @@ class CrashingDatabase:
 
 
 class CrashingStore:
-    """A store whose user may die at any call."""
+    """A store whose user may crash at any call."""
 
     def __init__(self, store: Store, crash_point: CrashPoint) -> None:
         self.store = store
@@ -92,12 +92,12 @@ class CrashingStore:
         return written
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
-        async def mortal_pieces() -> AsyncIterator[bytes]:
+        async def crashing_pieces() -> AsyncIterator[bytes]:
             async for piece in pieces:
                 self.crash_point.step()
                 yield piece
 
-        written = await self.store.write_stream(path, mortal_pieces())
+        written = await self.store.write_stream(path, crashing_pieces())
         self.crash_point.step()
         return written
 
@@ -119,7 +119,7 @@ class CrashingStore:
 
 
 class CrashingStores(Stores):
-    """Stores whose user may die at any call of any of them."""
+    """Stores whose user may crash at any call of any of them."""
 
     def __init__(self, locations: AllowedLocations, crash_point: CrashPoint) -> None:
         super().__init__(locations)

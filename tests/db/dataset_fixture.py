@@ -1,4 +1,4 @@
-"""A dataset, its store and its syncs, said briefly: the stage on which the tests of sync play."""
+"""A dataset with its store and its syncs, for tests."""
 
 import io
 import itertools
@@ -19,11 +19,11 @@ from db.postgres.sql import connection_of
 from db.storage import LocalStore, MemoryStore, Store
 
 NUMBERS = itertools.count(1)
-WORKER = 7  # a number nobody holds a lock under: its jobs count as orphaned at once
+WORKER = 7  # a number without a lock: its jobs count as orphaned at once
 
 
 def image_bytes(color: object = None, *, size: tuple[int, int] = (8, 6), form: str = "PNG") -> bytes:
-    """An image; without a colour, one that no other is equal to."""
+    """An image; without a colour it differs from all others."""
     number = next(NUMBERS)
     shade = color if color is not None else (number % 256, number // 256 % 256, number // 65536)
     out = io.BytesIO()
@@ -42,7 +42,7 @@ class DatasetFixture:
     clock: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
     def put(self, path: str, content: bytes | str | None = None) -> bytes:
-        """A file as a stranger would write it; each a minute later than the one before."""
+        """A file as another program writes it; each a minute later than the one before."""
         data = image_bytes() if content is None else content.encode() if isinstance(content, str) else content
         self.clock += timedelta(minutes=1)
         if isinstance(self.store, MemoryStore):
@@ -80,7 +80,7 @@ class DatasetFixture:
             (self.root / path).rename(self.root / to)
 
     def rearrange(self, origins: dict[str, str]) -> None:
-        """What lay at `origins[path]` lies at `path` afterwards, all at once, with its time; the other files stay."""
+        """The file at `origins[path]` is at `path` afterwards, all at once, with its time; the other files stay."""
         if isinstance(self.store, MemoryStore):
             before = dict(self.store.contents)
             self.store.contents |= {path: before[origin] for path, origin in origins.items()}
@@ -97,7 +97,7 @@ class DatasetFixture:
             return await sync.start(session, self.dataset_id, sync.Options(**options), requested_by="ann")
 
     async def work(self, job_id: int, guard: Guard = USUAL_GUARD) -> None:
-        """Do a job as a worker would, without the worker."""
+        """Run a job as a worker does."""
         await self.run(await self.claim(job_id), guard)
 
     async def claim(self, job_id: int) -> jobs.Claim:
@@ -142,7 +142,7 @@ class DatasetFixture:
             await self.do(f"UPDATE dataset SET {name} = $2 WHERE id = $1", self.dataset_id, value)
 
     async def labels(self) -> dict[str, list[str]]:
-        """Label names by path: the working set at a glance."""
+        """Label names by path."""
         rows = await self.rows(
             "SELECT path, ARRAY(SELECT name FROM label WHERE id = ANY(label_ids) ORDER BY name) AS names"
             " FROM sample WHERE dataset_id = $1 ORDER BY path",
@@ -173,7 +173,7 @@ class DatasetFixture:
             await connection.execute(statement, *arguments)
 
     async def label_by_hand(self, path: str, *names: str) -> None:
-        """What labelSamples SET does, in the fewest statements."""
+        """What labelSamples SET does."""
         make = (
             "INSERT INTO label (dataset_id, name, since) SELECT $1, $2::text, 0"
             " WHERE NOT EXISTS (SELECT FROM label WHERE dataset_id = $1 AND name = $2::text)"

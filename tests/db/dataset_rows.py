@@ -1,4 +1,4 @@
-"""Working sets for the tests of the writers: made by SQL, so that no writer under test is trusted to make them."""
+"""Rows of datasets for tests of writers: made by SQL, independent of the writers under test."""
 
 from dataclasses import dataclass, field
 

@@ -29,10 +29,10 @@ class State:
 
     @staticmethod
     def of(facts: Mapping[tuple[str, int], object]) -> "State":
-        def kind(wanted: str) -> dict[int, object]:
-            return {id: value for (name, id), value in facts.items() if name == wanted}
+        def of_kind(kind: str) -> dict[int, object]:
+            return {id: value for (name, id), value in facts.items() if name == kind}
 
-        return State(kind("label"), frozenset(kind("sample")), kind("annotation"))  # type: ignore[arg-type]
+        return State(of_kind("label"), frozenset(of_kind("sample")), of_kind("annotation"))  # type: ignore[arg-type]
 
     @property
     def is_sound(self) -> bool:
@@ -47,14 +47,14 @@ class State:
             and all(sample in self.samples and label in self.labels for sample, label in pairs)
         )
 
-    def carried(self, sample: int) -> set[int]:
+    def labels_on(self, sample: int) -> set[int]:
         return {annotation.label for annotation in self.annotations.values() if annotation.sample == sample}
 
     def label_names(self) -> dict[int, list[str]]:
         """Label names by sample, in the order in which the labels were made."""
-        return {sample: [self.labels[label] for label in sorted(self.carried(sample))] for sample in self.samples}
+        return {sample: [self.labels[label] for label in sorted(self.labels_on(sample))] for sample in self.samples}
 
-    def drawn(self) -> dict[int, list[tuple[str, int]]]:
+    def edges(self) -> dict[int, list[tuple[str, int]]]:
         """Label names and left edges (0 for the whole image) of every annotation, by sample."""
         return {
             sample: sorted(
@@ -97,7 +97,7 @@ class State:
         for token, annotation in self.annotations.items():
             if annotation.label != before:
                 annotations[token] = annotation
-            elif annotation.left is not None or after not in self.carried(annotation.sample):
+            elif annotation.left is not None or after not in self.labels_on(annotation.sample):
                 annotations[token] = annotation._replace(label=after)
         return replace(self, labels={i: n for i, n in self.labels.items() if i != before}, annotations=annotations)
 
@@ -118,7 +118,7 @@ class State:
         """By sample: what became of it, the labels it won and those it lost."""
         found = {}
         for sample in self.samples | head.samples:
-            was, became = self.carried(sample), head.carried(sample)
+            was, became = self.labels_on(sample), head.labels_on(sample)
             kind = "ADDED" if sample not in self.samples else "REMOVED" if sample not in head.samples else "RELABELED"
             if kind != "RELABELED" or was != became:
                 won = [head.labels[label] for label in sorted(became - was)]

@@ -1,4 +1,4 @@
-"""A dataset and manifests beside it, said briefly: the stage on which the tests of imports play."""
+"""A dataset and manifests, for tests of imports."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ DOG = CAT | {"name": "dog", "annotated-by": "human/bob/bob"}
 
 @dataclass(slots=True)
 class ImportFixture:
-    """A dataset whose input path is `root`/images, and manifests beside it."""
+    """A dataset whose input path is `folder`/images, and manifests in `folder`."""
 
     dataset: DatasetFixture
     folder: Path
@@ -64,8 +64,8 @@ class ImportFixture:
         if "source_root" in options:
             options["source_root"] = imports.folder_of(options["source_root"])
         async with self.dataset.database.writing() as session:
-            wanted = Options(manifest=str(manifest), **options)
-            return await imports.start(session, self.dataset.dataset_id, wanted, requested_by="ann")
+            values = Options(manifest=str(manifest), **options)
+            return await imports.start(session, self.dataset.dataset_id, values, requested_by="ann")
 
     async def work(self, job_id: int) -> dict[str, Any]:
         claim = await jobs.claim(self.dataset.database, WORKER)

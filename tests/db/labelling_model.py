@@ -1,4 +1,4 @@
-"""Samples and their annotations as plain Python: what every way of labelling and annotating comes to."""
+"""Samples and their annotations as plain Python: the expected result of labelling and annotating."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +38,7 @@ class Sample:
     def suggested(self) -> set[str]:
         return {annotation.label for annotation in self.annotations if not annotation.confirmed}
 
-    def put(self, names: list[str], by: str) -> None:
+    def add_labels(self, names: list[str], by: str) -> None:
         """New ones in the order of the names."""
         for annotation in self.annotations:
             if annotation.label in names and not annotation.confirmed:
@@ -46,22 +46,24 @@ class Sample:
         there = {annotation.label for annotation in self.annotations}
         self.annotations += [Annotation(name, by) for name in names if name not in there]
 
-    def turn(self, before: str, after: str, by: str | None) -> None:
+    def replace(self, before: str, after: str, by: str | None) -> None:
         def has(label: str, **like: bool) -> bool:
             return any(m.label == label and all(getattr(m, k) == v for k, v in like.items()) for m in self.annotations)
 
-        sure = has(after, confirmed=True)
+        is_confirmed = has(after, confirmed=True)
         any_after = has(after)
-        drops_guess = has(before, confirmed=True, shaped=False)
+        drops_suggestion = has(before, confirmed=True, shaped=False)
         kept = []
         for annotation in self.annotations:
             doubled = (
                 annotation.label == before
                 and not annotation.shaped
-                and (sure or (any_after and not annotation.confirmed))
+                and (is_confirmed or (any_after and not annotation.confirmed))
             )
-            guess = annotation.label == after and not annotation.shaped and not annotation.confirmed and drops_guess
-            if not doubled and not guess:
+            is_suggestion = (
+                annotation.label == after and not annotation.shaped and not annotation.confirmed and drops_suggestion
+            )
+            if not doubled and not is_suggestion:
                 kept.append(annotation)
         for annotation in kept:
             if annotation.label == before:
@@ -99,20 +101,20 @@ class Sample:
         ]
         return True
 
-    def settle(self, by: str | None) -> None:
+    def set_author(self, by: str | None) -> None:
         if not self.names():
             self.labeled_by, self.origin = None, "MANUAL"
         elif by is not None:
             self.labeled_by, self.origin = by, "MANUAL"
 
-    def told(self) -> tuple[Any, ...]:
+    def rows(self) -> tuple[Any, ...]:
         return self.labeled_by, self.origin, [str(annotation) for annotation in self.annotations]
 
 
 @dataclass
 class Edit:
-    """Marks to put, by label and left edge; one to be another, in label or place; one to take off. Marks that are there
-    are named by their place in the order of ids."""
+    """Annotations to add, by label and left edge; one to update, in label or left edge; one to remove. Existing ones
+    are named by their position in the order of ids."""
 
     add: list[tuple[str, int | None]]
     update: int | None = None

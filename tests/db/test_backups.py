@@ -93,9 +93,9 @@ async def test_everything_comes_back_and_goes_on(
     client, text = await lived_in(database, tmp_path)
     backup = await written(database_url)
     await migrations.upgrade(empty_database_url)
-    held = await backups.restore(empty_database_url, io.BytesIO(backup))
+    summary = await backups.restore(empty_database_url, io.BytesIO(backup))
     before = await rows(database_url)
-    assert held == backups.Summary(datasets=1, rows=sum(map(len, before.values())))
+    assert summary == backups.Summary(datasets=1, rows=sum(map(len, before.values())))
     assert all(before[name] for name in ("annotation_past", "change", "sample_past", "token", "version_label"))
     assert await rows(empty_database_url) == before
     if server_kind == "default":
@@ -119,20 +119,20 @@ async def test_a_backup_beside_writers_shows_one_moment(
     client = await create_client(database, tmp_path, samples=20)
     done = asyncio.Event()
 
-    async def label(place: int) -> None:
+    async def label(position: int) -> None:
         mode = "ADD"
         while not done.is_set():
             await client.mutate(
                 "labelSamples",
                 "changed",
                 datasetId=client.dataset,
-                select={"ids": client.ids(place)},
+                select={"ids": client.ids(position)},
                 labels=["cat"],
                 mode=mode,
             )
             mode = "REMOVE" if mode == "ADD" else "ADD"
 
-    writers = [asyncio.create_task(label(place)) for place in range(4)]
+    writers = [asyncio.create_task(label(position)) for position in range(4)]
     await reach(client, 10)
     backup = await written(database_url)
     await reach(client, await client.revision() + 1)
@@ -154,8 +154,8 @@ async def test_a_backup_of_an_older_version_is_migrated(empty_database_url: str,
     )
     await connection.close()
     newest = dump(database_url)
-    held = await backups.restore(database_url, io.BytesIO(await written(empty_database_url)))
-    assert held.datasets == 1
+    summary = await backups.restore(database_url, io.BytesIO(await written(empty_database_url)))
+    assert summary.datasets == 1
     assert dump(database_url) == newest
     async with engine.connect(database_url) as database, database.reading() as reader:
         assert await reader.fetchval("SELECT name FROM dataset") == "old"

@@ -167,9 +167,9 @@ async def test_signals_that_are_for_the_server_do_not_spoil_images(started: list
     async with decoding.decoders(Limits(seconds=TIMEOUT, processes=1)) as decoders:
         await decoders.check(image_bytes())
         started[0].images = 0
-        asked = asyncio.create_task(decoders.check(slow()))
+        checking = asyncio.create_task(decoders.check(slow()))
         os.kill((await busy(decoders, started)).process.pid, number)
-        assert (await asked).width == 8_000
+        assert (await checking).width == 8_000
         assert len(started) == 1
 
 

@@ -56,12 +56,12 @@ async def test_when_every_thread_waits_the_next_is_refused_at_once(hang: Hang) -
     disk = Disk(seconds=0.1)
     answers = await asyncio.gather(*(disk.run(hang) for _ in range(THREADS * 3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [DiskTimeout] * THREADS * 3
-    asked: list[int] = []
+    calls: list[int] = []
     disk.seconds = TIMEOUT
     disk._is_stuck = lambda: True  # type: ignore[method-assign]
     with pytest.raises(DiskTimeout):
-        await disk.run(asked.append, 1)
-    assert asked == []
+        await disk.run(calls.append, 1)
+    assert calls == []
 
 
 async def test_a_full_disk_of_threads_is_known_by_their_silence(hang: Hang) -> None:
@@ -153,12 +153,12 @@ async def test_a_root_that_became_a_link_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_known_path_is_judged_without_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked(*_: object, **__: object) -> None:
+    def calls(*_: object, **__: object) -> None:
         raise AssertionError("the disk was asked")
 
-    monkeypatch.setattr(Path, "exists", asked)
-    monkeypatch.setattr(Path, "resolve", asked)
-    monkeypatch.setattr("os.lstat", asked)
+    monkeypatch.setattr(Path, "exists", calls)
+    monkeypatch.setattr(Path, "resolve", calls)
+    monkeypatch.setattr("os.lstat", calls)
     assert known_path(f"{tmp_path}/a", (tmp_path,)) == f"{tmp_path}/a"
     for outside in (f"{tmp_path}/../x", "/etc", "a"):
         with pytest.raises(Invalid, match="cannot be a dataset's path"):

@@ -73,9 +73,9 @@ def test_the_first_bytes_are_enough() -> None:
         assert images.facts(encoded(form, (2_000, 1_500))[:1_000]).width == 2_000
 
 
-@pytest.mark.parametrize(("given", "told"), [(1, 1), (6, 6), (8, 8), (0, 1), (9, 1), (65_535, 1)])
-def test_tells_how_to_turn_it_upright(given: int, told: int) -> None:
-    assert images.facts(turned(given)).orientation == told
+@pytest.mark.parametrize(("given", "expected"), [(1, 1), (6, 6), (8, 8), (0, 1), (9, 1), (65_535, 1)])
+def test_tells_how_to_turn_it_upright(given: int, expected: int) -> None:
+    assert images.facts(turned(given)).orientation == expected
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_thumbnail_is_turned_as_exif_means_it(orientation: int) -> None:
     image.paste(128, (32, 0, 64, 32))
     data = jpeg((APP1, EXIF + oriented(orientation)), image=image)
     small = Image.open(io.BytesIO(images.thumbnail(data, 64)[0])).convert("L")
-    corners = [small.getpixel(place) for place in ((8, 8), (56, 8), (56, 56), (8, 56))]
+    corners = [small.getpixel(point) for point in ((8, 8), (56, 8), (56, 56), (8, 56))]
     dark, grey = ([abs(float(each) - value) < 20 for each in corners].index(True) for value in (0, 128))  # type: ignore[arg-type]
     where = {1: (0, 1), 2: (1, 0), 3: (2, 3), 4: (3, 2), 5: (0, 3), 6: (1, 2), 7: (2, 1), 8: (3, 0)}
     assert (dark, grey) == where[orientation]

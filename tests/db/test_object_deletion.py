@@ -123,9 +123,9 @@ async def test_a_death_at_any_step_is_made_up_for(database: Database) -> None:
             dataset.put(f"{name}.txt", "cat")
         await dataset.sync()
         change = await delete_with_source(dataset, "a.png")
-        mortal_database, mortal_store = crashing(database, store, CrashPoint(step))
+        crashing_database, crashing_store = crashing(database, store, CrashPoint(step))
         try:
-            await delete_objects(mortal_database, lambda _, store=mortal_store: store, change_id=change)  # type: ignore[misc]
+            await delete_objects(crashing_database, lambda _, store=crashing_store: store, change_id=change)  # type: ignore[misc]
             died = False
         except (Crash, StorageError):
             await dataset.sync()

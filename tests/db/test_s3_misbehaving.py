@@ -18,7 +18,7 @@ PATHS = sorted(FIVE)
 
 
 @asynccontextmanager
-async def believing(
+async def store_of(
     answer: Answerer, objects: dict[str, bytes] | None = None, **timeouts: Any
 ) -> AsyncIterator[tuple[S3Store, FakeS3]]:
     async with (
@@ -61,7 +61,7 @@ LIES: dict[str, Answerer] = {
 
 @pytest.mark.parametrize("answer", LIES.values(), ids=LIES.keys())
 async def test_a_listing_that_lies_is_no_listing(answer: Answerer) -> None:
-    async with believing(on_list(answer)) as (store, _):
+    async with store_of(on_list(answer)) as (store, _):
         with pytest.raises(RootMissing) as raised:
             await listed(store)
     assert "secret" not in raised.value.message
@@ -69,20 +69,20 @@ async def test_a_listing_that_lies_is_no_listing(answer: Answerer) -> None:
 
 
 async def test_keys_outside_the_prefix_are_no_listing() -> None:
-    async with believing(on_list(lambda request: page(["elsewhere/a.png"], None))) as (store, _):
+    async with store_of(on_list(lambda request: page(["elsewhere/a.png"], None))) as (store, _):
         with pytest.raises(RootMissing):
             await listed(S3Store(store.s3, BUCKET, "ours/"))
 
 
 async def test_what_passes_is_waited_for() -> None:
     failures = {1: error(503, "SlowDown"), 2: HTML, 4: http(200, b""), 6: error(500, "InternalError")}
-    async with believing(on_list(lambda request: failures.get(request.number))) as (store, server):
+    async with store_of(on_list(lambda request: failures.get(request.number))) as (store, server):
         assert await listed(store) == PATHS
     assert server.requests["list"] == 3 + len(failures)
 
 
 async def test_a_stalled_answer_ends_with_the_deadline() -> None:
-    async with believing(on_list(lambda request: STALL), read=0.2, deadline=0.6) as (store, _):
+    async with store_of(on_list(lambda request: STALL), read=0.2, deadline=0.6) as (store, _):
         with pytest.raises(RootMissing):
             await listed(store)
 
@@ -93,7 +93,7 @@ async def test_a_body_that_breaks_off_is_taken_up_again() -> None:
     def cuts(request: Request) -> bytes | None:
         return server.object(request)[:-300] if request.operation == "get" and request.number <= 2 else None
 
-    async with believing(cuts, {"a.png": data}) as (store, server):
+    async with store_of(cuts, {"a.png": data}) as (store, server):
         assert await store.read("a.png") == data
         [head] = await store.heads(["a.png"], length=100)
     assert not isinstance(head, StorageError)
@@ -102,7 +102,7 @@ async def test_a_body_that_breaks_off_is_taken_up_again() -> None:
 
 
 async def test_a_body_that_always_breaks_off_is_an_error() -> None:
-    async with believing(lambda request: server.object(request)[:-1] if request.operation == "get" else None) as (
+    async with store_of(lambda request: server.object(request)[:-1] if request.operation == "get" else None) as (
         store,
         server,
     ):
@@ -121,7 +121,7 @@ async def test_two_versions_are_never_read_as_one() -> None:
         server.objects["a.png"] = new
         return first
 
-    async with believing(swaps, {"a.png": old}) as (store, server):
+    async with store_of(swaps, {"a.png": old}) as (store, server):
         with pytest.raises(StorageError) as raised:
             await store.read("a.png")
         assert "replaced" in raised.value.message
@@ -133,7 +133,7 @@ async def test_a_server_without_ranges_is_read_all_the_same() -> None:
         request.headers.pop("range", None)
         return None
 
-    async with believing(whole, {"a.png": b"0123456789"}) as (store, _):
+    async with store_of(whole, {"a.png": b"0123456789"}) as (store, _):
         assert await store.read("a.png", start=3, length=4) == b"3456"
         [head] = await store.heads(["a.png"], length=4)
     assert not isinstance(head, StorageError)
@@ -149,7 +149,7 @@ async def test_each_key_of_a_batch_is_answered_for() -> None:
             return deleted(["0.png"], failed)
         return deleted(["2.png"])
 
-    async with believing(partly) as (store, server):
+    async with store_of(partly) as (store, server):
         results = await store.delete_many([(path, None) for path in PATHS])
     gone, denied, later, changed, silent = results
     assert (gone, later) == (True, True)
@@ -161,7 +161,7 @@ async def test_each_key_of_a_batch_is_answered_for() -> None:
 
 @pytest.mark.parametrize("answer", [HTML, http(200, b""), error(500, "InternalError"), error(403, "AccessDenied"), b""])
 async def test_a_batch_without_an_answer_deleted_nothing(answer: bytes) -> None:
-    async with believing(lambda request: answer if request.operation == "delete_many" else None) as (store, _):
+    async with store_of(lambda request: answer if request.operation == "delete_many" else None) as (store, _):
         results = await store.delete_many([("0.png", None), ("1.png", None)])
     assert all(isinstance(each, DomainError) for each in results)
 
@@ -172,7 +172,7 @@ async def test_conditions_are_unlearned_where_they_are_unknown() -> None:
             return error(501, "NotImplemented") if "if-match" in request.headers else http(204)
         return error(400, "MalformedXML") if b"<ETag>" in request.body else None
 
-    async with believing(knows_no_conditions) as (store, server):
+    async with store_of(knows_no_conditions) as (store, server):
         found = await store.stat("0.png")
         assert found is not None
         assert await store.delete_many([("0.png", found.etag)]) == [True]
@@ -182,10 +182,10 @@ async def test_conditions_are_unlearned_where_they_are_unknown() -> None:
 
 async def test_missing_is_only_what_a_bucket_that_is_there_does_not_have() -> None:
     gone = {"head": http(404), "head_bucket": http(404)}
-    async with believing(lambda request: gone.get(request.operation)) as (store, _):
+    async with store_of(lambda request: gone.get(request.operation)) as (store, _):
         with pytest.raises(RootMissing):
             await store.stat("0.png")
-    async with believing(lambda request: None) as (store, _):
+    async with store_of(lambda request: None) as (store, _):
         assert await store.stat("none.png") is None
         with pytest.raises(ObjectMissing):
             await store.read("none.png")
@@ -206,7 +206,7 @@ async def test_a_put_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
         return None
 
     marks: dict[str, str] = {}
-    async with believing(loses, {}) as (store, server):
+    async with store_of(loses, {}) as (store, server):
         written = await store.write("a.png", b"ours")
     assert (written.size, server.requests["put"]) == (4, 2)
 
@@ -221,7 +221,7 @@ async def test_a_condition_that_fails_because_the_object_is_gone_is_no_change() 
         return error(412, "PreconditionFailed") if request.key else deleted([], [("0.png", "PreconditionFailed")])
 
     objects = {"0.png": b"x"}
-    async with believing(gone_already, objects) as (store, server):
+    async with store_of(gone_already, objects) as (store, server):
         [found] = [found async for page in store.pages() for found in page.objects]
         stamp = etag(b"x").strip('"')
         assert found.path == "0.png"
@@ -231,7 +231,7 @@ async def test_a_condition_that_fails_because_the_object_is_gone_is_no_change() 
 
 
 async def test_nobody_is_sent_after_those_who_found_no_store() -> None:
-    async with believing(lambda request: STALL, read=0.2, deadline=0.5, attempts=1, connections=8) as (store, server):
+    async with store_of(lambda request: STALL, read=0.2, deadline=0.5, attempts=1, connections=8) as (store, server):
         heads = await store.heads([f"{number}.png" for number in range(40)], length=9)
         results = await store.delete_many([(f"{number}.png", None) for number in range(40)])
     assert {type(one) for one in (*heads, *results)} == {Unreachable}

@@ -125,8 +125,8 @@ class Writes(RuleBasedStateMachine):
         assert (outcome.matched, outcome.changed) == (len(found), len(changed))
         self.runner.run(self._learn([after] if changed else []))
         for id in changed:
-            self.samples[id].turn(before, after, by.name)
-            self.samples[id].settle(by.name)
+            self.samples[id].replace(before, after, by.name)
+            self.samples[id].set_author(by.name)
         self._changed(bool(changed))
 
     @rule(place=st.integers(0, SAMPLES), data=st.data(), create=st.booleans(), by=WHO)
@@ -159,7 +159,7 @@ class Writes(RuleBasedStateMachine):
         assert (outcome.matched, outcome.changed) == (sample is not None, changed)
         if sample is not None and changed:
             self.runner.run(self._learn(missing))
-            sample.settle(by.name)
+            sample.set_author(by.name)
         self._changed(changed)
 
     @rule(name=st.sampled_from(WORDS), to=st.sampled_from(WORDS), merge=st.booleans(), dry=st.booleans())
@@ -189,8 +189,8 @@ class Writes(RuleBasedStateMachine):
         assert (outcome.label, outcome.affected_samples) == (survivor, len(carrying))
         for sample in self.samples.values():
             if merged and name in sample.names() | sample.suggested():
-                sample.turn(name, to, None)
-                sample.settle(None)
+                sample.replace(name, to, None)
+                sample.set_author(None)
             for annotation in sample.annotations:
                 annotation.label = to if annotation.label == name else annotation.label
         self.revision += 1
@@ -218,7 +218,7 @@ class Writes(RuleBasedStateMachine):
                 del self.samples[id]
             for id in affected - going:
                 self.samples[id].annotations = [m for m in self.samples[id].annotations if m.label not in names]
-                self.samples[id].settle(None)
+                self.samples[id].set_author(None)
         self._changed(not dry)
 
     @rule(places=PLACES, sources=st.booleans(), dry=st.booleans())
@@ -332,8 +332,8 @@ class Writes(RuleBasedStateMachine):
             if mode != "ADD":
                 sample.annotations = [m for m in sample.annotations if (m.label in wanted) == (mode == "SET")]
             if mode != "REMOVE":
-                sample.put(sorted(wanted, key=self.labels.__getitem__), by.name)
-            sample.settle(by.name)
+                sample.add_labels(sorted(wanted, key=self.labels.__getitem__), by.name)
+            sample.set_author(by.name)
         self._changed(bool(changed))
 
     async def _learn(self, names: list[str]) -> None:
@@ -364,7 +364,7 @@ class Writes(RuleBasedStateMachine):
         self._compare()
 
     def _compare(self) -> None:
-        told = {id: sample.told() for id, sample in self.samples.items()}
+        told = {id: sample.rows() for id, sample in self.samples.items()}
         assert self.runner.run(self._rows(LIVE, self.dataset)) == told
         assert self.runner.run(self._check()) == []
         assert self.runner.run(self._one(f"SELECT revision FROM dataset WHERE id = {self.dataset}")) == self.revision

@@ -69,9 +69,9 @@ async def test_what_was_written_is_read_back(store: Store) -> None:
 @pytest.mark.parametrize(("start", "length"), [(0, None), (3, None), (0, 4), (3, 4), (3, 400), (10, 3), (99, None)])
 async def test_a_range_is_a_range(store: Store, start: int, length: int | None) -> None:
     await store.write("a.png", b"0123456789")
-    wanted = b"0123456789"[start : None if length is None else start + length]
-    assert await store.read("a.png", start=start, length=length) == wanted
-    assert b"".join([piece async for piece in store.stream("a.png", start=start, length=length)]) == wanted
+    expected = b"0123456789"[start : None if length is None else start + length]
+    assert await store.read("a.png", start=start, length=length) == expected
+    assert b"".join([piece async for piece in store.stream("a.png", start=start, length=length)]) == expected
 
 
 async def test_streams_what_is_large_in_pieces(store: Store) -> None:
@@ -198,8 +198,8 @@ async def test_deletes_many_and_answers_for_each(store: Store) -> None:
     first = await store.write("1.png", b"1")
     await store.write("2.png", b"2")
     await store.write("3.png", b"3")
-    wanted = [("1.png", first.etag), ("2.png", "another"), ("none.png", None), ("3.png", None)]
-    deleted, changed, missing, plain = await store.delete_many(wanted)
+    expected = [("1.png", first.etag), ("2.png", "another"), ("none.png", None), ("3.png", None)]
+    deleted, changed, missing, plain = await store.delete_many(expected)
     assert (deleted, missing, plain) == (True, False, True)
     assert isinstance(changed, ObjectChanged)
     assert await listed(store) == ["2.png"]

@@ -108,7 +108,7 @@ class Histories(RuleBasedStateMachine):
             for token, annotation in state.annotations.items()
             if annotation.sample != sample or mode == "ADD" or (annotation.label in filter_) == (mode == "SET")
         }
-        for label in sorted(filter_ - state.carried(sample)) if mode != "REMOVE" else ():
+        for label in sorted(filter_ - state.labels_on(sample)) if mode != "REMOVE" else ():
             self.tokens += 1
             kept[self.tokens] = Annotation(sample, label, self.model.revision)
         return State(state.labels, state.samples, kept)
@@ -156,7 +156,7 @@ class Histories(RuleBasedStateMachine):
             labelIds=[f"Label:{id}" for id in gone],
             mode="LABEL_AND_SAMPLES" if samples else "LABEL_ONLY",
         )
-        going = {each for each in state.samples if state.carried(each) and state.carried(each) <= gone}
+        going = {each for each in state.samples if state.labels_on(each) and state.labels_on(each) <= gone}
         self._done(payload["change"], state.without_samples(going if samples else set()).without_labels(gone))
 
     @rule(positions=POSITIONS)
@@ -356,7 +356,7 @@ def _compare(answer: Any, state: State) -> None:
     nodes = answer["samples"]["nodes"]
     assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == label_names
     assert {node["id"]: sorted(map(_drawn, node["annotations"])) for node in nodes} == {
-        f"Sample:{id}": annotations for id, annotations in state.drawn().items()
+        f"Sample:{id}": annotations for id, annotations in state.edges().items()
     }
     assert all(node["state"] == ("LABELED" if label_names[node["id"]] else "UNLABELED") for node in nodes)
     labelled = sum(bool(names) for names in label_names.values())
