@@ -1,4 +1,4 @@
-"""The GraphQL schema: types, enums, inputs, mutations, subscriptions, permissions and errors, and how operations run."""
+"""The GraphQL schema: types, enums, inputs, mutations, subscriptions, permissions and errors; how operations run."""
 
 from datetime import datetime
 from pathlib import Path
