@@ -31,21 +31,9 @@ class Listing:
     counted: Callable[[CompileContext, DatasetState, SelectedField], ColumnElement[Any] | None] = lambda *_: None
 
 
-def connection(
-    context: CompileContext,
-    listing: Listing,
-    field: SelectedField,
-    state: DatasetState | None,
-    where: Where,
-    model: Model | None = None,
-) -> Parts:
-    """A page of the rows that meet the conditions; `model`: the rows are made by the statement itself. The whole is
-    one value, also without any rows."""
-    return Page(context, listing, field, state, where, model).json()
-
-
 class Page:
-    """One page, while it is compiled: what the fields of connections, edges and PageInfo are made from."""
+    """A page of the rows that meet the conditions: what the fields of connections, edges and PageInfo are made from.
+    `model`: the rows are made by the statement itself."""
 
     def __init__(
         self,
@@ -54,7 +42,7 @@ class Page:
         field: SelectedField,
         state: DatasetState | None,
         where: Where,
-        model: Model | None,
+        model: Model | None = None,
     ) -> None:
         self.context, self.listing, self.field, self.state, self.where = context, listing, field, state, where
         self.type = context.types[listing.type]
@@ -85,6 +73,7 @@ class Page:
         ]
 
     def json(self) -> Parts:
+        """One value, also without any rows."""
         type_name, fields = self.field.only_type()
         before = self.context.unbounded
         lists = [each for each in fields if each.name in ("nodes", "edges")]

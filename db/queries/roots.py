@@ -8,7 +8,7 @@ from sqlalchemy import literal_column as sql
 
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
-from db.queries.connections import connection
+from db.queries.connections import Page
 from db.queries.filters.patterns import storable_or_none
 from db.queries.json_text import NULL, Parts, number, text, value_or_null
 from db.queries.parameters import Parameter
@@ -87,7 +87,7 @@ def dataset(context: CompileContext, _source: None, field: SelectedField) -> Par
 
 
 def datasets(context: CompileContext, _source: None, field: SelectedField) -> Parts:
-    return connection(context, DATASETS, field, None, context.visible)
+    return Page(context, DATASETS, field, None, context.visible).json()
 
 
 QUERY = ObjectType(

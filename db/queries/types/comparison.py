@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from db.postgres.models import Dataset, Label, Sample, sample_past
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
-from db.queries.connections import Listing, connection
+from db.queries.connections import Listing, Page
 from db.queries.json_text import NULL, Parts, array, concatenate, number, text, unescaped
 from db.queries.pagination import KeyType, Order
 from db.queries.rows import DatasetState, DerivedTable, PublishedVersion, Row, all_revisions, table_of
@@ -143,14 +143,14 @@ def changes(context: CompileContext, comparison: Comparison, field: SelectedFiel
         counted=lambda *_: comparison.count(kind),
     )
     rows = DerivedTable(DIFFERENCE, comparison.differences.alias)
-    return connection(
+    return Page(
         context,
         listing,
         field,
         comparison.head,
         lambda row: [] if kind is None else [row["kind"] == sql(f"'{kind}'", Text)],
         rows,
-    )
+    ).json()
 
 
 def labels(context: CompileContext, comparison: Comparison, field: SelectedField) -> Parts:

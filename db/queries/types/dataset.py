@@ -6,7 +6,7 @@ from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Dataset, Sample
 from db.queries.compile_context import CompileContext, Field
-from db.queries.connections import Listing, connection
+from db.queries.connections import Listing, Page
 from db.queries.filters.patterns import containing, label_names
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
 from db.queries.pagination import KeyType, Order
@@ -26,7 +26,7 @@ def of_dataset(listing: Listing, *, in_state: bool = True) -> Field:
 
     def compiled(context: CompileContext, row: Row, field: SelectedField) -> Parts:
         state: DatasetState | None = row.state if in_state else None
-        return connection(context, listing, field, state, lambda each: [each["dataset_id"] == row.state.dataset_id])
+        return Page(context, listing, field, state, lambda each: [each["dataset_id"] == row.state.dataset_id]).json()
 
     return Field(compiled)
 

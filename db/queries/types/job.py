@@ -8,7 +8,7 @@ from sqlalchemy import literal_column as sql
 
 from db.postgres.models import IgnoredFiles, Job, JobWarning
 from db.queries.compile_context import CompileContext, Field, ObjectType, RowType
-from db.queries.connections import Listing, connection
+from db.queries.connections import Listing, Page
 from db.queries.json_text import NULL, Parts, concatenate, nullable, number, unescaped, value_or_null
 from db.queries.pagination import KeyType, Order
 from db.queries.rows import Row
@@ -33,7 +33,7 @@ def error_detail(name: str) -> Field:
 
 
 def warnings(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return connection(context, WARNINGS, field, row.state, lambda warning: [warning["job_id"] == row["id"]])
+    return Page(context, WARNINGS, field, row.state, lambda warning: [warning["job_id"] == row["id"]]).json()
 
 
 def ignored_files(context: CompileContext, row: Row, field: SelectedField) -> Parts:

@@ -5,7 +5,7 @@ from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Job, Version
 from db.queries.compile_context import CompileContext, Field, ObjectType
-from db.queries.connections import Listing, connection
+from db.queries.connections import Listing, Page
 from db.queries.json_text import Parts, boolean, number, unescaped, value_or_null
 from db.queries.pagination import KeyType, Order
 from db.queries.rows import DatasetState, PublishedVersion, Row
@@ -46,7 +46,7 @@ def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
 def samples(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     state = state_of_row(row)
     context.custom_plan = context.custom_plan or state.is_bound
-    return connection(context, SAMPLES, field, state, lambda each: [each["dataset_id"] == state.dataset_id])
+    return Page(context, SAMPLES, field, state, lambda each: [each["dataset_id"] == state.dataset_id]).json()
 
 
 def manifest_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
