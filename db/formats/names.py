@@ -74,24 +74,20 @@ def is_standard(name: str) -> bool:
 
 def dataset_name(name: str) -> str:
     if not DATASET.fullmatch(name):
-        raise Invalid(
-            f"`{excerpt(name)}` cannot be a dataset's name: 1 to 100 characters of A–Z, a–z, 0–9, `-` and `_`.",
-            code="INVALID_NAME",
-            name=excerpt(name),
-        )
+        raise _invalid_name(name, "a dataset", "1 to 100 characters of A–Z, a–z, 0–9, `-` and `_`.")
     return name
 
 
 def version_name(name: str) -> str:
     """A version's name, normalized: valid as a label's name under the rule STANDARD."""
     composed = nfc(name)
-    if not LABEL.fullmatch(composed):
-        raise Invalid(
-            f"`{excerpt(name)}` cannot be a version's name: 1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.",
-            code="INVALID_NAME",
-            name=excerpt(name),
-        )
+    if not is_standard(composed):
+        raise _invalid_name(name, "a version", "1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han.")
     return composed
+
+
+def _invalid_name(name: str, owner: str, rule: str) -> Invalid:
+    return Invalid(f"`{excerpt(name)}` cannot be {owner}'s name: {rule}", code="INVALID_NAME", name=excerpt(name))
 
 
 def description(text: str) -> str:

@@ -22,6 +22,7 @@ from db.errors import Conflict, Invalid
 from db.postgres import migrations, sql
 from db.postgres.engine import DIALECT, driver_url, opener
 
+SQL: Final = sql.load(__file__)
 FORMAT: Final = 1
 CONTENTS: Final = "backup.json"
 DAMAGED: Final = (
@@ -46,22 +47,6 @@ SETTINGS: Final = """
     SET LOCAL extra_float_digits = 1;
     SET LOCAL bytea_output = 'hex';
     SET LOCAL search_path = public
-"""
-COLUMNS: Final = """
-    SELECT relname AS name, array_agg(attname ORDER BY attnum) AS columns
-    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
-    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
-      AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-    GROUP BY relname ORDER BY relname
-"""
-SEQUENCES: Final = "SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public' ORDER BY sequencename"
-REFERENCES: Final = """
-    SELECT conrelid::regclass::text AS name, quote_ident(conname) AS constraint, pg_get_constraintdef(oid) AS definition
-    FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace ORDER BY conrelid, conname
-"""
-OTHERS: Final = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
 """
 
 
@@ -94,12 +79,12 @@ async def _write(connection: asyncpg.Connection, archive: zipfile.ZipFile) -> Su
             )
         tables.append({"name": name, "columns": columns, "rows": _count(done)})
     sequences = {}  # read after the tables: no sequence is behind the rows that it numbered
-    for row in await connection.fetch(SEQUENCES):
+    for row in await sql.run(connection, SQL.sequences):
         value = await connection.fetchrow(f'SELECT last_value, is_called FROM public."{row["name"]}"')
         sequences[row["name"]] = list(value or ())
     contents = {
         "format": FORMAT,
-        "revision": await connection.fetchval("SELECT version_num FROM alembic_version"),
+        "revision": await sql.value(connection, SQL.revision),
         "tables": tables,
         "sequences": sequences,
     }
@@ -132,14 +117,14 @@ async def _exclusive_transaction(url: str) -> AsyncGenerator[AsyncConnection, No
         async with engine.begin() as connection:
             driver = await sql.raw_connection(connection)
             await driver.execute(SETTINGS)
-            await driver.execute("SELECT pg_advisory_xact_lock($1)", migrations.MIGRATING)
-            if await driver.fetchval("SELECT EXISTS (SELECT FROM dataset)"):
+            await sql.run(driver, SQL.lock, key=migrations.MIGRATING)
+            if await sql.value(driver, SQL.has_dataset):
                 raise Conflict(
                     "The database holds datasets already. Restore into another one: name it in DATABASE_URL, or an "
                     "empty directory with --data."
                 )
             deadline = asyncio.get_running_loop().time() + CLOSING_TIME
-            while await driver.fetchval(OTHERS):  # connections that were just closed may still be listed
+            while await sql.value(driver, SQL.count_others):  # connections that were just closed may still be listed
                 if asyncio.get_running_loop().time() > deadline:
                     raise Conflict("Others use the database now: stop every server and worker of it first.")
                 await driver.execute("SELECT pg_sleep(0.1)")
@@ -166,7 +151,7 @@ async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, conten
             if _count(done) != table["rows"]:
                 raise ValueError(name)
     for name, (last, called) in contents["sequences"].items():
-        await driver.execute("SELECT setval(format('public.%I', $1::text)::regclass, $2, $3)", name, last, called)
+        await sql.run(driver, SQL.set_sequence, name=name, last=last, called=called)
     await connection.run_sync(migrations.move, "head")
     await driver.execute("ANALYZE")
     return await _summary(driver, tables)
@@ -175,7 +160,7 @@ async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, conten
 @asynccontextmanager
 async def _without_constraints(driver: asyncpg.Connection, tables: Sequence[str]) -> AsyncGenerator[None, None]:
     """Empty tables that take rows in any order: no trigger runs, and references are checked afterwards."""
-    references = await driver.fetch(REFERENCES)
+    references = await sql.run(driver, SQL.references)
     await driver.execute(f"TRUNCATE {', '.join(map(_quoted, tables))}")  # rows of migrations
     for each in references:
         await driver.execute(f"ALTER TABLE {each['name']} DROP CONSTRAINT {each['constraint']}")
@@ -189,11 +174,11 @@ async def _without_constraints(driver: asyncpg.Connection, tables: Sequence[str]
 
 
 async def _columns(connection: asyncpg.Connection) -> dict[str, list[str]]:
-    return {row["name"]: list(row["columns"]) for row in await connection.fetch(COLUMNS)}
+    return {row["name"]: list(row["columns"]) for row in await sql.run(connection, SQL.columns)}
 
 
 async def _summary(connection: asyncpg.Connection, tables: Sequence[Mapping[str, Any]]) -> Summary:
-    datasets = await connection.fetchval("SELECT count(*) FROM dataset WHERE deleted_at IS NULL")
+    datasets = await sql.value(connection, SQL.count_datasets)
     return Summary(datasets=datasets, rows=sum(table["rows"] for table in tables))
 
 

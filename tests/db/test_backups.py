@@ -59,7 +59,7 @@ async def rows(url: str) -> dict[str, list[str]]:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SET timezone = 'UTC'")
-        names = [row["name"] for row in await connection.fetch(backups.COLUMNS)]
+        names = [row["name"] for row in await connection.fetch(backups.SQL.columns)]
         return {
             name: [row[0] for row in await connection.fetch(f'SELECT t::text FROM "{name}" t ORDER BY 1')]
             for name in names

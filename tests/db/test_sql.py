@@ -12,7 +12,7 @@ from db.postgres import sql
 from db.postgres.engine import Database
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = [path for path in sorted((ROOT / "db").rglob("*.sql")) if "postgres" not in path.relative_to(ROOT).parts]
+FILES = [path for path in sorted((ROOT / "db").rglob("*.sql")) if "-- name: " in path.read_text()]
 MODULES = [path for path in sorted((ROOT / "db").rglob("*.py")) if "\nSQL: Final = sql.load(" in path.read_text()]
 
 
