@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
@@ -9,9 +10,7 @@ from db.errors import NotFound
 from db.history.changes import expect_revision, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest import imports, sync
-from db.postgres import sql
-
-OWNER = "SELECT dataset_id FROM job JOIN dataset d ON d.id = dataset_id WHERE job.id = :id AND d.deleted_at IS NULL"
+from db.postgres.models import Dataset, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,13 @@ async def start_import(
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:
     """Request that a job of a dataset that the token may see stops."""
     kind = next((kind for kind, name in jobs.TYPE_NAMES.items() if name == type_name), None)
-    row = await sql.first(session, f"{OWNER} AND job.kind = :kind", id=job_id, kind=kind)
-    if row is None or not by.sees(row["dataset_id"]):
+    statement = (
+        select(Job.dataset_id)
+        .join(Dataset, col(Dataset.id) == Job.dataset_id)
+        .where(col(Job.id) == job_id, col(Job.kind) == kind, col(Dataset.deleted_at).is_(None))
+    )
+    dataset_id = (await session.exec(statement)).first()
+    if dataset_id is None or not by.sees(dataset_id):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     await jobs.cancel(session, job_id)
     return StartedJob(job_id)

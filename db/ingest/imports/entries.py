@@ -91,10 +91,11 @@ class Inspector:
         files = [await self.files.read(file, raster) for file in line.files]
         annotations = self._drawable(line.annotations, raster, problems)
         is_useless = files and all(file.annotations is None for file in files) and not annotations
-        if annotations is not None and not is_useless:
-            annotations = self._included((*annotations, *(each for file in files for each in file.annotations or ())))
-        else:
+        if annotations is None or is_useless:
             annotations = None
+        else:
+            annotations = (*annotations, *(each for file in files for each in file.annotations or ()))
+            annotations = self._included(annotations)
         problems += [problem for file in files for problem in file.problems]
         return replace(
             entry,

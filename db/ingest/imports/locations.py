@@ -12,18 +12,17 @@ from db.errors import DomainError, Invalid
 from db.formats.images import HEAD_SIZE
 from db.formats.names import excerpt, is_storable
 from db.formats.paths import path_of_url, path_parts
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Head, Store, Stores
 from db.storage.locations import BUCKET, S3
+
+SQL: Final = sql.load(__file__)
 
 OBS: Final = "obs://"
 FILE: Final = "file://"
 MAX_KNOWN: Final = 10_000  # folders whose stores are remembered
 MAX_LENGTH: Final = 2_048  # bytes of a location
-
-DATASET_LOCATIONS: Final = (
-    "SELECT input_path, output_path FROM dataset WHERE id = ANY($1::bigint[]) AND deleted_at IS NULL"
-)
 
 
 def location_of(text: str, *, folder: str = "") -> str:
@@ -69,30 +68,31 @@ class ReadableLocations:
         if dataset_ids is None:
             return cls(stores)
         async with database.reading() as connection:
-            rows = await connection.fetch(DATASET_LOCATIONS, list(dataset_ids))
+            rows = await sql.run(connection, SQL.of_datasets, ids=list(dataset_ids))
         return cls(stores, [f"{path.rstrip('/')}/" for row in rows for path in row.values() if path is not None])
 
     async def open(self, location: str) -> tuple[Store, str]:
         """The store at the folder of a file, and the file's name in it. Raises INVALID_PATH where it may not be."""
         above, _, name = location.rpartition("/")
+
+        def opened() -> Store | DomainError:
+            try:
+                url = self.stores.locations.input(f"{above}/")
+            except Invalid:
+                return _refused("It does not lie where this server may read: see `--allow-root` and `LABELGRAPH_S3_…`.")
+            if self.allowed is not None and not f"{url.rstrip('/')}/".startswith(tuple(self.allowed)):
+                return _refused("The token that asked may not read there.")
+            return self.stores.open(url)
+
         if above not in self.known:
             if len(self.known) >= MAX_KNOWN:
                 self.known.clear()
-            self.known[above] = await self.stores.disks.resolving(above).run(self._opened, f"{above}/")
+            self.known[above] = await self.stores.disks.resolving(above).run(opened)
         match self.known[above]:
             case DomainError() as refused:
                 raise refused
             case store:
                 return store, name
-
-    def _opened(self, above: str) -> Store | DomainError:
-        try:
-            url = self.stores.locations.input(above)
-        except Invalid:
-            return _refused("It does not lie where this server may read: see `--allow-root` and `LABELGRAPH_S3_…`.")
-        if self.allowed is not None and not f"{url.rstrip('/')}/".startswith(tuple(self.allowed)):
-            return _refused("The token that asked may not read there.")
-        return self.stores.open(url)
 
     async def head(self, location: str, *, length: int = HEAD_SIZE) -> Head:
         """The first bytes of a file. Raises StorageError, INVALID_PATH."""

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-import asyncpg
-
 from db.errors import Conflict
 from db.formats.images import ImageLimits
 from db.history.changes import lock_dataset, record
@@ -97,7 +95,15 @@ async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, che
         batch.counts["skipped"] += postponed[0]["postponed"] if postponed else 0
         await batch.execute_long(SQL.forget_postponed)
     await batch.execute_long(SQL.spare, job.id)
-    await _expect_few_losses(batch.connection, job, options, guard)
+    [(removed, samples)] = await batch.connection.fetch(SQL.losses, job.id, job.dataset_id, options.remove_missing)
+    if not options.remove_many and samples > guard.samples and removed * 100 > samples * guard.percent:
+        raise Conflict(
+            f"This sync would remove {removed} of {samples} samples, whose files are gone or were replaced, so it "
+            "changed nothing. Look whether the input path is as it should be; if it is, sync with `removeMany: true`.",
+            code="TOO_MANY_REMOVED",
+            wouldRemove=removed,
+            samples=samples,
+        )
     await _apply(batch, job, options)
 
 
@@ -114,19 +120,6 @@ async def _match(batch: Batch, job: Claim) -> None:
     for keys in ("content, size", "pixels"):
         await batch.execute_long(SQL.find_copies.format(keys=keys), job.dataset_id)
     await batch.connection.execute("ANALYZE sync_target")
-
-
-async def _expect_few_losses(connection: asyncpg.Connection, job: Claim, options: Options, guard: Guard) -> None:
-    [(removed, samples)] = await connection.fetch(SQL.losses, job.id, job.dataset_id, options.remove_missing)
-    if options.remove_many or samples <= guard.samples or removed * 100 <= samples * guard.percent:
-        return
-    raise Conflict(
-        f"This sync would remove {removed} of {samples} samples, whose files are gone or were replaced, so it changed "
-        "nothing. Look whether the input path is as it should be; if it is, sync with `removeMany: true`.",
-        code="TOO_MANY_REMOVED",
-        wouldRemove=removed,
-        samples=samples,
-    )
 
 
 async def _apply(batch: Batch, job: Claim, options: Options) -> None:

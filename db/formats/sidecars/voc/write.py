@@ -49,20 +49,15 @@ def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iter
         # A label has the same colour everywhere, without a table; never black, which is the background.
         red, green, blue = sha256(annotation.label.encode()).digest()[:3]
         yield f"\t\t<mask_color>{red},{green},{blue | 1}</mask_color>"
-    for name, values in _elements(shape):
+    # Many readers of VOC take only whole numbers in a `bndbox`. Other numbers follow it, in `exact`.
+    elements = [_element(shape)]
+    if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
+        elements = [_element(whole), ("exact", _edges(shape))]
+    for name, values in elements:
         # Whole numbers stand without a point: many readers of VOC take no other.
         inner = "".join(f"<{key}>{int(n) if n == int(n) else repr(n)}</{key}>" for key, n in values)
         yield f"\t\t<{name}>{inner}</{name}>"
     yield "\t</object>"
-
-
-def _elements(shape: Shape) -> Iterator[tuple[str, Sequence[tuple[str, float]]]]:
-    """Many readers of VOC take only whole numbers in a `bndbox`. Other numbers follow it, in `exact`."""
-    if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
-        yield _element(whole)
-        yield "exact", _edges(shape)
-    else:
-        yield _element(shape)
 
 
 def _edges(box: BoundingBox) -> Sequence[tuple[str, float]]:
