@@ -1,4 +1,4 @@
-"""How tests talk to the server: over HTTP to a real uvicorn, or straight to the schema."""
+"""Clients for tests: over HTTP to a real uvicorn, or directly of the schema."""
 
 import asyncio
 import json
@@ -108,7 +108,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """The schema itself, without a door in front: what most tests speak to."""
+    """The schema without HTTP, which most tests use."""
 
     schema: ExecutableSchema
     database: Database

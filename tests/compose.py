@@ -1,4 +1,4 @@
-"""docker-compose.yml, Dockerfile and .dockerignore as an engine would read them."""
+"""docker-compose.yml, Dockerfile and .dockerignore as Docker reads them."""
 
 import fnmatch
 import re
@@ -14,7 +14,7 @@ NAME = re.compile(r"\$(?:\$|\{(\w+)(?:(:-|:\?)((?:[^${}]|\$\{[^{}]*\})*))?\})")
 
 
 class Missing(Exception):
-    """A variable that must be given is not; the message is the file's own."""
+    """A required variable is not set; the message is that of the file."""
 
 
 def interpolated(text: str, given: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
-"""An S3 server that misbehaves on purpose, in the ways that proxies and servers were seen to.
+"""An S3 server that misbehaves as proxies and servers have been observed to.
 
-It holds objects, and answers listings in pages of two; a test replaces the answer to whatever it likes.
+It stores objects, and lists them in pages of two; a test replaces the response to any request.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ def http(
     length: int | None = None,
     bodyless: bool = False,
 ) -> bytes:
-    """The bytes of a response. `length`: what Content-Length says, if not the truth."""
+    """The bytes of a response. `length`: what Content-Length says, if it is wrong."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body) if length is None else length}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + (b"" if bodyless else body)

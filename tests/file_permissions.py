@@ -1,4 +1,4 @@
-"""Giving up the rights of root for a moment, so that a closed directory is closed for the tests, too."""
+"""Running a block without the rights of root, so that file permissions apply in tests."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ NOBODY = 65_534
 
 @contextmanager
 def without_root(folder: Path) -> Iterator[None]:
-    """`folder` and what is above it can be entered; other directories keep their modes."""
+    """`folder` and its parents can be entered; other directories keep their modes."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode with its defaults, in front of a test's server, where it is installed."""
+"""PgBouncer in transaction mode with its defaults, before a test's server, if it is installed."""
 
 import asyncio
 import os

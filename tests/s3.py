@@ -29,7 +29,7 @@ def moto() -> Iterator[str]:
 
 
 def access(endpoint: str, **more: float) -> S3Config:
-    """Few attempts, so that tests of failures take little."""
+    """Few attempts, so that tests of failures are short."""
     timeouts = {"connect": TIMEOUT, "read": TIMEOUT, "attempts": 2, "deadline": TIMEOUT}
     return S3Config(endpoint=endpoint, access_key="test", secret_key="test", addressing="path", **timeouts | more)  # type: ignore[arg-type]
 

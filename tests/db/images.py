@@ -1,4 +1,4 @@
-"""Image files made to be read: with metadata of any kind, and of every mode."""
+"""Image files for tests: with any metadata, and of every mode."""
 
 import io
 import random
@@ -16,7 +16,7 @@ Chunk = tuple[bytes, bytes]
 
 
 def noise_image(mode: str = "RGB", size: tuple[int, int] = SIZE) -> Image.Image:
-    """Noise, of which every part counts: the same each time, whatever was drawn before."""
+    """Noise, the same in every test."""
     return Image.frombytes("L", size, random.Random(1).randbytes(size[0] * size[1])).convert(mode)
 
 

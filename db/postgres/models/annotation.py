@@ -9,7 +9,7 @@ from db.postgres.models.history import past_of
 
 
 class Annotation(SQLModel, table=True):
-    """One label put on one sample, as it is now; with a shape in detection and segmentation datasets."""
+    """A label of a sample, as it is now; with a shape in detection and segmentation datasets."""
 
     __tablename__ = "annotation"
 

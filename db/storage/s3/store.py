@@ -34,9 +34,8 @@ from db.storage.s3.reading import ObjectReader, described
 from db.storage.s3.writing import ObjectWriter, md5, md5_hash
 
 MAX_KEYS: Final = 1_000  # keys in a request, as S3 allows
-NOT_XML: Final = re.compile(
-    "[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)  # characters that XML cannot hold unchanged
+# Characters that XML cannot contain unchanged.
+NOT_XML: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
