@@ -80,12 +80,12 @@ async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pu
                 task = asyncio.current_task()
                 if task is not None and task.cancelling() > 0:
                     raise
-                log.error("the worker's session was canceled by something in it; it begins anew")
+                log.error("the worker's session was canceled by something in it; it starts again")
             except Exception as error:
                 if isinstance(error, DatabaseUnavailable | ConnectionSilent) or explain(error):
-                    log.warning("the worker lost its connection and begins anew: %s", type(error).__name__)
+                    log.warning("the worker lost its connection and starts again: %s", type(error).__name__)
                 else:
-                    log.error("the worker failed and begins anew", exc_info=error)
+                    log.error("the worker failed and starts again", exc_info=error)
             if not stop.is_set():
                 pause = RETRY if pulse.last > last_beat else min(pause * 2, LONGEST_RETRY)
                 await wait_for_event(stop, pause)

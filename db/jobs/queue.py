@@ -146,9 +146,9 @@ async def claim(database: Database, worker: int) -> Claim | None:
         json = {name: orjson.loads(row[name]) for name in ("arguments", "checkpoint")}
         claimed = Claim(**{**row, **json})
         if claimed.attempts > MAX_ATTEMPTS:
-            reason = f"Its worker died {MAX_ATTEMPTS} times at the same place"
+            reason = f"Its worker died {MAX_ATTEMPTS} times without progress"
         elif claimed.claims > MAX_CLAIMS:
-            reason = f"It was begun {MAX_CLAIMS} times and lost the database or its worker each time at the same place"
+            reason = f"It was started {MAX_CLAIMS} times and lost the database or its worker each time without progress"
         else:
             return claimed
         await finish(database, claimed, "FAILED", Defect(f"{reason}; see the server's log."))

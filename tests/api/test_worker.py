@@ -70,7 +70,7 @@ def has(dataset: DatasetFixture, job_id: int, **expected: Any) -> Callable[[], A
     return holds
 
 
-def begun(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
+def has_added(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bool]]:
     async def holds() -> bool:
         return bool((await dataset.job(job_id))["added"] > 0)
 
@@ -111,7 +111,7 @@ async def test_stops_a_canceled_job_in_the_middle_and_keeps_what_was_merged(
     fill(dataset, 50)
     async with working(dataset.database, tmp_path):
         job_id = await dataset.start()
-        await wait_until(begun(dataset, job_id))
+        await wait_until(has_added(dataset, job_id))
         async with dataset.database.writing() as session:
             await jobs.cancel(session, job_id)
         await wait_until(has(dataset, job_id, status="CANCELED"))
@@ -137,7 +137,7 @@ async def test_a_stopping_worker_returns_its_job_to_the_queue(
     fill(dataset, 50)
     async with working(dataset.database, tmp_path):
         job_id = await dataset.start()
-        await wait_until(begun(dataset, job_id))
+        await wait_until(has_added(dataset, job_id))
     job = await dataset.job(job_id)
     assert (job["status"], job["attempts"]) == ("QUEUED", 0)
     gate.set()
@@ -152,7 +152,7 @@ async def test_a_worker_that_lost_its_connection_opens_another(
     fill(dataset, 50)
     async with working(dataset.database, tmp_path):
         job_id = await dataset.start()
-        await wait_until(begun(dataset, job_id))
+        await wait_until(has_added(dataset, job_id))
         await dataset.do("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2")
         gate.set()
         await wait_until(has(dataset, job_id, status="SUCCEEDED"))
@@ -243,12 +243,12 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
     monkeypatch.setattr(events, "POLL", TIMEOUT)
     monkeypatch.setattr(stages, "BATCH", 5)
     received, batches = asyncio.Condition(), itertools.count()
-    seen: list[tuple[int, float, int]] = []
+    reports: list[tuple[int, float, int]] = []
 
     async def paced(*arguments: Any, **named: Any) -> Any:
         merged = 5 * max(next(batches) - 2, 0)  # one is read ahead while one is written
         async with received:
-            await received.wait_for(lambda: seen and seen[-1][2] >= merged)
+            await received.wait_for(lambda: reports and reports[-1][2] >= merged)
         return await inspect(*arguments, **named)
 
     monkeypatch.setattr("db.ingest.sync.stages.inspect", paced)
@@ -262,9 +262,9 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
         async for step in subscriptions.job_steps(job_id):
             job = await dataset.job(job_id)
             async with received:
-                seen.append((step, job["progress"] or 0.0, job["added"]))
+                reports.append((step, job["progress"] or 0.0, job["added"]))
                 received.notify_all()
-    steps, ratios, _ = zip(*seen, strict=True)
+    steps, ratios, _ = zip(*reports, strict=True)
     assert list(steps) == sorted(set(steps))
     assert list(ratios) == sorted(ratios)
     assert ratios[-1] == 1.0
@@ -299,11 +299,11 @@ async def test_a_deleted_dataset_is_purged(dataset: DatasetFixture, tmp_path: Pa
 
 
 async def test_two_workers_share_the_jobs(database: Database, tmp_path: Path) -> None:
-    places = [await dataset_fixture.local(database, tmp_path) for _ in range(6)]
-    fill(places[0], 20)
+    datasets = [await dataset_fixture.local(database, tmp_path) for _ in range(6)]
+    fill(datasets[0], 20)
     async with working(database, tmp_path), working(database, tmp_path):
-        ids = [await dataset.start() for dataset in places]
-        for dataset, job_id in zip(places, ids, strict=True):
+        ids = [await dataset.start() for dataset in datasets]
+        for dataset, job_id in zip(datasets, ids, strict=True):
             await wait_until(has(dataset, job_id, status="SUCCEEDED"))
             assert (await dataset.counts(job_id))["added"] == 20
 

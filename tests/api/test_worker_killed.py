@@ -1,4 +1,4 @@
-"""Real processes, really killed: what `kill -9` and a stopped clock do to a sync of thousands of files."""
+"""Worker processes that are killed or suspended during a sync of thousands of files."""
 
 import asyncio
 import os
@@ -12,14 +12,14 @@ import pytest
 
 from db.datasets import check
 from db.postgres.engine import Database
-from tests.api.test_worker import begun, has
+from tests.api.test_worker import has, has_added
 from tests.conftest import ROOT
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, image_bytes
 from tests.waiting import TIMEOUT, TIMEOUT_VARIABLES, wait_until
 
 FILES = 4_000
-# A worker that reads two batches, and the next when the file it is given is there: until then it is in the middle.
+# A worker that reads two batches of images, and the next once the file that it is given exists.
 GATED = """
 import asyncio, itertools, pathlib, sys
 from api.__main__ import main
@@ -94,7 +94,7 @@ async def test_a_sync_killed_again_and_again_ends_as_a_clean_one(dataset: Datase
     job_id = await dataset.start()
     for _ in range(2):
         async with worker(dataset) as process:
-            await wait_until(_gets_on(dataset, job_id, (await dataset.job(job_id))["added"]))
+            await wait_until(_progresses(dataset, job_id, (await dataset.job(job_id))["added"]))
             process.kill()
     async with worker(dataset):
         await wait_until(has(dataset, job_id, status="SUCCEEDED"))
@@ -102,18 +102,18 @@ async def test_a_sync_killed_again_and_again_ends_as_a_clean_one(dataset: Datase
     assert len(await dataset.labels()) == FILES
 
 
-def _gets_on(dataset: DatasetFixture, job_id: int, done: int) -> Callable[[], Awaitable[bool]]:
-    async def look() -> bool:
+def _progresses(dataset: DatasetFixture, job_id: int, done: int) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
         job = await dataset.job(job_id)
         return bool(job["added"] > done or job["status"] == "SUCCEEDED")
 
-    return look
+    return holds
 
 
 async def test_a_living_worker_takes_over(dataset: DatasetFixture, tmp_path: Path) -> None:
     async with worker(dataset, tmp_path / "gate") as first:
         job_id = await dataset.start()
-        await wait_until(begun(dataset, job_id))
+        await wait_until(has_added(dataset, job_id))
         async with worker(dataset) as second:
             first.kill()
             await first.wait()
@@ -128,7 +128,7 @@ async def test_a_worker_that_was_stopped_past_its_lease_writes_nothing_more(
     clean, gate = await clean_run(dataset), tmp_path / "gate"
     async with worker(dataset, gate) as first:
         job_id = await dataset.start()
-        await wait_until(begun(dataset, job_id))
+        await wait_until(has_added(dataset, job_id))
         first.send_signal(signal.SIGSTOP)
         await dataset.do("UPDATE job SET heartbeat_at = now() - interval '16 s' WHERE id = $1", job_id)
         async with worker(dataset):
@@ -136,22 +136,24 @@ async def test_a_worker_that_was_stopped_past_its_lease_writes_nothing_more(
             before = await dataset.rows("SELECT xmin, id FROM sample ORDER BY id")
             gate.touch()
             first.send_signal(signal.SIGCONT)
-            await _says(first, "was taken over by another worker")
+            await _wait_for_log(first, "was taken over by another worker")
             assert await dataset.rows("SELECT xmin, id FROM sample ORDER BY id") == before
     assert await final_state(dataset) == clean
 
 
-async def _says(process: asyncio.subprocess.Process, text: str) -> None:
+async def _wait_for_log(process: asyncio.subprocess.Process, text: str) -> None:
     assert process.stderr is not None
     async with asyncio.timeout(TIMEOUT):
         while text not in (line := (await process.stderr.readline()).decode()):
-            assert line, "it ended"
+            assert line, "the worker ended"
 
 
-async def test_a_worker_told_to_stop_gives_its_job_back(dataset: DatasetFixture, tmp_path: Path) -> None:
+async def test_a_worker_that_is_terminated_returns_its_job_to_the_queue(
+    dataset: DatasetFixture, tmp_path: Path
+) -> None:
     async with worker(dataset, tmp_path / "gate") as process:
         job_id = await dataset.start()
-        await wait_until(begun(dataset, job_id))
+        await wait_until(has_added(dataset, job_id))
         process.terminate()
         assert await asyncio.wait_for(process.wait(), TIMEOUT) == 0
     job = await dataset.job(job_id)

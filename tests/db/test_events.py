@@ -36,14 +36,14 @@ async def soon(steps: AsyncGenerator[int, None]) -> int:
 async def listeners(dataset: DatasetFixture, number: int = 1) -> list[int]:
     """So many connections listen."""
 
-    async def found() -> list[int]:
+    async def pids() -> list[int]:
         return [row["pid"] for row in await dataset.rows(LISTENING)]
 
     async def are_there() -> bool:
-        return len(await found()) == number
+        return len(await pids()) == number
 
     await wait_until(are_there)
-    return await found()
+    return await pids()
 
 
 async def notify_of_dataset(dataset: DatasetFixture) -> None:

@@ -99,7 +99,7 @@ async def test_a_worker_that_fails_in_any_way_starts_again(
     stop.set()
     await working
     assert attempts >= 3
-    assert caplog.text.count("begins anew") == 2
+    assert caplog.text.count("starts again") == 2
 
 
 async def test_readyz_says_that_the_worker_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
