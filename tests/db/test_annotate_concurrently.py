@@ -1,4 +1,4 @@
-"""Annotators beside each other, and beside those who rename, merge and delete labels: nothing is lost or doubled."""
+"""Annotators at once, and with them those who rename, merge and delete labels: nothing is lost or doubled."""
 
 import pytest
 
@@ -33,8 +33,8 @@ def adding(boxes: DatasetRows, name: str, *xs: float, place: int = 0, create: bo
     return annotating(boxes, edit, create=create)
 
 
-async def marks(database: Database, boxes: DatasetRows) -> list[tuple[int, str, float | None]]:
-    """The place of the sample, label and left edge of every annotation."""
+async def annotations_of(database: Database, boxes: DatasetRows) -> list[tuple[int, str, float | None]]:
+    """The position of the sample, label and left edge of every annotation."""
     assert await wrong(database, boxes.id) == []
     async with database.reading() as reader:
         rows = await reader.fetch(MARKS)
@@ -55,26 +55,26 @@ async def boxes(database: Database) -> DatasetRows:
 async def test_two_who_draw_on_one_sample_lose_nothing_of_each_other(database: Database, boxes: DatasetRows) -> None:
     first, second = await overlapping(database, adding(boxes, "cat", 1, 2), adding(boxes, "dog", 2, 3))
     assert (first.changed, second.changed) == (1, 1)
-    assert await marks(database, boxes) == [(0, "cat", 1), (0, "cat", 2), (0, "dog", 2), (0, "dog", 3)]
+    assert await annotations_of(database, boxes) == [(0, "cat", 1), (0, "cat", 2), (0, "dog", 2), (0, "dog", 3)]
 
 
 async def test_two_who_draw_the_same_draw_it_once(database: Database, boxes: DatasetRows) -> None:
     first, second = await overlapping(database, adding(boxes, "cat", 1), adding(boxes, "cat", 1))
     assert (first.changed, second.changed, second.change) == (1, 0, None)
-    assert await marks(database, boxes) == [(0, "cat", 1)]
+    assert await annotations_of(database, boxes) == [(0, "cat", 1)]
 
 
 async def test_two_who_put_the_same_on_a_whole_image_put_it_once(database: Database, boxes: DatasetRows) -> None:
     cat = annotating(boxes, Edit(boxes.samples[0], add=[Addition("cat")]))
     _, second = await overlapping(database, cat, cat)
     assert second.change is None
-    assert await marks(database, boxes) == [(0, "cat", None)]
+    assert await annotations_of(database, boxes) == [(0, "cat", None)]
 
 
 async def test_two_who_make_the_same_missing_label_both_draw_with_it(database: Database, boxes: DatasetRows) -> None:
     first, second = adding(boxes, "ox", 1, create=True), adding(boxes, "ox", 2, place=1, create=True)
     await overlapping(database, first, second)
-    assert await marks(database, boxes) == [(0, "ox", 1), (1, "ox", 2)]
+    assert await annotations_of(database, boxes) == [(0, "ox", 1), (1, "ox", 2)]
 
 
 async def test_of_two_who_move_a_shape_the_last_wins(database: Database, boxes: DatasetRows) -> None:
@@ -82,7 +82,7 @@ async def test_of_two_who_move_a_shape_the_last_wins(database: Database, boxes: 
     id = await the_id(database)
     here, there = (annotating(boxes, Edit(boxes.samples[0], update=[Update(id, shape=box(x))])) for x in (20, 30))
     await overlapping(database, here, there)
-    assert await marks(database, boxes) == [(0, "cat", 30)]
+    assert await annotations_of(database, boxes) == [(0, "cat", 30)]
 
 
 async def test_moving_what_is_being_removed_is_refused(database: Database, boxes: DatasetRows) -> None:
@@ -94,7 +94,7 @@ async def test_moving_what_is_being_removed_is_refused(database: Database, boxes
     assert moved == "NOT_FOUND"
     _, again = await overlapping(database, adding(boxes, "cat", 5), remove)
     assert again.change is None
-    assert await marks(database, boxes) == [(0, "cat", 5)]
+    assert await annotations_of(database, boxes) == [(0, "cat", 5)]
 
 
 async def test_drawing_waits_for_a_merge_and_meets_the_survivor(database: Database, boxes: DatasetRows) -> None:
@@ -103,22 +103,22 @@ async def test_drawing_waits_for_a_merge_and_meets_the_survivor(database: Databa
     moving = annotating(boxes, Edit(boxes.samples[0], update=[Update(id, shape=box(2))]))
     _, moved = await overlapping(database, merging(boxes, "cat", "dog"), moving)
     assert moved.changed == 1
-    assert await marks(database, boxes) == [(0, "dog", 2)]
+    assert await annotations_of(database, boxes) == [(0, "dog", 2)]
     assert await outcome(database, adding(boxes, "cat", 1)) == "LABEL_NOT_FOUND"
 
 
 async def test_a_merge_waits_for_drawing_and_loses_no_shape(database: Database, boxes: DatasetRows) -> None:
     await outcome(database, adding(boxes, "dog", 1))
     await overlapping(database, adding(boxes, "cat", 1, 2), merging(boxes, "cat", "dog"))
-    assert await marks(database, boxes) == [(0, "dog", 1), (0, "dog", 1), (0, "dog", 2)]
+    assert await annotations_of(database, boxes) == [(0, "dog", 1), (0, "dog", 1), (0, "dog", 2)]
 
 
 async def test_relabelling_to_a_label_that_is_being_deleted_is_refused(database: Database, boxes: DatasetRows) -> None:
     await outcome(database, adding(boxes, "cat", 1))
-    turn = annotating(boxes, Edit(boxes.samples[0], update=[Update(await the_id(database), label="dog")]))
-    _, turned = await overlapping(database, deleting(boxes, "dog"), turn)
+    updating = annotating(boxes, Edit(boxes.samples[0], update=[Update(await the_id(database), label="dog")]))
+    _, turned = await overlapping(database, deleting(boxes, "dog"), updating)
     assert turned == "LABEL_NOT_FOUND"
-    assert await marks(database, boxes) == [(0, "cat", 1)]
+    assert await annotations_of(database, boxes) == [(0, "cat", 1)]
 
 
 async def test_moving_a_shape_whose_label_is_being_deleted_finds_it_gone(
@@ -128,16 +128,16 @@ async def test_moving_a_shape_whose_label_is_being_deleted_finds_it_gone(
     moving = annotating(boxes, Edit(boxes.samples[0], update=[Update(await the_id(database), shape=box(2))]))
     _, moved = await overlapping(database, deleting(boxes, "cat"), moving)
     assert moved == "NOT_FOUND"
-    assert await marks(database, boxes) == []
+    assert await annotations_of(database, boxes) == []
 
 
 async def test_a_shape_that_was_relabelled_meanwhile_survives_the_deletion(
     database: Database, boxes: DatasetRows
 ) -> None:
     await outcome(database, adding(boxes, "cat", 1))
-    turn = annotating(boxes, Edit(boxes.samples[0], update=[Update(await the_id(database), label="dog")]))
-    await overlapping(database, turn, deleting(boxes, "cat"))
-    assert await marks(database, boxes) == [(0, "dog", 1)]
+    updating = annotating(boxes, Edit(boxes.samples[0], update=[Update(await the_id(database), label="dog")]))
+    await overlapping(database, updating, deleting(boxes, "cat"))
+    assert await annotations_of(database, boxes) == [(0, "dog", 1)]
 
 
 async def test_drawing_on_a_sample_that_is_being_deleted_finds_it_gone(database: Database, boxes: DatasetRows) -> None:
@@ -168,7 +168,7 @@ async def test_many_annotations_cost_no_more_statements_than_one(database: Datab
 
 
 async def statements(database: Database, boxes: DatasetRows, samples: int, each: int) -> int:
-    """How many it takes to put, move and remove annotations in one call."""
+    """How many it takes to add, move and remove annotations in one call."""
 
     def edit(sample: int, y: int, ids: list[int]) -> Edit:
         shapes = [BoundingBox(x, y, x + 1, y + 1) for x in range(each)]

@@ -1,4 +1,4 @@
-"""Writers beside each other: nothing acknowledged is lost, nobody waits in a circle, no constraint leaks out."""
+"""Concurrent writers: nothing acknowledged is lost, nobody waits in a circle, no constraint leaks out."""
 
 import asyncio
 import random

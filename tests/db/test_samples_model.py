@@ -95,28 +95,28 @@ class Writes(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "database"):
             try:
-                for revision, told in self.history.items():
-                    assert self.runner.run(self._rows(AT, self.dataset, revision)) == told, f"revision {revision}"
+                for revision, expected in self.history.items():
+                    assert self.runner.run(self._rows(AT, self.dataset, revision)) == expected, f"revision {revision}"
             finally:
                 self.runner.run(self.open.__aexit__(None, None, None))
         self.runner.close()
 
-    @rule(places=PLACES, names=NAMES, mode=st.sampled_from(["ADD", "SET", "REMOVE"]), create=st.booleans(), by=WHO)
-    def label_by_ids(self, places: tuple[int, ...], names: list[str], mode: Any, create: bool, by: Any) -> None:
-        ids = [self.order[place] for place in places]
+    @rule(positions=PLACES, names=NAMES, mode=st.sampled_from(["ADD", "SET", "REMOVE"]), create=st.booleans(), by=WHO)
+    def label_by_ids(self, positions: tuple[int, ...], names: list[str], mode: Any, create: bool, by: Any) -> None:
+        ids = [self.order[position] for position in positions]
         self._label(Selection(ids=ids), {id for id in ids if id in self.samples}, names, mode, create, by, bool(ids))
 
     @rule(data=st.data(), names=NAMES, mode=st.sampled_from(["ADD", "SET", "REMOVE"]), by=WHO)
     def label_by_filter(self, data: Any, names: list[str], mode: Any, by: Any) -> None:
-        wanted, found = self._filter(data)
-        self._label(Selection(filter=wanted), found, names, mode, False, by, True)
+        filter_, found = self._filter(data)
+        self._label(Selection(filter=filter_), found, names, mode, False, by, True)
 
     @rule(data=st.data(), before=st.sampled_from(WORDS), after=st.sampled_from(WORDS), create=st.booleans(), by=WHO)
     def replace(self, data: Any, before: str, after: str, create: bool, by: Any) -> None:
-        wanted, found = self._filter(data)
+        filter_, found = self._filter(data)
         how = ReplaceWith(before=before, after=after, create_missing=create)
         possible = before in self.labels and (after in self.labels or create)
-        outcome = self._do(lambda session: replace_label(session, self.dataset, Selection(filter=wanted), how, by=by))
+        outcome = self._do(lambda session: replace_label(session, self.dataset, Selection(filter=filter_), how, by=by))
         if not possible:
             assert outcome == "LABEL_NOT_FOUND"
             self._compare()
@@ -129,9 +129,9 @@ class Writes(RuleBasedStateMachine):
             self.samples[id].set_author(by.name)
         self._changed(bool(changed))
 
-    @rule(place=st.integers(0, SAMPLES), data=st.data(), create=st.booleans(), by=WHO)
-    def annotate(self, place: int, data: Any, create: bool, by: Any) -> None:
-        id = self.order[place]
+    @rule(position=st.integers(0, SAMPLES), data=st.data(), create=st.booleans(), by=WHO)
+    def annotate(self, position: int, data: Any, create: bool, by: Any) -> None:
+        id = self.order[position]
         rows = self.runner.run(self._marked(id))
         known = st.none() | st.sampled_from(range(len(rows))) if rows else st.none()
         updated, removed = data.draw(known, label="updated"), data.draw(known, label="removed")
@@ -142,13 +142,13 @@ class Writes(RuleBasedStateMachine):
             removed,
         )
         how = AnnotateWith(create_missing=create)
-        asked = Edit(
+        requested = Edit(
             id,
             [Addition(name, box(left)) for name, left in edit.add],
             () if updated is None else [Update(rows[updated], edit.to[0], box(edit.to[1]))],
             () if removed is None else [rows[removed]],
         )
-        outcome = self._do(lambda session: annotate(session, self.dataset, [asked], how, by=by))
+        outcome = self._do(lambda session: annotate(session, self.dataset, [requested], how, by=by))
         missing = sorted(edit.names() - self.labels.keys())
         if (missing and not create) or (updated is not None and updated == removed):
             assert outcome == ("LABEL_NOT_FOUND" if missing and not create else "VALIDATION_FAILED")
@@ -221,9 +221,9 @@ class Writes(RuleBasedStateMachine):
                 self.samples[id].set_author(None)
         self._changed(not dry)
 
-    @rule(places=PLACES, sources=st.booleans(), dry=st.booleans())
-    def delete_samples(self, places: tuple[int, ...], sources: bool, dry: bool) -> None:
-        ids = [self.order[place] for place in places]
+    @rule(positions=PLACES, sources=st.booleans(), dry=st.booleans())
+    def delete_samples(self, positions: tuple[int, ...], sources: bool, dry: bool) -> None:
+        ids = [self.order[position] for position in positions]
         found = {id for id in ids if id in self.samples}
         outcome = self._do(
             lambda session: delete(
@@ -266,8 +266,8 @@ class Writes(RuleBasedStateMachine):
             connection = await connection_of(session)
             await connection.execute(f"CLUSTER annotation USING {index}; ANALYZE annotation, label, sample")
 
-    def _other(self, place: int, name: str, left: int | None, confirmed: bool) -> None:
-        id = self.order[place]
+    def _other(self, position: int, name: str, left: int | None, confirmed: bool) -> None:
+        id = self.order[position]
         sample = self.samples.get(id)
         if sample is None or name not in self.labels:
             return
@@ -314,13 +314,13 @@ class Writes(RuleBasedStateMachine):
             assert outcome == "EMPTY_SELECTION"
             self._compare()
             return
-        wanted, changed = set(names), set()
+        requested, changed = set(names), set()
         for id in found:
             sample = self.samples[id]
             is_so = {
-                "ADD": wanted <= sample.names(),
-                "SET": sample.names() == wanted and not sample.suggested(),
-                "REMOVE": not (sample.names() | sample.suggested()) & wanted,
+                "ADD": requested <= sample.names(),
+                "SET": sample.names() == requested and not sample.suggested(),
+                "REMOVE": not (sample.names() | sample.suggested()) & requested,
             }[mode]
             if not is_so:
                 changed.add(id)
@@ -330,9 +330,9 @@ class Writes(RuleBasedStateMachine):
         for id in changed:
             sample = self.samples[id]
             if mode != "ADD":
-                sample.annotations = [m for m in sample.annotations if (m.label in wanted) == (mode == "SET")]
+                sample.annotations = [m for m in sample.annotations if (m.label in requested) == (mode == "SET")]
             if mode != "REMOVE":
-                sample.add_labels(sorted(wanted, key=self.labels.__getitem__), by.name)
+                sample.add_labels(sorted(requested, key=self.labels.__getitem__), by.name)
             sample.set_author(by.name)
         self._changed(bool(changed))
 
@@ -364,11 +364,11 @@ class Writes(RuleBasedStateMachine):
         self._compare()
 
     def _compare(self) -> None:
-        told = {id: sample.rows() for id, sample in self.samples.items()}
-        assert self.runner.run(self._rows(LIVE, self.dataset)) == told
+        expected = {id: sample.rows() for id, sample in self.samples.items()}
+        assert self.runner.run(self._rows(LIVE, self.dataset)) == expected
         assert self.runner.run(self._check()) == []
         assert self.runner.run(self._one(f"SELECT revision FROM dataset WHERE id = {self.dataset}")) == self.revision
-        self.history[self.revision] = deepcopy(told)
+        self.history[self.revision] = deepcopy(expected)
 
     async def _rows(self, statement: str, *arguments: Any) -> dict[int, tuple[Any, ...]]:
         async with self.database.reading() as reader:
