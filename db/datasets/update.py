@@ -13,8 +13,7 @@ from db.errors import Forbidden, Invalid
 from db.formats import names
 from db.history.changes import lock_dataset, no_such_dataset
 from db.identity.tokens import Identity
-from db.postgres.models import Dataset, Label
-from db.postgres.models.label import label_past
+from db.postgres.models import Dataset, Label, label_past
 
 
 @dataclass(frozen=True, slots=True)

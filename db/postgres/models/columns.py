@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, Text, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Identity, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
@@ -34,6 +34,14 @@ def text_column(
     kind = Text(collation="C") if ordered else Text()
     optional: dict[str, Any] = {"default": None, "nullable": True} if nullable else _default(default)
     return Field(sa_type=kind, primary_key=primary_key, **optional)
+
+
+def boolean(*, default: bool) -> Any:
+    return Field(default=default, sa_type=Boolean, sa_column_kwargs={"server_default": text(str(default).lower())})
+
+
+def integer(*, default: int) -> Any:
+    return Field(default=default, sa_type=Integer, sa_column_kwargs={"server_default": text(str(default))})
 
 
 def timestamp(*, default: bool = False, nullable: bool = False) -> Any:

@@ -1,8 +1,13 @@
+"""Datasets and their changes."""
+
 from datetime import datetime
 
+from sqlalchemy import (
+    UniqueConstraint,
+)
 from sqlmodel import SQLModel
 
-from db.postgres.models.columns import bigint, id_column, text_column, text_list, timestamp
+from db.postgres.models.columns import bigint, boolean, id_column, text_column, text_list, timestamp
 
 
 class Dataset(SQLModel, table=True):
@@ -27,3 +32,21 @@ class Dataset(SQLModel, table=True):
     include: list[str] = text_list(default="'{}'")
     exclude: list[str] = text_list(default="'{}'")
     label_names: str = text_column(default="'STANDARD'")
+
+
+class Change(SQLModel, table=True):
+    """One committed operation on a working set; revisions of a dataset have no gaps."""
+
+    __tablename__ = "change"
+    __table_args__ = (UniqueConstraint("dataset_id", "revision", name="change_revision_key"),)
+
+    id: int = id_column()
+    dataset_id: int = bigint(references="dataset.id")
+    revision: int = bigint()
+    kind: str = text_column()
+    actor: str = text_column()
+    at: datetime = timestamp(default=True)
+    summary: str = text_column()
+    undoable: bool = boolean(default=True)
+    undone_by: int | None = bigint(references="change.id", default=None, nullable=True)
+    job_id: int | None = bigint(nullable=True)

@@ -1,10 +1,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Double, Integer, text
+from sqlalchemy import Double, Integer
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import bigint, id_column, json, text_column, text_list, timestamp
+from db.postgres.models.columns import bigint, boolean, id_column, integer, json, text_column, text_list, timestamp
 
 
 class Job(SQLModel, table=True):
@@ -34,10 +34,10 @@ class Job(SQLModel, table=True):
     labeled: int = bigint(default="0")
     ignored: int = bigint(default="0")
     checkpoint: dict[str, Any] = json(default="'{}'")
-    epoch: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
-    attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
-    claims: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
-    cancel_requested: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
+    epoch: int = integer(default=0)
+    attempts: int = integer(default=0)
+    claims: int = integer(default=0)
+    cancel_requested: bool = boolean(default=False)
     heartbeat_at: datetime | None = timestamp(nullable=True)
     step: int = bigint(default="0")
     worker: int | None = Field(default=None, sa_type=Integer)

@@ -1,9 +1,18 @@
+"""Objects in storage: sources, their deletions, and uploads."""
+
 from datetime import datetime
 
-from sqlalchemy import Boolean, Integer, SmallInteger, text
+from sqlalchemy import (
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from db.postgres.models.columns import bigint, id_column, text_column, timestamp
+from db.postgres.models.columns import bigint, boolean, id_column, integer, text_column, timestamp
 
 
 class Source(SQLModel, table=True):
@@ -26,7 +35,7 @@ class Source(SQLModel, table=True):
     content_hash: str | None = text_column(nullable=True)
     pixel_hash: str | None = text_column(nullable=True)
     changed_at: datetime | None = timestamp(nullable=True)
-    damaged: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
+    damaged: bool = boolean(default=False)
 
 
 class SourceDeletion(SQLModel, table=True):
@@ -40,8 +49,39 @@ class SourceDeletion(SQLModel, table=True):
     change_id: int = bigint(references="change.id")
     path: str = text_column()
     etag: str = text_column()
-    attempts: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
+    attempts: int = integer(default=0)
     error: str | None = text_column(nullable=True)
     created_at: datetime = timestamp(default=True)
     finished_at: datetime | None = timestamp(nullable=True)
     retry_at: datetime = timestamp(default=True)
+
+
+class Upload(SQLModel, table=True):
+    """A file that a client writes to storage itself, under a key of its own."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "key", name="upload_key_key"),
+        UniqueConstraint("staged", name="upload_staged_key"),
+    )
+
+    id: int = id_column()
+    dataset_id: int = bigint(references="dataset.id")
+    key: str = text_column(ordered=True)
+    file_name: str = text_column()
+    size: int = bigint()
+    labels: list[str] = Field(
+        default=None, nullable=False, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    create_missing: bool = boolean(default=False)
+    on_conflict: str = text_column()
+    path: str = text_column(ordered=True)
+    staged: str = text_column()
+    expires_at: datetime = timestamp()
+    sweep_at: datetime = timestamp()
+    cleared: bool = boolean(default=False)
+    sample_id: int | None = bigint(nullable=True)
+    error_code: str | None = text_column(nullable=True)
+    error: str | None = text_column(nullable=True)
+    finished_at: datetime | None = timestamp(nullable=True)
+    generation: int = integer(default=0)

@@ -1,9 +1,9 @@
 from datetime import datetime
 
-from sqlalchemy import Boolean, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import UniqueConstraint
+from sqlmodel import SQLModel
 
-from db.postgres.models.columns import bigint, id_column, text_column, timestamp
+from db.postgres.models.columns import bigint, boolean, id_column, text_column, timestamp
 
 
 class Version(SQLModel, table=True):
@@ -19,7 +19,7 @@ class Version(SQLModel, table=True):
     revision: int = bigint()
     parent_id: int | None = bigint(references="version.id", default=None, nullable=True)
     status: str = text_column(default="'NORMAL'")
-    is_split: bool = Field(default=False, sa_type=Boolean, sa_column_kwargs={"server_default": text("false")})
+    is_split: bool = boolean(default=False)
     created_at: datetime = timestamp(default=True)
     created_by: str = text_column()
     total: int = bigint()
