@@ -15,7 +15,7 @@ from db.history import idempotency
 from db.history.changes import RetryTransaction
 from db.history.idempotency import Keyed
 from db.postgres.engine import Database
-from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, sqlstate
+from db.postgres.outages import DatabaseUnavailable, is_rolled_back, sqlstate
 from db.postgres.retries import retry
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keye
     def is_transient(error: Exception) -> bool:
         if isinstance(error, DatabaseUnavailable):
             return error.connection_lost and (keyed is not None or not error.committing)
-        return isinstance(error, RetryTransaction) or sqlstate(error) in ROLLED_BACK | CONSTRAINTS
+        return isinstance(error, RetryTransaction) or is_rolled_back(error) or sqlstate(error) in CONSTRAINTS
 
     try:
         return await retry(transaction, is_transient)

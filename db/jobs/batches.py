@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.jobs.queue import Claim
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.postgres.outages import ROLLED_BACK, sqlstate
+from db.postgres.outages import is_rolled_back
 from db.postgres.retries import retry
 
 SQL: Final = sql.load(__file__, "jobs.sql")
@@ -76,7 +76,7 @@ async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Await
         job.report(progress=batch.progress, scanned=batch.totals.get("scanned"))
         return result
 
-    return await retry(transaction, lambda error: sqlstate(error) in ROLLED_BACK)
+    return await retry(transaction, is_rolled_back)
 
 
 async def _write(batch: Batch, job: Claim) -> None:

@@ -16,7 +16,7 @@ from db.jobs.notifications import notify_dataset, notify_job
 from db.jobs.queue import Claim, finish, release
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.postgres.outages import ROLLED_BACK, DatabaseUnavailable, explain, sqlstate
+from db.postgres.outages import DatabaseUnavailable, explain, is_rolled_back
 
 SQL: Final = sql.load(__file__, "jobs.sql")
 BEAT = 0.4  # seconds between heartbeats: progress reaches subscribers more than twice a second, less than four times
@@ -98,7 +98,7 @@ async def _conclude(database: Database, job: Claim, cause: Interruption | BaseEx
 def _is_of_database(error: BaseException) -> bool:
     if isinstance(error, DomainError):
         return isinstance(error, DatabaseUnavailable)
-    return sqlstate(error) in ROLLED_BACK or explain(error) is not None
+    return is_rolled_back(error) or explain(error) is not None
 
 
 async def _beat_until_interrupted(database: Database, job: Claim, stopping: asyncio.Event) -> Interruption:

@@ -99,6 +99,11 @@ def explain(error: BaseException, *, committing: bool = False) -> DatabaseUnavai
     return DatabaseUnavailable(committing=committing) if _is_lost(error, cause) else None
 
 
+def is_rolled_back(error: BaseException) -> bool:
+    """Whether the transaction was rolled back for certain, and the same one may succeed."""
+    return sqlstate(error) in ROLLED_BACK
+
+
 def sqlstate(error: BaseException) -> str | None:
     """The SQLSTATE of an error of Postgres; None for other errors."""
     state: str | None = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
