@@ -24,6 +24,7 @@ from api import embedded_postgres
 from api.settings import describe
 from db.postgres import engine, migrations
 from tests import s3
+from tests.pgbouncer import PROGRAM, pgbouncer
 from tests.waiting import LIMITS
 
 # A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.
@@ -208,3 +209,13 @@ async def execute(url: str, statement: str, *values: object) -> None:
         await connection.execute(statement, *values)
     finally:
         await connection.close()
+
+
+@pytest.fixture(params=["direct", "pgbouncer"] if PROGRAM else ["direct"])
+async def pooled_url(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[str]:
+    """The database as a pooled engine reaches it: through PgBouncer, if that is installed."""
+    if request.param == "direct":
+        yield database_url
+        return
+    async with pgbouncer(database_url) as url:
+        yield url

@@ -1,7 +1,6 @@
 """The whole server behind PgBouncer: requests, jobs and the command line."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from api.settings import Settings
 from db.postgres import engine
 from tests.client import Client, serving, token
 from tests.db.dataset_fixture import image_bytes
-from tests.pgbouncer import PROGRAM, pgbouncer
 from tests.waiting import wait_until
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
@@ -21,23 +19,13 @@ LABEL = """mutation ($id: ID!) { labelSamples(input: {
 }) { changed } }"""
 
 
-@pytest.fixture(params=["direct", "pgbouncer"] if PROGRAM else ["direct"])
-async def through(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[str]:
-    """The database through PgBouncer, where that is installed."""
-    if request.param == "direct":
-        yield database_url
-        return
-    async with pgbouncer(database_url) as url:
-        yield url
-
-
 async def test_a_dataset_is_made_synced_and_labelled(
-    through: str, database_url: str, database: engine.Database, tmp_path: Path
+    pooled_url: str, database_url: str, database: engine.Database, tmp_path: Path
 ) -> None:
     for number in range(20):
         (tmp_path / f"{number}.png").write_bytes(image_bytes())
     settings = Settings(
-        database_url=through,
+        database_url=pooled_url,
         listen_url=database_url,
         pooled=True,
         allowed_roots=(tmp_path,),
@@ -59,9 +47,9 @@ async def test_a_dataset_is_made_synced_and_labelled(
 
 
 def test_tokens_are_made_and_listed(
-    through: str, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pooled_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", through)
+    monkeypatch.setenv("DATABASE_URL", pooled_url)
     monkeypatch.setenv("LABELGRAPH_LISTEN_URL", database_url)
     monkeypatch.setenv("LABELGRAPH_POOLED", "true")
     main(["token", "create", "--name", "Ada", "--scope", "read"])

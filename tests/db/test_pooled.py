@@ -1,4 +1,4 @@
-"""A transaction pooler between us and Postgres: no session of our own, and the same limits."""
+"""A transaction pooler before Postgres: no session of our own, and the same limits."""
 
 import asyncio
 import struct
@@ -14,7 +14,7 @@ from db.identity import tokens
 from db.jobs.notifications import CHANNEL, notify_job
 from db.postgres import engine
 from db.postgres.outages import DatabaseUnavailable
-from tests.pgbouncer import PROGRAM, SERVER_CONNECTIONS, pgbouncer
+from tests.pgbouncer import SERVER_CONNECTIONS
 from tests.waiting import TIMEOUT, wait_until
 
 POOLED = engine.Limits(pooled=True, readers=5, writers=5, connect=60, lock=3, read=7, write=9)
@@ -26,16 +26,6 @@ SETTINGS = {
     "random_page_cost": "1.1",
     "idle_in_transaction_session_timeout": "1min",
 }
-
-
-@pytest.fixture(params=["direct", "pgbouncer"] if PROGRAM else ["direct"])
-async def pooled_url(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[str]:
-    """The database as a pooled engine reaches it: through PgBouncer, where that is installed."""
-    if request.param == "direct":
-        yield database_url
-        return
-    async with pgbouncer(database_url) as url:
-        yield url
 
 
 @pytest.fixture
