@@ -60,7 +60,7 @@ async def test_a_forwarded_name_is_not_believed(client: Client) -> None:
     assert await refused(client, x_forwarded_host="evil.example") is None
 
 
-async def test_the_door_for_sockets_and_streams_is_the_same(client: Client) -> None:
+async def test_the_rule_for_sockets_and_streams_is_the_same(client: Client) -> None:
     headers = {"host": "evil.example", "accept": "text/event-stream"}
     answer = await client.post("subscription { counter(to: 1) }", headers=headers)
     assert answer.status_code == 400

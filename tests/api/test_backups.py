@@ -65,7 +65,7 @@ def test_a_backup_passes_through_pipes(data_dir: Path, tmp_path: Path) -> None:
         ("text", "no backup", "The file is no backup, or it is damaged"),
     ],
 )
-def test_what_is_no_backup_is_told(
+def test_what_is_no_backup_is_reported(
     name: str,
     content: str | None,
     why: str,
@@ -87,7 +87,7 @@ def test_what_is_no_backup_is_told(
 @pytest.mark.parametrize(
     ("path", "why"), [("nowhere/file", "There is no directory {}/nowhere"), (".", "{} is a directory")]
 )
-def test_a_file_that_cannot_be_written_is_told(
+def test_a_file_that_cannot_be_written_is_reported(
     path: str, why: str, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)

@@ -167,7 +167,7 @@ COMMANDS = [("serve", "--port", "0"), ("worker",), ("migrate",), ("token", "list
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_database_that_cannot_be_reached_is_told(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_reached_is_reported(command: tuple[str, ...], tmp_path: Path) -> None:
     url = f"postgresql://me:secret@127.0.0.1:{free_port()}/labels"
     code, said = at_once(*command, DATABASE_URL=url)
     assert code == 1
@@ -186,7 +186,7 @@ def test_a_database_that_cannot_be_reached_is_told(command: tuple[str, ...], tmp
         ("postgresql://me:secret@127.0.0.1/x?sslmode=perhaps", "`sslmode` parameter must be one of"),
     ],
 )
-def test_a_database_url_that_leads_nowhere_is_told_without_its_password(
+def test_a_database_url_that_leads_nowhere_is_reported_without_its_password(
     url: str, why: str, labelgraph: CommandLine
 ) -> None:
     said = labelgraph.refused("token", "list", url=url)
@@ -194,20 +194,20 @@ def test_a_database_url_that_leads_nowhere_is_told_without_its_password(
     assert "secret" not in said
 
 
-def test_a_database_that_never_answers_is_told(labelgraph: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_never_answers_is_reported(labelgraph: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELGRAPH_TIMEOUT_CONNECT", "0.2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/x"
         assert "does not answer within 0.2 seconds" in labelgraph.refused("token", "list", url=url)
 
 
-def test_a_database_that_does_not_exist_is_told(labelgraph: CommandLine, server_url: str) -> None:
+def test_a_database_that_does_not_exist_is_reported(labelgraph: CommandLine, server_url: str) -> None:
     url = make_url(server_url).set(database="nowhere").render_as_string(hide_password=False)
     assert 'database "nowhere" does not exist' in labelgraph.refused("token", "list", url=url)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_database_of_a_newer_version_is_told_and_left_alone(command: tuple[str, ...], database_url: str) -> None:
+def test_a_database_of_a_newer_version_is_reported_and_left_alone(command: tuple[str, ...], database_url: str) -> None:
     asyncio.run(execute(database_url, "UPDATE alembic_version SET version_num = 'future'"))
     code, said = at_once(*command, DATABASE_URL=database_url)
     assert code == 1
@@ -217,14 +217,14 @@ def test_a_database_of_a_newer_version_is_told_and_left_alone(command: tuple[str
     )
 
 
-def test_what_postgres_refuses_is_told(labelgraph: CommandLine, database_url: str) -> None:
+def test_what_postgres_refuses_is_reported(labelgraph: CommandLine, database_url: str) -> None:
     asyncio.run(execute(database_url, "ALTER TABLE token RENAME TO elsewhere"))
     said = labelgraph.refused("token", "list", url=database_url)
     assert said == 'labelgraph: Postgres could not do it: relation "token" does not exist.'
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "٣"])
-def test_what_is_no_port_is_told(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_port_is_reported(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["serve", "--port", port])
     assert "argument --port: " in capsys.readouterr().err
@@ -232,14 +232,14 @@ def test_what_is_no_port_is_told(port: str, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ("demo", "--port", "0")], ids=" ".join)
 @pytest.mark.parametrize("data", ["a file", "a file/data", "/proc/data"])
-def test_a_data_directory_that_cannot_be_is_told(command: tuple[str, ...], data: str, tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_is_reported(command: tuple[str, ...], data: str, tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     code, said = at_once(*command, "--data", str(tmp_path / data), DATABASE_URL="")
     assert code == 1
     assert re.fullmatch(r"labelgraph: .*(Not a directory|File exists|No such file or directory)\..*\n", said)
 
 
-def test_a_port_in_use_is_told(database_url: str) -> None:
+def test_a_port_in_use_is_reported(database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, said = at_once("serve", "--port", str(port), DATABASE_URL=database_url)
@@ -254,7 +254,7 @@ def test_a_port_in_use_is_told(database_url: str) -> None:
         (("--port", "0", "--host", "192.0.2.1"), "Cannot assign requested address"),
     ],
 )
-def test_an_address_that_is_not_ours_is_told(
+def test_an_address_that_is_not_ours_is_reported(
     arguments: tuple[str, ...], why: str, labelgraph: CommandLine, database_url: str
 ) -> None:
     assert f"{why}. Choose another" in labelgraph.refused("serve", *arguments, url=database_url)
@@ -274,27 +274,27 @@ def test_an_address_that_is_not_ours_is_told(
         ("LABELGRAPH_POOLED", "true"),
     ],
 )
-def test_a_setting_that_cannot_be_is_told(
+def test_a_setting_that_cannot_be_is_reported(
     name: str, value: str, labelgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
     assert re.fullmatch(rf"labelgraph: {name}\S* [^\n]+\.", labelgraph.refused("serve", url="postgresql://x/y"))
 
 
-def test_programs_that_are_not_there_are_told(tmp_path: Path) -> None:
+def test_programs_that_are_not_there_are_reported(tmp_path: Path) -> None:
     code, said = at_once("token", "list", "--data", str(tmp_path), DATABASE_URL="", LABELGRAPH_PG_BIN="/nowhere")
     assert code == 1
     assert said == "labelgraph: /nowhere holds no initdb and no postgres: name their folder in LABELGRAPH_PG_BIN.\n"
 
 
 @pytest.mark.parametrize("name", ["", " Ada", "Ada\n", "a" * 65, "\x1b[2J"])
-def test_a_name_that_no_token_can_have_is_told(name: str, labelgraph: CommandLine, database_url: str) -> None:
+def test_a_name_that_no_token_can_have_is_reported(name: str, labelgraph: CommandLine, database_url: str) -> None:
     said = labelgraph.refused("token", "create", "--name", name, "--scope", "read", url=database_url)
     assert said.startswith("labelgraph: A token's name has 1 to 64 characters")
 
 
 @pytest.mark.parametrize("when", ["0h", "99999d", "soon", "2027-01-31", "2020-01-01T00:00:00Z", "9999-12-31T23:59:59"])
-def test_an_expiry_that_cannot_be_is_told(when: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_expiry_that_cannot_be_is_reported(when: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["token", "create", "--name", "Ada", "--scope", "read", "--expires", when])
     assert re.search(

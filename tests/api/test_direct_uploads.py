@@ -279,7 +279,7 @@ async def test_a_file_has_few_labels_for_a_call_has_many_files(script: StagedUpl
 
 
 @ONCE
-async def test_a_label_that_went_meanwhile_is_told_and_can_be_replaced(script: StagedUploads) -> None:
+async def test_a_label_that_went_meanwhile_is_reported_and_can_be_replaced(script: StagedUploads) -> None:
     data = image_bytes()
     await script.sent({"a.png": data}, labels=["cat"])
     labels = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
@@ -386,7 +386,7 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, 
 
 
 @S3_ITSELF
-async def test_s3_is_told_the_length_and_what_it_let_through_is_refused(script: StagedUploads) -> None:
+async def test_s3_gets_the_length_and_what_it_let_through_is_refused(script: StagedUploads) -> None:
     data = image_bytes()
     [upload] = await script.request(upload_input("a.png", data))
     assert "X-Amz-SignedHeaders=content-length%3Bhost" in upload["url"]

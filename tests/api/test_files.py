@@ -145,7 +145,7 @@ async def test_serves_the_file_as_the_image_that_it_is(gallery: Gallery, kind: s
     assert "private" in response.headers["cache-control"]
 
 
-async def test_tells_a_browser_that_it_has_the_image_already(gallery: Gallery) -> None:
+async def test_a_browser_learns_that_it_has_the_image_already(gallery: Gallery) -> None:
     source = await gallery.add("a.jpg", image_bytes())
     for url in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
         first = await gallery.get(url)
@@ -185,7 +185,7 @@ async def test_serves_the_whole_when_the_range_is_of_another_content(gallery: Ga
     assert (response.status_code, response.content) == (200, data)
 
 
-async def test_tells_the_size_without_the_content(gallery: Gallery) -> None:
+async def test_reports_the_size_without_the_content(gallery: Gallery) -> None:
     source = await gallery.add("a.jpg", image_bytes())
     response = await Client(gallery.client.url).request("HEAD", gallery.links.image(source))
     assert (response.status_code, response.content) == (200, b"")

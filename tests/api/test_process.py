@@ -17,7 +17,7 @@ async def silent(_url: str) -> None:
     """Announces nothing."""
 
 
-async def test_a_port_in_use_is_told_in_a_sentence(database_url: str) -> None:
+async def test_a_port_in_use_is_reported_in_a_sentence(database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings(database_url=database_url, port=taken.getsockname()[1])
         with pytest.raises(process.CannotListen, match=r"Address already in use\. Choose another"):

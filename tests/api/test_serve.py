@@ -120,7 +120,7 @@ def test_the_token_is_printed_into_a_terminal_only(command: str, data_dir: Path)
     os.close(terminal)
 
 
-def test_a_token_made_beside_a_running_server_works_at_once(data_dir: Path) -> None:
+def test_a_token_made_while_a_server_runs_works_at_once(data_dir: Path) -> None:
     arguments = ("token", "create", "--name", "Ada", "--scope", "read", "--data", str(data_dir))
     with running("serve", data_dir) as server:
         with labelgraph(*arguments) as creating:

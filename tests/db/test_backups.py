@@ -113,7 +113,7 @@ async def test_everything_comes_back_and_goes_on(
         await there.check()
 
 
-async def test_a_backup_beside_writers_shows_one_moment(
+async def test_a_backup_during_writes_shows_one_moment(
     database: engine.Database, database_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     client = await create_client(database, tmp_path, samples=20)

@@ -270,7 +270,7 @@ async def test_files_without_rows_are_not_reported_while_a_sync_runs(watched: Da
     assert note.message == "a sync or an import runs, so files without a row are not reported"
 
 
-async def test_a_check_beside_writers_finds_nothing_and_a_repair_loses_none_of_their_work(
+async def test_a_check_during_writes_finds_nothing_and_a_repair_loses_none_of_their_work(
     dataset: DatasetFixture,
 ) -> None:
     await labelled(dataset)

@@ -54,7 +54,7 @@ async def test_decodes_as_if_it_were_done_here(decoders: Decoders) -> None:
     assert len(decoders.idle) == 1, "one after the other needs one process"
 
 
-async def test_tells_whether_an_image_is_whole(decoders: Decoders) -> None:
+async def test_reports_whether_an_image_is_whole(decoders: Decoders) -> None:
     data = image_bytes()
     assert [await decoders.is_complete(data[:end]) for end in (len(data), -2, -500)] == [True, True, False]
     with pytest.raises(UnreadableImage):

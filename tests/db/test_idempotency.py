@@ -227,7 +227,7 @@ async def test_a_keyed_unit_survives_a_connection_cut_at_its_commit(
 
 
 @pytest.mark.parametrize("arrives", [False, True], ids=["lost before COMMIT", "lost after COMMIT"])
-async def test_without_a_key_a_cut_commit_is_told_and_never_repeated(
+async def test_without_a_key_a_cut_commit_is_reported_and_never_repeated(
     database: Database, database_url: str, arrives: bool
 ) -> None:
     pets, cut = await make(database), Cut(arrives=arrives)
@@ -238,7 +238,7 @@ async def test_without_a_key_a_cut_commit_is_told_and_never_repeated(
     assert await made(database, pets) == (["cat"] if arrives else [])
 
 
-async def test_a_database_that_is_not_there_is_told_in_time() -> None:
+async def test_a_database_that_is_not_there_is_reported_in_time() -> None:
     async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(TIMEOUT):
         with pytest.raises(Unavailable):
             await write(database, creating(DatasetRows(1, []), "cat"), Created)

@@ -43,7 +43,7 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP"])
-def test_tells_what_an_image_is(form: str) -> None:
+def test_reports_what_an_image_is(form: str) -> None:
     assert images.facts(encoded(form, (30, 20))) == ImageFacts(form, 30, 20, 1)  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ def test_the_first_bytes_are_enough() -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [(1, 1), (6, 6), (8, 8), (0, 1), (9, 1), (65_535, 1)])
-def test_tells_how_to_turn_it_upright(given: int, expected: int) -> None:
+def test_reports_how_to_turn_it_upright(given: int, expected: int) -> None:
     assert images.facts(turned(given)).orientation == expected
 
 

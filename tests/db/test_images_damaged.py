@@ -49,7 +49,7 @@ def test_a_jpeg_without_its_end_marker_is_whole(what: str, missing: int) -> None
 
 @pytest.mark.parametrize("what", [what for what in WHOLE if what not in ("one shade", "middle grey")])
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.9, 0.99])
-def test_a_cut_jpeg_is_told_and_shows_what_there_is(what: str, share: float) -> None:
+def test_a_cut_jpeg_is_reported_and_shows_what_there_is(what: str, share: float) -> None:
     data = WHOLE[what]
     start = data.index(b"\xff\xda")
     cut = data[: start + 14 + int((len(data) - start) * share)]
@@ -63,7 +63,7 @@ def test_a_cut_jpeg_is_told_and_shows_what_there_is(what: str, share: float) -> 
 
 
 @pytest.mark.parametrize("what", ["restarts", "restarts by rows", "restarts, progressive"])
-def test_a_jpeg_cut_exactly_at_a_restart_is_told(what: str) -> None:
+def test_a_jpeg_cut_exactly_at_a_restart_is_reported(what: str) -> None:
     data = WHOLE[what]
     restart = data.rindex(b"\xff\xd3")
     for cut in (data[:restart], data[: restart + 1], data[: restart + 2]):
@@ -87,7 +87,7 @@ def test_a_png_without_its_end_is_whole(missing: int) -> None:
 
 
 @pytest.mark.parametrize("data", [png(image=LARGE), png(image=LARGE.convert("P")), bmp(), bmp("1"), bmp("L")])
-def test_a_cut_png_or_bmp_is_told_and_shows_what_there_is(data: bytes) -> None:
+def test_a_cut_png_or_bmp_is_reported_and_shows_what_there_is(data: bytes) -> None:
     cut = data[: int(len(data) * 0.6)]
     assert not may_be_truncated(data)
     assert may_be_truncated(cut)
@@ -114,7 +114,7 @@ def test_a_stowaway_is_found_without_an_end_marker_too(stowaway: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [*(WHOLE[what] for what in ("baseline", "progressive", "restarts")), png(image=LARGE)])
-def test_a_transfer_that_stopped_and_left_zeros_is_told(data: bytes) -> None:
+def test_a_transfer_that_stopped_and_left_zeros_is_reported(data: bytes) -> None:
     stopped = data[: len(data) * 6 // 10].ljust(len(data), b"\0")
     assert may_be_truncated(stopped)
     assert not images.is_complete(stopped)

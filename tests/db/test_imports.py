@@ -121,7 +121,7 @@ WHO = {
 
 
 @pytest.mark.parametrize("given", WHO)
-def test_who_labelled_is_told_by_a_name(given: Any) -> None:
+def test_who_labelled_is_given_by_a_name(given: Any) -> None:
     line = json.dumps({"source": "/a.png", "annotation": [CAT | {"annotated-by": given}]}).encode()
     [annotation] = manifest_lines.parse(line, "IMAGE_CLASSIFICATION").annotations or ()
     assert annotation.author is not None
@@ -152,7 +152,9 @@ WRONG = {
 }
 
 
-async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_are_done(importer: ImportFixture) -> None:
+async def test_each_line_that_is_wrong_is_reported_with_its_number_and_the_others_are_done(
+    importer: ImportFixture,
+) -> None:
     importer.put("1.png")
     job = await importer.load(
         importer.manifest({"source": "1.png", "annotation": [CAT]}, *WRONG, {"source": "none.png"})
@@ -172,7 +174,7 @@ async def test_each_line_that_is_wrong_is_told_with_its_number_and_the_others_ar
 
 
 @pytest.mark.parametrize("given", [{}, {"sourceRoot": True}])
-async def test_a_path_that_the_system_refuses_is_told_with_its_line(
+async def test_a_path_that_the_system_refuses_is_reported_with_its_line(
     importer: ImportFixture, given: dict[str, Any]
 ) -> None:
     importer.put(*(f"{number}.jpg" for number in range(5)))
@@ -250,14 +252,14 @@ async def test_a_manifest_that_is_too_large_is_not_read(
     assert (job["status"], job["error_code"]) == ("FAILED", "FILE_TOO_LARGE")
 
 
-async def test_a_line_that_is_too_long_is_told(importer: ImportFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_that_is_too_long_is_reported(importer: ImportFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_BYTES", 1_000)
     importer.put("1.png")
     job = await importer.load(importer.manifest({"source": "1.png"}, {"source": "1.png", "x": "y" * 1_000}))
     assert [path for path, _ in await importer.warnings(job)] == ["V001.manifest:2"]
 
 
-async def test_files_that_are_no_images_are_told(importer: ImportFixture) -> None:
+async def test_files_that_are_no_images_are_reported(importer: ImportFixture) -> None:
     importer.put("1.png")
     (importer.images / "bad.jpg").write_bytes(b"no image")
     job = await importer.load(importer.manifest({"source": "1.png"}, {"source": "bad.jpg"}))

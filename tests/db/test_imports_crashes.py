@@ -119,7 +119,7 @@ async def test_the_clean_run_is_what_it_should_be(database: Database, tmp_path: 
     assert (clean["wrong"], clean["left over"], len(clean["warnings"])) == ([], 0, 3)
 
 
-async def test_a_death_at_any_step_leaves_no_trace(database: Database, tmp_path: Path) -> None:
+async def test_a_crash_at_any_step_leaves_no_trace(database: Database, tmp_path: Path) -> None:
     clean = await clean_run(database, tmp_path)
     step = 0
     while True:
@@ -134,7 +134,7 @@ async def test_a_death_at_any_step_leaves_no_trace(database: Database, tmp_path:
     assert step > 25, "the scenario has become too small to tell anything"
 
 
-async def test_two_deaths_and_the_loss_of_the_staging_table_leave_no_trace(database: Database, tmp_path: Path) -> None:
+async def test_two_crashes_and_the_loss_of_the_staging_table_leave_no_trace(database: Database, tmp_path: Path) -> None:
     clean = await clean_run(database, tmp_path)
     chance = random.Random(5)
     for first, second in pairs(chance):

@@ -94,7 +94,9 @@ async def test_label_files_that_were_moved_with_the_manifest_are_found_beside_it
     assert shapes(await street.annotations()) == [("bike", "BoundingBox")]
 
 
-async def test_what_is_wrong_with_label_files_is_told_with_the_lines_that_point_to_them(street: ImportFixture) -> None:
+async def test_what_is_wrong_with_label_files_is_reported_with_the_lines_that_point_to_them(
+    street: ImportFixture,
+) -> None:
     street.put("1.png", "2.png", "3.png")
     (street.folder / "xml" / "1.xml").write_text(file(thing("bike"), thing("bus", TOO_LARGE), thing("no name!")))
     (street.folder / "xml" / "2.xml").write_text("<!DOCTYPE a [<!ENTITY b 'c'>]><annotation>&b;</annotation>")
@@ -161,7 +163,7 @@ async def test_shapes_may_stand_in_the_line(street: ImportFixture, shape: str, a
 
 
 @pytest.mark.parametrize("feature", [None, "x", [[1]], [[1, 2]], [[1, 2], [99, 99]], [["a", "b"], [1, 2]], {"a": 1}])
-async def test_a_shape_that_cannot_be_is_told_and_left_out(street: ImportFixture, feature: Any) -> None:
+async def test_a_shape_that_cannot_be_is_reported_and_left_out(street: ImportFixture, feature: Any) -> None:
     street.put("1.png")
     given = {"@modelarts:shape": "bndbox", "@modelarts:feature": feature}
     mark = {"name": "bike", "type": "modelarts/object_detection", "property": given}

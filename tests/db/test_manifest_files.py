@@ -72,7 +72,7 @@ def test_a_line_points_to_one_file_with_all_shapes() -> None:
     assert (name, said.labels, said.size, said.hard, said.problems) == ("b c_7.xml", ("cat", "dog"), (64, 48), True, ())
 
 
-def test_who_labelled_what_is_told_only_where_it_differs() -> None:
+def test_who_labelled_what_is_written_only_where_it_differs() -> None:
     row = sample(mark(1), mark(2, by="net", confirmed=False, confidence=0.5), mark(3, color="#00ff00"))
     [pointing] = annotations(STYLE.line(row))
     assert [each["annotated-by"] for each in pointing["property"]["@labelgraph:objects"]] == [
@@ -152,7 +152,7 @@ async def files(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
-async def test_a_writer_that_dies_anywhere_leaves_whole_files_and_the_next_one_ends_the_work(
+async def test_a_writer_that_crashes_anywhere_leaves_whole_files_and_the_next_one_ends_the_work(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.exports.manifests.FILES", 3)

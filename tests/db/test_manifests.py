@@ -88,7 +88,7 @@ async def test_it_holds_every_sample_as_it_was_published(database: Database) -> 
     assert len(mark["creation-time"]) == len("2026-01-01 00:00:00")
 
 
-async def test_a_split_is_told_by_usage(database: Database) -> None:
+async def test_a_split_is_expressed_by_usage(database: Database) -> None:
     made, store = await stage(database, "/out"), MemoryStore()
     await put(database, made, ["向日葵"], 1)
     await publish(database, made, divided=versions.Split(0.5))

@@ -95,7 +95,7 @@ async def test_a_file_that_is_gone_already_counts_as_deleted(dataset: DatasetFix
     assert (await delete_objects(dataset.database, open_store(dataset), change_id=change)).deleted == 1
 
 
-async def test_a_failure_is_told_and_tried_again_later(database: Database) -> None:
+async def test_a_failure_is_reported_and_tried_again_later(database: Database) -> None:
     dataset = await dataset_fixture.memory(database)
     store = cast(MemoryStore, dataset.store)
     dataset.put("a.png")
@@ -113,7 +113,7 @@ async def test_a_failure_is_told_and_tried_again_later(database: Database) -> No
     assert store.contents == {}
 
 
-async def test_a_death_at_any_step_is_made_up_for(database: Database) -> None:
+async def test_a_crash_at_any_step_is_repaired(database: Database) -> None:
     step, died = 0, True
     while died:
         dataset = await dataset_fixture.memory(database)

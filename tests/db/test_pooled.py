@@ -102,7 +102,7 @@ async def test_what_takes_too_long_is_stopped_and_its_connection_used_again(pool
                     await (await second.connection()).execute(text("LOCK TABLE secret"))
 
 
-async def test_a_refused_statement_is_told_and_the_connection_used_again(pooled: engine.Database) -> None:
+async def test_a_refused_statement_is_reported_and_the_connection_used_again(pooled: engine.Database) -> None:
     with pytest.raises(DatabaseUnavailable):  # as of a server that takes no writes
         async with pooled.reading() as connection:
             await connection.execute("DELETE FROM token")

@@ -60,7 +60,7 @@ LIES: dict[str, Answerer] = {
 
 
 @pytest.mark.parametrize("answer", LIES.values(), ids=LIES.keys())
-async def test_a_listing_that_lies_is_no_listing(answer: Answerer) -> None:
+async def test_an_invalid_listing_is_no_listing(answer: Answerer) -> None:
     async with store_of(on_list(answer)) as (store, _):
         with pytest.raises(RootMissing) as raised:
             await listed(store)

@@ -116,7 +116,7 @@ async def _detection(database: Database) -> DatasetFixture:
 
 
 @pytest.mark.parametrize("rule", ["STANDARD", "ANY"])
-async def test_files_of_yolo_are_told_once_each_and_make_no_labels(dataset: DatasetFixture, rule: str) -> None:
+async def test_files_of_yolo_are_reported_once_each_and_make_no_labels(dataset: DatasetFixture, rule: str) -> None:
     await dataset.set_up(label_names=rule)
     lines = ["0 0.5 0.5 0.1 0.1", "12 0.1 0.2 0.3 0.4\n3 1 0 .5 1e-3\n\n", "1\t0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\r\n"]
     for number, text in enumerate(lines):

@@ -242,7 +242,7 @@ async def test_an_object_the_listing_overlooked_is_not_removed(database: Databas
     assert list(await dataset.labels()) == ["a.png", "b.png"]
 
 
-async def test_an_unreadable_directory_is_told_and_nothing_is_removed(database: Database) -> None:
+async def test_an_unreadable_directory_is_reported_and_nothing_is_removed(database: Database) -> None:
     dataset = await dataset_fixture.memory(database)
     store = dataset.store
     assert isinstance(store, MemoryStore)
@@ -309,7 +309,7 @@ async def test_odd_names_are_kept_as_they_are(dataset: DatasetFixture) -> None:
     assert list(await dataset.labels()) == sorted(names)
 
 
-async def test_a_path_that_cannot_be_kept_is_told(database: Database, tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_kept_is_reported(database: Database, tmp_path: Path) -> None:
     dataset = await dataset_fixture.local(database, tmp_path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")).write_bytes(image_bytes())
     deep = tmp_path.joinpath(*["d" * 200] * 6)

@@ -197,7 +197,7 @@ async def test_labels_follow_objects_whose_etags_are_no_hashes(
     assert counted(await dataset.sync())
 
 
-async def test_a_ring_in_a_bucket_is_told_by_the_listing_alone(bucket: tuple[DatasetFixture, S3Store]) -> None:
+async def test_a_ring_in_a_bucket_is_found_by_the_listing_alone(bucket: tuple[DatasetFixture, S3Store]) -> None:
     dataset, store = bucket
     data = {path: image_bytes() for path in FOUR}
     for path, content in data.items():

@@ -159,7 +159,7 @@ async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
     assert (clean["wrong"], clean["left over"], clean["removals"]) == ([], 0, 2)
 
 
-async def test_a_death_at_any_step_leaves_no_trace(database: Database) -> None:
+async def test_a_crash_at_any_step_leaves_no_trace(database: Database) -> None:
     clean = await clean_run(database)
     step = 0
     while True:
@@ -173,7 +173,7 @@ async def test_a_death_at_any_step_leaves_no_trace(database: Database) -> None:
     assert step > 40, "the scenario has become too small to tell anything"
 
 
-async def test_two_deaths_leave_no_trace_either(database: Database) -> None:
+async def test_two_crashes_leave_no_trace_either(database: Database) -> None:
     clean = await clean_run(database)
     chance = random.Random(3)
     for _ in range(25):
@@ -212,7 +212,7 @@ async def test_a_job_that_kills_its_workers_at_one_place_is_given_up(database: D
     await dataset.sync()
 
 
-async def test_a_job_that_gets_on_between_deaths_is_not_given_up(database: Database) -> None:
+async def test_a_job_that_gets_on_between_crashes_is_not_given_up(database: Database) -> None:
     clean = await clean_run(database)
     dataset = await prepared(database)
     job_id = await dataset.start()

@@ -10,7 +10,7 @@ from db.postgres.engine import Database
 from tests.db.dataset_fixture import WORKER, DatasetFixture, counted, image_bytes
 
 
-async def test_an_unreadable_image_is_told_and_tried_again_when_it_changes(dataset: DatasetFixture) -> None:
+async def test_an_unreadable_image_is_reported_and_tried_again_when_it_changes(dataset: DatasetFixture) -> None:
     dataset.put("a.jpg", b"\xff\xd8 this is no image")
     job = await dataset.sync()
     assert counted(job, skipped=1)
@@ -34,7 +34,7 @@ async def test_an_image_that_was_spoilt_keeps_its_sample(dataset: DatasetFixture
     assert counted(await dataset.sync(), updated=1)
 
 
-async def test_an_image_that_is_too_large_is_told(dataset: DatasetFixture) -> None:
+async def test_an_image_that_is_too_large_is_reported(dataset: DatasetFixture) -> None:
     data = image_bytes()
     dataset.put("fits.png", data + b"\0" * (DEFAULT_LIMITS.size - len(data)))
     dataset.put("large.png", data + b"\0" * (DEFAULT_LIMITS.size - len(data) + 1))
@@ -68,7 +68,7 @@ async def test_long_metadata_does_not_hide_an_image(dataset: DatasetFixture) -> 
     assert (await dataset.sample("a.jpg"))["height"] == 12
 
 
-async def test_a_bad_sidecar_is_told_by_line_and_the_rest_of_it_counts(dataset: DatasetFixture) -> None:
+async def test_a_bad_sidecar_is_reported_by_line_and_the_rest_of_it_counts(dataset: DatasetFixture) -> None:
     dataset.put("d/a.png")
     dataset.put("d/a.txt", "cat\nnot a label!\n\ndog\n")
     job = await dataset.sync()

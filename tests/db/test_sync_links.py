@@ -75,7 +75,7 @@ async def test_sidecars_may_be_links_and_lie_in_linked_directories(linking: Data
         ("pipe.jpg", "../pipe", "NOT_A_FILE"),
     ],
 )
-async def test_a_link_that_is_not_followed_is_told(
+async def test_a_link_that_is_not_followed_is_reported(
     linking: DatasetFixture, name: str, target: str, reason: str
 ) -> None:
     linking.put("real/a.png")

@@ -157,7 +157,7 @@ def test_groups_and_examples_are_bounded() -> None:
     assert sum(count for _, _, count, _ in rows) == ignored.total == 30_000
 
 
-async def test_names_that_no_database_holds_are_told(database: Database, tmp_path: Path) -> None:
+async def test_names_that_no_database_holds_are_reported(database: Database, tmp_path: Path) -> None:
     dataset = await dataset_fixture.local(database, tmp_path)
     (tmp_path / "a\udcff.gif").write_bytes(b"")
     (tmp_path / "b.\udcff").write_bytes(b"")

@@ -324,7 +324,7 @@ async def rearranged(database: Database, folder: Path) -> DatasetFixture:
     return dataset
 
 
-async def test_a_death_at_any_step_of_a_renumbering_leaves_no_trace(
+async def test_a_crash_at_any_step_of_a_renumbering_leaves_no_trace(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages, "BATCH", 3)

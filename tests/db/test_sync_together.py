@@ -67,7 +67,7 @@ async def true_counts(dataset: DatasetFixture) -> list[str]:
         return await check.recount(connection, dataset.dataset_id)
 
 
-async def test_a_worker_back_from_the_dead_writes_nothing(dataset: DatasetFixture) -> None:
+async def test_a_worker_back_from_a_pause_writes_nothing(dataset: DatasetFixture) -> None:
     fill(dataset, 60)
     assert isinstance(dataset.store, MemoryStore)
     gate = Gate(dataset.store, at=5)

@@ -196,7 +196,7 @@ async def test_a_removed_sidecar_takes_nothing(dataset: DatasetFixture) -> None:
     assert await marks(dataset, "a.png") == [("cat", LEFT, None)]
 
 
-async def test_a_sidecar_speaks_over_people_only_when_it_is_told_to(dataset: DatasetFixture) -> None:
+async def test_a_sidecar_speaks_over_people_only_when_it_is_asked_to(dataset: DatasetFixture) -> None:
     put(dataset, "a", ParsedAnnotation("cat", LEFT))
     await dataset.sync()
     await dataset.label_by_hand("a.png", "mine")
@@ -356,7 +356,7 @@ async def seen(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
     }
 
 
-async def test_a_death_at_any_step_leaves_no_trace(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_at_any_step_leaves_no_trace(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "BATCH", 3)
     clean, step = None, 0
     while True:

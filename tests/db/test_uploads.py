@@ -147,7 +147,9 @@ async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
 
 
 @pytest.mark.parametrize("synced", [False, True])
-async def test_a_script_that_dies_at_any_step_and_begins_again_ends_the_same(database: Database, synced: bool) -> None:
+async def test_a_script_that_crashes_at_any_step_and_begins_again_ends_the_same(
+    database: Database, synced: bool
+) -> None:
     """Also when a sync finds in between what it left behind."""
     work = await prepared(database)
     await work.all(CrashPoint())
@@ -165,7 +167,7 @@ async def test_a_script_that_dies_at_any_step_and_begins_again_ends_the_same(dat
     assert step > 25, "the scenario has become too small to tell anything"
 
 
-async def test_one_that_dies_twice_ends_the_same(database: Database) -> None:
+async def test_one_that_crashes_twice_ends_the_same(database: Database) -> None:
     work = await prepared(database)
     await work.all(CrashPoint())
     clean = await work.end()

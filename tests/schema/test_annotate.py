@@ -206,7 +206,7 @@ async def test_a_sample_with_suggestions_alone_is_pending_again(boxes: DatasetCl
     await boxes.check()
 
 
-async def test_unknown_samples_are_told_and_the_others_done(boxes: DatasetClient) -> None:
+async def test_unknown_samples_are_reported_and_the_others_done(boxes: DatasetClient) -> None:
     unknown = [{"sampleId": id, "add": [new("zebra", box(-5))]} for id in ("Sample:999", "x", "x")]
     edit = edit_of(boxes, 1, add=[new("cat", box())])
     payload = await annotate(boxes, *unknown, edit, edit, createMissing=True)
@@ -215,7 +215,7 @@ async def test_unknown_samples_are_told_and_the_others_done(boxes: DatasetClient
     assert [each["name"] for each in payload["dataset"]["labels"]] == ["cat", "dog", "bird"]
 
 
-async def test_missing_labels_are_made_when_told_to(boxes: DatasetClient) -> None:
+async def test_missing_labels_are_made_when_asked_to(boxes: DatasetClient) -> None:
     [id] = await add_annotations(boxes, 0, new("cat", box()))
     edit = edit_of(
         boxes, 0, add=[new("zebra", box()), new("yak")], update=[{"id": id, "label": "zebra", "shape": box(1)}]

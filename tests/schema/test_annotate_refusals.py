@@ -197,7 +197,7 @@ async def test_a_state_that_others_changed_is_a_conflict(boxes: DatasetClient) -
     await annotate(boxes, edit_of(boxes, 0, add=[new("dog")]), expectedRevision=2)
 
 
-async def test_of_two_who_know_the_same_revision_one_is_told(boxes: DatasetClient) -> None:
+async def test_of_two_who_know_the_same_revision_one_learns_of_the_other(boxes: DatasetClient) -> None:
     edits = [edit_of(boxes, position, add=[new("cat", box())]) for position in range(4)]
     answers = await asyncio.gather(
         *(annotate(boxes, edit, expectedRevision=1) for edit in edits), return_exceptions=True

@@ -49,7 +49,7 @@ async def test_is_what_a_deletion_warns_of(client: DatasetClient) -> None:
         assert await impact_of(client, select) == warning
 
 
-async def test_a_token_is_not_told_the_names_of_what_it_may_not_see(client: DatasetClient) -> None:
+async def test_a_token_is_not_shown_the_names_of_what_it_may_not_see(client: DatasetClient) -> None:
     confined = client.confined_to(client.dataset_rows.id)
     assert await impact_of(confined, {"ids": client.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
 

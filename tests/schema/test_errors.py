@@ -16,7 +16,7 @@ def raised(error: Exception) -> GraphQLError:
     return GraphQLError(str(error), nodes=FIELD, path=["field"], original_error=error)
 
 
-def test_a_refusal_is_told_with_code_details_and_the_reference_systems_number() -> None:
+def test_a_refusal_is_reported_with_code_details_and_the_reference_systems_number() -> None:
     error = NotFound("There is no such label.", code="LABEL_NOT_FOUND", names=["cat"])
     assert format_error(raised(error)) == {
         "message": "There is no such label.",
@@ -41,7 +41,7 @@ def test_a_code_that_is_there_already_stays() -> None:
     ("query", "variables"),
     [("query ($n: Int!) { f(n: $n) }", {"n": "x"}), ("query ($n: Int!) { f(n: $n) }", {"n": 2**40})],
 )
-def test_wrong_input_is_told_as_such(query: str, variables: dict[str, object]) -> None:
+def test_wrong_input_is_reported_as_such(query: str, variables: dict[str, object]) -> None:
     result = graphql_sync(build_schema("type Query { f(n: Int!): Int }"), query, variable_values=variables)
     assert result.errors
     assert format_error(result.errors[0])["extensions"] == {"code": "BAD_USER_INPUT"}
@@ -55,7 +55,7 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("bad", [1, 20, 21, 500])
-async def test_however_many_values_are_wrong_the_client_is_told_so_and_no_defect_is_logged(
+async def test_however_many_values_are_wrong_that_is_reported_and_no_defect_is_logged(
     client: DatasetClient, caplog: pytest.LogCaptureFixture, operation: str, bad: int
 ) -> None:
     answer = await client.direct.answer(OPERATIONS[operation], {"ids": [{"no": "id"}] * bad})

@@ -92,7 +92,7 @@ def mutations_with_name(client: DatasetClient, name: str) -> dict[str, dict[str,
     }
 
 
-async def test_every_door_keeps_the_rule(client: DatasetClient) -> None:
+async def test_every_operation_keeps_the_rule(client: DatasetClient) -> None:
     await client.mutate(
         "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
     )
@@ -113,7 +113,7 @@ async def test_every_door_keeps_the_rule(client: DatasetClient) -> None:
 
 
 @pytest.mark.parametrize("name", [" a", "a\0", "a" * 65, "\u202ea", "a\nb"])
-async def test_what_is_no_name_under_any_rule_is_refused_at_every_door(client: DatasetClient, name: str) -> None:
+async def test_what_is_no_name_under_any_rule_is_refused_in_every_operation(client: DatasetClient, name: str) -> None:
     await client.mutate(
         "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
     )

@@ -68,7 +68,7 @@ def test_input_objects_are_counted_together() -> None:
     build_schema(DocumentLimits(inputs=1_021)).documents.prepare(operation[0]).cost(operation[1])
 
 
-async def test_every_bad_value_is_told_as_one(client: DatasetClient) -> None:
+async def test_every_bad_value_is_reported_as_one(client: DatasetClient) -> None:
     """The error that there are too many errors, too."""
     for source, variables in (
         ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": [{}] * 60}),

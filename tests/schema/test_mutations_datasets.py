@@ -125,13 +125,13 @@ async def test_a_confined_token_makes_no_dataset(client: DatasetClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["images", "nowhere", "../elsewhere"])
-async def test_a_confined_token_is_not_told_which_paths_there_are(client: DatasetClient, path: str) -> None:
+async def test_a_confined_token_is_not_shown_which_paths_there_are(client: DatasetClient, path: str) -> None:
     confined = client.confined_to(client.dataset_rows.id)
     code, _ = await refused(confined, "createDataset", name="zoo", inputPath=position(client, path))
     assert code == "FORBIDDEN"
 
 
-async def test_a_confined_token_is_not_told_which_names_there_are(client: DatasetClient) -> None:
+async def test_a_confined_token_is_not_shown_which_names_there_are(client: DatasetClient) -> None:
     await create(client, name="hidden", syncNow=False)
     confined = client.confined_to(client.dataset_rows.id)
     answers = [

@@ -116,7 +116,7 @@ async def test_a_filter_over_more_than_a_page_shows_a_hundred(client: DatasetCli
     assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
 
 
-async def test_makes_missing_labels_when_told_to(client: DatasetClient) -> None:
+async def test_makes_missing_labels_when_asked_to(client: DatasetClient) -> None:
     payload = await label(client, {"ids": client.ids(0)}, "bird", "cat", createMissing=True)
     assert sorted(each["name"] for each in payload["samples"][0]["labels"]) == ["bird", "cat"]
     unmade = await label(client, {"ids": ["Sample:0"]}, "fish", createMissing=True)
@@ -243,7 +243,7 @@ async def test_replacing_a_label_by_itself_or_where_it_is_not_changes_nothing(cl
         assert (payload["matched"], payload["changed"], payload["change"]) == (6, 0, None)
 
 
-async def test_replacing_makes_the_new_label_only_when_told_to(client: DatasetClient) -> None:
+async def test_replacing_makes_the_new_label_only_when_asked_to(client: DatasetClient) -> None:
     await label(client, EVERYTHING, "cat")
     usual = {"datasetId": client.dataset, "select": EVERYTHING}
     for input_ in ({"from": "bird", "to": "cat", "createMissing": True}, {"from": "cat", "to": "bird"}):
@@ -283,7 +283,7 @@ async def test_deletes_samples_with_their_files_for_good(client: DatasetClient) 
     assert files(client) == [0, 1, 3, 5]
 
 
-async def test_a_file_that_somebody_replaced_stays_and_is_told(client: DatasetClient) -> None:
+async def test_a_file_that_somebody_replaced_stays_and_is_reported(client: DatasetClient) -> None:
     (client.root / "images" / "000002.jpg").write_bytes(b"another image")
     payload = await delete(client, {"ids": client.ids(1, 2)}, deleteSources=True)
     assert (payload["deleted"], payload["deletedSources"]) == (2, 1)

@@ -41,7 +41,7 @@ async def test_refuses_a_page_out_of_its_bounds(reads: ReadFixture, page_: dict[
     assert (await refusal(reads, **page_))["code"] == "VALIDATION_FAILED"
 
 
-async def test_pages_hold_twenty_unless_told_otherwise(reads: ReadFixture) -> None:
+async def test_pages_hold_twenty_by_default(reads: ReadFixture) -> None:
     assert len((await page(reads))["nodes"]) == 20
     assert (await page(reads, first=0))["pageInfo"]["hasNextPage"] is True
 

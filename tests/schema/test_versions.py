@@ -162,7 +162,7 @@ async def test_many_versions_are_read_with_their_samples_in_one_statement(client
     assert found["versions"]["nodes"][0]["samples"]["nodes"][0]["labels"] == [{"name": "cat"}]
 
 
-async def test_whether_there_are_unpublished_changes_is_told(client: DatasetClient) -> None:
+async def test_whether_there_are_unpublished_changes_is_reported(client: DatasetClient) -> None:
     assert (await dataset(client))["hasUnpublishedChanges"]
     await publish(client)
     assert not (await dataset(client))["hasUnpublishedChanges"]

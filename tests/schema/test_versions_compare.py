@@ -86,7 +86,7 @@ async def compared(client: DatasetClient, base: str, head: str | None = None) ->
     return (await client.direct.execute(LABELS, {"d": client.dataset, "b": base, "h": head}))["dataset"]
 
 
-async def test_what_became_of_labels_is_told_by_a_comparison_in_both_directions(client: DatasetClient) -> None:
+async def test_what_became_of_labels_is_reported_by_a_comparison_in_both_directions(client: DatasetClient) -> None:
     await label(client, ["cat"], 0)
     first = await publish(client)
     cat, dog = client.label("cat"), client.label("dog")

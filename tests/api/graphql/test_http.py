@@ -107,7 +107,7 @@ async def test_takes_only_json_in_utf_8(client: Client, kind: str) -> None:
         b'{"query": "{ hello }", "variables": {"n": "\\ud800"}}',
     ],
 )
-async def test_tells_a_malformed_request_from_a_failed_one(client: Client, body: bytes) -> None:
+async def test_distinguishes_a_malformed_request_from_a_failed_one(client: Client, body: bytes) -> None:
     response = await client.request(content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400
     answer = response.json()
@@ -211,7 +211,7 @@ async def test_hands_the_idempotency_key_on(client: Client) -> None:
     assert refused.status_code == 400
 
 
-async def test_tells_a_refusal_with_its_code_and_details(client: Client) -> None:
+async def test_reports_a_refusal_with_its_code_and_details(client: Client) -> None:
     answer = (await client.post("{ refused hello }")).json()
     assert answer["data"] == {"refused": None, "hello": "hello world"}
     assert answer["errors"] == [
@@ -241,7 +241,7 @@ async def test_serves_the_schema_and_says_that_it_lives(stranger: Client) -> Non
     assert (await stranger.request("GET", "/readyz")).json() == {"status": "ready"}
 
 
-async def test_tells_graphiql_what_it_asks_about_the_schema(client: Client) -> None:
+async def test_answers_what_graphiql_asks_about_the_schema(client: Client) -> None:
     query = get_introspection_query(specified_by_url=True, schema_description=True, input_value_deprecation=True)
     assert (await client.execute(query))["__schema"]["queryType"]["name"] == "Query"
 

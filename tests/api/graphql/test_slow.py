@@ -80,7 +80,7 @@ async def test_closes_on_a_second_request_that_does_not_end(settings: Settings, 
                     assert await wire.rest() == b""
 
 
-async def test_tells_a_slow_body_that_it_was_too_slow(settings: Settings, database: Database) -> None:
+async def test_reports_that_a_body_was_too_slow(settings: Settings, database: Database) -> None:
     async with hasty(settings, database, body=0.3) as client, connected(client) as wire:
         wire.writer.write(HEAD + f"Authorization: Bearer {client.token}\r\nContent-Length: 100\r\n\r\n{{".encode())
         answer = await wire.rest()

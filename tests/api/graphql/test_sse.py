@@ -66,7 +66,7 @@ async def test_refuses_an_invalid_operation_before_the_stream(client: Client) ->
     assert response.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-async def test_tells_a_defect_without_its_text(client: Client) -> None:
+async def test_reports_a_defect_without_its_text(client: Client) -> None:
     response = await client.post("subscription { broken }", headers=EVENTS)
     assert [event for event, _ in frames(response.text)] == ["next", "next", "complete"]
     assert "hunter2" not in response.text

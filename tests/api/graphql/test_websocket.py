@@ -203,7 +203,7 @@ async def test_an_invalid_operation_is_an_error_message_and_the_socket_stays(
         assert (await socket.receive())["payload"] == {"data": {"hello": "hello world"}}
 
 
-async def test_a_defect_in_a_stream_is_told_without_its_text(client: Client) -> None:
+async def test_a_defect_in_a_stream_is_reported_without_its_text(client: Client) -> None:
     async with greeted(client) as socket:
         await socket.subscribe("1", "subscription { broken }")
         messages = [await socket.receive(), await socket.receive()]

@@ -97,7 +97,7 @@ async def test_a_sidecar_that_resists_is_tried_again(remote: UnreliableStorage) 
     assert await remote.labels() == {"a0.png": []}
 
 
-async def test_deletions_while_storage_is_down_are_told_and_made_up_for(remote: UnreliableStorage) -> None:
+async def test_deletions_while_storage_is_down_are_reported_and_made_up_for(remote: UnreliableStorage) -> None:
     paths = await synced(remote, 8)
     remote.proxy.schedule = lambda _: Fault.CUT_BEFORE
     told = await delete(remote, paths[:6])

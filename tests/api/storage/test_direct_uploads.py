@@ -114,7 +114,7 @@ async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage
     await remote.holds()
 
 
-async def test_storage_that_is_away_is_told_soon(remote: UnreliableStorage) -> None:
+async def test_storage_that_is_away_is_reported_soon(remote: UnreliableStorage) -> None:
     files = {str(number): image_bytes() for number in range(100)}
     for fault in (Fault.CUT_BEFORE, Fault.LOST_REQUEST):
         remote.proxy.schedule = always(fault)

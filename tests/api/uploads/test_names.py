@@ -46,7 +46,7 @@ async def test_both_ways_to_upload_have_one_rule_for_names(uploader: UploadClien
     ("name", "point"),
     [("a\u202eb.png", "U+202E"), ("a\u0007b.png", "U+0007"), ("a/b.png", "U+002F"), ("a\u2028b.png", "U+2028")],
 )
-async def test_a_refused_name_is_told_with_its_character(uploader: UploadClient, name: str, point: str) -> None:
+async def test_a_refused_name_is_reported_with_its_character(uploader: UploadClient, name: str, point: str) -> None:
     values = {"datasetId": uploader.dataset, "files": [{"key": "k", "fileName": name, "size": 9}]}
     [ticket] = (await uploader.client.execute(REQUEST, {"input": values}))["requestUploads"]["uploads"]
     assert ticket["error"]["code"] == "INVALID_NAME"
