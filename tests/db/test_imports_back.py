@@ -102,7 +102,7 @@ class House:
             connection = await connection_of(session)
             await connection.execute(statement, *values)
 
-    async def told(self, dataset: int) -> dict[str, list[Any]]:
+    async def content(self, dataset: int) -> dict[str, list[Any]]:
         """All that a manifest carries. In a version each labelled sample has a usage."""
         async with self.database.reading() as connection:
             assert await check.recount(connection, dataset) == []
@@ -177,17 +177,17 @@ async def lived_in(house: House, example: str) -> int:
 
 
 @pytest.mark.parametrize("example", KINDS)
-@pytest.mark.parametrize("place", ["a", "b"])
-async def test_a_published_dataset_comes_back_as_it_was(house: House, example: str, place: str) -> None:
+@pytest.mark.parametrize("folder", ["a", "b"])
+async def test_a_published_dataset_comes_back_as_it_was(house: House, example: str, folder: str) -> None:
     original = await lived_in(house, example)
-    before = await house.told(original)
+    before = await house.content(original)
     manifest = await house.publish(original)
-    other = await house.dataset(KINDS[example], place)
+    other = await house.dataset(KINDS[example], folder)
     job = await house.load(other, manifest)
     assert await house.rows("SELECT path, message FROM job_warning") == []
     total = len(before["samples"])
     assert (job["scanned"], job["added"], job["skipped"]) == (total, total, 0)
-    after = await house.told(other)
+    after = await house.content(other)
     assert after == before
     assert {mark[2] for mark in after["annotations"]} >= {"sync", "bob", "tiny/model"}
     again = await house.load(other, manifest, existing="OVERWRITE")
@@ -206,18 +206,18 @@ async def test_names_of_any_script_come_back_as_they_were(house: House, example:
         " JOIN unnest($1::text[]) WITH ORDINALITY AS new (name, n) USING (n) WHERE label.id = numbered.id",
         names,
     )
-    before = await house.told(original)
+    before = await house.content(original)
     assert {mark[1] for mark in before["annotations"]} & set(names)
     manifest = await house.publish(original)
     other = await house.dataset(KINDS[example], "a")
     await house.do("UPDATE dataset SET label_names = 'ANY' WHERE id = $1", other)
     await house.load(other, manifest)
-    assert await house.told(other) == before
+    assert await house.content(other) == before
 
 
 async def test_a_manifest_moved_with_its_label_files_is_read_where_it_is(house: House) -> None:
     original = await lived_in(house, "cells")
-    before = await house.told(original)
+    before = await house.content(original)
     manifest = await house.publish(original)
     out = house.stores.open(f"{house.root}out/")
     folder = "/".join(manifest.split("/")[:-1]) + "/"
@@ -229,4 +229,4 @@ async def test_a_manifest_moved_with_its_label_files_is_read_where_it_is(house: 
     assert folder.endswith("/V001/")
     other = await house.dataset("OBJECT_DETECTION", "a")
     await house.load(other, f"{house.root}moved/V001.manifest")
-    assert await house.told(other) == before
+    assert await house.content(other) == before

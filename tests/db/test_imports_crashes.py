@@ -31,17 +31,17 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def prepared(database: Database, folder: Path) -> ImportFixture:
     """Images here and elsewhere, known and unknown, in each other's way; and lines that are wrong."""
-    place = folder / f"{next(FOLDERS)}"
-    (place / "images").mkdir(parents=True)
-    (place / "else").mkdir()
-    importer = ImportFixture(await dataset_fixture.local(database, place / "images"), place)
+    root = folder / f"{next(FOLDERS)}"
+    (root / "images").mkdir(parents=True)
+    (root / "else").mkdir()
+    importer = ImportFixture(await dataset_fixture.local(database, root / "images"), root)
     for name, data in (("known", RED), ("mine", GREEN), ("in the way", GREY)):
         importer.dataset.put(f"{name}.png", data)
     await importer.dataset.sync()
     await importer.dataset.label_by_hand("mine.png", "mine")
     importer.dataset.put("new.png", BLUE)
     for name, data in (("far", RED), ("in the way", GREEN)):
-        (place / "else" / f"{name}.png").write_bytes(data)
+        (root / "else" / f"{name}.png").write_bytes(data)
     return importer
 
 
@@ -148,7 +148,7 @@ async def test_two_crashes_and_the_loss_of_the_staging_table_leave_no_trace(data
         await jobs.sweep(database)
         await live(importer, job_id, CrashPoint())
         found = await state(importer, job_id)
-        assert found == clean, f"after deaths at steps {first} and {second}"
+        assert found == clean, f"after crashes at steps {first} and {second}"
 
 
 def pairs(chance: random.Random) -> Iterator[tuple[int, int]]:

@@ -344,9 +344,9 @@ async def test_a_dataset_has_one_import_or_one_sync_at_a_time(importer: ImportFi
     with pytest.raises(Conflict) as again:
         await importer.start(manifest)
     assert (again.value.code, again.value.details) == ("DATASET_BUSY", {"jobId": f"ImportJob:{running}"})
-    with pytest.raises(Conflict) as beside:
+    with pytest.raises(Conflict) as refused:
         await importer.dataset.start()
-    assert (beside.value.code, beside.value.details) == ("DATASET_BUSY", {"jobId": f"ImportJob:{running}"})
+    assert (refused.value.code, refused.value.details) == ("DATASET_BUSY", {"jobId": f"ImportJob:{running}"})
     await importer.work(running)
     syncing = await importer.dataset.start()
     with pytest.raises(Conflict) as during:
@@ -389,8 +389,8 @@ async def test_people_label_and_delete_while_an_import_runs(
 
 async def test_of_many_imports_and_syncs_asked_for_at_once_one_is_made(importer: ImportFixture) -> None:
     manifest = importer.manifest()
-    asked = [importer.start(manifest) if number % 2 else importer.dataset.start() for number in range(8)]
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    requests = [importer.start(manifest) if number % 2 else importer.dataset.start() for number in range(8)]
+    answers = await asyncio.gather(*requests, return_exceptions=True)
     [made] = [answer for answer in answers if isinstance(answer, int)]
     refused = [answer for answer in answers if isinstance(answer, Conflict)]
     assert len(refused) == 7

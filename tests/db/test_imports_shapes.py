@@ -37,10 +37,10 @@ def file(*objects: str, size: tuple[int, int] = (8, 6)) -> str:
     return VOC.format(width=size[0], height=size[1], objects="".join(objects))
 
 
-def pointing(place: str | Path, kind: str = "object_detection", **more: Any) -> dict[str, Any]:
+def pointing(location: str | Path, kind: str = "object_detection", **more: Any) -> dict[str, Any]:
     return {
         "type": f"modelarts/{kind}",
-        "annotation-loc": str(place),
+        "annotation-loc": str(location),
         "annotation-format": "PASCAL VOC",
         "annotated-by": "human/ann/ann",
         "creation-time": "2019-02-12 17:54:44",
@@ -84,11 +84,11 @@ PLACES = ("./xml/1.xml", "obs://old/out/annotation/V001/xml/1.xml", "s3://old/el
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("key", ["annotation-loc", "annotation_loc"])
 async def test_label_files_that_were_moved_with_the_manifest_are_found_beside_it(
-    street: ImportFixture, place: str, key: str
+    street: ImportFixture, location: str, key: str
 ) -> None:
     street.put("1.png")
-    (street.folder / ("1.xml" if "elsewhere" in place else "xml/1.xml")).write_text(file(thing("bike")))
-    line = {name: value for name, value in pointing(place).items() if name != "annotation-loc"} | {key: place}
+    (street.folder / ("1.xml" if "elsewhere" in location else "xml/1.xml")).write_text(file(thing("bike")))
+    line = {name: value for name, value in pointing(location).items() if name != "annotation-loc"} | {key: location}
     job = await street.load(street.manifest({"source": "1.png", "annotation": [line]}))
     assert await street.warnings(job) == []
     assert shapes(await street.annotations()) == [("bike", "BoundingBox")]

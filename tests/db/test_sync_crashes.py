@@ -184,7 +184,7 @@ async def test_two_crashes_leave_no_trace_either(database: Database) -> None:
         await jobs.sweep(dataset.database)
         await live(dataset, job_id, CrashPoint(second))
         await recover(dataset, job_id)
-        assert await state(dataset, job_id) == clean, f"after deaths at steps {first} and {second}"
+        assert await state(dataset, job_id) == clean, f"after crashes at steps {first} and {second}"
 
 
 async def test_the_loss_of_the_staging_tables_leaves_no_trace(database: Database) -> None:

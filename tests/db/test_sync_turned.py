@@ -12,7 +12,7 @@ from db.storage import LocalStore, MemoryStore
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted
 from tests.db.images import EXIF, jpeg, noise_image, oriented
-from tests.db.test_sync_voc import marks
+from tests.db.test_sync_voc import annotations_of
 
 DRAWN = "<object><name>cat</name><bndbox><xmin>5</xmin><ymin>50</ymin><xmax>20</xmax><ymax>60</ymax></bndbox></object>"
 OTHER = "<object><name>dog</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"
@@ -41,7 +41,7 @@ async def test_shapes_lie_where_they_were_drawn(dataset: DatasetFixture, orienta
     dataset.put("a.jpg", photo(orientation))
     dataset.put("a.xml", UPRIGHT)
     job = await dataset.sync()
-    assert [shape for _, shape, _ in await marks(dataset, "a.jpg")] == STORED[orientation]
+    assert [shape for _, shape, _ in await annotations_of(dataset, "a.jpg")] == STORED[orientation]
     [(path, message)] = await dataset.warnings(job["id"])
     assert (path, "turned into stored pixels" in message) == ("a.xml", True)
 
@@ -59,7 +59,7 @@ async def test_the_box_shows_what_was_drawn_around(database: Database) -> None:
         dataset.put("a.jpg", data)
         dataset.put("a.xml", UPRIGHT)
         await dataset.sync()
-        [(_, box, _), _] = await marks(dataset, "a.jpg")
+        [(_, box, _), _] = await annotations_of(dataset, "a.jpg")
         inside = Image.open(io.BytesIO(data)).crop((box.x_min, box.y_min, box.x_max, box.y_max))
         assert inside.getextrema()[1] < 60, f"orientation {orientation}"  # type: ignore[operator]
 
@@ -71,7 +71,7 @@ async def test_a_photo_whose_turn_was_carried_out_takes_its_shapes_as_they_were_
     dataset.put("a.jpg", jpeg(image=noise_image(size=(48, 64))))
     job = await dataset.sync()
     assert counted(job, updated=1)
-    assert [shape for _, shape, _ in await marks(dataset, "a.jpg")] == [
+    assert [shape for _, shape, _ in await annotations_of(dataset, "a.jpg")] == [
         BoundingBox(5, 50, 20, 60), BoundingBox(10, 20, 30, 40),
     ]  # fmt: skip
     assert await dataset.warnings(job["id"]) == []
@@ -84,7 +84,7 @@ async def test_a_photo_that_lost_its_turn_keeps_its_shapes_in_stored_pixels(data
     await dataset.sync()
     dataset.put("a.jpg", photo(1))
     job = await dataset.sync()
-    assert [shape for _, shape, _ in await marks(dataset, "a.jpg")] == STORED[6]
+    assert [shape for _, shape, _ in await annotations_of(dataset, "a.jpg")] == STORED[6]
     assert ["Nothing in the file was taken" in message for _, message in await dataset.warnings(job["id"])] == [True]
 
 

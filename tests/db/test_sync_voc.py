@@ -32,16 +32,16 @@ async def dataset(request: pytest.FixtureRequest, database: Database, tmp_path: 
     return await dataset_fixture.make(database, LocalStore(tmp_path), tmp_path, kind="OBJECT_DETECTION")
 
 
-def voc(*marks: ParsedAnnotation) -> str:
-    return write(marks, folder="f", file_name="n", size=SIZE, segmented=False).decode()
+def voc(*annotations: ParsedAnnotation) -> str:
+    return write(annotations, folder="f", file_name="n", size=SIZE, segmented=False).decode()
 
 
-def put(dataset: DatasetFixture, stem: str, *marks: ParsedAnnotation) -> None:
+def put(dataset: DatasetFixture, stem: str, *annotations: ParsedAnnotation) -> None:
     dataset.put(f"{stem}.png", image_bytes(size=SIZE))
-    dataset.put(f"{stem}.xml", voc(*marks))
+    dataset.put(f"{stem}.xml", voc(*annotations))
 
 
-async def marks(dataset: DatasetFixture, path: str) -> list[tuple[Any, ...]]:
+async def annotations_of(dataset: DatasetFixture, path: str) -> list[tuple[Any, ...]]:
     """Label, shape, confidence of a sample's annotations, as they were made."""
     rows = await dataset.rows(
         "SELECT l.name, a.shape::text AS shape, a.confidence FROM annotation a JOIN label l ON l.id = label_id"
@@ -74,7 +74,7 @@ async def test_every_object_becomes_an_annotation_with_its_shape(dataset: Datase
     dataset.put("b.png")
     job = await dataset.sync()
     assert counted(job, added=2)
-    assert await marks(dataset, "a.png") == [
+    assert await annotations_of(dataset, "a.png") == [
         ("cat", LEFT, None), ("cat", RIGHT, None), ("dog", ROUND, 0.5), ("cat", AREA, None),
     ]  # fmt: skip
     assert await dataset.labels() == {"a.png": ["cat", "dog"], "b.png": []}
@@ -154,7 +154,7 @@ async def test_a_changed_sidecar_changes_what_it_changes_and_nothing_else(datase
     )
     job = await dataset.sync()
     assert counted(job, updated=1)
-    assert await marks(dataset, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None), ("bird", ROUND, None)]
+    assert await annotations_of(dataset, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None), ("bird", ROUND, None)]
     assert (await annotation_ids(dataset))[:2] == [twin, right]
     assert await dataset.labels() == {"a.png": ["bird", "cat"]}
     past = await dataset.rows("SELECT shape IS NOT NULL AS kept FROM annotation_past")
@@ -181,10 +181,10 @@ async def test_the_same_labels_with_other_shapes_are_a_change(
     await dataset.sync()
     dataset.put("a.xml", voc(*after))
     assert counted(await dataset.sync(), updated=1)
-    assert sorted(await marks(dataset, "a.png"), key=str) == sorted(
-        [(mark.label, mark.shape, mark.confidence) for mark in after], key=str
+    assert sorted(await annotations_of(dataset, "a.png"), key=str) == sorted(
+        [(annotation.label, annotation.shape, annotation.confidence) for annotation in after], key=str
     )
-    assert (await dataset.sample("a.png"))["hard"] == any(mark.attributes.difficult for mark in after)
+    assert (await dataset.sample("a.png"))["hard"] == any(annotation.attributes.difficult for annotation in after)
     assert await wrong(dataset) == []
 
 
@@ -193,7 +193,7 @@ async def test_a_removed_sidecar_takes_nothing(dataset: DatasetFixture) -> None:
     await dataset.sync()
     dataset.remove("a.xml")
     assert counted(await dataset.sync())
-    assert await marks(dataset, "a.png") == [("cat", LEFT, None)]
+    assert await annotations_of(dataset, "a.png") == [("cat", LEFT, None)]
 
 
 async def test_a_sidecar_speaks_over_people_only_when_it_is_asked_to(dataset: DatasetFixture) -> None:
@@ -204,7 +204,7 @@ async def test_a_sidecar_speaks_over_people_only_when_it_is_asked_to(dataset: Da
     assert counted(await dataset.sync())
     assert await dataset.labels() == {"a.png": ["mine"]}
     assert counted(await dataset.sync(existing="OVERWRITE"), updated=1)
-    assert await marks(dataset, "a.png") == [("dog", RIGHT, None)]
+    assert await annotations_of(dataset, "a.png") == [("dog", RIGHT, None)]
     assert await wrong(dataset) == []
 
 
@@ -245,14 +245,14 @@ async def test_a_spoilt_sidecar_takes_nothing(dataset: DatasetFixture) -> None:
     await dataset.sync()
     dataset.put("a.xml", "<annotation><object/></annotation>")
     assert counted(await dataset.sync())
-    assert await marks(dataset, "a.png") == [("cat", LEFT, None)]
+    assert await annotations_of(dataset, "a.png") == [("cat", LEFT, None)]
 
 
 async def test_segmentation_takes_polygons_alone(database: Database) -> None:
     dataset = await dataset_fixture.make(database, MemoryStore(), kind="IMAGE_SEGMENTATION")
     put(dataset, "a", ParsedAnnotation("cat", AREA), ParsedAnnotation("dog", LEFT))
     job = await dataset.sync()
-    assert await marks(dataset, "a.png") == [("cat", AREA, None)]
+    assert await annotations_of(dataset, "a.png") == [("cat", AREA, None)]
     [(path, message)] = await dataset.warnings(job["id"])
     assert (path, message) == ("a.xml:15", "Annotations of this dataset have shapes of these types: Polygon.")
 
@@ -267,7 +267,7 @@ async def test_moved_changed_and_removed_files_keep_their_shapes(dataset: Datase
     dataset.remove("removed.png")
     assert counted(await dataset.sync(), moved=1, updated=1, removed=1)
     for path in ("there/moved.png", "changed.png"):
-        assert await marks(dataset, path) == [("cat", LEFT, None), ("dog", RIGHT, None)]
+        assert await annotations_of(dataset, path) == [("cat", LEFT, None), ("dog", RIGHT, None)]
     assert set(await annotation_ids(dataset)) < set(before)
     past = await dataset.rows("SELECT id, shape IS NOT NULL AS kept FROM annotation_past")
     assert {row["id"] for row in past} == set(before) - set(await annotation_ids(dataset))
@@ -281,7 +281,7 @@ async def test_a_moved_image_takes_up_the_sidecar_of_its_new_place(dataset: Data
     dataset.move("a.png", "b.png")
     dataset.put("b.xml", voc(ParsedAnnotation("cat", SMALL)))
     assert counted(await dataset.sync(), moved=1, updated=1)
-    assert await marks(dataset, "b.png") == [("cat", SMALL, None)]
+    assert await annotations_of(dataset, "b.png") == [("cat", SMALL, None)]
 
 
 async def test_what_was_deleted_here_comes_back_with_its_shapes_when_it_is_asked_for(dataset: DatasetFixture) -> None:
@@ -295,7 +295,7 @@ async def test_what_was_deleted_here_comes_back_with_its_shapes_when_it_is_asked
     await dataset.delete_by_hand("a.png")
     assert counted(await dataset.sync())
     assert counted(await dataset.sync(restore_removed=True), added=1)
-    assert await marks(dataset, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None)]
+    assert await annotations_of(dataset, "a.png") == [("cat", LEFT, None), ("cat", RIGHT, None)]
     assert (await dataset.sample("a.png"))["hard"]
     assert await wrong(dataset) == []
 
@@ -348,7 +348,7 @@ async def crowded(database: Database) -> DatasetFixture:
 async def seen(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
     paths = [*await dataset.labels()]
     return {
-        "marks": {path: sorted(await marks(dataset, path), key=str) for path in paths},
+        "annotations": {path: sorted(await annotations_of(dataset, path), key=str) for path in paths},
         "hard": {path: (await dataset.sample(path))["hard"] for path in paths},
         "counters": await dataset.counts(job_id),
         "warnings": sorted(await dataset.warnings(job_id)),
@@ -382,7 +382,7 @@ async def test_real_cells_are_synced_to_the_last_box(database: Database) -> None
     assert counted(job, added=len(texts))
     assert await dataset.warnings(job["id"]) == []
     for stem, text in texts.items():
-        found = await marks(dataset, f"{stem}.jpg")
+        found = await annotations_of(dataset, f"{stem}.jpg")
         assert len(found) == text.count("<bndbox>")
         for name, box, _ in found:
             assert isinstance(box, BoundingBox)

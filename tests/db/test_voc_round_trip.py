@@ -69,9 +69,9 @@ async def test_what_is_said_of_each_object_is_written_as_it_was(house: House) ->
     (Path(house.root) / "b" / "p.jpg").write_bytes(square)
     (Path(house.root) / "b" / "p.xml").write_bytes(ElementTree.tostring(root))
     await house.sync(synced)
-    before = (await house.told(dataset))["annotations"]
+    before = (await house.content(dataset))["annotations"]
     for other in (imported, synced):
-        after = (await house.told(other))["annotations"]
+        after = (await house.content(other))["annotations"]
         assert [(mark[1], *mark[4:]) for mark in after] == [(mark[1], *mark[4:]) for mark in before]
     assert [
         (await house.rows("SELECT hard FROM sample WHERE dataset_id = $1", one))[0][0] for one in (imported, synced)
@@ -106,12 +106,12 @@ async def test_shapes_of_a_turned_photo_are_written_in_stored_pixels(house: Hous
     (Path(house.root) / "b" / "p.xml").write_bytes(ElementTree.tostring(root))
     imported, synced = [await house.dataset("OBJECT_DETECTION", folder) for folder in "ab"]
     loaded, job = await house.load(imported, manifest), await house.sync(synced)
-    shapes = [[mark[6] for mark in (await house.told(one))["annotations"]] for one in (dataset, imported, synced)]
+    shapes = [[mark[6] for mark in (await house.content(one))["annotations"]] for one in (dataset, imported, synced)]
     assert shapes[0] == shapes[1] == shapes[2]
-    told = await house.rows(
+    content = await house.rows(
         "SELECT message FROM job_warning WHERE job_id = ANY($1::bigint[])", [loaded["id"], job["id"]]
     )
-    assert ["does not tell" in row["message"] for row in told] == ([True] * 2 if orientation == 3 else [])
+    assert ["does not tell" in row["message"] for row in content] == ([True] * 2 if orientation == 3 else [])
 
 
 async def test_a_label_file_that_was_drawn_upright_is_turned_by_an_import(house: House) -> None:
@@ -146,7 +146,7 @@ async def test_an_imported_image_that_ends_early_is_damaged(house: House) -> Non
     job = await house.load(dataset, f"{house.root}out/x.manifest")
     rows = await house.rows("SELECT path, damaged FROM source WHERE dataset_id = $1 ORDER BY path", dataset)
     assert [tuple(row) for row in rows] == [("here.jpg", True), ("there.jpg", True), ("whole.jpg", False)]
-    told = await house.rows(
+    content = await house.rows(
         "SELECT path FROM job_warning WHERE job_id = $1 AND message LIKE '%ends before%'", job["id"]
     )
-    assert sorted(row["path"] for row in told) == ["x.manifest:1", "x.manifest:2"]
+    assert sorted(row["path"] for row in content) == ["x.manifest:1", "x.manifest:2"]
