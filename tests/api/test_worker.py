@@ -77,6 +77,14 @@ def has_added(dataset: DatasetFixture, job_id: int) -> Callable[[], Awaitable[bo
     return holds
 
 
+async def start_half(dataset: DatasetFixture) -> int:
+    """Start a sync of 50 images, of which some are added."""
+    fill(dataset, 50)
+    job_id = await dataset.start()
+    await wait_until(has_added(dataset, job_id))
+    return job_id
+
+
 @pytest.mark.portable
 async def test_runs_a_job(dataset: DatasetFixture, tmp_path: Path) -> None:
     fill(dataset, 30)
@@ -108,10 +116,8 @@ async def test_runs_a_job_that_was_queued_before_it_started(dataset: DatasetFixt
 async def test_stops_a_canceled_job_in_the_middle_and_keeps_what_was_merged(
     dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(dataset, 50)
     async with working(dataset.database, tmp_path):
-        job_id = await dataset.start()
-        await wait_until(has_added(dataset, job_id))
+        job_id = await start_half(dataset)
         async with dataset.database.writing() as session:
             await jobs.cancel(session, job_id)
         await wait_until(has(dataset, job_id, status="CANCELED"))
@@ -134,10 +140,8 @@ async def test_a_waiting_job_is_canceled_at_once(dataset: DatasetFixture) -> Non
 async def test_a_stopping_worker_returns_its_job_to_the_queue(
     dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event
 ) -> None:
-    fill(dataset, 50)
     async with working(dataset.database, tmp_path):
-        job_id = await dataset.start()
-        await wait_until(has_added(dataset, job_id))
+        job_id = await start_half(dataset)
     job = await dataset.job(job_id)
     assert (job["status"], job["attempts"]) == ("QUEUED", 0)
     gate.set()
@@ -149,10 +153,8 @@ async def test_a_stopping_worker_returns_its_job_to_the_queue(
 async def test_a_worker_that_lost_its_connection_opens_another(
     dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event
 ) -> None:
-    fill(dataset, 50)
     async with working(dataset.database, tmp_path):
-        job_id = await dataset.start()
-        await wait_until(has_added(dataset, job_id))
+        job_id = await start_half(dataset)
         await dataset.do("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2")
         gate.set()
         await wait_until(has(dataset, job_id, status="SUCCEEDED"))
