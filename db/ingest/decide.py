@@ -76,11 +76,10 @@ class AddedSample:
 
 @dataclass(frozen=True, slots=True)
 class UpdatedSample:
-    """`labels`: whether annotations, and with them who labelled last, are the entry's now; its annotations with these
-    ids go, and these come. `hard`, `usage` None: as before."""
+    """`labels`: whether the sample's labels are the entry's now; the annotations with the ids `removed` go, and those
+    of `added` come. `hard`, `usage` None: as before."""
 
     sample_id: int
-    entry: Entry
     labels: bool
     removed: tuple[int, ...] = ()
     added: tuple[ParsedAnnotation, ...] = ()
@@ -131,7 +130,7 @@ def decide(
     *,
     being_deleted: frozenset[str] = frozenset(),
 ) -> Decisions:
-    """`existing` by the keys of entries; `being_deleted`: paths whose deletion was asked for and is under way."""
+    """`existing` by the keys of entries; `being_deleted`: paths whose files are being deleted."""
     decider = _Decider(existing, policy)
     for entry in entries:
         if entry.listed is None:
@@ -265,7 +264,7 @@ class _Decider:
         labels = bool(removed or added)
         if labels or hard is not None or usage is not None:
             labels = labels or entry.listed is not None  # a sidecar that only says `difficult` is applied as well
-            self.decisions.updated.append(UpdatedSample(sample_id, entry, labels, removed, added, hard, usage))
+            self.decisions.updated.append(UpdatedSample(sample_id, labels, removed, added, hard, usage))
 
     def _difference(self, entry: Entry, before: ExistingSample) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
         """The ids of annotations that go, and the annotations that come. What is on both sides stays as it is; of

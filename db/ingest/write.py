@@ -106,14 +106,14 @@ class Writer:
     policy: Policy
 
     async def write(self, decisions: Decisions) -> dict[str, int]:
-        """Write what was decided; the ids of the new samples by path, without those that somebody else made first."""
+        """Write what was decided; the ids of the new samples by path, without those that another writer made first."""
         ids = await self.make_labels(decisions.annotations)
-        fresh = {
-            one.entry.path: NewSource(one.entry.path, one.entry.image, sidecar_etag=one.entry.sidecar_etag)
+        fresh = [
+            NewSource(one.entry.path, one.entry.image, sidecar_etag=one.entry.sidecar_etag)
             for one in decisions.added
             if one.source_id is None and one.entry.image is not None
-        }
-        sources = await make_sources(self.session, self.dataset_id, [*fresh.values(), *decisions.replaced.values()])
+        ]
+        sources = await make_sources(self.session, self.dataset_id, [*fresh, *decisions.replaced.values()])
         replaced = {sample: sources[one.path] for sample, one in decisions.replaced.items() if one.path in sources}
         if replaced:
             values = {"samples": list(replaced), "sources": list(replaced.values())}
