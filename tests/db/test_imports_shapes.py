@@ -81,7 +81,7 @@ async def test_label_files_are_read_where_the_line_says(street: ImportFixture) -
 PLACES = ("./xml/1.xml", "obs://old/out/annotation/V001/xml/1.xml", "s3://old/elsewhere/1.xml", "/nowhere/xml/1.xml")
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("location", PLACES)
 @pytest.mark.parametrize("key", ["annotation-loc", "annotation_loc"])
 async def test_label_files_that_were_moved_with_the_manifest_are_found_beside_it(
     street: ImportFixture, location: str, key: str
