@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from api import embedded_postgres
-from api.embedded_postgres import supervisor
+from api.embedded_postgres import server, supervisor
 from db.postgres import engine
 from tests.waiting import wait_until
 
@@ -112,7 +112,7 @@ async def test_is_started_again_when_only_postgres_was_killed(tmp_path: Path) ->
 async def test_is_started_again_whenever_the_program_that_keeps_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_postgres, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(server, "WATCH_SECONDS", 0.05)
     async with embedded_postgres.postgres(tmp_path) as url:
         await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
         with another_process(tmp_path) as (_, other_url):  # both see it
@@ -127,7 +127,7 @@ async def test_is_started_again_whenever_the_program_that_keeps_it_is_killed(
 async def test_keeps_its_socket_elsewhere_when_it_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_postgres, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(server, "WATCH_SECONDS", 0.05)
     deep = tmp_path / ("long" * 30)
     async with embedded_postgres.postgres(deep) as url:
         await kill_supervisor(deep, url)
