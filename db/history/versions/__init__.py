@@ -6,7 +6,7 @@ switch    the working set becomes a version  remove   a version goes
 restore   rows as they were before, for switching and for undoing
 """
 
-from db.history.versions.manifests import ManifestRequested, write_manifest
+from db.history.versions.manifest_requests import ManifestRequested, write_manifest
 from db.history.versions.publish import Published, publish
 from db.history.versions.remove import Removed, remove
 from db.history.versions.split import Split

@@ -14,7 +14,7 @@ from db.formats import names
 from db.history.changes import lock_dataset
 from db.history.versions import split
 from db.history.versions.base import expect_idle, lock_base, set_base
-from db.history.versions.manifests import request_manifest
+from db.history.versions.manifest_requests import request_manifest
 from db.history.versions.split import Split
 from db.identity.tokens import Identity
 from db.postgres import sql
