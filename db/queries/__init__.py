@@ -3,7 +3,7 @@
 selection        the selected fields               json_text    JSON text, made by Postgres
 types/, roots    how each field is compiled        rows         where rows come from
 filters/         sample filters                    connections  pages of long lists
-compile_context  the state of a compilation        pagination   orders, cursors and page sizes
+compile_context  the state, and an answer's size   pagination   orders, cursors and page sizes
 plan             the compiled statement            execution    executing it
 parameters       values that come with a request   ids          global ids
 """

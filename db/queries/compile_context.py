@@ -1,4 +1,4 @@
-"""The state of a compilation: names, placeholders, and how each field of the readable types is compiled.
+"""The state of a compilation: names, placeholders, how each field is compiled, and the limit on an answer's size.
 
 The size of a list without pages is known only when it is read. So the text of an answer is assembled only up to the
 limit of an answer (`CompileContext.limited`), on every level: memory stays bounded, whatever the rows contain.
