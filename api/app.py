@@ -26,7 +26,7 @@ from api.limits.keyed import KeyedLimit
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.worker import Pulse
-from db.concurrency import ConcurrencyLimit
+from db.concurrency_limits import ConcurrencyLimit
 from db.formats.decoding import decoders
 from db.identity import urls
 from db.ingest.uploads import Checks

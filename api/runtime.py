@@ -15,7 +15,7 @@ from api.limits.keyed import KeyedLimit
 from api.limits.read_rate import ReadRate
 from api.settings import Settings
 from api.worker import Pulse
-from db.concurrency import ConcurrencyLimit
+from db.concurrency_limits import ConcurrencyLimit
 from db.identity.tokens import Identity
 from db.identity.urls import Signer
 from db.ingest.uploads import Checks

@@ -21,7 +21,7 @@ import asyncpg
 from api.configuration import decoding_limits, image_limits, removal_guard, stores
 from api.settings import Settings
 from db import jobs
-from db.concurrency import wait_for_event
+from db.concurrency_limits import wait_for_event
 from db.datasets import purge
 from db.errors import DomainError, NotFound
 from db.exports import manifests

@@ -17,7 +17,7 @@ from api.graphql import parameters
 from api.graphql.operations import answers, failure, read_request
 from api.runtime import IdempotencyKey, Runtime, runtime
 from api.settings import Limits
-from db.concurrency import LoopThrottle
+from db.concurrency_limits import LoopThrottle
 from db.errors import Unavailable
 from db.identity.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal

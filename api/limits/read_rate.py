@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Generator, Hashable
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from db.concurrency import ConcurrencyLimit
+from db.concurrency_limits import ConcurrencyLimit
 
 SHARE: Final = 0.2  # of the time, for one token
 BURST: Final = 0.1  # seconds of reading after which a token that was quiet begins to wait

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from db.concurrency import SHARED_READ_TTL
+from db.concurrency_limits import SHARED_READ_TTL
 from db.errors import NotFound
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from db.concurrency import LoopThrottle, SharedReads
+from db.concurrency_limits import LoopThrottle, SharedReads
 from db.jobs.notifications import CHANNEL, notify_dataset
 from db.postgres.engine import Database, driver_url
 

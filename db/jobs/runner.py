@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import Final
 
-from db.concurrency import wait_for_event
+from db.concurrency_limits import wait_for_event
 from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
 from db.jobs.notifications import notify_dataset, notify_job

@@ -25,7 +25,7 @@ from graphql import Executor as CoreExecutor
 from graphql.execution.values import VariableValues, get_variable_values
 
 from db import queries
-from db.concurrency import SHARED_READ_TTL
+from db.concurrency_limits import SHARED_READ_TTL
 from db.errors import NotFound
 from db.queries import ArgumentError, Plan
 from schema.context import Context

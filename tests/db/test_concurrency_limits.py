@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from db.concurrency import LoopThrottle, SharedReads
+from db.concurrency_limits import LoopThrottle, SharedReads
 
 
 async def test_a_throttle_resumes_few_tasks_in_each_iteration_in_order() -> None:

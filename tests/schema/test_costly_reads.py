@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from random import Random
 
-from db.concurrency import ConcurrencyLimit
+from db.concurrency_limits import ConcurrencyLimit
 from tests.schema.read_fixture import ReadFixture
 from tests.waiting import wait_until
 
