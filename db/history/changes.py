@@ -6,16 +6,20 @@ the set-based writes, with `since` = the change's revision.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, NotFound
 from db.identity.tokens import Identity
 from db.postgres import sql
+from db.postgres.models import Change, Dataset, Version
 
 SQL: Final = sql.load(__file__)
 MAX_REPORTED: Final = 100  # conflicting changes that an error names, the earliest first
+
+Row = TypeVar("Row", Change, Version)
 
 
 class RetryTransaction(Exception):
@@ -40,6 +44,17 @@ async def lock_dataset(session: AsyncSession, dataset_id: int, by: Identity | No
     if revision is None:
         raise no_such_dataset()
     return revision
+
+
+async def find_visible(session: AsyncSession, model: type[Row], id: int, by: Identity) -> Row | None:
+    """A row of a dataset that is not deleted and that the token may see."""
+    found = await session.exec(
+        select(model)
+        .join(Dataset, col(Dataset.id) == col(model.dataset_id))
+        .where(col(model.id) == id, col(Dataset.deleted_at).is_(None))
+    )
+    row = found.one_or_none()
+    return row if row is not None and by.sees(row.dataset_id) else None
 
 
 async def record(

@@ -134,6 +134,12 @@ class Order:
             raise Invalid(message, code="INVALID_CURSOR") from None
 
 
+def by_creation(name: str) -> dict[str, Order]:
+    """The orders of a list by `created_at`: newest first, and oldest first."""
+    keys = (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER))
+    return {"NEWEST": Order(f"{name}.newest", keys, descending=True), "OLDEST": Order(f"{name}.oldest", keys)}
+
+
 def page_size(first: int | None, last: int | None, *, limit: int) -> int:
     """How many rows a page has. Raises Invalid outside 0..limit, and for both at once."""
     if first is not None and last is not None:

@@ -12,7 +12,7 @@ from db.formats.names import LabelNameRule
 from db.formats.sidecars import text, voc
 from db.formats.sidecars.content import Problem, Sidecar
 
-__all__ = ["TEXT", "VOC", "Format", "Problem", "Sidecar", "format_of"]
+__all__ = ["VOC", "Problem", "Sidecar", "format_of"]
 
 
 @dataclass(frozen=True, slots=True)

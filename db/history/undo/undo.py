@@ -5,12 +5,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid, NotFound
-from db.history.changes import RecordedChange, lock_dataset, record
+from db.history.changes import RecordedChange, find_visible, lock_dataset, record
 from db.history.undo.conflicts import expect_none
 from db.history.versions.base import is_clean, lock_base, remember_base, set_base
 from db.history.versions.restore import Span, load, restore
 from db.identity.tokens import Identity
-from db.postgres.models import Base, BaseBefore, Change, Dataset, Version
+from db.postgres.models import Base, BaseBefore, Change, Version
 
 SUMMARY: Final = 200  # characters of the undone change's summary
 
@@ -25,13 +25,8 @@ class Undone:
 
 async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone:
     """Make what the change touched what it was before. Refused where later changes touched the same."""
-    found = await session.exec(
-        select(Change)
-        .join(Dataset, col(Dataset.id) == col(Change.dataset_id))
-        .where(col(Change.id) == change_id, col(Dataset.deleted_at).is_(None))
-    )
-    undone = found.one_or_none()
-    if undone is None or not by.sees(undone.dataset_id):
+    undone = await find_visible(session, Change, change_id, by)
+    if undone is None:
         raise NotFound("There is no such change; list them with `dataset { changes }`.")
     if not undone.undoable:
         raise Invalid("This change deleted source files, and cannot be undone.")

@@ -7,8 +7,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.errors import NotFound
+from db.history.changes import find_visible
 from db.identity.tokens import Identity
-from db.postgres.models import Base, BaseBefore, Dataset, Version
+from db.postgres.models import Base, BaseBefore, Version
 
 
 async def lock_base(session: AsyncSession, dataset_id: int) -> Base:
@@ -34,13 +35,8 @@ async def remember_base(session: AsyncSession, change_id: int, base: Base, *, wa
 
 
 async def find_version(session: AsyncSession, version_id: int, by: Identity) -> Version:
-    found = await session.exec(
-        select(Version)
-        .join(Dataset, col(Dataset.id) == col(Version.dataset_id))
-        .where(col(Version.id) == version_id, col(Dataset.deleted_at).is_(None))
-    )
-    version = found.one_or_none()
-    if version is None or not by.sees(version.dataset_id):
+    version = await find_visible(session, Version, version_id, by)
+    if version is None:
         raise no_such_version()
     return version
 

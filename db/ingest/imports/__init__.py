@@ -13,10 +13,9 @@ from dataclasses import asdict
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import jobs
 from db.errors import Invalid, StorageError
-from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
+from db.ingest.enqueue import enqueue
 from db.ingest.imports.locations import ReadableLocations, folder_of, location_of
 from db.ingest.imports.options import Options, label_names
 from db.ingest.imports.reading import expect_size
@@ -42,11 +41,4 @@ async def expect_manifest(database: Database, stores: Stores, location: str, *, 
 
 
 async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:
-    """Request an import; a worker begins when the transaction commits. Returns the job's id."""
-    job_id = await jobs.enqueue(session, dataset_id, "IMPORT", requested_by=requested_by, arguments=asdict(options))
-    if job_id is not None:
-        return job_id
-    active = await jobs.active_ingest(session, dataset_id)
-    if active is None:
-        raise no_such_dataset()
-    raise jobs.dataset_busy(active)
+    return await enqueue(session, dataset_id, "IMPORT", asdict(options), requested_by=requested_by)

@@ -12,9 +12,7 @@ from dataclasses import asdict
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import jobs
-from db.errors import Conflict
-from db.history.changes import no_such_dataset
+from db.ingest.enqueue import enqueue
 from db.ingest.sync.options import DEFAULTS, Options
 from db.ingest.sync.stages import run
 
@@ -22,17 +20,4 @@ __all__ = ["Options", "run", "start"]
 
 
 async def start(session: AsyncSession, dataset_id: int, options: Options = DEFAULTS, *, requested_by: str) -> int:
-    """Request a sync; a worker begins when the transaction commits. Returns the job's id."""
-    job_id = await jobs.enqueue(session, dataset_id, "SYNC", requested_by=requested_by, arguments=asdict(options))
-    if job_id is not None:
-        return job_id
-    running = await jobs.active_ingest(session, dataset_id)
-    if running is None:
-        raise no_such_dataset()
-    if running.type != "SyncJob":
-        raise jobs.dataset_busy(running)
-    raise Conflict(
-        "A sync of this dataset is running; wait for it or cancel it.",
-        code="SYNC_ALREADY_RUNNING",
-        jobId=running.global_id,
-    )
+    return await enqueue(session, dataset_id, "SYNC", asdict(options), requested_by=requested_by)

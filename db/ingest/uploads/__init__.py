@@ -11,9 +11,9 @@ noted, for its own.
 """
 
 from db.ingest.uploads.completion import complete, discard
-from db.ingest.uploads.direct import DirectUploads, Incoming, Result, Stored, Uploaded, commit, store
+from db.ingest.uploads.direct import DirectUploads, Incoming, Stored, Uploaded, commit, store
 from db.ingest.uploads.files import Checks, OnConflict
-from db.ingest.uploads.outcomes import NOTHING, Completed, Completion
+from db.ingest.uploads.outcomes import NOTHING, Completion
 from db.ingest.uploads.staging import Awaited, awaited, clear, inspect, sweep
 from db.ingest.uploads.upload_requests import IssuedTickets, RequestedFile, RequestedUploads, Ticket, link, request
 
@@ -21,7 +21,6 @@ __all__ = [
     "NOTHING",
     "Awaited",
     "Checks",
-    "Completed",
     "Completion",
     "DirectUploads",
     "Incoming",
@@ -29,7 +28,6 @@ __all__ = [
     "OnConflict",
     "RequestedFile",
     "RequestedUploads",
-    "Result",
     "Stored",
     "Ticket",
     "Uploaded",

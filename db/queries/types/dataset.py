@@ -9,7 +9,7 @@ from db.queries.compile_context import CompileContext, Field
 from db.queries.connections import Listing, Page
 from db.queries.filters.patterns import containing, label_names
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
-from db.queries.pagination import KeyType, Order
+from db.queries.pagination import KeyType, Order, by_creation
 from db.queries.rows import DatasetState, Row
 from db.queries.selection import SelectedField
 from db.queries.types.change import CHANGES
@@ -134,8 +134,7 @@ def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequenc
 DATASETS = Listing(
     type="Dataset",
     orders={
-        "NEWEST": Order("dataset.newest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER)), descending=True),
-        "OLDEST": Order("dataset.oldest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER))),
+        **by_creation("dataset"),
         "NAME": Order("dataset.name", (("name", KeyType.TEXT),)),
     },
     matching=matching,

@@ -12,7 +12,7 @@ from db.queries.compile_context import CompileContext, Field
 from db.queries.connections import Listing
 from db.queries.filters import SampleFilter, conditions, labels_are_rare
 from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
-from db.queries.pagination import KeyType, Order
+from db.queries.pagination import KeyType, Order, by_creation
 from db.queries.rows import DatasetState, Row
 from db.queries.selection import SelectedField
 from db.queries.types.fields import DATASET_OF_ROW, column, node_type
@@ -162,8 +162,7 @@ def counted(context: CompileContext, state: DatasetState, field: SelectedField) 
 SAMPLES = Listing(
     type="Sample",
     orders={
-        "NEWEST": Order("sample.newest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER)), descending=True),
-        "OLDEST": Order("sample.oldest", (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER))),
+        **by_creation("sample"),
         "PATH": Order("sample.path", (("path", KeyType.TEXT),)),
     },
     matching=matching,
