@@ -19,7 +19,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from api.command_errors import CommandError
 from db import defaults
@@ -73,6 +74,7 @@ Count = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 LOWER_CASE = BeforeValidator(str.lower)
+Flag = Annotated[bool, BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value)]
 Seconds = Annotated[FiniteFloat, Field(gt=0)]
 PostgresUrl = Annotated[
     str, _text_that(_is_postgres, "it should be a URL as postgresql://user:password@host:5432/database")
@@ -88,6 +90,14 @@ def setting(default: Any, help: str, **more: Any) -> Any:  # noqa: A002 (argpars
     return Field(default, description=help, **more)
 
 
+class Variables(EnvSettingsSource):
+    """The environment. A field is read from its own variable only: `port` and `secret` belong to other programs."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = str(field.validation_alias)
+        return self.env_vars.get(name), name, False
+
+
 class Section(BaseSettings):
     """Fields that no argument gives are read from the environment; an empty variable counts as absent."""
 
@@ -99,6 +109,15 @@ class Section(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, Variables(settings_cls)
 
     def with_changes(self, **changes: Any) -> Self:
         """The same settings with some replaced. The changes are not validated."""
@@ -205,11 +224,11 @@ class S3(Section, alias_generator=_variables("LABELGRAPH_S3_")):
     buckets: Annotated[tuple[str, ...], _separated_by(",")] = setting(
         (), "buckets that may contain datasets, separated by `,`; without it all that the keys can access"
     )
-    links: bool = setting(
+    links: Flag = setting(
         True,
         "browsers fetch images from S3, and scripts put files there, by presigned URLs; false: through this server",
     )
-    list_by_key: bool = setting(False, "list by the first version of ListObjects, for servers without the second")
+    list_by_key: Flag = setting(False, "list by the first version of ListObjects, for servers without the second")
     connections: PositiveInt = setting(32, "connections to S3 of one process")
     read: Seconds = setting(10.0, "until S3 sends the next bytes, in seconds")
     deadline: Seconds = setting(60.0, "for one operation of S3 with all its retries, in seconds")
@@ -234,7 +253,7 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         "transaction mode",
         repr=False,
     )
-    pooled: bool = setting(False, "true behind PgBouncer in transaction mode: no session state outlives a transaction")
+    pooled: Flag = setting(False, "true behind PgBouncer in transaction mode: no session state outlives a transaction")
     pool_size: PositiveInt = setting(10, "database connections for reading, and as many for writing, of one process")
     searches: PositiveInt = setting(
         4, "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token"
@@ -269,7 +288,7 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         1024 * MIB,
         "disk space for cached thumbnails, in bytes; the least recently used are deleted first, 0 caches none",
     )
-    worker: bool = setting(True, "run a worker inside `serve`")
+    worker: Flag = setting(True, "run a worker inside `serve`")
     jobs: PositiveInt = setting(2, "jobs that one worker runs at once")
     removal_percent: Percent = setting(
         50, "percentage of a dataset's samples that a sync may remove without `removeMany`"

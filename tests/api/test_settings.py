@@ -41,6 +41,11 @@ def test_every_kind_of_value_is_read_from_its_variable(tmp_path: Path, monkeypat
     assert (settings.limits.body, settings.timeouts.lock, settings.log_level) == (10, 0.5, "debug")
 
 
+@pytest.mark.parametrize(("text", "value"), [(" false ", False), ("OFF\r", False), ("\tYes", True)])
+def test_space_around_true_and_false_does_not_count(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    assert from_environment(monkeypatch, {"LABELGRAPH_WORKER": text}).worker is value
+
+
 def test_an_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELGRAPH_PORT", "9000")
     assert Settings.from_environment(port=1).port == 1
@@ -51,8 +56,9 @@ def test_an_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch
     [
         {description.env: "" for description in describe()},
         {"LABELGRAPH_LIMITS": "{}", "LABELGRAPH_S3": "no", "LABELGRAPH_NO_SUCH_SETTING": "1", "labelgraph_port": "1"},
+        {"port": "1", "secret": "x", "database_url": "mysql://u:p@host/db", "region": "x", "body": "1", "s3": "x"},
     ],
-    ids=["empty", "unknown"],
+    ids=["empty", "unknown", "names of fields"],
 )
 def test_empty_and_unknown_variables_count_as_absent(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
