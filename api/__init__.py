@@ -1,1 +1,1 @@
-"""Doors and processes: HTTP, WebSocket, SSE, identity, settings, worker, command line. Calls down only."""
+"""Processes and protocols: HTTP, WebSocket, SSE, authentication, settings, worker, command line."""

@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     action("backup", commands.backup, "Write everything but the images into a file; servers may go on.", file)
     action("restore", commands.restore, "Fill a database that holds no dataset with a backup.", file)
     check = action("check", commands.check, "Count everything again, and compare samples with files.", roots)
-    check.add_argument("--repair", action="store_true", help="write wrong counts and states anew, and nothing else")
+    check.add_argument("--repair", action="store_true", help="correct wrong counts and states, and nothing else")
     action("sdl", commands.sdl, "Print the GraphQL schema.")
     _add_token_commands(actions.add_parser("token", help="Create, list or revoke access tokens."), data)
     return whole

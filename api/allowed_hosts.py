@@ -1,4 +1,4 @@
-"""The names under which clients may reach this server: those that may stand in URLs of its answers."""
+"""The host names under which clients may reach this server: only these appear in URLs of its answers."""
 
 import socket
 from dataclasses import dataclass

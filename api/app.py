@@ -1,4 +1,4 @@
-"""The application: its routes, and the lifespan in which everything it is made of is built and taken down again."""
+"""The application: its routes, and the lifespan that builds its parts and closes them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable

@@ -1,4 +1,4 @@
-"""What ends a command, as one sentence for the person who gave it."""
+"""Errors that end a command, each as one sentence for whoever ran it."""
 
 import os
 

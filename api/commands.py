@@ -1,4 +1,4 @@
-"""What each command does: open what it needs, call the rules, print for people (and the token alone, for scripts)."""
+"""What each command does: open what it needs, call `db`, print for people (and only the token, for scripts)."""
 
 import argparse
 import asyncio
@@ -63,7 +63,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -> str:
-    """What a server says when it listens. `private`: nobody but its owner reads it, so it may hold their token."""
+    """What a server says when it listens. `private`: only its owner reads it, so it may contain their token."""
     lines = [f"Labelgraph serves {url}/graphql"]
     if not settings.allowed_roots and not settings.s3.is_configured:
         lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")

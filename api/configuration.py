@@ -1,4 +1,4 @@
-"""The settings as other layers take them: limits of documents, images, the database, stores and connections."""
+"""The settings that other layers need: limits of documents, images, the database, stores and connections."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -98,7 +98,7 @@ def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """Arguments of uvicorn's Config, so that these limits hold at the socket too."""
+    """Arguments of uvicorn's Config, so that these limits apply at the socket too."""
     limits, timeouts = settings.limits, settings.timeouts
     http, websocket = protocols(
         open_connections=OpenConnections(

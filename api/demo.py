@@ -63,13 +63,13 @@ def folder(settings: Settings) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The owner's token, and the file that holds it."""
+    """The owner's token, and the file that contains it."""
 
     token: str
     file: Path
 
     def describe(self, url: str) -> str:
-        """How to sign in. The token itself stands only in a terminal: other output may be kept, and read by others."""
+        """How to sign in. The token is printed only into a terminal: other output may be kept, and read by others."""
         if not sys.stdout.isatty():
             return f"  GraphQL               {url}/graphql\n  Token                 in {self.file}\n"
         return (

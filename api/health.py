@@ -1,4 +1,4 @@
-"""Two questions of whoever runs the server, answered without a token: is the process alive, and may it have traffic?"""
+"""Health checks, which need no token: is the process alive, and can it take traffic?"""
 
 import asyncio
 from functools import cache

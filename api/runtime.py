@@ -1,4 +1,4 @@
-"""What a running process is made of: built once by the lifespan (`api/app.py`), passed to every endpoint."""
+"""The parts of a running process: built once by the lifespan (`api/app.py`), passed to every endpoint."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ from schema.execution.worker_thread import WorkerThread
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """An idempotency key, and the hash that tells its request from any other under the same key."""
+    """An idempotency key, and the hash that distinguishes its request from any other under the same key."""
 
     key: str
     request_hash: bytes

@@ -99,7 +99,7 @@ class Variables(EnvSettingsSource):
 
 
 class Section(BaseSettings):
-    """Fields that no argument gives are read from the environment; an empty variable counts as absent."""
+    """Fields that no argument sets are read from the environment; an empty variable counts as absent."""
 
     model_config = SettingsConfigDict(
         frozen=True,

@@ -2,8 +2,8 @@
 
 A worker lives on one connection, which holds the lock that marks it as alive and receives notifications of new jobs.
 When that connection breaks, or anything else ends the session, the worker returns its jobs to the queue and starts
-another session; when the process dies, other workers see it at once. A round trip each second on that connection tells
-a worker that works from one that hangs.
+another session; when the process dies, other workers see it at once. A round trip each second on that connection shows
+whether the worker works or hangs.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""How fast Labelgraph answers beside the limit: the same answers from hand-written SQL behind a bare ASGI app."""
+"""How fast Labelgraph answers, compared with the same answers from hand-written SQL behind a bare ASGI app."""

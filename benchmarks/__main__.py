@@ -1,4 +1,4 @@
-"""`./labelgraph bench`: Labelgraph beside the same answers written by hand, in one run, with alternating rounds."""
+"""`./labelgraph bench`: Labelgraph and the same answers written by hand, in one run, with alternating rounds."""
 
 import argparse
 import asyncio
@@ -72,7 +72,7 @@ async def own_database(url: str, rows: int) -> str:
 
 
 async def migrated(url: str, name: str) -> str:
-    """The URL of the database of this name beside another, made if need be."""
+    """The URL of the database of this name on another's server, made if need be."""
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
         exists = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name)
@@ -102,7 +102,7 @@ class Sides:
         )
 
     async def agree(self) -> None:
-        """Both must give the same answer, or there is nothing to compare."""
+        """Both must return the same answer, or there is nothing to compare."""
         for ours, theirs in zip(self.own.bodies[:5], self.hand.bodies[:5], strict=True):
             one = orjson.loads(await ask(self.own.server.port, ours))
             other = orjson.loads(await ask(self.hand.server.port, theirs))

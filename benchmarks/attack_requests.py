@@ -1,7 +1,7 @@
 """Requests that cost a server far more than their sender: documents with their variables, for attacks and tests.
 
 `dataset` is the name of a dataset; the nested lists need one with thousands of labels, the searches one with many
-samples. Each request is a new one where its text is cached otherwise: `number` tells them apart.
+samples. Each request is a new one where its text is cached otherwise: `number` distinguishes them.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
 """`./labelgraph bench attacks`: what somebody else notices while one client attacks the server.
 
-For each attack a row: how long somebody's one-row query takes alone and meanwhile (99 of 100 are quicker), how often
-it was refused, and how the server's memory grew. An attack is held off when the query takes at most five times as long,
-is never refused, and memory stays within one and a half.
+For each attack a row: how long somebody's one-row query takes alone and during the attack (99 of 100 are quicker), how
+often it was refused, and how the server's memory grew. An attack is held off when the query takes at most five times as
+long, is never refused, and memory stays within one and a half.
 """
 
 import argparse

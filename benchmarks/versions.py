@@ -1,7 +1,7 @@
 """`python -m benchmarks.versions URL`: what versions cost, on a migrated database without datasets.
 
 Two datasets, of a thousand and of a million samples; the large one gets ten versions, a twentieth of its samples
-relabelled before each. Publishing in both, pages of every version beside the same pages of the working set, and
+relabelled before each. Publishing in both, pages of every version and the same pages of the working set, and
 comparing neighbours: medians of alternating rounds, in one process, through the schema.
 """
 

@@ -1,5 +1,5 @@
-"""The facts: rows in Postgres, bytes in storage, and the rules that keep both true.
+"""The data: rows in Postgres, bytes in storage, and the rules that keep both consistent.
 
-Resolvers (`schema`) and the worker (`api`) both call the plain functions of this floor, one module per noun; it knows
-nothing of GraphQL or HTTP. `engine` is the only place that opens transactions and commits them.
+Resolvers (`schema`) and the worker (`api`) both call the plain functions of this layer, one module per noun; it knows
+nothing of GraphQL or HTTP. Only `db/postgres/engine.py` opens and commits transactions.
 """

@@ -1,4 +1,4 @@
-"""Bounds on concurrent work, so that one client, or thousands of subscribers at once, do not hold up the others."""
+"""Limits of concurrent tasks, so that one client, or thousands of subscribers at once, do not delay the others."""
 
 import asyncio
 from collections import Counter, deque

@@ -1,4 +1,4 @@
-"""What an operation knows of its request. Built by the transports, one per operation (not per socket)."""
+"""The context of an operation: what it needs of its request. The transports build one per operation, not per socket."""
 
 from dataclasses import dataclass, field
 

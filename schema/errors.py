@@ -81,7 +81,7 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
 
 
 def error_code(error: GraphQLError) -> str:
-    """The `extensions.code` that `format_error` gives; logs nothing."""
+    """The `extensions.code` that `format_error` returns; logs nothing."""
     cause = _cause(error)
     match cause:
         case DomainError():

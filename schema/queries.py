@@ -1,4 +1,4 @@
-"""The roots of every read."""
+"""The root fields of Query."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Subscriptions. Every event is read anew, so it is the state at that moment, on every replica."""
+"""Subscriptions. Every event is read again, so it shows the state at that moment, on every replica."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

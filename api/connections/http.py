@@ -290,4 +290,4 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class TooManyHeadersError(Exception):
-    """Raised for the parser, which gives up."""
+    """Raised for the parser, which stops."""

@@ -46,5 +46,5 @@ class WriteTimeout:
             with socket.socket(fileno=os.dup(descriptor)) as own:
                 facts = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
             return buffered + queued[0], struct.unpack_from("Q", facts, 120)[0]
-        except (OSError, AttributeError, struct.error):  # a system that does not tell
+        except (OSError, AttributeError, struct.error):  # a system that does not report it
             return buffered, self.delivered + max(self.waiting - buffered, 0)

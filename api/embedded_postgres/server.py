@@ -196,7 +196,7 @@ def _sockets(home: Path) -> Path:
 async def _locked(path: Path, kind: int) -> IO[bytes]:
     """The file, opened and locked; waits without blocking the event loop."""
     file = path.open("ab")
-    while not _lock(file, kind):  # noqa: ASYNC110 (the kernel tells no event loop)
+    while not _lock(file, kind):  # noqa: ASYNC110 (the kernel notifies no event loop)
         await asyncio.sleep(PAUSE)
     return file
 

@@ -2,8 +2,8 @@
 
 Every process that uses the server holds a shared lock on the `users` file, and this program waits for the exclusive
 one: so the kernel counts the users, also those that are killed. It exits once Postgres is ready and leaves a child
-behind that keeps it. The child holds a lock on the `supervisor` file: where that is free, it was killed, and a user
-starts it again. Only the standard library is imported: it is run by its path, without the project around it.
+process that runs it. The child holds a lock on the `supervisor` file: if that is free, the child was killed, and a
+user starts it again. Only the standard library is imported: it is run by its path, without the project around it.
 """
 
 import contextlib

@@ -15,7 +15,7 @@ from db.formats.decoding import Decoders
 from db.storage import Disk, Store
 
 PNG: Final = b"\x89PNG"
-EDITION: Final = 2  # of thumbnails; those of another are made anew. To be raised when they come to look different
+EDITION: Final = 2  # of thumbnails; those of another are made again. Raise it when a change makes them look different
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Thumbnail:
 @dataclass(slots=True)
 class Thumbnails:
     """`slots` bounds how many are made at once in this process, and `max_bytes` their sources: with both the memory
-    that they take, whatever lies in storage by now."""
+    that they take, whatever is in storage by now."""
 
     cache: DiskCache
     decoders: Decoders
     slots: asyncio.Semaphore
     max_bytes: int
-    disk: Disk  # that the folder lies on
+    disk: Disk  # that the folder is on
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 

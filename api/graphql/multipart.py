@@ -2,7 +2,7 @@
 
 `operations` comes first, then `map`, then the files. What passes a limit is refused while it is still coming; of a file
 that is too large for itself nothing more is kept. A web page of another origin can make a browser send such a form
-without asking us, unless it carries a header that pages may not set freely: so one is demanded.
+without asking us, unless it carries a header that pages may not set freely: so one is required.
 """
 
 import re
@@ -36,7 +36,7 @@ PARAMETER: Final = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)'
 EXTENDED: Final = re.compile(
     r"(utf-8|iso-8859-1)'[A-Za-z0-9-]*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})+)", re.IGNORECASE
 )
-MAX_FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have beside its contents
+MAX_FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have in addition to its contents
 
 
 class FilesTooLarge(Exception):
@@ -182,7 +182,7 @@ def _insert(variables: dict[str, Any], path: object, file: Incoming) -> None:
 
 
 def _key(container: Any, step: str) -> str | int | None:
-    """The key or index that a step of a path stands for, if the container has it."""
+    """The key or index that a step of a path means, if the container has it."""
     match container:
         case dict() if step in container:
             return step
@@ -192,7 +192,7 @@ def _key(container: Any, step: str) -> str | int | None:
 
 
 def _text(value: bytes | None) -> str | None:
-    """Browsers send names in UTF-8; `parse_options_header` is fed Latin-1, and gives it back."""
+    """Browsers send names in UTF-8; `parse_options_header` takes Latin-1, and returns it."""
     return None if value is None else value.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""From parameters to answers, over every transport."""
+"""From a request's parameters to its answers: the same steps for every transport."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -88,7 +88,7 @@ async def _execute_once(process: Runtime, request: Request, context: Context, ke
     text = answer.encode()
     try:
         return await idempotency.store_answer(*request_key, text)
-    except DatabaseUnavailable:  # what was done is committed, and known: a repetition builds the answer anew
+    except DatabaseUnavailable:  # what was done is committed, and known: a repetition builds the answer again
         return text
 
 

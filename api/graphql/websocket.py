@@ -118,7 +118,7 @@ class Channel:
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Raises Closing when it is none of the protocol's, WebSocketDisconnect at the end."""
-        await self.throttle.wait()  # clients that send without a pause hold up neither others nor deadlines
+        await self.throttle.wait()  # clients that send without a pause delay neither others nor deadlines
         received = await self.socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", GOING_AWAY))

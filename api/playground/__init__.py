@@ -1,6 +1,6 @@
 """GraphiQL, served by ourselves, so that it works without the internet; signed in through the URL's fragment.
 
-Only what lies in this folder is ever sent, by name from a fixed list: no path of a request reaches the file system.
+Only what is in this folder is ever sent, by name from a fixed list: no path of a request reaches the file system.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Checking what is stored: every counted and derived value is counted again, and samples are compared with files.
 
-A wrong value is a defect of ours; with `repair` it is written anew from the rows that it follows from, and nothing else
-is changed. A sample without its file, and a file without a row, are reported only.
+A wrong value is a defect of ours; with `repair` it is computed again from the rows that it follows from, and nothing
+else is changed. A sample without its file, and a file without a row, are reported only.
 """
 
 import asyncio
@@ -51,9 +51,9 @@ class Finding:
 
 
 async def check(database: Database, open_store: OpenStore, *, repair: bool = False) -> AsyncGenerator[Finding, None]:
-    """What does not hold, dataset by dataset. Raises StorageError where files cannot be listed.
+    """What is wrong, dataset by dataset. Raises StorageError where files cannot be listed.
 
-    Safe beside writers. Memory does not grow with the datasets: their listings lie in a temporary table.
+    Safe while others write. Memory does not grow with the datasets: their listings are in a temporary table.
     """
     connection = await opener(database.url)()
     try:
@@ -81,7 +81,7 @@ async def recount(connection: asyncpg.Connection, dataset_id: int) -> list[str]:
 
 
 async def repair_values(session: AsyncSession, dataset_id: int) -> None:
-    """Write wrong values anew, while no other writer is at the dataset. No change is recorded: its facts stay."""
+    """Write correct values, while no other writer is at the dataset. No change is recorded: its facts stay."""
     await lock_dataset(session, dataset_id, None, exclusive=True)
     await sql.run(session, "SET LOCAL statement_timeout = 0")
     values = {"actor": None, "origin": None, "latest": False, "since": None}

@@ -3,7 +3,7 @@ SELECT id, name, input_path, type, include, exclude, label_names FROM dataset WH
 
 -- name: recount
 -- Every value that is counted or derived, and differs from the rows that it follows from: the column of the row of a
--- table. One statement sees one state, so it may run beside any number of writers.
+-- table. One statement sees one state, so it may run while others write.
 WITH derived AS MATERIALIZED (
     SELECT s.id, s.label_ids AS stored_label_ids, s.state AS stored_state, s.labeled_by, s.labeled_at, d.label_ids, d.state
     FROM sample s CROSS JOIN LATERAL derived_state(s.id) d WHERE s.dataset_id = :dataset_id

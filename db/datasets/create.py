@@ -97,7 +97,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
 
 
 def _expect_unconfined(by: Identity) -> None:
-    """Before anything is looked up: a path or a name that is refused would tell a confined token what is there."""
+    """Before anything is looked up: a path or a name that is refused would show a confined token what is there."""
     if by.dataset_ids is not None:
         raise Forbidden("This token is confined to certain datasets, so it cannot create one.")
 

@@ -1,4 +1,4 @@
-"""The image behind a source's id, as whoever serves its bytes needs it."""
+"""The image of a source's id, with what serving its bytes needs."""
 
 from dataclasses import dataclass
 from typing import Final

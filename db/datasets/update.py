@@ -59,7 +59,7 @@ async def update(
 
 
 async def _expect_free_name(session: AsyncSession, name: str, by: Identity) -> None:
-    """Names are unique among all datasets, so trying one tells whether a dataset has it."""
+    """Names are unique among all datasets, so trying one shows whether a dataset has it."""
     if by.dataset_ids is not None:
         raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
     taken = await session.exec(select(Dataset.id).where(col(Dataset.name) == name, col(Dataset.deleted_at).is_(None)))
@@ -68,7 +68,7 @@ async def _expect_free_name(session: AsyncSession, name: str, by: Identity) -> N
 
 
 async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
-    """No label has another name, nor would get one back by an undo or a version; and none is created meanwhile."""
+    """No label has another name, nor would get one back by an undo or a version; and none is created now."""
     await lock_dataset(session, dataset_id, by, exclusive=True)
     running = await jobs.active_ingest(session, dataset_id)
     if running is not None:  # it has read the rule, and may still create labels

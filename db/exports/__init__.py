@@ -1,1 +1,1 @@
-"""The way out: a version written as files."""
+"""Exports: a version written as files."""

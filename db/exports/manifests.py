@@ -4,8 +4,8 @@
                                                      /annotation/<image>_<id>.xml    where images have shapes
 
 A job writes the label files first, then the manifest that points to them. Nothing of a version changes, so writing it
-again, after a crash, writes the same. Memory holds a batch of samples. Storage that fails is tried again, then the job
-fails and says why, and may be requested anew. Images are not copied; times are in UTC, without a zone.
+again, after a crash, writes the same. One batch of samples is in memory. Storage that fails is tried again, then the
+job fails and says why, and may be requested again. Images are not copied; times are in UTC, without a zone.
 `db/ingest/imports` reads a manifest back.
 """
 
@@ -64,7 +64,7 @@ class _Writer:
     store: Store
 
     async def write(self) -> str:
-        """Where it lies. A file of the same name is the same, or of a version that was deleted: that one stays."""
+        """Its path. A file of the same name is the same, or of a version that was deleted: that one stays."""
         version, name = self.version, self.version["name"]
         folder = f"{version['dataset']}-{version['dataset_id']}/annotation/{name}"
         for addition in ("", f"-{version['id']}"):

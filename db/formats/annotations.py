@@ -43,9 +43,9 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class ParsedAnnotation:
-    """A label on an image. Without a shape it holds for the whole image.
+    """A label on an image. Without a shape it is for the whole image.
 
-    `author` None: whoever brings the file. `color` and `shortcut` are those of the label. `line`: where it stands.
+    `author` None: whoever brings the file. `color` and `shortcut` are those of the label. `line`: its line in the file.
     """
 
     label: str

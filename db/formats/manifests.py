@@ -1,7 +1,7 @@
-"""A manifest's lines, and the label files that they point to. Pure: the same sample gives the same bytes.
+"""A manifest's lines, and the label files that they point to. Pure: equal samples make equal bytes.
 
-A classification's labels stand in the line. Shapes stand in PASCAL VOC files, one to an image, more where it would be
-larger than readers take; what VOC has no place for is in the line's `property`: who labelled which object, if they were
+A classification's labels are in the line. Shapes are in PASCAL VOC files, one to an image, more where it would be
+larger than readers take; what VOC cannot express is in the line's `property`: who labelled which object, if they were
 several, and the colours of labels.
 """
 
@@ -73,7 +73,7 @@ class Style:
                 yield self._reference(drawn, f"{self.files}{self._name(sample, number)}")
 
     def _reference(self, drawn: Sequence[Mapping[str, Any]], location: str) -> dict[str, Any]:
-        """To a label file. The authors of single objects stand there only where they differ."""
+        """To a label file. The authors of single objects are there only where they differ."""
         authors = [_author(row) for row in drawn]
         styles = {
             row["name"]: {name: row[name] for name in ("color", "shortcut") if row[name] is not None} for row in drawn

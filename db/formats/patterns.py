@@ -4,7 +4,7 @@
     ?     one character of a name
     **    as a whole part: any number of directories, also none; at the end, everything below
 
-A pattern matches the whole path. All other characters stand for themselves, upper and lower case differ, and paths and
+A pattern matches the whole path. All other characters match themselves, upper and lower case differ, and paths and
 patterns are compared in NFC. A pattern that ends with `/` means everything below that directory.
 """
 

@@ -1,1 +1,1 @@
-"""What a working set was and becomes: changes, versions, undo, and operations that take effect once."""
+"""The history of a working set: changes, versions, undo, and idempotency keys."""

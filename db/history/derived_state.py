@@ -1,6 +1,6 @@
-"""What a sample's row says because of its annotations: `state`, `label_ids`, who labelled it last, when, and how.
+"""The columns of a sample that follow from its annotations: `state`, `label_ids`, who labelled it last, when, and how.
 
-The rule is written once, in SQL: the function `derived_state(sample)` gives the labels and the state of a sample,
+The rule is written once, in SQL: the function `derived_state(sample)` returns the labels and the state of a sample,
 `sample_state(label_ids, suggested)` the state of one that is being inserted, and `REFRESH` updates the samples of
 a table `selected (id)`.
 """

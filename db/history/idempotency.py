@@ -2,7 +2,7 @@
 
 Each root field's outcome commits with its effect, in a row (token, key, field). The whole answer follows in the row
 whose field is ''. A retry gets that answer; if the server died in between, fields with an outcome are not done again,
-and the answer is built anew from their outcomes. So are answers that are too large to be stored. What a field does
+and the answer is built again from their outcomes. So are answers that are too large to be stored. What a field does
 outside the database is noted beforehand.
 
 An outcome whose `is_final` is false may get better: its repetition does what is left, and stores what came of it.
@@ -93,7 +93,7 @@ def is_final(outcome: object) -> bool:
 
 async def store_answer(database: Database, token_id: int, key: str, request_hash: bytes, answer: bytes) -> bytes:
     """Store an answer, and return the one to send: of several that race, the first that was stored. A large one is
-    built anew for every repetition: forty small requests could fill a disk otherwise."""
+    built again for every repetition: forty small requests could fill a disk otherwise."""
     if len(answer) > MAX_ANSWER:
         return answer
     async with database.writing() as session:

@@ -3,7 +3,7 @@
 SELECT pg_advisory_xact_lock(hashtextextended(:token_id::bigint || ' ' || :key::text, 0))
 
 -- name: outcomes
--- An outcome is stored as text within jsonb: what a client sent may hold NUL, of which jsonb takes no escape of its own.
+-- An outcome is stored as text within jsonb: what a client sent may contain NUL, for which jsonb has no escape.
 SELECT field, request_hash, outcome #>> '{}' AS outcome FROM idempotency WHERE token_id = :token_id AND key = :key
 
 -- name: outcome

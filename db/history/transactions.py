@@ -1,8 +1,8 @@
 """A unit of work in one transaction, tried again as long as nothing was committed.
 
 Deadlocks, lock waits, a fallen server, and the races that only a constraint decides roll back; done again, the same
-work meets what the other writer has committed. A connection that breaks during COMMIT leaves it open what happened:
-only work with an idempotency key is tried again then, because its key tells.
+work meets what the other writer has committed. When a connection breaks during COMMIT, the outcome is unknown:
+only work with an idempotency key is tried again then, because its key shows whether it was committed.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,1 +1,1 @@
-"""Who sends a request: access tokens and signed URLs."""
+"""Access tokens and signed URLs."""

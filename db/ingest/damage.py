@@ -1,4 +1,4 @@
-"""Files that end before their images do. Their last bytes tell of nearly all files that they are whole; the few others
+"""Files that end before their images do. The last bytes of nearly all files show that they are whole; the few others
 are read and, where there is no end in them at all, decoded."""
 
 import asyncio
@@ -44,7 +44,7 @@ async def find(store: Store, heads: Mapping[str, Head], limits: ImageLimits) -> 
 
 
 async def is_cut(data: bytes, limits: ImageLimits) -> bool:
-    """Whether this file ends before its image does. One that takes too much to tell has no end that was found."""
+    """Whether this file ends before its image does. If finding its end takes too much, it has none."""
     if not images.may_be_truncated(data[: images.HEAD_SIZE], data[-images.TAIL_SIZE :], len(data)):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What a batch of entries changes, decided from what the database holds under our locks. Pure."""
+"""What a batch of entries changes, decided from what the database contains under our locks. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -141,7 +141,7 @@ def decide(
 
 
 def path_end(path: str) -> str:
-    """The end of a path, as it may stand in a message."""
+    """The end of a path, as it may appear in a message."""
     return excerpt(path) if len(path) <= 40 else f"…{excerpt(path[-40:])}"
 
 

@@ -1,7 +1,7 @@
 """The record in which every source of samples says what it has: an image, and what is known of it.
 
-A listing with its sidecars, a manifest and an upload differ in how they find their entries. From there on all of them
-go the same way: `decide`, then `write`.
+A listing with its sidecars, a manifest and an upload differ in how they find their entries. After that all of
+them take the same steps: `decide`, then `write`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 @dataclass(frozen=True, slots=True)
 class RefusedName:
-    """A name that no label of the dataset can have, where it stands first, and how often it stands there."""
+    """A name that no label of the dataset can have, where it is first, and how often it occurs."""
 
     name: str
     location: str
@@ -37,11 +37,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image. `position` is its place in the source's order, and what a checkpoint counts.
+    """One image. `position` is its index in the source's order, and what a checkpoint counts.
 
     `image` None: there is a sample at the path, whose image was not read. `annotations` None: the source says nothing
     that can be used, and labels stay; empty: there are none. `refused`: why it can be no sample. `location`: where the
-    entry stands, in warnings. `listed` None: what to do follows from the path alone.
+    entry is, in warnings. `listed` None: what to do follows from the path alone.
     """
 
     position: int

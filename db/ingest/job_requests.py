@@ -1,4 +1,4 @@
-"""What clients request of jobs: to sync a dataset, to import a manifest, to stop."""
+"""Requests of clients for jobs: to sync a dataset, to import a manifest, to cancel."""
 
 from dataclasses import dataclass, replace
 

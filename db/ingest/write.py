@@ -1,7 +1,7 @@
 """Writing the rows of samples: sources, labels, samples and annotations, one statement for all of a kind.
 
 Objects lie in storage before their rows are written. The dataset's row is locked by the change that these rows belong
-to, so nothing is made twice.
+to, so nothing is inserted twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ async def label_ids(session: AsyncSession, dataset_id: int, names: Iterable[str]
 
 
 async def make_sources(session: AsyncSession, dataset_id: int, sources: Sequence[NewSource]) -> dict[str, int]:
-    """Ids by path; a path that another writer gave to a source meanwhile is left out."""
+    """Ids by path; a path that another writer has just given to a source is left out."""
     if not sources:
         return {}
     images = [one.image for one in sources]
@@ -224,7 +224,7 @@ class Writer:
 
 
 def last_author(authors: Sequence[Author]) -> Author | None:
-    """Who labelled last: one without a time labels now. Moments are told to the second, so of those of the same second
+    """Who labelled last: one without a time labels now. Times have whole seconds, so of those of the same second
     the last one in order was the last."""
     return max(reversed(authors), key=lambda author: (author.at is None, author.at or NEVER), default=None)
 

@@ -2,7 +2,7 @@
 SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[]) ORDER BY id FOR KEY SHARE
 
 -- name: make_labels
--- Safe without ON CONFLICT: whoever makes labels holds the dataset's row, as we do here.
+-- Safe without ON CONFLICT: whoever makes labels locks the dataset's row, as we do here.
 INSERT INTO label (dataset_id, name, color, shortcut, since)
 SELECT :dataset_id, new.name, new.color,
        CASE WHEN NOT EXISTS (SELECT FROM label WHERE dataset_id = :dataset_id AND shortcut = new.shortcut)
@@ -15,7 +15,7 @@ ORDER BY new.name
 UPDATE source SET status = 'GONE' WHERE id = ANY(:ids::bigint[]) AND status <> 'GONE'
 
 -- name: make_sources
--- A path that another writer gave to a source meanwhile is left out.
+-- A path that another writer has just given to a source is left out.
 INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, damaged, status,
                     sidecar_etag, content_hash, pixel_hash, changed_at)
 SELECT :dataset_id, * FROM unnest(:paths::text[], :etags::text[], :sizes::bigint[], :times::timestamptz[],

@@ -1,4 +1,4 @@
-"""Long work. The job's row says everything about a job, and is its place in the queue (`queue`)."""
+"""Jobs: work that takes longer than a request. The job's row is also its entry in the queue (`queue`)."""
 
 from db.jobs.batches import LONG_TIMEOUT, Batch, Fenced, clear_label_warnings, in_batch
 from db.jobs.notifications import QUEUE_CHANNEL

@@ -47,7 +47,7 @@ WHERE id = :job_id AND epoch = :epoch AND status = 'RUNNING'
 RETURNING status
 
 -- name: orphans
--- Running jobs whose worker is dead: nobody holds its lock, or it has sent no heartbeat for a while. When Postgres
+-- Running jobs whose worker is dead: its lock is free, or it has sent no heartbeat for a while. When Postgres
 -- itself was restarted, that a worker lost its job proves nothing.
 SELECT id, epoch, coalesce(heartbeat_at < pg_postmaster_start_time(), false) AS server_restarted
 FROM job

@@ -1,4 +1,4 @@
-"""The queue: the job's row says everything about the job, and moves it from one state to the next.
+"""The queue: a job's row has its state, and statements here move it from one state to the next.
 
     QUEUED ── claim ──▶ RUNNING ── finish ──▶ SUCCEEDED | FAILED | CANCELED
        ▲                   │
@@ -181,7 +181,7 @@ async def release(database: Database, claim: Claim, *, refund_attempt: bool, aft
 
 
 async def sweep(database: Database) -> list[int]:
-    """Return the jobs of dead workers to the queue. The ids of those that were not canceled meanwhile."""
+    """Return the jobs of dead workers to the queue. The ids of those that were not canceled in between."""
     requeued = []
     async with database.writing() as session:
         for row in await sql.run(session, SQL.orphans, lease=LEASE, lock_class=LOCK_CLASS):

@@ -1,7 +1,7 @@
 """Which workers are alive.
 
 A worker holds a session lock under its own number as long as its connection lasts. Postgres frees the lock the moment
-the process dies, on this machine or another, so that its jobs are taken over at once; where a network holds a dead
+the process dies, on this machine or another, so that its jobs are taken over at once; where a network keeps a dead
 connection open, the age of the heartbeat (`LEASE`) decides.
 """
 

@@ -1,1 +1,1 @@
-"""Labels, samples and annotations: everything a person does to them."""
+"""Labels, samples and annotations, as people change them."""

@@ -1,4 +1,4 @@
-"""Other datasets and versions that use the objects behind some samples. Several datasets may share an object."""
+"""Other datasets and versions that use the objects of some samples. Several datasets may share an object."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""When Postgres is unreachable, full or overloaded: which errors of its driver mean that, and the error for callers.
+"""Outages: which errors of the driver mean that Postgres is unreachable, full or overloaded, and the error for callers.
 
 The rest of the project classifies errors of Postgres here only. What is not listed is an error of a statement, or a
 defect.

@@ -1,6 +1,6 @@
 """The settings of a session: sent when a connection is opened, or set in each transaction behind a pooler.
 
-A transaction pooler gives each transaction any of its connections, so neither settings nor prepared statements last
+A transaction pooler uses any of its connections for each transaction, so neither settings nor prepared statements last
 longer than that, and PgBouncer refuses most parameters that a client sends when it connects.
 """
 

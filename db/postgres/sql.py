@@ -1,9 +1,9 @@
 """Statements in SQL, run by the driver itself below a session's transaction, or on a connection.
 
-A bulk write gives the ORM nothing to do, and costs a third of the time without it. Values are always parameters:
+A bulk write needs nothing of the ORM, and costs a third of the time without it. Values are always parameters:
 `:name` becomes `$1`; comments, string literals and `::type` stay what they are.
 
-Named statements stand in a `.sql` file beside the module that runs them:
+Named statements are in a `.sql` file next to the module that runs them:
 
     -- name: lock_samples
     SELECT id FROM sample WHERE id = ANY(:ids::bigint[]) ORDER BY id FOR NO KEY UPDATE
@@ -74,7 +74,7 @@ async def value(runner: Runner, statement: str, /, **values: Any) -> Any:
 
 
 async def count(runner: Runner, statement: str, /, *, timeout: float | None = None, **values: Any) -> int:
-    """How many rows the statement wrote. `timeout` is in seconds, in place of the connection's own."""
+    """How many rows the statement wrote. `timeout` is in seconds, instead of the connection's own."""
     text, arguments = positional(statement, values)
     tag = await (await _driver(runner)).execute(text, *arguments, timeout=timeout)
     return int(tag.rsplit(" ", 1)[-1])

@@ -93,7 +93,7 @@ class CompileContext:
     path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
     custom_plan: bool = False  # the best plan depends on the values: Postgres must plan for those of each execution
     costly: bool = False  # it may read every row of a dataset
-    unbounded: int = 0  # values compiled so far whose size only their rows tell; those in a checked one count as one
+    unbounded: int = 0  # values compiled so far whose size only their rows show; those in a checked one count as one
     _share: int = 1  # a value here may have one of so many parts of the answer
     _names: int = 0
     _allowed: ColumnElement[Any] | None = None
@@ -167,7 +167,7 @@ class CompileContext:
         return self.object(type_name, source, fields)
 
     def variants(self, types: Sequence[str], row: Row, field: SelectedField) -> Parts:
-        """The JSON of a row that is of one of several types, which their conditions tell apart."""
+        """The JSON of a row that is of one of several types, which their conditions distinguish."""
         cases = [
             (and_(*self.row_type(name).where(row)), concatenate(self.object(name, row, field.fields[name])))
             for name in types

@@ -113,7 +113,7 @@ class Page:
 
     def _selected(self) -> sqlalchemy.Select[Any] | sqlalchemy.CompoundSelect[Any]:
         """By walking along the order or by sorting all matches. Where the planner cannot know which is better, both
-        ways stand in the statement, and one is taken when it starts."""
+        ways are in the statement, and one is taken when it starts."""
         row = self._source()
         few = self.listing.few(self.context, row, self.field, self.size + 1)
         if few is None or row.state.is_bound:
@@ -198,7 +198,7 @@ class Page:
 
 
 def literal(number: int) -> ColumnElement[int]:
-    """Page sizes stand in the statement, so that every plan knows them."""
+    """Page sizes are in the statement, so that every plan knows them."""
     return sql(str(number))
 
 

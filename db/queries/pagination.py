@@ -81,7 +81,7 @@ class Order:
     def by(
         self, column: Columns, *, backward: bool = False, unless: ColumnElement[bool] | None = None
     ) -> list[ColumnElement[Any]]:
-        """What to sort by. `unless` this holds, an index in this order may save the sorting."""
+        """What to sort by. `unless` this is true, an index in this order may save the sorting."""
         descending = self.descending != backward
         values = [column(name) for name, _ in self.keys]
         if unless is not None:

@@ -10,7 +10,7 @@ class SelectedField:
     """A field, the key it is answered under, its arguments, and the fields selected below it.
 
     `arguments`: only those that were passed. Text and numbers that come with the request are `Parameter`s; enum values
-    are their names. `fields`: those of each concrete type that the field may give, in the order of the answer.
+    are their names. `fields`: those of each concrete type that the field may return, in the order of the answer.
     """
 
     name: str
@@ -19,7 +19,7 @@ class SelectedField:
     fields: Mapping[str, tuple["SelectedField", ...]] = field(default_factory=dict)
 
     def only_type(self) -> "tuple[str, tuple[SelectedField, ...]]":
-        """For a field that can give one type only: its name, and the fields selected below."""
+        """For a field that can return one type only: its name, and the fields selected below."""
         ((name, fields),) = self.fields.items()
         return name, fields
 

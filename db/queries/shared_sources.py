@@ -1,7 +1,7 @@
 """Which other datasets and versions use the objects of some samples, as SQL over a table `selected` of sample ids.
 
-Writers and the read compiler run the same statements, each composed with a subquery that both need. CONDITION stands
-for a condition on `sample`.
+Writers and the read compiler run the same statements, each composed with a subquery that both need. CONDITION is
+replaced by a condition on `sample`.
 """
 
 # One input path may lie below another, so whole paths are compared: the input path, a slash, the path below it.

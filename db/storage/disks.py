@@ -63,7 +63,7 @@ class Call:
             else:
                 self.future.set_exception(error)
 
-        with suppress(RuntimeError):  # the loop was closed meanwhile
+        with suppress(RuntimeError):  # the loop was closed in between
             self.loop.call_soon_threadsafe(deliver)
 
     async def result(self, seconds: float) -> Any:
@@ -82,7 +82,7 @@ _current = threading.local()
 
 
 def progress() -> None:
-    """To be called by a long function in a disk's thread whenever the disk has answered: its deadline begins anew."""
+    """To be called by a long function in a disk's thread whenever the disk has answered: its deadline starts again."""
     call: Call | None = getattr(_current, "call", None)
     if call is not None:
         call.progress_at = time.monotonic()
@@ -154,7 +154,7 @@ class Disk:
                 with self._lock:
                     self._running.discard(call)
                     self._pending -= 1
-            del call  # it may hold much, and the next call may come late
+            del call  # it may be large, and the next call may come late
 
 
 @dataclass(slots=True)
@@ -167,7 +167,7 @@ class Disks:
     _read_at: float = float("-inf")
 
     def of(self, path: str) -> Disk:
-        """The disk that a path lies on, links not followed."""
+        """The disk that a path is on; links are not followed."""
         return self._disk("files", path)
 
     def resolving(self, path: str) -> Disk:

@@ -1,8 +1,8 @@
 """A directory of this machine as a store.
 
 Each directory on the way to a file is opened by itself, relative to the one before (`O_NOFOLLOW`), so neither a link in
-the tree nor one that is swapped in meanwhile leads out of it. Where there is a link, the real path is computed; if it
-lies below an allowed root, the file is opened from that root in the same way, without any link. So links are followed
+the tree nor one that is swapped in leads out of it. Where there is a link, the real path is computed; if it
+is below an allowed root, the file is opened from that root in the same way, without any link. So links are followed
 for reading only, and only to what the server's owner allowed. Nothing is written or deleted through a link: deleting a
 linked file deletes the link.
 
@@ -48,7 +48,7 @@ READERS: Final = 4  # threads that read heads concurrently
 
 
 class ObjectLinked(ObjectChanged):
-    """The object lies in a linked directory, where this store deletes nothing."""
+    """The object is in a linked directory, where this store deletes nothing."""
 
     message = "The file lies in a linked directory, where nothing is deleted; delete it there."
 
@@ -283,7 +283,7 @@ class LocalStore(Store):
 
 
 class _NewFile:
-    """A temporary file beside the path that it is written for, linked there when it is complete: readers see all of it
+    """A temporary file next to the path that it is written for, linked there when it is complete: readers see all of it
     or nothing, and nothing is overwritten. Its methods block."""
 
     def __init__(self, store: LocalStore, path: str) -> None:

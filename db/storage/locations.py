@@ -1,4 +1,4 @@
-"""Where datasets may lie: in directories below the roots, and in buckets, that the server's owner allows."""
+"""The locations that the server's owner allows for datasets: directories below the roots, and buckets."""
 
 import re
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from typing import Protocol
 from db.errors import AlreadyExists, Conflict, DomainError, StorageError
 
 PAGE = 1_000  # objects in a page of a listing, at most
-CHUNK = 256 * 1024  # bytes that a stream gives at once
+CHUNK = 256 * 1024  # bytes that a stream yields at once
 
 
 class RootMissing(StorageError):

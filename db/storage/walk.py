@@ -21,7 +21,7 @@ from db.storage.objects import Page, StoredObject
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can hold
+OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can represent
 PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # temporary files of writers
 MAX_PART_AGE: Final = 3_600.0  # seconds since the last write to one, after which its writer was killed
 MAX_FOLLOWED: Final = 100_000  # linked directories
@@ -29,7 +29,7 @@ MAX_FOLLOWED: Final = 100_000  # linked directories
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A directory to be read: the prefix of its files' paths, and where it lies below the root it is opened from."""
+    """A directory to be read: the prefix of its files' paths, and its path below the root it is opened from."""
 
     prefix: str
     root: str
@@ -44,8 +44,8 @@ class Directory:
 
 
 class Walk:
-    """The files below an open root directory. Each directory is opened anew from its root, and only one at a time, so
-    no depth is too deep. The lists hold what was met since the last page."""
+    """The files below an open root directory. Each directory is opened from its root, and only one at a time, so
+    no depth is too deep. The lists contain what was met since the last page."""
 
     def __init__(self, descriptor: int, root: Path, roots: Sequence[Path]) -> None:
         self.descriptor = descriptor
@@ -71,7 +71,7 @@ class Walk:
                 root = os.dup(self.descriptor) if is_ours else os.open(directory.root, DIRECTORY)
                 descriptor = enter(root, directory.below.split("/")[:-1])
             except FileNotFoundError:
-                continue  # removed meanwhile
+                continue  # removed in between
             except OSError:
                 self.unreadable.append(directory.prefix[:-1])
                 continue
@@ -159,7 +159,7 @@ def _remove_old_part(directory: int, entry: os.DirEntry[str]) -> None:
 
 
 def path_below(path: str, root: str) -> str | None:
-    """The part of a real path below a directory, '' for the directory itself; None if it lies elsewhere."""
+    """The part of a real path below a directory, '' for the directory itself; None if it is elsewhere."""
     if path == root:
         return ""
     start = root.rstrip("/") + "/"

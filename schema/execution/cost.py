@@ -28,7 +28,7 @@ PAGE_ARGUMENTS = frozenset({"first", "last", "ids"})
 
 
 class Cost:
-    """The number of values one operation may return: each field counts 1, times every page it lies in, and the
+    """The number of values one operation may return: each field counts 1, times every page it is in, and the
     criteria of a filter count as what they cost. `unpaged`: the names of fields that are lists without pages.
 
     Pages beyond the largest, `page`, count as the largest: they are refused later, with a better message.

@@ -41,7 +41,7 @@ MAX_COSTS = 64  # of one document, by the sizes of its variables
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """One operation of a valid document. The same text and operation name give the same object while it is cached.
+    """One operation of a valid document. The same text and operation name return the same object while it is cached.
 
     `plans` is for the executor: what it compiled for this operation, by the shape of the variables; it is dropped with
     the document.

@@ -89,10 +89,10 @@ class ExecutableSchema(Protocol):
     documents: Documents
 
     async def run(self, request: Request, context: Context) -> Answer | bytes:
-        """Answers a query or mutation: an Answer, or the body of the response as it stands."""
+        """Answers a query or mutation: an Answer, or the finished body of the response."""
 
     def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
-        """The answers of a subscription; one that is refused gives a single answer without data."""
+        """The answers of a subscription; one that is refused has a single answer without data."""
 
     def as_str(self) -> str:
         """The schema in its own language (SDL)."""

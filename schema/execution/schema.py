@@ -73,7 +73,7 @@ class LabelgraphSchema(strawberry.Schema):
         return Answer.from_result(await cast(Awaitable[Any], result) if isawaitable(result) else result)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
-        """The answers of a subscription; one that is refused gives a single answer without data."""
+        """The answers of a subscription; one that is refused has a single answer without data."""
         executor = Executor.build(**self._arguments(request, context))
         if isinstance(executor, list):
             yield Answer.from_result(ExecutionResult(None, executor))

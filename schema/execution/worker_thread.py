@@ -1,4 +1,4 @@
-"""CPU-bound work in a thread, so that the event loop goes on meanwhile.
+"""CPU-bound work in a thread, so that the event loop is not blocked.
 
 The interpreter switches between threads that compute every few milliseconds. Each kind of work has one thread: with
 more, the event loop would wait longer for its turn.

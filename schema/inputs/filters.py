@@ -1,6 +1,6 @@
-"""What clients say to choose samples and datasets.
+"""Filters of samples and datasets, as clients write them.
 
-Fields default to UNSET, not to null: a mutation tells a criterion that is left out from one that is null. The values
+Fields default to UNSET, not to null: a mutation distinguishes a missing criterion from one that is null. The values
 are read as graphql-core coerces them (`sample_filter`), never as objects of these classes.
 """
 

@@ -1,7 +1,7 @@
 """How large the variables of a request are, counted before they are coerced.
 
-Coercing costs some ten microseconds a value: 200,000 ids held the event loop for a second, only to be refused. Here a
-list is measured by its length against the limit of its field, and input objects are counted, in one pass over the raw
+Coercing costs some ten microseconds a value: 200,000 ids blocked the event loop for a second, only to be refused. Here
+a list is measured by its length against the limit of its field, and input objects are counted, in one pass over the raw
 values that stops at the first limit. Literals need no such pass: the document's tokens are limited.
 """
 

@@ -34,7 +34,7 @@ class SelectedSamples:
         return list(dict.fromkeys(text for text, number in self.ids if number in missing))
 
 
-# An object of the class could not tell a criterion that is null from one that is left out: the coerced value can.
+# An object of the class does not distinguish a null criterion from a missing one: the coerced value does.
 SampleSelection.__strawberry_definition__.from_input = lambda _type, value, _context: value  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Shapes as clients give them, and in plain values."""
+"""Shapes as clients send them, and as plain values."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Fields that several payloads have. `reference(…)` stands for an object that is read after the commit."""
+"""Fields that several payloads have. `reference(…)` names an object that is read after the commit."""
 
 from typing import Any
 

@@ -246,7 +246,7 @@ async def is_complete_here(data: bytes) -> bool:
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
     """What the server's owner allows an image to have, and how it is decoded. `size` is in bytes, inclusive.
-    `is_complete` tells whether all of an image is in its file; it raises UnreadableImage when that cannot be told."""
+    `is_complete` says whether all of an image is in its file; it raises UnreadableImage when that is unknown."""
 
     size: int = 25 * 1024 * 1024
     pixels: int = MAX_PIXELS

@@ -1,4 +1,4 @@
-"""An image file without what is no part of the image."""
+"""An image file, without its profiles, texts and other parts that are not the image."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The orientation that Exif metadata gives an image, read as Chromium reads it (docs/decisions/0032)."""
+"""The orientation in an image's Exif metadata, read as Chromium reads it (docs/decisions/0032)."""
 
 import struct
 from typing import Final

@@ -57,7 +57,7 @@ def _content(picture: list[bytes], end: int, tiff: bytes, scans: int, *, complet
 
 
 def _is_needed(marker: int, body: bytes) -> bool:
-    """Tables, frames and scans; and the two application segments that tell how colours are stored."""
+    """Tables, frames and scans; and the two application segments that say how colours are stored."""
     match marker:
         case 0xE0:
             return body.startswith(b"JFIF\0")

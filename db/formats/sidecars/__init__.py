@@ -1,4 +1,4 @@
-"""Sidecars: the file beside an image, of its stem, that says what is on it. Pure functions over bytes.
+"""Sidecars: the file next to an image, of its stem, that says what is on it. Pure functions over bytes.
 
 `.txt` names an image's labels; PASCAL VOC's `.xml` names labels with their shapes. A dataset reads one kind, by its
 type, and does not see the other.

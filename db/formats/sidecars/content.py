@@ -2,7 +2,7 @@
 
 Nobody says reliably how a file is encoded. A byte order mark decides; then strict UTF-8; then what the file itself
 names, where it can; then GB18030, which Chinese editors write. What is none of these is refused rather than guessed:
-every file is valid Latin-1, and none that is silent about it means it.
+every file is valid Latin-1, and no file is meant as that without saying so.
 """
 
 import codecs
@@ -25,7 +25,7 @@ BYTE_ORDER_MARKS: Final = (
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something wrong with a sidecar. `line` counts from 1; 0 is the file as a whole. `name`: of a label, if that is
-    what is wrong: then it is said once of the name, not of every place where it stands."""
+    what is wrong: then it is said once of the name, not of every place where it occurs."""
 
     line: int
     message: str
@@ -36,7 +36,7 @@ class Problem:
 class Sidecar:
     """Annotations in the file's order. None: it says nothing that can be used, and labels stay as they are.
 
-    `size`: the width and height that the file gives the image. `hard`: whether the image is a hard example; None where
+    `size`: the image's width and height according to the file. `hard`: whether the image is a hard example; None where
     the format cannot say.
     """
 

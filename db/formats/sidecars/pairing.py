@@ -4,7 +4,7 @@ In order of precedence, for the image `train/images/a.jpg` and the suffix `.txt`
 
     train/images/a.txt       next to it
     train/images/a.jpg.txt   next to it, with the image's suffix
-    train/labels/a.txt       in a directory for labels that stands where the directory for images does
+    train/labels/a.txt       in a directory for labels, next to the directory for images
 
 Two images of one name without suffix share their sidecar.
 """
@@ -17,7 +17,7 @@ from db.formats.paths import stem
 
 IMAGE_DIRECTORIES: Final = ("images", "Images", "JPEGImages", "img", "imgs")
 LABEL_DIRECTORIES: Final = ("labels", "Labels", "annotations", "Annotations")
-EITHER: Final = "\x01"  # stands for the name of a directory for images or labels
+EITHER: Final = "\x01"  # replaces the name of a directory for images or labels
 
 
 def image_keys(path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The `.txt` beside an image that names its labels, one on a line."""
+"""The `.txt` next to an image that names its labels, one on a line."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Undoing one change: its rows are inverted, as a change of its own. What others did stays, or stands in the way."""
+"""Undoing one change: its rows are inverted, as a change of its own. What others did stays, or prevents the undo."""
 
 from db.history.undo.undo import Undone, undo
 

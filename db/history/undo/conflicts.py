@@ -1,4 +1,4 @@
-"""What prevents an undo: facts that are not any more as the change left them. A later change that was undone itself
+"""What prevents an undo: facts that are no longer as the change left them. A later change that was undone itself
 prevents nothing; nor does another label on the same sample."""
 
 from typing import Final
@@ -39,7 +39,7 @@ async def expect_none(session: AsyncSession, span: SpanChanges, dataset_id: int,
 
 
 def _conflicts(span: SpanChanges) -> str:
-    """A statement that gives the revisions of the changes that prevent it."""
+    """A statement that returns the revisions of the changes that prevent it."""
     names = [name for name in span.columns["sample"] if name not in NO_FACTS]
     since = {name: f"s.{name} IS DISTINCT FROM x.{name}" for name in names}
     twice = [f"b.{name} IS DISTINCT FROM x.{name} AND {since[name]}" for name in names]

@@ -1,5 +1,5 @@
 """Versions: published revisions of a working set. See docs/decisions/0001: a version is one row, its samples are the
-live and past rows that held at its revision.
+live and past rows of its revision.
 
 publish   a revision gets a name, a file     split    which samples are put aside for evaluation
 switch    the working set becomes a version  remove   a version goes

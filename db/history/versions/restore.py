@@ -1,8 +1,8 @@
 """Restoring rows as they were at an earlier revision, with their ids, as part of a new change.
 
-What a span of revisions (early, late] did to the facts lies in temporary tables: the rows that it ended, as they were
+Temporary tables contain what a span of revisions (early, late] did to the facts: the rows that it ended, as they were
 before, and the rows that it left. What the span made, and was not there before, goes. The dataset is locked
-exclusively, so nothing changes meanwhile.
+exclusively, so nothing changes at the same time.
 """
 
 from collections.abc import Collection, Mapping
@@ -52,7 +52,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SpanChanges:
-    """What lies in the temporary tables. `columns` of each fact: all but `id`, `dataset_id` and `since`."""
+    """What the temporary tables contain. `columns` of each fact: all but `id`, `dataset_id` and `since`."""
 
     columns: Mapping[str, tuple[str, ...]]
     is_empty: bool

@@ -46,7 +46,7 @@ WHERE a.since > :early AND a.since <= :late AND a.until > :late
 ANALYZE before_label, before_sample, before_annotation, after_label, after_sample, after_annotation
 
 -- name: follow_files
--- A source that moved has taken its sample's path along. One that is gone gives way to what lies at its path now, as in
+-- A source that moved has taken its sample's path along. One that is gone is replaced by what is at its path now, as in
 -- a sync; but not to what another sample shows.
 -- example: leaves = true
 UPDATE before_sample b SET source_id = coalesce(here.id, old.id),

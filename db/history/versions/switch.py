@@ -1,4 +1,4 @@
-"""Switching: the working set becomes what a version is. The differences are applied as one change."""
+"""Switching: the working set becomes equal to a version. The differences are applied as one change."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,7 +26,7 @@ class Switched:
 async def switch(
     session: AsyncSession, version_id: int, *, by: Identity, on_unpublished: OnUnpublished = "REJECT"
 ) -> Switched:
-    """Samples, labels and names of the version; ids stay. Who labels meanwhile waits, and then goes on."""
+    """Samples, labels and names of the version; ids stay. Whoever labels at the same time waits, and then goes on."""
     dataset_id = (await find_version(session, version_id, by)).dataset_id
     revision = await lock_dataset(session, dataset_id, by, exclusive=True)
     await expect_idle(session, dataset_id)

@@ -4,9 +4,9 @@
     COPY      images,     bounded batches, each a change
               files
 
-The manifest is staged line by line first: only the whole of it tells which folder its images share, and which lines
-name the same image. From there each batch carries its checkpoint, so an import that died goes on where it was; and
-done twice, it ends as if done once.
+The manifest is staged line by line first: only the whole of it shows which folder its images share, and which lines
+name the same image. From there each batch carries its checkpoint, so an import that died goes on where it was. Done
+twice, each stage ends as if done once.
 """
 
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Bringing an image from elsewhere below the input path: the object first, its row after, and never over another."""
+"""Copying an image from elsewhere below the input path: the object first, its row after, and never over another."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -53,14 +53,14 @@ class Copier:
         store, name = await self.locations.open(origin)
         try:
             data = await store.read(name, length=self.limits.size + 1)
-        except RootMissing as away:  # of where it lies, not of the dataset's own
+        except RootMissing as away:  # the root of its location, not the dataset's own
             raise StorageError(away.message) from away
         if len(data) > self.limits.size:
             raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
         return data
 
     async def _is_at(self, candidate: str, path: str, data: bytes) -> bool:
-        """Whether the image lies there now: written, or found. It is not written where another line, a deletion or an
+        """Whether the image is there now: written, or found. It is not written where another line, a deletion or an
         upload has the path; nor where there is a sample, though its file may be gone."""
         async with self.database.reading() as connection:
             ids = {"job_id": self.job.id, "dataset_id": self.job.dataset_id}

@@ -1,4 +1,4 @@
-"""Reading what the lines name: images, where they lie, and label files. No row is written, and no lock is held."""
+"""Reading what the lines name: images, where they are, and label files. No row is written, and no lock is held."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -25,12 +25,12 @@ class ParsedFile:
     annotations: tuple[ParsedAnnotation, ...] | None
     hard: bool = False
     problems: tuple[str, ...] = ()
-    refused_names: tuple[tuple[str, str, int], ...] = ()  # with the sentence that says why, and how often each stands
+    refused_names: tuple[tuple[str, str, int], ...] = ()  # with the sentence that says why, and how often each occurs
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFiles:
-    """Reads them, some at a time. `folder`: the one that the manifest lies in."""
+    """Reads them, some at a time. `folder`: the one that the manifest is in."""
 
     locations: ReadableLocations
     kind: str

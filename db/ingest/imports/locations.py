@@ -1,4 +1,4 @@
-"""Where the files that a manifest names lie, and reaching them: never further than the server's owner, and the token
+"""Locating and opening the files that a manifest names: never further than the server's owner, and the token
 of whoever asked, allow.
 
 A location has one form here: `s3://bucket/key`, or an absolute path without links being followed.

@@ -36,7 +36,7 @@ SHAPE, FEATURE = "@modelarts:shape", "@modelarts:feature"
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """A file that holds the labels; `authors` of each of its objects, where they differ; and of labels their colours
+    """A file that contains the labels; `authors` of each of its objects, where they differ; and of labels their colours
     and shortcuts."""
 
     location: str
@@ -239,7 +239,7 @@ def _author(value: Any) -> Author:
 
 
 def _shape(details: Mapping[str, Any]) -> Shape | None:
-    """A shape that stands in the line itself, in the words of the reference's API."""
+    """A shape that is in the line itself, in the words of the reference's API."""
     kind, feature = details.get(SHAPE), details.get(FEATURE)
     if kind is None:
         return None

@@ -29,7 +29,7 @@ class Options:
 
     @property
     def folder(self) -> str:
-        """Where the manifest lies; ends with a slash."""
+        """The manifest's folder; ends with a slash."""
         return self.manifest[: self.manifest.rindex("/") + 1]
 
     def includes(self, name: str) -> bool:

@@ -1,5 +1,5 @@
 """First stage: the manifest's lines that name an image go into the staging table, each with the path that its sample
-has or is to have. Nothing else is written, so a reader that dies begins anew.
+has or is to have. Nothing else is written, so after a crash the manifest is read from its start.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class Reading:
         self.rows.append((self.job.id, line.number, path, origin, STORED.dump_json(parsed).decode()))
 
     def _path_and_origin(self, source: str) -> tuple[str | None, str | None]:
-        """The path below the input path, if it is known by now; and where the image lies, if not there."""
+        """The path below the input path, if it is known by now; and where the image is, if not there."""
         if source.startswith(self.input_path):
             return source[len(self.input_path) :], None
         root = self.options.source_root

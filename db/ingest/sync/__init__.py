@@ -1,4 +1,4 @@
-"""Sync: merging a dataset's working set with what lies in its input path. Never a copy of the listing: a merge.
+"""Sync: merging a dataset's working set with the files in its input path.
 
     list ──▶ plan ──▶ confirm ──▶ inspect ──▶ move ──▶ merge ──▶ remove
     COPY     one      what van-   what may     one      bounded   one change,

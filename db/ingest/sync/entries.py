@@ -30,7 +30,7 @@ STORED: Final = TypeAdapter(InspectedImage)
 class Item:
     """One thing to do, as planned; `width`, `height` and `orientation` of the image as it was when it was last read.
 
-    `sidecar_path` is what lies next to the image, `sidecar_due` whether it is to be read. `annotations`: how many the
+    `sidecar_path` is what is next to the image, `sidecar_due` whether it is to be read. `annotations`: how many the
     sample has, if its sidecar is due. `image`: what reading gave, if the image was read before.
     """
 

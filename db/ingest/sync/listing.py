@@ -1,4 +1,4 @@
-"""First stage: everything below the input path goes into the staging table. Memory holds one batch of it at a time."""
+"""First stage: everything below the input path goes into the staging table. Memory holds one batch at a time."""
 
 from dataclasses import dataclass, field
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""Fourth and fifth stage: contents that are found in other places, and what their samples make of it.
+"""Fourth and fifth stage: contents that are found at other paths, and how their samples follow them.
 
 A sample belongs to a picture, not to a path. So before anything is merged, the contents that have left their paths are
 matched with those that turned up, chains, rings and swaps included, and all of them move in one change: readers never

@@ -26,7 +26,7 @@ CREATE TEMP TABLE IF NOT EXISTS sync_origin (
 
 -- name: target_table
 -- Files that are new, or have another content than before. `occupant_id`: the source that was known at the path.
--- `origin_id`: the source whose content this is; `is_same`: to the last byte. `copy_of`: where the content lies, too.
+-- `origin_id`: the source whose content this is; `is_same`: to the last byte. `copy_of`: where the content is, too.
 CREATE TEMP TABLE IF NOT EXISTS sync_target (
     position bigint PRIMARY KEY, path text COLLATE "C", name text COLLATE "C", content text, size bigint, pixels text,
     occupant_id bigint, origin_id bigint, is_same boolean, copy_of text COLLATE "C"
@@ -116,7 +116,7 @@ WHERE job_id = $1 AND action = 'DONE' AND settled ORDER BY path LIMIT 10000
 DELETE FROM sync_target WHERE occupant_id IS NOT NULL
 
 -- name: spare
--- What has vanished may be a file that cannot be read just now: it stays until the next sync can tell.
+-- What has vanished may be a file that cannot be read just now: it stays until the next sync can read it.
 UPDATE sync_item v SET settled = true
 WHERE v.job_id = $1 AND v.action = 'VANISHED' AND NOT v.settled
   AND NOT EXISTS (SELECT FROM sync_target t WHERE t.origin_id = v.source_id)

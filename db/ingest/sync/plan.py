@@ -29,7 +29,7 @@ PASSED_OVER: Final = "Samples whose files this dataset now passes over: {}. They
 
 
 async def plan(database: Database, job: Claim, listing: Listing, options: Options) -> Checkpoint:
-    """Write down what is to be done, and begin the job's counters anew: nothing was done under this plan yet."""
+    """Write down what is to be done, and reset the job's counters: nothing was done under this plan yet."""
 
     async def write(batch: Batch) -> Checkpoint:
         await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")

@@ -113,7 +113,7 @@ INSERT INTO sync_item (job_id, position, action, path, size, modified_at, change
                        sidecar_path, sidecar_etag, content, old_content, old_size, old_pixels, inspect_first)
 SELECT $1, row_number() OVER (ORDER BY action = 'VANISHED', path), action, path, size, modified_at, changed_at, etag,
        source_id, sidecar_due, sidecar_path, sidecar_etag, content, d.old_content, d.old_size, old_pixels,
-       -- Only reading tells whether this is one of them: where the listing knows no contents, of any size; elsewhere of
+       -- Only reading shows whether this is one of them: where the listing knows no contents, of any size; elsewhere of
        -- the same size, unless the listing shows that it is one.
        action IN ('NEW', 'CHANGED') AND CASE WHEN etag IS NULL THEN EXISTS (SELECT FROM origin)
                                              ELSE sizes.old_size IS NOT NULL AND same.old_size IS NULL END

@@ -26,7 +26,7 @@ from db.storage import Store
 SQL: Final = sql.load(__file__)
 
 BATCH: Final = 500  # items in one transaction; fewer where they have many annotations
-LISTINGS: Final = 3  # of files that are renamed meanwhile
+LISTINGS: Final = 3  # of files that are renamed at the same time
 
 
 async def run(
@@ -51,9 +51,9 @@ async def run(
 async def _prepare(
     database: Database, job: Claim, store: Store, limits: ImageLimits, options: Options, rules: Rules
 ) -> Checkpoint:
-    """A plan, with the contents of what may have moved. Files that are renamed meanwhile may be listed twice, or not at
-    all. So where contents have left their paths, files are listed once more, and if they differ, all begins anew: until
-    now nothing was changed. If they never stay as they are, nothing gives way to anything."""
+    """A plan, with the contents of what may have moved. Files that are renamed during a listing may be listed
+    twice, or not at all. So where contents have left their paths, files are listed once more, and if they differ, all
+    begins again: until now nothing was changed. If they never stay as they are, no sample gives its path to another."""
     for left in reversed(range(LISTINGS)):
         checkpoint = Checkpoint.read(job.checkpoint)
         if checkpoint is None or not await is_there(database, job, checkpoint):

@@ -1,5 +1,5 @@
 """completeUploads, its second half: the samples of what was written, in one change. A sample that a sync has made of
-our object meanwhile is ours; what another call has completed is reported as it is."""
+our object in between is ours; what another call has completed is reported as it is."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

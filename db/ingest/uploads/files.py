@@ -1,4 +1,4 @@
-"""What a file must be to become a sample: by its name, by its content, and that the two say the same."""
+"""The checks of an uploaded file: its name, its content, and whether the two agree."""
 
 import asyncio
 import re

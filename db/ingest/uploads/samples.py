@@ -1,4 +1,4 @@
-"""The samples of objects that lie in storage already: sources, samples and their labels, in one change."""
+"""The samples of objects that are in storage already: sources, samples and their labels, in one change."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""The staging area: what is awaited in it, checked and written to its path, and cleared away.
+"""The staging area: files arrive in it, are checked and written to their paths, and are cleared away.
 
 completeUploads checks every staged file as every upload is checked, and writes the very bytes that were checked: what
-is put under the URL meanwhile makes no difference. Done again after a crash at any point it ends as if done once: an
+is put under the URL in between makes no difference. Done again after a crash at any point it ends as if done once: an
 object of the same content, at the path that was kept free for it, is ours.
 
 What nobody completed is cleared away: the staged object once no URL for it is valid any more, and with it the row of an

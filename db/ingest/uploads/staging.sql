@@ -21,7 +21,7 @@ WHERE dataset.id = u.dataset_id
 RETURNING u.id, u.staged, u.cleared, u.sweep_at, u.expires_at < now() - interval '7 days' AS old, dataset.input_path
 
 -- name: mark_cleared
--- Not those that were requested anew, or are being completed, since they were given out: they are due later.
+-- Not those that were requested again, or are being completed, since they were given out: they are due later.
 UPDATE upload SET cleared = true, sweep_at = finished_at + interval '7 days'
 FROM unnest(:ids::bigint[], :sweep_at::timestamptz[]) AS due (id, sweep_at)
 WHERE upload.id = due.id AND upload.sweep_at = due.sweep_at AND finished_at IS NOT NULL

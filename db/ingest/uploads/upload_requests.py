@@ -2,7 +2,7 @@
 it is; a row keeps the client's key, and the file's name free for it.
 
 The bytes go to a staging area first, under names that no sync takes for images: what nobody has checked is never where
-samples lie, and a URL, good for an hour and as often as its bearer likes, never leads to a sample's file.
+samples are, and a URL, which works for an hour and any number of times, never leads to a sample's file.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class RequestedUploads:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a client is told about a file: where it goes, or that it is a sample already, or why it is refused."""
+    """The answer about a file: where it goes, or that it is a sample already, or why it is refused."""
 
     key: str
     file_name: str

@@ -1,4 +1,4 @@
-"""What is requested of samples' annotations, and what it comes to: plain values, decided before anything is written.
+"""Edits of samples' annotations, and their results: plain values, decided before anything is written.
 
 An annotation is the same as another of its sample when label and shape are: so a shape that is added again, by a retry
 or by a second annotator, exists already. A whole image has a label once; shapes of one label may be any number.

@@ -1,4 +1,4 @@
-"""Locking the samples that a write is about, in the order of their ids. In SQL they are the table `selected (id)`.
+"""Locking the samples that a write selects, in the order of their ids. In SQL they are the table `selected (id)`.
 
 A thousand ids travel as a parameter; what a filter finds, a million maybe, stays in Postgres, in a temporary table.
 """

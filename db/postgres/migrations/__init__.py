@@ -80,7 +80,7 @@ def config(url: str) -> Config:
 
 
 def run_script(connection: Connection, path: Path) -> None:
-    """Run a file of SQL statements as it stands, in the migration's transaction."""
+    """Run a file of SQL statements as it is, in the migration's transaction."""
     driver = connection.connection.driver_connection
     assert driver is not None
     await_only(driver.execute(path.read_text()))

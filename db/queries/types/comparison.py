@@ -1,5 +1,5 @@
 """Comparisons of two states of a dataset. Only what changed between their revisions is read: the rows that ended in
-between, which all lie in the past and are found by `until`, and the rows that began in between, found by `since`."""
+between, which are all past rows and found by `until`, and the rows that began in between, found by `since`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

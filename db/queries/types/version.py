@@ -15,7 +15,7 @@ from db.queries.types.sample import SAMPLES
 
 
 def state_of_row(row: Row) -> DatasetState:
-    """The state that a version's row stands for. A version found by a bound id, which is its state already, is known
+    """The state that a version's row describes. A version found by a bound id, which is its state already, is known
     to the planner; any other is known when its row is read."""
     if row.state.version is not None:
         return row.state

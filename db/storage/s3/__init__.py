@@ -1,6 +1,6 @@
 """S3 and what is compatible with it. The only user of aioboto3; no exception of it leaves this folder.
 
-A store holds the objects below a prefix of a bucket. Every operation is retried after transient failures, and has a
+A store has the objects below a prefix of a bucket. Every operation is retried after transient failures, and has a
 deadline as a whole; what is read is complete and of one version, or an error. No text of the store leaves this folder:
 it may contain hosts, keys and accounts.
 """

@@ -24,7 +24,7 @@ CHECK_AGE: Final = 10.0  # seconds after which the existence of a bucket is chec
 
 
 class S3:
-    """A connection to a server's S3. It holds the clients; stores are cheap."""
+    """A connection to a server's S3. It has the clients; stores are cheap."""
 
     def __init__(self, config: S3Config, client: Any, signer: Any) -> None:
         self.config = config
@@ -100,7 +100,7 @@ async def connect(config: S3Config) -> AsyncGenerator[S3, None]:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    """Without keys: it only holds descriptions of the protocol, which take a second to read."""
+    """Without keys: it only contains descriptions of the protocol, which take a second to read."""
     return aioboto3.Session()
 
 

@@ -62,12 +62,12 @@ class Listing:
 
 
 def to_seconds(modified: datetime) -> datetime:
-    """A time that all operations of S3 agree on: some give milliseconds, some do not."""
+    """A time that all operations of S3 agree on: some return milliseconds, some do not."""
     return modified.astimezone(UTC).replace(microsecond=0)
 
 
 def etag_of(header: object, size: int, modified_at: datetime) -> str:
-    """An ETag without its quotes; if the store gives none, one made of size and time."""
+    """An ETag without its quotes; if the store has none, one made of size and time."""
     if isinstance(header, str) and header.strip('"'):
         return header.removeprefix("W/").strip('"')
     return f"{size:x}-{int(modified_at.timestamp()):x}"

@@ -218,7 +218,7 @@ class S3Store(Store):
 
     async def _delete_batch(self, objects: Sequence[tuple[str, str | None]]) -> dict[str, bool | DomainError]:
         """The result for each path; what the store's answer does not mention is not deleted. The keys are sent as XML:
-        one that it cannot hold would make the store refuse them all, so it is deleted by itself."""
+        one that it cannot express would make the store refuse them all, so it is deleted by itself."""
         results: dict[str, bool | DomainError] = {path: Unreachable() for path, _ in objects}
         singly = [(path, etag) for path, etag in objects if NOT_XML.search(path)]
         deleted = await self.s3.run_all([partial(self.delete, path, etag=etag) for path, etag in singly], DomainError)

@@ -5,7 +5,7 @@
               bndbox{xmin,ymin,xmax,ymax}  polygon{x1,y1,x2,y2,…}  polyline{…}  line{x1,y1,x2,y2}
               dashed{x1,y1,x2,y2}  circle{cx,cy,r}  point{x,y | x1,y1}
 
-Beside a `bndbox` there may be a `point`, or another shape whose hull it is. Where a box has no whole numbers, our files
+With a `bndbox` there may be a `point`, or another shape whose hull it is. Where a box has no whole numbers, our files
 have the least box of whole numbers around it as `bndbox`, and the numbers themselves in `exact{xmin,ymin,xmax,ymax}`.
 What else is in a file (`part`, `actions`, `properties`, masks, …) is passed over.
 """

@@ -1,7 +1,7 @@
-"""The parts of a VOC file as small trees that know their lines, each given away as soon as it is whole.
+"""The parts of a VOC file as small trees that know their lines, each passed on as soon as it is whole.
 
 No file is trusted. One with a DTD is refused before an entity can be declared; what is nested deeper than VOC nests is
-refused, and what has more parts than the largest shape. Memory holds one part at a time.
+refused, and what has more parts than the largest shape. Only one part is in memory at a time.
 """
 
 from collections.abc import Callable

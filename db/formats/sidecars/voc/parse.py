@@ -1,4 +1,4 @@
-"""VOC files read: what is right is taken, what is wrong is a problem with its line."""
+"""Reading VOC files: what is valid is taken, what is not is reported with its line."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""VOC files written: the same annotations give the same bytes, and reading them gives the same annotations."""
+"""Writing VOC files: equal annotations make equal bytes, and reading those returns the annotations."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +54,7 @@ def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iter
     if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
         elements = [_element(whole), ("exact", _edges(shape))]
     for name, values in elements:
-        # Whole numbers stand without a point: many readers of VOC take no other.
+        # Whole numbers are written without a point: many readers of VOC take no other.
         inner = "".join(f"<{key}>{int(n) if n == int(n) else repr(n)}</{key}>" for key, n in values)
         yield f"\t\t<{name}>{inner}</{name}>"
     yield "\t</object>"
