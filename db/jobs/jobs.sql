@@ -20,7 +20,8 @@ UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = :worker, step = s
                attempts = attempts + 1, heartbeat_at = clock_timestamp(),
                started_at = coalesce(started_at, clock_timestamp())
 WHERE id = (
-    SELECT id FROM job WHERE status = 'QUEUED' AND due_at <= now() ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM job WHERE status = 'QUEUED' AND due_at <= now() ORDER BY due_at, id LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING id, dataset_id, kind, epoch, attempts, claims, arguments::text, checkpoint::text, requested_by
 
@@ -48,7 +49,8 @@ RETURNING status
 
 -- name: orphans
 -- Running jobs whose worker is dead: its lock is free, or it has sent no heartbeat for a while. When Postgres
--- itself was restarted, that a worker lost its job proves nothing.
+-- itself was restarted, that a worker lost its job proves nothing. NO KEY: a dead worker's transaction may still be open,
+-- and lock the keys that its new rows refer to.
 SELECT id, epoch, coalesce(heartbeat_at < pg_postmaster_start_time(), false) AS server_restarted
 FROM job
 WHERE status = 'RUNNING' AND (
@@ -60,7 +62,7 @@ WHERE status = 'RUNNING' AND (
     )
 )
 ORDER BY id
-FOR UPDATE SKIP LOCKED
+FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: clear_staging
 -- What a sync or an import prepared.

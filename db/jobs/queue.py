@@ -4,8 +4,8 @@
        ▲                   │
        └──── release ──────┘   the worker stops, or `sweep` finds it dead
 
-A claim locks the row that is due first (FOR UPDATE SKIP LOCKED) and raises its epoch. Whoever changes the row of a
-running job later does so only under that epoch: a worker that was taken for dead and comes back can write nothing.
+A claim locks the row that is due first (FOR NO KEY UPDATE SKIP LOCKED) and raises its epoch. Whoever changes the row
+of a running job later does so only under that epoch: a worker that was taken for dead and comes back can write nothing.
 """
 
 from collections.abc import Mapping

@@ -307,6 +307,15 @@ async def test_of_many_sweeps_one_returns_an_orphan_to_the_queue(dataset: Datase
     assert (await dataset.job(orphan.id))["epoch"] == orphan.epoch + 1
 
 
+async def test_a_job_is_taken_over_from_a_worker_that_hangs_in_a_transaction(dataset: DatasetFixture) -> None:
+    """Its transaction has written a warning, whose reference locks the key of the job's row."""
+    job = await claimed(dataset)
+    async with dataset.database.writing() as session:
+        await sql.run(session, queue.SQL.warn, job_id=job.id, paths=["a"], messages=["odd"], max_warnings=10)
+        assert await jobs.sweep(dataset.database) == [job.id]
+        assert await jobs.claim(dataset.database, WORKER) is not None
+
+
 async def test_a_session_and_its_driver_share_one_transaction(dataset: DatasetFixture) -> None:
     async def fails() -> None:
         async with dataset.database.writing() as session:
