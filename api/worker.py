@@ -111,9 +111,7 @@ class Worker:
         """Claim jobs and run them one after the other, until the session ends and the last is back in the queue."""
         while not self.stopping.is_set():
             self.wake.clear()
-            job = None
-            with suppress(DatabaseUnavailable):  # the next poll tries again
-                job = await jobs.claim(self.database, self.number)
+            job = await self._claim()
             if job is None:
                 await wait_for_event(self.wake, POLL)
                 continue
@@ -122,6 +120,17 @@ class Worker:
                 await jobs.run(self.database, job, self.work, stopping=self.stopping)
             except Exception:
                 log.exception("the end of job %s could not be written; it is left to the sweep", job.id)
+
+    async def _claim(self) -> Claim | None:
+        """The next job. A failure does not end the session, which would interrupt running jobs: the next poll tries
+        again."""
+        try:
+            return await jobs.claim(self.database, self.number)
+        except DatabaseUnavailable:
+            return None
+        except Exception:
+            log.exception("no job could be claimed, and the next poll tries again")
+            return None
 
     async def work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):

@@ -161,6 +161,28 @@ async def test_a_worker_that_lost_its_connection_opens_another(
     assert (await dataset.counts(job_id))["added"] == 50
 
 
+async def test_a_claim_that_fails_interrupts_no_running_job(
+    dataset: DatasetFixture, tmp_path: Path, gate: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, fails, failed = jobs.claim, False, asyncio.Event()
+
+    async def claim_or_fail(*arguments: Any) -> jobs.Claim | None:
+        if fails and not failed.is_set():
+            failed.set()
+            raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
+        return await claim(*arguments)
+
+    monkeypatch.setattr(jobs, "claim", claim_or_fail)
+    monkeypatch.setattr(worker, "POLL", 0.1)
+    async with working(dataset.database, tmp_path, jobs=2):
+        job_id = await start_half(dataset)
+        fails = True
+        await asyncio.wait_for(failed.wait(), TIMEOUT)
+        gate.set()
+        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
+    assert (await dataset.job(job_id))["epoch"] == 1
+
+
 async def test_a_job_whose_notification_was_lost_is_run_by_the_next_poll(
     dataset: DatasetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
