@@ -148,6 +148,10 @@ async def _suspects(
     connection: asyncpg.Connection, dataset_id: int, store: Store, *, has_sample: bool
 ) -> AsyncGenerator[str, None]:
     """The first samples that have no file, or files that have no row, at a second look too, ordered by path."""
+
+    async def differing(paths: list[str]) -> list[str]:
+        return [path for path in paths if (await store.stat(path) is None) == has_sample]
+
     after, reported = "", 0
     while reported < MAX_REPORTED:
         limit = MAX_REPORTED - reported
@@ -155,12 +159,13 @@ async def _suspects(
         if not rows:
             return
         after = rows[-1]["path"]
-        paths = [row["path"] for row in rows if (await store.stat(row["path"]) is None) == has_sample]
+        paths = await differing([row["path"] for row in rows])
         still = SQL.still_with_sample if has_sample else SQL.still_without_row
         for pause in PAUSES[:1] if has_sample else PAUSES:
             if paths:
                 await asyncio.sleep(pause)
                 paths = [row["path"] for row in await sql.run(connection, still, dataset_id=dataset_id, paths=paths)]
+        paths = await differing(paths)  # a deletion that ended meanwhile has left no file and no row
         reported += len(paths)
         for path in paths:
             yield path

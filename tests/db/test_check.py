@@ -29,12 +29,13 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class WatchedStore(MemoryStore):
-    """Calls hooks at the end of a listing and before a stat: others go on while a check runs."""
+    """Calls hooks at the end of a listing, and before and after a stat: others go on while a check runs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.listed: Hook | None = None
         self.asked: Hook | None = None
+        self.answered: Hook | None = None
 
     async def pages(self) -> AsyncIterator[Page]:
         async for page in super().pages():
@@ -45,7 +46,10 @@ class WatchedStore(MemoryStore):
     async def stat(self, path: str) -> StoredObject | None:
         if self.asked is not None:
             await self.asked()
-        return await super().stat(path)
+        result = await super().stat(path)
+        if self.answered is not None:
+            await self.answered()
+        return result
 
 
 async def checked(dataset: DatasetFixture, *, repair: bool = False) -> list[Finding]:
@@ -242,6 +246,15 @@ async def test_a_file_whose_rows_come_at_the_second_look_is_no_finding(watched: 
 
     watched.put("d.png")
     once(watched, "asked", upload)
+    assert await checked(watched) == []
+
+
+async def test_a_file_that_is_deleted_before_the_second_look_is_no_finding(watched: DatasetFixture) -> None:
+    async def delete() -> None:
+        watched.remove("d.png")
+
+    watched.put("d.png")
+    once(watched, "answered", delete)
     assert await checked(watched) == []
 
 
