@@ -46,9 +46,13 @@ class OpenConnections:
             largest = max(self._idle, key=lambda each: self._open[each], default="")  # of those with an idle one
             if not self._close_idle(largest):
                 return HTTPStatus.SERVICE_UNAVAILABLE
+        self.count(address)
+        return None
+
+    def count(self, address: str) -> None:
+        """Count a connection that takes the place of another, which is not refused now."""
         self._open[address] += 1
         self._total += 1
-        return None
 
     def remove(self, address: str) -> None:
         self._total -= 1

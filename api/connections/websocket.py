@@ -33,7 +33,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._allowance = Allowance(self.frames_per_second, BURST * self.frames_per_second)
         self._write_timeout = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
-        self._counted = self.open_connections.add(self.address) is None
+        self.open_connections.count(self.address)
+        self._counted = True
         self.open_connections.spend_frames(self.address, HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,7 +81,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         frames = len(self.conn.events)
         if not self.open_connections.spend_frames(self.address, frames) or self._allowance.spend(frames) < 0:
             self.conn.events.clear()
-            if self.close_sent:
+            if self.close_sent or not self.handshake_complete:
                 self.transport.abort()
             else:
                 self.conn.fail(TOO_MANY, "Too many messages")

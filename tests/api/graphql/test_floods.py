@@ -5,12 +5,14 @@ import json
 import struct
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from api.connections.websocket import HANDSHAKE
 from api.settings import Settings
-from tests.api.connections.raw_connection import TIMEOUT, RawConnection, raw_connection
+from tests.api.connections.raw_connection import GET, TIMEOUT, RawConnection, limited, raw_connection
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving
 
@@ -115,6 +117,36 @@ async def test_an_address_that_floods_again_and_again_is_refused(
         assert await asyncio.wait_for(other.reader.read(4096), TIMEOUT)
         async with upgraded(client, greet=True, address="127.0.0.3"):
             pass
+
+
+async def test_sockets_of_an_address_that_floods_count_as_connections_and_end_in_the_handshake(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The third overdraws the allowance of its address, the fourth by a whole burst; all are connected before."""
+    now = 0.0
+    monkeypatch.setattr("api.connections.open_connections.FRAMES_BURST", HANDSHAKE * 1.75)
+    monkeypatch.setattr("api.connections.allowance.time", SimpleNamespace(monotonic=lambda: now))
+    async with serving(limited(settings, address_connections=4), ToySchema()) as url, AsyncExitStack() as stack:
+        raws = [await stack.enter_async_context(raw_connection(url, "127.0.0.2")) for _ in range(4)]
+        for raw in raws:
+            raw.writer.write(GET)
+            assert await raw.status() == 200
+            await raw.reader.readexactly(len(b'{"status":"ok"}'))
+        for raw in raws:
+            raw.writer.write(handshake(client))
+        assert [await raw.status() for raw in raws[:3]] == [101] * 3
+        await raws[3].closed()
+        now = 60.0  # the allowance is whole again
+        fourth = await stack.enter_async_context(raw_connection(url, "127.0.0.2"))
+        fourth.writer.write(GET)
+        assert await fourth.status() == 200
+        fourth.writer.write(handshake(client))
+        await fourth.reader.readexactly(len(b'{"status":"ok"}'))
+        assert await fourth.status() == 101
+        async with raw_connection(url, "127.0.0.2") as fifth:
+            fifth.writer.write(GET)
+            assert await fifth.status() == 429
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> None:
