@@ -1,1 +1,1 @@
-"""Tests mirror the floors: db, schema, api; most of them speak GraphQL to the schema, on real Postgres."""
+"""Tests mirror the layers db, schema and api; most of them speak GraphQL to the schema, on real Postgres."""

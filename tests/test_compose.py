@@ -1,5 +1,5 @@
 """docker-compose.yml and Dockerfile, seen as far as they can be without an engine: valid, complete, and every command
-of ours run as it stands there, with the very environment, on a real Postgres and a server that speaks S3."""
+of ours run as it is there, with the very environment, on a real Postgres and a server that speaks S3."""
 
 import asyncio
 import json
@@ -180,7 +180,7 @@ def test_the_last_stage_installs_nothing_and_runs_as_an_ordinary_user() -> None:
 
 
 def test_every_file_that_the_process_reads_is_in_the_image() -> None:
-    """A file beside the code that nobody copied would be missed at the first start, not here."""
+    """A file next to the code that nobody copied would be missed at the first start, not here."""
     kept = subprocess.run(
         ["git", "ls-files", "api", "schema", "db"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -192,7 +192,7 @@ def test_every_file_that_the_process_reads_is_in_the_image() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The services of ours as processes of this machine: what the file names by the engine's names stands elsewhere."""
+    """The services of ours as processes of this machine: what the file names by the engine's names is elsewhere."""
 
     stand_ins: Mapping[str, str]
     port: int

@@ -27,7 +27,7 @@ esac
 
 
 class Checkout:
-    """A copy of the script with requirements of its own, and a PATH that holds only what it is given."""
+    """A copy of the script with requirements of its own, and a PATH with only the given programs."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "check out"

@@ -1,4 +1,4 @@
-"""The house keeps its shape: what no linter knows to check."""
+"""The layout of the code: what no linter checks."""
 
 import ast
 import dataclasses
@@ -20,7 +20,7 @@ from schema.execution.document_limits import DocumentLimits
 ROOT = Path(__file__).parent.parent
 FLOORS = ("api", "schema", "db")
 
-# The versions that mended what their advisories describe, of what stands between a client and the process.
+# The versions that mended what their advisories describe, of what is between a client and the process.
 SAFE = {
     "aiohttp": "3.14.4",
     "pillow": "12.3.0",

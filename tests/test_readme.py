@@ -1,4 +1,4 @@
-"""What the README, and the manual for clients, tell people to paste."""
+"""The commands and operations of the README and of the manual for clients."""
 
 import json
 import re

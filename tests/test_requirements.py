@@ -58,7 +58,7 @@ def applies(requirement: Requirement, target: Mapping[str, str], extra: str = ""
 
 
 def missing(pinned: list[Requirement], target: Mapping[str, str]) -> Iterator[str]:
-    """What the pinned packages ask for, and no pin gives, or not with its extras."""
+    """What the pinned packages require, and no pin has, or not with its extras."""
     given = {canonicalize_name(pin.name): pin for pin in pinned if applies(pin, target)}
     for name, pin in given.items():
         for text in requires(name):

@@ -1,4 +1,4 @@
-"""No test depends on a clock: see `tests/waiting.py`. What ends a hung test gives it a minute at least."""
+"""No test depends on a clock: see `tests/waiting.py`. A limit that ends a hung test is a minute at least."""
 
 import re
 from collections.abc import Iterator

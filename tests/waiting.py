@@ -17,7 +17,7 @@ LIMITS: Final = Limits(connect=TIMEOUT, read=TIMEOUT, write=TIMEOUT, lock=TIMEOU
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool] | bool]) -> None:
-    """Wait until the condition holds."""
+    """Wait until the condition is true."""
     async with asyncio.timeout(TIMEOUT):
         while True:
             holds = condition()

@@ -95,7 +95,7 @@ class StagedUploads:
         return [result["error"] and result["error"]["code"] for result in results]
 
     async def listed(self) -> list[str]:
-        """What lies in the input path, apart from what is staged."""
+        """What is in the input path, apart from what is staged."""
         return sorted(path for path in await self.everything() if not path.startswith(STAGING))
 
     async def staged(self) -> int:

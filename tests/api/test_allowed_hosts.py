@@ -1,4 +1,4 @@
-"""The Host header: a name that is not ours stands in no URL, and no page under it is served."""
+"""The Host header: a name that is not ours appears in no URL, and no page under it is served."""
 
 import json
 from collections.abc import AsyncIterator

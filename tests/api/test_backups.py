@@ -1,4 +1,4 @@
-"""Backup and restore from the command line, beside a running server and into a new data directory."""
+"""Backup and restore from the command line, while a server runs and into a new data directory."""
 
 import os
 import subprocess

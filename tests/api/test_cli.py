@@ -171,8 +171,8 @@ def test_a_database_that_cannot_be_reached_is_reported(command: tuple[str, ...],
     url = f"postgresql://me:secret@127.0.0.1:{free_port()}/labels"
     code, said = at_once(*command, DATABASE_URL=url)
     assert code == 1
-    place = "The database that DATABASE_URL names (127.0.0.1, /labels) cannot be used"
-    assert said == f"labelgraph: {place}: Connection refused.\n"
+    message = "The database that DATABASE_URL names (127.0.0.1, /labels) cannot be used"
+    assert said == f"labelgraph: {message}: Connection refused.\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files that a script puts into storage itself: what it is told, what becomes of them, and what does not."""
+"""Files that a script puts into storage itself: what the answers say, and which files become samples."""
 
 import asyncio
 import io

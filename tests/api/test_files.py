@@ -1,4 +1,4 @@
-"""Images and thumbnails: for whoever holds the URL, as long as it holds, and never anything but an image."""
+"""Images and thumbnails: for whoever has the URL, as long as it is valid, and never anything but an image."""
 
 import asyncio
 import io
@@ -339,7 +339,7 @@ async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
         waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))
         assert {response.status_code for response in waiting} == {503}
         assert {response.headers["retry-after"] for response in waiting} == {"2"}
-        assert (await client.request("GET", "/healthz")).status_code == 200  # every thread of the disk waits meanwhile
+        assert (await client.request("GET", "/healthz")).status_code == 200  # while every thread of the disk waits
         assert await client.execute("{ hello }") == {"hello": "hello world"}
         hung.end.set()
 

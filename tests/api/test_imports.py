@@ -46,7 +46,7 @@ def fill(folder: Path, count: int) -> Path:
 
 
 async def events(client: Client, query: str, **variables: Any) -> list[dict[str, Any]]:
-    """What a subscription gives until it ends."""
+    """The events of a subscription until it ends."""
     headers = client.headers | {"accept": "text/event-stream"}
     async with (
         httpx2.AsyncClient(base_url=client.url, timeout=TIMEOUT) as http,
@@ -66,13 +66,13 @@ async def test_an_import_is_followed_to_its_end(database_url: str, database: Dat
         dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
         asked = {"datasetId": dataset, "path": str(manifest)}
         job = (await client.execute(IMPORT, {"input": asked}))["importManifest"]["job"]["id"]
-        told = [event["data"]["jobProgress"] for event in await events(client, FOLLOW, id=job)]
+        updates = [event["data"]["jobProgress"] for event in await events(client, FOLLOW, id=job)]
     assert job.startswith("ImportJob:")
-    last = told[-1]
+    last = updates[-1]
     assert (last["status"], last["progress"], last["read"]) == ("SUCCEEDED", 1, 601)
     assert (last["added"], last["labeled"], last["skipped"]) == (600, 450, 1)
     assert [each["path"] for each in last["warnings"]["nodes"]] == ["V001.manifest:601"]
-    progress = [each["progress"] or 0 for each in told]
+    progress = [each["progress"] or 0 for each in updates]
     assert progress == sorted(progress)
 
 
@@ -89,8 +89,8 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
         dataset = await dataset_fixture.local(database, tmp_path / "images")
         dataset.root = tmp_path  # what the worker may read
         async with database.writing() as session:
-            wanted = Options(manifest=str(manifest))
-            return dataset, await imports.start(session, dataset.dataset_id, wanted, requested_by="ann")
+            options = Options(manifest=str(manifest))
+            return dataset, await imports.start(session, dataset.dataset_id, options, requested_by="ann")
 
     clean, clean_job = await begin()
     claim = await jobs.claim(database, WORKER)
@@ -150,12 +150,12 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
         await wait_until(begun)
         await client.execute("mutation ($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }", {"id": job})
         async with asyncio.timeout(TIMEOUT):
-            told = await events(client, FOLLOW, id=job)
+            updates = await events(client, FOLLOW, id=job)
         found = await client.execute(
             "query ($id: ID!) { node(id: $id) { ... on Dataset { statistics { total } activeJob { id } } } }",
             {"id": dataset},
         )
-    last = told[-1]["data"]["jobProgress"]
+    last = updates[-1]["data"]["jobProgress"]
     assert last["status"] == "CANCELED"
     assert 0 < last["added"] < FILES
     assert found["node"] == {"statistics": {"total": last["added"]}, "activeJob": None}

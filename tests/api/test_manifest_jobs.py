@@ -1,4 +1,4 @@
-"""Manifests that cannot be written: tried again, told, and asked for anew."""
+"""Manifests that cannot be written: tried again, reported, and requested again."""
 
 import asyncio
 import os

@@ -83,15 +83,15 @@ async def test_damaged_samples_are_found_by_a_filter_and_told_by_a_warning(clien
     for name in ("cut.jpg", "film.jpg", "endless.jpg"):
         (folder / name).write_bytes(FILES[name])
     dataset = await made(client, folder)
-    for wanted, paths in ((True, ["cut.jpg"]), (False, ["endless.jpg", "film.jpg"])):
-        found = await client.execute(PAGE, {"id": dataset, "filter": {"isDamaged": wanted}})
+    for damaged, paths in ((True, ["cut.jpg"]), (False, ["endless.jpg", "film.jpg"])):
+        found = await client.execute(PAGE, {"id": dataset, "filter": {"isDamaged": damaged}})
         assert [each["path"] for each in found["dataset"]["samples"]["nodes"]] == paths
         assert found["dataset"]["samples"]["totalCount"] == len(paths)
     warnings = (
         "query ($id: ID!) { dataset(by: {id: $id}) { jobs(first: 1) { nodes { ... on SyncJob { warnings(first: 9) {"
     )
-    told = await client.execute(warnings + " nodes { path message } } } } } } }", {"id": dataset})
-    [warning] = told["dataset"]["jobs"]["nodes"][0]["warnings"]["nodes"]
+    answer = await client.execute(warnings + " nodes { path message } } } } } } }", {"id": dataset})
+    [warning] = answer["dataset"]["jobs"]["nodes"][0]["warnings"]["nodes"]
     assert (warning["path"], "ends before its image does" in warning["message"]) == ("cut.jpg", True)
     label = """mutation ($id: ID!) { labelSamples(input: {
         datasetId: $id, select: {filter: {isDamaged: true}}, labels: ["broken"], createMissing: true}) { changed } }"""

@@ -96,9 +96,9 @@ async def test_boxes_beside_images_in_a_bucket_are_read(cloud: Cloud) -> None:
     job = await cloud.synced(dataset)
     assert (job["status"], job["added"], job["scanned"]) == ("SUCCEEDED", 3, 7)
     labels = (await cloud.client.execute(LABELS, {"id": dataset}))["node"]["labels"]
-    told = {label["name"]: label["annotationCount"] for label in labels}
+    result = {label["name"]: label["annotationCount"] for label in labels}
     text = "".join(path.read_text() for path in CELLS.glob("*_0000[0-2].xml"))
-    assert told == {name: text.count(f"<name>{name}<") for name in ("RBC", "WBC")}
+    assert result == {name: text.count(f"<name>{name}<") for name in ("RBC", "WBC")}
 
 
 async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud: Cloud) -> None:
@@ -141,9 +141,9 @@ async def test_deleting_with_sources_deletes_in_the_bucket(cloud: Cloud) -> None
     dataset = await cloud.dataset()
     await cloud.synced(dataset)
     first, second, _ = await cloud.samples(dataset)
-    chosen = {"datasetId": dataset, "select": {"ids": [first["id"], second["id"]]}, "deleteSources": True}
-    told = (await cloud.client.execute(DELETE, {"input": chosen}))["deleteSamples"]
-    assert told == {"deleted": 2, "deletedSources": 2, "failedSources": []}
+    deletion = {"datasetId": dataset, "select": {"ids": [first["id"], second["id"]]}, "deleteSources": True}
+    result = (await cloud.client.execute(DELETE, {"input": deletion}))["deleteSamples"]
+    assert result == {"deleted": 2, "deletedSources": 2, "failedSources": []}
     assert [found.path async for page in cloud.store.pages() for found in page.objects] == ["3.png"]
 
 
@@ -153,9 +153,9 @@ async def test_a_replaced_object_is_not_deleted(cloud: Cloud) -> None:
     await cloud.synced(dataset)
     [sample] = await cloud.samples(dataset)
     await cloud.store.s3.client.put_object(Bucket=cloud.store.bucket, Key="set one/1.png", Body=b"another")
-    chosen = {"datasetId": dataset, "select": {"ids": [sample["id"]]}, "deleteSources": True}
-    told = (await cloud.client.execute(DELETE, {"input": chosen}))["deleteSamples"]
-    assert [failure["path"] for failure in told["failedSources"]] == ["1.png"]
+    deletion = {"datasetId": dataset, "select": {"ids": [sample["id"]]}, "deleteSources": True}
+    result = (await cloud.client.execute(DELETE, {"input": deletion}))["deleteSamples"]
+    assert [failure["path"] for failure in result["failedSources"]] == ["1.png"]
     assert await cloud.store.read("1.png") == b"another"
 
 

@@ -1,6 +1,6 @@
-"""What the server's owner keeps secret is told to nobody: not to clients, not in a log, not in the database.
+"""Secrets of the server's owner are shown to nobody: not to clients, not in a log, not in the database.
 
-A real process, as talkative as its settings can make it, whose store turns it away in the words of real stores: with
+A real process, with the most verbose log, whose store refuses it in the words of real stores: with
 the access key, the signature and what was signed.
 """
 
@@ -109,7 +109,7 @@ async def serving(database: Database, endpoint: str, folder: Path) -> AsyncItera
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outputs:
     heard: list[str]
     links: list[str]
     log: str
@@ -118,7 +118,7 @@ class Told:
 
 
 @pytest.fixture
-async def told(database: Database, tmp_path: Path) -> Told:
+async def outputs(database: Database, tmp_path: Path) -> Outputs:
     """All that came of a dataset whose store lets us in first, and turns us away then."""
     objects = {"a.png": image_bytes(size=(50, 40)), "b.png": image_bytes()}
     async with fake_s3(objects) as store, serving(database, store.endpoint, tmp_path) as url:
@@ -126,7 +126,7 @@ async def told(database: Database, tmp_path: Path) -> Told:
         links = await _used(talk, store)
     rows = await _rows(database)
     assert talk.client.token is not None
-    return Told(talk.heard, links, (tmp_path / "log").read_text(), rows, talk.client.token)
+    return Outputs(talk.heard, links, (tmp_path / "log").read_text(), rows, talk.client.token)
 
 
 async def _used(talk: Talk, store: FakeS3) -> list[str]:
@@ -158,14 +158,14 @@ async def _rows(database: Database) -> str:
 
 
 def within(text: str, secrets: tuple[str, ...]) -> list[str]:
-    """Those of the secrets that a text holds, as they are or as bytes in hexadecimal digits."""
+    """Those of the secrets that a text contains, as they are or as bytes in hexadecimal digits."""
     return [secret for secret in secrets if secret in text or secret.encode().hex() in text]
 
 
-async def test_secrets_reach_no_client_no_log_and_no_table(told: Told) -> None:
-    assert within("\n".join(told.heard), ALL) == []
-    assert within("\n".join(told.links), LINKED) == []
-    assert within(told.log, (*ALL, told.token, "X-Amz-Signature")) == []
-    assert within(told.rows, (*ALL, told.token)) == []
-    assert "does not let this server in" in told.rows, "the store's refusal was seen"
-    assert '"level":"debug"' in told.log
+async def test_secrets_reach_no_client_no_log_and_no_table(outputs: Outputs) -> None:
+    assert within("\n".join(outputs.heard), ALL) == []
+    assert within("\n".join(outputs.links), LINKED) == []
+    assert within(outputs.log, (*ALL, outputs.token, "X-Amz-Signature")) == []
+    assert within(outputs.rows, (*ALL, outputs.token)) == []
+    assert "does not let this server in" in outputs.rows, "the store's refusal was seen"
+    assert '"level":"debug"' in outputs.log

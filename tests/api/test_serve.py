@@ -22,7 +22,7 @@ SECONDS = 120
 
 
 class Server:
-    """A process of the command line, with its first words read up to the place of its owner's token."""
+    """A process of the command line, with its output read up to its owner's token."""
 
     def __init__(self, process: "subprocess.Popen[str]", data_dir: Path) -> None:
         self.process = process

@@ -55,7 +55,7 @@ class Model:
         return done
 
     def _move(self, done: Counter[str], overwrite: bool) -> None:
-        """Samples go where their pictures are. What lay there gives way, also to a copy of a known picture."""
+        """Samples go where their pictures are. What was there is displaced, also by a copy of a known picture."""
         origins = {path: source for path, source in sorted(self.sources.items()) if self._has_left(path, source)}
         targets = [path for path in sorted(self.files) if self._is_fresh(path)]
         moves = _matched(origins, {path: self.files[path] for path in targets})

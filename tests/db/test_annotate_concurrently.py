@@ -1,4 +1,4 @@
-"""Annotators at once, and with them those who rename, merge and delete labels: nothing is lost or doubled."""
+"""Annotators at once, and with them those who rename, merge and delete labels: nothing is lost or duplicated."""
 
 import pytest
 
@@ -28,8 +28,8 @@ def annotating(boxes: DatasetRows, *edits: Edit, by: object = BOB, create: bool 
     return lambda session: annotate(session, boxes.id, edits, how, by=by)  # type: ignore[arg-type]
 
 
-def adding(boxes: DatasetRows, name: str, *xs: float, place: int = 0, create: bool = False) -> Work:
-    edit = Edit(boxes.samples[place], add=[Addition(name, box(x)) for x in xs])
+def adding(boxes: DatasetRows, name: str, *xs: float, sample_index: int = 0, create: bool = False) -> Work:
+    edit = Edit(boxes.samples[sample_index], add=[Addition(name, box(x)) for x in xs])
     return annotating(boxes, edit, create=create)
 
 
@@ -72,7 +72,7 @@ async def test_two_who_put_the_same_on_a_whole_image_put_it_once(database: Datab
 
 
 async def test_two_who_make_the_same_missing_label_both_draw_with_it(database: Database, boxes: DatasetRows) -> None:
-    first, second = adding(boxes, "ox", 1, create=True), adding(boxes, "ox", 2, place=1, create=True)
+    first, second = adding(boxes, "ox", 1, create=True), adding(boxes, "ox", 2, sample_index=1, create=True)
     await overlapping(database, first, second)
     assert await annotations_of(database, boxes) == [(0, "ox", 1), (1, "ox", 2)]
 
@@ -151,7 +151,7 @@ async def test_drawing_on_a_sample_that_is_being_deleted_finds_it_gone(database:
 async def test_moving_a_shape_never_waits_for_who_is_about_to_rename_its_label(
     database: Database, boxes: DatasetRows
 ) -> None:
-    """It would hold the dataset's row meanwhile, which the other needs next: each would wait for the other."""
+    """It would lock the dataset's row, which the other needs next: each would wait for the other."""
     await outcome(database, adding(boxes, "cat", 1))
     moving = annotating(boxes, Edit(boxes.samples[0], update=[Update(await the_id(database), shape=box(2))]))
     async with database.writing() as session:

@@ -173,7 +173,7 @@ async def test_of_two_datasets_of_one_name_made_at_once_one_is_refused(database:
 
 @pytest.mark.parametrize("taking", ["set", "delete"])
 async def test_taking_a_label_off_never_waits_for_who_is_about_to_rename_it(database: Database, taking: str) -> None:
-    """It would hold the dataset's row meanwhile, which the other needs next: each would wait for the other."""
+    """It would lock the dataset's row, which the other needs next: each would wait for the other."""
     pets = await make(database, samples=3, labels=("cat", "dog"))
     await outcome(database, labelling(pets, "dog"))
     work = labelling(pets, "cat", mode="SET") if taking == "set" else deleting(pets, pets.samples)

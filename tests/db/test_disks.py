@@ -1,4 +1,4 @@
-"""Threads of local disks: one that does not answer holds up nobody but those who ask it."""
+"""Threads of local disks: one that does not answer delays only requests for it."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""Images, honest ones and others."""
+"""Images, valid and invalid."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Thumbnails of images of every mode, and of images with much, or with broken things, beside their pixels."""
+"""Thumbnails of images of every mode, and of images with large or broken metadata."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""The orientation that an image's metadata give it: the one that Chromium 156 shows, looked at file by file."""
+"""The orientation in an image's metadata: the one that Chromium 156 shows, looked at file by file."""
 
 import io
 import zlib
@@ -33,7 +33,7 @@ SHOWN = {
     "another TIFF": (jpeg((APP1, EXIF + b"II\x2b\0" + oriented(6)[4:])), 1),
     "fewer entries than announced": (jpeg((APP1, EXIF + oriented(6).replace(b"\1\0\x12\1", b"\xf4\1\x12\1", 1))), 6),
     "a JPEG's XMP": (jpeg((APP1, XMP + xmp(6))), 1),
-    "a JPEG's XMP beside Exif": (jpeg((APP1, XMP + xmp(6)), (APP1, EXIF + oriented(8))), 8),
+    "a JPEG's XMP and Exif": (jpeg((APP1, XMP + xmp(6)), (APP1, EXIF + oriented(8))), 8),
     "a PNG's eXIf": (png([(b"eXIf", oriented(6))]), 6),
     "a PNG's eXIf behind the pixels": (png([], [(b"eXIf", oriented(6))]), 1),
     "two of a PNG": (png([(b"eXIf", oriented(6)), (b"eXIf", oriented(1))]), 6),

@@ -167,10 +167,10 @@ async def test_each_line_that_is_wrong_is_reported_with_its_number_and_the_other
         "labeled": 1,
         "skipped": len(WRONG) + 1,
     }
-    told = dict(await importer.warnings(job))
+    messages = dict(await importer.warnings(job))
     for number, (line, word) in enumerate(WRONG.items(), start=2):
-        assert word in told[f"V001.manifest:{number}"], (line, told[f"V001.manifest:{number}"])
-    assert "none.png" in told[f"V001.manifest:{len(WRONG) + 2}"]
+        assert word in messages[f"V001.manifest:{number}"], (line, messages[f"V001.manifest:{number}"])
+    assert "none.png" in messages[f"V001.manifest:{len(WRONG) + 2}"]
 
 
 @pytest.mark.parametrize("given", [{}, {"sourceRoot": True}])
@@ -199,8 +199,8 @@ async def test_a_path_that_the_system_refuses_is_reported_with_its_line(
     options = {"source_root": f"{importer.folder}/"} if given else {}
     job = await importer.load(manifest, **options)
     assert (job["status"], job["added"]) == ("SUCCEEDED", 5)
-    told = {int(path.rpartition(":")[2]) for path, _ in await importer.warnings(job)}
-    assert told == set(range(4, 4 + len(elsewhere) + len(buckets)))
+    messages = {int(path.rpartition(":")[2]) for path, _ in await importer.warnings(job)}
+    assert messages == set(range(4, 4 + len(elsewhere) + len(buckets)))
 
 
 async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(importer: ImportFixture) -> None:
@@ -216,10 +216,10 @@ async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(i
         )
     )
     assert await importer.dataset.labels() == {"1.png": ["dog"], "2.png": ["cat"]}
-    told = [message for path, message in await importer.warnings(job) if path == "V001.manifest:1"]
-    assert len(told) == 8
-    assert any("object_detection" in message for message in told)
-    assert any("no label!" in message for message in told)
+    messages = [message for path, message in await importer.warnings(job) if path == "V001.manifest:1"]
+    assert len(messages) == 8
+    assert any("object_detection" in message for message in messages)
+    assert any("no label!" in message for message in messages)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0" * 1000, b'{"id": 1}\n' * 5, b'{"sources": ["a"]}'])

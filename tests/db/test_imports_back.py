@@ -79,7 +79,7 @@ class House:
         return await self.run(job)
 
     async def publish(self, dataset: int) -> str:
-        """Where the manifest lies."""
+        """The manifest's path."""
         made = await write(
             self.database, lambda session: versions.publish(session, dataset, by=ANN), versions.Published
         )

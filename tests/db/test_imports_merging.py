@@ -1,4 +1,4 @@
-"""What an import does to a dataset that holds something already; and images that lie elsewhere."""
+"""Imports into a dataset that has samples already; and images that are elsewhere."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -367,14 +367,14 @@ async def test_people_label_and_delete_while_an_import_runs(
         mine = LabelWith(labels=["mine"], mode="SET", create_missing=True)
         await write(
             importer.dataset.database,
-            partial(label, dataset_id=id, selection=await chosen("5"), how=mine, by=ANN),
+            partial(label, dataset_id=id, selection=await selected("5"), how=mine, by=ANN),
             object,
         )
         await write(
-            importer.dataset.database, partial(delete, dataset_id=id, selection=await chosen("4"), by=ANN), object
+            importer.dataset.database, partial(delete, dataset_id=id, selection=await selected("4"), by=ANN), object
         )
 
-    async def chosen(name: str) -> Selection:
+    async def selected(name: str) -> Selection:
         return Selection(ids=[(await importer.dataset.sample(f"{name}.png"))["id"]])
 
     id = importer.dataset.dataset_id

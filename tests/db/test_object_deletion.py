@@ -34,10 +34,10 @@ async def dataset(request: pytest.FixtureRequest, database: Database, tmp_path: 
 
 async def delete_with_source(dataset: DatasetFixture, path: str) -> int:
     """Delete a sample with its source; the change's id."""
-    chosen = Selection(ids=[(await dataset.sample(path))["id"]])
+    selected = Selection(ids=[(await dataset.sample(path))["id"]])
 
     async def work(session: AsyncSession) -> Deleted:
-        return await delete(session, dataset.dataset_id, chosen, by=BOB, delete_sources=True)
+        return await delete(session, dataset.dataset_id, selected, by=BOB, delete_sources=True)
 
     change = (await transactions.write(dataset.database, work, Deleted)).change
     assert change is not None

@@ -1,4 +1,4 @@
-"""What an S3 may answer instead of the truth, and that none of it is believed."""
+"""Wrong answers of an S3, and that none of them is believed."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -111,7 +111,7 @@ async def test_a_body_that_always_breaks_off_is_an_error() -> None:
 
 
 async def test_two_versions_are_never_read_as_one() -> None:
-    """The connection breaks, and before it is taken up again somebody puts another object in the place."""
+    """The connection breaks, and before it is resumed somebody puts another object at its path."""
     old, new = b"o" * 1_000, b"n" * 1_000
 
     def swaps(request: Request) -> bytes | None:

@@ -1,4 +1,4 @@
-"""How Postgres goes about the statements: by which index, told by EXPLAIN on a dataset large enough to matter."""
+"""The plans of statements: which index they use, shown by EXPLAIN on a dataset large enough to matter."""
 
 import json
 from collections.abc import AsyncIterator

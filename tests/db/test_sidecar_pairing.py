@@ -1,4 +1,4 @@
-"""Which sidecar is whose: beside the image, in a directory for labels, in any form of Unicode."""
+"""Which sidecar belongs to which image: next to the image, in a directory for labels, in any form of Unicode."""
 
 from unicodedata import normalize
 
@@ -137,9 +137,9 @@ async def test_files_of_yolo_are_reported_once_each_and_make_no_labels(dataset: 
 
 
 def test_where_sidecars_may_lie_and_whom_they_serve() -> None:
-    places = sidecar_stems("x/images/a.jpg")
-    assert places["x/images/a"] == {"x/images/a"}
-    assert places["x/images/a.jpg"] == {"x/images/a.jpg"}
-    assert {"x/labels/a", "x/images/a", "x/JPEGImages/a"} <= places["x/labels/a"]
+    stems = sidecar_stems("x/images/a.jpg")
+    assert stems["x/images/a"] == {"x/images/a"}
+    assert stems["x/images/a.jpg"] == {"x/images/a.jpg"}
+    assert {"x/labels/a", "x/images/a", "x/JPEGImages/a"} <= stems["x/labels/a"]
     assert set(sidecar_stems(f"{NFD}.jpg")) == {NFD, NFC, f"{NFD}.jpg", f"{NFC}.jpg"}
     assert sidecar_stems(f"{NFD}.jpg")[NFC] == {NFD, NFC}

@@ -45,11 +45,11 @@ def shape_of(inside: str) -> Shape | None:
     return mark.shape
 
 
-def place(sidecar: Sidecar, kind: str = "OBJECT_DETECTION") -> Sidecar:
+def on_image(sidecar: Sidecar, kind: str = "OBJECT_DETECTION") -> Sidecar:
     return sidecar.on(kind=kind, raster=Raster(640, 480))
 
 
-def places(*numbers: float) -> tuple[Position, ...]:
+def positions(*numbers: float) -> tuple[Position, ...]:
     return tuple(Position(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
 
 
@@ -59,11 +59,11 @@ def places(*numbers: float) -> tuple[Position, ...]:
         (BOX, BoundingBox(1, 2, 30, 40)),
         (BOX.replace(">1<", "> 1.5\n<"), BoundingBox(1.5, 2, 30, 40)),
         (BOX.replace(">30<", ">3.0e+01<"), BoundingBox(1, 2, 30, 40)),
-        ("<polygon><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polygon>", Polygon(places(1, 2, 9, 2))),
-        ("<polygon><y1>2</y1><x2>9</x2><y2>2</y2><x1>1</x1></polygon>", Polygon(places(1, 2, 9, 2))),
-        ("<polyline><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polyline>", PolyLine(places(1, 2, 9, 2))),
-        ("<line><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></line>", PolyLine(places(1, 2, 9, 2))),
-        ("<dashed><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></dashed>", PolyLine(places(1, 2, 9, 2))),
+        ("<polygon><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polygon>", Polygon(positions(1, 2, 9, 2))),
+        ("<polygon><y1>2</y1><x2>9</x2><y2>2</y2><x1>1</x1></polygon>", Polygon(positions(1, 2, 9, 2))),
+        ("<polyline><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polyline>", PolyLine(positions(1, 2, 9, 2))),
+        ("<line><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></line>", PolyLine(positions(1, 2, 9, 2))),
+        ("<dashed><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></dashed>", PolyLine(positions(1, 2, 9, 2))),
         ("<circle><cx>5</cx><cy>6</cy><r>3</r></circle>", Circle(Position(5, 6), 3)),
         ("<point><x>5</x><y>6</y></point>", PointShape(Position(5, 6))),
         ("<point><x1>5</x1><y1>6</y1></point>", PointShape(Position(5, 6))),
@@ -72,9 +72,9 @@ def places(*numbers: float) -> tuple[Position, ...]:
         (f"<actions><jumping>1</jumping></actions>{BOX}<point><x>5.5</x><y>6</y></point><part><name>head</name>{BOX}</part>",
          BoundingBox(1, 2, 30, 40)),
         (f"<point><x>5</x><y>6</y></point><point><x>7</x><y>6</y></point>{BOX}", BoundingBox(1, 2, 30, 40)),
-        (f"{BOX}{POLYGON}", Polygon(places(1, 2, 30, 20, 9, 40))),
-        (f"{POLYGON}<point><x>5</x><y>6</y></point>{BOX}", Polygon(places(1, 2, 30, 20, 9, 40))),
-        (POLYGON.replace(">1<", ">1.6<") + BOX.replace(">30<", ">31<"), Polygon(places(1.6, 2, 30, 20, 9, 40))),
+        (f"{BOX}{POLYGON}", Polygon(positions(1, 2, 30, 20, 9, 40))),
+        (f"{POLYGON}<point><x>5</x><y>6</y></point>{BOX}", Polygon(positions(1, 2, 30, 20, 9, 40))),
+        (POLYGON.replace(">1<", ">1.6<") + BOX.replace(">30<", ">31<"), Polygon(positions(1.6, 2, 30, 20, 9, 40))),
         (("<circle><cx>5</cx><cy>6</cy><r>3</r></circle>"
          "<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>8</xmax><ymax>9</ymax></bndbox>"), Circle(Position(5, 6), 3)),
         (f"{BOX}{EXACT}", BoundingBox(1.5, 2, 29.25, 40)),
@@ -169,12 +169,12 @@ def test_a_wrong_confidence_is_a_problem_and_the_object_counts(text: str, confid
 def test_a_file_without_objects_says_none_and_one_of_mistakes_says_nothing() -> None:
     assert parse(file()).annotations == ()
     assert parse(file(thing(""))).annotations is None
-    assert place(parse(file(thing(BOX.replace("30", "3000"))))).annotations is None
-    assert place(parse(file())).annotations == ()
+    assert on_image(parse(file(thing(BOX.replace("30", "3000"))))).annotations is None
+    assert on_image(parse(file())).annotations == ()
 
 
 @pytest.mark.parametrize(
-    ("size", "told"),
+    ("size", "messages"),
     [
         ("<size><width>640</width><height>480</height><depth>3</depth></size>", []),
         ("<size><width>640.0</width><height>480</height></size>", []),
@@ -191,17 +191,17 @@ def test_a_file_without_objects_says_none_and_one_of_mistakes_says_nothing() -> 
         ),
     ],
 )
-def test_a_file_for_an_image_of_another_size_says_nothing(size: str, told: list[str]) -> None:
-    sidecar = place(parse(file(thing(), size=size)))
-    assert (sidecar.labels, sidecar.hard) == ((("cat",), False) if not told else (None, None))
-    assert len(sidecar.problems) == len(told)
-    assert all(words in problem.message for words, problem in zip(told, sidecar.problems, strict=True))
+def test_a_file_for_an_image_of_another_size_says_nothing(size: str, messages: list[str]) -> None:
+    sidecar = on_image(parse(file(thing(), size=size)))
+    assert (sidecar.labels, sidecar.hard) == ((("cat",), False) if not messages else (None, None))
+    assert len(sidecar.problems) == len(messages)
+    assert all(words in problem.message for words, problem in zip(messages, sidecar.problems, strict=True))
 
 
 @pytest.mark.parametrize(("old", "new"), [("30", "641"), (">1<", ">-1<"), ("30", "1"), ("40", "1e999"), ("40", "1")])
 def test_a_shape_that_cannot_be_there_is_a_problem_in_its_line_and_the_others_count(old: str, new: str) -> None:
     bad = thing(f"<difficult>1</difficult>{BOX.replace(old, new)}", "dog")
-    sidecar = place(parse(file(thing(), bad)))
+    sidecar = on_image(parse(file(thing(), bad)))
     assert (sidecar.labels, sidecar.hard) == (("cat",), False)
     assert [problem.line for problem in sidecar.problems] == [3]
 
@@ -211,8 +211,8 @@ def test_segmentation_takes_polygons_alone_and_opens_closed_ones() -> None:
         f"<x{n}>{x}</x{n}><y{n}>{y}</y{n}>" for n, (x, y) in enumerate([(1, 1), (5, 1), (5, 5), (1, 1)], 1)
     )
     data = file(thing(f"<polygon>{closed}</polygon>"), thing(name="dog"), top="<mask_source>a.png</mask_source>")
-    sidecar = place(parse(data), "IMAGE_SEGMENTATION")
-    assert sidecar.annotations == (ParsedAnnotation("cat", Polygon(places(1, 1, 5, 1, 5, 5))),)
+    sidecar = on_image(parse(data), "IMAGE_SEGMENTATION")
+    assert sidecar.annotations == (ParsedAnnotation("cat", Polygon(positions(1, 1, 5, 1, 5, 5))),)
     assert [(problem.line, problem.message[-8:]) for problem in sidecar.problems] == [(3, "Polygon.")]
 
 
@@ -304,7 +304,7 @@ def test_objects_and_told_problems_are_bounded() -> None:
     assert sidecar.annotations is not None
     assert len(sidecar.annotations) == MAX_OBJECTS
     assert [problem.line for problem in sidecar.problems] == [MAX_OBJECTS + 2]
-    wrong = place(parse(file(*[tiny.replace(">1<", ">999<")] * 500)))
+    wrong = on_image(parse(file(*[tiny.replace(">1<", ">999<")] * 500)))
     assert (len(wrong.reported), wrong.reported[-1].message) == (101, "And 400 more problems.")
 
 
@@ -321,7 +321,7 @@ marks = st.lists(
 def test_what_was_written_is_read_back(given: list[ParsedAnnotation], text: str, segmented: bool) -> None:
     text = text.encode("utf-8", "replace").decode()
     data = write(given, folder=text, file_name=text, size=(640, 480), segmented=segmented)
-    sidecar = place(parse(data))
+    sidecar = on_image(parse(data))
     assert sidecar.annotations == tuple(given)
     assert (sidecar.problems, sidecar.size, sidecar.hard) == (
         (),
@@ -352,7 +352,7 @@ def test_writes_what_other_readers_expect() -> None:
 
 def test_real_cells_are_read_to_the_last_box() -> None:
     for path in sorted(CELLS.glob("*.xml")):
-        sidecar = place(parse(path.read_bytes()))
+        sidecar = on_image(parse(path.read_bytes()))
         assert sidecar.problems == ()
         assert len(sidecar.annotations or ()) == path.read_text().count("<bndbox>") > 0
 
@@ -404,7 +404,7 @@ SIZES = "<size><width>{}</width><height>{}</height></size>"
 
 
 @pytest.mark.parametrize(
-    ("size", "raster", "box", "told"),
+    ("size", "raster", "box", "message"),
     [
         ((48, 64), Raster(64, 48, 6), BoundingBox(2, 18, 40, 47), "drawn on the upright picture"),
         ((48, 64), Raster(64, 48, 8), BoundingBox(24, 1, 62, 30), "drawn on the upright picture"),
@@ -418,12 +418,12 @@ SIZES = "<size><width>{}</width><height>{}</height></size>"
     ],
 )
 def test_size_tells_which_picture_was_drawn_on(
-    size: tuple[int, int] | None, raster: Raster, box: BoundingBox | None, told: str | None
+    size: tuple[int, int] | None, raster: Raster, box: BoundingBox | None, message: str | None
 ) -> None:
     said = parse(file(thing(), size=SIZES.format(*size) if size else ""))
     sidecar = said.on(kind="OBJECT_DETECTION", raster=raster)
     assert [mark.shape for mark in sidecar.annotations or ()] == ([] if box is None else [box])
-    assert [told in problem.message for problem in sidecar.problems] == ([] if told is None else [True])  # type: ignore[operator]
+    assert [message in problem.message for problem in sidecar.problems] == ([] if message is None else [True])  # type: ignore[operator]
 
 
 def test_labels_of_a_turned_image_raise_no_doubts() -> None:
@@ -448,4 +448,4 @@ def test_boxes_with_fractions_are_whole_numbers_to_other_readers() -> None:
     data = write([ParsedAnnotation("cat", box)], folder="f", file_name="n", size=(640, 480), segmented=False)
     [found] = ElementTree.fromstring(data).findall("object/bndbox")  # noqa: S314
     assert [int(edge.text or "") for edge in found] == [12, 30, 89, 91]
-    assert place(parse(data)).annotations == (ParsedAnnotation("cat", box),)
+    assert on_image(parse(data)).annotations == (ParsedAnnotation("cat", box),)

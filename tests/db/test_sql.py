@@ -40,7 +40,7 @@ async def refused(connection: asyncpg.Connection) -> AsyncIterator[str]:
 
 
 def filled(text: str) -> str:
-    """The statement with the example that its comment gives for each gap."""
+    """The statement with the example of its comment for each gap."""
     [example] = re.findall(r"^-- example: (.*)$", text, re.MULTILINE) or [""]
     for gap in filter(None, example.split("; ")):
         name, value = gap.split(" = ", 1)

@@ -1,4 +1,4 @@
-"""Every store keeps the same promises; what only a directory can get wrong is tested below them."""
+"""Every store behaves in the same way; below, what only directories do."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""One behaviour, whoever keeps the bytes: a directory, memory, or an S3 server."""
+"""One behaviour, wherever the bytes are: a directory, memory, or an S3 server."""
 
 import hashlib
 import hmac
@@ -209,7 +209,7 @@ ODD = ["a\x01.png", "c\ufffe.png", "d<&>]]>.png", "e f+%20.png", "plain.png"]
 
 
 async def test_odd_names_keep_no_others_from_being_deleted(store: Store) -> None:
-    """S3 is told many names in XML, which cannot hold all of them."""
+    """S3 receives many names in XML, which cannot represent all of them."""
     written = [await store.write(path, b"x") for path in ODD]
     assert await store.delete_many([(one.path, one.etag) for one in written]) == [True] * len(ODD)
     for path in ODD:

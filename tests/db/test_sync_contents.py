@@ -1,4 +1,4 @@
-"""How a sync tells contents: by pixels, by change times, and where ETags are no hashes."""
+"""How a sync recognizes contents: by pixels, by change times, and where ETags are no hashes."""
 
 import io
 import itertools
@@ -97,7 +97,7 @@ async def test_another_change_time_alone_is_no_change(database: Database, tmp_pa
 
 
 async def test_contents_are_verified_when_asked_to(database: Database, tmp_path: Path) -> None:
-    """On a file system that tells no change times, only reading tells."""
+    """On a file system without change times, only reading shows it."""
     dataset = await dataset_fixture.local(database, tmp_path)
     dataset.put("a.bmp", image_bytes("red", form="BMP"))
     await dataset.sync()
@@ -112,7 +112,7 @@ def _md5(data: bytes) -> str:
 
 
 class Opaque(MemoryStore):
-    """As a bucket under KMS: an ETag looks like a hash, is another after each write, and tells no content."""
+    """As a bucket under KMS: an ETag looks like a hash, differs after each write, and says nothing of the content."""
 
     def _object(self, path: str) -> StoredObject:
         data, moment = self.contents[path]
@@ -128,7 +128,7 @@ class Opaque(MemoryStore):
 
 
 async def test_labels_follow_files_where_etags_tell_nothing(database: Database) -> None:
-    """Of equal sizes and first bytes, so that only whole contents tell them apart."""
+    """Of equal sizes and first bytes, so that only whole contents distinguish them."""
     dataset = await dataset_fixture.make(database, Opaque())
     base = image_bytes("red", form="BMP")
     paths = [f"{number}.bmp" for number in range(4)]

@@ -82,7 +82,7 @@ async def test_a_damaged_image_that_moves_stays_damaged(dataset: DatasetFixture)
 
 
 class Counting(MemoryStore):
-    """How many bytes were read of each file, beside its first ones."""
+    """How many bytes were read of each file, after its first ones."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a sync makes of single files: images that cannot be read, and label files beside images."""
+"""Single files in a sync: images that cannot be read, and label files next to images."""
 
 import pytest
 
@@ -55,9 +55,9 @@ async def test_the_owner_says_how_large_an_image_may_be(dataset: DatasetFixture,
     assert claim is not None
     await sync.run(database, claim, dataset.store, ImageLimits(size=len(data) + 8, pixels=200))
     assert list(await dataset.labels()) == ["fits.png"]
-    told = dict(await dataset.warnings(job_id))
-    assert "at most" in told["heavy.png"]
-    assert "21 × 10 pixels" in told["large.png"]
+    messages = dict(await dataset.warnings(job_id))
+    assert "at most" in messages["heavy.png"]
+    assert "21 × 10 pixels" in messages["large.png"]
 
 
 async def test_long_metadata_does_not_hide_an_image(dataset: DatasetFixture) -> None:

@@ -1,4 +1,4 @@
-"""Symbolic links in an input path: followed to what the server's owner allowed, told where they are not."""
+"""Symbolic links in an input path: followed to what the server's owner allowed, reported where they are not."""
 
 import os
 from pathlib import Path

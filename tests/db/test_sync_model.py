@@ -90,7 +90,7 @@ async def _do(dataset: DatasetFixture, model: Model, act: str, where: str, what:
 
 
 def _rearrange(dataset: DatasetFixture, model: Model, act: str, one: str, other: str, with_texts: bool) -> None:
-    """Several files at once have other places, with their sidecars or without."""
+    """Several files at once have other paths, with their sidecars or without."""
     ring = dict(zip(PATHS, [*PATHS[1:], PATHS[0]], strict=True))
     origins = {"swap": {one: other, other: one}, "copy": {other: one}, "shift": ring}[act]
     files, texts = dict(model.files), dict(model.texts)

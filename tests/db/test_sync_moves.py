@@ -1,4 +1,4 @@
-"""Samples belong to pictures: what a sync makes of files that were renumbered, swapped or copied over."""
+"""Samples belong to pictures: how a sync follows files that were renumbered, swapped or copied over."""
 
 import itertools
 from pathlib import Path

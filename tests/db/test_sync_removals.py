@@ -1,4 +1,4 @@
-"""What a sync removes: not too much unasked, and nothing that undoing does not bring back."""
+"""What a sync removes: not too much unless requested, and undoing brings everything back."""
 
 from typing import Any
 

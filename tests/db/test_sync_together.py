@@ -1,4 +1,4 @@
-"""Sync beside others: people who label, workers who come back from the dead, a second sync, a deletion."""
+"""A sync at the same time as others: people who label, workers that come back, a second sync, a deletion."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +39,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Gate(MemoryStore):
-    """A store that stands still at the n-th reading until the gate is opened."""
+    """A store that blocks at the n-th reading until the gate is opened."""
 
     def __init__(self, store: MemoryStore, at: int) -> None:
         super().__init__()

@@ -118,8 +118,8 @@ async def test_two_images_of_one_stem_share_a_sidecar_each_as_far_as_it_fits(dat
     assert await dataset.labels() == {
         "a.jpg": [], "a.png": ["cat", "dog"], "b.jpg": ["cat"], "b.png": ["cat", "dog"],
     }  # fmt: skip
-    told = [(path, message[:30]) for path, message in await dataset.warnings(job["id"])]
-    assert told == [("a.xml", "The image has 25 × 48 pixels; "), ("b.xml:15", "The shape reaches from (30, 1)")]
+    reported = [(path, message[:30]) for path, message in await dataset.warnings(job["id"])]
+    assert reported == [("a.xml", "The image has 25 × 48 pixels; "), ("b.xml:15", "The shape reaches from (30, 1)")]
 
 
 async def test_syncing_again_writes_nothing(dataset: DatasetFixture) -> None:

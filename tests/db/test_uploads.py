@@ -58,8 +58,8 @@ class Work:
         return self.dataset.store
 
     def asked(self, expiry: float | None = None) -> RequestedUploads:
-        wanted = [file for file, _ in self.files.values()]
-        return RequestedUploads(wanted, int(expiry or time.time() + 3_600), ("cat",), True, self.on_conflict)
+        to_upload = [file for file, _ in self.files.values()]
+        return RequestedUploads(to_upload, int(expiry or time.time() + 3_600), ("cat",), True, self.on_conflict)
 
     async def request(self, database: Database, **more: Any) -> IssuedTickets:
         asked = self.asked(**more)
@@ -253,7 +253,7 @@ async def test_a_completed_key_is_known_for_a_week_and_its_url_leads_nowhere(dat
     work, requested = await one(database)
     [first] = (await work.complete(database, work.staging)).results
     assert await work.objects() == 0
-    await work.put(requested)  # as often as one likes, while the URL holds
+    await work.put(requested)  # any number of times, while the URL is valid
     await later(work, "interval '121 min'")
     assert (await swept(work), await work.objects()) == ([("a", True)], 0)
     await later(work, "interval '6 days 21 hours'")
@@ -322,7 +322,7 @@ async def test_a_store_that_fails_leaves_the_upload_open(database: Database) -> 
 
 
 async def test_a_database_that_is_busy_leaves_the_upload_open(database: Database) -> None:
-    """While another place is looked for, since a stranger's file lies in the first."""
+    """While another path is looked for, since another file is at the first."""
     work, _ = await one(database)
     work.dataset.put("a.png", b"a stranger's")
     async with engine.connect(database.url, replace(LIMITS, lock=0.01)) as impatient:
@@ -349,7 +349,7 @@ async def test_a_thousand_files_cost_no_more_statements_than_one(
 
 
 async def test_a_completion_waits_for_no_label_of_its_sample_while_it_holds_the_dataset(database: Database) -> None:
-    """Whoever labels holds samples first, the dataset's row at last: the other way about both would wait for ever."""
+    """Labelling locks samples first, the dataset's row last: in the other order both would wait for ever."""
     work, _ = await one(database)
     stores, id = cast(Stores, Shelf(work.staging)), work.dataset.dataset_id
     arrived = await uploads.inspect(database, stores, id, ["a"], checks=Checks(), by=ANN)
@@ -389,7 +389,7 @@ async def test_a_completion_writes_in_sets(database: Database) -> None:
 
 
 async def test_a_verdict_on_an_earlier_file_does_not_end_a_later_request_of_its_key(database: Database) -> None:
-    """A completion stands still after it looked; meanwhile its key is ended, requested anew and filled again."""
+    """A completion waits after it looked; in between its key is ended, requested again and filled again."""
     work, requested = await one(database)
     good = work.files["a"]
     work.files["a"] = (good[0], b"x" * good[0].size)

@@ -1,4 +1,4 @@
-"""Python signs what Postgres signs, and nothing else holds."""
+"""Python and Postgres make the same signatures, and no other is valid."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Annotating spoken to the schema: a detection dataset of images of 640 × 480, and brief words for what is on them."""
+"""Annotating through the schema: a detection dataset of images of 640 × 480, and short names for what is on them."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def box(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40
 
 
 def answered_box(left: float = 10, top: float = 20, right: float = 90, bottom: float = 40) -> dict[str, Any]:
-    """The same as an answer gives it."""
+    """The same as it is in an answer."""
     return {"__typename": "BoundingBox", **box(left, top, right, bottom)["boundingBox"]}
 
 

@@ -1,4 +1,4 @@
-"""Mutations spoken in GraphQL to the schema, by somebody, on a working set."""
+"""Mutations in GraphQL through the schema, with a token, on a working set."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +22,7 @@ ETAG = blake2b(CONTENT, digest_size=16).hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class DatasetClient:
-    """`codes` gives the error codes of an answer, `do` the payload of a mutation's only field."""
+    """`codes` returns the error codes of an answer, `do` the payload of a mutation's only field."""
 
     direct: Direct
     dataset_rows: DatasetRows
@@ -56,7 +56,7 @@ class DatasetClient:
         return data["dataset"]["revision"]  # type: ignore[no-any-return]
 
     async def labelled(self) -> dict[int, list[str]]:
-        """The names on every sample, by its place."""
+        """The names on every sample, by its index."""
         query = """query ($id: ID!) { dataset(by: {id: $id}) {
             samples(first: 100, orderBy: OLDEST) { nodes { id labels { name } } } } }"""
         data = await self.direct.execute(query, {"id": self.dataset})

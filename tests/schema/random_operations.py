@@ -41,7 +41,7 @@ NEEDLES = (
     "/",
     "s/i",
 )
-# Read beside a model of their own: tests/schema/test_versions_model.py, test_delete_impact.py.
+# Compared with models of their own: tests/schema/test_versions_model.py, test_delete_impact.py.
 APART = frozenset({"Version", "versions", "currentVersion", "compare", "deleteImpact"})
 MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+09:00")
 
@@ -222,7 +222,7 @@ class Writer:
         return f"${name}"
 
     def input_(self, value: Any, kind: Any) -> str:
-        """The value as a literal, or a variable in its place, or in the place of something in it."""
+        """The value as a literal, or a variable instead of it, or instead of something in it."""
         if (self.chance(3) and not (value is None and isinstance(kind, GraphQLNonNull))) or _needs_variable(value):
             return self.variable(str(kind), value)
         nullable = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
@@ -244,7 +244,7 @@ class Writer:
 
 
 def _needs_variable(value: Any) -> bool:
-    """Text that no document can hold."""
+    """Text that no document can contain."""
     return isinstance(value, str) and ("\x00" in value or "\ud800" in value)
 
 

@@ -105,7 +105,7 @@ def _schema() -> tuple[LabelgraphSchema, GraphQLSchema]:
 
 
 async def learn(reads: ReadFixture) -> None:
-    """Every id, and every cursor with the row that it stands for."""
+    """Every id, and every cursor with its row."""
     rows = reads.tables.rows
     id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
     id_tables["ImportJob"] = "job"

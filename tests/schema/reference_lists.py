@@ -72,7 +72,7 @@ def in_directory(path: str, filter_: Mapping[str, Any]) -> bool:
 
 
 def token(name: str, row: Row) -> str:
-    """What stands for a cursor here: the list and order, and what is unique in it."""
+    """The cursors of the reference reader: the list and order, and what is unique in it."""
     unique = {"change": "revision", "sample.PATH": "path", "dataset.NAME": "name"}.get(name, "id")
     return f"{name}:{row[unique]}"
 

@@ -1,5 +1,5 @@
 # ruff: noqa: A002, N802, N803 - methods and arguments have the public names of fields
-"""The other reading, that the compiler is compared with: plain Python over plain rows, slow and easy to believe.
+"""The reference reader, with which the compiler is compared: plain Python over plain rows, slow and simple.
 
 GraphQL's own reference execution walks the document; every field is a line of Python below; every table is read whole.
 It shares nothing with the compiler but the SDL.
@@ -32,7 +32,7 @@ TABLES = (
 
 @dataclass(slots=True)
 class Tables:
-    """All rows, by table; who looks at them, when; and what cursor stands for which row."""
+    """All rows, by table; who looks at them, when; and the row of each cursor."""
 
     rows: Mapping[str, Sequence[Row]]
     allowed: frozenset[int] | None

@@ -1,4 +1,4 @@
-"""annotateSamples: what it does to a sample's annotations, and what it tells."""
+"""annotateSamples: what it does to a sample's annotations, and what it returns."""
 
 from pathlib import Path
 from typing import Any

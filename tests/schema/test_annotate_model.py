@@ -86,7 +86,7 @@ class Drawings(Histories):
         return replace(state, annotations={**annotations, token: annotation})
 
     def _choose(self, position: int, data: Any) -> tuple[int, str] | None:
-        """A mark of the sample, and the id of its annotation; none where two cannot be told apart."""
+        """A mark of the sample, and the id of its annotation; none where two cannot be distinguished."""
         state, sample = self.model.state, self.order[position]
         tokens = sorted(token for token, annotation in state.annotations.items() if annotation.sample == sample)
         if not tokens:

@@ -68,7 +68,7 @@ def attacks(name: str) -> dict[str, Operation]:
 
 
 async def test_what_repeats_a_long_list_takes_no_memory_to_speak_of(full: DatasetClient) -> None:
-    """The highest the memory of the one connection ever was, beside 2 GB for the first of these without the limit."""
+    """The highest the memory of the one connection ever was; it was 2 GB for the first of these without the limit."""
     limits = replace(full.direct.database.limits, readers=1)
     async with engine.connect(full.direct.database.url, limits) as database:
         direct = limited(full, 16 * MIB, database)

@@ -13,7 +13,7 @@ MISSING = OWN / "contract_missing.txt"
 
 
 def promises(text: str) -> dict[str, str]:
-    """Every name of a schema document as `Type`, `Type.field`, `Type.field(argument)`, and what stands behind it."""
+    """Every name of a schema document as `Type`, `Type.field`, `Type.field(argument)`, and its type."""
     return {name: meaning for node in parse(text).definitions for name, meaning in _of(node)}
 
 

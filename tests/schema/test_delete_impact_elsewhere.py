@@ -1,4 +1,4 @@
-"""What deleting sources would do elsewhere: asked beforehand, and told the same when it is done for show."""
+"""What deleting sources would do elsewhere: queried beforehand, and the same from a dry run."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ WARNING = "deleted warnings { sampleCount sharedSources datasets { name } }"
 
 @pytest.fixture
 async def client(database: Database, tmp_path: Path) -> DatasetClient:
-    """Six samples; the first three files are of `same` too, and all six of `above`, whose input path lies higher."""
+    """Six samples; the first three files are of `same` too, and all six of `above`, whose input path is above."""
     client = await create_client(database, tmp_path)
     images = str(tmp_path / "images")
     await make(database, samples=3, name="same", input_path=images)

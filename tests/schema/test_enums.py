@@ -1,4 +1,4 @@
-"""A word that the schema has for an answer is one that the code can give: each client handles every word."""
+"""Every enum value that an answer may contain is one that the code can return, since clients handle them all."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ FORMS = {
     "AnnotationOrigin": r'(origin: str = |cls\(|Policy\()"{word}"',
     "ErrorCode": r'(code(: str)?|[A-Z_]+) ?= ?"{word}"',
 }
-TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data has a place for them, nothing makes them yet
+TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data can have them, nothing makes them yet
 
 
 def of_types(schema: GraphQLSchema, *, sent: bool) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a client is told of an error, and what only the log is."""
+"""What a client sees of an error, and what only the log contains."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A column that a migration adds to a versioned table is part of its history, wherever it stands in the two tables."""
+"""A column that a migration adds to a versioned table is part of its history, at any position in the two tables."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tests.db.dataset_fixture import local
 from tests.schema.mutation_fixture import DatasetClient
 
 FACTS = ("label", "sample", "annotation")
-# What a migration does; in `other order` the two columns stand the other way round in the table of past rows.
+# What a migration does; in `other order` the two columns are the other way round in the table of past rows.
 ADDED = {
     "as a migration adds them": "ALTER TABLE {fact} ADD COLUMN one text DEFAULT '1' NOT NULL, ADD COLUMN two text;",
     "in another order": """
@@ -55,7 +55,7 @@ async def change(client: DatasetClient, field: str, **input: Any) -> str:
 
 
 async def operations(client: DatasetClient) -> list[str]:
-    """One of each kind of change that ends rows or writes them anew."""
+    """One of each kind of change that ends rows or writes them again."""
     pets = {"datasetId": client.dataset}
     return [
         await change(client, "labelSamples", select={"ids": client.ids(1, 2)}, labels=["dog"], mode="SET", **pets),

@@ -1,4 +1,4 @@
-"""What variables hold is counted before it is coerced, and what filters cost before they are compiled."""
+"""Values in variables are counted before they are coerced, and the cost of filters before they are compiled."""
 
 from typing import Any
 

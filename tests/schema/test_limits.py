@@ -1,4 +1,4 @@
-"""The limits of pages and ids, as the settings say: refused beyond them, told by `serverInfo`, and counted."""
+"""The limits of pages and ids, as the settings say: refused beyond them, shown by `serverInfo`, and counted."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -310,12 +310,12 @@ async def test_a_dry_run_tells_and_changes_nothing(client: DatasetClient) -> Non
 
 
 async def test_warns_of_files_that_other_datasets_use(client: DatasetClient) -> None:
-    """Above, below and beside: wherever another input path leads to the same file."""
+    """Above, below and next to it: wherever another input path leads to the same file."""
     images = client.root / "images"
     database = client.direct.database
     await make(database, samples=1, name="same", input_path=str(images))
     await make(database, samples=2, name="above", input_path=str(client.root), directory="images/")
-    await make(database, samples=2, name="beside", input_path=f"{images}2")
+    await make(database, samples=2, name="other", input_path=f"{images}2")
     payload = await delete(client, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
     [warning] = payload["warnings"]
     assert warning == {"sampleCount": 3, "sharedSources": 2, "datasets": [{"name": "same"}, {"name": "above"}]}

@@ -1,4 +1,4 @@
-"""The compiler against the reference reader: made-up queries, equal answers, however Postgres goes about them."""
+"""The compiler against the reference reader: generated queries, equal answers, whatever plans Postgres uses."""
 
 import os
 from collections.abc import Mapping

@@ -199,7 +199,7 @@ async def test_whatever_is_undone_gives_every_shape_back(
     done = await last_change(client)
     await client.mutate("undoChange", "__typename", changeId=done)
     undone = await facts(client)
-    if how == "sync moves":  # a file lies where it lies
+    if how == "sync moves":  # a file is at its path
         undone["samples"]["nodes"].sort(key=lambda node: node["id"])
         before["samples"]["nodes"].sort(key=lambda node: node["id"])
         for node in (*undone["samples"]["nodes"], *before["samples"]["nodes"]):

@@ -1,4 +1,4 @@
-"""Undoing: what comes back, what stays, and what stands in the way."""
+"""Undoing: what comes back, what stays, and what prevents it."""
 
 import asyncio
 from contextlib import aclosing
@@ -215,7 +215,7 @@ async def test_a_change_that_is_not_there_is_not_found(client: DatasetClient) ->
 FOLLOW = "subscription ($d: ID!, $a: Int) { datasetChanges(datasetId: $d, afterRevision: $a) { revision kind } }"
 
 
-async def follow(client: DatasetClient, after: int | None, count: int, *, meanwhile: Any = None) -> list[int]:
+async def follow(client: DatasetClient, after: int | None, count: int, *, concurrently: Any = None) -> list[int]:
     """The revisions of the first changes that a subscriber is sent."""
     schema = build_schema()
     document = schema.documents.prepare(FOLLOW)
@@ -226,10 +226,10 @@ async def follow(client: DatasetClient, after: int | None, count: int, *, meanwh
         object.__setattr__(context, "events", events_)
         request = Request(document, {"d": client.dataset, "a": after})
         async with asyncio.timeout(TIMEOUT), aclosing(schema.subscribe(request, context)) as answers:
-            if meanwhile is not None:
+            if concurrently is not None:
                 listening = asyncio.ensure_future(anext(answers))
                 await wait_until(lambda: bool(events_._topics))  # from here on it misses nothing
-                working = asyncio.ensure_future(meanwhile())
+                working = asyncio.ensure_future(concurrently())
                 found.append(_revision((await listening).encode()))
             async for answer in answers:
                 assert not answer.errors
@@ -265,10 +265,10 @@ async def test_changes_reach_a_subscriber_once_while_many_work(client: DatasetCl
                 mode="SET",
             )
 
-    async def meanwhile() -> None:
+    async def concurrently() -> None:
         await asyncio.gather(work(["cat", "dog"]), work(["dog", "cat"]))
 
-    found = await follow(client, None, 20, meanwhile=meanwhile)
+    found = await follow(client, None, 20, concurrently=concurrently)
     assert found == list(range(2, 22))
 
 

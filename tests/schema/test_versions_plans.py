@@ -1,4 +1,4 @@
-"""Which rows Postgres reads for versions: told by EXPLAIN, on a dataset that is large enough to matter."""
+"""Which rows Postgres reads for versions: shown by EXPLAIN, on a dataset that is large enough to matter."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Versions spoken to the schema: publishing, labelling, and reading what came of it."""
+"""Versions through the schema: publishing, labelling, and reading the results."""
 
 from typing import Any
 

@@ -64,7 +64,7 @@ async def test_while_postgres_is_stopped_every_request_is_unavailable(
 
 @contextmanager
 def postgres_killed(server: EmbeddedServer) -> Iterator[None]:
-    """Postgres is dead, and nobody starts it again meanwhile."""
+    """Postgres is dead, and nobody starts it again yet."""
     postmaster = server.postmaster
     supervisor_pid = int(Path("/proc", str(postmaster), "stat").read_text().rsplit(")", 1)[1].split()[1])
     os.kill(supervisor_pid, signal.SIGSTOP)
@@ -199,7 +199,7 @@ def has_enough(created: list[str], enough: int) -> bool:
 
 
 async def send_requests(server: EmbeddedServer, dataset: str, name: str) -> list[httpx2.Response]:
-    """A keyed mutation, a query and an upload, beside one another."""
+    """A keyed mutation, a query and an upload at once."""
     preflight = {"graphql-require-preflight": "true", "idempotency-key": f"upload-{name}"}
     operations = {"query": UPLOAD, "variables": {"id": dataset, "file": None}}
     form = {"operations": json.dumps(operations), "map": '{"0": ["variables.file"]}'}

@@ -176,10 +176,10 @@ async def test_refuses_a_body_by_its_length_and_while_it_streams(client: Client)
             yield b" " * 10_000
 
     headers = {"content-type": "application/json"}
-    told = await client.request(content=b" " * 64_001, headers=headers)
+    declared = await client.request(content=b" " * 64_001, headers=headers)
     streamed = await client.request(content=large(), headers=headers)
-    assert (told.status_code, streamed.status_code) == (413, 413)
-    assert told.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    assert (declared.status_code, streamed.status_code) == (413, 413)
+    assert declared.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
 
 async def test_reads_a_body_of_exactly_the_limit(client: Client) -> None:

@@ -25,8 +25,8 @@ async def synced(remote: UnreliableStorage, number: int = 30) -> list[str]:
 
 async def delete(remote: UnreliableStorage, paths: list[str]) -> dict[str, Any]:
     samples = await remote.samples()
-    chosen = {"ids": [samples[path]["id"] for path in paths]}
-    values = {"datasetId": remote.dataset, "select": chosen, "deleteSources": True}
+    selection = {"ids": [samples[path]["id"] for path in paths]}
+    values = {"datasetId": remote.dataset, "select": selection, "deleteSources": True}
     return dict((await remote.client.execute(DELETE, {"input": values}))["deleteSamples"])
 
 
@@ -42,12 +42,12 @@ async def test_what_is_deleted_with_storage_faults_is_gone_after_them_and_nothin
     remote.proxy.schedule = random_faults(seed, share=0.3)
     left = paths
     while len(left) > 15:
-        chosen, left = left[:5], left[5:]
-        told = await delete(remote, chosen)
-        assert told["deleted"] == 5
-        assert told["deletedSources"] + len(told["failedSources"]) == 5
-        assert {failure["path"] for failure in told["failedSources"]} <= set(chosen)
-        assert told["dataset"]["statistics"]["total"] == len(left)
+        deleted, left = left[:5], left[5:]
+        result = await delete(remote, deleted)
+        assert result["deleted"] == 5
+        assert result["deletedSources"] + len(result["failedSources"]) == 5
+        assert {failure["path"] for failure in result["failedSources"]} <= set(deleted)
+        assert result["dataset"]["statistics"]["total"] == len(left)
     assert with_texts(left) <= set(await remote.objects()), "a file that nobody asked to delete is gone"
     assert (await remote.sync())["added"] == 0
     await remote.deletions_end()
@@ -64,11 +64,11 @@ async def test_labels_deleted_with_their_files_with_storage_faults(remote: Unrel
     await remote.label(paths[4:8], "label-0", "label-1")
     remote.proxy.schedule = random_faults(seed + 100, share=0.3)
     labels = (await remote.client.execute(LABELS, remote.me))["node"]["labels"]
-    [chosen] = [label["id"] for label in labels if label["name"] == "label-0"]
-    values = {"labelIds": [chosen], "mode": "LABEL_SAMPLES_AND_SOURCES"}
-    told = (await remote.client.execute(DELETE_LABELS, {"input": values}))["deleteLabels"]
+    [label_id] = [label["id"] for label in labels if label["name"] == "label-0"]
+    values = {"labelIds": [label_id], "mode": "LABEL_SAMPLES_AND_SOURCES"}
+    result = (await remote.client.execute(DELETE_LABELS, {"input": values}))["deleteLabels"]
     gone = [path for index, path in enumerate(paths) if index % 4 == 0 and index not in range(4, 8)]
-    assert told["deletedSamples"] == told["deletedSources"] + len(told["failedSources"]) == len(gone)
+    assert result["deletedSamples"] == result["deletedSources"] + len(result["failedSources"]) == len(gone)
     await remote.deletions_end()
     left = [path for path in paths if path not in gone]
     assert set(await remote.objects()) == with_texts(left)
@@ -78,21 +78,21 @@ async def test_labels_deleted_with_their_files_with_storage_faults(remote: Unrel
 
 
 async def test_a_sidecar_that_resists_is_tried_again(remote: UnreliableStorage) -> None:
-    """Or it would label whatever takes the image's place."""
+    """Or it would label whatever is put at the image's path."""
     image = image_bytes()
     await remote.fill({"a0.png": image, "a0.txt": b"cat"})
     await remote.sync()
     remote.proxy.schedule = lambda request: (
         Fault.SLOW_DOWN if request.operation == "delete_many" and request.number > 1 else Fault.PASS
     )
-    told = await delete(remote, ["a0.png"])
-    [failure] = told["failedSources"]
-    assert (told["deleted"], told["deletedSources"], failure["path"]) == (1, 0, "a0.png")
+    result = await delete(remote, ["a0.png"])
+    [failure] = result["failedSources"]
+    assert (result["deleted"], result["deletedSources"], failure["path"]) == (1, 0, "a0.png")
     assert "label file" in failure["message"]
     assert list(await remote.objects()) == ["a0.txt"]
     await remote.put("a0.png", image)
     await remote.deletions_end()
-    assert list(await remote.objects()) == ["a0.png"], "its equal was put in its place since, and nobody let go of that"
+    assert list(await remote.objects()) == ["a0.png"], "an equal one was put at its path since, which nobody deleted"
     assert (await remote.sync())["added"] == 1
     assert await remote.labels() == {"a0.png": []}
 
@@ -100,9 +100,9 @@ async def test_a_sidecar_that_resists_is_tried_again(remote: UnreliableStorage) 
 async def test_deletions_while_storage_is_down_are_reported_and_made_up_for(remote: UnreliableStorage) -> None:
     paths = await synced(remote, 8)
     remote.proxy.schedule = lambda _: Fault.CUT_BEFORE
-    told = await delete(remote, paths[:6])
-    assert (told["deleted"], told["deletedSources"], len(told["failedSources"])) == (6, 0, 6)
-    for failure in told["failedSources"]:
+    result = await delete(remote, paths[:6])
+    assert (result["deleted"], result["deletedSources"], len(result["failedSources"])) == (6, 0, 6)
+    for failure in result["failedSources"]:
         assert "cannot be reached" in failure["message"]
         assert remote.proxy.endpoint not in failure["message"]
     assert set(await remote.objects()) == with_texts(paths)
@@ -112,15 +112,15 @@ async def test_deletions_while_storage_is_down_are_reported_and_made_up_for(remo
 
 async def test_a_deletion_whose_answer_was_lost_is_a_deletion(remote: UnreliableStorage) -> None:
     paths = await synced(remote, 6)
-    for fault, chosen in (
+    for fault, deleted in (
         (Fault.CUT_AFTER, paths[:2]),
         (Fault.CUT_WITHIN, paths[2:4]),
         (Fault.LOST_RESPONSE, paths[4:]),
     ):
         remote.proxy.schedule = _once(fault)
-        told = await delete(remote, chosen)
+        result = await delete(remote, deleted)
         assert remote.proxy.fault_counts[fault] == 1
-        assert (told["deletedSources"], told["failedSources"]) == (2, [])
+        assert (result["deletedSources"], result["failedSources"]) == (2, [])
     remote.proxy.schedule = no_faults
     assert await remote.objects() == {}
 

@@ -25,7 +25,7 @@ NAMES = ["a.png", "b.png", "c.png", "d.png"]
 async def server(
     remote: UnreliableStorage,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, UnreliableStorage]]:
-    """`python -m api serve`, a process of its own beside the one that tests; killed at the end if it still lives."""
+    """`python -m api serve`, a process of its own; killed at the end if it still lives."""
     port, s3 = free_port(), remote.settings.s3
     environment = os.environ | {
         "DATABASE_URL": remote.database.url,
@@ -58,8 +58,8 @@ async def server(
 
 def silent_at(name: str, operation: str, number: int) -> Schedule:
     """The store does it, and is not heard again."""
-    wanted = Request(operation, f"set/{name}", number)
-    return lambda request: Fault.LOST_RESPONSE if request == wanted else Fault.PASS
+    failing = Request(operation, f"set/{name}", number)
+    return lambda request: Fault.LOST_RESPONSE if request == failing else Fault.PASS
 
 
 WRITTEN = ("d.png", "head", 2)  # all objects are written, and the last one is looked at

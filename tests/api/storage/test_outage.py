@@ -1,4 +1,4 @@
-"""Storage that is away altogether: everybody is told, soon; nothing is removed; and afterwards all goes on."""
+"""Storage that cannot be reached: every request says so, soon; nothing is removed; and afterwards all goes on."""
 
 import asyncio
 
@@ -106,10 +106,10 @@ async def test_a_deletion_in_a_store_that_never_answers_ends_in_time(remote: Unr
     query = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
         deleted deletedSources failedSources { path } } }"""
     values = {"datasetId": remote.dataset, "select": {"all": True}, "deleteSources": True}
-    told = await remote.client.execute(query, {"input": values})
+    answer = await remote.client.execute(query, {"input": values})
     assert remote.proxy.fault_counts[Fault.LOST_REQUEST] < FEW
-    assert (told["deleteSamples"]["deleted"], told["deleteSamples"]["deletedSources"]) == (45, 0)
-    assert len(told["deleteSamples"]["failedSources"]) == 45
+    assert (answer["deleteSamples"]["deleted"], answer["deleteSamples"]["deletedSources"]) == (45, 0)
+    assert len(answer["deleteSamples"]["failedSources"]) == 45
     await remote.deletions_end()
     assert await remote.objects() == {}
 
@@ -121,11 +121,11 @@ async def test_questions_are_answered_while_storage_is_silent(remote: Unreliable
     remote.proxy.timed_out.clear()
     upload = asyncio.create_task(sent(remote, {f"{number}.png": image_bytes() for number in range(20)}))
     await wait_until(lambda: remote.proxy.fault_counts[Fault.LOST_REQUEST] > 0)
-    told = await remote.client.execute(URLS, remote.me)
+    answer = await remote.client.execute(URLS, remote.me)
     await remote.label(["a.png"], "cat")
     assert not upload.done()
     remote.proxy.timed_out.set()
-    [sample] = told["node"]["samples"]["nodes"]
+    [sample] = answer["node"]["samples"]["nodes"]
     async with httpx2.AsyncClient(timeout=TIMEOUT) as browser:
         assert (await browser.get(sample["thumbnailUrl"])).status_code == 503
     await upload

@@ -1,4 +1,4 @@
-"""Syncs while storage fails: nothing is lost, nothing is doubled, and a later one without faults repairs everything."""
+"""Syncs while storage fails: nothing is lost or duplicated, and a later one without faults repairs everything."""
 
 import random
 

@@ -21,7 +21,7 @@ def on(operation: str, fault: Fault) -> Schedule:
 
 
 async def sent(remote: UnreliableStorage, files: dict[str, bytes], **more: Any) -> dict[str, Any]:
-    """Results by the names that were sent; whole files alone are wanted here, so an error is one for each."""
+    """Results by the names that were sent; only whole files are uploaded here, so an error is one for each."""
     answer = await uploader(remote).answer(*files.items(), **more)
     if "errors" in answer:
         return {name: {"sample": None, "error": answer["errors"][0]["extensions"]} for name in files}
@@ -106,7 +106,7 @@ def _first_put(fault: Fault) -> Schedule:
 async def test_our_own_object_that_cannot_be_read_is_not_taken_for_a_strangers(
     remote: UnreliableStorage,
 ) -> None:
-    """Or its repetition would be put beside it under another name."""
+    """Or its repetition would be stored again, under another name."""
     data = image_bytes()
     await remote.put("cat.png", data)  # left behind by an answer that was lost
     remote.proxy.schedule = on("get", Fault.SLOW_DOWN)

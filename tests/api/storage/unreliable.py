@@ -91,8 +91,8 @@ class UnreliableStorage:
         found: list[dict[str, Any]] = []
         after = None
         while True:
-            told = await self.client.execute(SAMPLES, {"id": dataset or self.dataset, "after": after})
-            samples = told["node"]["samples"]
+            answer = await self.client.execute(SAMPLES, {"id": dataset or self.dataset, "after": after})
+            samples = answer["node"]["samples"]
             found += samples["nodes"]
             after = samples["pageInfo"]["endCursor"]
             if not samples["pageInfo"]["hasNextPage"]:
@@ -108,8 +108,8 @@ class UnreliableStorage:
 
     async def label(self, paths: Sequence[str], *names: str) -> None:
         samples = await self.samples()
-        chosen = {"ids": [samples[path]["id"] for path in paths]}
-        values = {"datasetId": self.dataset, "select": chosen, "labels": list(names), "mode": "SET"}
+        selection = {"ids": [samples[path]["id"] for path in paths]}
+        values = {"datasetId": self.dataset, "select": selection, "labels": list(names), "mode": "SET"}
         await self.client.execute(LABEL, {"input": values | {"createMissing": True}})
 
     async def revision(self) -> int:

@@ -30,7 +30,7 @@ File = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class UploadClient:
-    """A dataset, the store it lies in, and a client who sends files."""
+    """A dataset, the store it is in, and a client who sends files."""
 
     client: Client
     store: Store
