@@ -5,6 +5,7 @@ on a request's head. Ours parse a little in each iteration of the event loop, so
 
 http              one request after the other               websocket      one message after the other
 open_connections  how many connections there may be         write_timeout  clients that do not read
+next_turn         parsing that goes on later
 """
 
 from api.connections.http import HttpProtocol

@@ -9,6 +9,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from api.connections.next_turn import NextTurn
 from api.connections.open_connections import OpenConnections, network_of
 from api.connections.websocket import WebSocketProtocol
 from api.connections.write_timeout import WriteTimeout
@@ -56,7 +57,6 @@ class HttpProtocol(HttpToolsProtocol):
     address = ""
     _counted = False
     _timer: asyncio.TimerHandle | None = None
-    _scheduled: asyncio.Handle | None = None
     _write_timeout: WriteTimeout | None = None
     _refused = False
     _upgraded = False
@@ -70,7 +70,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._received = bytearray()
-        self.flow = Flow(transport, self._schedule)
+        self._next_parse = NextTurn(self.loop, self._parse)
+        self.flow = Flow(transport, self._next_parse.schedule)
         self._write_timeout = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
         status = self.open_connections.add(self.address)
@@ -107,7 +108,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _parse(self) -> None:
         """A part of what has come, up to the end of one request; then read on, unless enough is here."""
-        self._unschedule()
+        self._next_parse.cancel()
         for _ in range(CHUNKS):
             if not self._received or self._must_wait or self.transport.is_closing():
                 break
@@ -116,7 +117,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._received.clear()
         elif self._received and not self._must_wait:
             self.transport.pause_reading()
-            self._schedule()
+            self._next_parse.schedule()
         elif self.flow.read_paused or len(self._received) > MAX_PENDING:
             self.transport.pause_reading()
         else:
@@ -158,15 +159,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _too_large(self) -> HTTPStatus:
         is_url = self._in_head and len(self.url) > MAX_HEAD // 2
         return HTTPStatus.REQUEST_URI_TOO_LONG if is_url else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-
-    def _schedule(self) -> None:
-        if self._scheduled is None:
-            self._scheduled = self.loop.call_soon(self._parse)
-
-    def _unschedule(self) -> None:
-        if self._scheduled is not None:
-            self._scheduled.cancel()
-            self._scheduled = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -229,7 +221,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _continue(self) -> None:
         """Go on with the next request, or wait for it."""
         if self._received:
-            self._schedule()
+            self._next_parse.schedule()
         elif self._counted and not self.transport.is_closing():
             self.open_connections.mark_idle(self)
 
@@ -269,7 +261,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _stop_counting(self) -> None:
         """The connection counts no more, and begins nothing."""
         self._stop_timer()
-        self._unschedule()
+        self._next_parse.cancel()
         self.open_connections.mark_active(self)
         if self._counted:
             self._counted = False

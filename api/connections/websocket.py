@@ -1,11 +1,11 @@
 """WebSockets: uvicorn's protocol, with a limit on frames and a deadline for writing."""
 
-import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.connections.allowance import Allowance
+from api.connections.next_turn import NextTurn
 from api.connections.open_connections import OpenConnections, network_of
 from api.connections.write_timeout import WriteTimeout
 
@@ -24,12 +24,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     address = ""
     _counted = False
-    _scheduled: asyncio.Handle | None = None
     _write_timeout: WriteTimeout | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._received = bytearray()
+        self._next_parse = NextTurn(self.loop, self._parse)
         self._allowance = Allowance(self.frames_per_second, BURST * self.frames_per_second)
         self._write_timeout = WriteTimeout(transport, self.write_seconds)
         self.address = network_of(self.client[0] if self.client else "")
@@ -38,7 +38,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.open_connections.spend_frames(self.address, HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unschedule()
+        self._next_parse.cancel()
         if self._write_timeout is not None:
             self._write_timeout.stop()
         if self._counted:
@@ -52,7 +52,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _parse(self) -> None:
         """A few frames, once the application has taken the message before them."""
-        self._unschedule()
+        self._next_parse.cancel()
         if self.transport.is_closing():
             self._received.clear()
             return
@@ -68,7 +68,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._received:
             self.transport.pause_reading()
             if self._may_parse:
-                self._schedule()
+                self._next_parse.schedule()
         elif not self.read_paused:
             self.transport.resume_reading()
 
@@ -92,14 +92,5 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         message = await super().receive()
         if self._received:
             self.transport.pause_reading()
-            self._schedule()
+            self._next_parse.schedule()
         return message
-
-    def _schedule(self) -> None:
-        if self._scheduled is None:
-            self._scheduled = self.loop.call_soon(self._parse)
-
-    def _unschedule(self) -> None:
-        if self._scheduled is not None:
-            self._scheduled.cancel()
-            self._scheduled = None

@@ -7,9 +7,7 @@ import pytest
 
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.connections.raw_connection import (
-    TIMEOUT,
-)
+from tests.api.connections.raw_connection import TIMEOUT
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 

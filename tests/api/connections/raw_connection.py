@@ -44,6 +44,15 @@ class RawConnection:
             except ConnectionError:
                 return
 
+    async def send_without_end(self, data: bytes) -> None:
+        """Sends the same again and again, whatever the server answers, until the connection breaks."""
+        try:
+            while True:
+                self.writer.write(data)
+                await self.writer.drain()
+        except ConnectionError:
+            return
+
     async def flood(self, data: bytes) -> None:
         """Sends the same again and again, until the server closes or answers."""
         try:

@@ -6,15 +6,7 @@ from contextlib import AsyncExitStack
 from api import connections
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.connections.raw_connection import (
-    GET,
-    SLOW,
-    TIMEOUT,
-    limited,
-    post,
-    query,
-    raw_connection,
-)
+from tests.api.connections.raw_connection import GET, SLOW, TIMEOUT, limited, post, query, raw_connection
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 

@@ -7,15 +7,7 @@ from starlette.types import Receive, Scope, Send
 from api.configuration import server_options
 from api.settings import Settings
 from db.postgres.engine import Database
-from tests.api.connections.raw_connection import (
-    GET,
-    TIMEOUT,
-    answer,
-    post,
-    query,
-    raw_connection,
-    serving_app,
-)
+from tests.api.connections.raw_connection import GET, TIMEOUT, answer, post, query, raw_connection, serving_app
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 

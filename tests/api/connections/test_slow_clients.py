@@ -6,13 +6,7 @@ from contextlib import AsyncExitStack
 from starlette.types import Receive, Scope, Send
 
 from api.settings import Settings
-from tests.api.connections.raw_connection import (
-    GET,
-    TIMEOUT,
-    answer,
-    raw_connection,
-    serving_app,
-)
+from tests.api.connections.raw_connection import GET, TIMEOUT, answer, raw_connection, serving_app
 
 LARGE = b"x" * 32 * 1024 * 1024
 

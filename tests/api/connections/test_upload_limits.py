@@ -9,12 +9,7 @@ import pytest
 from api.settings import Limits, Settings, Timeouts
 from db.identity.tokens import Scope as TokenScope
 from db.postgres.engine import Database
-from tests.api.connections.raw_connection import (
-    TIMEOUT,
-    limited,
-    post,
-    raw_connection,
-)
+from tests.api.connections.raw_connection import TIMEOUT, RawConnection, limited, post, raw_connection
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
 
@@ -23,6 +18,15 @@ FORM = ("Content-Type: multipart/form-data; boundary=x", "GraphQL-Require-Prefli
 
 def form(client: Client) -> bytes:
     return post(client, b"", *FORM, length=5_000_000).replace(b"Content-Type: application/json\r\n", b"")
+
+
+async def begin_uploads(stack: AsyncExitStack, client: Client, count: int) -> list[RawConnection]:
+    """Connections that stay open, on each of which the server waits for the body of an upload."""
+    connections = [await stack.enter_async_context(raw_connection(client.url)) for _ in range(count)]
+    for raw in connections:
+        raw.writer.write(form(client))
+        assert await raw.status() == 100
+    return connections
 
 
 @pytest.mark.parametrize("scope", [TokenScope.READ, TokenScope.LABEL])
@@ -38,20 +42,14 @@ async def test_an_upload_is_refused_before_its_body_is_requested(
 async def test_uploads_that_do_not_begin_block_nobody(settings: Settings, database: Database) -> None:
     async with serving(limited(settings, uploads=2), ToySchema()) as url, AsyncExitStack() as stack:
         ann, bob = Client(url, await token(database)), Client(url, await token(database), TIMEOUT)
-        for _ in range(4):
-            raw = await stack.enter_async_context(raw_connection(url))
-            raw.writer.write(form(ann))
-            assert await raw.status() == 100
+        await begin_uploads(stack, ann, 4)
         assert await _upload(bob) == 200
 
 
 async def test_a_token_uses_at_most_half_of_the_uploads(settings: Settings, database: Database) -> None:
     async with serving(limited(settings, uploads=2), ToySchema()) as url, AsyncExitStack() as stack:
         ann, bob = Client(url, await token(database)), Client(url, await token(database), TIMEOUT)
-        for _ in range(2):
-            raw = await stack.enter_async_context(raw_connection(url))
-            raw.writer.write(form(ann))
-            assert await raw.status() == 100
+        for raw in await begin_uploads(stack, ann, 2):
             raw.writer.write(b"--x\r\n")
         assert await _upload(bob) == 200
 

@@ -71,15 +71,6 @@ async def closing(raw: RawConnection) -> int | None:
         return None
 
 
-async def send_on(raw: RawConnection, data: bytes) -> None:
-    try:
-        while True:
-            raw.writer.write(data)
-            await raw.writer.drain()
-    except ConnectionError:
-        return
-
-
 FLOODS = {
     "ping messages": frame(TEXT, PING_MESSAGE),
     "ping frames": frame(PING, b""),
@@ -92,7 +83,7 @@ FLOODS = {
 @pytest.mark.parametrize("what", FLOODS)
 async def test_a_flood_closes_the_socket(client: Client, what: str, greet: bool) -> None:
     async with upgraded(client, greet=greet) as raw:
-        sending = asyncio.create_task(send_on(raw, FLOODS[what] * 2_000))
+        sending = asyncio.create_task(raw.send_without_end(FLOODS[what] * 2_000))
         assert await closing(raw) in (4429, 4400, None)
         await asyncio.wait_for(sending, TIMEOUT)
 
@@ -108,7 +99,7 @@ async def test_an_address_that_floods_again_and_again_is_refused(
                 raw.writer.write(handshake(client))
                 if await raw.status() == 429:
                     break
-                sending = asyncio.create_task(send_on(raw, FLOODS["ping frames"] * 2_000))
+                sending = asyncio.create_task(raw.send_without_end(FLOODS["ping frames"] * 2_000))
                 await closing(raw)
                 await asyncio.wait_for(sending, TIMEOUT)
         else:
@@ -152,7 +143,7 @@ async def test_sockets_of_an_address_that_floods_count_as_connections_and_end_in
 async def test_a_message_of_endless_pieces_closes_the_socket(client: Client) -> None:
     async with upgraded(client, greet=True) as raw:
         raw.writer.write(frame(0x01, b""))
-        sending = asyncio.create_task(send_on(raw, frame(0x00, b"") * 2_000))
+        sending = asyncio.create_task(raw.send_without_end(frame(0x00, b"") * 2_000))
         assert await closing(raw) in (4429, None)
         await asyncio.wait_for(sending, TIMEOUT)
 
