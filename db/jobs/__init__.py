@@ -1,8 +1,9 @@
 """Jobs: work that takes longer than a request. The job's row is also its entry in the queue (`queue`)."""
 
-from db.jobs.batches import LONG_TIMEOUT, Batch, Fenced, clear_label_warnings, in_batch
+from db.jobs.batches import Batch, Fenced, clear_label_warnings, in_batch
 from db.jobs.notifications import QUEUE_CHANNEL
 from db.jobs.queue import (
+    LONG_TIMEOUT,
     MAX_ATTEMPTS,
     MAX_CLAIMS,
     TYPE_NAMES,

@@ -9,14 +9,13 @@ import asyncpg
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.jobs.queue import Claim
+from db.jobs.queue import LONG_TIMEOUT, Claim
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.outages import is_rolled_back
 from db.postgres.retries import retry
 
 SQL: Final = sql.load(__file__, "jobs.sql")
-LONG_TIMEOUT = 3_600.0  # seconds
 MAX_WARNINGS = 10_000  # kept of one job
 
 T = TypeVar("T")

@@ -34,6 +34,7 @@ TYPE_NAMES: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob"
 # the database was lost or the worker was stopped; the second bounds a job that itself brings the database down.
 MAX_ATTEMPTS = 5
 MAX_CLAIMS = 25
+LONG_TIMEOUT = 3_600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ async def cancel(session: AsyncSession, job_id: int) -> None:
     if status is None and await session.get(Job, job_id) is None:
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     if status == "CANCELED":
-        await sql.run(session, SQL.clear_staging, job_id=job_id)
+        await _clear_staging(session, job_id)
     if status is not None:
         await notify_job(session, job_id)
 
@@ -168,7 +169,7 @@ async def finish(database: Database, claim: Claim, status: str, error: DomainErr
             error_details=error and orjson.dumps(error.details).decode(),
         )
         if finished is not None:
-            await sql.run(session, SQL.clear_staging, job_id=claim.id)
+            await _clear_staging(session, claim.id)
             await notify_job(session, claim.id)
     return finished is not None
 
@@ -203,6 +204,12 @@ async def _release(
             await notify_workers(session)
             await notify_job(session, job_id)
         case "CANCELED":
-            await sql.run(session, SQL.clear_staging, job_id=job_id)
+            await _clear_staging(session, job_id)
             await notify_job(session, job_id)
     return status
+
+
+async def _clear_staging(session: AsyncSession, job_id: int) -> None:
+    """Delete what a job staged, which may take minutes for millions of rows: with a time limit it could never end."""
+    await sql.run(session, "SET LOCAL statement_timeout = 0")
+    await sql.count(session, SQL.clear_staging, timeout=LONG_TIMEOUT, job_id=job_id)

@@ -307,6 +307,19 @@ async def test_of_many_sweeps_one_returns_an_orphan_to_the_queue(dataset: Datase
     assert (await dataset.job(orphan.id))["epoch"] == orphan.epoch + 1
 
 
+async def test_a_job_ends_however_long_its_staged_rows_take_to_delete(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
+    columns = "job_id, path, sidecar, size, modified_at, keys"
+    await dataset.do(f"INSERT INTO sync_object ({columns}) VALUES ($1, 'a', false, 1, now(), '{{}}')", job.id)
+    async with dataset.database.writing() as session:
+        driver = await connection_of(session)
+        await driver.execute("""CREATE FUNCTION check_timeout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            ASSERT current_setting('statement_timeout') = '0', 'the statement has a time limit'; RETURN OLD; END $$;
+            CREATE TRIGGER check_timeout BEFORE DELETE ON sync_object FOR EACH ROW EXECUTE FUNCTION check_timeout()""")
+    assert await jobs.finish(dataset.database, job, "SUCCEEDED")
+    assert await dataset.rows("SELECT FROM sync_object") == []
+
+
 async def test_a_job_is_taken_over_from_a_worker_that_hangs_in_a_transaction(dataset: DatasetFixture) -> None:
     """Its transaction has written a warning, whose reference locks the key of the job's row."""
     job = await claimed(dataset)
