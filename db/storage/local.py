@@ -25,18 +25,8 @@ from db.errors import DomainError, StorageError
 from db.formats.paths import path_parts
 from db.formats.pixels import PixelHash
 from db.storage.disks import Disk, progress
-from db.storage.objects import (
-    CHUNK,
-    PAGE,
-    Head,
-    ObjectChanged,
-    ObjectExists,
-    ObjectMissing,
-    Page,
-    RootMissing,
-    Store,
-    StoredObject,
-)
+from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
+from db.storage.objects import CHUNK, PAGE, Head, Page, Store, StoredObject
 from db.storage.walk import DIRECTORY, Walk, described, enter, path_below
 
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -6,18 +6,8 @@ from hashlib import blake2b
 
 from db.errors import StorageError
 from db.formats.paths import path_parts
-from db.storage.objects import (
-    CHUNK,
-    PAGE,
-    Head,
-    ObjectChanged,
-    ObjectExists,
-    ObjectMissing,
-    Page,
-    RootMissing,
-    Store,
-    StoredObject,
-)
+from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
+from db.storage.objects import CHUNK, PAGE, Head, Page, Store, StoredObject
 
 
 class MemoryStore(Store):

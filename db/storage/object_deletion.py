@@ -12,7 +12,8 @@ from db.errors import DomainError
 from db.formats.sidecars.pairing import sidecar_stems
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage.objects import ObjectChanged, Store
+from db.storage.errors import ObjectChanged
+from db.storage.objects import Store
 
 OpenStore = Callable[[str], Store]
 

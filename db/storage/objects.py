@@ -5,42 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from db.errors import AlreadyExists, Conflict, DomainError, StorageError
+from db.errors import DomainError, StorageError
 
 PAGE = 1_000  # objects in a page of a listing, at most
 CHUNK = 256 * 1024  # bytes that a stream yields at once
-
-
-class RootMissing(StorageError):
-    """The store itself cannot be reached, so nothing can be said about its objects."""
-
-    def __init__(self, message: str = "The input path is not there, or the server may not read it.") -> None:
-        super().__init__(message)
-
-
-class ObjectMissing(StorageError):
-    """The object is not there."""
-
-    def __init__(self) -> None:
-        super().__init__("The file is not there any more.")
-
-
-class ObjectChanged(Conflict):
-    """The object's content is another by now; it was left alone."""
-
-    message = "The file was replaced by another since; it was left alone."
-
-    def __init__(self) -> None:
-        super().__init__(self.message)
-
-
-class ObjectExists(AlreadyExists):
-    """There is an object under this path already."""
-
-    code = "SAMPLE_ALREADY_EXISTS"
-
-    def __init__(self) -> None:
-        super().__init__("There is a file of this name already.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +59,7 @@ class Head:
 class Page:
     """Part of a listing. `unreadable`: directories that could not be entered, so the listing is not complete.
 
-    `too_long`: directories whose files would have longer paths than an object can have. `passed`: what is no object,
+    `too_long`: directories whose files would have longer paths than an object can have. `ignored`: what is no object,
     and the word for why: LINK_NOT_ALLOWED, LINK_BROKEN, LINK_REPEATED, NOT_A_FILE.
     """
 
@@ -102,7 +70,7 @@ class Page:
 
 
 class Store(Protocol):
-    """The objects below one root. Every failure is a StorageError, or one of its kind above."""
+    """The objects below one root. Every failure is a StorageError, or one of `errors`."""
 
     def pages(self) -> AsyncIterator[Page]:
         """All objects, in no order, in pages of at most `PAGE`. The listing is complete when the iterator ends."""

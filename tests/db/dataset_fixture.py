@@ -32,10 +32,25 @@ def image_bytes(color: object = None, *, size: tuple[int, int] = (8, 6), form: s
 
 
 @dataclass(slots=True)
-class DatasetFixture:
-    """`root` is set where the store is a directory."""
+class Statements:
+    """SQL of a test."""
 
     database: Database
+
+    async def rows(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with self.database.reading() as connection:
+            return await connection.fetch(statement, *arguments)
+
+    async def do(self, statement: str, *arguments: Any) -> None:
+        async with self.database.writing() as session:
+            connection = await connection_of(session)
+            await connection.execute(statement, *arguments)
+
+
+@dataclass(slots=True)
+class DatasetFixture(Statements):
+    """`root` is set where the store is a directory."""
+
     dataset_id: int
     store: Store
     root: Path | None = None
@@ -162,15 +177,6 @@ class DatasetFixture:
     async def changes(self) -> list[str]:
         rows = await self.rows("SELECT summary FROM change WHERE dataset_id = $1 ORDER BY revision", self.dataset_id)
         return [row["summary"] for row in rows]
-
-    async def rows(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with self.database.reading() as connection:
-            return await connection.fetch(statement, *arguments)
-
-    async def do(self, statement: str, *arguments: Any) -> None:
-        async with self.database.writing() as session:
-            connection = await connection_of(session)
-            await connection.execute(statement, *arguments)
 
     async def label_by_hand(self, path: str, *names: str) -> None:
         """What labelSamples SET does."""

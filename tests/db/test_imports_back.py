@@ -22,7 +22,7 @@ from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from tests import s3
 from tests.conftest import ROOT
-from tests.db.dataset_fixture import WORKER
+from tests.db.dataset_fixture import WORKER, Statements
 from tests.db.dataset_rows import ANN
 
 ANY_NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이")
@@ -31,10 +31,9 @@ KINDS = {"digits": "IMAGE_CLASSIFICATION", "cells": "OBJECT_DETECTION"}
 
 
 @dataclass(slots=True)
-class House:
+class House(Statements):
     """Places to keep datasets in; `root` ends with a slash."""
 
-    database: Database
     stores: Stores
     root: str
 
@@ -92,15 +91,6 @@ class House:
         async with self.database.writing() as session:
             job = await imports.start(session, dataset, Options(manifest=manifest, **options), requested_by="bob")
         return await self.run(job)
-
-    async def rows(self, statement: str, *values: Any) -> list[Any]:
-        async with self.database.reading() as connection:
-            return await connection.fetch(statement, *values)
-
-    async def do(self, statement: str, *values: Any) -> None:
-        async with self.database.writing() as session:
-            connection = await connection_of(session)
-            await connection.execute(statement, *values)
 
     async def content(self, dataset: int) -> dict[str, list[Any]]:
         """All that a manifest carries. In a version each labelled sample has a usage."""

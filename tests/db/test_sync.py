@@ -201,13 +201,18 @@ async def test_a_missing_root_fails_and_removes_nothing(dataset: DatasetFixture)
     assert list(await dataset.labels()) == ["a.png"]
 
 
-async def test_a_store_that_fails_while_asked_for_the_vanished_removes_nothing(database: Database) -> None:
+async def synced_in_memory(database: Database, *paths: str) -> tuple[DatasetFixture, MemoryStore]:
+    """A dataset with these images, which a sync has added."""
     dataset = await dataset_fixture.memory(database)
-    store = dataset.store
-    assert isinstance(store, MemoryStore)
-    dataset.put("a.png")
-    dataset.put("b.png")
+    assert isinstance(dataset.store, MemoryStore)
+    for path in paths:
+        dataset.put(path)
     await dataset.sync()
+    return dataset, dataset.store
+
+
+async def test_a_store_that_fails_while_asked_for_the_vanished_removes_nothing(database: Database) -> None:
+    dataset, store = await synced_in_memory(database, "a.png", "b.png")
     dataset.remove("a.png")
     ask = store.stat
 
@@ -222,12 +227,7 @@ async def test_a_store_that_fails_while_asked_for_the_vanished_removes_nothing(d
 
 
 async def test_an_object_the_listing_overlooked_is_not_removed(database: Database) -> None:
-    dataset = await dataset_fixture.memory(database)
-    store = dataset.store
-    assert isinstance(store, MemoryStore)
-    dataset.put("a.png")
-    dataset.put("b.png")
-    await dataset.sync()
+    dataset, store = await synced_in_memory(database, "a.png", "b.png")
     hidden = store.contents["a.png"]
     list_pages = store.pages
 
@@ -243,12 +243,7 @@ async def test_an_object_the_listing_overlooked_is_not_removed(database: Databas
 
 
 async def test_an_unreadable_directory_is_reported_and_nothing_is_removed(database: Database) -> None:
-    dataset = await dataset_fixture.memory(database)
-    store = dataset.store
-    assert isinstance(store, MemoryStore)
-    dataset.put("a.png")
-    dataset.put("closed/b.png")
-    await dataset.sync()
+    dataset, store = await synced_in_memory(database, "a.png", "closed/b.png")
     dataset.remove("a.png")
 
     async def pages() -> Any:

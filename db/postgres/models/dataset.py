@@ -2,9 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import (
-    UniqueConstraint,
-)
+from sqlalchemy import UniqueConstraint
 from sqlmodel import SQLModel
 
 from db.postgres.models.columns import bigint, boolean, id_column, text_column, text_list, timestamp

@@ -2,10 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import (
-    LargeBinary,
-    UniqueConstraint,
-)
+from sqlalchemy import LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from db.postgres.models.columns import bigint, bigint_list, id_column, json, text_column, timestamp

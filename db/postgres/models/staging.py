@@ -1,14 +1,20 @@
 """The staging tables of syncs and imports; plain tables, since no code reads them as objects."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import SQLModel
 
 PATH = Text(collation="C")
 
-sync_object = Table(
+
+def _table(name: str, *items: Column[Any] | Index) -> Table:
+    return Table(name, SQLModel.metadata, *items, prefixes=["UNLOGGED"])
+
+
+sync_object = _table(
     "sync_object",
-    SQLModel.metadata,
     Column("job_id", BigInteger, nullable=False),
     Column("path", PATH, nullable=False),
     Column("sidecar", Boolean, nullable=False),
@@ -19,22 +25,18 @@ sync_object = Table(
     Column("keys", ARRAY(PATH), nullable=False),
     Column("reason", Text),
     Index("sync_object_job", "job_id"),
-    prefixes=["UNLOGGED"],
 )
 
-sync_sidecar = Table(
+sync_sidecar = _table(
     "sync_sidecar",
-    SQLModel.metadata,
     Column("job_id", BigInteger, primary_key=True, autoincrement=False),
     Column("path", PATH, primary_key=True),
     Column("sidecar_path", PATH, nullable=False),
     Column("sidecar_etag", Text),
-    prefixes=["UNLOGGED"],
 )
 
-sync_item = Table(
+sync_item = _table(
     "sync_item",
-    SQLModel.metadata,
     Column("job_id", BigInteger, primary_key=True, autoincrement=False),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("action", Text, nullable=False),
@@ -55,17 +57,14 @@ sync_item = Table(
     Column("old_pixels", Text),
     Column("inspect_first", Boolean, nullable=False, server_default=text("false")),
     Column("image", JSONB),
-    prefixes=["UNLOGGED"],
 )
 
-import_line = Table(
+import_line = _table(
     "import_line",
-    SQLModel.metadata,
     Column("job_id", BigInteger, primary_key=True, autoincrement=False),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("path", PATH),
     Column("origin", PATH),
     Column("entry", Text, nullable=False),
     Index("import_line_path", "job_id", "path"),
-    prefixes=["UNLOGGED"],
 )

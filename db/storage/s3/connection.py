@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from db.errors import DomainError
-from db.storage.objects import ObjectMissing, RootMissing
+from db.storage.errors import ObjectMissing, RootMissing
 from db.storage.s3.errors import CONNECTION_ERRORS, Refused, Unreachable, error_of
 from db.storage.stores import S3Config
 

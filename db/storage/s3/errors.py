@@ -9,7 +9,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError
 
 from db.errors import DomainError, StorageError
-from db.storage.objects import ObjectChanged, ObjectMissing, RootMissing
+from db.storage.errors import ObjectChanged, ObjectMissing, RootMissing
 
 MAX_ATTEMPTS: Final = 4  # of what the client does not retry itself: an incomplete body, an invalid listing
 CONNECTION_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)

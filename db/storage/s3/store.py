@@ -9,15 +9,8 @@ from typing import Any, Final
 
 from db.errors import DomainError, StorageError
 from db.formats.paths import path_parts
-from db.storage.objects import (
-    Head,
-    ObjectChanged,
-    ObjectMissing,
-    Page,
-    RootMissing,
-    Store,
-    StoredObject,
-)
+from db.storage.errors import ObjectChanged, ObjectMissing, RootMissing
+from db.storage.objects import Head, Page, Store, StoredObject
 from db.storage.s3.connection import S3
 from db.storage.s3.errors import (
     CONNECTION_ERRORS,

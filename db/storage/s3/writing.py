@@ -15,7 +15,8 @@ from typing import Any, Final
 from db.errors import StorageError
 from db.formats.images import MEDIA_TYPES, SUFFIXES
 from db.formats.paths import path_parts, suffix
-from db.storage.objects import ObjectExists, ObjectMissing, StoredObject
+from db.storage.errors import ObjectExists, ObjectMissing
+from db.storage.objects import StoredObject
 from db.storage.s3.connection import S3
 from db.storage.s3.errors import Refused
 from db.storage.s3.reading import described

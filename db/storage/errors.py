@@ -1,0 +1,35 @@
+"""How a store fails. Other failures are plain StorageErrors."""
+
+from db.errors import AlreadyExists, Conflict, StorageError
+
+
+class RootMissing(StorageError):
+    """The store itself cannot be reached, so nothing can be said about its objects."""
+
+    def __init__(self, message: str = "The input path is not there, or the server may not read it.") -> None:
+        super().__init__(message)
+
+
+class ObjectMissing(StorageError):
+    """The object is not there."""
+
+    def __init__(self) -> None:
+        super().__init__("The file is not there any more.")
+
+
+class ObjectChanged(Conflict):
+    """The object's content is another by now; it was left alone."""
+
+    message = "The file was replaced by another since; it was left alone."
+
+    def __init__(self) -> None:
+        super().__init__(self.message)
+
+
+class ObjectExists(AlreadyExists):
+    """There is an object under this path already."""
+
+    code = "SAMPLE_ALREADY_EXISTS"
+
+    def __init__(self) -> None:
+        super().__init__("There is a file of this name already.")
