@@ -16,6 +16,7 @@ import asyncpg
 
 from db.concurrency_limits import LoopThrottle, SharedReads
 from db.jobs.notifications import CHANNEL, notify_dataset
+from db.postgres import sql
 from db.postgres.engine import Database, driver_url
 
 __all__ = ["Events", "listening"]
@@ -26,13 +27,8 @@ POLL = 2.0  # seconds between two reads of all subscribed topics
 PAUSE = 0.05  # seconds between two reads, so that many notifications become few reads
 RETRY = 0.5  # seconds before a lost connection is opened again
 
-# By the kind that a notification names. `step` grows with every change; `final` is true of the last one.
-STATES: Final = {
-    "job": """SELECT id, step, status IN ('SUCCEEDED', 'FAILED', 'CANCELED') AS final
-        FROM job WHERE id = ANY($1::bigint[])""",
-    "dataset": """SELECT id, revision AS step, deleted_at IS NOT NULL AS final
-        FROM dataset WHERE id = ANY($1::bigint[])""",
-}
+SQL: Final = sql.load(__file__)
+STATES: Final = {"job": SQL.jobs, "dataset": SQL.datasets}  # by the kind that a notification names
 
 
 class Key(NamedTuple):
@@ -145,7 +141,7 @@ class Events:
         if not ids:
             return
         async with self.database.reading() as connection:
-            rows = {row["id"]: row for row in await connection.fetch(STATES[kind], ids)}
+            rows = {row["id"]: row for row in await sql.run(connection, STATES[kind], ids=ids)}
         for id in ids:
             if (topic := self._topics.get(Key(kind, id))) is not None:
                 row = rows.get(id)

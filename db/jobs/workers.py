@@ -13,8 +13,10 @@ from typing import Final
 
 import asyncpg
 
+from db.postgres import sql
 from db.postgres.outages import ANY_ERROR
 
+SQL: Final = sql.load(__file__)
 LEASE: Final = timedelta(seconds=15)  # without a heartbeat, after which a job is taken over
 LOCK_CLASS: Final = 2  # of the workers' advisory locks
 
@@ -23,11 +25,11 @@ LOCK_CLASS: Final = 2  # of the workers' advisory locks
 async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
     """Lock a new worker's number, which is returned, as long as the connection lasts and at most for the block."""
     worker = secrets.randbelow(2**31)
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, worker):
+    while not await sql.value(connection, SQL.lock, lock_class=LOCK_CLASS, worker=worker):
         worker = secrets.randbelow(2**31)
     try:
         yield worker
     finally:
         with suppress(*ANY_ERROR):
             if not connection.is_closed():  # else Postgres has freed it
-                await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, worker)
+                await sql.run(connection, SQL.unlock, lock_class=LOCK_CLASS, worker=worker)

@@ -10,14 +10,11 @@ from db.formats.names import is_storable, nfc
 from db.history.changes import RecordedChange, RetryTransaction
 from db.labelling.labels.create import LabelValues, checked, insert
 from db.labelling.labels.find import KnownLabels, no_such_labels
+from db.postgres import sql
 from db.postgres.engine import Database
 
+SQL: Final = sql.load(__file__)
 MAX_FILE_LABELS: Final = 100
-
-KNOWN: Final = """
-    SELECT dataset.label_names, label.id, label.name
-    FROM dataset LEFT JOIN label ON label.dataset_id = dataset.id AND label.name = ANY($2::text[]) WHERE dataset.id = $1
-"""
 
 
 def distinct(names: Iterable[str]) -> list[str]:
@@ -42,8 +39,9 @@ def missing(names: Iterable[str], known: KnownLabels, *, create: bool) -> list[s
 
 async def known_without_lock(database: Database, dataset_id: int, names: Iterable[str]) -> KnownLabels:
     """The labels of these names, read before anything is written. The write reads them again under a lock."""
+    storable = [name for name in names if is_storable(name)]
     async with database.reading() as connection:
-        return KnownLabels.of(await connection.fetch(KNOWN, dataset_id, [name for name in names if is_storable(name)]))
+        return KnownLabels.of(await sql.run(connection, SQL.known, dataset_id=dataset_id, names=storable))
 
 
 async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: RecordedChange) -> dict[str, int]:
