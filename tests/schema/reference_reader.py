@@ -71,6 +71,12 @@ def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: 
     return result.data
 
 
+BY_CREATION = {
+    "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
+    "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
+}
+
+
 def is_number(text: str) -> bool:
     return text.isdecimal() and text == str(int(text))
 
@@ -130,8 +136,7 @@ class Query:
         if filter_.get("nameContains") is not None:
             rows = [row for row in rows if filter_["nameContains"].lower() in row["name"].lower()]
         orders = {
-            "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
-            "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
+            **BY_CREATION,
             "NAME": (lambda row: row["name"].encode(), False),
         }
         return paged(
@@ -180,8 +185,7 @@ class Dataset(Thing):
     def samples(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
         rows = [row for row in self._mine("sample") if matches(self.tables, row, filter or {})]
         orders = {
-            "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
-            "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
+            **BY_CREATION,
             "PATH": (lambda row: row["path"].encode(), False),
         }
         return paged(
@@ -212,6 +216,11 @@ class Label(Thing):
         return len(self.tables.having("annotation", label_id=self.row["id"], confirmed=True))
 
 
+def _of_source(column: str) -> Callable[["Sample", Any], Any]:
+    """A field of a sample whose value is a column of its source."""
+    return lambda sample, _info: sample.source()[column]
+
+
 class Sample(Thing):
     def dataset(self, _info: Any) -> Any:
         return self.tables.dataset(self.row["dataset_id"])
@@ -222,31 +231,22 @@ class Sample(Thing):
     def fileName(self, _info: Any) -> Any:
         return self.row["path"].rpartition("/")[2]
 
-    def _source(self) -> Row:
+    def source(self) -> Row:
         found = self.tables.by_id("source", self.row["source_id"])
         assert found is not None
         return found
 
-    def size(self, _info: Any) -> Any:
-        return self._source()["size"]
-
-    def width(self, _info: Any) -> Any:
-        return self._source()["width"]
-
-    def height(self, _info: Any) -> Any:
-        return self._source()["height"]
-
-    def orientation(self, _info: Any) -> Any:
-        return self._source()["orientation"]
-
-    def format(self, _info: Any) -> Any:
-        return self._source()["format"]
+    size = _of_source("size")
+    width = _of_source("width")
+    height = _of_source("height")
+    orientation = _of_source("orientation")
+    format = _of_source("format")
 
     def isDamaged(self, _info: Any) -> Any:
-        return self._source()["damaged"]
+        return self.source()["damaged"]
 
     def sourceAvailable(self, _info: Any) -> Any:
-        return self._source()["status"] == "PRESENT"
+        return self.source()["status"] == "PRESENT"
 
     def labels(self, _info: Any) -> list[Any]:
         found = [self.tables.by_id("label", number) for number in sorted(self.row["label_ids"])]

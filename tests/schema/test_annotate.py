@@ -38,11 +38,6 @@ SHAPES = [
 ]
 
 
-@pytest.fixture
-async def boxes(database: Database, tmp_path: Path) -> DatasetClient:
-    return await create_box_client(database, tmp_path)
-
-
 @pytest.mark.portable
 async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: DatasetClient) -> None:
     moved, relabelled, gone = await add_annotations(

@@ -1,11 +1,9 @@
 """What changes of shapes leave behind: they are undone, versions keep the shapes of their day, labels live on."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from db.postgres.engine import Database
 from tests.schema.annotation_fixture import (
     ANNOTATIONS,
     BOX,
@@ -14,7 +12,6 @@ from tests.schema.annotation_fixture import (
     annotations,
     answered_box,
     box,
-    create_box_client,
     edit_of,
     labels_and_shapes,
     new,
@@ -29,11 +26,6 @@ VERSION = f"""query ($v: ID!) {{ node(id: $v) {{ ... on Version {{ labels {{ nam
     samples(first: 100, orderBy: OLDEST) {{ nodes {{ annotations {{ {ANNOTATIONS} }} }} }} }} }} }}"""
 COMPARE = """query ($d: ID!, $b: ID!) { dataset(by: {id: $d}) { compare(base: $b) {
     relabeled changes { nodes { kind labelsAdded labelsRemoved sample { id } } } } } }"""
-
-
-@pytest.fixture
-async def boxes(database: Database, tmp_path: Path) -> DatasetClient:
-    return await create_box_client(database, tmp_path)
 
 
 async def facts(client: DatasetClient) -> Any:

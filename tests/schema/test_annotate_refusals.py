@@ -26,11 +26,6 @@ SIZE = {"width": 640, "height": 480}
 FAR = {"circle": {"center": {"x": 638, "y": 8}, "radius": 3}}
 
 
-@pytest.fixture
-async def boxes(database: Database, tmp_path: Path) -> DatasetClient:
-    return await create_box_client(database, tmp_path)
-
-
 @pytest.mark.parametrize(
     ("shape", "details"),
     [
