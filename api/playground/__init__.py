@@ -51,7 +51,7 @@ def assets() -> Mapping[str, Asset]:
 
 def examples() -> Iterator[str]:
     """The documents of the example tabs, in order."""
-    return (path.read_text() for path in sorted((HERE / "examples").glob("*.graphql")))
+    return (path.read_text("utf-8") for path in sorted((HERE / "examples").glob("*.graphql")))
 
 
 def page() -> Response:

@@ -36,7 +36,7 @@ class Statements:
     """The statements of a file, as attributes."""
 
     def __init__(self, path: Path) -> None:
-        for name, text in NAMED.findall(path.read_text()):
+        for name, text in NAMED.findall(path.read_text("utf-8")):
             setattr(self, name, text.strip())
 
     def __getattr__(self, name: str) -> str:
@@ -50,7 +50,7 @@ def load(module: str, file: str | None = None) -> Statements:
     """
     path = Path(module).with_name(file) if file else Path(module).with_suffix(".sql")
     statements = Statements(path)
-    if missing := set(re.findall(r"\bSQL\.(\w+)", Path(module).read_text())) - vars(statements).keys():
+    if missing := set(re.findall(r"\bSQL\.(\w+)", Path(module).read_text("utf-8"))) - vars(statements).keys():
         raise LookupError(f"{path} has no statement named {', '.join(sorted(missing))}")
     return statements
 

@@ -1,7 +1,10 @@
 """Named statements: every one is valid on the migrated tables, is used, and is called with its values."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -88,6 +91,12 @@ def test_a_module_that_names_a_statement_which_its_file_lacks_cannot_be_imported
     module.write_text("await sql.run(session, SQL.unlock)\n")
     with pytest.raises(LookupError, match=r"merge\.sql has no statement named unlock"):
         sql.load(str(module))
+
+
+def test_statements_are_read_whatever_the_encoding_of_the_locale_is() -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | locale
+    subprocess.run([sys.executable, "-P", "-c", "import db.jobs"], env=environment, check=True)
 
 
 async def test_values_travel_as_parameters_in_a_session_and_on_a_connection(database: Database) -> None:

@@ -83,4 +83,4 @@ def run_script(connection: Connection, path: Path) -> None:
     """Run a file of SQL statements as it is, in the migration's transaction."""
     driver = connection.connection.driver_connection
     assert driver is not None
-    await_only(driver.execute(path.read_text()))
+    await_only(driver.execute(path.read_text("utf-8")))
