@@ -63,8 +63,8 @@ def run(main: Main) -> None:
 
 @asynccontextmanager
 async def migrated(settings: Settings) -> AsyncIterator[Settings]:
-    """The settings with the URL of a migrated database: the one they name, or the embedded server, which runs
-    meanwhile."""
+    """The settings with the URL of a migrated database: the one they name, or the embedded server, which
+    runs until the block ends."""
     if settings.database_url is not None:
         await _check_database("DATABASE_URL", settings.database_url, settings)
         if settings.listen_url is not None:
@@ -97,8 +97,8 @@ async def _check_database(variable: str, url: str, settings: Settings) -> None:
 
 def _unusable(variable: str, url: str, why: str) -> CannotConnect:
     parts = urlsplit(url)
-    place = f"{parts.hostname or 'a socket'}, {parts.path}"
-    return CannotConnect(f"The database that {variable} names ({place}) cannot be used: {why}.")
+    server = f"{parts.hostname or 'a socket'}, {parts.path}"
+    return CannotConnect(f"The database that {variable} names ({server}) cannot be used: {why}.")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Every setting of a process, and the only place that reads the environment.
+"""Every setting of a process, and the only module that reads the environment.
 
 A field's description is its manual: `describe()` lists it, the README prints it, and a test keeps the two equal.
 """

@@ -175,7 +175,7 @@ async def server(arguments: list[str], url: str, data: Path) -> AsyncGenerator[S
 async def listening(port: int, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(300):
         if process.poll() is not None:
-            raise SystemExit(f"{process.args!r} ended with {process.returncode}; its log is beside its data")
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}; its log is next to its data")
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:

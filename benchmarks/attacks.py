@@ -122,22 +122,22 @@ async def _run_attack(name: str, attacked: Server, facts: dict[str, Any], option
         until = time.time() + options.seconds
         attackers = _start_attackers(name, attacked.port, until, facts)
         peak = asyncio.create_task(_peak_memory(attacked.pid))
-        meanwhile = await _observe(attacked.port, body, options.seconds)
+        under_attack = await _observe(attacked.port, body, options.seconds)
         peak.cancel()
         memory = max([before, *await asyncio.gather(peak)]) / before
         for attacker in attackers:
             attacker.terminate()
             attacker.wait()
-    return _print_row(name, alone, meanwhile, memory)
+    return _print_row(name, alone, under_attack, memory)
 
 
-def _print_row(name: str, alone: Observer, meanwhile: Observer, memory: float) -> bool:
-    times = meanwhile.percentile(0.99) / alone.percentile(0.99)
-    held_off = times <= MAX_SLOWDOWN and not meanwhile.refused and memory <= MAX_GROWTH
+def _print_row(name: str, alone: Observer, under_attack: Observer, memory: float) -> bool:
+    times = under_attack.percentile(0.99) / alone.percentile(0.99)
+    held_off = times <= MAX_SLOWDOWN and not under_attack.refused and memory <= MAX_GROWTH
     verdict = "yes" if held_off else "NO"
     print(
-        f"| {name} | {alone.percentile(0.5):.1f} | {alone.percentile(0.99):.1f} | {meanwhile.percentile(0.5):.1f} "
-        f"| {meanwhile.percentile(0.99):.1f} | {times:.1f} | {meanwhile.refused} | {memory:.2f} | {verdict} |",
+        f"| {name} | {alone.percentile(0.5):.1f} | {alone.percentile(0.99):.1f} | {under_attack.percentile(0.5):.1f} "
+        f"| {under_attack.percentile(0.99):.1f} | {times:.1f} | {under_attack.refused} | {memory:.2f} | {verdict} |",
         flush=True,
     )
     return held_off

@@ -50,7 +50,7 @@ class OpenConnections:
         return None
 
     def count(self, address: str) -> None:
-        """Count a connection that takes the place of another, which is not refused now."""
+        """Count a connection that replaces another, which is not refused now."""
         self._open[address] += 1
         self._total += 1
 

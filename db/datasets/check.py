@@ -43,7 +43,7 @@ KEYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`is_open`: it still holds after the check; else it was repaired, or says what was not checked."""
+    """`is_open`: it is still wrong after the check; else it was repaired, or says what was not checked."""
 
     dataset: str
     message: str
@@ -165,7 +165,7 @@ async def _suspects(
             if paths:
                 await asyncio.sleep(pause)
                 paths = [row["path"] for row in await sql.run(connection, still, dataset_id=dataset_id, paths=paths)]
-        paths = await differing(paths)  # a deletion that ended meanwhile has left no file and no row
+        paths = await differing(paths)  # a deletion that has ended since left no file and no row
         reported += len(paths)
         for path in paths:
             yield path

@@ -1,7 +1,7 @@
 -- name: refresh
 -- Derives the columns of the samples in `selected (id)` that follow from their annotations. :actor has labelled them
 -- now; without an actor they keep who labelled them, and where that is not known, or with :latest, the latest confirmed
--- annotation tells. :origin is that of the actor's labels, or of a sample that has lost its last label.
+-- annotation says it. :origin is that of the actor's labels, or of a sample that has lost its last label.
 UPDATE sample SET
     label_ids = derived.label_ids,
     state = derived.state,

@@ -51,7 +51,7 @@ JOIN sample ON sample.id = sample_id
 ORDER BY n
 
 -- name: hide_changed
--- Two labels of whole images may change places, and the unique index does not wait for the end of a statement: with a
+-- Two labels of whole images may be exchanged, and the unique index does not wait for the end of a statement: with a
 -- shape, an annotation is not in it.
 UPDATE annotation SET shape = '{}', since = :since
 FROM unnest(:ids::bigint[], :labels::bigint[], :shapes::text[]) AS new (id, label_id, shape)

@@ -25,7 +25,7 @@ BYTE_ORDER_MARKS: Final = (
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something wrong with a sidecar. `line` counts from 1; 0 is the file as a whole. `name`: of a label, if that is
-    what is wrong: then it is said once of the name, not of every place where it occurs."""
+    what is wrong: then it is reported once for the name, not for each occurrence."""
 
     line: int
     message: str

@@ -1,4 +1,4 @@
-"""A stream of bytes as lines, however long some of them are: memory holds one line within the limit, and a piece."""
+"""A stream of bytes as lines, however long some of them are: one line within the limit, and a piece, are in memory."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a sync passes over: counted by reason, with a few examples each. Memory holds a bounded number of groups."""
+"""What a sync passes over: counted by reason, with a few examples each. The number of groups in memory is bounded."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""First stage: everything below the input path goes into the staging table. Memory holds one batch at a time."""
+"""First stage: everything below the input path goes into the staging table. One batch at a time is in memory."""
 
 from dataclasses import dataclass, field
 from hashlib import blake2b

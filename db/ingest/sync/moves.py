@@ -88,7 +88,7 @@ async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, che
     await lock_dataset(batch.session, job.dataset_id, None, exclusive=True)
     await _match(batch, job)
     if not checkpoint.complete or await batch.connection.fetchval(SQL.any_unsure, job.id):
-        # Nothing gives way while something may have been overlooked.
+        # No sample is displaced while something may have been overlooked.
         await batch.execute_long(SQL.postpone, job.id)
         postponed = await batch.connection.fetch(SQL.postponed, job.id)
         batch.warnings += [(row["path"], POSTPONED) for row in postponed]

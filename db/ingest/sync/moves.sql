@@ -90,7 +90,7 @@ FROM (SELECT t.position, min(k.path) AS path
 WHERE sync_target.position = found.position AND copy_of IS NULL
 
 -- name: any_unsure
--- Whether a file that cannot be read just now may be what had to give way to another.
+-- Whether a file that cannot be read just now may be what another has displaced.
 SELECT EXISTS (
     SELECT FROM sync_target t JOIN sync_origin o ON o.source_id = t.occupant_id
     JOIN sync_item r ON r.job_id = $1 AND r.image ->> 'outcome' = 'refused' AND r.size = o.size
@@ -135,7 +135,7 @@ WHERE o.has_sample AND found.position IS NULL
   AND ($3::boolean AND o.vanished AND NOT i.settled OR taken.position IS NOT NULL)
 
 -- name: effects
--- Samples that move, and samples that give way.
+-- Samples that move, and samples that they displace.
 SELECT count(*) FILTER (WHERE found.position IS NOT NULL) AS moved,
        count(*) FILTER (WHERE found.position IS NULL AND taken.position IS NOT NULL) AS removed
 FROM sync_origin o

@@ -37,7 +37,7 @@ async def delete(
     expected_count: int | None = None,
     dry_run: bool = False,
 ) -> Deleted:
-    """Delete samples from the working set. A sync takes kept files again only if they change, or if it is told to."""
+    """Delete samples from the working set. A sync takes kept files again only if they change, or on request."""
     await lock_dataset(session, dataset_id, by)
     samples = await lock_samples(session, dataset_id, selection, "UPDATE")
     samples.expect(expected_count)
