@@ -44,7 +44,7 @@ def nfc(text: str) -> str:
 
 
 class LabelNameRefused(Invalid):
-    """A name that no label of the dataset can have. `name`: as it may be excerpt."""
+    """A name that no label of the dataset can have. `name`: an excerpt, for messages."""
 
     code = "INVALID_NAME"
 

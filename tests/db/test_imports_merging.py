@@ -100,6 +100,18 @@ async def test_a_line_without_labels_takes_labels_away_only_to_overwrite(importe
     assert (sample["state"], sample["labeled_by"], sample["labeled_at"]) == ("UNLABELED", None, None)
 
 
+async def test_an_annotation_that_stays_keeps_its_time(importer: ImportFixture) -> None:
+    cat, dog = ({name: value for name, value in each.items() if name != "creation-time"} for each in (CAT, DOG))
+    importer.put("1.png")
+    await importer.load(importer.manifest({"source": "1.png", "annotation": [cat, dog]}))
+    before = await importer.dataset.sample("1.png")
+    await importer.load(importer.manifest({"source": "1.png", "annotation": [cat]}))
+    after = await importer.dataset.sample("1.png")
+    assert await importer.dataset.labels() == {"1.png": ["cat"]}
+    assert (before["labeled_by"], after["labeled_by"]) == ("bob", "ann")
+    assert after["labeled_at"] == before["labeled_at"]
+
+
 async def test_a_sync_leaves_what_was_imported(importer: ImportFixture) -> None:
     importer.put("1.png")
     importer.dataset.put("1.txt", "old")
