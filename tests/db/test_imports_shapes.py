@@ -162,7 +162,20 @@ async def test_shapes_may_stand_in_the_line(street: ImportFixture, shape: str, a
     assert shapes(await street.annotations()) == [("bike", type_name)]
 
 
-@pytest.mark.parametrize("feature", [None, "x", [[1]], [[1, 2]], [[1, 2], [99, 99]], [["a", "b"], [1, 2]], {"a": 1}])
+@pytest.mark.parametrize(
+    "feature",
+    [
+        None,
+        "x",
+        [[1]],
+        [[1, 2]],
+        [[1, 2], [99, 99]],
+        [["a", "b"], [1, 2]],
+        [["nan", 1], [2, 3]],
+        [[1, 1], ["inf", 3]],
+        {"a": 1},
+    ],
+)
 async def test_a_shape_that_cannot_be_is_reported_and_left_out(street: ImportFixture, feature: Any) -> None:
     street.put("1.png")
     given = {"@modelarts:shape": "bndbox", "@modelarts:feature": feature}
