@@ -31,6 +31,7 @@ from schema.permissions import authorize
 from tests.waiting import TIMEOUT
 
 NAMES = count()
+NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to load the certificates of the world takes longer than a request
 
 

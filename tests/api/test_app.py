@@ -1,7 +1,6 @@
 """The whole server, as a stock client meets it: the real schema over HTTP, with a worker inside."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from PIL import Image
 from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
-from tests.client import Client, serving, token
+from tests.client import NO_DATABASE, Client, serving, token
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 CREATE = """
@@ -39,22 +38,6 @@ LABEL = """
       }
     }
 """
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(
-        database_url=database_url,
-        timeouts=SERVER_TIMEOUTS,
-        data_dir=tmp_path / "data",
-        allowed_roots=(tmp_path.resolve(),),
-    )
-
-
-@pytest.fixture
-async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
-    async with serving(settings) as url:
-        yield Client(url, await token(database, name="ann"))
 
 
 def images(folder: Path, count: int) -> str:
@@ -111,11 +94,7 @@ async def test_a_repeated_request_with_a_key_makes_one_dataset(client: Client, t
 
 async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
     settings = Settings(
-        database_url="postgresql://nobody@127.0.0.1:1/none",
-        data_dir=tmp_path,
-        secret="known",
-        worker=False,
-        timeouts=SERVER_TIMEOUTS,
+        database_url=NO_DATABASE, data_dir=tmp_path, secret="known", worker=False, timeouts=SERVER_TIMEOUTS
     )
     async with serving(settings, ToySchema()) as url:
         client = Client(url, "lg_" + "a" * 43)

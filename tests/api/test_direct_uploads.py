@@ -1,7 +1,6 @@
 """Files that a script puts into storage itself: what the answers say, and which files become samples."""
 
 import asyncio
-import io
 import json
 import re
 import struct
@@ -14,14 +13,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from PIL import Image
 
 from db.datasets import check
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
 from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, open_staged_uploads, upload_input
-from tests.api.uploads.upload_client import CREATE, UPLOAD
+from tests.api.uploads.upload_client import CREATE, UPLOAD, good_and_bad_files
 from tests.client import Client, Failed, serving, token
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import TIMEOUT
@@ -119,19 +117,9 @@ def bomb() -> bytes:
 
 @EVERYWHERE
 async def test_each_file_is_judged_before_it_becomes_a_sample(script: StagedUploads) -> None:
-    gif, mpo = io.BytesIO(), io.BytesIO()
-    Image.new("RGB", (4, 4)).save(gif, "GIF")
-    Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
-    jpeg = image_bytes(form="JPEG", size=(200, 200))
-    files: dict[str, tuple[bytes, str | None]] = {
-        "ok.bmp": (image_bytes(form="BMP"), None),
-        "phone.jpg": (mpo.getvalue(), None),
-        "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
-        "png.jpg": (image_bytes(), "UNSUPPORTED_FORMAT"),
-        "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
-        "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
+    files = good_and_bad_files() | {
         "bomb.png": (bomb(), "IMAGE_UNREADABLE"),
-        "stowaway.jpg": (jpeg + b"PK\x03\x04 and more", "IMAGE_UNREADABLE"),
+        "stowaway.jpg": (image_bytes(form="JPEG") + b"PK\x03\x04 and more", "IMAGE_UNREADABLE"),
     }
     keys = await script.sent({name: data for name, (data, _) in files.items()})
     codes = [code for _, code in files.values()]

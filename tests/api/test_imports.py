@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from tests.api.test_worker_killed import worker
 from tests.client import Client, serving, token
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
-from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 FILES = 3_000
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
@@ -55,17 +57,21 @@ async def events(client: Client, query: str, **variables: Any) -> list[dict[str,
         return [json.loads(line[6:]) async for line in answer.aiter_lines() if line.startswith("data: {")]
 
 
-async def test_an_import_is_followed_to_its_end(database_url: str, database: Database, tmp_path: Path) -> None:
-    manifest = fill(tmp_path, 600)
-    settings = Settings(
-        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
-    )
+@asynccontextmanager
+async def importing(settings: Settings, database: Database, manifest: Path) -> AsyncIterator[tuple[Client, str, str]]:
+    """A server with a client, a dataset of the images beside the manifest, and its import, which has just started."""
     async with serving(settings) as url:
         client = Client(url, await token(database))
-        values = {"name": "moved", "inputPath": f"{tmp_path}/images", "syncNow": False}
+        values = {"name": "moved", "inputPath": f"{manifest.parent}/images", "syncNow": False}
         dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
-        asked = {"datasetId": dataset, "path": str(manifest)}
-        job = (await client.execute(IMPORT, {"input": asked}))["importManifest"]["job"]["id"]
+        requested = {"datasetId": dataset, "path": str(manifest)}
+        job = (await client.execute(IMPORT, {"input": requested}))["importManifest"]["job"]["id"]
+        yield client, dataset, job
+
+
+async def test_an_import_is_followed_to_its_end(settings: Settings, database: Database, tmp_path: Path) -> None:
+    manifest = fill(tmp_path, 600)
+    async with importing(settings, database, manifest) as (client, _, job):
         updates = [event["data"]["jobProgress"] for event in await events(client, FOLLOW, id=job)]
     assert job.startswith("ImportJob:")
     last = updates[-1]
@@ -118,7 +124,7 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
 
 
 async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
-    database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads five lots of lines, and no more until it is cancelled."""
     lots, inspect = itertools.count(1), Inspector.inspect
@@ -131,15 +137,7 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
     monkeypatch.setattr(Inspector, "inspect", gated)
     monkeypatch.setattr("db.ingest.imports.stages.BATCH", 20)
     manifest = fill(tmp_path, FILES)
-    settings = Settings(
-        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
-    )
-    async with serving(settings) as url:
-        client = Client(url, await token(database))
-        values = {"name": "moved", "inputPath": f"{tmp_path}/images", "syncNow": False}
-        dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
-        asked = {"datasetId": dataset, "path": str(manifest)}
-        job = (await client.execute(IMPORT, {"input": asked}))["importManifest"]["job"]["id"]
+    async with importing(settings, database, manifest) as (client, dataset, job):
 
         async def begun() -> bool:
             found = await client.execute(

@@ -25,8 +25,7 @@ WRITE = """mutation ($id: ID!) { writeManifest(input: {versionId: $id}) { job { 
 
 
 @pytest.fixture
-async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
-    settings = Settings(database_url=database.url, data_dir=tmp_path / "data", allowed_roots=(tmp_path,))
+async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
     async with serving(settings) as url:
         yield Client(url, await token(database), TIMEOUT)
 

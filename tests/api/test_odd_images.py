@@ -2,19 +2,16 @@
 
 import io
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
-import pytest
 from PIL import Image
 
 from api.settings import Settings
-from db.postgres.engine import Database
 from db.storage import LocalStore
 from tests.api.test_app import CREATE, followed
 from tests.api.uploads.upload_client import UploadClient
-from tests.client import Client, serving, token
+from tests.client import Client
 from tests.db.images import EXIF, XMP, jpeg, noise_image, oriented, png, raw_profile, xmp
 from tests.db.test_images_modes import FILM, raw_png
 
@@ -38,17 +35,6 @@ FILES = {
 PAGE = """query ($id: ID!, $filter: SampleFilter) { dataset(by: {id: $id}) {
     samples(first: 100, orderBy: PATH, filter: $filter) { totalCount nodes {
         path width height orientation isDamaged imageUrl thumbnailUrl(size: 64) } } } }"""
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(database_url=database_url, data_dir=tmp_path / "data", allowed_roots=(tmp_path.resolve(),))
-
-
-@pytest.fixture
-async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
-    async with serving(settings) as url:
-        yield Client(url, await token(database, name="ann"))
 
 
 async def made(client: Client, folder: Path) -> str:

@@ -90,8 +90,7 @@ async def test_runs_a_job(dataset: DatasetFixture, tmp_path: Path) -> None:
     fill(dataset, 30)
     async with working(dataset.database, tmp_path):
         job_id = await dataset.start()
-        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
-    assert (await dataset.counts(job_id))["added"] == 30
+        await wait_until(has(dataset, job_id, status="SUCCEEDED", added=30))
 
 
 async def test_the_owner_says_how_much_a_sync_may_remove(dataset: DatasetFixture, tmp_path: Path) -> None:
@@ -146,8 +145,7 @@ async def test_a_stopping_worker_returns_its_job_to_the_queue(
     assert (job["status"], job["attempts"]) == ("QUEUED", 0)
     gate.set()
     async with working(dataset.database, tmp_path):
-        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
-    assert (await dataset.counts(job_id))["added"] == 50
+        await wait_until(has(dataset, job_id, status="SUCCEEDED", added=50))
 
 
 async def test_a_worker_that_lost_its_connection_opens_another(
@@ -157,8 +155,7 @@ async def test_a_worker_that_lost_its_connection_opens_another(
         job_id = await start_half(dataset)
         await dataset.do("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2")
         gate.set()
-        await wait_until(has(dataset, job_id, status="SUCCEEDED"))
-    assert (await dataset.counts(job_id))["added"] == 50
+        await wait_until(has(dataset, job_id, status="SUCCEEDED", added=50))
 
 
 async def test_a_claim_that_fails_interrupts_no_running_job(
@@ -332,12 +329,19 @@ async def test_two_workers_share_the_jobs(database: Database, tmp_path: Path) ->
             assert (await dataset.counts(job_id))["added"] == 20
 
 
-async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> None:
-    """Postgres frees a dead process's lock as soon as its connection is cut; no lease is waited for."""
+@asynccontextmanager
+async def claimed_job(dataset: DatasetFixture) -> AsyncIterator[tuple[int, asyncpg.Connection]]:
+    """A job, and the connection of the worker that has claimed it."""
     job_id = await dataset.start()
     connection = await asyncpg.connect(driver_url(dataset.database.url))
     async with jobs.register_worker(connection) as number:
         assert await jobs.claim(dataset.database, number) is not None
+        yield job_id, connection
+
+
+async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> None:
+    """Postgres frees a dead process's lock as soon as its connection is cut; no lease is waited for."""
+    async with claimed_job(dataset) as (job_id, connection):
         await dataset.do("UPDATE job SET heartbeat_at = now() + interval '1 day'")
         assert await jobs.sweep(dataset.database) == []
         connection.terminate()
@@ -346,10 +350,7 @@ async def test_a_dead_workers_job_is_found_at_once(dataset: DatasetFixture) -> N
 
 async def test_a_silent_workers_job_is_taken_over_after_its_lease(dataset: DatasetFixture) -> None:
     """Where a network holds a dead connection open, the age of the heartbeat decides."""
-    job_id = await dataset.start()
-    connection = await asyncpg.connect(driver_url(dataset.database.url))
-    async with jobs.register_worker(connection) as number:
-        assert await jobs.claim(dataset.database, number) is not None
+    async with claimed_job(dataset) as (job_id, connection):
         await dataset.do("UPDATE job SET heartbeat_at = now() - interval '16 s'")
         assert await jobs.sweep(dataset.database) == [job_id]
     await connection.close()

@@ -25,6 +25,7 @@ from db.labelling import labels
 from db.labelling.labels import Created, LabelValues
 from db.postgres import engine, sql
 from db.postgres.engine import Database
+from tests.client import NO_DATABASE
 from tests.db.dataset_rows import ANN, DatasetRows, make, wrong
 from tests.waiting import TIMEOUT
 
@@ -239,7 +240,7 @@ async def test_without_a_key_a_cut_commit_is_reported_and_never_repeated(
 
 
 async def test_a_database_that_is_not_there_is_reported_in_time() -> None:
-    async with engine.connect("postgresql://nobody@127.0.0.1:1/none") as database, asyncio.timeout(TIMEOUT):
+    async with engine.connect(NO_DATABASE) as database, asyncio.timeout(TIMEOUT):
         with pytest.raises(Unavailable):
             await write(database, creating(DatasetRows(1, []), "cat"), Created)
 

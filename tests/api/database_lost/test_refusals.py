@@ -1,6 +1,8 @@
 """Postgres that is full, read-only or cut off."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,15 +15,21 @@ from tests.conftest import execute
 from tests.waiting import TIMEOUT
 
 
+@asynccontextmanager
+async def pets_dataset(database: Database, folder: Path) -> AsyncIterator[tuple[Client, str]]:
+    """A server with a client and an empty dataset."""
+    settings = Settings(database_url=database.url, data_dir=folder, allowed_roots=(folder,), worker=False)
+    async with serving(settings) as url:
+        client = Client(url, await token(database), TIMEOUT)
+        values = {"name": "pets", "path": str(folder), "sync": False}
+        yield client, (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
+
+
 @pytest.mark.parametrize("state", ["53100", "53200", "53300", "57P03", "58030"])
 async def test_a_database_without_room_is_unavailable_and_no_defect(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, state: str
 ) -> None:
-    settings = Settings(database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False)
-    async with serving(settings) as url:
-        client = Client(url, await token(database), TIMEOUT)
-        values = {"name": "pets", "path": str(tmp_path), "sync": False}
-        pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
+    async with pets_dataset(database, tmp_path) as (client, pets):
         await execute(
             database.url,
             f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -55,11 +63,7 @@ async def test_a_database_that_takes_no_writes_is_unavailable(database: Database
 async def test_connections_that_were_cut_are_replaced_before_anybody_notices(
     database: Database, tmp_path: Path
 ) -> None:
-    settings = Settings(database_url=database.url, data_dir=tmp_path, allowed_roots=(tmp_path,), worker=False)
-    async with serving(settings) as url:
-        client = Client(url, await token(database), TIMEOUT)
-        values = {"name": "pets", "path": str(tmp_path), "sync": False}
-        pets = (await client.execute(CREATE, values))["createDataset"]["dataset"]["id"]
+    async with pets_dataset(database, tmp_path) as (client, pets):
         for number in range(3):
             await execute(
                 database.url,

@@ -28,7 +28,7 @@ from tests.api.database_lost.embedded_server import (
     is_ready,
     request_label,
 )
-from tests.client import serving
+from tests.client import NO_DATABASE, serving
 from tests.conftest import ROOT
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import wait_until
@@ -208,13 +208,8 @@ async def send_requests(server: EmbeddedServer, dataset: str, name: str) -> list
 
 
 async def test_a_socket_is_closed_for_a_while_when_its_token_cannot_be_looked_up(tmp_path: Path) -> None:
-    timeouts = Timeouts(connect=0.5)
     settings = Settings(
-        database_url="postgresql://nobody@127.0.0.1:1/none",
-        data_dir=tmp_path,
-        secret="known",
-        worker=False,
-        timeouts=timeouts,
+        database_url=NO_DATABASE, data_dir=tmp_path, secret="known", worker=False, timeouts=Timeouts(connect=0.5)
     )
     async with serving(settings) as url:
         assert await closing_code(url) == 1013

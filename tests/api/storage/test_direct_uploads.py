@@ -8,12 +8,12 @@ import pytest
 
 from db.ingest.uploads.files import STAGING
 from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads
-from tests.api.storage.test_killed import server, silent_at
+from tests.api.storage.test_killed import kill_midway, server, silent_at
 from tests.api.storage.test_outage import FEW
 from tests.api.storage.unreliable import SEEDS, UnreliableStorage
 from tests.db.dataset_fixture import image_bytes
 from tests.fault_proxy import Fault, always, no_faults, random_faults
-from tests.waiting import TIMEOUT, wait_until
+from tests.waiting import TIMEOUT
 
 
 def script(remote: UnreliableStorage) -> StagedUploads:
@@ -87,21 +87,12 @@ async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage
         *({"key": key, "fileName": f"{key}.png", "size": len(data)} for key, data in files.items())
     )
     await asyncio.gather(*(put(upload, files[upload["key"]]) for upload in requested))
-    before = await remote.revision()
+
+    async def is_midway() -> bool:
+        return set(names) <= (await remote.objects()).keys()
+
     async with server(remote) as (process, there):
-        remote.proxy.schedule = silent_at("3.png", "head", 2)
-        remote.proxy.timed_out.clear()
-        completion = asyncio.create_task(script(there).complete(*files))
-
-        async def is_silent() -> bool:
-            return remote.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and set(names) <= (await remote.objects()).keys()
-
-        await wait_until(is_silent)
-        process.kill()
-        with pytest.raises(httpx2.TransportError):
-            await completion
-    remote.proxy.schedule = no_faults
-    assert (await remote.revision(), await remote.samples()) == (before, {})
+        await kill_midway(remote, process, silent_at("3.png", "head", 2), script(there).complete(*files), is_midway)
     if synced:
         assert (await remote.sync())["added"] == len(files)
     async with server(remote) as (_, there):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -56,6 +56,30 @@ async def server(
         await process.wait()
 
 
+async def kill_midway(
+    remote: UnreliableStorage,
+    process: asyncio.subprocess.Process,
+    schedule: Schedule,
+    request: Awaitable[object],
+    is_midway: Callable[[], Awaitable[bool]],
+) -> None:
+    """Kill the server when the store has fallen silent in the middle of a request. No row is written by then."""
+    before = await remote.revision()
+    remote.proxy.schedule = schedule
+    remote.proxy.timed_out.clear()
+    pending = asyncio.ensure_future(request)
+
+    async def is_silent() -> bool:
+        return remote.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and await is_midway()
+
+    await wait_until(is_silent)
+    process.kill()
+    with pytest.raises(httpx2.TransportError):
+        await pending
+    remote.proxy.schedule = no_faults
+    assert (await remote.revision(), await remote.samples()) == (before, {})
+
+
 def silent_at(name: str, operation: str, number: int) -> Schedule:
     """The store does it, and is not heard again."""
     failing = Request(operation, f"set/{name}", number)
@@ -75,21 +99,13 @@ async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
     remote: UnreliableStorage, moment: tuple[str, str, int], key: str, on_conflict: str, synced: bool
 ) -> None:
     files = {name: image_bytes() for name in NAMES}
-    before = await remote.revision()
+
+    async def is_midway() -> bool:
+        return len(await remote.objects()) == len(files)
+
     async with server(remote) as (process, there):
-        remote.proxy.schedule = silent_at(*moment)
-        remote.proxy.timed_out.clear()
-        upload = asyncio.create_task(sent(there, files, key=key, onConflict=on_conflict))
-
-        async def is_silent() -> bool:
-            return remote.proxy.fault_counts[Fault.LOST_RESPONSE] == 1 and len(await remote.objects()) == len(files)
-
-        await wait_until(is_silent)
-        process.kill()
-        with pytest.raises(httpx2.TransportError):
-            await upload
-    remote.proxy.schedule = no_faults
-    assert (await remote.revision(), await remote.samples()) == (before, {})
+        upload = sent(there, files, key=key, onConflict=on_conflict)
+        await kill_midway(remote, process, silent_at(*moment), upload, is_midway)
     if synced:
         assert (await remote.sync())["added"] == len(files)
     async with server(remote) as (_, there):

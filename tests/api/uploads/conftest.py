@@ -12,26 +12,20 @@ from db.storage.s3 import S3Store
 from tests import s3
 from tests.api.test_s3 import configured
 from tests.api.uploads.upload_client import NUMBERS, UploadClient, upload_client
-from tests.waiting import SERVER_TIMEOUTS
 
 
 @pytest.fixture(params=["local", "s3"])
 async def uploader(
-    request: pytest.FixtureRequest, database_url: str, database: Database, tmp_path: Path
+    request: pytest.FixtureRequest, settings: Settings, database_url: str, database: Database, tmp_path: Path
 ) -> AsyncIterator[UploadClient]:
     if request.param == "s3":
         endpoint, bucket = request.getfixturevalue("s3_endpoint"), f"uploads-{next(NUMBERS)}"
         async with s3.connected(endpoint, bucket) as opened:
-            settings = configured(database_url, tmp_path, endpoint)
-            async with upload_client(
-                settings, S3Store(opened, bucket, "in/"), f"s3://{bucket}/in/", database
-            ) as uploader:
+            in_bucket, store = configured(database_url, tmp_path, endpoint), S3Store(opened, bucket, "in/")
+            async with upload_client(in_bucket, store, f"s3://{bucket}/in/", database) as uploader:
                 yield uploader
         return
     root = tmp_path / "in"
     root.mkdir()
-    settings = Settings(
-        database_url=database_url, timeouts=SERVER_TIMEOUTS, data_dir=tmp_path / "data", allowed_roots=(tmp_path,)
-    )
     async with upload_client(settings, LocalStore(root), str(root), database) as uploader:
         yield uploader

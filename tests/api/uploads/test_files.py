@@ -10,7 +10,7 @@ from PIL import Image
 from api.settings import Limits, Settings
 from db.postgres.engine import Database
 from db.storage import LocalStore
-from tests.api.uploads.upload_client import UploadClient, upload_client
+from tests.api.uploads.upload_client import UploadClient, good_and_bad_files, upload_client
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
@@ -63,18 +63,9 @@ async def test_an_unknown_label_refuses_everything(uploader: UploadClient) -> No
 
 
 async def test_each_file_is_judged_by_itself(uploader: UploadClient) -> None:
-    gif, mpo = io.BytesIO(), io.BytesIO()
-    Image.new("RGB", (4, 4)).save(gif, "GIF")
-    Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
-    jpeg = image_bytes(form="JPEG", size=(200, 200))
-    files: dict[str, tuple[bytes, str | None]] = {
-        "ok.bmp": (image_bytes(form="BMP"), None),
-        "phone.jpg": (mpo.getvalue(), None),
-        "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
-        "png.jpg": (image_bytes(), "UNSUPPORTED_FORMAT"),
-        "a.gif": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
-        "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
-        "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
+    files = good_and_bad_files()
+    files |= {
+        "a.gif": files["gif.jpg"],
         "empty.png": (b"", "IMAGE_UNREADABLE"),
         "none": (image_bytes(), "UNSUPPORTED_FORMAT"),
     }

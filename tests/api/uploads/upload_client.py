@@ -1,5 +1,6 @@
 """A client that sends files to a dataset."""
 
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -9,11 +10,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from PIL import Image
 
 from api.settings import Settings
 from db.postgres.engine import Database
 from db.storage import Store
 from tests.client import Client, serving, token
+from tests.db.dataset_fixture import image_bytes
 
 NUMBERS = itertools.count()
 LOCAL_ONLY = pytest.mark.parametrize("uploader", ["local"], indirect=True)  # wherever the bytes would have gone
@@ -26,6 +29,22 @@ UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input
 
 
 File = tuple[str, bytes]
+
+
+def good_and_bad_files() -> dict[str, tuple[bytes, str | None]]:
+    """Files by name, each with the code of its refusal, if it is refused."""
+    gif, mpo = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4)).save(gif, "GIF")
+    Image.new("RGB", (4, 4)).save(mpo, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
+    jpeg = image_bytes(form="JPEG", size=(200, 200))
+    return {
+        "ok.bmp": (image_bytes(form="BMP"), None),
+        "phone.jpg": (mpo.getvalue(), None),
+        "gif.jpg": (gif.getvalue(), "UNSUPPORTED_FORMAT"),
+        "png.jpg": (image_bytes(), "UNSUPPORTED_FORMAT"),
+        "page.png": (b"<html><script>alert(1)</script>", "UNSUPPORTED_FORMAT"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "IMAGE_UNREADABLE"),
+    }
 
 
 @dataclass(frozen=True, slots=True)
