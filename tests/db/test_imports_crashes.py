@@ -121,16 +121,14 @@ async def test_the_clean_run_is_what_it_should_be(database: Database, tmp_path: 
 
 async def test_a_crash_at_any_step_leaves_no_trace(database: Database, tmp_path: Path) -> None:
     clean = await clean_run(database, tmp_path)
-    step = 0
-    while True:
+    for step in count():
         importer = await prepared(database, tmp_path)
         job_id = await importer.start(manifest(importer))
         if await live(importer, job_id, CrashPoint(step)):
             break
         await jobs.sweep(database)
         assert await live(importer, job_id, CrashPoint())
-        assert await state(importer, job_id) == clean, f"after a death at step {step}"
-        step += 1
+        assert await state(importer, job_id) == clean, f"after a crash at step {step}"
     assert step > 25, "the scenario has become too small to tell anything"
 
 

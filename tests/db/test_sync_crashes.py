@@ -1,6 +1,7 @@
 """A sync that dies anywhere and is taken up again ends as one that never died: rows, labels, counters, warnings."""
 
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -130,11 +131,28 @@ async def recover(dataset: DatasetFixture, job_id: int) -> None:
     await live(dataset, job_id, CrashPoint())
 
 
-async def clean_run(database: Database) -> dict[str, Any]:
-    dataset = await prepared(database)
+Prepare = Callable[[Database], Awaitable[DatasetFixture]]
+See = Callable[[DatasetFixture, int], Awaitable[dict[str, Any]]]
+
+
+async def clean_run(database: Database, prepare: Prepare = prepared, see: See = state) -> dict[str, Any]:
+    dataset = await prepare(database)
     job_id = await dataset.start()
     assert await live(dataset, job_id, CrashPoint())
-    return await state(dataset, job_id)
+    return await see(dataset, job_id)
+
+
+async def crash_at_each_step(database: Database, prepare: Prepare, see: See, clean: dict[str, Any]) -> int:
+    """How many steps a sync takes. A crash at any of them leaves, after the next worker, what a clean run leaves."""
+    step = 0
+    while True:
+        dataset = await prepare(database)
+        job_id = await dataset.start()
+        if await live(dataset, job_id, CrashPoint(step)):
+            return step
+        await recover(dataset, job_id)
+        assert await see(dataset, job_id) == clean, f"after a crash at step {step}"
+        step += 1
 
 
 @pytest.mark.portable
@@ -161,16 +179,9 @@ async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
 
 async def test_a_crash_at_any_step_leaves_no_trace(database: Database) -> None:
     clean = await clean_run(database)
-    step = 0
-    while True:
-        dataset = await prepared(database)
-        job_id = await dataset.start()
-        if await live(dataset, job_id, CrashPoint(step)):
-            break
-        await recover(dataset, job_id)
-        assert await state(dataset, job_id) == clean, f"after a death at step {step}"
-        step += 1
-    assert step > 40, "the scenario has become too small to tell anything"
+    assert await crash_at_each_step(database, prepared, state, clean) > 40, (
+        "the scenario has become too small to tell anything"
+    )
 
 
 async def test_two_crashes_leave_no_trace_either(database: Database) -> None:

@@ -14,9 +14,8 @@ from db.ingest.sync import entries, stages
 from db.postgres.engine import Database
 from db.storage import LocalStore, MemoryStore
 from tests.db import dataset_fixture
-from tests.db.crash_injection import CrashPoint
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
-from tests.db.test_sync_crashes import live, recover
+from tests.db.test_sync_crashes import clean_run, crash_at_each_step
 
 CELLS = Path(__file__).parents[2] / "examples" / "cells"
 SIZE = (64, 48)
@@ -358,21 +357,11 @@ async def seen(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
 
 async def test_a_crash_at_any_step_leaves_no_trace(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "BATCH", 3)
-    clean, step = None, 0
-    while True:
-        dataset = await crowded(database)
-        job_id = await dataset.start()
-        if clean is None:
-            assert await live(dataset, job_id, CrashPoint())
-            clean = await seen(dataset, job_id)
-            assert (clean["wrong"], clean["counters"]["updated"], clean["counters"]["added"]) == ([], 4, 4)
-            continue
-        if await live(dataset, job_id, CrashPoint(step)):
-            break
-        await recover(dataset, job_id)
-        assert await seen(dataset, job_id) == clean, f"after a death at step {step}"
-        step += 1
-    assert step > 10, "the scenario has become too small to tell anything"
+    clean = await clean_run(database, crowded, seen)
+    assert (clean["wrong"], clean["counters"]["updated"], clean["counters"]["added"]) == ([], 4, 4)
+    assert await crash_at_each_step(database, crowded, seen, clean) > 10, (
+        "the scenario has become too small to tell anything"
+    )
 
 
 async def test_real_cells_are_synced_to_the_last_box(database: Database) -> None:
