@@ -14,6 +14,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
+from sqlalchemy import ColumnElement, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -24,14 +25,13 @@ STABLE = 900  # seconds for which a page's URLs stay the same, so that browsers 
 SIGNATURE = 32  # hexadecimal digits
 
 
-def signed_sql(path: str, *, base: str, query: str, key: str) -> str:
-    """SQL text of a signed URL. `path` is an SQL expression; the others are placeholders bound to `Links`' fields.
-
-    >>> signed_sql("'/images/' || source.id", base="$1", query="$2", key="$3")
-    "($1::text || '/images/' || source.id || $2::text || left(encode(sha256($3::bytea || convert_to('/images/' || source.id, 'UTF8')), 'hex'), 32))"
-    """  # noqa: E501
-    signature = f"left(encode(sha256({key}::bytea || convert_to({path}, 'UTF8')), 'hex'), {SIGNATURE})"
-    return f"({base}::text || {path} || {query}::text || {signature})"
+def signed_sql(
+    path: ColumnElement[str], *, base: ColumnElement[str], query: ColumnElement[str], key: ColumnElement[bytes]
+) -> ColumnElement[str]:
+    """The URL of a path, signed by Postgres as `Links` signs it; `base`, `query` and `key` are those of `Links`."""
+    message = key.op("||")(func.convert_to(path, literal_column("'UTF8'")))
+    digest = func.encode(func.sha256(message), literal_column("'hex'"))
+    return func.concat(base, path, query, func.left(digest, literal_column(str(SIGNATURE))))
 
 
 @dataclass(frozen=True, slots=True)

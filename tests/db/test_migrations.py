@@ -98,3 +98,21 @@ async def test_jobs_that_were_queued_in_the_queue_library_are_found(database_url
         assert await connection.fetchval("SELECT array_agg(dedupe_key) FROM pgqueuer") == [f"job:{later}"]
     finally:
         await connection.close()
+
+
+async def test_an_import_that_was_interrupted_before_the_upgrade_reads_its_manifest_again(database_url: str) -> None:
+    await migrations.downgrade(database_url, "0013")
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("""
+            INSERT INTO dataset (name, type, input_path, created_by) VALUES ('a', 'IMAGE_CLASSIFICATION', '/', 'ann');
+            INSERT INTO job (dataset_id, kind, status, requested_by, checkpoint)
+                SELECT id, 'IMPORT', 'RUNNING', 'ann', '{"position": 5, "last": 9}' FROM dataset;
+            INSERT INTO import_line (job_id, position, path, origin, entry)
+                SELECT id, 6, 'a.png', 'a.png', '{}' FROM job;
+        """)
+        await migrations.upgrade(database_url)
+        assert await connection.fetchval("SELECT checkpoint FROM job") == "{}"
+        assert await connection.fetchval("SELECT count(*) FROM import_line") == 0
+    finally:
+        await connection.close()

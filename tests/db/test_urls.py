@@ -1,6 +1,8 @@
 """Python and Postgres make the same signatures, and no other is valid."""
 
 import pytest
+from sqlalchemy import Text, literal
+from sqlmodel import select
 
 from db.identity.urls import STABLE, Signer, secret, signed_sql
 from db.postgres.engine import Database
@@ -13,15 +15,12 @@ NOW = 1_800_000_123.0
 @pytest.mark.parametrize("source_id", [1, 42, 9_223_372_036_854_775_807])
 async def test_postgres_and_python_sign_alike(database: Database, source_id: int) -> None:
     links = SIGNER.links("https://labels.example", 7, NOW)
-    image = signed_sql("'/images/' || $4::bigint", base="$1", query="$2", key="$3")
-    thumbnail = signed_sql("'/thumbnails/' || $4::bigint || '/' || $5::int", base="$1", query="$2", key="$3")
-    async with database.reading() as connection:
-        row = await connection.fetchrow(
-            f"SELECT {image} AS image, {thumbnail} AS thumbnail", links.base, links.query, links.key, source_id, 256
-        )
-    assert row is not None
-    assert row["image"] == links.image(source_id)
-    assert row["thumbnail"] == links.thumbnail(source_id, 256)
+    base, query, key = literal(links.base, Text()), literal(links.query, Text()), literal(links.key)
+    paths = (f"/images/{source_id}", f"/thumbnails/{source_id}/256")
+    urls = [signed_sql(literal(path, Text()), base=base, query=query, key=key) for path in paths]
+    async with database.writing() as session:
+        row = (await session.exec(select(*urls))).one()
+    assert tuple(row) == (links.image(source_id), links.thumbnail(source_id, 256))
 
 
 def parts(url: str) -> tuple[str, int, int, str]:

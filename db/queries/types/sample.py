@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Integer, LargeBinary, Text, cast, func, se
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.identity.urls import SIGNATURE
+from db.identity.urls import signed_sql
 from db.postgres.models import Label, Sample, Source
 from db.queries.compile_context import CompileContext, Field
 from db.queries.connections import Listing
@@ -81,14 +81,10 @@ def thumbnail_url(context: CompileContext, row: Row, field: SelectedField) -> Pa
 
 
 def signed(context: CompileContext, path: ColumnElement[str]) -> Parts:
-    """A URL that db.identity.urls accepts: the reasons for its form are there."""
-    base, query, key = (
-        context.input(Text(), lambda inputs: inputs.links.base),
-        context.input(Text(), lambda inputs: inputs.links.query),
-        context.input(LargeBinary(), lambda inputs: inputs.links.key),
-    )
-    digest = func.encode(func.sha256(key.op("||")(func.convert_to(path, sql("'UTF8'")))), sql("'hex'"))
-    return text(func.concat(base, path, query, func.left(digest, sql(str(SIGNATURE)))))
+    base = context.input(Text(), lambda inputs: inputs.links.base)
+    query = context.input(Text(), lambda inputs: inputs.links.query)
+    key = context.input(LargeBinary(), lambda inputs: inputs.links.key)
+    return text(signed_sql(path, base=base, query=query, key=key))
 
 
 def thumbnail_size(size: int) -> int:

@@ -6,6 +6,10 @@ WHERE queued.dedupe_key = 'job:' || job.id AND queued.status = 'queued' AND job.
 UPDATE job SET status = 'CANCELED', finished_at = now(), step = step + 1 WHERE status = 'QUEUED' AND cancel_requested;
 CREATE INDEX job_due ON job (due_at, id) WHERE status = 'QUEUED';
 
+-- Lines of manifests are staged in another form from here on: an import that was interrupted reads its manifest again.
+TRUNCATE import_line;
+UPDATE job SET checkpoint = '{}' WHERE kind = 'IMPORT' AND status IN ('QUEUED', 'RUNNING');
+
 DROP TABLE pgqueuer, pgqueuer_log, pgqueuer_schedules, pgqueuer_statistics;
 DROP FUNCTION fn_pgqueuer_changed;
 DROP TYPE pgqueuer_status;
