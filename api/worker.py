@@ -102,6 +102,7 @@ class Worker:
     number: int
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there may be a job to claim, or the session ends
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    can_claim: bool = True  # whether the last attempt to claim a job succeeded
 
     def stop(self) -> None:
         self.stopping.set()
@@ -123,14 +124,17 @@ class Worker:
 
     async def _claim(self) -> Claim | None:
         """The next job. A failure does not end the session, which would interrupt running jobs: the next poll tries
-        again."""
+        again, and until one succeeds the worker counts as not working."""
+        self.can_claim = False
         try:
-            return await jobs.claim(self.database, self.number)
+            job = await jobs.claim(self.database, self.number)
         except DatabaseUnavailable:
             return None
         except Exception:
             log.exception("no job could be claimed, and the next poll tries again")
             return None
+        self.can_claim = True
+        return job
 
     async def work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):
@@ -181,7 +185,7 @@ async def _session(
         running = [asyncio.create_task(worker.run_jobs()) for _ in range(settings.jobs)]
         others = [
             asyncio.create_task(worker.run_sweeps()),
-            asyncio.create_task(_beat(connection, stop, pulse, file=settings.data_dir / PULSE_FILE)),
+            asyncio.create_task(_beat(connection, worker, stop, pulse, file=settings.data_dir / PULSE_FILE)),
         ]
         try:
             await asyncio.wait([*running, *others], return_when=asyncio.FIRST_COMPLETED)
@@ -197,7 +201,9 @@ async def _session(
                 raise outcome
 
 
-async def _beat(connection: asyncpg.Connection, stop: asyncio.Event, pulse: Pulse, *, file: Path) -> None:
+async def _beat(
+    connection: asyncpg.Connection, worker: Worker, stop: asyncio.Event, pulse: Pulse, *, file: Path
+) -> None:
     """Return when the worker is to stop; raise when its connection is lost."""
     while not stop.is_set():
         await wait_for_event(stop, PULSE)
@@ -206,6 +212,8 @@ async def _beat(connection: asyncpg.Connection, stop: asyncio.Event, pulse: Puls
                 await connection.fetchval("SELECT 1")
         except TimeoutError:
             raise ConnectionSilent from None
+        if not worker.can_claim:
+            continue
         pulse.beat()
         with suppress(OSError):  # a worker that cannot write this file works nevertheless
             await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)

@@ -1,6 +1,8 @@
 """Postgres killed under a worker: jobs go on."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +83,18 @@ async def test_a_worker_that_fails_in_any_way_starts_again(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    attempts, claim = 0, jobs.claim
+    attempts, register_worker = 0, jobs.register_worker
 
-    async def fails_twice(database: Database, worker: int) -> Claim | None:
+    @asynccontextmanager
+    async def fails_twice(connection: asyncpg.Connection) -> AsyncIterator[int]:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
             raise error
-        return await claim(database, worker)
+        async with register_worker(connection) as number:
+            yield number
 
-    monkeypatch.setattr(jobs, "claim", fails_twice)
+    monkeypatch.setattr(jobs, "register_worker", fails_twice)
     monkeypatch.setattr(worker, "RETRY", 0.01)
     stop, pulse = asyncio.Event(), worker.Pulse(last=float("-inf"))
     settings = Settings(data_dir=tmp_path, database_url=database.url, jobs=1)
