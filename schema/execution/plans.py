@@ -8,9 +8,10 @@ from schema.execution.worker_thread import WorkerThread
 
 
 class Plans:
-    """Plans are dropped, least recently used first, by the total length of their statements."""
+    """Plans are dropped, least recently used first, by the total length of their statements. A plan takes some thirty
+    times as much memory as the text of its statement."""
 
-    def __init__(self, worker_thread: WorkerThread, characters: int = 10_000_000) -> None:
+    def __init__(self, worker_thread: WorkerThread, characters: int = 750_000) -> None:
         self._worker_thread = worker_thread
         self._plans = LruCache[Plan](lambda plan: len(plan.text), max_size=characters)
 
