@@ -147,9 +147,8 @@ def check(settings: Settings, arguments: argparse.Namespace) -> None:
                 print(f"{finding.dataset}: {finding.message}", flush=True)
                 left += finding.is_open
         if left:
-            noun = "thing that does" if left == 1 else "things that do"
-            raise CommandError(f"The check found {left} {noun} not hold.")
-        print("Everything holds.")
+            raise CommandError(f"The check found {left} problem{'s' if left > 1 else ''}.")
+        print("The check found no problems.")
 
     process.run(lambda stopping: _with_database(settings, stopping, compare))
 

@@ -105,14 +105,14 @@ def test_check_says_what_does_not_hold_and_repairs_it(
     labelgraph: CommandLine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LABELGRAPH_ALLOW_ROOT", str(tmp_path))
-    assert labelgraph("check", url=database_url) == "Everything holds.\n"
+    assert labelgraph("check", url=database_url) == "The check found no problems.\n"
     columns = "(name, type, input_path, created_by, total)"
     values = "('pets', 'IMAGE_CLASSIFICATION', $1, 'ann', 7)"
     asyncio.run(execute(database_url, f"INSERT INTO dataset {columns} VALUES {values}", str(tmp_path)))
-    assert labelgraph.refused("check", url=database_url) == "labelgraph: The check found 1 thing that does not hold."
+    assert labelgraph.refused("check", url=database_url) == "labelgraph: The check found 1 problem."
     repaired = labelgraph("check", "--repair", url=database_url)
-    assert repaired == "pets: the dataset: total is 7, counted 0 (repaired)\nEverything holds.\n"
-    assert labelgraph("check", url=database_url) == "Everything holds.\n"
+    assert repaired == "pets: the dataset: total is 7, counted 0 (repaired)\nThe check found no problems.\n"
+    assert labelgraph("check", url=database_url) == "The check found no problems.\n"
 
     asyncio.run(execute(database_url, "UPDATE dataset SET input_path = $1", str(tmp_path / "gone")))
     refused = labelgraph.refused("check", "--repair", url=database_url)
