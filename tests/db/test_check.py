@@ -194,7 +194,7 @@ async def test_storage_that_is_away_ends_the_check(dataset: DatasetFixture) -> N
         dataset.store.broken = True
     else:
         assert dataset.root is not None
-        dataset.root.rename(dataset.root.with_name("elsewhere"))
+        dataset.root.rename(dataset.root.with_name(f"{dataset.root.name}-elsewhere"))
     with pytest.raises(
         StorageError, match=r"The files of `dataset-\d+` cannot be listed and compared\. The input path"
     ):

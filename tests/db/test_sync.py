@@ -193,7 +193,7 @@ async def test_a_missing_root_fails_and_removes_nothing(dataset: DatasetFixture)
         dataset.store.broken = True
     else:
         assert dataset.root is not None
-        dataset.root.rename(dataset.root.with_name("elsewhere"))
+        dataset.root.rename(dataset.root.with_name(f"{dataset.root.name}-elsewhere"))
     job_id = await dataset.start()
     with pytest.raises(RootMissing) as raised:
         await dataset.work(job_id)
