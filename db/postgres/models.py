@@ -1,0 +1,307 @@
+"""The tables that are read as rows, as SQLModel classes. `db/postgres/migrations/versions/0001_spine.sql` explains all
+tables, and the triggers that keep history and counts.
+
+A class says the names and types of its columns. Defaults, constraints and indexes are in the migrations alone.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Double, Identity, PrimaryKeyConstraint, SmallInteger, Table
+from sqlalchemy import Text as TextType
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+BIGINT: Any = Field(sa_type=BigInteger)
+KEY: Any = Field(sa_type=BigInteger, primary_key=True)
+TEXT: Any = Field(sa_type=TextType)
+ORDERED_TEXT: Any = Field(sa_type=TextType(collation="C"))  # compared by code point, whatever the server's locale
+TEXTS: Any = Field(sa_type=ARRAY(TextType))
+TIMESTAMP: Any = Field(sa_type=DateTime(timezone=True))
+JSON: Any = Field(sa_type=JSONB)
+DOUBLE: Any = Field(sa_type=Double)
+
+metadata = SQLModel.metadata
+
+
+def assigned_key() -> Any:
+    """A bigint that the database assigns."""
+    return Field(primary_key=True, sa_type=BigInteger, sa_column_args=[Identity(always=False)])
+
+
+class Dataset(SQLModel, table=True):
+    """A dataset and the head of its working set: `revision` counts its changes, the rest counts its samples."""
+
+    id: int = assigned_key()
+    name: str = ORDERED_TEXT
+    description: str = TEXT
+    type: str = TEXT
+    input_path: str = TEXT
+    output_path: str | None = TEXT
+    created_at: datetime = TIMESTAMP
+    updated_at: datetime = TIMESTAMP
+    created_by: str = TEXT
+    deleted_at: datetime | None = TIMESTAMP
+    revision: int = BIGINT
+    total: int = BIGINT
+    labeled: int = BIGINT
+    pending: int = BIGINT
+    include: list[str] = TEXTS
+    exclude: list[str] = TEXTS
+    label_names: str = TEXT
+
+
+class Change(SQLModel, table=True):
+    """One committed operation on a working set; revisions of a dataset have no gaps."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    revision: int = BIGINT
+    kind: str = TEXT
+    actor: str = TEXT
+    at: datetime = TIMESTAMP
+    summary: str = TEXT
+    undoable: bool
+    undone_by: int | None = BIGINT
+    job_id: int | None = BIGINT
+
+
+class Source(SQLModel, table=True):
+    """An object in storage that a dataset knows. PRESENT without a sample: that was deleted, its file not."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    path: str = ORDERED_TEXT
+    etag: str = TEXT
+    size: int = BIGINT
+    modified_at: datetime = TIMESTAMP
+    format: str | None = TEXT
+    width: int | None
+    height: int | None
+    orientation: int | None = Field(sa_type=SmallInteger)
+    status: str = TEXT
+    sidecar_etag: str | None = TEXT
+    content_hash: str | None = TEXT
+    pixel_hash: str | None = TEXT
+    changed_at: datetime | None = TIMESTAMP
+    damaged: bool
+
+
+class Label(SQLModel, table=True):
+    """A name of a dataset, as it is now."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    name: str = ORDERED_TEXT
+    color: str | None = TEXT
+    shortcut: str | None = ORDERED_TEXT
+    since: int = BIGINT
+
+
+class LabelCount(SQLModel, table=True):
+    """How many samples of the working set carry a label, and by how many confirmed annotations."""
+
+    __tablename__ = "label_count"
+
+    label_id: int = KEY
+    sample_count: int = BIGINT
+    annotation_count: int = BIGINT
+
+
+class Sample(SQLModel, table=True):
+    """One image of a working set, as it is now. `label_ids`: its confirmed labels, ascending, each once."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    source_id: int = BIGINT
+    path: str = ORDERED_TEXT
+    created_at: datetime = TIMESTAMP
+    added_at: datetime = TIMESTAMP
+    state: str = TEXT
+    label_ids: list[int] = Field(sa_type=ARRAY(BigInteger))
+    labeled_by: str | None = ORDERED_TEXT
+    labeled_at: datetime | None = TIMESTAMP
+    labeled_origin: str | None = TEXT
+    hard: bool
+    usage: str | None = TEXT
+    since: int = BIGINT
+
+
+class Annotation(SQLModel, table=True):
+    """A label of a sample, as it is now; with a shape in detection and segmentation datasets."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    sample_id: int = BIGINT
+    label_id: int = BIGINT
+    labeled_by: str = TEXT
+    labeled_at: datetime = TIMESTAMP
+    origin: str = TEXT
+    confidence: float | None = DOUBLE
+    confirmed: bool
+    shape: dict[str, Any] | None = JSON
+    since: int = BIGINT
+    attributes: dict[str, Any] | None = JSON
+
+
+def past_of(model: type[SQLModel]) -> Table:
+    """The rows as they were from revision `since` until, and not including, revision `until`.
+
+    They refer to nothing: what they name may be gone.
+    """
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    columns = [Column(each.name, each.type, nullable=each.nullable) for each in table.columns]
+    until = Column("until", BigInteger, nullable=False)
+    return Table(f"{table.name}_past", metadata, *columns, until, PrimaryKeyConstraint("id", "since"))
+
+
+label_past = past_of(Label)
+sample_past = past_of(Sample)
+annotation_past = past_of(Annotation)
+
+
+class Version(SQLModel, table=True):
+    """A published revision of a working set: the samples of that revision, and their counts."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    name: str = ORDERED_TEXT
+    description: str = TEXT
+    revision: int = BIGINT
+    parent_id: int | None = BIGINT
+    status: str = TEXT
+    is_split: bool
+    created_at: datetime = TIMESTAMP
+    created_by: str = TEXT
+    total: int = BIGINT
+    labeled: int = BIGINT
+    pending: int = BIGINT
+    manifest_path: str | None = TEXT
+
+
+class VersionLabel(SQLModel, table=True):
+    """A label of a version, by its name at the time."""
+
+    __tablename__ = "version_label"
+
+    version_id: int = KEY
+    label_id: int = KEY
+    dataset_id: int = BIGINT
+    name: str = ORDERED_TEXT
+    color: str | None = TEXT
+    shortcut: str | None = ORDERED_TEXT
+    sample_count: int = BIGINT
+    annotation_count: int = BIGINT
+
+
+class VersionEval(SQLModel, table=True):
+    """A sample that a version's split assigned to evaluation."""
+
+    __tablename__ = "version_eval"
+
+    version_id: int = KEY
+    sample_id: int = KEY
+    dataset_id: int = BIGINT
+
+
+class Base(SQLModel, table=True):
+    """The version that a working set is based on, and the revision at which both were equal."""
+
+    dataset_id: int = KEY
+    version_id: int | None = BIGINT
+    revision: int = BIGINT
+    named: int = BIGINT
+
+
+class BaseBefore(SQLModel, table=True):
+    """The base of a working set before a change that switched it to a version."""
+
+    __tablename__ = "base_before"
+
+    change_id: int = KEY
+    dataset_id: int = BIGINT
+    version_id: int | None = BIGINT
+    was_clean: bool
+
+
+class Job(SQLModel, table=True):
+    """Long work, and its position in the queue. `epoch` excludes a worker that lost it."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    kind: str = TEXT
+    status: str = TEXT
+    arguments: dict[str, Any] = JSON
+    requested_by: str = TEXT
+    created_at: datetime = TIMESTAMP
+    started_at: datetime | None = TIMESTAMP
+    finished_at: datetime | None = TIMESTAMP
+    error_code: str | None = TEXT
+    error_message: str | None = TEXT
+    error_details: dict[str, Any] | None = JSON
+    progress: float | None = DOUBLE
+    scanned: int = BIGINT
+    added: int = BIGINT
+    updated: int = BIGINT
+    removed: int = BIGINT
+    moved: int = BIGINT
+    skipped: int = BIGINT
+    labeled: int = BIGINT
+    ignored: int = BIGINT
+    checkpoint: dict[str, Any] = JSON
+    epoch: int
+    attempts: int
+    claims: int
+    cancel_requested: bool
+    heartbeat_at: datetime | None = TIMESTAMP
+    step: int = BIGINT
+    worker: int | None
+    due_at: datetime = TIMESTAMP  # from when on a queued job may be claimed
+    version_id: int | None = BIGINT  # whose manifest is written
+
+
+class JobWarning(SQLModel, table=True):
+    """A problem that did not end a job. `name`: of a label, if the warning is about one; `count` times met."""
+
+    __tablename__ = "job_warning"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    path: str = TEXT
+    message: str = TEXT
+    name: str | None = TEXT
+    count: int = BIGINT
+
+
+class IgnoredFiles(SQLModel, table=True):
+    """Files that a sync ignored for one reason, with the first of their paths."""
+
+    __tablename__ = "ignored_files"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    reason: str = TEXT
+    suffix: str | None = TEXT
+    count: int = BIGINT
+    examples: list[str] = TEXTS
+
+
+class Token(SQLModel, table=True):
+    """Who may do what. Only the token's SHA-256 is kept."""
+
+    id: int = assigned_key()
+    name: str = TEXT
+    prefix: str = TEXT
+    hash: bytes
+    scope: str = TEXT
+    dataset_ids: list[int] | None = Field(sa_type=ARRAY(BigInteger))
+    created_at: datetime = TIMESTAMP
+    expires_at: datetime | None = TIMESTAMP
+    revoked_at: datetime | None = TIMESTAMP
+
+
+class Secret(SQLModel, table=True):
+    """A secret that all servers of a database share."""
+
+    name: str = Field(sa_type=TextType, primary_key=True)
+    value: bytes
