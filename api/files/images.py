@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -30,14 +31,6 @@ SAFE: Final = {
     "cross-origin-resource-policy": "cross-origin",  # image URLs are meant for pages of other origins
     "referrer-policy": "no-referrer",
 }
-
-
-class ImageError(Exception):
-    """Answered with a bare status: an `<img>` tag shows nothing else."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +62,8 @@ async def _answer(
 ) -> Response:
     try:
         return await respond(request, await _find(request, path))
-    except ImageError as error:
-        status = error.status
+    except HTTPException as error:  # answered with a bare status: an `<img>` tag shows nothing else
+        status = error.status_code
     except ObjectMissing:
         status = 404
     except DomainError:
@@ -83,21 +76,21 @@ async def _answer(
 
 
 async def _find(request: Request, path: str) -> SignedImage:
-    """Raises ImageError: 403 when the URL is not valid (any more), 404 when there is nothing to see."""
+    """Raises HTTPException: 403 when the URL is not valid (any more), 404 when there is nothing to see."""
     process, query = runtime(request.scope), request.query_params
     token_id, expiry, now = _number(query.get("i", "")), _number(query.get("e", "")), time.time()
     if not process.signer.is_valid(path, token_id, expiry, query.get("s", ""), now):
-        raise ImageError(403)
+        raise HTTPException(403)
     identity = await process.authenticator.identify_id(token_id)
     if identity is None:
-        raise ImageError(403)
+        raise HTTPException(403)
     found = await find_image(process.database, _number(request.path_params["source"]))
     if found is None or not identity.sees(found.dataset_id):
-        raise ImageError(404)
+        raise HTTPException(404)
     try:
         store = process.stores.open(found.input_path)
     except DomainError:
-        raise ImageError(404) from None
+        raise HTTPException(404) from None
     media = MEDIA_TYPES[found.format]
     return SignedImage(found.id, store, found.path, found.etag, found.size, media, seconds=int(expiry - now))
 
@@ -111,7 +104,7 @@ async def _image(request: Request, image: SignedImage) -> Response:
             return RedirectResponse(link, status_code=302, headers={**SAFE, **caching})
     stored = await image.store.stat(image.path)
     if stored is None:
-        raise ImageError(404)
+        raise HTTPException(404)
     headers = {**_caching(image, image.etag), "accept-ranges": "bytes", "content-type": image.media}
     if stored.size != image.size:  # replaced since the sync: what the etag says is not true of it
         headers |= {"cache-control": "no-store", "etag": ""}
@@ -148,7 +141,7 @@ def _range(request: Request, size: int, etag: str) -> tuple[int, int]:
     first, last = match.groups()
     start, end = (int(first), int(last or size - 1) + 1) if first else (max(size - int(last), 0), size)
     if start >= size or end <= start:
-        raise ImageError(416)
+        raise HTTPException(416)
     return start, min(end, size)
 
 
@@ -159,14 +152,14 @@ async def _thumbnail(request: Request, image: SignedImage) -> Response:
         return Response(status_code=304, headers=headers)
     process = runtime(request.scope)
     if image.size > process.settings.limits.image_file:
-        raise ImageError(413)
+        raise HTTPException(413)
     content = f"{image.source_id}:{image.etag}"  # without ETags that is size and time, which two images may share
     try:
         result = await process.thumbnails.get(image.store, image.path, content, size)
     except StorageError:
         raise
     except DomainError:
-        raise ImageError(422) from None
+        raise HTTPException(422) from None
     return Response(result.data, headers={**headers, "content-type": result.media})
 
 
@@ -183,5 +176,5 @@ def _is_cached(request: Request, etag: str) -> bool:
 
 def _number(text: str) -> int:
     if not NUMBER.fullmatch(text):
-        raise ImageError(404)
+        raise HTTPException(404)
     return int(text)

@@ -20,9 +20,10 @@ from api.graphql import parameters
 from api.graphql.parameters import Parameters
 from api.settings import Limits
 from db.ingest.uploads import Incoming
-from schema.errors import BAD_REQUEST, refusal
+from schema.errors import BAD_REQUEST, Refused, refusal
 
 MULTIPART: Final = "multipart/form-data"
+UPLOAD_TOO_LARGE: Final = "UPLOAD_TOO_LARGE"
 PREFLIGHT: Final = (
     "graphql-require-preflight",
     "apollo-require-preflight",
@@ -37,10 +38,6 @@ EXTENDED: Final = re.compile(
     r"(utf-8|iso-8859-1)'[A-Za-z0-9-]*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})+)", re.IGNORECASE
 )
 MAX_FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have in addition to its contents
-
-
-class FilesTooLarge(Exception):
-    """The files together are more than one request may carry."""
 
 
 def check_preflight(headers: Headers) -> None:
@@ -58,8 +55,14 @@ def max_bytes(limits: Limits) -> int:
     return limits.upload_request + limits.body + MAX_MAP_BYTES + MAX_FRAMING
 
 
+def too_large(limits: Limits) -> Refused:
+    limit = limits.upload_request
+    message = f"The files of one request have at most {limit} bytes together. Send them in several requests."
+    return refusal(message, UPLOAD_TOO_LARGE, limit=limit)
+
+
 async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> Parameters:
-    """The parameters, with the files at the paths in `variables` that the map names. Raises Refused, FilesTooLarge."""
+    """The parameters, with the files at the paths in `variables` that the map names. Raises Refused."""
     _, options = parse_options_header(headers.get("content-type"))
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 70:
@@ -161,7 +164,7 @@ class Form:
         if len(self.parts) > 2:
             self.files += end - start
             if self.files > self.limits.upload_request:
-                raise FilesTooLarge
+                raise too_large(self.limits)
         elif part.size > part.max_bytes:
             raise _bad(f"`{part.name[:40]}` has more than {part.max_bytes} bytes.")
 

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import orjson
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
@@ -29,13 +30,6 @@ class AddressLimit:
                 await self.app(scope, receive, send)
         except Refused as refused:  # the application answers its own refusals
             body = orjson.dumps({"errors": [{"message": str(refused), "extensions": {"code": RATE_LIMITED}}]})
-            # before a WebSocket is one, it is refused as any other request
-            kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-            headers = [
-                (b"content-type", b"application/json; charset=utf-8"),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-            ]
-            await send({"type": f"{kind}.start", "status": 429, "headers": headers})
-            await send({"type": f"{kind}.body", "body": body})
+            headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+            response = Response(body, 429, headers, "application/json; charset=utf-8")
+            await response(scope, receive, send)  # before a WebSocket is one, it is refused as any other request

@@ -4,30 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 MIN_RATE: Final = 16 * 1024  # bytes a second
-
-
-class BodyTooLarge(Exception):
-    """More bytes than a body may have."""
-
-
-class BodyTooSlow(Exception):
-    """The body was not complete in time."""
-
-
-class ClientDisconnected(Exception):
-    """The client hung up before its body was complete."""
+CLOSE: Final = {"connection": "close"}  # headers of a response to a body that was not read to its end
+TOO_SLOW: Final = "The body did not arrive in time."
 
 
 async def wait_for_body(receive: Receive, *, seconds: float) -> Receive:
-    """A `receive` of the same body, once its first bytes have come. Raises BodyTooSlow."""
+    """A `receive` of the same body, once its first bytes have come. Raises HTTPException."""
     try:
         async with asyncio.timeout(seconds):
             first = [await receive()]
     except TimeoutError:
-        raise BodyTooSlow from None
+        raise HTTPException(408, TOO_SLOW, CLOSE) from None
 
     async def receive_all() -> Message:
         return first.pop() if first else await receive()
@@ -35,8 +27,10 @@ async def wait_for_body(receive: Receive, *, seconds: float) -> Receive:
     return receive_all
 
 
-async def read_body(receive: Receive, *, max_bytes: int, seconds: float, grace: float) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises BodyTooLarge as soon as it passes `max_bytes`, BodyTooSlow, ClientDisconnected.
+async def read_body(
+    receive: Receive, *, max_bytes: int, too_large: Exception, seconds: float, grace: float
+) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises `too_large` as soon as it passes `max_bytes`, HTTPException, ClientDisconnect.
 
     It is too slow when it is not complete after `seconds`, or falls behind `MIN_RATE` by more than `grace` seconds.
     """
@@ -46,12 +40,12 @@ async def read_body(receive: Receive, *, max_bytes: int, seconds: float, grace: 
             async with asyncio.timeout_at(start + min(seconds, grace + size / MIN_RATE)):
                 message = await receive()
         except TimeoutError:
-            raise BodyTooSlow from None
+            raise HTTPException(408, TOO_SLOW, CLOSE) from None
         if message["type"] == "http.disconnect":
-            raise ClientDisconnected
+            raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
-            raise BodyTooLarge
+            raise too_large
         more = message.get("more_body", False)
         yield chunk
