@@ -9,9 +9,9 @@ from sqlalchemy import literal_column as sql
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
 from db.queries.connections import Page
-from db.queries.filters.patterns import storable_or_none
 from db.queries.json_text import NULL, Parts, number, text, value_or_null
 from db.queries.parameters import Parameter
+from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState
 from db.queries.selection import SelectedField
 from db.queries.types.dataset import DATASETS

@@ -20,7 +20,6 @@ from db.postgres.models import (
     annotation_past,
     sample_past,
 )
-from db.queries.filters import SampleRows
 from db.queries.pagination import Order
 
 PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past, Annotation: annotation_past}
@@ -39,7 +38,7 @@ class PublishedVersion:
 class DatasetState:
     """The dataset that rows belong to: its working set, or a published `version`. `base`: what it is compared with.
 
-    `is_bound`: its id is a bound value, so that the planner knows it: see `SampleRows`.
+    `is_bound`: its id is a bound value, so that Postgres plans for its value, with the value of each execution.
     """
 
     dataset_id: ColumnElement[Any]
@@ -133,11 +132,6 @@ class Row:
             until = sql(f"{self.name}.until", BigInteger)
             return [self.stored("since") <= self.version.revision, until > self.version.revision]
         return []
-
-    def sample_rows(self) -> SampleRows:
-        """As the filters take it."""
-        version_id = None if self.version is None else self.version.version_id
-        return SampleRows(self.__getitem__, self.state.dataset_id, self.state.is_bound, version_id)
 
 
 def all_revisions(model: Any, name: str, past_column: Callable[[Any], Any] = lambda column: column) -> FromClause:

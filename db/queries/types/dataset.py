@@ -7,9 +7,9 @@ from sqlalchemy import literal_column as sql
 from db.postgres.models import Base, Dataset, Sample
 from db.queries.compile_context import CompileContext, Field
 from db.queries.connections import Listing, Page
-from db.queries.filters.patterns import containing, label_names
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
 from db.queries.pagination import KeyType, Order, by_creation
+from db.queries.patterns import containing, label_names, of_storable
 from db.queries.rows import DatasetState, Row
 from db.queries.selection import SelectedField
 from db.queries.types.change import CHANGES
@@ -127,7 +127,9 @@ def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequenc
     if filter_.get("type") is not None:
         conditions.append(row["type"] == context.bind(Text(), str, filter_["type"]))
     if filter_.get("nameContains") is not None:
-        conditions.append(func.lower(row["name"]).like(context.bind(Text(), containing, filter_["nameContains"])))
+        conditions.append(
+            func.lower(row["name"]).like(context.bind(Text(), of_storable(containing), filter_["nameContains"]))
+        )
     return conditions
 
 

@@ -37,7 +37,7 @@ def selection_condition(context: CompileContext, sample: Row, selection: Any) ->
         return sample["id"] == func.any(numbers)
     if selection.get("all") is False:
         raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.")
-    return conditions(selection.get("filter") or SampleFilter(), sample.sample_rows(), context.bind)
+    return conditions(selection.get("filter") or SampleFilter(), sample, context.bind)
 
 
 def sample_numbers(texts: Sequence[str], limit: int) -> list[int]:

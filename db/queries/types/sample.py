@@ -130,12 +130,12 @@ def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequenc
     if filter_ is None:
         return []
     context.custom_plan = context.costly = True
-    return [conditions(filter_, row.sample_rows(), context.bind)]
+    return [conditions(filter_, row, context.bind)]
 
 
 def few(context: CompileContext, row: Row, field: SelectedField, page: int) -> ColumnElement[bool] | None:
     filter_ = field.argument("filter")
-    return None if filter_ is None else labels_are_rare(filter_, row.sample_rows(), page, context.bind)
+    return None if filter_ is None else labels_are_rare(filter_, row, page, context.bind)
 
 
 def counted(context: CompileContext, state: DatasetState, field: SelectedField) -> ColumnElement[Any] | None:

@@ -1,6 +1,6 @@
 """Values of a filter, made ready to be compared with what Postgres stores. None: nothing stored can match."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from db.errors import Invalid
@@ -27,12 +27,13 @@ def bounded_list(texts: Sequence[str]) -> Sequence[str]:
     return [bounded(text) for text in texts]
 
 
-def exactly(text: str) -> str | None:
-    return storable_or_none(bounded(text))
-
-
 def storable_or_none(text: str) -> str | None:
     return text if is_storable(text) else None
+
+
+def of_storable(make: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """The function for a bounded text: None for one that nobody can have stored."""
+    return lambda text: make(text) if is_storable(bounded(text)) else None
 
 
 def one_of(names: Sequence[str]) -> list[str]:
@@ -64,62 +65,50 @@ def not_before(moment: datetime, to: datetime | None) -> datetime:
     return in_utc(moment)
 
 
-# -- directories ------------------------------------------------------------------------------------------------------
+# -- directories, of storable texts -----------------------------------------------------------------------------------
 
 
-def directory_start(directory: str) -> str | None:
+def directory_start(directory: str) -> str:
     """The directory with its closing slash; '' for the top."""
-    path = bounded(directory).strip("/")
-    return storable_or_none(f"{path}/" if path else "")
+    path = directory.strip("/")
+    return f"{path}/" if path else ""
 
 
-def directory_end(directory: str) -> str | None:
+def directory_end(directory: str) -> str:
     """The least text that sorts after every path in the directory: '0' follows '/'."""
-    path = bounded(directory).strip("/")
-    return storable_or_none(f"{path}0" if path else LAST_PATH)
+    path = directory.strip("/")
+    return f"{path}0" if path else LAST_PATH
 
 
-def composed_directory_start(directory: str) -> str | None:
-    """None for ASCII, which is the same in every form."""
-    return None if directory.isascii() else directory_start(directory)
+def below_directory(directory: str) -> str:
+    return f"{escape(directory_start(directory))}%/%"
 
 
-def composed_directory_end(directory: str) -> str | None:
-    return None if directory.isascii() else directory_end(directory)
-
-
-def below_directory(directory: str) -> str | None:
-    start = directory_start(directory)
-    return None if start is None else f"{escape(start)}%/%"
-
-
-# -- LIKE, in either case ---------------------------------------------------------------------------------------------
+# -- LIKE, in either case, of storable texts --------------------------------------------------------------------------
 # `lower(…)` knows ASCII only, in the order "C": a pattern leaves other letters open, and they are compared by folding.
 
 
-def ending_with(text: str) -> str | None:
-    return f"%{_pattern(text)}" if is_storable(bounded(text)) else None
+def ending_with(text: str) -> str:
+    return f"%{_pattern(text)}"
 
 
-def containing(needle: str) -> str | None:
-    return f"%{_pattern(needle)}%" if is_storable(bounded(needle)) else None
+def containing(needle: str) -> str:
+    return f"%{_pattern(needle)}%"
 
 
 def folded_needle(needle: str) -> str | None:
     """The needle in the case in which texts are compared, if it has letters with case beyond ASCII."""
-    if not is_storable(bounded(needle)) or not any(_has_case(letter) for letter in needle):
-        return None
-    return "".join(_fold(letter) for letter in needle)
+    return "".join(map(_fold, needle)) if any(map(_has_case, needle)) else None
 
 
 def letters_to_fold(needle: str) -> str | None:
     """The other forms of the needle's letters beyond ASCII, which a text may have instead."""
-    return "".join(_other_forms(needle)) or None if is_storable(bounded(needle)) else None
+    return "".join(_other_forms(needle)) or None
 
 
 def folded_letters(needle: str) -> str | None:
     """What each of `letters_to_fold` becomes."""
-    return "".join(_other_forms(needle).values()) or None if is_storable(bounded(needle)) else None
+    return "".join(_other_forms(needle).values()) or None
 
 
 def escape(text: str) -> str:

@@ -1,7 +1,17 @@
-"""The SQL of a filter. Paths are compared in NFC, whatever form they have in storage."""
+"""Sample filters as SQL conditions: the same for the pages that show samples and the writers that change them.
 
-from collections.abc import Callable, Iterator
+    SampleFilter(state="LABELED", labels=LabelFilter(["cat", "dog"], "ALL"), not_=SampleFilter(hard=True))
+
+A writer says `select(Sample.id).where(conditions(filter, working_set(dataset_id)))`.
+
+A criterion that is None does not exist; values are plain, or `Parameter`s of a compiled plan. A filter matches a row or
+it does not: a criterion does not match an unknown value (null), so its `not_` does. Paths are compared in NFC, whatever
+form they have in storage.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from unicodedata import normalize
 
@@ -10,9 +20,9 @@ from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
 from db.postgres.models import Sample, Source
-from db.queries.filters import patterns
-from db.queries.filters.criteria import LabelFilter, PathFilter, SampleFilter, TextFilter, TimeFilter
-from db.queries.parameters import Bind, bind_value
+from db.queries import patterns
+from db.queries.parameters import Bind, Parameter, bind_value
+from db.queries.rows import DatasetState, Row, table_of
 
 TEXTS = ARRAY(Text())
 PRESETS = {
@@ -23,53 +33,96 @@ MAX_PARTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRows:
-    """The rows that a filter selects from: those of the version `version_id`, or of the working set, whose paths are
-    their sources' paths.
+class LabelFilter:
+    """By confirmed labels. No sample has a label whose name is unknown: ANY and ALL of it match none, NONE all."""
 
-    `is_bound`: Postgres plans for the values of each execution, and `dataset_id` is such a value; then it may know the
-    labels before it chooses an index. Otherwise they are looked up once, when the statement starts.
-    """
-
-    column: Callable[[str], ColumnElement[Any]]
-    dataset_id: ColumnElement[Any]
-    is_bound: bool = False
-    version_id: ColumnElement[Any] | None = None
-
-    def label_ids(self, names: ColumnElement[Any], *, every: bool) -> ColumnElement[Any]:
-        """The ids of the labels of these names; `every`: null unless all are known."""
-        if self.version_id is not None:
-            ids = (func.labels_all_named_in if every else func.labels_named_in)(self.version_id, names)
-        else:
-            ids = (func.labels_all_named if every else func.labels_named)(self.dataset_id, names)
-        return ids if self.is_bound else select(ids).scalar_subquery()
-
-    def labels_are_rare(self, *names: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether the labels of these names are so rare that all matches are better found and sorted."""
-        if self.version_id is not None:
-            return func.labels_few_in(self.version_id, *names)
-        return func.labels_few(self.dataset_id, *names)
+    names: Sequence[str] | Parameter
+    match: str = "ANY"
 
 
-def working_set(dataset_id: int) -> SampleRows:
+@dataclass(frozen=True, slots=True)
+class TimeFilter:
+    """From and to are inclusive."""
+
+    preset: str | None = None
+    from_: datetime | Parameter | None = None
+    to: datetime | Parameter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextFilter:
+    contains: str | Parameter | None = None
+    eq: str | Parameter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathFilter:
+    directory: str | Parameter | None = None
+    recursive: bool = False
+    contains: str | Parameter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFilter:
+    state: str | None = None
+    labels: LabelFilter | None = None
+    created_at: TimeFilter | None = None
+    file_name: TextFilter | None = None
+    path: PathFilter | None = None
+    labeled_by: Sequence[str] | Parameter | None = None
+    hard: bool | None = None
+    usage: str | None = None
+    is_damaged: bool | None = None
+    and_: "Sequence[SampleFilter] | None" = None
+    or_: "Sequence[SampleFilter] | None" = None
+    not_: "SampleFilter | None" = None
+
+    def size(self) -> int:
+        """The number of filters in it, itself included."""
+        below = [*(self.and_ or ()), *(self.or_ or ()), *([self.not_] if self.not_ else [])]
+        return 1 + sum(each.size() for each in below)
+
+    def conjuncts(self) -> "Iterator[SampleFilter]":
+        """The filters that every match meets."""
+        yield self
+        for each in self.and_ or ():
+            yield from each.conjuncts()
+
+
+def has_criteria(filter_: SampleFilter) -> bool:
+    """Whether the filter narrows the selection: it is not every sample in other words. For plain values."""
+    name, path = filter_.file_name or TextFilter(), filter_.path or PathFilter()
+    in_a_directory = path.directory is not None and not (path.recursive and not str(path.directory).strip("/"))
+    return (
+        any(each is not None for each in (filter_.state, filter_.hard, filter_.usage, filter_.is_damaged))
+        or bool(filter_.labels and filter_.labels.names)
+        or bool(filter_.labeled_by)
+        or filter_.created_at not in (None, TimeFilter())
+        or name.eq is not None
+        or bool(name.contains or path.contains)
+        or in_a_directory
+        or any(has_criteria(each) for each in filter_.and_ or ())
+        or (bool(filter_.or_) and all(has_criteria(each) for each in filter_.or_ or ()))
+        or (filter_.not_ is not None and has_criteria(filter_.not_))
+    )
+
+
+def working_set(dataset_id: int) -> Row:
     """The working set of a dataset, in a statement that reads the table `sample`."""
-    columns = Sample.__table__.c  # type: ignore[attr-defined]
-    return SampleRows(column=columns.__getitem__, dataset_id=bind_value(BigInteger(), int, dataset_id))
+    return Row("sample", Sample, DatasetState(bind_value(BigInteger(), int, dataset_id)))
 
 
-def conditions(filter_: SampleFilter, rows: SampleRows, bind: Bind = bind_value) -> ColumnElement[bool]:
+def conditions(filter_: SampleFilter, row: Row, bind: Bind = bind_value) -> ColumnElement[bool]:
     """The condition for the samples that match. The caller adds which dataset they belong to.
 
     Raises Invalid for a time that ends before it begins: at once, or when the plan's values are bound.
     """
     if filter_.size() > MAX_PARTS:
         raise Invalid(f"A filter has at most {MAX_PARTS} parts: say it in fewer.", most=MAX_PARTS)
-    return _Builder(rows, bind).all_of(filter_, indexed=True)
+    return _Builder(row, bind).all_of(filter_, indexed=True)
 
 
-def labels_are_rare(
-    filter_: SampleFilter, rows: SampleRows, page: int, bind: Bind = bind_value
-) -> ColumnElement[bool] | None:
+def labels_are_rare(filter_: SampleFilter, row: Row, page: int, bind: Bind = bind_value) -> ColumnElement[bool] | None:
     """Whether it is cheaper to find all matches by their labels than to walk along an order until a page is full.
 
     This depends on the labels' own counts: the statistics of Postgres do not know rare or new labels. NULL where no
@@ -77,7 +130,8 @@ def labels_are_rare(
     """
     required = [each.labels for each in filter_.conjuncts() if each.labels is not None and each.labels.match != "NONE"]
     rare = [
-        rows.labels_are_rare(
+        (func.labels_few if row.version is None else func.labels_few_in)(
+            row.state.dataset_id if row.version is None else row.version.version_id,
             bind(TEXTS, patterns.labels_named, labels.names),
             sql("true" if labels.match == "ALL" else "false"),
             sql(str(page)),
@@ -89,7 +143,7 @@ def labels_are_rare(
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
-    rows: SampleRows
+    row: Row
     bind: Bind
 
     def all_of(self, filter_: SampleFilter, *, indexed: bool) -> ColumnElement[bool]:
@@ -114,31 +168,42 @@ class _Builder:
             yield self.all_of(filter_.not_, indexed=False).is_not(true())
 
     def columns(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
-        column = self.rows.column
+        row = self.row
         if filter_.state is not None:
-            yield column("state") == enum_value(filter_.state)
+            yield row["state"] == enum_value(filter_.state)
         if filter_.usage is not None:
-            yield column("usage") == enum_value(filter_.usage)
+            yield row["usage"] == enum_value(filter_.usage)
         if filter_.hard is not None:
-            yield column("hard") if filter_.hard else ~column("hard")
+            yield row["hard"] if filter_.hard else ~row["hard"]
         if filter_.is_damaged is not None:  # few sources are, and an index knows them
-            source = Source.__table__.alias()  # type: ignore[attr-defined]
-            damaged = select(source.c.id).where(source.c.dataset_id == self.rows.dataset_id, source.c.damaged)
-            is_damaged = column("source_id").in_(damaged)
+            source = table_of(Source).alias()
+            damaged = select(source.c.id).where(source.c.dataset_id == self.row.state.dataset_id, source.c.damaged)
+            is_damaged = row["source_id"].in_(damaged)
             yield is_damaged if filter_.is_damaged else ~is_damaged
         if filter_.labeled_by is not None:
-            yield column("labeled_by") == func.any(self.bind(TEXTS, patterns.one_of, filter_.labeled_by))
+            yield row["labeled_by"] == func.any(self.bind(TEXTS, patterns.one_of, filter_.labeled_by))
 
     def labels(self, filter_: LabelFilter) -> ColumnElement[bool]:
-        label_ids = self.rows.column("label_ids")
+        label_ids = self.row["label_ids"]
         names = self.bind(TEXTS, patterns.labels_named, filter_.names)
         if filter_.match == "ALL":
-            return label_ids.op("@>")(self.rows.label_ids(names, every=True))
-        overlaps = label_ids.op("&&")(self.rows.label_ids(names, every=False))
+            return label_ids.op("@>")(self.label_ids(names, every=True))
+        overlaps = label_ids.op("&&")(self.label_ids(names, every=False))
         return overlaps.is_not(true()) if filter_.match == "NONE" else overlaps
 
+    def label_ids(self, names: ColumnElement[Any], *, every: bool) -> ColumnElement[Any]:
+        """The ids of the labels of these names; `every`: null unless all are known. A planner that knows the
+        dataset may know the labels before it chooses an index. Otherwise they are looked up when the statement starts.
+        """
+        state, version = self.row.state, self.row.version
+        if version is not None:
+            ids = (func.labels_all_named_in if every else func.labels_named_in)(version.version_id, names)
+        else:
+            ids = (func.labels_all_named if every else func.labels_named)(state.dataset_id, names)
+        return ids if state.is_bound else select(ids).scalar_subquery()
+
     def time(self, filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
-        created_at = self.rows.column("created_at")
+        created_at = self.row["created_at"]
         if filter_.preset is not None:
             yield and_(created_at >= sql(PRESETS[filter_.preset]), created_at <= func.now())
         if filter_.from_ is not None:
@@ -147,39 +212,39 @@ class _Builder:
             yield created_at <= self.bind(DateTime(timezone=True), patterns.in_utc, filter_.to)
 
     def file_name(self, filter_: TextFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
-        name = func.split_part(composed(self.rows.column("path")), sql("'/'"), sql("-1"))
+        name = func.split_part(composed(self.row["path"]), sql("'/'"), sql("-1"))
         if filter_.eq is not None:
-            is_equal = name == self.bind_path(patterns.exactly, filter_.eq)
+            is_equal = name == self.bind_path(str, filter_.eq)
             yield self.by_source(is_equal, self.bind_path(patterns.ending_with, filter_.eq), indexed)
         if filter_.contains is not None:
             contains = func.coalesce(self.contains(name, filter_.contains), false())
             yield self.by_source(contains, self.bind_path(patterns.containing, filter_.contains), indexed)
 
     def path(self, filter_: PathFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
-        path = composed(self.rows.column("path"))
+        path = composed(self.row["path"])
         if filter_.directory is not None:
             yield self.below(filter_.directory)
             if not filter_.recursive:
                 yield path.not_like(self.bind_path(patterns.below_directory, filter_.directory))
         if filter_.contains is None:
             return
-        if indexed and self.rows.version_id is None:
+        if indexed and self.row.version is None:
             pattern = self.bind_path(patterns.containing, filter_.contains)
             yield self.by_source(self.contains_folded(path, filter_.contains), pattern, indexed)
         else:
             yield self.contains(path, filter_.contains)
 
     def below(self, directory: Any) -> ColumnElement[bool]:
-        """Two ranges, each with an index: of paths as they are, and of those that are not in NFC as they would be."""
-        path, in_nfc = self.rows.column("path"), composed(self.rows.column("path"))
+        """Two ranges, each with an index: of paths as they are, and of those that are not in NFC as they would be. In
+        ASCII nothing is in two forms."""
+
+        def beyond_ascii(make: Callable[[str], str]) -> Callable[[str], str | None]:
+            return lambda text: None if text.isascii() else make(text)
+
+        path, in_nfc = self.row["path"], composed(self.row["path"])
+        ends = (patterns.directory_start, patterns.directory_end)
         start, end, composed_start, composed_end = (
-            self.bind_path(make, directory)
-            for make in (
-                patterns.directory_start,
-                patterns.directory_end,
-                patterns.composed_directory_start,
-                patterns.composed_directory_end,
-            )
+            self.bind_path(make, directory) for make in (*ends, *map(beyond_ascii, ends))
         )
         in_range = and_(path >= start, path < end)
         return or_(in_range, and_(in_nfc != path, in_nfc >= composed_start, in_nfc < composed_end))
@@ -188,14 +253,14 @@ class _Builder:
         self, condition: ColumnElement[bool], pattern: ColumnElement[Any], indexed: bool
     ) -> ColumnElement[bool]:
         """The condition; where it pays, with the index of substrings, which is on the sources' paths."""
-        if not indexed or self.rows.version_id is not None:
+        if not indexed or self.row.version is not None:
             return condition
-        source = Source.__table__.alias()  # type: ignore[attr-defined]
+        source = table_of(Source).alias()
         likely = select(source.c.id).where(
-            source.c.dataset_id == self.rows.dataset_id,
+            source.c.dataset_id == self.row.state.dataset_id,
             func.lower(composed(source.c.path)).like(pattern),
         )
-        return and_(condition, self.rows.column("source_id").in_(likely))
+        return and_(condition, self.row["source_id"].in_(likely))
 
     def contains(self, text: ColumnElement[Any], needle: Any) -> ColumnElement[bool]:
         pattern = self.bind_path(patterns.containing, needle)
@@ -210,7 +275,8 @@ class _Builder:
 
     def bind_path(self, make: Callable[[str], str | None], text: Any) -> ColumnElement[Any]:
         """What is made of a text that is compared with paths: in NFC, as they are."""
-        return self.bind(Text(), lambda value: make(normalize("NFC", patterns.bounded(value))), text)
+        made = patterns.of_storable(make)
+        return self.bind(Text(), lambda value: made(normalize("NFC", patterns.bounded(value))), text)
 
 
 def composed(path: ColumnElement[Any]) -> ColumnElement[Any]:
