@@ -12,8 +12,9 @@ from api.files.thumbnails import thumbnails
 from db.errors import DomainError
 from db.formats import decoding
 from db.formats.decoding import Decoders, Limits
-from db.storage import Disk, MemoryStore
+from db.storage import Disk
 from tests.db.dataset_fixture import image_bytes
+from tests.memory_store import MemoryStore
 from tests.waiting import TIMEOUT
 
 

@@ -16,7 +16,8 @@ from db.ingest import sync
 from db.ingest.sync.options import USUAL_GUARD, Guard
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
-from db.storage import LocalStore, MemoryStore, Store
+from db.storage import LocalStore, Store
+from tests.memory_store import MemoryStore
 
 NUMBERS = itertools.count(1)
 WORKER = 7  # a number without a lock: its jobs count as orphaned at once

@@ -16,9 +16,10 @@ from db.labelling.samples.label import Labelled, LabelWith, label
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.queries.filters import SampleFilter
-from db.storage import MemoryStore, Page, StoredObject
+from db.storage import Page, StoredObject
 from tests.db.dataset_fixture import DatasetFixture, memory
 from tests.db.dataset_rows import ANN
+from tests.memory_store import MemoryStore
 
 Hook = Callable[[], Awaitable[None]]
 

@@ -8,10 +8,10 @@ import pytest
 from db.errors import Invalid
 from db.formats.names import LabelNameRefused, label_name
 from db.postgres.engine import Database
-from db.storage import MemoryStore
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted
 from tests.db.import_fixture import CAT, ImportFixture
+from tests.memory_store import MemoryStore
 
 NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이", "a" * 64, "a,b", "e\u0301", "👩\u200d🔬")
 REFUSED = (

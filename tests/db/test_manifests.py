@@ -15,8 +15,9 @@ from db.labelling.samples.label import LabelWith, label
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
-from db.storage import LocalStore, MemoryStore
+from db.storage import LocalStore
 from tests.db.dataset_rows import ANN, DatasetRows, make
+from tests.memory_store import MemoryStore
 
 NOBODY = 7  # a worker's number that no lock is held under
 

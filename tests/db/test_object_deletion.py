@@ -12,12 +12,13 @@ from db.history import transactions
 from db.labelling.samples.delete import Deleted, delete
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
-from db.storage import MemoryStore, Store, object_deletion
+from db.storage import Store, object_deletion
 from db.storage.object_deletion import delete_objects
 from tests.db import dataset_fixture
 from tests.db.crash_injection import Crash, CrashPoint, crashing
 from tests.db.dataset_fixture import DatasetFixture, image_bytes
 from tests.db.test_sync_together import BOB
+from tests.memory_store import MemoryStore
 
 
 @pytest.fixture(params=["local", "memory"])

@@ -6,9 +6,9 @@ import pytest
 
 from db.formats.sidecars.pairing import sidecar_stems
 from db.postgres.engine import Database
-from db.storage import MemoryStore
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted
+from tests.memory_store import MemoryStore
 
 VOC_FILE = (
     "<annotation><object><name>cat</name>"

@@ -11,7 +11,6 @@ from db.errors import Invalid, StorageError
 from db.storage import (
     Head,
     LocalStore,
-    MemoryStore,
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
@@ -22,6 +21,7 @@ from db.storage import (
 )
 from db.storage.locations import AllowedLocations
 from db.storage.objects import CHUNK, PAGE
+from tests.memory_store import MemoryStore
 
 
 @pytest.fixture(params=["local", "memory"])

@@ -12,10 +12,11 @@ import httpx2
 import pytest
 
 from db.errors import Invalid, StorageError
-from db.storage import LocalStore, MemoryStore, ObjectChanged, ObjectExists, ObjectMissing, RootMissing, Store
+from db.storage import LocalStore, ObjectChanged, ObjectExists, ObjectMissing, RootMissing, Store
 from db.storage.objects import CHUNK
 from db.storage.s3 import S3Store, writing
 from tests import s3
+from tests.memory_store import MemoryStore
 from tests.waiting import TIMEOUT
 
 BUCKETS = itertools.count()

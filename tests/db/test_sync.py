@@ -8,9 +8,10 @@ import pytest
 
 from db.errors import Conflict, NotFound
 from db.postgres.engine import Database
-from db.storage import MemoryStore, Page, RootMissing
+from db.storage import Page, RootMissing
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
+from tests.memory_store import MemoryStore
 
 
 @pytest.mark.portable

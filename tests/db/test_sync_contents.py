@@ -14,12 +14,13 @@ from PIL.PngImagePlugin import PngInfo
 
 from db.errors import StorageError
 from db.postgres.engine import Database
-from db.storage import Head, MemoryStore, StoredObject
+from db.storage import Head, StoredObject
 from db.storage.s3 import S3Store
 from tests import s3
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
 from tests.db.test_sync_moves import FOUR, ids, labelled
+from tests.memory_store import MemoryStore
 
 BUCKETS = itertools.count(1)
 PART = 5 * 1024 * 1024  # the smallest that S3 takes, but for the last

@@ -13,12 +13,13 @@ from db.formats.decoding import Limits
 from db.formats.images import HEAD_SIZE, TAIL_SIZE, ImageLimits, UnreadableImage
 from db.ingest import damage
 from db.postgres.engine import Database
-from db.storage import LocalStore, MemoryStore, Store, Stores
+from db.storage import LocalStore, Store, Stores
 from db.storage.locations import AllowedLocations
 from tests import s3
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted
 from tests.db.images import jpeg, noise_image, png
+from tests.memory_store import MemoryStore
 
 LARGE = noise_image(size=(640, 480))
 PHOTO, SHEET = jpeg(image=LARGE), png(image=LARGE)

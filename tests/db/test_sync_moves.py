@@ -11,11 +11,12 @@ from db.datasets import check
 from db.errors import StorageError
 from db.ingest.sync import moves, stages
 from db.postgres.engine import Database
-from db.storage import LocalStore, MemoryStore, ObjectMissing, Page
+from db.storage import LocalStore, ObjectMissing, Page
 from tests.db import dataset_fixture
 from tests.db.crash_injection import CrashPoint
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
 from tests.db.test_sync_crashes import live, recover, state
+from tests.memory_store import MemoryStore
 
 FOUR = ("001.png", "002.png", "003.png", "004.png")
 

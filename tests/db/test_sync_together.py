@@ -20,9 +20,10 @@ from db.labelling.samples.delete import Deleted, delete
 from db.labelling.samples.label import Labelled, LabelWith, label
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database, driver_url
-from db.storage import Head, MemoryStore
+from db.storage import Head
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture
+from tests.memory_store import MemoryStore
 from tests.waiting import wait_until
 
 BOB = Identity("bob", Scope.MANAGE, token_id=2)

@@ -8,11 +8,12 @@ from PIL import Image
 
 from db.formats.shapes import BoundingBox
 from db.postgres.engine import Database
-from db.storage import LocalStore, MemoryStore
+from db.storage import LocalStore
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted
 from tests.db.images import EXIF, jpeg, noise_image, oriented
 from tests.db.test_sync_voc import annotations_of
+from tests.memory_store import MemoryStore
 
 DRAWN = "<object><name>cat</name><bndbox><xmin>5</xmin><ymin>50</ymin><xmax>20</xmax><ymax>60</ymax></bndbox></object>"
 OTHER = "<object><name>dog</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>40</ymax></bndbox></object>"

@@ -12,10 +12,11 @@ from db.formats.shapes import BoundingBox, Circle, Polygon, Position, from_json
 from db.formats.sidecars.voc import write
 from db.ingest.sync import entries, stages
 from db.postgres.engine import Database
-from db.storage import LocalStore, MemoryStore
+from db.storage import LocalStore
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
 from tests.db.test_sync_crashes import clean_run, crash_at_each_step
+from tests.memory_store import MemoryStore
 
 CELLS = Path(__file__).parents[2] / "examples" / "cells"
 SIZE = (64, 48)

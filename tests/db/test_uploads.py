@@ -23,12 +23,13 @@ from db.labelling.samples.label import LabelWith, label
 from db.labelling.samples.selection import Selection, lock_samples
 from db.postgres import engine
 from db.postgres.engine import Database
-from db.storage import MemoryStore, RootMissing, Store, Stores
+from db.storage import RootMissing, Store, Stores
 from tests.db import dataset_fixture
 from tests.db.concurrency import until_blocked
 from tests.db.crash_injection import Crash, CrashPoint, crashing
 from tests.db.dataset_fixture import DatasetFixture, image_bytes
 from tests.db.test_changes import statements
+from tests.memory_store import MemoryStore
 from tests.waiting import LIMITS
 
 ANN = Identity("ann", Scope.MANAGE, 1)
