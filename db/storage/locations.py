@@ -1,15 +1,31 @@
-"""The locations that the server's owner allows for datasets: directories below the roots, and buckets."""
+"""The locations that the server's owner allows for datasets: directories below the roots, and buckets.
 
+The links of a local path are resolved before it is compared with the roots. The real path is stored, so a link that is
+changed later has no effect.
+"""
+
+import errno
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from db.formats.names import is_storable
-from db.formats.paths import LENGTH, input_path, invalid_path, known_path, output_path
+from db.formats.paths import LENGTH, invalid_path, path_of_url
 
 S3: Final = "s3://"
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+NAME_LENGTH: Final = 255  # bytes of one name, as file systems allow
+NO_PATH: Final = "Give an absolute path, a `file://` URL, or `s3://bucket/prefix/`."
+UNUSABLE: Final = "The server cannot open it as a directory."
+PROBLEMS: Final = {
+    errno.EACCES: "The server may not enter this directory, or one above it; give it the rights to read it.",
+    errno.ELOOP: "Symbolic links on the way lead in a circle.",
+    errno.ENAMETOOLONG: f"A name in it is too long; file systems take at most {NAME_LENGTH} bytes.",
+    errno.ENOTDIR: "It is a file, or leads through one; name the directory that the images lie in.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +37,41 @@ class AllowedLocations:
     s3: bool = False
 
     def input(self, text: str) -> str:
-        """An input path, normalized: a real directory, or `s3://bucket/prefix/`. Raises INVALID_PATH."""
-        return self._bucket(text) if is_bucket(text) else input_path(text, self.roots)
+        """An input path, normalized: `s3://bucket/prefix/`, or a real directory, which can be read or does not exist
+        yet. Raises INVALID_PATH."""
+        if is_bucket(text):
+            return self._bucket(text)
+        path = _absolute(text)
+        try:
+            directory = self._directory(Path(path).resolve())
+            with suppress(FileNotFoundError):
+                os.close(os.open(f"{directory}/.", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            raise invalid_path(PROBLEMS.get(error.errno or 0, UNUSABLE)) from None
+        except (RuntimeError, ValueError):
+            raise invalid_path(PROBLEMS[errno.ELOOP]) from None
+        return directory
+
+    def output(self, text: str, *, source: str) -> str:
+        """An output path, normalized: neither the input path nor below it, where a sync would find what is written."""
+        path = self.input(text)
+        if f"{path.rstrip('/')}/".startswith(f"{source.rstrip('/')}/"):
+            raise invalid_path("The output path must lie outside the input path.")
+        return path
 
     def known(self, path: str) -> str:
-        """A normalized path, if it is still allowed. Raises INVALID_PATH. Accesses no disk."""
-        return self._bucket(path) if is_bucket(path) else known_path(path, self.roots)
+        """A normalized path, if it is still allowed. Raises INVALID_PATH. Accesses no disk, and follows no link."""
+        if is_bucket(path):
+            return self._bucket(path)
+        directory = Path(os.path.normpath(path))
+        if not directory.is_absolute():
+            raise invalid_path(NO_PATH)
+        return self._directory(directory)
+
+    def _directory(self, path: Path) -> str:
+        if not any(path.is_relative_to(root) for root in self.roots):
+            raise invalid_path("It is not below a directory that this server's owner allowed (`--allow-root`).")
+        return str(path)
 
     def _bucket(self, text: str) -> str:
         bucket, prefix = bucket_of(text)
@@ -36,14 +81,17 @@ class AllowedLocations:
             raise invalid_path("This bucket is not one that the server's owner allowed (`LABELGRAPH_S3_BUCKETS`).")
         return f"{S3}{bucket}/{prefix}"
 
-    def output(self, text: str, *, source: str) -> str:
-        """An output path, normalized: neither the input path nor below it, where a sync would find what is written."""
-        if not is_bucket(text):
-            return output_path(text, self.roots, source=source)
-        path = self.input(text)
-        if path.startswith(source):
-            raise invalid_path("The output path must lie outside the input path.")
-        return path
+
+def _absolute(text: str) -> str:
+    """The absolute path that a client wrote, as it is or as a URL."""
+    if not is_storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
+        raise invalid_path(f"It has 1 to {LENGTH} bytes, none of them a control character.")
+    path = path_of_url(text) if "://" in text else text
+    if not path.startswith("/"):
+        raise invalid_path(NO_PATH)
+    if any(len(part.encode()) > NAME_LENGTH for part in path.split("/")):
+        raise invalid_path(PROBLEMS[errno.ENAMETOOLONG])
+    return path
 
 
 def is_bucket(text: str) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from db.errors import Invalid, StorageError
-from db.formats.paths import known_path
 from db.storage import Disk, Disks, DiskTimeout, LocalStore
 from db.storage.disks import THREADS, progress
+from db.storage.locations import AllowedLocations
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT = 60.0  # seconds
@@ -159,7 +159,7 @@ def test_a_known_path_is_judged_without_the_disk(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Path, "exists", calls)
     monkeypatch.setattr(Path, "resolve", calls)
     monkeypatch.setattr("os.lstat", calls)
-    assert known_path(f"{tmp_path}/a", (tmp_path,)) == f"{tmp_path}/a"
+    assert AllowedLocations((tmp_path,)).known(f"{tmp_path}/a") == f"{tmp_path}/a"
     for outside in (f"{tmp_path}/../x", "/etc", "a"):
         with pytest.raises(Invalid, match="cannot be a dataset's path"):
-            known_path(outside, (tmp_path,))
+            AllowedLocations((tmp_path,)).known(outside)

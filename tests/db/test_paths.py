@@ -5,21 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.paths import input_path, output_path, path_parts, stem, suffix
+from db.formats.paths import path_parts, stem, suffix
+from db.storage.locations import AllowedLocations
 from tests.file_permissions import without_root
 
 
 def refusal(text: str, *roots: Path) -> str:
     with pytest.raises(Invalid) as raised:
-        input_path(text, roots)
+        AllowedLocations(roots).input(text)
     assert raised.value.code == "INVALID_PATH"
     return raised.value.message
 
 
 def test_takes_a_path_and_a_url_below_an_allowed_root(tmp_path: Path) -> None:
-    assert input_path(f"{tmp_path}/a/../b/", (tmp_path,)) == f"{tmp_path}/b"
-    assert input_path(f"file://{tmp_path}/a%20b", (tmp_path,)) == f"{tmp_path}/a b"
-    assert input_path(f"file://localhost{tmp_path}", (tmp_path,)) == str(tmp_path)
+    assert AllowedLocations((tmp_path,)).input(f"{tmp_path}/a/../b/") == f"{tmp_path}/b"
+    assert AllowedLocations((tmp_path,)).input(f"file://{tmp_path}/a%20b") == f"{tmp_path}/a b"
+    assert AllowedLocations((tmp_path,)).input(f"file://localhost{tmp_path}") == str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_follows_links_before_it_judges(tmp_path: Path) -> None:
     (allowed / "in").symlink_to(allowed / "real")
     (allowed / "round").symlink_to(allowed / "round")
     refusal(f"{allowed}/out/secrets", allowed)
-    assert input_path(f"{allowed}/in", (allowed,)) == f"{allowed}/real"
+    assert AllowedLocations((allowed,)).input(f"{allowed}/in") == f"{allowed}/real"
     refusal(f"{allowed}/round/x", allowed)
 
 
@@ -69,7 +70,7 @@ def test_says_what_is_wrong_with_a_path_that_the_system_refuses(tmp_path: Path, 
     (tmp_path / "round").symlink_to(tmp_path / "round")
     assert sentence in refusal(f"{tmp_path}/{text}", tmp_path)
     with pytest.raises(Invalid) as raised:
-        output_path(f"{tmp_path}/{text}", (tmp_path,), source=str(tmp_path / "images"))
+        AllowedLocations((tmp_path,)).output(f"{tmp_path}/{text}", source=str(tmp_path / "images"))
     assert raised.value.code == "INVALID_PATH"
 
 
@@ -83,15 +84,15 @@ def test_refuses_a_directory_that_the_server_may_not_enter(tmp_path: Path, text:
 
 @pytest.mark.parametrize("text", ["not there", "trailing blank ", "a" * 255, "é" * 127])
 def test_a_directory_may_be_made_later_and_called_anything(tmp_path: Path, text: str) -> None:
-    assert input_path(f"{tmp_path}/{text}", (tmp_path,)) == f"{tmp_path}/{text}"
+    assert AllowedLocations((tmp_path,)).input(f"{tmp_path}/{text}") == f"{tmp_path}/{text}"
 
 
 def test_output_lies_outside_the_input(tmp_path: Path) -> None:
-    source = input_path(f"{tmp_path}/in", (tmp_path,))
-    assert output_path(f"{tmp_path}/out", (tmp_path,), source=source) == f"{tmp_path}/out"
+    source = AllowedLocations((tmp_path,)).input(f"{tmp_path}/in")
+    assert AllowedLocations((tmp_path,)).output(f"{tmp_path}/out", source=source) == f"{tmp_path}/out"
     for text in (f"{tmp_path}/in", f"{tmp_path}/in/below"):
         with pytest.raises(Invalid):
-            output_path(text, (tmp_path,), source=source)
+            AllowedLocations((tmp_path,)).output(text, source=source)
 
 
 @pytest.mark.parametrize(
