@@ -21,8 +21,7 @@ from api.files.thumbnails import thumbnails
 from api.graphql.http import GraphQLOverHTTP
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.websocket import graphql_socket
-from api.limits.addresses import AddressLimit
-from api.limits.keyed import KeyedLimit
+from api.limits.requests import AddressLimit, KeyedLimit
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.worker import Pulse

@@ -5,7 +5,9 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from api.connections import OpenConnections, protocols
+from api.connections.http import HttpProtocol
+from api.connections.open_connections import OpenConnections
+from api.connections.websocket import WebSocketProtocol
 from api.settings import Limits, Settings
 from db import defaults
 from db.formats import decoding
@@ -100,17 +102,15 @@ def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 def server_options(settings: Settings) -> dict[str, Any]:
     """Arguments of uvicorn's Config, so that these limits apply at the socket too."""
     limits, timeouts = settings.limits, settings.timeouts
-    http, websocket = protocols(
-        open_connections=OpenConnections(
-            limits.connections, limits.address_connections, _TrustedHosts(settings.proxies)
-        ),
-        header_seconds=timeouts.header,
-        write_seconds=timeouts.write,
-        frames_per_second=limits.socket_messages,
-    )
+    proxies = _TrustedHosts(settings.proxies)
+    shared = {
+        "open_connections": OpenConnections(limits.connections, limits.address_connections, proxies),
+        "write_seconds": timeouts.write,
+    }
+    # classes, of which uvicorn makes one object for each connection, without arguments of ours
     return {
-        "http": http,
-        "ws": websocket,
+        "http": type("HttpProtocol", (HttpProtocol,), {**shared, "header_seconds": timeouts.header}),
+        "ws": type("WebSocketProtocol", (WebSocketProtocol,), {**shared, "frames_per_second": limits.socket_messages}),
         "ws_max_size": limits.socket_message + 1,  # the endpoint closes with a reason, the protocol without one
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,

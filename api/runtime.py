@@ -11,8 +11,8 @@ from starlette.types import Scope
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.files.thumbnails import Thumbnails
-from api.limits.keyed import KeyedLimit
-from api.limits.read_rate import ReadRate
+from api.limits.rates import ReadRate
+from api.limits.requests import KeyedLimit
 from api.settings import Settings
 from api.worker import Pulse
 from db.concurrency_limits import ConcurrencyLimit

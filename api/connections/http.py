@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.connections.next_turn import NextTurn
-from api.connections.open_connections import OpenConnections, network_of
+from api.connections.connection import LimitedConnection
 from api.connections.websocket import WebSocketProtocol
-from api.connections.write_timeout import WriteTimeout
 
 MAX_HEAD: Final = 64 * 1024  # bytes of a request's line and headers, and of all that comes without being part of a body
 MAX_HEADERS: Final = 200  # of one request
@@ -46,18 +44,13 @@ class ResponseTransport:
         self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(LimitedConnection, HttpToolsProtocol):
     """uvicorn's protocol, one request after the other, with a limit on heads and deadlines for reading and writing."""
 
-    open_connections: OpenConnections
     header_seconds = 5.0
-    write_seconds = 20.0
 
     url = b""
-    address = ""
-    _counted = False
     _timer: asyncio.TimerHandle | None = None
-    _write_timeout: WriteTimeout | None = None
     _refused = False
     _upgraded = False
     _in_head = True
@@ -67,13 +60,9 @@ class HttpProtocol(HttpToolsProtocol):
     _body_left = 0  # bytes of a body of known length
     _discarded = 0  # bytes of bodies and of refused requests that nobody takes
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._received = bytearray()
-        self._next_parse = NextTurn(self.loop, self._parse)
-        self.flow = Flow(transport, self._next_parse.schedule)
-        self._write_timeout = WriteTimeout(transport, self.write_seconds)
-        self.address = network_of(self.client[0] if self.client else "")
+        self.flow = Flow(transport, self._parse_later)
         status = self.open_connections.add(self.address)
         if status is None:
             self._counted = True
@@ -85,12 +74,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(status)
             self.open_connections.note_refusal(LINGER_SECONDS)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_counting()
-        if self._write_timeout is not None:
-            self._write_timeout.stop()
-        super().connection_lost(exc)
-
     def close_idle(self) -> None:
         """Close, while no request is in hand, to make room for another connection."""
         self._stop_counting()
@@ -101,14 +84,14 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refused:
             self._discard(len(data))
             return
-        self.open_connections.mark_active(self)
+        self.open_connections.mark_active(self.address, self.close_idle)
         self._unset_keepalive_if_required()
         self._received += data
         self._parse()
 
     def _parse(self) -> None:
         """A part of what has come, up to the end of one request; then read on, unless enough is here."""
-        self._next_parse.cancel()
+        self._cancel_parse()
         for _ in range(CHUNKS):
             if not self._received or self._must_wait or self.transport.is_closing():
                 break
@@ -117,7 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._received.clear()
         elif self._received and not self._must_wait:
             self.transport.pause_reading()
-            self._next_parse.schedule()
+            self._parse_later()
         elif self.flow.read_paused or len(self._received) > MAX_PENDING:
             self.transport.pause_reading()
         else:
@@ -221,15 +204,14 @@ class HttpProtocol(HttpToolsProtocol):
     def _continue(self) -> None:
         """Go on with the next request, or wait for it."""
         if self._received:
-            self._next_parse.schedule()
+            self._parse_later()
         elif self._counted and not self.transport.is_closing():
-            self.open_connections.mark_idle(self)
+            self.open_connections.mark_idle(self.address, self.close_idle)
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
         self._stop_counting()
-        if self._write_timeout is not None:
-            self._write_timeout.stop()
+        self._write_timeout.stop()
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -259,13 +241,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _stop_counting(self) -> None:
-        """The connection counts no more, and begins nothing."""
         self._stop_timer()
-        self._next_parse.cancel()
-        self.open_connections.mark_active(self)
-        if self._counted:
-            self._counted = False
-            self.open_connections.remove(self.address)
+        self.open_connections.mark_active(self.address, self.close_idle)
+        super()._stop_counting()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.header_seconds, self._expire)

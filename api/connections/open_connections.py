@@ -3,24 +3,17 @@
 import asyncio
 import ipaddress
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from api.connections.allowance import Allowance
+from api.limits.rates import Allowances
 
 FRAMES: Final = 1_000  # WebSocket frames a second that an address may send over all its connections
 FRAMES_BURST: Final = 2_000  # frames that it may send at once
-MAX_ADDRESSES: Final = 1_000  # after which those with a full allowance are forgotten
-
-
-class Connection(Protocol):
-    address: str
-
-    def close_idle(self) -> None:
-        """Close, while no request is in hand, to make room for another connection."""
 
 
 @dataclass(slots=True)
@@ -33,12 +26,12 @@ class OpenConnections:
     refused: int = 0  # connections that are being sent a refusal
     _total: int = 0
     _open: Counter[str] = field(default_factory=Counter)
-    _idle: dict[str, dict[Connection, None]] = field(default_factory=dict)  # the longest idle first
-    _frames: dict[str, Allowance] = field(default_factory=dict)
+    _idle: dict[str, dict[Callable[[], None], None]] = field(default_factory=dict)  # what closes each, oldest first
+    _frames: Allowances = field(default_factory=lambda: Allowances(FRAMES, FRAMES_BURST))
 
     def add(self, address: str) -> HTTPStatus | None:
         """Count a connection; or the status with which it is to be refused."""
-        if address in self._frames and self._frames[address].spend() < 0:
+        if self._frames.left(address) < 0:
             return HTTPStatus.TOO_MANY_REQUESTS
         if self._open[address] >= self.address_limit and address not in self.proxies and not self._close_idle(address):
             return HTTPStatus.TOO_MANY_REQUESTS
@@ -65,13 +58,7 @@ class OpenConnections:
         otherwise have a new allowance each time. While the address is overdrawn it gets no new connections; once it is
         overdrawn by a whole burst (false) it also loses those that go on sending. A proxy has no allowance, since
         others connect through it."""
-        if address in self.proxies:
-            return True
-        if address not in self._frames:
-            if len(self._frames) >= MAX_ADDRESSES:
-                self._frames = {each: known for each, known in self._frames.items() if known.spend() < known.burst}
-            self._frames[address] = Allowance(FRAMES, FRAMES_BURST)
-        return self._frames[address].spend(frames) > -FRAMES_BURST
+        return address in self.proxies or self._frames.spend(address, frames) > -FRAMES_BURST
 
     def note_refusal(self, seconds: float) -> None:
         """Count a refusal that is being sent for so long."""
@@ -82,21 +69,21 @@ class OpenConnections:
 
         asyncio.get_running_loop().call_later(seconds, end)
 
-    def mark_idle(self, connection: Connection) -> None:
-        """It waits for its next request."""
-        self._idle.setdefault(connection.address, {})[connection] = None
+    def mark_idle(self, address: str, close: Callable[[], None]) -> None:
+        """A connection waits for its next request, and may be closed."""
+        self._idle.setdefault(address, {})[close] = None
 
-    def mark_active(self, connection: Connection) -> None:
-        idle = self._idle.get(connection.address, {})
-        idle.pop(connection, None)
+    def mark_active(self, address: str, close: Callable[[], None]) -> None:
+        idle = self._idle.get(address, {})
+        idle.pop(close, None)
         if not idle:
-            self._idle.pop(connection.address, None)
+            self._idle.pop(address, None)
 
     def _close_idle(self, address: str) -> bool:
-        longest_idle = next(iter(self._idle.get(address, ())), None)
-        if longest_idle is not None:
-            longest_idle.close_idle()
-        return longest_idle is not None
+        close = next(iter(self._idle.get(address, ())), None)
+        if close is not None:
+            close()
+        return close is not None
 
 
 def network_of(host: str) -> str:

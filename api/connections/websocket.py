@@ -4,10 +4,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from api.connections.allowance import Allowance
-from api.connections.next_turn import NextTurn
-from api.connections.open_connections import OpenConnections, network_of
-from api.connections.write_timeout import WriteTimeout
+from api.connections.connection import LimitedConnection
+from api.limits.rates import Allowances
 
 CHUNK: Final = 2 * 1024  # bytes that are parsed at once
 BURST: Final = 10  # seconds' worth of frames that a client may send at once
@@ -15,36 +13,17 @@ HANDSHAKE: Final = 20  # frames as which a handshake counts
 TOO_MANY: Final = 4429
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(LimitedConnection, WebSocketsSansIOProtocol):
     """uvicorn's protocol, one message after the other, with a limit on frames and a deadline for writing."""
 
-    open_connections: OpenConnections
-    write_seconds = 20.0
     frames_per_second = 100
-
-    address = ""
-    _counted = False
-    _write_timeout: WriteTimeout | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._received = bytearray()
-        self._next_parse = NextTurn(self.loop, self._parse)
-        self._allowance = Allowance(self.frames_per_second, BURST * self.frames_per_second)
-        self._write_timeout = WriteTimeout(transport, self.write_seconds)
-        self.address = network_of(self.client[0] if self.client else "")
+        self._allowance = Allowances(self.frames_per_second, BURST * self.frames_per_second)
         self.open_connections.count(self.address)
         self._counted = True
         self.open_connections.spend_frames(self.address, HANDSHAKE)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._next_parse.cancel()
-        if self._write_timeout is not None:
-            self._write_timeout.stop()
-        if self._counted:
-            self._counted = False
-            self.open_connections.remove(self.address)
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -52,7 +31,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _parse(self) -> None:
         """A few frames, once the application has taken the message before them."""
-        self._next_parse.cancel()
+        self._cancel_parse()
         if self.transport.is_closing():
             self._received.clear()
             return
@@ -68,7 +47,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._received:
             self.transport.pause_reading()
             if self._may_parse:
-                self._next_parse.schedule()
+                self._parse_later()
         elif not self.read_paused:
             self.transport.resume_reading()
 
@@ -79,7 +58,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_events(self) -> None:
         frames = len(self.conn.events)
-        if not self.open_connections.spend_frames(self.address, frames) or self._allowance.spend(frames) < 0:
+        if (
+            not self.open_connections.spend_frames(self.address, frames)
+            or self._allowance.spend(self.address, frames) < 0
+        ):
             self.conn.events.clear()
             if self.close_sent or not self.handshake_complete:
                 self.transport.abort()
@@ -92,5 +74,5 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         message = await super().receive()
         if self._received:
             self.transport.pause_reading()
-            self._next_parse.schedule()
+            self._parse_later()
         return message

@@ -1,5 +1,5 @@
-"""Limits for one client of a process: its requests, their reading time, and the bytes of a body.
+"""Limits for one client of a process.
 
-addresses  requests of an address at once     read_rate  time for reading the requests of a token
-keyed      so many at once for each key       bodies     how large and how slow a body may be
+requests  how many of a token or an address run at once    bodies  how large and how slow a body may be
+rates     how much a second, and how long a client waits
 """

@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from api.limits.read_rate import REFUSED_SECONDS, ReadRate
+from api.limits.rates import REFUSED_SECONDS, ReadRate
 from tests.waiting import TIMEOUT
 
 
@@ -80,4 +80,4 @@ async def test_tokens_that_have_waited_are_forgotten() -> None:
     for key in range(5_000):
         with rate.measure(key):
             pass
-    assert len(rate._paid_at) <= 1_001
+    assert len(rate._seconds._spent) <= 1_001

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from api import connections
+from api.connections.open_connections import network_of
 from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.connections.raw_connection import GET, SLOW, TIMEOUT, limited, post, query, raw_connection
@@ -73,9 +73,9 @@ async def test_a_client_behind_a_proxy_has_a_limit_of_its_own(settings: Settings
 
 
 async def test_addresses_of_one_customer_count_as_one() -> None:
-    assert connections.network_of("2001:db8:1:2:3:4:5:6") == connections.network_of("2001:db8:1:2::9")
-    assert connections.network_of("2001:db8:1:2::9") != connections.network_of("2001:db8:1:3::9")
-    assert connections.network_of("::ffff:10.0.0.9") == connections.network_of("10.0.0.9") == "10.0.0.9"
+    assert network_of("2001:db8:1:2:3:4:5:6") == network_of("2001:db8:1:2::9")
+    assert network_of("2001:db8:1:2::9") != network_of("2001:db8:1:3::9")
+    assert network_of("::ffff:10.0.0.9") == network_of("10.0.0.9") == "10.0.0.9"
 
 
 async def test_a_token_has_a_limit_of_requests(settings: Settings, database: Database) -> None:

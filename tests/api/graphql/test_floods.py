@@ -89,11 +89,13 @@ async def test_a_flood_closes_the_socket(client: Client, what: str, greet: bool)
 
 
 async def test_an_address_that_floods_again_and_again_is_refused(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its allowance does not grow here, however long the test takes."""
     monkeypatch.setattr("api.connections.open_connections.FRAMES", 0)
-    async with upgraded(client, greet=True, address="127.0.0.3") as other:
+    async with serving(settings, ToySchema()) as url, AsyncExitStack() as stack:
+        client = Client(url, client.token)
+        other = await stack.enter_async_context(upgraded(client, greet=True, address="127.0.0.3"))
         for _ in range(4):
             async with raw_connection(client.url, "127.0.0.2") as raw:
                 raw.writer.write(handshake(client))
@@ -116,7 +118,7 @@ async def test_sockets_of_an_address_that_floods_count_as_connections_and_end_in
     """The third overdraws the allowance of its address, the fourth by a whole burst; all are connected before."""
     now = 0.0
     monkeypatch.setattr("api.connections.open_connections.FRAMES_BURST", HANDSHAKE * 1.75)
-    monkeypatch.setattr("api.connections.allowance.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("api.limits.rates.time", SimpleNamespace(monotonic=lambda: now))
     async with serving(limited(settings, address_connections=4), ToySchema()) as url, AsyncExitStack() as stack:
         raws = [await stack.enter_async_context(raw_connection(url, "127.0.0.2")) for _ in range(4)]
         for raw in raws:

@@ -1,4 +1,4 @@
-"""Clients that do not read what they asked for."""
+"""What connections of both protocols have in common, and the deadline for clients that do not read."""
 
 import asyncio
 import fcntl
@@ -7,7 +7,9 @@ import socket
 import struct
 import termios
 from array import array
-from typing import Final
+from typing import Any, Final
+
+from api.connections.open_connections import OpenConnections, network_of
 
 CHECKS: Final = 4  # looks at a connection's progress in the time that it may make none
 SLOWEST: Final = 1024  # bytes a second that a client reads, at least
@@ -48,3 +50,47 @@ class WriteTimeout:
             return buffered + queued[0], struct.unpack_from("Q", facts, 120)[0]
         except (OSError, AttributeError, struct.error):  # a system that does not report it
             return buffered, self.delivered + max(self.waiting - buffered, 0)
+
+
+class LimitedConnection(asyncio.Protocol):
+    """The base of both protocols, before uvicorn's."""
+
+    open_connections: OpenConnections
+    write_seconds = 20.0
+
+    loop: asyncio.AbstractEventLoop
+    client: tuple[str, int] | None
+    _counted = False
+    _next_parse: asyncio.Handle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._received = bytearray()
+        self._write_timeout = WriteTimeout(transport, self.write_seconds)
+        self.address = network_of(self.client[0] if self.client else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_counting()
+        self._write_timeout.stop()
+        super().connection_lost(exc)
+
+    def _stop_counting(self) -> None:
+        """The connection counts no more, and begins nothing."""
+        self._cancel_parse()
+        if self._counted:
+            self._counted = False
+            self.open_connections.remove(self.address)
+
+    def _parse(self) -> None:
+        """A part of what was received."""
+        raise NotImplementedError
+
+    def _parse_later(self) -> None:
+        """In the next turn of the event loop, so that other connections get theirs; once however often it is called."""
+        if self._next_parse is None:
+            self._next_parse = self.loop.call_soon(self._parse)
+
+    def _cancel_parse(self) -> None:
+        if self._next_parse is not None:
+            self._next_parse.cancel()
+            self._next_parse = None

@@ -1,15 +1,39 @@
-"""How many requests of one address run at once."""
+"""How many requests of one token, or of one address, run at once; more are refused."""
 
-from contextlib import nullcontext
+from collections import Counter
+from collections.abc import Generator, Hashable
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from api.connections import network_of
-from api.limits.keyed import KeyedLimit
-from schema.errors import RATE_LIMITED, Refused
+from api.connections.open_connections import network_of
+from schema.errors import RATE_LIMITED, Refused, refusal
+
+
+@dataclass(slots=True)
+class KeyedLimit:
+    """At most `limit` at once for each key. `message` says so to the client that is refused."""
+
+    limit: int
+    message: str
+    _counts: Counter[Hashable] = field(default_factory=Counter)
+
+    @contextmanager
+    def acquire(self, key: Hashable) -> Generator[None, None, None]:
+        """One more for the key, for as long as the block lasts. Raises Refused (RATE_LIMITED)."""
+        if self._counts[key] >= self.limit:
+            raise refusal(self.message.format(limit=self.limit), RATE_LIMITED, most=self.limit)
+        self._counts[key] += 1
+        try:
+            yield
+        finally:
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                del self._counts[key]
 
 
 class AddressLimit:

@@ -1,0 +1,76 @@
+"""So much a second for each key: frames of an address, and time for reading the requests of a token."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator, Hashable
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from db.concurrency_limits import ConcurrencyLimit
+
+SHARE: Final = 0.2  # of the time, for one token
+BURST: Final = 0.1  # seconds of reading after which a token that was quiet begins to wait
+REFUSED_FACTOR: Final = 10  # a refused request counts as if reading it took this many times as long,
+REFUSED_SECONDS: Final = 0.002  # and at least this long: receiving and answering it is work too
+MAX_KEYS: Final = 1_000  # after which those with a full allowance are forgotten
+
+
+@dataclass(slots=True)
+class Allowances:
+    """What each key may still spend (a token bucket): it grows by `rate` a second, up to `burst`; below zero it is
+    overdrawn."""
+
+    rate: float
+    burst: float
+    _spent: dict[Hashable, tuple[float, float]] = field(default_factory=dict)  # what was left, and when
+
+    def left(self, key: Hashable) -> float:
+        left, at = self._spent.get(key, (self.burst, 0.0))
+        return min(left + (time.monotonic() - at) * self.rate, self.burst)
+
+    def spend(self, key: Hashable, amount: float) -> float:
+        """What is left to the key after this."""
+        left = self.left(key) - amount
+        if key not in self._spent and len(self._spent) >= MAX_KEYS:
+            self._spent = {each: spent for each, spent in self._spent.items() if self.left(each) < self.burst}
+        self._spent[key] = left, time.monotonic()
+        return left
+
+
+class ReadRate:
+    """How much of the interpreter's time the reading of one token's requests may take, and how long it waits for that.
+    Requests of one key that wait are read one after the other.
+
+    The event loop and the background threads share one interpreter. A client that sends nothing but requests which take
+    long to read, and are refused, would slow everybody else down; so it waits, in proportion to the time that it took.
+    """
+
+    def __init__(self, share: float = SHARE, burst: float = BURST) -> None:
+        self._seconds = Allowances(rate=share, burst=burst)
+        self._queues = ConcurrencyLimit(limit=1_000_000, per_key=1)
+
+    @contextmanager
+    def measure(self, key: Hashable) -> Generator[None, None, None]:
+        """Counts the time of the block: as it is, or as that of a refusal when the block raises."""
+        start = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self._seconds.spend(key, max((time.monotonic() - start) * REFUSED_FACTOR, REFUSED_SECONDS))
+            raise
+        self._seconds.spend(key, time.monotonic() - start)
+
+    def wait_seconds(self, key: Hashable) -> float:
+        """How long the key waits before its next request is read; 0 or less: not at all."""
+        return -self._seconds.left(key) / self._seconds.rate
+
+    @asynccontextmanager
+    async def limit(self, key: Hashable) -> AsyncGenerator[None, None]:
+        """As `measure`, but waits first, and for other blocks of the same key."""
+        async with self._queues.slot(key):
+            seconds = self.wait_seconds(key)
+            if seconds > 0:
+                await asyncio.sleep(seconds)
+            with self.measure(key):
+                yield
