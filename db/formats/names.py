@@ -1,4 +1,4 @@
-"""Validation of names and texts from clients, before they reach SQL.
+"""Validation of names, labels' styles and texts from clients, before they reach SQL.
 
 Names are compared in NFC, so that two that look the same are the same.
 """
@@ -33,6 +33,7 @@ RULES: Final[Mapping[LabelNameRule, str]] = {
 DATASET: Final = re.compile(r"[0-9A-Za-z_\-]{1,100}")
 DESCRIPTION_LENGTH: Final = 256
 MAX_DECOMPOSED: Final = 256  # code points of a name before it is composed: none that is valid afterwards has more
+COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 NOT_DESCRIBING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -94,6 +95,24 @@ def description(text: str) -> str:
     if len(text) > DESCRIPTION_LENGTH or NOT_DESCRIBING.search(text):
         raise Invalid(f"A description has at most {DESCRIPTION_LENGTH} characters, and no control characters.")
     return text
+
+
+def color(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if not COLOR.fullmatch(text):
+        raise Invalid(f"`{excerpt(text)}` is no colour: write it as #rrggbb, such as #ff8800.")
+    return text.lower()
+
+
+def shortcut(text: str | None) -> str | None:
+    """One visible character."""
+    if text is None:
+        return None
+    composed = nfc(text)
+    if len(composed) != 1 or unicodedata.category(composed)[0] in "CZM":
+        raise Invalid(f"`{excerpt(text)}` is no shortcut: it is one visible character, such as `c` or `1`.")
+    return composed
 
 
 def is_storable(text: str) -> bool:

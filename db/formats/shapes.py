@@ -7,7 +7,7 @@ are of the same raster, and so are PASCAL VOC's numbers; some tools count those 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -119,10 +119,8 @@ def _moved(shape: Shape, move: Callable[[Position], Position]) -> Shape:
         case BoundingBox(x_min, y_min, x_max, y_max):
             one, other = move(Position(x_min, y_min)), move(Position(x_max, y_max))
             return BoundingBox(one.x, one.y, other.x, other.y)
-        case Polygon(points):
-            return Polygon(tuple(map(move, points)))
-        case PolyLine(points):
-            return PolyLine(tuple(map(move, points)))
+        case Polygon(points) | PolyLine(points):
+            return replace(shape, points=tuple(map(move, points)))
         case Circle(center, radius):
             return Circle(move(center), radius)
         case PointShape(position):
@@ -130,24 +128,11 @@ def _moved(shape: Shape, move: Callable[[Position], Position]) -> Shape:
 
 
 def _stored_position(raster: Raster, point: Position) -> Position:
-    across, down = point.x, point.y
-    match raster.orientation:
-        case 2:
-            return Position(raster.width - across, down)
-        case 3:
-            return Position(raster.width - across, raster.height - down)
-        case 4:
-            return Position(across, raster.height - down)
-        case 5:
-            return Position(down, across)
-        case 6:
-            return Position(down, raster.height - across)
-        case 7:
-            return Position(raster.width - down, raster.height - across)
-        case 8:
-            return Position(raster.width - down, across)
-        case _:
-            return point
+    x, y = (point.x, point.y) if raster.orientation < 5 else (point.y, point.x)
+    return Position(
+        raster.width - x if raster.orientation in (2, 3, 7, 8) else x,
+        raster.height - y if raster.orientation in (3, 4, 6, 7) else y,
+    )
 
 
 def to_json(shape: Shape) -> dict[str, Any]:

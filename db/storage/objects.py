@@ -74,45 +74,35 @@ class Store(Protocol):
 
     def pages(self) -> AsyncIterator[Page]:
         """All objects, in no order, in pages of at most `PAGE`. The listing is complete when the iterator ends."""
-        ...
 
     async def stat(self, path: str) -> StoredObject | None:
         """The object, or None if it is certainly not there."""
-        ...
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
         """The first `length` bytes of many objects, read concurrently. The item of an object that failed is its
         error."""
-        ...
 
     async def content_hashes(self, objects: Sequence[tuple[str, str]]) -> list[str | StorageError]:
         """Hashes of the whole content of many objects, given by path and etag; each is read to its end. The item of an
         object that failed, or that has another etag by now, is its error."""
-        ...
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         """A range of an object."""
-        ...
 
     def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """A range of an object, in pieces of at most `CHUNK`."""
-        ...
 
     async def write(self, path: str, data: bytes) -> StoredObject:
         """A new object; never over another (ObjectExists)."""
-        ...
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
         """As `write`, of any size: whole when the pieces end, and nothing at all when they break off."""
-        ...
 
     async def replace(self, path: str, data: bytes) -> None:
         """An object over whatever is there. Only for paths that nobody else writes to."""
-        ...
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         """Remove an object, if its content is still `etag` (ObjectChanged). False: it was not there."""
-        ...
 
     async def delete_many(self, objects: Sequence[tuple[str, str | None]]) -> list[bool | DomainError]:
         """As `delete`, for many paths with their etags. The item of an object that is refused is its error."""

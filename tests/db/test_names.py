@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats import label_styles, names, patterns
+from db.formats import names, patterns
 from db.ingest.uploads import files
 
 IDEOGRAPHS = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH")
@@ -61,31 +61,31 @@ def test_a_description_has_no_controls_and_an_end(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "kept"), [("c", "c"), ("1", "1"), ("猫", "猫"), ("é", "é"), ("+", "+"), (None, None)])
 def test_a_shortcut_is_one_character_as_people_see_it(text: str | None, kept: Any) -> None:
-    assert label_styles.shortcut(text) == kept
+    assert names.shortcut(text) == kept
 
 
 @pytest.mark.parametrize("text", ["", "ab", " ", "\n", "\0", "\u0301", "\ud800", "\u200b"])
 def test_what_nobody_sees_or_types_is_no_shortcut(text: str) -> None:
     with pytest.raises(Invalid):
-        label_styles.shortcut(text)
+        names.shortcut(text)
 
 
 @pytest.mark.parametrize(("text", "kept"), [("#FF8800", "#ff8800"), ("#000000", "#000000"), (None, None)])
 def test_a_colour_is_kept_in_small_letters(text: str | None, kept: Any) -> None:
-    assert label_styles.color(text) == kept
+    assert names.color(text) == kept
 
 
 @pytest.mark.parametrize("text", ["", "#fff", "ff8800", "#ff880g", "#ff8800 ", "#ff8800\n", "#ｆｆ８８００"])
 def test_other_ways_to_write_a_colour_are_refused(text: str) -> None:
     with pytest.raises(Invalid):
-        label_styles.color(text)
+        names.color(text)
 
 
 def test_a_text_too_long_for_a_name_is_not_composed() -> None:
     """Composing takes the square of the marks in a row."""
     text = "a" + "\u0301" * 100_000 + "\u0327" * 100_000
     assert names.nfc(text) is text
-    for refuse in (names.label_name, names.version_name, label_styles.shortcut):
+    for refuse in (names.label_name, names.version_name, names.shortcut):
         with pytest.raises(Invalid):
             refuse(text)
     assert names.nfc("e\u0301") == "é"

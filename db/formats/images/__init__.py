@@ -19,27 +19,9 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from db.formats.images import bmp, jpeg, png
-from db.formats.images.content import Content, Format, UnreadableImage
-
-__all__ = [
-    "DEFAULT_LIMITS",
-    "HEAD_SIZE",
-    "MAX_PIXELS",
-    "MEDIA_TYPES",
-    "SUFFIXES",
-    "SUFFIX_NAMES",
-    "TAIL_SIZE",
-    "Format",
-    "ImageFacts",
-    "ImageLimits",
-    "UnreadableImage",
-    "check",
-    "facts",
-    "is_complete",
-    "kind",
-    "may_be_truncated",
-    "thumbnail",
-]
+from db.formats.images.content import Content
+from db.formats.images.content import Format as Format
+from db.formats.images.content import UnreadableImage as UnreadableImage
 
 SUFFIXES: Final[dict[str, Format]] = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG", ".png": "PNG", ".bmp": "BMP"

@@ -3,8 +3,7 @@
 import re
 from typing import Final
 
-from db.formats.images import exif
-from db.formats.images.content import Content, UnreadableImage
+from db.formats.images.content import Content, UnreadableImage, orientation_of
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 SOS, EOI, APP1 = 0xDA, 0xD9, 0xE1
@@ -53,7 +52,7 @@ def continued(content: Content) -> bytes:
 
 
 def _content(picture: list[bytes], end: int, tiff: bytes, scans: int, *, complete: bool) -> Content:
-    return Content("JPEG", b"".join([*picture, END]), end, complete, exif.orientation(tiff), scans)
+    return Content("JPEG", b"".join([*picture, END]), end, complete, orientation_of(tiff), scans)
 
 
 def _is_needed(marker: int, body: bytes) -> bool:

@@ -3,8 +3,7 @@
 import zlib
 from typing import Final
 
-from db.formats.images import exif
-from db.formats.images.content import Content, UnreadableImage
+from db.formats.images.content import Content, UnreadableImage, orientation_of
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 END: Final = b"\0\0\0\0IEND\xaeB`\x82"
@@ -28,7 +27,7 @@ def read(data: bytes) -> Content:
         chunk = data[at : at + 12 + int.from_bytes(data[at : at + 4], "big")]
         has_pixels = has_pixels or kind == b"IDAT"
         if kind == b"eXIf" and not has_pixels and orientation is None and _is_intact(chunk):
-            orientation = exif.orientation(chunk[8:-4])  # browsers do not look behind the pixels
+            orientation = orientation_of(chunk[8:-4])  # browsers do not look behind the pixels
         if kind in NEEDED and (kind != b"tRNS" or _is_intact(chunk)):
             picture.append(chunk)
         at += 12 + int.from_bytes(chunk[:4], "big")

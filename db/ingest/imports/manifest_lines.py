@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from db.errors import Invalid
-from db.formats import label_styles, names
+from db.formats import names
 from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.manifests import COLOR, LABELS, OBJECTS, SHORTCUT
 from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
@@ -219,11 +219,11 @@ def _who(value: Any) -> tuple[str, bool]:
 
 
 def _color(value: Any) -> str | None:
-    return label_styles.color(value.strip()) if isinstance(value, str) and value.strip() else None
+    return names.color(value.strip()) if isinstance(value, str) and value.strip() else None
 
 
 def _shortcut(value: Any) -> str | None:
-    return label_styles.shortcut(value) if isinstance(value, str) and value else None
+    return names.shortcut(value) if isinstance(value, str) and value else None
 
 
 CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {COLOR: _color, SHORTCUT: _shortcut}

@@ -8,7 +8,7 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid
-from db.formats import label_styles, names
+from db.formats import names
 from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling.labels.find import rule_of
@@ -49,9 +49,7 @@ def checked(labels: Sequence[LabelValues], rule: names.LabelNameRule) -> list[La
     if len(labels) > MAX_LABELS:
         raise Invalid(f"At most {MAX_LABELS} labels are made in one call.", most=MAX_LABELS)
     values = [
-        LabelValues(
-            names.label_name(each.name, rule), label_styles.color(each.color), label_styles.shortcut(each.shortcut)
-        )
+        LabelValues(names.label_name(each.name, rule), names.color(each.color), names.shortcut(each.shortcut))
         for each in labels
     ]
     _refuse(

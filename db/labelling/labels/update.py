@@ -6,7 +6,7 @@ from typing import Final
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.formats import label_styles
+from db.formats import names
 from db.history.changes import lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling.labels.create import shortcut_taken
@@ -37,8 +37,8 @@ async def update(
     shortcut: str | None | Unchanged = UNCHANGED,
 ) -> Updated:
     """Set what is given. What is already so is no change."""
-    new_color = color if isinstance(color, Unchanged) else label_styles.color(color)
-    new_shortcut = shortcut if isinstance(shortcut, Unchanged) else label_styles.shortcut(shortcut)
+    new_color = color if isinstance(color, Unchanged) else names.color(color)
+    new_shortcut = shortcut if isinstance(shortcut, Unchanged) else names.shortcut(shortcut)
     dataset_id = await dataset_of(session, [label_id], by)
     await lock_dataset(session, dataset_id, by)
     # A shortcut is a key to Postgres, so this waits for those who label with it, as renaming does.
