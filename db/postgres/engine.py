@@ -1,13 +1,18 @@
-"""Connections to Postgres: for reading (one compiled statement, no ORM) and for writing (one transaction)."""
+"""Connections to Postgres: for reading (one compiled statement, no ORM) and for writing (one transaction).
+
+The settings of a session are sent when a connection is opened, or set in each transaction behind a pooler. A
+transaction pooler uses any of its connections for each transaction, so neither settings nor prepared statements last
+longer than that, and PgBouncer refuses most parameters that a client sends when it connects.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -17,18 +22,28 @@ from db.concurrency_limits import ConcurrencyLimit
 from db.errors import DomainError
 from db.postgres import sql
 from db.postgres.outages import ANY_ERROR, NO_ANSWER, OVERLOADED, DatabaseUnavailable, Outages
-from db.postgres.session_settings import (
-    NO_PREPARED_STATEMENTS,
-    Limits,
-    read_only_transaction,
-    set_in_each_transaction,
-    startup_parameters,
-)
-
-__all__ = ["Database", "Limits", "connect", "driver_url"]
 
 DIALECT = "postgresql+asyncpg://"
 GRACE: Final = 2.0  # seconds beyond its own limit in which a working server ends a statement
+NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",  # on the next connection a name could be another client's
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Timeouts in seconds, and numbers of connections."""
+
+    connect: float = 3.0
+    read: float = 10.0
+    write: float = 120.0
+    lock: float = 10.0
+    readers: int = 10
+    writers: int = 10
+    searches: int = 4  # of the readers, those that may run costly reads at once; half of them for one token
+    pooled: bool = False  # behind PgBouncer in transaction mode
 
 
 @dataclass(slots=True)
@@ -79,7 +94,7 @@ class Database:
                 all_in_use = self.pool.get_size() == self.limits.readers and self.pool.get_idle_size() == 0
                 raise DatabaseUnavailable(OVERLOADED if all_in_use else NO_ANSWER, connection_lost=False) from error
             try:
-                async with read_only_transaction(connection, self.limits) if self.limits.pooled else nullcontext():
+                async with _read_only_transaction(connection, self.limits) if self.limits.pooled else nullcontext():
                     yield connection
             except (asyncpg.InternalClientError, TimeoutError):  # the connection cannot be used any more
                 connection.terminate()
@@ -130,7 +145,7 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         command_timeout=limits.read + GRACE,
         statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
-        server_settings=startup_parameters(limits, read_only=True),
+        server_settings=_startup_parameters(limits, read_only=True),
         reset=keep,
     )
     engine = create_async_engine(
@@ -142,13 +157,13 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
             "async_creator_fn": opener(url),
             "timeout": limits.connect,
             "command_timeout": limits.write + GRACE,
-            "server_settings": startup_parameters(limits, read_only=False),
+            "server_settings": _startup_parameters(limits, read_only=False),
             **(NO_PREPARED_STATEMENTS if limits.pooled else {}),
         },
     )
     _test_before_use(engine, limits.connect)
     if limits.pooled:
-        set_in_each_transaction(engine, limits)
+        _set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
     database = Database(url, pool, engine, limits, costly_reads, Probe(url))
     try:
@@ -183,3 +198,51 @@ def _test_before_use(engine: AsyncEngine, seconds: float) -> None:
         except ANY_ERROR as error:
             driver.terminate()
             raise DisconnectionError from error
+
+
+def _startup_parameters(limits: Limits, *, read_only: bool) -> dict[str, str]:
+    """Parameters for a new connection. PgBouncer accepts few; the first two are among them."""
+    parameters = {"application_name": "labelgraph", "timezone": "UTC"}
+    if limits.pooled:
+        return parameters
+    if read_only:
+        parameters["default_transaction_read_only"] = "on"
+    return parameters | _settings(limits, read_only=read_only)
+
+
+def _settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
+    return {
+        "jit": "off",
+        "max_parallel_workers_per_gather": "0",  # the cores are for other requests
+        "random_page_cost": "1.1",  # solid-state disks; the default of 4 makes small writes read whole tables
+        "lock_timeout": f"{limits.lock:g}s",
+        "statement_timeout": f"{(limits.read if read_only else limits.write):g}s",
+        "idle_in_transaction_session_timeout": "60s",
+    }
+
+
+@asynccontextmanager
+async def _read_only_transaction(connection: Any, limits: Limits) -> AsyncGenerator[None, None]:
+    """With the settings of a reader's session. It ends with COMMIT, which sends its notifications."""
+    settings = _settings(limits, read_only=True)
+    local = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    await connection.execute(f"BEGIN READ ONLY; {local}")
+    is_broken = False
+    try:
+        yield
+    except (TimeoutError, asyncpg.InternalClientError):  # the connection is closed by whoever took it
+        is_broken = True
+        raise
+    finally:
+        if not is_broken and not connection.is_closed():
+            await connection.execute("COMMIT")
+
+
+def _set_in_each_transaction(engine: AsyncEngine, limits: Limits) -> None:
+    """Give every transaction of the engine the settings of a writer's session."""
+    settings = _settings(limits, read_only=False)
+    statement = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def set_all(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
