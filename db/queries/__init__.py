@@ -1,27 +1,17 @@
 """The read compiler: a selection of fields → one SQL statement → JSON text. It knows no GraphQL library.
 
-selection        the selected fields               json_text    JSON text, made by Postgres
-types/, roots    how each field is compiled        rows         where rows come from
-filters/         sample filters                    connections  pages of long lists
-compile_context  the state, and an answer's size   pagination   orders, cursors and page sizes
-plan             the compiled statement            execution    executing it
-parameters       values that come with a request   ids          global ids
+types/, roots    how each field is compiled        json_text    JSON text, made by Postgres
+filters          sample filters                    rows         where rows come from
+patterns         values of filters                 connections  pages of long lists
+compile_context  selections, the state of a        pagination   orders, cursors and page sizes
+                 compilation, an answer's size     ids          global ids
+plan             compiling and executing           parameters   values that come with a request
 """
 
-from db.queries.compile_context import Field, ObjectType
-from db.queries.execution import read
+from db.queries.compile_context import Field, ObjectType, SelectedField
 from db.queries.parameters import CallLimits, Inputs, Parameter
-from db.queries.plan import (
-    REFERENCE,
-    ArgumentError,
-    Plan,
-    compile_query,
-    compile_reference,
-    compile_references,
-    type_of,
-)
+from db.queries.plan import REFERENCE, ArgumentError, Plan, compile_query, compile_reference, read, type_of
 from db.queries.registry import TYPES
-from db.queries.selection import SelectedField
 
 __all__ = [
     "REFERENCE",
@@ -36,7 +26,6 @@ __all__ = [
     "SelectedField",
     "compile_query",
     "compile_reference",
-    "compile_references",
     "read",
     "type_of",
 ]

@@ -4,7 +4,7 @@ The size of a list without pages is known only when it is read. So the text of a
 limit of an answer (`CompileContext.limited`), on every level: memory stays bounded, whatever the rows contain.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,12 +34,30 @@ from db.postgres.models import Dataset
 from db.queries.json_text import Parts, array, concatenate, constant
 from db.queries.parameters import Inputs, Parameter
 from db.queries.rows import DatasetState, DerivedTable, Model, Row
-from db.queries.selection import SelectedField
 
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
+Selected = Mapping[str, Sequence["SelectedField"]]  # the fields of each type that a value may be of
 
 IDS = ARRAY(BigInteger())
 FULL_SHARES = 2  # so many values in one object may each be as long as the answer; of more, each gets a part
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedField:
+    """A field, the key it is answered under, its arguments, and the fields selected below it.
+
+    `arguments`: only those that were passed. Text and numbers that come with the request are `Parameter`s; enum values
+    are their names. `fields`: those of each concrete type that the field may return, in the order of the answer.
+    """
+
+    name: str
+    alias: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    fields: Selected = field(default_factory=dict)
+
+    def argument(self, name: str) -> Any:
+        """An argument, or None."""
+        return self.arguments.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +75,19 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """A readable type. What its fields are made from is a row of some table, or whatever `object` is called with."""
+    """A readable type. Its fields are made from a row that meets `where`, or from whatever `object` is called with."""
 
     name: str
     fields: Mapping[str, Field]
+    where: Where = lambda _row: ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowType(ObjectType):
-    """A readable type with rows of its own: those of the model's table that meet `where`. A `node` can be found by its
-    id alone."""
+    """A readable type with rows of its own, in the model's table. A `node` can be found by its id alone."""
 
     model: type[SQLModel]
     is_node: bool = False
-    where: Where = lambda _row: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,64 +178,49 @@ class CompileContext:
                     parts += type_.fields[each.name].compile(self, source, each)
         return [*parts, "}"] if parts else ["{}"]
 
-    def nested(self, source: Any, field: SelectedField) -> Parts:
-        """The JSON object of a field of one type only."""
-        type_name, fields = field.only_type()
-        return self.object(type_name, source, fields)
-
-    def variants(self, types: Sequence[str], row: Row, field: SelectedField) -> Parts:
-        """The JSON of a row that is of one of several types, which their conditions distinguish."""
+    def nested(self, source: Any, selected: Selected) -> Parts:
+        """The JSON object of a source; a row may be of one of several types, which their conditions distinguish."""
+        if len(selected) == 1:
+            [(type_name, fields)] = selected.items()
+            return self.object(type_name, source, fields)
         cases = [
-            (and_(*self.row_type(name).where(row)), concatenate(self.object(name, row, field.fields[name])))
-            for name in types
-            if name in field.fields
+            (and_(*self.types[name].where(source)), concatenate(self.object(name, source, fields)))
+            for name, fields in selected.items()
         ]
-        return [case(*cases, else_=constant("{}"))] if cases else ["{}"]
+        return [case(*cases, else_=constant("{}"))]
+
+    def are(self, types: Collection[str], row: Row) -> Sequence[ColumnElement[bool]]:
+        """The conditions for a row of one of these types."""
+        wheres = [self.types[name].where(row) for name in types]
+        return wheres[0] if len(wheres) == 1 else [or_(*(and_(true(), *where) for where in wheres))]
 
     def row_type(self, name: str) -> RowType:
         type_ = self.types[name]
         assert isinstance(type_, RowType)
         return type_
 
-    def one(self, field: SelectedField, where: Where, state: DatasetState | None = None) -> ScalarSelect[str]:
-        """The JSON of the one row that meets the conditions, or NULL."""
-        type_name, fields = field.only_type()
-        return self.one_of(type_name, fields, where, state)
-
-    def one_of(
-        self, type_name: str, fields: Sequence[SelectedField], where: Where, state: DatasetState | None = None
-    ) -> ScalarSelect[str]:
-        """As `one`, of this type."""
-        type_, before = self.row_type(type_name), self.unbounded
-        row = self.row(type_.model, state)
-        json = concatenate(self.object(type_name, row, fields)).label("json")
-        conditions = [*where(row), *row.conditions(), *type_.where(row)]
-        return self.single(select(json).select_from(row.origin()).where(*conditions), before).scalar_subquery()
-
-    def one_of_any(
-        self, types: Sequence[str], field: SelectedField, where: Where, state: DatasetState | None = None
-    ) -> ScalarSelect[str]:
-        """As `one`, of a row that is of one of several types of one table."""
-        row, before = self.row(self.row_type(types[0]).model, state), self.unbounded
-        json = concatenate(self.variants(types, row, field)).label("json")
-        conditions = [*where(row), *row.conditions(), self.is_any(types, row)]
-        return self.single(select(json).select_from(row.origin()).where(*conditions), before).scalar_subquery()
-
-    def is_any(self, types: Sequence[str], row: Row) -> ColumnElement[bool]:
-        """Whether a row is of one of these types."""
-        return or_(*(and_(true(), *self.row_type(name).where(row)) for name in types))
+    def one(self, selected: Selected, where: Where, state: DatasetState | None = None) -> ScalarSelect[str]:
+        """The JSON of the one row that meets the conditions, or NULL. All selected types are of one table."""
+        before = self.unbounded
+        _, rows = self._rows("json", selected, where, state)
+        return self.single(rows, before).scalar_subquery()
 
     def many(
-        self, field: SelectedField, where: Where, state: DatasetState | None = None, *, newest_first: bool = False
+        self, selected: Selected, where: Where, state: DatasetState | None = None, *, newest_first: bool = False
     ) -> Parts:
         """The JSON array of all rows that meet the conditions, by their ids."""
-        type_name, fields = field.only_type()
-        type_, before = self.row_type(type_name), self.unbounded
-        row = self.row(type_.model, state)
-        item = concatenate(self.object(type_name, row, fields)).label("item")
-        conditions = [*where(row), *row.conditions(), *type_.where(row)]
-        rows = select(item).select_from(row.origin()).where(*conditions)
+        before = self.unbounded
+        row, rows = self._rows("item", selected, where, state)
         return [self.listed(rows.order_by(row["id"].desc() if newest_first else row["id"]), before)]
+
+    def _rows(
+        self, name: str, selected: Selected, where: Where, state: DatasetState | None
+    ) -> tuple[Row, sqlalchemy.Select[Any]]:
+        """A row, and the statement of all such rows with their JSON under this name."""
+        row = self.row(self.row_type(next(iter(selected))).model, state)
+        json = concatenate(self.nested(row, selected)).label(name)
+        conditions = [*where(row), *row.conditions(), *self.are(selected, row)]
+        return row, select(json).select_from(row.origin()).where(*conditions)
 
     # -- size ---------------------------------------------------------------------------------------------------------
 

@@ -1,31 +1,31 @@
 """Connections: the rows of a page are selected first, by its index; then their fields are read, for them only."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, FromClause, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
-from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, Where
+from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField, Where
 from db.queries.json_text import Parts, array, boolean, concatenate, number, unescaped, value_or_null
 from db.queries.pagination import Order, page_size
 from db.queries.rows import DatasetState, Model, Row
-from db.queries.selection import SelectedField
+from db.queries.types.fields import NESTED, value
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list that is read in pages: of which type, in which orders (the first one unless another is requested).
+    """A list that is read in pages: of which types, all of one table, and in which orders (the first one unless another
+    is requested).
 
-    `others`: further types of the same table that its rows may be of. `few`: whether so few rows match that they are
-    better found and sorted. `counted`: their number, where that is known without counting.
+    `few`: whether so few rows match that they are better found and sorted. `counted`: their number, where that is known
+    without counting.
     """
 
-    type: str
+    types: Sequence[str]
     orders: Mapping[str, Order]
-    others: Sequence[str] = ()
     matching: Callable[[CompileContext, Row, SelectedField], Sequence[ColumnElement[bool]]] = lambda *_: ()
     few: Callable[[CompileContext, Row, SelectedField, int], ColumnElement[bool] | None] = lambda *_: None
     counted: Callable[[CompileContext, DatasetState, SelectedField], ColumnElement[Any] | None] = lambda *_: None
@@ -45,9 +45,7 @@ class Page:
         model: Model | None = None,
     ) -> None:
         self.context, self.listing, self.field, self.state, self.where = context, listing, field, state, where
-        self.type = context.types[listing.type]
-        self.types = (listing.type, *listing.others)
-        self.model = model or context.row_type(listing.type).model
+        self.model = model or context.row_type(listing.types[0]).model
         self.order = listing.orders[field.argument("orderBy") or next(iter(listing.orders))]
         first, last = field.argument("first"), field.argument("last")
         self.backward = last is not None
@@ -74,16 +72,16 @@ class Page:
 
     def json(self) -> Parts:
         """One value, also without any rows."""
-        type_name, fields = self.field.only_type()
+        [fields] = self.field.fields.values()
         before = self.context.unbounded
         lists = [each for each in fields if each.name in ("nodes", "edges")]
         with self.context.sharing(len(lists)):
             for each in lists:  # all items are compiled first: then it is known what the page is joined with
                 with self.context.at(each.alias):
-                    of_item = self.node if each.name == "nodes" else self.edge
-                    self.items[each.alias] = of_item(each)
+                    source = self.rows if each.name == "nodes" else self
+                    self.items[each.alias] = self.context.nested(source, each.fields)
         origin = self.rows.origin() if self.context.unbounded == before else self._limited(before)
-        parts = self.context.object(type_name, self, fields)
+        parts = self.context.nested(self, self.field.fields)
         if {each.name for each in fields} <= {"totalCount", "__typename"}:
             return parts
         selected = self._selected().subquery(self.context.name("selected"))
@@ -144,23 +142,9 @@ class Page:
 
     def _conditions(self, row: Row) -> list[ColumnElement[bool]]:
         matching = self.listing.matching(self.context, row, self.field)
-        if self.listing.others:
-            of_type: Sequence[ColumnElement[bool]] = [self.context.is_any(self.types, row)]
-        else:
-            of_type = self.type.where(row) if isinstance(self.type, RowType) else ()
-        return [*self.where(row), *row.conditions(), *of_type, *matching]
+        return [*self.where(row), *row.conditions(), *self.context.are(self.listing.types, row), *matching]
 
     # -- fields -------------------------------------------------------------------------------------------------------
-
-    def node(self, field: SelectedField) -> Parts:
-        if self.listing.others:
-            return self.context.variants(self.types, self.rows, field)
-        if self.listing.type not in field.fields:
-            return ["{}"]
-        return self.context.object(self.listing.type, self.rows, field.fields[self.listing.type])
-
-    def edge(self, field: SelectedField) -> Parts:
-        return self.context.nested(self, field)
 
     def listed(self, field: SelectedField) -> Parts:
         item = self.items[field.alias]
@@ -202,23 +186,34 @@ def literal(number: int) -> ColumnElement[int]:
     return sql(str(number))
 
 
+def page(listing: Listing, where: Callable[[Row, Row], ColumnElement[bool]], *, in_state: bool = True) -> Field:
+    """The rows of a listing that belong to a row: the condition gets them first. `in_state`: in the same state of the
+    dataset."""
+    return Field(
+        lambda context, row, field: Page(
+            context, listing, field, row.state if in_state else None, lambda other: [where(other, row)]
+        ).json()
+    )
+
+
 def connection_types(item: str) -> tuple[ObjectType, ObjectType]:
     """The types of the connections of an item type, and of their edges."""
+    items = Field(lambda _context, page, field: page.listed(field), is_list=True)
     return (
         ObjectType(
             f"{item}Connection",
             {
-                "edges": Field(lambda _context, page, field: page.listed(field), is_list=True),
-                "nodes": Field(lambda _context, page, field: page.listed(field), is_list=True),
-                "pageInfo": Field(lambda context, page, field: context.nested(page, field)),
-                "totalCount": Field(lambda _context, page, _field: number(page.total())),
+                "edges": items,
+                "nodes": items,
+                "pageInfo": NESTED,
+                "totalCount": value(lambda page: page.total(), number),
             },
         ),
         ObjectType(
             f"{item}Edge",
             {
-                "cursor": Field(lambda _context, page, _field: unescaped(page.cursor())),
-                "node": Field(lambda _context, page, field: page.node(field)),
+                "cursor": value(lambda page: page.cursor(), unescaped),
+                "node": Field(lambda context, page, field: context.nested(page.rows, field.fields)),
             },
         ),
     )
@@ -227,11 +222,9 @@ def connection_types(item: str) -> tuple[ObjectType, ObjectType]:
 PAGE_INFO = ObjectType(
     "PageInfo",
     {
-        "hasNextPage": Field(lambda _context, page, _field: boolean(page.has_more(backward=False))),
-        "hasPreviousPage": Field(lambda _context, page, _field: boolean(page.has_more(backward=True))),
-        "startCursor": Field(
-            lambda _context, page, _field: value_or_null(page.end_cursor(last=False)), is_nullable=True
-        ),
-        "endCursor": Field(lambda _context, page, _field: value_or_null(page.end_cursor(last=True)), is_nullable=True),
+        "hasNextPage": value(lambda page: page.has_more(backward=False), boolean),
+        "hasPreviousPage": value(lambda page: page.has_more(backward=True), boolean),
+        "startCursor": replace(value(lambda page: page.end_cursor(last=False), value_or_null), is_nullable=True),
+        "endCursor": replace(value(lambda page: page.end_cursor(last=True), value_or_null), is_nullable=True),
     },
 )

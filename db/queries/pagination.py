@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, case, extract, func, tuple_
@@ -28,46 +27,32 @@ MAX_NUMBER = 2**63 - 1
 Columns = Callable[[str], ColumnElement[Any]]
 
 
-class KeyType(Enum):
-    """The type of a sort key, and how a cursor writes it: a moment in microseconds since 1970."""
+@dataclass(frozen=True, slots=True)
+class KeyType:
+    """The type of a sort key. `without_index`: the same value, for which no index can be used. `read` and `written`: of
+    a cursor's text; reading raises ValueError for what we do not write so."""
 
-    NUMBER = "number"
-    MOMENT = "moment"
-    TEXT = "text"
+    type: TypeEngine[Any]
+    without_index: Callable[[ColumnElement[Any]], ColumnElement[Any]]
+    read: Callable[[str], Any]
+    written: Callable[[ColumnElement[Any]], ColumnElement[Any]] = lambda column: column
 
-    @property
-    def type(self) -> TypeEngine[Any]:
-        match self:
-            case KeyType.NUMBER:
-                return BigInteger()
-            case KeyType.MOMENT:
-                return DateTime(timezone=True)
-            case KeyType.TEXT:
-                return Text()
 
-    def written(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        if self is KeyType.MOMENT:
-            return func.trunc(extract("epoch", column) * sql("1000000"))
-        return column
+def _number(text: str) -> int:
+    number = int(text)
+    if str(number) != text or abs(number) > MAX_NUMBER:
+        raise ValueError
+    return number
 
-    def without_index(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The same value, for which no index can be used."""
-        match self:
-            case KeyType.NUMBER:
-                return column + sql("0")
-            case KeyType.MOMENT:
-                return column + sql("interval '0'")
-            case KeyType.TEXT:
-                return column.op("||")(sql("''"))
 
-    def read(self, text: str) -> Any:
-        """Raises ValueError for a number that we do not write so."""
-        if self is KeyType.TEXT:
-            return text
-        number = int(text)
-        if str(number) != text or abs(number) > MAX_NUMBER:
-            raise ValueError
-        return number if self is KeyType.NUMBER else EPOCH + timedelta(microseconds=number)
+NUMBER = KeyType(BigInteger(), lambda column: column + sql("0"), _number)
+TEXT = KeyType(Text(), lambda column: column.op("||")(sql("''")), str)
+MOMENT = KeyType(  # written in microseconds since 1970
+    DateTime(timezone=True),
+    lambda column: column + sql("interval '0'"),
+    lambda text: EPOCH + timedelta(microseconds=_number(text)),
+    lambda column: func.trunc(extract("epoch", column) * sql("1000000")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +121,7 @@ class Order:
 
 def by_creation(name: str) -> dict[str, Order]:
     """The orders of a list by `created_at`: newest first, and oldest first."""
-    keys = (("created_at", KeyType.MOMENT), ("id", KeyType.NUMBER))
+    keys = (("created_at", MOMENT), ("id", NUMBER))
     return {"NEWEST": Order(f"{name}.newest", keys, descending=True), "OLDEST": Order(f"{name}.oldest", keys)}
 
 

@@ -1,23 +1,29 @@
-"""Plans: a selection, compiled once to one SQL statement; executed with any request's values."""
+"""Plans: a selection, compiled once to one SQL statement; executed with any request's values. Errors of Postgres are
+raised as what they mean for the caller."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from sqlalchemy import BigInteger, Boolean, func, or_, select
-from sqlalchemy.dialects.postgresql import asyncpg as postgres
+from sqlalchemy.dialects.postgresql import asyncpg as dialect
 
 from db import defaults
-from db.errors import DomainError
+from db.errors import DomainError, NotFound
+from db.postgres.engine import Database
+from db.postgres.outages import DatabaseUnavailable
 from db.queries import ids
-from db.queries.compile_context import IDS, CompileContext, Placeholder, RowType
+from db.queries.compile_context import IDS, CompileContext, Placeholder, RowType, SelectedField
 from db.queries.json_text import Parts, concatenate
 from db.queries.parameters import Inputs, Parameter, resolve
 from db.queries.registry import TYPES
 from db.queries.roots import by_id, by_ids
-from db.queries.selection import SelectedField
 
-DIALECT = postgres.dialect()  # type: ignore[no-untyped-call]
+DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
+NO_SUCH_VERSION = "LG404"  # raised by the database's function `version_of`
+TOO_LONG = "LG413"  # raised by `answer_too_long`
 REFERENCE = "reference"  # the variable with the number, or the numbers, of a reference
 
 
@@ -63,24 +69,18 @@ def compile_query(fields: Sequence[SelectedField], *, confined: bool, page: int 
 
 
 def compile_reference(
-    type_name: str, fields: Sequence[SelectedField], *, confined: bool, page: int = defaults.PAGE
+    type_name: str, fields: Sequence[SelectedField], *, several: bool, confined: bool, page: int = defaults.PAGE
 ) -> Plan:
-    """The object whose number is the variable REFERENCE; NULL where it does not exist."""
+    """The object whose number is the variable REFERENCE, NULL where it does not exist; or the objects of `several`
+    numbers, in that order."""
 
     def parts(context: CompileContext) -> Parts:
+        if several:
+            return by_ids(context, type_name, fields, context.bind(IDS, list, REFERENCED))
         number = context.bind(BigInteger(), int, REFERENCED)
         return [by_id(context, type_name, fields, number, is_bound=True)]
 
     return _compile(parts, confined, page)
-
-
-def compile_references(
-    type_name: str, fields: Sequence[SelectedField], *, confined: bool, page: int = defaults.PAGE
-) -> Plan:
-    """The objects whose numbers are the variable REFERENCE, in that order."""
-    return _compile(
-        lambda context: by_ids(context, type_name, fields, context.bind(IDS, list, REFERENCED)), confined, page
-    )
 
 
 REFERENCED = Parameter(lambda inputs: inputs.variables[REFERENCE])
@@ -100,3 +100,34 @@ def _compile(make: Callable[[CompileContext], Parts], confined: bool, page: int)
     names = list(context.placeholders)
     order = tuple(names.index(name) for name in compiled.positiontup or ())
     return Plan(str(compiled), tuple(context.placeholders.values()), order, context.costly)
+
+
+async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool = False) -> str | None:
+    """The JSON text. Repeated once when its connection is lost. Few `costly` reads run at once."""
+    arguments = plan.arguments(inputs)
+    async with database.costly_reads.slot(inputs.identity.token_id) if costly or plan.costly else nullcontext():
+        try:
+            return await _read(database, plan, arguments)
+        except DatabaseUnavailable as error:
+            if not error.connection_lost:
+                raise
+        return await _read(database, plan, arguments)
+
+
+async def _read(database: Database, plan: Plan, arguments: list[object]) -> str | None:
+    try:
+        async with database.reading() as connection:
+            json: str | None = await connection.fetchval(plan.text, *arguments)
+            return json
+    except asyncpg.QueryCanceledError as error:
+        seconds = database.limits.read
+        message = f"The query took longer than {seconds:g} seconds and was stopped: ask for less, or filter more."
+        raise DomainError(message, code="QUERY_TOO_COSTLY") from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == TOO_LONG:
+            message = "The answer would be too long: ask for smaller pages, or for fewer lists without pages at once."
+            raise DomainError(message, code="QUERY_TOO_COSTLY") from error
+        if error.sqlstate != NO_SUCH_VERSION:
+            raise
+        message = "There is no such version of this dataset; list them with `dataset { versions }`."
+        raise NotFound(message, code="VERSION_NOT_FOUND") from error

@@ -7,14 +7,14 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, selec
 from sqlalchemy import literal_column as sql
 
 from db.queries import ids
-from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
+from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Page
 from db.queries.json_text import NULL, Parts, number, text, value_or_null
 from db.queries.parameters import Parameter
 from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState
-from db.queries.selection import SelectedField
 from db.queries.types.dataset import DATASETS
+from db.queries.types.fields import NESTED
 from db.queries.types.version import state_of_version
 
 TEXTS = ARRAY(Text())
@@ -68,11 +68,11 @@ def by_id(
     """The JSON of one row, or NULL where it does not exist for this identity."""
     if type_name == "Dataset":
         state = DatasetState(id_, is_bound)
-        return context.one_of(type_name, fields, lambda row: [row["id"] == id_, *context.visible(row)], state)
+        return context.one({type_name: fields}, lambda row: [row["id"] == id_, *context.visible(row)], state)
     # A version is read as its own state, so that a list of samples below it is planned for this very version.
     state_ = state_of_version(id_) if type_name == "Version" and is_bound else None
-    return context.one_of(
-        type_name, fields, lambda row: [row["id"] == id_, context.is_visible(row["dataset_id"])], state_
+    return context.one(
+        {type_name: fields}, lambda row: [row["id"] == id_, context.is_visible(row["dataset_id"])], state_
     )
 
 
@@ -82,8 +82,7 @@ def dataset(context: CompileContext, _source: None, field: SelectedField) -> Par
         id_: ColumnElement[Any] = context.bind(BigInteger(), lambda text: ids.decode(text, "Dataset"), by["id"])
     else:
         id_ = func.dataset_named(context.bind(Text(), storable_or_none, by["name"]))
-    type_name, fields = field.only_type()
-    return value_or_null(by_id(context, type_name, fields, id_, is_bound=True))
+    return value_or_null(by_id(context, "Dataset", field.fields["Dataset"], id_, is_bound=True))
 
 
 def datasets(context: CompileContext, _source: None, field: SelectedField) -> Parts:
@@ -95,8 +94,8 @@ QUERY = ObjectType(
     {
         "node": Field(node, is_nullable=True),
         "nodes": Field(nodes, is_list=True),
-        "viewer": Field(lambda context, _source, field: context.nested(None, field)),
-        "serverInfo": Field(lambda context, _source, field: context.nested(None, field)),
+        "viewer": NESTED,
+        "serverInfo": NESTED,
         "datasets": Field(datasets),
         "dataset": Field(dataset, is_nullable=True),
     },
@@ -110,7 +109,7 @@ SERVER_INFO = ObjectType(
     {
         "version": Field(lambda context, *_: text(context.input(Text(), lambda inputs: inputs.version))),
         "maxPageSize": Field(lambda context, *_: [str(context.page)]),
-        "uploadLimits": Field(lambda context, _source, field: context.nested(None, field)),
+        "uploadLimits": NESTED,
     },
 )
 UPLOAD_LIMITS = ObjectType(

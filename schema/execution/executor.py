@@ -74,8 +74,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             field = Translator(self.schema, self.prepared, values).field(parent, alias, details)
             if isinstance(result, Root):
                 return queries.compile_query([field], confined=confined, page=page)
-            compile_ = queries.compile_reference if isinstance(result, Reference) else queries.compile_references
-            return compile_(result.type, field.fields[result.type], confined=confined, page=page)
+            several, fields = isinstance(result, References), field.fields[result.type]
+            return queries.compile_reference(result.type, fields, several=several, confined=confined, page=page)
 
         variables = dict(self.variable_values.coerced)
         if not isinstance(result, Root):

@@ -6,7 +6,7 @@ import pytest
 
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.queries import execution, plan
+from db.queries import Plan, plan
 from tests.schema.mutation_fixture import DatasetClient, create_client
 from tests.schema.version_fixture import COMPARE, label, publish
 
@@ -19,15 +19,15 @@ async def explained(
 ) -> tuple[DatasetClient, list[str]]:
     client = await create_client(database, tmp_path, samples=SAMPLES)  # type: ignore[arg-type]
     plans: list[str] = []
-    read = execution._read
+    read = plan._read
 
-    async def explaining(database: Database, plan: plan.Plan, arguments: list[object]) -> str | None:
+    async def explaining(database: Database, plan: Plan, arguments: list[object]) -> str | None:
         async with database.reading() as connection:
             rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {plan.text}", *arguments)
         plans.append("\n".join(row[0] for row in rows))
         return await read(database, plan, arguments)
 
-    monkeypatch.setattr(execution, "_read", explaining)
+    monkeypatch.setattr(plan, "_read", explaining)
     return client, plans
 
 

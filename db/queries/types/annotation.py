@@ -13,16 +13,15 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.postgres.models import Annotation, Label
-from db.queries.compile_context import CompileContext, Field, ObjectType, RowType
-from db.queries.json_text import NULL, Parts, array, boolean, concatenate, nullable, number, text, unescaped
+from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
+from db.queries.json_text import NULL, Parts, array, boolean, concatenate, number, unescaped
 from db.queries.rows import Row
-from db.queries.selection import SelectedField
-from db.queries.types.fields import column, global_id
+from db.queries.types.fields import column, global_id, value
 
 
 def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     joined = row.join(context.row(Label, row.state), lambda other: other["id"] == row["label_id"])
-    json = context.nested(joined, field)
+    json = context.nested(joined, field.fields)
     row.joins |= joined.joins
     return json
 
@@ -38,15 +37,10 @@ def shape(context: CompileContext, row: Row, field: SelectedField) -> Parts:
 
 def attribute(name: str) -> Field:
     """Attributes that are not stored are false."""
-
-    def compiled(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-        return boolean(func.coalesce(row["attributes"].op("->>")(sql(f"'{name}'")), sql("'false'")))
-
-    return Field(compiled)
-
-
-def pose(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    return nullable(text)(row["attributes"].op("->>")(sql("'pose'")))
+    return value(
+        lambda row: func.coalesce(row["attributes"].op("->>")(sql(f"'{name}'")), sql("'false'")),
+        boolean,
+    )
 
 
 ANNOTATION = RowType(
@@ -63,7 +57,7 @@ ANNOTATION = RowType(
         "difficult": attribute("difficult"),
         "truncated": attribute("truncated"),
         "occluded": attribute("occluded"),
-        "pose": Field(pose, is_nullable=True),
+        "pose": value(lambda row: row["attributes"].op("->>")(sql("'pose'")), is_nullable=True),
         "shape": Field(shape, is_nullable=True),
     },
 )
@@ -75,14 +69,14 @@ def member(shape: ColumnElement[Any], name: str) -> ColumnElement[Any]:
 
 
 def position(context: CompileContext, shape: ColumnElement[Any], field: SelectedField) -> Parts:
-    return context.nested(member(shape, field.name), field)
+    return context.nested(member(shape, field.name), field.fields)
 
 
 def points(context: CompileContext, shape: ColumnElement[Any], field: SelectedField) -> Parts:
     name = context.name("point")
     values = func.jsonb_array_elements(member(shape, field.name))
     rows = values.table_valued("value", with_ordinality="n").render_derived(name=name)
-    items = array(context.nested(sql(f"{name}.value", JSONB), field), sql(f"{name}.n"))
+    items = array(context.nested(sql(f"{name}.value", JSONB), field.fields), sql(f"{name}.n"))
     return [select(concatenate(items)).select_from(rows).scalar_subquery()]
 
 

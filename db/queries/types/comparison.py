@@ -11,12 +11,11 @@ from sqlalchemy.types import TypeEngine
 
 from db.postgres.models import Dataset, Label, Sample, sample_past
 from db.queries import ids
-from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
+from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, Page
 from db.queries.json_text import NULL, Parts, array, concatenate, number, text, unescaped
-from db.queries.pagination import KeyType, Order
+from db.queries.pagination import NUMBER, Order
 from db.queries.rows import DatasetState, DerivedTable, PublishedVersion, Row, all_revisions, table_of
-from db.queries.selection import SelectedField
 from db.queries.types.fields import column
 
 DIFFERENCE: dict[str, TypeEngine[Any]] = {
@@ -57,7 +56,7 @@ def compare(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     head = replace(_state(context, row, field.argument("head")), base=base)
     span = _span(context, base, head).cte(context.name("span"))
     differences = _differences(head, span).cte(context.name("differences")).prefix_with("MATERIALIZED")
-    json = concatenate(context.nested(Comparison(base, head, span, differences), field))
+    json = concatenate(context.nested(Comparison(base, head, span, differences), field.fields))
     return [select(json).add_cte(span, differences, nest_here=True).scalar_subquery()]
 
 
@@ -138,8 +137,8 @@ def edited(_context: CompileContext, comparison: Comparison, _field: SelectedFie
 def changes(context: CompileContext, comparison: Comparison, field: SelectedField) -> Parts:
     kind = field.argument("kind")
     listing = Listing(
-        "SampleChange",
-        {"SAMPLE": Order("sample.change", (("id", KeyType.NUMBER),))},
+        ("SampleChange",),
+        {"SAMPLE": Order("sample.change", (("id", NUMBER),))},
         counted=lambda *_: comparison.count(kind),
     )
     rows = DerivedTable(DIFFERENCE, comparison.differences.alias)
@@ -163,14 +162,14 @@ def labels(context: CompileContext, comparison: Comparison, field: SelectedField
     old, new = labels_of(comparison.base), labels_of(comparison.head)
     is_same = and_(*(old.c[name].is_not_distinct_from(new.c[name]) for name in LABEL_FIELDS))
     pair = (Row(old.name, Label, comparison.base), Row(new.name, Label, comparison.head))
-    item = context.nested(pair, field)
+    item = context.nested(pair, field.fields)
     differing = select(concatenate(array(item, func.coalesce(old.c.id, new.c.id))))
     differing = differing.select_from(old.join(new, old.c.id == new.c.id, full=True))
     return [differing.where(or_(old.c.id.is_(None), new.c.id.is_(None), ~is_same)).scalar_subquery()]
 
 
 def label_or_null(context: CompileContext, label: Row, field: SelectedField) -> Parts:
-    return [case((label["id"].is_(None), NULL), else_=concatenate(context.nested(label, field)))]
+    return [case((label["id"].is_(None), NULL), else_=concatenate(context.nested(label, field.fields)))]
 
 
 COMPARISON = ObjectType(
@@ -214,7 +213,7 @@ def sample(context: CompileContext, row: Row, field: SelectedField) -> Parts:
         lambda other: and_(other["id"] == row["id"], other["since"] == row["since"]),
     )
     in_base, in_head = (
-        concatenate(context.nested(Row(shown.name, Sample, state, joins=row.joins), field))
+        concatenate(context.nested(Row(shown.name, Sample, state, joins=row.joins), field.fields))
         for state in (base, replace(row.state, base=None))
     )
     return [case((row["kind"] == sql("'REMOVED'"), in_base), else_=in_head)]

@@ -5,41 +5,34 @@ from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Dataset, Sample
-from db.queries.compile_context import CompileContext, Field
-from db.queries.connections import Listing, Page
+from db.queries.compile_context import CompileContext, Field, SelectedField
+from db.queries.connections import Listing, page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
-from db.queries.pagination import KeyType, Order, by_creation
+from db.queries.pagination import TEXT, Order, by_creation
 from db.queries.patterns import containing, label_names, of_storable
-from db.queries.rows import DatasetState, Row
-from db.queries.selection import SelectedField
+from db.queries.rows import Row
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
-from db.queries.types.fields import column, node_type
+from db.queries.types.fields import NESTED, column, node_type
 from db.queries.types.job import ACTIVE, EXCLUSIVE_TYPES, JOBS
 from db.queries.types.sample import SAMPLES
-from db.queries.types.version import STATISTICS_OF_ROW, VERSIONS
+from db.queries.types.version import VERSIONS
 
 
-def of_dataset(listing: Listing, *, in_state: bool = True) -> Field:
-    """A page of the dataset's rows of a listing; `in_state`: as they are in the working set."""
-
-    def compiled(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-        state: DatasetState | None = row.state if in_state else None
-        return Page(context, listing, field, state, lambda each: [each["dataset_id"] == row.state.dataset_id]).json()
-
-    return Field(compiled)
+def of_dataset(row: Row, dataset: Row) -> ColumnElement[bool]:
+    return row["dataset_id"] == dataset.state.dataset_id
 
 
 def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     context.costly = True
-    return context.many(field, lambda label: [label["dataset_id"] == row.state.dataset_id], row.state)
+    return context.many(field.fields, lambda label: [of_dataset(label, row)], row.state)
 
 
 def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     name = context.bind(Text(), lambda value: label_names([value])[0], field.argument("name"))
     return value_or_null(
-        context.one(field, lambda each: [each["dataset_id"] == row.state.dataset_id, each["name"] == name], row.state)
+        context.one(field.fields, lambda label: [of_dataset(label, row), label["name"] == name], row.state)
     )
 
 
@@ -71,7 +64,7 @@ def current_version(context: CompileContext, row: Row, field: SelectedField) -> 
     base = context.row(Base, row.state)
     current = select(base["version_id"]).select_from(base.origin())
     current = current.where(base["dataset_id"] == row.state.dataset_id)
-    return value_or_null(context.one(field, lambda each: [each["id"] == current.scalar_subquery()]))
+    return value_or_null(context.one(field.fields, lambda each: [each["id"] == current.scalar_subquery()]))
 
 
 def has_unpublished_changes(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
@@ -83,10 +76,8 @@ def has_unpublished_changes(context: CompileContext, row: Row, _field: SelectedF
 
 
 def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    def active(job: Row) -> Sequence[ColumnElement[bool]]:
-        return [job["dataset_id"] == row.state.dataset_id, job["status"].in_(ACTIVE)]
-
-    return value_or_null(context.one_of_any(EXCLUSIVE_TYPES, field, active, row.state))
+    types = {name: field.fields[name] for name in EXCLUSIVE_TYPES}
+    return value_or_null(context.one(types, lambda job: [of_dataset(job, row), job["status"].in_(ACTIVE)], row.state))
 
 
 DATASET = node_type(
@@ -104,19 +95,19 @@ DATASET = node_type(
         "createdAt": column("created_at"),
         "updatedAt": column("updated_at"),
         "revision": column("revision", number),
-        "statistics": STATISTICS_OF_ROW,
+        "statistics": NESTED,
         "labels": Field(labels, is_list=True),
         "label": Field(label, is_nullable=True),
         "labelers": Field(labelers, is_list=True),
-        "samples": of_dataset(SAMPLES),
+        "samples": page(SAMPLES, of_dataset),
         "currentVersion": Field(current_version, is_nullable=True),
         "hasUnpublishedChanges": Field(has_unpublished_changes),
-        "versions": of_dataset(VERSIONS, in_state=False),
+        "versions": page(VERSIONS, of_dataset, in_state=False),
         "compare": Field(compare),
         "deleteImpact": Field(delete_impact),
         "activeJob": Field(active_job, is_nullable=True),
-        "jobs": of_dataset(JOBS),
-        "changes": of_dataset(CHANGES),
+        "jobs": page(JOBS, of_dataset),
+        "changes": page(CHANGES, of_dataset),
     },
 )
 
@@ -134,10 +125,10 @@ def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequenc
 
 
 DATASETS = Listing(
-    type="Dataset",
+    ("Dataset",),
     orders={
         **by_creation("dataset"),
-        "NAME": Order("dataset.name", (("name", KeyType.TEXT),)),
+        "NAME": Order("dataset.name", (("name", TEXT),)),
     },
     matching=matching,
 )

@@ -9,12 +9,11 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.postgres.models import Sample
 from db.queries import ids, shared_sources
-from db.queries.compile_context import IDS, CompileContext, Field, ObjectType
+from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.filters import SampleFilter, conditions
 from db.queries.json_text import Parts, concatenate, number
 from db.queries.parameters import Parameter
 from db.queries.rows import Row
-from db.queries.selection import SelectedField
 
 
 def delete_impact(context: CompileContext, row: Row, field: SelectedField) -> Parts:
@@ -27,7 +26,7 @@ def delete_impact(context: CompileContext, row: Row, field: SelectedField) -> Pa
     impact = text(of_selected(shared_sources.IMPACT)).columns(column("shared", BigInteger), column("datasets", IDS))
     selected = samples.cte("selected").prefix_with("MATERIALIZED")
     elsewhere = impact.cte("elsewhere").prefix_with("MATERIALIZED")
-    json = concatenate(context.nested(row, field))
+    json = concatenate(context.nested(row, field.fields))
     return [select(json).add_cte(selected, elsewhere, nest_here=True).scalar_subquery()]
 
 
@@ -63,7 +62,7 @@ def of_selected(statement: str) -> str:
 def versions(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
     published = sql(f"ARRAY(SELECT id FROM ({of_selected(shared_sources.VERSIONS)}) AS published)", IDS)
     return context.many(
-        field,
+        field.fields,
         lambda version: [version["id"] == func.any(published), context.is_visible(version["dataset_id"])],
         newest_first=True,
     )
@@ -71,7 +70,7 @@ def versions(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
 
 def datasets(context: CompileContext, _row: Row, field: SelectedField) -> Parts:
     numbers = sql("(SELECT datasets FROM elsewhere)::bigint[]", IDS)
-    return context.many(field, lambda other: [other["id"] == func.any(numbers), *context.visible(other)])
+    return context.many(field.fields, lambda other: [other["id"] == func.any(numbers), *context.visible(other)])
 
 
 DELETE_IMPACT = ObjectType(

@@ -7,19 +7,18 @@ from sqlalchemy import BigInteger, ColumnElement, case, cast, func
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import IgnoredFiles, Job, JobWarning
-from db.queries.compile_context import CompileContext, Field, ObjectType, RowType
-from db.queries.connections import Listing, Page
-from db.queries.json_text import NULL, Parts, concatenate, nullable, number, unescaped, value_or_null
-from db.queries.pagination import KeyType, Order
+from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
+from db.queries.connections import Listing, page
+from db.queries.json_text import NULL, Parts, concatenate, nullable, number, unescaped
+from db.queries.pagination import NUMBER, Order
 from db.queries.rows import Row
-from db.queries.selection import SelectedField
-from db.queries.types.fields import DATASET_OF_ROW, column, node_type
+from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, one
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
 
 def error(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return [case((row["error_code"].is_(None), NULL), else_=concatenate(context.nested(row, field)))]
+    return [case((row["error_code"].is_(None), NULL), else_=concatenate(context.nested(row, field.fields)))]
 
 
 def error_detail(name: str) -> Field:
@@ -30,18 +29,6 @@ def error_detail(name: str) -> Field:
         return nullable(number)(cast(detail, BigInteger))
 
     return Field(compiled, is_nullable=True)
-
-
-def warnings(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return Page(context, WARNINGS, field, row.state, lambda warning: [warning["job_id"] == row["id"]]).json()
-
-
-def ignored_files(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return context.many(field, lambda group: [group["job_id"] == row["id"]], row.state)
-
-
-def version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return value_or_null(context.one(field, lambda each: [each["id"] == row["version_id"]]))
 
 
 def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
@@ -65,21 +52,30 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
     )
 
 
+WARNINGS = page(
+    Listing(("SyncWarning",), {"MET": Order("warning", (("id", NUMBER),))}),
+    lambda warning, job: warning["job_id"] == job["id"],
+)
+
 SYNC_JOB = job(
     "SYNC",
     "SyncJob",
     *("scanned", "added", "updated", "removed", "moved", "skipped", "ignored"),
-    warnings=Field(warnings),
-    ignoredFiles=Field(ignored_files, is_list=True),
+    warnings=WARNINGS,
+    ignoredFiles=many(lambda group, job: group["job_id"] == job["id"]),
 )
 IMPORT_JOB = job(
     "IMPORT",
     "ImportJob",
     *("added", "updated", "labeled", "skipped"),
     read=column("scanned", number),
-    warnings=Field(warnings),
+    warnings=WARNINGS,
 )
-MANIFEST_JOB = job("MANIFEST", "ManifestJob", version=Field(version, is_nullable=True))
+MANIFEST_JOB = job(
+    "MANIFEST",
+    "ManifestJob",
+    version=one(lambda version, job: version["id"] == job["version_id"], in_state=False),
+)
 
 JOB_ERROR = ObjectType(
     name="JobError",
@@ -107,9 +103,7 @@ IGNORED_FILES = RowType(
 )
 
 JOBS = Listing(
-    type="SyncJob",
-    others=("ImportJob", "ManifestJob"),
-    orders={"NEWEST": Order("job", (("id", KeyType.NUMBER),), descending=True)},
+    ("SyncJob", "ImportJob", "ManifestJob"),
+    orders={"NEWEST": Order("job", (("id", NUMBER),), descending=True)},
 )
 EXCLUSIVE_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most
-WARNINGS = Listing(type="SyncWarning", orders={"MET": Order("warning", (("id", KeyType.NUMBER),))})

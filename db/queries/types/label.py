@@ -2,10 +2,9 @@ from sqlalchemy import BigInteger
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Label, LabelCount
-from db.queries.compile_context import CompileContext, Field
+from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.json_text import Parts, number, unescaped
 from db.queries.rows import Row
-from db.queries.selection import SelectedField
 from db.queries.types.fields import column, node_type
 
 

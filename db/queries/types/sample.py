@@ -8,14 +8,13 @@ from sqlalchemy import literal_column as sql
 from db.errors import Invalid
 from db.identity.urls import signed_sql
 from db.postgres.models import Label, Sample, Source
-from db.queries.compile_context import CompileContext, Field
+from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing
 from db.queries.filters import SampleFilter, conditions, labels_are_rare
 from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
-from db.queries.pagination import KeyType, Order, by_creation
+from db.queries.pagination import TEXT, Order, by_creation
 from db.queries.rows import DatasetState, Row
-from db.queries.selection import SelectedField
-from db.queries.types.fields import DATASET_OF_ROW, column, node_type
+from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, value
 
 MIN_THUMBNAIL, MAX_THUMBNAIL = 16, 1024  # pixels of the longest side
 
@@ -29,18 +28,10 @@ def source(context: CompileContext, row: Row) -> Row:
     return row.join(Row(context.name("f"), Source, row.state), lambda other: other["id"] == row["source_id"])
 
 
-def directory(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    return text(func.rtrim(func.regexp_replace(row["path"], sql("'[^/]*$'"), sql("''")), sql("'/'")))
-
-
-def file_name(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    return text(func.split_part(row["path"], sql("'/'"), sql("-1")))
-
-
 def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     """The labels of a page are compiled to JSON once each, and looked up by id: samples share them."""
     if not row.is_page:
-        return context.many(field, lambda label: [label["id"] == func.any(row["label_ids"])], row.state)
+        return context.many(field.fields, lambda label: [label["id"] == func.any(row["label_ids"])], row.state)
     entries, label_id = labels_of_page(context, row, field), context.name("u")
     ids = func.unnest(row["label_ids"]).alias(label_id)
     entry = select(sql(f"{entries}.entries")).select_from(sqlalchemy.table(entries)).scalar_subquery()
@@ -51,7 +42,7 @@ def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
 def labels_of_page(context: CompileContext, page: Row, field: SelectedField) -> str:
     """A table of the statement, with one row: the JSON of every label on the page, by id."""
     label = context.row(Label, page.state)
-    json = concatenate(context.nested(label, field)).label("item")
+    json = concatenate(context.nested(label, field.fields)).label("item")
     ids = select(func.unnest(page["label_ids"]).distinct()).select_from(sqlalchemy.table(page.name))
     rows = select(label["id"].label("id"), json).select_from(label.origin())
     rows = rows.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.conditions())
@@ -61,10 +52,6 @@ def labels_of_page(context: CompileContext, page: Row, field: SelectedField) -> 
     name = context.name("labels")
     page.tables.append(entries.cte(name).prefix_with("MATERIALIZED"))
     return name
-
-
-def annotations(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return context.many(field, lambda annotation: [annotation["sample_id"] == row["id"]], row.state)
 
 
 def source_available(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
@@ -100,8 +87,10 @@ SAMPLE = node_type(
     {
         "dataset": DATASET_OF_ROW,
         "path": column("path"),
-        "directory": Field(directory),
-        "fileName": Field(file_name),
+        "directory": value(
+            lambda row: func.rtrim(func.regexp_replace(row["path"], sql("'[^/]*$'"), sql("''")), sql("'/'"))
+        ),
+        "fileName": value(lambda row: func.split_part(row["path"], sql("'/'"), sql("-1"))),
         "size": of_source("size", number),
         "width": of_source("width", number, is_nullable=True),
         "height": of_source("height", number, is_nullable=True),
@@ -109,7 +98,7 @@ SAMPLE = node_type(
         "format": of_source("format", unescaped, is_nullable=True),
         "state": column("state", unescaped),
         "labels": Field(labels, is_list=True),
-        "annotations": Field(annotations, is_list=True),
+        "annotations": many(lambda annotation, sample: annotation["sample_id"] == sample["id"]),
         "labeledBy": column("labeled_by", is_nullable=True),
         "labeledAt": column("labeled_at", is_nullable=True),
         "createdAt": column("created_at"),
@@ -156,10 +145,10 @@ def counted(context: CompileContext, state: DatasetState, field: SelectedField) 
 
 
 SAMPLES = Listing(
-    type="Sample",
+    ("Sample",),
     orders={
         **by_creation("sample"),
-        "PATH": Order("sample.path", (("path", KeyType.TEXT),)),
+        "PATH": Order("sample.path", (("path", TEXT),)),
     },
     matching=matching,
     few=few,

@@ -4,13 +4,12 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Job, Version
-from db.queries.compile_context import CompileContext, Field, ObjectType
+from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, Page
 from db.queries.json_text import Parts, boolean, number, unescaped, value_or_null
-from db.queries.pagination import KeyType, Order
+from db.queries.pagination import NUMBER, Order
 from db.queries.rows import DatasetState, PublishedVersion, Row
-from db.queries.selection import SelectedField
-from db.queries.types.fields import DATASET_OF_ROW, column, node_type
+from db.queries.types.fields import DATASET_OF_ROW, NESTED, column, node_type, one, value
 from db.queries.types.sample import SAMPLES
 
 
@@ -34,13 +33,9 @@ def is_current(context: CompileContext, row: Row, _field: SelectedField) -> Part
     return boolean(rows.where(base["dataset_id"] == row["dataset_id"], base["version_id"] == row["id"]).exists())
 
 
-def parent(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return value_or_null(context.one(field, lambda other: [other["id"] == row["parent_id"]]))
-
-
 def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     context.costly = True
-    return context.many(field, lambda _label: [], state_of_row(row))
+    return context.many(field.fields, lambda _label: [], state_of_row(row))
 
 
 def samples(context: CompileContext, row: Row, field: SelectedField) -> Parts:
@@ -54,7 +49,7 @@ def manifest_job(context: CompileContext, row: Row, field: SelectedField) -> Par
     job = context.row(Job, row.state)
     latest = select(func.max(job["id"])).select_from(job.origin())
     latest = latest.where(job["version_id"] == row["id"], job["kind"] == sql("'MANIFEST'"))
-    return value_or_null(context.one(field, lambda each: [each["id"] == latest.scalar_subquery()], row.state))
+    return value_or_null(context.one(field.fields, lambda each: [each["id"] == latest.scalar_subquery()], row.state))
 
 
 STATISTICS = ObjectType(
@@ -62,11 +57,10 @@ STATISTICS = ObjectType(
     fields={
         "total": column("total", number),
         "labeled": column("labeled", number),
-        "unlabeled": Field(lambda _context, row, _field: number(row["total"] - row["labeled"] - row["pending"])),
+        "unlabeled": value(lambda row: row["total"] - row["labeled"] - row["pending"], number),
         "pending": column("pending", number),
     },
 )
-STATISTICS_OF_ROW = Field(lambda context, row, field: context.nested(row, field))
 
 VERSION = node_type(
     "Version",
@@ -77,10 +71,10 @@ VERSION = node_type(
         "description": column("description"),
         "status": column("status", unescaped),
         "isCurrent": Field(is_current),
-        "parent": Field(parent, is_nullable=True),
+        "parent": one(lambda parent, version: parent["id"] == version["parent_id"], in_state=False),
         "createdAt": column("created_at"),
         "createdBy": column("created_by"),
-        "statistics": STATISTICS_OF_ROW,
+        "statistics": NESTED,
         "labels": Field(labels, is_list=True),
         "samples": Field(samples),
         "manifestPath": column("manifest_path", is_nullable=True),
@@ -88,4 +82,4 @@ VERSION = node_type(
     },
 )
 
-VERSIONS = Listing(type="Version", orders={"NEWEST": Order("version", (("id", KeyType.NUMBER),), descending=True)})
+VERSIONS = Listing(("Version",), orders={"NEWEST": Order("version", (("id", NUMBER),), descending=True)})
