@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -37,45 +37,32 @@ class DiskTimeout(StorageError):
 class Call:
     """One call of a function in a thread."""
 
-    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
-        self.function, self.loop = function, loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+        self.future: Future[Any] = Future()
         self.progress_at = time.monotonic()
-        self.abandoned = False
 
     def execute(self) -> None:
-        """Runs in the thread."""
-        if self.abandoned:
+        """Runs in the thread, unless nobody waits for the result any more."""
+        if not self.future.set_running_or_notify_cancel():
             return
         self.progress_at = time.monotonic()
-        result: Any = None
-        error: BaseException | None = None
         try:
-            result = self.function()
-        except BaseException as raised:
-            error = raised
-
-        def deliver() -> None:
-            if self.future.done() or self.abandoned:
-                return
-            if error is None:
-                self.future.set_result(result)
-            else:
-                self.future.set_exception(error)
-
-        with suppress(RuntimeError):  # the loop was closed in between
-            self.loop.call_soon_threadsafe(deliver)
+            self.future.set_result(self.function())
+        except BaseException as error:
+            self.future.set_exception(error)
 
     async def result(self, seconds: float) -> Any:
         """Raises DiskTimeout after so many seconds without progress."""
+        result = asyncio.wrap_future(self.future)
         try:
             while (left := self.progress_at + seconds - time.monotonic()) > 0:
-                await asyncio.wait([self.future], timeout=left)
-                if self.future.done():
-                    return self.future.result()
+                await asyncio.wait([result], timeout=left)
+                if result.done():
+                    return result.result()
             raise DiskTimeout
         finally:
-            self.abandoned = not self.future.done()
+            result.cancel()
 
 
 _current = threading.local()
@@ -108,11 +95,10 @@ class Disk:
 
     async def finish(self, function: Callable[[], object]) -> None:
         """Run what releases something, now or once the disk answers again. It waits for the deadline at most."""
-        with suppress(DiskTimeout):
-            call = self._submit(function)
-            await asyncio.wait([call.future], timeout=self.seconds)
-            if call.future.done():
-                call.future.result()
+        result = asyncio.wrap_future(self._submit(function).future)
+        await asyncio.wait([result], timeout=self.seconds)
+        if result.done():
+            result.result()
 
     def _is_stuck(self) -> bool:
         if self._pending >= QUEUE + THREADS:
@@ -124,7 +110,7 @@ class Disk:
             return len(self._running) == THREADS and all(call.progress_at < late for call in self._running)
 
     def _submit(self, function: Callable[[], Any]) -> Call:
-        call = Call(function, asyncio.get_running_loop())
+        call = Call(function)
         with self._lock:
             self._calls.put(call)
             self._pending += 1
