@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.errors import Conflict, Invalid
 from db.postgres import migrations, sql
-from db.postgres.engine import DIALECT, driver_url, opener
+from db.postgres.engine import driver_url, single_transaction
 
 SQL: Final = sql.load(__file__)
 FORMAT: Final = 1
@@ -112,26 +111,22 @@ async def restore(url: str, file: BinaryIO) -> Summary:
 @asynccontextmanager
 async def _exclusive_transaction(url: str) -> AsyncGenerator[AsyncConnection, None]:
     """In a database that nobody else uses. A server that starts now waits for its end, to migrate."""
-    engine = create_async_engine(DIALECT, poolclass=NullPool, connect_args={"async_creator_fn": opener(url)})
-    try:
-        async with engine.begin() as connection:
-            driver = await sql.raw_connection(connection)
-            await driver.execute(SETTINGS)
-            await sql.run(driver, SQL.lock, key=migrations.MIGRATING)
-            if await sql.value(driver, SQL.has_dataset):
-                raise Conflict(
-                    "The database holds datasets already. Restore into another one: name it in DATABASE_URL, or an "
-                    "empty directory with --data."
-                )
-            deadline = asyncio.get_running_loop().time() + CLOSING_TIME
-            while await sql.value(driver, SQL.count_others):  # connections that were just closed may still be listed
-                if asyncio.get_running_loop().time() > deadline:
-                    raise Conflict("Others use the database now: stop every server and worker of it first.")
-                await driver.execute("SELECT pg_sleep(0.1)")
-                await driver.execute("SELECT pg_stat_clear_snapshot()")
-            yield connection
-    finally:
-        await engine.dispose()
+    async with single_transaction(url) as connection:
+        driver = await sql.raw_connection(connection)
+        await driver.execute(SETTINGS)
+        await sql.run(driver, SQL.lock, key=migrations.MIGRATING)
+        if await sql.value(driver, SQL.has_dataset):
+            raise Conflict(
+                "The database holds datasets already. Restore into another one: name it in DATABASE_URL, or an "
+                "empty directory with --data."
+            )
+        deadline = asyncio.get_running_loop().time() + CLOSING_TIME
+        while await sql.value(driver, SQL.count_others):  # connections that were just closed may still be listed
+            if asyncio.get_running_loop().time() > deadline:
+                raise Conflict("Others use the database now: stop every server and worker of it first.")
+            await driver.execute("SELECT pg_sleep(0.1)")
+            await driver.execute("SELECT pg_stat_clear_snapshot()")
+        yield connection
 
 
 async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, contents: Mapping[str, Any]) -> Summary:

@@ -15,7 +15,8 @@ import asyncpg
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.concurrency_limits import ConcurrencyLimit
@@ -170,6 +171,17 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def single_transaction(url: str) -> AsyncGenerator[AsyncConnection, None]:
+    """A transaction on a connection of its own, without limits of time, as migrations need."""
+    engine = create_async_engine(DIALECT, poolclass=NullPool, connect_args={"async_creator_fn": opener(url)})
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
 
 
 def opener(url: str) -> Callable[..., Awaitable[asyncpg.Connection]]:

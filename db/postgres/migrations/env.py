@@ -5,10 +5,8 @@ from typing import Final
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from db.postgres.engine import DIALECT, opener
+from db.postgres.engine import single_transaction
 from db.postgres.migrations import MIGRATING
 from db.postgres.models import metadata
 
@@ -31,11 +29,8 @@ def is_ours(_object: object, name: str | None, kind: str, _reflected: bool, _com
 
 
 async def main() -> None:
-    url = context.config.attributes["url"]
-    engine = create_async_engine(DIALECT, poolclass=NullPool, connect_args={"async_creator_fn": opener(url)})
-    async with engine.connect() as connection:
+    async with single_transaction(context.config.attributes["url"]) as connection:
         await connection.run_sync(migrate)
-    await engine.dispose()
 
 
 if (given := context.config.attributes.get("connection")) is not None:
