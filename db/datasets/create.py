@@ -12,7 +12,7 @@ from db.errors import AlreadyExists, Forbidden
 from db.formats import names, patterns
 from db.history.changes import record
 from db.identity.tokens import Identity
-from db.ingest import sync
+from db.ingest import job_requests, sync
 from db.labelling import labels
 from db.labelling.labels import LabelValues
 from db.labelling.labels.create import listed
@@ -92,7 +92,7 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
         summary = f"Created {listed(v.name for v in first_labels)}"
         change = await record(session, dataset_id, by.name, "CREATE_LABELS", summary)
         await labels.insert(session, dataset_id, first_labels, change)
-    job = await sync.start(session, dataset_id, requested_by=by.name) if sync_now else None
+    job = await job_requests.start(session, dataset_id, sync.Options(), requested_by=by.name) if sync_now else None
     return Created(dataset_id, job)
 
 

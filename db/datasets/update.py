@@ -70,9 +70,7 @@ async def _expect_free_name(session: AsyncSession, name: str, by: Identity) -> N
 async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
     """No label has another name, nor would get one back by an undo or a version; and none is created now."""
     await lock_dataset(session, dataset_id, by, exclusive=True)
-    running = await jobs.active_ingest(session, dataset_id)
-    if running is not None:  # it has read the rule, and may still create labels
-        raise jobs.dataset_busy(running)
+    await jobs.expect_no_ingest(session, dataset_id)  # it would have read the rule, and may still create labels
     present = await session.exec(select(Label.name).where(col(Label.dataset_id) == dataset_id))
     former = await session.exec(select(label_past.c.name).where(label_past.c.dataset_id == dataset_id).distinct())
     refused = sorted(name for name in {*present, *former} if not names.is_standard(name))

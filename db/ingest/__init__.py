@@ -1,6 +1,6 @@
 """Ingest: samples from a directory (sync), a manifest (imports) or a client (uploads).
 
 Each of these sources yields entries (`entry`): an image and what is known of it. All entries then take the same steps:
-`images` reads files, `batches` stages entries and merges them batch after batch, `merge` locks and reads what there is,
+`images` reads files, `merge` stages entries, merges them batch after batch, and locks and reads what there is for it;
 `decide` compares, `write` writes the rows. What differs between the sources is a `policy`.
 """

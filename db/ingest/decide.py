@@ -19,22 +19,9 @@ UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read
 
 
 @dataclass(frozen=True, slots=True)
-class ExistingAnnotation:
-    id: int
-    annotation: ParsedAnnotation
-
-    @classmethod
-    def of(cls, row: asyncpg.Record) -> "ExistingAnnotation":
-        shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
-        attributes = Attributes.from_json(orjson.loads(row["attributes"])) if row["attributes"] else Attributes()
-        author = Author(row["labeled_by"], row["labeled_at"], row["confirmed"])
-        return cls(row["id"], ParsedAnnotation(row["name"], shape, row["confidence"], attributes, author=author))
-
-
-@dataclass(frozen=True, slots=True)
 class ExistingSample:
     """What there is already: a sample, or a source without one, which was deleted here or cannot be read. `content`: a
-    hash of its content, None where there is none. `annotations`: where the entry says something about labels."""
+    hash of its content, None where there is none. `annotations`, by id: where the entry says something about labels."""
 
     sample_id: int | None
     source_id: int | None
@@ -50,7 +37,7 @@ class ExistingSample:
     labeled_origin: str | None = None
     hard: bool | None = None
     usage: str | None = None
-    annotations: tuple[ExistingAnnotation, ...] = ()
+    annotations: Mapping[int, ParsedAnnotation] = field(default_factory=dict)
 
     def has_content_of(self, image: InspectedImage) -> bool:
         """An etag can be another while the content is the same: of an object in parts, or under a key of KMS."""
@@ -64,14 +51,6 @@ class NewSource:
     image: InspectedImage
     status: str = "PRESENT"
     sidecar_etag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AddedSample:
-    """A sample to be made; of `source_id`, if its source is there already."""
-
-    entry: Entry
-    source_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +70,7 @@ class UpdatedSample:
 class Decisions:
     """Everything that a batch writes. The first group is versioned facts and makes a change; the second is not."""
 
-    added: list[AddedSample] = field(default_factory=list)
+    added: list[tuple[Entry, int | None]] = field(default_factory=list)  # with the source, if it is there already
     replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
     updated: list[UpdatedSample] = field(default_factory=list)
     smaller: list[int] = field(default_factory=list)  # samples whose images are smaller than before
@@ -115,7 +94,7 @@ class Decisions:
     @property
     def annotations(self) -> list[ParsedAnnotation]:
         """All that are to be written."""
-        found = [annotation for one in self.added for annotation in one.entry.annotations or ()]
+        found = [annotation for entry, _ in self.added for annotation in entry.annotations or ()]
         return found + [annotation for one in self.updated for annotation in one.added]
 
     def skip(self, entry: Entry, message: str) -> None:
@@ -138,6 +117,13 @@ def decide(
         elif entry.path not in being_deleted and entry.image and entry.image.outcome is not Outcome.GONE:
             decider.decide_listed(entry, entry.listed, entry.image)
     return decider.decisions
+
+
+def existing_annotation(row: asyncpg.Record) -> ParsedAnnotation:
+    shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
+    attributes = Attributes.from_json(orjson.loads(row["attributes"])) if row["attributes"] else Attributes()
+    author = Author(row["labeled_by"], row["labeled_at"], row["confirmed"])
+    return ParsedAnnotation(row["name"], shape, row["confidence"], attributes, author=author)
 
 
 def path_end(path: str) -> str:
@@ -174,15 +160,15 @@ class _Decider:
         if entry.image is None:
             return "Its sample was deleted while the import ran."
         if before is None or before.source_id is None:
-            self.decisions.added.append(AddedSample(entry))
+            self.decisions.added.append((entry, None))
             return None
         if before.status == "PRESENT" and (before.etag, before.size) == (entry.image.etag, entry.image.size):
             if not self.policy.restore_removed:
                 return "Its sample was deleted here; pass `restoreRemoved` to bring it back."
-            self.decisions.added.append(AddedSample(entry, before.source_id))
+            self.decisions.added.append((entry, before.source_id))
             return None
         self.decisions.gone_sources.append(before.source_id)
-        self.decisions.added.append(AddedSample(entry))
+        self.decisions.added.append((entry, None))
         return None
 
     def decide_listed(self, entry: Entry, listed: Listed, image: InspectedImage) -> None:
@@ -195,7 +181,7 @@ class _Decider:
             if image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
                 self.decisions.skip(entry, image.problem)
             else:
-                self.decisions.added.append(AddedSample(entry))
+                self.decisions.added.append((entry, None))
         elif before is None or before.source_id is None or (before.status == "GONE" and before.sample_id is None):
             return  # removed by another writer since the plan was made
         elif image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
@@ -213,7 +199,7 @@ class _Decider:
 
     def _restore(self, entry: Entry, listed: Listed, before: ExistingSample) -> None:
         if before.source_id is not None and before.sample_id is None and before.status == "PRESENT":
-            self.decisions.added.append(AddedSample(entry, before.source_id))
+            self.decisions.added.append((entry, before.source_id))
             if listed.sidecar_etag:
                 self.decisions.sidecar_etags[before.source_id] = entry.sidecar_etag or UNREAD
 
@@ -230,7 +216,7 @@ class _Decider:
             return
         self.decisions.gone_sources.append(before.source_id)
         if before.sample_id is None:
-            self.decisions.added.append(AddedSample(entry))
+            self.decisions.added.append((entry, None))
             return
         applied = entry.sidecar_etag if self.policy.may_label(before.labeled_origin) else None
         source = NewSource(before.path, image, sidecar_etag=applied or before.sidecar_etag)
@@ -271,18 +257,18 @@ class _Decider:
         equal ones the first stay."""
         if entry.annotations is None or not (entry.annotations or self.policy.clears):
             return (), ()
-        staying = defaultdict[tuple[Any, ...], list[ExistingAnnotation]](list)
-        for one in before.annotations:
-            staying[self.policy.comparison_key(one.annotation)].append(one)
+        staying = defaultdict[tuple[Any, ...], list[tuple[int, ParsedAnnotation]]](list)
+        for id, existing in before.annotations.items():
+            staying[self.policy.comparison_key(existing)].append((id, existing))
         added = []
         for annotation in entry.annotations:
             candidates = staying[self.policy.comparison_key(annotation)]
-            same = next((n for n, one in enumerate(candidates) if _same_time(one.annotation, annotation)), None)
+            same = next((n for n, (_, one) in enumerate(candidates) if _same_time(one, annotation)), None)
             if same is None:
                 added.append(annotation)
             else:
                 del candidates[same]
-        return tuple(sorted(one.id for rest in staying.values() for one in rest)), tuple(added)
+        return tuple(sorted(id for rest in staying.values() for id, _ in rest)), tuple(added)
 
     def _warn(self, entry: Entry) -> None:
         self.decisions.warnings += [(entry.position, *warning) for warning in entry.warnings]

@@ -5,34 +5,65 @@ them take the same steps: `decide`, then `write`.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal
+
+import asyncpg
+from pydantic import TypeAdapter
 
 from db.formats.annotations import ParsedAnnotation
-from db.ingest.images import InspectedImage
+from db.ingest.images import InspectedImage, Outcome
+from db.jobs import LabelWarning
+from db.storage import StoredObject
 
+STILL_UNREADABLE: Final = "Still not readable as an image; it is tried again when its content changes."
+STORED: Final = TypeAdapter(InspectedImage)
 Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedName:
-    """A name that no label of the dataset can have, where it is first, and how often it occurs."""
-
-    name: str
-    location: str
-    message: str
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Listed:
-    """What a sync planned for a file, compared with the source that was known at its path.
+    """What a sync planned for a file, compared with the source that was known at its path; `width`, `height` and
+    `orientation` of the image as it was when it was last read.
 
-    `sidecar_etag`: of the sidecar next to it, whether it was read or not.
+    `sidecar_path` and `sidecar_etag` are of what is next to the image, `sidecar_due` whether it is to be read.
+    `annotations`: how many the sample has, if its sidecar is due. `image`: what reading gave, if it was read before.
     """
 
+    position: int
     action: Action
+    path: str
+    size: int
+    modified_at: datetime
+    etag: str | None
     source_id: int | None
+    sidecar_path: str | None
     sidecar_etag: str | None
+    width: int | None = None
+    height: int | None = None
+    orientation: int | None = None
+    sidecar_due: bool = False
+    annotations: int = 0
+    image: InspectedImage | None = None
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Listed":
+        columns = {name: row[name] for name in cls.__slots__}
+        return cls(**columns | {"image": row["image"] and STORED.validate_json(row["image"])})
+
+    @property
+    def file(self) -> StoredObject:
+        return StoredObject(self.path, self.size, self.modified_at, self.etag)
+
+    def without_reading(self) -> InspectedImage | None:
+        """The image, where there is no reason to read it."""
+        match self.action:
+            case "RESTORED" | "SIDECAR":
+                return InspectedImage(Outcome.NOT_NEEDED, self.size, self.modified_at, self.etag or "")
+            case "UNREADABLE":
+                known = (self.size, self.modified_at, self.etag or "")
+                return InspectedImage(Outcome.UNREADABLE, *known, problem=STILL_UNREADABLE)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +84,7 @@ class Entry:
     usage: str | None = None
     refused: str | None = None
     warnings: tuple[tuple[str, str], ...] = ()  # location and message
-    refused_names: tuple[RefusedName, ...] = ()
+    refused_names: tuple[LabelWarning, ...] = ()
     listed: Listed | None = None
     sidecar_etag: str | None = None  # of the sidecar that was read
 

@@ -1,6 +1,7 @@
-"""Reading images: their first bytes, what these say, hashes of their content, and whether the files are whole.
+"""Images in storage: their first bytes, what these say, hashes of their content, and whether the files are whole.
 
-Nothing is written here, and no lock is held.
+The last bytes of nearly all files show that they are whole; the few others are read and, where there is no end in them
+at all, decoded. No row is written here, and no lock is held.
 """
 
 import asyncio
@@ -10,14 +11,17 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Final, Self
 
+from db.concurrency_limits import gather_or_cancel
 from db.errors import StorageError
 from db.formats import images
-from db.formats.images import ImageFacts, ImageLimits
-from db.ingest import damage
-from db.storage import Head, ObjectMissing, RootMissing, Store, StoredObject
+from db.formats.images import ImageFacts, ImageLimits, UnreadableImage
+from db.storage import Head, ObjectExists, ObjectMissing, RootMissing, Store, StoredObject
 
 MIB: Final = 1024 * 1024
 CHUNK: Final = 100  # images whose first bytes are in memory at once
+ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side
+FILES_AT_ONCE: Final = 4  # files in memory at once
+DAMAGED: Final = "The file ends before its image does, so a part of the picture is missing. Replace it by a whole one."
 
 
 class Outcome(StrEnum):
@@ -46,9 +50,12 @@ class InspectedImage:
     changed_at: datetime | None = None
 
     @classmethod
-    def of(cls, head: Head, facts: ImageFacts | None, outcome: Outcome = Outcome.READ, problem: str = "") -> Self:
-        hashes = (head.content, head.pixels, head.changed_at)
-        return cls(outcome, head.size, head.modified_at, head.etag, facts, problem, *hashes)
+    def of(
+        cls, found: Head | StoredObject, facts: ImageFacts | None, outcome: Outcome = Outcome.READ, problem: str = ""
+    ) -> Self:
+        etag = found.etag if isinstance(found, Head) else found.stamp
+        hashes = (found.content, found.pixels, found.changed_at)
+        return cls(outcome, found.size, found.modified_at, etag, facts, problem, *hashes)
 
     @property
     def content_hash(self) -> str | None:
@@ -57,7 +64,7 @@ class InspectedImage:
 
     def as_damaged(self) -> "InspectedImage":
         assert self.facts is not None
-        return replace(self, facts=replace(self.facts, damaged=True), problem=damage.MESSAGE)
+        return replace(self, facts=replace(self.facts, damaged=True), problem=DAMAGED)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -88,7 +95,7 @@ async def _inspect_chunk(store: Store, files: Sequence[StoredObject], limits: Im
     read = {
         file.path: head for file, head in pairs if isinstance(head, Head) and found[file.path].outcome is Outcome.READ
     }
-    for path in await damage.find(store, read, limits):
+    for path in await find_damaged(store, read, limits):
         found[path] = found[path].as_damaged()
     return found
 
@@ -116,7 +123,7 @@ def _judged(file: StoredObject, head: Head | StorageError, limits: ImageLimits) 
 def _decoded(head: Head, limits: ImageLimits) -> InspectedImage:
     try:
         return InspectedImage.of(head, images.facts(head.data, limits.pixels))
-    except images.UnreadableImage as refused:
+    except UnreadableImage as refused:
         return InspectedImage.of(head, None, Outcome.UNREADABLE, refused.message)
 
 
@@ -134,3 +141,55 @@ async def _read_whole(store: Store, file: StoredObject, head: Head, limits: Imag
 def _too_large(file: StoredObject | Head, limits: ImageLimits) -> InspectedImage:
     problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {limits.size / MIB:g} MiB are taken."
     return InspectedImage(Outcome.REFUSED, file.size, file.modified_at, "", problem=problem)
+
+
+async def find_damaged(store: Store, heads: Mapping[str, Head], limits: ImageLimits) -> set[str]:
+    """The paths of damaged images. What cannot be read again is not said to be damaged. Raises RootMissing."""
+    ends, files = asyncio.Semaphore(ENDS_AT_ONCE), asyncio.Semaphore(FILES_AT_ONCE)
+
+    async def is_damaged(path: str, head: Head) -> bool:
+        try:
+            async with ends:
+                start = max(0, head.size - images.TAIL_SIZE)
+                tail = head.data if head.whole else await store.read(path, start=start, length=images.TAIL_SIZE)
+            if not images.may_be_truncated(head.data, tail[-images.TAIL_SIZE :], head.size):
+                return False
+            async with files:
+                data = head.data if head.whole else await store.read(path, length=limits.size)
+                return await is_cut(data, limits)
+        except RootMissing:
+            raise
+        except StorageError:
+            return False
+
+    found = await gather_or_cancel(is_damaged(path, head) for path, head in heads.items())
+    return {path for path, damaged in zip(heads, found, strict=True) if damaged}
+
+
+async def is_cut(data: bytes, limits: ImageLimits) -> bool:
+    """Whether this file ends before its image does. If finding its end takes too much, it has none."""
+    if not images.may_be_truncated(data[: images.HEAD_SIZE], data[-images.TAIL_SIZE :], len(data)):
+        return False
+    try:
+        return not await limits.is_complete(data)
+    except UnreadableImage:
+        return True
+
+
+async def write_new(store: Store, path: str, data: bytes) -> StoredObject | None:
+    """The object that has these bytes, written now or there before. None: another one is at the path."""
+    try:
+        return await store.write(path, data)
+    except ObjectExists:
+        return await object_with(store, path, data)
+
+
+async def object_with(store: Store, path: str, data: bytes) -> StoredObject | None:
+    """The object at this path, if these are its bytes."""
+    [head] = await store.heads([path], length=len(data) + 1)
+    if isinstance(head, ObjectMissing):
+        return None
+    if isinstance(head, StorageError):
+        raise head  # it may be the caller's own: under another name it would be there twice
+    hashes = (head.changed_at, head.content, head.pixels)
+    return StoredObject(path, head.size, head.modified_at, head.etag, *hashes) if head.data == data else None

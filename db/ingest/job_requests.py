@@ -1,16 +1,18 @@
 """Requests of clients for jobs: to sync a dataset, to import a manifest, to cancel."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.errors import NotFound
-from db.history.changes import expect_revision, lock_dataset
+from db.history.changes import expect_revision, lock_dataset, no_such_dataset
 from db.identity.tokens import Identity
 from db.ingest import imports, sync
 from db.postgres.models import Dataset, Job
+
+Options = sync.Options | imports.Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class StartedJob:
 async def start_sync(session: AsyncSession, dataset_id: int, options: sync.Options, *, by: Identity) -> StartedJob:
     """Start a sync. While another one runs it is refused with SYNC_ALREADY_RUNNING."""
     await lock_dataset(session, dataset_id, by)
-    return StartedJob(await sync.start(session, dataset_id, options, requested_by=by.name))
+    return StartedJob(await start(session, dataset_id, options, requested_by=by.name))
 
 
 async def start_import(
@@ -37,7 +39,18 @@ async def start_import(
     await expect_revision(session, dataset_id, expected_revision, revision)
     if by.dataset_ids is not None:
         options = replace(options, dataset_ids=sorted(by.dataset_ids))
-    return StartedJob(await imports.start(session, dataset_id, options, requested_by=by.name))
+    return StartedJob(await start(session, dataset_id, options, requested_by=by.name))
+
+
+async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:
+    """Request a job, of which at most one runs in a dataset; a worker begins when the transaction commits. Returns the
+    job's id."""
+    kind = "SYNC" if isinstance(options, sync.Options) else "IMPORT"
+    job_id = await jobs.enqueue(session, dataset_id, kind, requested_by=requested_by, arguments=asdict(options))
+    if job_id is None:
+        await jobs.expect_no_ingest(session, dataset_id, starting=kind)
+        raise no_such_dataset()
+    return job_id
 
 
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:

@@ -1,22 +1,27 @@
-"""Merging a batch of entries into the working set, in one transaction, in the order of `db.history.changes`.
+"""How a job merges its entries into the working set: they are staged, then merged batch after batch.
 
-People go on working while a job runs, so everything is read again under locks.
+A batch is one transaction, with its checkpoint, in the order of `db.history.changes`. People go on working while a job
+runs, so everything is read again under locks.
 """
 
+import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.formats.annotations import ParsedAnnotation
 from db.history.changes import lock_dataset, record
-from db.ingest.decide import Decisions, ExistingAnnotation, ExistingSample, decide, path_end
+from db.ingest.decide import Decisions, ExistingSample, decide, existing_annotation, path_end
 from db.ingest.entry import Entry
 from db.ingest.policy import Policy
 from db.ingest.write import Writer, label_ids, write_object_facts
-from db.jobs import Batch, Claim
+from db.jobs import Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql
+from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
 MEANWHILE: Final = "A file was uploaded there while the import ran; import again."
@@ -25,7 +30,56 @@ OUTSIDE: Final = (
 )
 
 
-async def merge(batch: Batch, *, job: Claim, entries: Sequence[Entry], policy: Policy) -> None:
+async def stage(
+    database: Database,
+    job: Claim,
+    table: str,
+    columns: Sequence[str],
+    records: Sequence[Sequence[object]],
+    warnings: Sequence[tuple[str, str]],
+    refused_names: Sequence[LabelWarning] = (),
+) -> None:
+    """Copy records into a staging table, with the warnings about what was read for them."""
+
+    async def copy(batch: Batch) -> None:
+        batch.warnings.extend(warnings)
+        for refused in refused_names:
+            batch.warn_label(refused)
+        await batch.connection.copy_records_to_table(table, records=records, columns=columns)
+
+    await in_batch(database, job, copy)
+
+
+async def merge_all(
+    database: Database,
+    job: Claim,
+    policy: Policy,
+    *,
+    after: int,
+    read: Callable[[int], Awaitable[Sequence[Entry]]],
+    advance: Callable[[Batch, int], None],
+) -> None:
+    """Merge all entries after a position. While one batch is written, the next is read.
+
+    `read`: the entries after a position, as many as one transaction takes; none at the end. `advance`: writes into a
+    batch the checkpoint and the progress of a job that has merged everything up to a position.
+    """
+
+    async def write(batch: Batch, entries: Sequence[Entry]) -> None:
+        await _merge(batch, job, entries, policy)
+        advance(batch, entries[-1].position)
+
+    ahead = asyncio.ensure_future(read(after))
+    try:
+        while entries := await ahead:
+            ahead = asyncio.ensure_future(read(entries[-1].position))
+            await in_batch(database, job, partial(write, entries=entries))
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Policy) -> None:
     await lock_dataset(batch.session, job.dataset_id, None)
     decisions = await _decide_under_locks(batch.session, job.dataset_id, entries, policy)
     if decisions.is_change:
@@ -33,7 +87,8 @@ async def merge(batch: Batch, *, job: Claim, entries: Sequence[Entry], policy: P
         summary = f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
         change = await record(batch.session, job.dataset_id, job.requested_by, policy.origin, summary, job_id=job.id)
         await write_object_facts(batch.session, job.dataset_id, decisions)
-        samples = await Writer(batch.session, job.dataset_id, change, policy).write(decisions)
+        writer = Writer(batch.session, job.dataset_id, change, policy)
+        samples = await writer.write(decisions, await writer.make_labels(decisions.annotations))
         _count(batch, decisions, samples, policy)
     else:
         await write_object_facts(batch.session, job.dataset_id, decisions)
@@ -43,7 +98,7 @@ async def merge(batch: Batch, *, job: Claim, entries: Sequence[Entry], policy: P
         for row in await sql.run(batch.session, SQL.shapes_outside, samples=decisions.smaller):
             batch.warn(row["path"], OUTSIDE.format(**row))
     for refused in (name for entry in entries for name in entry.refused_names):
-        batch.warn_label(refused.name, refused.location, refused.message, refused.count)
+        batch.warn_label(refused)
 
 
 async def _decide_under_locks(
@@ -62,13 +117,12 @@ async def _decide_under_locks(
     by_key = {(row["source_id"] if sources else row["path"]): row for row in rows}
     labelled = {entry.key for entry in entries if entry.annotations is not None}
     samples = [row["sample_id"] for key, row in by_key.items() if key in labelled and row["sample_id"] is not None]
-    annotations = defaultdict[int, list[ExistingAnnotation]](list)
+    annotations = defaultdict[int, dict[int, ParsedAnnotation]](dict)
     if samples:
         for row in await sql.run(session, SQL.annotations, samples=samples, suggestions=policy.exact):
-            annotations[row["sample_id"]].append(ExistingAnnotation.of(row))
+            annotations[row["sample_id"]][row["id"]] = existing_annotation(row)
     existing = {
-        key: ExistingSample(**row, annotations=tuple(annotations.get(row["sample_id"], ())))
-        for key, row in by_key.items()
+        key: ExistingSample(**row, annotations=annotations.get(row["sample_id"], {})) for key, row in by_key.items()
     }
     fresh = [entry.path for entry in entries if entry.listed is None or entry.listed.source_id is None]
     deleted = await sql.run(session, SQL.being_deleted, dataset_id=dataset_id, paths=fresh) if fresh else []
@@ -79,11 +133,11 @@ def _count(batch: Batch, decisions: Decisions, samples: dict[str, int], policy: 
     """Count what was written. Somebody may have made a sample first: of an entry that only names its path, the job
     reports it; a sync has that file as it is."""
     labeled = []
-    for one in decisions.added:
-        if one.entry.path in samples:
-            labeled.append(one.entry.annotations or ())
-        elif one.entry.listed is None:
-            decisions.skip(one.entry, f"`{path_end(one.entry.path)}`: {MEANWHILE}")
+    for entry, _ in decisions.added:
+        if entry.path in samples:
+            labeled.append(entry.annotations or ())
+        elif entry.listed is None:
+            decisions.skip(entry, f"`{path_end(entry.path)}`: {MEANWHILE}")
     labeled += [one.added for one in decisions.updated]
     batch.counts.update(
         Counter(

@@ -53,11 +53,8 @@ class Policy:
     def comparison_key(self, annotation: ParsedAnnotation) -> tuple[Any, ...]:
         """The same for two annotations that are the same, whenever they were put. Where authors do not count, neither
         does how sure somebody is of a label for the whole image."""
+        content = annotation.label, annotation.shape, annotation.attributes
         if self.exact:
             author = self.author_of(annotation)
-            return *_drawn(annotation), annotation.confidence, author.by, author.confirmed
-        return *_drawn(annotation), None if annotation.shape is None else annotation.confidence
-
-
-def _drawn(annotation: ParsedAnnotation) -> tuple[Any, ...]:
-    return annotation.label, annotation.shape, annotation.attributes
+            return *content, annotation.confidence, author.by, author.confirmed
+        return *content, None if annotation.shape is None else annotation.confidence

@@ -16,6 +16,7 @@ from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.shapes import to_json
 from db.history.changes import RecordedChange
 from db.ingest.decide import Decisions, NewSource, UpdatedSample
+from db.ingest.entry import Entry
 from db.ingest.policy import Policy
 from db.labelling.annotations import refresh_derived_state
 from db.labelling.samples.selection import LockedSamples
@@ -25,17 +26,6 @@ SQL: Final = sql.load(__file__)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 LabelIds = Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class NewSample:
-    """`annotations` are those that are written with it."""
-
-    source_id: int
-    path: str
-    annotations: Sequence[ParsedAnnotation] = ()
-    hard: bool = False
-    usage: str | None = None
 
 
 async def label_ids(session: AsyncSession, dataset_id: int, names: Iterable[str]) -> dict[str, int]:
@@ -105,13 +95,13 @@ class Writer:
     change: RecordedChange
     policy: Policy
 
-    async def write(self, decisions: Decisions) -> dict[str, int]:
-        """Write what was decided; the ids of the new samples by path, without those that another writer made first."""
-        ids = await self.make_labels(decisions.annotations)
+    async def write(self, decisions: Decisions, ids: LabelIds) -> dict[str, int]:
+        """Write what was decided; the ids of the new samples by path, without those that another writer made first.
+        `ids`: of all labels."""
         fresh = [
-            NewSource(one.entry.path, one.entry.image, sidecar_etag=one.entry.sidecar_etag)
-            for one in decisions.added
-            if one.source_id is None and one.entry.image is not None
+            NewSource(entry.path, entry.image, sidecar_etag=entry.sidecar_etag)
+            for entry, source in decisions.added
+            if source is None and entry.image is not None
         ]
         sources = await make_sources(self.session, self.dataset_id, [*fresh, *decisions.replaced.values()])
         replaced = {sample: sources[one.path] for sample, one in decisions.replaced.items() if one.path in sources}
@@ -119,17 +109,19 @@ class Writer:
             values = {"samples": list(replaced), "sources": list(replaced.values())}
             await sql.run(self.session, SQL.replace_sources, since=self.change.revision, **values)
         new = [
-            NewSample(source, one.entry.path, one.entry.annotations or (), bool(one.entry.hard), one.entry.usage)
-            for one in decisions.added
-            if (source := one.source_id or sources.get(one.entry.path)) is not None
+            (entry, made)
+            for entry, source in decisions.added
+            if (made := source or sources.get(entry.path)) is not None
         ]
-        samples = await self.make_samples(new, ids)
+        samples = await self._make_samples(new, ids)
         removed = [id for one in decisions.updated for id in one.removed]
         if removed:
             await sql.run(self.session, SQL.remove_annotations, ids=removed)
-        annotations = [(samples[one.path], each) for one in new if one.path in samples for each in one.annotations]
+        annotations = [
+            (samples[entry.path], each) for entry, _ in new if entry.path in samples for each in entry.annotations or ()
+        ]
         annotations += [(one.sample_id, each) for one in decisions.updated for each in one.added]
-        await self.annotate(annotations, ids)
+        await self._annotate(annotations, ids)
         await self._update_samples(decisions.updated)
         return samples
 
@@ -155,31 +147,32 @@ class Writer:
         )
         return await label_ids(self.session, self.dataset_id, described)
 
-    async def make_samples(self, samples: Sequence[NewSample], ids: LabelIds) -> dict[str, int]:
-        """Ids by path, in this order; a path that has a sample already is left out."""
+    async def _make_samples(self, samples: Sequence[tuple[Entry, int]], ids: LabelIds) -> dict[str, int]:
+        """Of sources. Ids by path, in this order; a path that has a sample already is left out."""
         if not samples:
             return {}
-        confirmed = [[each for each in one.annotations if self.policy.author_of(each).confirmed] for one in samples]
+        annotations = [entry.annotations or () for entry, _ in samples]
+        confirmed = [[each for each in some if self.policy.author_of(each).confirmed] for some in annotations]
         authors = [last_author([self.policy.author_of(annotation) for annotation in each]) for each in confirmed]
         rows = await sql.run(
             self.session,
             SQL.make_samples,
             since=self.change.revision,
             origin=self.policy.origin,
-            sources=[one.source_id for one in samples],
-            suggested=[len(each) < len(one.annotations) for one, each in zip(samples, confirmed, strict=True)],
+            sources=[source for _, source in samples],
+            suggested=[len(each) < len(some) for some, each in zip(annotations, confirmed, strict=True)],
             label_ids=[
                 f"{{{','.join(map(str, sorted({ids[annotation.label] for annotation in each})))}}}"
                 for each in confirmed
             ],
             labeled_by=[author and author.by for author in authors],
             labeled_at=[author and author.at for author in authors],
-            hard=[one.hard for one in samples],
-            usages=[one.usage for one in samples],
+            hard=[bool(entry.hard) for entry, _ in samples],
+            usages=[entry.usage for entry, _ in samples],
         )
         return {row["path"]: row["id"] for row in rows}
 
-    async def annotate(self, annotations: Sequence[tuple[int, ParsedAnnotation]], ids: LabelIds) -> None:
+    async def _annotate(self, annotations: Sequence[tuple[int, ParsedAnnotation]], ids: LabelIds) -> None:
         """Annotations of these samples, in this order."""
         if not annotations:
             return

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -17,6 +17,7 @@ from db.postgres.retries import retry
 
 SQL: Final = sql.load(__file__, "jobs.sql")
 MAX_WARNINGS = 10_000  # kept of one job
+COUNTS: Final = ("skipped", "added", "updated", "removed", "moved", "labeled")
 
 T = TypeVar("T")
 
@@ -25,11 +26,14 @@ class Fenced(Exception):
     """The claim is no longer valid: another worker has the job, or it has ended. Nothing of the batch was committed."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LabelWarning:
+    """A name that no label of the dataset can have, where it is first, and how often it occurs."""
+
+    name: str
     path: str
     message: str
-    count: int = 0
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -53,14 +57,10 @@ class Batch:
     def warn(self, path: str, message: str) -> None:
         self.warnings.append((path, message))
 
-    def warn_label(self, name: str, path: str, message: str, count: int = 1) -> None:
+    def warn_label(self, warning: LabelWarning) -> None:
         """One warning for each label name in a job, at the first path where it occurs."""
-        self.label_warnings.setdefault(name, LabelWarning(path, message)).count += count
-
-
-async def clear_label_warnings(batch: Batch, job: Claim) -> None:
-    """When a stage begins again, every name occurs again."""
-    await sql.run(batch.connection, SQL.clear_label_warnings, job_id=job.id)
+        first = self.label_warnings.get(warning.name)
+        self.label_warnings[warning.name] = replace(first, count=first.count + warning.count) if first else warning
 
 
 async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Awaitable[T]]) -> T:
@@ -80,23 +80,12 @@ async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Await
 
 async def _write(batch: Batch, job: Claim) -> None:
     """Write the warnings, counters and checkpoint of a batch, under the epoch of the claim."""
-    if batch.warnings:
-        paths, messages = map(list, zip(*batch.warnings, strict=True))
-        await sql.run(
-            batch.connection, SQL.warn, job_id=job.id, paths=paths, messages=messages, max_warnings=MAX_WARNINGS
-        )
-    if batch.label_warnings:
-        warnings = batch.label_warnings.values()
-        await sql.run(
-            batch.connection,
-            SQL.warn_labels,
-            job_id=job.id,
-            names=list(batch.label_warnings),
-            paths=[warning.path for warning in warnings],
-            messages=[warning.message for warning in warnings],
-            counts=[warning.count for warning in warnings],
-            max_warnings=MAX_WARNINGS,
-        )
+    warnings = [(None, path, message, 1) for path, message in batch.warnings]
+    warnings += map(astuple, batch.label_warnings.values())
+    if warnings:
+        names, paths, messages, counts = map(list, zip(*warnings, strict=True))
+        values = {"names": names, "paths": paths, "messages": messages, "counts": counts}
+        await sql.run(batch.connection, SQL.warn, job_id=job.id, **values, max_warnings=MAX_WARNINGS)
     advanced = await sql.value(
         batch.connection,
         SQL.advance,
@@ -107,12 +96,7 @@ async def _write(batch: Batch, job: Claim) -> None:
         scanned=batch.totals.get("scanned"),
         ignored=batch.totals.get("ignored"),
         skipped_in_all=batch.totals.get("skipped"),
-        skipped=batch.counts["skipped"],
-        added=batch.counts["added"],
-        updated=batch.counts["updated"],
-        removed=batch.counts["removed"],
-        moved=batch.counts["moved"],
-        labeled=batch.counts["labeled"],
+        **{name: batch.counts[name] for name in COUNTS},
     )
     if advanced is None:
         raise Fenced(f"the claim of job {job.id} under epoch {job.epoch} is no longer valid")

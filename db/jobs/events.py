@@ -15,11 +15,9 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from db.concurrency_limits import LoopThrottle, SharedReads
-from db.jobs.notifications import CHANNEL, notify_dataset
+from db.jobs.queue import CHANNEL, notify
 from db.postgres import sql
 from db.postgres.engine import Database, driver_url
-
-__all__ = ["Events", "listening"]
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +128,7 @@ class Events:
                     await self._read(kind, [key.id for key in keys if key.kind == kind])
                 for dataset_id in dataset_ids:
                     async with self.database.reading() as connection:
-                        await notify_dataset(connection, dataset_id)
+                        await notify(connection, "dataset", dataset_id)
             except Exception as error:
                 log.warning("events could not be read, retrying: %s", type(error).__name__)
                 self._to_read |= keys

@@ -94,15 +94,8 @@ WHERE id = :job_id AND epoch = :epoch AND status = 'RUNNING'
 RETURNING id
 
 -- name: warn
-INSERT INTO job_warning (job_id, path, message)
-SELECT :job_id, path, message
-FROM unnest(:paths::text[], :messages::text[]) WITH ORDINALITY AS warning (path, message, position)
-ORDER BY position
-LIMIT greatest(0, :max_warnings - (SELECT count(*) FROM job_warning WHERE job_id = :job_id))
-ON CONFLICT DO NOTHING
-
--- name: warn_labels
--- A name that has a warning is counted again; of new names as many are written as there is room for.
+-- Warnings, some of them about a label name: one that has a warning is counted again. Of the others as many are written
+-- as there is room for.
 WITH warning AS (
     SELECT * FROM unnest(:names::text[], :paths::text[], :messages::text[], :counts::bigint[])
         WITH ORDINALITY AS warning (name, path, message, count, position)
@@ -112,9 +105,16 @@ WITH warning AS (
     RETURNING job_warning.name
 )
 INSERT INTO job_warning (job_id, path, message, name, count)
-SELECT :job_id, path, message, name, count FROM warning WHERE name NOT IN (SELECT name FROM known) ORDER BY position
+SELECT :job_id, path, message, name, count FROM warning
+WHERE name IS NULL OR name NOT IN (SELECT name FROM known) ORDER BY position
 LIMIT greatest(0, :max_warnings - (SELECT count(*) FROM job_warning WHERE job_id = :job_id))
 ON CONFLICT DO NOTHING
 
--- name: clear_label_warnings
-DELETE FROM job_warning WHERE job_id = :job_id AND name IS NOT NULL
+-- name: notify
+SELECT pg_notify(:channel, :payload)
+
+-- name: lock_worker
+SELECT pg_try_advisory_lock(:lock_class, :worker)
+
+-- name: unlock_worker
+SELECT pg_advisory_unlock(:lock_class, :worker)

@@ -6,23 +6,32 @@
 
 A claim locks the row that is due first (FOR NO KEY UPDATE SKIP LOCKED) and raises its epoch. Whoever changes the row
 of a running job later does so only under that epoch: a worker that was taken for dead and comes back can write nothing.
+
+A worker holds a session lock under its own number as long as its connection lasts. Postgres frees the lock the moment
+the process dies, on this machine or another, so that its jobs are taken over at once; where a network keeps a dead
+connection open, the age of the heartbeat (`LEASE`) decides.
+
+A NOTIFY names what changed and carries no data; listeners poll too, so that a lost one costs a few seconds. Do not
+notify in a transaction that labels: commits that notify wait for one another.
 """
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+import asyncpg
 import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import Conflict, Defect, DomainError, NotFound
-from db.jobs.notifications import notify_job, notify_workers
-from db.jobs.workers import LEASE, LOCK_CLASS
+from db.errors import Conflict, Defect, DomainError
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Job
+from db.postgres.outages import ANY_ERROR
 
 SQL: Final = sql.load(__file__, "jobs.sql")
 Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT"]
@@ -35,18 +44,10 @@ TYPE_NAMES: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob"
 MAX_ATTEMPTS = 5
 MAX_CLAIMS = 25
 LONG_TIMEOUT = 3_600.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class PublicJob:
-    """A job that clients see."""
-
-    id: int
-    type: str
-
-    @property
-    def global_id(self) -> str:
-        return f"{self.type}:{self.id}"
+LEASE: Final = timedelta(seconds=15)  # without a heartbeat, after which a job is taken over
+LOCK_CLASS: Final = 2  # of the workers' advisory locks
+CHANNEL: Final = "labelgraph"  # a job or a dataset changed
+QUEUE_CHANNEL: Final = "labelgraph_queue"  # a job was queued
 
 
 @dataclass(slots=True)
@@ -97,33 +98,30 @@ async def enqueue(
     return job_id
 
 
-async def active_ingest(session: AsyncSession, dataset_id: int) -> PublicJob | None:
-    """The sync or import that writes into the dataset, of which there is one at most."""
+async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: str | None = None) -> None:
+    """Refuse while a sync or an import, of which there is one at most, writes into the dataset. `starting`: the kind of
+    the job that is requested."""
     kinds = col(Job.kind).in_(("SYNC", "IMPORT"))
     active = select(Job.id, Job.kind).where(Job.dataset_id == dataset_id, kinds, col(Job.status).in_(ACTIVE))
     row = (await session.exec(active)).first()
-    return None if row is None else PublicJob(row[0], TYPE_NAMES[row[1]])
-
-
-def dataset_busy(active: PublicJob) -> Conflict:
-    noun = active.type.removesuffix("Job").lower()
-    return Conflict(
-        f"The dataset has {'an' if noun == 'import' else 'a'} {noun} under way; wait until it ends, or cancel it, and "
-        "repeat.",
-        code="DATASET_BUSY",
-        jobId=active.global_id,
-    )
+    if row is None:
+        return
+    job_id, kind = row
+    if kind == starting == "SYNC":
+        code, message = "SYNC_ALREADY_RUNNING", "A sync of this dataset is running; wait for it or cancel it."
+    else:
+        noun, code = "a sync" if kind == "SYNC" else "an import", "DATASET_BUSY"
+        message = f"The dataset has {noun} under way; wait until it ends, or cancel it, and repeat."
+    raise Conflict(message, code=code, jobId=f"{TYPE_NAMES[kind]}:{job_id}")
 
 
 async def cancel(session: AsyncSession, job_id: int) -> None:
     """Cancel a job: at once if it is queued, within 5 s if it runs. One that has ended stays as it is."""
     status = await sql.value(session, SQL.cancel, job_id=job_id)
-    if status is None and await session.get(Job, job_id) is None:
-        raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     if status == "CANCELED":
         await _clear_staging(session, job_id)
     if status is not None:
-        await notify_job(session, job_id)
+        await notify(session, "job", job_id)
 
 
 async def cancel_all(session: AsyncSession, dataset_id: int) -> None:
@@ -131,6 +129,20 @@ async def cancel_all(session: AsyncSession, dataset_id: int) -> None:
     active = select(Job.id).where(Job.dataset_id == dataset_id, Job.kind != "PURGE", col(Job.status).in_(ACTIVE))
     for job_id in (await session.exec(active.order_by(col(Job.id)))).all():
         await cancel(session, job_id)
+
+
+@asynccontextmanager
+async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
+    """Lock a new worker's number, which is returned, as long as the connection lasts and at most for the block."""
+    worker = secrets.randbelow(2**31)
+    while not await sql.value(connection, SQL.lock_worker, lock_class=LOCK_CLASS, worker=worker):
+        worker = secrets.randbelow(2**31)
+    try:
+        yield worker
+    finally:
+        with suppress(*ANY_ERROR):
+            if not connection.is_closed():  # else Postgres has freed it
+                await sql.run(connection, SQL.unlock_worker, lock_class=LOCK_CLASS, worker=worker)
 
 
 async def claim(database: Database, worker: int) -> Claim | None:
@@ -143,7 +155,7 @@ async def claim(database: Database, worker: int) -> Claim | None:
             row = await sql.first(session, SQL.claim, worker=worker)
             if row is None:
                 return None
-            await notify_job(session, row["id"])
+            await notify(session, "job", row["id"])
         json = {name: orjson.loads(row[name]) for name in ("arguments", "checkpoint")}
         claimed = Claim(**{**row, **json})
         if claimed.attempts > MAX_ATTEMPTS:
@@ -170,7 +182,7 @@ async def finish(database: Database, claim: Claim, status: str, error: DomainErr
         )
         if finished is not None:
             await _clear_staging(session, claim.id)
-            await notify_job(session, claim.id)
+            await notify(session, "job", claim.id)
     return finished is not None
 
 
@@ -199,14 +211,21 @@ async def _release(
     status: str | None = await sql.value(
         session, SQL.release, job_id=job_id, epoch=epoch, refund_attempt=refund_attempt, after=after
     )
-    match status:
-        case "QUEUED":
-            await notify_workers(session)
-            await notify_job(session, job_id)
-        case "CANCELED":
-            await _clear_staging(session, job_id)
-            await notify_job(session, job_id)
+    if status == "QUEUED":
+        await notify_workers(session)
+    elif status == "CANCELED":
+        await _clear_staging(session, job_id)
+    if status is not None:
+        await notify(session, "job", job_id)
     return status
+
+
+async def notify(runner: sql.Runner, kind: Literal["job", "dataset"], id: int) -> None:
+    await sql.run(runner, SQL.notify, channel=CHANNEL, payload=f"{kind}:{id}")
+
+
+async def notify_workers(runner: sql.Runner) -> None:
+    await sql.run(runner, SQL.notify, channel=QUEUE_CHANNEL, payload="")
 
 
 async def _clear_staging(session: AsyncSession, job_id: int) -> None:

@@ -12,8 +12,7 @@ from typing import Final
 from db.concurrency_limits import wait_for_event
 from db.errors import Defect, DomainError, StorageError
 from db.jobs.batches import Fenced
-from db.jobs.notifications import notify_dataset, notify_job
-from db.jobs.queue import Claim, finish, release
+from db.jobs.queue import Claim, finish, notify, release
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable, explain, is_rolled_back
@@ -133,8 +132,8 @@ async def _beat(database: Database, job: Claim) -> Interruption | None:
         )
     if changed:
         async with database.reading() as connection:
-            await notify_job(connection, job.id)
-            await notify_dataset(connection, job.dataset_id)
+            await notify(connection, "job", job.id)
+            await notify(connection, "dataset", job.dataset_id)
     if cancel_requested is None:
         return Interruption.CLAIM_LOST
     return Interruption.CANCELED if cancel_requested else None

@@ -12,7 +12,7 @@ import pytest
 
 from api.settings import Settings
 from db import jobs
-from db.ingest import sync
+from db.ingest import job_requests, sync
 from db.ingest.uploads.files import STAGING
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -114,7 +114,7 @@ class StagedUploads:
     async def sync(self) -> tuple[int, ...]:
         """A sync's counts of what it added, updated, removed, moved and skipped."""
         async with self.database.writing() as session:
-            job = await sync.start(session, self.number, requested_by="ann")
+            job = await job_requests.start(session, self.number, sync.Options(), requested_by="ann")
         claim = await jobs.claim(self.database, 7)
         assert claim is not None
         await sync.run(self.database, claim, self.store)

@@ -13,7 +13,7 @@ import pytest
 
 from api.settings import Settings
 from db import jobs
-from db.ingest import imports
+from db.ingest import imports, job_requests
 from db.ingest.imports import Options
 from db.ingest.imports.entries import Inspector
 from db.postgres.engine import Database
@@ -96,7 +96,7 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
         dataset.root = tmp_path  # what the worker may read
         async with database.writing() as session:
             options = Options(manifest=str(manifest))
-            return dataset, await imports.start(session, dataset.dataset_id, options, requested_by="ann")
+            return dataset, await job_requests.start(session, dataset.dataset_id, options, requested_by="ann")
 
     clean, clean_job = await begin()
     claim = await jobs.claim(database, WORKER)

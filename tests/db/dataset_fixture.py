@@ -12,7 +12,7 @@ import asyncpg
 from PIL import Image
 
 from db import jobs
-from db.ingest import sync
+from db.ingest import job_requests, sync
 from db.ingest.sync.options import USUAL_GUARD, Guard
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
@@ -110,7 +110,7 @@ class DatasetFixture(Statements):
 
     async def start(self, **options: Any) -> int:
         async with self.database.writing() as session:
-            return await sync.start(session, self.dataset_id, sync.Options(**options), requested_by="ann")
+            return await job_requests.start(session, self.dataset_id, sync.Options(**options), requested_by="ann")
 
     async def work(self, job_id: int, guard: Guard = USUAL_GUARD) -> None:
         """Run a job as a worker does."""

@@ -8,7 +8,7 @@ from typing import Any
 from db import jobs
 from db.datasets import check
 from db.errors import DomainError
-from db.ingest import imports
+from db.ingest import imports, job_requests
 from db.ingest.imports import Options
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
@@ -65,7 +65,7 @@ class ImportFixture:
             options["source_root"] = imports.folder_of(options["source_root"])
         async with self.dataset.database.writing() as session:
             values = Options(manifest=str(manifest), **options)
-            return await imports.start(session, self.dataset.dataset_id, values, requested_by="ann")
+            return await job_requests.start(session, self.dataset.dataset_id, values, requested_by="ann")
 
     async def work(self, job_id: int) -> dict[str, Any]:
         claim = await jobs.claim(self.dataset.database, WORKER)

@@ -8,7 +8,7 @@ import pytest
 
 from db import jobs
 from db.jobs import events
-from db.jobs.notifications import notify_dataset, notify_job
+from db.jobs.queue import notify
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture
@@ -48,14 +48,14 @@ async def listeners(dataset: DatasetFixture, number: int = 1) -> list[int]:
 
 async def notify_of_dataset(dataset: DatasetFixture) -> None:
     async with dataset.database.reading() as connection:
-        await notify_dataset(connection, dataset.dataset_id)
+        await notify(connection, "dataset", dataset.dataset_id)
 
 
-async def bump(dataset: DatasetFixture, job_id: int, *, notify: bool = True) -> None:
+async def bump(dataset: DatasetFixture, job_id: int, *, notified: bool = True) -> None:
     await dataset.do("UPDATE job SET step = step + 1 WHERE id = $1", job_id)
-    if notify:
+    if notified:
         async with dataset.database.reading() as connection:
-            await notify_job(connection, job_id)
+            await notify(connection, "job", job_id)
 
 
 @pytest.mark.usefixtures("no_polls")
@@ -88,7 +88,7 @@ async def test_a_lost_notification_costs_one_poll(dataset: DatasetFixture) -> No
     job_id = await dataset.start()
     async with events.listening(dataset.database) as subscriptions, aclosing(subscriptions.job_steps(job_id)) as steps:
         first = await soon(steps)
-        await bump(dataset, job_id, notify=False)
+        await bump(dataset, job_id, notified=False)
         assert await soon(steps) == first + 1
 
 

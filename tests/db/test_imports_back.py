@@ -14,7 +14,7 @@ from db.datasets import check
 from db.exports import manifests
 from db.history import versions
 from db.history.transactions import write
-from db.ingest import imports, sync
+from db.ingest import imports, job_requests, sync
 from db.ingest.imports import Options
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of
@@ -74,7 +74,7 @@ class House(Statements):
 
     async def sync(self, dataset: int) -> dict[str, Any]:
         async with self.database.writing() as session:
-            job = await sync.start(session, dataset, requested_by="ann")
+            job = await job_requests.start(session, dataset, sync.Options(), requested_by="ann")
         return await self.run(job)
 
     async def publish(self, dataset: int) -> str:
@@ -89,7 +89,7 @@ class House(Statements):
 
     async def load(self, dataset: int, manifest: str, **options: Any) -> dict[str, Any]:
         async with self.database.writing() as session:
-            job = await imports.start(session, dataset, Options(manifest=manifest, **options), requested_by="bob")
+            job = await job_requests.start(session, dataset, Options(manifest=manifest, **options), requested_by="bob")
         return await self.run(job)
 
     async def content(self, dataset: int) -> dict[str, list[Any]]:

@@ -10,6 +10,7 @@ import pytest
 
 from db import jobs
 from db.errors import NotFound, StorageError
+from db.ingest import job_requests
 from db.jobs import Batch, Claim, Fenced, queue
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -17,6 +18,7 @@ from db.postgres.outages import DatabaseUnavailable
 from db.postgres.sql import connection_of
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture
+from tests.db.dataset_rows import ANN
 from tests.waiting import wait_until
 
 
@@ -167,7 +169,7 @@ async def test_an_ended_job_cannot_be_claimed_or_canceled_anew(dataset: DatasetF
 async def test_canceling_what_is_not_there_is_refused(dataset: DatasetFixture) -> None:
     with pytest.raises(NotFound) as raised:
         async with dataset.database.writing() as session:
-            await jobs.cancel(session, 999)
+            await job_requests.cancel(session, 999, by=ANN)
     assert raised.value.code == "JOB_NOT_FOUND"
 
 
@@ -220,7 +222,7 @@ async def test_a_job_that_never_makes_progress_is_given_up_whatever_ends_it(data
     async def cut_off(_: Claim) -> None:
         raise DatabaseUnavailable
 
-    for number in range(jobs.MAX_CLAIMS):
+    for number in range(queue.MAX_CLAIMS):
         job = await jobs.claim(dataset.database, WORKER)
         assert job is not None
         stopping = asyncio.Event()
@@ -232,12 +234,12 @@ async def test_a_job_that_never_makes_progress_is_given_up_whatever_ends_it(data
     assert await jobs.claim(dataset.database, WORKER) is None
     row = await dataset.job(job_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "INTERNAL_ERROR")
-    assert str(jobs.MAX_CLAIMS) in row["error_message"]
+    assert str(queue.MAX_CLAIMS) in row["error_message"]
 
 
 async def test_a_job_that_makes_progress_is_claimed_as_often_as_it_takes(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
-    for number in range(2 * jobs.MAX_CLAIMS):
+    for number in range(2 * queue.MAX_CLAIMS):
         job = await jobs.claim(dataset.database, WORKER)
         assert job is not None
         await jobs.in_batch(dataset.database, job, partial(_check, at=number))

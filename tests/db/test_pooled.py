@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db.identity import tokens
-from db.jobs.notifications import CHANNEL, notify_job
+from db.jobs.queue import CHANNEL, notify
 from db.postgres import engine
 from db.postgres.outages import DatabaseUnavailable
 from tests.pgbouncer import SERVER_CONNECTIONS
@@ -130,7 +130,7 @@ async def test_notifications_of_a_reader_go_out(pooled: engine.Database, databas
     try:
         await listening.add_listener(CHANNEL, lambda *arguments: received.put_nowait(str(arguments[-1])))
         async with pooled.reading() as connection:
-            await notify_job(connection, 7)
+            await notify(connection, "job", 7)
         assert await asyncio.wait_for(received.get(), TIMEOUT) == "job:7"
     finally:
         await listening.close()

@@ -10,6 +10,7 @@ from db import jobs
 from db.datasets import check
 from db.ingest import sync
 from db.ingest.sync import listing, plan, stages
+from db.jobs.queue import MAX_ATTEMPTS
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
 from tests.db.crash_injection import Crash, CrashPoint, crashing
@@ -213,7 +214,7 @@ async def test_the_loss_of_the_staging_tables_leaves_no_trace(database: Database
 async def test_a_job_that_kills_its_workers_at_one_place_is_given_up(database: Database) -> None:
     dataset = await prepared(database)
     job_id = await dataset.start()
-    for _ in range(jobs.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         await live(dataset, job_id, CrashPoint(2))
         assert (await dataset.job(job_id))["status"] == "RUNNING"
         await jobs.sweep(dataset.database)

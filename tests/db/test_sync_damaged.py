@@ -11,7 +11,7 @@ from db.errors import StorageError
 from db.formats import decoding
 from db.formats.decoding import Limits
 from db.formats.images import HEAD_SIZE, TAIL_SIZE, ImageLimits, UnreadableImage
-from db.ingest import damage
+from db.ingest import images
 from db.postgres.engine import Database
 from db.storage import LocalStore, Store, Stores
 from db.storage.locations import AllowedLocations
@@ -62,7 +62,7 @@ async def test_a_cut_image_is_a_sample_marked_damaged_and_a_warning(dataset: Dat
     assert counted(job, added=len(files))
     cut = ["cut.jpg", "cut.png", "small-cut.jpg"]
     assert await damaged(dataset) == {path: path in cut for path in sorted(files)}
-    assert sorted(await dataset.warnings(job["id"])) == [(path, damage.MESSAGE) for path in cut]
+    assert sorted(await dataset.warnings(job["id"])) == [(path, images.DAMAGED) for path in cut]
     assert counted(await dataset.sync())
 
 
@@ -125,7 +125,7 @@ async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> 
     store.put("cut.jpg", PHOTO[:-5_000])
     store.put("endless.jpg", PHOTO[:-2])
     async with decoding.decoders(Limits(processes=2)) as decoders:
-        assert await damage.find(store, await heads(store), ImageLimits(is_complete=decoders.is_complete)) == {
+        assert await images.find_damaged(store, await heads(store), ImageLimits(is_complete=decoders.is_complete)) == {
             "cut.jpg"
         }
 
@@ -133,7 +133,7 @@ async def test_decoders_tell_and_one_that_is_lost_leaves_the_image_damaged() -> 
         await asyncio.sleep(0)
         raise UnreadableImage("too costly")
 
-    found = await damage.find(store, await heads(store), ImageLimits(is_complete=lost))
+    found = await images.find_damaged(store, await heads(store), ImageLimits(is_complete=lost))
     assert found == {"cut.jpg", "endless.jpg"}
 
 
@@ -144,4 +144,4 @@ async def test_ends_are_looked_at_in_a_bucket_too(s3_endpoint: str) -> None:
         for path, data in files.items():
             await store.write(path, data)
         heads = dict(zip(files, await store.heads(list(files), length=HEAD_SIZE), strict=True))
-        assert await damage.find(store, heads, ImageLimits()) == {"cut.jpg"}  # type: ignore[arg-type]
+        assert await images.find_damaged(store, heads, ImageLimits()) == {"cut.jpg"}  # type: ignore[arg-type]

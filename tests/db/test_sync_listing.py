@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from db.formats.patterns import validated
-from db.ingest.sync.ignored import EXAMPLES, SUFFIXES, Ignored, Reason
+from db.ingest.sync.rules import EXAMPLES, MAX_SUFFIXES, Ignored, Reason
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
@@ -151,8 +151,8 @@ def test_groups_and_examples_are_bounded() -> None:
         ignored.add(Reason.SUFFIX, f"{number}.s{number}", suffix=f".s{number}")
         ignored.add(Reason.SUFFIX, f"{number}.gif", suffix=".s0")
         ignored.add(Reason.SUFFIX, "x." + "y" * 30, suffix="." + "y" * 30)
-    rows = ignored.rows(Ignored())
-    assert len(rows) == SUFFIXES + 1
+    rows = ignored.rows()
+    assert len(rows) == MAX_SUFFIXES + 1
     assert max(len(examples) for *_, examples in rows) == EXAMPLES
     assert sum(count for _, _, count, _ in rows) == ignored.total == 30_000
 

@@ -8,7 +8,7 @@ import pytest
 from db import jobs
 from db.history.transactions import write
 from db.ingest import sync, uploads
-from db.ingest.sync.ignored import Reason
+from db.ingest.sync.rules import Reason
 from db.ingest.uploads import RequestedFile, RequestedUploads
 from db.storage import LocalStore
 from schema.enums import IgnoredReason

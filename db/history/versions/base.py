@@ -43,9 +43,7 @@ async def find_version(session: AsyncSession, version_id: int, by: Identity) -> 
 
 async def expect_idle(session: AsyncSession, dataset_id: int) -> None:
     """Refuse while a job fills the working set: what it would be now is half of something."""
-    job = await jobs.active_ingest(session, dataset_id)
-    if job is not None:
-        raise jobs.dataset_busy(job)
+    await jobs.expect_no_ingest(session, dataset_id)
 
 
 def no_such_version() -> NotFound:

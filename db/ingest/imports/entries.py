@@ -1,32 +1,37 @@
-"""Reading what the lines name: images, where they are, and label files. No row is written, and no lock is held."""
+"""Reading what the lines name: images, where they are, and label files. An image from elsewhere is copied below the
+input path: the object first, its row after, and never over another. No row is written, and no lock is held."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
 from pydantic import TypeAdapter
 
-from db.errors import DomainError, Invalid
+from db.errors import DomainError, Invalid, StorageError
+from db.formats import images
 from db.formats.annotations import ParsedAnnotation
 from db.formats.images import ImageLimits
+from db.formats.paths import stem
 from db.formats.shapes import Raster, validated
-from db.ingest.entry import Entry, RefusedName
-from db.ingest.images import InspectedImage, Outcome, inspect_images
-from db.ingest.imports.copying import Copier
+from db.ingest.entry import Entry
+from db.ingest.images import MIB, InspectedImage, Outcome, inspect_images, is_cut, object_with, write_new
 from db.ingest.imports.label_files import UNSIZED, LabelFiles
+from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.manifest_lines import ManifestLine
 from db.ingest.imports.options import Options
-from db.jobs import Claim
+from db.jobs import Claim, LabelWarning
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage import RootMissing, Store, StoredObject
+from db.storage import ObjectExists, RootMissing, Store, StoredObject
 
 SQL: Final = sql.load(__file__)
 STORED: Final = TypeAdapter(ManifestLine)
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+COPIES_AT_ONCE: Final = 4  # images in memory at once
+MAX_NAMES: Final = 1_000  # tried for an image whose own is taken
 Annotations = tuple[ParsedAnnotation, ...]
 
 
@@ -40,8 +45,9 @@ class Inspector:
     kind: str
     store: Store
     limits: ImageLimits
-    copier: Copier
+    locations: ReadableLocations
     files: LabelFiles
+    copies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COPIES_AT_ONCE))
 
     async def inspect(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
         """Raises RootMissing when the input path is away."""
@@ -53,8 +59,8 @@ class Inspector:
             for row in known
         }
         unknown = [row["path"] for row in rows if row["path"] not in rasters and self._is_below(row)]
-        images = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in unknown], self.limits)
-        return list(await asyncio.gather(*(self._entry(row, rasters, images.get(row["path"])) for row in rows)))
+        found = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in unknown], self.limits)
+        return list(await asyncio.gather(*(self._entry(row, rasters, found.get(row["path"])) for row in rows)))
 
     def _is_below(self, row: asyncpg.Record) -> bool:
         """Whether an image at its path is the one that is meant: so it is below the input path, and with `sourceRoot`.
@@ -70,7 +76,7 @@ class Inspector:
         is_gone = image is not None and image.outcome is Outcome.GONE
         try:
             if row["origin"] is not None and (is_gone or not self._is_below(row)):
-                path, image = await self.copier.bring(row["origin"], row["path"])
+                path, image = await self._bring(row["origin"], row["path"])
                 entry = replace(entry, path=path, image=image)
             elif is_gone:
                 raise Invalid("There is no such file, or it is gone.")
@@ -81,6 +87,44 @@ class Inspector:
             raise
         except DomainError as refused:
             return replace(entry, refused=refused.message)
+
+    async def _bring(self, origin: str, path: str) -> tuple[str, InspectedImage]:
+        """The image at `origin`, and the path that it has now: that of an object with its very content, or of a new
+        one, such as `a-1.jpg`. Raises StorageError, Invalid."""
+        front = stem(path)
+        async with self.copies:
+            data = await self._read(origin)
+            facts = await asyncio.to_thread(images.facts, data, self.limits.pixels)
+            is_damaged = await is_cut(data, self.limits)
+            for number in range(MAX_NAMES):
+                candidate = f"{front}-{number}{path[len(front) :]}" if number else path
+                stored = await self._stored_as(candidate, path, data)
+                if stored is not None:
+                    image = InspectedImage.of(stored, facts)
+                    return candidate, image.as_damaged() if is_damaged else image
+        raise ObjectExists
+
+    async def _read(self, origin: str) -> bytes:
+        store, name = await self.locations.open(origin)
+        try:
+            data = await store.read(name, length=self.limits.size + 1)
+        except RootMissing as away:  # the root of its location, not the dataset's own
+            raise StorageError(away.message) from away
+        if len(data) > self.limits.size:
+            raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
+        return data
+
+    async def _stored_as(self, candidate: str, path: str, data: bytes) -> StoredObject | None:
+        """The image as it is there now: written, or found. It is not written where another line, a deletion or an
+        upload has the path; nor where there is a sample, though its file may be gone."""
+        async with self.database.reading() as connection:
+            ids = {"job_id": self.job.id, "dataset_id": self.job.dataset_id}
+            rows = await sql.run(connection, SQL.claims, **ids, path=candidate)
+        if sum(not row["is_sample"] for row in rows) > (candidate == path):
+            return None
+        if any(row["is_sample"] for row in rows):
+            return await object_with(self.store, candidate, data)
+        return await write_new(self.store, candidate, data)
 
     async def _with_labels(self, entry: Entry, line: ManifestLine, raster: Raster | None) -> Entry:
         problems: list[str] = []
@@ -103,7 +147,7 @@ class Inspector:
             hard=True if line.hard is None and any(file.hard for file in files) else line.hard,
             warnings=tuple((entry.location, problem) for problem in problems),
             refused_names=tuple(
-                RefusedName(name, entry.location, message, count)
+                LabelWarning(name, entry.location, message, count)
                 for file in files
                 for name, message, count in file.refused_names
             ),

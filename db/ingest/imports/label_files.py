@@ -79,7 +79,8 @@ class LabelFiles:
         for text in (file.location, f"{self.folder}{'/'.join(parts[-2:])}", f"{self.folder}{parts[-1]}"):
             location = location_of(text, folder=self.folder)
             try:
-                return (await self.locations.head(location, length=VOC.max_bytes + 1)).data
+                store, name = await self.locations.open(location)
+                return await store.read(name, length=VOC.max_bytes + 1)
             except RootMissing as refused:
                 first = first or StorageError(refused.message)
             except DomainError as refused:

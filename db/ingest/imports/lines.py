@@ -1,7 +1,8 @@
 """A stream of bytes as lines, however long some of them are: one line within the limit, and a piece, are in memory."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
 MAX_BYTES: Final = 4 * 1024 * 1024  # bytes of a line, inclusive
@@ -19,41 +20,25 @@ class Line:
 
 async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[Line]]:
     """The lines that each piece completes, empty ones too; the last one needs no newline."""
-    splitter = _Splitter()
+    buffer, too_long = bytearray(), False
+    number, end = 1, 0
+
+    def line() -> Line:
+        text = None if too_long else bytes(buffer)
+        return Line(number, end, text.removeprefix(BYTE_ORDER_MARK) if text and number == 1 else text)
+
     async for piece in pieces:
-        yield list(splitter.split(piece))
-    yield list(splitter.rest())
-
-
-class _Splitter:
-    def __init__(self) -> None:
-        self.buffer = bytearray()
-        self.too_long = False
-        self.number, self.end = 0, 0
-
-    def split(self, piece: bytes) -> Iterator[Line]:
-        *whole, rest = piece.split(b"\n")
-        for part in whole:
-            self._add(part)
-            self.end += 1
-            yield self._line()
-        self._add(rest)
-
-    def rest(self) -> Iterator[Line]:
-        if self.buffer or self.too_long:
-            yield self._line()
-
-    def _add(self, part: bytes) -> None:
-        self.end += len(part)
-        self.too_long = self.too_long or len(self.buffer) + len(part) > MAX_BYTES
-        if self.too_long:
-            self.buffer.clear()
-        else:
-            self.buffer += part
-
-    def _line(self) -> Line:
-        self.number += 1
-        text = None if self.too_long else bytes(self.buffer)
-        self.buffer.clear()
-        self.too_long = False
-        return Line(self.number, self.end, text.removeprefix(BYTE_ORDER_MARK) if text and self.number == 1 else text)
+        complete = []
+        for part in BytesIO(piece):  # each up to a newline, or to the end of the piece
+            text = part.removesuffix(b"\n")
+            end += len(part)
+            too_long = too_long or len(buffer) + len(text) > MAX_BYTES
+            buffer += b"" if too_long else text
+            if part.endswith(b"\n"):
+                complete.append(line())
+                buffer, too_long, number = bytearray(), False, number + 1
+            elif too_long:
+                buffer.clear()
+        yield complete
+    if buffer or too_long:
+        yield [line()]

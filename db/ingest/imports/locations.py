@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.errors import DomainError, Invalid
-from db.formats.images import HEAD_SIZE
 from db.formats.names import excerpt, is_storable
 from db.formats.paths import path_of_url, path_parts
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage import Head, Store, Stores
+from db.storage import Store, Stores
 from db.storage.locations import BUCKET, S3
 
 SQL: Final = sql.load(__file__)
@@ -93,11 +92,3 @@ class ReadableLocations:
                 raise refused
             case store:
                 return store, name
-
-    async def head(self, location: str, *, length: int = HEAD_SIZE) -> Head:
-        """The first bytes of a file. Raises StorageError, INVALID_PATH."""
-        store, name = await self.open(location)
-        [head] = await store.heads([name], length=length)
-        if isinstance(head, Exception):
-            raise head
-        return head

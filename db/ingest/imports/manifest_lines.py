@@ -19,11 +19,6 @@ from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine
 
 T = TypeVar("T")
 
-KINDS: Final = {
-    "image_classification": "IMAGE_CLASSIFICATION",
-    "object_detection": "OBJECT_DETECTION",
-    "image_segmentation": "IMAGE_SEGMENTATION",
-}
 USAGES: Final = ("TRAIN", "EVAL", "TEST", "INFERENCE")
 HUMAN: Final = "human"  # who labelled, where a manifest does not say
 OURS: Final = "model"  # how our own manifests begin the name of a machine
@@ -77,13 +72,13 @@ def _get(item: Mapping[str, Any], name: str) -> Any:
     return item.get(name.replace("-", "_")) if found is None else found
 
 
+@dataclass(slots=True)
 class _Reader:
-    def __init__(self, kind: str, rule: names.LabelNameRule) -> None:
-        self.kind = kind
-        self.rule = rule
-        self.problems: list[str] = []
-        self.refused_names: list[tuple[str, str]] = []
-        self.files: list[LabelFile] = []
+    kind: str
+    rule: names.LabelNameRule
+    problems: list[str] = field(default_factory=list)
+    refused_names: list[tuple[str, str]] = field(default_factory=list)
+    files: list[LabelFile] = field(default_factory=list)
 
     def read(self, line: Mapping[str, Any]) -> ManifestLine:
         source = _text(line.get("source"), "source")
@@ -121,7 +116,7 @@ class _Reader:
         kind = item.get("type")
         if kind not in (None, ""):
             kind = str(kind).rpartition("/")[2].lower()
-            if KINDS.get(kind) != self.kind:
+            if kind != self.kind.lower():
                 raise Invalid(f"Annotations of the type `{names.excerpt(kind)}` are not those of this dataset.")
         by, confirmed = _who(_get(item, "annotated-by"))
         author = Author(by, self._tried(_moment, _get(item, "creation-time")), confirmed)

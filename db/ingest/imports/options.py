@@ -1,8 +1,7 @@
-"""The options of an import, and its checkpoint."""
+"""The options of an import."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
 
 from db.formats.names import is_storable, nfc
 from db.ingest.policy import ExistingWork
@@ -40,22 +39,3 @@ class Options:
 def label_names(names: Iterable[str] | None) -> list[str] | None:
     """Names in their one form; those that no label can have are left out."""
     return None if names is None else [nfc(name) for name in names if is_storable(name)]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Staged lines up to `position` are done; `last` is the last one there is. Before the first of them an import reads
-    the manifest, which changes nothing."""
-
-    position: int
-    last: int
-
-    @classmethod
-    def read(cls, stored: dict[str, Any]) -> Self | None:
-        return cls(stored["position"], stored["last"]) if stored else None
-
-    def at(self, position: int) -> Self:
-        return replace(self, position=position)
-
-    def written(self) -> dict[str, Any]:
-        return asdict(self)

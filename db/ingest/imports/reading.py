@@ -9,21 +9,23 @@ from typing import Final
 
 import asyncpg
 
-from db.errors import Invalid
+from db.errors import Invalid, StorageError
 from db.formats.images import SUFFIX_NAMES, SUFFIXES
 from db.formats.names import LabelNameRule
 from db.formats.paths import suffix
-from db.ingest.batches import stage
+from db.identity.tokens import Identity
 from db.ingest.decide import path_end
-from db.ingest.entry import RefusedName
 from db.ingest.imports import manifest_lines
 from db.ingest.imports.entries import STORED
 from db.ingest.imports.lines import Line, lines
 from db.ingest.imports.locations import ReadableLocations, location_of
-from db.ingest.imports.options import Checkpoint, Options
-from db.jobs import LONG_TIMEOUT, Batch, Claim, clear_label_warnings, in_batch
+from db.ingest.imports.options import Options
+from db.ingest.merge import stage
+from db.jobs import LONG_TIMEOUT, Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
+from db.storage import Store, Stores
+from db.storage.locations import is_bucket
 
 SQL: Final = sql.load(__file__)
 
@@ -51,7 +53,7 @@ class Reading:
     root: str | None = None
     rows: list[Row] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
-    refused_names: list[RefusedName] = field(default_factory=list)
+    refused_names: list[LabelWarning] = field(default_factory=list)
 
     def add(self, batch: Sequence[Line]) -> None:
         for line in batch:
@@ -95,7 +97,7 @@ class Reading:
             self.root = folder if root is None else root
         location = self.location(line.number)
         self.warnings += [(location, problem) for problem in parsed.problems]
-        self.refused_names += [RefusedName(name, location, message) for name, message in parsed.refused_names]
+        self.refused_names += [LabelWarning(name, location, message) for name, message in parsed.refused_names]
         self.rows.append((self.job.id, line.number, path, origin, STORED.dump_json(parsed).decode()))
 
     def _path_and_origin(self, source: str) -> tuple[str | None, str | None]:
@@ -112,12 +114,12 @@ class Reading:
 
 async def stage_manifest(
     database: Database, job: Claim, locations: ReadableLocations, options: Options, dataset: asyncpg.Record
-) -> Checkpoint:
+) -> None:
     """Read it all, from the start. Raises DomainError: it is not there, or it is no manifest."""
 
     async def clear(batch: Batch) -> None:
         await sql.run(batch.connection, SQL.clear, job_id=job.id)
-        await clear_label_warnings(batch, job)
+        await sql.run(batch.connection, SQL.clear_label_warnings, job_id=job.id)
 
     async def flush() -> None:
         await stage(database, job, "import_line", COLUMNS, reading.rows, reading.warnings, reading.refused_names)
@@ -126,8 +128,7 @@ async def stage_manifest(
 
     await in_batch(database, job, clear)
     store, name = await locations.open(options.manifest)
-    found = await store.stat(name)
-    size = expect_size(None if found is None else found.size)
+    size = await _size(store, name)
     reading = Reading(job, options, dataset["type"], f"{dataset['input_path'].rstrip('/')}/", dataset["label_names"])
     async for batch in lines(store.stream(name)):
         await asyncio.to_thread(reading.add, batch)
@@ -138,20 +139,34 @@ async def stage_manifest(
             job.report(progress=READ * batch[-1].end / max(size, 1), scanned=reading.scanned)
     reading.expect_manifest(after=1)
     await flush()
-    return await in_batch(database, job, lambda batch: _finish(batch, reading))
+    await in_batch(database, job, lambda batch: _finish(batch, reading))
 
 
-def expect_size(size: int | None) -> int:
+async def expect_manifest(database: Database, stores: Stores, location: str, *, by: Identity) -> None:
+    """There is a manifest at this location, and this token may read it. Raises INVALID_PATH, FILE_TOO_LARGE."""
+    dataset_ids = None if by.dataset_ids is None else sorted(by.dataset_ids)
+    store, name = await (await ReadableLocations.of(database, stores, dataset_ids)).open(location)
+    try:
+        await _size(store, name)
+    except StorageError as failed:
+        if is_bucket(location):
+            raise
+        raise Invalid(f"The manifest cannot be read. {failed.message}", code="INVALID_PATH") from failed
+
+
+async def _size(store: Store, name: str) -> int:
     """The manifest is there, and not larger than one may be. Raises INVALID_PATH, FILE_TOO_LARGE."""
-    if size is None:
+    found = await store.stat(name)
+    if found is None:
         raise Invalid("There is no manifest at this path; name the file itself.", code="INVALID_PATH")
-    if size > MAX_BYTES:
+    if found.size > MAX_BYTES:
         raise Invalid(f"A manifest has at most {MAX_BYTES // 1024**3} GiB.", code="FILE_TOO_LARGE")
-    return size
+    return found.size
 
 
-async def _finish(batch: Batch, reading: Reading) -> Checkpoint:
-    """Give the images that lie elsewhere their paths, and each path to the first line that names it."""
+async def _finish(batch: Batch, reading: Reading) -> None:
+    """Give the images that lie elsewhere their paths, and each path to the first line that names it. From here on an
+    import's checkpoint is the position of the last line that is done, and that of the last one there is."""
     await batch.execute_long("ANALYZE (SKIP_LOCKED) import_line")
     if reading.root is not None:
         await batch.execute_long(SQL.assign_paths, reading.job.id, len(reading.root))
@@ -161,10 +176,8 @@ async def _finish(batch: Batch, reading: Reading) -> Checkpoint:
         batch.warn(reading.location(row["position"]), message)
     dropped = doubles[0]["dropped"] if doubles else 0
     batch.totals = {"scanned": reading.scanned, "skipped": reading.skipped + dropped}
-    checkpoint = Checkpoint(0, reading.last)
-    batch.checkpoint = checkpoint.written()
+    batch.checkpoint = {"position": 0, "last": reading.last}
     batch.progress = READ
-    return checkpoint
 
 
 async def is_staged(database: Database, job: Claim) -> bool:

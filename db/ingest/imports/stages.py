@@ -5,14 +5,13 @@ from typing import Final
 
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import no_such_dataset
-from db.ingest.batches import merge_all
 from db.ingest.entry import Entry
-from db.ingest.imports.copying import Copier
 from db.ingest.imports.entries import Inspector
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.locations import ReadableLocations
-from db.ingest.imports.options import Checkpoint, Options
+from db.ingest.imports.options import Options
 from db.ingest.imports.reading import READ, is_staged, stage_manifest
+from db.ingest.merge import merge_all
 from db.ingest.policy import Policy
 from db.jobs import Batch, Claim
 from db.postgres import sql
@@ -35,13 +34,11 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
         raise no_such_dataset()
     kind, rule = dataset["type"], dataset["label_names"]
     locations = await ReadableLocations.of(database, stores, options.dataset_ids)
-    checkpoint = Checkpoint.read(job.checkpoint)
-    if checkpoint is None or not await is_staged(database, job):
-        checkpoint = await stage_manifest(database, job, locations, options, dataset)
-    last, store = checkpoint.last, stores.open(dataset["input_path"])
-    copier = Copier(database, job, store, locations, limits)
+    if not job.checkpoint or not await is_staged(database, job):
+        await stage_manifest(database, job, locations, options, dataset)
+    last, store = job.checkpoint["last"], stores.open(dataset["input_path"])
     files = LabelFiles(locations, kind, options.folder, rule)
-    inspector = Inspector(database, job, options, kind, store, limits, copier, files)
+    inspector = Inspector(database, job, options, kind, store, limits, locations, files)
 
     async def read(position: int) -> Sequence[Entry]:
         async with database.reading() as connection:
@@ -54,8 +51,8 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
         return entries
 
     def advance(batch: Batch, position: int) -> None:
-        batch.checkpoint = Checkpoint(position, last).written()
+        batch.checkpoint = {"position": position, "last": last}
         batch.progress = min(1.0, READ + (1 - READ) * position / max(last, 1))
 
     policy = Policy.of_import(options.existing, restore_removed=options.restore_removed)
-    await merge_all(database, job, policy, after=checkpoint.position, read=read, advance=advance)
+    await merge_all(database, job, policy, after=job.checkpoint["position"], read=read, advance=advance)

@@ -8,9 +8,8 @@ from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
 from db.formats.paths import LENGTH, path_excerpt, suffix
 from db.formats.sidecars.pairing import image_keys, sidecar_keys
-from db.ingest.batches import stage
-from db.ingest.sync.ignored import Ignored, Reason
-from db.ingest.sync.rules import Rules
+from db.ingest.merge import stage
+from db.ingest.sync.rules import Ignored, Reason, Rules
 from db.jobs import Batch, Claim, in_batch
 from db.postgres.engine import Database
 from db.storage import Page, Store, StoredObject

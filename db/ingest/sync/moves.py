@@ -13,9 +13,10 @@ from typing import Final
 from db.errors import Conflict
 from db.formats.images import ImageLimits
 from db.history.changes import lock_dataset, record
+from db.ingest.entry import STORED, Listed
 from db.ingest.images import InspectedImage
-from db.ingest.sync.entries import STORED, Item, read_images
-from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options, Stage
+from db.ingest.sync.entries import read_images
+from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -65,16 +66,16 @@ async def inspect_ahead(
         async with database.reading() as connection:
             rows = await connection.fetch(SQL.to_inspect, job.id, checkpoint.position, checkpoint.merges, BATCH)
         if not rows:
-            return checkpoint.at(Stage.MOVE, 0)
-        items = [Item.of(row) for row in rows]
+            return checkpoint.at("move", 0)
+        items = [Listed.of(row) for row in rows]
         found = await read_images(store, items, limits)
-        checkpoint = checkpoint.at(Stage.INSPECT, items[-1].position)
+        checkpoint = checkpoint.at("inspect", items[-1].position)
         await in_batch(database, job, partial(write, images=[(item.position, found[item.path]) for item in items]))
 
 
 async def move(database: Database, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> Checkpoint:
     """Move samples to where their pictures are. Raises TOO_MANY_REMOVED, and then this sync changes nothing."""
-    checkpoint = checkpoint.at(Stage.MERGE, 0)
+    checkpoint = checkpoint.at("merge", 0)
     async with database.reading() as connection:
         needed = await connection.fetchval(SQL.movable, job.id)
     if needed:

@@ -1,8 +1,7 @@
 """The options of a sync, and its checkpoint."""
 
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from db.ingest.policy import ExistingWork
 
@@ -25,9 +24,6 @@ class Options:
         return self.existing == "OVERWRITE"
 
 
-DEFAULTS: Final = Options()
-
-
 @dataclass(frozen=True, slots=True)
 class Guard:
     """A sync may remove at most this share of a dataset's samples, where it has more than `samples`, unless
@@ -40,14 +36,8 @@ class Guard:
 USUAL_GUARD: Final = Guard()
 
 
-class Stage(StrEnum):
-    """How far a sync is. What comes before the first of them is done again after a crash: it changed nothing."""
-
-    CONFIRM = "confirm"
-    INSPECT = "inspect"
-    MOVE = "move"
-    MERGE = "merge"
-    REMOVE = "remove"
+# How far a sync is. What comes before the first of them is done again after a crash: it changed nothing.
+Stage = Literal["confirm", "inspect", "move", "merge", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +59,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> Self | None:
-        return cls(**stored | {"stage": Stage(stored["stage"])}) if stored else None
+        return cls(**stored) if stored else None
 
     def written(self) -> dict[str, Any]:
         return asdict(self)

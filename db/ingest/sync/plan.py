@@ -7,16 +7,17 @@ answer has not lost anything.
 
 import asyncio
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Final
 
 import asyncpg
-import orjson
 
+from db.concurrency_limits import gather_or_cancel
 from db.errors import StorageError
-from db.ingest.sync.ignored import EXAMPLES, Ignored, Reason
 from db.ingest.sync.listing import Listing
-from db.ingest.sync.options import Checkpoint, Options, Stage
+from db.ingest.sync.options import Checkpoint, Options
+from db.ingest.sync.rules import EXAMPLES, Reason
 from db.jobs import LONG_TIMEOUT, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -25,6 +26,7 @@ from db.storage import RootMissing, Store
 SQL: Final = sql.load(__file__)
 BATCH: Final = 1_000  # vanished objects between two checkpoints
 AT_ONCE: Final = 16  # objects that the store is asked for at a time
+IGNORED_COLUMNS: Final = ("job_id", "reason", "suffix", "count", "examples")
 PASSED_OVER: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
 
 
@@ -46,7 +48,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
         for table in ("sync_object", "sync_sidecar"):
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
         [(merges, items)] = await batch.connection.fetch(SQL.count, job.id)
-        checkpoint = Checkpoint(Stage.CONFIRM, merges, merges, items, listing.complete, listing.fingerprint)
+        checkpoint = Checkpoint("confirm", merges, merges, items, listing.complete, listing.fingerprint)
         batch.totals = {"scanned": listing.scanned, "ignored": ignored, "skipped": listing.refused}
         batch.checkpoint = checkpoint.written()
         return checkpoint
@@ -63,15 +65,13 @@ async def _pair(batch: Batch, job: Claim, listing: Listing) -> int:
         batch.warn(existing["first"], PASSED_OVER.format(existing["count"]))
     await batch.execute_long(SQL.pair, job.id)
     await batch.execute_long("ANALYZE (SKIP_LOCKED) sync_sidecar")
-    left = Ignored()
+    ignored = deepcopy(listing.ignored)
     for row in await batch.connection.fetch(SQL.ignored, job.id, EXAMPLES, timeout=LONG_TIMEOUT):
-        left.add_group(Reason(row["reason"]), row["count"], row["examples"])
-    rows = listing.ignored.rows(left)
+        ignored.add_group(Reason(row["reason"]), row["count"], row["examples"])
     await batch.connection.execute(SQL.clear_ignored, job.id)
-    columns = [[row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]]
-    examples = [orjson.dumps(row[3]).decode() for row in rows]
-    await batch.connection.execute(SQL.write_ignored, job.id, *columns, examples)
-    return listing.ignored.total + left.total
+    records = [(job.id, *row) for row in ignored.rows()]
+    await batch.connection.copy_records_to_table("ignored_files", records=records, columns=IGNORED_COLUMNS)
+    return ignored.total
 
 
 async def is_there(database: Database, job: Claim, checkpoint: Checkpoint) -> bool:
@@ -91,9 +91,9 @@ async def confirm(database: Database, job: Claim, store: Store, checkpoint: Chec
         async with database.reading() as connection:
             rows = await connection.fetch(SQL.vanished, job.id, checkpoint.position, BATCH)
         if not rows:
-            return checkpoint.at(Stage.INSPECT, 0)
+            return checkpoint.at("inspect", 0)
         found = await _still_there(store, rows)
-        checkpoint = checkpoint.at(Stage.CONFIRM, rows[-1]["position"])
+        checkpoint = checkpoint.at("confirm", rows[-1]["position"])
         await in_batch(database, job, partial(write, found=found))
 
 
@@ -109,10 +109,5 @@ async def _still_there(store: Store, rows: Sequence[asyncpg.Record]) -> list[int
             except StorageError:
                 return True
 
-    tasks = [asyncio.create_task(is_found(row)) for row in rows]
-    try:
-        answers = await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+    answers = await gather_or_cancel(map(is_found, rows))
     return [row["position"] for row, there in zip(rows, answers, strict=True) if there]

@@ -45,13 +45,6 @@ FROM numbered GROUP BY reason
 -- name: clear_ignored
 DELETE FROM ignored_files WHERE job_id = $1
 
--- name: write_ignored
-INSERT INTO ignored_files (job_id, reason, suffix, count, examples)
-SELECT $1, reason, suffix, count, ARRAY(SELECT jsonb_array_elements_text(examples::jsonb))
-FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[])
-     WITH ORDINALITY AS new (reason, suffix, count, examples, n)
-ORDER BY n
-
 -- name: plan
 -- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
 -- people, $5 what was removed here is restored, $6 contents are verified, whatever sizes and times say.

@@ -9,13 +9,13 @@ from typing import Final
 
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import lock_dataset, no_such_dataset, record
-from db.ingest.batches import merge_all
-from db.ingest.entry import Entry
+from db.ingest.entry import Entry, Listed
+from db.ingest.merge import merge_all
 from db.ingest.policy import Policy
-from db.ingest.sync.entries import MAX_ANNOTATIONS, Item, inspect
+from db.ingest.sync.entries import MAX_ANNOTATIONS, inspect
 from db.ingest.sync.listing import is_unchanged, list_objects
 from db.ingest.sync.moves import inspect_ahead, move
-from db.ingest.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options, Stage
+from db.ingest.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options
 from db.ingest.sync.plan import confirm, is_there, plan
 from db.ingest.sync.rules import Rules
 from db.jobs import Batch, Claim, in_batch
@@ -41,9 +41,9 @@ async def run(
         raise no_such_dataset()
     rules = await asyncio.to_thread(Rules.of, dataset)
     checkpoint = await _prepare(database, job, store, limits, options, rules)
-    if checkpoint.stage is Stage.MOVE:
+    if checkpoint.stage == "move":
         checkpoint = await move(database, job, options, guard, checkpoint)
-    if checkpoint.stage is Stage.MERGE:
+    if checkpoint.stage == "merge":
         await _merge(database, job, store, limits, options, rules, checkpoint)
     await in_batch(database, job, partial(_remove, job=job, options=options))
 
@@ -60,11 +60,11 @@ async def _prepare(
             listing = await list_objects(database, job, store, rules=rules)
             checkpoint = await plan(database, job, listing, options)
             job.report(progress=LISTED)
-        if checkpoint.stage is Stage.CONFIRM:
+        if checkpoint.stage == "confirm":
             checkpoint = await confirm(database, job, store, checkpoint)
-        if checkpoint.stage is Stage.INSPECT:
+        if checkpoint.stage == "inspect":
             checkpoint = await inspect_ahead(database, job, store, limits, checkpoint)
-        if checkpoint.stage is not Stage.MOVE:
+        if checkpoint.stage != "move":
             return checkpoint
         async with database.reading() as connection:
             departed = await connection.fetchval(SQL.departed, job.id)
@@ -88,13 +88,13 @@ async def _merge(
     async def read(position: int) -> Sequence[Entry]:
         async with database.reading() as connection:
             rows = await connection.fetch(SQL.items, job.id, position, checkpoint.merges, BATCH)
-        items = [Item.of(row) for row in rows]
+        items = [Listed.of(row) for row in rows]
         fitting = sum(total <= MAX_ANNOTATIONS for total in accumulate(item.annotations for item in items))
         bounded = items[: max(1, fitting)]  # what samples have already is compared, and takes time as well
         return await inspect(store, bounded, kind=rules.kind, label_names=rules.label_names, limits=limits)
 
     def advance(batch: Batch, position: int) -> None:
-        batch.checkpoint = checkpoint.at(Stage.MERGE, position).written()
+        batch.checkpoint = checkpoint.at("merge", position).written()
         batch.progress = LISTED + (MERGED - LISTED) * position / checkpoint.merges
 
     policy = Policy.of_sync(options.existing, restore_removed=options.restore_removed)
@@ -112,4 +112,4 @@ async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
         await batch.execute_long(SQL.remove_samples, samples)
         batch.counts["removed"] = len(samples)
     await batch.execute_long(SQL.end_vanished_sources, job.id)
-    batch.checkpoint = job.checkpoint | {"stage": Stage.REMOVE}
+    batch.checkpoint = job.checkpoint | {"stage": "remove"}

@@ -6,39 +6,12 @@ noted, for its own.
     uploadSamples    the bytes come with the request                  direct.py
     requestUploads   a location and a URL for each file               upload_requests.py
     PUT              the bytes, to storage itself or to us            staging.py
-    completeUploads  what was put there is checked, and added         staging.py, completion.py
+    completeUploads  what was put there is checked, and added         completion.py
                      what nobody completed is cleared away            staging.py
 """
 
-from db.ingest.uploads.completion import complete, discard
+from db.ingest.uploads.completion import NOTHING, Completion, complete, discard, inspect
 from db.ingest.uploads.direct import DirectUploads, Incoming, Stored, Uploaded, commit, store
 from db.ingest.uploads.files import Checks, OnConflict
-from db.ingest.uploads.outcomes import NOTHING, Completion
-from db.ingest.uploads.staging import Awaited, awaited, clear, inspect, sweep
+from db.ingest.uploads.staging import Awaited, awaited, clear, sweep
 from db.ingest.uploads.upload_requests import IssuedTickets, RequestedFile, RequestedUploads, Ticket, link, request
-
-__all__ = [
-    "NOTHING",
-    "Awaited",
-    "Checks",
-    "Completion",
-    "DirectUploads",
-    "Incoming",
-    "IssuedTickets",
-    "OnConflict",
-    "RequestedFile",
-    "RequestedUploads",
-    "Stored",
-    "Ticket",
-    "Uploaded",
-    "awaited",
-    "clear",
-    "commit",
-    "complete",
-    "discard",
-    "inspect",
-    "link",
-    "request",
-    "store",
-    "sweep",
-]

@@ -1,49 +1,174 @@
-"""completeUploads, its second half: the samples of what was written, in one change. A sample that a sync has made of
-our object in between is ours; what another call has completed is reported as it is."""
+"""completeUploads: every staged file is checked as every upload is, and written to its path; then the samples of what
+was written are made, in one change.
+
+The very bytes that were checked are written: what is put under the URL in between makes no difference. Done again after
+a crash at any point it ends as if done once: an object of the same content, at the path that was kept free for it, is
+ours, and so is a sample that a sync has made of it in between. What another call has completed is reported as it is.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import Conflict, DomainError, NotFound
-from db.formats.annotations import ParsedAnnotation
+from db.errors import Conflict, DomainError, Invalid, NotFound, StorageError, Unavailable
+from db.history import transactions
 from db.history.changes import RecordedChange, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.entry import Entry
-from db.ingest.uploads import outcomes
-from db.ingest.uploads.files import STAGING
-from db.ingest.uploads.outcomes import Completed, Completion, InspectedUploads, Upload
+from db.ingest.images import InspectedImage, write_new
+from db.ingest.uploads import files
+from db.ingest.uploads.destinations import free_paths, input_path_of, lock_names, open_store
+from db.ingest.uploads.files import MAX_NAMES, STAGING, Checks
 from db.ingest.uploads.samples import write_samples
-from db.ingest.uploads.staging import refused_labels
+from db.ingest.uploads.upload_requests import GRACE, Completed, Upload, check_count, lock_uploads
 from db.labelling import label_resolution, labels
+from db.labelling.labels import KnownLabels
 from db.postgres import sql
-from db.storage import ObjectExists, Stores
+from db.postgres.engine import Database
+from db.storage import ObjectExists, ObjectMissing, RootMissing, Store, StoredObject, Stores
 
 SQL: Final = sql.load(__file__)
+MAX_KEYS: Final = 200  # uploads of one call: as many as can be decoded while its client waits
 DISCARD_TIMEOUT: Final = 5.0  # seconds for which a client waits for what concerns us alone
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedUploads:
+    """`found` under the keys, each once: an entry or a refusal, and the upload's generation when it was read."""
+
+    input_path: str
+    keys: tuple[str, ...]
+    found: Mapping[str, tuple[int, Entry | Completed]]
+
+
+NOTHING = InspectedUploads("", (), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    dataset_id: int
+    input_path: str
+    results: tuple[Completed, ...]
+    staged: tuple[str, ...] = ()  # paths that nobody needs any more
+    change: int | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether completing the same keys again could do nothing more."""
+        return all(one.ended for one in self.results)
+
+
+async def inspect(
+    database: Database, stores: Stores, dataset_id: int, keys: Sequence[str], *, checks: Checks, by: Identity
+) -> InspectedUploads:
+    """Check every file, and write the objects of those that are good."""
+    check_count(keys, MAX_KEYS, "keys")
+    input_path = await input_path_of(database, dataset_id, by=by)
+    unique = tuple(dict.fromkeys(keys))
+    async with database.writing() as session:
+        rows = await lock_uploads(session, dataset_id, unique)
+        # No sweep clears away what is staged while it is being completed.
+        await sql.run(session, SQL.extend, ids=[row.id for row in rows.values()], grace=GRACE)
+    label_names = label_resolution.distinct(name for row in rows.values() for name in row.labels)
+    known = await label_resolution.known_without_lock(database, dataset_id, label_names)
+    inspector = _Inspector(database, dataset_id, open_store(stores, input_path), known, checks)
+    waiting = [rows[key] for key in unique if key in rows and rows[key].is_open]
+    found = await asyncio.gather(*(inspector.inspect(position, row) for position, row in enumerate(waiting)))
+    by_key = {row.key: (row.generation, each) for row, each in zip(waiting, found, strict=True)}
+    return InspectedUploads(input_path, unique, by_key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inspector:
+    """`away`: the error of a store that did not answer, after which no file waits for it again."""
+
+    database: Database
+    dataset_id: int
+    store: Store
+    known: KnownLabels
+    checks: Checks
+    away: list[RootMissing] = field(default_factory=list)
+
+    async def inspect(self, position: int, row: Upload) -> Entry | Completed:
+        """What failed in passing leaves the upload open; what is wrong with the file itself ends it."""
+        refused = _refused_labels(row, self.known)
+        if refused is not None:
+            return refused
+        async with self.checks.room:
+            if self.away:
+                return row.refused(self.away[0], ended=False)
+            try:
+                data = await self._read(row)
+                facts = await files.check(row.file_name, data, self.checks.decode)
+                stored = await self._write(row, data)
+                return Entry(position, stored.path, row.file_name, InspectedImage.of(stored, facts))
+            except (Unavailable, NotFound) as failed:
+                if isinstance(failed, RootMissing):
+                    self.away.append(failed)
+                return row.refused(failed, ended=False)
+            except DomainError as error:
+                return row.refused(error, ended=True)
+
+    async def _read(self, row: Upload) -> bytes:
+        [head] = await self.store.heads([STAGING + row.staged], length=row.size + 1)
+        if isinstance(head, ObjectMissing):
+            raise NotFound("Nothing was put under this upload's URL yet. Put the file there, then complete it again.")
+        if isinstance(head, StorageError):
+            raise head
+        if head.size != row.size:
+            raise Invalid(f"The file has {head.size} bytes, but {row.size} were announced; request it anew.")
+        return head.data
+
+    async def _write(self, row: Upload, data: bytes) -> StoredObject:
+        """At the path that was kept free. An object there that is not ours stays; another path is noted before it is
+        used, so that a repetition looks there."""
+        tried = {row.path}
+        path: str | None = row.path
+        while path and len(tried) <= MAX_NAMES:
+            stored = await write_new(self.store, path, data)
+            if stored is not None:
+                return stored
+            if row.on_conflict == "ERROR":
+                break
+            move = partial(self._move, row=row, tried=frozenset(tried))
+            path = await transactions.write(self.database, move, str)
+            tried.add(path)
+        raise ObjectExists
+
+    async def _move(self, session: AsyncSession, *, row: Upload, tried: frozenset[str]) -> str:
+        """The next path; empty where there is none. Another call that completes the same upload may have moved it
+        already, or be done."""
+        await lock_names(session, self.dataset_id)
+        current: str | None = await sql.value(session, SQL.current_path, id=row.id, generation=row.generation)
+        if current is None or current not in tried:
+            return current or ""
+        [path] = await free_paths(session, self.dataset_id, [row.file_name], "RENAME", without=tried)
+        if path is not None:
+            await sql.run(session, SQL.move, id=row.id, path=path)
+        return path or ""
 
 
 async def complete(session: AsyncSession, dataset_id: int, inspected: InspectedUploads, *, by: Identity) -> Completion:
     await lock_dataset(session, dataset_id, by)
-    rows = await outcomes.rows(session, dataset_id, inspected.keys)
-    entries = {entry.position: entry for entry in inspected.entries}
+    rows = await lock_uploads(session, dataset_id, inspected.keys)
     results: dict[str, Completed] = {}
     waiting: list[tuple[Upload, Entry]] = []
-    for number, key in enumerate(inspected.keys):
-        result = _without_sample(number, rows.get(key), inspected, entries)
-        if result is None:
-            waiting.append((rows[key], entries[number]))
-        else:
-            results[key] = result
+    for key in inspected.keys:
+        match _outcome(key, rows.get(key), inspected):
+            case Completed() as result:
+                results[key] = result
+            case entry:
+                waiting.append((rows[key], entry))
     made, change = await _make_samples(session, dataset_id, waiting, by)
     results |= made
     ended = [(rows[key], one) for key, one in results.items() if one.ended and rows[key].is_open]
     if ended:
-        paths = {inspected.keys[number]: entry.path for number, entry in entries.items()}
+        paths = {row.key: entry.path for row, entry in waiting}
         await sql.run(
             session,
             SQL.finish,
@@ -70,11 +195,8 @@ async def discard(stores: Stores, completion: Completion) -> None:
                 await stores.open(completion.input_path).discard(completion.staged)
 
 
-def _without_sample(
-    number: int, row: Upload | None, inspected: InspectedUploads, entries: Mapping[int, Entry]
-) -> Completed | None:
-    """The outcome of a key for which no sample is to be made; None: one is."""
-    key = inspected.keys[number]
+def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Completed | Entry:
+    """The outcome of a key, or the entry of which a sample is to be made."""
     if row is None:
         missing = NotFound("No upload was requested under this key, or it was forgotten since: request it.")
         return Completed(key, code=missing.code, message=missing.message)
@@ -85,13 +207,20 @@ def _without_sample(
         return row.refused(gone, ended=True)
     if not row.is_open:
         return Completed(key, row.file_name, row.sample, ended=True)
+    generation, found = inspected.found.get(key, (None, None))
     # What was found out under another generation is about the file of an earlier request.
-    if row.generation == inspected.generations.get(key):
-        if number in inspected.refused:
-            return inspected.refused[number]
-        if number in entries:
-            return None
-    return row.refused(Conflict("It was requested anew just now; complete it again."), ended=False)
+    if found is None or generation != row.generation:
+        return row.refused(Conflict("It was requested anew just now; complete it again."), ended=False)
+    return found
+
+
+def _refused_labels(row: Upload, known: KnownLabels) -> Completed | None:
+    """The refusal of an upload whose labels were removed since it was requested; it stays open."""
+    try:
+        label_resolution.missing(row.labels, known, create=row.create_missing)
+    except DomainError as refused:
+        return row.refused(refused, ended=False)
+    return None
 
 
 async def _make_samples(
@@ -100,20 +229,12 @@ async def _make_samples(
     """The outcomes by key. No change where there is nothing to be made."""
     label_names = label_resolution.distinct(name for row, _ in waiting for name in row.labels)
     known = await labels.lock_labels(session, dataset_id, label_names)
-    results = {row.key: refused for row, _ in waiting if (refused := refused_labels(row, known)) is not None}
+    results = {row.key: refused for row, _ in waiting if (refused := _refused_labels(row, known)) is not None}
     good = [(row, entry) for row, entry in waiting if row.key not in results]
     if not good:
         return results, None
-    label_names = label_resolution.distinct(name for row, _ in good for name in row.labels)
-    entries = [replace(entry, annotations=tuple(map(ParsedAnnotation, row.labels))) for row, entry in good]
-    samples, change = await write_samples(
-        session,
-        dataset_id,
-        entries,
-        missing=[name for name in label_names if name not in known],
-        known=known,
-        by=by,
-    )
+    labelled = [(entry, row.labels) for row, entry in good]
+    samples, change = await write_samples(session, dataset_id, labelled, known, by)
     for row, entry in good:
         sample = samples.get(entry.position)
         found = None if sample is None else Completed(row.key, row.file_name, sample, ended=True)

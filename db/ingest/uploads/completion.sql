@@ -4,3 +4,13 @@ UPDATE upload SET path = done.path, sample_id = done.sample, error_code = done.c
 FROM unnest(:ids::bigint[], :paths::text[], :samples::bigint[], :codes::text[], :messages::text[])
      AS done (id, path, sample, code, message)
 WHERE upload.id = done.id
+
+-- name: extend
+UPDATE upload SET sweep_at = greatest(sweep_at, now() + :grace::interval)
+WHERE id = ANY(:ids::bigint[]) AND finished_at IS NULL
+
+-- name: current_path
+SELECT path FROM upload WHERE id = :id AND generation = :generation AND finished_at IS NULL
+
+-- name: move
+UPDATE upload SET path = :path WHERE id = :id AND finished_at IS NULL

@@ -12,7 +12,7 @@ from db.identity.tokens import Identity
 from db.ingest.uploads.files import MAX_NAMES, OnConflict, checked_name, numbered
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage import ObjectMissing, Store, StoredObject, Stores
+from db.storage import Store, Stores
 
 SQL: Final = sql.load(__file__)
 BLOCKS: Final = ((0, 1), (1, 10), (10, 100), (100, MAX_NAMES + 1))  # numbers of names that are looked up at once
@@ -33,17 +33,6 @@ def open_store(stores: Stores, input_path: str) -> Store:
         return stores.open(input_path)
     except Invalid as refused:
         raise StorageError(refused.message) from refused
-
-
-async def object_with(store: Store, path: str, data: bytes) -> StoredObject | None:
-    """The object at this path, if these are its bytes."""
-    [head] = await store.heads([path], length=len(data) + 1)
-    if isinstance(head, ObjectMissing):
-        return None
-    if isinstance(head, StorageError):
-        raise head  # it may be the caller's own: under another name it would be there twice
-    hashes = (head.changed_at, head.content, head.pixels)
-    return StoredObject(path, head.size, head.modified_at, head.etag, *hashes) if head.data == data else None
 
 
 async def lock_names(session: AsyncSession, dataset_id: int) -> None:

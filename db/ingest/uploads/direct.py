@@ -3,23 +3,23 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import TEMPORARY, DomainError, Invalid
-from db.formats.annotations import ParsedAnnotation
 from db.formats.names import nfc
 from db.history import idempotency
 from db.history.changes import lock_dataset
 from db.history.idempotency import Keyed
 from db.identity.tokens import Identity
 from db.ingest.entry import Entry
+from db.ingest.images import InspectedImage, object_with
 from db.ingest.uploads import files
-from db.ingest.uploads.destinations import input_path_of, object_with, open_store
+from db.ingest.uploads.destinations import input_path_of, open_store
 from db.ingest.uploads.files import MAX_BYTES, MAX_NAMES, Checks, Decode, OnConflict, checked_name, numbered
-from db.ingest.uploads.samples import entry_of, write_samples
+from db.ingest.uploads.samples import write_samples
 from db.labelling import label_resolution, labels
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -120,12 +120,14 @@ async def store(
     label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
     results = dict(enumerate(earlier.results)) if earlier else {}
     left = [number for number in range(len(uploads.files)) if number not in results or not results[number].is_final]
-    slots = asyncio.Semaphore(AT_ONCE)
-    writer = _Writer(database, dataset_id, open_store(stores, input_path), uploads, keyed, checks.decode, slots)
-    orders = _orders([uploads.files[number].name for number in left])
-    done = await asyncio.gather(
-        *(writer.write(number, uploads.files[number], order) for number, order in zip(left, orders, strict=True))
-    )
+    writer = _Writer(database, dataset_id, open_store(stores, input_path), uploads, keyed, checks.decode)
+    tasks: list[asyncio.Task[Entry | Result]] = []
+    last: dict[str, asyncio.Task[Entry | Result]] = {}  # by families of names that may want the same one
+    for number in left:
+        family = files.family(nfc(uploads.files[number].name))
+        last[family] = asyncio.create_task(writer.write(number, uploads.files[number], after=last.get(family)))
+        tasks.append(last[family])
+    done = await asyncio.gather(*tasks)
     for number, each in zip(left, done, strict=True):
         results[number] = each if isinstance(each, Result) else Result(uploads.files[number].name)
     return Stored(tuple(each for each in done if isinstance(each, Entry)), tuple(results[n] for n in sorted(results)))
@@ -137,36 +139,16 @@ async def commit(
     """The second half: the samples of what was written, in one change."""
     await lock_dataset(session, dataset_id, by)
     known = await labels.lock_labels(session, dataset_id, uploads.label_names)
-    missing = label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
+    label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
     if not stored.entries:
         return Uploaded(dataset_id, stored.results)
-    annotations = tuple(map(ParsedAnnotation, uploads.label_names))
-    entries = [replace(entry, annotations=annotations) for entry in stored.entries]
-    samples, change = await write_samples(session, dataset_id, entries, missing=missing, known=known, by=by)
+    labelled = [(entry, uploads.label_names) for entry in stored.entries]
+    samples, change = await write_samples(session, dataset_id, labelled, known, by)
     results = list(stored.results)
-    for entry in entries:
+    for entry in stored.entries:
         name, sample = results[entry.position].file_name, samples.get(entry.position)
         results[entry.position] = Result(name, sample) if sample else Result.refused(name, ObjectExists())
     return Uploaded(dataset_id, tuple(results), change.id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """When a file may take its name: after those before it in the request that may want the same one."""
-
-    before: asyncio.Event | None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-def _orders(names: Sequence[str]) -> list[_Order]:
-    last: dict[str, _Order] = {}
-    orders = []
-    for name in names:
-        family = files.family(nfc(name))
-        before = last.get(family)
-        last[family] = _Order(before.over if before else None)
-        orders.append(last[family])
-    return orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,31 +162,32 @@ class _Writer:
     uploads: DirectUploads
     keyed: Keyed | None
     decode: Decode
-    slots: asyncio.Semaphore
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     taken: set[str] = field(default_factory=set)
     away: list[RootMissing] = field(default_factory=list)
 
-    async def write(self, position: int, file: Incoming, order: _Order) -> Entry | Result:
+    async def write(
+        self, position: int, file: Incoming, *, after: "asyncio.Task[Entry | Result] | None"
+    ) -> Entry | Result:
+        """`after`: writes the file before it in the request that may want the same name."""
         try:
             name = checked_name(file.name)
             files.check_size(file.size, self.uploads.max_bytes)
             facts = await files.check(name, file.data, self.decode)
-            if order.before is not None:
-                await order.before.wait()
+            if after is not None:
+                await asyncio.wait([after])
             async with self.slots:
                 if self.away:
                     return Result.refused(file.name, self.away[0])
                 for number in range(MAX_NAMES + 1 if self.uploads.on_conflict == "RENAME" else 1):
                     stored = await self._write_as(numbered(name, number), file.data, position)
                     if stored is not None:
-                        return entry_of(position, file.name, stored, facts)
+                        return Entry(position, stored.path, file.name, InspectedImage.of(stored, facts))
                 raise ObjectExists
         except DomainError as refused:
             if isinstance(refused, RootMissing):
                 self.away.append(refused)
             return Result.refused(file.name, refused)
-        finally:
-            order.over.set()
 
     async def _write_as(self, path: str, data: bytes, position: int) -> StoredObject | None:
         """The object under this name; None if the name is taken.

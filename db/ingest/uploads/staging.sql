@@ -2,16 +2,6 @@
 SELECT dataset_id, input_path, size FROM upload JOIN dataset ON dataset.id = dataset_id
 WHERE staged = :name AND finished_at IS NULL AND deleted_at IS NULL
 
--- name: extend
-UPDATE upload SET sweep_at = greatest(sweep_at, now() + :grace::interval)
-WHERE id = ANY(:ids::bigint[]) AND finished_at IS NULL
-
--- name: current_path
-SELECT path FROM upload WHERE id = :id AND generation = :generation AND finished_at IS NULL
-
--- name: move
-UPDATE upload SET path = :path WHERE id = :id AND finished_at IS NULL
-
 -- name: due
 -- A row that is given out is due again later, so that two sweeps at once share the work, and a crash is made up for.
 UPDATE upload u SET sweep_at = now() + interval '10 min'

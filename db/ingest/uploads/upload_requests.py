@@ -8,8 +8,8 @@ samples are, and a URL, which works for an hour and any number of times, never l
 import asyncio
 import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,10 +19,9 @@ from db.errors import Conflict, DomainError, Invalid
 from db.formats import names
 from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
-from db.ingest.uploads import files, outcomes
+from db.ingest.uploads import files
 from db.ingest.uploads.destinations import free_paths, lock_names
 from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, checked_name
-from db.ingest.uploads.outcomes import Upload
 from db.labelling import label_resolution, labels
 from db.postgres import sql
 from db.storage import ObjectExists, Stores
@@ -61,6 +60,45 @@ class RequestedUploads:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A row, as it was read. `sample` is one that is there still."""
+
+    id: int
+    key: str
+    file_name: str
+    size: int
+    labels: Sequence[str]
+    create_missing: bool
+    on_conflict: OnConflict
+    path: str
+    staged: str
+    finished_at: datetime | None
+    error_code: str | None
+    error: str | None
+    generation: int
+    sample: int | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.finished_at is None
+
+    def refused(self, error: DomainError, *, ended: bool) -> "Completed":
+        return Completed(self.key, self.file_name, code=error.code, message=error.message, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The outcome of an upload: a sample, or a refusal. `ended`: its key has nothing more to wait for."""
+
+    key: str
+    file_name: str | None = None
+    sample: int | None = None
+    code: str | None = None
+    message: str = ""
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """The answer about a file: where it goes, or that it is a sample already, or why it is refused."""
 
@@ -92,7 +130,7 @@ async def request(
     check_count(requested.files, MAX_FILES, "files")
     await lock_dataset(session, dataset_id, by)
     await lock_names(session, dataset_id)
-    known = await outcomes.rows(session, dataset_id, (file.key for file in requested.files))
+    known = await lock_uploads(session, dataset_id, (file.key for file in requested.files))
     label_names = label_resolution.distinct(name for file in requested.files for name in requested.labels_of(file))
     known_labels = await labels.lock_labels(session, dataset_id, label_names)
     label_resolution.missing(label_names, known_labels, create=requested.create_missing)
@@ -100,6 +138,15 @@ async def request(
     tickets = await _write(session, dataset_id, requested, tickets, known)
     input_path = await sql.value(session, SQL.input_path, dataset_id=dataset_id)
     return IssuedTickets(dataset_id, input_path, requested.expiry, tuple(tickets))
+
+
+async def lock_uploads(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
+    """The uploads by key, locked until the commit. They are locked first: only a later statement sees the samples of a
+    transaction that the lock waited for."""
+    known = sorted({key for key in keys if names.is_storable(key)})
+    await sql.run(session, SQL.lock, dataset_id=dataset_id, keys=known)
+    found = await sql.run(session, SQL.rows, dataset_id=dataset_id, keys=known)
+    return {row["key"]: Upload(**row) for row in found}
 
 
 async def link(stores: Stores, issued: IssuedTickets) -> list[str | None]:
@@ -182,14 +229,7 @@ async def _write(
 ) -> list[Ticket]:
     """Raises RetryTransaction when another request has just used one of the keys."""
     rows = {
-        ticket.key: {
-            "key": ticket.key,
-            "file_name": ticket.file_name,
-            "size": ticket.size,
-            "path": ticket.path,
-            "staged": ticket.staged,
-            "labels": requested.labels_of(file),
-        }
+        ticket.key: asdict(ticket) | {"labels": requested.labels_of(file)}
         for file, ticket in reversed(list(zip(requested.files, tickets, strict=True)))
         if ticket.staged is not None
     }

@@ -144,12 +144,12 @@ async def test_a_file_that_lies_there_already_is_not_taken_over(uploader: Upload
 
 async def test_a_sync_finds_nothing_new_in_what_was_uploaded(uploader: UploadClient, database: Database) -> None:
     from db import jobs
-    from db.ingest import sync
+    from db.ingest import job_requests, sync
 
     await uploader.upload(("a.png", image_bytes()), ("b.jpg", image_bytes(form="JPEG")), labels=["cat"])
     number = int(await database.pool.fetchval("SELECT id FROM dataset"))
     async with database.writing() as session:
-        job = await sync.start(session, number, requested_by="ann")
+        job = await job_requests.start(session, number, sync.Options(), requested_by="ann")
     claim = await jobs.claim(database, 7)
     assert claim is not None
     await sync.run(database, claim, uploader.store)
