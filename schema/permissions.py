@@ -3,14 +3,13 @@
 For a token that is confined to some datasets, others are not forbidden but do not exist: `db/` sees to that.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from graphql import FieldNode, FragmentSpreadNode, GraphQLError, SelectionSetNode
+from graphql import GraphQLError
 
 from db.identity.tokens import Identity, Scope
 from schema.errors import FORBIDDEN, Refused, with_code
-from schema.execution.document_limits import Fragments
 from schema.execution.documents import Document
 
 LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"})
@@ -22,7 +21,7 @@ def authorize(document: Document, identity: Identity) -> None:
     if identity.may(Scope.MANAGE if document.is_mutation else Scope.READ):
         return
     own, errors = identity.scope.word, []
-    for node in _root_fields(document.operation.selection_set, document.fragments):
+    for node in document.root_fields:
         name = node.name.value
         needed = Scope.READ
         if document.is_mutation and not name.startswith("__"):
@@ -33,14 +32,3 @@ def authorize(document: Document, identity: Identity) -> None:
             errors.append(with_code(error, FORBIDDEN, needed=needed.word, held=own))
     if errors:
         raise Refused(errors)
-
-
-def _root_fields(selected: SelectionSetNode, fragments: Fragments) -> Iterator[FieldNode]:
-    for node in selected.selections:
-        match node:
-            case FieldNode():
-                yield node
-            case FragmentSpreadNode():
-                yield from _root_fields(fragments[node.name.value].selection_set, fragments)
-            case _:
-                yield from _root_fields(node.selection_set, fragments)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a resolver returns for a readable object: in a mutation's payload, or as a subscription's event.
+"""What a resolver returns for readable objects: in a mutation's payload, or as a subscription's event.
 
 `Labelled(dataset=reference("Dataset", 7), samples=references("Sample", [4, 2]))`: the executor compiles the client's
 selection of them, and reads it when it reaches that field: after the commit.
@@ -11,26 +11,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Reference:
+    """An object, or several in this order: those that are deleted by then are left out."""
+
     type: str
-    number: int
+    number: int | Sequence[int]
     step: int = 0  # of an event: the same row, read at the same step, is the same event
 
 
-@dataclass(frozen=True, slots=True)
-class References:
-    """In this order; those that are deleted by then are left out."""
-
-    type: str
-    numbers: Sequence[int]
-
-
-def reference(type_name: str, number: int) -> Any:
-    return Reference(type_name, number)
-
-
-def event(type_name: str, number: int, step: int) -> Any:
-    return Reference(type_name, number, step)
+def reference(type_name: str, number: int | None, *, step: int = 0) -> Any:
+    return None if number is None else Reference(type_name, number, step)
 
 
 def references(type_name: str, numbers: Sequence[int]) -> Any:
-    return References(type_name, list(numbers))
+    return Reference(type_name, list(numbers))

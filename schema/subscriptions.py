@@ -9,7 +9,7 @@ import strawberry
 from db.history import subscriptions
 from db.queries import ids
 from schema.context import Context
-from schema.references import event
+from schema.references import reference
 from schema.types.change import Change
 from schema.types.job import Job, SyncJob
 
@@ -36,7 +36,7 @@ class Subscription:
         job = await subscriptions.latest_sync(context.events, ids.decode(dataset_id, "Dataset") or 0, context.identity)
         async with aclosing(context.events.job_steps(job)) as steps:
             async for step in steps:
-                yield event("SyncJob", job, step)
+                yield reference("SyncJob", job, step=step)
 
     @strawberry.subscription(description="A job: first as it is now, then at every step; ends with it.")
     async def job_progress(
@@ -47,7 +47,7 @@ class Subscription:
         job = await subscriptions.job(context.events, number, context.identity, type_name=kind)
         async with aclosing(context.events.job_steps(job)) as steps:
             async for step in steps:
-                yield event(kind, job, step)
+                yield reference(kind, job, step=step)
 
     @strawberry.subscription(
         description="Every change of the dataset's working set, once, in the order of revisions, none left out. Ends "
@@ -66,4 +66,4 @@ class Subscription:
             async for step in steps:
                 async with aclosing(subscriptions.changes_after(events, id, revision, until=step)) as changes:
                     async for change, revision in changes:
-                        yield event("Change", change, revision)
+                        yield reference("Change", change, step=revision)

@@ -28,7 +28,7 @@ def build_request(process: Runtime, params: Parameters, identity: Identity) -> R
         document=document,
         variables=params.variables,
         extensions=params.extensions,
-        input_objects=sum(size.objects for size in sizes.values()),
+        input_objects=sizes.objects,
         cost=cost,
     )
 

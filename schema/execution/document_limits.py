@@ -20,8 +20,11 @@ from graphql import (
 )
 
 from db import defaults
+from schema.errors import TOO_COSTLY, refusal
 
 Fragments = Mapping[str, FragmentDefinitionNode]
+# The limits that are checked here, in this order.
+COUNTED = ("operations", "fragments", "spreads", "directives", "repeats", "depth", "root_fields", "aliases", "fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +49,6 @@ class DocumentLimits:
     page: int = defaults.PAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
-    """The first limit that a document exceeds."""
-
-    limit: str
-    allowed: int
-    actual: int
-
-    def __str__(self) -> str:
-        name = self.limit.replace("_", " ")
-        return f"The document is too large: {name} {self.actual}, and {self.allowed} is the most. Ask for less at once."
-
-
 @dataclass(slots=True)
 class Measure:
     """The size of a selection set once its fragments are expanded."""
@@ -76,47 +66,43 @@ class Measure:
 
 
 class DocumentMeasure:
-    """Measures one document. `excess` is the first limit it exceeds, or None."""
+    """Measures one document."""
 
     def __init__(self, document: DocumentNode, limits: DocumentLimits) -> None:
         definitions = document.definitions
         self.limits = limits
         self.operations = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
         self.fragments = fragments_of(document)
-        self.fragment_count = sum(1 for node in definitions if isinstance(node, FragmentDefinitionNode))
-        self.spreads = 0
-        self.directives = 0
-        self.repeats = 0
+        self.counts = Counter(
+            operations=len(self.operations),
+            fragments=sum(isinstance(node, FragmentDefinitionNode) for node in definitions),
+        )
         self._fragments: dict[str, Measure | None] = {}
 
-    def excess(self) -> Excess | None:
+    def check(self) -> None:
+        """Raises Refused, with the first limit that the document exceeds."""
+        counts = self.counts
         measures = [self._selection_set(node.selection_set) for node in self.operations]
         for name, node in self.fragments.items():  # also those that nothing spreads: validation reads them all
             self._fragment(name, node)
-        self.directives += sum(len(node.directives or ()) for node in (*self.operations, *self.fragments.values()))
         every = [*measures, *(measure for measure in self._fragments.values() if measure)]
-        counts = {
-            "operations": len(self.operations),
-            "fragments": self.fragment_count,
-            "spreads": self.spreads,
-            "directives": self.directives,
-            "repeats": self.repeats,
-            "depth": max((measure.depth for measure in measures), default=0),
-            "root_fields": max((measure.roots for measure in measures), default=0),
-            "aliases": max((measure.aliases for measure in every), default=0),
-            "fields": max((measure.fields for measure in every), default=0),
-        }
-        for name, count in counts.items():
-            limit = getattr(self.limits, name)
-            if count > limit:
-                return Excess(name, limit, min(count, 10**9))
-        return None
+        counts["directives"] += sum(len(node.directives or ()) for node in (*self.operations, *self.fragments.values()))
+        counts["depth"] = max((measure.depth for measure in measures), default=0)
+        counts["root_fields"] = max((measure.roots for measure in measures), default=0)
+        counts["aliases"] = max((measure.aliases for measure in every), default=0)
+        counts["fields"] = max((measure.fields for measure in every), default=0)
+        for name in COUNTED:
+            found, most = min(counts[name], 10**9), getattr(self.limits, name)
+            if found > most:
+                words = f"{name.replace('_', ' ')} {found}, and {most} is the most"
+                message = f"The document is too large: {words}. Ask for less at once."
+                raise refusal(message, TOO_COSTLY, limit=name, most=most, found=found)
 
     def _selection_set(self, selection_set: SelectionSetNode) -> Measure:
         total = Measure()
         keys: Counter[str] = Counter()
         for node in selection_set.selections:
-            self.directives += len(node.directives or ())
+            self.counts["directives"] += len(node.directives or ())
             match node:
                 case FieldNode():
                     keys[node.alias.value if node.alias else node.name.value] += 1
@@ -129,9 +115,9 @@ class DocumentMeasure:
                 case InlineFragmentNode():
                     total.add(self._selection_set(node.selection_set))
                 case FragmentSpreadNode():
-                    self.spreads += 1
+                    self.counts["spreads"] += 1
                     total.add(self._fragment(node.name.value, self.fragments.get(node.name.value)))
-        self.repeats = max(self.repeats, max(keys.values(), default=0))
+        self.counts["repeats"] = max((self.counts["repeats"], *keys.values()))
         return total
 
     def _fragment(self, name: str, node: FragmentDefinitionNode | None) -> Measure:

@@ -1,18 +1,22 @@
 """Documents: parsed, measured and validated once, then looked up by their text."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     Source,
-    StringValueNode,
-    Visitor,
+    TokenKind,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
@@ -20,7 +24,6 @@ from graphql import (
     is_object_type,
     parse,
     validate,
-    visit,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
@@ -28,9 +31,9 @@ from graphql.validation.validate import ValidationAbortedError
 from schema import errors
 from schema.errors import Refused, refusal, with_code
 from schema.execution.cost import Cost, length
-from schema.execution.document_limits import DocumentLimits, DocumentMeasure, Fragments, fragments_of
+from schema.execution.document_limits import DocumentLimits, DocumentMeasure, Fragments
 from schema.execution.lru_cache import LruCache
-from schema.inputs.limits import InputLimits, InputSize
+from schema.inputs.limits import InputLimits, InputSizes
 
 # Comparing fields for overlap is quadratic: 2.3 s for 11 KB by default. The library takes its limit from here only.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 20_000
@@ -39,12 +42,11 @@ MAX_ERRORS = 20
 MAX_COSTS = 64  # of one document, by the sizes of its variables
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Document:
     """One operation of a valid document. The same text and operation name return the same object while it is cached.
 
-    `plans` is for the executor: what it compiled for this operation, by the shape of the variables; it is dropped with
-    the document.
+    `plan_variables` is for the executor: the variables that each of its plans depends on.
     """
 
     source: str
@@ -54,15 +56,8 @@ class Document:
     limits: DocumentLimits
     inputs: InputLimits
     unpaged: frozenset[str] = frozenset()
-    plans: dict[Hashable, Any] = field(default_factory=dict)
-    _cost: Cost = field(init=False)
-    _page_variables: tuple[str, ...] = field(init=False)
+    plan_variables: dict[Hashable, frozenset[str]] = field(default_factory=dict)
     _costs: dict[Hashable, int] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        cost = Cost(self.operation, self.fragments, self.unpaged, self.limits.page)
-        object.__setattr__(self, "_cost", cost)
-        object.__setattr__(self, "_page_variables", cost.variables())
 
     @property
     def name(self) -> str | None:
@@ -80,20 +75,48 @@ class Document:
     def is_subscription(self) -> bool:
         return self.operation.operation is OperationType.SUBSCRIPTION
 
-    def input_sizes(self, variables: Mapping[str, Any]) -> Mapping[str, InputSize]:
-        """The sizes of the variables that are objects or lists. Raises Refused where one is too large."""
+    @cached_property
+    def root_fields(self) -> tuple[FieldNode, ...]:
+        """The fields of the operation itself, fragments expanded."""
+        return tuple(self._fields(self.operation.selection_set))
+
+    @property
+    def introspects(self) -> bool:
+        """Whether it reads the schema itself."""
+        return any(node.name.value in ("__schema", "__type") for node in self.root_fields)
+
+    def _fields(self, selected: SelectionSetNode) -> Iterator[FieldNode]:
+        for node in selected.selections:
+            match node:
+                case FieldNode():
+                    yield node
+                case FragmentSpreadNode():
+                    yield from self._fields(self.fragments[node.name.value].selection_set)
+                case InlineFragmentNode():
+                    yield from self._fields(node.selection_set)
+
+    def input_sizes(self, variables: Mapping[str, Any]) -> InputSizes:
+        """How large the variables are. Raises Refused where one is too large."""
         return self.inputs.measure(self.operation, variables)
 
-    def cost(self, variables: Mapping[str, Any], input_sizes: Mapping[str, InputSize] | None = None) -> int:
+    def cost(self, variables: Mapping[str, Any], input_sizes: InputSizes | None = None) -> int:
         """How many values the answer may contain, and what its filters cost. Raises Refused above the limit. Cached by
-        the page sizes and by the sizes of filters."""
-        sizes = self.input_sizes(variables) if input_sizes is None else input_sizes
-        filters = tuple((name, size) for name, size in sizes.items() if size.criteria)
-        key = (tuple(length(variables.get(name)) for name in self._page_variables), filters)
+        the page sizes and by the costs of filters."""
+        filters = (input_sizes or self.input_sizes(variables)).filters
+        definitions = {node.variable.name.value: node for node in self.operation.variable_definitions or ()}
+        lengths = {name: length(variables.get(name, node.default_value)) for name, node in definitions.items()}
+        key = (tuple(lengths.values()), tuple(filters.items()))
         if key not in self._costs:
             if len(self._costs) >= MAX_COSTS:
                 self._costs.clear()
-            self._costs[key] = self._cost.count(variables, sizes)
+            operation = Cost(
+                fragments=self.fragments,
+                unpaged=self.unpaged,
+                page=self.limits.page,
+                lengths=lengths,
+                filters=filters,
+            )
+            self._costs[key] = operation.count(self.operation.selection_set)
         cost = self._costs[key]
         if cost > self.limits.cost:
             raise refusal(
@@ -138,16 +161,14 @@ class Documents:
     def _validated(self, source: str, operation_name: str | None) -> Document:
         ast = self._parse(source)
         measure = DocumentMeasure(ast, self._limits)
-        if excess := measure.excess():
-            details = {"limit": excess.limit, "most": excess.allowed, "found": excess.actual}
-            raise refusal(str(excess), errors.TOO_COSTLY, **details)
+        measure.check()
         if invalid := validate(self._schema, ast, max_errors=MAX_ERRORS):
             raise Refused([with_validation_code(error) for error in invalid])
         return Document(
             source=source,
             ast=ast,
             operation=select_operation(measure.operations, operation_name),
-            fragments=fragments_of(ast),
+            fragments=measure.fragments,
             limits=self._limits,
             inputs=self._inputs,
             unpaged=self._unpaged,
@@ -164,29 +185,17 @@ class Documents:
         except GraphQLError as error:
             code = errors.TOO_COSTLY if "Parsing aborted" in error.message else errors.PARSE_FAILED
             raise Refused([with_code(error, code)]) from None
-        if "\\u" in source:
-            visit(ast, RefuseNul())
-        unlink_tokens(ast)
+        token = ast.loc.start_token if ast.loc else None
+        while token is not None:
+            if token.kind in (TokenKind.STRING, TokenKind.BLOCK_STRING) and "\0" in str(token.value):
+                message = "A text contains the character U+0000, which no text here may contain."  # nor in Postgres
+                located = GraphQLError(message, source=text, positions=[token.start])
+                raise Refused([with_code(located, errors.BAD_USER_INPUT)])
+            # Without the chain of tokens, documents are freed as soon as they are dropped, not in the pauses of the
+            # garbage collector.
+            following, token.prev, token.next = token.next, None, None
+            token = following
         return ast
-
-
-def unlink_tokens(document: DocumentNode) -> None:
-    """Cut the chain of tokens, which nobody reads again: documents are then freed as soon as they are dropped, not in
-    the pauses of the garbage collector."""
-    token = document.loc.start_token if document.loc else None
-    while token is not None:
-        following = token.next
-        token.prev = token.next = None
-        token = following
-
-
-class RefuseNul(Visitor):
-    """Postgres stores no U+0000 in text."""
-
-    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
-        if "\0" in node.value:
-            error = GraphQLError("A text contains the character U+0000, which no text here may contain.", nodes=node)
-            raise Refused([with_code(error, errors.BAD_USER_INPUT)])
 
 
 def select_operation(operations: list[OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:

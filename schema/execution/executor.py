@@ -1,9 +1,8 @@
 """GraphQL's own execution, in which everything below a reference is compiled to SQL and read as JSON text."""
 
-from collections.abc import Hashable
 from typing import Any
 
-from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, is_non_null_type
+from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, is_non_null_type
 from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
@@ -17,17 +16,14 @@ from schema.context import Context
 from schema.execution.documents import Document
 from schema.execution.plans import Plans
 from schema.execution.translation import Translator, placeholders, shape, variables_in
-from schema.references import Reference, References
+from schema.references import Reference
 
 # The payload of a mutation is read after its commit: that it cannot be read undoes nothing.
 COMMITTED = (
     "It took effect, but what it changed cannot be read now: read it in a moment, or send the request again with its "
     "idempotency key."
 )
-
-
-class Root:
-    """Stands for a root field of Query, which its plan answers."""
+ROOT = Reference("Query", ())  # a root field of Query
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -50,14 +46,14 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         if isinstance(result, Fragment):
             return result
-        if isinstance(result, Root | Reference | References):
+        if isinstance(result, Reference):
             must_exist = is_non_null_type(return_type)
             return self._read(result, field_details_list, info.parent_type, str(path.key), must_exist=must_exist)
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
     async def _read(
         self,
-        result: Root | Reference | References,
+        result: Reference,
         details: list[FieldDetails],
         parent: GraphQLObjectType,
         alias: str,
@@ -65,31 +61,33 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         must_exist: bool,
     ) -> Fragment | None:
         context: Context = self.context_value
-        nodes = tuple(each.node for each in details)
         confined, page = is_confined(context), self.prepared.limits.page
+        position = tuple(id(each.node) for each in details)  # as old as the document, which is part of the key
+        variables = self._variables(position, result, details)
+        several = not isinstance(result.number, int)
+        key = (self.prepared, position, result.type, several, confined, shape(variables))
 
         def compiled() -> Plan:
-            used = frozenset[str]().union(*(variables_in(self.prepared, node) for node in nodes))
-            values = placeholders(VariableValues(self.variable_values.sources, self._variables(used)))
-            field = Translator(self.schema, self.prepared, values).field(parent, alias, details)
-            if isinstance(result, Root):
-                return queries.compile_query([field], confined=confined, page=page)
-            several, fields = isinstance(result, References), field.fields[result.type]
+            values = placeholders(VariableValues(self.variable_values.sources, variables))
+            translator = Translator(self.schema, self.prepared, values)
+            if result is ROOT:
+                return queries.compile_query([translator.field(parent, alias, details)], confined=confined, page=page)
+            type_ = self.schema.type_map[result.type]
+            assert isinstance(type_, GraphQLObjectType)
+            fields = translator.below(type_, details)
             return queries.compile_reference(result.type, fields, several=several, confined=confined, page=page)
 
-        variables = dict(self.variable_values.coerced)
-        if not isinstance(result, Root):
-            variables[queries.REFERENCE] = result.number if isinstance(result, Reference) else result.numbers
         try:
-            plan = await self.plans.get(self._key(result, nodes), compiled)
-            json = await queries.read(context.database, plan, inputs(self.version, context, variables))
+            plan = await self.plans.get(key, compiled)
+            values = inputs(self.version, context, {**variables, queries.REFERENCE: result.number})
+            json = await queries.read(context.database, plan, values)
         except ArgumentError as error:
             raise error.cause from None
         except Unavailable as error:
             if self.prepared.is_mutation:
                 raise Unavailable(COMMITTED) from error
             raise
-        if isinstance(result, Root) and json is not None:
+        if result is ROOT and json is not None:
             json = json[json.index(":") + 1 : -1]  # the only value: its key is a name, so the first colon ends it
         if json is not None and json != "null":
             return Fragment(json)
@@ -97,20 +95,14 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             raise NotFound("It was deleted in the meantime.")
         return None
 
-    def _key(self, result: Root | Reference | References, nodes: tuple[FieldNode, ...]) -> Hashable:
-        """What the plan depends on. A mutation's own arguments, new in every request, do not belong to it."""
-        position = tuple(id(node) for node in nodes)  # as old as the document, which is part of the key
-        if position not in self.prepared.plans:
-            below = [node if isinstance(result, Root) else node.selection_set for node in nodes]
-            used = (variables_in(self.prepared, each) for each in below if each)
-            self.prepared.plans[position] = frozenset[str]().union(*used)
-        kind = (type(result), getattr(result, "type", None))
-        variables = self._variables(self.prepared.plans[position])
-        return (self.prepared, position, kind, is_confined(self.context_value), shape(variables))
-
-    def _variables(self, names: frozenset[str]) -> dict[str, Any]:
-        """The variables of these names. Others may be huge."""
-        return {name: value for name, value in self.variable_values.coerced.items() if name in names}
+    def _variables(self, position: tuple[int, ...], result: Reference, details: list[FieldDetails]) -> dict[str, Any]:
+        """The variables that the plan depends on. A mutation's own arguments, new in every request, do not belong to
+        them, and may be huge."""
+        used = self.prepared.plan_variables
+        if position not in used:
+            nodes = (each.node if result is ROOT else each.node.selection_set for each in details)
+            used[position] = variables_in(self.prepared, filter(None, nodes))
+        return {name: value for name, value in self.variable_values.coerced.items() if name in used[position]}
 
 
 def inputs(version: str, context: Context, variables: dict[str, Any]) -> Inputs:

@@ -6,11 +6,11 @@ that, too, only hands text on (docs/decisions/). Queries of the schema itself, m
 the executor.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import orjson
 import strawberry
@@ -32,8 +32,8 @@ from schema.context import Context
 from schema.errors import BAD_USER_INPUT, Refused, with_code
 from schema.execution.declarations import check_declarations
 from schema.execution.document_limits import DocumentLimits
-from schema.execution.documents import Document, Documents
-from schema.execution.executor import Executor, Root, inputs, is_confined
+from schema.execution.documents import Documents
+from schema.execution.executor import ROOT, Executor, inputs, is_confined
 from schema.execution.messages import Answer, Request
 from schema.execution.plans import Plans
 from schema.execution.translation import Translator, placeholders, shape
@@ -42,7 +42,6 @@ from schema.execution.worker_thread import WorkerThread
 MAX_COERCION_ERRORS = 20
 MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds
 COSTLY = 20_000  # values; queries that cost more wait for their turn
-ROOT = Root()
 T = TypeVar("T")
 
 
@@ -64,20 +63,15 @@ class LabelgraphSchema(strawberry.Schema):
 
     async def run(self, request: Request, context: Context) -> Answer | bytes:
         """Answers a query or mutation of a document that `documents` prepared."""
-        if request.document.is_query and not introspects(request.document):
+        if request.document.is_query and not request.document.introspects:
             return await self._read(request, context)
-        executor = await self._coerce(request, lambda: Executor.build(**self._arguments(request, context)))
-        if isinstance(executor, list):
-            raise Refused([with_code(error, BAD_USER_INPUT) for error in executor])
+        executor = await self._coerce(request, lambda: self._executor(request, context))
         result = executor.execute_operation()
-        return Answer.from_result(await cast(Awaitable[Any], result) if isawaitable(result) else result)
+        return Answer.from_result(await result if isawaitable(result) else result)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
-        """The answers of a subscription; one that is refused has a single answer without data."""
-        executor = Executor.build(**self._arguments(request, context))
-        if isinstance(executor, list):
-            yield Answer.from_result(ExecutionResult(None, executor))
-            return
+        """The answers of a subscription. Raises Refused, or has a single answer without data, where it is refused."""
+        executor = await self._coerce(request, lambda: self._executor(request, context))
         stream = create_source_event_stream(executor)
         events = await stream if isawaitable(stream) else stream
         if isinstance(events, ExecutionResult):
@@ -89,18 +83,18 @@ class LabelgraphSchema(strawberry.Schema):
             async for result in results:
                 yield Answer.from_result(result)
 
-    async def _coerce(self, request: Request, work: Callable[[], T]) -> T:
-        """Work that coerces the variables: in the worker thread where they are many."""
-        return work() if request.input_objects < MANY_INPUTS else await self.worker_thread.run(work)
+    async def _coerce(self, request: Request, work: Callable[[], T | list[GraphQLError]]) -> T:
+        """Work that coerces the variables: in the worker thread where they are many. Raises Refused."""
+        coerced = work() if request.input_objects < MANY_INPUTS else await self.worker_thread.run(work)
+        if isinstance(coerced, list):
+            raise Refused([with_code(error, BAD_USER_INPUT) for error in coerced])
+        return coerced
 
     async def _read(self, request: Request, context: Context) -> Answer | bytes:
         definitions, raw = request.document.operation.variable_definitions or (), dict(request.variables)
-        coerced = await self._coerce(
+        values: VariableValues = await self._coerce(
             request, lambda: get_variable_values(self._schema, definitions, raw, MAX_COERCION_ERRORS)
         )
-        if isinstance(coerced, list):
-            raise Refused([with_code(error, BAD_USER_INPUT) for error in coerced])
-        values: VariableValues = coerced
         confined = is_confined(context)
 
         def compiled() -> Plan:
@@ -121,19 +115,19 @@ class LabelgraphSchema(strawberry.Schema):
             return Answer(data=None, errors=[GraphQLError(error.message, original_error=error)])
         return b'{"data":%b}' % (json or "null").encode()
 
-    def _arguments(self, request: Request, context: Context) -> dict[str, Any]:
-        """The arguments of `Executor.build`."""
-        return {
-            "schema": self._schema,
-            "document": request.document.ast,
-            "context_value": context,
-            "raw_variable_values": dict(request.variables),
-            "operation_name": request.document.name,
-            "max_coercion_errors": MAX_COERCION_ERRORS,
-            "prepared": request.document,
-            "plans": self.plans,
-            "version": self.version,
-        }
+    def _executor(self, request: Request, context: Context) -> Any:
+        """An executor of the operation, or the errors in its variables."""
+        return Executor.build(
+            schema=self._schema,
+            document=request.document.ast,
+            context_value=context,
+            raw_variable_values=dict(request.variables),
+            operation_name=request.document.name,
+            max_coercion_errors=MAX_COERCION_ERRORS,
+            prepared=request.document,
+            plans=self.plans,
+            version=self.version,
+        )
 
 
 async def _read_event(context: Context, request_key: Hashable, executor: CoreExecutor[Any]) -> ExecutionResult:
@@ -145,24 +139,3 @@ async def _read_event(context: Context, request_key: Hashable, executor: CoreExe
 
     key = (request_key, context.identity, executor.root_value)
     return await context.events.reads.get(key, read, ttl=SHARED_READ_TTL)
-
-
-def introspects(document: Document) -> bool:
-    """Whether the operation reads the schema itself, at its root."""
-
-    def is_selected(selections: Sequence[Any]) -> bool:
-        for node in selections:
-            match node.kind:
-                case "fragment_spread":
-                    below = document.fragments[node.name.value].selection_set.selections
-                case "inline_fragment":
-                    below = node.selection_set.selections
-                case _:
-                    below = ()
-            if is_selected(below) or (node.kind == "field" and node.name.value in ("__schema", "__type")):
-                return True
-        return False
-
-    if "introspects" not in document.plans:
-        document.plans["introspects"] = is_selected(document.operation.selection_set.selections)
-    return bool(document.plans["introspects"])

@@ -1,7 +1,6 @@
 """GraphQL's selection sets in the compiler's terms: without fragments, directives, aliases and variables."""
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -11,12 +10,10 @@ from graphql import (
     GraphQLSchema,
     Node,
     VariableNode,
-    Visitor,
     get_argument_values,
     get_named_type,
     is_abstract_type,
     is_object_type,
-    visit,
 )
 from graphql.execution.collect_fields import (
     FieldDetails,
@@ -83,46 +80,37 @@ def _id_type(value: Any) -> str | None:
     return type_of(value) if isinstance(value, str) else None
 
 
-def variables_in(document: Document, node: Node) -> frozenset[str]:
-    """The names of the variables that the selection below the node depends on, fragments included."""
-    visitor = _Variables(document)
-    visit(node, visitor)
-    return frozenset(visitor.names)
-
-
-class _Variables(Visitor):
-    def __init__(self, document: Document) -> None:
-        super().__init__()
-        self.document = document
-        self.names: set[str] = set()
-        self.fragments: set[str] = set()
-
-    def enter_variable(self, node: VariableNode, *_: Any) -> None:
-        self.names.add(node.name.value)
-
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
-        name = node.name.value
-        if name not in self.fragments:
-            self.fragments.add(name)
-            visit(self.document.fragments[name], self)
+def variables_in(document: Document, nodes: Iterable[Node]) -> frozenset[str]:
+    """The names of the variables in these nodes, and in the fragments below them."""
+    names: set[str] = set()
+    fragments: set[str] = set()
+    left = list(nodes)
+    while left:
+        node = left.pop()
+        if isinstance(node, VariableNode):
+            names.add(node.name.value)
+        if isinstance(node, FragmentSpreadNode) and node.name.value not in fragments:
+            fragments.add(node.name.value)
+            left.append(document.fragments[node.name.value])
+        for child in (getattr(node, key) for key in node.keys):
+            left += [each for each in (child if isinstance(child, list | tuple) else [child]) if isinstance(each, Node)]
+    return frozenset(names)
 
 
 # -- selection sets ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Translator:
-    """Translates one operation, for variables of one shape."""
+    """Translates one operation, for variables of one shape, with Parameters from `placeholders`."""
 
-    schema: GraphQLSchema
-    document: Document
-    variables: VariableValues  # with Parameters, from `placeholders`
+    def __init__(self, schema: GraphQLSchema, document: Document, variables: VariableValues) -> None:
+        self.schema, self.operation, self.variables = schema, document.operation, variables
+        self.fragments = {name: FragmentDetails(node) for name, node in document.fragments.items()}
 
     def root_fields(self) -> tuple[SelectedField, ...]:
-        operation = self.document.operation
-        root = self.schema.get_root_type(operation.operation)
+        root = self.schema.get_root_type(self.operation.operation)
         assert root is not None
-        collected = collect_fields(self.schema, self._fragments(), self.variables, root, operation)
+        collected = collect_fields(self.schema, self.fragments, self.variables, root, self.operation)
         return self._fields(root, collected.grouped_field_set)
 
     def field(self, parent: GraphQLObjectType, alias: str, details: list[FieldDetails]) -> SelectedField:
@@ -134,23 +122,22 @@ class Translator:
             for name, value in get_argument_values(declared, node, self.variables).items()
         }
         type_ = get_named_type(declared.type)
-        possible: list[GraphQLObjectType] = []
+        possible: Iterable[GraphQLObjectType] = ()
         if is_abstract_type(type_):
-            possible = list(self.schema.get_possible_types(type_))
+            possible = self.schema.get_possible_types(type_)
         elif is_object_type(type_):
             possible = [type_]
-        operation, fragments = self.document.operation, self._fragments()
-        fields = {}
-        for each in possible:
-            collected = collect_subfields(self.schema, fragments, self.variables, operation, each, details)
-            fields[each.name] = self._fields(each, collected.grouped_field_set)
-        return SelectedField(node.name.value, alias, arguments, fields)
+        return SelectedField(
+            node.name.value, alias, arguments, {each.name: self.below(each, details) for each in possible}
+        )
+
+    def below(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> tuple[SelectedField, ...]:
+        """What is selected of a field, where it is of this type."""
+        collected = collect_subfields(self.schema, self.fragments, self.variables, self.operation, type_, details)
+        return self._fields(type_, collected.grouped_field_set)
 
     def _fields(self, parent: GraphQLObjectType, grouped: GroupedFieldSet) -> tuple[SelectedField, ...]:
         return tuple(self.field(parent, alias, details) for alias, details in grouped.items())
-
-    def _fragments(self) -> dict[str, FragmentDetails]:
-        return {name: FragmentDetails(node) for name, node in self.document.fragments.items()}
 
 
 def _argument(type_name: str, value: Any) -> Any:

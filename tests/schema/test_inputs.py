@@ -8,9 +8,9 @@ from benchmarks import attack_requests
 from benchmarks.attack_requests import Operation
 from schema import build_schema
 from schema.errors import Refused
-from schema.execution.cost import CRITERION, SEARCH
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Document
+from schema.inputs.limits import CRITERION, SEARCH
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.mutation_fixture import schema as usual
 
