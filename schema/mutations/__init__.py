@@ -5,12 +5,10 @@ from strawberry.tools import create_type
 from schema.mutations.annotations import annotate_samples
 from schema.mutations.changes import undo_change
 from schema.mutations.datasets import create_dataset, delete_dataset, update_dataset
-from schema.mutations.imports import import_manifest
+from schema.mutations.jobs import cancel_job, import_manifest, sync_dataset
 from schema.mutations.labels import create_labels, delete_labels, rename_label, update_label
 from schema.mutations.samples import delete_samples, label_samples, replace_sample_label
-from schema.mutations.staged_uploads import complete_uploads, request_uploads
-from schema.mutations.sync import cancel_job, sync_dataset
-from schema.mutations.uploads import upload_samples
+from schema.mutations.uploads import complete_uploads, request_uploads, upload_samples
 from schema.mutations.versions import delete_version, publish_version, set_current_version, write_manifest
 
 Mutation = create_type(

@@ -9,11 +9,10 @@ import strawberry
 from db.errors import Invalid
 from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotations
-from db.labelling.samples.label import Labelled
 from schema.inputs.limits import max_items
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling
-from schema.mutations.resolver import Info, Input, number, write
+from schema.mutations.resolver import Info, Input, number, values, write
 
 
 @strawberry.input(description="An annotation to be put on a sample.")
@@ -120,8 +119,7 @@ async def annotate_samples(info: Info, input: Input[AnnotateSamplesInput]) -> An
         message = f"At most {limit} samples are annotated in one call."
         raise Invalid(message, most=limit, given=len(samples))
     edits = [each.edit for each in samples]
-    how = AnnotateWith(create_missing=input.create_missing, expected_revision=input.expected_revision)
-    outcome = await write(info, lambda session: annotate(session, id, edits, how, by=by), Labelled)
+    outcome = await write(info, annotate, id, edits, values(AnnotateWith, input), by=by)
     missing = frozenset(outcome.not_found)
     not_found = list(dict.fromkeys(each.sample_id for each in samples if each.edit.sample in missing))
     return AnnotateSamplesPayload(**labelling(outcome, not_found))

@@ -2,8 +2,8 @@
 
 import strawberry
 
-from db.history import undo
-from schema.mutations.payloads import OfDataset, dataset_of
+from db.history.undo import undo
+from schema.mutations.payloads import OfDataset
 from schema.mutations.resolver import Info, Input, number, write
 from schema.references import reference
 from schema.types.change import Change
@@ -25,6 +25,7 @@ class UndoChangePayload(OfDataset):
     "the same, `details.changes` naming them: undo those first; and when source files were deleted."
 )
 async def undo_change(info: Info, input: Input[UndoChangeInput]) -> UndoChangePayload:
-    by, id = info.context.identity, number(input.change_id, "Change")
-    outcome = await write(info, lambda session: undo.undo(session, id, by=by), undo.Undone)
-    return UndoChangePayload(change=reference("Change", outcome.change), dataset=dataset_of(outcome.dataset_id))
+    outcome = await write(info, undo, number(input.change_id, "Change"), by=info.context.identity)
+    return UndoChangePayload(
+        change=reference("Change", outcome.change), dataset=reference("Dataset", outcome.dataset_id)
+    )

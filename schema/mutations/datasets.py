@@ -3,10 +3,11 @@
 import strawberry
 
 from db import datasets
+from db.labelling.labels import LabelValues
 from schema.enums import DatasetType, LabelNameRule
 from schema.mutations.labels import LabelInput
-from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
+from schema.mutations.payloads import OfDataset
+from schema.mutations.resolver import Info, Input, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import SyncJob
 
@@ -99,23 +100,18 @@ class DeleteDatasetPayload:
     "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
 )
 async def create_dataset(info: Info, input: Input[CreateDatasetInput]) -> CreateDatasetPayload:
-    by, sync_now = info.context.identity, input.sync_now
+    by = info.context.identity
     source, output = await datasets.resolve_paths(input.input_path, input.output_path, info.context.stores, by=by)
-    labels = [label.values() for label in input.labels]
-    values = datasets.DatasetValues(
-        input.name,
-        enum_name(input.type),
-        source,
-        output,
-        input.description,
-        labels,
-        datasets.Settings(input.include, input.exclude, enum_name(input.label_names)),
+    dataset = values(
+        datasets.DatasetValues,
+        input,
+        input_path=source,
+        output_path=output,
+        labels=[values(LabelValues, label) for label in input.labels],
+        settings=values(datasets.Settings, input),
     )
-    outcome = await write(
-        info, lambda session: datasets.create(session, values, by=by, sync_now=sync_now), datasets.Created
-    )
-    job = None if outcome.job is None else reference("SyncJob", outcome.job)
-    return CreateDatasetPayload(dataset=dataset_of(outcome.dataset_id), job=job)
+    outcome = await write(info, datasets.create, dataset, by=by, sync_now=input.sync_now)
+    return CreateDatasetPayload(dataset=reference("Dataset", outcome.dataset_id), job=reference("SyncJob", outcome.job))
 
 
 @strawberry.mutation(
@@ -124,17 +120,11 @@ async def create_dataset(info: Info, input: Input[CreateDatasetInput]) -> Create
     "certain datasets: names are unique among all datasets."
 )
 async def update_dataset(info: Info, input: Input[UpdateDatasetInput]) -> UpdateDatasetPayload:
-    by, id = info.context.identity, number(input.dataset_id, "Dataset")
-    label_names = None if input.label_names is None else enum_name(input.label_names)
-    settings = datasets.Settings(input.include, input.exclude, label_names)
+    by, id, settings = info.context.identity, number(input.dataset_id, "Dataset"), values(datasets.Settings, input)
     outcome = await write(
-        info,
-        lambda session: datasets.update(
-            session, id, by=by, name=input.name, description=input.description, settings=settings
-        ),
-        datasets.Updated,
+        info, datasets.update, id, by=by, name=input.name, description=input.description, settings=settings
     )
-    return UpdateDatasetPayload(dataset=dataset_of(outcome.dataset_id))
+    return UpdateDatasetPayload(dataset=reference("Dataset", outcome.dataset_id))
 
 
 @strawberry.mutation(
@@ -142,6 +132,6 @@ async def update_dataset(info: Info, input: Input[UpdateDatasetInput]) -> Update
     "its jobs stop. Files in the input and output path stay."
 )
 async def delete_dataset(info: Info, input: Input[DeleteDatasetInput]) -> DeleteDatasetPayload:
-    by, id = info.context.identity, number(input.dataset_id, "Dataset")
-    outcome = await write(info, lambda session: datasets.delete(session, id, by=by), datasets.Deleted)
+    id = number(input.dataset_id, "Dataset")
+    outcome = await write(info, datasets.delete, id, by=info.context.identity)
     return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))

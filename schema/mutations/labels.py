@@ -5,8 +5,8 @@ import strawberry
 from db.labelling import labels
 from db.labelling.labels import UNCHANGED, LabelValues
 from schema.enums import DeleteLabelMode, RenameConflict
-from schema.mutations.payloads import OfDataset, WithChange, WithSources, change_of, dataset_of
-from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
+from schema.mutations.payloads import OfDataset, WithChange, WithSources
+from schema.mutations.resolver import Info, Input, enum_name, global_id, number, values, write
 from schema.mutations.sources import delete_sources
 from schema.references import reference, references
 from schema.types.label import Label
@@ -22,9 +22,6 @@ class LabelInput:
     shortcut: str | None = strawberry.field(
         default=None, description="One visible character, unique in its dataset; null for none."
     )
-
-    def values(self) -> LabelValues:
-        return LabelValues(self.name, self.color, self.shortcut)
 
 
 @strawberry.input(description="Labels to make.")
@@ -94,10 +91,11 @@ class DeleteLabelsPayload(WithSources):
     description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or SHORTCUT_ALREADY_EXISTS."
 )
 async def create_labels(info: Info, input: Input[CreateLabelsInput]) -> CreateLabelsPayload:
-    by, id = info.context.identity, number(input.dataset_id, "Dataset")
-    values = [label.values() for label in input.labels]
-    outcome = await write(info, lambda session: labels.create(session, id, values, by=by), labels.Created)
-    return CreateLabelsPayload(labels=references("Label", outcome.labels), dataset=dataset_of(outcome.dataset_id))
+    id, new = number(input.dataset_id, "Dataset"), [values(LabelValues, label) for label in input.labels]
+    outcome = await write(info, labels.create, id, new, by=info.context.identity)
+    return CreateLabelsPayload(
+        labels=references("Label", outcome.labels), dataset=reference("Dataset", outcome.dataset_id)
+    )
 
 
 @strawberry.mutation(description="Changes a label's colour or shortcut.")
@@ -105,9 +103,7 @@ async def update_label(info: Info, input: Input[UpdateLabelInput]) -> UpdateLabe
     by, id = info.context.identity, number(input.label_id, "Label")
     color = UNCHANGED if input.color is None else input.color.value
     shortcut = UNCHANGED if input.shortcut is None else input.shortcut.value
-    outcome = await write(
-        info, lambda session: labels.update(session, id, by=by, color=color, shortcut=shortcut), labels.Updated
-    )
+    outcome = await write(info, labels.update, id, by=by, color=color, shortcut=shortcut)
     return UpdateLabelPayload(label=reference("Label", outcome.label))
 
 
@@ -117,16 +113,12 @@ async def update_label(info: Info, input: Input[UpdateLabelInput]) -> UpdateLabe
 )
 async def rename_label(info: Info, input: Input[RenameLabelInput]) -> RenameLabelPayload:
     by, id, conflict = info.context.identity, number(input.label_id, "Label"), enum_name(input.on_conflict)
-    outcome = await write(
-        info,
-        lambda session: labels.rename(session, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run),
-        labels.Renamed,
-    )
+    outcome = await write(info, labels.rename, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run)
     return RenameLabelPayload(
         label=reference("Label", outcome.label),
         affected_samples=outcome.affected_samples,
-        dataset=dataset_of(outcome.dataset_id),
-        change=change_of(outcome.change),
+        dataset=reference("Dataset", outcome.dataset_id),
+        change=reference("Change", outcome.change),
     )
 
 
@@ -135,13 +127,8 @@ async def rename_label(info: Info, input: Input[RenameLabelInput]) -> RenameLabe
     "after another."
 )
 async def delete_labels(info: Info, input: Input[DeleteLabelsInput]) -> DeleteLabelsPayload:
-    by, mode = info.context.identity, enum_name(input.mode)
-    ids = [number(id, "Label") for id in input.label_ids]
-    outcome = await write(
-        info,
-        lambda session: labels.delete(session, ids, mode=mode, by=by, dry_run=input.dry_run),
-        labels.Deleted,
-    )
+    by, ids = info.context.identity, [number(id, "Label") for id in input.label_ids]
+    outcome = await write(info, labels.delete, ids, mode=enum_name(input.mode), by=by, dry_run=input.dry_run)
     return DeleteLabelsPayload(
         deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
         affected_samples=outcome.affected_samples,

@@ -69,22 +69,6 @@ class WithSources(WithChange):
     )
 
 
-def dataset_of(number: int) -> Dataset:
-    return reference("Dataset", number)  # type: ignore[no-any-return]
-
-
-def change_of(number: int | None) -> Change | None:
-    return None if number is None else reference("Change", number)
-
-
-def sample_of(number: int | None) -> Sample | None:
-    return None if number is None else reference("Sample", number)
-
-
-def item_error(code: str | None, message: str) -> ItemError | None:
-    return None if code is None else ItemError(code=ErrorCode[code], message=message)
-
-
 def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, Any]:
     """The fields of a Labelling."""
     return {
@@ -93,6 +77,6 @@ def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, An
         "unchanged": outcome.matched - outcome.changed,
         "not_found": not_found,
         "samples": references("Sample", outcome.samples),
-        "dataset": dataset_of(outcome.dataset_id),
-        "change": change_of(outcome.change),
+        "dataset": reference("Dataset", outcome.dataset_id),
+        "change": reference("Change", outcome.change),
     }

@@ -1,25 +1,32 @@
 """What resolvers of mutations have in common: their argument, and the transaction in which they write."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import strawberry
 
 from db.history import idempotency, transactions
 from db.history.idempotency import Keyed
-from db.history.transactions import Work
 from db.queries import ids
 from schema.context import Context
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Info = strawberry.Info[Context, Any]
 Input = Annotated[T, strawberry.argument(description="What to do, and to what.")]
 
 
-async def write(info: Info, work: Work[T], outcome: type[T]) -> T:
-    """Do the work in a transaction of its own, and once only if the request has an idempotency key."""
-    context = info.context
-    result = await transactions.write(context.database, work, outcome, keyed(info))
+async def write(
+    info: Info, operation: Callable[Concatenate[Any, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Do an operation of `db` in a transaction of its own, and once only if the request has an idempotency key: its
+    outcome is stored as the type that it declares to return."""
+    context, outcome = info.context, operation.__annotations__["return"]
+    result: T = await transactions.write(
+        context.database, lambda session: operation(session, *args, **kwargs), outcome, keyed(info)
+    )
     if not idempotency.is_final(result):
         context.unfinished.append(str(info.path.key))
     if getattr(result, "change", None) is not None:
@@ -45,9 +52,15 @@ async def is_done(info: Info, outcome: type[T]) -> bool:
     return earlier is not None and idempotency.is_final(earlier)
 
 
-def enum_name(member: Enum) -> Any:
-    """The name of an enum's value, which is what `db` takes."""
-    return member.name
+def values(type_: type[T], input: object, **others: Any) -> T:
+    """A dataclass of `db`: `others`, and what the input has under the names of the other fields."""
+    names = [field.name for field in fields(type_) if field.name not in others]  # type: ignore[arg-type]
+    return type_(**others, **{name: enum_name(getattr(input, name)) for name in names})
+
+
+def enum_name(value: object) -> Any:
+    """The name of an enum's value, which is what `db` takes; any other value as it is."""
+    return value.name if isinstance(value, Enum) else value
 
 
 def number(id: strawberry.ID, type_name: str) -> int:

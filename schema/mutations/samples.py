@@ -1,19 +1,23 @@
 """labelSamples, replaceSampleLabel, deleteSamples."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 import strawberry
 
-from db.labelling.samples.delete import Deleted, delete
+from db.errors import Invalid
+from db.labelling.samples.delete import delete
 from db.labelling.samples.label import Labelled, LabelWith, ReplaceWith, label, replace_label
+from db.labelling.samples.selection import Selection
+from db.queries.filters import SampleFilter, has_criteria
 from schema.enums import LabelingMode
-from schema.inputs.filters import SampleSelection
-from schema.inputs.selections import selected
+from schema.inputs.filters import SampleSelection, sample_filter
 from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
-from schema.mutations.resolver import Info, Input, enum_name, write
+from schema.mutations.resolver import Info, Input, number, values, write
 from schema.mutations.sources import delete_sources
 
+FILTER = "select.filter"
 EXPECTED_COUNT = (
     "Refuse with COUNT_MISMATCH unless exactly so many samples are selected. With it, a filter without a criterion is "
     "accepted."
@@ -81,14 +85,7 @@ class DeleteSamplesPayload(WithSources):
     "is `annotateSamples`."
 )
 async def label_samples(info: Info, input: Input[LabelSamplesInput]) -> LabelSamplesPayload:
-    how = LabelWith(
-        labels=input.labels,
-        mode=enum_name(input.mode),
-        create_missing=input.create_missing,
-        expected_count=input.expected_count,
-        expected_revision=input.expected_revision,
-    )
-    return LabelSamplesPayload(**await change_labels(info, input, label, how))
+    return LabelSamplesPayload(**await change_labels(info, input, label, values(LabelWith, input)))
 
 
 @strawberry.mutation(
@@ -97,23 +94,19 @@ async def label_samples(info: Info, input: Input[LabelSamplesInput]) -> LabelSam
     "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
 )
 async def replace_sample_label(info: Info, input: Input[ReplaceSampleLabelInput]) -> ReplaceSampleLabelPayload:
-    how = ReplaceWith(
-        before=input.from_,
-        after=input.to,
-        create_missing=input.create_missing,
-        expected_count=input.expected_count,
-    )
+    how = values(ReplaceWith, input, before=input.from_, after=input.to)
     return ReplaceSampleLabelPayload(**await change_labels(info, input, replace_label, how))
 
 
 async def change_labels(
-    info: Info, input: LabelSamplesInput | ReplaceSampleLabelInput, change: Callable[..., Any], how: Any
+    info: Info,
+    input: LabelSamplesInput | ReplaceSampleLabelInput,
+    change: Callable[..., Awaitable[Labelled]],
+    how: LabelWith | ReplaceWith,
 ) -> dict[str, Any]:
     """The fields of a Labelling: `change` is applied to the selected samples."""
-    samples, by = selected(info, input, input.expected_count), info.context.identity
-    outcome = await write(
-        info, lambda session: change(session, samples.dataset, samples.selection, how, by=by), Labelled
-    )
+    samples = selected(info, input, input.expected_count)
+    outcome = await write(info, change, samples.dataset, samples.selection, how, by=info.context.identity)
     return labelling(outcome, samples.not_found(outcome.not_found))
 
 
@@ -123,22 +116,80 @@ async def change_labels(
     "empty list of ids, or COUNT_MISMATCH."
 )
 async def delete_samples(info: Info, input: Input[DeleteSamplesInput]) -> DeleteSamplesPayload:
-    samples, by = selected(info, input, input.expected_count), info.context.identity
+    samples = selected(info, input, input.expected_count)
     outcome = await write(
         info,
-        lambda session: delete(
-            session,
-            samples.dataset,
-            samples.selection,
-            by=by,
-            delete_sources=input.delete_sources,
-            expected_count=input.expected_count,
-            dry_run=input.dry_run,
-        ),
-        Deleted,
+        delete,
+        samples.dataset,
+        samples.selection,
+        by=info.context.identity,
+        delete_sources=input.delete_sources,
+        expected_count=input.expected_count,
+        dry_run=input.dry_run,
     )
     return DeleteSamplesPayload(
         deleted=outcome.deleted,
         not_found=samples.not_found(outcome.not_found),
         **await delete_sources(info, outcome, outcome.deleted),
     )
+
+
+# -- selections --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedSamples:
+    """A selection in a dataset, and the ids as the client wrote them: an id of no sample is reported as it came."""
+
+    dataset: int
+    selection: Selection
+    ids: tuple[tuple[strawberry.ID, int], ...] = ()
+
+    def not_found(self, missing: Collection[int]) -> list[strawberry.ID]:
+        return list(dict.fromkeys(text for text, number in self.ids if number in missing))
+
+
+# An object of the class does not distinguish a null criterion from a missing one: the coerced value does.
+SampleSelection.__strawberry_definition__.from_input = lambda _type, value, _context: value  # type: ignore[attr-defined]
+
+
+def selected(info: Info, input: SampleSelectionInput, expected_count: int | None) -> SelectedSamples:
+    """Raises Invalid for a filter that may select more than the client meant."""
+    dataset, limit = number(input.dataset_id, "Dataset"), info.context.limits.max_ids
+    match cast(Mapping[str, Any], input.select):
+        case {"ids": ids}:
+            if len(ids) > limit:
+                message = f"At most {limit} ids are taken in one call; for more, select by filter."
+                raise Invalid(message, most=limit, given=len(ids))
+            numbers = tuple((text, number(text, "Sample")) for text in ids)
+            return SelectedSamples(dataset, Selection(ids=tuple(number for _, number in numbers)), numbers)
+        case {"filter": value}:
+            return SelectedSamples(dataset, Selection(filter=narrowing_filter(value, expected_count)))
+        case {"all": True}:
+            return SelectedSamples(dataset, Selection(filter=SampleFilter()))
+    raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.", path="select.all")
+
+
+def narrowing_filter(value: Mapping[str, Any], expected_count: int | None) -> SampleFilter:
+    path = next(paths_without_value(value, FILTER), None)
+    if path is not None:
+        message = f"`{path}` is null or an empty list. In a mutation, leave it out or give it a value."
+        raise Invalid(message, path=path)
+    filter_ = sample_filter(value)
+    if expected_count is None and not has_criteria(filter_):
+        message = "The filter has no criterion. To select every sample, use `select: {all: true}` or `expectedCount`."
+        raise Invalid(message, path=FILTER)
+    return filter_
+
+
+def paths_without_value(value: object, path: str) -> Iterator[str]:
+    """The paths of nulls and empty lists."""
+    match value:
+        case None | []:
+            yield path
+        case dict():
+            for name, each in value.items():
+                yield from paths_without_value(each, f"{path}.{name}")
+        case list():
+            for index, each in enumerate(value):
+                yield from paths_without_value(each, f"{path}.{index}")

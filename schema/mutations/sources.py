@@ -1,35 +1,23 @@
 """Deleting source files after the commit, for as long as a client waits."""
 
 import asyncio
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from db.labelling.source_references import Impact
+from db.labelling import labels
+from db.labelling.samples import delete as samples
 from db.storage import object_deletion
 from db.storage.object_deletion import DeletionResult
-from schema.mutations.payloads import SourceFailure, change_of, dataset_of
+from schema.mutations.payloads import SourceFailure
 from schema.mutations.resolver import Info
-from schema.references import references
+from schema.references import reference, references
 from schema.types.delete_impact import DeleteImpact
 
 MAX_SECONDS: Final = 20  # then a worker continues
 
 
-class Deletion(Protocol):
-    """The outcome of a mutation that may delete source files."""
-
-    @property
-    def dataset_id(self) -> int: ...
-    @property
-    def with_sources(self) -> bool: ...
-    @property
-    def change(self) -> int | None: ...
-    @property
-    def warnings(self) -> tuple[Impact, ...]: ...
-
-
-async def delete_sources(info: Info, outcome: Deletion, samples: int) -> dict[str, Any]:
+async def delete_sources(info: Info, outcome: labels.Deleted | samples.Deleted, count: int) -> dict[str, Any]:
     """Deletes the files of the change. The fields of a WithSources; of a dry run, as they would be."""
-    planned, context = samples if outcome.with_sources else 0, info.context
+    planned, context = count if outcome.with_sources else 0, info.context
     result = DeletionResult(planned, ())
     if outcome.change is not None and planned:
         try:
@@ -50,6 +38,6 @@ async def delete_sources(info: Info, outcome: Deletion, samples: int) -> dict[st
             )
             for impact in outcome.warnings
         ],
-        "dataset": dataset_of(outcome.dataset_id),
-        "change": change_of(outcome.change),
+        "dataset": reference("Dataset", outcome.dataset_id),
+        "change": reference("Change", outcome.change),
     }

@@ -4,8 +4,8 @@ import strawberry
 
 from db.history import versions
 from schema.enums import UnpublishedChanges
-from schema.mutations.payloads import OfDataset, dataset_of
-from schema.mutations.resolver import Info, Input, enum_name, global_id, number, write
+from schema.mutations.payloads import OfDataset
+from schema.mutations.resolver import Info, Input, enum_name, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import ManifestJob
 from schema.types.version import Version
@@ -33,9 +33,6 @@ class PublishVersionInput:
         default=None,
         description="Divide the labelled samples; null: all are for training. A split costs reading all of them.",
     )
-
-    def divided(self) -> versions.Split | None:
-        return None if self.split is None else versions.Split(self.split.train_ratio, self.split.seed)
 
 
 @strawberry.type(description="The outcome of `publishVersion`.")
@@ -83,13 +80,10 @@ class WriteManifestPayload:
     "while a sync runs."
 )
 async def publish_version(info: Info, input: Input[PublishVersionInput]) -> PublishVersionPayload:
-    by, id, divided = info.context.identity, number(input.dataset_id, "Dataset"), input.divided()
+    by, id = info.context.identity, number(input.dataset_id, "Dataset")
+    split = None if input.split is None else values(versions.Split, input.split)
     outcome = await write(
-        info,
-        lambda session: versions.publish(
-            session, id, by=by, name=input.name, description=input.description, divided=divided
-        ),
-        versions.Published,
+        info, versions.publish, id, by=by, name=input.name, description=input.description, divided=split
     )
     return PublishVersionPayload(version=reference("Version", outcome.version))
 
@@ -101,10 +95,8 @@ async def publish_version(info: Info, input: Input[PublishVersionInput]) -> Publ
 )
 async def set_current_version(info: Info, input: Input[SetCurrentVersionInput]) -> SetCurrentVersionPayload:
     by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
-    outcome = await write(
-        info, lambda session: versions.switch(session, id, by=by, on_unpublished=discard), versions.Switched
-    )
-    return SetCurrentVersionPayload(dataset=dataset_of(outcome.dataset_id))
+    outcome = await write(info, versions.switch, id, by=by, on_unpublished=discard)
+    return SetCurrentVersionPayload(dataset=reference("Dataset", outcome.dataset_id))
 
 
 @strawberry.mutation(
@@ -113,9 +105,9 @@ async def set_current_version(info: Info, input: Input[SetCurrentVersionInput]) 
 )
 async def delete_version(info: Info, input: Input[DeleteVersionInput]) -> DeleteVersionPayload:
     by, id = info.context.identity, number(input.version_id, "Version")
-    outcome = await write(info, lambda session: versions.remove(session, id, by=by), versions.Removed)
+    outcome = await write(info, versions.remove, id, by=by)
     return DeleteVersionPayload(
-        deleted_version_id=global_id("Version", outcome.version), dataset=dataset_of(outcome.dataset_id)
+        deleted_version_id=global_id("Version", outcome.version), dataset=reference("Dataset", outcome.dataset_id)
     )
 
 
@@ -126,5 +118,5 @@ async def delete_version(info: Info, input: Input[DeleteVersionInput]) -> Delete
 )
 async def write_manifest(info: Info, input: Input[WriteManifestInput]) -> WriteManifestPayload:
     by, id = info.context.identity, number(input.version_id, "Version")
-    outcome = await write(info, lambda session: versions.write_manifest(session, id, by=by), versions.ManifestRequested)
+    outcome = await write(info, versions.write_manifest, id, by=by)
     return WriteManifestPayload(job=reference("ManifestJob", outcome.job))
