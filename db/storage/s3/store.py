@@ -67,10 +67,10 @@ class S3Store(Store):
             yield piece
 
     async def write(self, path: str, data: bytes) -> StoredObject:
-        return await ObjectWriter(self.s3, self.bucket, self.prefix, path).put(data)
+        return await self._writer(path).put(data)
 
     async def write_stream(self, path: str, pieces: AsyncIterator[bytes]) -> StoredObject:
-        return await ObjectWriter(self.s3, self.bucket, self.prefix, path).put_stream(pieces)
+        return await self._writer(path).put_stream(pieces)
 
     async def delete(self, path: str, *, etag: str | None = None) -> bool:
         if not await self._exists(path, etag):
@@ -165,9 +165,11 @@ class S3Store(Store):
         return await self.s3.call(operation, Bucket=self.bucket, Key=self.prefix + path, **arguments)
 
     def _reader(self, path: str, start: int, length: int | None) -> ObjectReader:
-        return ObjectReader(
-            partial(self._call, "get_object", path), path, start, None if length is None else start + length
-        )
+        end = None if length is None else start + length
+        return ObjectReader(partial(self._call, "get_object", path), path, start, end)
+
+    def _writer(self, path: str) -> ObjectWriter:
+        return ObjectWriter(partial(self._call, path=path), self.stat, path)
 
     async def _read(self, reader: ObjectReader) -> bytes:
         try:

@@ -7,7 +7,7 @@ the answer to a write is lost, the client writes again and finds its own object,
 import hashlib
 import secrets
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,6 @@ from db.formats.images import MEDIA_TYPES, SUFFIXES
 from db.formats.paths import path_parts, suffix
 from db.storage.errors import ObjectExists, ObjectMissing
 from db.storage.objects import StoredObject
-from db.storage.s3.connection import S3
 from db.storage.s3.errors import Refused
 from db.storage.s3.reading import described
 
@@ -33,18 +32,17 @@ DEFAULT_MEDIA: Final = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class ObjectWriter:
-    """Writes one object."""
+    """Writes one object. `call`: an operation on its key; `stat`: as a store's."""
 
-    s3: S3
-    bucket: str
-    prefix: str
+    call: Callable[..., Awaitable[Mapping[str, Any]]]
+    stat: Callable[[str], Awaitable[StoredObject | None]]
     path: str
     write_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     async def put(self, data: bytes) -> StoredObject:
         await self._expect_missing()
         try:
-            await self._call("put_object", Body=data, ContentMD5=md5(data), IfNoneMatch="*", **self._metadata())
+            await self.call("put_object", Body=data, ContentMD5=md5(data), IfNoneMatch="*", **self._metadata())
         except Refused as refused:
             if refused.status not in (409, 412):
                 raise
@@ -57,13 +55,13 @@ class ObjectWriter:
         first = await anext(parts)
         if len(first) < PART:
             return await self.put(first)
-        upload = str((await self._call("create_multipart_upload", **self._metadata()))["UploadId"])
+        upload = str((await self.call("create_multipart_upload", **self._metadata()))["UploadId"])
         try:
             await self._send(upload, first, parts)
             return await self._own_object()
         except BaseException:
             with suppress(StorageError):
-                await self._call("abort_multipart_upload", UploadId=upload)
+                await self.call("abort_multipart_upload", UploadId=upload)
             raise
 
     async def _send(self, upload: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
@@ -72,7 +70,7 @@ class ObjectWriter:
             if part:
                 sent.append(await self._part(upload, len(sent) + 1, part))
         try:
-            await self._call(
+            await self.call(
                 "complete_multipart_upload", UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
         except ObjectMissing:
@@ -82,29 +80,22 @@ class ObjectWriter:
                 raise
 
     async def _part(self, upload: str, number: int, data: bytes) -> dict[str, Any]:
-        answer = await self._call("upload_part", UploadId=upload, PartNumber=number, Body=data, ContentMD5=md5(data))
+        answer = await self.call("upload_part", UploadId=upload, PartNumber=number, Body=data, ContentMD5=md5(data))
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     async def _expect_missing(self) -> None:
         path_parts(self.path)
-        try:
-            await self._call("head_object")
-        except ObjectMissing:
-            await self.s3.check_bucket(self.bucket)
-        else:
+        if await self.stat(self.path) is not None:
             raise ObjectExists
 
     async def _own_object(self) -> StoredObject:
-        answer = await self._call("head_object")
+        answer = await self.call("head_object")
         if answer.get("Metadata", {}).get(WRITE_ID) != self.write_id:
             raise ObjectExists
         return described(self.path, answer)
 
     def _metadata(self) -> dict[str, Any]:
         return {"ContentType": MEDIA.get(suffix(self.path), DEFAULT_MEDIA), "Metadata": {WRITE_ID: self.write_id}}
-
-    async def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
-        return await self.s3.call(operation, Bucket=self.bucket, Key=self.prefix + self.path, **arguments)
 
 
 def md5_hash(data: bytes = b"") -> "hashlib._Hash":
