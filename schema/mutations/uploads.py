@@ -9,7 +9,7 @@ from db.identity.urls import Links
 from db.ingest import uploads
 from db.ingest.uploads import Incoming, RequestedFile, Ticket
 from db.ingest.uploads.direct import Result
-from db.ingest.uploads.outcomes import Completed
+from db.ingest.uploads.upload_requests import Completed
 from schema.enums import ErrorCode, UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, WithChange
 from schema.mutations.resolver import Info, Input, earlier_outcome, is_done, keyed, number, values, write
