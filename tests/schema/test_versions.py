@@ -8,6 +8,7 @@ import pytest
 from db.history import versions
 from db.history.transactions import write
 from db.postgres import sql
+from tests.db import dataset_rows
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import VERSION, dataset, label, publish, read
 
@@ -160,6 +161,15 @@ async def test_many_versions_are_read_with_their_samples_in_one_statement(client
     assert found["currentVersion"] == {"name": "V003", "samples": {"totalCount": 6}}
     assert [each["samples"]["totalCount"] for each in found["versions"]["nodes"]] == [3, 2, 1]
     assert found["versions"]["nodes"][0]["samples"]["nodes"][0]["labels"] == [{"name": "cat"}]
+
+
+async def test_a_version_in_a_list_names_its_own_dataset(client: DatasetClient) -> None:
+    """Also where its number is that of another dataset."""
+    await dataset_rows.make(client.direct.database, name="other")
+    versions = [await publish(client), await publish(client)]
+    query = "query ($d: ID!) { dataset(by: {id: $d}) { versions { nodes { id dataset { id } } } } }"
+    found = (await client.direct.execute(query, {"d": client.dataset}))["dataset"]["versions"]["nodes"]
+    assert found == [{"id": version["id"], "dataset": {"id": client.dataset}} for version in reversed(versions)]
 
 
 async def test_whether_there_are_unpublished_changes_is_reported(client: DatasetClient) -> None:
