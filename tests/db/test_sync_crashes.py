@@ -34,7 +34,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "BATCH", 3)
     monkeypatch.setattr(listing, "BATCH", 6)
     monkeypatch.setattr(plan, "BATCH", 2)
-    monkeypatch.setattr("db.storage.memory.PAGE", 4)
+    monkeypatch.setattr("tests.memory_store.PAGE", 4)
 
 
 async def prepared(database: Database) -> DatasetFixture:
