@@ -15,8 +15,7 @@ from db.history import idempotency
 from db.history.changes import RetryTransaction
 from db.history.idempotency import Keyed
 from db.postgres.engine import Database
-from db.postgres.outages import DatabaseUnavailable, is_rolled_back, sqlstate
-from db.postgres.retries import retry
+from db.postgres.outages import DatabaseUnavailable, is_rolled_back, retry, sqlstate
 
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]  # what is done in a transaction; it may be done again from its start

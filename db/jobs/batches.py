@@ -12,8 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.jobs.queue import LONG_TIMEOUT, Claim
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.postgres.outages import is_rolled_back
-from db.postgres.retries import retry
+from db.postgres.outages import is_rolled_back, retry
 
 SQL: Final = sql.load(__file__, "jobs.sql")
 MAX_WARNINGS = 10_000  # kept of one job

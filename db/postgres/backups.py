@@ -102,37 +102,34 @@ async def restore(url: str, file: BinaryIO) -> Summary:
             contents = json.loads(archive.read(CONTENTS))
             if contents["format"] != FORMAT or not migrations.knows(contents["revision"]):
                 raise Invalid("The backup was written by a newer version of Labelgraph: update this one first.")
-            async with _exclusive_transaction(url) as connection:
+            async with single_transaction(url) as connection:
                 return await _restore(connection, archive, contents)
     except DAMAGED as error:
         raise Invalid("The file is no backup, or it is damaged. The database is as it was.") from error
 
 
-@asynccontextmanager
-async def _exclusive_transaction(url: str) -> AsyncGenerator[AsyncConnection, None]:
-    """In a database that nobody else uses. A server that starts now waits for its end, to migrate."""
-    async with single_transaction(url) as connection:
-        driver = await sql.raw_connection(connection)
-        await driver.execute(SETTINGS)
-        await sql.run(driver, SQL.lock, key=migrations.MIGRATING)
-        if await sql.value(driver, SQL.has_dataset):
-            raise Conflict(
-                "The database holds datasets already. Restore into another one: name it in DATABASE_URL, or an "
-                "empty directory with --data."
-            )
-        deadline = asyncio.get_running_loop().time() + CLOSING_TIME
-        while await sql.value(driver, SQL.count_others):  # connections that were just closed may still be listed
-            if asyncio.get_running_loop().time() > deadline:
-                raise Conflict("Others use the database now: stop every server and worker of it first.")
-            await driver.execute("SELECT pg_sleep(0.1)")
-            await driver.execute("SELECT pg_stat_clear_snapshot()")
-        yield connection
+async def _expect_unused(driver: asyncpg.Connection) -> None:
+    """Nobody else uses the database. A server that starts now waits for the transaction's end, to migrate."""
+    await sql.run(driver, SQL.lock, key=migrations.MIGRATING)
+    if await sql.value(driver, SQL.has_dataset):
+        raise Conflict(
+            "The database holds datasets already. Restore into another one: name it in DATABASE_URL, or an "
+            "empty directory with --data."
+        )
+    deadline = asyncio.get_running_loop().time() + CLOSING_TIME
+    while await sql.value(driver, SQL.count_others):  # connections that were just closed may still be listed
+        if asyncio.get_running_loop().time() > deadline:
+            raise Conflict("Others use the database now: stop every server and worker of it first.")
+        await driver.execute("SELECT pg_sleep(0.1)")
+        await driver.execute("SELECT pg_stat_clear_snapshot()")
 
 
 async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, contents: Mapping[str, Any]) -> Summary:
+    driver = await sql.raw_connection(connection)
+    await driver.execute(SETTINGS)
+    await _expect_unused(driver)
     await connection.run_sync(migrations.move, "base")
     await connection.run_sync(migrations.move, contents["revision"])
-    driver = await sql.raw_connection(connection)
     tables: Sequence[Mapping[str, Any]] = contents["tables"]
     if {table["name"]: table["columns"] for table in tables} != await _columns(driver):
         raise Invalid("The backup's tables are not those of its version.")

@@ -1,15 +1,17 @@
 """Outages: which errors of the driver mean that Postgres is unreachable, full or overloaded, and the error for callers.
 
 The rest of the project classifies errors of Postgres here only. What is not listed is an error of a statement, or a
-defect.
+defect. A transaction that Postgres rolled back is done again, from its start.
 """
 
+import asyncio
 import logging
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
@@ -18,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from db.errors import DomainError, Unavailable
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LOG_PAUSE: Final = 5.0  # seconds between two log lines about an outage, however many requests meet it
 UNREACHABLE: Final = "The database cannot be reached now; try again in a moment."
@@ -46,6 +49,7 @@ DRIVER_ERRORS: Final = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientE
 ANY_ERROR: Final = (asyncpg.PostgresError, *DRIVER_ERRORS)  # whatever asyncpg raises
 # The transaction was rolled back, and may succeed when it is repeated.
 ROLLED_BACK: Final = frozenset({"40001", "40P01", "55P03"})
+MAX_ATTEMPTS: Final = 6  # of a transaction
 
 
 class DatabaseUnavailable(Unavailable):
@@ -102,6 +106,20 @@ def explain(error: BaseException, *, committing: bool = False) -> DatabaseUnavai
 def is_rolled_back(error: BaseException) -> bool:
     """Whether the transaction was rolled back for certain, and the same one may succeed."""
     return sqlstate(error) in ROLLED_BACK
+
+
+async def retry(transaction: Callable[[], Awaitable[T]], is_transient: Callable[[Exception], bool]) -> T:
+    """The transaction's result. Each pause is about twice as long as the one before, two seconds in all at most. Raises
+    the error of the last attempt, or the first one that is not transient."""
+    attempts = 1
+    while True:
+        try:
+            return await transaction()
+        except Exception as error:
+            if attempts == MAX_ATTEMPTS or not is_transient(error):
+                raise
+        await asyncio.sleep(random.uniform(0.01, 0.03) * 2**attempts)  # noqa: S311 (jitter)
+        attempts += 1
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -58,25 +58,25 @@ def load(module: str, file: str | None = None) -> Statements:
 async def run(runner: Runner, statement: str, /, **values: Any) -> list[asyncpg.Record]:
     """The statement's rows."""
     text, arguments = positional(statement, values)
-    return await (await _driver(runner)).fetch(text, *arguments)
+    return await (await connection_of(runner)).fetch(text, *arguments)
 
 
 async def first(runner: Runner, statement: str, /, **values: Any) -> asyncpg.Record | None:
     """The statement's first row, if it has one."""
     text, arguments = positional(statement, values)
-    return await (await _driver(runner)).fetchrow(text, *arguments)
+    return await (await connection_of(runner)).fetchrow(text, *arguments)
 
 
 async def value(runner: Runner, statement: str, /, **values: Any) -> Any:
     """The first column of the statement's first row, None without a row."""
     text, arguments = positional(statement, values)
-    return await (await _driver(runner)).fetchval(text, *arguments)
+    return await (await connection_of(runner)).fetchval(text, *arguments)
 
 
 async def count(runner: Runner, statement: str, /, *, timeout: float | None = None, **values: Any) -> int:
     """How many rows the statement wrote. `timeout` is in seconds, instead of the connection's own."""
     text, arguments = positional(statement, values)
-    tag = await (await _driver(runner)).execute(text, *arguments, timeout=timeout)
+    tag = await (await connection_of(runner)).execute(text, *arguments, timeout=timeout)
     return int(tag.rsplit(" ", 1)[-1])
 
 
@@ -93,21 +93,17 @@ def numbered(statement: str) -> tuple[str, tuple[str, ...]]:
     return VALUE.sub(lambda match: f"${names.index(match[1]) + 1}" if match[1] else match[0], statement), names
 
 
-async def connection_of(session: AsyncSession) -> asyncpg.Connection:
+async def connection_of(runner: Runner) -> asyncpg.Connection:
     """The asyncpg connection below a session, in its transaction, which SQLAlchemy begins at the first statement."""
-    connection = await session.connection()
-    await connection.exec_driver_sql("SELECT")
-    return await raw_connection(connection)
+    if not isinstance(runner, AsyncSession):
+        return runner
+    if DRIVER not in runner.info:
+        connection = await runner.connection()
+        await connection.exec_driver_sql("SELECT")
+        runner.info[DRIVER] = await raw_connection(connection)
+    return cast(asyncpg.Connection, runner.info[DRIVER])
 
 
 async def raw_connection(connection: AsyncConnection) -> asyncpg.Connection:
     """The asyncpg connection below one of SQLAlchemy, perhaps without a transaction yet."""
     return cast(asyncpg.Connection, (await connection.get_raw_connection()).driver_connection)
-
-
-async def _driver(runner: Runner) -> asyncpg.Connection:
-    if not isinstance(runner, AsyncSession):
-        return runner
-    if DRIVER not in runner.info:
-        runner.info[DRIVER] = await connection_of(runner)
-    return cast(asyncpg.Connection, runner.info[DRIVER])

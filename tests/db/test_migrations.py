@@ -35,10 +35,14 @@ async def test_the_models_know_every_table_and_column(database_url: str) -> None
 @pytest.mark.portable
 async def test_what_is_unmade_leaves_nothing_and_can_be_made_again(database_url: str) -> None:
     before = await described(database_url)
-    await migrations.downgrade(database_url)
+    await downgrade(database_url)
     assert await described(database_url) <= {"table alembic_version", "index alembic_version_pkc"}
     await migrations.upgrade(database_url)
     assert await described(database_url) == before
+
+
+async def downgrade(url: str, revision: str = "base") -> None:
+    await asyncio.to_thread(command.downgrade, migrations.config(url), revision)
 
 
 def dump(url: str) -> str:
@@ -71,7 +75,7 @@ async def described(url: str) -> set[str]:
 
 async def test_jobs_that_were_queued_in_the_queue_library_are_found(database_url: str) -> None:
     """Those without a row there too, whose worker had died; what was not due is not due."""
-    await migrations.downgrade(database_url, "0013")
+    await downgrade(database_url, "0013")
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(
@@ -94,14 +98,14 @@ async def test_jobs_that_were_queued_in_the_queue_library_are_found(database_url
             claims = [await jobs.claim(database, 7) for _ in range(3)]
         assert sorted(claim.id for claim in claims if claim is not None) == [due, lost]
         assert await connection.fetchval("SELECT status FROM job WHERE id = $1", canceled) == "CANCELED"
-        await migrations.downgrade(database_url, "0013")
+        await downgrade(database_url, "0013")
         assert await connection.fetchval("SELECT array_agg(dedupe_key) FROM pgqueuer") == [f"job:{later}"]
     finally:
         await connection.close()
 
 
 async def test_an_import_that_was_interrupted_before_the_upgrade_reads_its_manifest_again(database_url: str) -> None:
-    await migrations.downgrade(database_url, "0013")
+    await downgrade(database_url, "0013")
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("""

@@ -36,10 +36,6 @@ async def upgrade(url: str, revision: str = "head") -> None:
         ) from error
 
 
-async def downgrade(url: str, revision: str = "base") -> None:
-    await asyncio.to_thread(command.downgrade, config(url), revision)
-
-
 def move(connection: Connection, revision: str) -> None:
     """Bring the schema to a revision, up or down, in the transaction of a connection; no lock is waited for twice."""
     configuration = config("")
