@@ -109,25 +109,19 @@ class S3Store(Store):
         return results
 
     async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
-        if not self.s3.config.links:
-            return None
-        parameters = {
-            "Bucket": self.bucket,
-            "Key": self.prefix + path,
-            "ResponseContentType": media,
-            "ResponseContentDisposition": "attachment",  # shown by `<img>`, saved when it is opened as a page
-        }
-        return await self._presigned_url("get_object", parameters, seconds)
+        """Shown by `<img>`, saved when it is opened as a page."""
+        headers = {"ResponseContentType": media, "ResponseContentDisposition": "attachment"}
+        return await self._presigned_url("get_object", path, seconds, **headers)
 
     async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:
         """The length is signed, too: the store takes exactly so many bytes."""
         path_parts(path)
+        return await self._presigned_url("put_object", path, seconds, ContentLength=size)
+
+    async def _presigned_url(self, operation: str, path: str, seconds: int, **more: Any) -> str | None:
         if not self.s3.config.links:
             return None
-        parameters = {"Bucket": self.bucket, "Key": self.prefix + path, "ContentLength": size}
-        return await self._presigned_url("put_object", parameters, seconds)
-
-    async def _presigned_url(self, operation: str, parameters: Mapping[str, Any], seconds: int) -> str:
+        parameters = {"Bucket": self.bucket, "Key": self.prefix + path, **more}
         try:
             url: str = await self.s3.signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=seconds)
         except CONNECTION_ERRORS as error:
