@@ -1,9 +1,10 @@
 """The application: its routes, and the lifespan that builds its parts and closes them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, TypedDict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -39,12 +40,6 @@ from schema.execution.messages import ExecutableSchema
 REQUESTS_REFUSED: Final = "This token has {limit} requests in hand already: wait for one to end, or close one."
 STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait for one to end, or close one."
 
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager["State"]]
-
-
-class State(TypedDict):
-    runtime: Runtime
-
 
 def create_app(settings: Settings, schema: ExecutableSchema | None = None) -> Starlette:
     """An ASGI application over the database that the settings name, which is migrated already."""
@@ -72,55 +67,53 @@ def create_app(settings: Settings, schema: ExecutableSchema | None = None) -> St
             Route("/readyz", health.readyz),
         ],
         middleware=middleware,
-        lifespan=_lifespan(settings, schema or build_schema(document_limits(settings.limits))),
+        lifespan=partial(_lifespan, settings, schema or build_schema(document_limits(settings.limits))),
     )
 
 
-def _lifespan(settings: Settings, schema: ExecutableSchema) -> Lifespan:
+@asynccontextmanager
+async def _lifespan(
+    settings: Settings, schema: ExecutableSchema, _: Starlette
+) -> AsyncGenerator[Mapping[str, Runtime], None]:
     limits = settings.limits
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[State, None]:
-        async with (
-            engine.connect(str(settings.database_url), database_limits(settings)) as database,
-            events.listening(database, url=settings.listen_url) as subscriptions,
-            stores(settings) as opened_stores,
-            decoders(decoding_limits(settings)) as opened_decoders,
-            thumbnails(
-                settings.data_dir / "thumbnails",
-                cache_bytes=settings.thumbnail_cache_bytes,
-                decoders=opened_decoders,
-                max_bytes=limits.image_file,
-                disk=Disk(settings.timeouts.disk),
-            ) as opened_thumbnails,
-            _worker(settings, database) as pulse,
-        ):
-            if settings.secret is not None:
-                secret = settings.secret.encode()
-            else:
-                async with database.writing() as session:
-                    secret = await urls.secret(session)
-            runtime = Runtime(
-                settings=settings,
-                database=database,
-                events=subscriptions,
-                schema=schema,
-                authenticator=Authenticator(database),
-                streams=KeyedLimit(limits.sockets, STREAMS_REFUSED),
-                requests=KeyedLimit(limits.token_requests, REQUESTS_REFUSED),
-                operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
-                signer=urls.Signer(secret=secret, lifetime=settings.url_lifetime),
-                hosts=AllowedHosts.of(settings),
-                limits=call_limits(limits),
-                thumbnails=opened_thumbnails,
-                stores=opened_stores,
-                uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
-                checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
-                worker=pulse,
-            )
-            yield {"runtime": runtime}
-
-    return lifespan
+    async with (
+        engine.connect(str(settings.database_url), database_limits(settings)) as database,
+        events.listening(database, url=settings.listen_url) as subscriptions,
+        stores(settings) as opened_stores,
+        decoders(decoding_limits(settings)) as opened_decoders,
+        thumbnails(
+            settings.data_dir / "thumbnails",
+            cache_bytes=settings.thumbnail_cache_bytes,
+            decoders=opened_decoders,
+            max_bytes=limits.image_file,
+            disk=Disk(settings.timeouts.disk),
+        ) as opened_thumbnails,
+        _worker(settings, database) as pulse,
+    ):
+        if settings.secret is not None:
+            secret = settings.secret.encode()
+        else:
+            async with database.writing() as session:
+                secret = await urls.secret(session)
+        runtime = Runtime(
+            settings=settings,
+            database=database,
+            events=subscriptions,
+            schema=schema,
+            authenticator=Authenticator(database),
+            streams=KeyedLimit(limits.sockets, STREAMS_REFUSED),
+            requests=KeyedLimit(limits.token_requests, REQUESTS_REFUSED),
+            operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
+            signer=urls.Signer(secret=secret, lifetime=settings.url_lifetime),
+            hosts=AllowedHosts.of(settings),
+            limits=call_limits(limits),
+            thumbnails=opened_thumbnails,
+            stores=opened_stores,
+            uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
+            checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
+            worker=pulse,
+        )
+        yield {"runtime": runtime}
 
 
 @asynccontextmanager

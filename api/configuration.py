@@ -11,8 +11,6 @@ from api.connections.websocket import WebSocketProtocol
 from api.settings import Limits, Settings
 from db import defaults
 from db.formats import decoding
-from db.formats.images import ImageLimits
-from db.ingest.sync.options import Guard
 from db.postgres import engine
 from db.queries import CallLimits
 from db.storage import S3Config, Stores
@@ -58,14 +56,6 @@ def database_limits(settings: Settings) -> engine.Limits:
     )
 
 
-def image_limits(limits: Limits, decoders: decoding.Decoders) -> ImageLimits:
-    return ImageLimits(size=limits.image_file, pixels=limits.image_pixels, is_complete=decoders.is_complete)
-
-
-def removal_guard(settings: Settings) -> Guard:
-    return Guard(percent=settings.removal_percent, samples=settings.removal_samples)
-
-
 def decoding_limits(settings: Settings) -> decoding.Limits:
     limits = settings.limits
     return decoding.Limits(
@@ -79,21 +69,7 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
 def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
     """Opens the stores that the settings allow."""
     s3 = settings.s3
-    config = S3Config(
-        endpoint=s3.endpoint,
-        public_endpoint=s3.public_endpoint,
-        region=s3.region,
-        access_key=s3.access_key,
-        secret_key=s3.secret_key,
-        session_token=s3.session_token,
-        addressing=s3.addressing,
-        list_by_key=s3.list_by_key,
-        links=s3.links,
-        connections=s3.connections,
-        connect=settings.timeouts.connect,
-        read=s3.read,
-        deadline=s3.deadline,
-    )
+    config = S3Config(**s3.model_dump(exclude={"buckets"}), connect=settings.timeouts.connect)
     return open_stores(
         settings.allowed_roots, config if s3.is_configured else None, s3.buckets, disk_seconds=settings.timeouts.disk
     )

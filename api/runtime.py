@@ -28,14 +28,6 @@ from schema.execution.messages import ExecutableSchema
 from schema.execution.worker_thread import WorkerThread
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """An idempotency key, and the hash that distinguishes its request from any other under the same key."""
-
-    key: str
-    request_hash: bytes
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     settings: Settings
@@ -58,7 +50,9 @@ class Runtime:
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
-    def context(self, scope: Scope, headers: Headers, identity: Identity, key: IdempotencyKey | None) -> Context:
+    def context(
+        self, scope: Scope, headers: Headers, identity: Identity, key: str | None, request_hash: bytes
+    ) -> Context:
         """The context of one operation. Raises Refused where the request names another server."""
         base = self.settings.public_url or self.hosts.base_url(scope, headers)
         return Context(
@@ -69,8 +63,8 @@ class Runtime:
             limits=self.limits,
             stores=self.stores,
             checks=self.checks,
-            idempotency_key=key.key if key else None,
-            request_hash=key.request_hash if key else b"",
+            idempotency_key=key,
+            request_hash=request_hash,
         )
 
 

@@ -18,7 +18,7 @@ from typing import assert_never, cast
 
 import asyncpg
 
-from api.configuration import decoding_limits, image_limits, removal_guard, stores
+from api.configuration import decoding_limits, stores
 from api.settings import Settings
 from db import jobs
 from db.concurrency_limits import wait_for_event
@@ -52,16 +52,9 @@ class Pulse:
 
     last: float = field(default_factory=time.monotonic)
 
-    def beat(self) -> None:
-        self.last = time.monotonic()
-
     @property
     def is_alive(self) -> bool:
         return time.monotonic() - self.last < SILENCE
-
-
-class ConnectionSilent(Exception):
-    """The worker's connection is open, and nothing comes back on it."""
 
 
 async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pulse: Pulse | None = None) -> None:
@@ -71,7 +64,8 @@ async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pu
     """
     pulse, pause = pulse or Pulse(), RETRY
     async with stores(settings) as opened, decoders(decoding_limits(settings)) as decoding:
-        limits = image_limits(settings.limits, decoding)
+        size, pixels = settings.limits.image_file, settings.limits.image_pixels
+        limits = ImageLimits(size=size, pixels=pixels, is_complete=decoding.is_complete)
         while not stop.is_set():
             last_beat = pulse.last
             try:
@@ -82,7 +76,7 @@ async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pu
                     raise
                 log.error("the worker's session was canceled by something in it; it starts again")
             except Exception as error:
-                if isinstance(error, DatabaseUnavailable | ConnectionSilent) or explain(error):
+                if isinstance(error, DatabaseUnavailable) or explain(error):
                     log.warning("the worker lost its connection and starts again: %s", type(error).__name__)
                 else:
                     log.error("the worker failed and starts again", exc_info=error)
@@ -103,10 +97,6 @@ class Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there may be a job to claim, or the session ends
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     can_claim: bool = True  # whether the last attempt to claim a job succeeded
-
-    def stop(self) -> None:
-        self.stopping.set()
-        self.wake.set()
 
     async def run_jobs(self) -> None:
         """Claim jobs and run them one after the other, until the session ends and the last is back in the queue."""
@@ -180,7 +170,8 @@ async def _session(
 ) -> None:
     """From a connection to its end. Returns when the worker is to stop; raises what ended it otherwise."""
     async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
-        worker = Worker(database, stores, limits, removal_guard(settings), number)
+        guard = Guard(percent=settings.removal_percent, samples=settings.removal_samples)
+        worker = Worker(database, stores, limits, guard, number)
         await connection.add_listener(jobs.QUEUE_CHANNEL, lambda *_: worker.wake.set())
         running = [asyncio.create_task(worker.run_jobs()) for _ in range(settings.jobs)]
         others = [
@@ -190,7 +181,8 @@ async def _session(
         try:
             await asyncio.wait([*running, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            worker.stop()
+            worker.stopping.set()
+            worker.wake.set()
             if not stop.is_set():
                 connection.terminate()  # nothing may wait for this connection any more
             for task in others:
@@ -207,14 +199,11 @@ async def _beat(
     """Return when the worker is to stop; raise when its connection is lost."""
     while not stop.is_set():
         await wait_for_event(stop, PULSE)
-        try:
-            async with asyncio.timeout(SILENCE):
-                await connection.fetchval("SELECT 1")
-        except TimeoutError:
-            raise ConnectionSilent from None
+        async with asyncio.timeout(SILENCE):
+            await connection.fetchval("SELECT 1")
         if not worker.can_claim:
             continue
-        pulse.beat()
+        pulse.last = time.monotonic()
         with suppress(OSError):  # a worker that cannot write this file works nevertheless
             await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
             await asyncio.to_thread(file.touch)

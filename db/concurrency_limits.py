@@ -28,6 +28,18 @@ async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, Result]]) -> list[
             task.cancel()
 
 
+async def race(*work: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
+    """Run all until the first ends, and cancel the others; their tasks, each of which has ended."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return tasks
+
+
 class ConcurrencyLimit:
     """At most `limit` tasks at once, and at most `per_key` of each key; the others wait."""
 

@@ -15,6 +15,7 @@ from api import configuration, settings
 from db.formats import decoding
 from db.postgres import engine
 from db.queries import CallLimits
+from db.storage import S3Config
 from schema.execution.document_limits import DocumentLimits
 
 ROOT = Path(__file__).parent.parent
@@ -103,7 +104,7 @@ LIMITS: list[tuple[type, str, tuple[str, ...]]] = [
     (settings.Settings, r"(settings|self|ready|bare|own|changed)", ("api",)),
     (settings.Limits, "limits", ("api",)),
     (settings.Timeouts, "timeouts", ("api",)),
-    (settings.S3, "s3", ("api",)),
+    (S3Config, "(config|settings)", ("db",)),  # the settings of S3 are its arguments
     (DocumentLimits, "limits", ("schema",)),
     (CallLimits, "limits", ("db",)),
     (engine.Limits, "limits", ("db",)),

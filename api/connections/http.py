@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -24,24 +24,13 @@ LINGER_SECONDS: Final = 2.0  # of that time
 HEAD_END: Final = b"\r\n\r\n"
 
 
-class Flow(FlowControl):
-    """Reading pauses for the application; when it goes on, what has come already is parsed first."""
-
-    def __init__(self, transport: asyncio.Transport, resumed: Callable[[], None]) -> None:
-        super().__init__(transport)
-        self._resumed = resumed
-
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            self.read_paused = False
-            self._resumed()
-
-
 class ResponseTransport:
-    """What a response sees of its connection's transport; the protocol decides when it is closed."""
+    """What a response sees of its connection's transport. The protocol decides when it is closed; and when reading goes
+    on, what has come already is parsed first."""
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None], resume: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.pause_reading = transport.write, transport.is_closing, transport.pause_reading
+        self.close, self.resume_reading = close, resume
 
 
 class HttpProtocol(LimitedConnection, HttpToolsProtocol):
@@ -62,7 +51,8 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = Flow(transport, self._parse_later)
+        self._response_transport = cast(Any, ResponseTransport(transport, self._close, self._parse_later))
+        self.flow = FlowControl(self._response_transport)
         status = self.open_connections.add(self.address)
         if status is None:
             self._counted = True
@@ -151,7 +141,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         if not self._in_head:  # behind a body: no part of the request
             return
         if len(self.headers) >= MAX_HEADERS:
-            raise TooManyHeadersError
+            raise ValueError("too many headers")  # for the parser, which stops
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -162,7 +152,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        cycle.transport = ResponseTransport(self.transport, self._close)  # type: ignore[assignment]
+        cycle.transport = self._response_transport
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
@@ -257,7 +247,3 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         self._timer = None
         if not self.transport.is_closing():
             self.transport.close()
-
-
-class TooManyHeadersError(Exception):
-    """Raised for the parser, which stops."""

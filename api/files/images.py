@@ -23,6 +23,7 @@ from schema.errors import log_defect
 
 MIN_SIZE, MAX_SIZE = 16, 1024  # longest side of a thumbnail, in pixels
 LINK_SECONDS, LINK_MARGIN = 300, 30  # how long a link of the store is valid, and the last part in which none is cached
+PNG: Final = b"\x89PNG"
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 SAFE: Final = {
@@ -155,12 +156,13 @@ async def _thumbnail(request: Request, image: SignedImage) -> Response:
         raise HTTPException(413)
     content = f"{image.source_id}:{image.etag}"  # without ETags that is size and time, which two images may share
     try:
-        result = await process.thumbnails.get(image.store, image.path, content, size)
+        data = await process.thumbnails.get(image.store, image.path, content, size)
     except StorageError:
         raise
     except DomainError:
         raise HTTPException(422) from None
-    return Response(result.data, headers={**headers, "content-type": result.media})
+    media = MEDIA_TYPES["PNG" if data.startswith(PNG) else "JPEG"]
+    return Response(data, headers={**headers, "content-type": media})
 
 
 def _caching(image: SignedImage, tag: str) -> dict[str, str]:

@@ -14,17 +14,7 @@ from db.formats import images
 from db.formats.decoding import Decoders
 from db.storage import Disk, Store
 
-PNG: Final = b"\x89PNG"
 EDITION: Final = 2  # of thumbnails; those of another are made again. Raise it when a change makes them look different
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    data: bytes
-
-    @property
-    def media(self) -> str:
-        return images.MEDIA_TYPES["PNG" if self.data.startswith(PNG) else "JPEG"]
 
 
 @dataclass(slots=True)
@@ -40,16 +30,16 @@ class Thumbnails:
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
-    async def get(self, store: Store, path: str, content: str, size: int) -> Thumbnail:
-        """`content` is a name that no other bytes have. Raises DomainError when the source cannot be read."""
+    async def get(self, store: Store, path: str, content: str, size: int) -> bytes:
+        """A PNG or JPEG. `content` is a name that no other bytes have. Raises DomainError if there is no thumbnail."""
         name = hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
         cached = await self.disk.run(self.cache.get, name)
         if cached is not None:
-            return Thumbnail(cached)
+            return cached
         if name not in self._making:
             self._making[name] = asyncio.create_task(self._make(name, store, path, size))
             self._making[name].add_done_callback(lambda _: self._making.pop(name, None))
-        return Thumbnail(await asyncio.shield(self._making[name]))
+        return await asyncio.shield(self._making[name])
 
     async def _make(self, name: str, store: Store, path: str, size: int) -> bytes:
         async with self.slots:

@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from api.runtime import IdempotencyKey
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
 
 BOM = b"\xef\xbb\xbf"
@@ -66,11 +65,12 @@ def from_object(values: object) -> Parameters:
     return Parameters(query=query, operation_name=name or None, variables=variables, extensions=extensions)
 
 
-def idempotency_key(params: Parameters, header: str | None) -> IdempotencyKey | None:
-    """From the header or else the request's extensions, with the hash of the request. Raises Refused."""
+def idempotency_key(params: Parameters, header: str | None) -> tuple[str | None, bytes]:
+    """From the header or else the request's extensions, with the hash that distinguishes the request from any other
+    under the same key. Raises Refused."""
     key = header if header is not None else params.extensions.get("idempotencyKey")
     if key is None:
-        return None
+        return None, b""
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
     request = orjson.dumps(
@@ -78,7 +78,7 @@ def idempotency_key(params: Parameters, header: str | None) -> IdempotencyKey | 
         default=lambda file: file.fingerprint,
         option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS,
     )
-    return IdempotencyKey(key, hashlib.sha256(request).digest())
+    return key, hashlib.sha256(request).digest()
 
 
 def parse_json(body: bytes, depth: int) -> Any:

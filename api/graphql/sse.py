@@ -8,6 +8,7 @@ from starlette.types import Receive, Send
 from api.auth import unauthenticated
 from api.graphql.operations import answers
 from api.runtime import Runtime
+from db.concurrency_limits import race
 from schema.context import Context
 from schema.execution.messages import Answer, Request
 
@@ -28,22 +29,15 @@ async def respond(
     """Streams until the operation completes, the client leaves, the server stops, or the token is revoked."""
     with process.streams.acquire(context.identity.token_id):
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        coroutines = (
+        *_, revoked = await race(
             _stream(process, request, context, send),
             _keep_alive(send),
             _until_disconnected(receive),
             process.stopping.wait(),
             process.authenticator.until_revoked(token),
         )
-        tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if tasks[-1].done():
-                await send(_body(frame(Answer.from_refusal(unauthenticated())) + COMPLETE))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        if not revoked.cancelled():
+            await send(_body(frame(Answer.from_refusal(unauthenticated())) + COMPLETE))
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -15,9 +15,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from api.auth import token_of_init
 from api.graphql import parameters
 from api.graphql.operations import answers, failure, read_request
-from api.runtime import IdempotencyKey, Runtime, runtime
-from api.settings import Limits
-from db.concurrency_limits import LoopThrottle
+from api.runtime import Runtime, runtime
+from db.concurrency_limits import race
 from db.errors import Unavailable
 from db.identity.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal
@@ -58,67 +57,69 @@ async def graphql_socket(socket: WebSocket) -> None:
         await socket.close(UNKNOWN_PROTOCOL, "Subprotocol not acceptable")
     else:
         await socket.accept(PROTOCOL)
-        await _serve(process, Channel(socket, process.settings.limits, process.events.throttle))
-
-
-async def _serve(process: Runtime, channel: "Channel") -> None:
-    try:
-        token, identity = await _authenticate(process, channel)
-        with process.streams.acquire(identity.token_id):
-            await channel.send({"type": "connection_ack"})
-            await Session(process, channel, identity).serve(token)
-    except Closing as closing:
-        await channel.close(closing.code, closing.reason)
-    except Refused:
-        await channel.close(TOO_MANY, "This token has too many open connections")
-    except WebSocketDisconnect:
-        pass
-    except Unavailable as away:
-        await channel.close(TRY_AGAIN, away.message)
-    except Exception as error:
-        failure(error).as_dict()
-        await channel.close(INTERNAL, "Internal error")
-
-
-async def _authenticate(process: Runtime, channel: "Channel") -> tuple[str | None, Identity]:
-    """Waits for connection_init, answering pings, and takes the token from it."""
-    try:
-        async with asyncio.timeout(process.settings.timeouts.socket_init):
-            for _ in range(MAX_EARLY):
-                match (message := await channel.receive())["type"]:
-                    case "connection_init":
-                        break
-                    case "ping":
-                        await channel.send({"type": "pong"})
-                    case "pong":
-                        pass
-                    case "subscribe":
-                        raise Closing(UNAUTHORIZED, "Unauthorized")
-                    case _:
-                        raise Closing(BAD, "connection_init is expected first")
-            else:
-                raise Closing(TOO_MANY, "Too many messages before connection_init")
-    except TimeoutError:
-        raise Closing(SLOW, "Connection initialisation timeout") from None
-    token = token_of_init(message.get("payload"), channel.socket.headers)
-    try:
-        return token, await process.authenticator.identify(token)
-    except Refused:
-        closing = Closing(UNAUTHORIZED, "Unauthorized") if token is None else Closing(FORBIDDEN, "Forbidden")
-        raise closing from None
+        await Session(process, socket).run()
 
 
 @dataclass(slots=True)
-class Channel:
-    """The socket, speaking in the protocol's messages."""
+class Session:
+    """An accepted socket until its end, speaking in the protocol's messages."""
 
+    process: Runtime
     socket: WebSocket
-    limits: Limits
-    throttle: LoopThrottle
+    identity: Identity = field(init=False)
+    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
-    async def receive(self) -> dict[str, Any]:
+    async def run(self) -> None:
+        try:
+            token = await self._authenticate()
+            with self.process.streams.acquire(self.identity.token_id):
+                await self._send({"type": "connection_ack"})
+                await self._serve(token)
+        except Closing as closing:
+            await self._close(closing.code, closing.reason)
+        except Refused:
+            await self._close(TOO_MANY, "This token has too many open connections")
+        except WebSocketDisconnect:
+            pass
+        except Unavailable as away:
+            await self._close(TRY_AGAIN, away.message)
+        except Exception as error:
+            failure(error).as_dict()
+            await self._close(INTERNAL, "Internal error")
+
+    async def _authenticate(self) -> str | None:
+        """Waits for connection_init, answering pings, and returns the token from it."""
+        try:
+            async with asyncio.timeout(self.process.settings.timeouts.socket_init):
+                for _ in range(MAX_EARLY):
+                    match (message := await self._receive())["type"]:
+                        case "connection_init":
+                            break
+                        case "ping":
+                            await self._send({"type": "pong"})
+                        case "pong":
+                            pass
+                        case "subscribe":
+                            raise Closing(UNAUTHORIZED, "Unauthorized")
+                        case _:
+                            raise Closing(BAD, "connection_init is expected first")
+                else:
+                    raise Closing(TOO_MANY, "Too many messages before connection_init")
+        except TimeoutError:
+            raise Closing(SLOW, "Connection initialisation timeout") from None
+        token = token_of_init(message.get("payload"), self.socket.headers)
+        try:
+            self.identity = await self.process.authenticator.identify(token)
+        except Refused:
+            closing = Closing(UNAUTHORIZED, "Unauthorized") if token is None else Closing(FORBIDDEN, "Forbidden")
+            raise closing from None
+        return token
+
+    async def _receive(self) -> dict[str, Any]:
         """The next message. Raises Closing when it is none of the protocol's, WebSocketDisconnect at the end."""
-        await self.throttle.wait()  # clients that send without a pause delay neither others nor deadlines
+        limits = self.process.settings.limits
+        # clients that send without a pause delay neither others nor deadlines
+        await self.process.events.throttle.wait()
         received = await self.socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", GOING_AWAY))
@@ -126,44 +127,32 @@ class Channel:
         if text is None:
             raise Closing(BAD, "Messages are texts")
         body = text.encode("utf-8", "surrogatepass")
-        if len(body) > self.limits.socket_message:
-            raise Closing(BAD, f"A message has at most {self.limits.socket_message} bytes")
+        if len(body) > limits.socket_message:
+            raise Closing(BAD, f"A message has at most {limits.socket_message} bytes")
         try:
-            message = parameters.parse_json(body, self.limits.json_depth)
+            message = parameters.parse_json(body, limits.json_depth)
         except Refused as refused:
             raise Closing(BAD, str(refused)[:100]) from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise Closing(BAD, "A message is an object with a type")
         return message
 
-    async def send(self, message: dict[str, Any]) -> None:
+    async def _send(self, message: dict[str, Any]) -> None:
         await self.socket.send({"type": "websocket.send", "text": encode(message).decode()})
 
-    async def close(self, code: int, reason: str) -> None:
+    async def _close(self, code: int, reason: str) -> None:
         """Nothing happens where the client has gone already."""
         states = (self.socket.application_state, self.socket.client_state)
         if states == (WebSocketState.CONNECTED, WebSocketState.CONNECTED):
             with suppress(WebSocketDisconnect, RuntimeError):
                 await self.socket.close(code, reason)
 
-
-@dataclass(slots=True)
-class Session:
-    """A socket whose client is authenticated, until its end."""
-
-    process: Runtime
-    channel: Channel
-    identity: Identity
-    running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-
-    async def serve(self, token: str | None) -> None:
+    async def _serve(self, token: str | None) -> None:
         """Until the client leaves, or the token is revoked."""
-        messages = asyncio.create_task(self._handle_messages())
-        revoked = asyncio.create_task(self.process.authenticator.until_revoked(token))
         try:
-            await asyncio.wait([messages, revoked], return_when=asyncio.FIRST_COMPLETED)
+            messages, _ = await race(self._handle_messages(), self.process.authenticator.until_revoked(token))
         finally:
-            tasks = [messages, revoked, *self.running.values()]
+            tasks = list(self.running.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -173,7 +162,7 @@ class Session:
 
     async def _handle_messages(self) -> None:
         while True:
-            message = await self.channel.receive()
+            message = await self._receive()
             match message["type"]:
                 case "subscribe":
                     await self._subscribe(message)
@@ -181,7 +170,7 @@ class Session:
                     if task := self.running.pop(_id_of(message), None):
                         task.cancel()
                 case "ping":
-                    await self.channel.send({"type": "pong"})
+                    await self._send({"type": "pong"})
                 case "pong":
                     pass
                 case "connection_init":
@@ -207,12 +196,11 @@ class Session:
         except Refused as refused:
             await self._refuse(operation, Answer.from_refusal(refused))
         else:
-            self.running[operation] = asyncio.create_task(self._run(operation, request, key))
+            self.running[operation] = asyncio.create_task(self._run(operation, request, *key))
 
-    async def _run(self, operation: str, request: Request, key: IdempotencyKey | None) -> None:
-        socket = self.channel.socket
+    async def _run(self, operation: str, request: Request, key: str | None, request_hash: bytes) -> None:
         try:
-            context = self.process.context(socket.scope, socket.headers, self.identity, key)
+            context = self.process.context(self.socket.scope, self.socket.headers, self.identity, key, request_hash)
             async with aclosing(answers(self.process, request, context)) as source:
                 async for answer in source:
                     if isinstance(answer, Answer) and answer.refused:
@@ -220,16 +208,16 @@ class Session:
                         await self._refuse(operation, answer)
                         return
                     payload = orjson.Fragment(answer if isinstance(answer, bytes) else answer.encode())
-                    await self.channel.send({"type": "next", "id": operation, "payload": payload})
+                    await self._send({"type": "next", "id": operation, "payload": payload})
             self._forget(operation)
-            await self.channel.send({"type": "complete", "id": operation})
+            await self._send({"type": "complete", "id": operation})
         except (WebSocketDisconnect, RuntimeError):
             return  # the client has gone while we wrote
         finally:
             self._forget(operation)
 
     async def _refuse(self, operation: str, answer: Answer) -> None:
-        await self.channel.send({"type": "error", "id": operation, "payload": answer.as_dict()["errors"]})
+        await self._send({"type": "error", "id": operation, "payload": answer.as_dict()["errors"]})
 
     def _forget(self, operation: str) -> None:
         """The id is free again; a client may use it at once, so another task may have it already."""

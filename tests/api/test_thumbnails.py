@@ -17,6 +17,8 @@ from tests.db.dataset_fixture import image_bytes
 from tests.memory_store import MemoryStore
 from tests.waiting import TIMEOUT
 
+JPEG = b"\xff\xd8\xff"
+
 
 async def stored(count: int) -> MemoryStore:
     store = MemoryStore()
@@ -79,7 +81,7 @@ async def test_one_that_cannot_be_made_is_refused_and_tried_again(tmp_path: Path
         for _ in range(2):
             with pytest.raises(DomainError, match="cannot be read"):
                 await made.get(store, "broken.png", "etag", 16)
-        assert (await made.get(store, "0.png", "etag 0", 16)).media == "image/jpeg"
+        assert (await made.get(store, "0.png", "etag 0", 16)).startswith(JPEG)
 
 
 async def test_no_more_is_read_than_a_source_may_have_whatever_took_its_place(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ async def test_no_more_is_read_than_a_source_may_have_whatever_took_its_place(tm
         thumbnails(tmp_path, cache_bytes=0, decoders=decoders, max_bytes=len(wide)) as made,
     ):
         store.put("0.png", wide)
-        assert (await made.get(store, "0.png", "etag", 16)).media == "image/jpeg"
+        assert (await made.get(store, "0.png", "etag", 16)).startswith(JPEG)
         store.put("0.png", wide + b"\0")
         with pytest.raises(DomainError, match="larger than"):
             await made.get(store, "0.png", "another", 16)
