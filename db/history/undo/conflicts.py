@@ -9,18 +9,19 @@ from db.errors import Conflict
 from db.history.changes import MAX_REPORTED
 from db.history.versions.restore import FILE, LABELLING, OBSTACLES, SpanChanges
 from db.postgres import sql
+from db.postgres.models import Change
 
 SQL: Final = sql.load(__file__)
 NO_FACTS: Final = {*FILE, *LABELLING, "created_at", "added_at"}  # columns of a sample that nobody sets by themselves
 
 
-async def expect_none(session: AsyncSession, span: SpanChanges, dataset_id: int, undone: int) -> None:
-    """Raises CONFLICT, naming the later changes. `undone`: the revision to undo."""
-    found = await sql.run(session, _conflicts(span), undone=undone)
+async def expect_none(session: AsyncSession, span: SpanChanges, undone: Change) -> None:
+    """Raises CONFLICT, naming the later changes. `undone`: the change to undo."""
+    found = await sql.run(session, _conflicts(span), undone=undone.revision)
     if not found:
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
-    if all(revision <= undone for revision in revisions):
+    if all(revision <= undone.revision for revision in revisions):
         # What is in the way may have come there by the very change: a file that moved to where another was.
         obstacle = await sql.first(session, OBSTACLES)
         if obstacle is not None:
@@ -30,12 +31,12 @@ async def expect_none(session: AsyncSession, span: SpanChanges, dataset_id: int,
                 changes=[],
                 path=obstacle["path"],
             )
-    values = {"dataset_id": dataset_id, "revisions": revisions, "undone": undone, "limit": MAX_REPORTED}
-    rows = await sql.run(session, SQL.changes, **values)
-    raise Conflict(
-        "Later changes touched the same samples or labels; undo those first, the latest first.",
-        changes=[f"Change:{row['id']}" for row in rows],
-    )
+    values = {"dataset_id": undone.dataset_id, "revisions": revisions, "undone": undone.revision}
+    ids = [row["id"] for row in await sql.run(session, SQL.changes, **values, limit=MAX_REPORTED)]
+    message = "Later changes touched the same samples or labels; undo those first, the latest first."
+    if undone.undone_by in ids:
+        message = "This change was undone already; to have it back, undo the change that undid it."
+    raise Conflict(message, changes=[f"Change:{id}" for id in ids])
 
 
 def _conflicts(span: SpanChanges) -> str:

@@ -34,7 +34,7 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     revision = await lock_dataset(session, dataset_id, by, exclusive=True)
     base = await lock_base(session, dataset_id)
     span = await load(session, Span(dataset_id, undone.revision - 1, undone.revision))
-    await expect_none(session, span, dataset_id, undone.revision)
+    await expect_none(session, span, undone)
     change = await record(session, dataset_id, by.name, "UNDO", f"Undid: {undone.summary[:SUMMARY]}")
     await restore(session, span, change)
     await _restore_base(session, base, undone, revision, change)
