@@ -89,4 +89,5 @@ class MemoryStore(Store):
         if path not in self.contents:
             return ObjectMissing()
         found = self._object(path)
-        return Head(found.size, found.modified_at, found.etag or "", self.contents[path][0][:length], found.etag)
+        data = self.contents[path][0][:length]
+        return Head(path, found.size, found.modified_at, found.etag or "", content=found.etag, data=data)

@@ -125,10 +125,6 @@ class Database:
             if termination is not None:
                 termination.cancel()
 
-    async def close(self) -> None:
-        await self.pool.close()
-        await self.engine.dispose()
-
 
 @asynccontextmanager
 async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Database, None]:
@@ -166,11 +162,11 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
     if limits.pooled:
         _set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
-    database = Database(url, pool, engine, limits, costly_reads, Probe(url))
     try:
-        yield database
+        yield Database(url, pool, engine, limits, costly_reads, Probe(url))
     finally:
-        await database.close()
+        await pool.close()
+        await engine.dispose()
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, TypeVar
 
-from db.errors import DomainError, StorageError
+from db.errors import StorageError
 from db.formats.paths import path_parts
 from db.formats.pixels import PixelHash
 from db.storage.disks import Disk, progress
@@ -129,14 +129,6 @@ class LocalStore(Store):
 
         return await self.disk.run(delete)
 
-    async def discard(self, paths: Sequence[str]) -> list[str]:
-        results = await self.delete_many([(path, None) for path in paths])
-        return [
-            path
-            for path, result in zip(paths, results, strict=True)
-            if isinstance(result, DomainError) and not isinstance(result, ObjectLinked)
-        ]
-
     async def _in_steps(self, steps: Generator[T, None, None]) -> AsyncIterator[T]:
         """The items of a generator that blocks, each made in a thread."""
 
@@ -217,7 +209,7 @@ class LocalStore(Store):
                 size += len(data)
                 data = os.read(descriptor, CHUNK * 4)
             found, etag = described(path, os.fstat(descriptor)), digest.hexdigest()
-            return Head(size, found.modified_at, etag, first, etag, pixels.hexdigest(), found.changed_at)
+            return Head(path, size, found.modified_at, etag, found.changed_at, etag, pixels.hexdigest(), data=first)
 
     def _pieces(self, path: str, start: int, length: int | None) -> Generator[bytes, None, None]:
         with self._open(path) as descriptor:

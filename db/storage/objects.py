@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from db.errors import DomainError, StorageError
+from db.storage.errors import ObjectChanged
 
 PAGE = 1_000  # objects in a page of a listing, at most
 CHUNK = 256 * 1024  # bytes that a stream yields at once
@@ -35,20 +36,12 @@ class StoredObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The first bytes of an object, and what was true of it while they were read.
+class Head(StoredObject):
+    """The first bytes of an object, and what was true of it while they were read. `content` is None where only
+    `content_hashes` reads the whole content, `pixels` unless all of it was read."""
 
-    `content`: a hash of the whole content, None where only `content_hashes` reads all of it. `pixels`: a hash of the
-    file without its metadata (`db.formats.pixels`), if all of it was read. `changed_at`: as of a StoredObject.
-    """
-
-    size: int
-    modified_at: datetime
     etag: str
-    data: bytes
-    content: str | None = None
-    pixels: str | None = None
-    changed_at: datetime | None = None
+    data: bytes = b""
 
     @property
     def whole(self) -> bool:
@@ -115,9 +108,10 @@ class Store(Protocol):
         return results
 
     async def discard(self, paths: Sequence[str]) -> list[str]:
-        """Remove objects, whatever they are. Returns those that may still be there, not those that were missing."""
-        results = await self.delete_many([(path, None) for path in paths])
-        return [path for path, result in zip(paths, results, strict=True) if isinstance(result, DomainError)]
+        """Remove objects, whatever they are. Returns those that may still be there, not those that were missing, nor
+        those that the store leaves alone."""
+        results = zip(paths, await self.delete_many([(path, None) for path in paths]), strict=True)
+        return [path for path, result in results if not isinstance(result, bool | ObjectChanged)]
 
     async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
         """A URL at which anybody may fetch the object for this time; None where the store serves no clients."""

@@ -143,8 +143,7 @@ def _shape(part: Element) -> Shape:
 def _is_hull(box: BoundingBox, shape: Shape) -> bool:
     if isinstance(shape, Polygon | PolyLine) and not shape.points:
         return False
-    edges = (box.x_min, box.y_min, box.x_max, box.y_max)
-    return all(abs(edge - other) <= SLACK for edge, other in zip(edges, extent(shape), strict=True))
+    return all(abs(edge - other) <= SLACK for edge, other in zip(extent(box), extent(shape), strict=True))
 
 
 def _exact(box: BoundingBox, part: Element) -> BoundingBox:
@@ -160,7 +159,7 @@ def _exact(box: BoundingBox, part: Element) -> BoundingBox:
 
 def enclosing(box: BoundingBox) -> BoundingBox:
     """The least box of whole numbers around a box."""
-    if not all(map(math.isfinite, (box.x_min, box.y_min, box.x_max, box.y_max))):
+    if not all(map(math.isfinite, extent(box))):
         return box
     return BoundingBox(math.floor(box.x_min), math.floor(box.y_min), math.ceil(box.x_max), math.ceil(box.y_max))
 

@@ -7,7 +7,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from db.formats.annotations import ParsedAnnotation
-from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
+from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
 from db.formats.sidecars.voc.parse import EDGES, enclosing
 
 UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
@@ -61,7 +61,7 @@ def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iter
 
 
 def _edges(box: BoundingBox) -> Sequence[tuple[str, float]]:
-    return list(zip(EDGES, (box.x_min, box.y_min, box.x_max, box.y_max), strict=True))
+    return list(zip(EDGES, extent(box), strict=True))
 
 
 def _element(shape: Shape) -> tuple[str, Sequence[tuple[str, float]]]:
