@@ -35,13 +35,13 @@ from db.postgres import engine
 from db.postgres.engine import Database
 from db.storage import Disk
 from schema import build_schema
-from schema.execution.messages import ExecutableSchema
+from schema.execution.schema import LabelgraphSchema
 
 REQUESTS_REFUSED: Final = "This token has {limit} requests in hand already: wait for one to end, or close one."
 STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait for one to end, or close one."
 
 
-def create_app(settings: Settings, schema: ExecutableSchema | None = None) -> Starlette:
+def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> Starlette:
     """An ASGI application over the database that the settings name, which is migrated already."""
     middleware = [Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies)]
     if settings.allowed_origins:  # pages of other origins, which send tokens, never cookies
@@ -73,7 +73,7 @@ def create_app(settings: Settings, schema: ExecutableSchema | None = None) -> St
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, schema: ExecutableSchema, _: Starlette
+    settings: Settings, schema: LabelgraphSchema, _: Starlette
 ) -> AsyncGenerator[Mapping[str, Runtime], None]:
     limits = settings.limits
     async with (

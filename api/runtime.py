@@ -24,7 +24,7 @@ from db.postgres.engine import Database
 from db.queries import CallLimits
 from db.storage import Stores
 from schema.context import Context
-from schema.execution.messages import ExecutableSchema
+from schema.execution.schema import LabelgraphSchema
 from schema.execution.worker_thread import WorkerThread
 
 
@@ -33,7 +33,7 @@ class Runtime:
     settings: Settings
     database: Database
     events: Events
-    schema: ExecutableSchema
+    schema: LabelgraphSchema
     authenticator: Authenticator
     streams: KeyedLimit  # WebSockets and event streams of a token
     requests: KeyedLimit  # HTTP requests of a token

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum, EnumMeta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import strawberry
 
@@ -19,6 +19,11 @@ def described(description: str) -> Callable[[E], E]:
         return type_
 
     return declare
+
+
+def enum_name(value: object) -> Any:
+    """The name of an enum's value, which is what `db` takes; any other value as it is."""
+    return value.name if isinstance(value, Enum) else value
 
 
 @described("What the annotations of a dataset are.")

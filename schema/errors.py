@@ -66,29 +66,18 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     if error.path is not None:
         body["path"] = error.path
     cause = _cause(error)
-    match cause:
-        case DomainError():
-            body |= {"message": cause.message, "extensions": {"code": cause.code, "details": cause.details}}
-            if cause.modelarts_code:
-                body["extensions"]["modelartsCode"] = cause.modelarts_code
-        case GraphQLError() if "code" in (cause.extensions or {}):
-            body["extensions"] = cause.extensions
-        case _ if _is_of_request(error, cause):
-            body["extensions"] = {"code": BAD_USER_INPUT}
-        case _:
-            body |= log_defect(cause)
-    return body
+    extensions = _extensions(error, cause)
+    if extensions is None:
+        return body | log_defect(cause)
+    if isinstance(cause, DomainError):
+        body["message"] = cause.message
+    return body | {"extensions": extensions}
 
 
 def error_code(error: GraphQLError) -> str:
     """The `extensions.code` that `format_error` returns; logs nothing."""
-    cause = _cause(error)
-    match cause:
-        case DomainError():
-            return cause.code
-        case GraphQLError() if "code" in (cause.extensions or {}):
-            return str((cause.extensions or {})["code"])
-    return BAD_USER_INPUT if _is_of_request(error, cause) else INTERNAL
+    extensions = _extensions(error, _cause(error))
+    return INTERNAL if extensions is None else str(extensions["code"])
 
 
 def log_defect(cause: BaseException) -> dict[str, Any]:
@@ -108,6 +97,17 @@ def _cause(error: GraphQLError) -> BaseException:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     return cause
+
+
+def _extensions(error: GraphQLError, cause: BaseException) -> dict[str, Any] | None:
+    """None: it is a defect."""
+    match cause:
+        case DomainError():
+            modelarts = {"modelartsCode": cause.modelarts_code} if cause.modelarts_code else {}
+            return {"code": cause.code, "details": cause.details, **modelarts}
+        case GraphQLError() if "code" in (cause.extensions or {}):
+            return cause.extensions
+    return {"code": BAD_USER_INPUT} if _is_of_request(error, cause) else None
 
 
 def _is_of_request(error: GraphQLError, cause: BaseException) -> bool:

@@ -26,7 +26,8 @@ from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from schema.context import Context
 from schema.errors import Refused
-from schema.execution.messages import Answer, ExecutableSchema, Request
+from schema.execution.messages import Answer, Request
+from schema.execution.schema import LabelgraphSchema
 from schema.permissions import authorize
 from tests.waiting import TIMEOUT
 
@@ -48,7 +49,7 @@ class Failed(AssertionError):
 
 
 @asynccontextmanager
-async def serving(settings: Settings, schema: ExecutableSchema | None = None) -> AsyncIterator[str]:
+async def serving(settings: Settings, schema: LabelgraphSchema | None = None) -> AsyncIterator[str]:
     """The URL of a server with these settings, for as long as the block takes."""
     app = create_app(settings, schema)
     config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, access_log=False, **server_options(settings))
@@ -111,7 +112,7 @@ class Client:
 class Direct:
     """The schema without HTTP, which most tests use."""
 
-    schema: ExecutableSchema
+    schema: LabelgraphSchema
     database: Database
     identity: Identity
     settings: Settings
@@ -138,7 +139,7 @@ class Direct:
             document.cost(variables or {})
             answer = await self.schema.run(Request(document, variables or {}), self.context(key, query.encode()))
         except Refused as refused:
-            answer = Answer.from_refusal(refused)
+            answer = Answer(errors=refused.errors)
         return orjson.loads(answer if isinstance(answer, bytes) else answer.encode())
 
     async def execute(self, query: str, variables: dict[str, Any] | None = None, key: str | None = None) -> Any:

@@ -13,7 +13,7 @@ from db.history import idempotency
 from db.identity.tokens import Identity
 from db.postgres.outages import NO_ANSWER, DatabaseUnavailable
 from schema.context import Context
-from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, with_code
+from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, log_defect, with_code
 from schema.execution.messages import Answer, Request
 from schema.permissions import authorize
 
@@ -110,8 +110,9 @@ def failure(error: Exception) -> Answer:
     """The answer to an error: a refusal as such; anything else is a defect, logged under a reference."""
     match error:
         case Refused():
-            return Answer.from_refusal(error)
+            return Answer(errors=error.errors)
         case DomainError():
             return Answer(errors=[GraphQLError(error.message, original_error=error)])
         case _:
-            return Answer.from_defect(error)
+            public = log_defect(error)
+            return Answer(errors=[GraphQLError(public["message"], extensions=public["extensions"])])

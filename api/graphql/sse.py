@@ -37,7 +37,7 @@ async def respond(
             process.authenticator.until_revoked(token),
         )
         if not revoked.cancelled():
-            await send(_body(frame(Answer.from_refusal(unauthenticated())) + COMPLETE))
+            await send(_body(frame(Answer(errors=unauthenticated().errors)) + COMPLETE))
         await send({"type": "http.response.body", "body": b""})
 
 

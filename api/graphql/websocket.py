@@ -44,7 +44,7 @@ async def graphql_socket(socket: WebSocket) -> None:
     try:
         process.hosts.check(socket.scope)
     except Refused as refused:
-        body = Answer.from_refusal(refused).encode()
+        body = Answer(errors=refused.errors).encode()
         await socket.send_denial_response(Response(body, 400, media_type="application/json"))
         return
     # Programs send no Origin; pages do, and may come from here or from an origin that the settings name.
@@ -194,7 +194,7 @@ class Session:
             request = await read_request(self.process, params, self.identity)
             key = parameters.idempotency_key(params, None)
         except Refused as refused:
-            await self._refuse(operation, Answer.from_refusal(refused))
+            await self._refuse(operation, Answer(errors=refused.errors))
         else:
             self.running[operation] = asyncio.create_task(self._run(operation, request, *key))
 

@@ -1,22 +1,16 @@
 """What passes between the transports (HTTP, SSE, WebSocket) and the schema: one prepared operation in, answers out."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 from graphql import GraphQLError
 
-from schema.context import Context
-from schema.errors import Refused, format_error, log_defect
-from schema.execution.documents import Document, Documents
+from schema.errors import format_error
+from schema.execution.documents import Document
 
-
-class Absent:
-    """Stands for a key that the answer does not have, which null is not."""
-
-
-ABSENT: Final = Absent()
+ABSENT: Final = object()  # stands for a key that the answer does not have, which null is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +37,11 @@ class Answer:
         return self.data is ABSENT
 
     @classmethod
-    def from_refusal(cls, refused: Refused) -> "Answer":
-        return cls(errors=refused.errors)
-
-    @classmethod
     def from_result(cls, result: Any) -> "Answer":
         """From an execution result of graphql-core or Strawberry, which write a request error as `data: null`."""
         errors = tuple(result.errors or ())
         has_begun = result.data is not None or any(error.path for error in errors)
         return cls(data=result.data if has_begun or not errors else ABSENT, errors=errors)
-
-    @classmethod
-    def from_defect(cls, error: Exception) -> "Answer":
-        """From an exception that no resolver caught: a defect, logged here."""
-        public = log_defect(error)
-        return cls(errors=[GraphQLError(public["message"], extensions=public["extensions"])])
 
     def as_dict(self) -> dict[str, Any]:
         """Errors first, as the specification asks. Logs those that are defects: call it once."""
@@ -81,18 +65,3 @@ def encode(body: object) -> bytes:
         return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
     return orjson.dumps(body, default=plain)
-
-
-class ExecutableSchema(Protocol):
-    """The part of a schema that a transport uses."""
-
-    documents: Documents
-
-    async def run(self, request: Request, context: Context) -> Answer | bytes:
-        """Answers a query or mutation: an Answer, or the finished body of the response."""
-
-    def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
-        """The answers of a subscription; one that is refused has a single answer without data."""
-
-    def as_str(self) -> str:
-        """The schema in its own language (SDL)."""

@@ -6,14 +6,15 @@ are read as graphql-core coerces them (`sample_filter`), never as objects of the
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 import strawberry
 from strawberry import UNSET
 
 from db.queries import filters
-from schema.enums import DatasetType, LabelMatch, SampleState, SampleUsage, TimePreset
+from schema.enums import DatasetType, LabelMatch, SampleState, SampleUsage, TimePreset, enum_name
+
+T = TypeVar("T")
 
 
 @strawberry.input(description="Samples by their confirmed labels.")
@@ -105,29 +106,26 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
     """The compiler's filter, from the coerced input object. Null and an empty list are no condition, except that
     `or: []` matches nothing."""
 
-    def optional(name: str, make: Callable[[Any], Any], of: Mapping[str, Any] = value) -> Any:
-        return None if of.get(name) is None else make(of[name])
+    def optional(name: str, make: Callable[[Any], T]) -> T | None:
+        return None if value.get(name) is None else make(value[name])
 
-    def labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
-        return None if value["names"] == [] else filters.LabelFilter(value["names"], value["match"].name)
+    def by_labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
+        return None if value["names"] == [] else filters.LabelFilter(value["names"], enum_name(value["match"]))
 
-    def created_at(value: Mapping[str, Any]) -> filters.TimeFilter:
-        return filters.TimeFilter(optional("preset", attrgetter("name"), value), value.get("from"), value.get("to"))
-
-    def all_of(values: list[Any]) -> list[filters.SampleFilter]:
-        return [sample_filter(each) for each in values]
+    def by_time(value: Mapping[str, Any]) -> filters.TimeFilter:
+        return filters.TimeFilter(enum_name(value.get("preset")), value.get("from"), value.get("to"))
 
     return filters.SampleFilter(
-        state=optional("state", attrgetter("name")),
-        labels=optional("labels", labels),
-        created_at=optional("createdAt", created_at),
+        state=enum_name(value.get("state")),
+        labels=optional("labels", by_labels),
+        created_at=optional("createdAt", by_time),
         file_name=optional("fileName", lambda value: filters.TextFilter(**value)),
         path=optional("path", lambda value: filters.PathFilter(**value)),
         labeled_by=value.get("labeledBy") or None,
         hard=value.get("hard"),
-        usage=optional("usage", attrgetter("name")),
+        usage=enum_name(value.get("usage")),
         is_damaged=value.get("isDamaged"),
-        and_=optional("and", all_of),
-        or_=optional("or", all_of),
+        and_=optional("and", lambda values: [sample_filter(each) for each in values]),
+        or_=optional("or", lambda values: [sample_filter(each) for each in values]),
         not_=optional("not", sample_filter),
     )

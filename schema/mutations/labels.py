@@ -4,9 +4,9 @@ import strawberry
 
 from db.labelling import labels
 from db.labelling.labels import UNCHANGED, LabelValues
-from schema.enums import DeleteLabelMode, RenameConflict
+from schema.enums import DeleteLabelMode, RenameConflict, enum_name
 from schema.mutations.payloads import OfDataset, WithChange, WithSources
-from schema.mutations.resolver import Info, Input, enum_name, global_id, number, values, write
+from schema.mutations.resolver import Info, Input, global_id, number, values, write
 from schema.mutations.sources import delete_sources
 from schema.references import reference, references
 from schema.types.label import Label

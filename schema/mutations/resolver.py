@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
-from enum import Enum
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import strawberry
@@ -11,6 +10,7 @@ from db.history import idempotency, transactions
 from db.history.idempotency import Keyed
 from db.queries import ids
 from schema.context import Context
+from schema.enums import enum_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,11 +56,6 @@ def values(type_: type[T], input: object, **others: Any) -> T:
     """A dataclass of `db`: `others`, and what the input has under the names of the other fields."""
     names = [field.name for field in fields(type_) if field.name not in others]  # type: ignore[arg-type]
     return type_(**others, **{name: enum_name(getattr(input, name)) for name in names})
-
-
-def enum_name(value: object) -> Any:
-    """The name of an enum's value, which is what `db` takes; any other value as it is."""
-    return value.name if isinstance(value, Enum) else value
 
 
 def number(id: strawberry.ID, type_name: str) -> int:

@@ -3,9 +3,9 @@
 import strawberry
 
 from db.history import versions
-from schema.enums import UnpublishedChanges
+from schema.enums import UnpublishedChanges, enum_name
 from schema.mutations.payloads import OfDataset
-from schema.mutations.resolver import Info, Input, enum_name, global_id, number, values, write
+from schema.mutations.resolver import Info, Input, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import ManifestJob
 from schema.types.version import Version

@@ -15,6 +15,7 @@ from schema.context import Context
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Documents
 from schema.execution.messages import Answer, Request
+from schema.execution.schema import LabelgraphSchema
 
 Info = GraphQLResolveInfo[Context]
 
@@ -100,7 +101,9 @@ class Subscription:
             await asyncio.sleep(0.05)
 
 
-class ToySchema:
+class ToySchema(LabelgraphSchema):
+    """Has what the transports use of a schema, and none of its fields."""
+
     def __init__(self, limits: DocumentLimits | None = None) -> None:
         self.graphql = build_schema(SDL)
         self.documents = Documents(self.graphql, limits)
@@ -122,7 +125,7 @@ class ToySchema:
         )
         return Answer.from_result(result if isinstance(result, ExecutionResult) else await result)
 
-    async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:
+    async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
         source = subscribe(
             self.graphql,
             request.document.ast,
