@@ -1,15 +1,33 @@
-"""The root fields of Query."""
+"""The root fields of Query, and what they say of the server."""
 
 from typing import Annotated
 
 import strawberry
 
-from schema.enums import DatasetOrder
+from schema.enums import DatasetOrder, ImageFormat
 from schema.inputs.filters import DatasetBy, DatasetFilter
 from schema.types.dataset import Dataset
 from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
-from schema.types.server import ServerInfo, Viewer
+
+
+@strawberry.type(description="Who is asking.")
+class Viewer:
+    name: str = strawberry.field(description="The token's name: what `labeledBy` will show.")
+
+
+@strawberry.type(description="How much may be uploaded at once.")
+class UploadLimits:
+    max_file_bytes: int = strawberry.field(description="Bytes of one file, inclusive.")
+    max_request_bytes: int = strawberry.field(description="Bytes of all files of one request, inclusive.")
+    formats: list[ImageFormat] = strawberry.field(description="What is accepted, by content.")
+
+
+@strawberry.type(description="What this server is, and its limits.")
+class ServerInfo:
+    version: str = strawberry.field(description="Labelgraph's version.")
+    upload_limits: UploadLimits = strawberry.field(description="Limits of uploads.")
+    max_page_size: int = strawberry.field(description="Most items that `first` or `last` may ask for.")
 
 
 @strawberry.type(description="Everything that can be read. One query is one SQL statement, and sees one state.")

@@ -8,7 +8,7 @@ import strawberry
 from db.formats import shapes
 from db.formats.shapes import Shape
 from schema.inputs.limits import max_items
-from schema.types.shape import PIXELS
+from schema.types.annotation import PIXELS
 
 FROM_LEFT = "Pixels from the left: 0 to the image's width, both inclusive; rounded to a millionth."
 FROM_TOP = "Pixels from the top: 0 to the image's height, both inclusive; rounded to a millionth."

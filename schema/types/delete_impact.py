@@ -1,11 +1,7 @@
-from typing import TYPE_CHECKING, Annotated
-
 import strawberry
 
+from schema.types.node import LazyDataset
 from schema.types.version import Version
-
-if TYPE_CHECKING:
-    from schema.types.dataset import Dataset
 
 
 @strawberry.type(description="What deleting the source files of some samples does elsewhere.")
@@ -19,6 +15,6 @@ class DeleteImpact:
         description="Published versions that show one of those files, of other datasets too as far as the token may "
         "see, the newest first, at most 100: their samples will say `sourceAvailable: false`."
     )
-    datasets: list[Annotated["Dataset", strawberry.lazy("schema.types.dataset")]] = strawberry.field(
+    datasets: list[LazyDataset] = strawberry.field(
         description="Those datasets, as far as the token may see them: their images go missing too."
     )

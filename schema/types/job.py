@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.enums import ErrorCode, IgnoredReason, JobStatus
-from schema.types.node import Node
+from schema.types.node import LazyDataset, Node
 from schema.types.pagination import connection_of
 
 if TYPE_CHECKING:
-    from schema.types.dataset import Dataset
     from schema.types.version import Version
 
 
@@ -28,9 +27,7 @@ class JobError:
 class Job:
     id: strawberry.ID = strawberry.field(description="Global id.")
     status: JobStatus = strawberry.field(description="How far it is.")
-    dataset: Annotated["Dataset", strawberry.lazy("schema.types.dataset")] = strawberry.field(
-        description="The dataset it works on."
-    )
+    dataset: LazyDataset = strawberry.field(description="The dataset it works on.")
     progress: float | None = strawberry.field(
         description="0–1, never falling; null while the amount of work is not known yet."
     )

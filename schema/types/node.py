@@ -1,8 +1,13 @@
 """What readable types have in common."""
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import strawberry
+
+if TYPE_CHECKING:
+    from schema.types.dataset import Dataset
+
+LazyDataset = Annotated["Dataset", strawberry.lazy("schema.types.dataset")]  # for what `dataset` imports
 
 
 @strawberry.interface(description="Anything with a global id, to be found again by `node(id)`.")

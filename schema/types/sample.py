@@ -1,22 +1,17 @@
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
 from schema.enums import ImageFormat, SampleState, SampleUsage
 from schema.types.annotation import Annotation
 from schema.types.label import Label
-from schema.types.node import Node, compiled
-
-if TYPE_CHECKING:
-    from schema.types.dataset import Dataset
+from schema.types.node import LazyDataset, Node, compiled
 
 
 @strawberry.type(description="One image of a dataset, with its labels.")
 class Sample(Node):
-    dataset: Annotated["Dataset", strawberry.lazy("schema.types.dataset")] = strawberry.field(
-        description="The dataset it belongs to."
-    )
+    dataset: LazyDataset = strawberry.field(description="The dataset it belongs to.")
     path: str = strawberry.field(description="Where the image lies below the dataset's input path.")
     directory: str = strawberry.field(description="`path` up to its last slash; empty at the top.")
     file_name: str = strawberry.field(description="`path` after its last slash, with the extension.")

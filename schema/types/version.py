@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import strawberry
 
@@ -7,12 +7,9 @@ from schema.enums import SampleOrder, VersionStatus
 from schema.inputs.filters import SampleFilter
 from schema.types.job import ManifestJob
 from schema.types.label import Label
-from schema.types.node import Node, compiled
+from schema.types.node import LazyDataset, Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
-
-if TYPE_CHECKING:
-    from schema.types.dataset import Dataset
 
 
 @strawberry.type(description="How many samples there are, and in which state. `total = labeled + unlabeled + pending`.")
@@ -40,9 +37,7 @@ def page_of_samples(
     "later, it answers as on the day it was published. Samples whose image is gone say `sourceAvailable: false`."
 )
 class Version(Node):
-    dataset: Annotated["Dataset", strawberry.lazy("schema.types.dataset")] = strawberry.field(
-        description="The dataset it was published from, as that is now."
-    )
+    dataset: LazyDataset = strawberry.field(description="The dataset it was published from, as that is now.")
     name: str = strawberry.field(description="Unique in its dataset.")
     description: str = strawberry.field(description="Free text of at most 256 characters.")
     status: VersionStatus = strawberry.field(description="Whether it can be used.")
