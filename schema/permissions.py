@@ -3,7 +3,6 @@
 For a token that is confined to some datasets, others are not forbidden but do not exist: `db/` sees to that.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from graphql import GraphQLError
@@ -13,7 +12,6 @@ from schema.errors import FORBIDDEN, Refused, with_code
 from schema.execution.documents import Document
 
 LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"})
-SCOPE_OF_MUTATION: Final[Mapping[str, Scope]] = dict.fromkeys(LABELLING, Scope.LABEL)
 
 
 def authorize(document: Document, identity: Identity) -> None:
@@ -25,7 +23,7 @@ def authorize(document: Document, identity: Identity) -> None:
         name = node.name.value
         needed = Scope.READ
         if document.is_mutation and not name.startswith("__"):
-            needed = SCOPE_OF_MUTATION.get(name, Scope.MANAGE)
+            needed = Scope.LABEL if name in LABELLING else Scope.MANAGE
         if not identity.may(needed):
             message = f"{name} needs a token with the scope {needed.word}; this one has {own}."
             error = GraphQLError(message, nodes=node, path=[node.alias.value if node.alias else name])

@@ -24,7 +24,7 @@ UNPAGED = 10  # assumed length of a list without pages; its real length is limit
 PAGE_ARGUMENTS = frozenset({"first", "last", "ids"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Cost:
     """The number of values one operation may return: each field counts 1, times every page it is in, and the
     criteria of a filter count as what they cost.

@@ -109,14 +109,8 @@ class Document:
         if key not in self._costs:
             if len(self._costs) >= MAX_COSTS:
                 self._costs.clear()
-            operation = Cost(
-                fragments=self.fragments,
-                unpaged=self.unpaged,
-                page=self.limits.page,
-                lengths=lengths,
-                filters=filters,
-            )
-            self._costs[key] = operation.count(self.operation.selection_set)
+            cost_of = Cost(self.fragments, self.unpaged, self.limits.page, lengths, filters)
+            self._costs[key] = cost_of.count(self.operation.selection_set)
         cost = self._costs[key]
         if cost > self.limits.cost:
             raise refusal(

@@ -47,18 +47,11 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         if isinstance(result, Fragment):
             return result
         if isinstance(result, Reference):
-            must_exist = is_non_null_type(return_type)
-            return self._read(result, field_details_list, info.parent_type, str(path.key), must_exist=must_exist)
+            return self._read(result, field_details_list, info, must_exist=is_non_null_type(return_type))
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
     async def _read(
-        self,
-        result: Reference,
-        details: list[FieldDetails],
-        parent: GraphQLObjectType,
-        alias: str,
-        *,
-        must_exist: bool,
+        self, result: Reference, details: list[FieldDetails], info: GraphQLResolveInfo[Any], *, must_exist: bool
     ) -> Fragment | None:
         context: Context = self.context_value
         confined, page = is_confined(context), self.prepared.limits.page
@@ -71,7 +64,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             values = placeholders(VariableValues(self.variable_values.sources, variables))
             translator = Translator(self.schema, self.prepared, values)
             if result is ROOT:
-                return queries.compile_query([translator.field(parent, alias, details)], confined=confined, page=page)
+                field = translator.field(info.parent_type, str(info.path.key), details)
+                return queries.compile_query([field], confined=confined, page=page)
             type_ = self.schema.type_map[result.type]
             assert isinstance(type_, GraphQLObjectType)
             fields = translator.below(type_, details)

@@ -52,9 +52,7 @@ class LabelgraphSchema(strawberry.Schema):
         super().__init__(**declared)
         check_declarations(self._schema, queries.TYPES)
         self.version = version
-        limits = document_limits or DocumentLimits()
-        self.page = limits.page
-        self.documents = Documents(self._schema, limits)
+        self.documents = Documents(self._schema, document_limits)
         self.worker_thread = WorkerThread("labelgraph-schema")
         self.plans = Plans(self.worker_thread)
         assert self._schema.query_type is not None
@@ -102,7 +100,7 @@ class LabelgraphSchema(strawberry.Schema):
                 fields = Translator(self._schema, request.document, placeholders(values)).root_fields()
             except GraphQLError as error:  # a variable that is null where the argument must not be
                 raise Refused([with_code(error, BAD_USER_INPUT)]) from error
-            return queries.compile_query(fields, confined=confined, page=self.page)
+            return queries.compile_query(fields, confined=confined, page=request.document.limits.page)
 
         try:
             plan = await self.plans.get((request.document, confined, shape(values.coerced)), compiled)

@@ -28,6 +28,8 @@ SEARCHES: Final = frozenset({"contains", "eq", "nameContains"})  # criteria that
 CRITERION: Final = 1_000  # values: what compiling one criterion of a filter costs
 SEARCH: Final = 20_000  # values: what a criterion costs that may read every row of a dataset
 
+Path = tuple[str | int, ...]  # the name of a variable, then names of fields and indexes of lists
+
 
 def max_items(limit: int) -> dict[str, int]:
     """Metadata of an input field whose list may be longer than others."""
@@ -83,9 +85,8 @@ class InputLimits:
             self._add(sizes, variables.get(name), limits, (name,))
         return sizes
 
-    def _add(self, sizes: InputSizes, value: object, limits: ValueLimits, path: tuple[str | int, ...]) -> None:
-        """Counts a value, which lies at this path, below a variable. Skips values of a wrong type: coercion refuses
-        them."""
+    def _add(self, sizes: InputSizes, value: object, limits: ValueLimits, path: Path) -> None:
+        """Counts a value, which lies at this path. Skips values of a wrong type: coercion refuses them."""
         if isinstance(value, list):
             if len(value) > limits.max_items:
                 raise refusal(
@@ -102,9 +103,7 @@ class InputLimits:
         elif isinstance(value, dict) and limits.type in self._fields:
             self._add_object(sizes, value, limits.type, path)
 
-    def _add_object(
-        self, sizes: InputSizes, value: dict[str, Any], type_name: str, path: tuple[str | int, ...]
-    ) -> None:
+    def _add_object(self, sizes: InputSizes, value: dict[str, Any], type_name: str, path: Path) -> None:
         sizes.objects += 1
         if sizes.objects > self._max_objects:
             limit = self._max_objects

@@ -1,7 +1,6 @@
 """labelSamples, replaceSampleLabel, deleteSamples."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import strawberry
@@ -105,9 +104,9 @@ async def change_labels(
     how: LabelWith | ReplaceWith,
 ) -> dict[str, Any]:
     """The fields of a Labelling: `change` is applied to the selected samples."""
-    samples = selected(info, input, input.expected_count)
-    outcome = await write(info, change, samples.dataset, samples.selection, how, by=info.context.identity)
-    return labelling(outcome, samples.not_found(outcome.not_found))
+    id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
+    outcome = await write(info, change, id, selection, how, by=info.context.identity)
+    return labelling(outcome, not_found(input, outcome.not_found))
 
 
 @strawberry.mutation(
@@ -116,12 +115,12 @@ async def change_labels(
     "empty list of ids, or COUNT_MISMATCH."
 )
 async def delete_samples(info: Info, input: Input[DeleteSamplesInput]) -> DeleteSamplesPayload:
-    samples = selected(info, input, input.expected_count)
+    id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
     outcome = await write(
         info,
         delete,
-        samples.dataset,
-        samples.selection,
+        id,
+        selection,
         by=info.context.identity,
         delete_sources=input.delete_sources,
         expected_count=input.expected_count,
@@ -129,7 +128,7 @@ async def delete_samples(info: Info, input: Input[DeleteSamplesInput]) -> Delete
     )
     return DeleteSamplesPayload(
         deleted=outcome.deleted,
-        not_found=samples.not_found(outcome.not_found),
+        not_found=not_found(input, outcome.not_found),
         **await delete_sources(info, outcome, outcome.deleted),
     )
 
@@ -137,37 +136,30 @@ async def delete_samples(info: Info, input: Input[DeleteSamplesInput]) -> Delete
 # -- selections --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedSamples:
-    """A selection in a dataset, and the ids as the client wrote them: an id of no sample is reported as it came."""
-
-    dataset: int
-    selection: Selection
-    ids: tuple[tuple[strawberry.ID, int], ...] = ()
-
-    def not_found(self, missing: Collection[int]) -> list[strawberry.ID]:
-        return list(dict.fromkeys(text for text, number in self.ids if number in missing))
-
-
 # An object of the class does not distinguish a null criterion from a missing one: the coerced value does.
 SampleSelection.__strawberry_definition__.from_input = lambda _type, value, _context: value  # type: ignore[attr-defined]
 
 
-def selected(info: Info, input: SampleSelectionInput, expected_count: int | None) -> SelectedSamples:
+def selected(info: Info, input: SampleSelectionInput, expected_count: int | None) -> Selection:
     """Raises Invalid for a filter that may select more than the client meant."""
-    dataset, limit = number(input.dataset_id, "Dataset"), info.context.limits.max_ids
+    limit = info.context.limits.max_ids
     match cast(Mapping[str, Any], input.select):
         case {"ids": ids}:
             if len(ids) > limit:
                 message = f"At most {limit} ids are taken in one call; for more, select by filter."
                 raise Invalid(message, most=limit, given=len(ids))
-            numbers = tuple((text, number(text, "Sample")) for text in ids)
-            return SelectedSamples(dataset, Selection(ids=tuple(number for _, number in numbers)), numbers)
+            return Selection(ids=tuple(number(id, "Sample") for id in ids))
         case {"filter": value}:
-            return SelectedSamples(dataset, Selection(filter=narrowing_filter(value, expected_count)))
+            return Selection(filter=narrowing_filter(value, expected_count))
         case {"all": True}:
-            return SelectedSamples(dataset, Selection(filter=SampleFilter()))
+            return Selection(filter=SampleFilter())
     raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.", path="select.all")
+
+
+def not_found(input: SampleSelectionInput, missing: Collection[int]) -> list[strawberry.ID]:
+    """The ids of no sample, as the client wrote them."""
+    ids = cast(Mapping[str, Any], input.select).get("ids", ())
+    return [id for id in dict.fromkeys(ids) if number(id, "Sample") in missing]
 
 
 def narrowing_filter(value: Mapping[str, Any], expected_count: int | None) -> SampleFilter:
