@@ -25,8 +25,7 @@ class DeclarationError(Exception):
 def check_declarations(schema: GraphQLSchema, compiled: Mapping[str, ObjectType]) -> None:
     """Raises DeclarationError for a type or a field that only one side has, and for a field that is nullable, or a
     list, on one side only."""
-    assert schema.query_type is not None
-    declared = {type_.name: type_ for type_ in readable_types(schema, schema.query_type, set())}
+    declared = readable_types(schema)
     errors = [
         *(f"{name} is readable, but not compiled in db/queries." for name in declared.keys() - compiled.keys()),
         *(f"{name} is compiled in db/queries, but not readable." for name in compiled.keys() - declared.keys()),
@@ -37,18 +36,18 @@ def check_declarations(schema: GraphQLSchema, compiled: Mapping[str, ObjectType]
         raise DeclarationError("\n".join(sorted(errors)))
 
 
-def readable_types(schema: GraphQLSchema, type_: Any, reached: set[str]) -> Iterator[GraphQLObjectType]:
-    """The object types that a query can reach from this one."""
-    if type_.name in reached:
-        return
-    reached.add(type_.name)
-    if is_object_type(type_):
-        yield type_
-        for field in type_.fields.values():
-            yield from readable_types(schema, get_named_type(field.type), reached)
-    elif is_abstract_type(type_):
-        for possible in schema.get_possible_types(type_):
-            yield from readable_types(schema, possible, reached)
+def readable_types(schema: GraphQLSchema) -> dict[str, GraphQLObjectType]:
+    """The object types that a query can reach, by name."""
+    found: dict[str, GraphQLObjectType] = {}
+    left: list[Any] = [schema.query_type]
+    while left:
+        type_ = left.pop()
+        if is_abstract_type(type_):
+            left += schema.get_possible_types(type_)
+        elif is_object_type(type_) and type_.name not in found:
+            found[type_.name] = type_
+            left += [get_named_type(field.type) for field in type_.fields.values()]
+    return found
 
 
 def disagreements(name: str, declared: Mapping[str, GraphQLField], compiled: Mapping[str, Field]) -> Iterator[str]:

@@ -54,7 +54,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         self, result: Reference, details: list[FieldDetails], info: GraphQLResolveInfo[Any], *, must_exist: bool
     ) -> Fragment | None:
         context: Context = self.context_value
-        confined, page = is_confined(context), self.prepared.limits.page
+        confined = context.identity.dataset_ids is not None  # the token sees some datasets only
+        page = self.prepared.limits.page
         position = tuple(id(each.node) for each in details)  # as old as the document, which is part of the key
         variables = self._variables(position, result, details)
         several = not isinstance(result.number, int)
@@ -101,8 +102,3 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
 def inputs(version: str, context: Context, variables: dict[str, Any]) -> Inputs:
     return Inputs(variables, context.identity, context.links, context.limits, version)
-
-
-def is_confined(context: Context) -> bool:
-    """Whether the token may see some datasets only."""
-    return context.identity.dataset_ids is not None

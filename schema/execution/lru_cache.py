@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from math import inf
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -10,7 +11,7 @@ V = TypeVar("V")
 class LruCache(Generic[V]):
     """Drops the least recently used values beyond `max_items` and beyond the sum `max_size`; keeps one in any case."""
 
-    def __init__(self, size: Callable[[V], int], *, max_size: int, max_items: int | None = None) -> None:
+    def __init__(self, size: Callable[[V], int], *, max_size: int, max_items: float = inf) -> None:
         self._size_of, self._max_size, self._max_items = size, max_size, max_items
         self._size = 0
         self._values: OrderedDict[Hashable, V] = OrderedDict()
@@ -32,8 +33,6 @@ class LruCache(Generic[V]):
             self._size -= self._size_of(self._values.pop(key))
         self._values[key] = value
         self._size += self._size_of(value)
-        while len(self._values) > 1 and (
-            self._size > self._max_size or (self._max_items is not None and len(self._values) > self._max_items)
-        ):
+        while len(self._values) > 1 and (self._size > self._max_size or len(self._values) > self._max_items):
             _, dropped = self._values.popitem(last=False)
             self._size -= self._size_of(dropped)

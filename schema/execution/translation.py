@@ -54,26 +54,26 @@ def _shape(value: Any) -> Hashable:
 
 def placeholders(values: VariableValues) -> VariableValues:
     """The variables with a Parameter instead of every value that a plan must not depend on."""
-
-    def reader(name: str) -> Callable[[Inputs], Any]:
-        return lambda inputs: inputs.variables[name]
-
-    coerced = {name: _placeholder(value, reader(name), _id_type(value)) for name, value in values.coerced.items()}
+    coerced = {
+        name: _placeholder(value, _item(lambda inputs: inputs.variables, name), _id_type(value))
+        for name, value in values.coerced.items()
+    }
     return VariableValues(values.sources, coerced)
 
 
 def _placeholder(value: Any, read: Callable[[Inputs], Any], type_name: str | None = None) -> Any:
-    def item(key: str | int) -> Callable[[Inputs], Any]:
-        return lambda inputs: read(inputs)[key]
-
     match value:
         case None | int() | Enum():
             return value
         case dict():
-            return {key: _placeholder(each, item(key)) for key, each in value.items()}
+            return {key: _placeholder(each, _item(read, key)) for key, each in value.items()}
         case [] | [dict(), *_]:
-            return [_placeholder(each, item(index)) for index, each in enumerate(value)]
+            return [_placeholder(each, _item(read, index)) for index, each in enumerate(value)]
     return Parameter(read, type_name)
+
+
+def _item(read: Callable[[Inputs], Any], key: str | int) -> Callable[[Inputs], Any]:
+    return lambda inputs: read(inputs)[key]
 
 
 def _id_type(value: Any) -> str | None:

@@ -31,11 +31,6 @@ SEARCH: Final = 20_000  # values: what a criterion costs that may read every row
 Path = tuple[str | int, ...]  # the name of a variable, then names of fields and indexes of lists
 
 
-def max_items(limit: int) -> dict[str, int]:
-    """Metadata of an input field whose list may be longer than others."""
-    return {MAX_ITEMS: limit}
-
-
 @dataclass(slots=True)
 class InputSizes:
     """How many input objects the variables contain, and, by variable, what the filters in them cost."""

@@ -7,7 +7,7 @@ import strawberry
 
 from db.formats import shapes
 from db.formats.shapes import Shape
-from schema.inputs.limits import max_items
+from schema.inputs.limits import MAX_ITEMS
 from schema.types.annotation import PIXELS
 
 FROM_LEFT = "Pixels from the left: 0 to the image's width, both inclusive; rounded to a millionth."
@@ -31,7 +31,7 @@ class BoundingBoxInput:
 @strawberry.input(description="A closed area. The last point joins the first, and need not repeat it.")
 class PolygonInput:
     points: list[PositionInput] = strawberry.field(
-        metadata=max_items(10_001),
+        metadata={MAX_ITEMS: 10_001},
         description="Its corners, in order: at least 3 different ones, at most 10,000.",
     )
 
@@ -39,7 +39,7 @@ class PolygonInput:
 @strawberry.input(description="A line through several points.")
 class PolyLineInput:
     points: list[PositionInput] = strawberry.field(
-        metadata=max_items(10_001),
+        metadata={MAX_ITEMS: 10_001},
         description="Its points, in order: at least 2 different ones, at most 10,000.",
     )
 

@@ -8,7 +8,7 @@ import strawberry
 from db.errors import Invalid
 from db.labelling.samples.annotate import AnnotateWith, annotate
 from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotations
-from schema.inputs.limits import max_items
+from schema.inputs.limits import MAX_ITEMS
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling
 from schema.mutations.resolver import Info, Input, number, values, write
@@ -42,18 +42,18 @@ class AnnotateSampleInput:
     sample_id: strawberry.ID = strawberry.field(description="Global id of the sample.")
     add: list[NewAnnotationInput] = strawberry.field(
         default_factory=list,
-        metadata=max_items(10_000),
+        metadata={MAX_ITEMS: 10_000},
         description="Annotations to put. One of the same label and shape that is there already, from a retry maybe, "
         "is not put twice; if it was a suggestion, it is confirmed.",
     )
     update: list[AnnotationUpdateInput] = strawberry.field(
         default_factory=list,
-        metadata=max_items(10_000),
+        metadata={MAX_ITEMS: 10_000},
         description="Annotations to move, to give another label, or to confirm; each once.",
     )
     remove: list[strawberry.ID] = strawberry.field(
         default_factory=list,
-        metadata=max_items(10_000),
+        metadata={MAX_ITEMS: 10_000},
         description="Ids of annotations to take off. One that is off already stays off.",
     )
 

@@ -1,6 +1,7 @@
 """Deleting source files after the commit, for as long as a client waits."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 from db.labelling import labels
@@ -20,11 +21,9 @@ async def delete_sources(info: Info, outcome: labels.Deleted | samples.Deleted, 
     planned, context = count if outcome.with_sources else 0, info.context
     result = DeletionResult(planned, ())
     if outcome.change is not None and planned:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(MAX_SECONDS):
                 await object_deletion.delete_objects(context.database, context.stores.open, change_id=outcome.change)
-        except TimeoutError:
-            pass
         result = await object_deletion.result_of(context.database, outcome.change)
     return {
         "deleted_sources": result.deleted,
