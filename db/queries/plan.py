@@ -24,7 +24,7 @@ from db.queries.roots import by_id, by_ids
 DIALECT = dialect.dialect()  # type: ignore[no-untyped-call]
 NO_SUCH_VERSION = "LG404"  # raised by the database's function `version_of`
 TOO_LONG = "LG413"  # raised by `answer_too_long`
-REFERENCE = "reference"  # the variable with the number, or the numbers, of a reference
+REFERENCE = "$"  # among the variables, of which no other has this name: the number, or numbers, of a reference
 
 
 class ArgumentError(Exception):

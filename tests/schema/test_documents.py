@@ -141,6 +141,12 @@ def test_refuses_pages_of_pages_of_pages_whatever_the_variables_were_before() ->
     assert document.cost({"n": 1}) < 10
 
 
+def test_null_and_a_variable_that_is_not_given_cost_what_each_reads() -> None:
+    document = Documents(SCHEMA).prepare("query ($n: Int = 6) { samples(first: $n) { nodes { b } } }")
+    assert document.cost({}) == 1 + 6 * 2
+    assert document.cost({"n": None}) == 1 + 20 * 2
+
+
 def test_the_same_text_is_read_once() -> None:
     documents = Documents(SCHEMA)
     first = documents.prepare("query A { a { b } } query B { a { b } }", "A")

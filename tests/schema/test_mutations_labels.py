@@ -287,3 +287,10 @@ async def test_a_name_is_free_again_after_its_label_went(client: DatasetClient) 
     payload = await create(client, {"name": "cat"})
     assert payload["labels"][0]["sampleCount"] == 0
     assert payload["labels"][0]["id"] != client.label("cat")
+
+
+async def test_a_payload_is_read_with_a_variable_of_any_name(client: DatasetClient) -> None:
+    source = """mutation ($id: ID!, $reference: String!) { renameLabel(input: {labelId: $id, name: "kitten"}) {
+        dataset { label(name: $reference) { name } } } }"""
+    data = await client.direct.execute(source, {"id": client.label("cat"), "reference": "dog"})
+    assert data["renameLabel"] == {"dataset": {"label": {"name": "dog"}}}
