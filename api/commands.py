@@ -17,6 +17,7 @@ from api import demo as demonstration
 from api import logs, process
 from api.command_errors import CommandError
 from api.settings import MAX_PORT, Settings
+from db.concurrency_limits import race
 from db.formats import timestamps
 from db.identity import tokens
 from db.postgres import backups, engine
@@ -47,19 +48,25 @@ def moment(text: str) -> datetime:
     return at
 
 
-def serve(settings: Settings, _: argparse.Namespace) -> None:
+def in_loop(work: Callable[[Settings, argparse.Namespace, asyncio.Event], Coroutine[Any, Any, None]]) -> Command:
+    """A command that runs in an event loop. The event is set by the first signal."""
+
+    def command(settings: Settings, arguments: argparse.Namespace) -> None:
+        process.run(lambda stopping: work(settings, arguments, stopping))
+
+    return command
+
+
+@in_loop
+async def serve(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
     logs.configure(settings.log_level)
+    async with process.migrated(settings) as ready:
+        token = await process.owner_token(ready) if settings.embedded else None
 
-    async def main(stopping: asyncio.Event) -> None:
-        async with process.migrated(settings) as ready:
-            token = await process.owner_token(ready) if settings.embedded else None
+        async def announce(url: str) -> None:
+            print(welcome(ready, url, token, private=sys.stdout.isatty()), flush=True)
 
-            async def announce(url: str) -> None:
-                print(welcome(ready, url, token, private=sys.stdout.isatty()), flush=True)
-
-            await process.serve(ready, stopping, announce)
-
-    process.run(main)
+        await process.serve(ready, stopping, announce)
 
 
 def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -> str:
@@ -76,35 +83,27 @@ def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -
     return "\n".join(lines)
 
 
-def demo(settings: Settings, _: argparse.Namespace) -> None:
+@in_loop
+async def demo(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
     logs.configure("warning")
-
-    async def main(stopping: asyncio.Event) -> None:
-        images = demonstration.folder(settings)
-        own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent.resolve()))
-        async with process.migrated(own) as ready:
-            access = demonstration.Access(await process.owner_token(ready), process.token_file(ready))
-            await process.serve(ready, stopping, lambda url: demonstration.show(url, access, images))
-
-    process.run(main)
+    images = demonstration.folder(settings)
+    own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent.resolve()))
+    async with process.migrated(own) as ready:
+        token, file = await process.owner_token(ready), process.token_file(ready)
+        await process.serve(ready, stopping, lambda url: demonstration.show(url, token, file, images))
 
 
-def worker(settings: Settings, _: argparse.Namespace) -> None:
+@in_loop
+async def worker(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
     logs.configure(settings.log_level)
-
-    async def main(stopping: asyncio.Event) -> None:
-        async with process.migrated(settings) as ready:
-            await process.work(ready, stopping)
-
-    process.run(main)
+    async with process.migrated(settings) as ready:
+        await process.work(ready, stopping)
 
 
-def migrate(settings: Settings, _: argparse.Namespace) -> None:
-    async def main(_stopping: asyncio.Event) -> None:
-        async with process.migrated(settings):
-            print("The database is at this version's schema.")
-
-    process.run(main)
+@in_loop
+async def migrate(settings: Settings, _: argparse.Namespace, _stopping: asyncio.Event) -> None:
+    async with process.migrated(settings):
+        print("The database is at this version's schema.")
 
 
 def backup(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -119,7 +118,7 @@ def backup(settings: Settings, arguments: argparse.Namespace) -> None:
 
     if arguments.file == STREAM and sys.stdout.isatty():
         raise CommandError("A backup is no text for a terminal: name a file, or redirect the output into one.")
-    process.run(lambda stopping: _with_database(settings, stopping, write))
+    _with_database(settings, write)
 
 
 def restore(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -129,7 +128,7 @@ def restore(settings: Settings, arguments: argparse.Namespace) -> None:
         print(f"Restored {counts.datasets} datasets, {counts.rows} rows.")
 
     with _spooled(settings) if arguments.file == STREAM else Path(arguments.file).open("rb") as file:
-        process.run(lambda stopping: _with_database(settings, stopping, read))
+        _with_database(settings, read)
 
 
 def check(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -150,20 +149,18 @@ def check(settings: Settings, arguments: argparse.Namespace) -> None:
             raise CommandError(f"The check found {left} problem{'s' if left > 1 else ''}.")
         print("The check found no problems.")
 
-    process.run(lambda stopping: _with_database(settings, stopping, compare))
+    _with_database(settings, compare)
 
 
-async def _with_database(
-    settings: Settings, stopping: asyncio.Event, work: Callable[[Settings], Coroutine[Any, Any, None]]
-) -> None:
+def _with_database(settings: Settings, work: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Do the work with a migrated database, and cancel it at the first signal."""
-    async with process.migrated(settings) as ready:
-        working, stopped = asyncio.create_task(work(ready)), asyncio.create_task(stopping.wait())
-        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not working.done():
-            working.cancel()
-        await working
+
+    async def main(stopping: asyncio.Event) -> None:
+        async with process.migrated(settings) as ready:
+            working, _ = await race(work(ready), stopping.wait())
+            working.result()
+
+    process.run(main)
 
 
 @contextmanager
@@ -201,35 +198,29 @@ def sdl(_settings: Settings, _: argparse.Namespace) -> None:
     print(sdl(), end="")
 
 
-def create_token(settings: Settings, arguments: argparse.Namespace) -> None:
-    async def main(_stopping: asyncio.Event) -> None:
-        async with process.database(settings) as database, database.writing() as session:
-            ids = await tokens.datasets_named(session, arguments.dataset) if arguments.dataset else None
-            scope = tokens.parse_scope(arguments.scope)
-            text = await tokens.create(
-                session, name=arguments.name, scope=scope, expires_at=arguments.expires, dataset_ids=ids
-            )
-        print(text)
-
-    process.run(main)
+@in_loop
+async def create_token(settings: Settings, arguments: argparse.Namespace, _stopping: asyncio.Event) -> None:
+    async with process.database(settings) as database, database.writing() as session:
+        ids = await tokens.datasets_named(session, arguments.dataset) if arguments.dataset else None
+        scope = tokens.parse_scope(arguments.scope)
+        text = await tokens.create(
+            session, name=arguments.name, scope=scope, expires_at=arguments.expires, dataset_ids=ids
+        )
+    print(text)
 
 
-def list_tokens(settings: Settings, _: argparse.Namespace) -> None:
-    async def main(_stopping: asyncio.Event) -> None:
-        async with process.database(settings) as database, database.writing() as session:
-            for token in await tokens.list_all(session):
-                print(_line(token))
-
-    process.run(main)
+@in_loop
+async def list_tokens(settings: Settings, _: argparse.Namespace, _stopping: asyncio.Event) -> None:
+    async with process.database(settings) as database, database.writing() as session:
+        for token in await tokens.list_all(session):
+            print(_line(token))
 
 
-def revoke_token(settings: Settings, arguments: argparse.Namespace) -> None:
-    async def main(_stopping: asyncio.Event) -> None:
-        async with process.database(settings) as database, database.writing() as session:
-            count = await tokens.revoke(session, arguments.token)
-        print(f"Revoked {count} token{'s' if count > 1 else ''}.")
-
-    process.run(main)
+@in_loop
+async def revoke_token(settings: Settings, arguments: argparse.Namespace, _stopping: asyncio.Event) -> None:
+    async with process.database(settings) as database, database.writing() as session:
+        count = await tokens.revoke(session, arguments.token)
+    print(f"Revoked {count} token{'s' if count > 1 else ''}.")
 
 
 def _line(token: Token) -> str:

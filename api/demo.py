@@ -5,109 +5,70 @@ import json
 import shutil
 import sys
 import urllib.request
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-
-from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
 
 from api.command_errors import CommandError
 from api.settings import CHECKOUT, Settings
 
-PROTOCOL = Subprotocol("graphql-transport-ws")
-SECONDS = 30
+SECONDS = 30  # for one request
+POLL = 0.2  # seconds between looks at a sync that runs
 BAR = 32
 
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """Images of the checkout, below `examples/`, and the dataset that is made of them."""
-
-    name: str
-    type: str
-    description: str
-
-
+# Images of the checkout, in the folders of these names below `examples/`, and the datasets that are made of them.
 EXAMPLES = (
-    Example("digits", "IMAGE_CLASSIFICATION", "Hand signs for the digits 0 to 9"),
-    Example("cells", "OBJECT_DETECTION", "Blood cells, each in a box"),
+    {"name": "digits", "type": "IMAGE_CLASSIFICATION", "description": "Hand signs for the digits 0 to 9"},
+    {"name": "cells", "type": "OBJECT_DETECTION", "description": "Blood cells, each in a box"},
 )
 
 FIND = """query ($name: String!) {
-  dataset(by: {name: $name}) { id activeJob { id } statistics { total labeled unlabeled } }
+  dataset(by: {name: $name}) { activeJob { id } statistics { total labeled unlabeled } }
 }"""
-CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } job { id } } }"
-FOLLOW = """subscription ($id: ID!) {
-  syncProgress(datasetId: $id) { status progress scanned added error { message } }
-}"""
-
-
-class DemoError(CommandError):
-    """The API refused a request of the demo; the message is the API's."""
+CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }"
+FOLLOW = "query ($id: ID!) { node(id: $id) { ... on SyncJob { status progress scanned added error { message } } } }"
 
 
 def folder(settings: Settings) -> Path:
     """The demo's own copies of the images, made once: whatever is deleted there, the checkout stays as it is."""
     copies = settings.data_dir / "demo"
     for example in EXAMPLES:
-        copy = copies / example.name
+        copy = copies / example["name"]
         if not copy.exists():
             unfinished = copy.with_suffix(".new")
             shutil.rmtree(unfinished, ignore_errors=True)
-            shutil.copytree(CHECKOUT / "examples" / example.name, unfinished)
+            shutil.copytree(CHECKOUT / "examples" / example["name"], unfinished)
             unfinished.rename(copy)
     return copies
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """The owner's token, and the file that contains it."""
-
-    token: str
-    file: Path
-
-    def describe(self, url: str) -> str:
-        """How to sign in. The token is printed only into a terminal: other output may be kept, and read by others."""
-        if not sys.stdout.isatty():
-            return f"  GraphQL               {url}/graphql\n  Token                 in {self.file}\n"
-        return (
-            f"  GraphiQL, signed in   {url}/graphql#token={self.token}\n"
-            f"  GraphQL               {url}/graphql\n"
-            f"  Token                 {self.token}\n"
-        )
-
-
-async def show(url: str, access: Access, images: Path) -> None:
+async def show(url: str, token: str, token_file: Path, images: Path) -> None:
     """Find the datasets or make them, follow the syncs that run with a bar, and say how to go on."""
     print()
-    counts = [await _show(url, access.token, images / example.name, example) for example in EXAMPLES]
+    counts = [await _show(url, token, images, example) for example in EXAMPLES]
     print()
     for example, count in zip(EXAMPLES, counts, strict=True):
         todo = f"{count['labeled']} labelled, {count['unlabeled']} to do"
-        print(f'  Dataset "{example.name}": {count["total"]} images, {todo}.')
-    print(
-        f"""  They lie in {images}
-
-{access.describe(url)}
-  Ctrl-C stops the server. The data stays, and the next start finds it.
-""",
-        flush=True,
-    )
+        print(f'  Dataset "{example["name"]}": {count["total"]} images, {todo}.')
+    print(f"  They lie in {images}\n")
+    if sys.stdout.isatty():  # other output may be kept, and read by others
+        print(f"  GraphiQL, signed in   {url}/graphql#token={token}")
+    print(f"  GraphQL               {url}/graphql")
+    print(f"  Token                 {token if sys.stdout.isatty() else f'in {token_file}'}")
+    print("\n  Ctrl-C stops the server. The data stays, and the next start finds it.\n", flush=True)
 
 
-async def _show(url: str, token: str, images: Path, example: Example) -> dict[str, int]:
+async def _show(url: str, token: str, images: Path, example: dict[str, str]) -> dict[str, int]:
     """The dataset's counts, once it is synced."""
-    dataset = (await query(url, token, FIND, name=example.name))["dataset"]
-    if dataset is None:
-        values = {"name": example.name, "type": example.type, "description": example.description}
-        created = await query(url, token, CREATE, input={**values, "inputPath": str(images)})
-        dataset = created["createDataset"]["dataset"] | {"activeJob": created["createDataset"]["job"]}
-    if dataset["activeJob"] is not None:
-        async for job in _progress(url, token, dataset["id"]):
-            _draw(job, example.name)
-    counts: dict[str, int] = (await query(url, token, FIND, name=example.name))["dataset"]["statistics"]
+    name = example["name"]
+    dataset = (await query(url, token, FIND, name=name))["dataset"]
+    if dataset is not None:
+        job = dataset["activeJob"]
+    else:
+        values = {**example, "inputPath": str(images / name)}
+        job = (await query(url, token, CREATE, input=values))["createDataset"]["job"]
+    if job is not None:
+        await _follow(url, token, job["id"], name)
+    counts: dict[str, int] = (await query(url, token, FIND, name=name))["dataset"]["statistics"]
     return counts
 
 
@@ -122,38 +83,25 @@ async def query(url: str, token: str, document: str, **variables: Any) -> dict[s
         with opener.open(request, timeout=SECONDS) as response:
             return cast(dict[str, Any], json.load(response))
 
-    return _data(await asyncio.to_thread(post))
-
-
-def _data(answer: dict[str, Any]) -> dict[str, Any]:
+    answer = await asyncio.to_thread(post)
     if answer.get("errors"):
-        raise DemoError(answer["errors"][0]["message"])
+        raise CommandError(answer["errors"][0]["message"])
     return cast(dict[str, Any], answer["data"])
 
 
-async def _progress(url: str, token: str, dataset_id: str) -> AsyncIterator[dict[str, Any]]:
-    """Every step of the dataset's latest sync, over WebSocket (graphql-transport-ws)."""
-    address = url.replace("http", "ws", 1) + "/graphql"
-    async with connect(address, subprotocols=[PROTOCOL], proxy=None) as socket:
-        await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token}}))
-        request = {"query": FOLLOW, "variables": {"id": dataset_id}}
-        await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": request}))
-        async for text in socket:
-            message = json.loads(text)
-            match message["type"]:
-                case "next":
-                    yield _data(message["payload"])["syncProgress"]
-                case "error":
-                    raise DemoError(message["payload"][0]["message"])
-                case "complete":
-                    return
-
-
-def _draw(job: dict[str, Any], name: str) -> None:
+async def _follow(url: str, token: str, job_id: str, name: str) -> None:
     """One line that grows in a terminal; into a file, only the end is written."""
-    done = job["status"] not in ("QUEUED", "RUNNING")
-    if not (done or sys.stdout.isatty()):
-        return
+    while True:
+        job = (await query(url, token, FOLLOW, id=job_id))["node"]
+        done = job["status"] not in ("QUEUED", "RUNNING")
+        if done or sys.stdout.isatty():
+            _draw(job, name, done)
+        if done:
+            return
+        await asyncio.sleep(POLL)
+
+
+def _draw(job: dict[str, Any], name: str, done: bool) -> None:
     share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
     bar = ("━" * round(share * BAR)).ljust(BAR, "─")
     line = (

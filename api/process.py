@@ -19,6 +19,7 @@ import uvloop
 from api import embedded_postgres
 from api.command_errors import CommandError, reason
 from api.settings import Settings
+from db.concurrency_limits import race
 from db.errors import NotFound
 from db.identity import tokens
 from db.identity.tokens import Scope
@@ -31,10 +32,6 @@ MAX_UNSENT = 128 * 1024  # bytes
 
 Announce = Callable[[str], Awaitable[None]]
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-
-
-class CannotConnect(CommandError):
-    """There is no database to work with; the message says why."""
 
 
 class CannotListen(CommandError):
@@ -78,27 +75,20 @@ async def migrated(settings: Settings) -> AsyncIterator[Settings]:
 
 
 async def _check_database(variable: str, url: str, settings: Settings) -> None:
-    """Raises CannotConnect if there is no Postgres that we can work with. The message has no password in it."""
-    seconds = settings.timeouts.connect
+    """Raises CommandError if there is no Postgres that we can work with. The message has no password in it."""
+    seconds, parts = settings.timeouts.connect, urlsplit(url)
+    unusable = f"The database that {variable} names ({parts.hostname or 'a socket'}, {parts.path}) cannot be used"
     try:
         async with asyncio.timeout(seconds):
             connection = await asyncpg.connect(engine.driver_url(url), statement_cache_size=0)
     except TimeoutError as error:
-        raise _unusable(variable, url, f"it does not answer within {seconds:g} seconds") from error
+        raise CommandError(f"{unusable}: it does not answer within {seconds:g} seconds.") from error
     except (*ANY_ERROR, ValueError) as error:
-        raise _unusable(variable, url, reason(error)) from error
-    try:
-        major = connection.get_server_version().major
-    finally:
-        await connection.close(timeout=seconds)
-    if major < embedded_postgres.OLDEST:
-        raise _unusable(variable, url, f"it is PostgreSQL {major}, and {embedded_postgres.OLDEST} is the oldest")
-
-
-def _unusable(variable: str, url: str, why: str) -> CannotConnect:
-    parts = urlsplit(url)
-    server = f"{parts.hostname or 'a socket'}, {parts.path}"
-    return CannotConnect(f"The database that {variable} names ({server}) cannot be used: {why}.")
+        raise CommandError(f"{unusable}: {reason(error)}.") from error
+    major, oldest = connection.get_server_version().major, embedded_postgres.OLDEST
+    await connection.close(timeout=seconds)
+    if major < oldest:
+        raise CommandError(f"{unusable}: it is PostgreSQL {major}, and {oldest} is the oldest.")
 
 
 @asynccontextmanager
@@ -174,21 +164,16 @@ async def _run_server(server: Server, listener: socket.socket, stopping: asyncio
         await asyncio.Event().wait()
 
     serving = asyncio.create_task(server.serve([listener]))
-    announcing = asyncio.create_task(announce_and_wait())
-    stopped = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({serving, announcing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        announcing, *_ = await race(announce_and_wait(), stopping.wait(), asyncio.wait({serving}))
     except asyncio.CancelledError:
         server.force_exit = True
         raise
     finally:
         server.should_exit = True
-        stopped.cancel()
-        failed = announcing.done()
-        announcing.cancel()
         await serving
-        if failed:
-            announcing.result()
+    if not announcing.cancelled():  # it failed
+        announcing.result()
 
 
 def _listen(settings: Settings) -> socket.socket:
