@@ -78,9 +78,8 @@ def token_of(headers: Headers) -> str | None:
 
 def token_of_init(payload: object, headers: Headers) -> str | None:
     """From `connection_init`, in any of the spellings that clients use, or else from the handshake's header."""
-    if not isinstance(payload, Mapping):
-        return token_of(headers)
-    values: dict[str, Any] = {str(name).lower(): value for name, value in payload.items()}
+    fields = payload if isinstance(payload, Mapping) else {}
+    values: dict[str, Any] = {str(name).lower(): value for name, value in fields.items()}
     for name in ("authorization", "token"):
         if isinstance(values.get(name), str):
             return bearer(values[name]) or values[name].strip()

@@ -88,10 +88,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "http": type("HttpProtocol", (HttpProtocol,), {**shared, "header_seconds": timeouts.header}),
         "ws": type("WebSocketProtocol", (WebSocketProtocol,), {**shared, "frames_per_second": limits.socket_messages}),
         "ws_max_size": limits.socket_message + 1,  # the endpoint closes with a reason, the protocol without one
-        "ws_ping_interval": 20.0,
-        "ws_ping_timeout": 20.0,
         "timeout_keep_alive": timeouts.keep_alive,
-        "proxy_headers": True,
         "forwarded_allow_ips": settings.proxies,
         "server_header": False,
         "date_header": False,

@@ -1,13 +1,13 @@
 """Every setting of a process, and the only module that reads the environment.
 
-A field's description is its manual: `describe()` lists it, the README prints it, and a test keeps the two equal.
+A field's description is its manual: the README prints it, and a test keeps the two equal.
 """
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
@@ -107,9 +107,8 @@ class Section(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, Variables(settings_cls)
 
@@ -318,34 +317,6 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
 
 
 SECTIONS: Final = (Settings, S3, Limits, Timeouts)
-
-
-class Description(NamedTuple):
-    env: str
-    default: str
-    help: str
-
-
-def describe() -> Iterator[Description]:
-    """Every variable with its default as it would be written in the environment, in the order of the README's table."""
-    for section in SECTIONS:
-        for field in section.model_fields.values():
-            if field.description is not None:
-                yield Description(str(field.validation_alias), _text(field.default), field.description)
-
-
-def _text(default: object) -> str:
-    match default:
-        case None | ():
-            return ""
-        case bool():
-            return str(default).lower()
-        case float():
-            return f"{default:g}"
-        case Path():
-            return str(default.relative_to(CHECKOUT))
-        case _:
-            return str(default)
 
 
 def _sentence(error: ValidationError) -> str:

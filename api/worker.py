@@ -12,8 +12,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import assert_never, cast
 
 import asyncpg
@@ -69,7 +67,8 @@ async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pu
         while not stop.is_set():
             last_beat = pulse.last
             try:
-                await _session(database, settings, opened, limits, stop, pulse)
+                async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
+                    await Worker(database, settings, opened, limits, connection, number, stop, pulse).run()
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling() > 0:
@@ -90,15 +89,51 @@ class Worker:
     """One session of a worker: from a connection to its end."""
 
     database: Database
+    settings: Settings
     stores: Stores
     image_limits: ImageLimits
-    guard: Guard
+    connection: asyncpg.Connection
     number: int
+    stop: asyncio.Event
+    pulse: Pulse
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there may be a job to claim, or the session ends
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     can_claim: bool = True  # whether the last attempt to claim a job succeeded
 
-    async def run_jobs(self) -> None:
+    async def run(self) -> None:
+        """Return when the worker is to stop; raise what ended the session otherwise."""
+        await self.connection.add_listener(jobs.QUEUE_CHANNEL, lambda *_: self.wake.set())
+        running = [asyncio.create_task(self._run_jobs()) for _ in range(self.settings.jobs)]
+        others = [asyncio.create_task(self._run_sweeps()), asyncio.create_task(self._beat())]
+        try:
+            await asyncio.wait([*running, *others], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.stopping.set()
+            self.wake.set()
+            if not self.stop.is_set():
+                self.connection.terminate()  # nothing may wait for this connection any more
+            for task in others:
+                task.cancel()  # whatever a sweep leaves undone, the next one finds
+            outcomes = await asyncio.gather(*others, *running, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _beat(self) -> None:
+        """Return when the worker is to stop; raise when its connection is lost."""
+        file = self.settings.data_dir / PULSE_FILE
+        while not self.stop.is_set():
+            await wait_for_event(self.stop, PULSE)
+            async with asyncio.timeout(SILENCE):
+                await self.connection.fetchval("SELECT 1")
+            if not self.can_claim:
+                continue
+            self.pulse.last = time.monotonic()
+            with suppress(OSError):  # a worker that cannot write this file works nevertheless
+                await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+                await asyncio.to_thread(file.touch)
+
+    async def _run_jobs(self) -> None:
         """Claim jobs and run them one after the other, until the session ends and the last is back in the queue."""
         while not self.stopping.is_set():
             self.wake.clear()
@@ -108,7 +143,7 @@ class Worker:
                 continue
             self.wake.set()  # there may be more jobs for the others that wait
             try:
-                await jobs.run(self.database, job, self.work, stopping=self.stopping)
+                await jobs.run(self.database, job, self._work, stopping=self.stopping)
             except Exception:
                 log.exception("the end of job %s could not be written; it is left to the sweep", job.id)
 
@@ -126,7 +161,7 @@ class Worker:
         self.can_claim = True
         return job
 
-    async def work(self, job: Claim) -> None:
+    async def _work(self, job: Claim) -> None:
         match cast(jobs.Kind, job.kind):
             case "SYNC":
                 async with self.database.writing() as session:
@@ -134,7 +169,8 @@ class Worker:
                 if dataset is None:
                     raise NotFound("The dataset was deleted.", code="DATASET_NOT_FOUND")
                 store = self.stores.open(dataset.input_path)
-                await sync.run(self.database, job, store, self.image_limits, self.guard)
+                guard = Guard(percent=self.settings.removal_percent, samples=self.settings.removal_samples)
+                await sync.run(self.database, job, store, self.image_limits, guard)
             case "PURGE":
                 await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
@@ -144,69 +180,25 @@ class Worker:
             case unknown:
                 assert_never(unknown)
 
-    async def run_sweeps(self) -> None:
+    async def _run_sweeps(self) -> None:
         """Run the sweeps of jobs, of deletions to repeat, of uploads that nobody completed and of old idempotency keys
         until the session ends. They are independent: a store that does not answer delays only its own deletions."""
         await asyncio.gather(
-            self._repeat(partial(jobs.sweep, self.database)),
-            self._repeat(partial(object_deletion.delete_objects, self.database, self.stores.open)),
-            self._repeat(partial(uploads.sweep, self.database, self.stores.open)),
-            self._repeat(partial(idempotency.sweep, self.database)),
+            self._repeat(jobs.sweep, self.database),
+            self._repeat(object_deletion.delete_objects, self.database, self.stores.open),
+            self._repeat(uploads.sweep, self.database, self.stores.open),
+            self._repeat(idempotency.sweep, self.database),
         )
 
-    async def _repeat(self, sweep: Callable[[], Awaitable[object]]) -> None:
+    async def _repeat(self, sweep: Callable[..., Awaitable[object]], *arguments: object) -> None:
         while not self.stopping.is_set():
             try:
-                await sweep()
+                await sweep(*arguments)
             except DomainError as error:
                 log.warning("a sweep is put off: %s", type(error).__name__)
             except Exception:
                 log.exception("a sweep failed, and is repeated")
             await wait_for_event(self.stopping, SWEEP)
-
-
-async def _session(
-    database: Database, settings: Settings, stores: Stores, limits: ImageLimits, stop: asyncio.Event, pulse: Pulse
-) -> None:
-    """From a connection to its end. Returns when the worker is to stop; raises what ended it otherwise."""
-    async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
-        guard = Guard(percent=settings.removal_percent, samples=settings.removal_samples)
-        worker = Worker(database, stores, limits, guard, number)
-        await connection.add_listener(jobs.QUEUE_CHANNEL, lambda *_: worker.wake.set())
-        running = [asyncio.create_task(worker.run_jobs()) for _ in range(settings.jobs)]
-        others = [
-            asyncio.create_task(worker.run_sweeps()),
-            asyncio.create_task(_beat(connection, worker, stop, pulse, file=settings.data_dir / PULSE_FILE)),
-        ]
-        try:
-            await asyncio.wait([*running, *others], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            worker.stopping.set()
-            worker.wake.set()
-            if not stop.is_set():
-                connection.terminate()  # nothing may wait for this connection any more
-            for task in others:
-                task.cancel()  # whatever a sweep leaves undone, the next one finds
-            outcomes = await asyncio.gather(*others, *running, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-
-
-async def _beat(
-    connection: asyncpg.Connection, worker: Worker, stop: asyncio.Event, pulse: Pulse, *, file: Path
-) -> None:
-    """Return when the worker is to stop; raise when its connection is lost."""
-    while not stop.is_set():
-        await wait_for_event(stop, PULSE)
-        async with asyncio.timeout(SILENCE):
-            await connection.fetchval("SELECT 1")
-        if not worker.can_claim:
-            continue
-        pulse.last = time.monotonic()
-        with suppress(OSError):  # a worker that cannot write this file works nevertheless
-            await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-            await asyncio.to_thread(file.touch)
 
 
 @asynccontextmanager

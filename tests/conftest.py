@@ -21,10 +21,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from api import embedded_postgres
-from api.settings import describe
 from db.postgres import engine, migrations
 from tests import s3
 from tests.pgbouncer import PROGRAM, pgbouncer
+from tests.settings_table import describe
 from tests.waiting import LIMITS
 
 # A run in CI is the same run every time; `pytest --hypothesis-profile explore` looks for what nobody thought of.

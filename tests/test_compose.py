@@ -30,6 +30,7 @@ from schema.errors import Refused
 from tests import s3
 from tests.compose import ROOT, Missing, dockerfile, interpolated, is_in_build_context, services
 from tests.db.dataset_fixture import image_bytes
+from tests.settings_table import describe
 from tests.waiting import TIMEOUT
 
 SECRETS = ("POSTGRES_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
@@ -86,7 +87,7 @@ def test_our_services_run_one_image_without_rights(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_only_settings_that_there_are_are_set(name: str) -> None:
-    known = {description.env for description in settings.describe()}
+    known = {description.env for description in describe()}
     assert set(services(GIVEN)[name]["environment"]) <= known
     assert {name for name in image_environment() if name.startswith("LABELGRAPH_")} <= known
 
@@ -145,7 +146,7 @@ def test_the_guide_asks_what_can_be_asked_and_names_what_there_is() -> None:
     text = (ROOT / "docs" / "deployment.md").read_text()
     bodies = [json.loads(body)["query"] for body in re.findall(r"-d '(\{.*\})'\n", text)]
     assert [validate(build_schema(sdl()), parse(body)) for body in bodies] == [[], []]
-    known = {description.env for description in settings.describe()}
+    known = {description.env for description in describe()}
     assert set(re.findall(r"LABELGRAPH_\w+", text)) <= known
     assert set(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE)) == set(services(GIVEN))
 

@@ -17,6 +17,7 @@ from db.postgres import engine
 from db.queries import CallLimits
 from db.storage import S3Config
 from schema.execution.document_limits import DocumentLimits
+from tests.settings_table import describe
 
 ROOT = Path(__file__).parent.parent
 FLOORS = ("api", "schema", "db")
@@ -83,7 +84,7 @@ def test_the_demo_is_of_real_images_with_their_licence() -> None:
 
 
 def test_the_readme_lists_every_setting() -> None:
-    rows = [f"| `{name}` | {default and f'`{default}`'} | {help_} |" for name, default, help_ in settings.describe()]
+    rows = [f"| `{name}` | {default and f'`{default}`'} | {help_} |" for name, default, help_ in describe()]
     readme = (ROOT / "README.md").read_text()
     assert [row for row in rows if row not in readme] == []
 

@@ -188,7 +188,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         super().on_response_complete()
         if not self._received_whole and not self.transport.is_closing():
             self._unread = True
-            self._timer = self.loop.call_later(UNREAD_SECONDS, self._expire)
+            self._timer = self.loop.call_later(UNREAD_SECONDS, self.transport.close)
         self._continue()
 
     def _continue(self) -> None:
@@ -236,14 +236,9 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         super()._stop_counting()
 
     def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(self.header_seconds, self._expire)
+        self._timer = self.loop.call_later(self.header_seconds, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        if not self.transport.is_closing():
-            self.transport.close()

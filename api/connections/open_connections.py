@@ -24,7 +24,6 @@ class OpenConnections:
     address_limit: int
     proxies: _TrustedHosts
     refused: int = 0  # connections that are being sent a refusal
-    _total: int = 0
     _open: Counter[str] = field(default_factory=Counter)
     _idle: dict[str, dict[Callable[[], None], None]] = field(default_factory=dict)  # what closes each, oldest first
     _frames: Allowances = field(default_factory=lambda: Allowances(FRAMES, FRAMES_BURST))
@@ -35,7 +34,7 @@ class OpenConnections:
             return HTTPStatus.TOO_MANY_REQUESTS
         if self._open[address] >= self.address_limit and address not in self.proxies and not self._close_idle(address):
             return HTTPStatus.TOO_MANY_REQUESTS
-        if self._total >= self.limit:
+        if self._open.total() >= self.limit:
             largest = max(self._idle, key=lambda each: self._open[each], default="")  # of those with an idle one
             if not self._close_idle(largest):
                 return HTTPStatus.SERVICE_UNAVAILABLE
@@ -45,10 +44,8 @@ class OpenConnections:
     def count(self, address: str) -> None:
         """Count a connection that replaces another, which is not refused now."""
         self._open[address] += 1
-        self._total += 1
 
     def remove(self, address: str) -> None:
-        self._total -= 1
         self._open[address] -= 1
         if not self._open[address]:
             del self._open[address]

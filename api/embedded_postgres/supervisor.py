@@ -155,16 +155,11 @@ def _drop_root(home: Path, sockets: Path) -> None:
         Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
     else:
-        _chown(home, nobody.pw_uid, nobody.pw_gid)
-        _chown(sockets, nobody.pw_uid, nobody.pw_gid)
+        for path in (home, sockets, *home.rglob("*"), *sockets.rglob("*")):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
         os.setgroups([])
         os.setgid(nobody.pw_gid)
         os.setuid(nobody.pw_uid)
-
-
-def _chown(folder: Path, uid: int, gid: int) -> None:
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def _die_with_parent() -> None:

@@ -7,7 +7,6 @@ the file or its name, and `nosniff` keeps browsers from thinking otherwise.
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.runtime import runtime
-from db.datasets.images import find_image
+from db.datasets.images import StoredImage, find_image
 from db.errors import DomainError, StorageError
 from db.formats.images import MEDIA_TYPES
 from db.storage import ObjectMissing, Store
@@ -34,17 +33,7 @@ SAFE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignedImage:
-    """An image that the bearer of the URL may see."""
-
-    source_id: int
-    store: Store
-    path: str
-    etag: str
-    size: int
-    media: str
-    seconds: int  # that the URL is still valid
+Respond = Callable[[Request, StoredImage, Store, int], Awaitable[Response]]
 
 
 async def get_image(request: Request) -> Response:
@@ -58,11 +47,9 @@ async def get_thumbnail(request: Request) -> Response:
     return await _answer(request, f"/thumbnails/{source}/{size}", _thumbnail)
 
 
-async def _answer(
-    request: Request, path: str, respond: Callable[[Request, SignedImage], Awaitable[Response]]
-) -> Response:
+async def _answer(request: Request, path: str, respond: Respond) -> Response:
     try:
-        return await respond(request, await _find(request, path))
+        return await respond(request, *await _find(request, path))
     except HTTPException as error:  # answered with a bare status: an `<img>` tag shows nothing else
         status = error.status_code
     except ObjectMissing:
@@ -76,8 +63,9 @@ async def _answer(
     return Response(status_code=status, headers={**SAFE, **retry, "cache-control": "no-store"})
 
 
-async def _find(request: Request, path: str) -> SignedImage:
-    """Raises HTTPException: 403 when the URL is not valid (any more), 404 when there is nothing to see."""
+async def _find(request: Request, path: str) -> tuple[StoredImage, Store, int]:
+    """An image that the bearer of the URL may see, where it is, and for how many seconds the URL is still valid. Raises
+    HTTPException: 403 when the URL is not valid (any more), 404 when there is nothing to see."""
     process, query = runtime(request.scope), request.query_params
     token_id, expiry, now = _number(query.get("i", "")), _number(query.get("e", "")), time.time()
     if not process.signer.is_valid(path, token_id, expiry, query.get("s", ""), now):
@@ -92,21 +80,21 @@ async def _find(request: Request, path: str) -> SignedImage:
         store = process.stores.open(found.input_path)
     except DomainError:
         raise HTTPException(404) from None
-    media = MEDIA_TYPES[found.format]
-    return SignedImage(found.id, store, found.path, found.etag, found.size, media, seconds=int(expiry - now))
+    return found, store, int(expiry - now)
 
 
-async def _image(request: Request, image: SignedImage) -> Response:
+async def _image(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
+    media = MEDIA_TYPES[image.format]
     if request.method == "GET":  # a link is for GET alone, and is valid no longer than our URL
-        seconds = min(image.seconds, LINK_SECONDS)
-        link = await image.store.download_url(image.path, media=image.media, seconds=max(seconds, 1))
+        valid = min(seconds, LINK_SECONDS)
+        link = await store.download_url(image.path, media=media, seconds=max(valid, 1))
         if link is not None:
-            caching = {"cache-control": f"private, max-age={max(seconds - LINK_MARGIN, 0)}"}
+            caching = {"cache-control": f"private, max-age={max(valid - LINK_MARGIN, 0)}"}
             return RedirectResponse(link, status_code=302, headers={**SAFE, **caching})
-    stored = await image.store.stat(image.path)
+    stored = await store.stat(image.path)
     if stored is None:
         raise HTTPException(404)
-    headers = {**_caching(image, image.etag), "accept-ranges": "bytes", "content-type": image.media}
+    headers = {**_caching(image.etag, seconds), "accept-ranges": "bytes", "content-type": media}
     if stored.size != image.size:  # replaced since the sync: what the etag says is not true of it
         headers |= {"cache-control": "no-store", "etag": ""}
     if headers["etag"] and _is_cached(request, headers["etag"]):
@@ -118,12 +106,13 @@ async def _image(request: Request, image: SignedImage) -> Response:
         headers["content-range"] = f"bytes {start}-{end - 1}/{stored.size}"
     if request.method == "HEAD" or end == start:
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(await _stream(image, start, end - start), status_code=status, headers=headers)
+    content = await _stream(store, image.path, start, end - start)
+    return StreamingResponse(content, status_code=status, headers=headers)
 
 
-async def _stream(image: SignedImage, start: int, length: int) -> AsyncIterator[bytes]:
+async def _stream(store: Store, path: str, start: int, length: int) -> AsyncIterator[bytes]:
     """The content, once its first chunk has come: a failure before that can still have a status of its own."""
-    chunks = aiter(image.store.stream(image.path, start=start, length=length))
+    chunks = aiter(store.stream(path, start=start, length=length))
     first = await anext(chunks, b"")
 
     async def all_chunks() -> AsyncIterator[bytes]:
@@ -146,17 +135,17 @@ def _range(request: Request, size: int, etag: str) -> tuple[int, int]:
     return start, min(end, size)
 
 
-async def _thumbnail(request: Request, image: SignedImage) -> Response:
+async def _thumbnail(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
     size = min(max(_number(request.path_params["size"]), MIN_SIZE), MAX_SIZE)
-    headers = _caching(image, f"{image.etag}-{size}")
+    headers = _caching(f"{image.etag}-{size}", seconds)
     if _is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
     process = runtime(request.scope)
     if image.size > process.settings.limits.image_file:
         raise HTTPException(413)
-    content = f"{image.source_id}:{image.etag}"  # without ETags that is size and time, which two images may share
+    content = f"{image.id}:{image.etag}"  # without ETags that is size and time, which two images may share
     try:
-        data = await process.thumbnails.get(image.store, image.path, content, size)
+        data = await process.thumbnails.get(store, image.path, content, size)
     except StorageError:
         raise
     except DomainError:
@@ -165,10 +154,10 @@ async def _thumbnail(request: Request, image: SignedImage) -> Response:
     return Response(data, headers={**headers, "content-type": media})
 
 
-def _caching(image: SignedImage, tag: str) -> dict[str, str]:
+def _caching(tag: str, seconds: int) -> dict[str, str]:
     """A source's content never changes under its id, so browsers may keep it as long as the URL is valid."""
     quoted = '"' + re.sub(r"[^\x21\x23-\x7e]", "", tag) + '"'
-    return {**SAFE, "etag": quoted, "cache-control": f"private, max-age={max(image.seconds, 0)}, immutable"}
+    return {**SAFE, "etag": quoted, "cache-control": f"private, max-age={max(seconds, 0)}, immutable"}
 
 
 def _is_cached(request: Request, etag: str) -> bool:

@@ -8,12 +8,11 @@ without asking us, unless it carries a header that pages may not set freely: so 
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 from starlette.datastructures import Headers
 
 from api.graphql import parameters
@@ -77,14 +76,13 @@ async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> 
         parser.finalize()
     except FormParserError:
         raise _bad("The body is not a well-formed multipart form.") from None
-    if not form.closed:
+    if parser.state != MultipartState.END:
         raise _bad("The form breaks off before its end.")
     return form.parameters()
 
 
 @dataclass(slots=True)
 class Part:
-    name: str
     file_name: str | None
     max_bytes: int  # that are kept
     data: bytearray = field(default_factory=bytearray)
@@ -99,8 +97,6 @@ class Form:
     encoded: bool = False  # whether file names are percent-encoded
     parts: dict[str, Part] = field(default_factory=dict)
     files: int = 0  # bytes of files so far
-    closed: bool = False
-    _part: Part | None = None
     _header: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
     _disposition: str = ""
@@ -112,7 +108,6 @@ class Form:
             "on_header_end": self._end_header,
             "on_headers_finished": self._begin_part,
             "on_part_data": self._add_data,
-            "on_end": partial(setattr, self, "closed", True),
         }
 
     def parameters(self) -> Parameters:
@@ -145,7 +140,9 @@ class Form:
     def _begin_part(self) -> None:
         disposition, self._disposition = self._disposition, ""
         _, options = parse_options_header(disposition)
-        name, file_name = _text(options.get(b"name")), _text(options.get(b"filename"))
+        # browsers send names in UTF-8; `parse_options_header` takes Latin-1, and returns it
+        texts = {key: value.decode("utf-8", "replace") for key, value in options.items()}
+        name, file_name = texts.get(b"name"), texts.get(b"filename")
         if file_name is not None and self.encoded:
             file_name = unquote(file_name)
         file_name = _extended_file_name(disposition) or file_name
@@ -154,11 +151,10 @@ class Form:
         if len(self.parts) >= MAX_FILES + 2:
             raise _bad(f"At most {MAX_FILES} files are taken in one request.")
         max_bytes = {0: self.limits.body, 1: MAX_MAP_BYTES}.get(len(self.parts), self.limits.upload_file)
-        self._part = self.parts[name] = Part(name, file_name, max_bytes)
+        self.parts[name] = Part(file_name, max_bytes)
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        part = self._part
-        assert part is not None
+        name, part = next(reversed(self.parts.items()))
         part.size += end - start
         part.data += data[start : min(end, start + max(part.max_bytes - len(part.data), 0))]
         if len(self.parts) > 2:
@@ -166,7 +162,7 @@ class Form:
             if self.files > self.limits.upload_request:
                 raise too_large(self.limits)
         elif part.size > part.max_bytes:
-            raise _bad(f"`{part.name[:40]}` has more than {part.max_bytes} bytes.")
+            raise _bad(f"`{name[:40]}` has more than {part.max_bytes} bytes.")
 
 
 def _insert(variables: dict[str, Any], path: object, file: Incoming) -> None:
@@ -192,11 +188,6 @@ def _key(container: Any, step: str) -> str | int | None:
         case list() if step.isascii() and step.isdecimal() and len(step) < 6 and int(step) < len(container):
             return int(step)
     return None
-
-
-def _text(value: bytes | None) -> str | None:
-    """Browsers send names in UTF-8; `parse_options_header` takes Latin-1, and returns it."""
-    return None if value is None else value.decode("utf-8", "replace")
 
 
 def _extended_file_name(disposition: str) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+from starlette.exceptions import WebSocketException as Closing  # with a code, and a reason of at most 123 bytes
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -27,15 +28,6 @@ GOING_AWAY, INTERNAL, TRY_AGAIN = 1001, 1011, 1013
 BAD, UNAUTHORIZED, FORBIDDEN, UNKNOWN_PROTOCOL, SLOW, DUPLICATE, TOO_MANY = 4400, 4401, 4403, 4406, 4408, 4409, 4429
 MAX_ID = 128  # characters of an operation's id
 MAX_EARLY = 16  # messages that a client may send before connection_init
-
-
-class Closing(Exception):
-    """The socket is to be closed, with a code and a reason (at most 123 bytes)."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 async def graphql_socket(socket: WebSocket) -> None:

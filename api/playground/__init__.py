@@ -45,8 +45,11 @@ def assets() -> Mapping[str, Asset]:
     """Read once, four megabytes."""
     files = [HERE / "index.html", HERE / "page.js", HERE / "page.css", *(HERE / "vendor").glob("*.min.*")]
     tabs = [{"query": document, "variables": VARIABLES if "$datasetId" in document else ""} for document in examples()]
-    assets = {path.name: _asset(path.name, path.read_bytes()) for path in files}
-    return assets | {"examples.json": _asset("examples.json", orjson.dumps(tabs))}
+    bodies = {path.name: path.read_bytes() for path in files} | {"examples.json": orjson.dumps(tabs)}
+    return {
+        name: Asset(body, TYPES[Path(name).suffix], f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+        for name, body in bodies.items()
+    }
 
 
 def examples() -> Iterator[str]:
@@ -73,7 +76,9 @@ async def asset(request: Request) -> Response:
 
 def _response(asset: Asset, headers: Mapping[str, str]) -> Response:
     more = {"content-length": str(len(asset.body)), "x-content-type-options": "nosniff"}
-    return StreamingResponse(_chunks(asset.body), media_type=asset.media, headers={**headers, **more})
+    return StreamingResponse(
+        _chunks(asset.body), media_type=f"{asset.media}; charset=utf-8", headers={**headers, **more}
+    )
 
 
 async def _chunks(body: bytes) -> AsyncIterator[bytes]:
@@ -81,8 +86,3 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), CHUNK):
         yield body[start : start + CHUNK]
         await asyncio.sleep(0)
-
-
-def _asset(name: str, body: bytes) -> Asset:
-    media = TYPES[Path(name).suffix] + "; charset=utf-8"
-    return Asset(body=body, media=media, etag=f'"{hashlib.sha256(body).hexdigest()[:16]}"')

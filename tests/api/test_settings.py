@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import BadSetting, Settings, describe
+from api.settings import BadSetting, Settings
+from tests.settings_table import describe
 
 
 def from_environment(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Settings:
