@@ -75,9 +75,11 @@ class InputLimits:
         sizes = InputSizes()
         for definition in operation.variable_definitions or ():
             name = definition.variable.name.value
-            item = str(get_named_type(type_from_ast(self._schema, definition.type)))
-            limits = ValueLimits(item, self._longest.get(item, self._max_items))
-            self._add(sizes, variables.get(name), limits, (name,))
+            value = variables.get(name)
+            if isinstance(value, dict | list):
+                item = str(get_named_type(type_from_ast(self._schema, definition.type)))
+                limits = ValueLimits(item, self._longest.get(item, self._max_items))
+                self._add(sizes, value, limits, (name,))
         return sizes
 
     def _add(self, sizes: InputSizes, value: object, limits: ValueLimits, path: Path) -> None:
