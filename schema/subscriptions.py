@@ -43,7 +43,7 @@ class Subscription:
         self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description=JOB)]
     ) -> AsyncGenerator[Job, None]:
         context = info.context
-        kind, number = ids.split(job_id)
+        kind, number, _version = ids.parse(job_id)
         job = await subscriptions.job(context.events, number, context.identity, type_name=kind)
         async with aclosing(context.events.job_steps(job)) as steps:
             async for step in steps:

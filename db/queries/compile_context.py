@@ -84,10 +84,12 @@ class ObjectType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowType(ObjectType):
-    """A readable type with rows of its own, in the model's table. A `node` can be found by its id alone."""
+    """A readable type with rows of its own, in the model's table. A `node` can be found by its id alone; one that
+    `is_versioned` has another id in each version."""
 
     model: type[SQLModel]
     is_node: bool = False
+    is_versioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

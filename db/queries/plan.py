@@ -57,10 +57,10 @@ class Plan:
 
 
 def type_of(text: str) -> str | None:
-    """The type in a global id, if its objects are found by their ids."""
-    name, _ = ids.split(text)
-    type_ = TYPES.get(name)
-    return name if isinstance(type_, RowType) and type_.is_node else None
+    """The kind of a global id whose objects are found by their ids."""
+    kind = ids.kind(text)
+    type_ = TYPES.get(kind.removesuffix("@"))
+    return kind if isinstance(type_, RowType) and type_.is_node else None
 
 
 def compile_query(fields: Sequence[SelectedField], *, confined: bool, page: int = defaults.PAGE) -> Plan:

@@ -16,7 +16,7 @@ TYPES: Mapping[str, ObjectType] = {
         *(dataset.DATASET, delete_impact.DELETE_IMPACT, label.LABEL, sample.SAMPLE, change.CHANGE),
         *(annotation.ANNOTATION, *annotation.SHAPES),
         *(version.VERSION, version.STATISTICS),
-        *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.LABEL_STATE, comparison.SAMPLE_CHANGE),
+        *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),
         *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.SYNC_WARNING, job.IGNORED_FILES),
         PAGE_INFO,
         *(type_ for item in CONNECTIONS for type_ in connection_types(item)),

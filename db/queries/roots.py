@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, case, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, and_, case, func, select
 from sqlalchemy import literal_column as sql
 
 from db.queries import ids
@@ -12,7 +12,7 @@ from db.queries.connections import Page
 from db.queries.json_text import NULL, Parts, number, text, value_or_null
 from db.queries.parameters import Parameter
 from db.queries.patterns import storable_or_none
-from db.queries.rows import DatasetState
+from db.queries.rows import DatasetState, Row
 from db.queries.types.dataset import DATASETS
 from db.queries.types.fields import NESTED
 from db.queries.types.version import state_of_version
@@ -23,11 +23,17 @@ TEXTS = ARRAY(Text())
 def node(context: CompileContext, _source: None, field: SelectedField) -> Parts:
     """The row of this global id, in the table that the id says."""
     id_ = field.argument("id")
-    type_name = (id_.type if isinstance(id_, Parameter) else ids.split(id_)[0]) or ""
+    kind = (id_.type if isinstance(id_, Parameter) else ids.kind(id_)) or ""
+    type_name = kind.removesuffix("@")
     if type_name not in field.fields:
         return [NULL]
-    number_ = context.bind(BigInteger(), lambda text: ids.decode(text, type_name), id_)
-    return value_or_null(by_id(context, type_name, field.fields[type_name], number_, is_bound=True))
+    number_ = context.bind(BigInteger(), lambda text: ids.parse(text).number, id_)
+    if kind == type_name:
+        return value_or_null(by_id(context, type_name, field.fields[type_name], number_, is_bound=True))
+    if not context.row_type(type_name).is_versioned:
+        return [NULL]
+    version = context.bind(BigInteger(), lambda text: ids.parse(text).version, id_)
+    return value_or_null(in_version(context, type_name, field.fields[type_name], number_, state_of_version(version)))
 
 
 def nodes(context: CompileContext, _source: None, field: SelectedField) -> Parts:
@@ -35,14 +41,19 @@ def nodes(context: CompileContext, _source: None, field: SelectedField) -> Parts
         return lambda texts: [each[part] for each in ids.decode_all(texts, limit=context.page)]
 
     texts, before = field.argument("ids"), context.unbounded
-    names, numbers = context.bind(TEXTS, decoded(0), texts), context.bind(IDS, decoded(1), texts)
+    names = context.bind(TEXTS, decoded(0), texts)
+    numbers, versions = (context.bind(IDS, decoded(part), texts) for part in (1, 2))
     table = context.name("ids")
-    rows = func.unnest(names, numbers).table_valued("type", "id", with_ordinality="n").render_derived(name=table)
-    id_ = sql(f"{table}.id", BigInteger)
-    cases = [
-        (sql(f"{table}.type") == sql(f"'{name}'"), by_id(context, name, fields, id_, is_bound=False))
-        for name, fields in field.fields.items()
-    ]
+    rows = func.unnest(names, numbers, versions).table_valued("type", "id", "version", with_ordinality="n")
+    rows = rows.render_derived(name=table)
+    id_, version = sql(f"{table}.id", BigInteger), sql(f"{table}.version", BigInteger)
+    cases = []
+    for name, fields in field.fields.items():
+        is_type = sql(f"{table}.type") == sql(f"'{name}'")
+        cases.append((and_(is_type, version.is_(None)), by_id(context, name, fields, id_, is_bound=False)))
+        if context.row_type(name).is_versioned:
+            state = state_of_version(version, is_bound=False)
+            cases.append((is_type, in_version(context, name, fields, id_, state)))
     item = func.coalesce(case(*cases), NULL).label("item") if cases else NULL.label("item")
     return [context.listed(select(item).select_from(rows).order_by(sql(f"{table}.n")), before)]
 
@@ -74,6 +85,21 @@ def by_id(
     return context.one(
         {type_name: fields}, lambda row: [row["id"] == id_, context.is_visible(row["dataset_id"])], state_
     )
+
+
+def in_version(
+    context: CompileContext,
+    type_name: str,
+    fields: Sequence[SelectedField],
+    id_: ColumnElement[Any],
+    state: DatasetState,
+) -> ColumnElement[str]:
+    """The JSON of one row as it was in a version, or NULL where it was not, or is not for this identity."""
+
+    def where(row: Row) -> Sequence[ColumnElement[bool]]:
+        return [row["id"] == id_, row["dataset_id"] == state.dataset_id, context.is_visible(state.dataset_id)]
+
+    return context.one({type_name: fields}, where, state)
 
 
 def dataset(context: CompileContext, _source: None, field: SelectedField) -> Parts:

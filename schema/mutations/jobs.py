@@ -132,6 +132,6 @@ async def import_manifest(info: Info, input: Input[ImportManifestInput]) -> Impo
 
 @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
 async def cancel_job(info: Info, input: Input[CancelJobInput]) -> CancelJobPayload:
-    kind, id = ids.split(input.job_id)
+    kind, id, _version = ids.parse(input.job_id)
     outcome = await write(info, job_requests.cancel, id, by=info.context.identity, type_name=kind)
     return CancelJobPayload(job=reference(kind, outcome.job))

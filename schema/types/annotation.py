@@ -5,6 +5,7 @@ import strawberry
 
 from schema.enums import AnnotationOrigin
 from schema.types.label import Label
+from schema.types.node import CURRENT_OF, VERSION_OF, LazyVersion, Node
 
 PIXELS = "pixels from the top left corner of the image as stored"
 
@@ -51,8 +52,11 @@ Shape = Annotated[
 
 
 @strawberry.type(description="One label put on one sample, by somebody, at some time.")
-class Annotation:
-    id: strawberry.ID = strawberry.field(description="Its id; never used again for another.")
+class Annotation(Node):
+    version: LazyVersion | None = strawberry.field(description=VERSION_OF)
+    current: Annotated["Annotation", strawberry.lazy("schema.types.annotation")] | None = strawberry.field(
+        description=CURRENT_OF
+    )
     label: Label = strawberry.field(description="The label that was put.")
     labeled_by: str = strawberry.field(description="Who put it: the name of a token, or `sync`.")
     labeled_at: datetime = strawberry.field(description="When it was put.")

@@ -3,6 +3,7 @@ from typing import Annotated
 import strawberry
 
 from schema.enums import SampleChangeKind
+from schema.types.label import Label
 from schema.types.node import compiled
 from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
@@ -20,18 +21,10 @@ class SampleChange:
     )
 
 
-@strawberry.type(description="A label as it looks in one state.")
-class LabelLook:
-    name: str = strawberry.field(description="What it is called.")
-    color: str | None = strawberry.field(description="`#rrggbb`, if it has one.")
-    shortcut: str | None = strawberry.field(description="The key that puts it, if it has one.")
-
-
 @strawberry.type(description="A label that differs between two states.")
 class LabelChange:
-    label_id: strawberry.ID = strawberry.field(description="Global id of the label, in whichever state it is.")
-    before: LabelLook | None = strawberry.field(description="As it is in `base`; null if it is in `head` only.")
-    after: LabelLook | None = strawberry.field(description="As it is in `head`; null if it is in `base` only.")
+    before: Label | None = strawberry.field(description="The label in `base`; null if it is in `head` only.")
+    after: Label | None = strawberry.field(description="The label in `head`; null if it is in `base` only.")
 
 
 @strawberry.type(

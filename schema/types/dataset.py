@@ -12,6 +12,7 @@ from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node, compiled
 from schema.types.pagination import connection_of
+from schema.types.sample import Sample
 from schema.types.version import Statistics, Version, page_of_samples
 
 
@@ -45,6 +46,12 @@ class Dataset(Node):
     def label(self, name: Annotated[str, strawberry.argument(description="The exact name.")]) -> Label | None:
         compiled()
 
+    @strawberry.field(description="The sample whose image lies at this path, or null.")
+    def sample(
+        self, path: Annotated[str, strawberry.argument(description="The path below the dataset's input path.")]
+    ) -> Sample | None:
+        compiled()
+
     labelers: list[str] = strawberry.field(
         description="Who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
     )
@@ -60,6 +67,10 @@ class Dataset(Node):
         "`compare` says what differs; what was changed and changed back is a change too, which going back to the "
         "version would undo."
     )
+
+    @strawberry.field(description="The version of this name (case-sensitive), or null.")
+    def version(self, name: Annotated[str, strawberry.argument(description="The exact name.")]) -> Version | None:
+        compiled()
 
     versions = connection_of(Version, "The published versions, newest first.")
 

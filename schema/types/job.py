@@ -24,8 +24,7 @@ class JobError:
 
 
 @strawberry.interface(description="Long work that goes on after the request that asked for it.")
-class Job:
-    id: strawberry.ID = strawberry.field(description="Global id.")
+class Job(Node):
     status: JobStatus = strawberry.field(description="How far it is.")
     dataset: LazyDataset = strawberry.field(description="The dataset it works on.")
     progress: float | None = strawberry.field(

@@ -1,10 +1,15 @@
+from typing import Annotated
+
 import strawberry
 
-from schema.types.node import Node
+from schema.types.node import CURRENT_OF, VERSION_OF, LazyDataset, LazyVersion, Node
 
 
 @strawberry.type(description="A name that samples of one dataset can carry.")
 class Label(Node):
+    version: LazyVersion | None = strawberry.field(description=VERSION_OF)
+    current: Annotated["Label", strawberry.lazy("schema.types.label")] | None = strawberry.field(description=CURRENT_OF)
+    dataset: LazyDataset = strawberry.field(description="The dataset it belongs to.")
     name: str = strawberry.field(
         description="As the dataset's `labelNames` allow: by default 1–32 characters of `A–Z a–z 0–9 _ -` and Han "
         "ideographs. Case-sensitive, and unique in its dataset."

@@ -6,11 +6,15 @@ import strawberry
 from schema.enums import ImageFormat, SampleState, SampleUsage
 from schema.types.annotation import Annotation
 from schema.types.label import Label
-from schema.types.node import LazyDataset, Node, compiled
+from schema.types.node import CURRENT_OF, VERSION_OF, LazyDataset, LazyVersion, Node, compiled
 
 
 @strawberry.type(description="One image of a dataset, with its labels.")
 class Sample(Node):
+    version: LazyVersion | None = strawberry.field(description=VERSION_OF)
+    current: Annotated["Sample", strawberry.lazy("schema.types.sample")] | None = strawberry.field(
+        description=CURRENT_OF
+    )
     dataset: LazyDataset = strawberry.field(description="The dataset it belongs to.")
     path: str = strawberry.field(description="Where the image lies below the dataset's input path.")
     directory: str = strawberry.field(description="`path` up to its last slash; empty at the top.")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -42,16 +43,18 @@ NEEDLES = (
     "s/i",
 )
 # Compared with models of their own: tests/schema/test_versions_model.py, test_delete_impact.py.
-APART = frozenset({"Version", "versions", "currentVersion", "compare", "deleteImpact"})
+APART = frozenset({"Version", "version", "versions", "currentVersion", "compare", "deleteImpact"})
 MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+09:00")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownValues:
-    """What there is to ask about: global ids, dataset names, and the cursors of every list in every order."""
+    """What there is to ask about: global ids, names of datasets, paths of samples, and the cursors of every list in
+    every order."""
 
     ids: Sequence[str]
     names: Sequence[str]
+    paths: Sequence[str]
     cursors: Mapping[str, Sequence[str]]
 
 
@@ -60,6 +63,16 @@ class Word:
     """An enum value."""
 
     name: str
+
+
+@cache
+def of_several_types(schema: GraphQLSchema) -> frozenset[str]:
+    """Names of fields that two types of `Node` have with different types: they need aliases beside each other."""
+    types: dict[str, set[str]] = {}
+    for each in schema.get_possible_types(schema.type_map["Node"]):  # type: ignore[arg-type]
+        for name, declared in each.fields.items():
+            types.setdefault(name, set()).add(str(declared.type))
+    return frozenset(name for name in types if len(types[name]) > 1)
 
 
 @dataclass(slots=True)
@@ -125,7 +138,8 @@ class Writer:
     def field(self, parent: str, named: tuple[str, GraphQLField], depth: int) -> str:
         name, declared = named
         arguments = self.arguments(parent, name, declared)
-        alias = f"{self.fresh('a')}: " if arguments or self.chance(8) else ""
+        has_alias = arguments or name in of_several_types(self.schema) or self.chance(8)
+        alias = f"{self.fresh('a')}: " if has_alias else ""
         below = (
             ""
             if is_leaf_type(get_named_type(declared.type))
@@ -151,6 +165,8 @@ class Writer:
             case "dataset" if parent == "Query":
                 by_id = {"id": self.pick(self.known.ids[:4])}
                 return {"by": by_id if self.chance(2) else {"name": self.pick(self.known.names)}}
+            case "sample" if parent == "Dataset":
+                return {"path": self.pick(self.known.paths)}
             case "label" if parent == "Dataset":
                 return {"name": self.pick(LABELS)}
             case "thumbnailUrl":

@@ -93,7 +93,7 @@ async def open_reads(database: Database) -> ReadFixture:
         rows = await reference_reader.load(reader)
         now = await reader.fetchval("SELECT now()")
     tables = reference_reader.Tables(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
-    return ReadFixture(schema, language, database, tables, KnownValues((), (), {}), {})
+    return ReadFixture(schema, language, database, tables, KnownValues((), (), (), {}), {})
 
 
 @cache
@@ -108,6 +108,7 @@ async def learn(reads: ReadFixture) -> None:
     """Every id, and every cursor with its row."""
     rows = reads.tables.rows
     id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
+    id_tables["Annotation"] = "annotation"
     id_tables["ImportJob"] = "job"
     ids = [f"{kind}:{row['id']}" for kind, table in id_tables.items() for row in rows[table][:8]]
     ids += [
@@ -144,7 +145,8 @@ async def learn(reads: ReadFixture) -> None:
             else []
         )
         found["warning"] = found.get("warning", []) + _learned(reads, "warning", "job_warning", edges)
-    reads.known = KnownValues(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), found)
+    paths = ("", "\x00", "a.jpg", *(row["path"] for row in rows["sample"][:20]))
+    reads.known = KnownValues(ids, ("pets", "PETS2", "Gone", "nobody", "\x00"), paths, found)
 
 
 def _learned(reads: ReadFixture, name: str, table: str, edges: Sequence[Mapping[str, Any]]) -> list[str]:

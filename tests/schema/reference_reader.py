@@ -102,6 +102,7 @@ class Query:
             "Dataset": None,
             "Label": ("label", Label),
             "Sample": ("sample", Sample),
+            "Annotation": ("annotation", Annotation),
             "Change": ("change", Change),
             "SyncJob": ("job", SyncJob),
             "ImportJob": ("job", ImportJob),
@@ -179,6 +180,13 @@ class Dataset(Thing):
         found = [row for row in self._mine("label") if row["name"] == name]
         return Label(self.tables, found[0]) if found else None
 
+    def sample(self, _info: Any, path: str) -> Any:
+        found = [row for row in self._mine("sample") if row["path"] == path]
+        return Sample(self.tables, found[0]) if found else None
+
+    def version(self, _info: Any, name: str) -> Any:
+        return None
+
     def labelers(self, _info: Any) -> list[str]:
         return sorted({row["labeled_by"] for row in self._mine("sample")} - {None}, key=str.encode)
 
@@ -208,7 +216,19 @@ class Dataset(Thing):
         return paged(self.tables, "change", self._mine("change"), *newest, lambda row: Change(self.tables, row), page)
 
 
-class Label(Thing):
+class LiveThing(Thing):
+    """A thing of the working set, which versions have, too."""
+
+    version = None
+
+    def current(self, _info: Any) -> Any:
+        return self
+
+
+class Label(LiveThing):
+    def dataset(self, _info: Any) -> Any:
+        return self.tables.dataset(self.row["dataset_id"])
+
     def sampleCount(self, _info: Any) -> int:
         return sum(self.row["id"] in row["label_ids"] for row in self.tables.rows["sample"])
 
@@ -221,7 +241,7 @@ def _of_source(column: str) -> Callable[["Sample", Any], Any]:
     return lambda sample, _info: sample.source()[column]
 
 
-class Sample(Thing):
+class Sample(LiveThing):
     def dataset(self, _info: Any) -> Any:
         return self.tables.dataset(self.row["dataset_id"])
 
@@ -266,7 +286,7 @@ class Sample(Thing):
         return self.tables.thumbnail(self.row["source_id"], size)
 
 
-class Annotation(Thing):
+class Annotation(LiveThing):
     def difficult(self, _info: Any) -> bool:
         return "difficult" in self._attributes()
 

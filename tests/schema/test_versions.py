@@ -10,7 +10,7 @@ from db.history.transactions import write
 from db.postgres import sql
 from tests.db import dataset_rows
 from tests.schema.mutation_fixture import DatasetClient
-from tests.schema.version_fixture import VERSION, dataset, label, publish, read
+from tests.schema.version_fixture import VERSION, dataset, in_version, label, publish, read
 
 
 async def test_a_version_gets_the_next_default_name_and_becomes_current(client: DatasetClient) -> None:
@@ -131,7 +131,9 @@ async def test_a_version_is_filtered_as_the_working_set_was(
     await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(3, 5)})
     for order in ("OLDEST", "PATH"):
         samples = (await read(client, version, f=filter_, o=order))["samples"]
-        assert [each["id"] for each in samples["nodes"]] == client.ids(*positions)
+        assert [each["id"] for each in samples["nodes"]] == [
+            in_version(id, version["id"]) for id in client.ids(*positions)
+        ]
         assert samples["totalCount"] == len(positions)
 
 
@@ -146,7 +148,7 @@ async def test_pages_of_a_version_hold_each_sample_once_while_others_label(clien
         found += [each["id"] for each in page["nodes"]]
         cursor = page["pageInfo"]["endCursor"]
         await label(client, ["cat"], position, 5 - position)
-    assert found == client.ids(5, 4, 3, 2, 1, 0)
+    assert found == [in_version(id, version["id"]) for id in client.ids(5, 4, 3, 2, 1, 0)]
     assert not page["pageInfo"]["hasNextPage"]
 
 

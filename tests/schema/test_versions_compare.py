@@ -8,7 +8,7 @@ from db.history import changes
 from db.postgres import sql
 from tests.client import Failed
 from tests.schema.mutation_fixture import DatasetClient
-from tests.schema.version_fixture import COMPARE, label, publish
+from tests.schema.version_fixture import COMPARE, in_version, label, publish
 
 
 async def test_versions_and_the_working_set_are_compared_in_both_directions(client: DatasetClient) -> None:
@@ -17,8 +17,8 @@ async def test_versions_and_the_working_set_are_compared_in_both_directions(clie
     await label(client, ["dog"], 1, mode="SET")
     await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(0)})
     second = await publish(client)
-    relabeled = {"kind": "RELABELED", "sample": {"id": client.ids(1)[0]}}
-    gone = {"sample": {"id": client.ids(0)[0]}}
+    old, new = ([in_version(id, version["id"]) for id in client.ids(0, 1)] for version in (first, second))
+    relabeled, gone = {"kind": "RELABELED", "sample": {"id": new[1]}}, {"sample": {"id": old[0]}}
     forth = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": second["id"]}))[
         "dataset"
     ]
@@ -37,9 +37,11 @@ async def test_versions_and_the_working_set_are_compared_in_both_directions(clie
     back = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": second["id"], "h": first["id"]}))["dataset"]
     assert back["compare"]["changes"]["nodes"] == [
         {"kind": "ADDED", "labelsAdded": ["cat"], "labelsRemoved": [], **gone},
-        {"labelsAdded": ["cat"], "labelsRemoved": ["dog"], **relabeled},
+        {"labelsAdded": ["cat"], "labelsRemoved": ["dog"], **relabeled, "sample": {"id": old[1]}},
     ]
     working = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": None}))["dataset"]
+    assert working["compare"]["changes"]["nodes"][1]["sample"] == {"id": client.ids(1)[0]}
+    working["compare"]["changes"]["nodes"][1]["sample"] = relabeled["sample"]
     assert working == forth
     same = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": first["id"]}))["dataset"]
     assert same["compare"]["changes"] == {"totalCount": 0, "nodes": []}
@@ -79,7 +81,7 @@ async def test_comparing_with_an_unknown_version_is_refused(client: DatasetClien
 
 LABELS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges
     compare(base: $b, head: $h) { added removed relabeled edited
-        labels { labelId before { name color shortcut } after { name color } } } } }"""
+        labels { before { id name color shortcut } after { id name color } } } } }"""
 
 
 async def compared(client: DatasetClient, base: str, head: str | None = None) -> Any:
@@ -94,18 +96,24 @@ async def test_what_became_of_labels_is_reported_by_a_comparison_in_both_directi
     await client.mutate("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
     made = await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "bird"}])
     second = await publish(client)
-    plain, green = {"name": "cat", "color": None}, {"name": "cat", "color": "#00ff00"}
+
+    def of(label: str, version: dict[str, Any], name: str, color: str | None = None) -> dict[str, Any]:
+        return {"id": in_version(label, version["id"]), "name": name, "color": color}
+
     forth = (await compared(client, first["id"], second["id"]))["compare"]
     assert [forth[name] for name in ("added", "removed", "relabeled", "edited")] == [0, 0, 0, 0]
     assert forth["labels"] == [
-        {"labelId": cat, "before": plain | {"shortcut": None}, "after": green},
-        {"labelId": dog, "before": {"name": "dog", "color": None, "shortcut": None}, "after": None},
-        {"labelId": made["labels"][0]["id"], "before": None, "after": {"name": "bird", "color": None}},
+        {"before": of(cat, first, "cat") | {"shortcut": None}, "after": of(cat, second, "cat", "#00ff00")},
+        {"before": of(dog, first, "dog") | {"shortcut": None}, "after": None},
+        {"before": None, "after": of(made["labels"][0]["id"], second, "bird")},
     ]
     back = (await compared(client, second["id"], first["id"]))["compare"]["labels"]
-    assert back[0] == {"labelId": cat, "before": green | {"shortcut": "c"}, "after": plain}
+    changed = of(cat, second, "cat", "#00ff00") | {"shortcut": "c"}
+    assert back[0] == {"before": changed, "after": of(cat, first, "cat")}
     assert (await compared(client, second["id"]))["compare"]["labels"] == []
-    assert (await compared(client, first["id"]))["compare"]["labels"] == forth["labels"]
+    now = (await compared(client, first["id"]))["compare"]["labels"]
+    assert now[0] == forth["labels"][0] | {"after": {"id": cat, "name": "cat", "color": "#00ff00"}}
+    assert now[1] == forth["labels"][1]
 
 
 @pytest.mark.parametrize("operation", ["color", "rename", "made", "deleted", "labels", "mark", "nothing"])

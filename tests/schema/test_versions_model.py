@@ -27,6 +27,7 @@ from schema import build_schema
 from tests.client import Direct
 from tests.db.dataset_rows import make
 from tests.db.history_model import Annotation, Change, HistoryModel, PublishedVersion, State
+from tests.schema.version_fixture import in_version, number
 from tests.waiting import LIMITS
 
 OPERATIONS = int(os.environ.get("LABELGRAPH_TEST_OPERATIONS", "600"))
@@ -273,7 +274,7 @@ class Histories(RuleBasedStateMachine):
             samples(first: 100, filter: $f) { totalCount nodes { id labels { name } usage } } } } }"""
         samples = self._run(query, v=version, f=filter_)["node"]["samples"]
         label_names = {
-            f"Sample:{id}": has
+            in_version(f"Sample:{id}", version): has
             for id, has in self.versions[version].state.label_names().items()
             if holds(match, has, names)
         }
@@ -295,23 +296,25 @@ class Histories(RuleBasedStateMachine):
         early, late = self.versions[base].state, self.versions[head].state if head else self.model.state
         expected = early.compared(late)
         nodes = found["changes"]["nodes"]
+        for each in nodes:
+            state = base if each["kind"] == "REMOVED" else head
+            assert each["sample"]["id"] == in_version(f"Sample:{number(each['sample']['id'])}", state)
         assert {
-            int(each["sample"]["id"].split(":")[1]): (each["kind"], each["labelsAdded"], each["labelsRemoved"])
-            for each in nodes
+            number(each["sample"]["id"]): (each["kind"], each["labelsAdded"], each["labelsRemoved"]) for each in nodes
         } == expected
         assert found["changes"]["totalCount"] == len(expected) == len(nodes)
         for kind in ("ADDED", "REMOVED", "RELABELED"):
             assert found[kind.lower()] == sum(each[0] == kind for each in expected.values())
         for each in nodes:
             shown = early if each["kind"] == "REMOVED" else late
-            label_names = shown.label_names()[int(each["sample"]["id"].split(":")[1])]
+            label_names = shown.label_names()[number(each["sample"]["id"])]
             assert [label["name"] for label in each["sample"]["labels"]] == label_names
 
     def _check_version(self, id: str) -> None:
         known = self.versions[id]
         query = "query ($v: ID!) { node(id: $v) { ... on Version { name isCurrent parent { id } %s } } }" % STATE  # noqa: UP031
         version = self._run(query, v=id)["node"]
-        _compare(version, known.state)
+        _compare(version, known.state, id)
         assert (version["name"], (version["parent"] or {}).get("id")) == (known.name, known.parent)
         assert version["isCurrent"] == (id == self.model.current)
 
@@ -351,12 +354,13 @@ class Histories(RuleBasedStateMachine):
         self.model.revision += 1
 
 
-def _compare(answer: Any, state: State) -> None:
-    label_names = {f"Sample:{id}": names for id, names in state.label_names().items()}
+def _compare(answer: Any, state: State, version: str | None = None) -> None:
+    """`version`: the id of the version that was read; None for the working set."""
+    label_names = {in_version(f"Sample:{id}", version): names for id, names in state.label_names().items()}
     nodes = answer["samples"]["nodes"]
     assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == label_names
     assert {node["id"]: sorted(map(_drawn, node["annotations"])) for node in nodes} == {
-        f"Sample:{id}": annotations for id, annotations in state.edges().items()
+        in_version(f"Sample:{id}", version): annotations for id, annotations in state.edges().items()
     }
     assert all(node["state"] == ("LABELED" if label_names[node["id"]] else "UNLABELED") for node in nodes)
     labelled = sum(bool(names) for names in label_names.values())
@@ -368,8 +372,7 @@ def _compare(answer: Any, state: State) -> None:
         "pending": 0,
     }
     assert [
-        (int(each["id"].split(":")[1]), each["name"], each["sampleCount"], each["annotationCount"])
-        for each in answer["labels"]
+        (number(each["id"]), each["name"], each["sampleCount"], each["annotationCount"]) for each in answer["labels"]
     ] == state.counts()
 
 

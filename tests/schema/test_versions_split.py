@@ -5,14 +5,14 @@ import pytest
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import label
 
-USAGE = "version { id samples(first: 100, orderBy: OLDEST) { nodes { id usage labels { name } } } }"
+USAGE = "version { id samples(first: 100, orderBy: OLDEST) { nodes { current { id } usage labels { name } } } }"
 
 
 async def split(client: DatasetClient, ratio: float, seed: int = 0) -> dict[str, str | None]:
     payload = await client.mutate(
         "publishVersion", USAGE, datasetId=client.dataset, split={"trainRatio": ratio, "seed": seed}
     )
-    return {each["id"]: each["usage"] for each in payload["version"]["samples"]["nodes"]}
+    return {each["current"]["id"]: each["usage"] for each in payload["version"]["samples"]["nodes"]}
 
 
 async def test_a_split_is_exact_stratified_and_the_same_for_a_seed(client: DatasetClient) -> None:

@@ -17,6 +17,16 @@ COMPARE = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(
     added removed relabeled changes { totalCount nodes { kind labelsAdded labelsRemoved sample { id } } } } } }"""
 
 
+def in_version(id: str, version: str | None) -> str:
+    """The id that a sample, a label or an annotation has in a version; None: in the working set."""
+    return id if version is None else f"{id}@{number(version)}"
+
+
+def number(id: str) -> int:
+    """The number in a global id, whatever version it names."""
+    return int(id.partition(":")[2].partition("@")[0])
+
+
 async def publish(client: DatasetClient, **input: Any) -> dict[str, Any]:
     payload = await client.mutate("publishVersion", PUBLISH, datasetId=client.dataset, **input)
     return payload["version"]  # type: ignore[no-any-return]

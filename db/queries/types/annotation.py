@@ -13,10 +13,10 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.postgres.models import Annotation, Label
-from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
+from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.json_text import NULL, Parts, array, boolean, concatenate, number, unescaped
 from db.queries.rows import Row
-from db.queries.types.fields import column, global_id, value
+from db.queries.types.fields import column, value, versioned_type
 
 
 def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
@@ -43,11 +43,10 @@ def attribute(name: str) -> Field:
     )
 
 
-ANNOTATION = RowType(
-    name="Annotation",
-    model=Annotation,
-    fields={
-        "id": global_id("Annotation"),
+ANNOTATION = versioned_type(
+    "Annotation",
+    Annotation,
+    {
         "label": Field(label),
         "labeledBy": column("labeled_by"),
         "labeledAt": column("labeled_at"),

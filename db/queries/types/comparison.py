@@ -13,7 +13,7 @@ from db.postgres.models import Dataset, Label, Sample, sample_past
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, Page
-from db.queries.json_text import NULL, Parts, array, concatenate, number, text, unescaped
+from db.queries.json_text import Parts, array, concatenate, number, text, unescaped, value_or_null
 from db.queries.pagination import NUMBER, Order
 from db.queries.rows import DatasetState, DerivedTable, PublishedVersion, Row, all_revisions, table_of
 from db.queries.types.fields import column
@@ -168,8 +168,8 @@ def labels(context: CompileContext, comparison: Comparison, field: SelectedField
     return [differing.where(or_(old.c.id.is_(None), new.c.id.is_(None), ~is_same)).scalar_subquery()]
 
 
-def label_or_null(context: CompileContext, label: Row, field: SelectedField) -> Parts:
-    return [case((label["id"].is_(None), NULL), else_=concatenate(context.nested(label, field.fields)))]
+def label_or_null(context: CompileContext, differing: Row, field: SelectedField) -> Parts:
+    return value_or_null(context.one(field.fields, lambda label: [label["id"] == differing["id"]], differing.state))
 
 
 COMPARISON = ObjectType(
@@ -186,17 +186,8 @@ COMPARISON = ObjectType(
 LABEL_CHANGE = ObjectType(
     name="LabelChange",
     fields={
-        "labelId": Field(lambda _context, pair, _field: ['"Label:', func.coalesce(pair[0]["id"], pair[1]["id"]), '"']),
         "before": Field(lambda context, pair, field: label_or_null(context, pair[0], field), is_nullable=True),
         "after": Field(lambda context, pair, field: label_or_null(context, pair[1], field), is_nullable=True),
-    },
-)
-LABEL_STATE = ObjectType(
-    name="LabelLook",
-    fields={
-        "name": column("name"),
-        "color": column("color", unescaped, is_nullable=True),
-        "shortcut": column("shortcut", is_nullable=True),
     },
 )
 

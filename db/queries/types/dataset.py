@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, func, select
@@ -9,7 +9,7 @@ from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing, page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
 from db.queries.pagination import TEXT, Order, by_creation
-from db.queries.patterns import containing, label_names, of_storable
+from db.queries.patterns import containing, label_names, of_storable, storable_or_none
 from db.queries.rows import Row
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
@@ -29,11 +29,17 @@ def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     return context.many(field.fields, lambda label: [of_dataset(label, row)], row.state)
 
 
-def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    name = context.bind(Text(), lambda value: label_names([value])[0], field.argument("name"))
-    return value_or_null(
-        context.one(field.fields, lambda label: [of_dataset(label, row), label["name"] == name], row.state)
-    )
+def one_by(column_name: str, stored: Callable[[str], str | None], *, in_state: bool = True) -> Field:
+    """The dataset's row with this text in a unique column; the argument has the column's name."""
+
+    def compiled(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+        text = context.bind(Text(), stored, field.argument(column_name))
+        state = row.state if in_state else None
+        return value_or_null(
+            context.one(field.fields, lambda other: [of_dataset(other, row), other[column_name] == text], state)
+        )
+
+    return Field(compiled, is_nullable=True)
 
 
 def labelers(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
@@ -97,11 +103,13 @@ DATASET = node_type(
         "revision": column("revision", number),
         "statistics": NESTED,
         "labels": Field(labels, is_list=True),
-        "label": Field(label, is_nullable=True),
+        "label": one_by("name", lambda name: label_names([name])[0]),
         "labelers": Field(labelers, is_list=True),
+        "sample": one_by("path", storable_or_none),
         "samples": page(SAMPLES, of_dataset),
         "currentVersion": Field(current_version, is_nullable=True),
         "hasUnpublishedChanges": Field(has_unpublished_changes),
+        "version": one_by("name", storable_or_none, in_state=False),
         "versions": page(VERSIONS, of_dataset, in_state=False),
         "compare": Field(compare),
         "deleteImpact": Field(delete_impact),

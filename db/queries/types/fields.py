@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import SQLModel
 
-from db.queries.compile_context import Field, RowType, Where
-from db.queries.json_text import Encode, nullable, text, value_or_null
+from db.queries.compile_context import CompileContext, Field, RowType, SelectedField, Where
+from db.queries.json_text import NULL, Encode, Parts, nullable, text, value_or_null
 from db.queries.rows import Row
 
 Link = Callable[[Row, Row], ColumnElement[bool]]  # whether another row, the first, belongs to a row
@@ -47,14 +47,45 @@ def many(link: Link) -> Field:
 NESTED = Field(lambda context, source, field: context.nested(source, field.fields))
 
 
-def global_id(type_name: str, column_name: str = "id") -> Field:
-    """`Type:number`, opaque to clients."""
-    return Field(lambda _context, row, _field: [f'"{type_name}:', row[column_name], '"'])
+def global_id(type_name: str) -> Field:
+    """Opaque to clients: see `db.queries.ids`."""
+    return Field(lambda _context, row, _field: [f'"{type_name}:', row["id"], '"'])
+
+
+def id_in_state(type_name: str) -> Field:
+    """A global id that holds the version, if the row is one of a version."""
+
+    def compiled(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+        version = row.state.version
+        return [f'"{type_name}:', row["id"], *(() if version is None else ("@", version.version_id)), '"']
+
+    return Field(compiled)
 
 
 def node_type(name: str, model: type[SQLModel], fields: Mapping[str, Field], where: Where = lambda _row: ()) -> RowType:
     """A type whose objects have a global id, and are found by it."""
     return RowType(name, {"id": global_id(name), **fields}, where, model=model, is_node=True)
+
+
+def _version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    version = row.state.version
+    if version is None:
+        return [NULL]
+    return value_or_null(context.one(field.fields, lambda each: [each["id"] == version.version_id]))
+
+
+def _current(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    """The same object in the working set: the row itself, if it is there."""
+    if row.state.version is None:
+        return context.nested(row, field.fields)
+    return value_or_null(context.one(field.fields, lambda each: [each["id"] == row["id"]], row.state.working_set()))
+
+
+def versioned_type(name: str, model: type[SQLModel], fields: Mapping[str, Field]) -> RowType:
+    """A type whose objects are in the working set and in versions, under different ids."""
+    of_state = {"version": Field(_version, is_nullable=True), "current": Field(_current, is_nullable=True)}
+    own = {"id": id_in_state(name), **of_state}
+    return RowType(name, {**own, **fields}, model=model, is_node=True, is_versioned=True)
 
 
 # The dataset that a row belongs to. Below a dataset it is read once, however many rows need it.

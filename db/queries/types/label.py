@@ -5,7 +5,7 @@ from db.postgres.models import Label, LabelCount
 from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.json_text import Parts, number, unescaped
 from db.queries.rows import Row
-from db.queries.types.fields import column, node_type
+from db.queries.types.fields import DATASET_OF_ROW, column, versioned_type
 
 
 def count(name: str) -> Field:
@@ -18,10 +18,11 @@ def count(name: str) -> Field:
     return Field(compiled)
 
 
-LABEL = node_type(
+LABEL = versioned_type(
     "Label",
     Label,
     {
+        "dataset": DATASET_OF_ROW,
         "name": column("name"),
         "color": column("color", unescaped, is_nullable=True),
         "shortcut": column("shortcut", is_nullable=True),

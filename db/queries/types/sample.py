@@ -14,7 +14,7 @@ from db.queries.filters import SampleFilter, conditions, labels_are_rare
 from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
 from db.queries.pagination import TEXT, Order, by_creation
 from db.queries.rows import DatasetState, Row
-from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, value
+from db.queries.types.fields import DATASET_OF_ROW, column, many, value, versioned_type
 
 MIN_THUMBNAIL, MAX_THUMBNAIL = 16, 1024  # pixels of the longest side
 
@@ -81,7 +81,7 @@ def thumbnail_size(size: int) -> int:
     return size
 
 
-SAMPLE = node_type(
+SAMPLE = versioned_type(
     "Sample",
     Sample,
     {

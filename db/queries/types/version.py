@@ -21,10 +21,10 @@ def state_of_row(row: Row) -> DatasetState:
     return DatasetState(row["dataset_id"], version=PublishedVersion(row["id"], row["revision"]))
 
 
-def state_of_version(version_id: ColumnElement[Any]) -> DatasetState:
-    """The state of the version with this bound id."""
+def state_of_version(version_id: ColumnElement[Any], *, is_bound: bool = True) -> DatasetState:
+    """The state of the version with this id, which is a bound value unless stated otherwise."""
     version = PublishedVersion(version_id, func.version_revision(version_id))
-    return DatasetState(func.version_dataset(version_id), is_bound=True, version=version)
+    return DatasetState(func.version_dataset(version_id), is_bound, version)
 
 
 def is_current(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
