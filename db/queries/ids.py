@@ -31,7 +31,7 @@ def parse(text: str) -> GlobalId:
     match = PATTERN.fullmatch(text)
     if match is None or max(int(match[2]), int(match[3] or 0)) > MAX_NUMBER:
         return NO_ID
-    return GlobalId(match[1], int(match[2]), match[3] and int(match[3]))
+    return GlobalId(match[1], int(match[2]), int(match[3]) if match[3] else None)
 
 
 def kind(text: str) -> str:

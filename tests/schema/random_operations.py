@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from graphql import (
     GraphQLField,
@@ -77,6 +77,9 @@ def of_several_types(schema: GraphQLSchema) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Writer:
+    apart: ClassVar[frozenset[str]] = APART  # fields and types that are left out
+    depth: ClassVar[int] = 4
+
     random: Random
     schema: GraphQLSchema
     known: KnownValues
@@ -86,7 +89,7 @@ class Writer:
 
     def operation(self) -> tuple[str, dict[str, Any]]:
         assert self.schema.query_type is not None
-        body = self.selection(self.schema.query_type, 4)
+        body = self.selection(self.schema.query_type, self.depth)
         declared = ", ".join(f"${name}: {kind}" for name, (kind, _) in self.variables.items())
         source = " ".join([f"query Made{f'({declared})' if declared else ''} {body}", *self.fragments])
         return source, {name: value for name, (_, value) in self.variables.items()}
@@ -106,12 +109,12 @@ class Writer:
 
     def selection(self, kind: Any, depth: int) -> str:
         fields = [] if not hasattr(kind, "fields") else list(kind.fields.items())
-        fields = [(name, each) for name, each in fields if name not in APART]
+        fields = [(name, each) for name, each in fields if name not in self.apart]
         usable = [(name, each) for name, each in fields if depth > 0 or is_leaf_type(get_named_type(each.type))]
         count = self.random.randint(0, min(5, len(usable)))
         parts = [self.field(kind.name, self.pick(usable), depth) for _ in range(count)]
         if is_abstract_type(kind):
-            types = [each for each in self.schema.get_possible_types(kind) if each.name not in APART]
+            types = [each for each in self.schema.get_possible_types(kind) if each.name not in self.apart]
             parts += [self.spread(each, depth) for each in types if not self.chance(3)]
         elif count and self.chance(4):
             parts.append(self.spread(kind, depth - 1))
