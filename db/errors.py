@@ -96,5 +96,3 @@ class StorageError(Unavailable):
 
 class Defect(DomainError):
     """A bug of the server; the message contains the reference under which it was logged."""
-
-    code = "INTERNAL_ERROR"

@@ -34,7 +34,7 @@ class Subscription:
     ) -> AsyncGenerator[SyncJob, None]:
         context = info.context
         job = await subscriptions.latest_sync(context.events, ids.decode(dataset_id, "Dataset") or 0, context.identity)
-        async with aclosing(context.events.job_steps(job)) as steps:
+        async with aclosing(context.events.steps("job", job)) as steps:
             async for step in steps:
                 yield reference("SyncJob", job, step=step)
 
@@ -45,7 +45,7 @@ class Subscription:
         context = info.context
         kind, number, _version = ids.parse(job_id)
         job = await subscriptions.job(context.events, number, context.identity, type_name=kind)
-        async with aclosing(context.events.job_steps(job)) as steps:
+        async with aclosing(context.events.steps("job", job)) as steps:
             async for step in steps:
                 yield reference(kind, job, step=step)
 
@@ -62,7 +62,7 @@ class Subscription:
         events, id = info.context.events, ids.decode(dataset_id, "Dataset") or 0
         now = await subscriptions.revision(events, id, info.context.identity)
         revision = now if after_revision is None else after_revision
-        async with aclosing(events.dataset_steps(id)) as steps:
+        async with aclosing(events.steps("dataset", id)) as steps:
             async for step in steps:
                 async with aclosing(subscriptions.changes_after(events, id, revision, until=step)) as changes:
                     async for change, revision in changes:

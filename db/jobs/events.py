@@ -67,16 +67,10 @@ class Events:
     _to_notify: set[int] = field(default_factory=set)  # ids of datasets
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def job_steps(self, job_id: int) -> AsyncGenerator[int, None]:
-        """The job's step now and after every change; ends after the step that ended the job."""
-        return self._subscribe(Key("job", job_id))
-
-    def dataset_steps(self, dataset_id: int) -> AsyncGenerator[int, None]:
-        """The dataset's revision now and after every change (revisions in between may be skipped); ends when the
-        dataset is deleted."""
-        return self._subscribe(Key("dataset", dataset_id))
-
-    async def _subscribe(self, key: Key) -> AsyncGenerator[int, None]:
+    async def steps(self, kind: str, id: int) -> AsyncGenerator[int, None]:
+        """A job's step, or a dataset's revision, now and after every change (some in between may be skipped); ends
+        after the step that ended the job, or when the dataset is deleted."""
+        key = Key(kind, id)
         topic = self._topics.setdefault(key, Topic())
         topic.subscribers += 1
         self._request([key])

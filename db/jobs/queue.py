@@ -106,13 +106,13 @@ async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: 
     row = (await session.exec(active)).first()
     if row is None:
         return
-    job_id, kind = row
-    if kind == starting == "SYNC":
-        code, message = "SYNC_ALREADY_RUNNING", "A sync of this dataset is running; wait for it or cancel it."
-    else:
-        noun, code = "a sync" if kind == "SYNC" else "an import", "DATASET_BUSY"
-        message = f"The dataset has {noun} under way; wait until it ends, or cancel it, and repeat."
-    raise Conflict(message, code=code, jobId=f"{TYPE_NAMES[kind]}:{job_id}")
+    global_id = f"{TYPE_NAMES[row[1]]}:{row[0]}"
+    if row[1] == starting == "SYNC":
+        message = "A sync of this dataset is running; wait for it or cancel it."
+        raise Conflict(message, code="SYNC_ALREADY_RUNNING", jobId=global_id)
+    noun = "a sync" if row[1] == "SYNC" else "an import"
+    message = f"The dataset has {noun} under way; wait until it ends, or cancel it, and repeat."
+    raise Conflict(message, code="DATASET_BUSY", jobId=global_id)
 
 
 async def cancel(session: AsyncSession, job_id: int) -> None:

@@ -280,7 +280,7 @@ async def test_progress_never_falls_and_is_pushed_while_the_job_goes_on(
         events.listening(dataset.database) as subscriptions,
         working(dataset.database, tmp_path),
     ):
-        async for step in subscriptions.job_steps(job_id):
+        async for step in subscriptions.steps("job", job_id):
             job = await dataset.job(job_id)
             async with received:
                 reports.append((step, job["progress"] or 0.0, job["added"]))

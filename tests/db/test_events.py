@@ -61,7 +61,10 @@ async def bump(dataset: DatasetFixture, job_id: int, *, notified: bool = True) -
 @pytest.mark.usefixtures("no_polls")
 async def test_gives_the_state_first_and_every_step_after(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
-    async with events.listening(dataset.database) as subscriptions, aclosing(subscriptions.job_steps(job_id)) as steps:
+    async with (
+        events.listening(dataset.database) as subscriptions,
+        aclosing(subscriptions.steps("job", job_id)) as steps,
+    ):
         first = await soon(steps)
         await listeners(dataset)
         await bump(dataset, job_id)
@@ -71,13 +74,13 @@ async def test_gives_the_state_first_and_every_step_after(dataset: DatasetFixtur
 async def test_ends_with_the_job(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
     async with events.listening(dataset.database) as subscriptions:
-        following = subscriptions.job_steps(job_id)
+        following = subscriptions.steps("job", job_id)
         await soon(following)
         await dataset.work(job_id)
         steps = await asyncio.wait_for(_all(following), TIMEOUT)
         assert steps[-1] == (await dataset.job(job_id))["step"]
-        assert await asyncio.wait_for(_all(subscriptions.job_steps(job_id)), TIMEOUT) == steps[-1:]
-        assert await asyncio.wait_for(_all(subscriptions.job_steps(999_999)), TIMEOUT) == []
+        assert await asyncio.wait_for(_all(subscriptions.steps("job", job_id)), TIMEOUT) == steps[-1:]
+        assert await asyncio.wait_for(_all(subscriptions.steps("job", 999_999)), TIMEOUT) == []
 
 
 async def _all(steps: AsyncGenerator[int, None]) -> list[int]:
@@ -86,7 +89,10 @@ async def _all(steps: AsyncGenerator[int, None]) -> list[int]:
 
 async def test_a_lost_notification_costs_one_poll(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
-    async with events.listening(dataset.database) as subscriptions, aclosing(subscriptions.job_steps(job_id)) as steps:
+    async with (
+        events.listening(dataset.database) as subscriptions,
+        aclosing(subscriptions.steps("job", job_id)) as steps,
+    ):
         first = await soon(steps)
         await bump(dataset, job_id, notified=False)
         assert await soon(steps) == first + 1
@@ -95,7 +101,10 @@ async def test_a_lost_notification_costs_one_poll(dataset: DatasetFixture) -> No
 @pytest.mark.usefixtures("no_polls")
 async def test_a_lost_connection_is_opened_again(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
-    async with events.listening(dataset.database) as subscriptions, aclosing(subscriptions.job_steps(job_id)) as steps:
+    async with (
+        events.listening(dataset.database) as subscriptions,
+        aclosing(subscriptions.steps("job", job_id)) as steps,
+    ):
         first = await soon(steps)
         [lost] = await listeners(dataset)
         await dataset.do("SELECT pg_terminate_backend($1)", lost)
@@ -110,8 +119,8 @@ async def test_a_slow_subscriber_gets_the_latest_state_and_delays_nobody(dataset
     job_id = await dataset.start()
     async with (
         events.listening(dataset.database) as subscriptions,
-        aclosing(subscriptions.job_steps(job_id)) as slow,
-        aclosing(subscriptions.job_steps(job_id)) as quick,
+        aclosing(subscriptions.steps("job", job_id)) as slow,
+        aclosing(subscriptions.steps("job", job_id)) as quick,
     ):
         first = await soon(slow)
         await soon(quick)
@@ -124,7 +133,7 @@ async def test_a_slow_subscriber_gets_the_latest_state_and_delays_nobody(dataset
 async def test_a_subscriber_to_a_dataset_gets_its_revisions(dataset: DatasetFixture) -> None:
     async with (
         events.listening(dataset.database) as subscriptions,
-        aclosing(subscriptions.dataset_steps(dataset.dataset_id)) as steps,
+        aclosing(subscriptions.steps("dataset", dataset.dataset_id)) as steps,
     ):
         assert await soon(steps) == 0
         fill(dataset, 3)
@@ -139,7 +148,7 @@ async def test_a_subscriber_to_a_dataset_gets_its_revisions(dataset: DatasetFixt
 async def test_topics_without_subscribers_are_dropped(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
     async with events.listening(dataset.database) as subscriptions:
-        async with aclosing(subscriptions.job_steps(job_id)) as steps:
+        async with aclosing(subscriptions.steps("job", job_id)) as steps:
             await soon(steps)
         assert subscriptions._topics == {}
         subscriptions.on_notification("job:x")
@@ -149,7 +158,10 @@ async def test_topics_without_subscribers_are_dropped(dataset: DatasetFixture) -
 
 async def test_a_claim_and_an_end_reach_subscribers(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
-    async with events.listening(dataset.database) as subscriptions, aclosing(subscriptions.job_steps(job_id)) as steps:
+    async with (
+        events.listening(dataset.database) as subscriptions,
+        aclosing(subscriptions.steps("job", job_id)) as steps,
+    ):
         await soon(steps)
         claim = await jobs.claim(dataset.database, WORKER)
         assert claim is not None
@@ -163,7 +175,7 @@ async def test_a_claim_and_an_end_reach_subscribers(dataset: DatasetFixture) -> 
 @pytest.mark.usefixtures("no_polls")
 async def test_a_change_committed_in_one_process_reaches_another_before_its_poll(dataset: DatasetFixture) -> None:
     async with events.listening(dataset.database) as here, events.listening(dataset.database) as there:
-        steps = there.dataset_steps(dataset.dataset_id)
+        steps = there.steps("dataset", dataset.dataset_id)
         assert await soon(steps) == 0
         await listeners(dataset, 2)
         await dataset.do(f"UPDATE dataset SET revision = 1 WHERE id = {dataset.dataset_id}")

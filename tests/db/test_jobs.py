@@ -325,8 +325,9 @@ async def test_a_job_ends_however_long_its_staged_rows_take_to_delete(dataset: D
 async def test_a_job_is_taken_over_from_a_worker_that_hangs_in_a_transaction(dataset: DatasetFixture) -> None:
     """Its transaction has written a warning, whose reference locks the key of the job's row."""
     job = await claimed(dataset)
+    warning = {"names": [None], "paths": ["a"], "messages": ["odd"], "counts": [1]}
     async with dataset.database.writing() as session:
-        await sql.run(session, queue.SQL.warn, job_id=job.id, paths=["a"], messages=["odd"], max_warnings=10)
+        await sql.run(session, queue.SQL.warn, **warning, job_id=job.id, max_warnings=10)
         assert await jobs.sweep(dataset.database) == [job.id]
         assert await jobs.claim(dataset.database, WORKER) is not None
 

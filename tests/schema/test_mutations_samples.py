@@ -344,7 +344,7 @@ async def test_who_follows_the_dataset_hears_of_a_change_without_waiting_for_a_p
 ) -> None:
     monkeypatch.setattr(events, "POLL", 10 * TIMEOUT)
     async with events.listening(client.direct.database) as heard:
-        steps = heard.dataset_steps(client.dataset_rows.id)
+        steps = heard.steps("dataset", client.dataset_rows.id)
         assert await anext(steps) == 1
         await label(
             dataclasses.replace(client, direct=dataclasses.replace(client.direct, events=heard)), EVERYTHING, "cat"
