@@ -3,15 +3,3 @@
 from db.datasets.create import Created, DatasetValues, Settings, create, resolve_paths
 from db.datasets.delete import Deleted, delete
 from db.datasets.update import Updated, update
-
-__all__ = [
-    "Created",
-    "DatasetValues",
-    "Deleted",
-    "Settings",
-    "Updated",
-    "create",
-    "delete",
-    "resolve_paths",
-    "update",
-]

@@ -12,20 +12,3 @@ from db.queries.compile_context import Field, ObjectType, SelectedField
 from db.queries.parameters import CallLimits, Inputs, Parameter
 from db.queries.plan import REFERENCE, ArgumentError, Plan, compile_query, compile_reference, read, type_of
 from db.queries.registry import TYPES
-
-__all__ = [
-    "REFERENCE",
-    "TYPES",
-    "ArgumentError",
-    "CallLimits",
-    "Field",
-    "Inputs",
-    "ObjectType",
-    "Parameter",
-    "Plan",
-    "SelectedField",
-    "compile_query",
-    "compile_reference",
-    "read",
-    "type_of",
-]

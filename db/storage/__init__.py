@@ -9,20 +9,3 @@ from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMi
 from db.storage.local import LocalStore
 from db.storage.objects import Head, Page, Store, StoredObject
 from db.storage.stores import S3Config, Stores
-
-__all__ = [
-    "Disk",
-    "DiskTimeout",
-    "Disks",
-    "Head",
-    "LocalStore",
-    "ObjectChanged",
-    "ObjectExists",
-    "ObjectMissing",
-    "Page",
-    "RootMissing",
-    "S3Config",
-    "Store",
-    "StoredObject",
-    "Stores",
-]
