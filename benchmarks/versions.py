@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
+from sqlalchemy import Boolean, literal_column
 
 from api.configuration import call_limits
 from api.settings import Settings
@@ -106,8 +107,11 @@ async def churn(database: Database, dataset_id: int) -> list[int]:
             selected = await lock_samples_where(
                 session,
                 dataset_id,
-                f"(hashint8(sample.id) & 2147483647) % {PART} = {part}"
-                f" AND state = 'LABELED' AND NOT label_ids @> ARRAY[{label}::bigint]",
+                literal_column(
+                    f"(hashint8(sample.id) & 2147483647) % {PART} = {part}"
+                    f" AND state = 'LABELED' AND NOT label_ids @> ARRAY[{label}::bigint]",
+                    Boolean,
+                ),
             )
             change = await record(session, dataset_id, kind="LABEL_SAMPLES", actor=BY.name, summary="churn")
             await annotations.add_labels(session, selected, [label], change, actor=f"user_{part % 7}")

@@ -1,5 +1,191 @@
-"""Datasets: create, update, delete, purge and check. Their files are never changed here."""
+"""Datasets: create, update, delete, purge and check. Their files are never changed here.
 
-from db.datasets.create import Created, DatasetValues, Settings, create, resolve_paths
-from db.datasets.delete import Deleted, delete
-from db.datasets.update import Updated, update
+A dataset's name, description and settings are not part of its working set: updating them records no change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy import update as update_rows
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db import jobs
+from db.errors import AlreadyExists, Forbidden, Invalid
+from db.formats import names, patterns
+from db.history.changes import lock_dataset, no_such_dataset, record
+from db.identity.tokens import Identity
+from db.ingest import job_requests, sync
+from db.labelling import labels
+from db.labelling.labels import LabelValues, listed
+from db.postgres.models import Dataset, Label, label_past
+from db.storage import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which files a sync takes, and which names labels may have. None: the default, or in an update the present one."""
+
+    include: Sequence[str] | None = None
+    exclude: Sequence[str] | None = None
+    label_names: names.LabelNameRule | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Those that are set. Raises Invalid for a pattern that cannot be."""
+        checked = {
+            "include": None if self.include is None else patterns.validated(self.include),
+            "exclude": None if self.exclude is None else patterns.validated(self.exclude),
+            "label_names": self.label_names,
+        }
+        return {name: value for name, value in checked.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetValues:
+    """A dataset to be created, its paths as `resolve_paths` returns them."""
+
+    name: str
+    type: str
+    input_path: str
+    output_path: str | None = None
+    description: str = ""
+    labels: Sequence[LabelValues] = ()
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`job`: the first sync of a dataset that was created."""
+
+    dataset_id: int
+    job: int | None = None
+
+
+async def resolve_paths(
+    input_path: str, output_path: str | None, stores: Stores, *, by: Identity
+) -> tuple[str, str | None]:
+    """Both paths in their one form. Raises INVALID_PATH where they are not allowed, or lie in each other."""
+    _expect_unconfined(by)
+    source = await stores.input(input_path)
+    return source, None if output_path is None else await stores.output(output_path, source=source)
+
+
+async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, sync_now: bool = True) -> Outcome:
+    """Create a dataset with its labels; with `sync_now`, its first sync commits with it."""
+    _expect_unconfined(by)
+    name = names.dataset_name(values.name)
+    first_labels = labels.checked(values.labels, values.settings.label_names or "STANDARD")
+    created = await session.exec(
+        insert(Dataset)
+        .values(
+            name=name,
+            description=names.description(values.description),
+            type=values.type,
+            input_path=values.input_path,
+            output_path=values.output_path,
+            created_by=by.name,
+            **values.settings.columns(),
+        )
+        .on_conflict_do_nothing(index_elements=[col(Dataset.name)], index_where=col(Dataset.deleted_at).is_(None))
+        .returning(col(Dataset.id))
+    )
+    dataset_id = created.scalar_one_or_none()
+    if dataset_id is None:
+        raise name_taken(name)
+    if first_labels:
+        summary = f"Created {listed(v.name for v in first_labels)}"
+        change = await record(session, dataset_id, by.name, "CREATE_LABELS", summary)
+        await labels.insert(session, dataset_id, first_labels, change)
+    job = await job_requests.start(session, dataset_id, sync.Options(), requested_by=by.name) if sync_now else None
+    return Outcome(dataset_id, job)
+
+
+async def update(
+    session: AsyncSession,
+    dataset_id: int,
+    *,
+    by: Identity,
+    name: str | None = None,
+    description: str | None = None,
+    settings: Settings | None = None,
+) -> Outcome:
+    """Set what is given; None leaves it."""
+    columns = (settings or Settings()).columns()
+    if name is not None:
+        columns["name"] = names.dataset_name(name)
+    if description is not None:
+        columns["description"] = names.description(description)
+    if not by.sees(dataset_id):
+        raise no_such_dataset()
+    if columns.get("label_names") == "STANDARD":
+        await _expect_standard_names(session, dataset_id, by)
+    found = await session.exec(
+        select(Dataset).where(col(Dataset.id) == dataset_id, col(Dataset.deleted_at).is_(None)).with_for_update()
+    )
+    dataset = found.one_or_none()
+    if dataset is None:
+        raise no_such_dataset()
+    changed = {column: value for column, value in columns.items() if value != getattr(dataset, column)}
+    if "name" in changed:
+        await _expect_free_name(session, changed["name"], by)
+    if changed:
+        await session.exec(
+            update_rows(Dataset)
+            .where(col(Dataset.id) == dataset_id)
+            .values(**changed, updated_at=func.clock_timestamp())
+        )
+    return Outcome(dataset_id)
+
+
+async def delete(session: AsyncSession, dataset_id: int, *, by: Identity) -> Outcome:
+    """Delete a dataset: its name is free at once, its jobs stop, and a job purges its rows."""
+    deleted = by.sees(dataset_id) and await session.exec(
+        update_rows(Dataset)
+        .where(col(Dataset.id) == dataset_id, col(Dataset.deleted_at).is_(None))
+        .values(deleted_at=func.now())
+        .returning(col(Dataset.id))
+    )
+    if not deleted or deleted.scalar_one_or_none() is None:
+        raise no_such_dataset()
+    await jobs.cancel_all(session, dataset_id)
+    await jobs.enqueue(session, dataset_id, "PURGE", requested_by=by.name)
+    return Outcome(dataset_id)
+
+
+def _expect_unconfined(by: Identity) -> None:
+    """Before anything is looked up: a path or a name that is refused would show a confined token what is there."""
+    if by.dataset_ids is not None:
+        raise Forbidden("This token is confined to certain datasets, so it cannot create one.")
+
+
+def name_taken(name: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"There is a dataset named `{name}` already; choose another name.", code="DATASET_ALREADY_EXISTS", name=name
+    )
+
+
+async def _expect_free_name(session: AsyncSession, name: str, by: Identity) -> None:
+    """Names are unique among all datasets, so trying one shows whether a dataset has it."""
+    if by.dataset_ids is not None:
+        raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
+    taken = await session.exec(select(Dataset.id).where(col(Dataset.name) == name, col(Dataset.deleted_at).is_(None)))
+    if taken.first() is not None:
+        raise name_taken(name)
+
+
+async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
+    """No label has another name, nor would get one back by an undo or a version; and none is created now."""
+    await lock_dataset(session, dataset_id, by, exclusive=True)
+    await jobs.expect_no_ingest(session, dataset_id)  # it would have read the rule, and may still create labels
+    present = await session.exec(select(Label.name).where(col(Label.dataset_id) == dataset_id))
+    former = await session.exec(select(label_past.c.name).where(label_past.c.dataset_id == dataset_id).distinct())
+    refused = sorted(name for name in {*present, *former} if not names.is_standard(name))
+    if refused:
+        raise Invalid(
+            f"The dataset keeps the rule ANY: present or former names of its labels do not fit STANDARD, "
+            f"such as `{refused[0]}`.",
+            names=refused[:100],
+        )

@@ -3,8 +3,6 @@
 from functools import partial
 from typing import Final
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from db import jobs
 from db.ingest import uploads
 from db.jobs import Batch, Claim, Fenced
@@ -22,11 +20,6 @@ TABLES: Final = (
     *("source_deletion", "upload", "source", "label", "change"),
 )
 ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}
-
-
-async def start(session: AsyncSession, dataset_id: int, *, requested_by: str) -> None:
-    """Request that a deleted dataset's rows be removed."""
-    await jobs.enqueue(session, dataset_id, "PURGE", requested_by=requested_by)
 
 
 async def run(database: Database, job: Claim, open_store: OpenStore) -> None:

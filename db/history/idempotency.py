@@ -8,11 +8,11 @@ outside the database is noted beforehand.
 An outcome whose `is_final` is false may get better: its repetition does what is left, and stores what came of it.
 """
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,6 +23,7 @@ from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
 T = TypeVar("T")
+adapter: Final[Callable[[Any], TypeAdapter[Any]]] = lru_cache(TypeAdapter)  # making one takes a millisecond
 RETENTION: Final = timedelta(hours=24)
 MAX_ANSWER: Final = 64 * 1024  # bytes of an answer that is stored
 MAX_ANSWERS: Final = 32 * 1024 * 1024  # bytes of the stored answers of one token; the oldest go first
@@ -47,10 +48,12 @@ async def once(
     await sql.run(session, SQL.lock, **key)
     for row in await sql.run(session, SQL.outcomes, **key):
         _same_request(row["request_hash"], keyed.request_hash)
-        if row["field"] == keyed.field and is_final(stored := _adapter(outcome).validate_json(row["outcome"])):
-            return stored
+        if row["field"] == keyed.field:
+            stored: T = adapter(outcome).validate_json(row["outcome"])
+            if is_final(stored):
+                return stored
     result = await work(session)
-    text = _adapter(outcome).dump_json(result).decode()
+    text = adapter(outcome).dump_json(result).decode()
     await sql.run(session, SQL.store_outcome, **key, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
     return result
 
@@ -83,7 +86,8 @@ async def find_outcome(database: Database, keyed: Keyed, outcome: type[T]) -> T 
     if row is None:
         return None
     _same_request(row["request_hash"], keyed.request_hash)
-    return _adapter(outcome).validate_json(row["outcome"])
+    found: T = adapter(outcome).validate_json(row["outcome"])
+    return found
 
 
 def is_final(outcome: object) -> bool:
@@ -118,13 +122,3 @@ async def sweep(database: Database) -> int:
 def _same_request(stored: bytes, request_hash: bytes) -> None:
     if stored != request_hash:
         raise Conflict("This idempotency key was used for another request; take a new key for a new request.")
-
-
-def _adapter(outcome: type[T]) -> TypeAdapter[T]:
-    return cast(TypeAdapter[T], _cached_adapter(cast(Hashable, outcome)))
-
-
-@lru_cache
-def _cached_adapter(outcome: Any) -> TypeAdapter[Any]:
-    """Making one takes a millisecond."""
-    return TypeAdapter(outcome)

@@ -41,31 +41,3 @@ UPDATE annotation SET
     confidence = CASE WHEN :actor::text IS NULL THEN confidence END
 FROM selected
 WHERE sample_id = selected.id AND label_id + 0 = :before
-
--- name: insert
-INSERT INTO annotation (dataset_id, sample_id, label_id, shape, labeled_by, labeled_at, origin, since)
-SELECT sample.dataset_id, sample_id, label_id, shape::jsonb, :actor, now(), 'MANUAL', :since
-FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[])
-    WITH ORDINALITY AS new (sample_id, label_id, shape, n)
-JOIN sample ON sample.id = sample_id
-ORDER BY n
-
--- name: hide_changed
--- Two labels of whole images may be exchanged, and the unique index does not wait for the end of a statement: with a
--- shape, an annotation is not in it.
-UPDATE annotation SET shape = '{}', since = :since
-FROM unnest(:ids::bigint[], :labels::bigint[], :shapes::text[]) AS new (id, label_id, shape)
-WHERE annotation.id = new.id AND annotation.shape IS NULL
-  AND (annotation.label_id, annotation.shape) IS DISTINCT FROM (new.label_id, new.shape::jsonb)
-
--- name: update
-UPDATE annotation SET
-    label_id = new.label_id, shape = new.shape::jsonb, confirmed = true, labeled_by = :actor, labeled_at = now(),
-    origin = 'MANUAL', since = :since,
-    confidence = CASE WHEN (annotation.label_id, annotation.shape) IS NOT DISTINCT FROM (new.label_id, new.shape::jsonb)
-                      THEN confidence END
-FROM unnest(:ids::bigint[], :labels::bigint[], :shapes::text[]) AS new (id, label_id, shape)
-WHERE annotation.id = new.id
-
--- name: delete
-DELETE FROM annotation WHERE id = ANY(:ids::bigint[])

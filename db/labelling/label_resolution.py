@@ -8,8 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import AlreadyExists, Invalid
 from db.formats.names import is_storable, nfc
 from db.history.changes import RecordedChange, RetryTransaction
-from db.labelling.labels.create import LabelValues, checked, insert
-from db.labelling.labels.find import KnownLabels, no_such_labels
+from db.labelling.labels import KnownLabels, LabelValues, checked, insert, no_such_labels
 from db.postgres import sql
 from db.postgres.engine import Database
 

@@ -154,8 +154,8 @@ class CompileContext:
     def is_visible(self, dataset_id: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether the dataset exists, for this identity."""
         dataset = self.row(Dataset)
-        rows = select(dataset["id"]).select_from(dataset.origin()).where(*self.visible(dataset))
-        return rows.where(dataset["id"] == dataset_id).exists()
+        is_visible = [*self.visible(dataset), dataset["id"] == dataset_id]
+        return dataset.select(dataset["id"], where=is_visible).exists()
 
     def visible(self, dataset: Row) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [dataset["deleted_at"].is_(None)]
@@ -222,7 +222,7 @@ class CompileContext:
         row = self.row(self.row_type(next(iter(selected))).model, state)
         json = concatenate(self.nested(row, selected)).label(name)
         conditions = [*where(row), *row.conditions(), *self.are(selected, row)]
-        return row, select(json).select_from(row.origin()).where(*conditions)
+        return row, row.select(json, where=conditions)
 
     # -- size ---------------------------------------------------------------------------------------------------------
 

@@ -96,7 +96,7 @@ class Page:
         self.context.unbounded = before + 1
         names = {alias: f"item{index}" for index, alias in enumerate(self.items)}
         items = [case((self.is_shown, concatenate(self.items[alias]))).label(name) for alias, name in names.items()]
-        rows = select(*items).select_from(self.rows.origin()).order_by(*self._reading_order())
+        rows = self.rows.select(*items).order_by(*self._reading_order())
         limited = self.context.limited(rows, list(names.values()))
         self.items = {alias: [limited.c[name]] for alias, name in names.items()}
         self.items_are_columns = True
@@ -130,13 +130,9 @@ class Page:
             for key, backward in ((self.after, False), (self.before, True))
             if key is not None
         ]
-        return (
-            select(*(row[name].label(name) for name in columns))
-            .select_from(row.origin())
-            .where(*self._conditions(row), *between)
-            .order_by(*self.order.by(row.__getitem__, backward=self.backward, unless=unless))
-            .limit(literal(self.size + 1))
-        )
+        rows = row.select(*(row[name].label(name) for name in columns), where=[*self._conditions(row), *between])
+        order = self.order.by(row.__getitem__, backward=self.backward, unless=unless)
+        return rows.order_by(*order).limit(literal(self.size + 1))
 
     def _source(self) -> Row:
         return self.context.row(self.model, self.state)
@@ -162,7 +158,7 @@ class Page:
         if cursor is not None:
             row = self._source()
             excluded = self.order.beyond(row.__getitem__, cursor, backward=backward, inclusive=True)
-            more.append(select(sql("1")).select_from(row.origin()).where(*self._conditions(row), excluded).exists())
+            more.append(row.select(sql("1"), where=[*self._conditions(row), excluded]).exists())
         return or_(false(), *more)
 
     def end_cursor(self, *, last: bool) -> ColumnElement[str]:
@@ -179,7 +175,7 @@ class Page:
                 return counted
         self.context.costly = True
         row = self._source()
-        return select(func.count(sql("*"))).select_from(row.origin()).where(*self._conditions(row)).scalar_subquery()
+        return row.select(func.count(sql("*")), where=self._conditions(row)).scalar_subquery()
 
 
 def literal(number: int) -> ColumnElement[int]:

@@ -46,9 +46,14 @@ def nullable(encode: Encode) -> Encode:
             case [ColumnElement() as only]:
                 return [func.coalesce(cast(only, Text), NULL)]
             case parts:
-                return [case((column.is_(None), NULL), else_=concatenate(parts))]
+                return null_with(column, parts)
 
     return encoded
+
+
+def null_with(column: ColumnElement[Any], json: Parts) -> Parts:
+    """JSON, or `null` where the column is NULL."""
+    return [case((column.is_(None), NULL), else_=concatenate(json))]
 
 
 def value_or_null(json: ColumnElement[Any]) -> Parts:

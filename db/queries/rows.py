@@ -1,11 +1,11 @@
 """Rows of a statement: the tables they come from, and their columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, BigInteger, ColumnElement, FromClause, Table, Text, case, func, select
+from sqlalchemy import CTE, BigInteger, ColumnElement, FromClause, Select, Table, Text, case, func, select
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
@@ -103,6 +103,10 @@ class Row:
         for other, on in self.joins.values():
             table = table.outerjoin(other.table(), on)
         return table
+
+    def select(self, *columns: ColumnElement[Any], where: Iterable[ColumnElement[bool]] = ()) -> Select[Any]:
+        """The columns of all such rows that meet the conditions."""
+        return select(*columns).select_from(self.origin()).where(*where)
 
     def table(self) -> FromClause:
         if self.is_page:

@@ -6,8 +6,7 @@ from typing import Any, cast
 import strawberry
 
 from db.errors import Invalid
-from db.labelling.samples.annotate import AnnotateWith, annotate
-from db.labelling.samples.edits import Addition, Edit, Update, no_such_annotations
+from db.labelling.samples.annotate import Addition, AnnotateWith, Edit, Update, annotate, no_such_annotations
 from schema.inputs.limits import MAX_ITEMS
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling

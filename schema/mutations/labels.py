@@ -3,7 +3,7 @@
 import strawberry
 
 from db.labelling import labels
-from db.labelling.labels import UNCHANGED, LabelValues
+from db.labelling.labels import LabelValues
 from schema.enums import DeleteLabelMode, RenameConflict, enum_name
 from schema.mutations.payloads import OfDataset, WithChange, WithSources
 from schema.mutations.resolver import Info, Input, global_id, number, values, write
@@ -101,9 +101,8 @@ async def create_labels(info: Info, input: Input[CreateLabelsInput]) -> CreateLa
 @strawberry.mutation(description="Changes a label's colour or shortcut.")
 async def update_label(info: Info, input: Input[UpdateLabelInput]) -> UpdateLabelPayload:
     by, id = info.context.identity, number(input.label_id, "Label")
-    color = UNCHANGED if input.color is None else input.color.value
-    shortcut = UNCHANGED if input.shortcut is None else input.shortcut.value
-    outcome = await write(info, labels.update, id, by=by, color=color, shortcut=shortcut)
+    look = {name: given.value for name in ("color", "shortcut") if (given := getattr(input, name)) is not None}
+    outcome = await write(info, labels.update, id, look, by=by)
     return UpdateLabelPayload(label=reference("Label", outcome.label))
 
 

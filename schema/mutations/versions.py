@@ -3,6 +3,7 @@
 import strawberry
 
 from db.history import versions
+from db.history.split import Split
 from schema.enums import UnpublishedChanges, enum_name
 from schema.mutations.payloads import OfDataset
 from schema.mutations.resolver import Info, Input, global_id, number, values, write
@@ -81,7 +82,7 @@ class WriteManifestPayload:
 )
 async def publish_version(info: Info, input: Input[PublishVersionInput]) -> PublishVersionPayload:
     by, id = info.context.identity, number(input.dataset_id, "Dataset")
-    split = None if input.split is None else values(versions.Split, input.split)
+    split = None if input.split is None else values(Split, input.split)
     outcome = await write(
         info, versions.publish, id, by=by, name=input.name, description=input.description, divided=split
     )

@@ -13,7 +13,6 @@ import pytest
 from api import worker
 from api.settings import Settings
 from db import jobs
-from db.datasets import purge
 from db.ingest.sync import stages
 from db.ingest.sync.entries import inspect
 from db.jobs import events, runner
@@ -306,7 +305,7 @@ async def test_a_deleted_dataset_is_purged(dataset: DatasetFixture, tmp_path: Pa
         sample["source_id"],
     )
     async with dataset.database.writing() as session:
-        await purge.start(session, dataset.dataset_id, requested_by="ann")
+        await jobs.enqueue(session, dataset.dataset_id, "PURGE", requested_by="ann")
     await dataset.do("UPDATE dataset SET deleted_at = now()")
 
     async def nothing_left() -> bool:

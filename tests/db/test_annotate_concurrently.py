@@ -4,9 +4,8 @@ import pytest
 
 from db.formats.shapes import BoundingBox
 from db.labelling import labels
-from db.labelling.samples.annotate import AnnotateWith, annotate
+from db.labelling.samples.annotate import Addition, AnnotateWith, Edit, Update, annotate
 from db.labelling.samples.delete import delete
-from db.labelling.samples.edits import Addition, Edit, Update
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of, run

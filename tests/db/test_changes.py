@@ -28,7 +28,7 @@ def operations(pets: DatasetRows) -> dict[str, Work]:
     cat, dog = pets.labels["cat"], pets.labels["dog"]
     return {
         "CREATE_LABELS": lambda s: labels.create(s, pets.id, [LabelValues("bird")], by=ANN),
-        "UPDATE_LABEL": lambda s: labels.update(s, cat, color="#ff0000", by=ANN),
+        "UPDATE_LABEL": lambda s: labels.update(s, cat, {"color": "#ff0000"}, by=ANN),
         "LABEL_SAMPLES": lambda s: label(s, pets.id, EVERY, LabelWith(labels=["cat"]), by=ANN),
         "REPLACE_SAMPLE_LABEL": lambda s: replace_label(
             s, pets.id, Selection(ids=pets.samples[:1]), ReplaceWith(before="cat", after="dog"), by=ANN

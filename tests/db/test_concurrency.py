@@ -13,9 +13,8 @@ from db.formats.shapes import BoundingBox
 from db.history.transactions import write
 from db.labelling import labels
 from db.labelling.labels import LabelValues
-from db.labelling.samples.annotate import AnnotateWith, annotate
+from db.labelling.samples.annotate import Addition, AnnotateWith, Edit, annotate
 from db.labelling.samples.delete import delete
-from db.labelling.samples.edits import Addition, Edit
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
@@ -219,7 +218,7 @@ def something(pets: DatasetRows, chance: random.Random, known: list[int]) -> Wor
         deleting_labels(known),
         replacing(pets, one, two),
         creating(pets, one),
-        lambda session: labels.update(session, known[0], color="#00ff00", shortcut=one, by=ANN),
+        lambda session: labels.update(session, known[0], {"color": "#00ff00", "shortcut": one}, by=ANN),
         deleting(pets, ids[:1]),
         annotating(pets, one, ids[:5], chance.randrange(3)),
         annotating(pets, two, ids[5:], chance.randrange(3)),

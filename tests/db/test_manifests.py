@@ -9,6 +9,7 @@ import pytest
 from db import jobs
 from db.exports import manifests
 from db.history import versions
+from db.history.split import Split
 from db.history.transactions import write
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, label
@@ -92,7 +93,7 @@ async def test_it_holds_every_sample_as_it_was_published(database: Database) -> 
 async def test_a_split_is_expressed_by_usage(database: Database) -> None:
     made, store = await stage(database, "/out"), MemoryStore()
     await put(database, made, ["向日葵"], 1)
-    await publish(database, made, divided=versions.Split(0.5))
+    await publish(database, made, divided=Split(0.5))
     await work(database, store)
     [(data, _)] = store.contents.values()
     usages = [json.loads(line).get("usage") for line in data.splitlines()]

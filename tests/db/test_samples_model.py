@@ -22,9 +22,8 @@ from db.history import changes
 from db.history.transactions import write
 from db.labelling import labels
 from db.labelling.labels import LabelValues
-from db.labelling.samples.annotate import AnnotateWith, annotate
+from db.labelling.samples.annotate import Addition, AnnotateWith, Edit, Update, annotate
 from db.labelling.samples.delete import delete
-from db.labelling.samples.edits import Addition, Edit, Update
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.selection import Selection
 from db.postgres import engine

@@ -302,7 +302,7 @@ async def test_a_purge_clears_away_what_is_staged(database: Database) -> None:
     work, _ = await one(database)
     await work.dataset.do("UPDATE dataset SET deleted_at = now()")
     async with database.writing() as session:
-        await purge.start(session, work.dataset.dataset_id, requested_by="ann")
+        await jobs.enqueue(session, work.dataset.dataset_id, "PURGE", requested_by="ann")
     claim = await jobs.claim(database, 7)
     assert claim is not None
     await purge.run(database, claim, lambda _: work.staging)

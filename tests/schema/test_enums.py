@@ -26,7 +26,7 @@ WRITTEN = {
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "ImageFormat": ("db/formats/images/*.py",),
     "JobStatus": ("db/jobs/*.py",),
-    "VersionStatus": ("db/history/versions/*.sql",),
+    "VersionStatus": ("db/history/versions.sql",),
 }
 QUOTED = r"""['"]{word}['"]"""
 FORMS = {

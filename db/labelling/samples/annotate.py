@@ -1,17 +1,25 @@
-"""Annotating: annotations with shapes are added, moved, relabelled and removed, in sets."""
+"""Annotating: annotations with shapes are added, moved, relabelled and removed, in sets.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+What the edits of a call come to is decided before anything is written. An annotation is the same as another of its
+sample when label and shape are: so a shape that is added again, by a retry or by a second annotator, exists already. A
+whole image has a label once; shapes of one label may be any number.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import asyncpg
+import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import Invalid
+from db.errors import Invalid, NotFound
+from db.formats import names, shapes
+from db.formats.shapes import Shape
 from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
-from db.labelling.samples import edits as checking
-from db.labelling.samples.edits import MAX_REPORTED, AnnotationRow, CheckedEdits, Edit, Image, Plan
 from db.labelling.samples.label import Labelled
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 from db.postgres import sql
@@ -19,6 +27,121 @@ from db.postgres import sql
 SQL: Final = sql.load(__file__)
 MAX_NAMED: Final = 100_000  # annotations in one call
 MAX_PER_SAMPLE: Final = 10_000  # annotations that a sample can get through calls; a sidecar can bring as many
+MAX_REPORTED: Final = 100  # ids that an error names
+
+Key = tuple[int, int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Without a shape, the label is put on the whole image."""
+
+    label: str
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is None stays. An updated annotation is confirmed."""
+
+    id: int
+    label: str | None = None
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What to do with one sample's annotations."""
+
+    sample: int
+    add: Sequence[Addition] = ()
+    update: Sequence[Update] = ()
+    remove: Sequence[int] = ()
+
+    def names(self) -> Iterator[str]:
+        yield from (each.label for each in self.add)
+        yield from (each.label for each in self.update if each.label is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRow:
+    """An annotation as it is, or is to be; `shape` is JSON text, None the whole image. A new one has no id yet."""
+
+    sample: int
+    label: int
+    shape: str | None
+    id: int = 0
+    confirmed: bool = True
+
+    @property
+    def key(self) -> Key:
+        return self.sample, self.label, self.shape
+
+
+@dataclass(slots=True)
+class CheckedEdits:
+    """The edits of samples that were found, with labels as ids and shapes as checked text."""
+
+    add: dict[Key, AnnotationRow] = field(default_factory=dict)
+    update: dict[int, tuple[int, int | None, str | None]] = field(default_factory=dict)  # sample, label, shape
+    remove: dict[int, int] = field(default_factory=dict)  # sample
+
+    def include(self, edit: Edit, ids: Mapping[str, int], image: asyncpg.Record, path: str) -> None:
+        """`path`: of the edit in the input."""
+        for index, new in enumerate(edit.add):
+            shape = _checked(new.shape, image, edit.sample, f"{path}.add.{index}")
+            row = AnnotationRow(edit.sample, ids[new.label], shape)
+            self.add[row.key] = row
+        for index, one in enumerate(edit.update):
+            if one.id in self.update:
+                raise Invalid("An annotation is updated once in a call; this one is twice.", ids=_global([one.id]))
+            label = None if one.label is None else ids[one.label]
+            shape = _checked(one.shape, image, edit.sample, f"{path}.update.{index}")
+            self.update[one.id] = edit.sample, label, shape
+        for id in edit.remove:
+            if self.remove.setdefault(id, edit.sample) != edit.sample:
+                raise no_such_annotations(_global([id]))
+
+    def expect_existing(self, rows: Mapping[int, AnnotationRow], removed_before: Mapping[int, int]) -> None:
+        """Every named annotation is one of the sample it is named under. One to be removed may be removed already."""
+        samples = {id: row.sample for id, row in rows.items()}
+        wrong = [id for id, (sample, _, _) in self.update.items() if samples.get(id) != sample]
+        wrong += [id for id, sample in self.remove.items() if samples.get(id, removed_before.get(id)) != sample]
+        if wrong:
+            raise no_such_annotations(_global(wrong))
+
+    def updated(self, rows: Mapping[int, AnnotationRow]) -> list[AnnotationRow]:
+        """The updated annotations as they are to be."""
+        updated = []
+        for id, (sample, label, shape) in self.update.items():
+            row = rows[id]
+            label, shape = row.label if label is None else label, row.shape if shape is None else shape
+            updated.append(AnnotationRow(sample, label, shape, id))
+        whole = Counter(row.key for row in updated if row.shape is None)
+        equal = [row.id for row in updated if whole[row.key] > 1]
+        if equal:
+            message = "These would become one: a whole image has a label once. Remove all but one."
+            raise Invalid(message, ids=_global(equal))
+        return updated
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be written. `update`: annotations that exist, as they are to be; `delete`: samples by annotations."""
+
+    insert: Sequence[AnnotationRow]
+    update: Sequence[AnnotationRow]
+    delete: Mapping[int, int]
+
+    def samples(self) -> tuple[int, ...]:
+        """Those that change, ascending."""
+        return tuple(sorted({row.sample for row in (*self.insert, *self.update)} | set(self.delete.values())))
+
+    def growth(self) -> dict[int, int]:
+        """By how many annotations each sample grows, where it does."""
+        net = Counter(row.sample for row in self.insert)
+        net.subtract(self.delete.values())
+        return {sample: more for sample, more in net.items() if more > 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +163,16 @@ async def annotate(
         raise Invalid(f"At most {MAX_NAMED:,} annotations are named in one call.", most=MAX_NAMED, given=count)
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
-    names = label_resolution.distinct(name for edit in edits for name in edit.names())
-    known = await labels.lock_labels(session, dataset_id, names)
-    missing = label_resolution.missing(names, known, create=how.create_missing)
+    used_names = label_resolution.distinct(name for edit in edits for name in edit.names())
+    known = await labels.lock_labels(session, dataset_id, used_names)
+    missing = label_resolution.missing(used_names, known, create=how.create_missing)
     ids = [edit.sample for edit in edits]
     matched = await lock_samples(session, dataset_id, Selection(ids=ids))
     page = await matched.first_page(session, ids)
     unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
-    images = {
-        row["id"]: Image(row["kind"], row["width"], row["height"]) for row in await matched.run(session, SQL.images)
-    }
+    images = {row["id"]: row for row in await matched.run(session, SQL.images)}
     provisional = {name: -number for number, name in enumerate(missing, 1)}  # ids until the labels are made
-    plan = await _plan(session, checking.check(edits, known | provisional, images))
+    plan = await _plan(session, check(edits, known | provisional, images))
     changing = replace(matched, count=len(plan.samples()), ids=plan.samples())
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
@@ -62,7 +183,7 @@ async def annotate(
         dataset_id,
         by.name,
         "ANNOTATE_SAMPLES",
-        _summary(plan, changing.count),
+        _summary(plan, changing),
         expected_revision=how.expected_revision,
     )
     used = {row.label for row in (*plan.insert, *plan.update)}
@@ -94,7 +215,7 @@ async def _existing(session: AsyncSession, edits: CheckedEdits) -> dict[int, Ann
     ids = [*edits.update, *edits.remove]
     existing = {
         row["id"]: AnnotationRow(
-            row["sample_id"], row["label_id"], checking.canonical(row["shape"]), row["id"], row["confirmed"]
+            row["sample_id"], row["label_id"], canonical(row["shape"]), row["id"], row["confirmed"]
         )
         for row in (await sql.run(session, SQL.existing, ids=ids) if ids else ())
     }
@@ -140,14 +261,16 @@ async def _write(
     insert, update = (
         [replace(row, label=label_ids.get(row.label, row.label)) for row in rows] for rows in (plan.insert, plan.update)
     )
+    values = {"actor": by.name, "since": change.revision}
     if plan.delete:
-        await annotations.delete(session, list(plan.delete))
+        await sql.run(session, SQL.delete, ids=list(plan.delete))
     if update:
-        columns = _columns(update)
-        ids, shapes = [row.id for row in update], columns["shapes"]
-        await annotations.update(session, change, actor=by.name, ids=ids, labels=columns["labels"], shapes=shapes)
+        ids, columns = [row.id for row in update], _columns(update)
+        if None in columns["shapes"]:
+            await sql.run(session, SQL.hide_changed, ids=ids, **columns, **values)
+        await sql.run(session, SQL.update, ids=ids, **columns, **values)
     if insert:
-        await annotations.insert(session, change, actor=by.name, **_columns(insert))
+        await sql.run(session, SQL.insert, **_columns(insert), **values)
     await annotations.refresh_derived_state(session, samples, change, actor=by.name)
 
 
@@ -159,7 +282,58 @@ def _columns(rows: Sequence[AnnotationRow]) -> dict[str, list[Any]]:
     }
 
 
-def _summary(plan: Plan, count: int) -> str:
+def _summary(plan: Plan, samples: LockedSamples) -> str:
     parts = {"added": len(plan.insert), "changed": len(plan.update), "removed": len(plan.delete)}
     what = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
-    return f"Annotated {'1 sample' if count == 1 else f'{count} samples'}: {what}"
+    return f"Annotated {samples.counted}: {what}"
+
+
+# -- what the edits of samples come to --------------------------------------------------------------------------------
+
+
+def check(edits: Sequence[Edit], ids: Mapping[str, int], images: Mapping[int, asyncpg.Record]) -> CheckedEdits:
+    """Raises Invalid for a shape that cannot be, and for an annotation that is to become two things."""
+    checked = CheckedEdits()
+    for index, edit in enumerate(edits):
+        if edit.sample in images:
+            checked.include(edit, ids, images[edit.sample], f"samples.{index}")
+    twice = sorted(checked.update.keys() & checked.remove.keys())
+    if twice:
+        raise Invalid("An annotation is either updated or removed, not both.", ids=_global(twice))
+    return checked
+
+
+def canonical(shape: str | None) -> str | None:
+    """A stored shape as this module writes it; Postgres has another order of keys."""
+    return None if shape is None else _json(orjson.loads(shape))
+
+
+def no_such_annotations(ids: Sequence[str]) -> NotFound:
+    return NotFound(
+        "The sample has no such annotation; list them with `annotations { id }`.",
+        ids=[names.excerpt(id) for id in dict.fromkeys(ids)],
+    )
+
+
+def _checked(shape: Shape | None, image: asyncpg.Record, sample: int, path: str) -> str | None:
+    """A shape as it is stored. `path`: in the input."""
+    if shape is None:
+        return None
+    try:
+        if image["width"] is None or image["height"] is None:
+            raise Invalid(
+                "The size of this image is not known, so no shape can be told to lie on it; sync the dataset."
+            )
+        size = {"width": image["width"], "height": image["height"]}
+        return _json(shapes.to_json(shapes.validated(shape, kind=image["kind"], **size)))
+    except Invalid as refused:
+        refused.details |= {"sample": f"Sample:{sample}", "at": f"{path}.shape"}
+        raise
+
+
+def _json(shape: Mapping[str, Any]) -> str:
+    return orjson.dumps(shape, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _global(ids: Sequence[int]) -> list[str]:
+    return [f"Annotation:{id}" for id in ids[:MAX_REPORTED]]

@@ -45,8 +45,7 @@ async def delete(
     planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, warnings)
     if dry_run or not samples.count:
         return planned
-    noun = "1 sample" if samples.count == 1 else f"{samples.count} samples"
-    summary = f"Deleted {noun}" + (" with their files" if delete_sources else "")
+    summary = f"Deleted {samples.counted}" + (" with their files" if delete_sources else "")
     change = await record(session, dataset_id, by.name, "DELETE_SAMPLES", summary, undoable=not delete_sources)
     await delete_where(session, samples, change, with_sources=delete_sources)
     return replace(planned, change=change.id)

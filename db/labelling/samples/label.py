@@ -10,7 +10,7 @@ from db.errors import Invalid
 from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
-from db.labelling.labels.create import listed
+from db.labelling.labels import listed
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 
 Mode = Literal["ADD", "SET", "REMOVE"]
@@ -80,7 +80,7 @@ async def label(
         dataset_id,
         by.name,
         "LABEL_SAMPLES",
-        _summary(mode, names, changing.count),
+        _summary(mode, names, changing),
         expected_revision=how.expected_revision,
     )
     created = await label_resolution.make(session, dataset_id, new, change)
@@ -106,7 +106,7 @@ async def replace_label(
     changing = await matched.narrow(session, "sample.label_ids @> ARRAY[:before::bigint]", before=known[before])
     if not changing.count:
         return unchanged
-    summary = f"Turned `{before}` into `{after}` on {_samples(changing.count)}"
+    summary = f"Turned `{before}` into `{after}` on {changing.counted}"
     change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
     ids = known | await label_resolution.make(session, dataset_id, missing, change)
     await annotations.replace_label(session, changing, ids[before], ids[after], change, actor=by.name)
@@ -117,10 +117,8 @@ async def replace_label(
 async def _write(
     session: AsyncSession, samples: LockedSamples, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
 ) -> None:
-    if mode == "REMOVE":
-        await annotations.remove_labels(session, samples, ids)
-    if mode == "SET":
-        await annotations.remove_other_labels(session, samples, ids)
+    if mode != "ADD":
+        await annotations.remove_labels(session, samples, ids, all_others=mode == "SET")
     if mode != "REMOVE" and ids:
         await annotations.add_labels(session, samples, ids, change, actor=by.name)
     await annotations.refresh_derived_state(session, samples, change, actor=by.name)
@@ -132,16 +130,12 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return label_resolution.distinct(names)
 
 
-def _summary(mode: Mode, names: Sequence[str], count: int) -> str:
+def _summary(mode: Mode, names: Sequence[str], samples: LockedSamples) -> str:
     match mode:
         case "ADD":
-            return f"Put {listed(names)} on {_samples(count)}"
+            return f"Put {listed(names)} on {samples.counted}"
         case "SET":
-            return f"Set {listed(names)} on {_samples(count)}" if names else f"Cleared {_samples(count)}"
+            return f"Set {listed(names)} on {samples.counted}" if names else f"Cleared {samples.counted}"
         case "REMOVE":
-            return f"Took {listed(names)} off {_samples(count)}"
+            return f"Took {listed(names)} off {samples.counted}"
     assert_never(mode)
-
-
-def _samples(count: int) -> str:
-    return "1 sample" if count == 1 else f"{count} samples"

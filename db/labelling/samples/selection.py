@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import asyncpg
-from sqlalchemy import BigInteger, column, insert, select, table
+from sqlalchemy import BigInteger, ColumnElement, column, insert, select, table
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -42,6 +42,11 @@ class LockedSamples:
     count: int
     ids: tuple[int, ...] | None = None
     not_found: tuple[int, ...] = ()
+
+    @property
+    def counted(self) -> str:
+        """Their number, for a summary."""
+        return "1 sample" if self.count == 1 else f"{self.count} samples"
 
     async def run(self, session: AsyncSession, statement: str, **values: Any) -> list[asyncpg.Record]:
         """The rows of a statement that reads the table `selected`."""
@@ -87,34 +92,23 @@ async def lock_samples(
     """Lock what is selected. From here on nobody else changes these samples until the commit."""
     if selection.ids is not None:
         return await _lock_ids(session, dataset_id, selection.ids, lock)
+    condition = conditions(selection.filter or SampleFilter(), working_set(dataset_id))
+    return await lock_samples_where(session, dataset_id, condition, lock)
+
+
+async def lock_samples_where(
+    session: AsyncSession, dataset_id: int, condition: ColumnElement[bool], lock: Lock = "NO KEY UPDATE"
+) -> LockedSamples:
+    """Lock the samples that meet a condition on `sample`."""
     locked = (
         select(col(Sample.id))
-        .where(col(Sample.dataset_id) == dataset_id)
-        .where(conditions(selection.filter or SampleFilter(), working_set(dataset_id)))
+        .where(col(Sample.dataset_id) == dataset_id, condition)
         .order_by(col(Sample.id))
         .with_for_update(key_share=lock == "NO KEY UPDATE")
         .subquery()
     )
     await sql.run(session, SQL.create_table)
-    inserted = await session.exec(insert(SELECTED).from_select(["id"], select(locked.c.id)))
-    return await _in_table(session, dataset_id, inserted.rowcount)
-
-
-async def lock_samples_where(
-    session: AsyncSession, dataset_id: int, condition: str, lock: Lock = "NO KEY UPDATE", **values: Any
-) -> LockedSamples:
-    """Lock the samples that meet a condition on `sample`."""
-    statement = f"""
-        INSERT INTO selected SELECT id FROM (
-            SELECT sample.id FROM sample WHERE sample.dataset_id = :dataset_id AND ({condition})
-            ORDER BY sample.id FOR {lock}
-        ) AS locked
-    """
-    await sql.run(session, SQL.create_table)
-    return await _in_table(session, dataset_id, await sql.count(session, statement, dataset_id=dataset_id, **values))
-
-
-async def _in_table(session: AsyncSession, dataset_id: int, count: int) -> LockedSamples:
+    count = (await session.exec(insert(SELECTED).from_select(["id"], select(locked.c.id)))).rowcount
     if count >= MANY:
         await sql.run(session, "ANALYZE selected")
         await sql.run(session, "SET LOCAL work_mem = '64MB'")

@@ -1,7 +1,6 @@
 """Comparisons of two states of a dataset. Only what changed between their revisions is read: the rows that ended in
 between, which are all past rows and found by `until`, and the rows that began in between, found by `since`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,8 +76,7 @@ def _span(context: CompileContext, base: DatasetState, head: DatasetState) -> An
         if state.version is not None:
             return state.version.revision
         dataset = context.row(Dataset)
-        rows = select(dataset["revision"]).select_from(dataset.origin())
-        return rows.where(dataset["id"] == state.dataset_id).scalar_subquery()
+        return dataset.select(dataset["revision"], where=[dataset["id"] == state.dataset_id]).scalar_subquery()
 
     two = select(revision(base).label("base"), revision(head).label("head")).subquery()
     early, late = func.least(two.c.base, two.c.head), func.greatest(two.c.base, two.c.head)
@@ -156,8 +154,8 @@ def labels(context: CompileContext, comparison: Comparison, field: SelectedField
     def labels_of(state: DatasetState) -> Any:
         label = context.row(Label, state)
         columns = [label[name].label(name) for name in ("id", *LABEL_FIELDS)]
-        rows = select(*columns).select_from(label.origin())
-        return rows.where(label["dataset_id"] == state.dataset_id, *label.conditions()).subquery(context.name("look"))
+        rows = label.select(*columns, where=[label["dataset_id"] == state.dataset_id, *label.conditions()])
+        return rows.subquery(context.name("look"))
 
     old, new = labels_of(comparison.base), labels_of(comparison.head)
     is_same = and_(*(old.c[name].is_not_distinct_from(new.c[name]) for name in LABEL_FIELDS))
@@ -168,8 +166,14 @@ def labels(context: CompileContext, comparison: Comparison, field: SelectedField
     return [differing.where(or_(old.c.id.is_(None), new.c.id.is_(None), ~is_same)).scalar_subquery()]
 
 
-def label_or_null(context: CompileContext, differing: Row, field: SelectedField) -> Parts:
-    return value_or_null(context.one(field.fields, lambda label: [label["id"] == differing["id"]], differing.state))
+def differing_label(index: int) -> Field:
+    """Of a pair of labels, of which one may not exist."""
+
+    def compiled(context: CompileContext, pair: tuple[Row, Row], field: SelectedField) -> Parts:
+        row = pair[index]
+        return value_or_null(context.one(field.fields, lambda label: [label["id"] == row["id"]], row.state))
+
+    return Field(compiled, is_nullable=True)
 
 
 COMPARISON = ObjectType(
@@ -186,8 +190,8 @@ COMPARISON = ObjectType(
 LABEL_CHANGE = ObjectType(
     name="LabelChange",
     fields={
-        "before": Field(lambda context, pair, field: label_or_null(context, pair[0], field), is_nullable=True),
-        "after": Field(lambda context, pair, field: label_or_null(context, pair[1], field), is_nullable=True),
+        "before": differing_label(0),
+        "after": differing_label(1),
     },
 )
 
@@ -210,23 +214,17 @@ def sample(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     return [case((row["kind"] == sql("'REMOVED'"), in_base), else_=in_head)]
 
 
-def labels_added(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    return _names(context, row.state, row["label_ids_after"], row["label_ids_before"])
+def names(among: str, except_: str, *, in_base: bool = False) -> Field:
+    """The names of the labels in one list of a change that are not in another."""
 
+    def compiled(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+        label = context.row(Label, row.state.base if in_base else row.state)
+        context.unbounded += 1
+        differ = [label["id"] == func.any(row[among]), label["id"] != func.all(row[except_])]
+        json = concatenate(array(text(label["name"]), label["id"]))
+        return [label.select(json, where=[*differ, *label.conditions()]).scalar_subquery()]
 
-def labels_removed(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    assert row.state.base is not None
-    return _names(context, row.state.base, row["label_ids_before"], row["label_ids_after"])
-
-
-def _names(
-    context: CompileContext, state: DatasetState, among: ColumnElement[Any], except_: ColumnElement[Any]
-) -> Parts:
-    label = context.row(Label, state)
-    context.unbounded += 1
-    names = concatenate(array(text(label["name"]), label["id"]))
-    conditions: Sequence[ColumnElement[bool]] = [label["id"] == func.any(among), label["id"] != func.all(except_)]
-    return [select(names).select_from(label.origin()).where(*conditions, *label.conditions()).scalar_subquery()]
+    return Field(compiled, is_list=True)
 
 
 SAMPLE_CHANGE = ObjectType(
@@ -234,7 +232,7 @@ SAMPLE_CHANGE = ObjectType(
     fields={
         "kind": column("kind", unescaped),
         "sample": Field(sample),
-        "labelsAdded": Field(labels_added, is_list=True),
-        "labelsRemoved": Field(labels_removed, is_list=True),
+        "labelsAdded": names("label_ids_after", "label_ids_before"),
+        "labelsRemoved": names("label_ids_before", "label_ids_after", in_base=True),
     },
 )

@@ -48,14 +48,9 @@ def labelers(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     def next_labeler(after: ColumnElement[Any] | None) -> Any:
         sample = context.row(Sample, row.state)
         who = sample["labeled_by"]
-        return (
-            select(who)
-            .select_from(sample.origin())
-            .where(sample["dataset_id"] == row.state.dataset_id, who.is_not(None) if after is None else who > after)
-            .order_by(who)
-            .limit(sql("1"))
-            .scalar_subquery()
-        )
+        is_next = who.is_not(None) if after is None else who > after
+        rows = sample.select(who, where=[of_dataset(sample, row), is_next])
+        return rows.order_by(who).limit(sql("1")).scalar_subquery()
 
     who, table = context.name("who"), context.name("labelers")
     first, following = next_labeler(None), next_labeler(sql(f"{table}.{who}"))
@@ -68,16 +63,14 @@ def labelers(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
 
 def current_version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     base = context.row(Base, row.state)
-    current = select(base["version_id"]).select_from(base.origin())
-    current = current.where(base["dataset_id"] == row.state.dataset_id)
+    current = base.select(base["version_id"], where=[of_dataset(base, row)])
     return value_or_null(context.one(field.fields, lambda each: [each["id"] == current.scalar_subquery()]))
 
 
 def has_unpublished_changes(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     """Whether anything was changed since the working set was equal to its version; without one, ever."""
     base = context.row(Base, row.state)
-    clean = select(base["revision"]).select_from(base.origin())
-    clean = clean.where(base["dataset_id"] == row.state.dataset_id, base["version_id"].is_not(None))
+    clean = base.select(base["revision"], where=[of_dataset(base, row), base["version_id"].is_not(None)])
     return boolean(row["revision"] != func.coalesce(clean.scalar_subquery(), sql("0")))
 
 

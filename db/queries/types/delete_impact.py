@@ -21,8 +21,8 @@ def delete_impact(context: CompileContext, row: Row, field: SelectedField) -> Pa
     context.costly = True
     sample = context.row(Sample, row.state)
     condition = selection_condition(context, sample, field.argument("select"))
-    samples = select(sample["id"].label("id"), sample["dataset_id"].label("dataset_id")).select_from(sample.origin())
-    samples = samples.where(sample["dataset_id"] == row.state.dataset_id, condition)
+    columns = [sample[name].label(name) for name in ("id", "dataset_id")]
+    samples = sample.select(*columns, where=[sample["dataset_id"] == row.state.dataset_id, condition])
     impact = text(of_selected(shared_sources.IMPACT)).columns(column("shared", BigInteger), column("datasets", IDS))
     selected = samples.cte("selected").prefix_with("MATERIALIZED")
     elsewhere = impact.cte("elsewhere").prefix_with("MATERIALIZED")

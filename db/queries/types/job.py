@@ -3,32 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, func
+from sqlalchemy import BigInteger, ColumnElement, cast, func
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import IgnoredFiles, Job, JobWarning
-from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
+from db.queries.compile_context import Field, ObjectType, RowType
 from db.queries.connections import Listing, page
-from db.queries.json_text import NULL, Parts, concatenate, nullable, number, unescaped
+from db.queries.json_text import null_with, number, unescaped
 from db.queries.pagination import NUMBER, Order
-from db.queries.rows import Row
-from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, one
+from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, one, value
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
 
-def error(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    return [case((row["error_code"].is_(None), NULL), else_=concatenate(context.nested(row, field.fields)))]
-
-
 def error_detail(name: str) -> Field:
     """A whole number among the details of an error; null where there is none of this name."""
-
-    def compiled(_context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-        detail = func.jsonb_extract_path_text(row["error_details"], sql(f"'{name}'"))
-        return nullable(number)(cast(detail, BigInteger))
-
-    return Field(compiled, is_nullable=True)
+    details = func.jsonb_extract_path_text
+    return value(
+        lambda row: cast(details(row["error_details"], sql(f"'{name}'")), BigInteger), number, is_nullable=True
+    )
 
 
 def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
@@ -44,7 +37,10 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
             "createdAt": column("created_at"),
             "startedAt": column("started_at", is_nullable=True),
             "finishedAt": column("finished_at", is_nullable=True),
-            "error": Field(error, is_nullable=True),
+            "error": Field(
+                lambda context, row, field: null_with(row["error_code"], context.nested(row, field.fields)),
+                is_nullable=True,
+            ),
             **{counter: column(counter, number) for counter in counters},
             **fields,
         },

@@ -44,8 +44,8 @@ def labels_of_page(context: CompileContext, page: Row, field: SelectedField) -> 
     label = context.row(Label, page.state)
     json = concatenate(context.nested(label, field.fields)).label("item")
     ids = select(func.unnest(page["label_ids"]).distinct()).select_from(sqlalchemy.table(page.name))
-    rows = select(label["id"].label("id"), json).select_from(label.origin())
-    rows = rows.where(label["id"] == func.any(func.array(ids.scalar_subquery())), *label.conditions())
+    is_on_page = label["id"] == func.any(func.array(ids.scalar_subquery()))
+    rows = label.select(label["id"].label("id"), json, where=[is_on_page, *label.conditions()])
     context.unbounded += 1
     limited = context.limited(rows, ["item"])
     entries = select(func.jsonb_object_agg(limited.c.id, limited.c.item).label("entries"))
@@ -141,7 +141,7 @@ def counted(context: CompileContext, state: DatasetState, field: SelectedField) 
         "PENDING": row["pending"],
         "UNLABELED": row["total"] - row["labeled"] - row["pending"],
     }[filter_.state]
-    return select(total).select_from(row.origin()).where(row["id"] == id_).scalar_subquery()
+    return row.select(total, where=[row["id"] == id_]).scalar_subquery()
 
 
 SAMPLES = Listing(

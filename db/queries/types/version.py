@@ -1,6 +1,6 @@
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Base, Job, Version
@@ -29,8 +29,8 @@ def state_of_version(version_id: ColumnElement[Any], *, is_bound: bool = True) -
 
 def is_current(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     base = context.row(Base, row.state)
-    rows = select(base["dataset_id"]).select_from(base.origin())
-    return boolean(rows.where(base["dataset_id"] == row["dataset_id"], base["version_id"] == row["id"]).exists())
+    is_base = [base["dataset_id"] == row["dataset_id"], base["version_id"] == row["id"]]
+    return boolean(base.select(base["dataset_id"], where=is_base).exists())
 
 
 def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
@@ -47,8 +47,8 @@ def samples(context: CompileContext, row: Row, field: SelectedField) -> Parts:
 def manifest_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     """The latest, so that the error of one that failed is shown until another is requested."""
     job = context.row(Job, row.state)
-    latest = select(func.max(job["id"])).select_from(job.origin())
-    latest = latest.where(job["version_id"] == row["id"], job["kind"] == sql("'MANIFEST'"))
+    is_manifest = [job["version_id"] == row["id"], job["kind"] == sql("'MANIFEST'")]
+    latest = job.select(func.max(job["id"]), where=is_manifest)
     return value_or_null(context.one(field.fields, lambda each: [each["id"] == latest.scalar_subquery()], row.state))
 
 

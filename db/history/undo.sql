@@ -1,4 +1,4 @@
--- Of the tables of `versions/restore.sql`: which facts are not any more as the span left them.
+-- Of the tables of `restore.sql`: which facts are not any more as the span left them.
 
 -- name: changed_annotations
 -- example: now = ROW(a.label_id); after = ROW(x.label_id)

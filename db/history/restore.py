@@ -42,15 +42,6 @@ AND (sample.label_ids, sample.state) IS DISTINCT FROM (derived.label_ids, derive
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """The revisions after `early`, up to and with `late`, of a dataset."""
-
-    dataset_id: int
-    early: int
-    late: int = LAST
-
-
-@dataclass(frozen=True, slots=True)
 class SpanChanges:
     """What the temporary tables contain. `columns` of each fact: all but `id`, `dataset_id` and `since`."""
 
@@ -62,12 +53,12 @@ class SpanChanges:
         return _row(table, self.columns[fact])
 
 
-async def load(session: AsyncSession, span: Span) -> SpanChanges:
-    """Fill the temporary tables with what the span did."""
+async def load(session: AsyncSession, dataset_id: int, early: int, late: int = LAST) -> SpanChanges:
+    """Fill the temporary tables with what the revisions after `early`, up to and with `late`, did."""
     columns = {row["relname"]: tuple(row["columns"]) for row in await sql.run(session, SQL.columns)}
     await sql.run(session, SQL.create_tables)
     rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
-    values = {"dataset_id": span.dataset_id, "early": span.early, "late": span.late}
+    values = {"dataset_id": dataset_id, "early": early, "late": late}
     for fact in FACTS:
         await sql.run(session, SQL.load_before.format(fact=fact, row=", ".join(rows[fact])), **values)
     for fact in ("label", "sample"):
@@ -75,7 +66,7 @@ async def load(session: AsyncSession, span: Span) -> SpanChanges:
     statement = SQL.load_annotations_after.format(
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )
-    await sql.run(session, statement, early=span.early, late=span.late)
+    await sql.run(session, statement, early=early, late=late)
     await sql.run(session, SQL.analyze)
     await sql.run(session, SQL.follow_files.format(leaves=LEAVES))
     for fact in ("label", "annotation", "sample"):

@@ -8,3 +8,11 @@ SELECT :dataset_id, name, color, shortcut, :since
 FROM unnest(:names::text[], :colors::text[], :shortcuts::text[]) WITH ORDINALITY AS new (name, color, shortcut, n)
 ORDER BY n
 RETURNING id
+
+-- name: lock_by_name
+-- One row of nulls where none of the names is a label's: the rule is given in any case.
+WITH used AS MATERIALIZED (
+    SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[])
+    ORDER BY id FOR KEY SHARE
+)
+SELECT dataset.label_names, used.id, used.name FROM dataset LEFT JOIN used ON true WHERE dataset.id = :dataset_id

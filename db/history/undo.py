@@ -1,0 +1,112 @@
+"""Undoing one change: its rows are inverted, as a change of its own. What others did stays, or prevents the undo.
+
+Facts that are no longer as the change left them prevent it. A later change that was undone itself prevents nothing; nor
+does another label on the same sample.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.errors import Conflict, Invalid, NotFound
+from db.history.changes import MAX_REPORTED, RecordedChange, find_visible, lock_dataset, record
+from db.history.restore import FILE, LABELLING, OBSTACLES, SpanChanges, load, restore
+from db.history.versions import is_clean, lock_base, remember_base, set_base
+from db.identity.tokens import Identity
+from db.postgres import sql
+from db.postgres.models import Base, BaseBefore, Change, Version
+
+SQL: Final = sql.load(__file__)
+SUMMARY: Final = 200  # characters of the undone change's summary
+NO_FACTS: Final = {*FILE, *LABELLING, "created_at", "added_at"}  # columns of a sample that nobody sets by themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """`change`: the one that undid."""
+
+    dataset_id: int
+    change: int
+
+
+async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone:
+    """Make what the change touched what it was before. Refused where later changes touched the same."""
+    undone = await find_visible(session, Change, change_id, by)
+    if undone is None:
+        raise NotFound("There is no such change; list them with `dataset { changes }`.")
+    if not undone.undoable:
+        raise Invalid("This change deleted source files, and cannot be undone.")
+    dataset_id = undone.dataset_id
+    revision = await lock_dataset(session, dataset_id, by, exclusive=True)
+    base = await lock_base(session, dataset_id)
+    span = await load(session, dataset_id, undone.revision - 1, undone.revision)
+    await _expect_no_conflicts(session, span, undone)
+    change = await record(session, dataset_id, by.name, "UNDO", f"Undid: {undone.summary[:SUMMARY]}")
+    await restore(session, span, change)
+    await _restore_base(session, base, undone, revision, change)
+    undone.undone_by = change.id
+    await session.flush()
+    return Undone(dataset_id, change.id)
+
+
+async def _restore_base(
+    session: AsyncSession, base: Base, undone: Change, revision: int, change: RecordedChange
+) -> None:
+    """The base of the working set, where undoing brought back what it was based on, or a state that equals it."""
+    is_last = undone.revision == revision
+    found = await session.exec(
+        select(BaseBefore.was_clean, Version.id)
+        .join(Version, col(Version.id) == col(BaseBefore.version_id), isouter=True)
+        .where(col(BaseBefore.change_id) == undone.id)
+    )
+    before = found.one_or_none()
+    if before is not None:
+        was_clean, version_id = before
+        await remember_base(session, change.id, base, was_clean=is_clean(base, revision))
+        await set_base(session, base, version_id, change.revision if was_clean and is_last else 0)
+    elif is_last and base.version_id is not None and base.revision == revision - 1:
+        await set_base(session, base, base.version_id, change.revision)
+
+
+async def _expect_no_conflicts(session: AsyncSession, span: SpanChanges, undone: Change) -> None:
+    """Raises CONFLICT, naming the later changes. `undone`: the change to undo."""
+    found = await sql.run(session, _conflicts(span), undone=undone.revision)
+    if not found:
+        return
+    revisions = [row["revision"] for row in found if row["revision"] is not None]
+    if all(revision <= undone.revision for revision in revisions):
+        # What is in the way may have come there by the very change: a file that moved to where another was.
+        obstacle = await sql.first(session, OBSTACLES)
+        if obstacle is not None:
+            raise Conflict(
+                f"Another sample's file lies at `{obstacle['path']}` now, where a sample would come back; move it "
+                "away, sync, and repeat.",
+                changes=[],
+                path=obstacle["path"],
+            )
+    values = {"dataset_id": undone.dataset_id, "revisions": revisions, "undone": undone.revision}
+    ids = [row["id"] for row in await sql.run(session, SQL.changes, **values, limit=MAX_REPORTED)]
+    message = "Later changes touched the same samples or labels; undo those first, the latest first."
+    if undone.undone_by in ids:
+        message = "This change was undone already; to have it back, undo the change that undid it."
+    raise Conflict(message, changes=[f"Change:{id}" for id in ids])
+
+
+def _conflicts(span: SpanChanges) -> str:
+    """A statement that returns the revisions of the changes that prevent it."""
+    names = [name for name in span.columns["sample"] if name not in NO_FACTS]
+    since = {name: f"s.{name} IS DISTINCT FROM x.{name}" for name in names}
+    twice = [f"b.{name} IS DISTINCT FROM x.{name} AND {since[name]}" for name in names]
+    changed = {
+        "annotation": SQL.changed_annotations.format(
+            now=span.row("annotation", "a"), after=span.row("annotation", "x")
+        ),
+        "sample": SQL.changed_samples.format(
+            changed_since=" OR ".join(since.values()), changed_twice=" OR ".join(twice)
+        ),
+        "label": SQL.changed_labels.format(now=span.row("label", "l"), after=span.row("label", "x")),
+    }
+    revisions = [SQL.revisions.format(fact=fact, ids=ids) for fact, ids in changed.items()]
+    return " UNION ".join([*revisions, SQL.unmet_needs.format(obstacles=OBSTACLES)])

@@ -1,7 +1,0 @@
--- name: lock_by_name
--- One row of nulls where none of the names is a label's: the rule is given in any case.
-WITH used AS MATERIALIZED (
-    SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[])
-    ORDER BY id FOR KEY SHARE
-)
-SELECT dataset.label_names, used.id, used.name FROM dataset LEFT JOIN used ON true WHERE dataset.id = :dataset_id
