@@ -95,9 +95,14 @@ async def demo(settings: Settings, _: argparse.Namespace, stopping: asyncio.Even
 
 @in_loop
 async def worker(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
+    """Run jobs until stopping; running ones then go back to the queue."""
+    from api.configuration import database_limits  # other commands need not wait for what these import
+    from api.worker import run
+
     logs.configure(settings.log_level)
-    async with process.migrated(settings) as ready:
-        await process.work(ready, stopping)
+    limits = database_limits(settings)
+    async with process.migrated(settings) as ready, engine.connect(str(ready.database_url), limits) as database:
+        await run(database, ready, stop=stopping)
 
 
 @in_loop
@@ -132,7 +137,7 @@ def restore(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def check(settings: Settings, arguments: argparse.Namespace) -> None:
-    from api.configuration import stores  # other commands need not wait for what these import
+    from api.configuration import stores  # as in `worker`
     from db.datasets.check import check
 
     async def compare(ready: Settings) -> None:

@@ -132,15 +132,6 @@ class Server(uvicorn.Server):
         return f"http://{name}:{port}"
 
 
-async def work(settings: Settings, stopping: asyncio.Event) -> None:
-    """Run jobs until stopping; running ones then go back to the queue."""
-    from api.configuration import database_limits
-    from api.worker import run  # imports what other commands do not need
-
-    async with engine.connect(str(settings.database_url), database_limits(settings)) as opened:
-        await run(opened, settings, stop=stopping)
-
-
 async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce) -> None:
     """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends."""
     from api.app import create_app  # the whole language with it, which other commands do not need

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from api.allowed_hosts import AllowedHosts
@@ -50,11 +50,9 @@ class Runtime:
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
-    def context(
-        self, scope: Scope, headers: Headers, identity: Identity, key: str | None, request_hash: bytes
-    ) -> Context:
+    def context(self, http: HTTPConnection, identity: Identity, key: str | None, request_hash: bytes) -> Context:
         """The context of one operation. Raises Refused where the request names another server."""
-        base = self.settings.public_url or self.hosts.base_url(scope, headers)
+        base = self.settings.public_url or self.hosts.base_url(http.scope, http.headers)
         return Context(
             database=self.database,
             identity=identity,

@@ -125,7 +125,7 @@ async def _respond(
     if http.method == "GET" and request.document.is_mutation:
         raise HTTPException(405, "A mutation is sent by POST.", {"allow": "POST"})
     key = parameters.idempotency_key(params, http.headers.get("idempotency-key"))
-    context = process.context(http.scope, http.headers, identity, *key)
+    context = process.context(http, identity, *key)
     if accept.json is not None and not request.document.is_subscription:
         response = _response_of(await execute(process, request, context), accept.json)
         await response(http.scope, http.receive, send)

@@ -192,7 +192,7 @@ class Session:
 
     async def _run(self, operation: str, request: Request, key: str | None, request_hash: bytes) -> None:
         try:
-            context = self.process.context(self.socket.scope, self.socket.headers, self.identity, key, request_hash)
+            context = self.process.context(self.socket, self.identity, key, request_hash)
             async with aclosing(answers(self.process, request, context)) as source:
                 async for answer in source:
                     if isinstance(answer, Answer) and answer.refused:
