@@ -27,6 +27,7 @@ from graphql.execution.values import VariableValues
 from db.queries import SelectedField, type_of
 from db.queries.parameters import Inputs, Parameter
 from schema.execution.documents import Document
+from schema.execution.optional_inputs import with_defaults
 from schema.inputs.filters import sample_filter
 
 ANY_VALUE = object()  # the shape of a value that only its placeholder depends on
@@ -117,9 +118,9 @@ class Translator:
         node = details[0].node
         declared = self.schema.get_field(parent, node.name.value)
         assert declared is not None
+        values = with_defaults(declared.args, get_argument_values(declared, node, self.variables))
         arguments = {
-            name: _argument(get_named_type(declared.args[name].type).name, value)
-            for name, value in get_argument_values(declared, node, self.variables).items()
+            name: _argument(get_named_type(declared.args[name].type).name, value) for name, value in values.items()
         }
         type_ = get_named_type(declared.type)
         possible: Iterable[GraphQLObjectType] = ()

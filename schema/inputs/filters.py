@@ -110,7 +110,11 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         return None if value.get(name) is None else make(value[name])
 
     def by_labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
-        return None if value["names"] == [] else filters.LabelFilter(value["names"], enum_name(value["match"]))
+        return (
+            None
+            if value["names"] == []
+            else filters.LabelFilter(value["names"], enum_name(value["match"] or LabelMatch.ANY))
+        )
 
     def by_time(value: Mapping[str, Any]) -> filters.TimeFilter:
         return filters.TimeFilter(enum_name(value.get("preset")), value.get("from"), value.get("to"))
@@ -120,7 +124,7 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         labels=optional("labels", by_labels),
         created_at=optional("createdAt", by_time),
         file_name=optional("fileName", lambda value: filters.TextFilter(**value)),
-        path=optional("path", lambda value: filters.PathFilter(**value)),
+        path=optional("path", lambda value: filters.PathFilter(**{**value, "recursive": bool(value["recursive"])})),
         labeled_by=value.get("labeledBy") or None,
         hard=value.get("hard"),
         usage=enum_name(value.get("usage")),
