@@ -51,11 +51,10 @@ class InspectedImage:
 
     @classmethod
     def of(
-        cls, found: Head | StoredObject, facts: ImageFacts | None, outcome: Outcome = Outcome.READ, problem: str = ""
+        cls, found: StoredObject, facts: ImageFacts | None, outcome: Outcome = Outcome.READ, problem: str = ""
     ) -> Self:
-        etag = found.etag if isinstance(found, Head) else found.stamp
         hashes = (found.content, found.pixels, found.changed_at)
-        return cls(outcome, found.size, found.modified_at, etag, facts, problem, *hashes)
+        return cls(outcome, found.size, found.modified_at, found.stamp, facts, problem, *hashes)
 
     @property
     def content_hash(self) -> str | None:
@@ -138,7 +137,7 @@ async def _read_whole(store: Store, file: StoredObject, head: Head, limits: Imag
     return await asyncio.to_thread(_decoded, replace(head, data=data), limits)
 
 
-def _too_large(file: StoredObject | Head, limits: ImageLimits) -> InspectedImage:
+def _too_large(file: StoredObject, limits: ImageLimits) -> InspectedImage:
     problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {limits.size / MIB:g} MiB are taken."
     return InspectedImage(Outcome.REFUSED, file.size, file.modified_at, "", problem=problem)
 
@@ -191,5 +190,4 @@ async def object_with(store: Store, path: str, data: bytes) -> StoredObject | No
         return None
     if isinstance(head, StorageError):
         raise head  # it may be the caller's own: under another name it would be there twice
-    hashes = (head.changed_at, head.content, head.pixels)
-    return StoredObject(path, head.size, head.modified_at, head.etag, *hashes) if head.data == data else None
+    return head if head.data == data else None

@@ -7,9 +7,7 @@ import strawberry
 
 from db.identity.urls import Links
 from db.ingest import uploads
-from db.ingest.uploads import Incoming, RequestedFile, Ticket
-from db.ingest.uploads.direct import Result
-from db.ingest.uploads.upload_requests import Completed
+from db.ingest.uploads import Incoming, RequestedFile, Result, Ticket
 from schema.enums import ErrorCode, UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, WithChange
 from schema.mutations.resolver import Info, Input, earlier_outcome, is_done, keyed, number, values, write
@@ -200,7 +198,7 @@ async def request_uploads(info: Info, input: Input[RequestUploadsInput]) -> Requ
 async def complete_uploads(info: Info, input: Input[CompleteUploadsInput]) -> CompleteUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     inspected = uploads.NOTHING
-    if not await is_done(info, uploads.Completion):
+    if not await is_done(info, uploads.Uploaded):
         inspected = await uploads.inspect(
             context.database, context.stores, id, input.keys, checks=context.checks, by=by
         )
@@ -226,7 +224,7 @@ def upload_ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) ->
     )
 
 
-def sample_or_error(outcome: Result | Ticket | Completed) -> dict[str, Any]:
+def sample_or_error(outcome: Result | Ticket) -> dict[str, Any]:
     """The fields that the outcomes of files have in common."""
     refused = None if outcome.code is None else ItemError(code=ErrorCode[outcome.code], message=outcome.message)
     return {"file_name": outcome.file_name, "sample": reference("Sample", outcome.sample), "error": refused}

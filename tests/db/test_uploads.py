@@ -16,7 +16,7 @@ from db.formats.images import ImageFacts
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.ingest import uploads
-from db.ingest.uploads import Checks, Completion, IssuedTickets, RequestedFile, RequestedUploads
+from db.ingest.uploads import Checks, IssuedTickets, RequestedFile, RequestedUploads, Uploaded
 from db.ingest.uploads.destinations import lock_names
 from db.ingest.uploads.files import STAGING, decode_here
 from db.labelling.samples.label import LabelWith, label
@@ -73,16 +73,16 @@ class Work:
             if ticket.staged is not None:
                 self.staging.put(STAGING + ticket.staged, self.files[ticket.key][1])
 
-    async def complete(self, database: Database, store: Store, keys: Sequence[str] = ()) -> Completion:
+    async def complete(self, database: Database, store: Store, keys: Sequence[str] = ()) -> Uploaded:
         stores, id = cast(Stores, Shelf(store)), self.dataset.dataset_id
         keys = keys or list(self.files)
         checks = Checks(room=asyncio.Semaphore(1))  # one file after the other: steps are the same in every run
         arrived = await uploads.inspect(database, stores, id, keys, checks=checks, by=ANN)
-        done = await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
+        done = await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Uploaded)
         await uploads.discard(stores, done)
         return done
 
-    async def all(self, crash_point: CrashPoint) -> Completion | None:
+    async def all(self, crash_point: CrashPoint) -> Uploaded | None:
         """None: it died on the way."""
         database, store = crashing(self.dataset.database, self.staging, crash_point)
         try:
@@ -193,10 +193,10 @@ async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_plac
         await both.wait()
         return await decode_here(data)
 
-    async def complete() -> Completion:
+    async def complete() -> Uploaded:
         stores, id = cast(Stores, Shelf(work.staging)), work.dataset.dataset_id
         arrived = await uploads.inspect(database, stores, id, ["a"], checks=Checks(slow), by=ANN)
-        return await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Completion)
+        return await write(database, lambda session: uploads.complete(session, id, arrived, by=ANN), Uploaded)
 
     first, second = await asyncio.gather(complete(), complete())
     assert first.results == second.results
@@ -366,7 +366,7 @@ async def test_a_completion_waits_for_no_label_of_its_sample_while_it_holds_the_
     assert await work.dataset.labels() == {"a.png": ["cat", "dog"]}
 
 
-async def _once(database: Database, work: Callable[[AsyncSession], Awaitable[Completion]]) -> Completion:
+async def _once(database: Database, work: Callable[[AsyncSession], Awaitable[Uploaded]]) -> Uploaded:
     """Nothing is done again, as a unit would do it that a deadlock undid."""
     async with database.writing() as session:
         return await work(session)

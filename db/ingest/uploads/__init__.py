@@ -10,8 +10,8 @@ noted, for its own.
                      what nobody completed is cleared away            staging.py
 """
 
-from db.ingest.uploads.completion import NOTHING, Completion, complete, discard, inspect
-from db.ingest.uploads.direct import DirectUploads, Incoming, Stored, Uploaded, commit, store
-from db.ingest.uploads.files import Checks, OnConflict
+from db.ingest.uploads.completion import NOTHING, complete, discard, inspect
+from db.ingest.uploads.direct import DirectUploads, Incoming, Stored, commit, store
+from db.ingest.uploads.files import Checks, OnConflict, Result, Uploaded
 from db.ingest.uploads.staging import Awaited, awaited, clear, sweep
 from db.ingest.uploads.upload_requests import IssuedTickets, RequestedFile, RequestedUploads, Ticket, link, request

@@ -23,9 +23,9 @@ from db.ingest.entry import Entry
 from db.ingest.images import InspectedImage, write_new
 from db.ingest.uploads import files
 from db.ingest.uploads.destinations import free_paths, input_path_of, lock_names, open_store
-from db.ingest.uploads.files import MAX_NAMES, STAGING, Checks
+from db.ingest.uploads.files import MAX_NAMES, STAGING, Checks, Result, Uploaded
 from db.ingest.uploads.samples import write_samples
-from db.ingest.uploads.upload_requests import GRACE, Completed, Upload, check_count, lock_uploads
+from db.ingest.uploads.upload_requests import GRACE, Upload, check_count, lock_uploads
 from db.labelling import label_resolution, labels
 from db.labelling.labels import KnownLabels
 from db.postgres import sql
@@ -43,24 +43,10 @@ class InspectedUploads:
 
     input_path: str
     keys: tuple[str, ...]
-    found: Mapping[str, tuple[int, Entry | Completed]]
+    found: Mapping[str, tuple[int, Entry | Result]]
 
 
 NOTHING = InspectedUploads("", (), {})
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    dataset_id: int
-    input_path: str
-    results: tuple[Completed, ...]
-    staged: tuple[str, ...] = ()  # paths that nobody needs any more
-    change: int | None = None
-
-    @property
-    def is_final(self) -> bool:
-        """Whether completing the same keys again could do nothing more."""
-        return all(one.ended for one in self.results)
 
 
 async def inspect(
@@ -94,7 +80,7 @@ class _Inspector:
     checks: Checks
     away: list[RootMissing] = field(default_factory=list)
 
-    async def inspect(self, position: int, row: Upload) -> Entry | Completed:
+    async def inspect(self, position: int, row: Upload) -> Entry | Result:
         """What failed in passing leaves the upload open; what is wrong with the file itself ends it."""
         refused = _refused_labels(row, self.known)
         if refused is not None:
@@ -107,12 +93,10 @@ class _Inspector:
                 facts = await files.check(row.file_name, data, self.checks.decode)
                 stored = await self._write(row, data)
                 return Entry(position, stored.path, row.file_name, InspectedImage.of(stored, facts))
-            except (Unavailable, NotFound) as failed:
-                if isinstance(failed, RootMissing):
-                    self.away.append(failed)
-                return row.refused(failed, ended=False)
             except DomainError as error:
-                return row.refused(error, ended=True)
+                if isinstance(error, RootMissing):
+                    self.away.append(error)
+                return row.refused(error, ended=not isinstance(error, Unavailable | NotFound))
 
     async def _read(self, row: Upload) -> bytes:
         [head] = await self.store.heads([STAGING + row.staged], length=row.size + 1)
@@ -153,14 +137,14 @@ class _Inspector:
         return path or ""
 
 
-async def complete(session: AsyncSession, dataset_id: int, inspected: InspectedUploads, *, by: Identity) -> Completion:
+async def complete(session: AsyncSession, dataset_id: int, inspected: InspectedUploads, *, by: Identity) -> Uploaded:
     await lock_dataset(session, dataset_id, by)
     rows = await lock_uploads(session, dataset_id, inspected.keys)
-    results: dict[str, Completed] = {}
+    results: dict[str, Result] = {}
     waiting: list[tuple[Upload, Entry]] = []
     for key in inspected.keys:
         match _outcome(key, rows.get(key), inspected):
-            case Completed() as result:
+            case Result() as result:
                 results[key] = result
             case entry:
                 waiting.append((rows[key], entry))
@@ -178,35 +162,35 @@ async def complete(session: AsyncSession, dataset_id: int, inspected: InspectedU
             codes=[one.code for _, one in ended],
             messages=[one.message or None for _, one in ended],
         )
-    return Completion(
+    return Uploaded(
         dataset_id,
-        inspected.input_path,
         tuple(results[key] for key in inspected.keys),
-        tuple(STAGING + row.staged for row, _ in ended),
         change.id if change else None,
+        inspected.input_path,
+        tuple(STAGING + row.staged for row, _ in ended),
     )
 
 
-async def discard(stores: Stores, completion: Completion) -> None:
+async def discard(stores: Stores, uploaded: Uploaded) -> None:
     """Clear away what was staged. What resists is left to the sweep."""
-    if completion.staged:
+    if uploaded.staged:
         with suppress(DomainError, TimeoutError):
             async with asyncio.timeout(DISCARD_TIMEOUT):
-                await stores.open(completion.input_path).discard(completion.staged)
+                await stores.open(uploaded.input_path).discard(uploaded.staged)
 
 
-def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Completed | Entry:
+def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Result | Entry:
     """The outcome of a key, or the entry of which a sample is to be made."""
     if row is None:
         missing = NotFound("No upload was requested under this key, or it was forgotten since: request it.")
-        return Completed(key, code=missing.code, message=missing.message)
+        return Result.refused(missing, None, key, ended=False)
     if not row.is_open and row.error_code is not None:
-        return Completed(key, row.file_name, code=row.error_code, message=row.error or "", ended=True)
+        return Result(row.file_name, code=row.error_code, message=row.error or "", key=key)
     if not row.is_open and row.sample is None:
         gone = NotFound("Its sample was deleted since; request it anew to upload it again.", code="SAMPLE_NOT_FOUND")
         return row.refused(gone, ended=True)
     if not row.is_open:
-        return Completed(key, row.file_name, row.sample, ended=True)
+        return Result(row.file_name, row.sample, key=key)
     generation, found = inspected.found.get(key, (None, None))
     # What was found out under another generation is about the file of an earlier request.
     if found is None or generation != row.generation:
@@ -214,7 +198,7 @@ def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Compl
     return found
 
 
-def _refused_labels(row: Upload, known: KnownLabels) -> Completed | None:
+def _refused_labels(row: Upload, known: KnownLabels) -> Result | None:
     """The refusal of an upload whose labels were removed since it was requested; it stays open."""
     try:
         label_resolution.missing(row.labels, known, create=row.create_missing)
@@ -225,7 +209,7 @@ def _refused_labels(row: Upload, known: KnownLabels) -> Completed | None:
 
 async def _make_samples(
     session: AsyncSession, dataset_id: int, waiting: Sequence[tuple[Upload, Entry]], by: Identity
-) -> tuple[dict[str, Completed], RecordedChange | None]:
+) -> tuple[dict[str, Result], RecordedChange | None]:
     """The outcomes by key. No change where there is nothing to be made."""
     label_names = label_resolution.distinct(name for row, _ in waiting for name in row.labels)
     known = await labels.lock_labels(session, dataset_id, label_names)
@@ -237,6 +221,6 @@ async def _make_samples(
     samples, change = await write_samples(session, dataset_id, labelled, known, by)
     for row, entry in good:
         sample = samples.get(entry.position)
-        found = None if sample is None else Completed(row.key, row.file_name, sample, ended=True)
+        found = None if sample is None else Result(row.file_name, sample, key=row.key)
         results[row.key] = found or row.refused(ObjectExists(), ended=True)
     return results, change

@@ -1,6 +1,5 @@
 """Where uploaded files go: the store of their dataset, and free paths in it."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -50,24 +49,19 @@ async def free_paths(
 ) -> list[str | None]:
     """A free path for each name, in their order; None where there is none. At most one statement for each block. The
     names were checked before."""
-    found: dict[int, str] = {}
-    waiting = defaultdict[str, list[int]](list)  # positions by name
-    for position, name in enumerate(names):
-        waiting[checked_name(name)].append(position)
-    count, taken = sum(map(len, waiting.values())), set(without)
+    wanted = [checked_name(name) for name in names]
+    found: list[str | None] = [None] * len(wanted)
+    taken: set[str | None] = set(without)
     for block in BLOCKS if on_conflict == "RENAME" else BLOCKS[:1]:
-        candidates = {
-            name: [numbered(name, number) for number in range(*block)]
-            for name, positions in waiting.items()
-            if positions
-        }
+        waiting = [position for position, path in enumerate(found) if path is None]
+        names = {wanted[position] for position in waiting}
+        candidates = {name: [numbered(name, number) for number in range(*block)] for name in names}
         if candidates:
             paths = sorted({path for paths in candidates.values() for path in paths})
             rows = await sql.run(session, SQL.taken, dataset_id=dataset_id, paths=paths)
             taken |= {row["path"] for row in rows}
-        for name, paths in candidates.items():
-            for path in paths:
-                if waiting[name] and path not in taken:
-                    found[waiting[name].pop(0)] = path
-                    taken.add(path)
-    return [found.get(position) for position in range(count)]
+        free = {name: (path for path in paths if path not in taken) for name, paths in candidates.items()}
+        for position in waiting:
+            found[position] = next(free[wanted[position]], None)
+            taken.add(found[position])
+    return found

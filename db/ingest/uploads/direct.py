@@ -18,7 +18,7 @@ from db.ingest.entry import Entry
 from db.ingest.images import InspectedImage, object_with
 from db.ingest.uploads import files
 from db.ingest.uploads.destinations import input_path_of, open_store
-from db.ingest.uploads.files import MAX_BYTES, MAX_NAMES, Checks, Decode, OnConflict, checked_name, numbered
+from db.ingest.uploads.files import MAX_BYTES, MAX_NAMES, Checks, Decode, OnConflict, Result, Uploaded
 from db.ingest.uploads.samples import write_samples
 from db.labelling import label_resolution, labels
 from db.postgres import sql
@@ -59,36 +59,6 @@ class DirectUploads:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The outcome of a file: a sample, or a refusal."""
-
-    file_name: str
-    sample: int | None = None
-    code: str | None = None
-    message: str = ""
-
-    @property
-    def is_final(self) -> bool:
-        return self.code not in TEMPORARY
-
-    @classmethod
-    def refused(cls, file_name: str, error: DomainError) -> "Result":
-        return cls(file_name, code=error.code, message=error.message)
-
-
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    dataset_id: int
-    results: tuple[Result, ...]
-    change: int | None = None
-
-    @property
-    def is_final(self) -> bool:
-        """Whether sending the same files again could do nothing more."""
-        return all(result.is_final for result in self.results)
-
-
-@dataclass(frozen=True, slots=True)
 class Stored:
     """Files whose bytes are safe, and those that were refused; `results` has one for each, in the request's order."""
 
@@ -119,7 +89,7 @@ async def store(
     known = await label_resolution.known_without_lock(database, dataset_id, uploads.label_names)
     label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
     results = dict(enumerate(earlier.results)) if earlier else {}
-    left = [number for number in range(len(uploads.files)) if number not in results or not results[number].is_final]
+    left = [number for number in range(len(uploads.files)) if number not in results or not results[number].ended]
     writer = _Writer(database, dataset_id, open_store(stores, input_path), uploads, keyed, checks.decode)
     tasks: list[asyncio.Task[Entry | Result]] = []
     last: dict[str, asyncio.Task[Entry | Result]] = {}  # by families of names that may want the same one
@@ -147,7 +117,7 @@ async def commit(
     results = list(stored.results)
     for entry in stored.entries:
         name, sample = results[entry.position].file_name, samples.get(entry.position)
-        results[entry.position] = Result(name, sample) if sample else Result.refused(name, ObjectExists())
+        results[entry.position] = Result(name, sample) if sample else Result.refused(ObjectExists(), name)
     return Uploaded(dataset_id, tuple(results), change.id)
 
 
@@ -171,23 +141,23 @@ class _Writer:
     ) -> Entry | Result:
         """`after`: writes the file before it in the request that may want the same name."""
         try:
-            name = checked_name(file.name)
+            name = files.checked_name(file.name)
             files.check_size(file.size, self.uploads.max_bytes)
             facts = await files.check(name, file.data, self.decode)
             if after is not None:
                 await asyncio.wait([after])
             async with self.slots:
                 if self.away:
-                    return Result.refused(file.name, self.away[0])
+                    raise self.away[0]
                 for number in range(MAX_NAMES + 1 if self.uploads.on_conflict == "RENAME" else 1):
-                    stored = await self._write_as(numbered(name, number), file.data, position)
+                    stored = await self._write_as(files.numbered(name, number), file.data, position)
                     if stored is not None:
                         return Entry(position, stored.path, file.name, InspectedImage.of(stored, facts))
                 raise ObjectExists
         except DomainError as refused:
             if isinstance(refused, RootMissing):
                 self.away.append(refused)
-            return Result.refused(file.name, refused)
+            return Result.refused(refused, file.name, ended=refused.code not in TEMPORARY)
 
     async def _write_as(self, path: str, data: bytes, position: int) -> StoredObject | None:
         """The object under this name; None if the name is taken.

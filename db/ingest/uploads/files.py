@@ -1,4 +1,4 @@
-"""The checks of an uploaded file: its name, its content, and whether the two agree."""
+"""The checks of an uploaded file: its name, its content, and whether the two agree; and its outcome."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from db.errors import Invalid
+from db.errors import DomainError, Invalid
 from db.formats import images
 from db.formats.images import ImageFacts
 from db.formats.names import nfc
@@ -33,7 +33,6 @@ REFUSED: Final = (
 MAX_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
 MAX_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
 
-
 Decode = Callable[[bytes], Awaitable[ImageFacts]]  # an image to its end; raises UnreadableImage
 
 
@@ -48,6 +47,38 @@ class Checks:
 
     decode: Decode = decode_here
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of a file: a sample, or a refusal. `key`: of an upload that was requested. `ended`: doing the same
+    again could do nothing more."""
+
+    file_name: str | None
+    sample: int | None = None
+    code: str | None = None
+    message: str = ""
+    key: str = ""
+    ended: bool = True
+
+    @classmethod
+    def refused(cls, error: DomainError, file_name: str | None, key: str = "", *, ended: bool = True) -> "Result":
+        return cls(file_name, None, error.code, error.message, key, ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """`staged`: paths below `input_path` that nobody needs any more."""
+
+    dataset_id: int
+    results: tuple[Result, ...]
+    change: int | None = None
+    input_path: str = ""
+    staged: tuple[str, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        return all(one.ended for one in self.results)
 
 
 def checked_name(name: str) -> str:

@@ -8,6 +8,7 @@ what it has done. Objects go before rows: whoever dies in between leaves the row
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import asyncpg
@@ -69,10 +70,7 @@ async def clear(database: Database, opener: OpenStore, *, dataset_id: int) -> No
 
 async def _discard(opener: OpenStore, rows: Sequence[asyncpg.Record]) -> set[str]:
     """Input path by input path. Returns the names that may still be there."""
-
-    def input_path(row: asyncpg.Record) -> str:
-        return str(row["input_path"])
-
+    input_path = itemgetter("input_path")
     resisting: set[str] = set()
     for path, group in groupby(sorted(rows, key=input_path), input_path):
         names = [row["staged"] for row in group]

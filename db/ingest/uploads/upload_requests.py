@@ -21,7 +21,7 @@ from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads import files
 from db.ingest.uploads.destinations import free_paths, lock_names
-from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, checked_name
+from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, Result, checked_name
 from db.labelling import label_resolution, labels
 from db.postgres import sql
 from db.storage import ObjectExists, Stores
@@ -82,20 +82,8 @@ class Upload:
     def is_open(self) -> bool:
         return self.finished_at is None
 
-    def refused(self, error: DomainError, *, ended: bool) -> "Completed":
-        return Completed(self.key, self.file_name, code=error.code, message=error.message, ended=ended)
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """The outcome of an upload: a sample, or a refusal. `ended`: its key has nothing more to wait for."""
-
-    key: str
-    file_name: str | None = None
-    sample: int | None = None
-    code: str | None = None
-    message: str = ""
-    ended: bool = False
+    def refused(self, error: DomainError, *, ended: bool) -> Result:
+        return Result.refused(error, self.file_name, self.key, ended=ended)
 
 
 @dataclass(frozen=True, slots=True)
