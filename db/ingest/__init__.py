@@ -2,5 +2,5 @@
 
 Each of these sources yields entries (`entry`): an image and what is known of it. All entries then take the same steps:
 `images` reads files, `merge` stages entries, merges them batch after batch, and locks and reads what there is for it;
-`decide` compares, `write` writes the rows. What differs between the sources is a `policy`.
+`decide` compares, as the policy of the source says; `write` writes the rows.
 """

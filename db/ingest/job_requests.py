@@ -20,24 +20,13 @@ class StartedJob:
     job: int
 
 
-async def start_sync(session: AsyncSession, dataset_id: int, options: sync.Options, *, by: Identity) -> StartedJob:
-    """Start a sync. While another one runs it is refused with SYNC_ALREADY_RUNNING."""
-    await lock_dataset(session, dataset_id, by)
-    return StartedJob(await start(session, dataset_id, options, requested_by=by.name))
-
-
-async def start_import(
-    session: AsyncSession,
-    dataset_id: int,
-    options: imports.Options,
-    *,
-    by: Identity,
-    expected_revision: int | None = None,
+async def request(
+    session: AsyncSession, dataset_id: int, options: Options, *, by: Identity, expected_revision: int | None = None
 ) -> StartedJob:
-    """Start an import. While another one, or a sync, runs it is refused with DATASET_BUSY."""
+    """Start a sync or an import. While another one runs it is refused with SYNC_ALREADY_RUNNING or DATASET_BUSY."""
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, expected_revision, revision)
-    if by.dataset_ids is not None:
+    if isinstance(options, imports.Options) and by.dataset_ids is not None:
         options = replace(options, dataset_ids=sorted(by.dataset_ids))
     return StartedJob(await start(session, dataset_id, options, requested_by=by.name))
 

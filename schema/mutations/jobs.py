@@ -100,7 +100,7 @@ class CancelJobPayload:
 )
 async def sync_dataset(info: Info, input: Input[SyncDatasetInput]) -> SyncDatasetPayload:
     id = number(input.dataset_id, "Dataset")
-    outcome = await write(info, job_requests.start_sync, id, values(sync.Options, input), by=info.context.identity)
+    outcome = await write(info, job_requests.request, id, values(sync.Options, input), by=info.context.identity)
     return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
 
 
@@ -124,9 +124,7 @@ async def import_manifest(info: Info, input: Input[ImportManifestInput]) -> Impo
     )
     if not await is_done(info, job_requests.StartedJob):
         await imports.expect_manifest(context.database, context.stores, options.manifest, by=by)
-    outcome = await write(
-        info, job_requests.start_import, id, options, by=by, expected_revision=input.expected_revision
-    )
+    outcome = await write(info, job_requests.request, id, options, by=by, expected_revision=input.expected_revision)
     return ImportManifestPayload(job=reference("ImportJob", outcome.job))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from db.ingest.imports import lines, manifest_lines
+from db.ingest.imports import manifest_lines, reading
 from db.jobs import batches
 from tests.db.import_fixture import CAT, ImportFixture, counted
 
@@ -94,14 +94,14 @@ async def test_lines_are_the_same_however_the_bytes_arrive(length: int) -> None:
         for start in range(0, len(text), length):
             yield text[start : start + length]
 
-    found = [line async for batch in lines.lines(pieces()) for line in batch]
+    found = [line async for batch in reading.lines(pieces()) for line in batch]
     assert [line.text for line in found] == [b"one", b"", "猫 two\r".encode(), b"three"]
     assert [line.number for line in found] == [1, 2, 3, 4]
     assert [line.end for line in found] == [7, 8, 17, len(text)]
 
 
 async def test_a_line_that_is_too_long_is_passed_over_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_BYTES", 10)
+    monkeypatch.setattr(reading, "MAX_LINE", 10)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"short\n"
@@ -109,7 +109,7 @@ async def test_a_line_that_is_too_long_is_passed_over_and_not_held(monkeypatch: 
             yield b"x" * 50
         yield b"\n0123456789\nlast one is long"
 
-    found = [line.text async for batch in lines.lines(pieces()) for line in batch]
+    found = [line.text async for batch in reading.lines(pieces()) for line in batch]
     assert found == [b"short", None, b"0123456789", None]
 
 
@@ -253,7 +253,7 @@ async def test_a_manifest_that_is_too_large_is_not_read(
 
 
 async def test_a_line_that_is_too_long_is_reported(importer: ImportFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(reading, "MAX_LINE", 1_000)
     importer.put("1.png")
     job = await importer.load(importer.manifest({"source": "1.png"}, {"source": "1.png", "x": "y" * 1_000}))
     assert [path for path, _ in await importer.warnings(job)] == ["V001.manifest:2"]

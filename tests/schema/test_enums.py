@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 
 # Where the words of an enum that no client sends are written; FORMS says how, where not simply in quotes.
 WRITTEN = {
-    "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/policy.py", "db/ingest/uploads/*.py"),
+    "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/decide.py", "db/ingest/uploads/*.py"),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "ImageFormat": ("db/formats/images/*.py",),
@@ -31,7 +31,7 @@ WRITTEN = {
 QUOTED = r"""['"]{word}['"]"""
 FORMS = {
     "AnnotationOrigin": r'(origin: str = |cls\(|Policy\()"{word}"',
-    "ErrorCode": r'(code(: str)?|[A-Z_]+) ?= ?"{word}"',
+    "ErrorCode": r'(code(: str)?|[A-Z_]+(: Final)?) ?= ?"{word}"',
 }
 TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data can have them, nothing makes them yet
 

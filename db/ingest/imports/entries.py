@@ -134,12 +134,11 @@ class Inspector:
             raster = raster if facts is None else Raster(facts.width, facts.height, facts.orientation)
         files = [await self.files.read(file, raster) for file in line.files]
         annotations = self._drawable(line.annotations, raster, problems)
-        is_useless = files and all(file.annotations is None for file in files) and not annotations
-        if annotations is None or is_useless:
+        if files and not annotations and all(file.annotations is None for file in files):
             annotations = None
-        else:
-            annotations = (*annotations, *(each for file in files for each in file.annotations or ()))
-            annotations = self._included(annotations)
+        if annotations is not None:
+            of_files = (each for file in files for each in file.annotations or ())
+            annotations = self._included((*annotations, *of_files))
         problems += [problem for file in files for problem in file.problems]
         return replace(
             entry,

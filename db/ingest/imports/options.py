@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from db.formats.names import is_storable, nfc
-from db.ingest.policy import ExistingWork
+from db.ingest.decide import ExistingWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """First stage: the manifest's lines that name an image go into the staging table, each with the path that its sample
 has or is to have. Nothing else is written, so after a crash the manifest is read from its start.
+
+However long some lines are, one line within the limit, and a piece of the file, are in memory.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Final
 
 import asyncpg
@@ -17,7 +20,6 @@ from db.identity.tokens import Identity
 from db.ingest.decide import path_end
 from db.ingest.imports import manifest_lines
 from db.ingest.imports.entries import STORED
-from db.ingest.imports.lines import Line, lines
 from db.ingest.imports.locations import ReadableLocations, location_of
 from db.ingest.imports.options import Options
 from db.ingest.merge import stage
@@ -30,11 +32,22 @@ from db.storage.locations import is_bucket
 SQL: Final = sql.load(__file__)
 
 MAX_BYTES: Final = 5 * 1024**3  # of a manifest, as in the reference system
+MAX_LINE: Final = 4 * 1024 * 1024  # bytes of a line, inclusive
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # that some editors put before UTF-8
 BATCH: Final = 2_000  # lines in a COPY
 DOUBTFUL: Final = 1_000  # lines at the start of a file of which none is a manifest's: then it is none
 READ: Final = 0.2  # the progress ratio after this stage
 COLUMNS: Final = ("job_id", "position", "path", "origin", "entry")
 Row = tuple[int, int, str | None, str | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`number` counts from 1; `end`: bytes up to here; `text` None: longer than `MAX_LINE`, and never in memory."""
+
+    number: int
+    end: int
+    text: bytes | None
 
 
 @dataclass(slots=True)
@@ -140,6 +153,32 @@ async def stage_manifest(
     reading.expect_manifest(after=1)
     await flush()
     await in_batch(database, job, lambda batch: _finish(batch, reading))
+
+
+async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[Line]]:
+    """The lines that each piece completes, empty ones too; the last one needs no newline."""
+    buffer, too_long = bytearray(), False
+    number, end = 1, 0
+
+    def line() -> Line:
+        text = None if too_long else bytes(buffer)
+        return Line(number, end, text.removeprefix(BYTE_ORDER_MARK) if text and number == 1 else text)
+
+    async for piece in pieces:
+        complete = []
+        for part in BytesIO(piece):  # each up to a newline, or to the end of the piece
+            text = part.removesuffix(b"\n")
+            end += len(part)
+            too_long = too_long or len(buffer) + len(text) > MAX_LINE
+            buffer += b"" if too_long else text
+            if part.endswith(b"\n"):
+                complete.append(line())
+                buffer, too_long, number = bytearray(), False, number + 1
+            elif too_long:
+                buffer.clear()
+        yield complete
+    if buffer or too_long:
+        yield [line()]
 
 
 async def expect_manifest(database: Database, stores: Stores, location: str, *, by: Identity) -> None:

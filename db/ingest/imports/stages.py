@@ -5,6 +5,7 @@ from typing import Final
 
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import no_such_dataset
+from db.ingest.decide import Policy
 from db.ingest.entry import Entry
 from db.ingest.imports.entries import Inspector
 from db.ingest.imports.label_files import LabelFiles
@@ -12,7 +13,6 @@ from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.options import Options
 from db.ingest.imports.reading import READ, is_staged, stage_manifest
 from db.ingest.merge import merge_all
-from db.ingest.policy import Policy
 from db.jobs import Batch, Claim
 from db.postgres import sql
 from db.postgres.engine import Database

@@ -8,6 +8,7 @@ that can matter are read first.
 
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from db.errors import Conflict
@@ -25,6 +26,7 @@ from db.storage import Store
 SQL: Final = sql.load(__file__)
 
 BATCH: Final = 500  # images read between two checkpoints
+READ_COLUMNS: Final = attrgetter("size", "modified_at", "changed_at", "content", "pixels")
 WAIT: Final = "60s"  # for other writers of the dataset to finish
 
 # In this order: equal files first where they also have the same name, then images that differ in their metadata.
@@ -46,18 +48,7 @@ async def inspect_ahead(
     """Read the images that may have moved. What they say is stored: they are not read again when they are merged."""
 
     async def write(batch: Batch, images: Sequence[tuple[int, InspectedImage]]) -> None:
-        rows = [
-            (
-                position,
-                STORED.dump_json(one).decode(),
-                one.size,
-                one.modified_at,
-                one.changed_at,
-                one.content,
-                one.pixels,
-            )
-            for position, one in images
-        ]
+        rows = [(position, STORED.dump_json(image).decode(), *READ_COLUMNS(image)) for position, image in images]
         await batch.connection.execute(SQL.inspected, job.id, *map(list, zip(*rows, strict=True)))
         batch.checkpoint = checkpoint.written()
         batch.progress = LISTED + (INSPECTED - LISTED) * checkpoint.position / checkpoint.merges
