@@ -29,6 +29,7 @@ async def test_the_tables_are_as_written_down(database_url: str) -> None:
 
 @pytest.mark.portable
 async def test_the_models_know_every_table_and_column(database_url: str) -> None:
+    """But for those tables that only statements in SQL use, which `env.py` lists."""
     await asyncio.to_thread(command.check, migrations.config(database_url))
 
 

@@ -19,9 +19,7 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from db.formats.images import bmp, jpeg, png
-from db.formats.images.content import Content
-from db.formats.images.content import Format as Format
-from db.formats.images.content import UnreadableImage as UnreadableImage
+from db.formats.images.content import Content, Format, UnreadableImage
 
 SUFFIXES: Final[dict[str, Format]] = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".jpe": "JPEG", ".png": "PNG", ".bmp": "BMP"
