@@ -86,7 +86,7 @@ async def test_shuts_down_cleanly_after_its_only_user_is_killed(tmp_path: Path) 
         await execute(url, "CREATE TABLE kept AS SELECT 7 AS n")
         user.kill()
     await wait_until(lambda: not is_running(tmp_path))
-    assert "database system is shut down" in log(tmp_path)
+    await wait_until(lambda: "database system is shut down" in log(tmp_path))  # said after the file is gone
     async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT n FROM kept") == 7
     assert "was interrupted" not in log(tmp_path)
