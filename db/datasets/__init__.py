@@ -118,41 +118,35 @@ async def update(
         columns["name"] = names.dataset_name(name)
     if description is not None:
         columns["description"] = names.description(description)
-    if not by.sees(dataset_id):
-        raise no_such_dataset()
     if columns.get("label_names") == "STANDARD":
         await _expect_standard_names(session, dataset_id, by)
-    found = await session.exec(
-        select(Dataset).where(col(Dataset.id) == dataset_id, col(Dataset.deleted_at).is_(None)).with_for_update()
-    )
-    dataset = found.one_or_none()
-    if dataset is None:
-        raise no_such_dataset()
+    dataset = await _lock_row(session, dataset_id, by)
     changed = {column: value for column, value in columns.items() if value != getattr(dataset, column)}
     if "name" in changed:
         await _expect_free_name(session, changed["name"], by)
     if changed:
-        await session.exec(
-            update_rows(Dataset)
-            .where(col(Dataset.id) == dataset_id)
-            .values(**changed, updated_at=func.clock_timestamp())
-        )
+        changed["updated_at"] = func.clock_timestamp()
+        await session.exec(update_rows(Dataset).where(col(Dataset.id) == dataset_id).values(changed))
     return Outcome(dataset_id)
 
 
 async def delete(session: AsyncSession, dataset_id: int, *, by: Identity) -> Outcome:
     """Delete a dataset: its name is free at once, its jobs stop, and a job purges its rows."""
-    deleted = by.sees(dataset_id) and await session.exec(
-        update_rows(Dataset)
-        .where(col(Dataset.id) == dataset_id, col(Dataset.deleted_at).is_(None))
-        .values(deleted_at=func.now())
-        .returning(col(Dataset.id))
-    )
-    if not deleted or deleted.scalar_one_or_none() is None:
-        raise no_such_dataset()
+    await _lock_row(session, dataset_id, by)
+    await session.exec(update_rows(Dataset).where(col(Dataset.id) == dataset_id).values(deleted_at=func.now()))
     await jobs.cancel_all(session, dataset_id)
     await jobs.enqueue(session, dataset_id, "PURGE", requested_by=by.name)
     return Outcome(dataset_id)
+
+
+async def _lock_row(session: AsyncSession, dataset_id: int, by: Identity) -> Dataset:
+    """The dataset, whose row nobody else writes until the commit. Who only refers to it does not wait."""
+    row = select(Dataset).where(col(Dataset.id) == dataset_id, col(Dataset.deleted_at).is_(None))
+    locked = row.with_for_update(key_share=True)
+    dataset = (await session.exec(locked)).one_or_none() if by.sees(dataset_id) else None
+    if dataset is None:
+        raise no_such_dataset()
+    return dataset
 
 
 def _expect_unconfined(by: Identity) -> None:

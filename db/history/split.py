@@ -33,10 +33,6 @@ class Split:
         if not (isfinite(self.train_ratio) and 0 <= self.train_ratio <= 1):
             raise Invalid("`trainRatio` is a number from 0 to 1, such as 0.8.", field="trainRatio")
 
-    @property
-    def exactly(self) -> Fraction:
-        return Fraction(repr(self.train_ratio))
-
 
 @dataclass(slots=True)
 class Impossible(Exception):
@@ -50,7 +46,7 @@ async def write(session: AsyncSession, dataset_id: int, version_id: int, revisio
     values = {"dataset_id": dataset_id, "revision": revision}
     strata = {tuple(row["label_ids"]): row["n"] for row in await sql.run(session, SQL.strata, **values)}
     try:
-        train = divide(strata, split.exactly)
+        train = divide(strata, Fraction(repr(split.train_ratio)))
     except Impossible as impossible:
         rows = await sql.run(session, SQL.label_names, version_id=version_id, ids=impossible.labels)
         labels = [row["name"] for row in rows]

@@ -100,13 +100,11 @@ def _conflicts(span: SpanChanges) -> str:
     since = {name: f"s.{name} IS DISTINCT FROM x.{name}" for name in names}
     twice = [f"b.{name} IS DISTINCT FROM x.{name} AND {since[name]}" for name in names]
     changed = {
-        "annotation": SQL.changed_annotations.format(
-            now=span.row("annotation", "a"), after=span.row("annotation", "x")
-        ),
-        "sample": SQL.changed_samples.format(
-            changed_since=" OR ".join(since.values()), changed_twice=" OR ".join(twice)
-        ),
-        "label": SQL.changed_labels.format(now=span.row("label", "l"), after=span.row("label", "x")),
+        fact: SQL.changed_rows.format(fact=fact, now=span.row(fact, "n"), after=span.row(fact, "x"))
+        for fact in ("annotation", "label")
     }
+    changed["sample"] = SQL.changed_samples.format(
+        changed_since=" OR ".join(since.values()), changed_twice=" OR ".join(twice)
+    )
     revisions = [SQL.revisions.format(fact=fact, ids=ids) for fact, ids in changed.items()]
     return " UNION ".join([*revisions, SQL.unmet_needs.format(obstacles=OBSTACLES)])

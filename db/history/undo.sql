@@ -1,11 +1,11 @@
 -- Of the tables of `restore.sql`: which facts are not any more as the span left them.
 
--- name: changed_annotations
--- example: now = ROW(a.label_id); after = ROW(x.label_id)
-SELECT x.id FROM after_annotation x LEFT JOIN annotation a ON a.id = x.id
-WHERE a.id IS NULL OR {now} IS DISTINCT FROM {after}
-UNION SELECT b.id FROM before_annotation b JOIN annotation a ON a.id = b.id
-WHERE NOT EXISTS (SELECT FROM after_annotation x WHERE x.id = b.id)
+-- name: changed_rows
+-- Of labels or annotations.
+-- example: fact = label; now = ROW(n.name); after = ROW(x.name)
+SELECT x.id FROM after_{fact} x LEFT JOIN {fact} n ON n.id = x.id WHERE n.id IS NULL OR {now} IS DISTINCT FROM {after}
+UNION SELECT b.id FROM before_{fact} b JOIN {fact} n ON n.id = b.id
+WHERE NOT EXISTS (SELECT FROM after_{fact} x WHERE x.id = b.id)
 
 -- name: changed_samples
 -- A sample that the change made goes with all that is on it. One that it changed need only be there, with the same
@@ -20,12 +20,6 @@ WHERE s.id IS NULL
    OR b.id IS NOT NULL AND ({changed_twice})
 UNION SELECT b.id FROM before_sample b JOIN sample s ON s.id = b.id
 WHERE NOT EXISTS (SELECT FROM after_sample x WHERE x.id = b.id)
-
--- name: changed_labels
--- example: now = ROW(l.name); after = ROW(x.name)
-SELECT x.id FROM after_label x LEFT JOIN label l ON l.id = x.id WHERE l.id IS NULL OR {now} IS DISTINCT FROM {after}
-UNION SELECT b.id FROM before_label b JOIN label l ON l.id = b.id
-WHERE NOT EXISTS (SELECT FROM after_label x WHERE x.id = b.id)
 
 -- name: revisions
 -- The revisions after the one to undo, :undone, that changed these facts.

@@ -140,13 +140,13 @@ class CompileContext:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def row(self, model: Model, state: DatasetState | None = None) -> Row:
-        """A row of its table, under a new name. Without a state, its own columns say to which dataset it belongs. A
-        dataset is always as it is now."""
-        prefix = "d" if isinstance(model, DerivedTable) else str(model.__tablename__)[0]
+    def row(self, model: Model, state: DatasetState | None = None, *, is_page: bool = False) -> Row:
+        """A row of its table, or of a page, under a new name. Without a state, its own columns say to which dataset it
+        belongs. A dataset is always as it is now."""
+        prefix = "page" if is_page else "d" if isinstance(model, DerivedTable) else str(model.__tablename__)[0]
         if state is not None and model is Dataset:
             state = state.working_set()
-        row = Row(self.name(prefix), model, state or DatasetState(func.null()))
+        row = Row(self.name(prefix), model, state or DatasetState(func.null()), is_page)
         if state is None:
             row.state = DatasetState(row["id" if model is Dataset else "dataset_id"])
         return row

@@ -8,7 +8,6 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, FromClause, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import Dataset
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField, Where
 from db.queries.json_text import Parts, array, boolean, concatenate, number, unescaped, value_or_null
 from db.queries.pagination import Order, page_size
@@ -52,9 +51,7 @@ class Page:
         self.backward = last is not None
         self.after, self.before = self._key("after"), self._key("before")
         self.size = page_size(first, last, limit=context.page)
-        self.rows = Row(context.name("page"), self.model, state or DatasetState(sql("null")), is_page=True)
-        if state is None:
-            self.rows.state = DatasetState(self.rows["id" if self.model is Dataset else "dataset_id"])
+        self.rows = context.row(self.model, state, is_page=True)
         self.position: ColumnElement[Any] = sql(f"{self.rows.name}.position")
         self.is_shown = self.position <= literal(self.size)
         self.items: dict[str, Parts] = {}  # of the selected lists, by their aliases

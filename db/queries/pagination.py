@@ -70,17 +70,8 @@ class Order:
         descending = self.descending != backward
         values = [column(name) for name, _ in self.keys]
         if unless is not None:
-            values[0] = case((unless, self.without_index(values[0])), else_=values[0])
+            values[0] = case((unless, self.keys[0][1].without_index(values[0])), else_=values[0])
         return [value.desc() if descending else value.asc() for value in values]
-
-    @property
-    def first(self) -> str:
-        """The first column to sort by."""
-        return self.keys[0][0]
-
-    def without_index(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The first column's values, for which no index can be used."""
-        return self.keys[0][1].without_index(column)
 
     def beyond(
         self, column: Columns, key: Sequence[ColumnElement[Any]], *, backward: bool = False, inclusive: bool = False

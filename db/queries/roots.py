@@ -1,16 +1,17 @@
 """The root fields of Query, and objects known by reference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, and_, case, func, select
 from sqlalchemy import literal_column as sql
+from sqlalchemy.types import TypeEngine
 
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Page
-from db.queries.json_text import NULL, Parts, number, text, value_or_null
-from db.queries.parameters import Parameter
+from db.queries.json_text import NULL, Encode, Parts, number, text, value_or_null
+from db.queries.parameters import Inputs, Parameter
 from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState, Row
 from db.queries.types.dataset import DATASETS
@@ -126,14 +127,17 @@ QUERY = ObjectType(
         "dataset": Field(dataset, is_nullable=True),
     },
 )
-VIEWER = ObjectType(
-    "Viewer",
-    {"name": Field(lambda context, *_: text(context.input(Text(), lambda inputs: inputs.identity.name)))},
-)
+
+
+def from_request(type_: TypeEngine[Any], read: Callable[[Inputs], Any], encode: Encode) -> Field:
+    return Field(lambda context, *_: encode(context.input(type_, read)))
+
+
+VIEWER = ObjectType("Viewer", {"name": from_request(Text(), lambda inputs: inputs.identity.name, text)})
 SERVER_INFO = ObjectType(
     "ServerInfo",
     {
-        "version": Field(lambda context, *_: text(context.input(Text(), lambda inputs: inputs.version))),
+        "version": from_request(Text(), lambda inputs: inputs.version, text),
         "maxPageSize": Field(lambda context, *_: [str(context.page)]),
         "uploadLimits": NESTED,
     },
@@ -141,12 +145,8 @@ SERVER_INFO = ObjectType(
 UPLOAD_LIMITS = ObjectType(
     "UploadLimits",
     {
-        "maxFileBytes": Field(
-            lambda context, *_: number(context.input(BigInteger(), lambda inputs: inputs.limits.max_file_bytes))
-        ),
-        "maxRequestBytes": Field(
-            lambda context, *_: number(context.input(BigInteger(), lambda inputs: inputs.limits.max_request_bytes))
-        ),
+        "maxFileBytes": from_request(BigInteger(), lambda inputs: inputs.limits.max_file_bytes, number),
+        "maxRequestBytes": from_request(BigInteger(), lambda inputs: inputs.limits.max_request_bytes, number),
         "formats": Field(lambda *_: ['["JPEG","PNG","BMP"]'], is_list=True),
     },
 )

@@ -122,9 +122,12 @@ class Row:
     def _past_column(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of the past. The index of the column that the rows are ordered by is hidden from the planner where
         few of the version's rows are past by now: they are better found and sorted."""
-        if self.order is None or self.version is None or not self.state.is_bound or column.key != self.order.first:
+        if self.order is None or self.version is None or not self.state.is_bound:
             return column
-        return case((func.version_past_few(self.version.version_id), self.order.without_index(column)), else_=column)
+        first, type_ = self.order.keys[0]
+        if column.key != first:
+            return column
+        return case((func.version_past_few(self.version.version_id), type_.without_index(column)), else_=column)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What makes the row one of its state's: that it existed at the version's revision."""

@@ -213,12 +213,10 @@ async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:
 async def _existing(session: AsyncSession, edits: CheckedEdits) -> dict[int, AnnotationRow]:
     """The annotations that are updated or removed, as they are now."""
     ids = [*edits.update, *edits.remove]
-    existing = {
-        row["id"]: AnnotationRow(
-            row["sample_id"], row["label_id"], canonical(row["shape"]), row["id"], row["confirmed"]
-        )
-        for row in (await sql.run(session, SQL.existing, ids=ids) if ids else ())
-    }
+    existing = {}
+    for row in await sql.run(session, SQL.existing, ids=ids) if ids else ():
+        shape = row["shape"] and _json(orjson.loads(row["shape"]))  # Postgres has another order of keys
+        existing[row["id"]] = AnnotationRow(row["sample_id"], row["label_id"], shape, row["id"], row["confirmed"])
     missing = [id for id in edits.remove if id not in existing]
     removed = await sql.run(session, SQL.removed_before, ids=missing) if missing else ()
     edits.expect_existing(existing, {row["id"]: row["sample_id"] for row in removed})
@@ -301,11 +299,6 @@ def check(edits: Sequence[Edit], ids: Mapping[str, int], images: Mapping[int, as
     if twice:
         raise Invalid("An annotation is either updated or removed, not both.", ids=_global(twice))
     return checked
-
-
-def canonical(shape: str | None) -> str | None:
-    """A stored shape as this module writes it; Postgres has another order of keys."""
-    return None if shape is None else _json(orjson.loads(shape))
 
 
 def no_such_annotations(ids: Sequence[str]) -> NotFound:
