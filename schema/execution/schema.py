@@ -30,12 +30,12 @@ from db.errors import NotFound
 from db.queries import ArgumentError, Plan
 from schema.context import Context
 from schema.errors import BAD_USER_INPUT, Refused, with_code
+from schema.execution.conventions import apply_conventions
 from schema.execution.declarations import check_declarations
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Documents
 from schema.execution.executor import ROOT, Executor, inputs
 from schema.execution.messages import Answer, Request
-from schema.execution.optional_inputs import make_optional
 from schema.execution.plans import Plans
 from schema.execution.translation import Translator, placeholders, shape
 from schema.execution.worker_thread import WorkerThread
@@ -51,7 +51,7 @@ class LabelgraphSchema(strawberry.Schema):
 
     def __init__(self, *, version: str, document_limits: DocumentLimits | None = None, **declared: Any) -> None:
         super().__init__(**declared)
-        make_optional(self._schema)
+        apply_conventions(self._schema)
         check_declarations(self._schema, queries.TYPES)
         self.version = version
         self.documents = Documents(self._schema, document_limits)

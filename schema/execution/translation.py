@@ -26,8 +26,8 @@ from graphql.execution.values import VariableValues
 
 from db.queries import SelectedField, type_of
 from db.queries.parameters import Inputs, Parameter
+from schema.execution.conventions import with_defaults
 from schema.execution.documents import Document
-from schema.execution.optional_inputs import with_defaults
 from schema.inputs.filters import sample_filter
 
 ANY_VALUE = object()  # the shape of a value that only its placeholder depends on

@@ -10,7 +10,7 @@ from db.labelling.samples.annotate import Addition, AnnotateWith, Edit, Update, 
 from schema.inputs.limits import MAX_ITEMS
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling
-from schema.mutations.resolver import Info, Input, number, values, write
+from schema.mutations.resolver import Info, number, values, write
 
 
 @strawberry.input(description="An annotation to be put on a sample.")
@@ -103,7 +103,7 @@ AnnotateSampleInput.__strawberry_definition__.from_input = sample_edit  # type: 
     "`width` and `height`. An annotation that is none of the sample it is named under is NOT_FOUND, with `ids`. "
     "Refused otherwise with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
 )
-async def annotate_samples(info: Info, input: Input[AnnotateSamplesInput]) -> AnnotateSamplesPayload:
+async def annotate_samples(info: Info, input: AnnotateSamplesInput) -> AnnotateSamplesPayload:
     samples = cast(Sequence[tuple[strawberry.ID, Edit]], input.samples)
     id, by, limit = number(input.dataset_id, "Dataset"), info.context.identity, info.context.limits.max_ids
     if len(samples) > limit:

@@ -4,7 +4,7 @@ import strawberry
 
 from db.history.undo import undo
 from schema.mutations.payloads import OfDataset
-from schema.mutations.resolver import Info, Input, number, write
+from schema.mutations.resolver import Info, number, write
 from schema.references import reference
 from schema.types.change import Change
 
@@ -24,7 +24,7 @@ class UndoChangePayload(OfDataset):
     "Samples, labels and annotations come back with their ids. Refused with CONFLICT when later changes touched "
     "the same, `details.changes` naming them: undo those first; and when source files were deleted."
 )
-async def undo_change(info: Info, input: Input[UndoChangeInput]) -> UndoChangePayload:
+async def undo_change(info: Info, input: UndoChangeInput) -> UndoChangePayload:
     outcome = await write(info, undo, number(input.change_id, "Change"), by=info.context.identity)
     return UndoChangePayload(
         change=reference("Change", outcome.change), dataset=reference("Dataset", outcome.dataset_id)

@@ -7,7 +7,7 @@ from db.labelling.labels import LabelValues
 from schema.enums import DatasetType, LabelNameRule
 from schema.mutations.labels import LabelInput
 from schema.mutations.payloads import OfDataset
-from schema.mutations.resolver import Info, Input, global_id, number, values, write
+from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import SyncJob
 
@@ -99,7 +99,7 @@ class DeleteDatasetPayload:
     description="Makes a dataset, with its labels and its first sync in one transaction. Refused with "
     "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
 )
-async def create_dataset(info: Info, input: Input[CreateDatasetInput]) -> CreateDatasetPayload:
+async def create_dataset(info: Info, input: CreateDatasetInput) -> CreateDatasetPayload:
     by = info.context.identity
     source, output = await datasets.resolve_paths(input.input_path, input.output_path, info.context.stores, by=by)
     dataset = values(
@@ -119,7 +119,7 @@ async def create_dataset(info: Info, input: Input[CreateDatasetInput]) -> Create
     "counts as a change of the working set. FORBIDDEN to give another name with a token that is confined to "
     "certain datasets: names are unique among all datasets."
 )
-async def update_dataset(info: Info, input: Input[UpdateDatasetInput]) -> UpdateDatasetPayload:
+async def update_dataset(info: Info, input: UpdateDatasetInput) -> UpdateDatasetPayload:
     by, id, settings = info.context.identity, number(input.dataset_id, "Dataset"), values(datasets.Settings, input)
     outcome = await write(
         info, datasets.update, id, by=by, name=input.name, description=input.description, settings=settings
@@ -131,7 +131,7 @@ async def update_dataset(info: Info, input: Input[UpdateDatasetInput]) -> Update
     description="Deletes a dataset with its labels, samples, changes and jobs, for good. Its name is free at once, "
     "its jobs stop. Files in the input and output path stay."
 )
-async def delete_dataset(info: Info, input: Input[DeleteDatasetInput]) -> DeleteDatasetPayload:
+async def delete_dataset(info: Info, input: DeleteDatasetInput) -> DeleteDatasetPayload:
     id = number(input.dataset_id, "Dataset")
     outcome = await write(info, datasets.delete, id, by=info.context.identity)
     return DeleteDatasetPayload(deleted_dataset_id=global_id("Dataset", outcome.dataset_id))

@@ -5,7 +5,7 @@ import strawberry
 from db.ingest import imports, job_requests, sync
 from db.queries import ids
 from schema.enums import ExistingSamples
-from schema.mutations.resolver import Info, Input, is_done, number, values, write
+from schema.mutations.resolver import Info, is_done, number, values, write
 from schema.references import reference
 from schema.types.job import ImportJob, Job, SyncJob
 
@@ -98,7 +98,7 @@ class CancelJobPayload:
     description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
     "Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY beside an import; `details.jobId` names the running job."
 )
-async def sync_dataset(info: Info, input: Input[SyncDatasetInput]) -> SyncDatasetPayload:
+async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayload:
     id = number(input.dataset_id, "Dataset")
     outcome = await write(info, job_requests.request, id, values(sync.Options, input), by=info.context.identity)
     return SyncDatasetPayload(job=reference("SyncJob", outcome.job))
@@ -111,7 +111,7 @@ async def sync_dataset(info: Info, input: Input[SyncDatasetInput]) -> SyncDatase
     "Labelling goes on meanwhile. Refused with INVALID_PATH, FILE_TOO_LARGE, and DATASET_BUSY while a sync or an "
     "import runs, `details.jobId` naming it."
 )
-async def import_manifest(info: Info, input: Input[ImportManifestInput]) -> ImportManifestPayload:
+async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManifestPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     options = values(
         imports.Options,
@@ -129,7 +129,7 @@ async def import_manifest(info: Info, input: Input[ImportManifestInput]) -> Impo
 
 
 @strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
-async def cancel_job(info: Info, input: Input[CancelJobInput]) -> CancelJobPayload:
+async def cancel_job(info: Info, input: CancelJobInput) -> CancelJobPayload:
     kind, id, _version = ids.parse(input.job_id)
     outcome = await write(info, job_requests.cancel, id, by=info.context.identity, type_name=kind)
     return CancelJobPayload(job=reference(kind, outcome.job))

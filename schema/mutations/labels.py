@@ -6,7 +6,7 @@ from db.labelling import labels
 from db.labelling.labels import LabelValues
 from schema.enums import DeleteLabelMode, RenameConflict, enum_name
 from schema.mutations.payloads import OfDataset, WithChange, WithSources
-from schema.mutations.resolver import Info, Input, global_id, number, values, write
+from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.mutations.sources import delete_sources
 from schema.references import reference, references
 from schema.types.label import Label
@@ -90,7 +90,7 @@ class DeleteLabelsPayload(WithSources):
 @strawberry.mutation(
     description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or SHORTCUT_ALREADY_EXISTS."
 )
-async def create_labels(info: Info, input: Input[CreateLabelsInput]) -> CreateLabelsPayload:
+async def create_labels(info: Info, input: CreateLabelsInput) -> CreateLabelsPayload:
     id, new = number(input.dataset_id, "Dataset"), [values(LabelValues, label) for label in input.labels]
     outcome = await write(info, labels.create, id, new, by=info.context.identity)
     return CreateLabelsPayload(
@@ -99,7 +99,7 @@ async def create_labels(info: Info, input: Input[CreateLabelsInput]) -> CreateLa
 
 
 @strawberry.mutation(description="Changes a label's colour or shortcut.")
-async def update_label(info: Info, input: Input[UpdateLabelInput]) -> UpdateLabelPayload:
+async def update_label(info: Info, input: UpdateLabelInput) -> UpdateLabelPayload:
     by, id = info.context.identity, number(input.label_id, "Label")
     look = {name: given.value for name in ("color", "shortcut") if (given := getattr(input, name)) is not None}
     outcome = await write(info, labels.update, id, look, by=by)
@@ -110,7 +110,7 @@ async def update_label(info: Info, input: Input[UpdateLabelInput]) -> UpdateLabe
     description="Gives a label another name, on every sample that carries it, at once. Costs the same however many "
     "they are, except for a merge."
 )
-async def rename_label(info: Info, input: Input[RenameLabelInput]) -> RenameLabelPayload:
+async def rename_label(info: Info, input: RenameLabelInput) -> RenameLabelPayload:
     by, id, conflict = info.context.identity, number(input.label_id, "Label"), enum_name(input.on_conflict)
     outcome = await write(info, labels.rename, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run)
     return RenameLabelPayload(
@@ -125,7 +125,7 @@ async def rename_label(info: Info, input: Input[RenameLabelInput]) -> RenameLabe
     description="Deletes labels of one dataset, and what `mode` says. Several at once have the same effect as one "
     "after another."
 )
-async def delete_labels(info: Info, input: Input[DeleteLabelsInput]) -> DeleteLabelsPayload:
+async def delete_labels(info: Info, input: DeleteLabelsInput) -> DeleteLabelsPayload:
     by, ids = info.context.identity, [number(id, "Label") for id in input.label_ids]
     outcome = await write(info, labels.delete, ids, mode=enum_name(input.mode), by=by, dry_run=input.dry_run)
     return DeleteLabelsPayload(

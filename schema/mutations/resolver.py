@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import strawberry
 
@@ -15,7 +15,6 @@ from schema.enums import enum_name
 P = ParamSpec("P")
 T = TypeVar("T")
 Info = strawberry.Info[Context, Any]
-Input = Annotated[T, strawberry.argument(description="What to do, and to what.")]
 
 
 async def write(

@@ -13,7 +13,7 @@ from db.queries.filters import SampleFilter, has_criteria
 from schema.enums import LabelingMode
 from schema.inputs.filters import SampleSelection, sample_filter
 from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
-from schema.mutations.resolver import Info, Input, number, values, write
+from schema.mutations.resolver import Info, number, values, write
 from schema.mutations.sources import delete_sources
 
 FILTER = "select.filter"
@@ -83,7 +83,7 @@ class DeleteSamplesPayload(WithSources):
     "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT. For shapes there "
     "is `annotateSamples`."
 )
-async def label_samples(info: Info, input: Input[LabelSamplesInput]) -> LabelSamplesPayload:
+async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPayload:
     return LabelSamplesPayload(**await change_labels(info, input, label, values(LabelWith, input)))
 
 
@@ -92,7 +92,7 @@ async def label_samples(info: Info, input: Input[LabelSamplesInput]) -> LabelSam
     "unchanged. Shapes are kept, with the new label; where `to` is there already, a `from` of the whole image is "
     "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
 )
-async def replace_sample_label(info: Info, input: Input[ReplaceSampleLabelInput]) -> ReplaceSampleLabelPayload:
+async def replace_sample_label(info: Info, input: ReplaceSampleLabelInput) -> ReplaceSampleLabelPayload:
     how = values(ReplaceWith, input, before=input.from_, after=input.to)
     return ReplaceSampleLabelPayload(**await change_labels(info, input, replace_label, how))
 
@@ -114,7 +114,7 @@ async def change_labels(
     "sync brings them back unless they change or `restoreRemoved` is given. Refused with EMPTY_SELECTION for an "
     "empty list of ids, or COUNT_MISMATCH."
 )
-async def delete_samples(info: Info, input: Input[DeleteSamplesInput]) -> DeleteSamplesPayload:
+async def delete_samples(info: Info, input: DeleteSamplesInput) -> DeleteSamplesPayload:
     id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
     outcome = await write(
         info,

@@ -10,7 +10,7 @@ from db.ingest import uploads
 from db.ingest.uploads import Incoming, RequestedFile, Result, Ticket
 from schema.enums import ErrorCode, UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, WithChange
-from schema.mutations.resolver import Info, Input, earlier_outcome, is_done, keyed, number, values, write
+from schema.mutations.resolver import Info, earlier_outcome, is_done, keyed, number, values, write
 from schema.references import reference
 from schema.types.sample import Sample
 
@@ -146,7 +146,7 @@ class CompleteUploadsPayload(WithChange):
     "Each file is taken or refused for itself. A request beyond its limit, without files, or with an unknown label "
     "is refused as a whole and stores nothing."
 )
-async def upload_samples(info: Info, input: Input[UploadSamplesInput]) -> UploadSamplesPayload:
+async def upload_samples(info: Info, input: UploadSamplesInput) -> UploadSamplesPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     files = values(uploads.DirectUploads, input, max_bytes=context.limits.max_file_bytes)
     earlier, stored = await earlier_outcome(info, uploads.Uploaded), uploads.Stored((), ())
@@ -173,7 +173,7 @@ async def upload_samples(info: Info, input: Input[UploadSamplesInput]) -> Upload
     "by the thousand. Nothing is in the dataset until `completeUploads`. Each file is taken or refused for itself; "
     "an unknown label refuses the call. May be called again under the same keys as often as you like."
 )
-async def request_uploads(info: Info, input: Input[RequestUploadsInput]) -> RequestUploadsPayload:
+async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     requested = values(
         uploads.RequestedUploads,
@@ -195,7 +195,7 @@ async def request_uploads(info: Info, input: Input[RequestUploadsInput]) -> Requ
     description="Makes samples of files that were put: each is read, and checked like any upload, before it "
     "becomes one. Completing an upload again gives the same sample. All of a call are one change."
 )
-async def complete_uploads(info: Info, input: Input[CompleteUploadsInput]) -> CompleteUploadsPayload:
+async def complete_uploads(info: Info, input: CompleteUploadsInput) -> CompleteUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     inspected = uploads.NOTHING
     if not await is_done(info, uploads.Uploaded):

@@ -6,7 +6,7 @@ from db.history import versions
 from db.history.split import Split
 from schema.enums import UnpublishedChanges, enum_name
 from schema.mutations.payloads import OfDataset
-from schema.mutations.resolver import Info, Input, global_id, number, values, write
+from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import ManifestJob
 from schema.types.version import Version
@@ -80,7 +80,7 @@ class WriteManifestPayload:
     "EMPTY_VERSION, SPLIT_CONDITIONS_NOT_MET for a label that cannot be on both sides of a split, and DATASET_BUSY "
     "while a sync runs."
 )
-async def publish_version(info: Info, input: Input[PublishVersionInput]) -> PublishVersionPayload:
+async def publish_version(info: Info, input: PublishVersionInput) -> PublishVersionPayload:
     by, id = info.context.identity, number(input.dataset_id, "Dataset")
     split = None if input.split is None else values(Split, input.split)
     outcome = await write(
@@ -94,7 +94,7 @@ async def publish_version(info: Info, input: Input[PublishVersionInput]) -> Publ
     "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
     "without it. Refused with UNPUBLISHED_CHANGES, and with DATASET_BUSY while a sync runs."
 )
-async def set_current_version(info: Info, input: Input[SetCurrentVersionInput]) -> SetCurrentVersionPayload:
+async def set_current_version(info: Info, input: SetCurrentVersionInput) -> SetCurrentVersionPayload:
     by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
     outcome = await write(info, versions.switch, id, by=by, on_unpublished=discard)
     return SetCurrentVersionPayload(dataset=reference("Dataset", outcome.dataset_id))
@@ -104,7 +104,7 @@ async def set_current_version(info: Info, input: Input[SetCurrentVersionInput]) 
     description="Deletes a version. The working set and files stay as they are; deleting the current version "
     "leaves the dataset without one, and versions that followed it without a parent."
 )
-async def delete_version(info: Info, input: Input[DeleteVersionInput]) -> DeleteVersionPayload:
+async def delete_version(info: Info, input: DeleteVersionInput) -> DeleteVersionPayload:
     by, id = info.context.identity, number(input.version_id, "Version")
     outcome = await write(info, versions.remove, id, by=by)
     return DeleteVersionPayload(
@@ -117,7 +117,7 @@ async def delete_version(info: Info, input: Input[DeleteVersionInput]) -> Delete
     "deleted. One that is there already stays as it is. While a job writes it, that job is the answer. "
     "VALIDATION_FAILED for a dataset without an output path."
 )
-async def write_manifest(info: Info, input: Input[WriteManifestInput]) -> WriteManifestPayload:
+async def write_manifest(info: Info, input: WriteManifestInput) -> WriteManifestPayload:
     by, id = info.context.identity, number(input.version_id, "Version")
     outcome = await write(info, versions.write_manifest, id, by=by)
     return WriteManifestPayload(job=reference("ManifestJob", outcome.job))

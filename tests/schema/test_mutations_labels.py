@@ -294,3 +294,16 @@ async def test_a_payload_is_read_with_a_variable_of_any_name(client: DatasetClie
         dataset { label(name: $reference) { name } } } }"""
     data = await client.direct.execute(source, {"id": client.label("cat"), "reference": "dog"})
     assert data["renameLabel"] == {"dataset": {"label": {"name": "dog"}}}
+
+
+async def test_of_two_mutations_the_first_keeps_its_answer_when_the_second_is_refused(client: DatasetClient) -> None:
+    document = """mutation ($one: RenameLabelInput!, $two: RenameLabelInput!) {
+        one: renameLabel(input: $one) { label { name } } two: renameLabel(input: $two) { label { name } } }"""
+    variables = {
+        "one": {"labelId": client.label("cat"), "name": "Feline"},
+        "two": {"labelId": client.label("dog"), "name": "Feline"},
+    }
+    answer = await client.direct.answer(document, variables)
+    assert answer["data"] == {"one": {"label": {"name": "Feline"}}, "two": None}
+    [error] = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["two"], "LABEL_ALREADY_EXISTS")
