@@ -12,7 +12,7 @@ Operation = tuple[str, dict[str, Any]]
 NESTED = "samples(first: 100) { nodes { dataset { INNER } } }"
 FILTERED = """query Search%d($name: String!, $filter: SampleFilter) {
     dataset(by: {name: $name}) { samples(first: 100, filter: $filter) { totalCount nodes { id } } } }"""
-ANNOTATE = "mutation ($input: AnnotateSamplesInput!) { annotateSamples(input: $input) { matched } }"
+ANNOTATE = "mutation ($input: AnnotateSamplesInput!) { annotateSamples(input: $input) { matchedCount } }"
 
 
 def nested_lists(dataset: str, inner: str = "labels { id name }", depth: int = 2) -> Operation:

@@ -80,7 +80,7 @@ class Deleted:
     deleted_samples: int
     with_sources: bool = False
     change: int | None = None
-    warnings: tuple[Impact, ...] = ()
+    impacts: tuple[Impact, ...] = ()
 
 
 # -- operations -------------------------------------------------------------------------------------------------------
@@ -172,10 +172,10 @@ async def delete(
     samples = await lock_samples_where(session, dataset_id, _carry(ids), "UPDATE")
     going = 0 if mode == "LABEL_ONLY" else await samples.count_where(session, GOING, labels=ids)
     with_sources = mode == "LABEL_SAMPLES_AND_SOURCES"
-    warnings: tuple[Impact, ...] = ()
+    impacts: tuple[Impact, ...] = ()
     if with_sources and going:
-        warnings = await source_references.warnings(session, samples, by, GOING, labels=ids)
-    planned = Deleted(dataset_id, tuple(ids), samples.count, going, with_sources, None, warnings)
+        impacts = await source_references.impacts(session, samples, by, GOING, labels=ids)
+    planned = Deleted(dataset_id, tuple(ids), samples.count, going, with_sources, None, impacts)
     if dry_run:
         return planned
     summary = f"Deleted {listed(each.name for each in labels.values())}" + (f" and {going} samples" if going else "")

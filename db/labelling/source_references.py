@@ -21,7 +21,7 @@ class Impact:
     versions: tuple[int, ...] = ()
 
 
-async def warnings(
+async def impacts(
     session: AsyncSession, samples: LockedSamples, by: Identity, condition: str = "true", **values: Any
 ) -> tuple[Impact, ...]:
     """The impact of deleting the sources of the samples that meet a condition on `sample`, if there is any."""

@@ -75,7 +75,7 @@ class SampleFilter:
 @strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")
 class SampleSelection:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=UNSET, description="These samples, at most 1,000; unknown ones are listed in `notFound`."
+        default=UNSET, description="These samples, at most 1,000; unknown ones are listed in `notFoundIds`."
     )
     filter: SampleFilter | None = strawberry.field(
         default=UNSET,

@@ -66,7 +66,7 @@ class RenameLabelPayload(WithChange):
     label: Label = strawberry.field(
         description="The label that has the name now: after a merge, the one that had it before."
     )
-    affected_samples: int = strawberry.field(
+    affected_sample_count: int = strawberry.field(
         description="How many samples carry the renamed label; 0 if it had the name already."
     )
 
@@ -81,10 +81,10 @@ class DeleteLabelsInput:
 @strawberry.type(description="The outcome of `deleteLabels`; of a dry run, what would be.")
 class DeleteLabelsPayload(WithSources):
     deleted_label_ids: list[strawberry.ID] = strawberry.field(description="The ids that the labels had.")
-    affected_samples: int = strawberry.field(
+    affected_sample_count: int = strawberry.field(
         description="How many samples carried one of the labels, deleted ones included."
     )
-    deleted_samples: int = strawberry.field(description="How many samples were deleted.")
+    deleted_sample_count: int = strawberry.field(description="How many samples were deleted.")
 
 
 @strawberry.mutation(
@@ -115,7 +115,7 @@ async def rename_label(info: Info, input: RenameLabelInput) -> RenameLabelPayloa
     outcome = await write(info, labels.rename, id, to=input.name, by=by, on_conflict=conflict, dry_run=input.dry_run)
     return RenameLabelPayload(
         label=reference("Label", outcome.label),
-        affected_samples=outcome.affected_samples,
+        affected_sample_count=outcome.affected_samples,
         dataset=reference("Dataset", outcome.dataset_id),
         change=reference("Change", outcome.change),
     )
@@ -130,7 +130,7 @@ async def delete_labels(info: Info, input: DeleteLabelsInput) -> DeleteLabelsPay
     outcome = await write(info, labels.delete, ids, mode=enum_name(input.mode), by=by, dry_run=input.dry_run)
     return DeleteLabelsPayload(
         deleted_label_ids=[global_id("Label", label) for label in outcome.labels],
-        affected_samples=outcome.affected_samples,
-        deleted_samples=outcome.deleted_samples,
+        affected_sample_count=outcome.affected_samples,
+        deleted_sample_count=outcome.deleted_samples,
         **await delete_sources(info, outcome, outcome.deleted_samples),
     )

@@ -33,10 +33,12 @@ class WithChange(OfDataset):
 
 @strawberry.type
 class Labelling(WithChange):
-    matched: int = strawberry.field(description="How many samples were selected and found.")
-    changed: int = strawberry.field(description="How many of them are labelled otherwise than before.")
-    unchanged: int = strawberry.field(description="How many of them were so already: `matched` − `changed`.")
-    not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+    matched_count: int = strawberry.field(description="How many samples were selected and found.")
+    changed_count: int = strawberry.field(description="How many of them are labelled otherwise than before.")
+    unchanged_count: int = strawberry.field(
+        description="How many of them were so already: `matchedCount` − `changedCount`."
+    )
+    not_found_ids: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
     samples: list[Sample] = strawberry.field(
         description="The samples as they are now: those found, in the order of the ids; with a filter the newest of "
         "those that matched, at most 100."
@@ -57,14 +59,14 @@ class SourceFailure:
 
 @strawberry.type
 class WithSources(WithChange):
-    deleted_sources: int = strawberry.field(
+    deleted_source_count: int = strawberry.field(
         description="How many source files are deleted. Thousands may take longer than the answer: the rest follows."
     )
     failed_sources: list[SourceFailure] = strawberry.field(
         description="Source files that resisted, at most 1,000. They are tried again until they are gone, unless "
         "somebody replaced them in the meantime: those stay."
     )
-    warnings: list[DeleteImpact] = strawberry.field(
+    impacts: list[DeleteImpact] = strawberry.field(
         description="What the deleted files mean for others; empty if nobody else uses them."
     )
 
@@ -72,10 +74,10 @@ class WithSources(WithChange):
 def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, Any]:
     """The fields of a Labelling."""
     return {
-        "matched": outcome.matched,
-        "changed": outcome.changed,
-        "unchanged": outcome.matched - outcome.changed,
-        "not_found": not_found,
+        "matched_count": outcome.matched,
+        "changed_count": outcome.changed,
+        "unchanged_count": outcome.matched - outcome.changed,
+        "not_found_ids": not_found,
         "samples": references("Sample", outcome.samples),
         "dataset": reference("Dataset", outcome.dataset_id),
         "change": reference("Change", outcome.change),

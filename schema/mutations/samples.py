@@ -66,7 +66,7 @@ class ReplaceSampleLabelPayload(Labelling):
 class DeleteSamplesInput(SampleSelectionInput):
     delete_sources: bool = strawberry.field(
         default=False,
-        description="Delete their files too, also where other datasets use them (see `warnings`). Cannot be undone.",
+        description="Delete their files too, also where other datasets use them (see `impacts`). Cannot be undone.",
     )
     expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
     dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
@@ -74,8 +74,8 @@ class DeleteSamplesInput(SampleSelectionInput):
 
 @strawberry.type(description="The outcome of `deleteSamples`; of a dry run, what would be.")
 class DeleteSamplesPayload(WithSources):
-    deleted: int = strawberry.field(description="How many samples were deleted.")
-    not_found: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+    deleted_sample_count: int = strawberry.field(description="How many samples were deleted.")
+    not_found_ids: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
 
 
 @strawberry.mutation(
@@ -127,8 +127,8 @@ async def delete_samples(info: Info, input: DeleteSamplesInput) -> DeleteSamples
         dry_run=input.dry_run,
     )
     return DeleteSamplesPayload(
-        deleted=outcome.deleted,
-        not_found=not_found(input, outcome.not_found),
+        deleted_sample_count=outcome.deleted,
+        not_found_ids=not_found(input, outcome.not_found),
         **await delete_sources(info, outcome, outcome.deleted),
     )
 

@@ -26,16 +26,16 @@ async def delete_sources(info: Info, outcome: labels.Deleted | samples.Deleted, 
                 await object_deletion.delete_objects(context.database, context.stores.open, change_id=outcome.change)
         result = await object_deletion.result_of(context.database, outcome.change)
     return {
-        "deleted_sources": result.deleted,
+        "deleted_source_count": result.deleted,
         "failed_sources": [SourceFailure(path=each.path, message=each.message) for each in result.failures],
-        "warnings": [
+        "impacts": [
             DeleteImpact(
                 sample_count=impact.sample_count,
                 shared_sources=impact.shared_sources,
                 versions=references("Version", impact.versions),
                 datasets=references("Dataset", impact.datasets),
             )
-            for impact in outcome.warnings
+            for impact in outcome.impacts
         ],
         "dataset": reference("Dataset", outcome.dataset_id),
         "change": reference("Change", outcome.change),

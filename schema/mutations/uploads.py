@@ -119,7 +119,7 @@ class UploadTicket:
 
 @strawberry.type(description="The outcome of `requestUploads`.")
 class RequestUploadsPayload(OfDataset):
-    uploads: list[UploadTicket] = strawberry.field(description="One for each file, in the order of `files`.")
+    results: list[UploadTicket] = strawberry.field(description="One for each file, in the order of `files`.")
 
 
 @strawberry.type(description="What became of one upload.")
@@ -188,7 +188,7 @@ async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUplo
         upload_ticket(ticket, url, context.links, outcome.expiry)
         for ticket, url in zip(outcome.tickets, urls, strict=True)
     ]
-    return RequestUploadsPayload(dataset=reference("Dataset", outcome.dataset_id), uploads=tickets)
+    return RequestUploadsPayload(dataset=reference("Dataset", outcome.dataset_id), results=tickets)
 
 
 @strawberry.mutation(

@@ -25,7 +25,7 @@ from tests.client import Client, serving, token
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 REQUEST = """mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) {
-    uploads { key fileName path url method headers { name value } expiresAt
+    results { key fileName path url method headers { name value } expiresAt
               sample { id path } error { code message } }
     dataset { revision statistics { total } } } }"""
 COMPLETE = """mutation ($input: CompleteUploadsInput!) { completeUploads(input: $input) {
@@ -59,7 +59,7 @@ class StagedUploads:
     async def request(self, *files: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         answer = await self.answer(REQUEST, files=list(files), **more)
         assert "errors" not in answer, answer
-        return list(answer["data"]["requestUploads"]["uploads"])
+        return list(answer["data"]["requestUploads"]["results"])
 
     async def refused(self, *files: dict[str, Any], **more: Any) -> list[str | None]:
         """The codes of the tickets."""

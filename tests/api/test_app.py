@@ -34,7 +34,7 @@ PAGE = """
 LABEL = """
     mutation ($id: ID!, $filter: SampleFilter!) {
       labelSamples(input: {datasetId: $id, select: {filter: $filter}, labels: ["cat"], createMissing: true}) {
-        matched changed unchanged dataset { statistics { labeled } } change { summary }
+        matchedCount changedCount unchangedCount dataset { statistics { labeled } } change { summary }
       }
     }
 """
@@ -68,7 +68,7 @@ async def test_a_directory_becomes_a_labelled_dataset(client: Client, tmp_path: 
     assert dataset["statistics"] == {"total": 6, "labeled": 1, "unlabeled": 5}
     assert [sample["path"] for sample in dataset["samples"]["nodes"]] == [f"{number}.png" for number in range(6)]
     labelled = await client.execute(LABEL, {"id": dataset_id, "filter": {"state": "UNLABELED"}})
-    assert labelled["labelSamples"]["changed"] == 5
+    assert labelled["labelSamples"]["changedCount"] == 5
     assert labelled["labelSamples"]["dataset"] == {"statistics": {"labeled": 6}}
     for sample in (await client.execute(PAGE, {"id": dataset_id}))["dataset"]["samples"]["nodes"]:
         assert sample["labels"] == [{"name": "dog" if sample["path"] == "0.png" else "cat"}]

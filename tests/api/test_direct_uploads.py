@@ -144,7 +144,7 @@ async def test_a_deleted_sample_may_be_uploaded_again_under_its_key(script: Stag
     data = image_bytes()
     await script.sent({"a.png": data})
     [result] = (await script.complete("a.png"))["results"]
-    delete = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
+    delete = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deletedSampleCount } }"
     await script.answer(delete, select={"ids": [result["sample"]["id"]]}, deleteSources=True)
     assert await script.codes("a.png") == ["SAMPLE_NOT_FOUND"]
     await script.sent({"a.png": data})

@@ -80,8 +80,9 @@ async def test_damaged_samples_are_found_by_a_filter_and_told_by_a_warning(clien
     [warning] = answer["dataset"]["jobs"]["nodes"][0]["warnings"]["nodes"]
     assert (warning["path"], "ends before its image does" in warning["message"]) == ("cut.jpg", True)
     label = """mutation ($id: ID!) { labelSamples(input: {
-        datasetId: $id, select: {filter: {isDamaged: true}}, labels: ["broken"], createMissing: true}) { changed } }"""
-    assert (await client.execute(label, {"id": dataset}))["labelSamples"]["changed"] == 1
+        datasetId: $id, select: {filter: {isDamaged: true}}, labels: ["broken"], createMissing: true
+    }) { changedCount } }"""
+    assert (await client.execute(label, {"id": dataset}))["labelSamples"]["changedCount"] == 1
     publish = "mutation ($id: ID!) { publishVersion(input: {datasetId: $id}) { version { id } } }"
     version = (await client.execute(publish, {"id": dataset}))["publishVersion"]["version"]["id"]
     page = "query ($id: ID!) { node(id: $id) { ... on Version { samples(filter: {isDamaged: true}) { totalCount } } } }"

@@ -16,7 +16,7 @@ CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input
 STATE = """query ($id: ID!) { dataset(by: {id: $id}) { activeJob { id } statistics { total labeled } revision } }"""
 LABEL = """mutation ($id: ID!) { labelSamples(input: {
     datasetId: $id, select: {filter: {state: UNLABELED}}, labels: ["cat"], createMissing: true
-}) { changed } }"""
+}) { changedCount } }"""
 
 
 async def test_a_dataset_is_made_synced_and_labelled(
@@ -41,7 +41,7 @@ async def test_a_dataset_is_made_synced_and_labelled(
             return state["activeJob"] is None and state["statistics"]["total"] == 20
 
         await wait_until(is_synced)
-        assert (await client.execute(LABEL, {"id": made}))["labelSamples"]["changed"] == 20
+        assert (await client.execute(LABEL, {"id": made}))["labelSamples"]["changedCount"] == 20
         answers = await asyncio.gather(*(client.execute(STATE, {"id": made}) for _ in range(30)))
         assert [answer["dataset"]["statistics"] for answer in answers] == [{"total": 20, "labeled": 20}] * 30
 

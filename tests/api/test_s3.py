@@ -29,7 +29,7 @@ SAMPLES = """query ($id: ID!) { node(id: $id) { ... on Dataset { samples(orderBy
     id path width height format labels { name } imageUrl thumbnailUrl } } } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
-    deleted deletedSources failedSources { path message } } }"""
+    deletedSampleCount deletedSourceCount failedSources { path message } } }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ async def test_deleting_with_sources_deletes_in_the_bucket(cloud: Cloud) -> None
     first, second, _ = await cloud.samples(dataset)
     deletion = {"datasetId": dataset, "select": {"ids": [first["id"], second["id"]]}, "deleteSources": True}
     result = (await cloud.client.execute(DELETE, {"input": deletion}))["deleteSamples"]
-    assert result == {"deleted": 2, "deletedSources": 2, "failedSources": []}
+    assert result == {"deletedSampleCount": 2, "deletedSourceCount": 2, "failedSources": []}
     assert [found.path async for page in cloud.store.pages() for found in page.objects] == ["3.png"]
 
 

@@ -32,7 +32,7 @@ ALL = (ACCESS, SESSION, *LINKED)
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
 DELETE = """mutation ($id: ID!) { deleteSamples(input: {datasetId: $id, select: {all: true}, deleteSources: true}) {
-    deleted failedSources { path message } } }"""
+    deletedSampleCount failedSources { path message } } }"""
 LOOK = """query ($id: ID!) { node(id: $id) { ... on Dataset { inputPath
     jobs(first: 5) { nodes { status error { code message } ... on SyncJob { warnings { nodes { path message } } } } }
     samples { nodes { id path imageUrl thumbnailUrl } } } } }"""

@@ -13,7 +13,7 @@ SHAPE = """shape { __typename
     ... on Circle { center { x y } radius } ... on PointShape { position { x y } } }"""
 ANNOTATIONS = f"id label {{ name }} labeledBy labeledAt origin confidence confirmed {SHAPE}"
 PAYLOAD = f"""
-    matched changed unchanged notFound change {{ id revision kind actor summary undoable }}
+    matchedCount changedCount unchangedCount notFoundIds change {{ id revision kind actor summary undoable }}
     samples {{ id state labels {{ name }} labeledBy annotations {{ {ANNOTATIONS} }} }}
     dataset {{ revision statistics {{ labeled unlabeled pending }} labels {{ name sampleCount annotationCount }} }}
 """

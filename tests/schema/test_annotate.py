@@ -51,7 +51,12 @@ async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: DatasetCli
         remove=[gone],
     )
     payload = await annotate(boxes.as_somebody("bob"), edit, edit_of(boxes, 1, add=[new("cat", box())]))
-    assert (payload["matched"], payload["changed"], payload["unchanged"], payload["notFound"]) == (2, 2, 0, [])
+    assert (payload["matchedCount"], payload["changedCount"], payload["unchangedCount"], payload["notFoundIds"]) == (
+        2,
+        2,
+        0,
+        [],
+    )
     found = payload["samples"][0]["annotations"]
     assert [(each["id"], each["label"]["name"], each["shape"]) for each in found[:2]] == [
         (moved, "cat", answered_box(11)),
@@ -84,22 +89,22 @@ async def test_every_kind_of_shape_comes_back_as_it_was_given(boxes: DatasetClie
 async def test_what_is_so_already_is_left_so_and_told(boxes: DatasetClient) -> None:
     edit = edit_of(boxes, 0, add=[new("cat", box()), new("dog"), new("cat", box()), new("cat", box(10.0000000001))])
     first = await annotate(boxes, edit)
-    assert (first["changed"], len(first["samples"][0]["annotations"])) == (1, 2)
+    assert (first["changedCount"], len(first["samples"][0]["annotations"])) == (1, 2)
     before = await annotations(boxes, 0)
     ids = [each["id"] for each in before]
     again = await annotate(boxes.as_somebody("bob"), edit)
     same = [{"id": ids[0], "label": "cat", "shape": box()}, {"id": ids[1]}]
     updated = await annotate(boxes.as_somebody("bob"), edit_of(boxes, 0, update=same), edit_of(boxes, 1))
-    assert (again["changed"], again["unchanged"], again["change"]) == (0, 1, None)
-    assert (updated["changed"], updated["unchanged"], updated["change"]) == (0, 2, None)
+    assert (again["changedCount"], again["unchangedCount"], again["change"]) == (0, 1, None)
+    assert (updated["changedCount"], updated["unchangedCount"], updated["change"]) == (0, 2, None)
     assert await annotations(boxes, 0) == before
 
 
 async def test_an_annotation_that_is_off_stays_off(boxes: DatasetClient) -> None:
     ids = await add_annotations(boxes, 0, new("cat", box()), new("cat", box(50)))
-    assert (await annotate(boxes, edit_of(boxes, 0, remove=[ids[0], ids[0]])))["changed"] == 1
+    assert (await annotate(boxes, edit_of(boxes, 0, remove=[ids[0], ids[0]])))["changedCount"] == 1
     again = await annotate(boxes, edit_of(boxes, 0, remove=[ids[0]]))
-    assert (again["changed"], again["change"]) == (0, None)
+    assert (again["changedCount"], again["change"]) == (0, None)
     await annotate(boxes, edit_of(boxes, 0, remove=ids))
     assert await labels_and_shapes(boxes) == []
     assert (await boxes.labelled())[0] == []
@@ -205,7 +210,7 @@ async def test_unknown_samples_are_reported_and_the_others_done(boxes: DatasetCl
     unknown = [{"sampleId": id, "add": [new("zebra", box(-5))]} for id in ("Sample:999", "x", "x")]
     edit = edit_of(boxes, 1, add=[new("cat", box())])
     payload = await annotate(boxes, *unknown, edit, edit, createMissing=True)
-    assert (payload["matched"], payload["changed"], payload["notFound"]) == (1, 1, ["Sample:999", "x"])
+    assert (payload["matchedCount"], payload["changedCount"], payload["notFoundIds"]) == (1, 1, ["Sample:999", "x"])
     assert [each["id"] for each in payload["samples"]] == boxes.ids(1)
     assert [each["name"] for each in payload["dataset"]["labels"]] == ["cat", "dog", "bird"]
 
@@ -242,7 +247,7 @@ async def test_a_key_given_again_gets_the_same_outcome(boxes: DatasetClient) -> 
     edit = edit_of(boxes, 0, add=[new("cat", box())])
     first = await annotate(boxes, edit, key="k")
     assert await annotate(boxes, edit, key="k") == first
-    assert first["changed"] == 1
+    assert first["changedCount"] == 1
 
 
 async def test_a_classification_dataset_takes_labels_of_whole_images(client: DatasetClient) -> None:

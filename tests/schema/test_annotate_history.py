@@ -132,14 +132,14 @@ async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: DatasetClient) 
 
 async def label(client: DatasetClient, mode: str, *names: str) -> Any:
     input_: dict[str, Any] = {"select": {"ids": client.ids(0)}, "labels": list(names), "mode": mode}
-    return await client.mutate("labelSamples", "changed samples { state }", datasetId=client.dataset, **input_)
+    return await client.mutate("labelSamples", "changedCount samples { state }", datasetId=client.dataset, **input_)
 
 
 async def test_labelling_lives_with_shapes(boxes: DatasetClient) -> None:
     await add_annotations(boxes, 0, new("cat", box()), new("cat", box(50)), new("dog", box()), new("dog"))
     shapes = [("cat", answered_box()), ("cat", answered_box(50)), ("dog", answered_box()), ("dog", None)]
-    assert (await label(boxes, "ADD", "cat", "dog"))["changed"] == 0
-    assert (await label(boxes, "SET", "dog", "cat"))["changed"] == 0
+    assert (await label(boxes, "ADD", "cat", "dog"))["changedCount"] == 0
+    assert (await label(boxes, "SET", "dog", "cat"))["changedCount"] == 0
     assert await labels_and_shapes(boxes) == shapes
     await label(boxes, "ADD", "bird")
     assert await labels_and_shapes(boxes) == [*shapes, ("bird", None)]
@@ -191,8 +191,8 @@ async def test_a_deleted_label_takes_its_shapes_and_undoing_brings_them_back(box
     await add_annotations(boxes, 1, new("cat", box()), new("cat", box(50)))
     before = await facts(boxes)
     input_: dict[str, Any] = {"labelIds": [boxes.label("cat")], "mode": "LABEL_AND_SAMPLES"}
-    payload = await boxes.mutate("deleteLabels", "deletedSamples change { id }", **input_)
-    assert payload["deletedSamples"] == 1
+    payload = await boxes.mutate("deleteLabels", "deletedSampleCount change { id }", **input_)
+    assert payload["deletedSampleCount"] == 1
     assert await labels_and_shapes(boxes) == [("dog", answered_box())]
     await boxes.check()
     await undo(boxes, payload["change"]["id"])

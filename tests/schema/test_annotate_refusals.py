@@ -78,10 +78,10 @@ async def test_what_is_no_shape_is_wrong_input(boxes: DatasetClient, shape: dict
 async def test_a_shape_written_in_the_document_is_checked_as_one_in_a_variable(boxes: DatasetClient) -> None:
     def document(shape: str) -> str:
         return f"""mutation {{ annotateSamples(input: {{ datasetId: "{boxes.dataset}", samples: [{{
-            sampleId: "{boxes.ids(0)[0]}", add: [{{ label: "cat", shape: {shape} }}] }}] }}) {{ changed }} }}"""
+            sampleId: "{boxes.ids(0)[0]}", add: [{{ label: "cat", shape: {shape} }}] }}] }}) {{ changedCount }} }}"""
 
     point = "point: { position: { x: 1, y: 2.5 } }"
-    assert (await boxes.direct.execute(document(f"{{ {point} }}")))["annotateSamples"] == {"changed": 1}
+    assert (await boxes.direct.execute(document(f"{{ {point} }}")))["annotateSamples"] == {"changedCount": 1}
     for wrong in ("{}", "{ point: null }", f"{{ {point}, circle: {{ center: {{ x: 9, y: 9 }}, radius: 1 }} }}"):
         [error] = (await boxes.direct.answer(document(wrong)))["errors"]
         assert error["extensions"]["code"] in ("BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED")
@@ -158,7 +158,11 @@ async def test_what_annotating_refuses(
 async def test_samples_of_another_dataset_are_not_found_and_stay_as_they_are(boxes: DatasetClient) -> None:
     other = await make(boxes.direct.database, samples=1, name="other", input_path="/elsewhere", labels=("cat",))
     payload = await annotate(boxes, {"sampleId": f"Sample:{other.samples[0]}", "add": [new("cat")]})
-    assert (payload["matched"], payload["notFound"], payload["change"]) == (0, [f"Sample:{other.samples[0]}"], None)
+    assert (payload["matchedCount"], payload["notFoundIds"], payload["change"]) == (
+        0,
+        [f"Sample:{other.samples[0]}"],
+        None,
+    )
 
 
 async def test_a_sample_gets_no_more_annotations_than_it_can_show(
@@ -205,8 +209,8 @@ async def test_a_token_to_label_is_enough_and_one_to_read_is_not(boxes: DatasetC
     edit = edit_of(boxes, 0, add=[new("cat", box())])
     found = await refused(boxes.with_scope(Scope.READ), edit)
     assert found["code"] == "FORBIDDEN"
-    assert (await annotate(boxes.with_scope(Scope.LABEL), edit))["changed"] == 1
-    query = "mutation ($input: AnnotateSamplesInput!) { annotateSamples(input: $input) { matched } }"
+    assert (await annotate(boxes.with_scope(Scope.LABEL), edit))["changedCount"] == 1
+    query = "mutation ($input: AnnotateSamplesInput!) { annotateSamples(input: $input) { matchedCount } }"
     confined = boxes.confined_to(999).direct
     [error] = (await confined.answer(query, {"input": {"datasetId": boxes.dataset, "samples": [edit]}}))["errors"]
     assert error["extensions"]["code"] == "DATASET_NOT_FOUND"

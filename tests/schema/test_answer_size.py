@@ -118,7 +118,7 @@ async def test_lists_are_stopped_wherever_they_lie(full: DatasetClient, field: s
 async def test_what_is_read_after_a_mutation_is_bounded_too(full: DatasetClient) -> None:
     """The mutation is done, and its answer says why there is no more of it."""
     source = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) {
-        changed samples { dataset { labels { id name } } } } }"""
+        changedCount samples { dataset { labels { id name } } } } }"""
     input_: dict[str, Any] = {"datasetId": full.dataset, "select": {"ids": full.ids(98, 99)}, "labels": ["cat"]}
     answer = await limited(full, 300_000).answer(source, {"input": input_})
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["QUERY_TOO_COSTLY"]

@@ -14,7 +14,9 @@ async def impact(client: DatasetClient, **select: Any) -> Any:
 
 
 async def delete(client: DatasetClient, *positions: int) -> None:
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(*positions)})
+    await client.mutate(
+        "deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(*positions)}
+    )
 
 
 async def test_versions_that_show_a_file_are_named(client: DatasetClient) -> None:
@@ -30,7 +32,7 @@ async def test_versions_that_show_a_file_are_named(client: DatasetClient) -> Non
 async def test_a_sample_that_was_changed_since_still_counts(client: DatasetClient) -> None:
     await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
     select = {"ids": client.ids(0)}
-    await client.mutate("labelSamples", "changed", datasetId=client.dataset, select=select, labels=["cat"])
+    await client.mutate("labelSamples", "changedCount", datasetId=client.dataset, select=select, labels=["cat"])
     assert (await impact(client, ids=client.ids(0)))["versions"] == [{"name": "V001"}]
 
 
@@ -38,13 +40,13 @@ async def test_it_says_the_same_as_a_dry_run(client: DatasetClient) -> None:
     await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
     payload = await client.mutate(
         "deleteSamples",
-        "warnings { sampleCount sharedSources versions { name } datasets { name } }",
+        "impacts { sampleCount sharedSources versions { name } datasets { name } }",
         datasetId=client.dataset,
         select={"ids": client.ids(0, 1)},
         deleteSources=True,
         dryRun=True,
     )
-    assert payload["warnings"] == [await impact(client, ids=client.ids(0, 1))]
+    assert payload["impacts"] == [await impact(client, ids=client.ids(0, 1))]
 
 
 async def test_an_empty_selection_is_refused(client: DatasetClient) -> None:

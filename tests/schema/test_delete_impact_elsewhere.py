@@ -12,7 +12,7 @@ from tests.schema.mutation_fixture import DatasetClient, create_client
 
 ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
     deleteImpact(select: $select) { sampleCount sharedSources datasets { name } } } } }"""
-WARNING = "deleted warnings { sampleCount sharedSources datasets { name } }"
+WARNING = "deletedSampleCount impacts { sampleCount sharedSources datasets { name } }"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_is_what_a_deletion_warns_of(client: DatasetClient) -> None:
     ]
     for select in selections:
         input_: dict[str, Any] = {"datasetId": client.dataset, "select": select, "deleteSources": True, "dryRun": True}
-        [warning] = (await client.mutate("deleteSamples", WARNING, **input_))["warnings"]
+        [warning] = (await client.mutate("deleteSamples", WARNING, **input_))["impacts"]
         assert await impact_of(client, select) == warning
 
 
@@ -62,7 +62,7 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
     published = await client.mutate("publishVersion", "version { id }", datasetId=f"Dataset:{above}")
     shown = await client.direct.execute('{ dataset(by: {name: "above"}) { samples { nodes { id path } } } }')
     [fourth] = [each["id"] for each in shown["dataset"]["samples"]["nodes"] if each["path"].endswith("3.jpg")]
-    await client.mutate("deleteSamples", "deleted", datasetId=f"Dataset:{above}", select={"ids": [fourth]})
+    await client.mutate("deleteSamples", "deletedSampleCount", datasetId=f"Dataset:{above}", select={"ids": [fourth]})
 
     versions = await versions_of(client, client.ids(3))
     assert versions == [published["version"]["id"]]  # nobody's sample any more, and still the version's
@@ -73,9 +73,7 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
         "deleteSources": True,
         "dryRun": True,
     }
-    [warning] = (await client.mutate("deleteSamples", "warnings { sharedSources versions { id } }", **input_))[
-        "warnings"
-    ]
+    [warning] = (await client.mutate("deleteSamples", "impacts { sharedSources versions { id } }", **input_))["impacts"]
     assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
 
 

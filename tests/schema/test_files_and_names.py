@@ -94,7 +94,7 @@ def mutations_with_name(client: DatasetClient, name: str) -> dict[str, dict[str,
 
 async def test_every_operation_keeps_the_rule(client: DatasetClient) -> None:
     await client.mutate(
-        "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
+        "labelSamples", "changedCount", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
     )
     for field, input_ in mutations_with_name(client, "traffic light").items():
         refused = await client.refused(field, **input_)
@@ -115,7 +115,7 @@ async def test_every_operation_keeps_the_rule(client: DatasetClient) -> None:
 @pytest.mark.parametrize("name", [" a", "a\0", "a" * 65, "\u202ea", "a\nb"])
 async def test_what_is_no_name_under_any_rule_is_refused_in_every_operation(client: DatasetClient, name: str) -> None:
     await client.mutate(
-        "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
+        "labelSamples", "changedCount", datasetId=client.dataset, select={"ids": client.ids(1)}, labels=["cat"]
     )
     await settings(client, labelNames="ANY")
     for field, input_ in mutations_with_name(client, name).items():

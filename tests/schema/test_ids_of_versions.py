@@ -60,7 +60,7 @@ async def test_an_object_of_the_working_set_is_its_own_current_one(client: Datas
 async def test_what_is_gone_from_the_working_set_has_no_current_object(client: DatasetClient) -> None:
     await label(client, ["cat"], 0)
     version = await publish(client)
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(0)})
+    await client.mutate("deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(0)})
     await client.mutate("deleteLabels", "deletedLabelIds", labelIds=[client.label("cat")], mode="LABEL_ONLY")
     ids = [in_version(id, version["id"]) for id in (client.ids(0)[0], client.label("cat"))]
     sample, cat = await nodes(client, *ids)

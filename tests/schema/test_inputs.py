@@ -132,7 +132,7 @@ def test_a_filter_that_costs_too_much_is_refused(operation: Operation) -> None:
 
 
 def test_filters_of_mutations_cost_as_well() -> None:
-    source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
+    source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deletedSampleCount } }"
     filter_ = {"or": [{"path": {"contains": "a"}}] * 90}
     input_ = {"datasetId": "Dataset:1", "select": {"filter": filter_}}
     assert refused((source, {"input": input_}))["code"] == "QUERY_TOO_COSTLY"

@@ -65,11 +65,11 @@ async def test_a_mutation_and_its_forecast_take_as_many_ids(count: int, database
         select=select,
     )
     labelled = await client.direct.answer(
-        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matched } }",
+        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matchedCount } }",
         {"input": {"datasetId": client.dataset, "select": select, "labels": ["cat"]}},
     )
     if count == 3:
         assert forecast["data"]["dataset"]["deleteImpact"]["sampleCount"] == 3
-        assert labelled["data"]["labelSamples"]["matched"] == 3
+        assert labelled["data"]["labelSamples"]["matchedCount"] == 3
     else:
         assert {answer["errors"][0]["extensions"]["code"] for answer in (forecast, labelled)} == {"VALIDATION_FAILED"}

@@ -8,17 +8,17 @@ from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import DatasetClient
 
 ALL_HAN = "猫〇𠮷\U0003134a"
-RENAMED = "label { id name sampleCount } affectedSamples change { kind summary } dataset { revision }"
+RENAMED = "label { id name sampleCount } affectedSampleCount change { kind summary } dataset { revision }"
 DELETED = """
-    deletedLabelIds affectedSamples deletedSamples deletedSources failedSources { path }
-    warnings { sampleCount sharedSources datasets { name } }
+    deletedLabelIds affectedSampleCount deletedSampleCount deletedSourceCount failedSources { path }
+    impacts { sampleCount sharedSources datasets { name } }
     change { kind summary undoable } dataset { statistics { total labeled } labels { name sampleCount } }
 """
 
 
 async def put(client: DatasetClient, *positions: int, labels: list[str]) -> None:
     input_: dict[str, Any] = {"datasetId": client.dataset, "select": {"ids": client.ids(*positions)}, "labels": labels}
-    await client.mutate("labelSamples", "changed", **input_)
+    await client.mutate("labelSamples", "changedCount", **input_)
 
 
 async def create(client: DatasetClient, *labels: dict[str, Any]) -> Any:
@@ -146,7 +146,7 @@ async def test_a_rename_is_seen_on_every_sample(client: DatasetClient) -> None:
     await put(client, 0, 1, labels=["cat"])
     payload = await rename(client, "cat", "lion")
     assert payload["label"] == {"id": client.label("cat"), "name": "lion", "sampleCount": 2}
-    assert (payload["affectedSamples"], payload["change"]["kind"]) == (2, "RENAME_LABEL")
+    assert (payload["affectedSampleCount"], payload["change"]["kind"]) == (2, "RENAME_LABEL")
     labelled = await client.labelled()
     assert (labelled[0], labelled[1], labelled[2]) == (["lion"], ["lion"], [])
     await client.check()
@@ -155,7 +155,7 @@ async def test_a_rename_is_seen_on_every_sample(client: DatasetClient) -> None:
 async def test_a_rename_to_its_own_name_changes_nothing(client: DatasetClient) -> None:
     await put(client, 0, labels=["cat"])
     payload = await rename(client, "cat", "cat")
-    assert (payload["affectedSamples"], payload["change"], payload["dataset"]["revision"]) == (0, None, 2)
+    assert (payload["affectedSampleCount"], payload["change"], payload["dataset"]["revision"]) == (0, None, 2)
 
 
 async def test_names_are_swapped_through_a_third(client: DatasetClient) -> None:
@@ -175,10 +175,10 @@ async def test_a_merge_gives_samples_the_surviving_label_once(client: DatasetCli
     await put(client, 0, 1, labels=["cat"])
     await put(client, 1, 2, labels=["dog"])
     planned = await rename(client, "cat", "dog", onConflict="MERGE", dryRun=True)
-    assert (planned["label"]["id"], planned["affectedSamples"], planned["change"]) == (client.label("dog"), 2, None)
+    assert (planned["label"]["id"], planned["affectedSampleCount"], planned["change"]) == (client.label("dog"), 2, None)
     payload = await rename(client.as_somebody("bob"), "cat", "dog", onConflict="MERGE")
     assert payload["label"] == {"id": client.label("dog"), "name": "dog", "sampleCount": 3}
-    assert (payload["affectedSamples"], payload["change"]["summary"]) == (2, "Merged `cat` into `dog`")
+    assert (payload["affectedSampleCount"], payload["change"]["summary"]) == (2, "Merged `cat` into `dog`")
     assert list((await client.labelled()).values()) == [["dog"], ["dog"], ["dog"], [], [], []]
     query = "query ($id: ID!) { node(id: $id) { id } }"
     assert await client.direct.execute(query, {"id": client.label("cat")}) == {"node": None}
@@ -188,7 +188,7 @@ async def test_a_merge_gives_samples_the_surviving_label_once(client: DatasetCli
 async def test_a_dry_rename_changes_nothing(client: DatasetClient) -> None:
     await put(client, 0, labels=["cat"])
     payload = await rename(client, "cat", "lion", dryRun=True)
-    assert (payload["label"]["name"], payload["affectedSamples"], payload["change"]) == ("cat", 1, None)
+    assert (payload["label"]["name"], payload["affectedSampleCount"], payload["change"]) == ("cat", 1, None)
     assert payload["dataset"]["revision"] == 2
 
 
@@ -210,7 +210,7 @@ async def test_unknown_labels_are_not_found(client: DatasetClient, id: str) -> N
 
 async def test_a_confined_token_meets_no_label_of_others(client: DatasetClient) -> None:
     confined = client.confined_to(999)
-    query = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { affectedSamples } }"
+    query = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { affectedSampleCount } }"
     answer = await confined.direct.answer(query, {"input": {"labelId": client.label("cat"), "name": "x"}})
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
 
@@ -225,7 +225,7 @@ async def test_deleting_a_label_alone_keeps_every_sample(client: DatasetClient) 
     await put(client, 1, labels=["dog"])
     payload = await delete(client, "cat", mode="LABEL_ONLY")
     assert payload["deletedLabelIds"] == [client.label("cat")]
-    assert (payload["affectedSamples"], payload["deletedSamples"], payload["deletedSources"]) == (2, 0, 0)
+    assert (payload["affectedSampleCount"], payload["deletedSampleCount"], payload["deletedSourceCount"]) == (2, 0, 0)
     assert payload["dataset"]["statistics"] == {"total": 6, "labeled": 1}
     assert payload["dataset"]["labels"] == [{"name": "dog", "sampleCount": 1}]
     assert payload["change"] == {"kind": "DELETE_LABELS", "summary": "Deleted `cat`", "undoable": True}
@@ -237,9 +237,9 @@ async def test_samples_with_only_deleted_labels_go_and_unlabelled_ones_never(cli
     await put(client, 1, labels=["cat", "dog"])
     await put(client, 2, labels=["dog"])
     planned = await delete(client, "cat", mode="LABEL_AND_SAMPLES", dryRun=True)
-    assert (planned["affectedSamples"], planned["deletedSamples"], planned["change"]) == (2, 1, None)
+    assert (planned["affectedSampleCount"], planned["deletedSampleCount"], planned["change"]) == (2, 1, None)
     payload = await delete(client, "cat", mode="LABEL_AND_SAMPLES")
-    assert (payload["affectedSamples"], payload["deletedSamples"], payload["deletedSources"]) == (2, 1, 0)
+    assert (payload["affectedSampleCount"], payload["deletedSampleCount"], payload["deletedSourceCount"]) == (2, 1, 0)
     assert await client.labelled() == {1: ["dog"], 2: ["dog"], 3: [], 4: [], 5: []}
     assert (client.root / "images" / "000000.jpg").exists()
     await client.check()
@@ -259,11 +259,11 @@ async def test_the_third_mode_deletes_the_files_too(client: DatasetClient) -> No
     await put(client, 0, 1, labels=["cat"])
     await put(client, 1, labels=["dog"])
     planned = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES", dryRun=True)
-    assert (planned["deletedSamples"], planned["deletedSources"]) == (1, 1)
-    assert planned["warnings"] == [{"sampleCount": 1, "sharedSources": 1, "datasets": [{"name": "same"}]}]
+    assert (planned["deletedSampleCount"], planned["deletedSourceCount"]) == (1, 1)
+    assert planned["impacts"] == [{"sampleCount": 1, "sharedSources": 1, "datasets": [{"name": "same"}]}]
     payload = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES")
-    assert (payload["deletedSources"], payload["failedSources"], payload["change"]["undoable"]) == (1, [], False)
-    assert payload["warnings"] == planned["warnings"]
+    assert (payload["deletedSourceCount"], payload["failedSources"], payload["change"]["undoable"]) == (1, [], False)
+    assert payload["impacts"] == planned["impacts"]
     assert not (client.root / "images" / "000000.jpg").exists()
     assert (client.root / "images" / "000001.jpg").exists()
 

@@ -13,13 +13,13 @@ from tests.schema.mutation_fixture import DatasetClient
 from tests.waiting import TIMEOUT
 
 LABELLING = """
-    matched changed unchanged notFound samples { id state labels { name } labeledBy }
+    matchedCount changedCount unchangedCount notFoundIds samples { id state labels { name } labeledBy }
     change { id revision kind actor summary undoable }
     dataset { revision statistics { total labeled unlabeled pending } labels { name sampleCount annotationCount } }
 """
 DELETION = """
-    deleted deletedSources notFound failedSources { path message }
-    warnings { sampleCount sharedSources datasets { name } }
+    deletedSampleCount deletedSourceCount notFoundIds failedSources { path message }
+    impacts { sampleCount sharedSources datasets { name } }
     change { kind undoable } dataset { statistics { total } }
 """
 EVERYTHING: dict[str, Any] = {"all": True}
@@ -33,8 +33,8 @@ async def label(client: DatasetClient, select: Any, *labels: str, **more: Any) -
 async def test_labels_samples_by_id_and_tells_what_became_of_each(client: DatasetClient) -> None:
     one, two = client.ids(0, 1)
     payload = await label(client, {"ids": [two, "Sample:999", one, "x", two]}, "cat")
-    assert (payload["matched"], payload["changed"], payload["unchanged"]) == (2, 2, 0)
-    assert payload["notFound"] == ["Sample:999", "x"]
+    assert (payload["matchedCount"], payload["changedCount"], payload["unchangedCount"]) == (2, 2, 0)
+    assert payload["notFoundIds"] == ["Sample:999", "x"]
     assert payload["samples"] == [
         {"id": id, "state": "LABELED", "labels": [{"name": "cat"}], "labeledBy": "ann"} for id in (two, one)
     ]
@@ -52,9 +52,14 @@ async def test_labels_samples_by_id_and_tells_what_became_of_each(client: Datase
 async def test_labelling_again_changes_nothing_and_says_so(client: DatasetClient) -> None:
     await label(client, {"ids": client.ids(0, 1)}, "cat")
     payload = await label(client.as_somebody("bob"), {"ids": client.ids(1, 2)}, "cat", "cat")
-    assert (payload["matched"], payload["changed"], payload["unchanged"]) == (2, 1, 1)
+    assert (payload["matchedCount"], payload["changedCount"], payload["unchangedCount"]) == (2, 1, 1)
     again = await label(client, {"ids": client.ids(1, 2)}, "cat")
-    assert (again["changed"], again["unchanged"], again["change"], again["dataset"]["revision"]) == (0, 2, None, 3)
+    assert (again["changedCount"], again["unchangedCount"], again["change"], again["dataset"]["revision"]) == (
+        0,
+        2,
+        None,
+        3,
+    )
     assert [sample["labeledBy"] for sample in again["samples"]] == ["ann", "bob"]
 
 
@@ -92,27 +97,27 @@ async def test_set_keeps_who_put_the_labels_that_stay(client: DatasetClient) -> 
 async def test_an_empty_list_of_labels_never_clears_but_with_set(client: DatasetClient, mode: str) -> None:
     await label(client, EVERYTHING, "cat")
     payload = await label(client, EVERYTHING, mode=mode)
-    assert (payload["changed"], payload["change"]) == (0, None)
+    assert (payload["changedCount"], payload["change"]) == (0, None)
     payload = await label(client, EVERYTHING, mode="SET")
-    assert (payload["changed"], payload["change"]["summary"]) == (6, "Cleared 6 samples")
+    assert (payload["changedCount"], payload["change"]["summary"]) == (6, "Cleared 6 samples")
 
 
 async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(client: DatasetClient) -> None:
     await label(client, {"ids": client.ids(0, 5)}, "dog")
     payload = await label(client, {"filter": {"state": "UNLABELED", "fileName": {"contains": "00000"}}}, "cat")
-    assert (payload["matched"], payload["changed"]) == (4, 4)
+    assert (payload["matchedCount"], payload["changedCount"]) == (4, 4)
     assert [sample["id"] for sample in payload["samples"]] == client.ids(4, 3, 2, 1)
-    assert payload["notFound"] == []
+    assert payload["notFoundIds"] == []
     again = await label(client, {"filter": {"state": "UNLABELED"}}, "cat")
-    assert (again["matched"], again["change"]) == (0, None)
+    assert (again["matchedCount"], again["change"]) == (0, None)
     await client.check()
 
 
 async def test_a_filter_over_more_than_a_page_shows_a_hundred(client: DatasetClient) -> None:
     many = await make(client.direct.database, samples=1500, labels=("cat",), name="many")
     input_: dict[str, Any] = {"datasetId": f"Dataset:{many.id}", "select": EVERYTHING, "labels": ["cat"]}
-    payload = await client.mutate("labelSamples", "matched changed samples { id }", **input_)
-    assert (payload["matched"], payload["changed"], len(payload["samples"])) == (1500, 1500, 100)
+    payload = await client.mutate("labelSamples", "matchedCount changedCount samples { id }", **input_)
+    assert (payload["matchedCount"], payload["changedCount"], len(payload["samples"])) == (1500, 1500, 100)
     assert payload["samples"][0]["id"] == f"Sample:{many.samples[-1]}"
 
 
@@ -135,7 +140,7 @@ async def test_guards_refuse_and_say_what_is(client: DatasetClient) -> None:
     [change] = known["details"]["changes"]
     assert await client.direct.execute(query, {"id": change}) == {"nodes": [{"revision": 2}]}
     payload = await label(client, EVERYTHING, "dog", expectedCount=6, expectedRevision=2)
-    assert payload["changed"] == 6
+    assert payload["changedCount"] == 6
 
 
 @pytest.mark.parametrize(
@@ -177,13 +182,13 @@ async def test_nested_filters_select_what_they_list(client: DatasetClient) -> No
     payload = await label(client, {"filter": filter_}, "dog")
     assert [sample["id"] for sample in payload["samples"]] == client.ids(4, 1)
     never = await label(client, {"filter": {"createdAt": {"preset": "WITHIN_1_DAY"}, "usage": "TRAIN"}}, "dog")
-    assert never["matched"] == 0
+    assert never["matchedCount"] == 0
 
 
 async def test_hostile_filter_texts_select_nothing(client: DatasetClient) -> None:
     for text in ("\0", "\ud800", "%", "_", "\\", "'; DROP TABLE sample; --", "x" * 1024):
         payload = await label(client, {"filter": {"fileName": {"contains": text}, "labeledBy": [text]}}, "cat")
-        assert payload["matched"] == 0
+        assert payload["matchedCount"] == 0
     select = {"filter": {"fileName": {"contains": "x" * 1025}}}
     error = await client.refused("labelSamples", datasetId=client.dataset, select=select, labels=["cat"])
     assert (error["code"], error["details"]) == ("VALIDATION_FAILED", {"most": 1024})
@@ -192,13 +197,13 @@ async def test_hostile_filter_texts_select_nothing(client: DatasetClient) -> Non
 async def test_samples_of_another_dataset_are_not_found(client: DatasetClient) -> None:
     other = await make(client.direct.database, samples=1, name="other", input_path="/elsewhere")
     payload = await label(client, {"ids": [f"Sample:{other.samples[0]}"]}, "cat")
-    assert (payload["matched"], payload["notFound"]) == (0, [f"Sample:{other.samples[0]}"])
+    assert (payload["matchedCount"], payload["notFoundIds"]) == (0, [f"Sample:{other.samples[0]}"])
 
 
 async def test_a_confined_token_meets_no_other_dataset(client: DatasetClient) -> None:
     input_ = {"datasetId": client.dataset, "select": EVERYTHING, "labels": ["cat"]}
     answer = await client.confined_to(999).direct.answer(
-        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matched } }", {"input": input_}
+        "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { matchedCount } }", {"input": input_}
     )
     assert answer["errors"][0]["extensions"]["code"] == "DATASET_NOT_FOUND"
 
@@ -207,16 +212,19 @@ async def test_a_key_given_again_gets_the_same_outcome(client: DatasetClient) ->
     input_ = {"datasetId": client.dataset, "select": {"ids": [*client.ids(0), "x"]}, "labels": ["cat"]}
     first = await client.mutate("labelSamples", LABELLING, key="k", **input_)
     assert await client.mutate("labelSamples", LABELLING, key="k", **input_) == first
-    assert (first["changed"], first["notFound"]) == (1, ["x"])
+    assert (first["changedCount"], first["notFoundIds"]) == (1, ["x"])
 
 
 async def test_two_fields_of_one_keyed_request_are_two_units(client: DatasetClient) -> None:
     query = """mutation ($a: LabelSamplesInput!, $b: LabelSamplesInput!) {
-        one: labelSamples(input: $a) { changed } two: labelSamples(input: $b) { changed } }"""
+        one: labelSamples(input: $a) { changedCount } two: labelSamples(input: $b) { changedCount } }"""
     input_ = {"datasetId": client.dataset, "select": EVERYTHING}
     variables = {"a": {**input_, "labels": ["cat"]}, "b": {**input_, "labels": ["dog"]}}
     for _ in range(2):
-        assert await client.direct.execute(query, variables, "k") == {"one": {"changed": 6}, "two": {"changed": 6}}
+        assert await client.direct.execute(query, variables, "k") == {
+            "one": {"changedCount": 6},
+            "two": {"changedCount": 6},
+        }
     assert await client.revision() == 3
 
 
@@ -229,7 +237,7 @@ async def test_replaces_a_label_on_the_selected_samples_alone(client: DatasetCli
     await label(client, {"ids": client.ids(0, 1, 2)}, "cat")
     await label(client, {"ids": client.ids(1)}, "dog")
     payload = await replace(client.as_somebody("bob"), {"ids": client.ids(0, 1, 4)}, "cat", "dog")
-    assert (payload["matched"], payload["changed"], payload["unchanged"]) == (3, 2, 1)
+    assert (payload["matchedCount"], payload["changedCount"], payload["unchangedCount"]) == (3, 2, 1)
     assert [sample["labeledBy"] for sample in payload["samples"]] == ["bob", "bob", None]
     labelled = await client.labelled()
     assert [labelled[position] for position in range(5)] == [["dog"], ["dog"], ["cat"], [], []]
@@ -240,7 +248,7 @@ async def test_replacing_a_label_by_itself_or_where_it_is_not_changes_nothing(cl
     await label(client, {"ids": client.ids(0)}, "cat")
     for before, after in (("cat", "cat"), ("dog", "cat")):
         payload = await replace(client, EVERYTHING, before, after)
-        assert (payload["matched"], payload["changed"], payload["change"]) == (6, 0, None)
+        assert (payload["matchedCount"], payload["changedCount"], payload["change"]) == (6, 0, None)
 
 
 async def test_replacing_makes_the_new_label_only_when_asked_to(client: DatasetClient) -> None:
@@ -250,7 +258,7 @@ async def test_replacing_makes_the_new_label_only_when_asked_to(client: DatasetC
         refused = await client.refused("replaceSampleLabel", **usual, **input_)
         assert (refused["code"], refused["details"]) == ("LABEL_NOT_FOUND", {"names": ["bird"]})
     payload = await replace(client, EVERYTHING, "cat", "bird", createMissing=True)
-    assert payload["changed"] == 6
+    assert payload["changedCount"] == 6
 
 
 async def delete(client: DatasetClient, select: Any, **more: Any) -> Any:
@@ -264,21 +272,25 @@ def files(client: DatasetClient) -> list[int]:
 async def test_deletes_samples_and_keeps_their_files_as_tombstones(client: DatasetClient) -> None:
     await label(client, EVERYTHING, "cat")
     payload = await delete(client, {"ids": [*client.ids(0, 1), "Sample:999"]})
-    assert (payload["deleted"], payload["deletedSources"], payload["notFound"]) == (2, 0, ["Sample:999"])
+    assert (payload["deletedSampleCount"], payload["deletedSourceCount"], payload["notFoundIds"]) == (
+        2,
+        0,
+        ["Sample:999"],
+    )
     assert payload["change"] == {"kind": "DELETE_SAMPLES", "undoable": True}
     assert payload["dataset"]["statistics"]["total"] == 4
     assert files(client) == [0, 1, 2, 3, 4, 5]
     async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM source WHERE status = 'PRESENT'") == 6
     again = await delete(client, {"ids": client.ids(0)})
-    assert (again["deleted"], again["change"], again["notFound"]) == (0, None, client.ids(0))
+    assert (again["deletedSampleCount"], again["change"], again["notFoundIds"]) == (0, None, client.ids(0))
     await client.check()
 
 
 async def test_deletes_samples_with_their_files_for_good(client: DatasetClient) -> None:
     payload = await delete(client, {"ids": client.ids(2, 4)}, deleteSources=True)
-    assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (2, 2, [])
-    assert payload["warnings"] == []
+    assert (payload["deletedSampleCount"], payload["deletedSourceCount"], payload["failedSources"]) == (2, 2, [])
+    assert payload["impacts"] == []
     assert payload["change"]["undoable"] is False
     assert files(client) == [0, 1, 3, 5]
 
@@ -286,7 +298,7 @@ async def test_deletes_samples_with_their_files_for_good(client: DatasetClient) 
 async def test_a_file_that_somebody_replaced_stays_and_is_reported(client: DatasetClient) -> None:
     (client.root / "images" / "000002.jpg").write_bytes(b"another image")
     payload = await delete(client, {"ids": client.ids(1, 2)}, deleteSources=True)
-    assert (payload["deleted"], payload["deletedSources"]) == (2, 1)
+    assert (payload["deletedSampleCount"], payload["deletedSourceCount"]) == (2, 1)
     [failed] = payload["failedSources"]
     assert failed["path"] == "000002.jpg"
     assert files(client) == [0, 2, 3, 4, 5]
@@ -297,14 +309,14 @@ async def test_files_that_take_too_long_are_left_to_a_worker(
 ) -> None:
     monkeypatch.setattr(sources, "MAX_SECONDS", 0)
     payload = await delete(client, EVERYTHING, deleteSources=True)
-    assert (payload["deleted"], payload["deletedSources"], payload["failedSources"]) == (6, 0, [])
+    assert (payload["deletedSampleCount"], payload["deletedSourceCount"], payload["failedSources"]) == (6, 0, [])
     async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL") == 6
 
 
 async def test_a_dry_run_tells_and_changes_nothing(client: DatasetClient) -> None:
     payload = await delete(client, EVERYTHING, deleteSources=True, dryRun=True, expectedCount=6)
-    assert (payload["deleted"], payload["deletedSources"], payload["change"]) == (6, 6, None)
+    assert (payload["deletedSampleCount"], payload["deletedSourceCount"], payload["change"]) == (6, 6, None)
     assert payload["dataset"]["statistics"]["total"] == 6
     assert files(client) == [0, 1, 2, 3, 4, 5]
 
@@ -317,18 +329,18 @@ async def test_warns_of_files_that_other_datasets_use(client: DatasetClient) -> 
     await make(database, samples=2, name="above", input_path=str(client.root), directory="images/")
     await make(database, samples=2, name="other", input_path=f"{images}2")
     payload = await delete(client, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
-    [warning] = payload["warnings"]
+    [warning] = payload["impacts"]
     assert warning == {"sampleCount": 3, "sharedSources": 2, "datasets": [{"name": "same"}, {"name": "above"}]}
     confined = client.confined_to(client.dataset_rows.id)
     payload = await delete(confined, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
-    assert payload["warnings"] == [{"sampleCount": 3, "sharedSources": 2, "datasets": []}]
+    assert payload["impacts"] == [{"sampleCount": 3, "sharedSources": 2, "datasets": []}]
 
 
 async def test_a_deleted_dataset_is_no_longer_warned_of(client: DatasetClient) -> None:
     other = await make(client.direct.database, samples=1, name="same", input_path=str(client.root / "images"))
     await client.mutate("deleteDataset", "deletedDatasetId", datasetId=f"Dataset:{other.id}")
     payload = await delete(client, EVERYTHING, deleteSources=True, dryRun=True)
-    assert payload["warnings"] == []
+    assert payload["impacts"] == []
 
 
 async def test_what_deleting_refuses(client: DatasetClient) -> None:

@@ -52,9 +52,9 @@ async def found(client: DatasetClient, filter_: dict[str, Any]) -> set[str]:
     paths = {node["path"] for node in live["nodes"]}
     assert paths == {node["path"] for node in published["nodes"]}
     deletion = await client.mutate(
-        "deleteSamples", "deleted", datasetId=client.dataset, select={"filter": filter_}, dryRun=True
+        "deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"filter": filter_}, dryRun=True
     )
-    assert live["totalCount"] == published["totalCount"] == deletion["deleted"] == len(paths)
+    assert live["totalCount"] == published["totalCount"] == deletion["deletedSampleCount"] == len(paths)
     return paths
 
 

@@ -54,7 +54,7 @@ WRITES: dict[str, dict[str, Any]] = {
 async def test_a_filter_without_a_criterion_is_refused_unless_its_count_is_given(
     client: DatasetClient, field: str
 ) -> None:
-    await client.mutate("labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=["cat"])
+    await client.mutate("labelSamples", "changedCount", datasetId=client.dataset, select={"all": True}, labels=["cat"])
     input_ = {"datasetId": client.dataset, **WRITES[field]}
     dry = [{}, {"dryRun": True}] if field == "deleteSamples" else [{}]
     for filter_ in WITHOUT_CRITERION:
@@ -81,7 +81,8 @@ async def test_null_or_an_empty_list_is_refused_with_its_path(
 def deletion(filter_: str) -> str:
     declared = " ".join(text for name, text in DECLARED.items() if name in filter_)
     return f"""mutation ($d: ID!, $dry: Boolean! = false, {declared}) {{
-        deleteSamples(input: {{datasetId: $d, select: {{filter: {filter_}}}, dryRun: $dry}}) {{ deleted }} }}"""
+        deleteSamples(input: {{datasetId: $d, select: {{filter: {filter_}}}, dryRun: $dry}}) {{
+            deletedSampleCount }} }}"""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ async def test_a_variable_that_is_left_out_is_no_criterion_and_null_is_refused(
         input_ = {"d": client.dataset, "dry": dry, **variables}
         found = await client.direct.answer(source, input_)
         outcome = found["errors"][0]["extensions"]["code"] if "errors" in found else found["data"]["deleteSamples"]
-        assert outcome in (answer, {"deleted": answer})
+        assert outcome in (answer, {"deletedSampleCount": answer})
 
 
 async def test_a_variable_whose_default_is_null_is_null(client: DatasetClient) -> None:
@@ -116,7 +117,7 @@ async def test_a_variable_whose_default_is_null_is_null(client: DatasetClient) -
 
 @pytest.mark.parametrize("field", WRITES)
 async def test_all_selects_every_sample_and_takes_only_true(client: DatasetClient, field: str) -> None:
-    await client.mutate("labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=["cat"])
+    await client.mutate("labelSamples", "changedCount", datasetId=client.dataset, select={"all": True}, labels=["cat"])
     input_ = {"datasetId": client.dataset, **WRITES[field]}
     error = await client.refused(field, **input_, select={"all": False})
     assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.all")
@@ -131,7 +132,7 @@ async def test_all_selects_every_sample_and_takes_only_true(client: DatasetClien
 async def test_the_count_is_of_the_samples_as_they_are_locked(client: DatasetClient) -> None:
     """Two that expect all six: the second waits, then finds none of them."""
     input_ = {"datasetId": client.dataset, "select": {"filter": {}}, "expectedCount": 6}
-    source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
+    source = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deletedSampleCount } }"
     answers = await asyncio.gather(*(client.direct.answer(source, {"input": input_}) for _ in range(2)))
     codes = sorted(each["errors"][0]["extensions"]["code"] if "errors" in each else "done" for each in answers)
     assert codes == ["COUNT_MISMATCH", "done"]
@@ -141,7 +142,7 @@ async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_
     client: DatasetClient,
 ) -> None:
     await client.mutate(
-        "labelSamples", "changed", datasetId=client.dataset, select={"ids": client.ids(0)}, labels=["cat"]
+        "labelSamples", "changedCount", datasetId=client.dataset, select={"ids": client.ids(0)}, labels=["cat"]
     )
     source = """query ($d: ID!, $f: SampleFilter) { dataset(by: {id: $d}) { samples(filter: $f) { totalCount } } }"""
 

@@ -116,14 +116,16 @@ async def test_what_a_file_says_of_an_object_outlasts_its_redrawing(client: Data
     edits = [{"id": annotations[1]["id"], "shape": box}, {"id": annotations[2]["id"], "label": "cat"}]
     await client.mutate(
         "annotateSamples",
-        "changed",
+        "changedCount",
         datasetId=client.dataset,
         samples=[{"sampleId": sample, "update": edits, "add": [{"label": "new", "shape": box}]}],
         createMissing=True,
     )
     assert await said(client, 1) == [plain, hard, seen, plain]
     drawn = await last_change(client)
-    await client.mutate("replaceSampleLabel", "changed", datasetId=client.dataset, select={"ids": [sample]}, **FROM_CAT)
+    await client.mutate(
+        "replaceSampleLabel", "changedCount", datasetId=client.dataset, select={"ids": [sample]}, **FROM_CAT
+    )
     assert await said(client, 1) == [plain, hard, seen, plain]
     for change_id in (await last_change(client), drawn):
         await client.mutate("undoChange", "__typename", changeId=change_id)
@@ -225,19 +227,19 @@ async def test_sources_go_with_their_xml_unless_another_image_needs_it(
     await dataset.sync()
     deleted = await client.mutate(
         "deleteSamples",
-        "deleted deletedSources failedSources { path message }",
+        "deletedSampleCount deletedSourceCount failedSources { path message }",
         datasetId=client.dataset,
         select={"ids": client.ids(0, 1)},
         deleteSources=True,
     )
-    assert deleted == {"deleted": 2, "deletedSources": 2, "failedSources": []}
+    assert deleted == {"deletedSampleCount": 2, "deletedSourceCount": 2, "failedSources": []}
     assert sorted(path.name for path in client.root.iterdir()) == ["b.jpg", "b.xml", "c.png", "c.xml"]
     await client.check()
 
 
 async def test_a_sync_leaves_alone_what_a_person_has_drawn(client: DatasetClient, dataset: DatasetFixture) -> None:
     edit = {"sampleId": client.ids(0)[0], "add": [{"label": "dog", "shape": {"boundingBox": _box(2, 2, 9, 9)}}]}
-    await client.mutate("annotateSamples", "changed", datasetId=client.dataset, samples=[edit])
+    await client.mutate("annotateSamples", "changedCount", datasetId=client.dataset, samples=[edit])
     before = await facts(client)
     redraw(dataset)
     await dataset.sync()

@@ -262,7 +262,7 @@ async def test_changes_reach_a_subscriber_once_while_many_work(client: DatasetCl
         for turn in range(20):
             await client.mutate(
                 "labelSamples",
-                "changed",
+                "changedCount",
                 datasetId=client.dataset,
                 select={"ids": client.ids(turn % 6)},
                 labels=[names[turn // 6 % 2]],

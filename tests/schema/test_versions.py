@@ -46,7 +46,7 @@ async def test_a_name_that_is_taken_is_refused(client: DatasetClient) -> None:
 
 
 async def test_a_dataset_without_samples_is_not_published(client: DatasetClient) -> None:
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"all": True})
+    await client.mutate("deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"all": True})
     assert (await client.refused("publishVersion", datasetId=client.dataset))["code"] == "EMPTY_VERSION"
 
 
@@ -72,10 +72,12 @@ async def test_a_version_answers_as_on_the_day_it_was_published(client: DatasetC
     await label(client, ["dog"], 2, 3)
     version = await publish(client)
     before = await read(client, version)
-    await client.mutate("renameLabel", "affectedSamples", labelId=client.label("cat"), name="Feline")
-    await client.mutate("deleteLabels", "deletedSamples", labelIds=[client.label("dog")], mode="LABEL_AND_SAMPLES")
+    await client.mutate("renameLabel", "affectedSampleCount", labelId=client.label("cat"), name="Feline")
+    await client.mutate("deleteLabels", "deletedSampleCount", labelIds=[client.label("dog")], mode="LABEL_AND_SAMPLES")
     await label(client, ["Feline"], 4, 5)
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(0, 4)})
+    await client.mutate(
+        "deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(0, 4)}
+    )
     assert await read(client, version) == before
     assert [each["name"] for each in before["labels"]] == ["cat", "dog"]
     assert [each["sampleCount"] for each in before["labels"]] == [3, 2]
@@ -86,14 +88,14 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetC
     version = await publish(client)
     deleted = await client.mutate(
         "deleteSamples",
-        "warnings { sampleCount versions { name } }",
+        "impacts { sampleCount versions { name } }",
         datasetId=client.dataset,
         select={"ids": client.ids(1)},
         deleteSources=True,
     )
     async with client.direct.database.writing() as session:
         await sql.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000001.jpg'")
-    assert deleted["warnings"] == [{"sampleCount": 1, "versions": [{"name": "V001"}]}]
+    assert deleted["impacts"] == [{"sampleCount": 1, "versions": [{"name": "V001"}]}]
     found = await read(client, version)
     assert [each["sourceAvailable"] for each in found["samples"]["nodes"]] == [True, False, True, True, True, True]
 
@@ -126,9 +128,11 @@ async def test_a_version_is_filtered_as_the_working_set_was(
     await label(client, ["cat"], 0, 1, 2)
     await label(client, ["dog"], 2, 3)
     version = await publish(client)
-    await client.mutate("renameLabel", "affectedSamples", labelId=client.label("cat"), name="Feline")
+    await client.mutate("renameLabel", "affectedSampleCount", labelId=client.label("cat"), name="Feline")
     await label(client.as_somebody("bob"), ["dog"], 0, 1, 2, 3, 4, mode="SET")
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(3, 5)})
+    await client.mutate(
+        "deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(3, 5)}
+    )
     for order in ("OLDEST", "PATH"):
         samples = (await read(client, version, f=filter_, o=order))["samples"]
         assert [each["id"] for each in samples["nodes"]] == [

@@ -15,7 +15,7 @@ async def test_versions_and_the_working_set_are_compared_in_both_directions(clie
     await label(client, ["cat"], 0, 1)
     first = await publish(client)
     await label(client, ["dog"], 1, mode="SET")
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(0)})
+    await client.mutate("deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(0)})
     second = await publish(client)
     old, new = ([in_version(id, version["id"]) for id in client.ids(0, 1)] for version in (first, second))
     relabeled, gone = {"kind": "RELABELED", "sample": {"id": new[1]}}, {"sample": {"id": old[0]}}
@@ -52,7 +52,7 @@ async def test_what_was_changed_and_changed_back_is_no_difference(client: Datase
     version = await publish(client)
     await label(client, ["dog"], 0, mode="SET")
     await label(client, ["cat"], 0, mode="SET")
-    await client.mutate("renameLabel", "affectedSamples", labelId=client.label("cat"), name="Feline")
+    await client.mutate("renameLabel", "affectedSampleCount", labelId=client.label("cat"), name="Feline")
     found = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": version["id"]}))["dataset"]["compare"]
     assert (found["added"], found["removed"], found["relabeled"]) == (0, 0, 0)
 
@@ -93,7 +93,7 @@ async def test_what_became_of_labels_is_reported_by_a_comparison_in_both_directi
     first = await publish(client)
     cat, dog = client.label("cat"), client.label("dog")
     await client.mutate("updateLabel", "label { id }", labelId=cat, color="#00ff00", shortcut="c")
-    await client.mutate("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
+    await client.mutate("deleteLabels", "affectedSampleCount", labelIds=[dog], mode="LABEL_ONLY")
     made = await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "bird"}])
     second = await publish(client)
 
@@ -127,11 +127,11 @@ async def test_unpublished_changes_and_the_comparison_with_the_version_agree(
         case "color":
             await client.mutate("updateLabel", "label { id }", labelId=cat, color="#00ff00")
         case "rename":
-            await client.mutate("renameLabel", "affectedSamples", labelId=cat, name="Feline")
+            await client.mutate("renameLabel", "affectedSampleCount", labelId=cat, name="Feline")
         case "made":
             await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "bird"}])
         case "deleted":
-            await client.mutate("deleteLabels", "affectedSamples", labelIds=[dog], mode="LABEL_ONLY")
+            await client.mutate("deleteLabels", "affectedSampleCount", labelIds=[dog], mode="LABEL_ONLY")
         case "labels":
             await label(client, ["dog"], 0)
         case "mark":

@@ -58,7 +58,7 @@ async def test_a_page_of_the_newest_version_walks_past_no_history(explained: tup
     client, plans = explained
     for name in ("cat", "dog", "cat"):
         await client.mutate(
-            "labelSamples", "changed", datasetId=client.dataset, select={"all": True}, labels=[name], mode="SET"
+            "labelSamples", "changedCount", datasetId=client.dataset, select={"all": True}, labels=[name], mode="SET"
         )
     version = await publish(client)
     await analyze(client)

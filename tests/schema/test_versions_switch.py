@@ -8,11 +8,11 @@ async def test_switching_brings_back_samples_labels_names_and_ids(client: Datase
     await label(client, ["cat"], 0, 1)
     version = await publish(client)
     before = await dataset(client)
-    await client.mutate("renameLabel", "affectedSamples", labelId=client.label("cat"), name="Feline")
+    await client.mutate("renameLabel", "affectedSampleCount", labelId=client.label("cat"), name="Feline")
     await client.mutate("createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": "cat"}])
     await label(client, ["cat"], 1, 2, mode="SET")
-    await client.mutate("deleteLabels", "deletedSamples", labelIds=[client.label("dog")], mode="LABEL_ONLY")
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(0)})
+    await client.mutate("deleteLabels", "deletedSampleCount", labelIds=[client.label("dog")], mode="LABEL_ONLY")
+    await client.mutate("deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(0)})
     payload = await client.mutate(
         "setCurrentVersion",
         "dataset { revision hasUnpublishedChanges }",

@@ -24,7 +24,7 @@ class Deleted:
     not_found: tuple[int, ...] = ()
     with_sources: bool = False
     change: int | None = None
-    warnings: tuple[Impact, ...] = ()
+    impacts: tuple[Impact, ...] = ()
 
 
 async def delete(
@@ -41,8 +41,8 @@ async def delete(
     await lock_dataset(session, dataset_id, by)
     samples = await lock_samples(session, dataset_id, selection, "UPDATE")
     samples.expect(expected_count)
-    warnings = await source_references.warnings(session, samples, by) if delete_sources else ()
-    planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, warnings)
+    impacts = await source_references.impacts(session, samples, by) if delete_sources else ()
+    planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, impacts)
     if dry_run or not samples.count:
         return planned
     summary = f"Deleted {samples.counted}" + (" with their files" if delete_sources else "")

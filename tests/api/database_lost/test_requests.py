@@ -34,7 +34,7 @@ from tests.db.dataset_fixture import image_bytes
 from tests.waiting import wait_until
 
 SHOWN = "query ($id: ID!) { dataset(by: {id: $id}) { samples { nodes { imageUrl thumbnailUrl } } } }"
-REQUEST = "mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) { uploads { url } } }"
+REQUEST = "mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) { results { url } } }"
 FOLLOW = "subscription ($id: ID!) { datasetChanges(datasetId: $id) { summary } }"
 UPLOAD = """mutation ($id: ID!, $file: Upload!) {
     uploadSamples(input: {datasetId: $id, files: [$file]}) { results { sample { path } error { code } } } }"""
@@ -89,7 +89,7 @@ async def test_files_sockets_and_commands_are_unavailable_too_and_subscriptions_
         data = image_bytes()
         files = [{"key": "k", "fileName": "new.png", "size": len(data)}]
         requested = await server.client.execute(REQUEST, {"input": {"datasetId": pets, "files": files}})
-        [upload] = requested["requestUploads"]["uploads"]
+        [upload] = requested["requestUploads"]["results"]
         async with following_changes(server, pets) as changes:
             await create_label(server.client, pets, "before")
             assert await anext(changes) == "Created `before`"

@@ -7,9 +7,9 @@ from tests.db.dataset_fixture import image_bytes
 from tests.fault_proxy import Fault, Request, Schedule, no_faults, random_faults
 
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
-    deleted deletedSources failedSources { path message } dataset { statistics { total } } } }"""
+    deletedSampleCount deletedSourceCount failedSources { path message } dataset { statistics { total } } } }"""
 DELETE_LABELS = """mutation ($input: DeleteLabelsInput!) { deleteLabels(input: $input) {
-    deletedSamples deletedSources failedSources { path message } dataset { statistics { total } } } }"""
+    deletedSampleCount deletedSourceCount failedSources { path message } dataset { statistics { total } } } }"""
 LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
 
 
@@ -44,8 +44,8 @@ async def test_what_is_deleted_with_storage_faults_is_gone_after_them_and_nothin
     while len(left) > 15:
         deleted, left = left[:5], left[5:]
         result = await delete(remote, deleted)
-        assert result["deleted"] == 5
-        assert result["deletedSources"] + len(result["failedSources"]) == 5
+        assert result["deletedSampleCount"] == 5
+        assert result["deletedSourceCount"] + len(result["failedSources"]) == 5
         assert {failure["path"] for failure in result["failedSources"]} <= set(deleted)
         assert result["dataset"]["statistics"]["total"] == len(left)
     assert with_texts(left) <= set(await remote.objects()), "a file that nobody asked to delete is gone"
@@ -68,7 +68,7 @@ async def test_labels_deleted_with_their_files_with_storage_faults(remote: Unrel
     values = {"labelIds": [label_id], "mode": "LABEL_SAMPLES_AND_SOURCES"}
     result = (await remote.client.execute(DELETE_LABELS, {"input": values}))["deleteLabels"]
     gone = [path for index, path in enumerate(paths) if index % 4 == 0 and index not in range(4, 8)]
-    assert result["deletedSamples"] == result["deletedSources"] + len(result["failedSources"]) == len(gone)
+    assert result["deletedSampleCount"] == result["deletedSourceCount"] + len(result["failedSources"]) == len(gone)
     await remote.deletions_end()
     left = [path for path in paths if path not in gone]
     assert set(await remote.objects()) == with_texts(left)
@@ -87,7 +87,7 @@ async def test_a_sidecar_that_resists_is_tried_again(remote: UnreliableStorage) 
     )
     result = await delete(remote, ["a0.png"])
     [failure] = result["failedSources"]
-    assert (result["deleted"], result["deletedSources"], failure["path"]) == (1, 0, "a0.png")
+    assert (result["deletedSampleCount"], result["deletedSourceCount"], failure["path"]) == (1, 0, "a0.png")
     assert "label file" in failure["message"]
     assert list(await remote.objects()) == ["a0.txt"]
     await remote.put("a0.png", image)
@@ -101,7 +101,7 @@ async def test_deletions_while_storage_is_down_are_reported_and_made_up_for(remo
     paths = await synced(remote, 8)
     remote.proxy.schedule = lambda _: Fault.CUT_BEFORE
     result = await delete(remote, paths[:6])
-    assert (result["deleted"], result["deletedSources"], len(result["failedSources"])) == (6, 0, 6)
+    assert (result["deletedSampleCount"], result["deletedSourceCount"], len(result["failedSources"])) == (6, 0, 6)
     for failure in result["failedSources"]:
         assert "cannot be reached" in failure["message"]
         assert remote.proxy.endpoint not in failure["message"]
@@ -120,7 +120,7 @@ async def test_a_deletion_whose_answer_was_lost_is_a_deletion(remote: Unreliable
         remote.proxy.schedule = _once(fault)
         result = await delete(remote, deleted)
         assert remote.proxy.fault_counts[fault] == 1
-        assert (result["deletedSources"], result["failedSources"]) == (2, [])
+        assert (result["deletedSourceCount"], result["failedSources"]) == (2, [])
     remote.proxy.schedule = no_faults
     assert await remote.objects() == {}
 

@@ -42,7 +42,7 @@ async def once(remote: UnreliableStorage, files: dict[str, bytes]) -> dict[str, 
     asked = await script(remote).answer(
         REQUEST, files=upload_input, onConflict="RENAME", labels=["x"], createMissing=True
     )
-    requested = asked["data"]["requestUploads"]["uploads"]
+    requested = asked["data"]["requestUploads"]["results"]
     assert [upload["error"] for upload in requested] == [None] * len(requested)
     await asyncio.gather(*(put(upload, files[upload["key"]]) for upload in requested if upload["url"]))
     done = await script(remote).answer(COMPLETE, keys=list(files))

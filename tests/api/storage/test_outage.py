@@ -104,11 +104,11 @@ async def test_a_deletion_in_a_store_that_never_answers_ends_in_time(remote: Unr
     await remote.sync()
     remote.proxy.schedule = always(Fault.LOST_REQUEST)
     query = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
-        deleted deletedSources failedSources { path } } }"""
+        deletedSampleCount deletedSourceCount failedSources { path } } }"""
     values = {"datasetId": remote.dataset, "select": {"all": True}, "deleteSources": True}
     answer = await remote.client.execute(query, {"input": values})
     assert remote.proxy.fault_counts[Fault.LOST_REQUEST] < FEW
-    assert (answer["deleteSamples"]["deleted"], answer["deleteSamples"]["deletedSources"]) == (45, 0)
+    assert (answer["deleteSamples"]["deletedSampleCount"], answer["deleteSamples"]["deletedSourceCount"]) == (45, 0)
     assert len(answer["deleteSamples"]["failedSources"]) == 45
     await remote.deletions_end()
     assert await remote.objects() == {}
@@ -139,7 +139,7 @@ async def test_a_workers_end_does_not_wait_for_storage(remote: UnreliableStorage
     await remote.sync()
     remote.proxy.schedule = always(Fault.LOST_REQUEST)
     values = {"datasetId": remote.dataset, "select": {"all": True}, "deleteSources": True}
-    query = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }"
+    query = "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deletedSampleCount } }"
     await remote.client.execute(query, {"input": values})
     remote.proxy.timed_out.clear()
     asked = remote.proxy.fault_counts[Fault.LOST_REQUEST]

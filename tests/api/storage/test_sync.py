@@ -96,7 +96,8 @@ async def test_a_restored_sample_gets_its_labels_once_its_sidecar_can_be_read(
     [sample] = (await remote.samples()).values()
     values = {"datasetId": remote.dataset, "select": {"ids": [sample["id"]]}}
     await remote.client.execute(
-        "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deleted } }", {"input": values}
+        "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { deletedSampleCount } }",
+        {"input": values},
     )
     remote.proxy.schedule = lambda request: SLOW if request.key == "set/a0.txt" else Fault.PASS
     job = await remote.sync(restoreRemoved=True)

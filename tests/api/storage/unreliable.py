@@ -33,7 +33,7 @@ SAMPLES = """query ($id: ID!, $after: String) { node(id: $id) { ... on Dataset {
     revision statistics { total labeled }
     samples(orderBy: PATH, first: 100, after: $after) { pageInfo { hasNextPage endCursor }
         nodes { id path size labels { name } sourceAvailable } } } } }"""
-LABEL = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { changed } }"""
+LABEL = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { changedCount } }"""
 LATE = "UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min' WHERE finished_at IS NULL"
 
 

@@ -30,14 +30,14 @@ async def test_names_are_taken_as_they_are(uploader: UploadClient) -> None:
 
 
 REQUEST = """mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) {
-    uploads { path error { code message } } } }"""
+    results { path error { code message } } } }"""
 
 
 @LOCAL_ONLY
 @pytest.mark.parametrize("name", NAMES)
 async def test_both_ways_to_upload_have_one_rule_for_names(uploader: UploadClient, name: str) -> None:
     values = {"datasetId": uploader.dataset, "files": [{"key": "k", "fileName": name, "size": 9}]}
-    [ticket] = (await uploader.client.execute(REQUEST, {"input": values}))["requestUploads"]["uploads"]
+    [ticket] = (await uploader.client.execute(REQUEST, {"input": values}))["requestUploads"]["results"]
     assert ticket == {"path": name, "error": None}
 
 
@@ -48,7 +48,7 @@ async def test_both_ways_to_upload_have_one_rule_for_names(uploader: UploadClien
 )
 async def test_a_refused_name_is_reported_with_its_character(uploader: UploadClient, name: str, point: str) -> None:
     values = {"datasetId": uploader.dataset, "files": [{"key": "k", "fileName": name, "size": 9}]}
-    [ticket] = (await uploader.client.execute(REQUEST, {"input": values}))["requestUploads"]["uploads"]
+    [ticket] = (await uploader.client.execute(REQUEST, {"input": values}))["requestUploads"]["results"]
     assert ticket["error"]["code"] == "INVALID_NAME"
     assert point in ticket["error"]["message"]
     assert "character 2" in ticket["error"]["message"]

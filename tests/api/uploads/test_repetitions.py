@@ -82,7 +82,7 @@ async def test_what_storage_refused_is_tried_again_under_the_same_key_and_the_re
 
 
 REMOVE = """mutation ($dataset: ID!, $ids: [ID!]!) {
-    labelSamples(input: {datasetId: $dataset, select: {ids: $ids}, labels: ["cat"], mode: REMOVE}) { changed } }"""
+    labelSamples(input: {datasetId: $dataset, select: {ids: $ids}, labels: ["cat"], mode: REMOVE}) { changedCount } }"""
 
 
 @LOCAL_ONLY
