@@ -48,8 +48,12 @@ class Checkout:
         (self.bin / "python3").symlink_to(sys.executable)
 
     def give_environment(self) -> None:
-        self._program(self.root / ".venv" / "bin" / "python", FAKE_PYTHON)
+        self.write_program(self.root / ".venv" / "bin" / "python", FAKE_PYTHON)
         self.give_python()
+
+    def give_programs(self, **scripts: str) -> None:
+        for name, script in scripts.items():
+            self.write_program(self.bin / name, f"#!/bin/sh\n{script}\n")
 
     def start(self, *arguments: str, cwd: Path | None = None, **variables: str) -> "subprocess.Popen[str]":
         environment = {"PATH": str(self.bin), "LOG": str(self.log), "FAIL": str(self.fail), "HOME": os.environ["HOME"]}
@@ -67,7 +71,7 @@ class Checkout:
         return self.log.read_text().count("requirements.installable") if self.log.exists() else 0
 
     @staticmethod
-    def _program(path: Path, text: str) -> None:
+    def write_program(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
@@ -160,6 +164,41 @@ def test_it_runs_from_any_folder_and_through_a_link(checkout: Checkout, tmp_path
     assert linked.stdout == out
 
 
-def test_ci_runs_what_a_contributor_runs() -> None:
-    assert "exec ./labelgraph test\n" in (ROOT / ".ci" / "run").read_text()
+@pytest.mark.parametrize(
+    ("node", "npm"), [(None, True), ("exit 1", True), ("exit 0", False)], ids=["no node", "an old node", "no npm"]
+)
+def test_without_node_or_npm_the_client_suites_are_not_run(checkout: Checkout, node: str | None, npm: bool) -> None:
+    checkout.give_environment()
+    checkout.give_programs(**({"node": node} if node else {}), **({"npm": "exit 0"} if npm else {}))
+    code, out, err = checkout.run("test", "--clients")
+    assert (code, out) == (3, "")
+    assert "need Node 20 or newer and npm" in err
+    assert checkout.installs() == 0
+
+
+def test_client_suites_run_on_node_with_the_environment_of_the_server(checkout: Checkout) -> None:
+    checkout.give_environment()
+    checkout.give_programs(node='[ "$1" = -e ] || echo "$@"', npm="exit 0")
+    code, out, _ = checkout.run("test", "--clients", "apollo")
+    assert (code, out) == (0, f"{checkout.root}/tests/clients/run.mjs {checkout.root}/.venv/bin/python apollo\n")
+    assert checkout.installs() == 1
+
+
+@pytest.mark.parametrize(("clients", "expected"), [(0, 0), (1, 1), (3, 0)])
+def test_ci_runs_what_a_contributor_runs(tmp_path: Path, clients: int, expected: int) -> None:
+    """The client suites after the plain ones; where Node is missing (status 3), it says so and does not fail."""
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    script = f'#!/bin/sh\necho "$@"\n[ "$*" = test ] || exit {clients}\n'
+    Checkout.write_program(tmp_path / "labelgraph", script)
+    ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
+    assert ran.returncode == expected
+    assert ran.stdout.splitlines()[:2] == ["test", "test --clients"]
+    assert ("not run" in ran.stdout) == (clients == 3)
     assert os.access(ROOT / "labelgraph", os.X_OK)
+
+
+def test_ci_ends_with_the_plain_tests_if_these_fail(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    Checkout.write_program(tmp_path / "labelgraph", '#!/bin/sh\necho "$@"\nexit 4\n')
+    ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (4, "test\n")

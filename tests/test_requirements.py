@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import itertools
+import json
 import os
 import re
 import shutil
@@ -96,6 +97,16 @@ def test_everything_asked_for_is_pinned_with_its_extras(name: str) -> None:
         if each.specifier != pinned[each.name].specifier or not each.extras <= pinned[each.name].extras
     ]
     assert lacking == []
+
+
+def test_the_packages_of_the_client_suites_are_exact_hashed_and_name_no_host() -> None:
+    folder = ROOT / "tests" / "clients"
+    asked = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert {name: version for name, version in asked.items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)} == {}
+    lock = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert lock.pop("")["dependencies"] == asked
+    assert [name for name, package in lock.items() if not package["integrity"].startswith("sha512-")] == []
+    assert [name for name, package in lock.items() if "resolved" in package] == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+/** Installs the clients into `.clients/` at the top of the checkout, at the pinned versions, when these have changed. */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const suites = dirname(fileURLToPath(import.meta.url));
+export const root = join(suites, "..", "..");
+export const cache = join(root, ".clients");
+
+/** Node packages, in `.clients/node_modules`; a link beside the suites makes imports find them. */
+export function installNodePackages() {
+  const files = ["package.json", "package-lock.json", ".npmrc"];
+  installOnce("node", ["package-lock.json"], () => {
+    for (const file of files) copyFileSync(join(suites, file), join(cache, file));
+    // The lock file has the version and the hash of every package. Nothing of a package runs when it is installed.
+    run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: cache });
+  });
+  rmSync(join(suites, "node_modules"), { recursive: true, force: true });
+  symlinkSync(join("..", "..", ".clients", "node_modules"), join(suites, "node_modules"));
+}
+
+/** A Python client in a virtual environment of its own, `.clients/<name>`. Returns its interpreter. */
+export function installPythonPackages(python, name) {
+  const environment = join(cache, name);
+  const interpreter = join(environment, "bin", "python");
+  const requirements = join("python", `${name}.txt`);
+  installOnce(name, [requirements], () => {
+    run(python, ["-I", "-m", "venv", "--clear", "--without-pip", environment]);
+    const pip = ["-I", "-m", "pip", "--python", interpreter, "install", "-q", "--no-input"];
+    run(python, [...pip, "--disable-pip-version-check", "--require-hashes", "-r", join(suites, requirements)], {
+      env: { ...process.env, PIP_USER: "0" },
+    });
+  });
+  return interpreter;
+}
+
+/** A stamp, written last, is a copy of the pins; while it equals them nothing is installed. */
+function installOnce(name, pins, install) {
+  const wanted = pins.map((file) => readFileSync(join(suites, file), "utf8")).join("");
+  const stamp = join(cache, `${name}.stamp`);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  mkdirSync(cache, { recursive: true });
+  console.error(`labelgraph: installing the clients (${name}) in ${cache} (once)`);
+  rmSync(stamp, { force: true });
+  install();
+  writeFileSync(stamp, wanted);
+}
+
+function run(program, args, options = {}) {
+  execFileSync(program, args, { stdio: ["ignore", 2, "inherit"], ...options });
+}
