@@ -1,0 +1,216 @@
+/** Apollo Client: its normalised cache, pagination, uploads, and subscriptions over both transports. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, InMemoryCache, Observable } from "@apollo/client/core";
+import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
+import { relayStylePagination } from "@apollo/client/utilities";
+import UploadHttpLink from "apollo-upload-client/UploadHttpLink.mjs";
+import { buildSchema, OperationTypeNode, print } from "graphql";
+import { createClient as createSseClient } from "graphql-sse";
+import { createClient as createWsClient } from "graphql-ws";
+import WebSocket from "ws";
+
+import { anImage, headers, makeDataset, request, schemaFile, socketUrl, token, url } from "./api.mjs";
+import { documents, texts } from "./operations.mjs";
+
+globalThis.WebSocket ??= WebSocket; // as in a browser: Apollo Client's link names it; Node has it from version 22
+
+const PAGE = 7;
+const schema = buildSchema(readFileSync(schemaFile, "utf8"));
+const abstract = Object.values(schema.getTypeMap()).filter((type) => "resolveType" in type);
+const possibleTypes = Object.fromEntries(
+  abstract.map((type) => [type.name, schema.getPossibleTypes(type).map((possible) => possible.name)]),
+);
+
+const sockets = createWsClient({ url: socketUrl, webSocketImpl: WebSocket, connectionParams: { token } });
+const streams = createSseClient({ url, headers, retryAttempts: 0 });
+const webSocketLink = new GraphQLWsLink(sockets);
+const eventStreamLink = new ApolloLink(
+  (operation) =>
+    new Observable((sink) =>
+      streams.subscribe(
+        { operationName: operation.operationName, query: print(operation.query), variables: operation.variables },
+        sink,
+      ),
+    ),
+);
+
+let dataset;
+
+before(async () => (dataset = await makeDataset("apollo")));
+
+after(async () => {
+  await sockets.dispose();
+  streams.dispose();
+});
+
+/** A client with a cache of its own. */
+function connect({ subscriptions = webSocketLink } = {}) {
+  const http = new UploadHttpLink({ uri: url, headers: { ...headers, "apollo-require-preflight": "true" } });
+  const isSubscription = ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION;
+  const typePolicies = { Dataset: { fields: { samples: relayStylePagination(["filter", "orderBy"]) } } };
+  return new ApolloClient({
+    link: ApolloLink.split(isSubscription, subscriptions, http),
+    cache: new InMemoryCache({ possibleTypes, typePolicies }),
+  });
+}
+
+async function samplesOf(client, variables = {}) {
+  const { data } = await client.query({ query: documents.Samples, variables: { dataset, first: PAGE, ...variables } });
+  return data.dataset.samples.edges.map((edge) => edge.node);
+}
+
+/** The next results of an observable, as many as asked for. */
+function take(count, observable) {
+  return new Promise((resolve, reject) => {
+    const results = [];
+    const subscription = observable.subscribe({
+      next(result) {
+        results.push(result);
+        if (results.length < count) return;
+        subscription.unsubscribe();
+        resolve(results);
+      },
+      error: reject,
+      complete: () => resolve(results),
+    });
+  });
+}
+
+test("pages are merged into one list, and a list that is complete is answered from the cache", async () => {
+  const client = connect();
+  const list = client.watchQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
+  let { data } = await list.refetch();
+  while (data.dataset.samples.pageInfo.hasNextPage) {
+    await list.fetchMore({ variables: { after: data.dataset.samples.pageInfo.endCursor } });
+    data = list.getCurrentResult().data;
+  }
+  const { edges, totalCount } = data.dataset.samples;
+  const paths = edges.map((edge) => edge.node.path);
+  assert.equal(totalCount, 60);
+  assert.equal(new Set(paths).size, totalCount);
+  assert.deepEqual(paths, [...paths].sort());
+  const cached = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
+  assert.equal(cached.dataset.samples.edges.length, totalCount);
+});
+
+test("lists with different filters are kept apart", async () => {
+  const client = connect();
+  const labeled = await samplesOf(client, { filter: { state: "LABELED" } });
+  const unlabeled = await samplesOf(client, { filter: { state: "UNLABELED" } });
+  assert.ok(labeled.every((sample) => sample.state === "LABELED"));
+  assert.ok(unlabeled.every((sample) => sample.state === "UNLABELED"));
+});
+
+test("what a mutation returns updates every list and count on the page", async () => {
+  const client = connect();
+  const [sample] = await samplesOf(client);
+  await client.query({ query: documents.Labels, variables: { dataset } });
+  const variables = { dataset, samples: [sample.id], labels: ["from-apollo"], mode: "SET" };
+  const { data } = await client.mutate({ mutation: documents.LabelSamples, variables });
+  const listed = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
+  assert.equal(listed.dataset.revision, data.labelSamples.dataset.revision);
+  assert.deepEqual(
+    listed.dataset.samples.edges[0].node.labels.map((label) => label.name),
+    ["from-apollo"],
+  );
+  const labels = client.readQuery({ query: documents.Labels, variables: { dataset } }).dataset.labels;
+  assert.equal(labels.find((label) => label.name === "from-apollo").sampleCount, 1);
+});
+
+test("an object is one entry of the cache, whichever way it was reached", async () => {
+  const client = connect();
+  const [sample] = await samplesOf(client);
+  await client.query({ query: documents.OneNode, variables: { id: sample.id } });
+  const [label] = sample.labels;
+  const variables = { label: label.id, name: "renamed-by-apollo" };
+  await client.mutate({ mutation: documents.RenameLabel, variables });
+  const { node } = client.readQuery({ query: documents.OneNode, variables: { id: sample.id } });
+  assert.ok(node.labels.some((label) => label.name === "renamed-by-apollo"));
+  const [again] = await samplesOf(connect());
+  assert.deepEqual(node.labels, again.labels);
+});
+
+test("what was deleted is evicted by its id", async () => {
+  const client = connect();
+  const [sample, next] = await samplesOf(client);
+  await client.mutate({ mutation: documents.DeleteSamples, variables: { dataset, samples: [sample.id] } });
+  client.cache.evict({ id: client.cache.identify(sample) });
+  const list = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
+  assert.equal(list.dataset.samples.edges[0].node.id, next.id);
+});
+
+test("a fragment on a union or an interface finds its types", async () => {
+  const client = connect();
+  const cells = await makeDataset("apollo-cells", { example: "cells", type: "OBJECT_DETECTION" });
+  const { data } = await client.query({ query: documents.Shapes, variables: { dataset: cells } });
+  const cached = client.readQuery({ query: documents.Shapes, variables: { dataset: cells } });
+  assert.deepEqual(cached, data);
+  const [{ shape }] = data.dataset.samples.nodes[0].annotations;
+  assert.equal(shape.__typename, "BoundingBox");
+  assert.ok(shape.xMax > shape.xMin);
+});
+
+test("a mutation that is refused throws its errors with their codes", async () => {
+  const variables = { dataset: "Dataset:999999", samples: ["Sample:1"], labels: ["any"] };
+  await assert.rejects(connect().mutate({ mutation: documents.LabelSamples, variables }), (error) => {
+    assert.ok(CombinedGraphQLErrors.is(error));
+    return error.errors[0].extensions.code === "DATASET_NOT_FOUND";
+  });
+});
+
+test("files are uploaded with the request, each with its own result", async () => {
+  const good = new File([anImage("apollo")], "from-apollo.jpg", { type: "image/jpeg" });
+  const bad = new File(["no image"], "broken.jpg", { type: "image/jpeg" });
+  const variables = { dataset, files: [good, bad] };
+  const { data } = await connect().mutate({ mutation: documents.UploadSamples, variables });
+  const [first, second] = data.uploadSamples.results;
+  assert.equal(first.fileName, "from-apollo.jpg");
+  assert.deepEqual(
+    first.sample.labels.map((label) => label.name),
+    ["uploaded"],
+  );
+  assert.equal(second.sample, null);
+  assert.match(second.error.code, /^(UNSUPPORTED_FORMAT|IMAGE_UNREADABLE)$/);
+});
+
+for (const [name, subscriptions] of Object.entries({ WebSocket: webSocketLink, SSE: eventStreamLink })) {
+  test(`changes by others arrive over ${name}, and a refetch shows them`, async () => {
+    const client = connect({ subscriptions });
+    const [sample] = await samplesOf(client);
+    const { dataset: now } = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
+    const variables = { dataset, after: now.revision };
+    const changes = take(1, client.subscribe({ query: documents.DatasetChanges, variables }));
+    await request(texts.LabelSamples, { dataset, samples: [sample.id], labels: [`over-${name}`], mode: "SET" });
+    const [{ data }] = await changes;
+    assert.equal(data.datasetChanges.revision, now.revision + 1);
+    await client.refetchQueries({ include: "all" });
+    const { data: fresh } = await client.query({
+      query: documents.Samples,
+      variables: { dataset, first: PAGE },
+      fetchPolicy: "network-only",
+    });
+    assert.deepEqual(
+      fresh.dataset.samples.edges[0].node.labels.map((label) => label.name),
+      [`over-${name}`],
+    );
+  });
+
+  test(`a job is followed to its end over ${name}, and the cache shows its last state`, async () => {
+    const client = connect({ subscriptions });
+    const { data } = await client.mutate({ mutation: documents.SyncDataset, variables: { dataset } });
+    const { job } = data.syncDataset;
+    const steps = await take(Infinity, client.subscribe({ query: documents.JobProgress, variables: { job: job.id } }));
+    assert.equal(steps.at(-1).data.jobProgress.status, "SUCCEEDED");
+    assert.equal(client.cache.extract()[client.cache.identify(job)].status, "SUCCEEDED");
+  });
+
+  test(`a refused subscription ends with its error over ${name}`, async () => {
+    const variables = { dataset: "Dataset:999999" };
+    const subscription = connect({ subscriptions }).subscribe({ query: documents.DatasetChanges, variables });
+    const [{ error }] = await take(1, subscription);
+    assert.equal(error.errors[0].extensions.code, "DATASET_NOT_FOUND");
+  });
+}
