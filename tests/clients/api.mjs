@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { root } from "./packages.mjs";
 import { texts } from "./operations.mjs";
 
-const { LABELGRAPH_CLIENTS_URL: server, LABELGRAPH_CLIENTS_IMAGES: images } = process.env; // from run.mjs
-export const { LABELGRAPH_CLIENTS_TOKEN: token } = process.env;
+const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs, as what follows
+export const { LABELGRAPH_CLIENTS_TOKEN: token, LABELGRAPH_CLIENTS_IMAGES: images } = process.env;
 
 export const url = `${server}/graphql`;
 export const socketUrl = url.replace("http", "ws");

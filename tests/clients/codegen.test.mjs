@@ -8,7 +8,8 @@ import { print } from "graphql";
 
 import { makeDataset, request, schemaFile, url } from "./api.mjs";
 import { documents, file } from "./operations.mjs";
-import { compile, makeFolder, program, run } from "./typescript.mjs";
+import { program, run } from "./packages.mjs";
+import { compile, makeFolder } from "./typescript.mjs";
 
 const SCALARS = { DateTime: "string", Upload: "File" };
 let folder;

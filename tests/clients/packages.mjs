@@ -1,12 +1,17 @@
 /** Installs the clients into `.clients/` at the top of the checkout, at the pinned versions, when these have changed. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 export const suites = dirname(fileURLToPath(import.meta.url));
 export const root = join(suites, "..", "..");
 export const cache = join(root, ".clients");
+
+/** An installed program, and how suites run one. */
+export const program = (name) => join(cache, "node_modules", ".bin", name);
+export const run = promisify(execFile);
 
 /** Node packages, in `.clients/node_modules`; a link beside the suites makes imports find them. */
 export function installNodePackages() {
@@ -14,7 +19,7 @@ export function installNodePackages() {
   installOnce("node", ["package-lock.json"], () => {
     for (const file of files) copyFileSync(join(suites, file), join(cache, file));
     // The lock file has the version and the hash of every package. Nothing of a package runs when it is installed.
-    run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: cache });
+    runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: cache });
   });
   rmSync(join(suites, "node_modules"), { recursive: true, force: true });
   symlinkSync(join("..", "..", ".clients", "node_modules"), join(suites, "node_modules"));
@@ -26,9 +31,9 @@ export function installPythonPackages(python, name) {
   const interpreter = join(environment, "bin", "python");
   const requirements = join("python", `${name}.txt`);
   installOnce(name, [requirements], () => {
-    run(python, ["-I", "-m", "venv", "--clear", "--without-pip", environment]);
+    runNow(python, ["-I", "-m", "venv", "--clear", "--without-pip", environment]);
     const pip = ["-I", "-m", "pip", "--python", interpreter, "install", "-q", "--no-input"];
-    run(python, [...pip, "--disable-pip-version-check", "--require-hashes", "-r", join(suites, requirements)], {
+    runNow(python, [...pip, "--disable-pip-version-check", "--require-hashes", "-r", join(suites, requirements)], {
       env: { ...process.env, PIP_USER: "0" },
     });
   });
@@ -47,6 +52,6 @@ function installOnce(name, pins, install) {
   writeFileSync(stamp, wanted);
 }
 
-function run(program, args, options = {}) {
+function runNow(program, args, options = {}) {
   execFileSync(program, args, { stdio: ["ignore", 2, "inherit"], ...options });
 }

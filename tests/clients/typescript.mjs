@@ -1,13 +1,8 @@
 /** Runs the TypeScript compiler over a folder of generated and copied files below `.clients`. */
-import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
-import { cache, suites } from "./packages.mjs";
-
-export const run = promisify(execFile);
-export const program = (name) => join(cache, "node_modules", ".bin", name);
+import { cache, program, run, suites } from "./packages.mjs";
 
 const OPTIONS = {
   strict: true,

@@ -1,0 +1,176 @@
+/** relay-compiler over the schema, and relay-runtime with what it made, against the server. */
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { createClient } from "graphql-ws";
+import relay from "relay-runtime";
+import WebSocket from "ws";
+
+import { images, makeDataset, request, schemaFile, send, socketUrl, token } from "./api.mjs";
+import { texts } from "./operations.mjs";
+import { cache, program, run, suites } from "./packages.mjs";
+
+const { commitMutation, createOperationDescriptor, Environment, fetchQuery } = relay;
+const { getRequest, Network, Observable, RecordSource, requestSubscription, Store } = relay;
+
+const PAGE = 7;
+const folder = join(cache, "relay");
+const require = createRequire(join(folder, "artifacts") + "/");
+const sockets = createClient({ url: socketUrl, webSocketImpl: WebSocket, connectionParams: { token } });
+let dataset;
+
+before(async () => {
+  await compileOperations();
+  dataset = await makeDataset("relay");
+});
+
+after(() => sockets.dispose());
+
+async function compileOperations() {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(join(folder, "artifacts"), { recursive: true });
+  cpSync(join(suites, "relay"), join(folder, "src"), { recursive: true });
+  cpSync(schemaFile, join(folder, "schema.graphql"));
+  const config = {
+    src: "src",
+    schema: "schema.graphql",
+    language: "javascript",
+    artifactDirectory: "artifacts",
+    eagerEsModules: false, // ES modules of the compiler import each other without their suffix, which Node refuses
+    customScalarTypes: { DateTime: "string", Upload: "File" },
+  };
+  writeFileSync(join(folder, "relay.config.json"), JSON.stringify(config));
+  await run(program("relay-compiler"), ["relay.config.json"], { cwd: folder });
+}
+
+/** What the compiler made of an operation or a fragment of relay/operations.js. */
+const artifact = (name) => require(`./operations${name}.graphql.js`);
+
+function environment() {
+  const query = ({ text }, variables) => send(text, variables);
+  const subscribe = ({ text, name }, variables) =>
+    Observable.create((sink) => sockets.subscribe({ query: text, operationName: name, variables }, sink));
+  return new Environment({ network: Network.create(query, subscribe), store: new Store(new RecordSource()) });
+}
+
+/** What the store has for an operation. */
+function lookup(environment, name, variables) {
+  const operation = createOperationDescriptor(getRequest(artifact(name)), variables);
+  environment.retain(operation);
+  return environment.lookup(operation.fragment).data;
+}
+
+function readFragment(environment, name, reference) {
+  const selector = relay.getSingularSelector(artifact(name), reference);
+  return environment.lookup(selector).data;
+}
+
+function mutate(environment, name, input) {
+  return new Promise((resolve, reject) => {
+    commitMutation(environment, {
+      mutation: artifact(name),
+      variables: { input },
+      onCompleted: (data, errors) => (errors ? reject(errors) : resolve(data)),
+      onError: reject,
+    });
+  });
+}
+
+test("pages are appended to the connection until it ends", async () => {
+  const store = environment();
+  const query = artifact("SamplesQuery");
+  let after = null;
+  let data;
+  for (let pages = 0; pages < 20; pages++) {
+    await fetchQuery(store, query, { dataset, first: PAGE, after }).toPromise();
+    data = lookup(store, "SamplesQuery", { dataset, first: PAGE });
+    const { pageInfo } = data.dataset.samples;
+    if (!pageInfo.hasNextPage) break;
+    after = pageInfo.endCursor;
+  }
+  const { edges, totalCount } = data.dataset.samples;
+  assert.equal(edges.length, totalCount);
+  assert.equal(new Set(edges.map((edge) => edge.node.id)).size, totalCount);
+});
+
+test("a fragment that is refetched through `node` updates the same record", async () => {
+  const store = environment();
+  await fetchQuery(store, artifact("SamplesQuery"), { dataset, first: PAGE, after: null }).toPromise();
+  const { edges } = lookup(store, "SamplesQuery", { dataset, first: PAGE }).dataset.samples;
+  const [{ node }] = edges;
+  const values = { dataset, samples: [node.id], labels: ["by-another"], mode: "SET" };
+  await request(texts.LabelSamples, values);
+  await fetchQuery(store, artifact("RefetchSampleQuery"), { id: node.id }).toPromise();
+  const { labels } = readFragment(store, "_sample", node);
+  assert.deepEqual(labels, [{ name: "by-another" }]);
+});
+
+test("a connection in a refetchable fragment is fetched through `node`", async () => {
+  const store = environment();
+  const query = artifact("MoreSamplesQuery");
+  const { node } = await fetchQuery(store, query, { id: dataset, first: PAGE, after: null }).toPromise();
+  const { samples } = readFragment(store, "_list", node);
+  assert.equal(samples.edges.length, PAGE);
+});
+
+test("what a mutation returns updates the records of the list", async () => {
+  const store = environment();
+  await fetchQuery(store, artifact("SamplesQuery"), { dataset, first: PAGE, after: null }).toPromise();
+  const { edges } = lookup(store, "SamplesQuery", { dataset, first: PAGE }).dataset.samples;
+  const input = { datasetId: dataset, select: { ids: [edges[0].node.id] }, labels: ["by-relay"], mode: "SET" };
+  const { labelSamples } = await mutate(store, "LabelSamplesMutation", { ...input, createMissing: true });
+  assert.deepEqual(readFragment(store, "_sample", edges[0].node).labels, [{ name: "by-relay" }]);
+  const shown = lookup(store, "SamplesQuery", { dataset, first: PAGE });
+  assert.equal(shown.dataset.revision, labelSamples.dataset.revision);
+});
+
+test("an error of a mutation reaches onError or onCompleted with its code", async () => {
+  const input = { datasetId: "Dataset:999999", select: { ids: ["Sample:1"] }, labels: ["any"] };
+  await assert.rejects(mutate(environment(), "LabelSamplesMutation", input), (error) => {
+    const errors = error.source?.errors ?? error;
+    return errors[0].extensions.code === "DATASET_NOT_FOUND";
+  });
+});
+
+test("@deleteRecord removes what a mutation deleted", async () => {
+  const store = environment();
+  const input = { name: "relay-deleted", inputPath: images, syncNow: false };
+  const { createDataset } = await mutate(store, "CreateDatasetMutation", input);
+  assert.equal(store.getStore().getSource().getStatus(createDataset.dataset.id), "EXISTENT");
+  await mutate(store, "DeleteDatasetMutation", { datasetId: createDataset.dataset.id });
+  assert.equal(store.getStore().getSource().getStatus(createDataset.dataset.id), "NONEXISTENT");
+});
+
+test("a union is read by its types", async () => {
+  const cells = await makeDataset("relay-cells", { example: "cells", type: "OBJECT_DETECTION" });
+  const store = environment();
+  const data = await fetchQuery(store, artifact("ShapesQuery"), { dataset: cells }).toPromise();
+  const [{ shape }] = data.dataset.samples.nodes[0].annotations;
+  assert.ok(shape.xMax > shape.xMin);
+});
+
+test("a subscription writes into the store", async () => {
+  const store = environment();
+  const { dataset: now } = await request(texts.Samples, { dataset, first: 1 });
+  const subscription = artifact("ChangesSubscription");
+  const first = new Promise((resolve, reject) => {
+    const variables = { dataset, after: now.revision };
+    const { dispose } = requestSubscription(store, {
+      subscription,
+      variables,
+      onNext: (data) => {
+        dispose();
+        resolve(data.datasetChanges);
+      },
+      onError: reject,
+    });
+  });
+  const samples = [now.samples.edges[0].node.id];
+  await request(texts.LabelSamples, { dataset, samples, labels: ["subscribed"] });
+  const change = await first;
+  assert.equal(change.revision, now.revision + 1);
+  assert.equal(store.getStore().getSource().get(change.id).revision, change.revision);
+});
