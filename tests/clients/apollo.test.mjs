@@ -151,6 +151,10 @@ test("a fragment on a union or an interface finds its types", async () => {
   const [{ shape }] = data.dataset.samples.nodes[0].annotations;
   assert.equal(shape.__typename, "BoundingBox");
   assert.ok(shape.xMax > shape.xMin);
+  const sync = await client.mutate({ mutation: documents.SyncDataset, variables: { dataset: cells } });
+  const job = { query: documents.AnyJob, variables: { id: sync.data.syncDataset.job.id } };
+  await client.query(job);
+  assert.equal(client.readQuery(job).node.dataset.id, cells);
 });
 
 test("a mutation that is refused throws its errors with their codes", async () => {

@@ -34,6 +34,7 @@ try {
   process.env.LABELGRAPH_CLIENTS_URL = server.url;
   process.env.LABELGRAPH_CLIENTS_TOKEN = server.token;
   process.env.LABELGRAPH_CLIENTS_IMAGES = server.images;
+  process.env.LABELGRAPH_CLIENTS_PYTHON = python;
   const files = (chosen.length > 0 ? chosen : known).map((name) => join(suites, name + SUFFIX));
   let failed = false;
   const tests = run({ files, concurrency: 1, timeout: SECONDS * 1000 });

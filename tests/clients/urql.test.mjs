@@ -134,6 +134,9 @@ test("fragments on unions and interfaces find their types", async () => {
   const { annotations } = dataOf(await client.query(documents.Shapes, { dataset: cells })).dataset.samples.nodes[0];
   assert.equal(annotations[0].shape.__typename, "BoundingBox");
   assert.ok(annotations[0].shape.xMax > annotations[0].shape.xMin);
+  const { syncDataset } = dataOf(await client.mutation(documents.SyncDataset, { dataset: cells }));
+  const { node } = dataOf(await client.query(documents.AnyJob, { id: syncDataset.job.id }));
+  assert.equal(node.dataset.id, cells);
   assert.deepEqual(warnings, []);
 });
 
