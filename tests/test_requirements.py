@@ -110,7 +110,15 @@ def test_the_packages_of_the_client_suites_are_exact_hashed_and_name_no_host() -
 
 
 @pytest.mark.parametrize(
-    "path", ["requirements.txt", "requirements-dev.txt", "requirements-setup.txt", "tests/oldest_pip.txt"]
+    "path",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-setup.txt",
+        "tests/oldest_pip.txt",
+        "tests/clients/python/ariadne.txt",
+        "tests/clients/python/gql.txt",
+    ],
 )
 def test_requirements_are_exact_hashed_and_name_no_host(path: str) -> None:
     text = (ROOT / path).read_text()
