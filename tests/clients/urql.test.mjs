@@ -60,7 +60,7 @@ function connect({ fetchSubscriptions = false, preferGetMethod = false, keys = V
 
 /** The data of a result without errors. */
 function dataOf({ data, error }) {
-  assert.equal(error, undefined);
+  assert.equal(error?.message, undefined);
   return data;
 }
 
