@@ -1,6 +1,6 @@
-/** Installs the clients into `.clients/` at the top of the checkout, at the pinned versions, when these have changed. */
+/** Installs the clients into `.clients/` at the top of the checkout: the pinned versions, when the pins have changed. */
 import { execFile, execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -17,12 +17,14 @@ export const run = promisify(execFile);
 export function installNodePackages() {
   const files = ["package.json", "package-lock.json", ".npmrc"];
   installOnce("node", ["package-lock.json"], () => {
-    for (const file of files) copyFileSync(join(suites, file), join(cache, file));
+    for (const file of files) fs.copyFileSync(join(suites, file), join(cache, file));
     // The lock file has the version and the hash of every package. Nothing of a package runs when it is installed.
     runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: cache });
   });
-  rmSync(join(suites, "node_modules"), { recursive: true, force: true });
-  symlinkSync(join("..", "..", ".clients", "node_modules"), join(suites, "node_modules"));
+  const link = join(suites, "node_modules");
+  if (fs.existsSync(link) && fs.realpathSync(link) === fs.realpathSync(join(cache, "node_modules"))) return;
+  fs.rmSync(link, { recursive: true, force: true });
+  fs.symlinkSync(join("..", "..", ".clients", "node_modules"), link);
 }
 
 /** A Python client in a virtual environment of its own, `.clients/<name>`. Returns its interpreter. */
@@ -42,14 +44,14 @@ export function installPythonPackages(python, name) {
 
 /** A stamp, written last, is a copy of the pins; while it equals them nothing is installed. */
 function installOnce(name, pins, install) {
-  const wanted = pins.map((file) => readFileSync(join(suites, file), "utf8")).join("");
+  const wanted = pins.map((file) => fs.readFileSync(join(suites, file), "utf8")).join("");
   const stamp = join(cache, `${name}.stamp`);
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  mkdirSync(cache, { recursive: true });
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === wanted) return;
+  fs.mkdirSync(cache, { recursive: true });
   console.error(`labelgraph: installing the clients (${name}) in ${cache} (once)`);
-  rmSync(stamp, { force: true });
+  fs.rmSync(stamp, { force: true });
   install();
-  writeFileSync(stamp, wanted);
+  fs.writeFileSync(stamp, wanted);
 }
 
 function runNow(program, args, options = {}) {

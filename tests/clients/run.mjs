@@ -22,14 +22,18 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-installNodePackages();
-const server = await startServer(python);
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.once(signal, async () => {
-    await server.stop();
-    process.exit(130);
-  });
+/** What is installed or started here fails with a sentence, not with a stack. */
+async function prepare() {
+  try {
+    installNodePackages();
+    return await startServer(python);
+  } catch (error) {
+    console.error(`labelgraph: the client suites did not start. ${error.message}`);
+    process.exit(1);
+  }
 }
+
+const server = await prepare();
 try {
   process.env.LABELGRAPH_CLIENTS_URL = server.url;
   process.env.LABELGRAPH_CLIENTS_TOKEN = server.token;

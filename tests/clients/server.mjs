@@ -1,4 +1,4 @@
-/** The server that all suites share: a real one, on its embedded Postgres, with a data directory that is then deleted. */
+/** The server that all suites share: a real one on its embedded Postgres, in a directory that is deleted at the end. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -16,8 +16,8 @@ export async function startServer(python) {
   mkdirSync(images);
   mkdirSync(cache, { recursive: true });
   const log = join(cache, "server.log");
-  const args = ["-P", "-m", "api", "serve", "--host", "127.0.0.1", "--port", "0", "--data", data, "--allow-root", images];
-  const server = spawn(python, args, { cwd: root, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  const options = ["--host", "127.0.0.1", "--port", "0", "--data", data, "--allow-root", images];
+  const server = spawn(python, ["-P", "-m", "api", "serve", ...options], { cwd: root, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
   const ended = once(server, "exit");
   server.stderr.pipe(createWriteStream(log));
   const stop = async () => {
@@ -27,10 +27,11 @@ export async function startServer(python) {
     clearTimeout(timer);
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop().then(() => process.exit(130)));
   try {
     const url = await announced(server, ended);
     const token = readFileSync(join(data, "token"), "utf8").trim();
-    return { url, token, images, log, stop, isRunning: () => server.exitCode === null };
+    return { url, token, images, log, stop };
   } catch (error) {
     await stop();
     const written = existsSync(log) ? readFileSync(log, "utf8") : "";
