@@ -165,7 +165,9 @@ def test_it_runs_from_any_folder_and_through_a_link(checkout: Checkout, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("node", "npm"), [(None, True), ("exit 1", True), ("exit 0", False)], ids=["no node", "an old node", "no npm"]
+    ("node", "npm"),
+    [(None, True), ("echo v18.19.1", True), ("exit 1", True), ("echo v20.0.0", False)],
+    ids=["no node", "an old node", "a broken node", "no npm"],
 )
 def test_without_node_or_npm_the_client_suites_are_not_run(checkout: Checkout, node: str | None, npm: bool) -> None:
     checkout.give_environment()
@@ -176,9 +178,10 @@ def test_without_node_or_npm_the_client_suites_are_not_run(checkout: Checkout, n
     assert checkout.installs() == 0
 
 
-def test_client_suites_run_on_node_with_the_environment_of_the_server(checkout: Checkout) -> None:
+@pytest.mark.parametrize("version", ["v20.0.0", "v24.1.0"])
+def test_client_suites_run_on_node_with_the_environment_of_the_server(checkout: Checkout, version: str) -> None:
     checkout.give_environment()
-    checkout.give_programs(node='[ "$1" = -e ] || echo "$@"', npm="exit 0")
+    checkout.give_programs(node=f'[ "$1" = --version ] && echo {version} || echo "$@"', npm="exit 0")
     code, out, _ = checkout.run("test", "--clients", "apollo")
     assert (code, out) == (0, f"{checkout.root}/tests/clients/run.mjs {checkout.root}/.venv/bin/python apollo\n")
     assert checkout.installs() == 1
