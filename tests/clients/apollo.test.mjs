@@ -133,6 +133,18 @@ test("an object is one entry of the cache, whichever way it was reached", async 
   assert.deepEqual(node.labels, again.labels);
 });
 
+test("a version's samples and labels are not those of the working set", async () => {
+  const client = connect();
+  await client.mutate({ mutation: documents.PublishVersion, variables: { dataset, name: "V1" } });
+  const [{ labels }] = await samplesOf(client);
+  const before = labels[0].name;
+  await client.mutate({ mutation: documents.RenameLabel, variables: { label: labels[0].id, name: "after-v1" } });
+  const { data } = await client.query({ query: documents.Versions, variables: { dataset } });
+  assert.equal(data.dataset.versions.nodes[0].samples.nodes[0].labels[0].name, before);
+  const live = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
+  assert.equal(live.dataset.samples.edges[0].node.labels[0].name, "after-v1");
+});
+
 test("what was deleted is evicted by its id", async () => {
   const client = connect();
   const [sample, next] = await samplesOf(client);

@@ -128,6 +128,18 @@ test("an object is one entry of the cache, whichever way it was reached", async 
   assert.deepEqual(node.labels, again.labels);
 });
 
+test("a version's samples and labels are not those of the working set", async () => {
+  const { client } = connect();
+  dataOf(await client.mutation(documents.PublishVersion, { dataset, name: "V1" }));
+  const [{ labels }] = await samplesOf(client);
+  const before = labels[0].name;
+  dataOf(await client.mutation(documents.RenameLabel, { label: labels[0].id, name: "after-v1" }));
+  const { versions } = dataOf(await client.query(documents.Versions, { dataset })).dataset;
+  assert.equal(versions.nodes[0].samples.nodes[0].labels[0].name, before);
+  const [live] = await samplesOf(client);
+  assert.equal(live.labels[0].name, "after-v1");
+});
+
 test("fragments on unions and interfaces find their types", async () => {
   const { client, warnings } = connect();
   const cells = await makeDataset("urql-cells", { example: "cells", type: "OBJECT_DETECTION" });
