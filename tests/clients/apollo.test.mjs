@@ -145,6 +145,17 @@ test("a version's samples and labels are not those of the working set", async ()
   assert.equal(live.dataset.samples.edges[0].node.labels[0].name, "after-v1");
 });
 
+test("of two mutations in one request the first's answer survives the second's error", async () => {
+  const client = connect();
+  const { data } = await client.query({ query: documents.Labels, variables: { dataset } });
+  const [one, two, three] = data.dataset.labels;
+  const variables = { first: one.id, firstName: "renamed-alone", second: two.id, secondName: three.name };
+  const answer = await client.mutate({ mutation: documents.RenameTwo, variables, errorPolicy: "all" });
+  assert.equal(answer.data.first.label.name, "renamed-alone");
+  assert.equal(answer.data.second, null);
+  assert.equal(answer.error.errors[0].extensions.code, "LABEL_ALREADY_EXISTS");
+});
+
 test("what was deleted is evicted by its id", async () => {
   const client = connect();
   const [sample, next] = await samplesOf(client);
