@@ -22,10 +22,11 @@ EXAMPLES = (
 )
 
 FIND = """query ($name: String!) {
-  dataset(by: {name: $name}) { activeJob { id } statistics { total labeled unlabeled } }
+  dataset(by: {name: $name}) { activeJob { id } statistics { totalCount labeledCount unlabeledCount } }
 }"""
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }"
-FOLLOW = "query ($id: ID!) { node(id: $id) { ... on SyncJob { status progress scanned added error { message } } } }"
+FOLLOW = """query ($id: ID!) { node(id: $id) { ... on SyncJob {
+  status progress scannedCount addedCount error { message } } } }"""
 
 
 def folder(settings: Settings) -> Path:
@@ -47,8 +48,8 @@ async def show(url: str, token: str, token_file: Path, images: Path) -> None:
     counts = [await _show(url, token, images, example) for example in EXAMPLES]
     print()
     for example, count in zip(EXAMPLES, counts, strict=True):
-        todo = f"{count['labeled']} labelled, {count['unlabeled']} to do"
-        print(f'  Dataset "{example["name"]}": {count["total"]} images, {todo}.')
+        todo = f"{count['labeledCount']} labelled, {count['unlabeledCount']} to do"
+        print(f'  Dataset "{example["name"]}": {count["totalCount"]} images, {todo}.')
     print(f"  They lie in {images}\n")
     if sys.stdout.isatty():  # other output may be kept, and read by others
         print(f"  GraphiQL, signed in   {url}/graphql#token={token}")
@@ -104,9 +105,8 @@ async def _follow(url: str, token: str, job_id: str, name: str) -> None:
 def _draw(job: dict[str, Any], name: str, done: bool) -> None:
     share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
     bar = ("━" * round(share * BAR)).ljust(BAR, "─")
-    line = (
-        f"  {name:7} {bar} {share:4.0%}  {job['scanned']} files, {job['added']} images added, {job['status'].lower()}"
-    )
+    files, images = f"{job['scannedCount']} files", f"{job['addedCount']} images added"
+    line = f"  {name:7} {bar} {share:4.0%}  {files}, {images}, {job['status'].lower()}"
     print(f"\r\x1b[K{line}" if sys.stdout.isatty() else line, end="\n" if done else "", flush=True)
     if job["error"]:
         print(f"  The sync failed: {job['error']['message']}", flush=True)

@@ -74,15 +74,15 @@ QUESTIONS = [
         query Dashboard($dataset: String!) {
           dataset(by: {name: $dataset}) {
             id name type revision
-            statistics { total labeled unlabeled pending }
+            statistics { totalCount labeledCount unlabeledCount pendingCount }
             labels { id name color sampleCount annotationCount }
           }
         }
         """,
         """
         SELECT concat('{"data":{"dataset":{"id":"Dataset:', d.id, '","name":', to_json(d.name), ',"type":"', d.type,
-            '","revision":', d.revision, ',"statistics":{"total":', d.total, ',"labeled":', d.labeled,
-            ',"unlabeled":', d.total - d.labeled - d.pending, ',"pending":', d.pending, '},"labels":[',
+            '","revision":', d.revision, ',"statistics":{"totalCount":', d.total, ',"labeledCount":', d.labeled,
+            ',"unlabeledCount":', d.total - d.labeled - d.pending, ',"pendingCount":', d.pending, '},"labels":[',
             (SELECT string_agg(concat('{"id":"Label:', l.id, '","name":"', l.name, '","color":',
                                       coalesce('"' || l.color || '"', 'null'), ',"sampleCount":', c.sample_count,
                                       ',"annotationCount":', c.annotation_count, '}'), ',' ORDER BY l.id)

@@ -137,13 +137,13 @@ async def pages(database: Database, dataset_id: int, chain: list[int], rounds: i
 
 
 async def comparing(database: Database, dataset_id: int, chain: list[int], rounds: int) -> None:
-    query = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(base: $b, head: $h) {
-        added removed relabeled
-        changes(first: 100) { nodes { kind labelsAdded labelsRemoved sample { id path } } } } } }"""
+    query = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { comparison(baseId: $b, headId: $h) {
+        addedCount removedCount relabeledCount
+        changes(first: 100) { nodes { kind addedLabelNames removedLabelNames sample { id path } } } } } }"""
     neighbours = {"d": f"Dataset:{dataset_id}", "b": f"Version:{chain[-2]}", "h": f"Version:{chain[-1]}"}
     found = await alternating(database, {"neighbours": query}, neighbours, rounds)
-    answer = json.loads(await ask(database, query, neighbours))["data"]["dataset"]["compare"]
-    print(f"compare     neighbours ({answer['relabeled']:,} relabelled): {found['neighbours']:.1f} ms", flush=True)
+    answer = json.loads(await ask(database, query, neighbours))["data"]["dataset"]["comparison"]
+    print(f"comparison  neighbours ({answer['relabeledCount']:,} relabelled): {found['neighbours']:.1f} ms", flush=True)
 
 
 async def alternating(

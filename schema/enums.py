@@ -87,8 +87,8 @@ class VersionStatus(Enum):
 
 @described("What became of a sample between two states.")
 class SampleChangeKind(Enum):
-    ADDED = "It is in `head` only."
-    REMOVED = "It is in `base` only."
+    ADDED = "It is in the head only."
+    REMOVED = "It is in the base only."
     RELABELED = (
         "It is in both, with other labels. A label that got another name is the same label; shapes that moved, and "
         "more or fewer shapes of the same labels, are no difference."

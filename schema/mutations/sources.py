@@ -31,7 +31,7 @@ async def delete_sources(info: Info, outcome: labels.Deleted | samples.Deleted, 
         "impacts": [
             DeleteImpact(
                 sample_count=impact.sample_count,
-                shared_sources=impact.shared_sources,
+                shared_source_count=impact.shared_sources,
                 versions=references("Version", impact.versions),
                 datasets=references("Dataset", impact.datasets),
             )

@@ -12,30 +12,32 @@ from schema.types.sample import Sample
 @strawberry.type(description="A sample that differs between two states.")
 class SampleChange:
     kind: SampleChangeKind = strawberry.field(description="What became of it.")
-    sample: Sample = strawberry.field(description="The sample as it is in `head`; a removed one as it was in `base`.")
-    labels_added: list[str] = strawberry.field(
-        description="Labels that it has in `head` only, as `head` calls them; all labels of an added sample."
+    sample: Sample = strawberry.field(
+        description="The sample as it is in the head; a removed one as it was in the base."
     )
-    labels_removed: list[str] = strawberry.field(
-        description="Labels that it has in `base` only, as `base` calls them; all labels of a removed sample."
+    added_label_names: list[str] = strawberry.field(
+        description="Labels that it has in the head only, as the head calls them; all labels of an added sample."
+    )
+    removed_label_names: list[str] = strawberry.field(
+        description="Labels that it has in the base only, as the base calls them; all labels of a removed sample."
     )
 
 
 @strawberry.type(description="A label that differs between two states.")
 class LabelChange:
-    before: Label | None = strawberry.field(description="The label in `base`; null if it is in `head` only.")
-    after: Label | None = strawberry.field(description="The label in `head`; null if it is in `base` only.")
+    before: Label | None = strawberry.field(description="The label in the base; null if it is in the head only.")
+    after: Label | None = strawberry.field(description="The label in the head; null if it is in the base only.")
 
 
 @strawberry.type(
-    description="The differences from one state of a dataset to another. Costs what changed in between, however large "
-    "the dataset is."
+    description="The differences from one state of a dataset, the base, to another, the head. Costs what changed in "
+    "between, however large the dataset is."
 )
 class Comparison:
-    added: int = strawberry.field(description="How many samples are in `head` only.")
-    removed: int = strawberry.field(description="How many samples are in `base` only.")
-    relabeled: int = strawberry.field(description="How many samples are in both, with other labels.")
-    edited: int = strawberry.field(
+    added_count: int = strawberry.field(description="How many samples are in the head only.")
+    removed_count: int = strawberry.field(description="How many samples are in the base only.")
+    relabeled_count: int = strawberry.field(description="How many samples are in both, with other labels.")
+    edited_count: int = strawberry.field(
         description="How many samples are in both, with the same labels, and were written in between: other shapes, "
         "marks or another file, or back and forth. They are not among `changes`."
     )

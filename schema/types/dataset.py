@@ -64,7 +64,7 @@ class Dataset(Node):
     )
     has_unpublished_changes: bool = strawberry.field(
         description="Whether the working set was changed since it was equal to `currentVersion`; without one, ever. "
-        "`compare` says what differs; what was changed and changed back is a change too, which going back to the "
+        "`comparison` says what differs; what was changed and changed back is a change too, which going back to the "
         "version would undo."
     )
 
@@ -78,10 +78,10 @@ class Dataset(Node):
         description="What differs from one state of the dataset to another, sample by sample and label by label. "
         "VERSION_NOT_FOUND for a version that is not this dataset's."
     )
-    def compare(
+    def comparison(
         self,
-        base: Annotated[strawberry.ID, strawberry.argument(description="Global id of the version to start from.")],
-        head: Annotated[
+        base_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the version to start from.")],
+        head_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(description="Global id of the version to end at; null for the working set."),
         ] = None,

@@ -7,7 +7,7 @@ from schema.types.version import Version
 @strawberry.type(description="What deleting the source files of some samples does elsewhere.")
 class DeleteImpact:
     sample_count: int = strawberry.field(description="How many samples were asked about.")
-    shared_sources: int = strawberry.field(
+    shared_source_count: int = strawberry.field(
         description="How many of their files samples of other datasets use too, also of those that the token may not "
         "see: what is deleted for one is deleted for all."
     )

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class JobError:
     code: ErrorCode = strawberry.field(description="Stable code, for programs.")
     message: str = strawberry.field(description="A sentence for people.")
-    would_remove: int | None = strawberry.field(
+    would_remove_count: int | None = strawberry.field(
         description="Of TOO_MANY_REMOVED: how many samples the sync would have removed; null of other errors."
     )
-    samples: int | None = strawberry.field(
+    sample_count: int | None = strawberry.field(
         description="Of TOO_MANY_REMOVED: how many samples the dataset has; null of other errors."
     )
 
@@ -62,13 +62,17 @@ class IgnoredFiles:
 
 @strawberry.type(description="A sync: the working set is merged with what lies in the input path.")
 class SyncJob(Job, Node):
-    scanned: int = strawberry.field(description="Files seen in the input path so far.")
-    added: int = strawberry.field(description="Samples that are new.")
-    updated: int = strawberry.field(description="Samples whose image, or whose labels or shapes by sidecar, changed.")
-    removed: int = strawberry.field(description="Samples whose file is gone.")
-    moved: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
-    skipped: int = strawberry.field(description="Images that could not be read or are too large; each has a warning.")
-    ignored: int = strawberry.field(
+    scanned_count: int = strawberry.field(description="Files seen in the input path so far.")
+    added_count: int = strawberry.field(description="Samples that are new.")
+    updated_count: int = strawberry.field(
+        description="Samples whose image, or whose labels or shapes by sidecar, changed."
+    )
+    removed_count: int = strawberry.field(description="Samples whose file is gone.")
+    moved_count: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
+    skipped_count: int = strawberry.field(
+        description="Images that could not be read or are too large; each has a warning."
+    )
+    ignored_count: int = strawberry.field(
         description="Files, and links and directories, that were passed over; `ignoredFiles` says why."
     )
     ignored_files: list[IgnoredFiles] = strawberry.field(
@@ -81,13 +85,13 @@ class SyncJob(Job, Node):
 
 @strawberry.type(description="An import: what a manifest says goes into the working set.")
 class ImportJob(Job, Node):
-    read: int = strawberry.field(description="Lines of the manifest read so far; blank ones do not count.")
-    added: int = strawberry.field(description="Samples that are new.")
-    updated: int = strawberry.field(
+    read_count: int = strawberry.field(description="Lines of the manifest read so far; blank ones do not count.")
+    added_count: int = strawberry.field(description="Samples that are new.")
+    updated_count: int = strawberry.field(
         description="Samples that were there and got other labels, another usage, or another mark as hard example."
     )
-    labeled: int = strawberry.field(description="Of both, those that got labels.")
-    skipped: int = strawberry.field(description="Lines that came to nothing; each has a warning.")
+    labeled_count: int = strawberry.field(description="Of both, those that got labels.")
+    skipped_count: int = strawberry.field(description="Lines that came to nothing; each has a warning.")
 
     warnings = connection_of(
         SyncWarning,

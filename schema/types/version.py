@@ -12,12 +12,14 @@ from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
 
 
-@strawberry.type(description="How many samples there are, and in which state. `total = labeled + unlabeled + pending`.")
+@strawberry.type(
+    description="How many samples there are, and in which state. `totalCount` is the sum of the three others."
+)
 class Statistics:
-    total: int = strawberry.field(description="All samples.")
-    labeled: int = strawberry.field(description="Samples with at least one confirmed label.")
-    unlabeled: int = strawberry.field(description="Samples with no label at all.")
-    pending: int = strawberry.field(description="Samples with nothing but unconfirmed machine suggestions.")
+    total_count: int = strawberry.field(description="All samples.")
+    labeled_count: int = strawberry.field(description="Samples with at least one confirmed label.")
+    unlabeled_count: int = strawberry.field(description="Samples with no label at all.")
+    pending_count: int = strawberry.field(description="Samples with nothing but unconfirmed machine suggestions.")
 
 
 def page_of_samples(

@@ -27,12 +27,13 @@ from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 REQUEST = """mutation ($input: RequestUploadsInput!) { requestUploads(input: $input) {
     results { key fileName path url method headers { name value } expiresAt
               sample { id path } error { code message } }
-    dataset { revision statistics { total } } } }"""
+    dataset { revision statistics { totalCount } } } }"""
 COMPLETE = """mutation ($input: CompleteUploadsInput!) { completeUploads(input: $input) {
     results { key fileName error { code message }
               sample { id path fileName size width height format state labels { name } revision imageUrl } }
     change { kind summary revision }
-    dataset { revision statistics { total labeled unlabeled } labels { name sampleCount annotationCount } } } }"""
+    dataset { revision statistics { totalCount labeledCount unlabeledCount }
+    labels { name sampleCount annotationCount } } } }"""
 
 
 @dataclass(frozen=True, slots=True)

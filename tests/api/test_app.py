@@ -26,7 +26,7 @@ PAGE = """
     query ($id: ID!) {
       dataset(by: {id: $id}) {
         revision
-        statistics { total labeled unlabeled }
+        statistics { totalCount labeledCount unlabeledCount }
         samples(first: 100, orderBy: PATH) { nodes { id path state labels { name } imageUrl thumbnailUrl(size: 32) } }
       }
     }
@@ -34,7 +34,7 @@ PAGE = """
 LABEL = """
     mutation ($id: ID!, $filter: SampleFilter!) {
       labelSamples(input: {datasetId: $id, select: {filter: $filter}, labels: ["cat"], createMissing: true}) {
-        matchedCount changedCount unchangedCount dataset { statistics { labeled } } change { summary }
+        matchedCount changedCount unchangedCount dataset { statistics { labeledCount } } change { summary }
       }
     }
 """
@@ -53,7 +53,7 @@ async def followed(client: Client, dataset_id: str) -> list[dict[str, Any]]:
     address = client.url.replace("http", "ws") + "/graphql"
     timeouts: dict[str, Any] = dict.fromkeys(("connect_timeout", "ack_timeout", "close_timeout"), TIMEOUT)
     transport = WebsocketsTransport(address, init_payload={"Authorization": f"Bearer {client.token}"}, **timeouts)
-    query = gql("subscription ($id: ID!) { syncProgress(datasetId: $id) { status progress added } }")
+    query = gql("subscription ($id: ID!) { syncProgress(datasetId: $id) { status progress addedCount } }")
     query.variable_values = {"id": dataset_id}
     async with asyncio.timeout(TIMEOUT), Gql(transport=transport) as session:
         return [data["syncProgress"] async for data in session.subscribe(query)]
@@ -63,13 +63,13 @@ async def test_a_directory_becomes_a_labelled_dataset(client: Client, tmp_path: 
     created = await client.execute(CREATE, {"path": images(tmp_path / "pets", 6)})
     dataset_id = created["createDataset"]["dataset"]["id"]
     steps = await followed(client, dataset_id)
-    assert steps[-1] == {"status": "SUCCEEDED", "progress": 1.0, "added": 6}
+    assert steps[-1] == {"status": "SUCCEEDED", "progress": 1.0, "addedCount": 6}
     dataset = (await client.execute(PAGE, {"id": dataset_id}))["dataset"]
-    assert dataset["statistics"] == {"total": 6, "labeled": 1, "unlabeled": 5}
+    assert dataset["statistics"] == {"totalCount": 6, "labeledCount": 1, "unlabeledCount": 5}
     assert [sample["path"] for sample in dataset["samples"]["nodes"]] == [f"{number}.png" for number in range(6)]
     labelled = await client.execute(LABEL, {"id": dataset_id, "filter": {"state": "UNLABELED"}})
     assert labelled["labelSamples"]["changedCount"] == 5
-    assert labelled["labelSamples"]["dataset"] == {"statistics": {"labeled": 6}}
+    assert labelled["labelSamples"]["dataset"] == {"statistics": {"labeledCount": 6}}
     for sample in (await client.execute(PAGE, {"id": dataset_id}))["dataset"]["samples"]["nodes"]:
         assert sample["labels"] == [{"name": "dog" if sample["path"] == "0.png" else "cat"}]
         await sees_images(sample)

@@ -21,7 +21,9 @@ def ended(*arguments: str) -> tuple[int, str]:
 
 
 def answers(server: Server) -> list[object]:
-    counts = "{ datasets { nodes { id name revision statistics { total labeled } labels { name sampleCount } } } }"
+    counts = (
+        "{ datasets { nodes { id name revision statistics { totalCount labeledCount } labels { name sampleCount } } } }"
+    )
     return [server.ask(counts), server.ask(first_query())["dataset"]["statistics"]]
 
 

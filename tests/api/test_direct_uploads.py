@@ -58,7 +58,7 @@ async def test_what_was_put_and_completed_is_a_sample(script: StagedUploads) -> 
     assert (result["fileName"], result["error"]) == ("my cat (1)+é.JPG", None)
     assert (sample["path"], sample["size"], sample["format"]) == ("my cat (1)+é.JPG", len(data), "JPEG")
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
-    assert reported["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
+    assert reported["dataset"]["statistics"] == {"totalCount": 1, "labeledCount": 0, "unlabeledCount": 1}
     assert await script.everything() == ["my cat (1)+é.JPG"]
     async with httpx2.AsyncClient(follow_redirects=True, timeout=TIMEOUT) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data

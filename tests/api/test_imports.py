@@ -29,7 +29,8 @@ FILES = 3_000
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
 IMPORT = "mutation ($input: ImportManifestInput!) { importManifest(input: $input) { job { id } } }"
 FOLLOW = """subscription ($id: ID!) { jobProgress(jobId: $id) { id status progress
-    ... on ImportJob { read added labeled skipped warnings(first: 5) { nodes { path message } } } } }"""
+    ... on ImportJob { readCount addedCount labeledCount skippedCount
+        warnings(first: 5) { nodes { path message } } } } }"""
 
 
 def fill(folder: Path, count: int) -> Path:
@@ -75,8 +76,8 @@ async def test_an_import_is_followed_to_its_end(settings: Settings, database: Da
         updates = [event["data"]["jobProgress"] for event in await events(client, FOLLOW, id=job)]
     assert job.startswith("ImportJob:")
     last = updates[-1]
-    assert (last["status"], last["progress"], last["read"]) == ("SUCCEEDED", 1, 601)
-    assert (last["added"], last["labeled"], last["skipped"]) == (600, 450, 1)
+    assert (last["status"], last["progress"], last["readCount"]) == ("SUCCEEDED", 1, 601)
+    assert (last["addedCount"], last["labeledCount"], last["skippedCount"]) == (600, 450, 1)
     assert [each["path"] for each in last["warnings"]["nodes"]] == ["V001.manifest:601"]
     progress = [each["progress"] or 0 for each in updates]
     assert progress == sorted(progress)
@@ -141,19 +142,19 @@ async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_has(
 
         async def begun() -> bool:
             found = await client.execute(
-                "query ($id: ID!) { node(id: $id) { ... on ImportJob { added } } }", {"id": job}
+                "query ($id: ID!) { node(id: $id) { ... on ImportJob { addedCount } } }", {"id": job}
             )
-            return bool(found["node"]["added"])
+            return bool(found["node"]["addedCount"])
 
         await wait_until(begun)
         await client.execute("mutation ($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }", {"id": job})
         async with asyncio.timeout(TIMEOUT):
             updates = await events(client, FOLLOW, id=job)
         found = await client.execute(
-            "query ($id: ID!) { node(id: $id) { ... on Dataset { statistics { total } activeJob { id } } } }",
+            "query ($id: ID!) { node(id: $id) { ... on Dataset { statistics { totalCount } activeJob { id } } } }",
             {"id": dataset},
         )
     last = updates[-1]["data"]["jobProgress"]
     assert last["status"] == "CANCELED"
-    assert 0 < last["added"] < FILES
-    assert found["node"] == {"statistics": {"total": last["added"]}, "activeJob": None}
+    assert 0 < last["addedCount"] < FILES
+    assert found["node"] == {"statistics": {"totalCount": last["addedCount"]}, "activeJob": None}

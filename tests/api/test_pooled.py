@@ -13,7 +13,8 @@ from tests.db.dataset_fixture import image_bytes
 from tests.waiting import wait_until
 
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"""
-STATE = """query ($id: ID!) { dataset(by: {id: $id}) { activeJob { id } statistics { total labeled } revision } }"""
+STATE = """query ($id: ID!) { dataset(by: {id: $id}) {
+    activeJob { id } statistics { totalCount labeledCount } revision } }"""
 LABEL = """mutation ($id: ID!) { labelSamples(input: {
     datasetId: $id, select: {filter: {state: UNLABELED}}, labels: ["cat"], createMissing: true
 }) { changedCount } }"""
@@ -38,12 +39,12 @@ async def test_a_dataset_is_made_synced_and_labelled(
 
         async def is_synced() -> bool:
             state = (await client.execute(STATE, {"id": made}))["dataset"]
-            return state["activeJob"] is None and state["statistics"]["total"] == 20
+            return state["activeJob"] is None and state["statistics"]["totalCount"] == 20
 
         await wait_until(is_synced)
         assert (await client.execute(LABEL, {"id": made}))["labelSamples"]["changedCount"] == 20
         answers = await asyncio.gather(*(client.execute(STATE, {"id": made}) for _ in range(30)))
-        assert [answer["dataset"]["statistics"] for answer in answers] == [{"total": 20, "labeled": 20}] * 30
+        assert [answer["dataset"]["statistics"] for answer in answers] == [{"totalCount": 20, "labeledCount": 20}] * 30
 
 
 def test_tokens_are_made_and_listed(

@@ -24,7 +24,7 @@ CELLS = Path(__file__).parents[2] / "examples" / "cells"
 LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { name annotationCount } } } }"
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id inputPath } } }"""
 JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes {
-    status error { code message } ... on SyncJob { scanned added removed skipped } } } } } }"""
+    status error { code message } ... on SyncJob { scannedCount addedCount removedCount skippedCount } } } } } }"""
 SAMPLES = """query ($id: ID!) { node(id: $id) { ... on Dataset { samples(orderBy: PATH) { nodes {
     id path width height format labels { name } imageUrl thumbnailUrl } } } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
@@ -81,7 +81,7 @@ async def test_a_bucket_becomes_a_dataset(cloud: Cloud) -> None:
     await cloud.store.write("notes.md", b"no image")
     dataset = await cloud.dataset()
     job = await cloud.synced(dataset)
-    assert (job["status"], job["added"], job["scanned"], job["error"]) == ("SUCCEEDED", 2, 4, None)
+    assert (job["status"], job["addedCount"], job["scannedCount"], job["error"]) == ("SUCCEEDED", 2, 4, None)
     second, first = await cloud.samples(dataset)
     assert (first["path"], first["width"], first["height"], first["format"]) == ("a/1.JPG", 30, 20, "JPEG")
     assert [label["name"] for label in first["labels"]] == ["cat", "dog"]
@@ -94,7 +94,7 @@ async def test_boxes_beside_images_in_a_bucket_are_read(cloud: Cloud) -> None:
     await cloud.store.write("ignored.txt", b"cat")
     dataset = await cloud.dataset(type="OBJECT_DETECTION")
     job = await cloud.synced(dataset)
-    assert (job["status"], job["added"], job["scanned"]) == ("SUCCEEDED", 3, 7)
+    assert (job["status"], job["addedCount"], job["scannedCount"]) == ("SUCCEEDED", 3, 7)
     labels = (await cloud.client.execute(LABELS, {"id": dataset}))["node"]["labels"]
     result = {label["name"]: label["annotationCount"] for label in labels}
     text = "".join(path.read_text() for path in CELLS.glob("*_0000[0-2].xml"))
@@ -166,10 +166,15 @@ async def test_syncing_again_changes_nothing_and_removes_what_vanished(cloud: Cl
     await cloud.synced(dataset)
     await cloud.client.execute(SYNC, {"id": dataset})
     again = await cloud.synced(dataset)
-    assert (again["status"], again["added"], again["removed"], again["skipped"]) == ("SUCCEEDED", 0, 0, 0)
+    assert (again["status"], again["addedCount"], again["removedCount"], again["skippedCount"]) == (
+        "SUCCEEDED",
+        0,
+        0,
+        0,
+    )
     await cloud.store.delete("2.png")
     await cloud.client.execute(SYNC, {"id": dataset})
-    assert (await cloud.synced(dataset))["removed"] == 1
+    assert (await cloud.synced(dataset))["removedCount"] == 1
     assert [sample["path"] for sample in await cloud.samples(dataset)] == ["1.png", "3.png"]
 
 

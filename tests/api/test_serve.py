@@ -83,9 +83,11 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
         assert "60 images, 40 labelled, 20 to do" in server.said
         assert "8 images, 8 labelled, 0 to do" in server.said
         assert server.ask(first_query())["dataset"]["samples"]["totalCount"] == 20
-        counts = '{ dataset(by: {name: "digits"}) { statistics { total labeled } labels { name sampleCount } } }'
+        counts = (
+            '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { name sampleCount } } }'
+        )
         found = server.ask(counts)["dataset"]
-        assert found["statistics"] == {"total": 60, "labeled": 40}
+        assert found["statistics"] == {"totalCount": 60, "labeledCount": 40}
         assert [label["sampleCount"] for label in found["labels"]] == [4] * 10
         assert server.stop(signal.SIGINT) == 0
     assert not postgres_runs(data_dir)

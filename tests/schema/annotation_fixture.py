@@ -15,7 +15,8 @@ ANNOTATIONS = f"id label {{ name }} labeledBy labeledAt origin confidence confir
 PAYLOAD = f"""
     matchedCount changedCount unchangedCount notFoundIds change {{ id revision kind actor summary undoable }}
     samples {{ id state labels {{ name }} labeledBy annotations {{ {ANNOTATIONS} }} }}
-    dataset {{ revision statistics {{ labeled unlabeled pending }} labels {{ name sampleCount annotationCount }} }}
+    dataset {{ revision statistics {{ labeledCount unlabeledCount pendingCount }}
+    labels {{ name sampleCount annotationCount }} }}
 """
 
 

@@ -43,7 +43,7 @@ NEEDLES = (
     "s/i",
 )
 # Compared with models of their own: tests/schema/test_versions_model.py, test_delete_impact.py.
-APART = frozenset({"Version", "version", "versions", "currentVersion", "compare", "deleteImpact"})
+APART = frozenset({"Version", "version", "versions", "currentVersion", "comparison", "deleteImpact"})
 MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+09:00")
 
 

@@ -145,6 +145,15 @@ class Query:
         )
 
 
+COUNTS = ("scanned", "added", "updated", "removed", "moved", "skipped", "ignored", "labeled")
+
+
+def public_name(column: str) -> str:
+    if column in COUNTS:
+        return f"{column}Count"
+    return "".join(part if at == 0 else part.title() for at, part in enumerate(column.split("_")))
+
+
 class Thing:
     """A row; its fields are attributes or methods, under their public names."""
 
@@ -152,7 +161,7 @@ class Thing:
         self.tables, self.row = tables, row
         self.id = f"{type(self).__name__}:{row['id']}" if "id" in row else None
         for column, value in row.items():
-            name = "".join(part if at == 0 else part.title() for at, part in enumerate(column.split("_")))
+            name = public_name(column)
             if not hasattr(type(self), name) and name != "id":
                 setattr(self, name, moment(value) if isinstance(value, datetime) else value)
 
@@ -164,10 +173,10 @@ class Dataset(Thing):
     def statistics(self, _info: Any) -> Any:
         states = [row["state"] for row in self._mine("sample")]
         return {
-            "total": len(states),
-            "labeled": states.count("LABELED"),
-            "unlabeled": states.count("UNLABELED"),
-            "pending": states.count("PENDING"),
+            "totalCount": len(states),
+            "labeledCount": states.count("LABELED"),
+            "unlabeledCount": states.count("UNLABELED"),
+            "pendingCount": states.count("PENDING"),
         }
 
     def hasUnpublishedChanges(self, _info: Any) -> bool:
@@ -350,7 +359,7 @@ class SyncJob(Thing):
 
 
 class ImportJob(SyncJob):
-    def read(self, _info: Any) -> Any:
+    def readCount(self, _info: Any) -> Any:
         return self.row["scanned"]
 
 

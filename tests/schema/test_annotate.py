@@ -179,7 +179,7 @@ async def test_a_suggestion_is_confirmed_by_its_id_or_by_putting_the_same(boxes:
         ("ann", "MANUAL", True, 0.7)
     }
     assert [sample["state"] for sample in payload["samples"]] == ["LABELED", "LABELED"]
-    assert payload["dataset"]["statistics"]["pending"] == 0
+    assert payload["dataset"]["statistics"]["pendingCount"] == 0
     await boxes.check()
 
 
@@ -202,7 +202,7 @@ async def test_a_sample_with_suggestions_alone_is_pending_again(boxes: DatasetCl
     *_, id = await add_annotations(boxes, 0, new("dog", box()))
     payload = await annotate(boxes, edit_of(boxes, 0, remove=[id]))
     assert (payload["samples"][0]["state"], payload["samples"][0]["labeledBy"]) == ("PENDING", None)
-    assert payload["dataset"]["statistics"]["pending"] == 1
+    assert payload["dataset"]["statistics"]["pendingCount"] == 1
     await boxes.check()
 
 

@@ -19,13 +19,14 @@ from tests.schema.annotation_fixture import (
 )
 from tests.schema.mutation_fixture import DatasetClient
 
-FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ statistics {{ total labeled unlabeled pending }}
+FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{
+    statistics {{ totalCount labeledCount unlabeledCount pendingCount }}
     labels {{ id name sampleCount annotationCount }} samples(first: 100, orderBy: OLDEST) {{ nodes {{
         id state labels {{ name }} labeledBy labeledAt annotations {{ {ANNOTATIONS} }} }} }} }} }}"""
 VERSION = f"""query ($v: ID!) {{ node(id: $v) {{ ... on Version {{ labels {{ name annotationCount }}
     samples(first: 100, orderBy: OLDEST) {{ nodes {{ annotations {{ {ANNOTATIONS} }} }} }} }} }} }}"""
-COMPARE = """query ($d: ID!, $b: ID!) { dataset(by: {id: $d}) { compare(base: $b) {
-    relabeled changes { nodes { kind labelsAdded labelsRemoved sample { id } } } } } }"""
+COMPARE = """query ($d: ID!, $b: ID!) { dataset(by: {id: $d}) { comparison(baseId: $b) {
+    relabeledCount changes { nodes { kind addedLabelNames removedLabelNames sample { id } } } } } }"""
 
 
 async def facts(client: DatasetClient) -> Any:
@@ -123,10 +124,10 @@ async def test_a_comparison_tells_of_labels_not_of_shapes(boxes: DatasetClient) 
     version = (await boxes.mutate("publishVersion", "version { id }", datasetId=boxes.dataset))["version"]["id"]
     moved = edit_of(boxes, 0, update=[{"id": ids[0], "shape": box(11)}, {"id": ids[1], "label": "cat"}])
     await annotate(boxes, moved, edit_of(boxes, 1, add=[new("cat", box(50)), new("cat")]))
-    found = (await boxes.direct.execute(COMPARE, {"d": boxes.dataset, "b": version}))["dataset"]["compare"]
-    assert found["relabeled"] == 1
+    found = (await boxes.direct.execute(COMPARE, {"d": boxes.dataset, "b": version}))["dataset"]["comparison"]
+    assert found["relabeledCount"] == 1
     assert found["changes"]["nodes"] == [
-        {"kind": "RELABELED", "labelsAdded": [], "labelsRemoved": ["dog"], "sample": {"id": boxes.ids(0)[0]}}
+        {"kind": "RELABELED", "addedLabelNames": [], "removedLabelNames": ["dog"], "sample": {"id": boxes.ids(0)[0]}}
     ]
 
 

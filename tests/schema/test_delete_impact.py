@@ -5,7 +5,7 @@ from typing import Any
 from tests.schema.mutation_fixture import DatasetClient
 
 IMPACT = """query ($d: ID!, $s: SampleSelection!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
-    sampleCount sharedSources versions { name } datasets { name } } } }"""
+    sampleCount sharedSourceCount versions { name } datasets { name } } } }"""
 
 
 async def impact(client: DatasetClient, **select: Any) -> Any:
@@ -23,7 +23,12 @@ async def test_versions_that_show_a_file_are_named(client: DatasetClient) -> Non
     await client.mutate("publishVersion", "version { id }", datasetId=client.dataset, name="all")
     await delete(client, 0, 1)
     await client.mutate("publishVersion", "version { id }", datasetId=client.dataset, name="four")
-    expected = {"sampleCount": 2, "sharedSources": 0, "versions": [{"name": "four"}, {"name": "all"}], "datasets": []}
+    expected = {
+        "sampleCount": 2,
+        "sharedSourceCount": 0,
+        "versions": [{"name": "four"}, {"name": "all"}],
+        "datasets": [],
+    }
     assert await impact(client, ids=client.ids(2, 3)) == expected
     assert (await impact(client, filter={}))["sampleCount"] == 4
     assert (await impact(client, filter={"labels": {"names": ["cat"]}}))["versions"] == []
@@ -40,7 +45,7 @@ async def test_it_says_the_same_as_a_dry_run(client: DatasetClient) -> None:
     await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
     payload = await client.mutate(
         "deleteSamples",
-        "impacts { sampleCount sharedSources versions { name } datasets { name } }",
+        "impacts { sampleCount sharedSourceCount versions { name } datasets { name } }",
         datasetId=client.dataset,
         select={"ids": client.ids(0, 1)},
         deleteSources=True,

@@ -11,8 +11,8 @@ from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import DatasetClient, create_client
 
 ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
-    deleteImpact(select: $select) { sampleCount sharedSources datasets { name } } } } }"""
-WARNING = "deletedSampleCount impacts { sampleCount sharedSources datasets { name } }"
+    deleteImpact(select: $select) { sampleCount sharedSourceCount datasets { name } } } } }"""
+WARNING = "deletedSampleCount impacts { sampleCount sharedSourceCount datasets { name } }"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def impact_of(client: DatasetClient, select: dict[str, Any]) -> dict[str, 
 
 async def test_names_the_datasets_that_use_the_same_files(client: DatasetClient) -> None:
     impact = await impact_of(client, {"ids": [*client.ids(2, 3, 4), "Sample:999", "nonsense"]})
-    assert impact == {"sampleCount": 3, "sharedSources": 3, "datasets": [{"name": "same"}, {"name": "above"}]}
+    assert impact == {"sampleCount": 3, "sharedSourceCount": 3, "datasets": [{"name": "same"}, {"name": "above"}]}
     assert (await impact_of(client, {"ids": client.ids(4)}))["datasets"] == [{"name": "above"}]
 
 
@@ -51,7 +51,11 @@ async def test_is_what_a_deletion_warns_of(client: DatasetClient) -> None:
 
 async def test_a_token_is_not_shown_the_names_of_what_it_may_not_see(client: DatasetClient) -> None:
     confined = client.confined_to(client.dataset_rows.id)
-    assert await impact_of(confined, {"ids": client.ids(0)}) == {"sampleCount": 1, "sharedSources": 1, "datasets": []}
+    assert await impact_of(confined, {"ids": client.ids(0)}) == {
+        "sampleCount": 1,
+        "sharedSourceCount": 1,
+        "datasets": [],
+    }
 
 
 async def test_names_the_versions_of_other_datasets_that_show_the_files(
@@ -73,8 +77,10 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
         "deleteSources": True,
         "dryRun": True,
     }
-    [warning] = (await client.mutate("deleteSamples", "impacts { sharedSources versions { id } }", **input_))["impacts"]
-    assert warning == {"sharedSources": 0, "versions": [{"id": published["version"]["id"]}]}
+    [warning] = (await client.mutate("deleteSamples", "impacts { sharedSourceCount versions { id } }", **input_))[
+        "impacts"
+    ]
+    assert warning == {"sharedSourceCount": 0, "versions": [{"id": published["version"]["id"]}]}
 
 
 async def versions_of(client: DatasetClient, ids: list[str]) -> list[str]:
@@ -86,7 +92,7 @@ async def versions_of(client: DatasetClient, ids: list[str]) -> list[str]:
 
 async def test_alone_nothing_is_shared(database: Database, tmp_path: Path) -> None:
     client = await create_client(database, tmp_path)
-    assert await impact_of(client, {"filter": {}}) == {"sampleCount": 6, "sharedSources": 0, "datasets": []}
+    assert await impact_of(client, {"filter": {}}) == {"sampleCount": 6, "sharedSourceCount": 0, "datasets": []}
 
 
 async def test_nothing_selected_is_refused(client: DatasetClient) -> None:

@@ -173,10 +173,10 @@ async def test_a_sync_says_what_it_passed_over(client: DatasetClient) -> None:
     assert claim is not None
     await sync.run(client.direct.database, claim, LocalStore(images))
     query = """query ($id: ID!) { node(id: $id) { ... on SyncJob {
-        scanned ignored ignoredFiles { reason suffix count examples }
+        scannedCount ignoredCount ignoredFiles { reason suffix count examples }
         warnings(first: 10) { nodes { path message count } } } } }"""
     job_node = (await client.direct.execute(query, {"id": job}))["node"]
-    assert (job_node["scanned"], job_node["ignored"]) == (8, 6)
+    assert (job_node["scannedCount"], job_node["ignoredCount"]) == (8, 6)
     groups = {(each["reason"], each["suffix"]): each for each in job_node["ignoredFiles"]}
     assert {key: each["count"] for key, each in groups.items()} == {
         ("SUFFIX", ".webp"): 2,

@@ -12,7 +12,7 @@ from tests.schema.mutation_fixture import DatasetClient
 
 CREATED = """
     dataset { id name type description inputPath outputPath revision labels { name color shortcut }
-              changes { totalCount } activeJob { id } statistics { total } }
+              changes { totalCount } activeJob { id } statistics { totalCount } }
     job { id status requestedBy dataset { name } }
 """
 
@@ -216,15 +216,17 @@ async def test_a_sync_that_would_remove_too_many_says_how_many(client: DatasetCl
     assert claim is not None
     refused = Conflict("Too many.", code="TOO_MANY_REMOVED", wouldRemove=150, samples=200)
     await jobs.finish(database, claim, "FAILED", refused)
-    query = "query ($id: ID!) { node(id: $id) { ... on SyncJob { error { code message wouldRemove samples } } } }"
+    query = (
+        "query ($id: ID!) { node(id: $id) { ... on SyncJob { error { code message wouldRemoveCount sampleCount } } } }"
+    )
     error = (await client.direct.execute(query, {"id": id}))["node"]["error"]
-    assert error == {"code": "TOO_MANY_REMOVED", "message": "Too many.", "wouldRemove": 150, "samples": 200}
+    assert error == {"code": "TOO_MANY_REMOVED", "message": "Too many.", "wouldRemoveCount": 150, "sampleCount": 200}
 
 
 async def test_cancels_a_waiting_job_at_once_and_only_once(client: DatasetClient) -> None:
     id = (await client.mutate("syncDataset", "job { id }", datasetId=client.dataset))["job"]["id"]
-    selection = "job { __typename id status ... on SyncJob { scanned } }"
-    canceled = {"job": {"__typename": "SyncJob", "id": id, "status": "CANCELED", "scanned": 0}}
+    selection = "job { __typename id status ... on SyncJob { scannedCount } }"
+    canceled = {"job": {"__typename": "SyncJob", "id": id, "status": "CANCELED", "scannedCount": 0}}
     assert await client.mutate("cancelJob", selection, jobId=id) == canceled
     assert await client.mutate("cancelJob", selection, jobId=id) == canceled
     await client.mutate("syncDataset", "job { id }", datasetId=client.dataset)

@@ -8,7 +8,8 @@ import pytest
 from tests.file_permissions import without_root
 from tests.schema.mutation_fixture import DatasetClient
 
-JOB = "job { __typename id status requestedBy read added updated labeled skipped warnings(first: 1) { totalCount } }"
+JOB = """job { __typename id status requestedBy readCount addedCount updatedCount labeledCount skippedCount
+    warnings(first: 1) { totalCount } }"""
 
 
 @pytest.fixture
@@ -23,12 +24,12 @@ async def test_gives_a_job_that_a_client_can_follow_and_stop(client: DatasetClie
     job = payload["job"]
     assert (job["__typename"], job["status"], job["requestedBy"]) == ("ImportJob", "QUEUED", "ann")
     query = """query ($id: ID!, $dataset: ID!) {
-        node(id: $id) { ... on ImportJob { read dataset { id } error { code } progress } }
-        dataset(by: {id: $dataset}) { activeJob { id ... on ImportJob { labeled } ... on SyncJob { moved } }
+        node(id: $id) { ... on ImportJob { readCount dataset { id } error { code } progress } }
+        dataset(by: {id: $dataset}) { activeJob { id ... on ImportJob { labeledCount } ... on SyncJob { movedCount } }
                                       jobs(first: 2) { nodes { id __typename } edges { node { status } } } } }"""
     data = await client.direct.execute(query, {"id": job["id"], "dataset": client.dataset})
-    assert data["node"] == {"read": 0, "dataset": {"id": client.dataset}, "error": None, "progress": None}
-    assert data["dataset"]["activeJob"] == {"id": job["id"], "labeled": 0}
+    assert data["node"] == {"readCount": 0, "dataset": {"id": client.dataset}, "error": None, "progress": None}
+    assert data["dataset"]["activeJob"] == {"id": job["id"], "labeledCount": 0}
     assert data["dataset"]["jobs"]["nodes"] == [{"id": job["id"], "__typename": "ImportJob"}]
     canceled = await client.mutate("cancelJob", "job { id status }", jobId=job["id"])
     assert canceled["job"] == {"id": job["id"], "status": "CANCELED"}

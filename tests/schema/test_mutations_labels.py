@@ -11,8 +11,8 @@ ALL_HAN = "猫〇𠮷\U0003134a"
 RENAMED = "label { id name sampleCount } affectedSampleCount change { kind summary } dataset { revision }"
 DELETED = """
     deletedLabelIds affectedSampleCount deletedSampleCount deletedSourceCount failedSources { path }
-    impacts { sampleCount sharedSources datasets { name } }
-    change { kind summary undoable } dataset { statistics { total labeled } labels { name sampleCount } }
+    impacts { sampleCount sharedSourceCount datasets { name } }
+    change { kind summary undoable } dataset { statistics { totalCount labeledCount } labels { name sampleCount } }
 """
 
 
@@ -226,7 +226,7 @@ async def test_deleting_a_label_alone_keeps_every_sample(client: DatasetClient) 
     payload = await delete(client, "cat", mode="LABEL_ONLY")
     assert payload["deletedLabelIds"] == [client.label("cat")]
     assert (payload["affectedSampleCount"], payload["deletedSampleCount"], payload["deletedSourceCount"]) == (2, 0, 0)
-    assert payload["dataset"]["statistics"] == {"total": 6, "labeled": 1}
+    assert payload["dataset"]["statistics"] == {"totalCount": 6, "labeledCount": 1}
     assert payload["dataset"]["labels"] == [{"name": "dog", "sampleCount": 1}]
     assert payload["change"] == {"kind": "DELETE_LABELS", "summary": "Deleted `cat`", "undoable": True}
     await client.check()
@@ -260,7 +260,7 @@ async def test_the_third_mode_deletes_the_files_too(client: DatasetClient) -> No
     await put(client, 1, labels=["dog"])
     planned = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES", dryRun=True)
     assert (planned["deletedSampleCount"], planned["deletedSourceCount"]) == (1, 1)
-    assert planned["impacts"] == [{"sampleCount": 1, "sharedSources": 1, "datasets": [{"name": "same"}]}]
+    assert planned["impacts"] == [{"sampleCount": 1, "sharedSourceCount": 1, "datasets": [{"name": "same"}]}]
     payload = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES")
     assert (payload["deletedSourceCount"], payload["failedSources"], payload["change"]["undoable"]) == (1, [], False)
     assert payload["impacts"] == planned["impacts"]

@@ -15,12 +15,13 @@ from tests.waiting import TIMEOUT
 LABELLING = """
     matchedCount changedCount unchangedCount notFoundIds samples { id state labels { name } labeledBy }
     change { id revision kind actor summary undoable }
-    dataset { revision statistics { total labeled unlabeled pending } labels { name sampleCount annotationCount } }
+    dataset { revision statistics { totalCount labeledCount unlabeledCount pendingCount }
+    labels { name sampleCount annotationCount } }
 """
 DELETION = """
     deletedSampleCount deletedSourceCount notFoundIds failedSources { path message }
-    impacts { sampleCount sharedSources datasets { name } }
-    change { kind undoable } dataset { statistics { total } }
+    impacts { sampleCount sharedSourceCount datasets { name } }
+    change { kind undoable } dataset { statistics { totalCount } }
 """
 EVERYTHING: dict[str, Any] = {"all": True}
 
@@ -41,7 +42,12 @@ async def test_labels_samples_by_id_and_tells_what_became_of_each(client: Datase
     change = payload["change"]
     assert (change["revision"], change["kind"], change["actor"]) == (2, "LABEL_SAMPLES", "ann")
     assert (change["summary"], change["undoable"]) == ("Put `cat` on 2 samples", True)
-    assert payload["dataset"]["statistics"] == {"total": 6, "labeled": 2, "unlabeled": 4, "pending": 0}
+    assert payload["dataset"]["statistics"] == {
+        "totalCount": 6,
+        "labeledCount": 2,
+        "unlabeledCount": 4,
+        "pendingCount": 0,
+    }
     assert payload["dataset"]["labels"] == [
         {"name": "cat", "sampleCount": 2, "annotationCount": 2},
         {"name": "dog", "sampleCount": 0, "annotationCount": 0},
@@ -278,7 +284,7 @@ async def test_deletes_samples_and_keeps_their_files_as_tombstones(client: Datas
         ["Sample:999"],
     )
     assert payload["change"] == {"kind": "DELETE_SAMPLES", "undoable": True}
-    assert payload["dataset"]["statistics"]["total"] == 4
+    assert payload["dataset"]["statistics"]["totalCount"] == 4
     assert files(client) == [0, 1, 2, 3, 4, 5]
     async with client.direct.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM source WHERE status = 'PRESENT'") == 6
@@ -317,7 +323,7 @@ async def test_files_that_take_too_long_are_left_to_a_worker(
 async def test_a_dry_run_tells_and_changes_nothing(client: DatasetClient) -> None:
     payload = await delete(client, EVERYTHING, deleteSources=True, dryRun=True, expectedCount=6)
     assert (payload["deletedSampleCount"], payload["deletedSourceCount"], payload["change"]) == (6, 6, None)
-    assert payload["dataset"]["statistics"]["total"] == 6
+    assert payload["dataset"]["statistics"]["totalCount"] == 6
     assert files(client) == [0, 1, 2, 3, 4, 5]
 
 
@@ -330,10 +336,10 @@ async def test_warns_of_files_that_other_datasets_use(client: DatasetClient) -> 
     await make(database, samples=2, name="other", input_path=f"{images}2")
     payload = await delete(client, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
     [warning] = payload["impacts"]
-    assert warning == {"sampleCount": 3, "sharedSources": 2, "datasets": [{"name": "same"}, {"name": "above"}]}
+    assert warning == {"sampleCount": 3, "sharedSourceCount": 2, "datasets": [{"name": "same"}, {"name": "above"}]}
     confined = client.confined_to(client.dataset_rows.id)
     payload = await delete(confined, {"ids": client.ids(0, 1, 2)}, deleteSources=True, dryRun=True)
-    assert payload["impacts"] == [{"sampleCount": 3, "sharedSources": 2, "datasets": []}]
+    assert payload["impacts"] == [{"sampleCount": 3, "sharedSourceCount": 2, "datasets": []}]
 
 
 async def test_a_deleted_dataset_is_no_longer_warned_of(client: DatasetClient) -> None:

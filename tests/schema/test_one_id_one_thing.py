@@ -39,8 +39,8 @@ class PlainWriter(Writer):
     def values(self, parent: str, name: str, declared: GraphQLField) -> dict[str, Any]:
         versions = [id for id in self.known.ids if id.startswith("Version:")]
         match parent, name:
-            case "Dataset", "comparison" | "compare":
-                return {"base": self.pick(versions), "head": self.pick([*versions, None])}
+            case "Dataset", "comparison":
+                return {"baseId": self.pick(versions), "headId": self.pick([*versions, None])}
             case "Dataset", "version":
                 return {"name": self.pick(("V001", "V002"))}
         if "first" in declared.args:

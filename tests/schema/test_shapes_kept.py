@@ -23,7 +23,7 @@ LEFT, RIGHT = BoundingBox(1, 1, 20.5, 40), BoundingBox(30, 1, 60, 40)
 ROUND = Circle(Position(30, 20), 10)
 SCANNED = Attributes(truncated=True, occluded=True, pose="Left")
 AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
-SAMPLES = """statistics { total labeled } labels { id name sampleCount annotationCount }
+SAMPLES = """statistics { totalCount labeledCount } labels { id name sampleCount annotationCount }
     samples(first: 100, orderBy: PATH) { nodes { id path hard state labels { name } annotations {
         id label { id } labeledBy labeledAt origin confidence confirmed difficult truncated occluded pose
         shape { __typename

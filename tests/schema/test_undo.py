@@ -45,7 +45,8 @@ async def conflicts(client: DatasetClient, change: str) -> list[str]:
 
 async def facts(client: DatasetClient) -> Any:
     """Everything that undoing restores, ids, times and names of people included."""
-    query = """query ($d: ID!) { dataset(by: {id: $d}) { statistics { total labeled unlabeled pending }
+    query = """query ($d: ID!) { dataset(by: {id: $d}) {
+        statistics { totalCount labeledCount unlabeledCount pendingCount }
         labels { id name color shortcut sampleCount annotationCount }
         samples(first: 100, orderBy: OLDEST) { nodes { id path state labels { id } labeledBy labeledAt hard usage
             sourceAvailable annotations { id label { id } labeledBy labeledAt origin confirmed } } } } }"""

@@ -18,7 +18,7 @@ async def test_a_version_gets_the_next_default_name_and_becomes_current(client: 
     second = await publish(client, description="the second")
     assert (first["name"], first["parent"], first["status"]) == ("V001", None, "NORMAL")
     assert (second["name"], second["parent"]["name"], second["description"]) == ("V002", "V001", "the second")
-    assert (second["isCurrent"], second["createdBy"], second["statistics"]["total"]) == (True, "ann", 6)
+    assert (second["isCurrent"], second["createdBy"], second["statistics"]["totalCount"]) == (True, "ann", 6)
     found = await dataset(client)
     assert found["currentVersion"] == {"name": "V002"}
     assert [each["name"] for each in found["versions"]["nodes"]] == ["V002", "V001"]
@@ -81,7 +81,7 @@ async def test_a_version_answers_as_on_the_day_it_was_published(client: DatasetC
     assert await read(client, version) == before
     assert [each["name"] for each in before["labels"]] == ["cat", "dog"]
     assert [each["sampleCount"] for each in before["labels"]] == [3, 2]
-    assert before["statistics"] == {"total": 6, "labeled": 4, "unlabeled": 2, "pending": 0}
+    assert before["statistics"] == {"totalCount": 6, "labeledCount": 4, "unlabeledCount": 2, "pendingCount": 0}
 
 
 async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetClient) -> None:
@@ -197,7 +197,11 @@ async def test_deleting_the_current_version_leaves_none_and_children_without_a_p
     assert (await dataset(client))["versions"]["nodes"] == [{"name": "V002", "isCurrent": True, "parent": None}]
     await client.mutate("deleteVersion", "deletedVersionId", versionId=second["id"])
     found = await dataset(client)
-    assert (found["currentVersion"], found["hasUnpublishedChanges"], found["statistics"]["total"]) == (None, True, 6)
+    assert (found["currentVersion"], found["hasUnpublishedChanges"], found["statistics"]["totalCount"]) == (
+        None,
+        True,
+        6,
+    )
 
 
 async def test_a_version_never_holds_half_an_operation(client: DatasetClient) -> None:
@@ -225,7 +229,7 @@ async def test_a_version_never_holds_half_an_operation(client: DatasetClient) ->
         first, second = found["samples"]["nodes"][:2]
         assert first["labels"] == second["labels"]
         carrying = {name["name"]: name["sampleCount"] for name in found["labels"]}
-        assert sum(carrying.values()) == found["statistics"]["labeled"] in (0, 2)
+        assert sum(carrying.values()) == found["statistics"]["labeledCount"] in (0, 2)
     await client.check()
 
 

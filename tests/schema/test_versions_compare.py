@@ -22,29 +22,29 @@ async def test_versions_and_the_working_set_are_compared_in_both_directions(clie
     forth = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": second["id"]}))[
         "dataset"
     ]
-    assert forth["compare"] == {
-        "added": 0,
-        "removed": 1,
-        "relabeled": 1,
+    assert forth["comparison"] == {
+        "addedCount": 0,
+        "removedCount": 1,
+        "relabeledCount": 1,
         "changes": {
             "totalCount": 2,
             "nodes": [
-                {"kind": "REMOVED", "labelsAdded": [], "labelsRemoved": ["cat"], **gone},
-                {"labelsAdded": ["dog"], "labelsRemoved": ["cat"], **relabeled},
+                {"kind": "REMOVED", "addedLabelNames": [], "removedLabelNames": ["cat"], **gone},
+                {"addedLabelNames": ["dog"], "removedLabelNames": ["cat"], **relabeled},
             ],
         },
     }
     back = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": second["id"], "h": first["id"]}))["dataset"]
-    assert back["compare"]["changes"]["nodes"] == [
-        {"kind": "ADDED", "labelsAdded": ["cat"], "labelsRemoved": [], **gone},
-        {"labelsAdded": ["cat"], "labelsRemoved": ["dog"], **relabeled, "sample": {"id": old[1]}},
+    assert back["comparison"]["changes"]["nodes"] == [
+        {"kind": "ADDED", "addedLabelNames": ["cat"], "removedLabelNames": [], **gone},
+        {"addedLabelNames": ["cat"], "removedLabelNames": ["dog"], **relabeled, "sample": {"id": old[1]}},
     ]
     working = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": None}))["dataset"]
-    assert working["compare"]["changes"]["nodes"][1]["sample"] == {"id": client.ids(1)[0]}
-    working["compare"]["changes"]["nodes"][1]["sample"] = relabeled["sample"]
+    assert working["comparison"]["changes"]["nodes"][1]["sample"] == {"id": client.ids(1)[0]}
+    working["comparison"]["changes"]["nodes"][1]["sample"] = relabeled["sample"]
     assert working == forth
     same = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": first["id"], "h": first["id"]}))["dataset"]
-    assert same["compare"]["changes"] == {"totalCount": 0, "nodes": []}
+    assert same["comparison"]["changes"] == {"totalCount": 0, "nodes": []}
 
 
 async def test_what_was_changed_and_changed_back_is_no_difference(client: DatasetClient) -> None:
@@ -53,22 +53,22 @@ async def test_what_was_changed_and_changed_back_is_no_difference(client: Datase
     await label(client, ["dog"], 0, mode="SET")
     await label(client, ["cat"], 0, mode="SET")
     await client.mutate("renameLabel", "affectedSampleCount", labelId=client.label("cat"), name="Feline")
-    found = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": version["id"]}))["dataset"]["compare"]
-    assert (found["added"], found["removed"], found["relabeled"]) == (0, 0, 0)
+    found = (await client.direct.execute(COMPARE, {"d": client.dataset, "b": version["id"]}))["dataset"]["comparison"]
+    assert (found["addedCount"], found["removedCount"], found["relabeledCount"]) == (0, 0, 0)
 
 
 async def test_changes_of_a_comparison_come_page_by_page_and_by_kind(client: DatasetClient) -> None:
     version = await publish(client)
     await label(client, ["cat"], 0, 1, 2)
-    query = """query ($d: ID!, $b: ID!, $a: String) { dataset(by: {id: $d}) { compare(base: $b) {
+    query = """query ($d: ID!, $b: ID!, $a: String) { dataset(by: {id: $d}) { comparison(baseId: $b) {
         changes(first: 2, after: $a, kind: RELABELED) { nodes { sample { id } } pageInfo { hasNextPage endCursor } }
         removed: changes(kind: REMOVED) { totalCount } } } }"""
     values = {"d": client.dataset, "b": version["id"]}
-    first = (await client.direct.execute(query, values))["dataset"]["compare"]
+    first = (await client.direct.execute(query, values))["dataset"]["comparison"]
     assert first["removed"] == {"totalCount": 0}
     assert first["changes"]["pageInfo"]["hasNextPage"]
     cursor = first["changes"]["pageInfo"]["endCursor"]
-    second = (await client.direct.execute(query, {**values, "a": cursor}))["dataset"]["compare"]
+    second = (await client.direct.execute(query, {**values, "a": cursor}))["dataset"]["comparison"]
     ids = [each["sample"]["id"] for page in (first, second) for each in page["changes"]["nodes"]]
     assert ids == client.ids(0, 1, 2)
 
@@ -80,7 +80,7 @@ async def test_comparing_with_an_unknown_version_is_refused(client: DatasetClien
 
 
 LABELS = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { hasUnpublishedChanges
-    compare(base: $b, head: $h) { added removed relabeled edited
+    comparison(baseId: $b, headId: $h) { addedCount removedCount relabeledCount editedCount
         labels { before { id name color shortcut } after { id name color } } } } }"""
 
 
@@ -100,18 +100,18 @@ async def test_what_became_of_labels_is_reported_by_a_comparison_in_both_directi
     def of(label: str, version: dict[str, Any], name: str, color: str | None = None) -> dict[str, Any]:
         return {"id": in_version(label, version["id"]), "name": name, "color": color}
 
-    forth = (await compared(client, first["id"], second["id"]))["compare"]
-    assert [forth[name] for name in ("added", "removed", "relabeled", "edited")] == [0, 0, 0, 0]
+    forth = (await compared(client, first["id"], second["id"]))["comparison"]
+    assert [forth[name] for name in ("addedCount", "removedCount", "relabeledCount", "editedCount")] == [0, 0, 0, 0]
     assert forth["labels"] == [
         {"before": of(cat, first, "cat") | {"shortcut": None}, "after": of(cat, second, "cat", "#00ff00")},
         {"before": of(dog, first, "dog") | {"shortcut": None}, "after": None},
         {"before": None, "after": of(made["labels"][0]["id"], second, "bird")},
     ]
-    back = (await compared(client, second["id"], first["id"]))["compare"]["labels"]
+    back = (await compared(client, second["id"], first["id"]))["comparison"]["labels"]
     changed = of(cat, second, "cat", "#00ff00") | {"shortcut": "c"}
     assert back[0] == {"before": changed, "after": of(cat, first, "cat")}
-    assert (await compared(client, second["id"]))["compare"]["labels"] == []
-    now = (await compared(client, first["id"]))["compare"]["labels"]
+    assert (await compared(client, second["id"]))["comparison"]["labels"] == []
+    now = (await compared(client, first["id"]))["comparison"]["labels"]
     assert now[0] == forth["labels"][0] | {"after": {"id": cat, "name": "cat", "color": "#00ff00"}}
     assert now[1] == forth["labels"][1]
 
@@ -140,5 +140,7 @@ async def test_unpublished_changes_and_the_comparison_with_the_version_agree(
                 statement = "UPDATE sample SET hard = true, since = :since WHERE id = :id"
                 await sql.run(session, statement, since=change.revision, id=client.dataset_rows.samples[1])
     found = await compared(client, version["id"])
-    differs = any(found["compare"][name] for name in ("added", "removed", "relabeled", "edited", "labels"))
+    differs = any(
+        found["comparison"][name] for name in ("addedCount", "removedCount", "relabeledCount", "editedCount", "labels")
+    )
     assert found["hasUnpublishedChanges"] == differs == (operation != "nothing")

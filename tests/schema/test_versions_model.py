@@ -37,7 +37,7 @@ WORDS = ["a", "b", "c", "d"]
 
 NAMED = "labels { name }"
 STATE = """
-    statistics { total labeled unlabeled pending } labels { id name sampleCount annotationCount }
+    statistics { totalCount labeledCount unlabeledCount pendingCount } labels { id name sampleCount annotationCount }
     samples(first: 100) { totalCount nodes { id state labels { name }
         annotations { label { name } shape { ... on BoundingBox { xMin } } } } }
 """
@@ -289,10 +289,10 @@ class Histories(RuleBasedStateMachine):
     def compare_two(self, data: Any) -> None:
         base = data.draw(st.sampled_from(sorted(self.versions)), label="base")
         head = data.draw(st.sampled_from([*sorted(self.versions), None]), label="head")
-        query = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(base: $b, head: $h) {
-            added removed relabeled changes(first: 100) { totalCount
-                nodes { kind labelsAdded labelsRemoved sample { id labels { name } } } } } } }"""
-        found = self._run(query, b=base, h=head)["dataset"]["compare"]
+        query = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { comparison(baseId: $b, headId: $h) {
+            addedCount removedCount relabeledCount changes(first: 100) { totalCount
+                nodes { kind addedLabelNames removedLabelNames sample { id labels { name } } } } } } }"""
+        found = self._run(query, b=base, h=head)["dataset"]["comparison"]
         early, late = self.versions[base].state, self.versions[head].state if head else self.model.state
         expected = early.compared(late)
         nodes = found["changes"]["nodes"]
@@ -300,7 +300,8 @@ class Histories(RuleBasedStateMachine):
             state = base if each["kind"] == "REMOVED" else head
             assert each["sample"]["id"] == in_version(f"Sample:{number(each['sample']['id'])}", state)
         assert {
-            number(each["sample"]["id"]): (each["kind"], each["labelsAdded"], each["labelsRemoved"]) for each in nodes
+            number(each["sample"]["id"]): (each["kind"], each["addedLabelNames"], each["removedLabelNames"])
+            for each in nodes
         } == expected
         assert found["changes"]["totalCount"] == len(expected) == len(nodes)
         for kind in ("ADDED", "REMOVED", "RELABELED"):
@@ -366,10 +367,10 @@ def _compare(answer: Any, state: State, version: str | None = None) -> None:
     labelled = sum(bool(names) for names in label_names.values())
     assert answer["samples"]["totalCount"] == len(label_names)
     assert answer["statistics"] == {
-        "total": len(label_names),
-        "labeled": labelled,
-        "unlabeled": len(label_names) - labelled,
-        "pending": 0,
+        "totalCount": len(label_names),
+        "labeledCount": labelled,
+        "unlabeledCount": len(label_names) - labelled,
+        "pendingCount": 0,
     }
     assert [
         (number(each["id"]), each["name"], each["sampleCount"], each["annotationCount"]) for each in answer["labels"]

@@ -45,8 +45,8 @@ async def test_comparing_reads_only_what_changed(explained: tuple[DatasetClient,
     await analyze(client)
     plans.clear()
     values = {"d": client.dataset, "b": first["id"], "h": second["id"]}
-    found = (await client.direct.execute(COMPARE, values))["dataset"]["compare"]
-    assert found["relabeled"] == 10
+    found = (await client.direct.execute(COMPARE, values))["dataset"]["comparison"]
+    assert found["relabeledCount"] == 10
     [text] = plans
     scans = re.findall(r"(Seq Scan|Index Scan[^\n]*?|Bitmap Heap Scan) on (sample\w*)[^\n]*?actual rows=([\d.]+)", text)
     assert scans

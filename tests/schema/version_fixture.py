@@ -4,17 +4,20 @@ from typing import Any
 
 from tests.schema.mutation_fixture import DatasetClient
 
-PUBLISH = "version { id name description isCurrent createdBy parent { name } status manifestPath statistics { total } }"
+PUBLISH = (
+    "version { id name description isCurrent createdBy parent { name } status manifestPath statistics { totalCount } }"
+)
 VERSION = """query ($v: ID!, $f: SampleFilter, $o: SampleOrder! = OLDEST) { node(id: $v) { ... on Version {
-    name labels { id name sampleCount } statistics { total labeled unlabeled pending }
+    name labels { id name sampleCount } statistics { totalCount labeledCount unlabeledCount pendingCount }
     samples(first: 100, filter: $f, orderBy: $o) { totalCount nodes {
         id path state usage labels { name } sourceAvailable revision
         annotations { label { name } labeledBy } } } } } }"""
 DATASET = """query ($d: ID!) { dataset(by: {id: $d}) { revision hasUnpublishedChanges currentVersion { name }
     versions { totalCount nodes { name isCurrent parent { name } } } labels { id name sampleCount }
-    statistics { total labeled } } }"""
-COMPARE = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { compare(base: $b, head: $h) {
-    added removed relabeled changes { totalCount nodes { kind labelsAdded labelsRemoved sample { id } } } } } }"""
+    statistics { totalCount labeledCount } } }"""
+COMPARE = """query ($d: ID!, $b: ID!, $h: ID) { dataset(by: {id: $d}) { comparison(baseId: $b, headId: $h) {
+    addedCount removedCount relabeledCount
+    changes { totalCount nodes { kind addedLabelNames removedLabelNames sample { id } } } } } }"""
 
 
 def in_version(id: str, version: str | None) -> str:

@@ -51,8 +51,8 @@ class Comparison:
 def compare(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     """Of a dataset: from one version to another, or to the working set."""
     context.costly = True
-    base = _state(context, row, field.argument("base"))
-    head = replace(_state(context, row, field.argument("head")), base=base)
+    base = _state(context, row, field.argument("baseId"))
+    head = replace(_state(context, row, field.argument("headId")), base=base)
     span = _span(context, base, head).cte(context.name("span"))
     differences = _differences(head, span).cte(context.name("differences")).prefix_with("MATERIALIZED")
     json = concatenate(context.nested(Comparison(base, head, span, differences), field.fields))
@@ -179,10 +179,10 @@ def differing_label(index: int) -> Field:
 COMPARISON = ObjectType(
     name="Comparison",
     fields={
-        "added": count("ADDED"),
-        "removed": count("REMOVED"),
-        "relabeled": count("RELABELED"),
-        "edited": Field(edited),
+        "addedCount": count("ADDED"),
+        "removedCount": count("REMOVED"),
+        "relabeledCount": count("RELABELED"),
+        "editedCount": Field(edited),
         "labels": Field(labels, is_list=True),
         "changes": Field(changes),
     },
@@ -232,7 +232,7 @@ SAMPLE_CHANGE = ObjectType(
     fields={
         "kind": column("kind", unescaped),
         "sample": Field(sample),
-        "labelsAdded": names("label_ids_after", "label_ids_before"),
-        "labelsRemoved": names("label_ids_before", "label_ids_after", in_base=True),
+        "addedLabelNames": names("label_ids_after", "label_ids_before"),
+        "removedLabelNames": names("label_ids_before", "label_ids_after", in_base=True),
     },
 )

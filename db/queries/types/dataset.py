@@ -104,7 +104,7 @@ DATASET = node_type(
         "hasUnpublishedChanges": Field(has_unpublished_changes),
         "version": one_by("name", storable_or_none, in_state=False),
         "versions": page(VERSIONS, of_dataset, in_state=False),
-        "compare": Field(compare),
+        "comparison": Field(compare),
         "deleteImpact": Field(delete_impact),
         "activeJob": Field(active_job, is_nullable=True),
         "jobs": page(JOBS, of_dataset),

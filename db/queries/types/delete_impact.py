@@ -77,7 +77,7 @@ DELETE_IMPACT = ObjectType(
     name="DeleteImpact",
     fields={
         "sampleCount": Field(lambda *_: number(sql("(SELECT count(*) FROM selected)", Integer))),
-        "sharedSources": Field(lambda *_: number(sql("(SELECT shared FROM elsewhere)", Integer))),
+        "sharedSourceCount": Field(lambda *_: number(sql("(SELECT shared FROM elsewhere)", Integer))),
         "versions": Field(versions, is_list=True),
         "datasets": Field(datasets, is_list=True),
     },

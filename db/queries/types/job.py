@@ -41,7 +41,7 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
                 lambda context, row, field: null_with(row["error_code"], context.nested(row, field.fields)),
                 is_nullable=True,
             ),
-            **{counter: column(counter, number) for counter in counters},
+            **{f"{counter}Count": column(counter, number) for counter in counters},
             **fields,
         },
         where=lambda row: [row["kind"] == sql(f"'{kind}'")],
@@ -64,7 +64,7 @@ IMPORT_JOB = job(
     "IMPORT",
     "ImportJob",
     *("added", "updated", "labeled", "skipped"),
-    read=column("scanned", number),
+    readCount=column("scanned", number),
     warnings=WARNINGS,
 )
 MANIFEST_JOB = job(
@@ -78,8 +78,8 @@ JOB_ERROR = ObjectType(
     fields={
         "code": column("error_code", unescaped),
         "message": column("error_message"),
-        "wouldRemove": error_detail("wouldRemove"),
-        "samples": error_detail("samples"),
+        "wouldRemoveCount": error_detail("wouldRemove"),
+        "sampleCount": error_detail("samples"),
     },
 )
 SYNC_WARNING = RowType(

@@ -55,10 +55,10 @@ def manifest_job(context: CompileContext, row: Row, field: SelectedField) -> Par
 STATISTICS = ObjectType(
     name="Statistics",
     fields={
-        "total": column("total", number),
-        "labeled": column("labeled", number),
-        "unlabeled": value(lambda row: row["total"] - row["labeled"] - row["pending"], number),
-        "pending": column("pending", number),
+        "totalCount": column("total", number),
+        "labeledCount": column("labeled", number),
+        "unlabeledCount": value(lambda row: row["total"] - row["labeled"] - row["pending"], number),
+        "pendingCount": column("pending", number),
     },
 )
 

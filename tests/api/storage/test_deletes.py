@@ -7,9 +7,9 @@ from tests.db.dataset_fixture import image_bytes
 from tests.fault_proxy import Fault, Request, Schedule, no_faults, random_faults
 
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
-    deletedSampleCount deletedSourceCount failedSources { path message } dataset { statistics { total } } } }"""
+    deletedSampleCount deletedSourceCount failedSources { path message } dataset { statistics { totalCount } } } }"""
 DELETE_LABELS = """mutation ($input: DeleteLabelsInput!) { deleteLabels(input: $input) {
-    deletedSampleCount deletedSourceCount failedSources { path message } dataset { statistics { total } } } }"""
+    deletedSampleCount deletedSourceCount failedSources { path message } dataset { statistics { totalCount } } } }"""
 LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
 
 
@@ -19,7 +19,7 @@ async def synced(remote: UnreliableStorage, number: int = 30) -> list[str]:
     texts = {f"{path[:-4]}.txt": f"label-{index % 4}".encode() for index, path in enumerate(files)}
     await remote.fill(files | texts)
     await remote.clean_sync()
-    assert sum(job["added"] for job in remote.jobs) == number
+    assert sum(job["addedCount"] for job in remote.jobs) == number
     return list(files)
 
 
@@ -47,13 +47,13 @@ async def test_what_is_deleted_with_storage_faults_is_gone_after_them_and_nothin
         assert result["deletedSampleCount"] == 5
         assert result["deletedSourceCount"] + len(result["failedSources"]) == 5
         assert {failure["path"] for failure in result["failedSources"]} <= set(deleted)
-        assert result["dataset"]["statistics"]["total"] == len(left)
+        assert result["dataset"]["statistics"]["totalCount"] == len(left)
     assert with_texts(left) <= set(await remote.objects()), "a file that nobody asked to delete is gone"
-    assert (await remote.sync())["added"] == 0
+    assert (await remote.sync())["addedCount"] == 0
     await remote.deletions_end()
     assert set(await remote.objects()) == with_texts(left)
     job = await remote.clean_sync()
-    assert (job["added"], job["removed"], job["updated"]) == (0, 0, 0)
+    assert (job["addedCount"], job["removedCount"], job["updatedCount"]) == (0, 0, 0)
     assert sorted(await remote.samples()) == sorted(left)
     await remote.holds()
 
@@ -72,7 +72,7 @@ async def test_labels_deleted_with_their_files_with_storage_faults(remote: Unrel
     await remote.deletions_end()
     left = [path for path in paths if path not in gone]
     assert set(await remote.objects()) == with_texts(left)
-    assert (await remote.clean_sync())["added"] == 0
+    assert (await remote.clean_sync())["addedCount"] == 0
     assert sorted(await remote.samples()) == sorted(left)
     await remote.holds()
 
@@ -93,7 +93,7 @@ async def test_a_sidecar_that_resists_is_tried_again(remote: UnreliableStorage) 
     await remote.put("a0.png", image)
     await remote.deletions_end()
     assert list(await remote.objects()) == ["a0.png"], "an equal one was put at its path since, which nobody deleted"
-    assert (await remote.sync())["added"] == 1
+    assert (await remote.sync())["addedCount"] == 1
     assert await remote.labels() == {"a0.png": []}
 
 

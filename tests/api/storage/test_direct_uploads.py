@@ -67,7 +67,7 @@ async def test_a_script_under_faults_ends_as_without_them(remote: UnreliableStor
         if attempt == 2:
             await remote.sync()
     assert done.keys() == files.keys()
-    assert (await remote.sync())["added"] == 0, "a repetition left a second object"
+    assert (await remote.sync())["addedCount"] == 0, "a repetition left a second object"
     samples = await remote.samples()
     assert {sample["id"] for sample in done.values()} == {sample["id"] for sample in samples.values()}
     assert {tuple(names) for names in (await remote.labels()).values()} == {("x",)}
@@ -94,13 +94,13 @@ async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage
     async with server(remote) as (process, there):
         await kill_midway(remote, process, silent_at("3.png", "head", 2), script(there).complete(*files), is_midway)
     if synced:
-        assert (await remote.sync())["added"] == len(files)
+        assert (await remote.sync())["addedCount"] == len(files)
     async with server(remote) as (_, there):
         results = (await script(there).complete(*files))["results"]
         assert (await script(there).complete(*files))["results"] == results
     assert [result["sample"]["path"] for result in results] == names
     assert sorted(await remote.objects()) == names
-    assert (await remote.sync())["added"] == 0
+    assert (await remote.sync())["addedCount"] == 0
     assert sorted(await remote.samples()) == names
     await remote.holds()
 

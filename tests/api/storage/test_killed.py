@@ -107,13 +107,13 @@ async def test_a_killed_upload_is_found_or_repeated_and_never_doubled(
         upload = sent(there, files, key=key, onConflict=on_conflict)
         await kill_midway(remote, process, silent_at(*moment), upload, is_midway)
     if synced:
-        assert (await remote.sync())["added"] == len(files)
+        assert (await remote.sync())["addedCount"] == len(files)
     async with server(remote) as (_, there):
         results = await sent(there, files, key=key, onConflict=on_conflict)
         again = await sent(there, files, key=key, onConflict=on_conflict) if key else results
     assert again == results
     assert {result["sample"]["path"] for result in results.values()} == set(NAMES)
     assert await remote.objects() == {name: len(data) for name, data in files.items()}
-    assert (await remote.sync())["added"] == 0
+    assert (await remote.sync())["addedCount"] == 0
     assert sorted(await remote.samples()) == NAMES
     await remote.holds()

@@ -55,7 +55,7 @@ async def test_a_sync_fails_soon_with_a_sentence_and_the_next_one_recovers(
     assert (await remote.samples(), await remote.revision()) == (before, revision)
     remote.proxy.schedule = no_faults
     job = await remote.sync()
-    assert (job["status"], job["added"], job["removed"]) == ("SUCCEEDED", 40, 1)
+    assert (job["status"], job["addedCount"], job["removedCount"]) == ("SUCCEEDED", 40, 1)
     await remote.holds()
 
 
@@ -85,7 +85,7 @@ async def test_what_seems_to_have_vanished_is_not_asked_for_any_longer_than_the_
     assert [task for task in asyncio.all_tasks() if "S3" in str(task.get_coro())] == [], "somebody still asks"
     assert await remote.samples() == before
     remote.proxy.schedule = no_faults
-    assert (await remote.sync(removeMany=True))["removed"] == 45
+    assert (await remote.sync(removeMany=True))["removedCount"] == 45
 
 
 async def test_an_upload_to_a_store_that_never_answers_ends_in_time(remote: UnreliableStorage) -> None:

@@ -29,8 +29,8 @@ async def test_a_sync_with_storage_faults_and_one_after_them_are_a_clean_one(
         assert job["error"] is None or job["error"]["code"] == "STORAGE_ERROR"
     await remote.clean_sync()
     assert await remote.labels() == await remote.labels(await remote.other())
-    assert sum(job["added"] for job in remote.jobs) == IMAGES
-    assert sum(job["removed"] + job["moved"] for job in remote.jobs) == 0
+    assert sum(job["addedCount"] for job in remote.jobs) == IMAGES
+    assert sum(job["removedCount"] + job["movedCount"] for job in remote.jobs) == 0
     await remote.holds()
 
 
@@ -64,8 +64,8 @@ async def test_what_happened_to_files_is_found_by_syncs_with_storage_faults(
         by_hand = path in moved[:8] or path in changed[:5]
         assert labels[here[path]] == ["by-hand" if by_hand else "new" if path in retold else "old"], path
     assert after.keys() - set(here.values()) == {f"c/{number}.png" for number in range(10)}
-    assert sum(job["removed"] for job in remote.jobs) == len(vanished)
-    assert sum(job["moved"] for job in remote.jobs) == len(moved)
+    assert sum(job["removedCount"] for job in remote.jobs) == len(vanished)
+    assert sum(job["movedCount"] for job in remote.jobs) == len(moved)
     await remote.holds()
 
 
@@ -80,10 +80,10 @@ async def test_a_file_that_moved_and_cannot_be_read_yet_is_not_a_lost_one(remote
     await remote.put("b/0.png", files["a/0.png"])
     remote.proxy.schedule = lambda request: SLOW if request.key == "set/b/0.png" else Fault.PASS
     job = await remote.sync()
-    assert (job["status"], job["removed"], job["moved"], job["added"]) == ("SUCCEEDED", 0, 1, 0)
+    assert (job["status"], job["removedCount"], job["movedCount"], job["addedCount"]) == ("SUCCEEDED", 0, 1, 0)
     remote.proxy.schedule = no_faults
     job = await remote.sync()
-    assert (job["removed"], job["moved"], job["added"]) == (0, 0, 0)
+    assert (job["removedCount"], job["movedCount"], job["addedCount"]) == (0, 0, 0)
     after = (await remote.samples())["b/0.png"]
     assert (after["id"], after["labels"]) == (before["id"], before["labels"])
 
@@ -101,7 +101,7 @@ async def test_a_restored_sample_gets_its_labels_once_its_sidecar_can_be_read(
     )
     remote.proxy.schedule = lambda request: SLOW if request.key == "set/a0.txt" else Fault.PASS
     job = await remote.sync(restoreRemoved=True)
-    assert (job["status"], job["added"]) == ("SUCCEEDED", 1)
+    assert (job["status"], job["addedCount"]) == ("SUCCEEDED", 1)
     assert await remote.labels() == {"a0.png": []}
     remote.proxy.schedule = no_faults
     await remote.sync()

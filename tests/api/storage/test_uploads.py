@@ -51,7 +51,7 @@ async def test_every_upload_with_storage_faults_is_taken_or_refused_and_its_repe
             taken |= {batch[name]: sample for name, sample in done.items()}
         left = [(name, data) for name, data in files if data not in taken]
     assert left == []
-    assert (await remote.clean_sync())["added"] == 0, "a repetition left a second object"
+    assert (await remote.clean_sync())["addedCount"] == 0, "a repetition left a second object"
     samples = await remote.samples()
     assert {sample["id"]: sample["path"] for sample in taken.values()} == {
         sample["id"]: path for path, sample in samples.items()
@@ -81,7 +81,7 @@ async def test_an_object_whose_answer_was_lost_is_reported_by_the_next_sync(remo
     assert await remote.revision() == before
     assert list(await remote.objects()) == ["cat.png"]
     remote.proxy.schedule = no_faults
-    assert (await remote.sync())["added"] == 1
+    assert (await remote.sync())["addedCount"] == 1
     await remote.holds()
 
 

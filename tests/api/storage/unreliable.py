@@ -28,9 +28,9 @@ FIRST, LAST = map(int, os.environ.get("LABELGRAPH_FAULT_SEEDS", "1:2").split(":"
 SEEDS = pytest.mark.parametrize("seed", range(FIRST, LAST))
 NUMBERS = itertools.count()
 JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes { id status error { code message }
-    ... on SyncJob { scanned added updated removed moved skipped } } } } } }"""
+    ... on SyncJob { scannedCount addedCount updatedCount removedCount movedCount skippedCount } } } } } }"""
 SAMPLES = """query ($id: ID!, $after: String) { node(id: $id) { ... on Dataset {
-    revision statistics { total labeled }
+    revision statistics { totalCount labeledCount }
     samples(orderBy: PATH, first: 100, after: $after) { pageInfo { hasNextPage endCursor }
         nodes { id path size labels { name } sourceAvailable } } } } }"""
 LABEL = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { changedCount } }"""

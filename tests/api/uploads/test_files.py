@@ -31,7 +31,7 @@ async def test_an_uploaded_image_is_a_sample_at_once(uploader: UploadClient) -> 
     assert (result["fileName"], result["error"]) == ("my cat (1)+é.JPG", None)
     assert (sample["path"], sample["size"], sample["format"]) == ("my cat (1)+é.JPG", len(data), "JPEG")
     assert (sample["width"], sample["height"], sample["state"], sample["labels"]) == (30, 20, "UNLABELED", [])
-    assert payload["dataset"]["statistics"] == {"total": 1, "labeled": 0, "unlabeled": 1}
+    assert payload["dataset"]["statistics"] == {"totalCount": 1, "labeledCount": 0, "unlabeledCount": 1}
     assert await uploader.store.read("my cat (1)+é.JPG") == data
     async with httpx2.AsyncClient(follow_redirects=True, timeout=TIMEOUT) as browser:
         assert (await browser.get(sample["imageUrl"])).content == data

@@ -25,7 +25,8 @@ UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input
     results { fileName sample { id path fileName size width height format state labels { name } createdAt revision
                                 sourceAvailable imageUrl }
               error { code message } }
-    dataset { revision statistics { total labeled unlabeled } labels { name sampleCount annotationCount } } } }"""
+    dataset { revision statistics { totalCount labeledCount unlabeledCount }
+    labels { name sampleCount annotationCount } } } }"""
 
 
 File = tuple[str, bytes]
