@@ -51,7 +51,7 @@ def many_ids(ids: int = 60_000) -> Operation:
 
 
 def many_filters(dataset: str, filters: int = 60_000) -> Operation:
-    return FILTERED % 0, {"name": dataset, "filter": {"or": [{"hard": True}] * filters}}
+    return FILTERED % 0, {"name": dataset, "filter": {"or": [{"isHard": True}] * filters}}
 
 
 ATTACKS: Mapping[str, Callable[[str], Operation]] = {

@@ -350,7 +350,7 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {  # with the number of proce
             operations(
                 (ANNOTATE, _many_items),
                 (NODES, lambda _: {"ids": ["Sample:1"] * 60_000}),
-                (FILTERED, _filter({"or": [{"hard": True}] * 50_000})),
+                (FILTERED, _filter({"or": [{"isHard": True}] * 50_000})),
             ),
             4,
         ),

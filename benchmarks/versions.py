@@ -44,7 +44,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "both of two labels": {"labels": {"names": ["label_2", "label_3"], "match": "ALL"}},
     "unlabelled": {"state": "UNLABELED"},
     "by a person": {"labeledBy": ["user_3"]},
-    "hard": {"hard": True},
+    "hard": {"isHard": True},
     "a month": {"createdAt": {"from": "2026-03-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}},
     "a directory": {"path": {"directory": "part_7"}},
     "a substring": {"fileName": {"contains": "_77"}},

@@ -1,6 +1,6 @@
 """Sample filters as SQL conditions: the same for the pages that show samples and the writers that change them.
 
-    SampleFilter(state="LABELED", labels=LabelFilter(["cat", "dog"], "ALL"), not_=SampleFilter(hard=True))
+    SampleFilter(state="LABELED", labels=LabelFilter(["cat", "dog"], "ALL"), not_=SampleFilter(is_hard=True))
 
 A writer says `select(Sample.id).where(conditions(filter, working_set(dataset_id)))`.
 
@@ -70,7 +70,7 @@ class SampleFilter:
     file_name: TextFilter | None = None
     path: PathFilter | None = None
     labeled_by: Sequence[str] | Parameter | None = None
-    hard: bool | None = None
+    is_hard: bool | None = None
     usage: str | None = None
     is_damaged: bool | None = None
     and_: "Sequence[SampleFilter] | None" = None
@@ -94,7 +94,7 @@ def has_criteria(filter_: SampleFilter) -> bool:
     name, path = filter_.file_name or TextFilter(), filter_.path or PathFilter()
     in_a_directory = path.directory is not None and not (path.recursive and not str(path.directory).strip("/"))
     return (
-        any(each is not None for each in (filter_.state, filter_.hard, filter_.usage, filter_.is_damaged))
+        any(each is not None for each in (filter_.state, filter_.is_hard, filter_.usage, filter_.is_damaged))
         or bool(filter_.labels and filter_.labels.names)
         or bool(filter_.labeled_by)
         or filter_.created_at not in (None, TimeFilter())
@@ -173,8 +173,8 @@ class _Builder:
             yield row["state"] == enum_value(filter_.state)
         if filter_.usage is not None:
             yield row["usage"] == enum_value(filter_.usage)
-        if filter_.hard is not None:
-            yield row["hard"] if filter_.hard else ~row["hard"]
+        if filter_.is_hard is not None:
+            yield row["hard"] if filter_.is_hard else ~row["hard"]
         if filter_.is_damaged is not None:  # few sources are, and an index knows them
             source = table_of(Source).alias()
             damaged = select(source.c.id).where(source.c.dataset_id == self.row.state.dataset_id, source.c.damaged)

@@ -60,7 +60,7 @@ class SampleFilter:
     file_name: TextFilter | None = strawberry.field(default=UNSET, description="By file name, extension included.")
     path: PathFilter | None = strawberry.field(default=UNSET, description="By place below the input path.")
     labeled_by: list[str] | None = strawberry.field(default=UNSET, description="Last labelled by one of these.")
-    hard: bool | None = strawberry.field(default=UNSET, description="Marked, or not marked, as a hard example.")
+    is_hard: bool | None = strawberry.field(default=UNSET, description="Marked, or not marked, as a hard example.")
     usage: SampleUsage | None = strawberry.field(default=UNSET, description="For this use.")
     is_damaged: bool | None = strawberry.field(
         default=UNSET, description="Whose file ends, or does not end, before its image does."
@@ -126,7 +126,7 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         file_name=optional("fileName", lambda value: filters.TextFilter(**value)),
         path=optional("path", lambda value: filters.PathFilter(**{**value, "recursive": bool(value["recursive"])})),
         labeled_by=value.get("labeledBy") or None,
-        hard=value.get("hard"),
+        is_hard=value.get("isHard"),
         usage=enum_name(value.get("usage")),
         is_damaged=value.get("isDamaged"),
         and_=optional("and", lambda values: [sample_filter(each) for each in values]),

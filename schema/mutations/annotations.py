@@ -23,7 +23,7 @@ class NewAnnotationInput:
 
 @strawberry.input(
     description="An annotation that is there already, moved, given another label, or confirmed. It keeps its id. "
-    "Whoever updates it is its `labeledBy` then, its `origin` is MANUAL, and it is `confirmed`: with the id alone, a "
+    "Whoever updates it is its `labeledBy` then, its `origin` is MANUAL, and it is `isConfirmed`: with the id alone, a "
     "suggestion is confirmed as it is."
 )
 class AnnotationUpdateInput:

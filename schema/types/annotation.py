@@ -62,10 +62,10 @@ class Annotation(Node):
     labeled_at: datetime = strawberry.field(description="When it was put.")
     origin: AnnotationOrigin = strawberry.field(description="Where it came from.")
     confidence: float | None = strawberry.field(description="How sure the model was: 0–1; null for people.")
-    confirmed: bool = strawberry.field(description="False for a machine suggestion that nobody has confirmed yet.")
-    difficult: bool = strawberry.field(description="Hard to recognize, as a VOC file says.")
-    truncated: bool = strawberry.field(description="Reaches beyond the image's edge, as a VOC file says.")
-    occluded: bool = strawberry.field(description="Partly hidden by something else, as a VOC file says.")
+    is_confirmed: bool = strawberry.field(description="False for a machine suggestion that nobody has confirmed yet.")
+    is_difficult: bool = strawberry.field(description="Hard to recognize, as a VOC file says.")
+    is_truncated: bool = strawberry.field(description="Reaches beyond the image's edge, as a VOC file says.")
+    is_occluded: bool = strawberry.field(description="Partly hidden by something else, as a VOC file says.")
     pose: str | None = strawberry.field(
         description="From which side it is seen, such as `Left`, as a VOC file says; null where it says nothing."
     )

@@ -13,7 +13,7 @@ class DeleteImpact:
     )
     versions: list[Version] = strawberry.field(
         description="Published versions that show one of those files, of other datasets too as far as the token may "
-        "see, the newest first, at most 100: their samples will say `sourceAvailable: false`."
+        "see, the newest first, at most 100: their samples will say `isSourceAvailable: false`."
     )
     datasets: list[LazyDataset] = strawberry.field(
         description="Those datasets, as far as the token may see them: their images go missing too."

@@ -38,12 +38,12 @@ class Sample(Node):
         description="When the image was made, as far as storage knows: the object's last-modified when it was added."
     )
     added_at: datetime = strawberry.field(description="When it came into the dataset.")
-    hard: bool = strawberry.field(
+    is_hard: bool = strawberry.field(
         description="Whether it is marked as a hard example; a VOC sidecar marks it by `difficult`."
     )
     usage: SampleUsage | None = strawberry.field(description="What it is for, once a split decided.")
     revision: int = strawberry.field(description="The dataset's revision that last changed this sample.")
-    source_available: bool = strawberry.field(description="Whether the image can still be had from storage.")
+    is_source_available: bool = strawberry.field(description="Whether the image can still be had from storage.")
     is_damaged: bool = strawberry.field(
         description="Whether the file ends before its image does, as a sync or an import found it. `imageUrl` and "
         "`thumbnailUrl` then show the part that is there."

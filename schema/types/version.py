@@ -36,7 +36,7 @@ def page_of_samples(
 
 @strawberry.type(
     description="A published state of a working set. It never changes: whatever happens to labels, samples and names "
-    "later, it answers as on the day it was published. Samples whose image is gone say `sourceAvailable: false`."
+    "later, it answers as on the day it was published. Samples whose image is gone say `isSourceAvailable: false`."
 )
 class Version(Node):
     dataset: LazyDataset = strawberry.field(description="The dataset it was published from, as that is now.")

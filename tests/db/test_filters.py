@@ -54,7 +54,7 @@ async def test_nothing_is_every_of_no_criteria_and_none_of_no_choices(database: 
 
 
 def test_refuses_a_filter_of_too_many_parts() -> None:
-    filter_ = SampleFilter(or_=[SampleFilter(hard=True)] * 100)
+    filter_ = SampleFilter(or_=[SampleFilter(is_hard=True)] * 100)
     with pytest.raises(Invalid):
         conditions(filter_, working_set(1))
 

@@ -77,7 +77,7 @@ async def test_each_page_is_found_by_an_index_that_fits_it(connection: asyncpg.C
         assert "Sort" not in found
     labels = await explain(connection, page(SampleFilter(state="UNLABELED")))
     assert rows_read(labels["sample_state"]) == 101
-    hard = await explain(connection, page(SampleFilter(hard=True)))
+    hard = await explain(connection, page(SampleFilter(is_hard=True)))
     assert rows_read(hard["sample_hard"]) == 101
     someone = await explain(connection, page(SampleFilter(labeled_by=["nobody"])))
     assert rows_read(someone["sample_labeled_by"]) == 0

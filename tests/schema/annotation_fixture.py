@@ -11,9 +11,9 @@ from tests.schema.mutation_fixture import DatasetClient, create_client
 SHAPE = """shape { __typename
     ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } } ... on PolyLine { points { x y } }
     ... on Circle { center { x y } radius } ... on PointShape { position { x y } } }"""
-ANNOTATIONS = f"id label {{ name }} labeledBy labeledAt origin confidence confirmed {SHAPE}"
+ANNOTATIONS = f"id label {{ name }} labeledBy labeledAt origin confidence isConfirmed {SHAPE}"
 PAYLOAD = f"""
-    matchedCount changedCount unchangedCount notFoundIds change {{ id revision kind actor summary undoable }}
+    matchedCount changedCount unchangedCount notFoundIds change {{ id revision kind actor summary isUndoable }}
     samples {{ id state labels {{ name }} labeledBy annotations {{ {ANNOTATIONS} }} }}
     dataset {{ revision statistics {{ labeledCount unlabeledCount pendingCount }}
     labels {{ name sampleCount annotationCount }} }}

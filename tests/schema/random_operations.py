@@ -201,7 +201,7 @@ class Writer:
         makers: dict[str, Callable[[], Any]] = {
             "state": lambda: Word(self.pick(("UNLABELED", "LABELED", "PENDING"))),
             "usage": lambda: Word(self.pick(("TRAIN", "EVAL"))),
-            "hard": lambda: self.pick((True, False)),
+            "isHard": lambda: self.pick((True, False)),
             "isDamaged": lambda: self.pick((True, False)),
             "labeledBy": lambda: self.some((*PEOPLE, "x", "\x00"), 3),
             "labels": lambda: self.labels(),

@@ -15,7 +15,7 @@ def matches(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
     tests: Mapping[str, Callable[[Any], bool]] = {
         "state": lambda value: row["state"] == value,
         "usage": lambda value: row["usage"] == value,
-        "hard": lambda value: row["hard"] == value,
+        "isHard": lambda value: row["hard"] == value,
         "isDamaged": lambda value: (tables.by_id("source", row["source_id"]) or {})["damaged"] == value,
         "labeledBy": lambda value: not value or row["labeled_by"] in value,
         "labels": lambda value: has_labels(tables, row, value),

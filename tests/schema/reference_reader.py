@@ -146,11 +146,14 @@ class Query:
 
 
 COUNTS = ("scanned", "added", "updated", "removed", "moved", "skipped", "ignored", "labeled")
+FLAGS = ("hard", "confirmed", "undoable")
 
 
 def public_name(column: str) -> str:
     if column in COUNTS:
         return f"{column}Count"
+    if column in FLAGS:
+        return f"is{column.title()}"
     return "".join(part if at == 0 else part.title() for at, part in enumerate(column.split("_")))
 
 
@@ -274,7 +277,7 @@ class Sample(LiveThing):
     def isDamaged(self, _info: Any) -> Any:
         return self.source()["damaged"]
 
-    def sourceAvailable(self, _info: Any) -> Any:
+    def isSourceAvailable(self, _info: Any) -> Any:
         return self.source()["status"] == "PRESENT"
 
     def labels(self, _info: Any) -> list[Any]:
@@ -296,13 +299,13 @@ class Sample(LiveThing):
 
 
 class Annotation(LiveThing):
-    def difficult(self, _info: Any) -> bool:
+    def isDifficult(self, _info: Any) -> bool:
         return "difficult" in self._attributes()
 
-    def truncated(self, _info: Any) -> bool:
+    def isTruncated(self, _info: Any) -> bool:
         return "truncated" in self._attributes()
 
-    def occluded(self, _info: Any) -> bool:
+    def isOccluded(self, _info: Any) -> bool:
         return "occluded" in self._attributes()
 
     def pose(self, _info: Any) -> Any:
@@ -334,6 +337,9 @@ SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 
 class Change(Thing):
+    def createdAt(self, _info: Any) -> Any:
+        return moment(self.row["at"])
+
     def undoneBy(self, _info: Any) -> Any:
         row = self.tables.by_id("change", self.row["undone_by"])
         return Change(self.tables, row) if row else None

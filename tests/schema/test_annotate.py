@@ -66,12 +66,12 @@ async def test_puts_moves_relabels_and_takes_off_in_one_change(boxes: DatasetCli
         ("bird", answered_box(1, 2, 3, 4)),
         ("cat", None),
     ]
-    assert {(each["labeledBy"], each["origin"], each["confirmed"]) for each in found} == {("bob", "MANUAL", True)}
+    assert {(each["labeledBy"], each["origin"], each["isConfirmed"]) for each in found} == {("bob", "MANUAL", True)}
     sample = payload["samples"][0]
     assert (sample["state"], [each["name"] for each in sample["labels"]]) == ("LABELED", ["cat", "bird"])
     assert payload["change"]["kind"] == "ANNOTATE_SAMPLES"
     assert payload["change"]["summary"] == "Annotated 2 samples: 3 added, 2 changed, 1 removed"
-    assert (payload["change"]["actor"], payload["change"]["undoable"]) == ("bob", True)
+    assert (payload["change"]["actor"], payload["change"]["isUndoable"]) == ("bob", True)
     assert payload["dataset"]["labels"] == [
         {"name": "cat", "sampleCount": 2, "annotationCount": 3},
         {"name": "dog", "sampleCount": 0, "annotationCount": 0},
@@ -175,7 +175,7 @@ async def test_a_suggestion_is_confirmed_by_its_id_or_by_putting_the_same(boxes:
     payload = await annotate(boxes, *edits)
     found = [each for sample in payload["samples"] for each in sample["annotations"]]
     assert [each["id"] for each in found] == ids
-    assert {(e["labeledBy"], e["origin"], e["confirmed"], e["confidence"]) for e in found} == {
+    assert {(e["labeledBy"], e["origin"], e["isConfirmed"], e["confidence"]) for e in found} == {
         ("ann", "MANUAL", True, 0.7)
     }
     assert [sample["state"] for sample in payload["samples"]] == ["LABELED", "LABELED"]
@@ -191,7 +191,7 @@ async def test_whoever_moves_or_relabels_a_suggestion_confirms_it_and_no_model_i
         boxes, edit_of(boxes, 0, update=[{"id": moved, "shape": box(9)}, {"id": relabelled, "label": "dog"}])
     )
     found = await annotations(boxes, 0)
-    assert [(e["id"], e["confirmed"], e["confidence"], e["origin"]) for e in found] == [
+    assert [(e["id"], e["isConfirmed"], e["confidence"], e["origin"]) for e in found] == [
         (moved, True, None, "MANUAL"),
         (relabelled, True, None, "MANUAL"),
     ]

@@ -9,7 +9,7 @@ from db.concurrency_limits import ConcurrencyLimit
 from tests.schema.read_fixture import ReadFixture
 from tests.waiting import wait_until
 
-FILTERED = "{ datasets { nodes { samples(filter: {hard: true}) { nodes { id } } } } }"
+FILTERED = "{ datasets { nodes { samples(filter: {isHard: true}) { nodes { id } } } } }"
 COUNTED = "{ datasets { nodes { changes { totalCount } } } }"
 LISTED = "{ datasets { nodes { labels { name } } } }"
 

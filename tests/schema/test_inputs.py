@@ -45,7 +45,7 @@ def test_a_list_that_is_too_long_is_refused_before_it_is_coerced(operation: Oper
 
 def test_the_path_leads_through_lists_and_objects() -> None:
     names = {"labels": {"names": ["a"] * 1_001}}
-    error = refused((QUERY, {"f": {"and": [{"hard": True}, {"not": names}]}}))
+    error = refused((QUERY, {"f": {"and": [{"isHard": True}, {"not": names}]}}))
     assert error["message"].startswith("`f.and.1.not.labels.names` has 1,001 items")
     added = {"sampleId": "Sample:1", "add": [{"label": "a"}] * 10_001}
     source = attack_requests.ANNOTATE
@@ -92,11 +92,11 @@ def cost(source: str, variables: dict[str, Any] | None = None) -> int:
     ("filter_", "literal", "criteria", "searches"),
     [
         ({}, "{}", 0, 0),
-        ({"hard": True}, "{hard: true}", 1, 0),
+        ({"isHard": True}, "{isHard: true}", 1, 0),
         ({"path": {"contains": "a"}}, '{path: {contains: "a"}}', 2, 1),
         ({"fileName": {"contains": "a", "eq": "b"}}, '{fileName: {contains: "a", eq: "b"}}', 3, 2),
-        ({"or": [{"hard": True}, {"not": {"path": {"contains": "a"}}}]},
-         '{or: [{hard: true}, {not: {path: {contains: "a"}}}]}', 5, 1),
+        ({"or": [{"isHard": True}, {"not": {"path": {"contains": "a"}}}]},
+         '{or: [{isHard: true}, {not: {path: {contains: "a"}}}]}', 5, 1),
     ],
 )  # fmt: skip
 def test_criteria_and_searches_cost_the_same_in_variables_and_in_the_document(
@@ -111,15 +111,15 @@ def test_criteria_and_searches_cost_the_same_in_variables_and_in_the_document(
 
 def test_a_variable_costs_at_each_place_where_it_is_used() -> None:
     either = QUERY.replace("filter: $f", "filter: {or: [$f, $f, $f]}").replace("$f: SampleFilter", "$f: SampleFilter!")
-    once, thrice = cost(QUERY, {"f": {"hard": True}}), cost(either, {"f": {"hard": True}})
+    once, thrice = cost(QUERY, {"f": {"isHard": True}}), cost(either, {"f": {"isHard": True}})
     assert thrice == once + 2 * CRITERION + CRITERION
     below = "query ($f: SampleFilter) { datasets(first: 50) { nodes { samples(filter: $f) { totalCount } } } }"
-    assert cost(below, {"f": {"hard": True}}) - cost(below) == 50 * CRITERION
+    assert cost(below, {"f": {"isHard": True}}) - cost(below) == 50 * CRITERION
 
 
 def test_the_cost_of_one_filter_is_not_taken_for_that_of_another() -> None:
     document = usual().documents.prepare(QUERY)
-    small, large = {"hard": True}, {"or": [{"path": {"contains": "a"}}] * 90}
+    small, large = {"isHard": True}, {"or": [{"path": {"contains": "a"}}] * 90}
     assert document.cost({"f": small}) < 2_000
     with pytest.raises(Refused):
         document.cost({"f": large})

@@ -12,7 +12,7 @@ RENAMED = "label { id name sampleCount } affectedSampleCount change { kind summa
 DELETED = """
     deletedLabelIds affectedSampleCount deletedSampleCount deletedSourceCount failedSources { path }
     impacts { sampleCount sharedSourceCount datasets { name } }
-    change { kind summary undoable } dataset { statistics { totalCount labeledCount } labels { name sampleCount } }
+    change { kind summary isUndoable } dataset { statistics { totalCount labeledCount } labels { name sampleCount } }
 """
 
 
@@ -228,7 +228,7 @@ async def test_deleting_a_label_alone_keeps_every_sample(client: DatasetClient) 
     assert (payload["affectedSampleCount"], payload["deletedSampleCount"], payload["deletedSourceCount"]) == (2, 0, 0)
     assert payload["dataset"]["statistics"] == {"totalCount": 6, "labeledCount": 1}
     assert payload["dataset"]["labels"] == [{"name": "dog", "sampleCount": 1}]
-    assert payload["change"] == {"kind": "DELETE_LABELS", "summary": "Deleted `cat`", "undoable": True}
+    assert payload["change"] == {"kind": "DELETE_LABELS", "summary": "Deleted `cat`", "isUndoable": True}
     await client.check()
 
 
@@ -262,7 +262,7 @@ async def test_the_third_mode_deletes_the_files_too(client: DatasetClient) -> No
     assert (planned["deletedSampleCount"], planned["deletedSourceCount"]) == (1, 1)
     assert planned["impacts"] == [{"sampleCount": 1, "sharedSourceCount": 1, "datasets": [{"name": "same"}]}]
     payload = await delete(client, "cat", mode="LABEL_SAMPLES_AND_SOURCES")
-    assert (payload["deletedSourceCount"], payload["failedSources"], payload["change"]["undoable"]) == (1, [], False)
+    assert (payload["deletedSourceCount"], payload["failedSources"], payload["change"]["isUndoable"]) == (1, [], False)
     assert payload["impacts"] == planned["impacts"]
     assert not (client.root / "images" / "000000.jpg").exists()
     assert (client.root / "images" / "000001.jpg").exists()

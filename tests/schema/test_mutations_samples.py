@@ -14,14 +14,14 @@ from tests.waiting import TIMEOUT
 
 LABELLING = """
     matchedCount changedCount unchangedCount notFoundIds samples { id state labels { name } labeledBy }
-    change { id revision kind actor summary undoable }
+    change { id revision kind actor summary isUndoable }
     dataset { revision statistics { totalCount labeledCount unlabeledCount pendingCount }
     labels { name sampleCount annotationCount } }
 """
 DELETION = """
     deletedSampleCount deletedSourceCount notFoundIds failedSources { path message }
     impacts { sampleCount sharedSourceCount datasets { name } }
-    change { kind undoable } dataset { statistics { totalCount } }
+    change { kind isUndoable } dataset { statistics { totalCount } }
 """
 EVERYTHING: dict[str, Any] = {"all": True}
 
@@ -41,7 +41,7 @@ async def test_labels_samples_by_id_and_tells_what_became_of_each(client: Datase
     ]
     change = payload["change"]
     assert (change["revision"], change["kind"], change["actor"]) == (2, "LABEL_SAMPLES", "ann")
-    assert (change["summary"], change["undoable"]) == ("Put `cat` on 2 samples", True)
+    assert (change["summary"], change["isUndoable"]) == ("Put `cat` on 2 samples", True)
     assert payload["dataset"]["statistics"] == {
         "totalCount": 6,
         "labeledCount": 2,
@@ -183,7 +183,7 @@ async def test_nested_filters_select_what_they_list(client: DatasetClient) -> No
             {"fileName": {"eq": "000004.jpg"}},
         ],
         "createdAt": {"from": "2025-12-31T00:00:00Z"},
-        "hard": False,
+        "isHard": False,
     }
     payload = await label(client, {"filter": filter_}, "dog")
     assert [sample["id"] for sample in payload["samples"]] == client.ids(4, 1)
@@ -283,7 +283,7 @@ async def test_deletes_samples_and_keeps_their_files_as_tombstones(client: Datas
         0,
         ["Sample:999"],
     )
-    assert payload["change"] == {"kind": "DELETE_SAMPLES", "undoable": True}
+    assert payload["change"] == {"kind": "DELETE_SAMPLES", "isUndoable": True}
     assert payload["dataset"]["statistics"]["totalCount"] == 4
     assert files(client) == [0, 1, 2, 3, 4, 5]
     async with client.direct.database.reading() as reader:
@@ -297,7 +297,7 @@ async def test_deletes_samples_with_their_files_for_good(client: DatasetClient) 
     payload = await delete(client, {"ids": client.ids(2, 4)}, deleteSources=True)
     assert (payload["deletedSampleCount"], payload["deletedSourceCount"], payload["failedSources"]) == (2, 2, [])
     assert payload["impacts"] == []
-    assert payload["change"]["undoable"] is False
+    assert payload["change"]["isUndoable"] is False
     assert files(client) == [0, 1, 3, 5]
 
 

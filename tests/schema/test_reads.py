@@ -161,7 +161,7 @@ async def test_refuses_a_time_that_ends_before_it_begins(reads: ReadFixture) -> 
 
 
 async def test_refuses_a_filter_of_too_many_parts_and_too_many_ids(reads: ReadFixture) -> None:
-    assert (await refusal(reads, filter={"or": [{"hard": True}] * 100}))["code"] == "VALIDATION_FAILED"
+    assert (await refusal(reads, filter={"or": [{"isHard": True}] * 100}))["code"] == "VALIDATION_FAILED"
     answer = await reads.run("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["Sample:1"] * 101})
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
 
@@ -192,7 +192,7 @@ async def test_plans_are_shared_by_all_values_of_one_shape(reads: ReadFixture) -
     before = len(plans)
     await page(reads, filter={"labels": {"names": ["cat"]}}, first=3)
     assert len(plans) == before
-    await page(reads, filter={"hard": True}, first=4)
+    await page(reads, filter={"isHard": True}, first=4)
     assert len(plans) == before + 1
 
 

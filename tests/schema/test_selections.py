@@ -20,28 +20,28 @@ WITHOUT_CRITERION: tuple[dict[str, Any], ...] = (
     {"not": {"not": {}}},
     {"and": [{}]},
     {"or": [{}]},
-    {"or": [{"hard": True}, {}]},
+    {"or": [{"isHard": True}, {}]},
     {"and": [{"or": [{"state": "LABELED"}, {"not": {}}]}]},
 )
 WITHOUT_VALUE: tuple[tuple[dict[str, Any], str], ...] = (
     ({"state": None}, "state"),
-    ({"hard": None, "state": "UNLABELED"}, "hard"),
-    ({"usage": None, "hard": False}, "usage"),
-    ({"labels": None, "hard": False}, "labels"),
+    ({"isHard": None, "state": "UNLABELED"}, "isHard"),
+    ({"usage": None, "isHard": False}, "usage"),
+    ({"labels": None, "isHard": False}, "labels"),
     ({"labels": {"names": [], "match": "NONE"}}, "labels.names"),
-    ({"labels": {"names": []}, "hard": False}, "labels.names"),
-    ({"labeledBy": [], "hard": False}, "labeledBy"),
-    ({"createdAt": {"from": None}, "hard": False}, "createdAt.from"),
+    ({"labels": {"names": []}, "isHard": False}, "labels.names"),
+    ({"labeledBy": [], "isHard": False}, "labeledBy"),
+    ({"createdAt": {"from": None}, "isHard": False}, "createdAt.from"),
     ({"createdAt": {"preset": None, "to": "2099-01-01T00:00:00Z"}}, "createdAt.preset"),
     ({"fileName": {"eq": None}}, "fileName.eq"),
     ({"fileName": {"eq": "000001.jpg", "contains": None}}, "fileName.contains"),
     ({"path": {"directory": None, "contains": "1"}}, "path.directory"),
-    ({"path": None, "hard": False}, "path"),
-    ({"and": [], "hard": False}, "and"),
-    ({"or": [], "hard": False}, "or"),
-    ({"not": None, "hard": False}, "not"),
-    ({"and": [{"hard": False}, {"labels": {"names": []}}]}, "and.1.labels.names"),
-    ({"or": [{"hard": False}, {"not": {"labeledBy": None}}]}, "or.1.not.labeledBy"),
+    ({"path": None, "isHard": False}, "path"),
+    ({"and": [], "isHard": False}, "and"),
+    ({"or": [], "isHard": False}, "or"),
+    ({"not": None, "isHard": False}, "not"),
+    ({"and": [{"isHard": False}, {"labels": {"names": []}}]}, "and.1.labels.names"),
+    ({"or": [{"isHard": False}, {"not": {"labeledBy": None}}]}, "or.1.not.labeledBy"),
 )
 WRITES: dict[str, dict[str, Any]] = {
     "deleteSamples": {"deleteSources": True},
@@ -109,7 +109,7 @@ async def test_a_variable_that_is_left_out_is_no_criterion_and_null_is_refused(
 
 
 async def test_a_variable_whose_default_is_null_is_null(client: DatasetClient) -> None:
-    source = deletion("{labels: $l, hard: false}").replace("$l: LabelFilter", "$l: LabelFilter = null")
+    source = deletion("{labels: $l, isHard: false}").replace("$l: LabelFilter", "$l: LabelFilter = null")
     found = await client.direct.answer(source, {"d": client.dataset})
     [error] = found["errors"]
     assert error["extensions"]["details"]["path"] == "select.filter.labels"
@@ -123,7 +123,7 @@ async def test_all_selects_every_sample_and_takes_only_true(client: DatasetClien
     assert (error["code"], error["details"]["path"]) == ("VALIDATION_FAILED", "select.all")
     mismatch = await client.refused(field, **input_, select={"all": True}, expectedCount=7)
     assert mismatch["code"] == "COUNT_MISMATCH"
-    for two in ({"all": True, "ids": client.ids(0)}, {"all": True, "filter": {"hard": False}}, {"all": None}):
+    for two in ({"all": True, "ids": client.ids(0)}, {"all": True, "filter": {"isHard": False}}, {"all": None}):
         assert (await client.refused(field, **input_, select=two))["code"] == "BAD_USER_INPUT"
     payload = await client.mutate(field, "change { summary }", **input_, select={"all": True}, expectedCount=6)
     assert "6 samples" in payload["change"]["summary"]

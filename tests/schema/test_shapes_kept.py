@@ -24,8 +24,8 @@ ROUND = Circle(Position(30, 20), 10)
 SCANNED = Attributes(truncated=True, occluded=True, pose="Left")
 AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
 SAMPLES = """statistics { totalCount labeledCount } labels { id name sampleCount annotationCount }
-    samples(first: 100, orderBy: PATH) { nodes { id path hard state labels { name } annotations {
-        id label { id } labeledBy labeledAt origin confidence confirmed difficult truncated occluded pose
+    samples(first: 100, orderBy: PATH) { nodes { id path isHard state labels { name } annotations {
+        id label { id } labeledBy labeledAt origin confidence isConfirmed isDifficult isTruncated isOccluded pose
         shape { __typename
             ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } }
             ... on Circle { center { x y } radius } } } } }"""
@@ -90,7 +90,7 @@ async def test_annotations_are_read_as_they_were_written(client: DatasetClient) 
         ("dog", 3, 3),
     ]
     [first, second, _] = found["samples"]["nodes"]
-    assert (first["hard"], second["hard"]) == (False, True)
+    assert (first["isHard"], second["isHard"]) == (False, True)
     assert [(one["confidence"], one["shape"]) for one in first["annotations"]] == [
         (0.5, {"__typename": "BoundingBox", "xMin": 1, "yMin": 1, "xMax": 20.5, "yMax": 40}),
         (None, {"__typename": "Polygon", "points": [{"x": 1, "y": 1}, {"x": 9, "y": 1}, {"x": 9, "y": 9}]}),
@@ -99,7 +99,7 @@ async def test_annotations_are_read_as_they_were_written(client: DatasetClient) 
 
 
 FROM_CAT: dict[str, Any] = {"from": "cat", "to": "dog"}
-WORDS = ("difficult", "truncated", "occluded", "pose")
+WORDS = ("isDifficult", "isTruncated", "isOccluded", "pose")
 
 
 async def said(client: DatasetClient, at: int) -> list[tuple[Any, ...]]:

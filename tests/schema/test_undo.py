@@ -48,8 +48,8 @@ async def facts(client: DatasetClient) -> Any:
     query = """query ($d: ID!) { dataset(by: {id: $d}) {
         statistics { totalCount labeledCount unlabeledCount pendingCount }
         labels { id name color shortcut sampleCount annotationCount }
-        samples(first: 100, orderBy: OLDEST) { nodes { id path state labels { id } labeledBy labeledAt hard usage
-            sourceAvailable annotations { id label { id } labeledBy labeledAt origin confirmed } } } } }"""
+        samples(first: 100, orderBy: OLDEST) { nodes { id path state labels { id } labeledBy labeledAt isHard usage
+            isSourceAvailable annotations { id label { id } labeledBy labeledAt origin isConfirmed } } } } }"""
     return await client.direct.execute(query, {"d": client.dataset})
 
 
@@ -184,7 +184,7 @@ async def test_samples_come_back_without_their_image_where_that_is_gone(client: 
         await sql.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000000.jpg'")
     await undo(client, change)
     sample = (await facts(client))["dataset"]["samples"]["nodes"][0]
-    assert (sample["id"], sample["sourceAvailable"], sample["labels"]) == (
+    assert (sample["id"], sample["isSourceAvailable"], sample["labels"]) == (
         client.ids(0)[0],
         False,
         [{"id": client.label("cat")}],

@@ -97,7 +97,7 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetC
         await sql.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000001.jpg'")
     assert deleted["impacts"] == [{"sampleCount": 1, "versions": [{"name": "V001"}]}]
     found = await read(client, version)
-    assert [each["sourceAvailable"] for each in found["samples"]["nodes"]] == [True, False, True, True, True, True]
+    assert [each["isSourceAvailable"] for each in found["samples"]["nodes"]] == [True, False, True, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_samples_of_a_version_whose_files_are_gone_say_so(client: DatasetC
         ({"path": {"contains": "00005"}}, [5]),
         ({"labeledBy": ["ann"]}, [0, 1, 2, 3]),
         ({"labeledBy": ["bob"]}, []),
-        ({"hard": True}, []),
+        ({"isHard": True}, []),
         ({"createdAt": {"to": "2026-01-01T00:01:00Z"}}, [0, 1]),
         ({"or": [{"labels": {"names": ["dog"]}}, {"state": "UNLABELED"}]}, [2, 3, 4, 5]),
     ],

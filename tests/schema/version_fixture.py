@@ -10,7 +10,7 @@ PUBLISH = (
 VERSION = """query ($v: ID!, $f: SampleFilter, $o: SampleOrder! = OLDEST) { node(id: $v) { ... on Version {
     name labels { id name sampleCount } statistics { totalCount labeledCount unlabeledCount pendingCount }
     samples(first: 100, filter: $f, orderBy: $o) { totalCount nodes {
-        id path state usage labels { name } sourceAvailable revision
+        id path state usage labels { name } isSourceAvailable revision
         annotations { label { name } labeledBy } } } } } }"""
 DATASET = """query ($d: ID!) { dataset(by: {id: $d}) { revision hasUnpublishedChanges currentVersion { name }
     versions { totalCount nodes { name isCurrent parent { name } } } labels { id name sampleCount }

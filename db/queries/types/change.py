@@ -11,9 +11,9 @@ CHANGE = node_type(
         "revision": column("revision", number),
         "kind": column("kind"),
         "actor": column("actor"),
-        "at": column("at"),
+        "createdAt": column("at"),
         "summary": column("summary"),
-        "undoable": column("undoable", boolean),
+        "isUndoable": column("undoable", boolean),
         "undoneBy": one(lambda other, change: other["id"] == change["undone_by"]),
     },
 )

@@ -23,7 +23,7 @@ LOCAL_ONLY = pytest.mark.parametrize("uploader", ["local"], indirect=True)  # wh
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
 UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input) {
     results { fileName sample { id path fileName size width height format state labels { name } createdAt revision
-                                sourceAvailable imageUrl }
+                                isSourceAvailable imageUrl }
               error { code message } }
     dataset { revision statistics { totalCount labeledCount unlabeledCount }
     labels { name sampleCount annotationCount } } } }"""
