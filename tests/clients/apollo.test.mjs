@@ -140,9 +140,15 @@ test("a version's samples and labels are not those of the working set", async ()
   const before = labels[0].name;
   await client.mutate({ mutation: documents.RenameLabel, variables: { label: labels[0].id, name: "after-v1" } });
   const { data } = await client.query({ query: documents.Versions, variables: { dataset } });
-  assert.equal(data.dataset.versions.nodes[0].samples.nodes[0].labels[0].name, before);
+  const [version] = data.dataset.versions.nodes;
+  const [past] = version.samples.nodes;
+  assert.equal(past.labels[0].name, before);
   const live = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
-  assert.equal(live.dataset.samples.edges[0].node.labels[0].name, "after-v1");
+  const [{ node }] = live.dataset.samples.edges;
+  assert.equal(node.labels[0].name, "after-v1");
+  assert.deepEqual([past.version.id, past.current.id], [version.id, node.id]);
+  const again = await client.query({ query: documents.OneNode, variables: { id: past.id }, fetchPolicy: "network-only" });
+  assert.deepEqual(again.data.node.labels, past.labels);
 });
 
 test("of two mutations in one request the first's answer survives the second's error", async () => {

@@ -36,5 +36,5 @@ test("the documents run", async () => {
   assert.equal(found.dataset.samples.nodes.length, 2);
   const select = { ids: found.dataset.samples.nodes.map((sample) => sample.id) };
   const input = { datasetId: dataset, select, labels: ["typed"], createMissing: true };
-  assert.deepEqual(await request(print(LabelSamples), { input }), { labelSamples: { changed: 2 } });
+  assert.deepEqual(await request(print(LabelSamples), { input }), { labelSamples: { changedCount: 2 } });
 });

@@ -135,9 +135,11 @@ test("a version's samples and labels are not those of the working set", async ()
   const before = labels[0].name;
   dataOf(await client.mutation(documents.RenameLabel, { label: labels[0].id, name: "after-v1" }));
   const { versions } = dataOf(await client.query(documents.Versions, { dataset })).dataset;
-  assert.equal(versions.nodes[0].samples.nodes[0].labels[0].name, before);
+  const [past] = versions.nodes[0].samples.nodes;
+  assert.equal(past.labels[0].name, before);
   const [live] = await samplesOf(client);
   assert.equal(live.labels[0].name, "after-v1");
+  assert.deepEqual([past.version.id, past.current.id], [versions.nodes[0].id, live.id]);
 });
 
 test("fragments on unions and interfaces find their types", async () => {

@@ -49,7 +49,7 @@ export function addedAt(shapes: generated.ShapesQuery): string | undefined {
 
 export function upload(dataset: string, files: File[]): string[] {
   const { uploadSamples } = query(generated.UploadSamplesDocument, { dataset, files });
-  return uploadSamples.results.map((result) => result.sample?.path ?? result.error?.message ?? "");
+  return uploadSamples?.results.map((result) => result.sample?.path ?? result.error?.message ?? "") ?? [];
 }
 
 export function name(node: generated.OneNodeQuery["node"]): string {

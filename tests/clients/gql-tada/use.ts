@@ -41,7 +41,7 @@ export const Samples = graphql(
 export const LabelSamples = graphql(`
   mutation LabelSamples($input: LabelSamplesInput!) {
     labelSamples(input: $input) {
-      changed
+      changedCount
     }
   }
 `);
