@@ -127,6 +127,32 @@ test("what a mutation returns updates the records of the list", async () => {
   assert.equal(shown.dataset.revision, labelSamples.dataset.revision);
 });
 
+test("a version's samples have records of their own", async () => {
+  const store = environment();
+  await request(texts.PublishVersion, { dataset, name: "V1" });
+  await fetchQuery(store, artifact("SamplesQuery"), { dataset, first: PAGE, after: null }).toPromise();
+  const [{ node }] = lookup(store, "SamplesQuery", { dataset, first: PAGE }).dataset.samples.edges;
+  const shown = () => readFragment(store, "_sample", node).labels;
+  const before = shown();
+  const input = { datasetId: dataset, select: { ids: [node.id] }, labels: ["after-v1"], mode: "SET" };
+  await mutate(store, "LabelSamplesMutation", { ...input, createMissing: true });
+  const versions = await fetchQuery(store, artifact("VersionsQuery"), { dataset }).toPromise();
+  const [past] = versions.dataset.versions.nodes[0].samples.nodes;
+  assert.deepEqual(past.labels, before);
+  assert.equal(past.current.id, node.id);
+  assert.deepEqual(shown(), [{ name: "after-v1" }]);
+});
+
+test("annotations and jobs are refetched through `node`", async () => {
+  const store = environment();
+  const { syncDataset } = await request(texts.SyncDataset, { dataset });
+  const { node } = await fetchQuery(store, artifact("RefetchJobQuery"), { id: syncDataset.job.id }).toPromise();
+  assert.match(readFragment(store, "_job", node).status, /^(QUEUED|RUNNING|SUCCEEDED)$/);
+  const [annotation] = (await request(texts.Shapes, { dataset })).dataset.samples.nodes[0].annotations;
+  const found = await fetchQuery(store, artifact("RefetchAnnotationQuery"), { id: annotation.id }).toPromise();
+  assert.equal(readFragment(store, "_annotation", found.node).label.name, annotation.label.name);
+});
+
 test("an error of a mutation reaches onError or onCompleted with its code", async () => {
   const input = { datasetId: "Dataset:999999", select: { ids: ["Sample:1"] }, labels: ["any"] };
   await assert.rejects(mutate(environment(), "LabelSamplesMutation", input), (error) => {

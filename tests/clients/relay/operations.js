@@ -64,6 +64,43 @@ export const shapes = graphql`
   }
 `;
 
+export const versions = graphql`
+  query operationsVersionsQuery($dataset: ID!) {
+    dataset(by: { id: $dataset }) {
+      versions(first: 1) {
+        nodes {
+          samples(first: 1, orderBy: PATH) {
+            nodes {
+              id
+              labels {
+                name
+              }
+              current {
+                id
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+`;
+
+export const annotation = graphql`
+  fragment operations_annotation on Annotation @refetchable(queryName: "operationsRefetchAnnotationQuery") {
+    label {
+      name
+    }
+  }
+`;
+
+export const job = graphql`
+  fragment operations_job on Job @refetchable(queryName: "operationsRefetchJobQuery") {
+    status
+    progress
+  }
+`;
+
 export const labelSamples = graphql`
   mutation operationsLabelSamplesMutation($input: LabelSamplesInput!) {
     labelSamples(input: $input) {
