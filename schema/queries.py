@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from schema.enums import DatasetOrder, ImageFormat
-from schema.inputs.filters import DatasetBy, DatasetFilter
+from schema.inputs.filters import DatasetByInput, DatasetFilter
 from schema.types.dataset import Dataset
 from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
@@ -61,5 +61,5 @@ class Query:
         compiled()
 
     @strawberry.field(description="One dataset, or null.")
-    def dataset(self, by: Annotated[DatasetBy, strawberry.argument(description="Which one.")]) -> Dataset | None:
+    def dataset(self, by: Annotated[DatasetByInput, strawberry.argument(description="Which one.")]) -> Dataset | None:
         compiled()

@@ -7,7 +7,7 @@ from db.queries.compile_context import ObjectType
 from db.queries.connections import PAGE_INFO, connection_types
 from db.queries.types import annotation, change, comparison, dataset, delete_impact, job, label, sample, version
 
-CONNECTIONS = ("Dataset", "Sample", "Version", "Job", "Change", "SyncWarning", "SampleChange")
+CONNECTIONS = ("Dataset", "Sample", "Version", "Job", "Change", "JobWarning", "SampleChange")
 
 TYPES: Mapping[str, ObjectType] = {
     type_.name: type_
@@ -17,7 +17,7 @@ TYPES: Mapping[str, ObjectType] = {
         *(annotation.ANNOTATION, *annotation.SHAPES),
         *(version.VERSION, version.STATISTICS),
         *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),
-        *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.SYNC_WARNING, job.IGNORED_FILES),
+        *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.JOB_WARNING, job.IGNORED_FILES),
         PAGE_INFO,
         *(type_ for item in CONNECTIONS for type_ in connection_types(item)),
     )

@@ -146,7 +146,7 @@ def _argument(type_name: str, value: Any) -> Any:
     match value:
         case dict() if type_name == "SampleFilter":
             return sample_filter(value)
-        case {"filter": dict(filter_)} if type_name == "SampleSelection":
+        case {"filter": dict(filter_)} if type_name == "SampleSelectionInput":
             return {"filter": sample_filter(filter_)}
         case dict():
             return {name: _argument("", each) for name, each in value.items() if each is not None}

@@ -73,7 +73,7 @@ class SampleFilter:
 
 
 @strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")
-class SampleSelection:
+class SampleSelectionInput:
     ids: list[strawberry.ID] | None = strawberry.field(
         default=UNSET, description="These samples, at most 1,000; unknown ones are listed in `notFoundIds`."
     )
@@ -91,13 +91,11 @@ class SampleSelection:
 @strawberry.input(description="Which datasets. Everything that is given must hold.")
 class DatasetFilter:
     type: DatasetType | None = strawberry.field(default=None, description="Of this type.")
-    name_contains: str | None = strawberry.field(
-        default=None, description="With this in its name, in upper or lower case; `%` and `_` mean themselves."
-    )
+    name: TextFilter | None = strawberry.field(default=None, description="By name.")
 
 
 @strawberry.input(one_of=True, description="A dataset: exactly one of these.")
-class DatasetBy:
+class DatasetByInput:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description="By its global id.")
     name: str | None = strawberry.field(default=UNSET, description="By its exact name.")
 

@@ -14,7 +14,7 @@ from schema.mutations.resolver import Info, number, values, write
 
 
 @strawberry.input(description="An annotation to be put on a sample.")
-class NewAnnotationInput:
+class AnnotationInput:
     label: str = strawberry.field(description="Name of the label.")
     shape: ShapeInput | None = strawberry.field(
         default=None, description="Where on the image; null puts the label on the image as a whole, which has it once."
@@ -37,9 +37,9 @@ class AnnotationUpdateInput:
 
 
 @strawberry.input(description="What is to become of one sample's annotations. Those that are not named stay.")
-class AnnotateSampleInput:
+class SampleAnnotationsInput:
     sample_id: strawberry.ID = strawberry.field(description="Global id of the sample.")
-    add: list[NewAnnotationInput] = strawberry.field(
+    add: list[AnnotationInput] = strawberry.field(
         default_factory=list,
         metadata={MAX_ITEMS: 10_000},
         description="Annotations to put. One of the same label and shape that is there already, from a retry maybe, "
@@ -60,7 +60,7 @@ class AnnotateSampleInput:
 @strawberry.input(description="Annotations, with shapes, for samples.")
 class AnnotateSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    samples: list[AnnotateSampleInput] = strawberry.field(
+    samples: list[SampleAnnotationsInput] = strawberry.field(
         description="At most 1,000 samples, with at most 100,000 annotations altogether; a sample can get 10,000. A "
         "body of JSON is at most 1 MiB, unless the server's owner allows more: about 10,000 boxes."
     )
@@ -93,7 +93,7 @@ def annotation_number(id: strawberry.ID) -> int:
     raise no_such_annotations([str(id)])
 
 
-AnnotateSampleInput.__strawberry_definition__.from_input = sample_edit  # type: ignore[attr-defined]
+SampleAnnotationsInput.__strawberry_definition__.from_input = sample_edit  # type: ignore[attr-defined]
 
 
 @strawberry.mutation(

@@ -11,7 +11,7 @@ from db.labelling.samples.label import Labelled, LabelWith, ReplaceWith, label, 
 from db.labelling.samples.selection import Selection
 from db.queries.filters import SampleFilter, has_criteria
 from schema.enums import LabelingMode
-from schema.inputs.filters import SampleSelection, sample_filter
+from schema.inputs.filters import SampleSelectionInput, sample_filter
 from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
 from schema.mutations.resolver import Info, number, values, write
 from schema.mutations.sources import delete_sources
@@ -24,15 +24,15 @@ EXPECTED_COUNT = (
 
 
 @strawberry.input
-class SampleSelectionInput:
+class SelectedSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    select: SampleSelection = strawberry.field(
+    select: SampleSelectionInput = strawberry.field(
         description="Which samples: at most 1,000 ids, or a filter or all without limit."
     )
 
 
 @strawberry.input(description="Labels for samples.")
-class LabelSamplesInput(SampleSelectionInput):
+class LabelSamplesInput(SelectedSamplesInput):
     labels: list[str] = strawberry.field(description="Names of at most 100 labels; one given twice counts once.")
     mode: LabelingMode = strawberry.field(default=LabelingMode.ADD, description="How the labels are put.")
     create_missing: bool = strawberry.field(
@@ -48,7 +48,7 @@ class LabelSamplesPayload(Labelling):
 
 
 @strawberry.input(description="One label to be turned into another, on some samples.")
-class ReplaceSampleLabelInput(SampleSelectionInput):
+class ReplaceSampleLabelInput(SelectedSamplesInput):
     from_: str = strawberry.field(name="from", description="Name of the label to be replaced.")
     to: str = strawberry.field(description="Name of the label to be put in its place.")
     create_missing: bool = strawberry.field(
@@ -63,7 +63,7 @@ class ReplaceSampleLabelPayload(Labelling):
 
 
 @strawberry.input(description="Samples to delete.")
-class DeleteSamplesInput(SampleSelectionInput):
+class DeleteSamplesInput(SelectedSamplesInput):
     delete_sources: bool = strawberry.field(
         default=False,
         description="Delete their files too, also where other datasets use them (see `impacts`). Cannot be undone.",
@@ -137,10 +137,10 @@ async def delete_samples(info: Info, input: DeleteSamplesInput) -> DeleteSamples
 
 
 # An object of the class does not distinguish a null criterion from a missing one: the coerced value does.
-SampleSelection.__strawberry_definition__.from_input = lambda _type, value, _context: value  # type: ignore[attr-defined]
+SampleSelectionInput.__strawberry_definition__.from_input = lambda _type, value, _context: value  # type: ignore[attr-defined]
 
 
-def selected(info: Info, input: SampleSelectionInput, expected_count: int | None) -> Selection:
+def selected(info: Info, input: SelectedSamplesInput, expected_count: int | None) -> Selection:
     """Raises Invalid for a filter that may select more than the client meant."""
     limit = info.context.limits.max_ids
     match cast(Mapping[str, Any], input.select):
@@ -156,7 +156,7 @@ def selected(info: Info, input: SampleSelectionInput, expected_count: int | None
     raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.", path="select.all")
 
 
-def not_found(input: SampleSelectionInput, missing: Collection[int]) -> list[strawberry.ID]:
+def not_found(input: SelectedSamplesInput, missing: Collection[int]) -> list[strawberry.ID]:
     """The ids of no sample, as the client wrote them."""
     ids = cast(Mapping[str, Any], input.select).get("ids", ())
     return [id for id in dict.fromkeys(ids) if number(id, "Sample") in missing]

@@ -46,7 +46,7 @@ class UploadSamplesPayload(OfDataset):
 
 
 @strawberry.input(description="A file that is to be put into storage.")
-class UploadRequest:
+class UploadInput:
     key: str = strawberry.field(
         description="Your name for this upload, unique in the dataset; 1 to 200 bytes. A path on your side, or a hash, "
         "will do. Under the same key everything may be asked for again, and takes effect once; it is remembered for a "
@@ -69,7 +69,7 @@ class UploadRequest:
 @strawberry.input(description="Files that are to be put into storage directly.")
 class RequestUploadsInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    files: list[UploadRequest] = strawberry.field(description="The files; at most 1,000 in a call.")
+    files: list[UploadInput] = strawberry.field(description="The files; at most 1,000 in a call.")
     labels: list[str] = strawberry.field(default_factory=list, description="Names of labels for all of them.")
     create_missing: bool = strawberry.field(
         default=False, description="Make labels that the dataset has not, when the uploads are completed."
@@ -94,7 +94,7 @@ class HttpHeader:
 
 
 @strawberry.type(description="Where a file is to be put, or why not. One of `url`, `sample` and `error` is not null.")
-class UploadTicket:
+class RequestedUpload:
     key: str = strawberry.field(description="Your key.")
     file_name: str = strawberry.field(description="The file's name as it was given.")
     path: str | None = strawberry.field(
@@ -119,7 +119,7 @@ class UploadTicket:
 
 @strawberry.type(description="The outcome of `requestUploads`.")
 class RequestUploadsPayload(OfDataset):
-    results: list[UploadTicket] = strawberry.field(description="One for each file, in the order of `files`.")
+    results: list[RequestedUpload] = strawberry.field(description="One for each file, in the order of `files`.")
 
 
 @strawberry.type(description="What became of one upload.")
@@ -184,11 +184,11 @@ async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUplo
     )
     outcome = await write(info, uploads.request, id, requested, by=by)
     urls = await uploads.link(context.stores, outcome)
-    tickets = [
-        upload_ticket(ticket, url, context.links, outcome.expiry)
+    results = [
+        requested_upload(ticket, url, context.links, outcome.expiry)
         for ticket, url in zip(outcome.tickets, urls, strict=True)
     ]
-    return RequestUploadsPayload(dataset=reference("Dataset", outcome.dataset_id), results=tickets)
+    return RequestUploadsPayload(dataset=reference("Dataset", outcome.dataset_id), results=results)
 
 
 @strawberry.mutation(
@@ -211,9 +211,9 @@ async def complete_uploads(info: Info, input: CompleteUploadsInput) -> CompleteU
     )
 
 
-def upload_ticket(ticket: Ticket, url: str | None, links: Links, expiry: int) -> UploadTicket:
+def requested_upload(ticket: Ticket, url: str | None, links: Links, expiry: int) -> RequestedUpload:
     waits = ticket.staged is not None
-    return UploadTicket(
+    return RequestedUpload(
         key=ticket.key,
         path=ticket.path,
         url=url or (links.upload(ticket.staged) if ticket.staged else None),

@@ -4,7 +4,7 @@ from typing import Annotated
 import strawberry
 
 from schema.enums import DatasetType, LabelNameRule
-from schema.inputs.filters import SampleSelection
+from schema.inputs.filters import SampleSelectionInput
 from schema.types.change import Change
 from schema.types.comparison import Comparison
 from schema.types.delete_impact import DeleteImpact
@@ -95,7 +95,7 @@ class Dataset(Node):
     def delete_impact(
         self,
         select: Annotated[
-            SampleSelection, strawberry.argument(description="Which samples: at most 1,000 ids, a filter, or all.")
+            SampleSelectionInput, strawberry.argument(description="Which samples: at most 1,000 ids, a filter, or all.")
         ],
     ) -> DeleteImpact:
         compiled()

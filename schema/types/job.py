@@ -38,7 +38,7 @@ class Job(Node):
 
 
 @strawberry.type(description="A problem with one file or line, after which a sync or an import went on.")
-class SyncWarning:
+class JobWarning:
     path: str = strawberry.field(
         description="The file below the input path, or the manifest, with `:line` where that helps."
     )
@@ -80,7 +80,7 @@ class SyncJob(Job, Node):
         "the input path is listed."
     )
 
-    warnings = connection_of(SyncWarning, "What went wrong with single files, in the order it was met, at most 10,000.")
+    warnings = connection_of(JobWarning, "What went wrong with single files, in the order it was met, at most 10,000.")
 
 
 @strawberry.type(description="An import: what a manifest says goes into the working set.")
@@ -94,7 +94,7 @@ class ImportJob(Job, Node):
     skipped_count: int = strawberry.field(description="Lines that came to nothing; each has a warning.")
 
     warnings = connection_of(
-        SyncWarning,
+        JobWarning,
         "What went wrong with single lines, in the order it was met, at most 10,000. `path` is the "
         "manifest's name and the line's number, such as `V001.manifest:12`.",
     )

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
 
-from tests.schema.reference_lists import Row, matches, paged
+from tests.schema.reference_lists import Row, has_text, matches, paged
 
 TABLES = (
     "dataset",
@@ -134,8 +134,8 @@ class Query:
         filter_ = filter or {}
         if filter_.get("type") is not None:
             rows = [row for row in rows if row["type"] == filter_["type"]]
-        if filter_.get("nameContains") is not None:
-            rows = [row for row in rows if filter_["nameContains"].lower() in row["name"].lower()]
+        if filter_.get("name") is not None:
+            rows = [row for row in rows if has_text(row["name"], filter_["name"])]
         orders = {
             **BY_CREATION,
             "NAME": (lambda row: row["name"].encode(), False),
@@ -360,7 +360,7 @@ class SyncJob(Thing):
     def warnings(self, _info: Any, **page: Any) -> Any:
         rows = self.tables.having("job_warning", job_id=self.row["id"])
         return paged(
-            self.tables, "warning", rows, lambda row: row["id"], False, lambda row: SyncWarning(self.tables, row), page
+            self.tables, "warning", rows, lambda row: row["id"], False, lambda row: JobWarning(self.tables, row), page
         )
 
 
@@ -376,7 +376,7 @@ def job(tables: Tables, row: Row) -> SyncJob:
     return JOBS[row["kind"]](tables, row)
 
 
-class SyncWarning(Thing):
+class JobWarning(Thing):
     pass
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.schema.mutation_fixture import DatasetClient
 
-IMPACT = """query ($d: ID!, $s: SampleSelection!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
+IMPACT = """query ($d: ID!, $s: SampleSelectionInput!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
     sampleCount sharedSourceCount versions { name } datasets { name } } } }"""
 
 

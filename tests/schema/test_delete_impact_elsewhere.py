@@ -10,7 +10,7 @@ from tests.client import Failed
 from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import DatasetClient, create_client
 
-ASK = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
+ASK = """query ($id: ID!, $select: SampleSelectionInput!) { node(id: $id) { ... on Dataset {
     deleteImpact(select: $select) { sampleCount sharedSourceCount datasets { name } } } } }"""
 WARNING = "deletedSampleCount impacts { sampleCount sharedSourceCount datasets { name } }"
 
@@ -84,7 +84,7 @@ async def test_names_the_versions_of_other_datasets_that_show_the_files(
 
 
 async def versions_of(client: DatasetClient, ids: list[str]) -> list[str]:
-    query = """query ($id: ID!, $select: SampleSelection!) { node(id: $id) { ... on Dataset {
+    query = """query ($id: ID!, $select: SampleSelectionInput!) { node(id: $id) { ... on Dataset {
         deleteImpact(select: $select) { versions { id } } } } }"""
     found = await client.direct.execute(query, {"id": client.dataset, "select": {"ids": ids}})
     return [each["id"] for each in found["node"]["deleteImpact"]["versions"]]

@@ -60,7 +60,7 @@ async def test_a_mutation_and_its_forecast_take_as_many_ids(count: int, database
     select = {"ids": client.ids(*range(count))}
     forecast = await ask(
         client,
-        "query ($id: ID!, $select: SampleSelection!) { dataset(by: {id: $id}) { deleteImpact(select: $select) "
+        "query ($id: ID!, $select: SampleSelectionInput!) { dataset(by: {id: $id}) { deleteImpact(select: $select) "
         "{ sampleCount } } }",
         select=select,
     )

@@ -161,7 +161,7 @@ async def test_in_a_query_null_and_empty_lists_are_no_condition_but_an_empty_or_
 
 
 async def test_what_deleting_would_do_is_asked_of_all_as_well(client: DatasetClient) -> None:
-    source = """query ($d: ID!, $s: SampleSelection!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
+    source = """query ($d: ID!, $s: SampleSelectionInput!) { dataset(by: {id: $d}) { deleteImpact(select: $s) {
         sampleCount } } }"""
     found = await client.direct.execute(source, {"d": client.dataset, "s": {"all": True}})
     assert found["dataset"]["deleteImpact"] == {"sampleCount": 6}

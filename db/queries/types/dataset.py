@@ -118,10 +118,12 @@ def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequenc
     conditions: list[ColumnElement[bool]] = []
     if filter_.get("type") is not None:
         conditions.append(row["type"] == context.bind(Text(), str, filter_["type"]))
-    if filter_.get("nameContains") is not None:
-        conditions.append(
-            func.lower(row["name"]).like(context.bind(Text(), of_storable(containing), filter_["nameContains"]))
-        )
+    name: Mapping[str, Any] = filter_.get("name") or {}
+    if name.get("contains") is not None:
+        pattern = context.bind(Text(), of_storable(containing), name["contains"])
+        conditions.append(func.lower(row["name"]).like(pattern))
+    if name.get("eq") is not None:
+        conditions.append(row["name"] == context.bind(Text(), of_storable(str), name["eq"]))
     return conditions
 
 

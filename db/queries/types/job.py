@@ -49,7 +49,7 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
 
 
 WARNINGS = page(
-    Listing(("SyncWarning",), {"MET": Order("warning", (("id", NUMBER),))}),
+    Listing(("JobWarning",), {"MET": Order("warning", (("id", NUMBER),))}),
     lambda warning, job: warning["job_id"] == job["id"],
 )
 
@@ -82,8 +82,8 @@ JOB_ERROR = ObjectType(
         "sampleCount": error_detail("samples"),
     },
 )
-SYNC_WARNING = RowType(
-    name="SyncWarning",
+JOB_WARNING = RowType(
+    name="JobWarning",
     model=JobWarning,
     fields={"path": column("path"), "message": column("message"), "count": column("count", number)},
 )
