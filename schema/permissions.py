@@ -11,7 +11,9 @@ from db.identity.tokens import Identity, Scope
 from schema.errors import FORBIDDEN, Refused, with_code
 from schema.execution.documents import Document
 
-LABELLING: Final = frozenset({"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"})
+LABELLING: Final = frozenset(
+    {"labelSamples", "replaceSampleLabel", "updateSamples", "annotateSamples", "createLabels", "updateLabel"}
+)
 
 
 def authorize(document: Document, identity: Identity) -> None:

@@ -34,7 +34,7 @@ class WithChange(OfDataset):
 @strawberry.type
 class Labelling(WithChange):
     matched_count: int = strawberry.field(description="How many samples were selected and found.")
-    changed_count: int = strawberry.field(description="How many of them are labelled otherwise than before.")
+    changed_count: int = strawberry.field(description="How many of them are otherwise than before.")
     unchanged_count: int = strawberry.field(
         description="How many of them were so already: `matchedCount` − `changedCount`."
     )

@@ -1,4 +1,4 @@
-"""labelSamples, replaceSampleLabel, deleteSamples."""
+"""labelSamples, replaceSampleLabel, updateSamples, deleteSamples."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any, cast
@@ -9,8 +9,9 @@ from db.errors import Invalid
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import Labelled, LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.selection import Selection
+from db.labelling.samples.update import update
 from db.queries.filters import SampleFilter, has_criteria
-from schema.enums import LabelingMode
+from schema.enums import LabelingMode, SampleUsage, enum_name
 from schema.inputs.filters import SampleSelectionInput, sample_filter
 from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
 from schema.mutations.resolver import Info, number, values, write
@@ -62,6 +63,21 @@ class ReplaceSampleLabelPayload(Labelling):
     pass
 
 
+@strawberry.input(description="Samples, and what to mark them as. What is left out stays.")
+class UpdateSamplesInput(SelectedSamplesInput):
+    is_hard: bool | None = strawberry.field(default=None, description="Whether they are hard examples; null leaves it.")
+    usage: strawberry.Maybe[SampleUsage | None] = strawberry.field(
+        default=None, description="What they are for; null takes the usage away."
+    )
+    expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
+    expected_revision: int | None = strawberry.field(default=None, description=EXPECTED_REVISION)
+
+
+@strawberry.type(description="The outcome of `updateSamples`.")
+class UpdateSamplesPayload(Labelling):
+    pass
+
+
 @strawberry.input(description="Samples to delete.")
 class DeleteSamplesInput(SelectedSamplesInput):
     delete_sources: bool = strawberry.field(
@@ -95,6 +111,28 @@ async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPay
 async def replace_sample_label(info: Info, input: ReplaceSampleLabelInput) -> ReplaceSampleLabelPayload:
     how = values(ReplaceWith, input, before=input.from_, after=input.to)
     return ReplaceSampleLabelPayload(**await change_labels(info, input, replace_label, how))
+
+
+@strawberry.mutation(
+    description="Marks samples as hard examples or not, and sets what they are for; one change, however many samples. "
+    "Refused with EMPTY_SELECTION for an empty list of ids, COUNT_MISMATCH, CONFLICT, and VALIDATION_FAILED if neither "
+    "is given."
+)
+async def update_samples(info: Info, input: UpdateSamplesInput) -> UpdateSamplesPayload:
+    marks: dict[str, Any] = {} if input.is_hard is None else {"hard": input.is_hard}
+    if input.usage is not None:
+        marks["usage"] = enum_name(input.usage.value)
+    outcome = await write(
+        info,
+        update,
+        number(input.dataset_id, "Dataset"),
+        selected(info, input, input.expected_count),
+        marks,
+        by=info.context.identity,
+        expected_count=input.expected_count,
+        expected_revision=input.expected_revision,
+    )
+    return UpdateSamplesPayload(**labelling(outcome, not_found(input, outcome.not_found)))
 
 
 async def change_labels(

@@ -14,6 +14,7 @@ from db.labelling.labels import LabelValues
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import LabelWith, ReplaceWith, label, replace_label
 from db.labelling.samples.selection import Selection
+from db.labelling.samples.update import update
 from db.postgres.engine import Database
 from db.postgres.sql import connection_of, run
 from db.queries.filters import LabelFilter, SampleFilter
@@ -33,6 +34,7 @@ def operations(pets: DatasetRows) -> dict[str, Work]:
         "REPLACE_SAMPLE_LABEL": lambda s: replace_label(
             s, pets.id, Selection(ids=pets.samples[:1]), ReplaceWith(before="cat", after="dog"), by=ANN
         ),
+        "UPDATE_SAMPLES": lambda s: update(s, pets.id, EVERY, {"hard": True, "usage": "TEST"}, by=ANN),
         "RENAME_LABEL": lambda s: labels.rename(s, cat, to="lion", by=ANN),
         "MERGE_LABELS": lambda s: labels.rename(s, cat, to="dog", by=ANN, on_conflict="MERGE"),
         "DELETE_SAMPLES": lambda s: delete(s, pets.id, Selection(ids=pets.samples[:1]), by=ANN),

@@ -12,7 +12,7 @@ from schema.inputs.limits import InputLimits
 from schema.permissions import authorize
 
 SCHEMA = build_schema()._schema
-LABELLING = {"labelSamples", "replaceSampleLabel", "annotateSamples", "createLabels", "updateLabel"}
+LABELLING = {"labelSamples", "replaceSampleLabel", "updateSamples", "annotateSamples", "createLabels", "updateLabel"}
 
 
 def fields(root: GraphQLObjectType | None) -> list[str]:

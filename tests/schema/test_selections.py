@@ -47,6 +47,7 @@ WRITES: dict[str, dict[str, Any]] = {
     "deleteSamples": {"deleteSources": True},
     "labelSamples": {"labels": [], "mode": "SET"},
     "replaceSampleLabel": {"from": "cat", "to": "dog"},
+    "updateSamples": {"isHard": True},
 }
 
 

@@ -1,1 +1,1 @@
-"""Samples: putting labels on them and taking them off, and deleting them; by ids or by filter, all set-based."""
+"""Samples: putting labels on them and taking them off, marking and deleting them; by ids or by filter, set-based."""
