@@ -187,8 +187,8 @@ class Writer:
         if name == "samples" and not self.chance(3):
             values["filter"] = self.filter(2)
         if name == "datasets" and self.chance(2):
-            name = {self.pick(("contains", "eq")): self.pick(("PET", "pets", "%", "_", "2", "\x00", None))}
-            values["filter"] = {"name": self.pick((name, name, None)), "type": None}
+            by_name = {self.pick(("contains", "eq")): self.pick(("PET", "pets", "%", "_", "2", "\x00", None))}
+            values["filter"] = {"name": self.pick((by_name, by_name, None)), "type": None}
         size = self.pick((None, 0, 1, 2, 3, 7, 100))
         if size is not None:
             values[self.pick(("first", "last"))] = size
