@@ -82,7 +82,7 @@ class AnnotationOrigin(Enum):
 
 @described("Whether a version can be used.")
 class VersionStatus(Enum):
-    NORMAL = "It is published, and can be used."
+    READY = "It is published, and can be used."
 
 
 @described("What became of a sample between two states.")

@@ -39,7 +39,7 @@ class Polygon:
 
 
 @dataclass(frozen=True, slots=True)
-class PolyLine:
+class Polyline:
     points: tuple[Position, ...]
 
 
@@ -50,11 +50,11 @@ class Circle:
 
 
 @dataclass(frozen=True, slots=True)
-class PointShape:
+class Point:
     position: Position
 
 
-Shape = BoundingBox | Polygon | PolyLine | Circle | PointShape
+Shape = BoundingBox | Polygon | Polyline | Circle | Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Raster:
 # The shapes of a dataset's annotations, by its type.
 ALLOWED: Final[Mapping[str, tuple[type[Shape], ...]]] = {
     "IMAGE_CLASSIFICATION": (),
-    "OBJECT_DETECTION": (BoundingBox, Polygon, PolyLine, Circle, PointShape),
+    "OBJECT_DETECTION": (BoundingBox, Polygon, Polyline, Circle, Point),
     "IMAGE_SEGMENTATION": (Polygon,),
 }
 
@@ -119,12 +119,12 @@ def _moved(shape: Shape, move: Callable[[Position], Position]) -> Shape:
         case BoundingBox(x_min, y_min, x_max, y_max):
             one, other = move(Position(x_min, y_min)), move(Position(x_max, y_max))
             return BoundingBox(one.x, one.y, other.x, other.y)
-        case Polygon(points) | PolyLine(points):
+        case Polygon(points) | Polyline(points):
             return replace(shape, points=tuple(map(move, points)))
         case Circle(center, radius):
             return Circle(move(center), radius)
-        case PointShape(position):
-            return PointShape(move(position))
+        case Point(position):
+            return Point(move(position))
 
 
 def _stored_position(raster: Raster, point: Position) -> Position:
@@ -140,28 +140,29 @@ def to_json(shape: Shape) -> dict[str, Any]:
     match shape:
         case BoundingBox(x_min, y_min, x_max, y_max):
             return {"type": "BoundingBox", "xMin": x_min, "yMin": y_min, "xMax": x_max, "yMax": y_max}
-        case Polygon(points) | PolyLine(points):
+        case Polygon(points) | Polyline(points):
             return {"type": type(shape).__name__, "points": [_point(point) for point in points]}
         case Circle(center, radius):
             return {"type": "Circle", "center": _point(center), "radius": radius}
-        case PointShape(position):
-            return {"type": "PointShape", "position": _point(position)}
+        case Point(position):
+            return {"type": "Point", "position": _point(position)}
 
 
 def from_json(stored: Mapping[str, Any]) -> Shape:
-    """What `to_json` wrote. Raises Invalid for anything else, since manifests of other programs may contain it."""
+    """What `to_json` wrote. Raises Invalid for anything else, since manifests of other programs may contain it. Lines
+    that an import staged before migration 0018 have `PolyLine` and `PointShape`."""
     try:
         match stored["type"]:
             case "BoundingBox":
                 return BoundingBox(*(_number(stored[name]) for name in ("xMin", "yMin", "xMax", "yMax")))
             case "Polygon":
                 return Polygon(tuple(map(_position, stored["points"])))
-            case "PolyLine":
-                return PolyLine(tuple(map(_position, stored["points"])))
+            case "Polyline" | "PolyLine":
+                return Polyline(tuple(map(_position, stored["points"])))
             case "Circle":
                 return Circle(_position(stored["center"]), _number(stored["radius"]))
-            case "PointShape":
-                return PointShape(_position(stored["position"]))
+            case "Point" | "PointShape":
+                return Point(_position(stored["position"]))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         pass
     raise Invalid("This is not a shape as it is stored.")
@@ -207,9 +208,9 @@ def _expect_form(shape: Shape) -> None:
             raise Invalid("A circle's radius is more than 0.")
         case Polygon(points) if len(set(points)) < 3:
             raise Invalid("A polygon has at least 3 different points.")
-        case PolyLine(points) if len(set(points)) < 2:
+        case Polyline(points) if len(set(points)) < 2:
             raise Invalid("A line has at least 2 different points.")
-        case Polygon(points) | PolyLine(points) if len(points) > MAX_POINTS:
+        case Polygon(points) | Polyline(points) if len(points) > MAX_POINTS:
             raise Invalid(f"A shape has at most {MAX_POINTS:,} points.", most=MAX_POINTS)
 
 
@@ -220,8 +221,8 @@ def extent(shape: Shape) -> tuple[float, float, float, float]:
             return x_min, y_min, x_max, y_max
         case Circle(center, radius):
             return center.x - radius, center.y - radius, center.x + radius, center.y + radius
-        case PointShape(position):
+        case Point(position):
             return position.x, position.y, position.x, position.y
-        case Polygon(points) | PolyLine(points):
+        case Polygon(points) | Polyline(points):
             across, down = [point.x for point in points], [point.y for point in points]
             return min(across), min(down), max(across), max(down)

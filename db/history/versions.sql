@@ -3,7 +3,7 @@
 WITH made AS (
     INSERT INTO version
         (dataset_id, name, description, revision, parent_id, status, is_split, created_by, total, labeled, pending)
-    SELECT id, :name, :description, revision, :parent_id, 'NORMAL', :is_split, :by, total, labeled, pending
+    SELECT id, :name, :description, revision, :parent_id, 'READY', :is_split, :by, total, labeled, pending
     FROM dataset WHERE id = :dataset_id AND total > 0
     ON CONFLICT (dataset_id, name) DO NOTHING
     RETURNING id, dataset_id, revision

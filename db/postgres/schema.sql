@@ -816,7 +816,7 @@ CREATE TABLE public.version (
     description text DEFAULT ''::text NOT NULL,
     revision bigint NOT NULL,
     parent_id bigint,
-    status text DEFAULT 'NORMAL'::text NOT NULL,
+    status text DEFAULT 'READY'::text NOT NULL,
     is_split boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by text NOT NULL,
@@ -824,7 +824,7 @@ CREATE TABLE public.version (
     labeled bigint NOT NULL,
     pending bigint NOT NULL,
     manifest_path text,
-    CONSTRAINT version_status_check CHECK ((status = ANY (ARRAY['CREATING'::text, 'NORMAL'::text, 'FAILED'::text])))
+    CONSTRAINT version_status_check CHECK ((status = ANY (ARRAY['CREATING'::text, 'READY'::text, 'FAILED'::text])))
 );
 
 CREATE TABLE public.version_eval (

@@ -37,7 +37,7 @@ class PolygonInput:
 
 
 @strawberry.input(description="A line through several points.")
-class PolyLineInput:
+class PolylineInput:
     points: list[PositionInput] = strawberry.field(
         metadata={MAX_ITEMS: 10_001},
         description="Its points, in order: at least 2 different ones, at most 10,000.",
@@ -51,7 +51,7 @@ class CircleInput:
 
 
 @strawberry.input(description="A single point.")
-class PointShapeInput:
+class PointInput:
     position: PositionInput = strawberry.field(description="Where it is.")
 
 
@@ -63,9 +63,9 @@ class PointShapeInput:
 class ShapeInput:
     bounding_box: BoundingBoxInput | None = strawberry.field(default=strawberry.UNSET, description="A box.")
     polygon: PolygonInput | None = strawberry.field(default=strawberry.UNSET, description="An area.")
-    poly_line: PolyLineInput | None = strawberry.field(default=strawberry.UNSET, description="A line.")
+    polyline: PolylineInput | None = strawberry.field(default=strawberry.UNSET, description="A line.")
     circle: CircleInput | None = strawberry.field(default=strawberry.UNSET, description="A circle.")
-    point: PointShapeInput | None = strawberry.field(default=strawberry.UNSET, description="A point.")
+    point: PointInput | None = strawberry.field(default=strawberry.UNSET, description="A point.")
 
 
 def plain_shape(value: Mapping[str, Any] | None) -> Shape | None:
@@ -78,11 +78,11 @@ def plain_shape(value: Mapping[str, Any] | None) -> Shape | None:
             return shapes.BoundingBox(shape["xMin"], shape["yMin"], shape["xMax"], shape["yMax"])
         case "polygon":
             return shapes.Polygon(tuple(map(position, shape["points"])))
-        case "polyLine":
-            return shapes.PolyLine(tuple(map(position, shape["points"])))
+        case "polyline":
+            return shapes.Polyline(tuple(map(position, shape["points"])))
         case "circle":
             return shapes.Circle(position(shape["center"]), shape["radius"])
-    return shapes.PointShape(position(shape["position"]))
+    return shapes.Point(position(shape["position"]))
 
 
 def position(value: Mapping[str, float]) -> shapes.Position:

@@ -30,7 +30,7 @@ class Polygon:
 
 
 @strawberry.type(description="A line through several points.")
-class PolyLine:
+class Polyline:
     points: list[Position] = strawberry.field(description="Its points, in order.")
 
 
@@ -41,12 +41,12 @@ class Circle:
 
 
 @strawberry.type(description="A single point.")
-class PointShape:
+class Point:
     position: Position = strawberry.field(description="Where it is.")
 
 
 Shape = Annotated[
-    Union[BoundingBox, Polygon, PolyLine, Circle, PointShape],  # noqa: UP007
+    Union[BoundingBox, Polygon, Polyline, Circle, Point],  # noqa: UP007
     strawberry.union("Shape", description="Where on an image a label belongs."),
 ]
 

@@ -143,10 +143,10 @@ async def test_labels_of_machines_in_files_are_suggestions(street: ImportFixture
 FEATURES = {
     "bndbox": ([[1, 2], [6, 5]], "BoundingBox"),
     "polygon": ([[1, 1], [5, 1], [3, 4]], "Polygon"),
-    "polyline": ([[1, 1], [5, 1]], "PolyLine"),
-    "dashed": ([[1, 1], [5, 1]], "PolyLine"),
+    "polyline": ([[1, 1], [5, 1]], "Polyline"),
+    "dashed": ([[1, 1], [5, 1]], "Polyline"),
     "circle": ([[4, 3], [2]], "Circle"),
-    "point": ([[4, 3]], "PointShape"),
+    "point": ([[4, 3]], "Point"),
 }
 
 

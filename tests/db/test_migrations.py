@@ -121,3 +121,52 @@ async def test_an_import_that_was_interrupted_before_the_upgrade_reads_its_manif
         assert await connection.fetchval("SELECT count(*) FROM import_line") == 0
     finally:
         await connection.close()
+
+
+async def test_stored_shapes_and_versions_get_the_words_of_the_schema(database_url: str) -> None:
+    """In the working set and in the past, which gets no row by that; other rows are not written."""
+    await downgrade(database_url, "0018-1")
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("""
+            INSERT INTO dataset (name, type, input_path, created_by) VALUES ('a', 'OBJECT_DETECTION', '/', 'ann');
+            INSERT INTO label (dataset_id, name, since) SELECT id, 'cat', 0 FROM dataset;
+            INSERT INTO source (dataset_id, path, size, modified_at, etag)
+                SELECT id, 'a.png', 1, now(), '' FROM dataset;
+            INSERT INTO sample (dataset_id, source_id, path, created_at, label_ids, state, since)
+                SELECT dataset_id, source.id, path, now(), ARRAY(SELECT id FROM label), 'LABELED', 0 FROM source;
+            INSERT INTO version (dataset_id, name, revision, created_by, total, labeled, pending)
+                SELECT id, 'V001', 0, 'ann', 1, 1, 0 FROM dataset;
+        """)
+        stored = ["PolyLine", "PointShape", "Circle", None]
+        for table, more in (("annotation", ""), ("annotation_past", ", confirmed, labeled_at, until")):
+            await connection.execute(
+                f"INSERT INTO {table} (id, dataset_id, sample_id, label_id, labeled_by, origin, shape, since{more})"
+                " SELECT n, sample.dataset_id, sample.id, label.id, 'ann', 'MANUAL',"
+                f" jsonb_build_object('type', type, 'kept', n), 0{', true, now(), 1' if more else ''}"
+                " FROM sample, label, unnest($1::text[]) WITH ORDINALITY AS shapes (type, n)",
+                stored,
+            )
+
+        async def rows(table: str) -> list[asyncpg.Record]:
+            query = (
+                f"SELECT shape ->> 'type' AS type, shape ->> 'kept' AS kept, xmin::text, since FROM {table} ORDER BY id"
+            )
+            return list(await connection.fetch(query))
+
+        tables = ("annotation", "annotation_past")
+        before = [await rows(table) for table in tables]
+        counts = await connection.fetch("SELECT * FROM label_count")
+        await migrations.upgrade(database_url)
+        after = [await rows(table) for table in tables]
+        for old, new in zip(before, after, strict=True):
+            assert [row["type"] for row in new] == ["Polyline", "Point", "Circle", None]
+            assert [(row["kept"], row["since"]) for row in new] == [(row["kept"], row["since"]) for row in old]
+            assert [row["xmin"] for row in new[2:]] == [row["xmin"] for row in old[2:]]
+        assert await connection.fetch("SELECT * FROM label_count") == counts
+        assert await connection.fetchval("SELECT status FROM version") == "READY"
+        await downgrade(database_url, "0018-1")
+        assert [[row["type"] for row in await rows(table)] for table in tables] == [stored, stored]
+        assert await connection.fetchval("SELECT status FROM version") == "NORMAL"
+    finally:
+        await connection.close()

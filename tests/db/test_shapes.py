@@ -13,9 +13,9 @@ from db.formats.shapes import (
     MAX_POINTS,
     BoundingBox,
     Circle,
-    PointShape,
+    Point,
     Polygon,
-    PolyLine,
+    Polyline,
     Position,
     Shape,
     from_json,
@@ -38,13 +38,13 @@ def outlines(least: int) -> st.SearchStrategy[tuple[Position, ...]]:
 shapes: st.SearchStrategy[Shape] = st.one_of(
     st.tuples(ordered(across), ordered(down)).map(lambda xy: BoundingBox(xy[0][0], xy[1][0], xy[0][1], xy[1][1])),
     st.builds(Polygon, outlines(3)),
-    st.builds(PolyLine, outlines(2)),
+    st.builds(Polyline, outlines(2)),
     st.builds(
         Circle,
         st.builds(Position, st.integers(100, 500).map(float), st.integers(100, 380).map(float)),
         st.integers(1, 99).map(float),
     ),
-    st.builds(PointShape, positions),
+    st.builds(Point, positions),
 )
 
 
@@ -77,15 +77,15 @@ def test_a_possible_shape_is_taken_stored_and_read_back(shape: Shape) -> None:
         (Circle(Position(5, 5), 5e-324), "radius"),
         (Circle(Position(5, 5), -1), "radius"),
         (Circle(Position(5, 5), 6), "beyond"),
-        (PointShape(Position(641, 0)), "beyond"),
-        (PointShape(Position(0, -math.inf)), "finite"),
+        (Point(Position(641, 0)), "beyond"),
+        (Point(Position(0, -math.inf)), "finite"),
         (Polygon(line(0, 0, 5, 5)), "3 different"),
         (Polygon(line(0, 0, 5, 5, 0, 0)), "3 different"),
         (Polygon(()), "3 different"),
-        (PolyLine(line(3, 3)), "2 different"),
-        (PolyLine(line(3, 3, 3, 3)), "2 different"),
-        (PolyLine(line(0, 0, 700, 5)), "beyond"),
-        (PolyLine(line(*(float(n % 400) for n in range(2 * MAX_POINTS + 2)))), "at most 10,000 points"),
+        (Polyline(line(3, 3)), "2 different"),
+        (Polyline(line(3, 3, 3, 3)), "2 different"),
+        (Polyline(line(0, 0, 700, 5)), "beyond"),
+        (Polyline(line(*(float(n % 400) for n in range(2 * MAX_POINTS + 2)))), "at most 10,000 points"),
     ],
 )
 def test_an_impossible_shape_is_refused_with_the_reason(shape: Shape, reason: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from db.formats import shapes as shapes_
 from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.names import LABEL, label_name
-from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Raster, Shape
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Raster, Shape
 from db.formats.sidecars import VOC, Sidecar, format_of
 from db.formats.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
@@ -61,12 +61,12 @@ def positions(*numbers: float) -> tuple[Position, ...]:
         (BOX.replace(">30<", ">3.0e+01<"), BoundingBox(1, 2, 30, 40)),
         ("<polygon><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polygon>", Polygon(positions(1, 2, 9, 2))),
         ("<polygon><y1>2</y1><x2>9</x2><y2>2</y2><x1>1</x1></polygon>", Polygon(positions(1, 2, 9, 2))),
-        ("<polyline><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polyline>", PolyLine(positions(1, 2, 9, 2))),
-        ("<line><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></line>", PolyLine(positions(1, 2, 9, 2))),
-        ("<dashed><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></dashed>", PolyLine(positions(1, 2, 9, 2))),
+        ("<polyline><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></polyline>", Polyline(positions(1, 2, 9, 2))),
+        ("<line><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></line>", Polyline(positions(1, 2, 9, 2))),
+        ("<dashed><x1>1</x1><y1>2</y1><x2>9</x2><y2>2</y2></dashed>", Polyline(positions(1, 2, 9, 2))),
         ("<circle><cx>5</cx><cy>6</cy><r>3</r></circle>", Circle(Position(5, 6), 3)),
-        ("<point><x>5</x><y>6</y></point>", PointShape(Position(5, 6))),
-        ("<point><x1>5</x1><y1>6</y1></point>", PointShape(Position(5, 6))),
+        ("<point><x>5</x><y>6</y></point>", Point(Position(5, 6))),
+        ("<point><x1>5</x1><y1>6</y1></point>", Point(Position(5, 6))),
         (f"{BOX}<part><name>tail</name>{BOX}</part><pose>Left</pose><occluded>0</occluded>", BoundingBox(1, 2, 30, 40)),
         (f"{BOX}<point><x>5</x><y>6</y></point>", BoundingBox(1, 2, 30, 40)),
         (f"<actions><jumping>1</jumping></actions>{BOX}<point><x>5.5</x><y>6</y></point><part><name>head</name>{BOX}</part>",
@@ -384,9 +384,9 @@ def test_shapes_drawn_on_the_upright_picture_are_turned_exactly(
     drawn = [Position(*way(*point)) for point in points]
     here = [Position(*point) for point in points]
     raster = Raster(64, 48, orientation)
-    assert [shapes_.to_stored(PointShape(point), raster) for point in drawn] == list(map(PointShape, here))
+    assert [shapes_.to_stored(Point(point), raster) for point in drawn] == list(map(Point, here))
     assert shapes_.to_stored(Polygon(tuple(drawn)), raster) == Polygon(tuple(here))
-    assert shapes_.to_stored(PolyLine(tuple(drawn)), raster) == PolyLine(tuple(here))
+    assert shapes_.to_stored(Polyline(tuple(drawn)), raster) == Polyline(tuple(here))
     assert shapes_.to_stored(Circle(drawn[0], 2.5), raster) == Circle(here[0], 2.5)
     hull = BoundingBox(*shapes_.extent(Polygon(tuple(drawn))))
     assert shapes_.to_stored(hull, raster) == BoundingBox(*shapes_.extent(Polygon(tuple(here))))
@@ -396,8 +396,8 @@ def test_shapes_drawn_on_the_upright_picture_are_turned_exactly(
 def test_the_even_turns_are_exact_too(orientation: int) -> None:
     raster = Raster(64, 48, orientation)
     for point in ((0, 0), (64, 48), (10, 30)):
-        turned = PointShape(Position(*WAYS[orientation](*point)))
-        assert shapes_.to_stored(turned, raster) == PointShape(Position(*point))
+        turned = Point(Position(*WAYS[orientation](*point)))
+        assert shapes_.to_stored(turned, raster) == Point(Position(*point))
 
 
 SIZES = "<size><width>{}</width><height>{}</height></size>"

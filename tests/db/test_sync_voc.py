@@ -390,9 +390,9 @@ async def test_shapes_beyond_a_smaller_image_are_kept_and_reported(database: Dat
     outside = (
         '{"type": "BoundingBox", "xMin": 1, "yMin": 1, "xMax": 33, "yMax": 2}',
         '{"type": "Polygon", "points": [{"x": 1, "y": 1}, {"x": 2, "y": 30}, {"x": 3, "y": 1}]}',
-        '{"type": "PolyLine", "points": [{"x": 1, "y": 1}, {"x": 40, "y": 3}]}',
+        '{"type": "Polyline", "points": [{"x": 1, "y": 1}, {"x": 40, "y": 3}]}',
         '{"type": "Circle", "center": {"x": 30, "y": 5}, "radius": 4}',
-        '{"type": "PointShape", "position": {"x": 1, "y": 25}}',
+        '{"type": "Point", "position": {"x": 1, "y": 25}}',
     )
     inside = '{"type": "BoundingBox", "xMin": 0, "yMin": 0, "xMax": 32, "yMax": 24}'
     await dataset.do(

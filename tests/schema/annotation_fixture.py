@@ -9,8 +9,8 @@ from db.postgres.engine import Database
 from tests.schema.mutation_fixture import DatasetClient, create_client
 
 SHAPE = """shape { __typename
-    ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } } ... on PolyLine { points { x y } }
-    ... on Circle { center { x y } radius } ... on PointShape { position { x y } } }"""
+    ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } } ... on Polyline { points { x y } }
+    ... on Circle { center { x y } radius } ... on Point { position { x y } } }"""
 ANNOTATIONS = f"id label {{ name }} labeledBy labeledAt origin confidence isConfirmed {SHAPE}"
 PAYLOAD = f"""
     matchedCount changedCount unchangedCount notFoundIds change {{ id revision kind actor summary isUndoable }}

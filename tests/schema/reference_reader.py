@@ -332,7 +332,7 @@ class Shape:
 
 
 SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    name: type(name, (Shape,), {}) for name in ("BoundingBox", "Polygon", "PolyLine", "Circle", "PointShape")
+    name: type(name, (Shape,), {}) for name in ("BoundingBox", "Polygon", "Polyline", "Circle", "Point")
 }
 
 

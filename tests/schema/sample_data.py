@@ -27,9 +27,9 @@ PEOPLE = ("ann", "Bob", "zoë", "sync", "猫")
 SHAPES = (
     '{"type":"BoundingBox","xMin":1,"yMin":2.5,"xMax":30,"yMax":40}',
     '{"type":"Polygon","points":[{"x":1,"y":2},{"x":3.25,"y":4},{"x":0,"y":0}]}',
-    '{"type":"PolyLine","points":[{"x":1,"y":2},{"x":3,"y":4}]}',
+    '{"type":"Polyline","points":[{"x":1,"y":2},{"x":3,"y":4}]}',
     '{"type":"Circle","center":{"x":9,"y":8},"radius":7.5}',
-    '{"type":"PointShape","position":{"x":1,"y":1}}',
+    '{"type":"Point","position":{"x":1,"y":1}}',
 )
 
 

@@ -26,14 +26,14 @@ SHAPES = [
     (box(0, 0, 640, 480), answered_box(0, 0, 640, 480)),
     (triangle(), {"__typename": "Polygon", "points": [{"x": 10, "y": 0}, {"x": 60, "y": 0}, {"x": 10, "y": 50.5}]}),
     (
-        {"polyLine": {"points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]}},
-        {"__typename": "PolyLine", "points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]},
+        {"polyline": {"points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]}},
+        {"__typename": "Polyline", "points": [{"x": 1, "y": 2}, {"x": 3, "y": 4}]},
     ),
     (
         {"circle": {"center": {"x": 9, "y": 8}, "radius": 7.5}},
         {"__typename": "Circle", "center": {"x": 9, "y": 8}, "radius": 7.5},
     ),
-    ({"point": {"position": {"x": 640, "y": 0}}}, {"__typename": "PointShape", "position": {"x": 640, "y": 0}}),
+    ({"point": {"position": {"x": 640, "y": 0}}}, {"__typename": "Point", "position": {"x": 640, "y": 0}}),
     (None, None),
 ]
 

@@ -35,7 +35,7 @@ FAR = {"circle": {"center": {"x": 638, "y": 8}, "radius": 3}}
         (box(1e308, 0, 1.7e308), SIZE),
         (FAR, SIZE),
         ({"point": {"position": {"x": 0, "y": 480.00001}}}, SIZE),
-        ({"polyLine": {"points": [{"x": 1, "y": 2}, {"x": 641, "y": 4}]}}, SIZE),
+        ({"polyline": {"points": [{"x": 1, "y": 2}, {"x": 641, "y": 4}]}}, SIZE),
         (box(30, 20, 30), {}),
         (box(10, 40, 30, 20), {}),
         ({"polygon": {"points": [{"x": 1, "y": 1}, {"x": 2, "y": 2}, {"x": 1, "y": 1}]}}, {}),

@@ -16,7 +16,7 @@ from tests.schema.version_fixture import VERSION, dataset, in_version, label, pu
 async def test_a_version_gets_the_next_default_name_and_becomes_current(client: DatasetClient) -> None:
     first = await publish(client)
     second = await publish(client, description="the second")
-    assert (first["name"], first["parent"], first["status"]) == ("V001", None, "NORMAL")
+    assert (first["name"], first["parent"], first["status"]) == ("V001", None, "READY")
     assert (second["name"], second["parent"]["name"], second["description"]) == ("V002", "V001", "the second")
     assert (second["isCurrent"], second["createdBy"], second["statistics"]["totalCount"]) == (True, "ann", 6)
     found = await dataset(client)

@@ -15,7 +15,7 @@ from db.errors import Invalid
 from db.formats import names
 from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.manifests import COLOR, LABELS, OBJECTS, SHORTCUT
-from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape
 
 T = TypeVar("T")
 
@@ -258,10 +258,10 @@ def _drawn(kind: str, feature: Any) -> Shape:
         case "polygon":
             return Polygon(points)
         case "polyline" | "line" | "dashed":
-            return PolyLine(points)
+            return Polyline(points)
         case "point":
             (point,) = points
-            return PointShape(point)
+            return Point(point)
     raise ValueError
 
 

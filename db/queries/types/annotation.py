@@ -1,9 +1,9 @@
 """Annotations. A shape is stored as JSON: its type, and its fields under their public names:
 
 {"type": "BoundingBox", "xMin": 1, "yMin": 2, "xMax": 30, "yMax": 40}
-{"type": "Polygon" | "PolyLine", "points": [{"x": 1, "y": 2}, …]}
+{"type": "Polygon" | "Polyline", "points": [{"x": 1, "y": 2}, …]}
 {"type": "Circle", "center": {"x": 1, "y": 2}, "radius": 3}
-{"type": "PointShape", "position": {"x": 1, "y": 2}}
+{"type": "Point", "position": {"x": 1, "y": 2}}
 """
 
 from typing import Any
@@ -86,8 +86,8 @@ POINTS = Field(points, is_list=True)
 SHAPES = (
     ObjectType("BoundingBox", dict.fromkeys(("xMin", "yMin", "xMax", "yMax"), NUMBER)),
     ObjectType("Polygon", {"points": POINTS}),
-    ObjectType("PolyLine", {"points": POINTS}),
+    ObjectType("Polyline", {"points": POINTS}),
     ObjectType("Circle", {"center": POSITION, "radius": NUMBER}),
-    ObjectType("PointShape", {"position": POSITION}),
+    ObjectType("Point", {"position": POSITION}),
     ObjectType("Position", dict.fromkeys(("x", "y"), NUMBER)),
 )

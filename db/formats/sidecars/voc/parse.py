@@ -7,7 +7,7 @@ from typing import Final
 
 from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name
-from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape, extent
 from db.formats.sidecars.content import Problem, Sidecar, decoded, useless
 from db.formats.sidecars.voc.elements import Element, Wrong, read
 
@@ -141,7 +141,7 @@ def _shape(part: Element) -> Shape:
 
 
 def _is_hull(box: BoundingBox, shape: Shape) -> bool:
-    if isinstance(shape, Polygon | PolyLine) and not shape.points:
+    if isinstance(shape, Polygon | Polyline) and not shape.points:
         return False
     return all(abs(edge - other) <= SLACK for edge, other in zip(extent(box), extent(shape), strict=True))
 
@@ -181,13 +181,13 @@ def _circle(element: Element) -> Shape:
 def _point(element: Element) -> Shape:
     """The reference system's manual writes x1 and y1 where its files have x and y."""
     suffix = "" if element.child("x1") is None else "1"
-    return PointShape(Position(*_numbers(element, f"x{suffix}", f"y{suffix}")))
+    return Point(Position(*_numbers(element, f"x{suffix}", f"y{suffix}")))
 
 
 SHAPES: Final[Mapping[str, Callable[[Element], Shape]]] = {
     "bndbox": _box,
     "polygon": lambda element: Polygon(_points(element)),
-    **dict.fromkeys(("polyline", "line", "dashed"), lambda element: PolyLine(_points(element))),
+    **dict.fromkeys(("polyline", "line", "dashed"), lambda element: Polyline(_points(element))),
     "circle": _circle,
     "point": _point,
 }

@@ -7,7 +7,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from db.formats.annotations import ParsedAnnotation
-from db.formats.shapes import BoundingBox, Circle, PointShape, Polygon, PolyLine, Position, Shape, extent
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape, extent
 from db.formats.sidecars.voc.parse import EDGES, enclosing
 
 UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML, even escaped
@@ -70,11 +70,11 @@ def _element(shape: Shape) -> tuple[str, Sequence[tuple[str, float]]]:
             return "bndbox", _edges(shape)
         case Polygon(points):
             return "polygon", _points(points)
-        case PolyLine(points):
+        case Polyline(points):
             return "polyline", _points(points)
         case Circle(center, radius):
             return "circle", [("cx", center.x), ("cy", center.y), ("r", radius)]
-        case PointShape(position):
+        case Point(position):
             return "point", [("x", position.x), ("y", position.y)]
 
 
