@@ -1,4 +1,4 @@
-"""The commands and operations of the README and of the manual for clients."""
+"""The commands and operations of the README and of the manual for clients, and the operations of the client suites."""
 
 import json
 import re
@@ -10,8 +10,9 @@ from graphql import build_schema, parse, validate
 from api.__main__ import parser
 from schema import sdl
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-CLIENTS = (Path(__file__).parent.parent / "docs" / "clients.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CLIENTS = (ROOT / "docs" / "clients.md").read_text()
 BLOCKS = re.findall(r"```graphql\n(.*?)```", README + CLIENTS, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench"})
 
@@ -27,6 +28,12 @@ def test_every_document_is_valid(document: str) -> None:
     assert validate(build_schema(sdl()), parse(document)) == []
 
 
+def test_every_operation_of_the_client_suites_is_valid() -> None:
+    """`./labelgraph test --clients` runs them; this test needs no Node."""
+    operations = (ROOT / "tests" / "clients" / "operations.graphql").read_text()
+    assert validate(build_schema(sdl()), parse(operations)) == []
+
+
 def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["--help"])
@@ -38,4 +45,4 @@ def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
     "path", sorted(set(re.findall(r"`((?:api|schema|db|tests|docs|examples|benchmarks)/[\w./]*)`", README)))
 )
 def test_every_place_on_the_map_is_there(path: str) -> None:
-    assert (Path(__file__).parent.parent / path).exists()
+    assert (ROOT / path).exists()

@@ -1,4 +1,4 @@
-/** Installs the clients into `.clients/` at the top of the checkout: the pinned versions, when the pins have changed. */
+/** Installs the clients into `.clients` at the top of the checkout: the pinned versions, when the pins have changed. */
 import { execFile, execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";

@@ -17,7 +17,11 @@ export async function startServer(python) {
   mkdirSync(cache, { recursive: true });
   const log = join(cache, "server.log");
   const options = ["--host", "127.0.0.1", "--port", "0", "--data", data, "--allow-root", images];
-  const server = spawn(python, ["-P", "-m", "api", "serve", ...options], { cwd: root, env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  const server = spawn(python, ["-P", "-m", "api", "serve", ...options], {
+    cwd: root,
+    env: environment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const ended = once(server, "exit");
   server.stderr.pipe(createWriteStream(log));
   const stop = async () => {

@@ -206,7 +206,7 @@ for (const fetchSubscriptions of [false, true]) {
     const { syncDataset } = dataOf(await client.mutation(documents.SyncDataset, { dataset }));
     const steps = await take(Infinity, client.subscription(documents.JobProgress, { job: syncDataset.job.id }));
     const { jobProgress } = dataOf(steps.at(-1));
-    assert.deepEqual([jobProgress.status, jobProgress.added], ["SUCCEEDED", 1]);
+    assert.deepEqual([jobProgress.status, jobProgress.addedCount], ["SUCCEEDED", 1]);
   });
 
   test(`a refused subscription is an error with its code over ${transport}`, async () => {
