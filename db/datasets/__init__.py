@@ -58,10 +58,11 @@ class DatasetValues:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`job`: the first sync of a dataset that was created."""
+    """Of a dataset that was created: `job`, its first sync, and `change`, which made its labels."""
 
     dataset_id: int
     job: int | None = None
+    change: int | None = None
 
 
 async def resolve_paths(
@@ -95,12 +96,13 @@ async def create(session: AsyncSession, values: DatasetValues, *, by: Identity, 
     dataset_id = created.scalar_one_or_none()
     if dataset_id is None:
         raise name_taken(name)
+    change = None
     if first_labels:
         summary = f"Created {listed(v.name for v in first_labels)}"
         change = await record(session, dataset_id, by.name, "CREATE_LABELS", summary)
         await labels.insert(session, dataset_id, first_labels, change)
     job = await job_requests.start(session, dataset_id, sync.Options(), requested_by=by.name) if sync_now else None
-    return Outcome(dataset_id, job)
+    return Outcome(dataset_id, job, None if change is None else change.id)
 
 
 async def update(

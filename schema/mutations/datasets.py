@@ -6,7 +6,7 @@ from db import datasets
 from db.labelling.labels import LabelValues
 from schema.enums import DatasetType, LabelNameRule
 from schema.mutations.labels import LabelInput
-from schema.mutations.payloads import OfDataset
+from schema.mutations.payloads import OfDataset, WithChange
 from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import SyncJob
@@ -57,7 +57,7 @@ class CreateDatasetInput:
 
 
 @strawberry.type(description="The outcome of `createDataset`.")
-class CreateDatasetPayload(OfDataset):
+class CreateDatasetPayload(WithChange):
     job: SyncJob | None = strawberry.field(
         description="The first sync, waiting for a worker; null if none was asked for."
     )
@@ -111,7 +111,11 @@ async def create_dataset(info: Info, input: CreateDatasetInput) -> CreateDataset
         settings=values(datasets.Settings, input),
     )
     outcome = await write(info, datasets.create, dataset, by=by, sync_now=input.sync_now)
-    return CreateDatasetPayload(dataset=reference("Dataset", outcome.dataset_id), job=reference("SyncJob", outcome.job))
+    return CreateDatasetPayload(
+        dataset=reference("Dataset", outcome.dataset_id),
+        change=reference("Change", outcome.change),
+        job=reference("SyncJob", outcome.job),
+    )
 
 
 @strawberry.mutation(

@@ -5,7 +5,7 @@ import strawberry
 from db.labelling import labels
 from db.labelling.labels import LabelValues
 from schema.enums import DeleteLabelMode, RenameConflict, enum_name
-from schema.mutations.payloads import OfDataset, WithChange, WithSources
+from schema.mutations.payloads import WithChange, WithDryRun, WithSources
 from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.mutations.sources import delete_sources
 from schema.references import reference, references
@@ -31,7 +31,7 @@ class CreateLabelsInput:
 
 
 @strawberry.type(description="The outcome of `createLabels`.")
-class CreateLabelsPayload(OfDataset):
+class CreateLabelsPayload(WithChange):
     labels: list[Label] = strawberry.field(description="The new labels, in the order given.")
 
 
@@ -45,7 +45,7 @@ class UpdateLabelInput:
 
 
 @strawberry.type(description="The outcome of `updateLabel`.")
-class UpdateLabelPayload:
+class UpdateLabelPayload(WithChange):
     label: Label = strawberry.field(description="The label as it is now.")
 
 
@@ -62,7 +62,7 @@ class RenameLabelInput:
 
 
 @strawberry.type(description="The outcome of `renameLabel`.")
-class RenameLabelPayload(WithChange):
+class RenameLabelPayload(WithDryRun):
     label: Label = strawberry.field(
         description="The label that has the name now: after a merge, the one that had it before."
     )
@@ -94,7 +94,9 @@ async def create_labels(info: Info, input: CreateLabelsInput) -> CreateLabelsPay
     id, new = number(input.dataset_id, "Dataset"), [values(LabelValues, label) for label in input.labels]
     outcome = await write(info, labels.create, id, new, by=info.context.identity)
     return CreateLabelsPayload(
-        labels=references("Label", outcome.labels), dataset=reference("Dataset", outcome.dataset_id)
+        labels=references("Label", outcome.labels),
+        dataset=reference("Dataset", outcome.dataset_id),
+        change=reference("Change", outcome.change),
     )
 
 
@@ -103,7 +105,11 @@ async def update_label(info: Info, input: UpdateLabelInput) -> UpdateLabelPayloa
     by, id = info.context.identity, number(input.label_id, "Label")
     look = {name: given.value for name in ("color", "shortcut") if (given := getattr(input, name)) is not None}
     outcome = await write(info, labels.update, id, look, by=by)
-    return UpdateLabelPayload(label=reference("Label", outcome.label))
+    return UpdateLabelPayload(
+        label=reference("Label", outcome.label),
+        dataset=reference("Dataset", outcome.dataset_id),
+        change=reference("Change", outcome.change),
+    )
 
 
 @strawberry.mutation(

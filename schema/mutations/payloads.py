@@ -26,6 +26,11 @@ class OfDataset:
 
 @strawberry.type
 class WithChange(OfDataset):
+    change: Change | None = strawberry.field(description="The change that was committed; null when nothing changed.")
+
+
+@strawberry.type
+class WithDryRun(WithChange):
     change: Change | None = strawberry.field(
         description="The change that was committed; null when nothing changed, and for a dry run."
     )
@@ -58,7 +63,7 @@ class SourceFailure:
 
 
 @strawberry.type
-class WithSources(WithChange):
+class WithSources(WithDryRun):
     deleted_source_count: int = strawberry.field(
         description="How many source files are deleted. Thousands may take longer than the answer: the rest follows."
     )

@@ -41,7 +41,7 @@ class UploadResult:
 
 
 @strawberry.type(description="The outcome of `uploadSamples`.")
-class UploadSamplesPayload(OfDataset):
+class UploadSamplesPayload(WithChange):
     results: list[UploadResult] = strawberry.field(description="One for each file, in the order of `files`.")
 
 
@@ -164,6 +164,7 @@ async def upload_samples(info: Info, input: UploadSamplesInput) -> UploadSamples
     outcome = await write(info, uploads.commit, id, files, stored, by=by)
     return UploadSamplesPayload(
         dataset=reference("Dataset", outcome.dataset_id),
+        change=reference("Change", outcome.change),
         results=[UploadResult(**sample_or_error(result)) for result in outcome.results],
     )
 

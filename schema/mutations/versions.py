@@ -5,7 +5,7 @@ import strawberry
 from db.history import versions
 from db.history.split import Split
 from schema.enums import UnpublishedChanges, enum_name
-from schema.mutations.payloads import OfDataset
+from schema.mutations.payloads import OfDataset, WithChange
 from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.references import reference
 from schema.types.job import ManifestJob
@@ -37,7 +37,7 @@ class PublishVersionInput:
 
 
 @strawberry.type(description="The outcome of `publishVersion`.")
-class PublishVersionPayload:
+class PublishVersionPayload(OfDataset):
     version: Version = strawberry.field(description="The new version, which is the current one now.")
 
 
@@ -50,7 +50,7 @@ class SetCurrentVersionInput:
 
 
 @strawberry.type(description="The outcome of `setCurrentVersion`.")
-class SetCurrentVersionPayload(OfDataset):
+class SetCurrentVersionPayload(WithChange):
     pass
 
 
@@ -86,7 +86,9 @@ async def publish_version(info: Info, input: PublishVersionInput) -> PublishVers
     outcome = await write(
         info, versions.publish, id, by=by, name=input.name, description=input.description, divided=split
     )
-    return PublishVersionPayload(version=reference("Version", outcome.version))
+    return PublishVersionPayload(
+        version=reference("Version", outcome.version), dataset=reference("Dataset", outcome.dataset_id)
+    )
 
 
 @strawberry.mutation(
@@ -97,7 +99,9 @@ async def publish_version(info: Info, input: PublishVersionInput) -> PublishVers
 async def set_current_version(info: Info, input: SetCurrentVersionInput) -> SetCurrentVersionPayload:
     by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
     outcome = await write(info, versions.switch, id, by=by, on_unpublished=discard)
-    return SetCurrentVersionPayload(dataset=reference("Dataset", outcome.dataset_id))
+    return SetCurrentVersionPayload(
+        dataset=reference("Dataset", outcome.dataset_id), change=reference("Change", outcome.change)
+    )
 
 
 @strawberry.mutation(

@@ -46,6 +46,7 @@ async def test_several_with_labels_are_one_change(uploader: UploadClient) -> Non
         {"name": name, "sampleCount": 3, "annotationCount": 3} for name in ("cat", "dog")
     ]
     assert {result["sample"]["revision"] for result in payload["results"]} == {payload["dataset"]["revision"]}
+    assert payload["change"] == {"revision": payload["dataset"]["revision"], "kind": "UPLOAD_SAMPLES"}
 
 
 async def test_a_file_gets_at_most_a_hundred_labels(uploader: UploadClient) -> None:

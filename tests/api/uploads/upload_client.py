@@ -25,6 +25,7 @@ UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input
     results { fileName sample { id path fileName size width height format state labels { name } createdAt revision
                                 isSourceAvailable imageUrl }
               error { code message } }
+    change { revision kind }
     dataset { revision statistics { totalCount labeledCount unlabeledCount }
     labels { name sampleCount annotationCount } } } }"""
 
