@@ -21,6 +21,7 @@ from api.files import images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.http import GraphQLOverHTTP
 from api.graphql.multipart import PREFLIGHT
+from api.graphql.persisted_queries import PersistedQueries
 from api.graphql.websocket import graphql_socket
 from api.limits.requests import AddressLimit, KeyedLimit
 from api.runtime import Runtime, runtime
@@ -111,6 +112,7 @@ async def _lifespan(
             stores=opened_stores,
             uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
             checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
+            persisted_queries=PersistedQueries(limits.persisted_queries),
             worker=pulse,
         )
         yield {"runtime": runtime}

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.files.thumbnails import Thumbnails
+from api.graphql.persisted_queries import PersistedQueries
 from api.limits.rates import ReadRate
 from api.limits.requests import KeyedLimit
 from api.settings import Settings
@@ -45,6 +46,7 @@ class Runtime:
     stores: Stores
     uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
+    persisted_queries: PersistedQueries
     read_rate: ReadRate = field(default_factory=ReadRate)
     bodies: WorkerThread = field(default_factory=lambda: WorkerThread("labelgraph-bodies"))  # reads large ones
     worker: Pulse | None = None  # of the worker in this process

@@ -141,6 +141,11 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
         defaults.ANSWER, "longest answer of a query, in bytes; a longer one is stopped in the database"
     )
     inputs: Count = setting(defaults.INPUTS, "most input objects in the variables of a request")
+    persisted_queries: Count = setting(
+        4 * MIB,
+        "memory for the documents that clients sent with their hash (automatic persisted queries), in bytes, an eighth "
+        "of it for one token; 0 keeps none",
+    )
     page: PositiveInt = setting(defaults.PAGE, "largest page of a connection, and most ids of `nodes`")
     ids: Count = setting(defaults.IDS, "most ids of samples in one call")
     upload_file: Count = setting(defaults.UPLOAD_FILE, "largest uploaded image, in bytes, inclusive")

@@ -192,6 +192,8 @@ class ErrorCode(Enum):
     NOT_FOUND = "There is no such thing."
     VALIDATION_FAILED = "An argument is out of its bounds; the message says which."
     QUERY_TOO_COSTLY = "The document asks for too much at once."
+    PERSISTED_QUERY_NOT_FOUND = "The server has no document of this hash; send it with its text."
+    PERSISTED_QUERY_NOT_SUPPORTED = "The server keeps no documents by hash; send their text each time."
     RATE_LIMITED = "Too many requests; wait as long as `details` say."
     INTERNAL_ERROR = "A fault of the server; try again, then send its operator the reference."
     UNAVAILABLE = (

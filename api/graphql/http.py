@@ -1,5 +1,6 @@
 """GraphQL over HTTP: POST with a JSON body, GET for queries, one answer or an event stream."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,7 +17,6 @@ from api.auth import token_of
 from api.graphql import multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import build_request, execute, failure, read_request
-from api.graphql.parameters import Parameters
 from api.limits.bodies import CLOSE, read_body, wait_for_body
 from api.runtime import Runtime, runtime
 from db.identity.tokens import Identity
@@ -26,6 +26,8 @@ from schema.errors import (
     BAD_REQUEST,
     FORBIDDEN,
     INTERNAL,
+    PERSISTED_QUERY_NOT_FOUND,
+    PERSISTED_QUERY_NOT_SUPPORTED,
     RATE_LIMITED,
     UNAUTHENTICATED,
     UNAVAILABLE,
@@ -37,6 +39,8 @@ from schema.execution.messages import Answer, Request, encode
 UTF_8: Final = frozenset({"utf-8", "utf8", "utf_8"})
 HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
+    PERSISTED_QUERY_NOT_FOUND: 200,  # clients send the text then, which they may not after another status
+    PERSISTED_QUERY_NOT_SUPPORTED: 200,
     BAD_REQUEST: 400,
     UNAUTHENTICATED: 401,
     multipart.UPLOAD_TOO_LARGE: 413,
@@ -49,6 +53,7 @@ HEADERS_OF_STATUS: Final = {
     413: CLOSE,
     503: {"retry-after": "2"},  # seconds
 }
+OPERATION: Final = re.compile(rb"(^|&)(query|extensions)=")  # in a query string
 LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is decoded in the background
 
 
@@ -58,7 +63,7 @@ class GraphQLOverHTTP:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HTTPRequest(scope, receive)
         accept = accepted(http.headers.get("accept", ""))
-        if http.method in ("GET", "HEAD") and accept.page and b"query=" not in scope["query_string"]:
+        if http.method in ("GET", "HEAD") and accept.page and not OPERATION.search(scope["query_string"]):
             await playground.page()(scope, receive, send)
             return
         media = accept.json or JSON
@@ -121,10 +126,10 @@ async def _respond(
 ) -> tuple[Request, Context] | None:
     """Sends a single answer; or returns what is to be answered with a stream."""
     process = runtime(http.scope)
-    params, request = await _read(process, http, identity)
+    request = await _read(process, http, identity)
     if http.method == "GET" and request.document.is_mutation:
         raise HTTPException(405, "A mutation is sent by POST.", {"allow": "POST"})
-    key = parameters.idempotency_key(params, http.headers.get("idempotency-key"))
+    key = parameters.idempotency_key(request, http.headers.get("idempotency-key"))
     context = process.context(http, identity, *key)
     if accept.json is not None and not request.document.is_subscription:
         response = _response_of(await execute(process, request, context), accept.json)
@@ -135,11 +140,11 @@ async def _respond(
     return request, context
 
 
-async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> tuple[Parameters, Request]:
+async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Request:
     limits, timeouts = process.settings.limits, process.settings.timeouts
     if http.method == "GET":
         params = parameters.from_query_string(http.scope["query_string"].decode("latin-1"), limits.json_depth)
-        return params, await read_request(process, params, identity)
+        return await read_request(process, params, identity)
     too_large: Exception
     if form := _is_form(http.headers):
         max_bytes, seconds, too_large = multipart.max_bytes(limits), timeouts.upload, multipart.too_large(limits)
@@ -152,14 +157,14 @@ async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> tupl
     body = read_body(http.receive, max_bytes=max_bytes, too_large=too_large, seconds=seconds, grace=timeouts.body)
     if form:
         params = await multipart.read(http.headers, body, limits)
-        return params, await read_request(process, params, identity)
+        return await read_request(process, params, identity)
     whole = b"".join([chunk async for chunk in body])
     if len(whole) < LARGE_BODY:
         params = parameters.from_body(whole, limits.json_depth)
-        return params, await read_request(process, params, identity)
+        return await read_request(process, params, identity)
     async with process.read_rate.limit(identity.token_id):
         params = await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
-        return params, build_request(process, params, identity)
+        return build_request(process, params, identity)
 
 
 def _is_form(headers: Headers) -> bool:

@@ -7,7 +7,7 @@ without asking us, unless it carries a header that pages may not set freely: so 
 
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -129,7 +129,7 @@ class Form:
             file = Incoming(part.file_name, bytes(part.data), part.size)
             for path in paths:
                 _insert(variables, path, file)
-        return Parameters(params.query, params.operation_name, variables, params.extensions)
+        return replace(params, variables=variables)
 
     def _end_header(self) -> None:
         if bytes(self._header).lower() == b"content-disposition":

@@ -20,8 +20,9 @@ from schema.permissions import authorize
 
 def build_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
     """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
-    document = process.schema.documents.prepare(params.query, params.operation_name)
+    document = process.schema.documents.prepare(process.persisted_queries.source(params), params.operation_name)
     authorize(document, identity)
+    process.persisted_queries.add(params, identity.token_id)
     sizes = document.input_sizes(params.variables)
     cost = document.cost(params.variables, sizes)
     return Request(
@@ -35,8 +36,8 @@ def build_request(process: Runtime, params: Parameters, identity: Identity) -> R
 
 async def read_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
     """The same, within the token's read rate. A document that is new takes a while to read."""
-    rate, key = process.read_rate, identity.token_id
-    if process.schema.documents.knows(params.query, params.operation_name) and rate.wait_seconds(key) <= 0:
+    rate, key, source = process.read_rate, identity.token_id, process.persisted_queries.source(params)
+    if process.schema.documents.knows(source, params.operation_name) and rate.wait_seconds(key) <= 0:
         with rate.measure(key):
             return build_request(process, params, identity)
     async with rate.limit(key):

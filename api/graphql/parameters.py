@@ -13,19 +13,24 @@ from urllib.parse import parse_qsl
 import orjson
 
 from schema.errors import BAD_REQUEST, BAD_USER_INPUT, refusal
+from schema.execution.messages import Request
 
 BOM = b"\xef\xbb\xbf"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
+SHA_256 = re.compile(r"[0-9a-f]{64}")
 ONE_KIND = bytes.maketrans(b"{}", b"[]")
 NO_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    query: str
+    """With `query_hash` and without `query` the document is one that was sent before (`persisted_queries.py`)."""
+
+    query: str | None
     operation_name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
+    query_hash: str | None = None
 
 
 def from_body(body: bytes, depth: int) -> Parameters:
@@ -55,30 +60,32 @@ def from_object(values: object) -> Parameters:
     """Null counts as absent. Raises Refused."""
     if not isinstance(values, dict):
         raise refusal('The request is a JSON object: {"query": …, "variables": …}.', BAD_REQUEST)
-    query = values.get("query")
-    if not isinstance(query, str) or not query:
+    variables, extensions = _map(values, "variables"), _map(values, "extensions")
+    query, query_hash = values.get("query"), _query_hash(extensions)
+    if query_hash and query in (None, ""):
+        query = None
+    elif not isinstance(query, str) or not query:
         raise refusal("`query` is missing: it is a string with the GraphQL document.", BAD_REQUEST)
     name = values.get("operationName")
     if name is not None and not isinstance(name, str):
         raise refusal("`operationName` is a string.", BAD_REQUEST)
-    variables, extensions = _map(values, "variables"), _map(values, "extensions")
-    return Parameters(query=query, operation_name=name or None, variables=variables, extensions=extensions)
+    return Parameters(query, name or None, variables, extensions, query_hash)
 
 
-def idempotency_key(params: Parameters, header: str | None) -> tuple[str | None, bytes]:
+def idempotency_key(request: Request, header: str | None) -> tuple[str | None, bytes]:
     """From the header or else the request's extensions, with the hash that distinguishes the request from any other
     under the same key. Raises Refused."""
-    key = header if header is not None else params.extensions.get("idempotencyKey")
+    key = header if header is not None else request.extensions.get("idempotencyKey")
     if key is None:
         return None, b""
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
-    request = orjson.dumps(
-        [params.query, params.operation_name, params.variables],
+    content = orjson.dumps(
+        [request.document.source, request.document.name, request.variables],
         default=lambda file: file.fingerprint,
         option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS,
     )
-    return key, hashlib.sha256(request).digest()
+    return key, hashlib.sha256(content).digest()
 
 
 def parse_json(body: bytes, depth: int) -> Any:
@@ -104,6 +111,17 @@ def _is_deeper(body: bytes, depth: int) -> bool:
     for _ in range(depth):  # each round removes the innermost level
         brackets = brackets.replace(b"[]", b"")
     return bool(brackets)
+
+
+def _query_hash(extensions: Mapping[str, Any]) -> str | None:
+    """Of Apollo's `persistedQuery`. Raises Refused."""
+    match extensions.get("persistedQuery"):
+        case None:
+            return None
+        case {"version": 1, "sha256Hash": str(text)} if SHA_256.fullmatch(text.lower()):
+            return text.lower()
+    message = '`persistedQuery` is {"version": 1, "sha256Hash": …}, the SHA-256 of `query` in 64 hexadecimal digits.'
+    raise refusal(message, BAD_REQUEST)
 
 
 def _map(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

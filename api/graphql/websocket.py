@@ -175,7 +175,8 @@ class Session:
         if operation in self.running:
             raise Closing(DUPLICATE, f"Subscriber for {operation} already exists"[:100])
         payload = message.get("payload")
-        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+        document = isinstance(payload, dict) and (payload.get("query") or payload.get("extensions"))
+        if not isinstance(payload, dict) or not isinstance(document, str | dict):
             raise Closing(BAD, "The payload of subscribe has a query")
         try:
             limit = self.process.settings.limits.subscriptions
@@ -184,7 +185,7 @@ class Session:
                 raise refusal(reason, RATE_LIMITED, most=limit)
             params = parameters.from_object(payload)
             request = await read_request(self.process, params, self.identity)
-            key = parameters.idempotency_key(params, None)
+            key = parameters.idempotency_key(request, None)
         except Refused as refused:
             await self._refuse(operation, Answer(errors=refused.errors))
         else:

@@ -1,9 +1,11 @@
 /** Apollo Client: its normalised cache, pagination, uploads, and subscriptions over both transports. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { ApolloClient, ApolloLink, CombinedGraphQLErrors, InMemoryCache, Observable } from "@apollo/client/core";
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, InMemoryCache, Observable } from "@apollo/client/core";
+import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { relayStylePagination } from "@apollo/client/utilities";
 import UploadHttpLink from "apollo-upload-client/UploadHttpLink.mjs";
@@ -185,6 +187,32 @@ test("a fragment on a union or an interface finds its types", async () => {
   await client.query(job);
   assert.equal(client.readQuery(job).node.dataset.id, cells);
 });
+
+for (const useGETForHashedQueries of [false, true]) {
+  const method = useGETForHashedQueries ? "GET" : "POST";
+
+  test(`automatic persisted queries send a document once, and its hash by ${method}`, async () => {
+    const requests = [];
+    const observed = (address, options) => {
+      requests.push({ address, ...options });
+      return fetch(address, options);
+    };
+    const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+    const link = ApolloLink.from([
+      new PersistedQueryLink({ sha256, useGETForHashedQueries }),
+      new UploadHttpLink({ uri: url, headers, fetch: observed }),
+    ]);
+    const client = new ApolloClient({ link, cache: new InMemoryCache({ possibleTypes }) });
+    const query = gql(`query By${method}($dataset: ID!) { dataset(by: { id: $dataset }) { id name } }`);
+    for (let times = 0; times < 3; times++) {
+      const { data } = await client.query({ query, variables: { dataset }, fetchPolicy: "network-only" });
+      assert.equal(data.dataset.id, dataset);
+    }
+    const withText = requests.map(({ address, body }) => /dataset\(by:/.test(decodeURIComponent(address) + (body ?? "")));
+    assert.deepEqual(withText, [false, true, false, false]);
+    assert.deepEqual([requests[0].method, requests.at(-1).method], [method, method]);
+  });
+}
 
 test("a mutation that is refused throws its errors with their codes", async () => {
   const variables = { dataset: "Dataset:999999", samples: ["Sample:1"], labels: ["any"] };

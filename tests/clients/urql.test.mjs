@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 
 import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { cacheExchange } from "@urql/exchange-graphcache";
+import { persistedExchange } from "@urql/exchange-persisted";
 import { relayPagination } from "@urql/exchange-graphcache/extras";
 import { minifyIntrospectionQuery } from "@urql/introspection";
 import { getIntrospectionQuery } from "graphql";
@@ -172,6 +173,31 @@ test("queries can be sent by GET", async () => {
   assert.equal(requests[0].method, "GET");
   assert.match(requests[0].address, /\?query=/);
 });
+
+for (const preferGetForPersistedQueries of [false, "force"]) {
+  const method = preferGetForPersistedQueries ? "GET" : "POST";
+
+  test(`automatic persisted queries send a document once, and its hash by ${method}`, async () => {
+    const requests = [];
+    const client = new Client({
+      url,
+      exchanges: [persistedExchange({ preferGetForPersistedQueries }), fetchExchange],
+      requestPolicy: "network-only",
+      fetchOptions: { headers },
+      fetch: (address, options) => {
+        requests.push({ address, ...options });
+        return fetch(address, options);
+      },
+    });
+    const query = `query Urql${method}($dataset: ID!) { dataset(by: { id: $dataset }) { id name } }`;
+    for (let times = 0; times < 3; times++) {
+      assert.equal(dataOf(await client.query(query, { dataset })).dataset.id, dataset);
+    }
+    const withText = requests.map(({ address, body }) => /dataset\(by:/.test(decodeURIComponent(address) + (body ?? "")));
+    assert.deepEqual(withText, [false, true, false, false]);
+    assert.deepEqual([requests[0].method, requests.at(-1).method], [method, method]);
+  });
+}
 
 test("files are uploaded with the request", async () => {
   const file = new File([anImage("urql")], "from-urql.jpg", { type: "image/jpeg" });
