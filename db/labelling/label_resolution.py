@@ -1,27 +1,47 @@
 """Labels that a write names: found among the dataset's, or made with the write."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid
-from db.formats.names import is_storable, nfc
+from db.formats.names import nfc
 from db.history.changes import RecordedChange, RetryTransaction
-from db.labelling.labels import KnownLabels, LabelValues, checked, insert, no_such_labels
+from db.labelling.labels import (
+    KnownLabels,
+    LabelReference,
+    LabelValues,
+    checked,
+    insert,
+    no_such_ids,
+    no_such_labels,
+    split,
+)
 from db.postgres import sql
 from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
 MAX_FILE_LABELS: Final = 100
+T = TypeVar("T", str, LabelReference)
 
 
-def distinct(names: Iterable[str]) -> list[str]:
-    """The names in their one form, each once."""
-    return list(dict.fromkeys(nfc(name) for name in names))
+def distinct(labels: Iterable[T]) -> list[T]:
+    """Names in their one form, and ids, each once."""
+    return list(dict.fromkeys(nfc(each) if isinstance(each, str) else each for each in labels))  # type: ignore[redundant-expr]
 
 
-def of_file(names: Sequence[str]) -> list[str]:
+def named(labels: Iterable[LabelReference], known: KnownLabels) -> list[str]:
+    """The names, and those of the ids, each once. Raises LABEL_NOT_FOUND for an id of none of the dataset's labels."""
+    names = {id: name for name, id in known.items()}
+    references = list(labels)
+    unknown = [each for each in references if isinstance(each, int) and each not in names]
+    if unknown:
+        raise no_such_ids(unknown)
+    return list(dict.fromkeys(names[each] if isinstance(each, int) else each for each in references))
+
+
+def of_file(names: Sequence[T]) -> list[T]:
     """The distinct names of one uploaded file. A call has a thousand files, so the work for each is bounded."""
     if len(names) > MAX_FILE_LABELS:
         raise Invalid(f"At most {MAX_FILE_LABELS} labels are put on a file.", most=MAX_FILE_LABELS)
@@ -36,11 +56,10 @@ def missing(names: Iterable[str], known: KnownLabels, *, create: bool) -> list[s
     return [each.name for each in checked([LabelValues(name) for name in absent], known.rule)]
 
 
-async def known_without_lock(database: Database, dataset_id: int, names: Iterable[str]) -> KnownLabels:
-    """The labels of these names, read before anything is written. The write reads them again under a lock."""
-    storable = [name for name in names if is_storable(name)]
+async def known_without_lock(database: Database, dataset_id: int, labels: Iterable[LabelReference]) -> KnownLabels:
+    """These labels, read before anything is written. The write reads them again under a lock."""
     async with database.reading() as connection:
-        return KnownLabels.of(await sql.run(connection, SQL.known, dataset_id=dataset_id, names=storable))
+        return KnownLabels.of(await sql.run(connection, SQL.known, dataset_id=dataset_id, **split(labels)))
 
 
 async def make(session: AsyncSession, dataset_id: int, names: Sequence[str], change: RecordedChange) -> dict[str, int]:

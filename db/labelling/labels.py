@@ -7,7 +7,7 @@ their ids, so that no two writers wait for each other.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import asyncpg
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, func, or_
@@ -265,6 +265,9 @@ def _refuse(*, taken_names: Sequence[str] = (), taken_shortcuts: Sequence[str] =
 # -- finding labels ---------------------------------------------------------------------------------------------------
 
 
+LabelReference = str | int  # a label's name, or its id
+
+
 class KnownLabels(dict[str, int]):
     """Ids of labels by their names, and the dataset's rule for names."""
 
@@ -281,10 +284,16 @@ class KnownLabels(dict[str, int]):
         return found
 
 
-async def lock_labels(session: AsyncSession, dataset_id: int, label_names: Iterable[str]) -> KnownLabels:
-    """The ids of those names that are labels, locked until the commit: nobody renames, merges or deletes them."""
-    storable = [name for name in label_names if names.is_storable(name)]
-    return KnownLabels.of(await sql.run(session, SQL.lock_by_name, dataset_id=dataset_id, names=storable))
+async def lock_labels(session: AsyncSession, dataset_id: int, used: Iterable[LabelReference]) -> KnownLabels:
+    """Those that are labels, locked until the commit: nobody renames, merges or deletes them."""
+    return KnownLabels.of(await sql.run(session, SQL.lock_used, dataset_id=dataset_id, **split(used)))
+
+
+def split(references: Iterable[LabelReference]) -> dict[str, list[Any]]:
+    """Names that can be stored, and ids, as the statements take them."""
+    every = list(references)
+    storable = [each for each in every if isinstance(each, str) and names.is_storable(each)]
+    return {"names": storable, "ids": [each for each in every if isinstance(each, int)]}
 
 
 async def rule_of(session: AsyncSession, dataset_id: int) -> names.LabelNameRule:

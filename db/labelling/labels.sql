@@ -9,10 +9,10 @@ FROM unnest(:names::text[], :colors::text[], :shortcuts::text[]) WITH ORDINALITY
 ORDER BY n
 RETURNING id
 
--- name: lock_by_name
--- One row of nulls where none of the names is a label's: the rule is given in any case.
+-- name: lock_used
+-- One row of nulls where there is none of the labels: the rule is given in any case.
 WITH used AS MATERIALIZED (
-    SELECT id, name FROM label WHERE dataset_id = :dataset_id AND name = ANY(:names::text[])
+    SELECT id, name FROM label WHERE dataset_id = :dataset_id AND (name = ANY(:names::text[]) OR id = ANY(:ids::bigint[]))
     ORDER BY id FOR KEY SHARE
 )
 SELECT dataset.label_names, used.id, used.name FROM dataset LEFT JOIN used ON true WHERE dataset.id = :dataset_id

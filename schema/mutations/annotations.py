@@ -6,16 +6,18 @@ from typing import Any, cast
 import strawberry
 
 from db.errors import Invalid
+from db.labelling.labels import LabelReference
 from db.labelling.samples.annotate import Addition, AnnotateWith, Edit, Update, annotate, no_such_annotations
 from schema.inputs.limits import MAX_ITEMS
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling
-from schema.mutations.resolver import Info, number, values, write
+from schema.mutations.resolver import Info, label_reference, number, values, write
 
 
 @strawberry.input(description="An annotation to be put on a sample.")
 class AnnotationInput:
-    label: str = strawberry.field(description="Name of the label.")
+    label: str | None = strawberry.field(default=None, description="Name of the label.")
+    label_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `label`.")
     shape: ShapeInput | None = strawberry.field(
         default=None, description="Where on the image; null puts the label on the image as a whole, which has it once."
     )
@@ -28,7 +30,10 @@ class AnnotationInput:
 )
 class AnnotationUpdateInput:
     id: strawberry.ID = strawberry.field(description="Id of the annotation, from `Sample.annotations`.")
-    label: str | None = strawberry.field(default=None, description="Name of its new label; null leaves the label.")
+    label: str | None = strawberry.field(
+        default=None, description="Name of its new label. Without it and `labelId`, the label stays."
+    )
+    label_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `label`.")
     shape: ShapeInput | None = strawberry.field(
         default=None,
         description="Its new shape, of any kind that the dataset takes; null leaves the shape. To put the label on the "
@@ -80,11 +85,19 @@ def sample_edit(_type: type, value: Mapping[str, Any], _context: object) -> tupl
     would cost 0.1 ms a box, while all others wait."""
     edit = Edit(
         number(value["sampleId"], "Sample"),
-        [Addition(new["label"], plain_shape(new.get("shape"))) for new in value["add"]],
-        [Update(annotation_number(up["id"]), up.get("label"), plain_shape(up.get("shape"))) for up in value["update"]],
+        [Addition(label_of(new), plain_shape(new.get("shape"))) for new in value["add"]],
+        [Update(annotation_number(up["id"]), new_label_of(up), plain_shape(up.get("shape"))) for up in value["update"]],
         [annotation_number(id) for id in value["remove"]],
     )
     return value["sampleId"], edit
+
+
+def label_of(value: Mapping[str, Any]) -> LabelReference:
+    return label_reference(value.get("label"), value.get("labelId"), "label")
+
+
+def new_label_of(value: Mapping[str, Any]) -> LabelReference | None:
+    return None if value.get("label") is None and value.get("labelId") is None else label_of(value)
 
 
 def annotation_number(id: strawberry.ID) -> int:

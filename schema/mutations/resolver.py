@@ -1,13 +1,15 @@
 """What resolvers of mutations have in common: their argument, and the transaction in which they write."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import strawberry
 
+from db.errors import Invalid
 from db.history import idempotency, transactions
 from db.history.idempotency import Keyed
+from db.labelling.labels import LabelReference
 from db.queries import ids
 from schema.context import Context
 from schema.enums import enum_name
@@ -60,6 +62,23 @@ def values(type_: type[T], input: object, **others: Any) -> T:
 def number(id: strawberry.ID, type_name: str) -> int:
     """The number of a global id of this type; 0, which no row has, for any other text."""
     return ids.decode(id, type_name) or 0
+
+
+LABEL_IDS: Final = "Global ids of labels. Unlike a name, an id means the same label after somebody renamed it."
+
+
+def label_references(names: Sequence[str], ids: Sequence[strawberry.ID]) -> list[LabelReference]:
+    return [*names, *(number(id, "Label") for id in ids)]
+
+
+def label_reference(name: str | None, id: strawberry.ID | None, field: str) -> LabelReference:
+    """Raises Invalid unless exactly one of the two is given: `field`, or its `…Id`."""
+    match name, id:
+        case str(), None:
+            return name
+        case None, str():
+            return number(id, "Label")
+    raise Invalid(f"Give either `{field}` or `{field}Id`.", path=field)
 
 
 def global_id(type_name: str, number: int) -> strawberry.ID:

@@ -14,7 +14,7 @@ from db.queries.filters import SampleFilter, has_criteria
 from schema.enums import LabelingMode, SampleUsage, enum_name
 from schema.inputs.filters import SampleSelectionInput, sample_filter
 from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
-from schema.mutations.resolver import Info, number, values, write
+from schema.mutations.resolver import LABEL_IDS, Info, label_reference, label_references, number, values, write
 from schema.mutations.sources import delete_sources
 
 FILTER = "select.filter"
@@ -34,7 +34,10 @@ class SelectedSamplesInput:
 
 @strawberry.input(description="Labels for samples.")
 class LabelSamplesInput(SelectedSamplesInput):
-    labels: list[str] = strawberry.field(description="Names of at most 100 labels; one given twice counts once.")
+    labels: list[str] = strawberry.field(
+        default_factory=list, description="Names of labels; with `labelIds` at most 100. One given twice counts once."
+    )
+    label_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=LABEL_IDS)
     mode: LabelingMode = strawberry.field(default=LabelingMode.ADD, description="How the labels are put.")
     create_missing: bool = strawberry.field(
         default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
@@ -50,8 +53,10 @@ class LabelSamplesPayload(Labelling):
 
 @strawberry.input(description="One label to be turned into another, on some samples.")
 class ReplaceSampleLabelInput(SelectedSamplesInput):
-    from_: str = strawberry.field(name="from", description="Name of the label to be replaced.")
-    to: str = strawberry.field(description="Name of the label to be put in its place.")
+    from_: str | None = strawberry.field(name="from", default=None, description="Name of the label to be replaced.")
+    from_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `from`.")
+    to: str | None = strawberry.field(default=None, description="Name of the label to be put in its place.")
+    to_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `to`.")
     create_missing: bool = strawberry.field(
         default=False, description="Make the label `to` if the dataset has none; otherwise it is LABEL_NOT_FOUND."
     )
@@ -100,7 +105,8 @@ class DeleteSamplesPayload(WithSources):
     "is `annotateSamples`."
 )
 async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPayload:
-    return LabelSamplesPayload(**await change_labels(info, input, label, values(LabelWith, input)))
+    how = values(LabelWith, input, labels=label_references(input.labels, input.label_ids))
+    return LabelSamplesPayload(**await change_labels(info, input, label, how))
 
 
 @strawberry.mutation(
@@ -109,7 +115,9 @@ async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPay
     "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
 )
 async def replace_sample_label(info: Info, input: ReplaceSampleLabelInput) -> ReplaceSampleLabelPayload:
-    how = values(ReplaceWith, input, before=input.from_, after=input.to)
+    before = label_reference(input.from_, input.from_id, "from")
+    after = label_reference(input.to, input.to_id, "to")
+    how = values(ReplaceWith, input, before=before, after=after)
     return ReplaceSampleLabelPayload(**await change_labels(info, input, replace_label, how))
 
 

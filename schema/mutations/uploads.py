@@ -10,7 +10,17 @@ from db.ingest import uploads
 from db.ingest.uploads import Incoming, RequestedFile, Result, Ticket
 from schema.enums import ErrorCode, UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, WithChange
-from schema.mutations.resolver import Info, earlier_outcome, is_done, keyed, number, values, write
+from schema.mutations.resolver import (
+    LABEL_IDS,
+    Info,
+    earlier_outcome,
+    is_done,
+    keyed,
+    label_references,
+    number,
+    values,
+    write,
+)
 from schema.references import reference
 from schema.types.sample import Sample
 
@@ -23,8 +33,10 @@ class UploadSamplesInput:
         "8 MiB (8,388,608 bytes) together, unless `serverInfo { uploadLimits }` says otherwise; at most 100 files."
     )
     labels: list[str] = strawberry.field(
-        default_factory=list, description="Names of labels for all of them, at most 100; none leaves them UNLABELED."
+        default_factory=list,
+        description="Names of labels for all of them; with `labelIds` at most 100. Without labels they are UNLABELED.",
     )
+    label_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=LABEL_IDS)
     create_missing: bool = strawberry.field(
         default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
     )
@@ -148,7 +160,12 @@ class CompleteUploadsPayload(WithChange):
 )
 async def upload_samples(info: Info, input: UploadSamplesInput) -> UploadSamplesPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-    files = values(uploads.DirectUploads, input, max_bytes=context.limits.max_file_bytes)
+    files = values(
+        uploads.DirectUploads,
+        input,
+        labels=label_references(input.labels, input.label_ids),
+        max_bytes=context.limits.max_file_bytes,
+    )
     earlier, stored = await earlier_outcome(info, uploads.Uploaded), uploads.Stored((), ())
     if earlier is None or not earlier.is_final:
         stored = await uploads.store(

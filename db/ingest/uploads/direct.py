@@ -21,6 +21,7 @@ from db.ingest.uploads.destinations import input_path_of, open_store
 from db.ingest.uploads.files import MAX_BYTES, MAX_NAMES, Checks, Decode, OnConflict, Result, Uploaded
 from db.ingest.uploads.samples import write_samples
 from db.labelling import label_resolution, labels
+from db.labelling.labels import KnownLabels, LabelReference
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import ObjectExists, RootMissing, Store, StoredObject, Stores
@@ -48,14 +49,16 @@ class DirectUploads:
     """`max_bytes` of a file, inclusive."""
 
     files: Sequence[Incoming]
-    labels: Sequence[str] = ()
+    labels: Sequence[LabelReference] = ()
     create_missing: bool = False
     on_conflict: OnConflict = "ERROR"
     max_bytes: int = MAX_BYTES
 
-    @property
-    def label_names(self) -> list[str]:
-        return label_resolution.of_file(self.labels)
+    def label_names(self, known: KnownLabels) -> list[str]:
+        """Raises LABEL_NOT_FOUND for those that are neither known nor to be made."""
+        names = label_resolution.named(label_resolution.of_file(self.labels), known)
+        label_resolution.missing(names, known, create=self.create_missing)
+        return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ async def store(
     if not uploads.files:
         raise Invalid("No files are given; send at least one.", code="EMPTY_SELECTION")
     input_path = await input_path_of(database, dataset_id, by=by)
-    known = await label_resolution.known_without_lock(database, dataset_id, uploads.label_names)
-    label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
+    used = label_resolution.of_file(uploads.labels)
+    uploads.label_names(await label_resolution.known_without_lock(database, dataset_id, used))
     results = dict(enumerate(earlier.results)) if earlier else {}
     left = [number for number in range(len(uploads.files)) if number not in results or not results[number].ended]
     writer = _Writer(database, dataset_id, open_store(stores, input_path), uploads, keyed, checks.decode)
@@ -108,11 +111,11 @@ async def commit(
 ) -> Uploaded:
     """The second half: the samples of what was written, in one change."""
     await lock_dataset(session, dataset_id, by)
-    known = await labels.lock_labels(session, dataset_id, uploads.label_names)
-    label_resolution.missing(uploads.label_names, known, create=uploads.create_missing)
+    known = await labels.lock_labels(session, dataset_id, label_resolution.of_file(uploads.labels))
+    names = uploads.label_names(known)
     if not stored.entries:
         return Uploaded(dataset_id, stored.results)
-    labelled = [(entry, uploads.label_names) for entry in stored.entries]
+    labelled = [(entry, names) for entry in stored.entries]
     samples, change = await write_samples(session, dataset_id, labelled, known, by)
     results = list(stored.results)
     for entry in stored.entries:

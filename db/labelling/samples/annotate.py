@@ -20,6 +20,7 @@ from db.formats.shapes import Shape
 from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
+from db.labelling.labels import LabelReference
 from db.labelling.samples.label import Labelled
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 from db.postgres import sql
@@ -36,7 +37,7 @@ Key = tuple[int, int, str | None]
 class Addition:
     """Without a shape, the label is put on the whole image."""
 
-    label: str
+    label: LabelReference
     shape: Shape | None = None
 
 
@@ -45,7 +46,7 @@ class Update:
     """What is None stays. An updated annotation is confirmed."""
 
     id: int
-    label: str | None = None
+    label: LabelReference | None = None
     shape: Shape | None = None
 
 
@@ -58,7 +59,7 @@ class Edit:
     update: Sequence[Update] = ()
     remove: Sequence[int] = ()
 
-    def names(self) -> Iterator[str]:
+    def labels(self) -> Iterator[LabelReference]:
         yield from (each.label for each in self.add)
         yield from (each.label for each in self.update if each.label is not None)
 
@@ -86,7 +87,7 @@ class CheckedEdits:
     update: dict[int, tuple[int, int | None, str | None]] = field(default_factory=dict)  # sample, label, shape
     remove: dict[int, int] = field(default_factory=dict)  # sample
 
-    def include(self, edit: Edit, ids: Mapping[str, int], image: asyncpg.Record, path: str) -> None:
+    def include(self, edit: Edit, ids: Mapping[LabelReference, int], image: asyncpg.Record, path: str) -> None:
         """`path`: of the edit in the input."""
         for index, new in enumerate(edit.add):
             shape = _checked(new.shape, image, edit.sample, f"{path}.add.{index}")
@@ -163,16 +164,18 @@ async def annotate(
         raise Invalid(f"At most {MAX_NAMED:,} annotations are named in one call.", most=MAX_NAMED, given=count)
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
-    used_names = label_resolution.distinct(name for edit in edits for name in edit.names())
-    known = await labels.lock_labels(session, dataset_id, used_names)
-    missing = label_resolution.missing(used_names, known, create=how.create_missing)
+    used = label_resolution.distinct(label for edit in edits for label in edit.labels())
+    known = await labels.lock_labels(session, dataset_id, used)
+    missing = label_resolution.missing(label_resolution.named(used, known), known, create=how.create_missing)
     ids = [edit.sample for edit in edits]
     matched = await lock_samples(session, dataset_id, Selection(ids=ids))
     page = await matched.first_page(session, ids)
     unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
     images = {row["id"]: row for row in await matched.run(session, SQL.images)}
     provisional = {name: -number for number, name in enumerate(missing, 1)}  # ids until the labels are made
-    plan = await _plan(session, check(edits, known | provisional, images))
+    by_reference: dict[LabelReference, int] = {id: id for id in known.values()}
+    by_reference.update(known | provisional)
+    plan = await _plan(session, check(edits, by_reference, images))
     changing = replace(matched, count=len(plan.samples()), ids=plan.samples())
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
@@ -186,8 +189,8 @@ async def annotate(
         _summary(plan, changing),
         expected_revision=how.expected_revision,
     )
-    used = {row.label for row in (*plan.insert, *plan.update)}
-    new = [name for name, id in provisional.items() if id in used]
+    used_ids = {row.label for row in (*plan.insert, *plan.update)}
+    new = [name for name, id in provisional.items() if id in used_ids]
     made = await label_resolution.make(session, dataset_id, new, change)
     await _write(session, changing, plan, {provisional[name]: id for name, id in made.items()}, change, by)
     return replace(unchanged, changed=changing.count, change=change.id)
@@ -289,7 +292,9 @@ def _summary(plan: Plan, samples: LockedSamples) -> str:
 # -- what the edits of samples come to --------------------------------------------------------------------------------
 
 
-def check(edits: Sequence[Edit], ids: Mapping[str, int], images: Mapping[int, asyncpg.Record]) -> CheckedEdits:
+def check(
+    edits: Sequence[Edit], ids: Mapping[LabelReference, int], images: Mapping[int, asyncpg.Record]
+) -> CheckedEdits:
     """Raises Invalid for a shape that cannot be, and for an annotation that is to become two things."""
     checked = CheckedEdits()
     for index, edit in enumerate(edits):

@@ -10,7 +10,7 @@ from db.errors import Invalid
 from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
-from db.labelling.labels import listed
+from db.labelling.labels import LabelReference, listed
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 
 Mode = Literal["ADD", "SET", "REMOVE"]
@@ -30,7 +30,7 @@ CONDITIONS: Final = {
 class LabelWith:
     """Which labels, what to do with them, and the guards. Without a guard the last writer wins."""
 
-    labels: Sequence[str]
+    labels: Sequence[LabelReference]
     mode: Mode = "ADD"
     create_missing: bool = False
     expected_count: int | None = None
@@ -39,8 +39,8 @@ class LabelWith:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceWith:
-    before: str
-    after: str
+    before: LabelReference
+    after: LabelReference
     create_missing: bool = False
     expected_count: int | None = None
 
@@ -61,10 +61,11 @@ async def label(
     session: AsyncSession, dataset_id: int, selection: Selection, how: LabelWith, *, by: Identity
 ) -> Labelled:
     """ADD labels to what is there, SET exactly these, or REMOVE them."""
-    names, mode = _distinct(how.labels), how.mode
+    used, mode = _distinct(how.labels), how.mode
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
-    known = await labels.lock_labels(session, dataset_id, names)
+    known = await labels.lock_labels(session, dataset_id, used)
+    names = label_resolution.named(used, known)
     missing = label_resolution.missing(names, known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
@@ -92,9 +93,10 @@ async def replace_label(
     session: AsyncSession, dataset_id: int, selection: Selection, how: ReplaceWith, *, by: Identity
 ) -> Labelled:
     """Replace one label by another on these samples alone. Those without it stay as they are."""
-    [before], [after] = _distinct([how.before]), _distinct([how.after])
     await lock_dataset(session, dataset_id, by)
-    known = await labels.lock_labels(session, dataset_id, {before, after})
+    [source], [target] = _distinct([how.before]), _distinct([how.after])
+    known = await labels.lock_labels(session, dataset_id, {source, target})
+    [before], [after] = label_resolution.named([source], known), label_resolution.named([target], known)
     label_resolution.missing([before], known, create=False)
     missing = label_resolution.missing([after], known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
@@ -124,10 +126,10 @@ async def _write(
     await annotations.refresh_derived_state(session, samples, change, actor=by.name)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    if len(names) > MAX_LABELS:
+def _distinct(labels: Sequence[LabelReference]) -> list[LabelReference]:
+    if len(labels) > MAX_LABELS:
         raise Invalid(f"At most {MAX_LABELS} labels are named in one call.", most=MAX_LABELS)
-    return label_resolution.distinct(names)
+    return label_resolution.distinct(labels)
 
 
 def _summary(mode: Mode, names: Sequence[str], samples: LockedSamples) -> str:
