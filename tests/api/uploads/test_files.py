@@ -61,6 +61,9 @@ async def test_an_unknown_label_refuses_everything(uploader: UploadClient) -> No
     assert await uploader.listed() == []
     payload = await uploader.upload(("a.png", image_bytes()), labels=["bird"], createMissing=True)
     assert [label["name"] for label in payload["results"][0]["sample"]["labels"]] == ["bird"]
+    bird = payload["results"][0]["sample"]["labels"][0]["id"]
+    payload = await uploader.upload(("b.png", image_bytes()), labelIds=[bird])
+    assert [label["name"] for label in payload["results"][0]["sample"]["labels"]] == ["bird"]
 
 
 async def test_each_file_is_judged_by_itself(uploader: UploadClient) -> None:

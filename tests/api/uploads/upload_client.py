@@ -22,7 +22,7 @@ NUMBERS = itertools.count()
 LOCAL_ONLY = pytest.mark.parametrize("uploader", ["local"], indirect=True)  # wherever the bytes would have gone
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } } }"
 UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input) {
-    results { fileName sample { id path fileName size width height format state labels { name } createdAt revision
+    results { fileName sample { id path fileName size width height format state labels { id name } createdAt revision
                                 isSourceAvailable imageUrl }
               error { code message } }
     change { revision kind }
