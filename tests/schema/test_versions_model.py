@@ -305,7 +305,7 @@ class Histories(RuleBasedStateMachine):
         } == expected
         assert found["changes"]["totalCount"] == len(expected) == len(nodes)
         for kind in ("ADDED", "REMOVED", "RELABELED"):
-            assert found[kind.lower()] == sum(each[0] == kind for each in expected.values())
+            assert found[f"{kind.lower()}Count"] == sum(each[0] == kind for each in expected.values())
         for each in nodes:
             shown = early if each["kind"] == "REMOVED" else late
             label_names = shown.label_names()[number(each["sample"]["id"])]
