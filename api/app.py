@@ -22,6 +22,7 @@ from api.files.thumbnails import thumbnails
 from api.graphql.http import GraphQLOverHTTP
 from api.graphql.multipart import PREFLIGHT
 from api.graphql.persisted_queries import PersistedQueries
+from api.graphql.trusted_documents import TrustedDocuments
 from api.graphql.websocket import graphql_socket
 from api.limits.requests import AddressLimit, KeyedLimit
 from api.runtime import Runtime, runtime
@@ -44,6 +45,7 @@ STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait 
 
 def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> Starlette:
     """An ASGI application over the database that the settings name, which is migrated already."""
+    trusted = TrustedDocuments.read(settings.trusted_documents, only=settings.trusted_only)
     middleware = [Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies)]
     if settings.allowed_origins:  # pages of other origins, which send tokens, never cookies
         cors = Middleware(
@@ -68,13 +70,13 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             Route("/readyz", health.readyz),
         ],
         middleware=middleware,
-        lifespan=partial(_lifespan, settings, schema or build_schema(document_limits(settings.limits))),
+        lifespan=partial(_lifespan, settings, trusted, schema or build_schema(document_limits(settings.limits))),
     )
 
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, schema: LabelgraphSchema, _: Starlette
+    settings: Settings, trusted: TrustedDocuments, schema: LabelgraphSchema, _: Starlette
 ) -> AsyncGenerator[Mapping[str, Runtime], None]:
     limits = settings.limits
     async with (
@@ -112,7 +114,7 @@ async def _lifespan(
             stores=opened_stores,
             uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
             checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
-            persisted_queries=PersistedQueries(limits.persisted_queries),
+            persisted_queries=PersistedQueries(limits.persisted_queries, trusted),
             worker=pulse,
         )
         yield {"runtime": runtime}

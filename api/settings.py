@@ -278,6 +278,10 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     allowed_origins: Annotated[tuple[Origin, ...], _separated_by(",")] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"
     )
+    trusted_documents: Annotated[Path, AfterValidator(_absolute)] | None = setting(
+        None, "folder of documents that clients may name by an id: *.graphql, and manifests of persist steps"
+    )
+    trusted_only: Flag = setting(False, "execute only the trusted documents; GraphiQL then cannot read the schema")
     secret: str | None = setting(
         None, "signs URLs of images and uploads; without it one is generated and stored in the database", repr=False
     )
@@ -298,6 +302,12 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     s3: S3 = Field(default_factory=S3)
     limits: Limits = Field(default_factory=Limits)
     timeouts: Timeouts = Field(default_factory=Timeouts)
+
+    @model_validator(mode="after")
+    def _check_trusted(self) -> Self:
+        if self.trusted_only and self.trusted_documents is None:
+            raise ValueError("LABELGRAPH_TRUSTED_ONLY needs LABELGRAPH_TRUSTED_DOCUMENTS: the documents to execute.")
+        return self
 
     @model_validator(mode="after")
     def _check_pooled(self) -> Self:

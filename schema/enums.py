@@ -192,6 +192,7 @@ class ErrorCode(Enum):
     NOT_FOUND = "There is no such thing."
     VALIDATION_FAILED = "An argument is out of its bounds; the message says which."
     QUERY_TOO_COSTLY = "The document asks for too much at once."
+    DOCUMENT_NOT_TRUSTED = "The server executes only listed documents, and this is none of them."
     PERSISTED_QUERY_NOT_FOUND = "The server has no document of this hash; send it with its text."
     PERSISTED_QUERY_NOT_SUPPORTED = "The server keeps no documents by hash; send their text each time."
     RATE_LIMITED = "Too many requests; wait as long as `details` say."

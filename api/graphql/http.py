@@ -53,7 +53,7 @@ HEADERS_OF_STATUS: Final = {
     413: CLOSE,
     503: {"retry-after": "2"},  # seconds
 }
-OPERATION: Final = re.compile(rb"(^|&)(query|extensions)=")  # in a query string
+OPERATION: Final = re.compile(rb"(^|&)(query|extensions|documentId)=")  # in a query string
 LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is decoded in the background
 
 

@@ -17,20 +17,21 @@ from schema.execution.messages import Request
 
 BOM = b"\xef\xbb\xbf"
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
-SHA_256 = re.compile(r"[0-9a-f]{64}")
+SHA_256 = re.compile(r"(?:sha256:)?([0-9A-Fa-f]{64})")
+MAX_ID = 256  # characters of a document's id
 ONE_KIND = bytes.maketrans(b"{}", b"[]")
 NO_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """With `query_hash` and without `query` the document is one that was sent before (`persisted_queries.py`)."""
+    """With `document_id` and without `query` the document is known already (`persisted_queries.py`)."""
 
     query: str | None
     operation_name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
-    query_hash: str | None = None
+    document_id: str | None = None
 
 
 def from_body(body: bytes, depth: int) -> Parameters:
@@ -61,15 +62,15 @@ def from_object(values: object) -> Parameters:
     if not isinstance(values, dict):
         raise refusal('The request is a JSON object: {"query": …, "variables": …}.', BAD_REQUEST)
     variables, extensions = _map(values, "variables"), _map(values, "extensions")
-    query, query_hash = values.get("query"), _query_hash(extensions)
-    if query_hash and query in (None, ""):
+    query, document_id = values.get("query"), _document_id(values, extensions)
+    if document_id and query in (None, ""):
         query = None
     elif not isinstance(query, str) or not query:
         raise refusal("`query` is missing: it is a string with the GraphQL document.", BAD_REQUEST)
     name = values.get("operationName")
     if name is not None and not isinstance(name, str):
         raise refusal("`operationName` is a string.", BAD_REQUEST)
-    return Parameters(query, name or None, variables, extensions, query_hash)
+    return Parameters(query, name or None, variables, extensions, document_id)
 
 
 def idempotency_key(request: Request, header: str | None) -> tuple[str | None, bytes]:
@@ -113,15 +114,19 @@ def _is_deeper(body: bytes, depth: int) -> bool:
     return bool(brackets)
 
 
-def _query_hash(extensions: Mapping[str, Any]) -> str | None:
-    """Of Apollo's `persistedQuery`. Raises Refused."""
-    match extensions.get("persistedQuery"):
-        case None:
+def _document_id(values: Mapping[str, Any], extensions: Mapping[str, Any]) -> str | None:
+    """From `documentId`, or Apollo's `persistedQuery`; a SHA-256 in small letters. Raises Refused."""
+    match values.get("documentId"), extensions.get("persistedQuery"):
+        case None, None:
             return None
-        case {"version": 1, "sha256Hash": str(text)} if SHA_256.fullmatch(text.lower()):
-            return text.lower()
-    message = '`persistedQuery` is {"version": 1, "sha256Hash": …}, the SHA-256 of `query` in 64 hexadecimal digits.'
-    raise refusal(message, BAD_REQUEST)
+        case (str(text), None) | (None, {"version": 1, "sha256Hash": str(text)}) if 0 < len(text) <= MAX_ID:
+            found = SHA_256.fullmatch(text)
+            return found[1].lower() if found else text
+    raise refusal(
+        '`documentId`, or else `persistedQuery` as {"version": 1, "sha256Hash": …}, is the id of a trusted document or '
+        f"the SHA-256 of `query`: at most {MAX_ID} characters.",
+        BAD_REQUEST,
+    )
 
 
 def _map(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

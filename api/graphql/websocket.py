@@ -175,8 +175,10 @@ class Session:
         if operation in self.running:
             raise Closing(DUPLICATE, f"Subscriber for {operation} already exists"[:100])
         payload = message.get("payload")
-        document = isinstance(payload, dict) and (payload.get("query") or payload.get("extensions"))
-        if not isinstance(payload, dict) or not isinstance(document, str | dict):
+        names = ("query", "documentId", "extensions")
+        if not isinstance(payload, dict) or not isinstance(
+            next(filter(None, map(payload.get, names)), None), str | dict
+        ):
             raise Closing(BAD, "The payload of subscribe has a query")
         try:
             limit = self.process.settings.limits.subscriptions

@@ -170,7 +170,7 @@ async def test_a_server_that_keeps_none_says_so(settings: Settings, database: Da
 
 
 def params(text: str, *, with_text: bool = True) -> Parameters:
-    return Parameters(text if with_text else None, query_hash=hashed(text))
+    return Parameters(text if with_text else None, document_id=hashed(text))
 
 
 def is_kept(persisted: PersistedQueries, text: str) -> bool:
