@@ -25,6 +25,18 @@ def in_version(id: str, version: str | None) -> str:
     return id if version is None else f"{id}@{number(version)}"
 
 
+def answer_in_version(answer: Any, version: str) -> Any:
+    """The answer with the ids that its samples, labels and annotations have in a version."""
+    match answer:
+        case {"id": str(id), **rest}:
+            return {"id": in_version(id, version), **answer_in_version(rest, version)}
+        case dict():
+            return {name: answer_in_version(each, version) for name, each in answer.items()}
+        case list():
+            return [answer_in_version(each, version) for each in answer]
+    return answer
+
+
 def number(id: str) -> int:
     """The number in a global id, whatever version it names."""
     return int(id.partition(":")[2].partition("@")[0])
