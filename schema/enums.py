@@ -26,205 +26,213 @@ def enum_name(value: object) -> Any:
     return value.name if isinstance(value, Enum) else value
 
 
-@described("What the annotations of a dataset are.")
+@described("The kind of annotations in a dataset.")
 class DatasetType(Enum):
-    IMAGE_CLASSIFICATION = "Labels for whole images, any number each; sidecars are `.txt`."
-    OBJECT_DETECTION = "Labels with shapes on the image; sidecars are PASCAL VOC `.xml`."
-    IMAGE_SEGMENTATION = "Labels with polygons around areas; sidecars are PASCAL VOC `.xml`."
+    IMAGE_CLASSIFICATION = "Any number of labels for each whole image. Label files are `.txt`."
+    OBJECT_DETECTION = "Labels with shapes. Label files are PASCAL VOC `.xml`."
+    IMAGE_SEGMENTATION = "Labels with polygons. Label files are PASCAL VOC `.xml`."
 
 
 @described("Which names the labels of a dataset may have.")
 class LabelNameRule(Enum):
     STANDARD = "1–32 characters: ASCII letters, digits, `-`, `_` and Han ideographs."
     ANY = (
-        "1–64 characters of any script, counted as code points in NFC, at least one of them visible; no control "
-        "characters, line separators or marks of writing direction, and no white space at either end."
+        "1–64 characters of any script, counted as code points in NFC, at least one of them visible. No control "
+        "characters, line separators or bidirectional formatting characters, and no leading or trailing white space."
     )
 
 
 @described("The order of a list of datasets.")
 class DatasetOrder(Enum):
-    NEWEST = "Latest created first."
-    OLDEST = "Earliest created first."
-    NAME = "By name, in code point order."
+    NEWEST = "By `createdAt`, newest first."
+    OLDEST = "By `createdAt`, oldest first."
+    NAME = "By `name`, in code point order."
 
 
-@described("How far the labelling of a sample is.")
+@described("The labelling state of a sample.")
 class SampleState(Enum):
-    UNLABELED = "No label at all."
+    UNLABELED = "No labels."
     LABELED = "At least one confirmed label."
-    PENDING = "Only unconfirmed machine suggestions."
+    PENDING = "Only unconfirmed suggestions."
 
 
-@described("What a sample is for, decided by the split of a published version.")
+@described("What a sample is used for.")
 class SampleUsage(Enum):
-    TRAIN = "To train a model."
-    EVAL = "To evaluate a model while it is trained."
-    TEST = "To test a finished model."
-    INFERENCE = "To be labelled by a model."
+    TRAIN = "Training a model."
+    EVAL = "Evaluating a model during training."
+    TEST = "Testing a finished model."
+    INFERENCE = "Being labelled by a model."
 
 
-@described("How an image is encoded, by its content, never by its name.")
+@described("Format of an image, detected from its content, not from its name.")
 class ImageFormat(Enum):
-    JPEG = "JPEG, a phone's multi-picture file included."
+    JPEG = "JPEG, including multi-picture files of phones."
     PNG = "PNG."
     BMP = "Windows bitmap."
 
 
-@described("Where an annotation came from.")
+@described("Where an annotation comes from.")
 class AnnotationOrigin(Enum):
-    MANUAL = "A person or a script, through this API."
-    SYNC = "A sidecar file, read by a sync."
-    IMPORT = "An imported manifest."
+    MANUAL = "Added through this API by a person or a script."
+    SYNC = "Read from a label file by a sync."
+    IMPORT = "Read from a manifest by an import."
     UPLOAD = "Given with the upload of the image."
-    MODEL = "A model's suggestion."
+    MODEL = "Suggested by a model."
 
 
-@described("Whether a version can be used.")
+@described("Whether a version is ready to use.")
 class VersionStatus(Enum):
-    READY = "It is published, and can be used."
+    READY = "Published and ready to use."
 
 
-@described("What became of a sample between two states.")
+@described("How a sample differs between two states.")
 class SampleChangeKind(Enum):
-    ADDED = "It is in the head only."
-    REMOVED = "It is in the base only."
+    ADDED = "Only in the head."
+    REMOVED = "Only in the base."
     RELABELED = (
-        "It is in both, with other labels. A label that got another name is the same label; shapes that moved, and "
-        "more or fewer shapes of the same labels, are no difference."
+        "In both, with different labels. A renamed label, moved shapes, and more or fewer shapes of the same labels "
+        "are not a difference."
     )
 
 
-@described("How far a job is.")
+@described("The state of a job.")
 class JobStatus(Enum):
-    QUEUED = "Waits for a worker."
-    RUNNING = "A worker is at it; survives the worker's death."
-    SUCCEEDED = "Done."
-    FAILED = "Given up; `error` says why."
-    CANCELED = "Stopped by `cancelJob`; what was done stays."
+    QUEUED = "Waiting for a worker."
+    RUNNING = "A worker is running it. If the worker dies, another one continues it."
+    SUCCEEDED = "Completed."
+    FAILED = "Failed. `error` says why."
+    CANCELED = "Stopped by `cancelJob`. Work that was already done is kept."
 
 
-@described("Why a sync passes over a file.")
+@described("Why a sync ignores a file.")
 class IgnoredReason(Enum):
-    SUFFIX = "Its suffix is neither that of an image nor that of a label file of this dataset's type."
+    SUFFIX = "The suffix is neither that of an image nor that of a label file for the dataset's type."
     HIDDEN = (
-        "A name on its path begins with a dot, or is one that a system keeps for itself, such as `__MACOSX`, `@eaDir` "
-        "or `Thumbs.db`. `include` can bring it back."
+        "A name in the path starts with a dot or is reserved by a system, such as `__MACOSX`, `@eaDir` or `Thumbs.db`. "
+        "A pattern in `include` can include it."
     )
-    EXCLUDED = "It matches the dataset's `exclude`, or is an image that does not match its `include`."
+    EXCLUDED = "The path matches the dataset's `exclude`, or it is an image and does not match `include`."
     LINK_NOT_ALLOWED = (
-        "A symbolic link that leads outside the directories that the server's owner allowed, or a linked directory "
-        "beyond the first 100,000."
+        "A symbolic link to a place outside the server's allowed roots, or a linked directory beyond the first 100,000."
     )
-    LINK_BROKEN = "A symbolic link that leads nowhere, or in a circle."
-    LINK_REPEATED = "A symbolic link to what is listed anyway, at its own path or by another link."
+    LINK_BROKEN = "A symbolic link without a target, or in a loop."
+    LINK_REPEATED = "A symbolic link to something that is listed already, by its own path or by another link."
     NOT_A_FILE = "A pipe, a socket or a device."
-    UNREADABLE = "A directory that the server may not read; nothing below it was seen."
-    SIDECAR_WITHOUT_IMAGE = "A label file that belongs to no image of the dataset."
-    SIDECAR_OVERRIDDEN = "A label file whose images all have one that takes precedence."
+    UNREADABLE = "A directory that the server may not read. Its contents are not listed."
+    SIDECAR_WITHOUT_IMAGE = "A label file without an image in the dataset."
+    SIDECAR_OVERRIDDEN = "A label file whose images all have another label file that takes precedence."
 
 
 @described("The order of a list of samples.")
 class SampleOrder(Enum):
-    NEWEST = "By `createdAt`, latest first."
-    OLDEST = "By `createdAt`, earliest first."
+    NEWEST = "By `createdAt`, newest first."
+    OLDEST = "By `createdAt`, oldest first."
     PATH = "By `path`, in code point order."
 
 
-@described("How several label names combine.")
+@described("How the labels of a filter are combined.")
 class LabelMatch(Enum):
     ANY = "At least one of them."
-    ALL = "Every one of them."
-    NONE = "Not one of them."
+    ALL = "All of them."
+    NONE = "None of them."
 
 
-@described("A stretch of days up to now, in UTC.")
+@described("A period of days until now, in UTC.")
 class TimePreset(Enum):
-    WITHIN_1_DAY = "From the start of yesterday."
-    WITHIN_1_MONTH = "From the start of the day 30 days ago."
+    WITHIN_1_DAY = "Since the start of yesterday."
+    WITHIN_1_MONTH = "Since the start of the day 30 days ago."
 
 
-@described("How labels are put on samples.")
+@described("How labels are applied to samples.")
 class LabelingMode(Enum):
-    ADD = "Put the labels on whole images; what is there stays, with shapes or without."
-    SET = "Exactly these labels, shapes of them kept; others go with their shapes, and with `[]` all go."
-    REMOVE = "Take the labels off, with all their shapes; without any left, it is UNLABELED."
+    ADD = "Add the labels, for the whole image. Existing labels are kept, with or without shapes."
+    SET = (
+        "Replace all labels with these. Shapes of these labels are kept; other labels are removed with their shapes. "
+        "An empty list removes all labels."
+    )
+    REMOVE = "Remove the labels with all their shapes. A sample without any other label becomes UNLABELED."
 
 
-@described("What a rename does when another label has the name.")
+@described("What to do if another label has the new name.")
 class RenameConflict(Enum):
     ERROR = "Refuse with LABEL_ALREADY_EXISTS."
-    MERGE = "Turn this label into the other one; a sample that has both keeps one, and the shapes of both."
+    MERGE = "Merge this label into the other one. A sample that has both keeps one, and the shapes of both."
 
 
-@described("What goes together with a label.")
+@described("What to delete together with a label.")
 class DeleteLabelMode(Enum):
-    LABEL_ONLY = "Only the label, from all samples; no sample goes."
+    LABEL_ONLY = "Only the label, from all samples. No sample is deleted."
     LABEL_AND_SAMPLES = (
-        "Also the samples that have no label but deleted ones; their files stay, and no sync brings them back. Samples "
-        "without labels never go."
+        "Also the samples whose labels are all deleted. Their files are kept, and no sync brings them back. Samples "
+        "without labels are never deleted."
     )
-    LABEL_SAMPLES_AND_SOURCES = "As LABEL_AND_SAMPLES, and the files of those samples are deleted. Cannot be undone."
+    LABEL_SAMPLES_AND_SOURCES = "Like LABEL_AND_SAMPLES, and also the source files of those samples. Cannot be undone."
 
 
-@described("What happens to a file whose name is taken. Nothing is ever written over.")
+@described("What to do if a file's name is taken. Files are never overwritten.")
 class UploadConflict(Enum):
-    ERROR = "It is refused with SAMPLE_ALREADY_EXISTS."
-    RENAME = "It gets a number: `cat.jpg` becomes `cat-1.jpg`."
+    ERROR = "Refuse with SAMPLE_ALREADY_EXISTS."
+    RENAME = "Add a number to the name: `cat.jpg` becomes `cat-1.jpg`."
 
 
-@described("What a sync or an import does with samples that are there already.")
+@described("What a sync or an import does with existing samples.")
 class ExistingSamples(Enum):
-    KEEP = "Labels that a person or a script put last are kept."
-    OVERWRITE = "The labels and shapes of the sidecars, or of the manifest, replace all others."
+    KEEP = "Keep labels that a person or a script changed last."
+    OVERWRITE = "Replace all labels and shapes with those of the label files or the manifest."
 
 
-@described("What becomes of changes that are in no version.")
+@described("What to do with changes that are not in any version.")
 class UnpublishedChanges(Enum):
     REJECT = "Refuse with UNPUBLISHED_CHANGES."
-    DISCARD = "Leave them behind. They stay in `changes`; undoing the switch brings them back."
+    DISCARD = "Discard them. They stay in `changes`; undoing the switch restores them."
 
 
-@described("What went wrong, for programs: `extensions.code` of an error, `code` of an item's error.")
+@described(
+    "The stable code of an error, for programs: `extensions.code` of an error in `errors`, `code` of an `ItemError` or "
+    "`JobError`."
+)
 class ErrorCode(Enum):
-    UNAUTHENTICATED = "No token, or one that is unknown, expired or revoked."
-    FORBIDDEN = "The token's scope does not reach so far."
-    NOT_FOUND = "There is no such thing."
-    VALIDATION_FAILED = "An argument is out of its bounds; the message says which."
-    QUERY_TOO_COSTLY = "The document asks for too much at once."
-    DOCUMENT_NOT_TRUSTED = "The server executes only listed documents, and this is none of them."
-    PERSISTED_QUERY_NOT_FOUND = "The server has no document of this hash; send it with its text."
-    PERSISTED_QUERY_NOT_SUPPORTED = "The server keeps no documents by hash; send their text each time."
-    RATE_LIMITED = "Too many requests; wait as long as `details` say."
-    INTERNAL_ERROR = "A fault of the server; try again, then send its operator the reference."
+    UNAUTHENTICATED = "The token is missing, unknown, expired or revoked."
+    FORBIDDEN = "The token's scope does not allow this."
+    NOT_FOUND = "The object does not exist."
+    VALIDATION_FAILED = "An argument is not valid. The message says which."
+    QUERY_TOO_COSTLY = "The operation asks for too much at once."
+    DOCUMENT_NOT_TRUSTED = "The server executes only trusted documents, and this is not one of them."
+    PERSISTED_QUERY_NOT_FOUND = "The server does not know the document of this hash. Send the document."
+    PERSISTED_QUERY_NOT_SUPPORTED = "The server does not store documents by hash. Send the document each time."
+    RATE_LIMITED = "Too many requests. Wait as long as `details` say."
+    INTERNAL_ERROR = "An error in the server. Try again; if it persists, send the reference to the server's operator."
     UNAVAILABLE = (
-        "The database cannot be reached, or has no room, now: the same request may succeed later. Repeat a mutation "
-        "with the same idempotency key."
+        "The database cannot be reached, or is full. The same request may succeed later. Repeat a mutation with the "
+        "same idempotency key."
     )
-    DATASET_NOT_FOUND = "There is no such dataset, or not for this token."
+    DATASET_NOT_FOUND = "The dataset does not exist, or the token may not access it."
     DATASET_ALREADY_EXISTS = "Another dataset has this name."
-    DATASET_BUSY = "Something runs on the dataset that excludes this."
-    INVALID_NAME = "A name that breaks the rules of names; the message says which."
-    INVALID_PATH = "A path that this server may not or cannot use; the message says why."
-    LABEL_NOT_FOUND = "The dataset has no label of this name or id."
+    DATASET_BUSY = "A job that is running on the dataset does not allow this."
+    INVALID_NAME = "The name is not allowed. The message says why."
+    INVALID_PATH = "The server may not or cannot use the path. The message says why."
+    LABEL_NOT_FOUND = "The dataset has no label with this name or id."
     LABEL_ALREADY_EXISTS = "Another label of the dataset has this name."
     SHORTCUT_ALREADY_EXISTS = "Another label of the dataset has this shortcut."
-    SAMPLE_NOT_FOUND = "There is no such sample."
-    SAMPLE_ALREADY_EXISTS = "A sample of this name is there already."
-    EMPTY_SELECTION = "No sample was selected."
-    COUNT_MISMATCH = "The filter matches another number of samples than expected; nothing was changed."
-    CONFLICT = "Somebody else was quicker, or the key belongs to another request; nothing was changed."
-    VERSION_NOT_FOUND = "There is no such version."
+    SAMPLE_NOT_FOUND = "The sample does not exist."
+    SAMPLE_ALREADY_EXISTS = "A sample with this file name already exists."
+    EMPTY_SELECTION = "The selection is empty."
+    COUNT_MISMATCH = "The number of selected samples is not the expected one. Nothing was changed."
+    CONFLICT = (
+        "Someone else changed the same in the meantime, or the idempotency key belongs to another request. Nothing was "
+        "changed."
+    )
+    VERSION_NOT_FOUND = "The version does not exist."
     VERSION_ALREADY_EXISTS = "Another version of the dataset has this name."
     EMPTY_VERSION = "A dataset without samples cannot be published."
-    UNPUBLISHED_CHANGES = "The working set has changes that no version holds; publish them, or pass DISCARD."
-    SPLIT_CONDITIONS_NOT_MET = "A label has too few samples to be in both parts."
-    JOB_NOT_FOUND = "There is no such job."
-    SYNC_ALREADY_RUNNING = "The dataset is being synced already; `details.jobId` is that job."
-    TOO_MANY_REMOVED = "The sync would remove more samples than it may unasked, and changed nothing; see `removeMany`."
+    UNPUBLISHED_CHANGES = "The working set has changes that are not in any version. Publish them, or pass DISCARD."
+    SPLIT_CONDITIONS_NOT_MET = "A label has too few samples for both parts of a split."
+    JOB_NOT_FOUND = "The job does not exist."
+    SYNC_ALREADY_RUNNING = "The dataset is already being synced, by the job `details.jobId`."
+    TOO_MANY_REMOVED = "The sync would remove more samples than allowed, and changed nothing. See `removeMany`."
     FILE_TOO_LARGE = "A file is larger than allowed."
-    UPLOAD_TOO_LARGE = "The files of one request are larger than allowed."
-    UNSUPPORTED_FORMAT = "Not a JPEG, PNG or BMP image, or its name says another format."
-    IMAGE_UNREADABLE = "The image is damaged or too large to be decoded."
-    STORAGE_ERROR = "Storage cannot be reached or does not answer rightly."
-    INVALID_CURSOR = "The cursor comes from another list or order, or was altered."
+    UPLOAD_TOO_LARGE = "The files of one request are together larger than allowed."
+    UNSUPPORTED_FORMAT = "The file is not a JPEG, PNG or BMP image, or its extension is that of another format."
+    IMAGE_UNREADABLE = "The image is damaged or too large to decode."
+    STORAGE_ERROR = "Storage cannot be reached or does not respond correctly."
+    INVALID_CURSOR = "The cursor comes from another list or order, or was modified."
