@@ -13,17 +13,18 @@ LazyDataset = Annotated["Dataset", strawberry.lazy("schema.types.dataset")]
 LazyVersion = Annotated["Version", strawberry.lazy("schema.types.version")]
 
 
-@strawberry.interface(description="Anything with a global id, to be found again by `node(id)`.")
+@strawberry.interface(description="An object with a global id. `Query.node` returns the object with a given id.")
 class Node:
     id: strawberry.ID = strawberry.field(
-        description="Global id. Opaque: keep it, compare it, send it back, do not take it apart."
+        description="Global id. Opaque: store it, compare it and send it back, but do not parse it."
     )
 
 
 VERSION_OF = (
-    "The version that this object is shown in; null in the working set. Its id holds good in that version alone."
+    "The version that this object belongs to. Null in the working set. The same object has a different id in each "
+    "version."
 )
-CURRENT_OF = "The same object in the working set; null if it is gone from there."
+CURRENT_OF = "The same object in the working set. Null if it no longer exists there."
 
 
 def compiled() -> NoReturn:

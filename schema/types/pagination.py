@@ -11,55 +11,55 @@ T = TypeVar("T")
 First = Annotated[
     int | None,
     strawberry.argument(
-        description="How many items from the start: 0–100, unless `serverInfo { maxPageSize }` says otherwise. 20 when "
-        "neither `first` nor `last` is given."
+        description="Return the first items, as many as this: 0 to `serverInfo { maxPageSize }`, which is 100 by "
+        "default. Default: 20, if `last` is not given either."
     ),
 ]
 After = Annotated[
     str | None,
     strawberry.argument(
-        description="Only items after this cursor, which must come from the same list in the same order."
+        description="Return items after this cursor. The cursor must come from the same list in the same order."
     ),
 ]
 Last = Annotated[
     int | None,
     strawberry.argument(
-        description="How many items from the end: 0–100, unless `serverInfo { maxPageSize }` says otherwise. Not "
-        "together with `first`."
+        description="Return the last items, as many as this: 0 to `serverInfo { maxPageSize }`, which is 100 by "
+        "default. Cannot be combined with `first`."
     ),
 ]
 Before = Annotated[
     str | None,
     strawberry.argument(
-        description="Only items before this cursor, which must come from the same list in the same order."
+        description="Return items before this cursor. The cursor must come from the same list in the same order."
     ),
 ]
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="Information about a page of a list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether items follow this page.")
-    has_previous_page: bool = strawberry.field(description="Whether items come before this page.")
-    start_cursor: str | None = strawberry.field(description="Cursor of the first item; null on an empty page.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last item; null on an empty page.")
+    has_next_page: bool = strawberry.field(description="Whether there are items after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there are items before this page.")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first item. Null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last item. Null on an empty page.")
 
 
-@strawberry.type(description="An item of a page, and its place in the list.")
+@strawberry.type(description="An item of a page and its cursor.")
 class Edge(Generic[T]):
     cursor: str = strawberry.field(
-        description="Opaque; for `after` or `before`. Stays valid while others add, change and delete."
+        description="Opaque cursor for `after` or `before`. Stays valid while items are added, changed or deleted."
     )
     node: T = strawberry.field(description="The item.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = strawberry.field(description="The page's items with their cursors.")
-    nodes: list[T] = strawberry.field(description="The page's items: the same as `edges { node }`.")
-    page_info: PageInfo = strawberry.field(description="What lies before and after.")
+    edges: list[Edge[T]] = strawberry.field(description="The items of the page, each with its cursor.")
+    nodes: list[T] = strawberry.field(description="The items of the page, the same as `edges { node }`.")
+    page_info: PageInfo = strawberry.field(description="Information about the pages before and after.")
     total_count: int = strawberry.field(
-        description="All items of the list, whatever the page. Counted only when selected; with a filter that costs "
-        "reading all that match."
+        description="Number of items in the whole list. Counted only if selected; with a filter, the server reads all "
+        "matching items to count them."
     )
 
 
