@@ -16,96 +16,108 @@ from schema.types.sample import Sample
 from schema.types.version import Statistics, Version, page_of_samples
 
 
-@strawberry.type(description="A set of images with their labels: the working set that everybody labels.")
+@strawberry.type(
+    description="A set of images with labels. Its current samples, labels and annotations are its working set, which "
+    "all users edit together."
+)
 class Dataset(Node):
-    name: str = strawberry.field(description="Unique on this server: 1–100 of `A–Z a–z 0–9 _ -`.")
-    description: str = strawberry.field(description="Free text of at most 256 characters.")
-    type: DatasetType = strawberry.field(description="What its annotations are. Never changes.")
+    name: str = strawberry.field(description="Name, unique on this server: 1–100 characters of `A–Z a–z 0–9 _ -`.")
+    description: str = strawberry.field(description="Free text, at most 256 characters.")
+    type: DatasetType = strawberry.field(description="The kind of annotations in the dataset. Cannot be changed.")
     input_path: str = strawberry.field(
-        description="Where the images lie: a directory below one of the server's allowed roots, or "
-        "`s3://bucket/prefix/`. Never changes."
+        description="Where the images are stored: a directory below one of the server's allowed roots, or "
+        "`s3://bucket/prefix/`. Cannot be changed."
     )
-    output_path: str | None = strawberry.field(description="Where published versions are written to, if anywhere.")
+    output_path: str | None = strawberry.field(
+        description="Where published versions are written. Null if they are not written."
+    )
     include: list[str] = strawberry.field(
-        description="Patterns of the images that a sync takes, as for `createDataset`; empty: all that are not hidden."
+        description="Patterns of the images that a sync includes; see `CreateDatasetInput.include`. Empty: all images "
+        "that are not hidden."
     )
-    exclude: list[str] = strawberry.field(description="Patterns of the files that a sync passes over.")
-    label_names: LabelNameRule = strawberry.field(description="Which names its labels may have.")
+    exclude: list[str] = strawberry.field(
+        description="Patterns of the images and label files that a sync ignores; see `CreateDatasetInput.exclude`."
+    )
+    label_names: LabelNameRule = strawberry.field(description="Which names the labels of the dataset may have.")
     created_at: datetime = strawberry.field(description="When the dataset was created.")
-    updated_at: datetime = strawberry.field(description="When it, or anything in its working set, last changed.")
+    updated_at: datetime = strawberry.field(description="When the dataset or its working set last changed.")
     revision: int = strawberry.field(
-        description="Number of committed changes of the working set. Pass it as `expectedRevision` to be refused when "
-        "somebody else was quicker."
+        description="Number of committed changes of the working set. Pass it as `expectedRevision` to have a mutation "
+        "refused if someone else changed the working set in the meantime."
     )
-    statistics: Statistics = strawberry.field(description="How many samples are in which state. Costs nothing.")
+    statistics: Statistics = strawberry.field(
+        description="Number of samples in each state. Read from counters, so it is as fast as any other field."
+    )
     labels: list[Label] = strawberry.field(
-        description="All labels, in the order of their creation; those on no sample too."
+        description="All labels in the order of creation, including labels without samples."
     )
 
-    @strawberry.field(description="The label of this name (case-sensitive), or null.")
-    def label(self, name: Annotated[str, strawberry.argument(description="The exact name.")]) -> Label | None:
+    @strawberry.field(description="The label with this name, or null.")
+    def label(
+        self, name: Annotated[str, strawberry.argument(description="The exact name, case-sensitive.")]
+    ) -> Label | None:
         compiled()
 
-    @strawberry.field(description="The sample whose image lies at this path, or null.")
+    @strawberry.field(description="The sample with this path, or null.")
     def sample(
-        self, path: Annotated[str, strawberry.argument(description="The path below the dataset's input path.")]
+        self, path: Annotated[str, strawberry.argument(description="Path of the image below the dataset's input path.")]
     ) -> Sample | None:
         compiled()
 
     labelers: list[str] = strawberry.field(
-        description="Who last labelled some sample, in code point order: the choices of the `labeledBy` filter."
+        description="Everyone who last labelled at least one sample, in code point order: the values for "
+        "`SampleFilter.labeledBy`."
     )
 
     samples = strawberry.field(page_of_samples, description="The samples of the working set.")
 
     current_version: Version | None = strawberry.field(
-        description="The version that the working set is based on: the one published or switched to last. Null before "
-        "the first, and when it was deleted."
+        description="The version that the working set is based on: the one that was last published or switched to. "
+        "Null before the first version, and after that version was deleted."
     )
     has_unpublished_changes: bool = strawberry.field(
-        description="Whether the working set was changed since it was equal to `currentVersion`; without one, ever. "
-        "`comparison` says what differs; what was changed and changed back is a change too, which going back to the "
-        "version would undo."
+        description="Whether the working set changed since it was equal to `currentVersion`, or at all if there is no "
+        "current version. A change that was later reversed counts, too. `comparison` returns the differences."
     )
 
-    @strawberry.field(description="The version of this name (case-sensitive), or null.")
-    def version(self, name: Annotated[str, strawberry.argument(description="The exact name.")]) -> Version | None:
+    @strawberry.field(description="The version with this name, or null.")
+    def version(
+        self, name: Annotated[str, strawberry.argument(description="The exact name, case-sensitive.")]
+    ) -> Version | None:
         compiled()
 
     versions = connection_of(Version, "The published versions, newest first.")
 
     @strawberry.field(
-        description="What differs from one state of the dataset to another, sample by sample and label by label. "
-        "VERSION_NOT_FOUND for a version that is not this dataset's."
+        description="The differences between two states of the dataset, by sample and by label. Refused with "
+        "VERSION_NOT_FOUND for a version of another dataset."
     )
     def comparison(
         self,
-        base_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the version to start from.")],
+        base_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the version to compare from.")],
         head_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Global id of the version to end at; null for the working set."),
+            strawberry.argument(description="Global id of the version to compare to. Null: the working set."),
         ] = None,
     ) -> Comparison:
         compiled()
 
     @strawberry.field(
-        description="What it would mean for others to delete these samples with their source files: ask before you "
-        "pass `deleteSources`. Changes nothing."
+        description="What deleting these samples with their source files affects in other datasets and in versions, to "
+        "be checked before a deletion with `deleteSources`. Changes nothing."
     )
     def delete_impact(
         self,
         select: Annotated[
-            SampleSelectionInput, strawberry.argument(description="Which samples: at most 1,000 ids, a filter, or all.")
+            SampleSelectionInput, strawberry.argument(description="The samples: at most 1,000 ids, a filter, or all.")
         ],
     ) -> DeleteImpact:
         compiled()
 
     active_job: Job | None = strawberry.field(
-        description="The sync or import that runs or waits for this dataset, if any."
+        description="The sync or import that is queued or running for this dataset. Null if there is none."
     )
 
     jobs = connection_of(Job, "All jobs of the dataset, newest first.")
 
-    changes = connection_of(
-        Change, "Every committed change of the working set, newest first. Nothing is ever lost here."
-    )
+    changes = connection_of(Change, "All committed changes of the working set, newest first. The history is complete.")

@@ -12,19 +12,19 @@ from schema.types.pagination import After, Before, Connection, First, Last
 from schema.types.sample import Sample
 
 
-@strawberry.type(
-    description="How many samples there are, and in which state. `totalCount` is the sum of the three others."
-)
+@strawberry.type(description="Number of samples by state. `totalCount` is the sum of the other three.")
 class Statistics:
-    total_count: int = strawberry.field(description="All samples.")
-    labeled_count: int = strawberry.field(description="Samples with at least one confirmed label.")
-    unlabeled_count: int = strawberry.field(description="Samples with no label at all.")
-    pending_count: int = strawberry.field(description="Samples with nothing but unconfirmed machine suggestions.")
+    total_count: int = strawberry.field(description="Number of samples.")
+    labeled_count: int = strawberry.field(description="Number of samples with at least one confirmed label.")
+    unlabeled_count: int = strawberry.field(description="Number of samples without labels.")
+    pending_count: int = strawberry.field(description="Number of samples with only unconfirmed suggestions.")
 
 
 def page_of_samples(
-    filter: Annotated[SampleFilter | None, strawberry.argument(description="Only samples like this.")] = None,
-    order_by: Annotated[SampleOrder, strawberry.argument(description="The order.")] = SampleOrder.NEWEST,
+    filter: Annotated[
+        SampleFilter | None, strawberry.argument(description="Return only samples that match this filter.")
+    ] = None,
+    order_by: Annotated[SampleOrder, strawberry.argument(description="The order of the items.")] = SampleOrder.NEWEST,
     first: First = None,
     after: After = None,
     last: Last = None,
@@ -35,36 +35,39 @@ def page_of_samples(
 
 
 @strawberry.type(
-    description="A published state of a working set. It never changes: whatever happens to labels, samples and names "
-    "later, it answers as on the day it was published. Samples whose image is gone say `isSourceAvailable: false`."
+    description="A published snapshot of the working set. It never changes: later changes of labels, samples and names "
+    "do not affect it. Samples whose image is gone have `isSourceAvailable: false`."
 )
 class Version(Node):
-    dataset: LazyDataset = strawberry.field(description="The dataset it was published from, as that is now.")
-    name: str = strawberry.field(description="Unique in its dataset.")
-    description: str = strawberry.field(description="Free text of at most 256 characters.")
-    status: VersionStatus = strawberry.field(description="Whether it can be used.")
-    is_current: bool = strawberry.field(description="Whether the working set is based on it.")
+    dataset: LazyDataset = strawberry.field(description="The dataset that it was published from, in its current state.")
+    name: str = strawberry.field(description="Name, unique in the dataset.")
+    description: str = strawberry.field(description="Free text, at most 256 characters.")
+    status: VersionStatus = strawberry.field(description="Whether the version is ready to use.")
+    is_current: bool = strawberry.field(description="Whether the working set is based on this version.")
     parent: Optional["Version"] = strawberry.field(
-        description="The version that the working set was based on when this one was published; null for the first, "
-        "and when that one was deleted."
+        description="The version that the working set was based on when this one was published. Null for the first "
+        "version, and if the parent was deleted."
     )
-    created_at: datetime = strawberry.field(description="When it was published.")
-    created_by: str = strawberry.field(description="Who published it: the name of a token.")
-    statistics: Statistics = strawberry.field(description="How many samples it has in which state. Costs nothing.")
+    created_at: datetime = strawberry.field(description="When the version was published.")
+    created_by: str = strawberry.field(description="Name of the token that published the version.")
+    statistics: Statistics = strawberry.field(
+        description="Number of samples in each state. Read from counters, so it is as fast as any other field."
+    )
     labels: list[Label] = strawberry.field(
-        description="Its labels under the names they had, with the counts they had, in the order of their creation."
+        description="The labels with the names and counts that they had when the version was published, in the order "
+        "of creation."
     )
 
     samples = strawberry.field(
         page_of_samples,
-        description="Its samples, as they were. `usage` is `TRAIN` for every labelled sample, unless the version was "
-        "split or the sample marked otherwise.",
+        description="The samples as they were when the version was published. `usage` is `TRAIN` for every labelled "
+        "sample, unless the version was split or the sample had another usage.",
     )
 
     manifest_path: str | None = strawberry.field(
-        description="Where its manifest lies, once it is written; null for a dataset without an output path."
+        description="Location of the manifest. Null until it is written, and for a dataset without an output path."
     )
     manifest_job: ManifestJob | None = strawberry.field(
-        description="The latest job that writes its manifest, with its error if it failed; null for a dataset without "
-        "an output path."
+        description="The latest job that writes the manifest, with its `error` if it failed. Null for a dataset "
+        "without an output path."
     )
