@@ -9,52 +9,68 @@ from schema.types.label import Label
 from schema.types.node import CURRENT_OF, VERSION_OF, LazyDataset, LazyVersion, Node, compiled
 
 
-@strawberry.type(description="One image of a dataset, with its labels.")
+@strawberry.type(description="An image of a dataset, with its labels.")
 class Sample(Node):
     version: LazyVersion | None = strawberry.field(description=VERSION_OF)
     current: Annotated["Sample", strawberry.lazy("schema.types.sample")] | None = strawberry.field(
         description=CURRENT_OF
     )
-    dataset: LazyDataset = strawberry.field(description="The dataset it belongs to.")
-    path: str = strawberry.field(description="Where the image lies below the dataset's input path.")
-    directory: str = strawberry.field(description="`path` up to its last slash; empty at the top.")
-    file_name: str = strawberry.field(description="`path` after its last slash, with the extension.")
-    size: int = strawberry.field(description="Bytes of the file.")
-    width: int | None = strawberry.field(description="Pixels across, as stored (before any EXIF rotation).")
-    height: int | None = strawberry.field(description="Pixels down, as stored (before any EXIF rotation).")
+    dataset: LazyDataset = strawberry.field(description="The dataset that it belongs to.")
+    path: str = strawberry.field(description="Path of the image below the dataset's input path.")
+    directory: str = strawberry.field(description="The part of `path` before its last slash. Empty at the top level.")
+    file_name: str = strawberry.field(description="The part of `path` after its last slash, including the extension.")
+    size: int = strawberry.field(description="Size of the file in bytes.")
+    width: int | None = strawberry.field(
+        description="Width of the stored image in pixels, before any EXIF rotation. Null if unknown."
+    )
+    height: int | None = strawberry.field(
+        description="Height of the stored image in pixels, before any EXIF rotation. Null if unknown."
+    )
     orientation: int | None = strawberry.field(
-        description="EXIF's number, 1 to 8, for how browsers turn the image; 1 is not at all. They and thumbnails show "
-        "images turned, while `width`, `height` and shapes are as stored: turn shapes alike to draw them there."
+        description="EXIF orientation, 1–8; 1 means not rotated. Browsers and thumbnails apply it, but `width`, "
+        "`height` and shapes refer to the stored image: transform shapes in the same way to draw them. Null if "
+        "unknown."
     )
-    format: ImageFormat | None = strawberry.field(description="How the image is encoded.")
-    state: SampleState = strawberry.field(description="How far its labelling is.")
-    labels: list[Label] = strawberry.field(description="Its confirmed labels, each once, in the order of creation.")
-    annotations: list[Annotation] = strawberry.field(
-        description="Every label put on it, with who, when, and where on the image; suggestions too."
+    format: ImageFormat | None = strawberry.field(
+        description="Format of the image, detected from its content. Null if unknown."
     )
-    labeled_by: str | None = strawberry.field(description="Who last changed its labels; null when it has none.")
-    labeled_at: datetime | None = strawberry.field(description="When its labels were last changed.")
+    state: SampleState = strawberry.field(description="The labelling state of the sample.")
+    labels: list[Label] = strawberry.field(description="The confirmed labels, each once, in the order of creation.")
+    annotations: list[Annotation] = strawberry.field(description="All annotations, including unconfirmed suggestions.")
+    labeled_by: str | None = strawberry.field(
+        description="Who last changed the labels. Null if the sample has no labels."
+    )
+    labeled_at: datetime | None = strawberry.field(
+        description="When the labels were last changed. Null if the sample has no labels."
+    )
     created_at: datetime = strawberry.field(
-        description="When the image was made, as far as storage knows: the object's last-modified when it was added."
+        description="When the image was created, as far as storage knows: the last-modified time of its file when it "
+        "was added."
     )
-    added_at: datetime = strawberry.field(description="When it came into the dataset.")
+    added_at: datetime = strawberry.field(description="When the sample was added to the dataset.")
     is_hard: bool = strawberry.field(
-        description="Whether it is marked as a hard example; a VOC sidecar marks it by `difficult`."
+        description="Whether the sample is marked as a hard example. VOC label files mark it with `difficult`."
     )
-    usage: SampleUsage | None = strawberry.field(description="What it is for, once a split decided.")
-    revision: int = strawberry.field(description="The dataset's revision that last changed this sample.")
-    is_source_available: bool = strawberry.field(description="Whether the image can still be had from storage.")
+    usage: SampleUsage | None = strawberry.field(
+        description="What the sample is used for: set by `updateSamples`, by an import, or in a version by its split. "
+        "Null if not set."
+    )
+    revision: int = strawberry.field(description="The dataset revision that last changed this sample.")
+    is_source_available: bool = strawberry.field(description="Whether the image is still available in storage.")
     is_damaged: bool = strawberry.field(
-        description="Whether the file ends before its image does, as a sync or an import found it. `imageUrl` and "
-        "`thumbnailUrl` then show the part that is there."
+        description="Whether the image file is truncated, as found by a sync or an import. `imageUrl` and "
+        "`thumbnailUrl` then show the part that can be decoded."
     )
     image_url: str = strawberry.field(
-        description="The image itself. Signed; expires after about an hour; fit for `<img>`, needs no token."
+        description="URL of the image, usable in `<img>`. Signed: it needs no token, and expires after about an hour."
     )
 
-    @strawberry.field(description="A small upright JPEG of the image. Signed and expiring like `imageUrl`.")
+    @strawberry.field(
+        description="URL of a small upright JPEG of the image. Signed: it needs no token, and expires after about an "
+        "hour."
+    )
     def thumbnail_url(
         self,
-        size: Annotated[int, strawberry.argument(description="Pixels of the longest side: 16–1024.")] = 256,
+        size: Annotated[int, strawberry.argument(description="Longest side in pixels: 16–1,024.")] = 256,
     ) -> str:
         compiled()
