@@ -10,11 +10,11 @@ from db.formats.shapes import Shape
 from schema.inputs.limits import MAX_ITEMS
 from schema.types.annotation import PIXELS
 
-FROM_LEFT = "Pixels from the left: 0 to the image's width, both inclusive; rounded to a millionth."
-FROM_TOP = "Pixels from the top: 0 to the image's height, both inclusive; rounded to a millionth."
+FROM_LEFT = "Pixels from the left: 0 to the image's width, inclusive. Rounded to a millionth."
+FROM_TOP = "Pixels from the top: 0 to the image's height, inclusive. Rounded to a millionth."
 
 
-@strawberry.input(description=f"A place on an image, in {PIXELS}.")
+@strawberry.input(description=f"A position on an image, in {PIXELS}.")
 class PositionInput:
     x: float = strawberry.field(description=FROM_LEFT)
     y: float = strawberry.field(description=FROM_TOP)
@@ -24,15 +24,15 @@ class PositionInput:
 class BoundingBoxInput:
     x_min: float = strawberry.field(description="Left edge, 0 or more.")
     y_min: float = strawberry.field(description="Top edge, 0 or more.")
-    x_max: float = strawberry.field(description="Right edge: more than `xMin`, at most the image's width.")
-    y_max: float = strawberry.field(description="Bottom edge: more than `yMin`, at most the image's height.")
+    x_max: float = strawberry.field(description="Right edge, more than `xMin` and at most the image's width.")
+    y_max: float = strawberry.field(description="Bottom edge, more than `yMin` and at most the image's height.")
 
 
-@strawberry.input(description="A closed area. The last point joins the first, and need not repeat it.")
+@strawberry.input(description="A closed area. The last point connects to the first, and does not need to repeat it.")
 class PolygonInput:
     points: list[PositionInput] = strawberry.field(
         metadata={MAX_ITEMS: 10_001},
-        description="Its corners, in order: at least 3 different ones, at most 10,000.",
+        description="The corners in order: at least 3 different points, at most 10,000.",
     )
 
 
@@ -40,30 +40,34 @@ class PolygonInput:
 class PolylineInput:
     points: list[PositionInput] = strawberry.field(
         metadata={MAX_ITEMS: 10_001},
-        description="Its points, in order: at least 2 different ones, at most 10,000.",
+        description="The points in order: at least 2 different points, at most 10,000.",
     )
 
 
-@strawberry.input(description="A circle that lies on the image as a whole.")
+@strawberry.input(description="A circle that is entirely within the image.")
 class CircleInput:
-    center: PositionInput = strawberry.field(description="Its middle.")
-    radius: float = strawberry.field(description="Its radius in pixels, more than 0.")
+    center: PositionInput = strawberry.field(description="The centre of the circle.")
+    radius: float = strawberry.field(description="The radius in pixels, more than 0.")
 
 
 @strawberry.input(description="A single point.")
 class PointInput:
-    position: PositionInput = strawberry.field(description="Where it is.")
+    position: PositionInput = strawberry.field(description="The position of the point.")
 
 
 @strawberry.input(
     one_of=True,
-    description="Where on an image a label belongs: exactly one of these. It lies on the image as a whole. Object "
-    "detection takes all of them, image segmentation polygons alone, image classification none.",
+    description="A shape on an image. Exactly one field must be given. The shape must be within the image. Object "
+    "detection accepts all shapes, image segmentation only polygons, image classification none.",
 )
 class ShapeInput:
-    bounding_box: BoundingBoxInput | None = strawberry.field(default=strawberry.UNSET, description="A box.")
-    polygon: PolygonInput | None = strawberry.field(default=strawberry.UNSET, description="An area.")
-    polyline: PolylineInput | None = strawberry.field(default=strawberry.UNSET, description="A line.")
+    bounding_box: BoundingBoxInput | None = strawberry.field(
+        default=strawberry.UNSET, description="An upright rectangle."
+    )
+    polygon: PolygonInput | None = strawberry.field(default=strawberry.UNSET, description="A closed area.")
+    polyline: PolylineInput | None = strawberry.field(
+        default=strawberry.UNSET, description="A line through several points."
+    )
     circle: CircleInput | None = strawberry.field(default=strawberry.UNSET, description="A circle.")
     point: PointInput | None = strawberry.field(default=strawberry.UNSET, description="A point.")
 
