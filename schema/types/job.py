@@ -14,97 +14,103 @@ if TYPE_CHECKING:
 @strawberry.type(description="Why a job failed.")
 class JobError:
     code: ErrorCode = strawberry.field(description="Stable code, for programs.")
-    message: str = strawberry.field(description="A sentence for people.")
+    message: str = strawberry.field(description="What went wrong and what to do about it, in one sentence.")
     would_remove_count: int | None = strawberry.field(
-        description="Of TOO_MANY_REMOVED: how many samples the sync would have removed; null of other errors."
+        description="For TOO_MANY_REMOVED, the number of samples that the sync would have removed. Null for other "
+        "errors."
     )
     sample_count: int | None = strawberry.field(
-        description="Of TOO_MANY_REMOVED: how many samples the dataset has; null of other errors."
+        description="For TOO_MANY_REMOVED, the number of samples in the dataset. Null for other errors."
     )
 
 
-@strawberry.interface(description="Long work that goes on after the request that asked for it.")
+@strawberry.interface(description="Work that continues in the background after the request that started it.")
 class Job(Node):
-    status: JobStatus = strawberry.field(description="How far it is.")
-    dataset: LazyDataset = strawberry.field(description="The dataset it works on.")
+    status: JobStatus = strawberry.field(description="The state of the job.")
+    dataset: LazyDataset = strawberry.field(description="The dataset that the job works on.")
     progress: float | None = strawberry.field(
-        description="0–1, never falling; null while the amount of work is not known yet."
+        description="Fraction of the work that is done, 0–1. Never decreases. Null while the amount of work is unknown."
     )
-    requested_by: str = strawberry.field(description="Who asked for it: the name of a token.")
-    created_at: datetime = strawberry.field(description="When it was asked for.")
-    started_at: datetime | None = strawberry.field(description="When a worker first took it up.")
-    finished_at: datetime | None = strawberry.field(description="When it came to its end.")
-    error: JobError | None = strawberry.field(description="Why it failed; null unless it did.")
+    requested_by: str = strawberry.field(description="Name of the token that requested the job.")
+    created_at: datetime = strawberry.field(description="When the job was requested.")
+    started_at: datetime | None = strawberry.field(description="When a worker first started the job. Null until then.")
+    finished_at: datetime | None = strawberry.field(description="When the job ended. Null until then.")
+    error: JobError | None = strawberry.field(description="Why the job failed. Null unless `status` is FAILED.")
 
 
-@strawberry.type(description="A problem with one file or line, after which a sync or an import went on.")
+@strawberry.type(description="A problem with one file or line, which did not stop the sync or import.")
 class JobWarning:
     path: str = strawberry.field(
-        description="The file below the input path, or the manifest, with `:line` where that helps."
+        description="Path of the file below the input path, or name of the manifest, with `:line` where a line is "
+        "known."
     )
-    message: str = strawberry.field(description="What is wrong with it, as a sentence.")
+    message: str = strawberry.field(description="What is wrong with it, in one sentence.")
     count: int = strawberry.field(
-        description="How often it was met. A name that no label of the dataset can have is one warning, with the path "
-        "where it was met first; every other warning is about one file or line, and its count is 1."
+        description="Number of occurrences. A label name that the dataset does not allow has one warning, with the "
+        "path of its first occurrence. Every other warning is about one file or line, and its count is 1."
     )
 
 
-@strawberry.type(description="Files that a sync passed over for one reason.")
+@strawberry.type(description="Files that a sync ignored for the same reason.")
 class IgnoredFiles:
-    reason: IgnoredReason = strawberry.field(description="Why.")
+    reason: IgnoredReason = strawberry.field(description="The reason.")
     suffix: str | None = strawberry.field(
-        description="For SUFFIX the suffix in lower case with its dot, empty for names without one; null for the group "
-        "of all suffixes beyond the first 100. Null for other reasons."
+        description="For SUFFIX, the suffix in lower case with its dot: empty for names without a suffix, null for the "
+        "group of all suffixes beyond the first 100. Null for other reasons."
     )
-    count: int = strawberry.field(description="How many they are.")
-    examples: list[str] = strawberry.field(description="Paths of some of them below the input path, at most 10.")
+    count: int = strawberry.field(description="Number of files.")
+    examples: list[str] = strawberry.field(description="Paths of some of the files below the input path, at most 10.")
 
 
-@strawberry.type(description="A sync: the working set is merged with what lies in the input path.")
+@strawberry.type(description="A job that merges the files in the input path into the working set.")
 class SyncJob(Job, Node):
-    scanned_count: int = strawberry.field(description="Files seen in the input path so far.")
-    added_count: int = strawberry.field(description="Samples that are new.")
+    scanned_count: int = strawberry.field(description="Number of files seen in the input path so far.")
+    added_count: int = strawberry.field(description="Number of new samples.")
     updated_count: int = strawberry.field(
-        description="Samples whose image, or whose labels or shapes by sidecar, changed."
+        description="Number of samples whose image changed, or whose labels or shapes a label file changed."
     )
-    removed_count: int = strawberry.field(description="Samples whose file is gone.")
-    moved_count: int = strawberry.field(description="Samples whose file has another path now; they keep id and labels.")
+    removed_count: int = strawberry.field(
+        description="Number of removed samples: their files are gone or were replaced."
+    )
+    moved_count: int = strawberry.field(
+        description="Number of samples whose file moved to another path. They keep their ids and labels."
+    )
     skipped_count: int = strawberry.field(
-        description="Images that could not be read or are too large; each has a warning."
+        description="Number of images that cannot be read or are too large. Each has a warning."
     )
     ignored_count: int = strawberry.field(
-        description="Files, and links and directories, that were passed over; `ignoredFiles` says why."
+        description="Number of ignored files, links and directories. `ignoredFiles` has the reasons."
     )
     ignored_files: list[IgnoredFiles] = strawberry.field(
-        description="What was passed over, in at most 120 groups by reason and suffix, the largest first. Known when "
-        "the input path is listed."
+        description="The ignored files, links and directories, in at most 120 groups by reason and suffix, largest "
+        "first. Available once the input path is listed."
     )
 
-    warnings = connection_of(JobWarning, "What went wrong with single files, in the order it was met, at most 10,000.")
+    warnings = connection_of(JobWarning, "Problems with single files, in the order they were found, at most 10,000.")
 
 
-@strawberry.type(description="An import: what a manifest says goes into the working set.")
+@strawberry.type(description="A job that imports a manifest into the working set.")
 class ImportJob(Job, Node):
-    read_count: int = strawberry.field(description="Lines of the manifest read so far; blank ones do not count.")
-    added_count: int = strawberry.field(description="Samples that are new.")
+    read_count: int = strawberry.field(description="Number of lines of the manifest read so far, without blank lines.")
+    added_count: int = strawberry.field(description="Number of new samples.")
     updated_count: int = strawberry.field(
-        description="Samples that were there and got other labels, another usage, or another mark as hard example."
+        description="Number of existing samples that got other labels, another usage, or another mark as hard example."
     )
-    labeled_count: int = strawberry.field(description="Of both, those that got labels.")
-    skipped_count: int = strawberry.field(description="Lines that came to nothing; each has a warning.")
+    labeled_count: int = strawberry.field(description="Number of added and updated samples that got labels.")
+    skipped_count: int = strawberry.field(description="Number of lines that could not be imported. Each has a warning.")
 
     warnings = connection_of(
         JobWarning,
-        "What went wrong with single lines, in the order it was met, at most 10,000. `path` is the "
-        "manifest's name and the line's number, such as `V001.manifest:12`.",
+        "Problems with single lines, in the order they were found, at most 10,000. `path` is the manifest's name and "
+        "the line number, such as `V001.manifest:12`.",
     )
 
 
 @strawberry.type(
-    description="The writing of a version's manifest to the output path. Storage that fails is tried again a few "
-    "times; then the job is FAILED, and `writeManifest` starts another."
+    description="A job that writes the manifest of a version to the output path. Storage errors are retried a few "
+    "times before the job fails; `writeManifest` starts another job."
 )
 class ManifestJob(Job, Node):
     version: Annotated["Version", strawberry.lazy("schema.types.version")] | None = strawberry.field(
-        description="The version; null once it was deleted."
+        description="The version. Null if it was deleted."
     )

@@ -11,7 +11,7 @@ from db.ingest.uploads import Incoming
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A moment: RFC 3339 with a time zone, such as `2026-11-22T21:00:00Z`. Answers are in UTC.",
+    description="A date and time in RFC 3339 with a time zone, such as `2026-11-22T21:00:00Z`. Responses are in UTC.",
     specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
     serialize=lambda value: value.astimezone(UTC).isoformat(),
     parse_value=lambda text: parse_timestamp(text),
@@ -19,8 +19,8 @@ DATE_TIME = strawberry.scalar(
 
 UPLOAD = strawberry.scalar(
     name="Upload",
-    description="A file, sent by the GraphQL multipart request specification: null in `variables`, and the file in a "
-    "part of its own. The request carries the header `GraphQL-Require-Preflight: true`.",
+    description="A file, sent as the GraphQL multipart request specification says: null in `variables`, and the file "
+    "in its own part. The request must have the header `GraphQL-Require-Preflight: true`.",
     specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
     parse_value=lambda value: parse_upload(value),
 )
