@@ -11,45 +11,49 @@ from schema.types.sample import Sample
 
 @strawberry.type(description="A sample that differs between two states.")
 class SampleChange:
-    kind: SampleChangeKind = strawberry.field(description="What became of it.")
+    kind: SampleChangeKind = strawberry.field(description="How the sample differs.")
     sample: Sample = strawberry.field(
-        description="The sample as it is in the head; a removed one as it was in the base."
+        description="The sample in the head. For a removed sample, the sample in the base."
     )
     added_label_names: list[str] = strawberry.field(
-        description="Labels that it has in the head only, as the head calls them; all labels of an added sample."
+        description="Names of the labels that the sample has only in the head, as they are named there. All labels of "
+        "an added sample."
     )
     removed_label_names: list[str] = strawberry.field(
-        description="Labels that it has in the base only, as the base calls them; all labels of a removed sample."
+        description="Names of the labels that the sample has only in the base, as they are named there. All labels of "
+        "a removed sample."
     )
 
 
 @strawberry.type(description="A label that differs between two states.")
 class LabelChange:
-    before: Label | None = strawberry.field(description="The label in the base; null if it is in the head only.")
-    after: Label | None = strawberry.field(description="The label in the head; null if it is in the base only.")
+    before: Label | None = strawberry.field(description="The label in the base. Null if it is only in the head.")
+    after: Label | None = strawberry.field(description="The label in the head. Null if it is only in the base.")
 
 
 @strawberry.type(
-    description="The differences from one state of a dataset, the base, to another, the head. Costs what changed in "
-    "between, however large the dataset is."
+    description="The differences between two states of a dataset, the base and the head. The time to compute them "
+    "depends on how much changed in between, not on the size of the dataset."
 )
 class Comparison:
-    added_count: int = strawberry.field(description="How many samples are in the head only.")
-    removed_count: int = strawberry.field(description="How many samples are in the base only.")
-    relabeled_count: int = strawberry.field(description="How many samples are in both, with other labels.")
+    added_count: int = strawberry.field(description="Number of samples that are only in the head.")
+    removed_count: int = strawberry.field(description="Number of samples that are only in the base.")
+    relabeled_count: int = strawberry.field(description="Number of samples that are in both, with different labels.")
     edited_count: int = strawberry.field(
-        description="How many samples are in both, with the same labels, and were written in between: other shapes, "
-        "marks or another file, or back and forth. They are not among `changes`."
+        description="Number of samples that are in both with the same labels, but were changed in between: other "
+        "shapes, marks or another file, or a change that was later reversed. `changes` does not contain them."
     )
     labels: list[LabelChange] = strawberry.field(
-        description="The labels that were made or deleted, or have another name, colour or shortcut, in the order of "
-        "their ids."
+        description="The labels that were created or deleted, or have another name, colour or shortcut, in the order "
+        "of their ids."
     )
 
     @strawberry.field(description="The samples that differ, in the order of their ids.")
     def changes(
         self,
-        kind: Annotated[SampleChangeKind | None, strawberry.argument(description="Only these.")] = None,
+        kind: Annotated[
+            SampleChangeKind | None, strawberry.argument(description="Return only samples that differ in this way.")
+        ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,

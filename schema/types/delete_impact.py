@@ -4,17 +4,18 @@ from schema.types.node import LazyDataset
 from schema.types.version import Version
 
 
-@strawberry.type(description="What deleting the source files of some samples does elsewhere.")
+@strawberry.type(description="What deleting the source files of some samples affects.")
 class DeleteImpact:
-    sample_count: int = strawberry.field(description="How many samples were asked about.")
+    sample_count: int = strawberry.field(description="Number of selected samples.")
     shared_source_count: int = strawberry.field(
-        description="How many of their files samples of other datasets use too, also of those that the token may not "
-        "see: what is deleted for one is deleted for all."
+        description="Number of their source files that samples of other datasets use, too, including datasets that the "
+        "token may not access. A deleted file is deleted for all of them."
     )
     versions: list[Version] = strawberry.field(
-        description="Published versions that show one of those files, of other datasets too as far as the token may "
-        "see, the newest first, at most 100: their samples will say `isSourceAvailable: false`."
+        description="Published versions that contain one of these files, of all datasets that the token may access, "
+        "newest first, at most 100. Their samples will have `isSourceAvailable: false`."
     )
     datasets: list[LazyDataset] = strawberry.field(
-        description="Those datasets, as far as the token may see them: their images go missing too."
+        description="The other datasets that use these files, as far as the token may access them. They lose these "
+        "images, too."
     )
