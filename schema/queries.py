@@ -11,48 +11,60 @@ from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
 
 
-@strawberry.type(description="Who is asking.")
+@strawberry.type(description="The token that sends the request.")
 class Viewer:
-    name: str = strawberry.field(description="The token's name: what `labeledBy` will show.")
+    name: str = strawberry.field(description="Name of the token. `labeledBy` shows it.")
 
 
-@strawberry.type(description="How much may be uploaded at once.")
+@strawberry.type(description="The limits of uploads.")
 class UploadLimits:
-    max_file_bytes: int = strawberry.field(description="Bytes of one file, inclusive.")
-    max_request_bytes: int = strawberry.field(description="Bytes of all files of one request, inclusive.")
-    formats: list[ImageFormat] = strawberry.field(description="What is accepted, by content.")
+    max_file_bytes: int = strawberry.field(description="Largest size of one file in bytes, inclusive.")
+    max_request_bytes: int = strawberry.field(
+        description="Largest size of all files of one request in bytes, inclusive."
+    )
+    formats: list[ImageFormat] = strawberry.field(
+        description="The accepted formats, detected from the content of a file."
+    )
 
 
-@strawberry.type(description="What this server is, and its limits.")
+@strawberry.type(description="The version of the server, and its limits.")
 class ServerInfo:
-    version: str = strawberry.field(description="Labelgraph's version.")
-    upload_limits: UploadLimits = strawberry.field(description="Limits of uploads.")
-    max_page_size: int = strawberry.field(description="Most items that `first` or `last` may ask for.")
+    version: str = strawberry.field(description="The version of Labelgraph.")
+    upload_limits: UploadLimits = strawberry.field(description="The limits of uploads.")
+    max_page_size: int = strawberry.field(description="The highest value of `first` and `last`.")
 
 
-@strawberry.type(description="Everything that can be read. One query is one SQL statement, and sees one state.")
+@strawberry.type(description="All read operations. A query is one SQL statement and reads one consistent state.")
 class Query:
-    @strawberry.field(description="Whatever has this global id, or null.")
-    def node(self, id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")]) -> Node | None:
+    @strawberry.field(description="The object with this global id, or null.")
+    def node(
+        self, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the object.")]
+    ) -> Node | None:
         compiled()
 
-    @strawberry.field(description="Whatever has these global ids, in their order; null where there is nothing.")
+    @strawberry.field(
+        description="The objects with these global ids, in the same order. Null for each id that is not found."
+    )
     def nodes(
         self,
         ids: Annotated[
-            list[strawberry.ID], strawberry.argument(description="At most as many global ids as a page may hold items.")
+            list[strawberry.ID], strawberry.argument(description="Global ids, at most `serverInfo { maxPageSize }`.")
         ],
     ) -> list[Node | None]:
         compiled()
 
-    viewer: Viewer = strawberry.field(description="Who is asking.")
-    server_info: ServerInfo = strawberry.field(description="What this server is, and its limits.")
+    viewer: Viewer = strawberry.field(description="The token that sends the request.")
+    server_info: ServerInfo = strawberry.field(description="The version of the server, and its limits.")
 
-    @strawberry.field(description="The datasets that the token may see.")
+    @strawberry.field(description="The datasets that the token may access.")
     def datasets(
         self,
-        filter: Annotated[DatasetFilter | None, strawberry.argument(description="Only datasets like this.")] = None,
-        order_by: Annotated[DatasetOrder, strawberry.argument(description="The order.")] = DatasetOrder.NEWEST,
+        filter: Annotated[
+            DatasetFilter | None, strawberry.argument(description="Return only datasets that match this filter.")
+        ] = None,
+        order_by: Annotated[
+            DatasetOrder, strawberry.argument(description="The order of the items.")
+        ] = DatasetOrder.NEWEST,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -60,6 +72,8 @@ class Query:
     ) -> Connection[Dataset]:
         compiled()
 
-    @strawberry.field(description="One dataset, or null.")
-    def dataset(self, by: Annotated[DatasetByInput, strawberry.argument(description="Which one.")]) -> Dataset | None:
+    @strawberry.field(description="The dataset with this id or name, or null.")
+    def dataset(
+        self, by: Annotated[DatasetByInput, strawberry.argument(description="Id or name of the dataset.")]
+    ) -> Dataset | None:
         compiled()

@@ -17,87 +17,97 @@ from schema.enums import DatasetType, LabelMatch, SampleState, SampleUsage, Time
 T = TypeVar("T")
 
 
-@strawberry.input(description="Samples by their confirmed labels.")
+@strawberry.input(description="A filter of samples by their confirmed labels.")
 class LabelFilter:
-    names: list[str] = strawberry.field(description="Exact names; a name that no label has matches no sample.")
-    match: LabelMatch = strawberry.field(default=LabelMatch.ANY, description="How the names combine.")
+    names: list[str] = strawberry.field(description="Exact label names. A name that no label has matches no sample.")
+    match: LabelMatch = strawberry.field(default=LabelMatch.ANY, description="How the labels are combined.")
 
 
-@strawberry.input(description="Samples by when their image was made. What is given must all hold.")
+@strawberry.input(description="A period of time. All given conditions must match.")
 class TimeFilter:
-    preset: TimePreset | None = strawberry.field(default=UNSET, description="A stretch of days up to now.")
-    from_: datetime | None = strawberry.field(name="from", default=UNSET, description="Not earlier than this moment.")
-    to: datetime | None = strawberry.field(default=UNSET, description="Not later than this moment.")
+    preset: TimePreset | None = strawberry.field(default=UNSET, description="A period of days until now.")
+    from_: datetime | None = strawberry.field(name="from", default=UNSET, description="Start of the period, inclusive.")
+    to: datetime | None = strawberry.field(default=UNSET, description="End of the period, inclusive.")
 
 
-@strawberry.input(description="Text. What is given must all hold.")
+@strawberry.input(description="A filter of a text. All given conditions must match.")
 class TextFilter:
     contains: str | None = strawberry.field(
-        default=UNSET, description="Has this in it, in upper or lower case; `%` and `_` mean themselves."
+        default=UNSET, description="The text contains this, ignoring case. `%` and `_` are ordinary characters."
     )
-    eq: str | None = strawberry.field(default=UNSET, description="Is exactly this.")
+    eq: str | None = strawberry.field(default=UNSET, description="The text is exactly this.")
 
 
-@strawberry.input(description="Samples by where they lie. What is given must all hold.")
+@strawberry.input(description="A filter of samples by their path. All given conditions must match.")
 class PathFilter:
     directory: str | None = strawberry.field(
-        default=UNSET, description="Lies in this directory below the input path; empty for the top."
+        default=UNSET, description="The image is in this directory below the input path. Empty: the top level."
     )
-    recursive: bool = strawberry.field(default=False, description="Also in the directories below it.")
+    recursive: bool = strawberry.field(default=False, description="Include the subdirectories of `directory`.")
     contains: str | None = strawberry.field(
-        default=UNSET, description="The path has this in it, in upper or lower case; `%` and `_` mean themselves."
+        default=UNSET, description="The path contains this, ignoring case. `%` and `_` are ordinary characters."
     )
 
 
 @strawberry.input(
-    description="Which samples. Everything that is given must hold; an empty filter means every sample. In a query, "
-    "null and empty lists are no condition, except an empty `or`, which matches nothing."
+    description="A filter of samples. All given conditions must match; an empty filter matches every sample. In a "
+    "query, null and empty lists are no condition, except an empty `or`, which matches nothing."
 )
 class SampleFilter:
-    state: SampleState | None = strawberry.field(default=UNSET, description="In this state.")
-    labels: LabelFilter | None = strawberry.field(default=UNSET, description="With, or without, these labels.")
-    created_at: TimeFilter | None = strawberry.field(default=UNSET, description="Made in this time.")
-    file_name: TextFilter | None = strawberry.field(default=UNSET, description="By file name, extension included.")
-    path: PathFilter | None = strawberry.field(default=UNSET, description="By place below the input path.")
-    labeled_by: list[str] | None = strawberry.field(default=UNSET, description="Last labelled by one of these.")
-    is_hard: bool | None = strawberry.field(default=UNSET, description="Marked, or not marked, as a hard example.")
-    usage: SampleUsage | None = strawberry.field(default=UNSET, description="For this use.")
+    state: SampleState | None = strawberry.field(default=UNSET, description="Samples in this state.")
+    labels: LabelFilter | None = strawberry.field(default=UNSET, description="Samples with, or without, these labels.")
+    created_at: TimeFilter | None = strawberry.field(
+        default=UNSET, description="Samples whose `createdAt` is in this period."
+    )
+    file_name: TextFilter | None = strawberry.field(
+        default=UNSET, description="Samples with this file name, including its extension."
+    )
+    path: PathFilter | None = strawberry.field(default=UNSET, description="Samples with this path.")
+    labeled_by: list[str] | None = strawberry.field(
+        default=UNSET, description="Samples that one of these labelled last."
+    )
+    is_hard: bool | None = strawberry.field(
+        default=UNSET, description="Samples that are, or are not, marked as hard examples."
+    )
+    usage: SampleUsage | None = strawberry.field(default=UNSET, description="Samples with this usage.")
     is_damaged: bool | None = strawberry.field(
-        default=UNSET, description="Whose file ends, or does not end, before its image does."
+        default=UNSET, description="Samples whose image file is, or is not, truncated."
     )
-    and_: list["SampleFilter"] | None = strawberry.field(name="and", default=UNSET, description="All of these hold.")
+    and_: list["SampleFilter"] | None = strawberry.field(
+        name="and", default=UNSET, description="All of these filters must match."
+    )
     or_: list["SampleFilter"] | None = strawberry.field(
-        name="or", default=UNSET, description="At least one of these holds; an empty list holds for none."
+        name="or", default=UNSET, description="At least one of these filters must match. An empty list matches nothing."
     )
-    not_: Optional["SampleFilter"] = strawberry.field(name="not", default=UNSET, description="This does not hold.")
+    not_: Optional["SampleFilter"] = strawberry.field(
+        name="not", default=UNSET, description="This filter must not match."
+    )
 
 
-@strawberry.input(one_of=True, description="Which samples an operation is about: exactly one of these.")
+@strawberry.input(one_of=True, description="A selection of samples. Exactly one field must be given.")
 class SampleSelectionInput:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=UNSET, description="These samples, at most 1,000; unknown ones are listed in `notFoundIds`."
+        default=UNSET, description="These samples, at most 1,000. Ids that are not found are listed in `notFoundIds`."
     )
     filter: SampleFilter | None = strawberry.field(
         default=UNSET,
-        description="All that match, however many: the filter that lists them. In a mutation it has at least one "
-        "criterion that narrows the selection, unless `expectedCount` is given; null and empty lists in it are "
-        "VALIDATION_FAILED, so that a missing value never selects more than was meant.",
+        description="All samples that match this filter, without limit. A mutation requires at least one condition "
+        "that narrows the selection, unless `expectedCount` is given, and refuses null and empty lists in the filter "
+        "with VALIDATION_FAILED, so that a missing value never selects more than intended.",
     )
-    all: bool | None = strawberry.field(
-        default=UNSET, description="Every sample of the dataset. Only true is accepted."
-    )
+    all: bool | None = strawberry.field(default=UNSET, description="Every sample of the dataset. Must be true.")
 
 
-@strawberry.input(description="Which datasets. Everything that is given must hold.")
+@strawberry.input(description="A filter of datasets. All given conditions must match.")
 class DatasetFilter:
-    type: DatasetType | None = strawberry.field(default=None, description="Of this type.")
-    name: TextFilter | None = strawberry.field(default=None, description="By name.")
+    type: DatasetType | None = strawberry.field(default=None, description="Datasets of this type.")
+    name: TextFilter | None = strawberry.field(default=None, description="Datasets with this name.")
 
 
-@strawberry.input(one_of=True, description="A dataset: exactly one of these.")
+@strawberry.input(one_of=True, description="A dataset by id or by name. Exactly one field must be given.")
 class DatasetByInput:
-    id: strawberry.ID | None = strawberry.field(default=UNSET, description="By its global id.")
-    name: str | None = strawberry.field(default=UNSET, description="By its exact name.")
+    id: strawberry.ID | None = strawberry.field(default=UNSET, description="Global id of the dataset.")
+    name: str | None = strawberry.field(default=UNSET, description="Exact name of the dataset.")
 
 
 def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
