@@ -13,66 +13,68 @@ from schema.types.delete_impact import DeleteImpact
 from schema.types.sample import Sample
 
 EXPECTED_REVISION = (
-    "Refuse with CONFLICT unless the dataset is still at this revision; `details` hold the current `revision` and the "
-    "ids of at most 100 `changes` since. Without it the last writer wins."
+    "Refuse with CONFLICT unless the dataset is still at this revision; `details` have the current `revision` and the "
+    "ids of at most 100 `changes` since. Without it, the last write wins."
 )
-NOT_FOUND = "Those of the given ids that are no sample of this dataset; the others are done."
+NOT_FOUND = "The given ids that are not samples of this dataset. The other ids are processed."
 
 
 @strawberry.type
 class OfDataset:
-    dataset: Dataset = strawberry.field(description="The dataset as it is after the commit, its counts included.")
+    dataset: Dataset = strawberry.field(description="The dataset after the mutation.")
 
 
 @strawberry.type
 class WithChange(OfDataset):
-    change: Change | None = strawberry.field(description="The change that was committed; null when nothing changed.")
+    change: Change | None = strawberry.field(description="The committed change. Null if nothing changed.")
 
 
 @strawberry.type
 class WithDryRun(WithChange):
     change: Change | None = strawberry.field(
-        description="The change that was committed; null when nothing changed, and for a dry run."
+        description="The committed change. Null if nothing changed, and for a dry run."
     )
 
 
 @strawberry.type
 class Labelling(WithChange):
-    matched_count: int = strawberry.field(description="How many samples were selected and found.")
-    changed_count: int = strawberry.field(description="How many of them are otherwise than before.")
+    matched_count: int = strawberry.field(description="Number of selected samples that were found.")
+    changed_count: int = strawberry.field(description="Number of matched samples that changed.")
     unchanged_count: int = strawberry.field(
-        description="How many of them were so already: `matchedCount` − `changedCount`."
+        description="Number of matched samples that were already in the requested state: `matchedCount` − "
+        "`changedCount`."
     )
     not_found_ids: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
     samples: list[Sample] = strawberry.field(
-        description="The samples as they are now: those found, in the order of the ids; with a filter the newest of "
-        "those that matched, at most 100."
+        description="The matched samples after the mutation. Selected by ids, all of them in the order of the ids; "
+        "selected otherwise, the newest, at most 100."
     )
 
 
-@strawberry.type(description="Why one item of several was refused.")
+@strawberry.type(description="Why one of several items was refused.")
 class ItemError:
-    code: ErrorCode = strawberry.field(description="What went wrong, for programs.")
-    message: str = strawberry.field(description="What went wrong and what to do, as a sentence.")
+    code: ErrorCode = strawberry.field(description="Stable code, for programs.")
+    message: str = strawberry.field(description="What went wrong and what to do about it, in one sentence.")
 
 
 @strawberry.type(description="A source file that could not be deleted.")
 class SourceFailure:
-    path: str = strawberry.field(description="The file, below the dataset's input path.")
-    message: str = strawberry.field(description="Why it is still there, as a sentence.")
+    path: str = strawberry.field(description="Path of the file below the dataset's input path.")
+    message: str = strawberry.field(description="Why it was not deleted, in one sentence.")
 
 
 @strawberry.type
 class WithSources(WithDryRun):
     deleted_source_count: int = strawberry.field(
-        description="How many source files are deleted. Thousands may take longer than the answer: the rest follows."
+        description="Number of deleted source files. If there are thousands, the rest may be deleted after the "
+        "response."
     )
     failed_sources: list[SourceFailure] = strawberry.field(
-        description="Source files that resisted, at most 1,000. They are tried again until they are gone, unless "
-        "somebody replaced them in the meantime: those stay."
+        description="Source files that could not be deleted, at most 1,000. The server retries until they are deleted, "
+        "unless they were replaced in the meantime: replaced files are kept."
     )
     impacts: list[DeleteImpact] = strawberry.field(
-        description="What the deleted files mean for others; empty if nobody else uses them."
+        description="What deleting the source files affects. Empty if nothing else uses them."
     )
 
 

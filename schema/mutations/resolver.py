@@ -64,7 +64,7 @@ def number(id: strawberry.ID, type_name: str) -> int:
     return ids.decode(id, type_name) or 0
 
 
-LABEL_IDS: Final = "Global ids of labels. Unlike a name, an id means the same label after somebody renamed it."
+LABEL_IDS: Final = "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
 
 
 def label_references(names: Sequence[str], ids: Sequence[strawberry.ID]) -> list[LabelReference]:
