@@ -12,91 +12,91 @@ from schema.references import reference
 from schema.types.job import SyncJob
 
 INCLUDE = (
-    "Patterns of the images that a sync takes; empty: all. At most 50 of 256 characters, such as `train/**` or "
-    "`**/*.jpg`. A pattern covers the whole path below the input path: `*` stands for any characters of one name, `?` "
-    "for one, `**` as a whole part for any number of directories, and at the end, as `/` does, for everything below. "
-    "All other characters stand for themselves; upper and lower case differ; `[ ] { } ! \\` are refused. Wildcards "
-    "match no hidden name (`.name`, `__MACOSX`, `@eaDir`, `Thumbs.db` and the like): to take such files write the "
-    "name, as in `.cache/**`. Label files come with their images. What is a sample already stays one while its "
-    "file is there."
+    "Patterns of the images that a sync includes, at most 50 with at most 256 characters each, such as `train/**` or "
+    "`**/*.jpg`. Empty: all images that are not hidden. A pattern matches the whole path below the input path: `*` "
+    "matches any characters within one name, `?` one character, `**` as a whole segment any number of directories, and "
+    "at the end, like a final `/`, everything below. All other characters match themselves, case-sensitively; `[ ] { } "
+    "! \\` are refused. Wildcards do not match hidden names (`.name`, `__MACOSX`, `@eaDir`, `Thumbs.db` and the like): "
+    "to include such files, write the name, as in `.cache/**`. Label files are included with their images. Existing "
+    "samples stay while their file exists."
 )
 EXCLUDE = (
-    "Patterns, as for `include`, of images and label files that a sync passes over, whatever `include` says. Here "
-    "wildcards match hidden names, too."
+    "Patterns, as for `include`, of images and label files that a sync ignores, even if they match `include`. Here, "
+    "wildcards also match hidden names."
 )
 
 
-@strawberry.input(description="A new dataset.")
+@strawberry.input(description="The dataset to create.")
 class CreateDatasetInput:
-    name: str = strawberry.field(description="Unique on this server: 1–100 of `A–Z a–z 0–9 _ -`.")
+    name: str = strawberry.field(description="Name, unique on this server: 1–100 characters of `A–Z a–z 0–9 _ -`.")
     type: DatasetType = strawberry.field(
-        default=DatasetType.IMAGE_CLASSIFICATION, description="What its annotations will be. Cannot be changed later."
+        default=DatasetType.IMAGE_CLASSIFICATION,
+        description="The kind of annotations in the dataset. Cannot be changed.",
     )
-    description: str = strawberry.field(default="", description="Free text of at most 256 characters.")
+    description: str = strawberry.field(default="", description="Free text, at most 256 characters.")
     input_path: str = strawberry.field(
-        description="Where the images lie: `s3://bucket/prefix/`, or an absolute path or a `file://` URL of a "
-        "directory below one of the server's allowed roots; everything below it belongs to the dataset. "
-        "Cannot be changed later."
+        description="Where the images are stored: `s3://bucket/prefix/`, or an absolute path or a `file://` URL of a "
+        "directory below one of the server's allowed roots. Everything below it belongs to the dataset. Cannot be "
+        "changed."
     )
     output_path: str | None = strawberry.field(
         default=None,
-        description="Where published versions are written to: a directory as for `inputPath`, neither that one nor "
-        "below it. Without it nothing is written.",
+        description="Where published versions are written: a directory as for `inputPath`, which is neither "
+        "`inputPath` itself nor below it. Null: they are not written.",
     )
     labels: list[LabelInput] = strawberry.field(
-        default_factory=list, description="Labels to begin with, at most 1,000, each name and shortcut once."
+        default_factory=list, description="Labels to create, at most 1,000. Each name and shortcut must be unique."
     )
     include: list[str] = strawberry.field(default_factory=list, description=INCLUDE)
     exclude: list[str] = strawberry.field(default_factory=list, description=EXCLUDE)
     label_names: LabelNameRule = strawberry.field(
-        default=LabelNameRule.STANDARD, description="Which names its labels may have."
+        default=LabelNameRule.STANDARD, description="Which names the labels of the dataset may have."
     )
     sync_now: bool = strawberry.field(
-        default=True, description="Start the first sync, which reads images and sidecar files from `inputPath`."
+        default=True, description="Start the first sync, which reads images and label files from `inputPath`."
     )
 
 
-@strawberry.type(description="The outcome of `createDataset`.")
+@strawberry.type(description="Return type of `createDataset`.")
 class CreateDatasetPayload(WithChange):
-    job: SyncJob | None = strawberry.field(
-        description="The first sync, waiting for a worker; null if none was asked for."
-    )
+    job: SyncJob | None = strawberry.field(description="The first sync, queued. Null if `syncNow` is false.")
 
 
-@strawberry.input(description="A dataset, and what to change of it.")
+@strawberry.input(description="The dataset to update, and the new values.")
 class UpdateDatasetInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    name: str | None = strawberry.field(default=None, description="Its new name; null leaves it.")
+    name: str | None = strawberry.field(default=None, description="The new name. Null leaves it unchanged.")
     description: str | None = strawberry.field(
-        default=None, description="Its new description, at most 256 characters; null leaves it, empty clears it."
+        default=None,
+        description="The new description, at most 256 characters. Null leaves it unchanged; an empty text removes it.",
     )
-    include: list[str] | None = strawberry.field(default=None, description=f"{INCLUDE} Null leaves them.")
-    exclude: list[str] | None = strawberry.field(default=None, description=f"{EXCLUDE} Null leaves them.")
+    include: list[str] | None = strawberry.field(default=None, description=f"{INCLUDE} Null leaves them unchanged.")
+    exclude: list[str] | None = strawberry.field(default=None, description=f"{EXCLUDE} Null leaves them unchanged.")
     label_names: LabelNameRule | None = strawberry.field(
         default=None,
-        description="Which names its labels may have; null leaves it. ANY applies from the next sync on, which reads "
-        "all sidecars again. STANDARD is refused with VALIDATION_FAILED while a label has, or had, a name that does "
-        "not fit, and with DATASET_BUSY while a sync or an import runs.",
+        description="Which names the labels of the dataset may have. Null leaves it unchanged. ANY takes effect with "
+        "the next sync, which reads all label files again. STANDARD is refused with VALIDATION_FAILED if a present or "
+        "former label name does not fit, and with DATASET_BUSY while a sync or an import runs.",
     )
 
 
-@strawberry.type(description="The outcome of `updateDataset`.")
+@strawberry.type(description="Return type of `updateDataset`.")
 class UpdateDatasetPayload(OfDataset):
     pass
 
 
-@strawberry.input(description="A dataset to delete.")
+@strawberry.input(description="The dataset to delete.")
 class DeleteDatasetInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
 
 
-@strawberry.type(description="The outcome of `deleteDataset`.")
+@strawberry.type(description="Return type of `deleteDataset`.")
 class DeleteDatasetPayload:
-    deleted_dataset_id: strawberry.ID = strawberry.field(description="The id that the dataset had.")
+    deleted_dataset_id: strawberry.ID = strawberry.field(description="Id of the deleted dataset.")
 
 
 @strawberry.mutation(
-    description="Makes a dataset, with its labels and its first sync in one transaction. Refused with "
+    description="Creates a dataset, its labels and its first sync in one transaction. Refused with "
     "DATASET_ALREADY_EXISTS, INVALID_NAME or INVALID_PATH."
 )
 async def create_dataset(info: Info, input: CreateDatasetInput) -> CreateDatasetPayload:
@@ -119,9 +119,9 @@ async def create_dataset(info: Info, input: CreateDatasetInput) -> CreateDataset
 
 
 @strawberry.mutation(
-    description="Gives a dataset another name or description, or other rules for files and label names. None of it "
-    "counts as a change of the working set. FORBIDDEN to give another name with a token that is confined to "
-    "certain datasets: names are unique among all datasets."
+    description="Updates the name, description, file patterns or label name rule of a dataset. None of this is a "
+    "change of the working set. A token that is limited to certain datasets cannot change the name, because names are "
+    "unique on the server: refused with FORBIDDEN."
 )
 async def update_dataset(info: Info, input: UpdateDatasetInput) -> UpdateDatasetPayload:
     by, id, settings = info.context.identity, number(input.dataset_id, "Dataset"), values(datasets.Settings, input)
@@ -132,8 +132,8 @@ async def update_dataset(info: Info, input: UpdateDatasetInput) -> UpdateDataset
 
 
 @strawberry.mutation(
-    description="Deletes a dataset with its labels, samples, changes and jobs, for good. Its name is free at once, "
-    "its jobs stop. Files in the input and output path stay."
+    description="Deletes a dataset permanently, with its labels, samples, changes and jobs. Its name can be used again "
+    "at once, and its jobs stop. Files in the input path and output path are kept."
 )
 async def delete_dataset(info: Info, input: DeleteDatasetInput) -> DeleteDatasetPayload:
     id = number(input.dataset_id, "Dataset")

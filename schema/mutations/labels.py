@@ -12,83 +12,93 @@ from schema.references import reference, references
 from schema.types.label import Label
 
 
-@strawberry.input(description="A new label.")
+@strawberry.input(description="A label to create.")
 class LabelInput:
     name: str = strawberry.field(
-        description="As the dataset's `labelNames` allow: by default 1–32 characters of `A–Z a–z 0–9 _ -` and Han "
-        "ideographs. Case-sensitive, and unique in its dataset."
+        description="Name, case-sensitive and unique in the dataset. It follows the dataset's `labelNames`: by default "
+        "1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs."
     )
-    color: str | None = strawberry.field(default=None, description="`#rrggbb`; null for none.")
+    color: str | None = strawberry.field(default=None, description="Display colour: `#rrggbb`. Null for none.")
     shortcut: str | None = strawberry.field(
-        default=None, description="One visible character, unique in its dataset; null for none."
+        default=None, description="Keyboard shortcut: one visible character, unique in the dataset. Null for none."
     )
 
 
-@strawberry.input(description="Labels to make.")
+@strawberry.input(description="The labels to create.")
 class CreateLabelsInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    labels: list[LabelInput] = strawberry.field(description="1–1,000 labels, each name and shortcut once.")
+    labels: list[LabelInput] = strawberry.field(description="1–1,000 labels. Each name and shortcut must be unique.")
 
 
-@strawberry.type(description="The outcome of `createLabels`.")
+@strawberry.type(description="Return type of `createLabels`.")
 class CreateLabelsPayload(WithChange):
-    labels: list[Label] = strawberry.field(description="The new labels, in the order given.")
+    labels: list[Label] = strawberry.field(description="The new labels, in the order of the input.")
 
 
-@strawberry.input(description="A label, and what to change of it. What is left out stays; null takes it away.")
+@strawberry.input(
+    description="The label to update, and the new values. Omitted fields stay unchanged; null removes the value."
+)
 class UpdateLabelInput:
     label_id: strawberry.ID = strawberry.field(description="Global id of the label.")
-    color: strawberry.Maybe[str | None] = strawberry.field(default=None, description="`#rrggbb`; null for none.")
+    color: strawberry.Maybe[str | None] = strawberry.field(
+        default=None, description="Display colour: `#rrggbb`. Null for none."
+    )
     shortcut: strawberry.Maybe[str | None] = strawberry.field(
-        default=None, description="One visible character, unique in the dataset; null for none."
+        default=None, description="Keyboard shortcut: one visible character, unique in the dataset. Null for none."
     )
 
 
-@strawberry.type(description="The outcome of `updateLabel`.")
+@strawberry.type(description="Return type of `updateLabel`.")
 class UpdateLabelPayload(WithChange):
-    label: Label = strawberry.field(description="The label as it is now.")
+    label: Label = strawberry.field(description="The label after the mutation.")
 
 
-@strawberry.input(description="A label, and its new name.")
+@strawberry.input(description="The label to rename, and the new name.")
 class RenameLabelInput:
     label_id: strawberry.ID = strawberry.field(description="Global id of the label.")
     name: str = strawberry.field(
-        description="As the dataset's `labelNames` allow. With the name that the label has already, nothing changes."
+        description="The new name. It follows the dataset's `labelNames`. If the label has this name already, nothing "
+        "changes."
     )
     on_conflict: RenameConflict = strawberry.field(
-        default=RenameConflict.ERROR, description="What to do when another label has the name."
+        default=RenameConflict.ERROR, description="What to do if another label has the new name."
     )
-    dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
+    dry_run: bool = strawberry.field(
+        default=False, description="Return what the mutation would do, and change nothing."
+    )
 
 
-@strawberry.type(description="The outcome of `renameLabel`.")
+@strawberry.type(description="Return type of `renameLabel`.")
 class RenameLabelPayload(WithDryRun):
     label: Label = strawberry.field(
-        description="The label that has the name now: after a merge, the one that had it before."
+        description="The label that has the name now. After a merge, the label that had it before."
     )
     affected_sample_count: int = strawberry.field(
-        description="How many samples carry the renamed label; 0 if it had the name already."
+        description="Number of samples that have the renamed label. 0 if it had the name already."
     )
 
 
-@strawberry.input(description="Labels to delete.")
+@strawberry.input(description="The labels to delete.")
 class DeleteLabelsInput:
     label_ids: list[strawberry.ID] = strawberry.field(description="1–1,000 global ids of labels of one dataset.")
-    mode: DeleteLabelMode = strawberry.field(description="What goes together with the labels.")
-    dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
-
-
-@strawberry.type(description="The outcome of `deleteLabels`; of a dry run, what would be.")
-class DeleteLabelsPayload(WithSources):
-    deleted_label_ids: list[strawberry.ID] = strawberry.field(description="The ids that the labels had.")
-    affected_sample_count: int = strawberry.field(
-        description="How many samples carried one of the labels, deleted ones included."
+    mode: DeleteLabelMode = strawberry.field(description="What to delete together with the labels.")
+    dry_run: bool = strawberry.field(
+        default=False, description="Return what the mutation would do, and change nothing."
     )
-    deleted_sample_count: int = strawberry.field(description="How many samples were deleted.")
+
+
+@strawberry.type(description="Return type of `deleteLabels`. For a dry run, what the mutation would do.")
+class DeleteLabelsPayload(WithSources):
+    deleted_label_ids: list[strawberry.ID] = strawberry.field(description="Ids of the deleted labels.")
+    affected_sample_count: int = strawberry.field(
+        description="Number of samples that had one of the labels, including deleted samples."
+    )
+    deleted_sample_count: int = strawberry.field(description="Number of deleted samples.")
 
 
 @strawberry.mutation(
-    description="Makes labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or SHORTCUT_ALREADY_EXISTS."
+    description="Creates labels, all or none. Refused with INVALID_NAME, LABEL_ALREADY_EXISTS or "
+    "SHORTCUT_ALREADY_EXISTS."
 )
 async def create_labels(info: Info, input: CreateLabelsInput) -> CreateLabelsPayload:
     id, new = number(input.dataset_id, "Dataset"), [values(LabelValues, label) for label in input.labels]
@@ -113,8 +123,8 @@ async def update_label(info: Info, input: UpdateLabelInput) -> UpdateLabelPayloa
 
 
 @strawberry.mutation(
-    description="Gives a label another name, on every sample that carries it, at once. Costs the same however many "
-    "they are, except for a merge."
+    description="Renames a label on all its samples at once. Takes the same time for any number of samples, except for "
+    "a merge."
 )
 async def rename_label(info: Info, input: RenameLabelInput) -> RenameLabelPayload:
     by, id, conflict = info.context.identity, number(input.label_id, "Label"), enum_name(input.on_conflict)
@@ -128,8 +138,8 @@ async def rename_label(info: Info, input: RenameLabelInput) -> RenameLabelPayloa
 
 
 @strawberry.mutation(
-    description="Deletes labels of one dataset, and what `mode` says. Several at once have the same effect as one "
-    "after another."
+    description="Deletes labels of one dataset and, depending on `mode`, samples. Deleting several labels at once has "
+    "the same effect as deleting them one after another."
 )
 async def delete_labels(info: Info, input: DeleteLabelsInput) -> DeleteLabelsPayload:
     by, ids = info.context.identity, [number(id, "Label") for id in input.label_ids]
