@@ -14,68 +14,77 @@ from schema.mutations.payloads import EXPECTED_REVISION, Labelling, labelling
 from schema.mutations.resolver import Info, label_reference, number, values, write
 
 
-@strawberry.input(description="An annotation to be put on a sample.")
+@strawberry.input(description="An annotation to add.")
 class AnnotationInput:
     label: str | None = strawberry.field(default=None, description="Name of the label.")
-    label_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `label`.")
+    label_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the label, instead of `label`."
+    )
     shape: ShapeInput | None = strawberry.field(
-        default=None, description="Where on the image; null puts the label on the image as a whole, which has it once."
+        default=None,
+        description="The shape on the image. Null applies the label to the whole image, at most once per sample.",
     )
 
 
 @strawberry.input(
-    description="An annotation that is there already, moved, given another label, or confirmed. It keeps its id. "
-    "Whoever updates it is its `labeledBy` then, its `origin` is MANUAL, and it is `isConfirmed`: with the id alone, a "
-    "suggestion is confirmed as it is."
+    description="An existing annotation to move, relabel or confirm. It keeps its id. The update sets `labeledBy` to "
+    "the token's name, `origin` to MANUAL and `isConfirmed` to true; with only the id, it confirms a suggestion "
+    "unchanged."
 )
 class AnnotationUpdateInput:
-    id: strawberry.ID = strawberry.field(description="Id of the annotation, from `Sample.annotations`.")
+    id: strawberry.ID = strawberry.field(description="Global id of the annotation, from `Sample.annotations`.")
     label: str | None = strawberry.field(
-        default=None, description="Name of its new label. Without it and `labelId`, the label stays."
+        default=None, description="Name of the new label. Without it and `labelId`, the label stays unchanged."
     )
-    label_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `label`.")
+    label_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the label, instead of `label`."
+    )
     shape: ShapeInput | None = strawberry.field(
         default=None,
-        description="Its new shape, of any kind that the dataset takes; null leaves the shape. To put the label on the "
-        "image as a whole instead, remove the annotation and add one without a shape.",
+        description="The new shape, of any kind that the dataset accepts. Null leaves the shape unchanged. To apply "
+        "the label to the whole image instead, remove the annotation and add one without a shape.",
     )
 
 
-@strawberry.input(description="What is to become of one sample's annotations. Those that are not named stay.")
+@strawberry.input(
+    description="The annotations to add, update and remove on one sample. Other annotations stay unchanged."
+)
 class SampleAnnotationsInput:
     sample_id: strawberry.ID = strawberry.field(description="Global id of the sample.")
     add: list[AnnotationInput] = strawberry.field(
         default_factory=list,
         metadata={MAX_ITEMS: 10_000},
-        description="Annotations to put. One of the same label and shape that is there already, from a retry maybe, "
-        "is not put twice; if it was a suggestion, it is confirmed.",
+        description="Annotations to add. One that exists already with the same label and shape, for example after a "
+        "retry, is not added again; if it was a suggestion, it is confirmed.",
     )
     update: list[AnnotationUpdateInput] = strawberry.field(
         default_factory=list,
         metadata={MAX_ITEMS: 10_000},
-        description="Annotations to move, to give another label, or to confirm; each once.",
+        description="Annotations to move, to relabel or to confirm. Each at most once.",
     )
     remove: list[strawberry.ID] = strawberry.field(
         default_factory=list,
         metadata={MAX_ITEMS: 10_000},
-        description="Ids of annotations to take off. One that is off already stays off.",
+        description="Ids of annotations to remove. Annotations that are already removed are ignored.",
     )
 
 
-@strawberry.input(description="Annotations, with shapes, for samples.")
+@strawberry.input(description="The samples, with the annotations to add, update and remove.")
 class AnnotateSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     samples: list[SampleAnnotationsInput] = strawberry.field(
-        description="At most 1,000 samples, with at most 100,000 annotations altogether; a sample can get 10,000. A "
-        "body of JSON is at most 1 MiB, unless the server's owner allows more: about 10,000 boxes."
+        description="At most 1,000 samples with at most 100,000 annotations altogether; a sample can have at most "
+        "10,000. A JSON body is at most 1 MiB, about 10,000 boxes, unless the server is configured otherwise."
     )
     create_missing: bool = strawberry.field(
-        default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
+        default=False,
+        description="Create labels that do not exist in the dataset. Without it, an unknown label is refused with "
+        "LABEL_NOT_FOUND.",
     )
     expected_revision: int | None = strawberry.field(default=None, description=EXPECTED_REVISION)
 
 
-@strawberry.type(description="The outcome of `annotateSamples`.")
+@strawberry.type(description="Return type of `annotateSamples`.")
 class AnnotateSamplesPayload(Labelling):
     pass
 
@@ -110,11 +119,11 @@ SampleAnnotationsInput.__strawberry_definition__.from_input = sample_edit  # typ
 
 
 @strawberry.mutation(
-    description="Puts annotations on samples, moves them, gives them other labels, and takes them off: labels with "
-    "shapes, for object detection and image segmentation. One change, however many samples. Shapes lie on the "
-    "image, or it is VALIDATION_FAILED; `details` name the `sample`, the place in the input (`at`) and the image's "
-    "`width` and `height`. An annotation that is none of the sample it is named under is NOT_FOUND, with `ids`. "
-    "Refused otherwise with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
+    description="Adds, updates and removes annotations of samples, in one change for any number of samples. "
+    "Annotations can have shapes, for object detection and image segmentation. A shape that is not within its image "
+    "is refused with VALIDATION_FAILED; `details` have the `sample`, the position in the input (`at`) and the image's "
+    "`width` and `height`. An annotation that is not of the given sample is refused with NOT_FOUND; `details` have "
+    "the `ids`. Also refused with EMPTY_SELECTION without samples, LABEL_NOT_FOUND, or CONFLICT."
 )
 async def annotate_samples(info: Info, input: AnnotateSamplesInput) -> AnnotateSamplesPayload:
     samples = cast(Sequence[tuple[strawberry.ID, Edit]], input.samples)

@@ -19,7 +19,7 @@ from schema.mutations.sources import delete_sources
 
 FILTER = "select.filter"
 EXPECTED_COUNT = (
-    "Refuse with COUNT_MISMATCH unless exactly so many samples are selected. With it, a filter without a criterion is "
+    "Refuse with COUNT_MISMATCH unless exactly this many samples are selected. With it, a filter without conditions is "
     "accepted."
 )
 
@@ -28,81 +28,94 @@ EXPECTED_COUNT = (
 class SelectedSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     select: SampleSelectionInput = strawberry.field(
-        description="Which samples: at most 1,000 ids, or a filter or all without limit."
+        description="The samples: at most 1,000 ids, or a filter or all without limit."
     )
 
 
-@strawberry.input(description="Labels for samples.")
+@strawberry.input(description="The samples to label, and the labels.")
 class LabelSamplesInput(SelectedSamplesInput):
     labels: list[str] = strawberry.field(
-        default_factory=list, description="Names of labels; with `labelIds` at most 100. One given twice counts once."
+        default_factory=list,
+        description="Names of labels. Together with `labelIds` at most 100; duplicates are ignored.",
     )
     label_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=LABEL_IDS)
-    mode: LabelingMode = strawberry.field(default=LabelingMode.ADD, description="How the labels are put.")
+    mode: LabelingMode = strawberry.field(
+        default=LabelingMode.ADD, description="Whether to add, set or remove the labels."
+    )
     create_missing: bool = strawberry.field(
-        default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
+        default=False,
+        description="Create labels that do not exist in the dataset. Without it, an unknown label is refused with "
+        "LABEL_NOT_FOUND.",
     )
     expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
     expected_revision: int | None = strawberry.field(default=None, description=EXPECTED_REVISION)
 
 
-@strawberry.type(description="The outcome of `labelSamples`.")
+@strawberry.type(description="Return type of `labelSamples`.")
 class LabelSamplesPayload(Labelling):
     pass
 
 
-@strawberry.input(description="One label to be turned into another, on some samples.")
+@strawberry.input(description="The samples, the label to replace, and the new label.")
 class ReplaceSampleLabelInput(SelectedSamplesInput):
-    from_: str | None = strawberry.field(name="from", default=None, description="Name of the label to be replaced.")
-    from_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `from`.")
-    to: str | None = strawberry.field(default=None, description="Name of the label to be put in its place.")
-    to_id: strawberry.ID | None = strawberry.field(default=None, description="Its id, instead of `to`.")
+    from_: str | None = strawberry.field(name="from", default=None, description="Name of the label to replace.")
+    from_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the label, instead of `from`."
+    )
+    to: str | None = strawberry.field(default=None, description="Name of the new label.")
+    to_id: strawberry.ID | None = strawberry.field(default=None, description="Global id of the label, instead of `to`.")
     create_missing: bool = strawberry.field(
-        default=False, description="Make the label `to` if the dataset has none; otherwise it is LABEL_NOT_FOUND."
+        default=False,
+        description="Create the label `to` if it does not exist in the dataset. Without it, an unknown label is "
+        "refused with LABEL_NOT_FOUND.",
     )
     expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
 
 
-@strawberry.type(description="The outcome of `replaceSampleLabel`.")
+@strawberry.type(description="Return type of `replaceSampleLabel`.")
 class ReplaceSampleLabelPayload(Labelling):
     pass
 
 
-@strawberry.input(description="Samples, and what to mark them as. What is left out stays.")
+@strawberry.input(description="The samples to update, and the new values. Omitted fields stay unchanged.")
 class UpdateSamplesInput(SelectedSamplesInput):
-    is_hard: bool | None = strawberry.field(default=None, description="Whether they are hard examples; null leaves it.")
+    is_hard: bool | None = strawberry.field(
+        default=None, description="Whether the samples are hard examples. Null leaves it unchanged."
+    )
     usage: strawberry.Maybe[SampleUsage | None] = strawberry.field(
-        default=None, description="What they are for; null takes the usage away."
+        default=None, description="What the samples are used for. Null removes the usage."
     )
     expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
     expected_revision: int | None = strawberry.field(default=None, description=EXPECTED_REVISION)
 
 
-@strawberry.type(description="The outcome of `updateSamples`.")
+@strawberry.type(description="Return type of `updateSamples`.")
 class UpdateSamplesPayload(Labelling):
     pass
 
 
-@strawberry.input(description="Samples to delete.")
+@strawberry.input(description="The samples to delete.")
 class DeleteSamplesInput(SelectedSamplesInput):
     delete_sources: bool = strawberry.field(
         default=False,
-        description="Delete their files too, also where other datasets use them (see `impacts`). Cannot be undone.",
+        description="Also delete the source files, even if other datasets use them (see `impacts`). Cannot be undone.",
     )
     expected_count: int | None = strawberry.field(default=None, description=EXPECTED_COUNT)
-    dry_run: bool = strawberry.field(default=False, description="Only report what would happen; change nothing.")
+    dry_run: bool = strawberry.field(
+        default=False, description="Return what the mutation would do, and change nothing."
+    )
 
 
-@strawberry.type(description="The outcome of `deleteSamples`; of a dry run, what would be.")
+@strawberry.type(description="Return type of `deleteSamples`. For a dry run, what the mutation would do.")
 class DeleteSamplesPayload(WithSources):
-    deleted_sample_count: int = strawberry.field(description="How many samples were deleted.")
+    deleted_sample_count: int = strawberry.field(description="Number of deleted samples.")
     not_found_ids: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
 
 
 @strawberry.mutation(
-    description="Puts labels on samples, sets them, or takes them off; one change, however many samples. Refused "
-    "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT. For shapes there "
-    "is `annotateSamples`."
+    description="Adds, sets or removes labels of samples, in one change for any number of samples. Refused with "
+    "EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND, COUNT_MISMATCH or CONFLICT. For shapes, use "
+    "`annotateSamples`."
 )
 async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPayload:
     how = values(LabelWith, input, labels=label_references(input.labels, input.label_ids))
@@ -110,9 +123,9 @@ async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPay
 
 
 @strawberry.mutation(
-    description="Turns one label into another on the selected samples alone. Samples without `from` stay "
-    "unchanged. Shapes are kept, with the new label; where `to` is there already, a `from` of the whole image is "
-    "just taken off. Refused with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
+    description="Replaces one label with another on the selected samples only. Samples without `from` stay unchanged. "
+    "Shapes stay and get the new label; where a sample already has `to`, a `from` without a shape is removed. Refused "
+    "with EMPTY_SELECTION for an empty list of ids, LABEL_NOT_FOUND or COUNT_MISMATCH."
 )
 async def replace_sample_label(info: Info, input: ReplaceSampleLabelInput) -> ReplaceSampleLabelPayload:
     before = label_reference(input.from_, input.from_id, "from")
@@ -122,9 +135,9 @@ async def replace_sample_label(info: Info, input: ReplaceSampleLabelInput) -> Re
 
 
 @strawberry.mutation(
-    description="Marks samples as hard examples or not, and sets what they are for; one change, however many samples. "
-    "Refused with EMPTY_SELECTION for an empty list of ids, COUNT_MISMATCH, CONFLICT, and VALIDATION_FAILED if neither "
-    "is given."
+    description="Marks samples as hard examples or not, and sets their usage, in one change for any number of samples. "
+    "Refused with EMPTY_SELECTION for an empty list of ids, COUNT_MISMATCH, CONFLICT, and VALIDATION_FAILED if "
+    "neither is given."
 )
 async def update_samples(info: Info, input: UpdateSamplesInput) -> UpdateSamplesPayload:
     marks: dict[str, Any] = {} if input.is_hard is None else {"hard": input.is_hard}
@@ -156,9 +169,9 @@ async def change_labels(
 
 
 @strawberry.mutation(
-    description="Deletes samples from the working set. Their files stay unless `deleteSources` is given, and no "
-    "sync brings them back unless they change or `restoreRemoved` is given. Refused with EMPTY_SELECTION for an "
-    "empty list of ids, or COUNT_MISMATCH."
+    description="Deletes samples from the working set. Their files are kept unless `deleteSources` is true. A sync "
+    "does not bring the samples back unless their files change or `restoreRemoved` is true. Refused with "
+    "EMPTY_SELECTION for an empty list of ids, or COUNT_MISMATCH."
 )
 async def delete_samples(info: Info, input: DeleteSamplesInput) -> DeleteSamplesPayload:
     id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
