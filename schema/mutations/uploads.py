@@ -25,138 +25,148 @@ from schema.references import reference
 from schema.types.sample import Sample
 
 
-@strawberry.input(description="Images to be added to a dataset.")
+@strawberry.input(description="The images to upload, and their labels.")
 class UploadSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     files: list[Incoming] = strawberry.field(
-        description="The images: JPEG, PNG or BMP, by content and by name. At most 5 MiB (5,242,880 bytes) each and "
-        "8 MiB (8,388,608 bytes) together, unless `serverInfo { uploadLimits }` says otherwise; at most 100 files."
+        description="The images: JPEG, PNG or BMP, by content and by extension. At most 100 files, of at most 5 MiB "
+        "(5,242,880 bytes) each and 8 MiB (8,388,608 bytes) together, unless `serverInfo { uploadLimits }` says "
+        "otherwise."
     )
     labels: list[str] = strawberry.field(
         default_factory=list,
-        description="Names of labels for all of them; with `labelIds` at most 100. Without labels they are UNLABELED.",
+        description="Names of labels for all files. Together with `labelIds` at most 100. Without labels, the samples "
+        "are UNLABELED.",
     )
     label_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=LABEL_IDS)
     create_missing: bool = strawberry.field(
-        default=False, description="Make labels that the dataset has not; otherwise they are LABEL_NOT_FOUND."
+        default=False,
+        description="Create labels that do not exist in the dataset. Without it, an unknown label is refused with "
+        "LABEL_NOT_FOUND.",
     )
     on_conflict: UploadConflict = strawberry.field(
-        default=UploadConflict.ERROR, description="What happens to a file whose name is taken."
+        default=UploadConflict.ERROR, description="What to do if a file's name is taken."
     )
 
 
-@strawberry.type(description="What became of one file.")
+@strawberry.type(description="The result for one file.")
 class UploadResult:
-    file_name: str = strawberry.field(description="The file's name as it was sent.")
-    sample: Sample | None = strawberry.field(description="The new sample; null if the file was refused.")
-    error: ItemError | None = strawberry.field(description="Why the file was refused; null if it was not.")
+    file_name: str = strawberry.field(description="Name of the file, as sent.")
+    sample: Sample | None = strawberry.field(description="The new sample. Null if the file was refused.")
+    error: ItemError | None = strawberry.field(description="Why the file was refused. Null if it was accepted.")
 
 
-@strawberry.type(description="The outcome of `uploadSamples`.")
+@strawberry.type(description="Return type of `uploadSamples`.")
 class UploadSamplesPayload(WithChange):
-    results: list[UploadResult] = strawberry.field(description="One for each file, in the order of `files`.")
+    results: list[UploadResult] = strawberry.field(description="One result for each file, in the order of `files`.")
 
 
-@strawberry.input(description="A file that is to be put into storage.")
+@strawberry.input(description="A file to upload directly to storage.")
 class UploadInput:
     key: str = strawberry.field(
-        description="Your name for this upload, unique in the dataset; 1 to 200 bytes. A path on your side, or a hash, "
-        "will do. Under the same key everything may be asked for again, and takes effect once; it is remembered for a "
-        "week after the upload was completed."
+        description="Your key for this upload, unique in the dataset, 1–200 bytes: for example the local path or a "
+        "hash of the file. Requests with the same key can be repeated and take effect once. The server remembers the "
+        "key for a week after the upload was completed."
     )
     file_name: str = strawberry.field(
-        description="The name under which the file will lie in the input path: one name, with `.jpg`, `.jpeg`, "
+        description="Name of the file in the input path, without a directory, with the extension `.jpg`, `.jpeg`, "
         "`.jfif`, `.jpe`, `.png` or `.bmp`."
     )
     size: int = strawberry.field(
-        description="The file's size in bytes: 1 to `serverInfo { uploadLimits { maxFileBytes } }`. Exactly so many "
-        "must be put."
+        description="Size of the file in bytes: 1 to `serverInfo { uploadLimits { maxFileBytes } }`. The uploaded file "
+        "must have exactly this size."
     )
     labels: list[str] = strawberry.field(
         default_factory=list,
-        description="Names of labels for this file, beside those for all; at most 100 altogether.",
+        description="Names of labels for this file, in addition to those for all files. At most 100 altogether.",
     )
 
 
-@strawberry.input(description="Files that are to be put into storage directly.")
+@strawberry.input(description="The files to upload directly to storage.")
 class RequestUploadsInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    files: list[UploadInput] = strawberry.field(description="The files; at most 1,000 in a call.")
-    labels: list[str] = strawberry.field(default_factory=list, description="Names of labels for all of them.")
+    files: list[UploadInput] = strawberry.field(description="The files, at most 1,000.")
+    labels: list[str] = strawberry.field(default_factory=list, description="Names of labels for all files.")
     create_missing: bool = strawberry.field(
-        default=False, description="Make labels that the dataset has not, when the uploads are completed."
+        default=False,
+        description="Create labels that do not exist in the dataset, when the uploads are completed. Without it, "
+        "an unknown label is refused with LABEL_NOT_FOUND.",
     )
     on_conflict: UploadConflict = strawberry.field(
-        default=UploadConflict.ERROR, description="What happens to a file whose name is taken."
+        default=UploadConflict.ERROR, description="What to do if a file's name is taken."
     )
 
 
-@strawberry.input(description="Uploads whose files were put.")
+@strawberry.input(description="The uploads to complete.")
 class CompleteUploadsInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
-    keys: list[str] = strawberry.field(
-        description="The keys under which the uploads were requested; at most 200 in a call."
-    )
+    keys: list[str] = strawberry.field(description="The keys of the requested uploads, at most 200.")
 
 
 @strawberry.type(description="A header of an HTTP request.")
 class HttpHeader:
-    name: str = strawberry.field(description="The header's name.")
-    value: str = strawberry.field(description="The header's value.")
+    name: str = strawberry.field(description="Name of the header.")
+    value: str = strawberry.field(description="Value of the header.")
 
 
-@strawberry.type(description="Where a file is to be put, or why not. One of `url`, `sample` and `error` is not null.")
+@strawberry.type(
+    description="The URL to upload one file to, or why there is none. Exactly one of `url`, `sample` and `error` is "
+    "not null."
+)
 class RequestedUpload:
-    key: str = strawberry.field(description="Your key.")
-    file_name: str = strawberry.field(description="The file's name as it was given.")
+    key: str = strawberry.field(description="The key of the upload, as given.")
+    file_name: str = strawberry.field(description="Name of the file, as given.")
     path: str | None = strawberry.field(
-        description="Where the sample will lie, below the input path: kept free until the upload expires. If a file "
-        "that was never synced turns out to lie there, `RENAME` takes another name."
+        description="Path of the future sample below the input path, reserved until the upload expires. If a file "
+        "there turns out to exist that was never synced, `RENAME` takes another name."
     )
     url: str | None = strawberry.field(
-        description="Where the file is to be put: in an S3 bucket, or on this server. It needs no token; treat it as a "
-        "secret. It may be used again until `expiresAt`; requesting the upload again under its key gives a fresh one."
+        description="URL to upload the file to: of an S3 bucket or of this server. It needs no token, so treat it as a "
+        "secret. Can be used repeatedly until `expiresAt`; requesting the upload again with the same key returns a "
+        "new one."
     )
     method: str = strawberry.field(description="The HTTP method: `PUT`.")
     headers: list[HttpHeader] = strawberry.field(
-        description="Headers that the request must have. HTTP clients send Content-Length by themselves when they are "
-        "given bytes, or a file; a body of unknown length is refused."
+        description="Headers that the upload request must have. HTTP clients send Content-Length themselves for bytes "
+        "or a file; a body of unknown length is refused."
     )
     expires_at: datetime | None = strawberry.field(
-        description="Until when the URL works. Complete the upload within an hour after that."
+        description="When the URL expires. Complete the upload within an hour after that."
     )
-    sample: Sample | None = strawberry.field(description="The sample, if the upload was completed already.")
-    error: ItemError | None = strawberry.field(description="Why the file was refused; null if it was not.")
+    sample: Sample | None = strawberry.field(description="The sample, if the upload is already completed.")
+    error: ItemError | None = strawberry.field(description="Why the file was refused. Null if it was accepted.")
 
 
-@strawberry.type(description="The outcome of `requestUploads`.")
+@strawberry.type(description="Return type of `requestUploads`.")
 class RequestUploadsPayload(OfDataset):
-    results: list[RequestedUpload] = strawberry.field(description="One for each file, in the order of `files`.")
+    results: list[RequestedUpload] = strawberry.field(description="One result for each file, in the order of `files`.")
 
 
-@strawberry.type(description="What became of one upload.")
+@strawberry.type(description="The result for one upload.")
 class CompletedUpload:
-    key: str = strawberry.field(description="Your key.")
+    key: str = strawberry.field(description="The key of the upload, as given.")
     file_name: str | None = strawberry.field(
-        description="The file's name; null if nothing was requested under the key."
+        description="Name of the file. Null if no upload was requested with this key."
     )
-    sample: Sample | None = strawberry.field(description="The sample; null if there is none.")
+    sample: Sample | None = strawberry.field(description="The sample. Null if there is an error.")
     error: ItemError | None = strawberry.field(
-        description="Why there is no sample. NOT_FOUND: nothing was requested, or put, yet. After STORAGE_ERROR, "
-        "UNAVAILABLE, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT the upload may be completed again; after anything "
-        "else the file is cleared away, and the key is free for a new request."
+        description="Why there is no sample. NOT_FOUND: the upload was not requested, or its file is not uploaded yet. "
+        "After STORAGE_ERROR, UNAVAILABLE, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT, the upload can be completed "
+        "again. After any other error, the file is deleted, and the key can be used for a new request."
     )
 
 
-@strawberry.type(description="The outcome of `completeUploads`.")
+@strawberry.type(description="Return type of `completeUploads`.")
 class CompleteUploadsPayload(WithChange):
-    results: list[CompletedUpload] = strawberry.field(description="One for each key, each once, in their order.")
+    results: list[CompletedUpload] = strawberry.field(
+        description="One result for each key, without duplicates, in the order of `keys`."
+    )
 
 
 @strawberry.mutation(
-    description="Adds images to a dataset: they are samples at once, and lie in its input path under their names. "
-    "Each file is taken or refused for itself. A request beyond its limit, without files, or with an unknown label "
-    "is refused as a whole and stores nothing."
+    description="Uploads images: they are stored in the input path under their names and become samples at once. Each "
+    "file is accepted or refused on its own. A request that exceeds its limits, has no files, or names an unknown "
+    "label is refused as a whole and stores nothing."
 )
 async def upload_samples(info: Info, input: UploadSamplesInput) -> UploadSamplesPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
@@ -187,9 +197,9 @@ async def upload_samples(info: Info, input: UploadSamplesInput) -> UploadSamples
 
 
 @strawberry.mutation(
-    description="Asks for places in storage, to which a script puts its files by itself: for any number of files, "
-    "by the thousand. Nothing is in the dataset until `completeUploads`. Each file is taken or refused for itself; "
-    "an unknown label refuses the call. May be called again under the same keys as often as you like."
+    description="Returns URLs for uploading files directly to storage, for large numbers of files. The files are not "
+    "in the dataset until `completeUploads`. Each file is accepted or refused on its own; an unknown label is refused "
+    "for the whole request. Can be repeated with the same keys as often as needed."
 )
 async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
@@ -210,8 +220,8 @@ async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUplo
 
 
 @strawberry.mutation(
-    description="Makes samples of files that were put: each is read, and checked like any upload, before it "
-    "becomes one. Completing an upload again gives the same sample. All of a call are one change."
+    description="Turns directly uploaded files into samples, in one change. Each file is read and checked like any "
+    "other upload. Completing an upload again returns the same sample."
 )
 async def complete_uploads(info: Info, input: CompleteUploadsInput) -> CompleteUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
