@@ -9,20 +9,21 @@ from schema.references import reference
 from schema.types.change import Change
 
 
-@strawberry.input(description="A change to undo.")
+@strawberry.input(description="The change to undo.")
 class UndoChangeInput:
     change_id: strawberry.ID = strawberry.field(description="Global id of the change.")
 
 
-@strawberry.type(description="The outcome of `undoChange`.")
+@strawberry.type(description="Return type of `undoChange`.")
 class UndoChangePayload(OfDataset):
-    change: Change = strawberry.field(description="The change that undid it, which can be undone itself.")
+    change: Change = strawberry.field(description="The change that undid it. It can be undone, too.")
 
 
 @strawberry.mutation(
-    description="Takes back one change of the working set, wherever it is in the list, and leaves what others did. "
-    "Samples, labels and annotations come back with their ids. Refused with CONFLICT when later changes touched "
-    "the same, `details.changes` naming them: undo those first; and when source files were deleted."
+    description="Undoes one change of the working set, also one that is not the latest, and keeps all other changes. "
+    "Samples, labels and annotations are restored with their ids. Refused with CONFLICT if later changes affect the "
+    "same objects: undo those in `details.changes` first. Refused with VALIDATION_FAILED if the change deleted source "
+    "files."
 )
 async def undo_change(info: Info, input: UndoChangeInput) -> UndoChangePayload:
     outcome = await write(info, undo, number(input.change_id, "Change"), by=info.context.identity)

@@ -10,93 +10,95 @@ from schema.references import reference
 from schema.types.job import ImportJob, Job, SyncJob
 
 
-@strawberry.input(description="A sync to start.")
+@strawberry.input(description="The dataset to sync, and options.")
 class SyncDatasetInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     existing: ExistingSamples = strawberry.field(
-        default=ExistingSamples.KEEP, description="Whether sidecars may replace labels put here."
+        default=ExistingSamples.KEEP, description="What to do with the labels of existing samples."
     )
     remove_missing: bool = strawberry.field(
-        default=True, description="Remove samples whose file is gone; only after a complete listing."
+        default=True, description="Remove samples whose file is gone. Applies only after a complete listing."
     )
     restore_removed: bool = strawberry.field(
-        default=False, description="Bring back samples that were deleted here and whose file is still there."
+        default=False, description="Restore samples that were deleted here and whose file still exists."
     )
     remove_many: bool = strawberry.field(
         default=False,
-        description="Remove however many samples are to go. Without it a sync that would remove more than the server's "
-        "owner allows (by default more than half of more than 20) fails with TOO_MANY_REMOVED and changes nothing.",
+        description="Remove any number of samples. Without it, a sync that would remove more than the server allows "
+        "(by default more than half of the samples, in datasets with more than 20) fails with TOO_MANY_REMOVED and "
+        "changes nothing.",
     )
     verify_contents: bool = strawberry.field(
         default=False,
-        description="Read every file of a local directory, also where size and times are as before. In a bucket, ETags "
-        "always show a change.",
+        description="Read every file of a local directory, even if its size and times are unchanged. In a bucket, "
+        "ETags always show a change.",
     )
 
 
-@strawberry.type(description="The outcome of `syncDataset`.")
+@strawberry.type(description="Return type of `syncDataset`.")
 class SyncDatasetPayload:
-    job: SyncJob = strawberry.field(description="The sync, waiting for a worker; see `syncProgress`.")
+    job: SyncJob = strawberry.field(description="The sync, queued. Follow it with `syncProgress`.")
 
 
-@strawberry.input(description="A manifest to import.")
+@strawberry.input(description="The manifest to import, and options.")
 class ImportManifestInput:
     dataset_id: strawberry.ID = strawberry.field(
-        description="Global id of the dataset that it goes into. Its type is that of the manifest's annotations."
+        description="Global id of the dataset to import into. Its type must be that of the manifest's annotations."
     )
     path: str = strawberry.field(
-        description="The manifest: `s3://bucket/key`, `obs://bucket/key` (the same bucket), or an absolute path or "
-        "`file://` URL below a directory that the server's owner allowed. One JSON object a line, in UTF-8, as "
-        "ModelArts and `publishVersion` write it; at most 5 GiB, and 4 MiB a line."
+        description="Location of the manifest: `s3://bucket/key`, `obs://bucket/key` (the same bucket), or an absolute "
+        "path or `file://` URL below one of the server's allowed roots. One JSON object per line, in UTF-8, as "
+        "ModelArts and `publishVersion` write it; at most 5 GiB, and 4 MiB per line."
     )
     existing: ExistingSamples = strawberry.field(
         default=ExistingSamples.KEEP,
-        description="Whether the manifest may change samples whose labels were put here by a person or a script.",
+        description="What to do with the labels of existing samples.",
     )
     source_root: str | None = strawberry.field(
         default=None,
-        description="The folder that the manifest's sources lie below, such as `s3://old-bucket/images/`. Their paths "
-        "below it become the paths below this dataset's input path; where a file lies there already it is taken as it "
-        "is, so the old place need not be reachable; others are copied. Null: the longest folder that all sources "
-        "outside the input path share, and each of them is read and compared.",
+        description="The folder that contains the manifest's sources, such as `s3://old-bucket/images/`. Paths below "
+        "it become paths below this dataset's input path. A file that exists there already is used as it is, so its "
+        "source does not need to be reachable; other files are copied. Null: the longest folder that all sources "
+        "outside the input path share, and each source is read and compared.",
     )
     included_labels: list[str] | None = strawberry.field(
-        default=None, description="Import these labels only; null for all. Samples come in with or without labels."
+        default=None, description="Import only these labels. Null: all. Samples without any of them are imported, too."
     )
     excluded_labels: list[str] | None = strawberry.field(default=None, description="Do not import these labels.")
     confirm_suggestions: bool = strawberry.field(
         default=False,
-        description="Take labels that a machine put, and nobody confirmed, as if somebody had. Otherwise they are "
-        "suggestions here, too.",
+        description="Import unconfirmed labels of a model as confirmed. Without it, they are imported as suggestions.",
     )
     restore_removed: bool = strawberry.field(
-        default=False, description="Bring back samples that were deleted here and whose file is still there."
+        default=False, description="Restore samples that were deleted here and whose file still exists."
     )
     expected_revision: int | None = strawberry.field(
-        default=None, description="Refuse with CONFLICT unless the dataset is at this revision when the job is made."
+        default=None, description="Refuse with CONFLICT unless the dataset is at this revision when the job is created."
     )
 
 
-@strawberry.type(description="The outcome of `importManifest`.")
+@strawberry.type(description="Return type of `importManifest`.")
 class ImportManifestPayload:
-    job: ImportJob = strawberry.field(description="The import, waiting for a worker; follow it by `jobProgress`.")
+    job: ImportJob = strawberry.field(description="The import, queued. Follow it with `jobProgress`.")
 
 
-@strawberry.input(description="A job to stop.")
+@strawberry.input(description="The job to stop.")
 class CancelJobInput:
     job_id: strawberry.ID = strawberry.field(description="Global id of the job.")
 
 
-@strawberry.type(description="The outcome of `cancelJob`.")
+@strawberry.type(description="Return type of `cancelJob`.")
 class CancelJobPayload:
     job: Job = strawberry.field(
-        description="The job: CANCELED if it waited; one that runs stops within 5 seconds; one that ended is as it was."
+        description="The job: CANCELED if it was queued; if it is running, it stops within 5 seconds; if it has ended, "
+        "it is unchanged."
     )
 
 
 @strawberry.mutation(
-    description="Starts merging the working set with what lies in the input path; labelling goes on meanwhile. "
-    "Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY beside an import; `details.jobId` names the running job."
+    description="Starts a job that merges the files in the input path into the working set. Labelling can go on while "
+    "it runs. Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY while an import runs; `details.jobId` is the running "
+    "job."
 )
 async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayload:
     id = number(input.dataset_id, "Dataset")
@@ -105,11 +107,11 @@ async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayloa
 
 
 @strawberry.mutation(
-    description="Starts importing a manifest: each line's image becomes a sample, or is one, and gets the labels, "
-    "usage and mark as hard example that the line says. Images outside the input path are copied into it, never "
-    "over another file. Nothing is removed; importing again changes nothing; published versions stay as they are. "
-    "Labelling goes on meanwhile. Refused with INVALID_PATH, FILE_TOO_LARGE, and DATASET_BUSY while a sync or an "
-    "import runs, `details.jobId` naming it."
+    description="Starts a job that imports a manifest. Each line adds a sample for its image, or updates the existing "
+    "one, with the line's labels, usage and mark as hard example. Images outside the input path are copied into it, "
+    "and never overwrite another file. Nothing is removed, importing the same manifest again changes nothing, and "
+    "published versions stay unchanged. Labelling can go on while it runs. Refused with INVALID_PATH, FILE_TOO_LARGE, "
+    "or DATASET_BUSY while a sync or an import runs; `details.jobId` is the running job."
 )
 async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManifestPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
@@ -128,7 +130,9 @@ async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManif
     return ImportManifestPayload(job=reference("ImportJob", outcome.job))
 
 
-@strawberry.mutation(description="Stops a job; what it has merged already stays. A job that ended stays as it is.")
+@strawberry.mutation(
+    description="Stops a job. What it has already merged is kept. A job that has ended stays unchanged."
+)
 async def cancel_job(info: Info, input: CancelJobInput) -> CancelJobPayload:
     kind, id, _version = ids.parse(input.job_id)
     outcome = await write(info, job_requests.cancel, id, by=info.context.identity, type_name=kind)

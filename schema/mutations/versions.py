@@ -12,73 +12,73 @@ from schema.types.job import ManifestJob
 from schema.types.version import Version
 
 
-@strawberry.input(description="How the labelled samples of a version are divided for training and evaluation.")
+@strawberry.input(description="How to split the labelled samples of a version into training and evaluation.")
 class SplitInput:
     train_ratio: float = strawberry.field(
-        description="The part for training, 0–1: exactly that many of all labelled samples, rounded half up, and of "
-        "each combination of labels, to one sample. The others are for evaluation."
+        description="The fraction for training, 0–1: exact for all labelled samples (rounded half up), and to within "
+        "one sample for each combination of labels. The other samples are for evaluation."
     )
-    seed: int = strawberry.field(default=0, description="Another seed draws others; the same seed the same.")
+    seed: int = strawberry.field(default=0, description="Seed of the random split. The same seed gives the same split.")
 
 
-@strawberry.input(description="A version to publish.")
+@strawberry.input(description="The version to publish.")
 class PublishVersionInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     name: str | None = strawberry.field(
         default=None,
-        description="1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs, unique in the dataset; null for the next "
-        "of `V001`, `V002`, … No default name is ever given twice.",
+        description="Name, unique in the dataset: 1–32 characters of `A–Z a–z 0–9 _ -` and Han ideographs. Null: the "
+        "next of `V001`, `V002`, …; a default name is never used twice.",
     )
-    description: str = strawberry.field(default="", description="Free text of at most 256 characters.")
+    description: str = strawberry.field(default="", description="Free text, at most 256 characters.")
     split: SplitInput | None = strawberry.field(
         default=None,
-        description="Divide the labelled samples; null: all are for training. A split costs reading all of them.",
+        description="How to split the labelled samples. Null: all are for training. A split reads all of them.",
     )
 
 
-@strawberry.type(description="The outcome of `publishVersion`.")
+@strawberry.type(description="Return type of `publishVersion`.")
 class PublishVersionPayload(OfDataset):
-    version: Version = strawberry.field(description="The new version, which is the current one now.")
+    version: Version = strawberry.field(description="The new version, which is now the current version.")
 
 
-@strawberry.input(description="A version to go back to.")
+@strawberry.input(description="The version to switch to.")
 class SetCurrentVersionInput:
     version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
     on_unpublished: UnpublishedChanges = strawberry.field(
-        default=UnpublishedChanges.REJECT, description="What becomes of changes that are in no version."
+        default=UnpublishedChanges.REJECT, description="What to do with changes that are not in any version."
     )
 
 
-@strawberry.type(description="The outcome of `setCurrentVersion`.")
+@strawberry.type(description="Return type of `setCurrentVersion`.")
 class SetCurrentVersionPayload(WithChange):
     pass
 
 
-@strawberry.input(description="A version to delete.")
+@strawberry.input(description="The version to delete.")
 class DeleteVersionInput:
     version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
 
 
-@strawberry.type(description="The outcome of `deleteVersion`.")
+@strawberry.type(description="Return type of `deleteVersion`.")
 class DeleteVersionPayload(OfDataset):
-    deleted_version_id: strawberry.ID = strawberry.field(description="The id that the version had.")
+    deleted_version_id: strawberry.ID = strawberry.field(description="Id of the deleted version.")
 
 
-@strawberry.input(description="A version whose manifest is to be written.")
+@strawberry.input(description="The version whose manifest is to be written.")
 class WriteManifestInput:
     version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
 
 
-@strawberry.type(description="The outcome of `writeManifest`.")
+@strawberry.type(description="Return type of `writeManifest`.")
 class WriteManifestPayload:
-    job: ManifestJob = strawberry.field(description="The job that writes it; follow it by `jobProgress`.")
+    job: ManifestJob = strawberry.field(description="The job that writes the manifest. Follow it with `jobProgress`.")
 
 
 @strawberry.mutation(
-    description="Publishes the working set, as it is at this instant, as a version. Costs the same for a thousand "
-    "samples and a million, and keeps nobody from labelling. Refused with VERSION_ALREADY_EXISTS, INVALID_NAME, "
-    "EMPTY_VERSION, SPLIT_CONDITIONS_NOT_MET for a label that cannot be on both sides of a split, and DATASET_BUSY "
-    "while a sync runs."
+    description="Publishes the current working set as a version. Takes the same time for any number of samples, and "
+    "does not block labelling. Refused with VERSION_ALREADY_EXISTS, INVALID_NAME, EMPTY_VERSION, "
+    "SPLIT_CONDITIONS_NOT_MET if a label has too few samples for both parts of a split, or DATASET_BUSY while a sync "
+    "runs."
 )
 async def publish_version(info: Info, input: PublishVersionInput) -> PublishVersionPayload:
     by, id = info.context.identity, number(input.dataset_id, "Dataset")
@@ -92,9 +92,9 @@ async def publish_version(info: Info, input: PublishVersionInput) -> PublishVers
 
 
 @strawberry.mutation(
-    description="Makes the working set what the version is: its samples, their labels, the labels and their names. "
-    "One change, which can be undone; the ids of samples and labels stay. Samples whose image is gone come back "
-    "without it. Refused with UNPUBLISHED_CHANGES, and with DATASET_BUSY while a sync runs."
+    description="Makes the working set equal to the version: its samples, their labels, and the labels with their "
+    "names. This is one change, which can be undone. Samples and labels keep their ids. Samples whose image is gone "
+    "are restored without it. Refused with UNPUBLISHED_CHANGES, or DATASET_BUSY while a sync runs."
 )
 async def set_current_version(info: Info, input: SetCurrentVersionInput) -> SetCurrentVersionPayload:
     by, id, discard = info.context.identity, number(input.version_id, "Version"), enum_name(input.on_unpublished)
@@ -105,8 +105,8 @@ async def set_current_version(info: Info, input: SetCurrentVersionInput) -> SetC
 
 
 @strawberry.mutation(
-    description="Deletes a version. The working set and files stay as they are; deleting the current version "
-    "leaves the dataset without one, and versions that followed it without a parent."
+    description="Deletes a version. The working set and all files stay unchanged. After deleting the current version, "
+    "the dataset has no current version; versions that were based on a deleted version have no parent."
 )
 async def delete_version(info: Info, input: DeleteVersionInput) -> DeleteVersionPayload:
     by, id = info.context.identity, number(input.version_id, "Version")
@@ -117,9 +117,9 @@ async def delete_version(info: Info, input: DeleteVersionInput) -> DeleteVersion
 
 
 @strawberry.mutation(
-    description="Writes a version's manifest to the output path, as publishing does: again after it failed, or was "
-    "deleted. One that is there already stays as it is. While a job writes it, that job is the answer. "
-    "VALIDATION_FAILED for a dataset without an output path."
+    description="Starts a job that writes the manifest of a version to the output path, for example after the first "
+    "job failed or the manifest was deleted. An existing manifest stays unchanged. If a job is already writing it, "
+    "that job is returned. Refused with VALIDATION_FAILED for a dataset without an output path."
 )
 async def write_manifest(info: Info, input: WriteManifestInput) -> WriteManifestPayload:
     by, id = info.context.identity, number(input.version_id, "Version")
