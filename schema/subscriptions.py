@@ -17,17 +17,17 @@ Info = strawberry.Info[Context, Any]
 
 DATASET = "Global id of the dataset."
 AFTER = (
-    "Changes after this revision are sent first: pass the last one received, to miss none and get none twice. Null: "
-    "only what happens from now on."
+    "Send changes after this revision first. Pass the last revision received to get every change exactly once. Null: "
+    "only new changes."
 )
 JOB = "Global id of the job."
 
 
-@strawberry.type(description="What is pushed, over WebSocket (graphql-transport-ws) or server-sent events.")
+@strawberry.type(description="All subscriptions, over WebSocket (graphql-transport-ws) or server-sent events.")
 class Subscription:
     @strawberry.subscription(
-        description="The dataset's latest sync: first as it is now, then at every step, at least twice a second while "
-        "it moves. Ends with the job; at once, if that has ended already."
+        description="The latest sync of the dataset: first its current state, then every step, at least twice a second "
+        "while it progresses. Completes when the job ends, or at once if it has ended already."
     )
     async def sync_progress(
         self, info: Info, dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)]
@@ -38,7 +38,9 @@ class Subscription:
             async for step in steps:
                 yield reference("SyncJob", job, step=step)
 
-    @strawberry.subscription(description="A job: first as it is now, then at every step; ends with it.")
+    @strawberry.subscription(
+        description="A job: first its current state, then every step. Completes when the job ends."
+    )
     async def job_progress(
         self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description=JOB)]
     ) -> AsyncGenerator[Job, None]:
@@ -50,8 +52,8 @@ class Subscription:
                 yield reference(kind, job, step=step)
 
     @strawberry.subscription(
-        description="Every change of the dataset's working set, once, in the order of revisions, none left out. Ends "
-        "when the dataset is deleted."
+        description="All changes of the working set of the dataset, each once, in the order of revisions, without "
+        "gaps. Completes when the dataset is deleted."
     )
     async def dataset_changes(
         self,

@@ -22,7 +22,7 @@ Mutation = create_type(
         *(publish_version, set_current_version, delete_version, write_manifest),
         undo_change,
     ],
-    description="Everything that changes something. Each mutation is one transaction: refused, it changes nothing; "
-    "what is already so is left so, and the payload says it. With an `Idempotency-Key` header, or `extensions."
-    "idempotencyKey`, a request may be sent again for 24 hours and is carried out once.",
+    description="All write operations. Each mutation is one transaction: if it is refused, nothing changes. What is "
+    "already in the requested state stays unchanged, and the payload says so. With an `Idempotency-Key` header, or "
+    "`extensions.idempotencyKey`, a request can be repeated for 24 hours and takes effect once.",
 )
