@@ -16,6 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from api import health, playground, worker
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
+from api.compression import Compression
 from api.configuration import call_limits, database_limits, decoding_limits, document_limits, stores
 from api.files import images, staged_uploads
 from api.files.thumbnails import thumbnails
@@ -56,6 +57,8 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             max_age=3_600,
         )
         middleware.append(cors)
+    if settings.compression:
+        middleware.append(Middleware(Compression))
     return Starlette(
         routes=[
             Route("/", home),

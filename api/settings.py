@@ -278,6 +278,9 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     allowed_origins: Annotated[tuple[Origin, ...], _separated_by(",")] = setting(
         (), "origins of web pages that may call the API, separated by `,`; `*` is all"
     )
+    compression: Flag = setting(
+        True, "compress answers of 1 KiB or more (zstd, gzip) for clients that take it; false where a proxy does"
+    )
     trusted_documents: Annotated[Path, AfterValidator(_absolute)] | None = setting(
         None, "folder of documents that clients may name by an id: *.graphql, and manifests of persist steps"
     )

@@ -21,7 +21,7 @@ class Accepted:
 @lru_cache(maxsize=256)
 def accepted(header: str) -> Accepted:
     """No header, and `*/*`, mean application/json: clients that do not say get what has always been sent."""
-    ranges = _ranges(header) if header.strip() else {"*/*": 1.0}
+    ranges = qualities(header) if header.strip() else {"*/*": 1.0}
     quality = {kind: _quality(kind, ranges) for kind in (RESPONSE, JSON, EVENTS, PAGE)}
     best = max((quality[kind] for kind in (RESPONSE, JSON) if kind in ranges), default=0.0)
     if not quality[JSON] and not quality[RESPONSE]:
@@ -33,8 +33,8 @@ def accepted(header: str) -> Accepted:
     return Accepted(json=json, events=quality[EVENTS] > 0, page=PAGE in ranges and quality[PAGE] > best)
 
 
-def _ranges(header: str) -> dict[str, float]:
-    """The quality of each media range; 0 where it is no number."""
+def qualities(header: str) -> dict[str, float]:
+    """The quality of each item of an Accept header; 0 where it is no number."""
     ranges: dict[str, float] = {}
     for part in header.split(",")[:32]:
         kind, *parameters = (text.strip().lower() for text in part.split(";"))
