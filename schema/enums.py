@@ -85,6 +85,25 @@ class VersionStatus(Enum):
     READY = "Published and ready to use."
 
 
+@described("What a change did.")
+class ChangeKind(Enum):
+    CREATE_LABELS = "`createLabels`, or `createDataset` with labels."
+    UPDATE_LABEL = "`updateLabel`."
+    RENAME_LABEL = "`renameLabel`."
+    MERGE_LABELS = "`renameLabel` with `MERGE`: one label became another."
+    DELETE_LABELS = "`deleteLabels`, in any mode."
+    LABEL_SAMPLES = "`labelSamples`."
+    REPLACE_SAMPLE_LABEL = "`replaceSampleLabel`."
+    ANNOTATE_SAMPLES = "`annotateSamples`."
+    UPDATE_SAMPLES = "`updateSamples`."
+    DELETE_SAMPLES = "`deleteSamples`."
+    UPLOAD_SAMPLES = "`uploadSamples` or `completeUploads`."
+    SYNC = "A sync merged a part of the files. A large sync makes many changes."
+    IMPORT = "An import merged a part of the manifest. A large import makes many changes."
+    SET_CURRENT_VERSION = "`setCurrentVersion`."
+    UNDO = "`undoChange`."
+
+
 @described("How a sample differs between two states.")
 class SampleChangeKind(Enum):
     ADDED = "Only in the head."

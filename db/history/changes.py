@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Conflict, NotFound
 from db.identity.tokens import Identity
 from db.postgres import sql
-from db.postgres.models import Change, Dataset, Version
+from db.postgres.models import Change, ChangeKind, Dataset, Version
 
 SQL: Final = sql.load(__file__)
 MAX_REPORTED: Final = 100  # conflicting changes that an error names, the earliest first
@@ -61,7 +61,7 @@ async def record(
     session: AsyncSession,
     dataset_id: int,
     actor: str,
-    kind: str,
+    kind: ChangeKind,
     summary: str,
     *,
     undoable: bool = True,

@@ -84,6 +84,7 @@ async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Pol
     if decisions.is_change:
         counts = {"added": len(decisions.added), "updated": len(decisions.updated_samples)}
         summary = f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+        assert policy.origin != "UPLOAD"  # uploads are merged with their change, in `uploads`
         change = await record(batch.session, job.dataset_id, job.requested_by, policy.origin, summary, job_id=job.id)
         await write_object_facts(batch.session, job.dataset_id, decisions)
         writer = Writer(batch.session, job.dataset_id, change, policy)

@@ -5,7 +5,7 @@ A class says the names and types of its columns. Defaults, constraints and index
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Column, DateTime, Double, Identity, PrimaryKeyConstraint, SmallInteger, Table
 from sqlalchemy import Text as TextType
@@ -49,6 +49,25 @@ class Dataset(SQLModel, table=True):
     include: list[str] = TEXTS
     exclude: list[str] = TEXTS
     label_names: str = TEXT
+
+
+ChangeKind = Literal[
+    "CREATE_LABELS",
+    "UPDATE_LABEL",
+    "RENAME_LABEL",
+    "MERGE_LABELS",
+    "DELETE_LABELS",
+    "LABEL_SAMPLES",
+    "REPLACE_SAMPLE_LABEL",
+    "ANNOTATE_SAMPLES",
+    "UPDATE_SAMPLES",
+    "DELETE_SAMPLES",
+    "UPLOAD_SAMPLES",
+    "SYNC",
+    "IMPORT",
+    "SET_CURRENT_VERSION",
+    "UNDO",
+]
 
 
 class Change(SQLModel, table=True):

@@ -1031,15 +1031,15 @@ CREATE INDEX sample_past_newest ON public.sample_past USING btree (dataset_id, c
 
 CREATE INDEX sample_past_path ON public.sample_past USING btree (dataset_id, path, since, until);
 
-CREATE INDEX sample_past_since ON public.sample_past USING btree (dataset_id, since);
+CREATE INDEX sample_past_since ON public.sample_past USING btree (dataset_id, since, id);
 
 CREATE INDEX sample_past_source ON public.sample_past USING btree (source_id);
 
 CREATE INDEX sample_past_state ON public.sample_past USING btree (dataset_id, state, created_at, id, since, until);
 
-CREATE INDEX sample_past_until ON public.sample_past USING btree (dataset_id, until);
+CREATE INDEX sample_past_until ON public.sample_past USING btree (dataset_id, until, id);
 
-CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since);
+CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since, id);
 
 CREATE INDEX sample_state ON public.sample USING btree (dataset_id, state, created_at, id);
 

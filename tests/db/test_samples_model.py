@@ -280,7 +280,7 @@ class Writes(RuleBasedStateMachine):
 
     async def _annotate(self, id: int, label_id: int, left: int | None, confirmed: bool) -> None:
         async with self.database.writing() as session:
-            change = await changes.record(session, self.dataset, kind="X", actor="model", summary="x")
+            change = await changes.record(session, self.dataset, kind="SYNC", actor="model", summary="x")
             connection = await connection_of(session)
             await connection.execute(
                 """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, shape, since)

@@ -79,7 +79,7 @@ async def suggest(client: DatasetClient, position: int, label: str, shape: str |
     """What a model would leave: the id of an annotation that nobody has confirmed."""
     sample, dataset_rows = client.dataset_rows.samples[position], client.dataset_rows
     async with client.direct.database.writing() as session:
-        change = await changes.record(session, dataset_rows.id, kind="X", actor="model", summary="x")
+        change = await changes.record(session, dataset_rows.id, kind="SYNC", actor="model", summary="x")
         row = await sql.first(
             session,
             """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,

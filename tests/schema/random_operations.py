@@ -174,9 +174,9 @@ class Writer:
                 return {"name": self.pick(LABELS)}
             case "thumbnailUrl":
                 return {} if self.chance(2) else {"size": self.random.randint(16, 1024)}
-        return self.page(name, declared) if "first" in declared.args else {}
+        return self.page(parent, name, declared) if "first" in declared.args else {}
 
-    def page(self, name: str, declared: GraphQLField) -> dict[str, Any]:
+    def page(self, parent: str, name: str, declared: GraphQLField) -> dict[str, Any]:
         values: dict[str, Any] = {}
         order = None
         if "orderBy" in declared.args:
@@ -184,7 +184,7 @@ class Writer:
             order = self.pick(orders)
             if order != "NEWEST" or self.chance(2):
                 values["orderBy"] = Word(order)
-        if name == "samples" and not self.chance(3):
+        if name == "samples" and parent != "Change" and not self.chance(3):
             values["filter"] = self.filter(2)
         if name == "datasets" and self.chance(2):
             by_name = {self.pick(("contains", "eq")): self.pick(("PET", "pets", "%", "_", "2", "\x00", None))}
@@ -193,6 +193,8 @@ class Writer:
         if size is not None:
             values[self.pick(("first", "last"))] = size
         listed = {"samples": f"sample.{order}", "datasets": f"dataset.{order}"}.get(name, name.removesuffix("s"))
+        if parent == "Change":
+            listed = "change.sample"
         for side in ("after", "before"):
             if self.chance(3):
                 values[side] = self.pick([None, *self.known.cursors[listed]])

@@ -128,6 +128,11 @@ async def learn(reads: ReadFixture) -> None:
             )
             (connection,) = (await reads.data(source))["dataset"].values()
             found[name] = found.get(name, []) + _learned(reads, name, name.partition(".")[0], connection["edges"])
+    for change in rows["change"]:
+        page = "samples(first: 100) { edges { cursor node { id } } }"
+        source = f'{{ node(id: "Change:{change["id"]}") {{ ... on Change {{ {page} }} }} }}'
+        for edges in [node["samples"]["edges"] for node in (await reads.data(source)).values() if node]:
+            found["change.sample"] = found.get("change.sample", []) + _learned(reads, "change.sample", "sample", edges)
     for order in ("NEWEST", "OLDEST", "NAME"):
         data = await reads.data(f"{{ datasets(orderBy: {order}) {{ edges {{ cursor node {{ id }} }} }} }}")
         found[f"dataset.{order}"] = _learned(reads, f"dataset.{order}", "dataset", data["datasets"]["edges"])

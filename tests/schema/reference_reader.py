@@ -19,8 +19,10 @@ from tests.schema.reference_lists import Row, has_text, matches, paged
 TABLES = (
     "dataset",
     "label",
+    "label_past",
     "label_count",
     "sample",
+    "sample_past",
     "source",
     "annotation",
     "change",
@@ -337,6 +339,40 @@ SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 
 
 class Change(Thing):
+    def dataset(self, _info: Any) -> Any:
+        return self.tables.dataset(self.row["dataset_id"])
+
+    def _touched(self, table: str) -> tuple[list[Row], set[int]]:
+        """The live rows that it made or changed, and the ids of those that it removed and that are not back."""
+        live, past = (
+            [row for row in self.tables.rows[each] if row["dataset_id"] == self.row["dataset_id"]]
+            for each in (table, f"{table}_past")
+        )
+        begun = {row["id"] for row in (*live, *past) if row["since"] == self.row["revision"]}
+        ended = {row["id"] for row in past if row["until"] == self.row["revision"]}
+        rows = sorted((row for row in live if row["id"] in begun), key=lambda row: row["id"])
+        return rows, ended - begun - {row["id"] for row in live}
+
+    def samples(self, _info: Any, **page: Any) -> Any:
+        rows, _ = self._touched("sample")
+        by_id = (lambda row: row["id"], False)
+        return paged(self.tables, "change.sample", rows, *by_id, lambda row: Sample(self.tables, row), page)
+
+    def sampleCount(self, _info: Any) -> int:
+        return len(self._touched("sample")[0])
+
+    def deletedSampleIds(self, _info: Any) -> list[str]:
+        return [f"Sample:{id}" for id in sorted(self._touched("sample")[1])]
+
+    def deletedSampleCount(self, _info: Any) -> int:
+        return len(self._touched("sample")[1])
+
+    def labels(self, _info: Any) -> list[Any]:
+        return [Label(self.tables, row) for row in self._touched("label")[0]]
+
+    def isUndoableByViewer(self, _info: Any) -> bool:
+        return False  # of a token that may only read: tests/schema/test_undo_permissions.py has the others
+
     def createdAt(self, _info: Any) -> Any:
         return moment(self.row["at"])
 

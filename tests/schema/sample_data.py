@@ -24,6 +24,7 @@ NAMES = (
     'd"q',
 )
 PEOPLE = ("ann", "Bob", "zoë", "sync", "猫")
+CHANGES = ("LABEL_SAMPLES", "SYNC", "UNDO", "DELETE_SAMPLES", "UNDO")  # by revision; only some remove samples
 SHAPES = (
     '{"type":"BoundingBox","xMin":1,"yMin":2.5,"xMax":30,"yMax":40}',
     '{"type":"Polygon","points":[{"x":1,"y":2},{"x":3.25,"y":4},{"x":0,"y":0}]}',
@@ -59,15 +60,16 @@ async def fill(connection: asyncpg.Connection, samples: int = 60) -> None:
 
 
 async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, dataset: int, samples: int) -> None:
-    for revision in range(1, 6):
+    for revision, change_kind in enumerate(CHANGES, 1):
         await connection.execute(
             """INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable, undone_by)
-            VALUES ($1, $2::int, 'LABEL_SAMPLES', $3, 'Did "it"', $4,
+            VALUES ($1, $2::int, $5, $3, 'Did "it"', $4,
                     (SELECT max(id) FROM change WHERE dataset_id = $1 AND $2::int = 3))""",
             dataset,
             revision,
             chance.choice(PEOPLE),
             revision % 2 == 0,
+            change_kind,
         )
     await connection.execute("UPDATE dataset SET revision = 5 WHERE id = $1", dataset)
     labels = [
@@ -82,7 +84,26 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
     ]
     for at in range(samples):
         await _make_sample(connection, chance, dataset, labels[:4], at)
+    await _make_past(connection, dataset)
     await _make_jobs(connection, chance, dataset)
+
+
+async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:
+    """Some samples had other rows before, some were removed, and a label had another name."""
+    names = "dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, hard, usage"
+    await connection.execute(
+        f"""INSERT INTO sample_past (id, {names}, since, until)
+        SELECT id, {names}, greatest(since - 2, 0), since FROM sample
+        WHERE dataset_id = $1 AND id % 3 = 0 AND since > 1
+        UNION ALL SELECT id + 1000000, {names}, greatest(since - 1, 0), since FROM sample
+        WHERE dataset_id = $1 AND id % 5 = 0 AND since IN (4, 5)""",
+        dataset,
+    )
+    await connection.execute(
+        """INSERT INTO label_past (id, dataset_id, name, since, until)
+        SELECT id, dataset_id, 'was ' || name, 0, 1 FROM label WHERE dataset_id = $1 AND name = 'cat'""",
+        dataset,
+    )
 
 
 ATTRIBUTES = (None, '{"difficult": true}', '{"truncated": true, "pose": "Left \\"1\\""}', '{"occluded": true}')

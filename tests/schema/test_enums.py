@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 # Where the words of an enum that no client sends are written; FORMS says how, where not simply in quotes.
 WRITTEN = {
     "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/decide.py", "db/ingest/uploads/*.py"),
+    "ChangeKind": ("db/postgres/models.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "ImageFormat": ("db/formats/images/*.py",),
