@@ -21,7 +21,6 @@ from api.configuration import call_limits, database_limits, decoding_limits, doc
 from api.files import images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.http import GraphQLOverHTTP
-from api.graphql.multipart import PREFLIGHT
 from api.graphql.persisted_queries import PersistedQueries
 from api.graphql.trusted_documents import TrustedDocuments
 from api.graphql.websocket import graphql_socket
@@ -53,7 +52,8 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PUT"],
-            allow_headers=["authorization", "content-type", *PREFLIGHT],
+            allow_headers=["*"],  # those that the browser asks for, such as `traceparent`: nothing depends on others
+            expose_headers=["retry-after"],
             max_age=3_600,
         )
         middleware.append(cors)

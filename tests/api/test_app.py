@@ -135,6 +135,35 @@ async def test_pages_of_other_origins_may_call_where_the_settings_say_so(
         assert "access-control-allow-origin" not in other.headers
 
 
+@pytest.mark.parametrize("allowed", ["https://ui.example", "*"])
+@pytest.mark.parametrize(
+    "requested",
+    [
+        "authorization,content-type,graphql-require-preflight",
+        "apollographql-client-name,traceparent",
+        "sentry-trace,x-own",
+    ],
+)
+async def test_pages_of_allowed_origins_may_send_the_headers_that_they_ask_for(
+    settings: Settings, database: Database, allowed: str, requested: str
+) -> None:
+    preflight = {
+        "origin": "https://ui.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": requested,
+    }
+    async with serving(settings.with_changes(allowed_origins=(allowed,), worker=False), ToySchema()) as url:
+        client = Client(url, await token(database))
+        for path in ("/graphql", "/uploads/x"):
+            response = await client.request("OPTIONS", path, headers=preflight)
+            assert response.status_code == 200
+            assert response.headers["access-control-allow-headers"] == requested
+        answer = await client.post("{ hello }", headers={"origin": "https://ui.example", "traceparent": "00-1-1-00"})
+        assert answer.headers["access-control-expose-headers"] == "retry-after"
+        other = await client.request("OPTIONS", headers=preflight | {"origin": "https://evil.example"})
+        assert other.status_code == (200 if allowed == "*" else 400)
+
+
 async def test_urls_begin_with_the_public_address(settings: Settings, database: Database, tmp_path: Path) -> None:
     changed = settings.with_changes(public_url="https://labels.example/base/")
     async with serving(changed) as url:
