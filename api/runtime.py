@@ -65,6 +65,7 @@ class Runtime:
             checks=self.checks,
             idempotency_key=key,
             request_hash=request_hash,
+            last_event_id=http.headers.get("last-event-id"),
         )
 
 

@@ -12,6 +12,7 @@ from schema.execution.schema import LabelgraphSchema
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.subscriptions import Subscription
+from schema.types.event import EVENT_TYPES
 from schema.types.job import ImportJob, ManifestJob, SyncJob
 from schema.types.scalars import DATE_TIME, UPLOAD
 
@@ -27,7 +28,7 @@ def build_schema(document_limits: DocumentLimits | None = None) -> LabelgraphSch
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[SyncJob, ImportJob, ManifestJob],
+        types=[SyncJob, ImportJob, ManifestJob, *EVENT_TYPES],
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME, Incoming: UPLOAD}),
     )
 

@@ -20,6 +20,7 @@ class Context:
     limits: CallLimits = field(default_factory=CallLimits)
     idempotency_key: str | None = None
     request_hash: bytes = b""  # of the whole request, where it carries a key
+    last_event_id: str | None = None  # the cursor behind which an event stream goes on that was interrupted
     stores: Stores = field(default_factory=Stores)  # opens input and output paths, where they may lie
     checks: Checks = field(default_factory=Checks)
     unfinished: list[str] = field(default_factory=list)  # fields of which something may succeed when repeated

@@ -5,7 +5,7 @@ selection of them, and reads it when it reaches that field: after the commit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -24,3 +24,17 @@ def reference(type_name: str, number: int | None, *, step: int = 0) -> Any:
 
 def references(type_name: str, numbers: Sequence[int]) -> Any:
     return Reference(type_name, list(numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """An event that no subscriber may miss, and the cursor behind which a subscription goes on: of one dataset, events
+    with the same cursor are the same."""
+
+    cursor: str
+    value: Any = field(compare=False)
+
+
+def resumable(value: Any) -> Any:
+    """The event of an object that has its `cursor`."""
+    return Resumable(value.cursor, value)

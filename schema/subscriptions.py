@@ -7,10 +7,21 @@ from typing import Annotated, Any
 import strawberry
 
 from db.history import subscriptions
+from db.history.subscriptions import Event
+from db.jobs import TYPE_NAMES
 from db.queries import ids
 from schema.context import Context
-from schema.references import reference
+from schema.enums import JobStatus
+from schema.references import reference, resumable
 from schema.types.change import Change
+from schema.types.event import (
+    ChangeEvent,
+    DatasetEvent,
+    JobEvent,
+    ManifestWrittenEvent,
+    VersionDeletedEvent,
+    VersionPublishedEvent,
+)
 from schema.types.job import Job, SyncJob
 
 Info = strawberry.Info[Context, Any]
@@ -21,6 +32,11 @@ AFTER = (
     "only new changes."
 )
 JOB = "Global id of the job."
+AFTER_CURSOR = (
+    "The events behind this cursor are sent first: the `cursor` of the last event, or `Dataset.eventCursor`. Null: "
+    "only what happens from now on. Over server-sent events the header Last-Event-ID takes precedence. INVALID_CURSOR "
+    "for a position that the dataset does not have."
+)
 
 
 @strawberry.type(description="All subscriptions, over WebSocket (graphql-transport-ws) or server-sent events.")
@@ -69,3 +85,45 @@ class Subscription:
                 async with aclosing(subscriptions.changes_after(events, id, revision, until=step)) as changes:
                     async for change, revision in changes:
                         yield reference("Change", change, step=revision)
+
+    @strawberry.subscription(
+        description="What a page of a dataset has to follow: its changes, each status of its jobs, versions that are "
+        "published or deleted, manifests that are written. Every event once and none left out, in an order that each "
+        "subscription continues: an event comes after the changes that were committed before it. Over server-sent "
+        "events the cursor is the `id` of each event. Ends when the dataset is deleted."
+    )
+    async def dataset_events(
+        self,
+        info: Info,
+        dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)],
+        after: Annotated[str | None, strawberry.argument(description=AFTER_CURSOR)] = None,
+    ) -> AsyncGenerator[DatasetEvent, None]:
+        context, id = info.context, ids.decode(dataset_id, "Dataset") or 0
+        events, behind = context.events, context.last_event_id or after
+        position = await subscriptions.position(events, id, context.identity, after=behind)
+        async with aclosing(events.steps("events", id)) as steps:
+            async for step in steps:
+                async with aclosing(subscriptions.events_after(events, position, until=step)) as found:
+                    async for event in found:
+                        position = event.position
+                        yield resumable(_event(event))
+
+
+def _event(event: Event) -> DatasetEvent:
+    id, cursor = event.subject_id, event.position.cursor
+    match event.kind:
+        case "CHANGE":
+            return ChangeEvent(cursor=cursor, change=reference("Change", id))
+        case "VERSION_DELETED":
+            return VersionDeletedEvent(cursor=cursor, version_id=_version_id(id), name=event.detail)
+        case "VERSION_PUBLISHED":
+            return VersionPublishedEvent(cursor=cursor, version_id=_version_id(id), version=reference("Version", id))
+        case "MANIFEST_WRITTEN":
+            return ManifestWrittenEvent(cursor=cursor, version_id=_version_id(id), version=reference("Version", id))
+        case kind:
+            job = reference(TYPE_NAMES[kind], id)
+            return JobEvent(cursor=cursor, status=JobStatus[event.detail], job=job)
+
+
+def _version_id(number: int) -> strawberry.ID:
+    return strawberry.ID(ids.encode("Version", number))

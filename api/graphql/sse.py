@@ -55,8 +55,11 @@ async def _keep_alive(send: Send) -> None:
 
 
 def frame(answer: Answer | bytes) -> bytes:
-    text = answer if isinstance(answer, bytes) else answer.encode()
-    return b"event: next\ndata: " + text + b"\n\n"
+    """The event of an answer; with the id that a client sends as Last-Event-ID, to go on behind it."""
+    if isinstance(answer, bytes):
+        return b"event: next\ndata: " + answer + b"\n\n"
+    id_line = f"id: {answer.cursor}\n" if answer.cursor else ""
+    return b"event: next\n" + id_line.encode() + b"data: " + answer.encode() + b"\n\n"
 
 
 async def _until_disconnected(receive: Receive) -> None:

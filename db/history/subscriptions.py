@@ -1,21 +1,56 @@
 """What a client may subscribe to: it exists, and the token may see it. Many who ask the same at once share one read."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import asyncpg
 
 from db.concurrency_limits import SHARED_READ_TTL
-from db.errors import NotFound
+from db.errors import Invalid, NotFound
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
 from db.jobs import TYPE_NAMES
 from db.jobs.events import Events
 from db.postgres import sql
 from db.postgres.engine import Database
+from db.postgres.outages import DatabaseUnavailable
+from db.queries.types.dataset import EVENTS
 
 SQL: Final = sql.load(__file__)
+RETRY: Final = 1.0  # seconds before events are read again, where the database was away
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in the events of a dataset: behind the change of a revision, and behind the other event of a number.
+    Both are counted without gaps."""
+
+    dataset_id: int
+    revision: int
+    number: int
+
+    @property
+    def cursor(self) -> str:
+        return EVENTS.write(self.dataset_id, self.revision, self.number)
+
+    @property
+    def step(self) -> int:
+        """How many events there are before it."""
+        return self.revision + self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`kind`: CHANGE, the kind of a job, VERSION_PUBLISHED, VERSION_DELETED or MANIFEST_WRITTEN. `subject_id`: of the
+    change, job or version. `detail`: the job's status, or the version's name."""
+
+    kind: str
+    subject_id: int
+    detail: str
+    position: Position  # behind it
 
 
 async def latest_sync(events: Events, dataset_id: int, by: Identity) -> int:
@@ -78,5 +113,59 @@ async def changes_after(
         for row in rows:
             revision = row["revision"]
             yield row["id"], revision
+        if not rows:
+            return
+
+
+async def position(events: Events, dataset_id: int, by: Identity, *, after: str | None) -> Position:
+    """The position that a cursor names; without one, behind all events so far. Raises INVALID_CURSOR for a cursor of
+    another dataset, and for one that the dataset has not come to, as after a backup was restored."""
+    behind = None if after is None else Position(*EVENTS.key(after))
+
+    async def read() -> Position:
+        row = None
+        if by.sees(dataset_id):
+            async with events.database.reading() as connection:
+                row = await sql.first(connection, SQL.position, dataset_id=dataset_id)
+        if row is None:
+            raise no_such_dataset()
+        return Position(dataset_id, row["revision"], row["number"])
+
+    now = await events.reads.get(("position", dataset_id, by, behind), read)
+    if behind is None:
+        return now
+    is_known = 0 <= behind.revision <= now.revision and 0 <= behind.number <= now.number
+    if behind.dataset_id != dataset_id or not is_known:
+        message = "The cursor is no position in this dataset's events: read the dataset again, with its `eventCursor`."
+        raise Invalid(message, code="INVALID_CURSOR")
+    return behind
+
+
+async def events_after(events: Events, position: Position, *, until: int) -> AsyncGenerator[Event, None]:
+    """The events behind a position, until there were so many. Those of one read are in one order, and whatever is
+    committed later comes behind them in both sequences: a reader who goes on behind the last one misses none."""
+
+    async def read() -> list[asyncpg.Record]:
+        async with events.database.reading() as connection:
+            return await sql.run(
+                connection,
+                SQL.events,
+                dataset_id=position.dataset_id,
+                revision=position.revision,
+                number=position.number,
+            )
+
+    while position.step < until:
+        try:
+            rows = await events.reads.get(("events", position), read, ttl=SHARED_READ_TTL)
+        except DatabaseUnavailable:
+            await asyncio.sleep(RETRY)
+            continue
+        for row in rows:
+            if row["kind"] == "CHANGE":
+                position = replace(position, revision=row["revision"])
+            else:
+                position = replace(position, number=row["number"])
+            yield Event(row["kind"], row["subject_id"], row["detail"], position)
         if not rows:
             return

@@ -26,7 +26,8 @@ PAUSE = 0.05  # seconds between two reads, so that many notifications become few
 RETRY = 0.5  # seconds before a lost connection is opened again
 
 SQL: Final = sql.load(__file__)
-STATES: Final = {"job": SQL.jobs, "dataset": SQL.datasets}  # by the kind that a notification names
+# What is subscribed to, by kind. A notification of a dataset is for its events, too.
+STATES: Final = {"job": SQL.jobs, "dataset": SQL.datasets, "events": SQL.events}
 
 
 class Key(NamedTuple):
@@ -68,8 +69,8 @@ class Events:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def steps(self, kind: str, id: int) -> AsyncGenerator[int, None]:
-        """A job's step, or a dataset's revision, now and after every change (some in between may be skipped); ends
-        after the step that ended the job, or when the dataset is deleted."""
+        """A job's step, a dataset's revision, or how many events it had (kind `events`), now and after every change
+        (some in between may be skipped); ends after the step that ended the job, or when the dataset is deleted."""
         key = Key(kind, id)
         topic = self._topics.setdefault(key, Topic())
         topic.subscribers += 1
@@ -97,8 +98,9 @@ class Events:
 
     def on_notification(self, payload: str) -> None:
         kind, _, number = payload.partition(":")
-        if number.isdecimal() and (key := Key(kind, int(number))) in self._topics:
-            self._request([key])
+        kinds = ("dataset", "events") if kind == "dataset" else (kind,)
+        if number.isdecimal() and (keys := {Key(each, int(number)) for each in kinds} & self._topics.keys()):
+            self._request(keys)
 
     def dataset_changed(self, dataset_id: int) -> None:
         """Call this after the commit of a change: subscribers in this process are woken at once, those in other

@@ -50,7 +50,7 @@ RETURNING status
 -- name: orphans
 -- Running jobs whose worker is dead: its lock is free, or it has sent no heartbeat for a while. When Postgres
 -- itself was restarted, that a worker lost its job proves nothing. NO KEY: a dead worker's transaction may still be open,
--- and lock the keys that its new rows refer to.
+-- and lock the keys that its new rows refer to. By dataset: so each commit locks the events of the datasets in one order.
 SELECT id, epoch, coalesce(heartbeat_at < pg_postmaster_start_time(), false) AS server_restarted
 FROM job
 WHERE status = 'RUNNING' AND (
@@ -61,7 +61,7 @@ WHERE status = 'RUNNING' AND (
           AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     )
 )
-ORDER BY id
+ORDER BY dataset_id, id
 FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: clear_staging

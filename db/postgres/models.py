@@ -243,6 +243,20 @@ class BaseBefore(SQLModel, table=True):
     was_clean: bool
 
 
+class DatasetEvent(SQLModel, table=True):
+    """What happened to a dataset besides its changes: a status of a job, or what became of a version. Written by
+    triggers; `number` has no gaps, and `revision` is the dataset's at that time."""
+
+    __tablename__ = "dataset_event"
+
+    dataset_id: int = KEY
+    number: int = KEY
+    revision: int = BIGINT
+    kind: str = TEXT
+    subject_id: int = BIGINT
+    detail: str = TEXT
+
+
 class Job(SQLModel, table=True):
     """Long work, and its position in the queue. `epoch` excludes a worker that lost it."""
 

@@ -90,24 +90,27 @@ class Order:
         whole = func.convert_to(func.concat(func.left(digest, sql(str(CHECKSUM))), body), sql("'UTF8'"))
         return func.translate(func.encode(whole, sql("'base64'")), sql("E'+/=\\n'"), sql("'-_'"))
 
+    def write(self, *numbers: int) -> str:
+        """The same cursor, made here of a key of numbers."""
+        return _encode(":".join([self.name, *map(str, numbers)]))
+
     def key(self, cursor: str) -> list[Any]:
         """The key in a cursor. Raises INVALID_CURSOR for one that we did not make for this order."""
         try:
             whole = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-            checksum, body = whole[:CHECKSUM], whole[CHECKSUM:]
+            body = whole[CHECKSUM:]
             name, *values = body.split(":", len(self.keys))
-            is_valid = (
-                name == self.name
-                and checksum == hashlib.sha256(body.encode()).hexdigest()[:CHECKSUM]
-                and is_storable(body)
-                and cursor == base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
-            )
-            if not is_valid:
+            if name != self.name or not is_storable(body) or cursor != _encode(body):
                 raise ValueError
             return [type_.read(value) for (_, type_), value in zip(self.keys, values, strict=True)]
         except (ValueError, OverflowError):
             message = "The cursor is not of this list in this order: start again without it."
             raise Invalid(message, code="INVALID_CURSOR") from None
+
+
+def _encode(body: str) -> str:
+    whole = hashlib.sha256(body.encode()).hexdigest()[:CHECKSUM] + body
+    return base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
 
 
 def by_creation(name: str) -> dict[str, Order]:

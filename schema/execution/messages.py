@@ -26,22 +26,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. `data` may contain `orjson.Fragment`; without data the operation did not begin (a request error)."""
+    """One answer. `data` may contain `orjson.Fragment`; without data the operation did not begin (a request error).
+    `cursor`: of an event, behind which a subscription can be resumed."""
 
     data: object = ABSENT
     errors: Sequence[GraphQLError] = ()
     extensions: Mapping[str, Any] = field(default_factory=dict)
+    cursor: str | None = None
 
     @property
     def refused(self) -> bool:
         return self.data is ABSENT
 
     @classmethod
-    def from_result(cls, result: Any) -> "Answer":
+    def from_result(cls, result: Any, cursor: str | None = None) -> "Answer":
         """From an execution result of graphql-core or Strawberry, which write a request error as `data: null`."""
         errors = tuple(result.errors or ())
         has_begun = result.data is not None or any(error.path for error in errors)
-        return cls(data=result.data if has_begun or not errors else ABSENT, errors=errors)
+        return cls(data=result.data if has_begun or not errors else ABSENT, errors=errors, cursor=cursor)
 
     def as_dict(self) -> dict[str, Any]:
         """Errors first, as the specification asks. Logs those that are defects: call it once."""

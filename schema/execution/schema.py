@@ -6,21 +6,15 @@ that, too, only hands text on (docs/decisions/). Queries of the schema itself, m
 the executor.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
-from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 import strawberry
-from graphql import (
-    ExecutionResult,
-    GraphQLError,
-    create_source_event_stream,
-    execute_subscription_event,
-    map_source_to_response_event,
-)
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream, execute_subscription_event
 from graphql import Executor as CoreExecutor
 from graphql.execution.values import VariableValues, get_variable_values
 
@@ -29,7 +23,7 @@ from db.concurrency_limits import SHARED_READ_TTL
 from db.errors import NotFound
 from db.queries import ArgumentError, Plan
 from schema.context import Context
-from schema.errors import BAD_USER_INPUT, Refused, with_code
+from schema.errors import BAD_USER_INPUT, UNAVAILABLE, Refused, error_code, with_code
 from schema.execution.conventions import apply_conventions
 from schema.execution.declarations import check_declarations
 from schema.execution.document_limits import DocumentLimits
@@ -37,11 +31,13 @@ from schema.execution.documents import Documents
 from schema.execution.executor import ROOT, Executor, inputs
 from schema.execution.messages import Answer, Request
 from schema.execution.plans import Plans
-from schema.execution.translation import Translator, placeholders, shape
+from schema.execution.translation import Translator, placeholders, shape, variables_in
 from schema.execution.worker_thread import WorkerThread
+from schema.references import Resumable
 
 MAX_COERCION_ERRORS = 20
 MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds
+RETRY: Final = 1.0  # seconds before an event is read again, where the database was away
 COSTLY = 20_000  # values; queries that cost more wait for their turn
 T = TypeVar("T")
 
@@ -77,11 +73,14 @@ class LabelgraphSchema(strawberry.Schema):
         if isinstance(events, ExecutionResult):
             yield Answer.from_result(events)
             return
-        request_key = (request.document, orjson.dumps(request.variables), context.links)
-        read = partial(_read_event, context, request_key)
-        async with aclosing(map_source_to_response_event(executor, events, read)) as results:
-            async for result in results:
-                yield Answer.from_result(result)
+        # The field's own arguments select events, and do not change how one is read.
+        nodes = filter(None, (node.selection_set for node in request.document.root_fields))
+        used = variables_in(request.document, nodes)
+        variables = {name: value for name, value in request.variables.items() if name in used}
+        request_key = (request.document, orjson.dumps(variables), context.links)
+        async with aclosing(cast(AsyncGenerator[Any, None], events)) as source:
+            async for event in source:
+                yield await _read_event(executor, context, request_key, event)
 
     async def _coerce(self, request: Request, work: Callable[[], T | list[GraphQLError]]) -> T:
         """Work that coerces the variables: in the worker thread where they are many. Raises Refused."""
@@ -130,12 +129,19 @@ class LabelgraphSchema(strawberry.Schema):
         )
 
 
-async def _read_event(context: Context, request_key: Hashable, executor: CoreExecutor[Any]) -> ExecutionResult:
-    """The answer of one event: read once for all subscribers with the same request."""
+async def _read_event(
+    executor: CoreExecutor[Any], context: Context, request_key: Hashable, event: Resumable | Any
+) -> Answer:
+    """The answer of one event: read once for all subscribers with the same request. One that nobody may miss is read
+    again as long as the database is away."""
+    value, cursor = (event.value, event.cursor) if isinstance(event, Resumable) else (event, None)
 
     async def read() -> ExecutionResult:
-        result = execute_subscription_event(executor)
+        result = execute_subscription_event(executor.build_per_event_executor(value))
         return await result if isawaitable(result) else result
 
-    key = (request_key, context.identity, executor.root_value)
-    return await context.events.reads.get(key, read, ttl=SHARED_READ_TTL)
+    while True:
+        result = await context.events.reads.get((request_key, context.identity, event), read, ttl=SHARED_READ_TTL)
+        if cursor is None or UNAVAILABLE not in {error_code(error) for error in result.errors or ()}:
+            return Answer.from_result(result, cursor)
+        await asyncio.sleep(RETRY)

@@ -121,3 +121,8 @@ class Dataset(Node):
     jobs = connection_of(Job, "All jobs of the dataset, newest first.")
 
     changes = connection_of(Change, "All committed changes of the working set, newest first. The history is complete.")
+
+    event_cursor: str = strawberry.field(
+        description="The position in the dataset's events at which this answer was read: `datasetEvents` with it as "
+        "`after` sends everything that happened since."
+    )

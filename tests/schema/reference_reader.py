@@ -5,6 +5,8 @@ GraphQL's own reference execution walks the document; every field is a line of P
 It shares nothing with the compiler but the SDL.
 """
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ TABLES = (
     "job",
     "job_warning",
     "ignored_files",
+    "dataset_event",
 )
 
 
@@ -213,6 +216,12 @@ class Dataset(Thing):
         return paged(
             self.tables, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.tables, row), page
         )
+
+    def eventCursor(self, _info: Any) -> str:
+        last = max((row["number"] for row in self._mine("dataset_event")), default=0)
+        body = f"events:{self.row['id']}:{self.row['revision']}:{last}"
+        whole = hashlib.sha256(body.encode()).hexdigest()[:8] + body
+        return base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
 
     def activeJob(self, _info: Any) -> Any:
         active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING")]

@@ -4,11 +4,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import Base, Dataset, Sample
+from db.postgres.models import Base, Dataset, DatasetEvent, Sample
 from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing, page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
-from db.queries.pagination import TEXT, Order, by_creation
+from db.queries.pagination import NUMBER, TEXT, Order, by_creation
 from db.queries.patterns import containing, label_names, of_storable, storable_or_none
 from db.queries.rows import Row
 from db.queries.types.change import CHANGES
@@ -18,6 +18,9 @@ from db.queries.types.fields import NESTED, column, node_type
 from db.queries.types.job import ACTIVE, EXCLUSIVE_TYPES, JOBS
 from db.queries.types.sample import SAMPLES
 from db.queries.types.version import VERSIONS
+
+# A position in a dataset's events: behind a change, and behind the last other event.
+EVENTS = Order("events", (("dataset_id", NUMBER), ("revision", NUMBER), ("number", NUMBER)))
 
 
 def of_dataset(row: Row, dataset: Row) -> ColumnElement[bool]:
@@ -74,6 +77,17 @@ def has_unpublished_changes(context: CompileContext, row: Row, _field: SelectedF
     return boolean(row["revision"] != func.coalesce(clean.scalar_subquery(), sql("0")))
 
 
+def event_cursor(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+    event = context.row(DatasetEvent, row.state)
+    last = select(func.max(event["number"])).select_from(event.origin()).where(of_dataset(event, row))
+    key = {
+        "dataset_id": row["id"],
+        "revision": row["revision"],
+        "number": func.coalesce(last.scalar_subquery(), sql("0")),
+    }
+    return unescaped(EVENTS.cursor(key.__getitem__))
+
+
 def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     types = {name: field.fields[name] for name in EXCLUSIVE_TYPES}
     return value_or_null(context.one(types, lambda job: [of_dataset(job, row), job["status"].in_(ACTIVE)], row.state))
@@ -109,6 +123,7 @@ DATASET = node_type(
         "activeJob": Field(active_job, is_nullable=True),
         "jobs": page(JOBS, of_dataset),
         "changes": page(CHANGES, of_dataset),
+        "eventCursor": Field(event_cursor),
     },
 )
 

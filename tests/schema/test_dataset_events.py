@@ -1,0 +1,191 @@
+"""`datasetEvents`: everything that happens to a dataset, each once and in order, resumed behind a cursor."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from db import jobs
+from db.errors import Invalid, NotFound
+from db.jobs import events
+from db.postgres.engine import Database
+from db.queries.types.dataset import EVENTS
+from schema.execution.messages import Answer, Request
+from tests.db.dataset_fixture import WORKER
+from tests.schema.mutation_fixture import DatasetClient, create_client, schema
+from tests.waiting import TIMEOUT, wait_until
+
+FOLLOW = """subscription ($d: ID!, $a: String) { datasetEvents(datasetId: $d, after: $a) { __typename cursor
+    ... on ChangeEvent { change { id revision kind } }
+    ... on JobEvent { status job { id status } }
+    ... on VersionPublishedEvent { versionId version { name } }
+    ... on VersionDeletedEvent { versionId name }
+    ... on ManifestWrittenEvent { versionId version { name manifestPath } } } }"""
+CURSOR = "query ($d: ID!) { dataset(by: {id: $d}) { eventCursor revision } }"
+
+Event = dict[str, Any]
+
+
+@pytest.fixture
+async def client(database: Database, tmp_path: Path) -> DatasetClient:
+    return await create_client(database, tmp_path)
+
+
+@dataclass(slots=True)
+class Subscriber:
+    events: events.Events
+    answers: AsyncGenerator[Answer, None]
+
+    async def next(self) -> Event:
+        answer = await asyncio.wait_for(anext(self.answers), TIMEOUT)
+        assert not answer.errors
+        event: Event = orjson.loads(answer.encode())["data"]["datasetEvents"]
+        assert event["cursor"] == answer.cursor
+        return event
+
+    async def first(self, act: Callable[[], Awaitable[Any]]) -> Event:
+        """The first event after somebody acts, once it is known what came before."""
+        coming = asyncio.ensure_future(self.next())
+        await wait_until(lambda: bool(self.events._topics))
+        await act()
+        return await coming
+
+
+@asynccontextmanager
+async def subscribed(client: DatasetClient, after: str | None = None) -> AsyncIterator[Subscriber]:
+    async with events.listening(client.direct.database) as events_:
+        context = replace(client.direct.context(), events=events_)
+        request = Request(schema().documents.prepare(FOLLOW), {"d": client.dataset, "a": after})
+        async with aclosing(schema().subscribe(request, context)) as answers:
+            yield Subscriber(events_, answers)
+
+
+async def follow(client: DatasetClient, count: int, after: str | None) -> list[Event]:
+    """So many events behind a cursor."""
+    async with subscribed(client, after) as subscriber:
+        return [await subscriber.next() for _ in range(count)]
+
+
+async def cursor_of(client: DatasetClient) -> str:
+    cursor: str = (await client.direct.execute(CURSOR, {"d": client.dataset}))["dataset"]["eventCursor"]
+    return cursor
+
+
+async def label(client: DatasetClient, position: int, name: str = "cat") -> None:
+    select = {"ids": client.ids(position)}
+    await client.mutate("labelSamples", "changedCount", datasetId=client.dataset, select=select, labels=[name])
+
+
+async def publish(client: DatasetClient) -> str:
+    payload = await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
+    version: str = payload["version"]["id"]
+    return version
+
+
+async def work(client: DatasetClient) -> None:
+    """Run the job that is due."""
+    claim = await jobs.claim(client.direct.database, WORKER)
+    assert claim is not None
+    await jobs.finish(client.direct.database, claim, "SUCCEEDED")
+
+
+def short(event: Event) -> tuple[Any, ...]:
+    match event.pop("__typename"):
+        case "ChangeEvent":
+            return ("change", event["change"]["revision"])
+        case "JobEvent":
+            return ("job", event["status"])
+        case "VersionPublishedEvent":
+            return ("published", event["version"] and event["version"]["name"])
+        case "VersionDeletedEvent":
+            return ("deleted", event["name"])
+        case kind:
+            return (kind, event["version"])
+
+
+async def test_everything_that_happens_is_told_in_order(client: DatasetClient) -> None:
+    start = await cursor_of(client)
+    await label(client, 0)
+    await client.mutate("syncDataset", "job { id }", datasetId=client.dataset)
+    await work(client)
+    version = await publish(client)
+    await label(client, 1)
+    await client.mutate("deleteVersion", "dataset { id }", versionId=version)
+    told = await follow(client, 7, start)
+    jobs_ = {event["job"]["id"] for event in told if "job" in event}
+    assert len(jobs_) == 1
+    assert all(event["job"]["status"] == "SUCCEEDED" for event in told if "job" in event)
+    assert [event["versionId"] for event in told if "versionId" in event] == [version, version]
+    assert [short(event) for event in told] == [
+        ("change", 2),
+        ("job", "QUEUED"),
+        ("job", "RUNNING"),
+        ("job", "SUCCEEDED"),
+        ("published", None),  # it was deleted since
+        ("change", 3),
+        ("deleted", "V001"),
+    ]
+
+
+async def test_the_same_is_told_behind_every_cursor(client: DatasetClient) -> None:
+    start = await cursor_of(client)
+    for position in range(3):
+        await label(client, position)
+        await publish(client)
+    told = await follow(client, 6, start)
+    for number, event in enumerate(told[:-1], 1):
+        assert await follow(client, 6 - number, event["cursor"]) == told[number:]
+    assert told[-1]["cursor"] == await cursor_of(client)
+
+
+async def test_without_a_cursor_only_what_comes_is_told(client: DatasetClient) -> None:
+    await label(client, 0)
+    async with subscribed(client) as subscriber:
+        assert short(await subscriber.first(lambda: publish(client))) == ("published", "V001")
+
+
+async def test_a_cursor_is_of_one_dataset_and_of_what_it_has_come_to(client: DatasetClient) -> None:
+    number = client.dataset_rows.id
+    later, foreign = EVENTS.write(number, 99, 0), EVENTS.write(number + 1, 0, 0)
+    for cursor in (later, foreign, EVENTS.write(number, 0, 99), EVENTS.write(number, -1, 0), "nonsense", ""):
+        with pytest.raises(Invalid) as refused:
+            await follow(client, 1, cursor)
+        assert refused.value.code == "INVALID_CURSOR"
+    [first] = await follow(client, 1, EVENTS.write(number, 0, 0))
+    assert short(first) == ("change", 1)
+
+
+async def test_a_token_that_does_not_see_the_dataset_is_told_nothing(client: DatasetClient) -> None:
+    start = await cursor_of(client)
+    await label(client, 0)
+    stranger = client.confined_to(client.dataset_rows.id + 1)
+    for after in (None, start):
+        with pytest.raises(NotFound, match="no such dataset"):
+            await follow(stranger, 1, after)
+    own = client.confined_to(client.dataset_rows.id)
+    assert [short(event) for event in await follow(own, 1, start)] == [("change", 2)]
+
+
+async def test_two_tokens_are_told_the_same(client: DatasetClient) -> None:
+    start = await cursor_of(client)
+    bob = client.as_somebody("bob").confined_to(client.dataset_rows.id)
+    for position in range(3):
+        await label(client if position % 2 else bob, position)
+    assert await follow(client, 3, start) == await follow(bob, 3, start)
+
+
+async def test_it_ends_with_the_dataset(client: DatasetClient) -> None:
+    start = await cursor_of(client)
+    await label(client, 0)
+    async with subscribed(client, start) as subscriber:
+        assert short(await subscriber.next()) == ("change", 2)
+        await client.mutate("deleteDataset", "deletedDatasetId", datasetId=client.dataset)
+        with pytest.raises(StopAsyncIteration):
+            await subscriber.next()
+    with pytest.raises(NotFound, match="no such dataset"):
+        await follow(client, 1, start)
