@@ -18,12 +18,20 @@ from schema.types.scalars import DATE_TIME, UPLOAD
 
 VERSION: Final = "0.1.0"
 SNAPSHOT: Final = Path(__file__).with_name("schema.graphql")
+DESCRIPTION: Final = (
+    "Labelgraph is a server for labelled image datasets, with a history of their changes and with published versions. "
+    "Objects have opaque global ids; `node` returns the object with an id. Long lists come in pages: request them with "
+    "`first` and `after`, or with `last` and `before`. An error has a sentence in `message`, and a stable code (see "
+    "`ErrorCode`) and details in `extensions`. A mutation with an `Idempotency-Key` header can be sent again within 24 "
+    "hours and takes effect once."
+)
 
 
 def build_schema(document_limits: DocumentLimits | None = None) -> LabelgraphSchema:
     """The whole schema; documents beyond the limits are refused before they are validated."""
     return LabelgraphSchema(
         version=VERSION,
+        description=DESCRIPTION,
         document_limits=document_limits,
         query=Query,
         mutation=Mutation,

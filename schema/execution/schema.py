@@ -17,6 +17,7 @@ import strawberry
 from graphql import ExecutionResult, GraphQLError, create_source_event_stream, execute_subscription_event
 from graphql import Executor as CoreExecutor
 from graphql.execution.values import VariableValues, get_variable_values
+from graphql.utilities.print_schema import print_schema_definition
 
 from db import queries
 from db.concurrency_limits import SHARED_READ_TTL
@@ -45,8 +46,11 @@ T = TypeVar("T")
 class LabelgraphSchema(strawberry.Schema):
     """Declared in Strawberry, run as above. `documents` caches the documents seen so far."""
 
-    def __init__(self, *, version: str, document_limits: DocumentLimits | None = None, **declared: Any) -> None:
+    def __init__(
+        self, *, version: str, description: str, document_limits: DocumentLimits | None = None, **declared: Any
+    ) -> None:
         super().__init__(**declared)
+        self._schema.description = description
         apply_conventions(self._schema)
         check_declarations(self._schema, queries.TYPES)
         self.version = version
@@ -56,6 +60,10 @@ class LabelgraphSchema(strawberry.Schema):
         assert self._schema.query_type is not None
         for field in self._schema.query_type.fields.values():
             field.resolve = lambda _source, _info, **_arguments: ROOT
+
+    def as_str(self) -> str:
+        """The schema in GraphQL's own language. Strawberry prints no description of a schema."""
+        return f"{print_schema_definition(self._schema)}\n\n{super().as_str()}"
 
     async def run(self, request: Request, context: Context) -> Answer | bytes:
         """Answers a query or mutation of a document that `documents` prepared."""

@@ -1,9 +1,10 @@
 """The schema as clients see it."""
 
-from graphql import build_schema, is_specified_scalar_type
+from graphql import build_schema, introspection_from_schema, is_specified_scalar_type
 from graphql.language import ast, parse
 
-from schema import SNAPSHOT, sdl
+import schema as labelgraph
+from schema import DESCRIPTION, SNAPSHOT, sdl
 
 REFRESH = "the schema changed: look at the difference, then `./labelgraph sdl > schema/schema.graphql`"
 
@@ -21,6 +22,11 @@ def test_the_committed_schema_is_valid_for_tools_that_read_it() -> None:
 def test_every_type_field_argument_and_value_is_described() -> None:
     bare = [name for node in parse(SNAPSHOT.read_text()).definitions for name in undescribed(node)]
     assert bare == []
+
+
+def test_the_schema_is_described_in_its_language_and_in_introspection() -> None:
+    introspected = introspection_from_schema(labelgraph.build_schema()._schema)
+    assert build_schema(SNAPSHOT.read_text()).description == introspected["__schema"]["description"] == DESCRIPTION
 
 
 def undescribed(node: ast.Node, above: str = "") -> list[str]:
