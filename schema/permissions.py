@@ -3,9 +3,10 @@
 For a token that is confined to some datasets, others are not forbidden but do not exist: `db/` sees to that.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from graphql import GraphQLError
+from graphql import BooleanValueNode, FieldNode, GraphQLError, ObjectValueNode, ValueNode, VariableNode
 
 from db.identity.tokens import Identity, Scope
 from schema.errors import FORBIDDEN, Refused, with_code
@@ -13,10 +14,12 @@ from schema.execution.documents import Document
 
 LABELLING: Final = frozenset(
     {"labelSamples", "replaceSampleLabel", "updateSamples", "annotateSamples", "createLabels", "updateLabel"}
+    | {"undoChange"}  # of one's own labelling: `db.history.undo` sees to that
 )
+WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples"})
 
 
-def authorize(document: Document, identity: Identity) -> None:
+def authorize(document: Document, identity: Identity, variables: Mapping[str, Any]) -> None:
     """Raises Refused (FORBIDDEN), naming every root field that the token's scope does not reach."""
     if identity.may(Scope.MANAGE if document.is_mutation else Scope.READ):
         return
@@ -26,9 +29,33 @@ def authorize(document: Document, identity: Identity) -> None:
         needed = Scope.READ
         if document.is_mutation and not name.startswith("__"):
             needed = Scope.LABEL if name in LABELLING else Scope.MANAGE
+            if name in WITH_DRY_RUN and is_dry_run(document, node, variables):
+                needed = Scope.READ
         if not identity.may(needed):
             message = f"{name} needs a token with the scope {needed.word}; this one has {own}."
             error = GraphQLError(message, nodes=node, path=[node.alias.value if node.alias else name])
             errors.append(with_code(error, FORBIDDEN, needed=needed.word, held=own))
     if errors:
         raise Refused(errors)
+
+
+def is_dry_run(document: Document, node: FieldNode, variables: Mapping[str, Any]) -> bool:
+    """Whether the field's input, once it is coerced, has `dryRun: true`. Each alias has an input of its own. A value
+    that coercion refuses is none, nor is null, or a variable that is absent without a default."""
+    defaults = {each.variable.name.value: each.default_value for each in document.operation.variable_definitions or ()}
+
+    def value_of(value: ValueNode | None) -> Any:
+        """The value in the variables as sent, or a node."""
+        if not isinstance(value, VariableNode):
+            return value
+        name = value.name.value
+        return variables[name] if name in variables else defaults.get(name)
+
+    given = next((value_of(each.value) for each in node.arguments or () if each.name.value == "input"), None)
+    if isinstance(given, ObjectValueNode):
+        fields = (value_of(each.value) for each in given.fields if each.name.value == "dryRun")
+        given = {"dryRun": next(fields, None)}
+    if not isinstance(given, Mapping):
+        return False
+    flag = given.get("dryRun")
+    return flag is True or (isinstance(flag, BooleanValueNode) and flag.value)

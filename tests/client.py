@@ -135,7 +135,7 @@ class Direct:
         """The whole answer, decoded from its JSON text."""
         try:
             document = self.schema.documents.prepare(query)
-            authorize(document, self.identity)
+            authorize(document, self.identity, variables or {})
             document.cost(variables or {})
             answer = await self.schema.run(Request(document, variables or {}), self.context(key, query.encode()))
         except Refused as refused:

@@ -21,7 +21,7 @@ from schema.permissions import authorize
 def build_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
     """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
     document = process.schema.documents.prepare(process.persisted_queries.source(params), params.operation_name)
-    authorize(document, identity)
+    authorize(document, identity, params.variables)
     process.persisted_queries.add(params, identity.token_id)
     sizes = document.input_sizes(params.variables)
     cost = document.cost(params.variables, sizes)

@@ -7,16 +7,19 @@ does another label on the same sample.
 from dataclasses import dataclass
 from typing import Final
 
+import sqlalchemy
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import Conflict, Invalid, NotFound
+from db.errors import Conflict, Forbidden, Invalid, NotFound
 from db.history.changes import MAX_REPORTED, RecordedChange, find_visible, lock_dataset, record
 from db.history.restore import FILE, LABELLING, OBSTACLES, SpanChanges, load, restore
 from db.history.versions import is_clean, lock_base, remember_base, set_base
-from db.identity.tokens import Identity
+from db.identity.tokens import Identity, Scope
 from db.postgres import sql
 from db.postgres.models import Base, BaseBefore, Change, Version
+from db.queries.rows import table_of
+from db.queries.types.change import is_own_labelling
 
 SQL: Final = sql.load(__file__)
 SUMMARY: Final = 200  # characters of the undone change's summary
@@ -36,6 +39,13 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     undone = await find_visible(session, Change, change_id, by)
     if undone is None:
         raise NotFound("There is no such change; list them with `dataset { changes }`.")
+    if not by.may(Scope.MANAGE) and not await _is_own_labelling(session, undone, by):
+        raise Forbidden(
+            "A token with the scope label undoes its own labelling, and what it undid of that. Other changes need the "
+            "scope manage.",
+            needed=Scope.MANAGE.word,
+            held=by.scope.word,
+        )
     if not undone.undoable:
         raise Invalid("This change deleted source files, and cannot be undone.")
     dataset_id = undone.dataset_id
@@ -49,6 +59,12 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     undone.undone_by = change.id
     await session.flush()
     return Undone(dataset_id, change.id)
+
+
+async def _is_own_labelling(session: AsyncSession, change: Change, by: Identity) -> bool:
+    own = is_own_labelling(lambda name: sqlalchemy.literal_column(f"change.{name}"), sqlalchemy.literal(by.name))
+    statement = sqlalchemy.select(own).select_from(table_of(Change)).where(col(Change.id) == change.id)
+    return bool((await session.exec(statement)).scalar_one())  # type: ignore[call-overload]
 
 
 async def _restore_base(

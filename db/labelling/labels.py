@@ -129,7 +129,7 @@ async def rename(
     """Give a label another name. MERGE onto a name in use: its samples get that label, and this one goes."""
     dataset_id = await _lock_dataset_of(session, [label_id], by)
     name = names.label_name(to, await rule_of(session, dataset_id))
-    labels = await _lock(session, dataset_id, [label_id], or_named=name)
+    labels = await _lock(session, dataset_id, [label_id], or_named=name, dry_run=dry_run)
     label = labels.pop(label_id)
     if label.name == name:
         return Renamed(dataset_id, label_id, 0)
@@ -148,7 +148,7 @@ async def rename(
 
 async def _merge(session: AsyncSession, label: Label, into: Label, by: Identity, *, dry_run: bool) -> Renamed:
     dataset_id = label.dataset_id
-    samples = await lock_samples_where(session, dataset_id, _carry([label.id]))
+    samples = await lock_samples_where(session, dataset_id, _carry([label.id]), None if dry_run else "NO KEY UPDATE")
     if dry_run:
         return Renamed(dataset_id, into.id, samples.count)
     change = await record(session, dataset_id, by.name, "MERGE_LABELS", f"Merged `{label.name}` into `{into.name}`")
@@ -168,8 +168,8 @@ async def delete(
         raise Invalid(f"At most {MAX_LABELS} labels are deleted in one call.", most=MAX_LABELS)
     ids = list(dict.fromkeys(label_ids))
     dataset_id = await _lock_dataset_of(session, ids, by)
-    labels = await _lock(session, dataset_id, ids)
-    samples = await lock_samples_where(session, dataset_id, _carry(ids), "UPDATE")
+    labels = await _lock(session, dataset_id, ids, dry_run=dry_run)
+    samples = await lock_samples_where(session, dataset_id, _carry(ids), None if dry_run else "UPDATE")
     going = 0 if mode == "LABEL_ONLY" else await samples.count_where(session, GOING, labels=ids)
     with_sources = mode == "LABEL_SAMPLES_AND_SOURCES"
     impacts: tuple[Impact, ...] = ()
@@ -320,19 +320,22 @@ async def _lock_dataset_of(session: AsyncSession, label_ids: Sequence[int], by: 
 
 
 async def _lock(
-    session: AsyncSession, dataset_id: int, label_ids: Sequence[int], *, or_named: str | None = None
+    session: AsyncSession,
+    dataset_id: int,
+    label_ids: Sequence[int],
+    *,
+    or_named: str | None = None,
+    dry_run: bool = False,
 ) -> dict[int, Label]:
-    """These labels, and the one of this name, locked until the commit: labelling with them waits, none goes away."""
+    """These labels, and the one of this name, locked until the commit: labelling with them waits, none goes away. A
+    dry run is in nobody's way."""
     condition = col(Label.id).in_(label_ids)
-    locked = await session.exec(
-        select(Label)
-        .where(
-            col(Label.dataset_id) == dataset_id,
-            condition if or_named is None else or_(condition, col(Label.name) == or_named),
-        )
-        .order_by(col(Label.id))
-        .with_for_update()
+    found = select(Label).where(
+        col(Label.dataset_id) == dataset_id,
+        condition if or_named is None else or_(condition, col(Label.name) == or_named),
     )
+    found = found.order_by(col(Label.id))
+    locked = await session.exec(found if dry_run else found.with_for_update())
     labels = {label.id: label for label in locked}
     if missing := [id for id in label_ids if id not in labels]:
         raise no_such_ids(missing)

@@ -39,7 +39,7 @@ async def delete(
 ) -> Deleted:
     """Delete samples from the working set. A sync takes kept files again only if they change, or on request."""
     await lock_dataset(session, dataset_id, by)
-    samples = await lock_samples(session, dataset_id, selection, "UPDATE")
+    samples = await lock_samples(session, dataset_id, selection, None if dry_run else "UPDATE")
     samples.expect(expected_count)
     impacts = await source_references.impacts(session, samples, by) if delete_sources else ()
     planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, impacts)

@@ -17,7 +17,7 @@ from db.postgres import sql
 from db.postgres.models import Sample
 from db.queries.filters import SampleFilter, conditions, working_set
 
-Lock = Literal["NO KEY UPDATE", "UPDATE"]
+Lock = Literal["NO KEY UPDATE", "UPDATE"] | None  # None: a dry run, in whose way nobody should be
 SQL: Final = sql.load(__file__)
 PAGE: Final = 100  # samples of a filter's selection that a payload lists
 MANY: Final = 1_000  # rows from which on the planner gets statistics, and may sort in memory
@@ -100,13 +100,10 @@ async def lock_samples_where(
     session: AsyncSession, dataset_id: int, condition: ColumnElement[bool], lock: Lock = "NO KEY UPDATE"
 ) -> LockedSamples:
     """Lock the samples that meet a condition on `sample`."""
-    locked = (
-        select(col(Sample.id))
-        .where(col(Sample.dataset_id) == dataset_id, condition)
-        .order_by(col(Sample.id))
-        .with_for_update(key_share=lock == "NO KEY UPDATE")
-        .subquery()
-    )
+    found = select(col(Sample.id)).where(col(Sample.dataset_id) == dataset_id, condition).order_by(col(Sample.id))
+    if lock is not None:
+        found = found.with_for_update(key_share=lock == "NO KEY UPDATE")
+    locked = found.subquery()
     await sql.run(session, SQL.create_table)
     count = (await session.exec(insert(SELECTED).from_select(["id"], select(locked.c.id)))).rowcount
     if count >= MANY:
@@ -120,7 +117,7 @@ async def _lock_ids(session: AsyncSession, dataset_id: int, ids: Sequence[int], 
         raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
     statement = f"""
         SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
-        ORDER BY id FOR {lock}
+        ORDER BY id {f"FOR {lock}" if lock else ""}
     """
     rows = await sql.run(session, statement, dataset_id=dataset_id, ids=list(set(ids)))
     locked = tuple(row["id"] for row in rows)
