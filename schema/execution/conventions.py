@@ -6,7 +6,6 @@ from typing import Any
 
 from graphql import (
     GraphQLArgument,
-    GraphQLField,
     GraphQLInputField,
     GraphQLNonNull,
     GraphQLSchema,
@@ -24,7 +23,11 @@ def apply_conventions(schema: GraphQLSchema) -> None:
     _make_inputs_optional(schema)
     assert schema.mutation_type is not None
     for field in schema.mutation_type.fields.values():
-        _make_independent(field)
+        # Nullable: when one mutation is refused, the others of the request keep their answers.
+        if isinstance(field.type, GraphQLNonNull):
+            field.type = field.type.of_type
+        for argument in field.args.values():
+            argument.description = get_named_type(argument.type).description
 
 
 def _make_inputs_optional(schema: GraphQLSchema) -> None:
@@ -57,12 +60,3 @@ def with_defaults(inputs: Inputs, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, by the names that clients give them, with the default of each that is null and has one."""
     defaults = {name: inputs[name].default_value for name, value in values.items() if value is None}
     return {**values, **{name: default for name, default in defaults.items() if default is not Undefined}}
-
-
-def _make_independent(mutation: GraphQLField) -> None:
-    """A mutation's field is nullable: when it is refused, the other mutations of the request keep their answers. Its
-    argument is described as the type of the input is."""
-    if isinstance(mutation.type, GraphQLNonNull):
-        mutation.type = mutation.type.of_type
-    for argument in mutation.args.values():
-        argument.description = get_named_type(argument.type).description

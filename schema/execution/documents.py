@@ -143,22 +143,15 @@ class Documents:
 
     def prepare(self, source: str, operation_name: str | None = None) -> Document:
         """The operation of that name (or the only one), valid and within the limits. Raises Refused."""
-        document = self._cache.get((source, operation_name))
-        if document is None:
-            document = self._validated(source, operation_name)
-            self._cache.add((source, operation_name), document)
-        return document
-
-    def knows(self, source: str, operation_name: str | None) -> bool:
-        return (source, operation_name) in self._cache
-
-    def _validated(self, source: str, operation_name: str | None) -> Document:
+        known = self._cache.get((source, operation_name))
+        if known is not None:
+            return known
         ast = self._parse(source)
         measure = DocumentMeasure(ast, self._limits)
         measure.check()
         if invalid := validate(self._schema, ast, max_errors=MAX_ERRORS):
             raise Refused([with_validation_code(error) for error in invalid])
-        return Document(
+        document = Document(
             source=source,
             ast=ast,
             operation=select_operation(measure.operations, operation_name),
@@ -167,6 +160,11 @@ class Documents:
             inputs=self._inputs,
             unpaged=self._unpaged,
         )
+        self._cache.add((source, operation_name), document)
+        return document
+
+    def knows(self, source: str, operation_name: str | None) -> bool:
+        return (source, operation_name) in self._cache
 
     def _parse(self, source: str) -> DocumentNode:
         limits = self._limits

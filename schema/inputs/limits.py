@@ -96,7 +96,7 @@ class InputLimits:
             if limits.type in self._fields:
                 for index, item in enumerate(value):
                     if isinstance(item, dict):
-                        self._add(sizes, item, limits, (*path, index))
+                        self._add_object(sizes, item, limits.type, (*path, index))
         elif isinstance(value, dict) and limits.type in self._fields:
             self._add_object(sizes, value, limits.type, path)
 
