@@ -125,7 +125,11 @@ async def update(
     dataset = await _lock_row(session, dataset_id, by)
     changed = {column: value for column, value in columns.items() if value != getattr(dataset, column)}
     if "name" in changed:
-        await _expect_free_name(session, changed["name"], by)
+        if by.dataset_ids is not None:  # names are unique among all datasets: trying one shows whether it is in use
+            raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
+        same_name = select(Dataset.id).where(col(Dataset.name) == changed["name"], col(Dataset.deleted_at).is_(None))
+        if (await session.exec(same_name)).first() is not None:
+            raise name_taken(changed["name"])
     if changed:
         changed["updated_at"] = func.clock_timestamp()
         await session.exec(update_rows(Dataset).where(col(Dataset.id) == dataset_id).values(changed))
@@ -161,15 +165,6 @@ def name_taken(name: str) -> AlreadyExists:
     return AlreadyExists(
         f"There is a dataset named `{name}` already; choose another name.", code="DATASET_ALREADY_EXISTS", name=name
     )
-
-
-async def _expect_free_name(session: AsyncSession, name: str, by: Identity) -> None:
-    """Names are unique among all datasets, so trying one shows whether a dataset has it."""
-    if by.dataset_ids is not None:
-        raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
-    taken = await session.exec(select(Dataset.id).where(col(Dataset.name) == name, col(Dataset.deleted_at).is_(None)))
-    if taken.first() is not None:
-        raise name_taken(name)
 
 
 async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Identity) -> None:
