@@ -42,11 +42,16 @@ class LabelNameRule(Enum):
     )
 
 
-@described("The order of a list of datasets.")
-class DatasetOrder(Enum):
-    NEWEST = "By `createdAt`, newest first."
-    OLDEST = "By `createdAt`, oldest first."
+@described("What a list of datasets is sorted by.")
+class DatasetOrderField(Enum):
+    CREATED_AT = "By `createdAt`."
     NAME = "By `name`, in code point order."
+
+
+@described("The direction of an order.")
+class OrderDirection(Enum):
+    ASC = "Ascending: earliest, smallest, `a` before `b`."
+    DESC = "Descending."
 
 
 @described("The labelling state of a sample.")
@@ -142,11 +147,14 @@ class IgnoredReason(Enum):
     SIDECAR_OVERRIDDEN = "A label file whose images all have another label file that takes precedence."
 
 
-@described("The order of a list of samples.")
-class SampleOrder(Enum):
-    NEWEST = "By `createdAt`, newest first."
-    OLDEST = "By `createdAt`, oldest first."
-    PATH = "By `path`, in code point order."
+@described("What a list of samples is sorted by. Equal ones are in an order that does not change.")
+class SampleOrderField(Enum):
+    CREATED_AT = "By `createdAt`."
+    ADDED_AT = "By `addedAt`."
+    LABELED_AT = "By `labeledAt`; a sample without labels is earlier than all others."
+    PATH = "By `path` in natural order: numbers by value, `img2` before `img10`, other characters by code point."
+    SIZE = "By `size`."
+    RANDOM = "Shuffled; the same `seed` gives the same order."
 
 
 @described("How the labels of a filter are combined.")

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from schema.enums import DatasetOrder, ImageFormat
+from schema.enums import ImageFormat
 from schema.inputs.filters import DatasetByInput, DatasetFilter
+from schema.inputs.orders import NEWEST_DATASETS, DatasetOrderInput
 from schema.types.dataset import Dataset
 from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, Connection, First, Last
@@ -63,8 +64,8 @@ class Query:
             DatasetFilter | None, strawberry.argument(description="Return only datasets that match this filter.")
         ] = None,
         order_by: Annotated[
-            DatasetOrder, strawberry.argument(description="The order of the items.")
-        ] = DatasetOrder.NEWEST,
+            DatasetOrderInput, strawberry.argument(description="The order of the items; newest first by default.")
+        ] = NEWEST_DATASETS,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -7,7 +7,17 @@ A class says the names and types of its columns. Defaults, constraints and index
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Column, DateTime, Double, Identity, PrimaryKeyConstraint, SmallInteger, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Computed,
+    DateTime,
+    Double,
+    Identity,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+)
 from sqlalchemy import Text as TextType
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
@@ -16,6 +26,7 @@ BIGINT: Any = Field(sa_type=BigInteger)
 KEY: Any = Field(sa_type=BigInteger, primary_key=True)
 TEXT: Any = Field(sa_type=TextType)
 ORDERED_TEXT: Any = Field(sa_type=TextType(collation="C"))  # compared by code point, whatever the server's locale
+GENERATED_TEXT: Any = Field(sa_type=TextType(collation="C"), sa_column_args=[Computed("natural_order(path)")])
 TEXTS: Any = Field(sa_type=ARRAY(TextType))
 TIMESTAMP: Any = Field(sa_type=DateTime(timezone=True))
 JSON: Any = Field(sa_type=JSONB)
@@ -128,7 +139,10 @@ class LabelCount(SQLModel, table=True):
 
 
 class Sample(SQLModel, table=True):
-    """One image of a working set, as it is now. `label_ids`: its confirmed labels, ascending, each once."""
+    """One image of a working set, as it is now. `label_ids`: its confirmed labels, ascending, each once.
+
+    `path_order`: made of `path` by the database; its code point order is the natural order of paths.
+    """
 
     id: int = assigned_key()
     dataset_id: int = BIGINT
@@ -144,6 +158,7 @@ class Sample(SQLModel, table=True):
     hard: bool
     usage: str | None = TEXT
     since: int = BIGINT
+    path_order: str | None = GENERATED_TEXT
 
 
 class Annotation(SQLModel, table=True):

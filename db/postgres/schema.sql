@@ -150,7 +150,7 @@ BEGIN
             FROM version_label l WHERE l.version_id = labels_all_named_in.version AND l.name = ANY (names));
 END $$;
 
-CREATE FUNCTION public.labels_few(dataset bigint, names text[], every boolean, page bigint) RETURNS boolean
+CREATE FUNCTION public.labels_few(dataset bigint, ids bigint[], every boolean, page bigint) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
 DECLARE
@@ -161,11 +161,11 @@ BEGIN
     SELECT CASE WHEN every THEN samples * exp(sum(ln(greatest(c.sample_count, 1) / samples))) ELSE sum(c.sample_count) END
     INTO matches
     FROM label l JOIN label_count c ON c.label_id = l.id
-    WHERE l.dataset_id = labels_few.dataset AND l.name = ANY (names);
+    WHERE l.dataset_id = labels_few.dataset AND l.id = ANY (ids);
     RETURN power(matches, 2) < page * samples;
 END $$;
 
-CREATE FUNCTION public.labels_few_in(version bigint, names text[], every boolean, page bigint) RETURNS boolean
+CREATE FUNCTION public.labels_few_in(version bigint, ids bigint[], every boolean, page bigint) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
 DECLARE
@@ -175,7 +175,7 @@ BEGIN
     SELECT greatest(v.total, 1) INTO samples FROM version v WHERE v.id = labels_few_in.version;
     SELECT CASE WHEN every THEN samples * exp(sum(ln(greatest(l.sample_count, 1) / samples))) ELSE sum(l.sample_count) END
     INTO matches
-    FROM version_label l WHERE l.version_id = labels_few_in.version AND l.name = ANY (names);
+    FROM version_label l WHERE l.version_id = labels_few_in.version AND l.label_id = ANY (ids);
     RETURN power(matches, 2) < page * samples;
 END $$;
 
@@ -193,6 +193,17 @@ BEGIN
     RETURN (SELECT coalesce(array_agg(l.label_id), '{}')
             FROM version_label l WHERE l.version_id = labels_named_in.version AND l.name = ANY (names));
 END $$;
+
+CREATE FUNCTION public.natural_order(path text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT string_agg(
+        part[1] || CASE WHEN part[2] = '' THEN ''
+                        WHEN length(ltrim(part[2], '0')) < 9 THEN length(ltrim(part[2], '0')) || ltrim(part[2], '0')
+                        ELSE '9' || lpad(length(ltrim(part[2], '0'))::text, 4, '0') || ltrim(part[2], '0') END,
+        '' ORDER BY n)
+    FROM regexp_matches(path, '([^0-9]*)([0-9]*)', 'g') WITH ORDINALITY AS parts (part, n)
+$$;
 
 CREATE FUNCTION public.never_generic() RETURNS boolean
     LANGUAGE plpgsql STABLE COST 1e+12 PARALLEL SAFE
@@ -224,25 +235,27 @@ BEGIN
     FOR missing IN
         SELECT quote_ident(a.attname) AS name, format_type(a.atttypid, a.atttypmod) AS kind, a.attnotnull AS required,
                CASE WHEN c.oid <> t.typcollation THEN ' COLLATE ' || quote_ident(c.collname) ELSE '' END AS collation,
-               pg_get_expr(d.adbin, d.adrelid) AS initial
+               pg_get_expr(d.adbin, d.adrelid) AS initial, a.attgenerated <> '' AS generated
         FROM pg_attribute a
         JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_collation c ON c.oid = a.attcollation
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE a.attrelid = fact::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        WHERE a.attrelid = fact::regclass AND a.attnum > 0 AND NOT a.attisdropped
           AND a.attname NOT IN (SELECT attname FROM pg_attribute WHERE attrelid = past::regclass AND NOT attisdropped)
         ORDER BY a.attnum
     LOOP
-        EXECUTE format('ALTER TABLE %I ADD COLUMN %s %s%s DEFAULT %s%s', past, missing.name, missing.kind,
-                       missing.collation, coalesce(missing.initial, 'NULL'),
+        EXECUTE format('ALTER TABLE %I ADD COLUMN %s %s%s %s%s', past, missing.name, missing.kind, missing.collation,
+                       CASE WHEN missing.generated THEN format('GENERATED ALWAYS AS (%s) STORED', missing.initial)
+                            ELSE 'DEFAULT ' || coalesce(missing.initial, 'NULL') END,
                        CASE WHEN missing.required THEN ' NOT NULL' ELSE '' END);
-        EXECUTE format('ALTER TABLE %I ALTER COLUMN %s DROP DEFAULT', past, missing.name);
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN %s DROP %s', past, missing.name,
+                       CASE WHEN missing.generated THEN 'EXPRESSION' ELSE 'DEFAULT' END);
     END LOOP;
 
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum), string_agg('o.' || quote_ident(attname), ', ' ORDER BY attnum)
     INTO names, olds
     FROM pg_attribute
-    WHERE attrelid = fact::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+    WHERE attrelid = fact::regclass AND attnum > 0 AND NOT attisdropped;
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$I() RETURNS trigger LANGUAGE plpgsql AS $trigger$
 BEGIN
@@ -317,12 +330,12 @@ CREATE FUNCTION public.sample_keep() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, until)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, n.since
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, until)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, n.since
         FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
     ELSE
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, until)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, d.revision
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, until)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, d.revision
         FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
     END IF;
     RETURN NULL;
@@ -332,6 +345,12 @@ CREATE FUNCTION public.sample_state(label_ids bigint[], suggested boolean) RETUR
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
     SELECT CASE WHEN label_ids <> '{}' THEN 'LABELED' WHEN suggested THEN 'PENDING' ELSE 'UNLABELED' END
+$$;
+
+CREATE FUNCTION public.shuffle_bucket(id bigint) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT ((id % 2147483647 * 1103515245) >> 16 & 1023)::int
 $$;
 
 CREATE FUNCTION public.version_dataset(version bigint) RETURNS bigint
@@ -666,6 +685,7 @@ CREATE TABLE public.sample (
     hard boolean DEFAULT false NOT NULL,
     usage text,
     since bigint NOT NULL,
+    path_order text GENERATED ALWAYS AS (public.natural_order(path)) STORED COLLATE pg_catalog."C",
     CONSTRAINT sample_labeled_check CHECK (((state = 'LABELED'::text) = (cardinality(label_ids) > 0))),
     CONSTRAINT sample_origin_check CHECK ((labeled_origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text]))),
     CONSTRAINT sample_state_check CHECK ((state = ANY (ARRAY['UNLABELED'::text, 'LABELED'::text, 'PENDING'::text]))),
@@ -696,7 +716,8 @@ CREATE TABLE public.sample_past (
     hard boolean NOT NULL,
     usage text,
     since bigint NOT NULL,
-    until bigint NOT NULL
+    until bigint NOT NULL,
+    path_order text COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.secret (
@@ -1060,9 +1081,13 @@ CREATE INDEX label_past_until ON public.label_past USING btree (dataset_id, unti
 
 CREATE INDEX label_since ON public.label USING btree (dataset_id, since);
 
+CREATE INDEX sample_added ON public.sample USING btree (dataset_id, added_at, id);
+
 CREATE INDEX sample_decomposed ON public.sample USING btree (dataset_id, public.composed(path)) WHERE (public.composed(path) <> path);
 
 CREATE INDEX sample_hard ON public.sample USING btree (dataset_id, created_at, id) WHERE hard;
+
+CREATE INDEX sample_labeled ON public.sample USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00+00'::timestamp with time zone), id);
 
 CREATE INDEX sample_labeled_by ON public.sample USING btree (dataset_id, labeled_by, created_at, id) WHERE (labeled_by IS NOT NULL);
 
@@ -1070,7 +1095,11 @@ CREATE INDEX sample_labels ON public.sample USING gin (label_ids);
 
 CREATE INDEX sample_newest ON public.sample USING btree (dataset_id, created_at, id);
 
+CREATE INDEX sample_past_added ON public.sample_past USING btree (dataset_id, added_at, id, since, until);
+
 CREATE INDEX sample_past_hard ON public.sample_past USING btree (dataset_id, created_at, id, since, until) WHERE hard;
+
+CREATE INDEX sample_past_labeled ON public.sample_past USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00+00'::timestamp with time zone), id, since, until);
 
 CREATE INDEX sample_past_labeled_by ON public.sample_past USING btree (dataset_id, labeled_by, created_at, id, since, until) WHERE (labeled_by IS NOT NULL);
 
@@ -1080,6 +1109,8 @@ CREATE INDEX sample_past_newest ON public.sample_past USING btree (dataset_id, c
 
 CREATE INDEX sample_past_path ON public.sample_past USING btree (dataset_id, path, since, until);
 
+CREATE INDEX sample_past_path_order ON public.sample_past USING btree (dataset_id, path_order, id, since, until);
+
 CREATE INDEX sample_past_since ON public.sample_past USING btree (dataset_id, since, id);
 
 CREATE INDEX sample_past_source ON public.sample_past USING btree (source_id);
@@ -1087,6 +1118,8 @@ CREATE INDEX sample_past_source ON public.sample_past USING btree (source_id);
 CREATE INDEX sample_past_state ON public.sample_past USING btree (dataset_id, state, created_at, id, since, until);
 
 CREATE INDEX sample_past_until ON public.sample_past USING btree (dataset_id, until, id);
+
+CREATE INDEX sample_path_order ON public.sample USING btree (dataset_id, path_order, id);
 
 CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since, id);
 
@@ -1107,6 +1140,10 @@ CREATE INDEX source_deletion_source ON public.source_deletion USING btree (sourc
 CREATE UNIQUE INDEX source_path_key ON public.source USING btree (dataset_id, path) WHERE (status <> 'GONE'::text);
 
 CREATE INDEX source_path_words ON public.source USING gin (lower(public.composed(path)) public.gin_trgm_ops);
+
+CREATE INDEX source_shuffled ON public.source USING btree (dataset_id, public.shuffle_bucket(id));
+
+CREATE INDEX source_size ON public.source USING btree (dataset_id, size, id);
 
 CREATE INDEX sync_object_job ON public.sync_object USING btree (job_id);
 

@@ -1,6 +1,6 @@
 """Connections: the rows of a page are selected first, by its index; then their fields are read, for them only."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,15 +17,14 @@ from db.queries.types.fields import NESTED, value
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list that is read in pages: of which types, all of one table, and in which orders (the first one unless another
-    is requested).
+    """A list that is read in pages: of which types, all of one table, and in which order.
 
     `few`: whether so few rows match that they are better found and sorted. `counted`: their number, where that is known
     without counting.
     """
 
     types: Sequence[str]
-    orders: Mapping[str, Order]
+    order: Callable[[CompileContext, SelectedField], Order]
     matching: Callable[[CompileContext, Row, SelectedField], Sequence[ColumnElement[bool]]] = lambda *_: ()
     few: Callable[[CompileContext, Row, SelectedField, int], ColumnElement[bool] | None] = lambda *_: None
     counted: Callable[[CompileContext, DatasetState, SelectedField], ColumnElement[Any] | None] = lambda *_: None
@@ -46,7 +45,7 @@ class Page:
     ) -> None:
         self.context, self.listing, self.field, self.state, self.where = context, listing, field, state, where
         self.model = model or context.row_type(listing.types[0]).model
-        self.order = listing.orders[field.argument("orderBy") or next(iter(listing.orders))]
+        self.order = listing.order(context, field)
         first, last = field.argument("first"), field.argument("last")
         self.backward = last is not None
         self.after, self.before = self._key("after"), self._key("before")
@@ -62,10 +61,10 @@ class Page:
         cursor = self.field.argument(argument)
         if cursor is None:
             return None
-        key = self.order.key
+        leaves = [cursor] if self.order.seed is None else [cursor, self.order.seed[1]]
         return [
-            self.context.bind(type_.type, lambda text, index=index: key(text)[index], cursor)
-            for index, (_, type_) in enumerate(self.order.keys)
+            self.context.bind(key.type.type, lambda *of, index=index: self.order.key(*of)[index], *leaves)
+            for index, key in enumerate(self.order.keys)
         ]
 
     def json(self) -> Parts:
@@ -120,15 +119,17 @@ class Page:
         return union_all(walked, sorted_)
 
     def _in_order(self, row: Row, unless: ColumnElement[bool] | None = None) -> sqlalchemy.Select[Any]:
-        row.order = self.order
-        columns = sorted(self.rows.used | {name for name, _ in self.order.keys})
+        row.order, row.descending = self.order, self.order.descending != self.backward
+        keys = {key.name: key.value(row) for key in self.order.keys}
+        values = {**{name: row[name] for name in sorted(self.rows.used)}, **keys}
         between = [
-            self.order.beyond(row.__getitem__, key, backward=backward)
+            self.order.beyond(row, key, backward=backward)
             for key, backward in ((self.after, False), (self.before, True))
             if key is not None
         ]
-        rows = row.select(*(row[name].label(name) for name in columns), where=[*self._conditions(row), *between])
-        order = self.order.by(row.__getitem__, backward=self.backward, unless=unless)
+        columns = [value.label(name) for name, value in values.items()]
+        rows = row.select(*columns, where=[*self._conditions(row), *between])
+        order = self.order.by(row, backward=self.backward, unless=unless)
         return rows.order_by(*order).limit(literal(self.size + 1))
 
     def _source(self) -> Row:
@@ -145,7 +146,7 @@ class Page:
         return array(item) if self.items_are_columns else array(item, *self._reading_order(), only=self.is_shown)
 
     def cursor(self) -> ColumnElement[str]:
-        return self.order.cursor(self.rows.__getitem__)
+        return self.order.cursor(self.rows.selected)
 
     def has_more(self, *, backward: bool) -> ColumnElement[bool]:
         """Whether rows follow on one side: where reading went, the one row more says so; and rows that a cursor
@@ -154,7 +155,7 @@ class Page:
         more: list[ColumnElement[bool]] = [func.count(sql("*")) > literal(self.size)] if is_ahead else []
         if cursor is not None:
             row = self._source()
-            excluded = self.order.beyond(row.__getitem__, cursor, backward=backward, inclusive=True)
+            excluded = self.order.beyond(row, cursor, backward=backward, inclusive=True)
             more.append(row.select(sql("1"), where=[*self._conditions(row), excluded]).exists())
         return or_(false(), *more)
 

@@ -129,10 +129,11 @@ def labels_are_rare(filter_: SampleFilter, row: Row, page: int, bind: Bind = bin
     label has such a name; None where the filter names no labels that every match has.
     """
     required = [each.labels for each in filter_.conjuncts() if each.labels is not None and each.labels.match != "NONE"]
+    builder = _Builder(row, bind)
     rare = [
         (func.labels_few if row.version is None else func.labels_few_in)(
-            row.state.dataset_id if row.version is None else row.version.version_id,
-            bind(TEXTS, patterns.labels_named, labels.names),
+            builder.label_scope(),
+            builder.label_ids(labels, every=False, is_planned=True),
             sql("true" if labels.match == "ALL" else "false"),
             sql(str(page)),
         )
@@ -185,22 +186,25 @@ class _Builder:
 
     def labels(self, filter_: LabelFilter) -> ColumnElement[bool]:
         label_ids = self.row["label_ids"]
-        names = self.bind(TEXTS, patterns.labels_named, filter_.names)
         if filter_.match == "ALL":
-            return label_ids.op("@>")(self.label_ids(names, every=True))
-        overlaps = label_ids.op("&&")(self.label_ids(names, every=False))
+            return label_ids.op("@>")(self.label_ids(filter_, every=True))
+        overlaps = label_ids.op("&&")(self.label_ids(filter_, every=False))
         return overlaps.is_not(true()) if filter_.match == "NONE" else overlaps
 
-    def label_ids(self, names: ColumnElement[Any], *, every: bool) -> ColumnElement[Any]:
-        """The ids of the labels of these names; `every`: null unless all are known. A planner that knows the
+    def label_scope(self) -> ColumnElement[Any]:
+        """What labels are looked up in: the dataset, or the version."""
+        return self.row.state.dataset_id if self.row.version is None else self.row.version.version_id
+
+    def label_ids(self, filter_: LabelFilter, *, every: bool, is_planned: bool = False) -> ColumnElement[Any]:
+        """The ids of the filter's labels; `every`: null unless all its names are known. A planner that knows the
         dataset may know the labels before it chooses an index. Otherwise they are looked up when the statement starts.
         """
-        state, version = self.row.state, self.row.version
-        if version is not None:
-            ids = (func.labels_all_named_in if every else func.labels_named_in)(version.version_id, names)
-        else:
-            ids = (func.labels_all_named if every else func.labels_named)(state.dataset_id, names)
-        return ids if state.is_bound else select(ids).scalar_subquery()
+        in_version = self.row.version is not None
+        named = func.labels_named_in if in_version else func.labels_named
+        all_named = func.labels_all_named_in if in_version else func.labels_all_named
+        names = self.bind(TEXTS, patterns.labels_named, filter_.names)
+        ids = (all_named if every else named)(self.label_scope(), names)
+        return ids if is_planned or self.row.state.is_bound else select(ids).scalar_subquery()
 
     def time(self, filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
         created_at = self.row["created_at"]
@@ -241,12 +245,12 @@ class _Builder:
         def beyond_ascii(make: Callable[[str], str]) -> Callable[[str], str | None]:
             return lambda text: None if text.isascii() else make(text)
 
-        path, in_nfc = self.row["path"], composed(self.row["path"])
+        path, in_nfc, order = self.row["path"], composed(self.row["path"]), self.row["path_order"]
         ends = (patterns.directory_start, patterns.directory_end)
         start, end, composed_start, composed_end = (
             self.bind_path(make, directory) for make in (*ends, *map(beyond_ascii, ends))
         )
-        in_range = and_(path >= start, path < end)
+        in_range = and_(path >= start, path < end, *within_order(order, start))
         return or_(in_range, and_(in_nfc != path, in_nfc >= composed_start, in_nfc < composed_end))
 
     def by_source(
@@ -282,6 +286,12 @@ class _Builder:
 def composed(path: ColumnElement[Any]) -> ColumnElement[Any]:
     """A path in NFC. File systems keep names as they were written: some write `é` as two code points."""
     return func.composed(path, type_=Text(collation="C"))
+
+
+def within_order(path_order: ColumnElement[Any], prefix: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:
+    """What the natural order of paths has of those with a prefix, which does not end in a digit: a range of it, too."""
+    start = func.natural_order(prefix)
+    return path_order >= start, path_order < start.op("||")(sql("U&'\\+10FFFF'"))
 
 
 def enum_value(value: str) -> ColumnElement[str]:

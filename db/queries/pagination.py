@@ -10,21 +10,24 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, case, extract, func, tuple_
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, and_, case, extract, func, tuple_
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
 from db.errors import Invalid
 from db.formats.names import is_storable
+from db.queries.patterns import bounded
+
+if TYPE_CHECKING:
+    from db.queries.rows import Row
 
 DEFAULT_SIZE = 20
 CHECKSUM = 8  # hexadecimal digits
+HASH = 16  # hexadecimal digits, of a random order's seed and keys
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_NUMBER = 2**63 - 1
-
-Columns = Callable[[str], ColumnElement[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +59,62 @@ MOMENT = KeyType(  # written in microseconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """The columns that sort a list, together unique in it. `name` binds cursors to the order; no colon in it."""
+class Key:
+    """A value that sorts a list: a column of its rows, or what `of` makes of a row. A text is the first key."""
 
     name: str
-    keys: tuple[tuple[str, KeyType], ...]
+    type: KeyType
+    of: "Callable[[Row], ColumnElement[Any]] | None" = None
+
+    def value(self, row: "Row") -> ColumnElement[Any]:
+        return row[self.name] if self.of is None else self.of(row)
+
+
+ID = Key("id", NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The values that sort a list, together unique in it. `name` binds cursors to the order; no colon in it.
+
+    `column`: of the rows, whose index is in this order; None where another table's is. `seed`: of a random order, in
+    SQL and as it comes with the request; it binds cursors, too.
+    """
+
+    name: str
+    keys: tuple[Key, ...]
     descending: bool = False
+    column: str | None = None
+    seed: tuple[ColumnElement[Any], Any] | None = None
 
     def by(
-        self, column: Columns, *, backward: bool = False, unless: ColumnElement[bool] | None = None
+        self, row: "Row", *, backward: bool = False, unless: ColumnElement[bool] | None = None
     ) -> list[ColumnElement[Any]]:
         """What to sort by. `unless` this is true, an index in this order may save the sorting."""
         descending = self.descending != backward
-        values = [column(name) for name, _ in self.keys]
+        values = [key.value(row) for key in self.keys]
         if unless is not None:
-            values[0] = case((unless, self.keys[0][1].without_index(values[0])), else_=values[0])
+            values[0] = case((unless, self.keys[0].type.without_index(values[0])), else_=values[0])
         return [value.desc() if descending else value.asc() for value in values]
 
     def beyond(
-        self, column: Columns, key: Sequence[ColumnElement[Any]], *, backward: bool = False, inclusive: bool = False
+        self, row: "Row", key: Sequence[ColumnElement[Any]], *, backward: bool = False, inclusive: bool = False
     ) -> ColumnElement[bool]:
-        """The rows that come after a key (`backward`: before it) in this order."""
-        own, other = tuple_(*(column(name) for name, _ in self.keys)), tuple_(*key)
+        """The rows that come after a key (`backward`: before it) in this order. That the first value does, too, is said
+        where the values are of several tables, so that each can be read from there on."""
+        own, other = tuple_(*(each.value(row) for each in self.keys)), tuple_(*key)
+        first, is_spread = self.keys[0].value(row), self.seed is not None
         if self.descending != backward:
-            return own <= other if inclusive else own < other
-        return own >= other if inclusive else own > other
+            is_beyond = own <= other if inclusive else own < other
+            return and_(is_beyond, first <= key[0]) if is_spread else is_beyond
+        is_beyond = own >= other if inclusive else own > other
+        return and_(is_beyond, first >= key[0]) if is_spread else is_beyond
 
-    def cursor(self, column: Columns) -> ColumnElement[str]:
-        """A row's cursor, made by Postgres: base64url of checksum and key."""
-        values = [part for name, type_ in self.keys for part in (sql("':'"), type_.written(column(name)))]
-        body = func.concat(sql(f"'{self.name}'"), *values)
+    def cursor(self, value: Callable[[str], ColumnElement[Any]]) -> ColumnElement[str]:
+        """A row's cursor, made by Postgres of the values of its keys: base64url of checksum and key."""
+        values = [part for key in self.keys for part in (sql("':'"), key.type.written(value(key.name)))]
+        seed = [] if self.seed is None else [self.seed[0]]
+        body = func.concat(sql(f"'{self.name}'"), *seed, *values)
         digest = func.encode(func.sha256(func.convert_to(body, sql("'UTF8'"))), sql("'hex'"))
         whole = func.convert_to(func.concat(func.left(digest, sql(str(CHECKSUM))), body), sql("'UTF8'"))
         return func.translate(func.encode(whole, sql("'base64'")), sql("E'+/=\\n'"), sql("'-_'"))
@@ -94,15 +123,17 @@ class Order:
         """The same cursor, made here of a key of numbers."""
         return _encode(":".join([self.name, *map(str, numbers)]))
 
-    def key(self, cursor: str) -> list[Any]:
+    def key(self, cursor: str, seed: str | None = None) -> list[Any]:
         """The key in a cursor. Raises INVALID_CURSOR for one that we did not make for this order."""
         try:
             whole = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
             body = whole[CHECKSUM:]
-            name, *values = body.split(":", len(self.keys))
-            if name != self.name or not is_storable(body) or cursor != _encode(body):
+            name, _, key = body.partition(":")
+            own_name = self.name if seed is None else self.name + seed_key(seed)
+            if name != own_name or not is_storable(body) or cursor != _encode(body):
                 raise ValueError
-            return [type_.read(value) for (_, type_), value in zip(self.keys, values, strict=True)]
+            values = key.rsplit(":", len(self.keys) - 1)
+            return [each.type.read(value) for each, value in zip(self.keys, values, strict=True)]
         except (ValueError, OverflowError):
             message = "The cursor is not of this list in this order: start again without it."
             raise Invalid(message, code="INVALID_CURSOR") from None
@@ -113,10 +144,15 @@ def _encode(body: str) -> str:
     return base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
 
 
-def by_creation(name: str) -> dict[str, Order]:
-    """The orders of a list by `created_at`: newest first, and oldest first."""
-    keys = (("created_at", MOMENT), ("id", NUMBER))
-    return {"NEWEST": Order(f"{name}.newest", keys, descending=True), "OLDEST": Order(f"{name}.oldest", keys)}
+def seed_key(seed: str) -> str:
+    """What orders and cursors are made with, of any text."""
+    return hashlib.sha256(bounded(seed).encode("utf-8", "surrogatepass")).hexdigest()[:HASH]
+
+
+def by_column(list_: str, column: str, type_: KeyType, *, descending: bool = False, is_unique: bool = False) -> Order:
+    """A list by a column of its rows, and by their ids where it is not unique."""
+    keys = (Key(column, type_),) if is_unique else (Key(column, type_), ID)
+    return Order(f"{list_}.{column}.{'down' if descending else 'up'}", keys, descending, column)
 
 
 def page_size(first: int | None, last: int | None, *, limit: int) -> int:

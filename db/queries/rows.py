@@ -72,8 +72,10 @@ class Row:
     is_page: bool = False  # the rows of a page, selected already, in a table of their own
     used: set[str] = field(default_factory=set)
     joins: "dict[Model, tuple[Row, ColumnElement[bool]]]" = field(default_factory=dict)
+    sources: dict[str, tuple[FromClause, ColumnElement[bool]]] = field(default_factory=dict)  # what orders it
     tables: list[CTE] = field(default_factory=list)  # that its fields add to the statement
     order: Order | None = None  # in which the rows are read
+    descending: bool = False  # whether in its descending direction
 
     def __getitem__(self, column: str) -> ColumnElement[Any]:
         self.used.add(column)
@@ -97,9 +99,16 @@ class Row:
             self.joins[other.model] = (other, sqlalchemy.and_(on(other), *other.conditions()))
         return self.joins[other.model][0]
 
+    def selected(self, name: str) -> ColumnElement[Any]:
+        """A value that the rows of a page were selected with."""
+        return sql(f"{self.name}.{name}")
+
     def origin(self) -> FromClause:
-        """What to select from: the row's table under its name, with the joined tables."""
+        """What to select from: the row's table under its name, with the joined tables. Those that order it have a row
+        for each of its own, so that they may be read first."""
         table = self.table()
+        for source, on in self.sources.values():
+            table = table.join(source, on)
         for other, on in self.joins.values():
             table = table.outerjoin(other.table(), on)
         return table
@@ -122,12 +131,10 @@ class Row:
     def _past_column(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of the past. The index of the column that the rows are ordered by is hidden from the planner where
         few of the version's rows are past by now: they are better found and sorted."""
-        if self.order is None or self.version is None or not self.state.is_bound:
+        if self.order is None or self.version is None or not self.state.is_bound or column.key != self.order.column:
             return column
-        first, type_ = self.order.keys[0]
-        if column.key != first:
-            return column
-        return case((func.version_past_few(self.version.version_id), type_.without_index(column)), else_=column)
+        without_index = self.order.keys[0].type.without_index
+        return case((func.version_past_few(self.version.version_id), without_index(column)), else_=column)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What makes the row one of its state's: that it existed at the version's revision."""

@@ -26,9 +26,11 @@ from graphql.execution.values import VariableValues
 
 from db.queries import SelectedField, type_of
 from db.queries.parameters import Inputs, Parameter
+from schema.enums import enum_name
 from schema.execution.conventions import with_defaults
 from schema.execution.documents import Document
 from schema.inputs.filters import sample_filter
+from schema.inputs.orders import DatasetOrderInput, SampleOrderInput
 
 ANY_VALUE = object()  # the shape of a value that only its placeholder depends on
 
@@ -150,6 +152,8 @@ def _argument(type_name: str, value: Any) -> Any:
             return {"filter": sample_filter(filter_)}
         case dict():
             return {name: _argument("", each) for name, each in value.items() if each is not None}
+        case SampleOrderInput() | DatasetOrderInput():  # the default in the schema
+            return {"field": value.field.name, "direction": enum_name(value.direction)}
         case Enum():
             return value.name
     return value

@@ -3,8 +3,9 @@ from typing import Annotated, Optional
 
 import strawberry
 
-from schema.enums import SampleOrder, VersionStatus
+from schema.enums import VersionStatus
 from schema.inputs.filters import SampleFilter
+from schema.inputs.orders import NEWEST_SAMPLES, SampleOrderInput
 from schema.types.job import ManifestJob
 from schema.types.label import Label
 from schema.types.node import LazyDataset, Node, compiled
@@ -24,7 +25,9 @@ def page_of_samples(
     filter: Annotated[
         SampleFilter | None, strawberry.argument(description="Return only samples that match this filter.")
     ] = None,
-    order_by: Annotated[SampleOrder, strawberry.argument(description="The order of the items.")] = SampleOrder.NEWEST,
+    order_by: Annotated[
+        SampleOrderInput, strawberry.argument(description="The order of the items; newest first by default.")
+    ] = NEWEST_SAMPLES,
     first: First = None,
     after: After = None,
     last: Last = None,

@@ -27,7 +27,9 @@ PAGE = """
       dataset(by: {id: $id}) {
         revision
         statistics { totalCount labeledCount unlabeledCount }
-        samples(first: 100, orderBy: PATH) { nodes { id path state labels { name } imageUrl thumbnailUrl(size: 32) } }
+        samples(first: 100, orderBy: {field: PATH}) {
+          nodes { id path state labels { name } imageUrl thumbnailUrl(size: 32) }
+        }
       }
     }
 """

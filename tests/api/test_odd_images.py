@@ -33,7 +33,7 @@ FILES = {
     "xmp.png": png([(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(6))], (), PHOTO),
 }
 PAGE = """query ($id: ID!, $filter: SampleFilter) { dataset(by: {id: $id}) {
-    samples(first: 100, orderBy: PATH, filter: $filter) { totalCount nodes {
+    samples(first: 100, orderBy: {field: PATH}, filter: $filter) { totalCount nodes {
         path width height orientation isDamaged imageUrl thumbnailUrl(size: 64) } } } }"""
 
 

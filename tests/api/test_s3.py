@@ -25,7 +25,7 @@ LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { name anno
 CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id inputPath } } }"""
 JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes {
     status error { code message } ... on SyncJob { scannedCount addedCount removedCount skippedCount } } } } } }"""
-SAMPLES = """query ($id: ID!) { node(id: $id) { ... on Dataset { samples(orderBy: PATH) { nodes {
+SAMPLES = """query ($id: ID!) { node(id: $id) { ... on Dataset { samples(orderBy: {field: PATH}) { nodes {
     id path width height format labels { name } imageUrl thumbnailUrl } } } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {

@@ -17,7 +17,7 @@ from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
 
 SAMPLES = 30_000
 INPUTS = Inputs(
-    variables={"id": "Dataset:1", "names": ["label_1"], "text": "image_12345", "directory": "part_7"},
+    variables={"seed": "a", "id": "Dataset:1", "names": ["label_1"], "text": "image_12345", "directory": "part_7"},
     identity=Identity("ann", Scope.READ, token_id=1),
     links=Links("http://test", "?e=1", b"k"),
 )
@@ -28,13 +28,14 @@ def input_(name: str) -> Parameter:
 
 
 def page(
-    filter_: SampleFilter | None = None, *, order: str = "NEWEST", first: int = 100, fields: str = "nodes"
+    filter_: SampleFilter | None = None, *, order: str | None = None, first: int = 100, fields: str = "nodes"
 ) -> Plan:
     label = SelectedField("labels", "labels", fields={"Label": (SelectedField("name", "name"),)})
     nodes = SelectedField("nodes", "nodes", fields={"Sample": (SelectedField("id", "id"), label)})
     total = SelectedField("totalCount", "totalCount")
     connection = {"SampleConnection": (nodes if fields == "nodes" else total,)}
-    args = {"orderBy": order, "first": first, **({} if filter_ is None else {"filter": filter_})}
+    by = {} if order is None else {"orderBy": {"field": order, "seed": input_("seed")}}
+    args = {"first": first, **by, **({} if filter_ is None else {"filter": filter_})}
     samples = SelectedField("samples", "samples", args, connection)
     root = SelectedField("dataset", "dataset", {"by": {"id": input_("id")}}, {"Dataset": (samples,)})
     return queries.compile_query([root], confined=False)
@@ -71,9 +72,16 @@ def rows_read(nodes: list[dict[str, Any]]) -> float:
 
 
 async def test_each_page_is_found_by_an_index_that_fits_it(connection: asyncpg.Connection) -> None:
-    for order, index in (("NEWEST", "sample_newest"), ("OLDEST", "sample_newest"), ("PATH", "sample_path_key")):
+    for order, index in (
+        (None, "sample_newest"),
+        ("CREATED_AT", "sample_newest"),
+        ("ADDED_AT", "sample_added"),
+        ("LABELED_AT", "sample_labeled"),
+        ("PATH", "sample_path_order"),
+        ("SIZE", "source_size"),
+    ):
         found = await explain(connection, page(order=order))
-        assert rows_read(found[index]) == 101
+        assert rows_read(found[index]) == 101, order
         assert "Sort" not in found
     labels = await explain(connection, page(SampleFilter(state="UNLABELED")))
     assert rows_read(labels["sample_state"]) == 101
@@ -81,6 +89,12 @@ async def test_each_page_is_found_by_an_index_that_fits_it(connection: asyncpg.C
     assert rows_read(hard["sample_hard"]) == 101
     someone = await explain(connection, page(SampleFilter(labeled_by=["nobody"])))
     assert rows_read(someone["sample_labeled_by"]) == 0
+
+
+async def test_a_random_page_reads_few_of_the_buckets(connection: asyncpg.Connection) -> None:
+    found = await explain(connection, page(order="RANDOM"))
+    assert 101 <= rows_read(found["source_shuffled"]) < 101 + 3 * SAMPLES / 1024
+    assert rows_read(found["sample_source_key"]) == rows_read(found["source_shuffled"])
 
 
 async def test_common_labels_are_walked_to_and_rare_ones_found_by_the_labels_index(
@@ -112,7 +126,8 @@ async def test_rare_substrings_are_found_by_their_index_and_common_ones_by_walki
 async def test_a_directory_is_a_range_of_the_paths_index(connection: asyncpg.Connection) -> None:
     filter_ = SampleFilter(path=PathFilter(directory=input_("directory")))
     found = await explain(connection, page(filter_, order="PATH"))
-    assert rows_read(found["sample_path_key"]) == SAMPLES / 1000
+    assert rows_read(found["sample_path_order"]) == SAMPLES / 1000
+    assert "Sort" not in found
 
 
 async def test_counting_everything_reads_no_sample(connection: asyncpg.Connection) -> None:

@@ -58,7 +58,7 @@ class DatasetClient:
     async def labelled(self) -> dict[int, list[str]]:
         """The names on every sample, by its index."""
         query = """query ($id: ID!) { dataset(by: {id: $id}) {
-            samples(first: 100, orderBy: OLDEST) { nodes { id labels { name } } } } }"""
+            samples(first: 100, orderBy: {field: CREATED_AT}) { nodes { id labels { name } } } } }"""
         data = await self.direct.execute(query, {"id": self.dataset})
         positions = {id: position for position, id in enumerate(self.ids(*range(len(self.dataset_rows.samples))))}
         nodes = data["dataset"]["samples"]["nodes"]

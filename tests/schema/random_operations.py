@@ -18,6 +18,7 @@ from graphql import (
     is_leaf_type,
 )
 
+from tests.schema.reference_lists import DATASET_FIELDS, SAMPLE_FIELDS, SEEDS, order_name
 from tests.schema.sample_data import DIRECTORIES, NAMES, NOW, PEOPLE
 
 LABELS = ("cat", "Cat", "dog-1", "狗", "unused", "nobody", "", "a\x00")
@@ -180,10 +181,9 @@ class Writer:
         values: dict[str, Any] = {}
         order = None
         if "orderBy" in declared.args:
-            orders = ("NEWEST", "OLDEST", "NAME" if name == "datasets" else "PATH")
-            order = self.pick(orders)
-            if order != "NEWEST" or self.chance(2):
-                values["orderBy"] = Word(order)
+            order = self.order(name)
+            if order is not None or self.chance(2):
+                values["orderBy"] = order
         if name == "samples" and parent != "Change" and not self.chance(3):
             values["filter"] = self.filter(2)
         if name == "datasets" and self.chance(2):
@@ -192,13 +192,22 @@ class Writer:
         size = self.pick((None, 0, 1, 2, 3, 7, 100))
         if size is not None:
             values[self.pick(("first", "last"))] = size
-        listed = {"samples": f"sample.{order}", "datasets": f"dataset.{order}"}.get(name, name.removesuffix("s"))
-        if parent == "Change":
-            listed = "change.sample"
+        listed = "change.sample" if name == "samples" and parent == "Change" else name.removesuffix("s")
+        if "orderBy" in declared.args:
+            listed = order_name(listed, plain(order))
         for side in ("after", "before"):
             if self.chance(3):
                 values[side] = self.pick([None, *self.known.cursors[listed]])
         return values
+
+    def order(self, name: str) -> dict[str, Any] | None:
+        if self.chance(5):
+            return None
+        field = self.pick(DATASET_FIELDS if name == "datasets" else SAMPLE_FIELDS)
+        order = {"field": Word(field), "direction": self.pick((None, Word("ASC"), Word("DESC")))}
+        if field == "RANDOM":
+            order["seed"] = self.pick((None, *SEEDS))
+        return {key: value for key, value in order.items() if value is not None or self.chance(2)}
 
     def filter(self, depth: int) -> dict[str, Any]:
         makers: dict[str, Callable[[], Any]] = {

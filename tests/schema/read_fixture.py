@@ -35,12 +35,26 @@ ROOMY = DocumentLimits(
     fields=10**5,
     depth=100,
 )
-LISTS = {
-    "sample.NEWEST": "samples(first: 100, orderBy: NEWEST)",
-    "sample.OLDEST": "samples(first: 100, orderBy: OLDEST)",
-    "sample.PATH": "samples(first: 100, orderBy: PATH)",
-    "change": "changes(first: 100)",
-    "job": "jobs(first: 100)",
+ORDERS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "sample": [
+        {"field": field, "direction": direction, **({"seed": seed} if field == "RANDOM" else {})}
+        for field in reference_lists.SAMPLE_FIELDS
+        for direction in ("ASC", "DESC")
+        for seed in (reference_lists.SEEDS if field == "RANDOM" else ("",))
+    ],
+    "dataset": [
+        {"field": field, "direction": direction}
+        for field in reference_lists.DATASET_FIELDS
+        for direction in ("ASC", "DESC")
+    ],
+}
+LISTS: Mapping[str, tuple[str, Mapping[str, str] | None]] = {
+    **{
+        reference_lists.order_name("sample", order): ("samples(first: 100, orderBy: $o)", order)
+        for order in ORDERS["sample"]
+    },
+    "change": ("changes(first: 100)", None),
+    "job": ("jobs(first: 100)", None),
 }
 
 
@@ -121,21 +135,21 @@ async def learn(reads: ReadFixture) -> None:
         "Label:01",
     ]
     found: dict[str, list[str]] = {}
-    for name, field in LISTS.items():
+    for name, (field, order) in LISTS.items():
         for dataset in (1, 4):
-            source = (
-                f'{{ dataset(by: {{id: "Dataset:{dataset}"}}) {{ {field} {{ edges {{ cursor node {{ id }} }} }} }} }}'
-            )
-            (connection,) = (await reads.data(source))["dataset"].values()
+            source = f"""query{"($o: SampleOrderInput)" if order else ""} {{
+                dataset(by: {{id: "Dataset:{dataset}"}}) {{ {field} {{ edges {{ cursor node {{ id }} }} }} }} }}"""
+            (connection,) = (await reads.data(source, {"o": order} if order else {}))["dataset"].values()
             found[name] = found.get(name, []) + _learned(reads, name, name.partition(".")[0], connection["edges"])
     for change in rows["change"]:
         page = "samples(first: 100) { edges { cursor node { id } } }"
         source = f'{{ node(id: "Change:{change["id"]}") {{ ... on Change {{ {page} }} }} }}'
         for edges in [node["samples"]["edges"] for node in (await reads.data(source)).values() if node]:
             found["change.sample"] = found.get("change.sample", []) + _learned(reads, "change.sample", "sample", edges)
-    for order in ("NEWEST", "OLDEST", "NAME"):
-        data = await reads.data(f"{{ datasets(orderBy: {order}) {{ edges {{ cursor node {{ id }} }} }} }}")
-        found[f"dataset.{order}"] = _learned(reads, f"dataset.{order}", "dataset", data["datasets"]["edges"])
+    for order in ORDERS["dataset"]:
+        source = "query($o: DatasetOrderInput) { datasets(orderBy: $o) { edges { cursor node { id } } } }"
+        data, name = await reads.data(source, {"o": order}), reference_lists.order_name("dataset", order)
+        found[name] = _learned(reads, name, "dataset", data["datasets"]["edges"])
     for job in rows["job"]:
         warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
         kind = "ImportJob" if job["kind"] == "IMPORT" else "SyncJob"

@@ -1,7 +1,9 @@
 """Filters and pages of the reference reader."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
@@ -73,8 +75,54 @@ def in_directory(path: str, filter_: Mapping[str, Any]) -> bool:
 
 def token(name: str, row: Row) -> str:
     """The cursors of the reference reader: the list and order, and what is unique in it."""
-    unique = {"change": "revision", "sample.PATH": "path", "dataset.NAME": "name"}.get(name, "id")
+    unique = {"change": "revision"}.get(name, "id")
     return f"{name}:{row[unique]}"
+
+
+# -- orders -----------------------------------------------------------------------------------------------------------
+
+SAMPLE_FIELDS = ("CREATED_AT", "ADDED_AT", "LABELED_AT", "PATH", "SIZE", "RANDOM")
+DATASET_FIELDS = ("CREATED_AT", "NAME")
+SEEDS = ("", "a", "猫:1")
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def natural(path: str) -> tuple[Any, ...]:
+    """A path as its parts are compared: what is no number by its bytes, a number by its value."""
+    parts = re.findall("[0-9]+|[^0-9]", path)
+    return tuple((b"0", int(part)) if part.isdigit() and part.isascii() else (part.encode(), 0) for part in parts)
+
+
+def order_name(list_: str, order: Mapping[str, Any] | None) -> str:
+    """What the cursors of a list in this order are called."""
+    order = order or {"field": "CREATED_AT", "direction": "DESC"}
+    seed = (order.get("seed") or "") if order["field"] == "RANDOM" else ""
+    return f"{list_}.{order['field']}.{order.get('direction') or 'ASC'}{f'.{seed}' if seed else ''}"
+
+
+def sorting(tables: "Tables", order: Mapping[str, Any] | None) -> tuple[Callable[[Row], Any], bool]:
+    """The sort key of a row, and whether the order is descending."""
+    order = order or {"field": "CREATED_AT", "direction": "DESC"}
+    keys: Mapping[str, Callable[[Row], Any]] = {
+        "CREATED_AT": lambda row: (row["created_at"], row["id"]),
+        "ADDED_AT": lambda row: (row["added_at"], row["id"]),
+        "LABELED_AT": lambda row: (row["labeled_at"] or NEVER, row["id"]),
+        "PATH": lambda row: (natural(row["path"]), row["id"]),
+        "NAME": lambda row: row["name"].encode(),
+        "SIZE": lambda row: ((tables.by_id("source", row["source_id"]) or {})["size"], row["source_id"]),
+        "RANDOM": lambda row: shuffled(row["source_id"], order.get("seed") or ""),
+    }
+    return keys[order["field"]], order.get("direction") == "DESC"
+
+
+def shuffled(source_id: int, seed: str) -> tuple[str, str]:
+    key = sha256(seed.encode()).hexdigest()[:16]
+    bucket = (source_id % 2147483647 * 1103515245) >> 16 & 1023
+    return md5_of(f"{key}:{bucket}"), md5_of(f"{key}:{source_id}")
+
+
+def md5_of(text: str) -> str:
+    return md5(text.encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------

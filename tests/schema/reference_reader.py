@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
 
-from tests.schema.reference_lists import Row, has_text, matches, paged
+from tests.schema.reference_lists import Row, has_text, matches, order_name, paged, sorting
 
 TABLES = (
     "dataset",
@@ -76,12 +76,6 @@ def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: 
     return result.data
 
 
-BY_CREATION = {
-    "NEWEST": (lambda row: (row["created_at"], row["id"]), True),
-    "OLDEST": (lambda row: (row["created_at"], row["id"]), False),
-}
-
-
 def is_number(text: str) -> bool:
     return text.isdecimal() and text == str(int(text))
 
@@ -134,20 +128,15 @@ class Query:
         found = self.tables.having("dataset", name=by["name"], deleted_at=None)
         return self.tables.dataset(found[0]["id"]) if found else None
 
-    def datasets(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
+    def datasets(self, _info: Any, orderBy: Any = None, filter: Any = None, **page: Any) -> Any:
         rows = [row for row in self.tables.rows["dataset"] if self.tables.dataset(row["id"])]
         filter_ = filter or {}
         if filter_.get("type") is not None:
             rows = [row for row in rows if row["type"] == filter_["type"]]
         if filter_.get("name") is not None:
             rows = [row for row in rows if has_text(row["name"], filter_["name"])]
-        orders = {
-            **BY_CREATION,
-            "NAME": (lambda row: row["name"].encode(), False),
-        }
-        return paged(
-            self.tables, f"dataset.{orderBy}", rows, *orders[orderBy], lambda row: Dataset(self.tables, row), page
-        )
+        name, order = order_name("dataset", orderBy), sorting(self.tables, orderBy)
+        return paged(self.tables, name, rows, *order, lambda row: Dataset(self.tables, row), page)
 
 
 COUNTS = ("scanned", "added", "updated", "removed", "moved", "skipped", "ignored", "labeled")
@@ -207,15 +196,10 @@ class Dataset(Thing):
     def labelers(self, _info: Any) -> list[str]:
         return sorted({row["labeled_by"] for row in self._mine("sample")} - {None}, key=str.encode)
 
-    def samples(self, _info: Any, orderBy: str, filter: Any = None, **page: Any) -> Any:
+    def samples(self, _info: Any, orderBy: Any = None, filter: Any = None, **page: Any) -> Any:
         rows = [row for row in self._mine("sample") if matches(self.tables, row, filter or {})]
-        orders = {
-            **BY_CREATION,
-            "PATH": (lambda row: row["path"].encode(), False),
-        }
-        return paged(
-            self.tables, f"sample.{orderBy}", rows, *orders[orderBy], lambda row: Sample(self.tables, row), page
-        )
+        name, order = order_name("sample", orderBy), sorting(self.tables, orderBy)
+        return paged(self.tables, name, rows, *order, lambda row: Sample(self.tables, row), page)
 
     def eventCursor(self, _info: Any) -> str:
         last = max((row["number"] for row in self._mine("dataset_event")), default=0)

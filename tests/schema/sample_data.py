@@ -136,8 +136,8 @@ async def _make_sample(
     who = chance.choice(PEOPLE) if carried else None
     sample = await connection.fetchval(
         """INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at,
-                               labeled_origin, hard, usage, since)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'MANUAL', $9, $10, $11) RETURNING id""",
+                               labeled_origin, hard, usage, since, added_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'MANUAL', $9, $10, $11, $12) RETURNING id""",
         dataset,
         source,
         path,
@@ -145,10 +145,11 @@ async def _make_sample(
         "LABELED" if carried else "PENDING" if suggested else "UNLABELED",
         carried,
         who,
-        NOW if carried else None,
+        NOW - timedelta(hours=at % 5) if carried else None,
         chance.random() < 0.3,
         chance.choice((None, None, "TRAIN", "EVAL")),
         chance.randrange(1, 6),
+        NOW - timedelta(days=at * 7 % 10, microseconds=at % 2),
     )
     for label in carried or ([labels[0]] if suggested else []):
         for shape in chance.choice(((None,), (None,), SHAPES[:1], SHAPES[1:3], SHAPES[3:])):

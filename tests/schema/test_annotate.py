@@ -231,7 +231,7 @@ async def test_filters_find_samples_by_the_labels_of_their_shapes(boxes: Dataset
     await add_annotations(boxes, 1, new("dog", box()))
     await suggest(boxes, 2, "cat", BOX)
     query = """query ($d: ID!, $f: SampleFilter) { dataset(by: {id: $d}) {
-        samples(filter: $f, orderBy: OLDEST) { nodes { id } totalCount } } }"""
+        samples(filter: $f, orderBy: {field: CREATED_AT}) { nodes { id } totalCount } } }"""
     for names, match, positions in (
         (["cat"], "ANY", [0]),
         (["cat", "dog"], "ALL", [0]),

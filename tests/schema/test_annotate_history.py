@@ -22,10 +22,10 @@ from tests.schema.version_fixture import answer_in_version
 
 FACTS = f"""query ($d: ID!) {{ dataset(by: {{id: $d}}) {{
     statistics {{ totalCount labeledCount unlabeledCount pendingCount }}
-    labels {{ id name sampleCount annotationCount }} samples(first: 100, orderBy: OLDEST) {{ nodes {{
+    labels {{ id name sampleCount annotationCount }} samples(first: 100, orderBy: {{field: CREATED_AT}}) {{ nodes {{
         id state labels {{ name }} labeledBy labeledAt annotations {{ {ANNOTATIONS} }} }} }} }} }}"""
 VERSION = f"""query ($v: ID!) {{ node(id: $v) {{ ... on Version {{ labels {{ name annotationCount }}
-    samples(first: 100, orderBy: OLDEST) {{ nodes {{ annotations {{ {ANNOTATIONS} }} }} }} }} }} }}"""
+    samples(first: 100, orderBy: {{field: CREATED_AT}}) {{ nodes {{ annotations {{ {ANNOTATIONS} }} }} }} }} }} }}"""
 COMPARE = """query ($d: ID!, $b: ID!) { dataset(by: {id: $d}) { comparison(baseId: $b) {
     relabeledCount changes { nodes { kind addedLabelNames removedLabelNames sample { id } } } } } }"""
 

@@ -103,7 +103,7 @@ async def test_an_answer_as_long_as_it_may_be_is_given(full: DatasetClient) -> N
         "labels { name }",
         "samples(first: 1) { nodes { labels { name } } }",
         "samples(first: 1) { edges { node { annotations { id } } } }",
-        "samples(last: 1, orderBy: OLDEST) { nodes { path } edges { node { labels { id } } } }",
+        "samples(last: 1, orderBy: {field: CREATED_AT}) { nodes { path } edges { node { labels { id } } } }",
         'a: samples(first: 1) { nodes { labels { id } } } b: label(name: "n1") { id }',
     ],
 )

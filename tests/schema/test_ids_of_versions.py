@@ -13,7 +13,7 @@ OBJECTS = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
     ... on Label { name dataset { id } version { id } current { id name version { id } } }
     ... on Annotation { label { id name } version { id } current { id label { id name } } } } }"""
 SAMPLES = """query ($v: ID!) { node(id: $v) { ... on Version { labels { id name }
-    samples(orderBy: OLDEST) { nodes { id labels { id } annotations { id label { id } } } } } } }"""
+    samples(orderBy: {field: CREATED_AT}) { nodes { id labels { id } annotations { id label { id } } } } } } }"""
 
 
 async def nodes(client: DatasetClient, *ids: str) -> Any:

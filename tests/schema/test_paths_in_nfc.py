@@ -20,7 +20,7 @@ FORMS = [
 OTHERS = ["Mobel/Stuhle/cafe-Angstrom.jpg", "cafe.jpg", "Möbel/x.jpg"]
 
 QUERY = """query ($id: ID!, $filter: SampleFilter!) { dataset(by: {id: $id}) {
-    samples(filter: $filter, first: 20, orderBy: PATH) { totalCount nodes { path } }
+    samples(filter: $filter, first: 20, orderBy: {field: PATH}) { totalCount nodes { path } }
     currentVersion { samples(filter: $filter, first: 20) { totalCount nodes { path } } } } }"""
 
 

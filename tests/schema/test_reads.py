@@ -12,7 +12,7 @@ from schema.errors import Refused
 from tests.schema.read_fixture import ReadFixture
 
 PAGE = """
-query ($first: Int, $after: String, $last: Int, $before: String, $order: SampleOrder! = NEWEST, $filter: SampleFilter) {
+query ($first: Int, $after: String, $last: Int, $before: String, $order: SampleOrderInput, $filter: SampleFilter) {
   dataset(by: {name: "pets"}) {
     samples(first: $first, after: $after, last: $last, before: $before, orderBy: $order, filter: $filter) {
       nodes { id path labels { name } }
@@ -52,10 +52,39 @@ async def test_a_cursor_of_another_order_or_altered_is_refused(reads: ReadFixtur
     altered = base64.urlsafe_b64encode((text[:-1] + chr(ord(text[-1]) ^ 1)).encode()).decode().rstrip("=")
     for input_ in (altered, cursor[:-1], cursor + "=", "", "é", "\x00", "A" * 5000, text):
         assert (await refusal(reads, after=input_))["code"] == "INVALID_CURSOR"
-    assert (await refusal(reads, after=cursor, order="OLDEST"))["code"] == "INVALID_CURSOR"
+    for order in ({"field": "CREATED_AT"}, {"field": "ADDED_AT", "direction": "DESC"}, {"field": "RANDOM"}):
+        assert (await refusal(reads, after=cursor, order=order))["code"] == "INVALID_CURSOR"
 
 
-@pytest.mark.parametrize("order", ["NEWEST", "OLDEST", "PATH"])
+async def test_a_cursor_of_a_random_order_is_bound_to_its_seed(reads: ReadFixture) -> None:
+    order = {"field": "RANDOM", "seed": "a"}
+    first = await page(reads, first=1, order=order)
+    cursor = first["pageInfo"]["endCursor"]
+    rest = await page(reads, first=100, after=cursor, order=order)
+    assert [*first["nodes"], *rest["nodes"]] == (await page(reads, first=100, order=order))["nodes"]
+    for seed in ("", "b", "a:", None):
+        assert (await refusal(reads, after=cursor, order={**order, "seed": seed}))["code"] == "INVALID_CURSOR"
+    assert (await refusal(reads, order={**order, "seed": "a" * 1_025}))["code"] == "VALIDATION_FAILED"
+
+
+async def test_another_seed_is_another_order_of_the_same_samples(reads: ReadFixture) -> None:
+    orders = [
+        [node["id"] for node in (await page(reads, first=100, order={"field": "RANDOM", "seed": str(seed)}))["nodes"]]
+        for seed in range(10)
+    ]
+    assert len({tuple(order) for order in orders}) == len(orders)
+    assert len({order[0] for order in orders}) > 5
+    assert all(set(order) == set(orders[0]) for order in orders)
+
+
+async def test_null_is_the_default_order_and_the_default_direction(reads: ReadFixture) -> None:
+    newest = await page(reads, order={"field": "CREATED_AT", "direction": "DESC"})
+    assert await page(reads) == await page(reads, order=None) == newest
+    upwards = await page(reads, order={"field": "PATH"})
+    assert await page(reads, order={"field": "PATH", "direction": None}) == upwards
+
+
+@pytest.mark.parametrize("order", ["CREATED_AT", "ADDED_AT", "LABELED_AT", "PATH", "SIZE", "RANDOM"])
 @pytest.mark.parametrize("backward", [False, True])
 async def test_reading_to_the_end_sees_each_sample_once_while_others_write(
     reads: ReadFixture, order: str, backward: bool
@@ -69,7 +98,7 @@ async def test_reading_to_the_end_sees_each_sample_once_while_others_write(
     position = None
     more = True
     while more:
-        found = await page(reads, **{size: 7, cursor: position, "order": order})
+        found = await page(reads, **{size: 7, cursor: position, "order": {"field": order}})
         seen += [node["id"] for node in found["nodes"]]
         position = found["pageInfo"]["startCursor" if backward else "endCursor"]
         more = found["pageInfo"]["hasPreviousPage" if backward else "hasNextPage"]

@@ -25,7 +25,7 @@ ROUND = Circle(Position(30, 20), 10)
 SCANNED = Attributes(truncated=True, occluded=True, pose="Left")
 AREA = Polygon((Position(1, 1), Position(9, 1), Position(9, 9)))
 SAMPLES = """statistics { totalCount labeledCount } labels { id name sampleCount annotationCount }
-    samples(first: 100, orderBy: PATH) { nodes { id path isHard state labels { name } annotations {
+    samples(first: 100, orderBy: {field: PATH}) { nodes { id path isHard state labels { name } annotations {
         id label { id } labeledBy labeledAt origin confidence isConfirmed isDifficult isTruncated isOccluded pose
         shape { __typename
             ... on BoundingBox { xMin yMin xMax yMax } ... on Polygon { points { x y } }

@@ -48,8 +48,9 @@ async def facts(client: DatasetClient) -> Any:
     query = """query ($d: ID!) { dataset(by: {id: $d}) {
         statistics { totalCount labeledCount unlabeledCount pendingCount }
         labels { id name color shortcut sampleCount annotationCount }
-        samples(first: 100, orderBy: OLDEST) { nodes { id path state labels { id } labeledBy labeledAt isHard usage
-            isSourceAvailable annotations { id label { id } labeledBy labeledAt origin isConfirmed } } } } }"""
+        samples(first: 100, orderBy: {field: CREATED_AT}) { nodes { id path state labels { id } labeledBy labeledAt
+            isHard usage isSourceAvailable
+            annotations { id label { id } labeledBy labeledAt origin isConfirmed } } } } }"""
     return await client.direct.execute(query, {"d": client.dataset})
 
 

@@ -8,7 +8,7 @@ from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import publish
 
 COUNTS = "matchedCount changedCount unchangedCount change { kind summary } samples { id isHard usage }"
-MARKS = "query ($d: ID!) { dataset(by: {id: $d}) { samples(orderBy: OLDEST) { nodes { isHard usage } } } }"
+MARKS = "query ($d: ID!) { dataset(by: {id: $d}) { samples(orderBy: {field: CREATED_AT}) { nodes { isHard usage } } } }"
 
 
 async def marks(client: DatasetClient) -> list[tuple[bool, str | None]]:
@@ -46,7 +46,7 @@ async def test_marks_come_back_by_undo_and_versions_keep_theirs(client: DatasetC
     version = await publish(client)
     done = await update(client, "change { id }", select={"ids": client.ids(0, 1)}, isHard=False, usage="TRAIN")
     query = """query ($v: ID!) { node(id: $v) { ... on Version {
-        samples(orderBy: OLDEST, first: 2) { nodes { isHard } } } } }"""
+        samples(orderBy: {field: CREATED_AT}, first: 2) { nodes { isHard } } } } }"""
     found = (await client.direct.execute(query, {"v": version["id"]}))["node"]["samples"]["nodes"]
     assert found == [{"isHard": True}, {"isHard": False}]
     await client.mutate("undoChange", "change { id }", changeId=done["change"]["id"])

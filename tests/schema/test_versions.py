@@ -133,12 +133,34 @@ async def test_a_version_is_filtered_as_the_working_set_was(
     await client.mutate(
         "deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(3, 5)}
     )
-    for order in ("OLDEST", "PATH"):
-        samples = (await read(client, version, f=filter_, o=order))["samples"]
+    for order in ("CREATED_AT", "PATH"):
+        samples = (await read(client, version, f=filter_, o={"field": order}))["samples"]
         assert [each["id"] for each in samples["nodes"]] == [
             in_version(id, version["id"]) for id in client.ids(*positions)
         ]
         assert samples["totalCount"] == len(positions)
+
+
+@pytest.mark.parametrize("field", ["CREATED_AT", "ADDED_AT", "LABELED_AT", "PATH", "SIZE", "RANDOM"])
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+async def test_a_version_is_in_the_order_that_the_working_set_was_in(
+    client: DatasetClient, field: str, direction: str
+) -> None:
+    order = {"field": field, "direction": direction}
+    query = """query ($d: ID!, $o: SampleOrderInput) { dataset(by: {id: $d}) {
+        samples(orderBy: $o) { nodes { id } } } }"""
+    await label(client, ["cat"], 3)
+    await label(client, ["cat"], 1)
+    before = await client.direct.execute(query, {"d": client.dataset, "o": order})
+    version = await publish(client)
+    await label(client, ["dog"], 0, 3, 4)
+    await client.mutate(
+        "deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(1, 2)}
+    )
+    nodes = (await read(client, version, o=order))["samples"]["nodes"]
+    assert [each["id"] for each in nodes] == [
+        in_version(each["id"], version["id"]) for each in before["dataset"]["samples"]["nodes"]
+    ]
 
 
 async def test_pages_of_a_version_hold_each_sample_once_while_others_label(client: DatasetClient) -> None:

@@ -5,7 +5,8 @@ import pytest
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import label
 
-USAGE = "version { id samples(first: 100, orderBy: OLDEST) { nodes { current { id } usage labels { name } } } }"
+USAGE = """version { id
+    samples(first: 100, orderBy: {field: CREATED_AT}) { nodes { current { id } usage labels { name } } } }"""
 
 
 async def split(client: DatasetClient, ratio: float, seed: int = 0) -> dict[str, str | None]:

@@ -7,8 +7,9 @@ from tests.schema.mutation_fixture import DatasetClient
 PUBLISH = (
     "version { id name description isCurrent createdBy parent { name } status manifestPath statistics { totalCount } }"
 )
-VERSION = """query ($v: ID!, $f: SampleFilter, $o: SampleOrder! = OLDEST) { node(id: $v) { ... on Version {
-    name labels { id name sampleCount } statistics { totalCount labeledCount unlabeledCount pendingCount }
+VERSION = """query ($v: ID!, $f: SampleFilter, $o: SampleOrderInput = {field: CREATED_AT}) {
+    node(id: $v) { ... on Version { name labels { id name sampleCount }
+    statistics { totalCount labeledCount unlabeledCount pendingCount }
     samples(first: 100, filter: $f, orderBy: $o) { totalCount nodes {
         id path state usage labels { name } isSourceAvailable revision
         annotations { label { name } labeledBy } } } } } }"""

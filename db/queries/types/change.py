@@ -11,7 +11,7 @@ from db.postgres.models import Change, ChangeKind, Label, Sample, label_past, sa
 from db.queries.compile_context import IDS, CompileContext, Field, SelectedField
 from db.queries.connections import Listing, Page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, unescaped
-from db.queries.pagination import NUMBER, Order
+from db.queries.pagination import ID, NUMBER, Key, Order
 from db.queries.rows import DerivedTable, Row, all_revisions, table_of
 from db.queries.types.fields import DATASET_OF_ROW, column, node_type, one
 
@@ -70,7 +70,7 @@ def samples(context: CompileContext, change: Row, field: SelectedField) -> Parts
     context.costly = True
     listing = Listing(
         ("Sample",),
-        {"ID": Order("change.sample", (("id", NUMBER),))},
+        lambda *_: Order("change.sample", (ID,)),
         counted=lambda *_: sample_count(change),
     )
     state = change.state.working_set()
@@ -170,4 +170,4 @@ CHANGE = node_type(
     },
 )
 
-CHANGES = Listing(("Change",), orders={"NEWEST": Order("change", (("revision", NUMBER),), descending=True)})
+CHANGES = Listing(("Change",), lambda *_: Order("change", (Key("revision", NUMBER),), descending=True))

@@ -13,7 +13,7 @@ from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, Page
 from db.queries.json_text import Parts, array, concatenate, number, text, unescaped, value_or_null
-from db.queries.pagination import NUMBER, Order
+from db.queries.pagination import ID, Order
 from db.queries.rows import DatasetState, DerivedTable, PublishedVersion, Row, all_revisions, table_of
 from db.queries.types.fields import column
 
@@ -136,7 +136,7 @@ def changes(context: CompileContext, comparison: Comparison, field: SelectedFiel
     kind = field.argument("kind")
     listing = Listing(
         ("SampleChange",),
-        {"SAMPLE": Order("sample.change", (("id", NUMBER),))},
+        lambda *_: Order("sample.change", (ID,)),
         counted=lambda *_: comparison.count(kind),
     )
     rows = DerivedTable(DIFFERENCE, comparison.differences.alias)

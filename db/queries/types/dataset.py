@@ -8,7 +8,8 @@ from db.postgres.models import Base, Dataset, DatasetEvent, Sample
 from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing, page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
-from db.queries.pagination import NUMBER, TEXT, Order, by_creation
+from db.queries.orders import dataset_order
+from db.queries.pagination import NUMBER, Key, Order
 from db.queries.patterns import containing, label_names, of_storable, storable_or_none
 from db.queries.rows import Row
 from db.queries.types.change import CHANGES
@@ -20,7 +21,7 @@ from db.queries.types.sample import SAMPLES
 from db.queries.types.version import VERSIONS
 
 # A position in a dataset's events: behind a change, and behind the last other event.
-EVENTS = Order("events", (("dataset_id", NUMBER), ("revision", NUMBER), ("number", NUMBER)))
+EVENTS = Order("events", tuple(Key(name, NUMBER) for name in ("dataset_id", "revision", "number")))
 
 
 def of_dataset(row: Row, dataset: Row) -> ColumnElement[bool]:
@@ -144,9 +145,6 @@ def matching(context: CompileContext, row: Row, field: SelectedField) -> Sequenc
 
 DATASETS = Listing(
     ("Dataset",),
-    orders={
-        **by_creation("dataset"),
-        "NAME": Order("dataset.name", (("name", TEXT),)),
-    },
+    dataset_order,
     matching=matching,
 )

@@ -10,7 +10,7 @@ from db.postgres.models import IgnoredFiles, Job, JobWarning
 from db.queries.compile_context import Field, ObjectType, RowType
 from db.queries.connections import Listing, page
 from db.queries.json_text import null_with, number, unescaped
-from db.queries.pagination import NUMBER, Order
+from db.queries.pagination import ID, Order
 from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, one, value
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
@@ -49,7 +49,7 @@ def job(kind: str, name: str, *counters: str, **fields: Field) -> RowType:
 
 
 WARNINGS = page(
-    Listing(("JobWarning",), {"MET": Order("warning", (("id", NUMBER),))}),
+    Listing(("JobWarning",), lambda *_: Order("warning", (ID,))),
     lambda warning, job: warning["job_id"] == job["id"],
 )
 
@@ -100,6 +100,6 @@ IGNORED_FILES = RowType(
 
 JOBS = Listing(
     ("SyncJob", "ImportJob", "ManifestJob"),
-    orders={"NEWEST": Order("job", (("id", NUMBER),), descending=True)},
+    lambda *_: Order("job", (ID,), descending=True),
 )
 EXCLUSIVE_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most

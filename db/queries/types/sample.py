@@ -12,7 +12,7 @@ from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing
 from db.queries.filters import SampleFilter, conditions, labels_are_rare
 from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
-from db.queries.pagination import TEXT, Order, by_creation
+from db.queries.orders import sample_order
 from db.queries.rows import DatasetState, Row
 from db.queries.types.fields import DATASET_OF_ROW, column, many, value, versioned_type
 
@@ -146,10 +146,7 @@ def counted(context: CompileContext, state: DatasetState, field: SelectedField) 
 
 SAMPLES = Listing(
     ("Sample",),
-    orders={
-        **by_creation("sample"),
-        "PATH": Order("sample.path", (("path", TEXT),)),
-    },
+    sample_order,
     matching=matching,
     few=few,
     counted=counted,

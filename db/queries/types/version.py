@@ -7,7 +7,7 @@ from db.postgres.models import Base, Job, Version
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, Page
 from db.queries.json_text import Parts, boolean, number, unescaped, value_or_null
-from db.queries.pagination import NUMBER, Order
+from db.queries.pagination import ID, Order
 from db.queries.rows import DatasetState, PublishedVersion, Row
 from db.queries.types.fields import DATASET_OF_ROW, NESTED, column, node_type, one, value
 from db.queries.types.sample import SAMPLES
@@ -82,4 +82,4 @@ VERSION = node_type(
     },
 )
 
-VERSIONS = Listing(("Version",), orders={"NEWEST": Order("version", (("id", NUMBER),), descending=True)})
+VERSIONS = Listing(("Version",), lambda *_: Order("version", (ID,), descending=True))

@@ -31,7 +31,7 @@ JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { n
     ... on SyncJob { scannedCount addedCount updatedCount removedCount movedCount skippedCount } } } } } }"""
 SAMPLES = """query ($id: ID!, $after: String) { node(id: $id) { ... on Dataset {
     revision statistics { totalCount labeledCount }
-    samples(orderBy: PATH, first: 100, after: $after) { pageInfo { hasNextPage endCursor }
+    samples(orderBy: {field: PATH}, first: 100, after: $after) { pageInfo { hasNextPage endCursor }
         nodes { id path size labels { name } isSourceAvailable } } } } }"""
 LABEL = """mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { changedCount } }"""
 LATE = "UPDATE source_deletion SET retry_at = now(), created_at = now() - interval '1 min' WHERE finished_at IS NULL"

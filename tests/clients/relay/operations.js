@@ -16,7 +16,7 @@ export const samples = graphql`
     dataset(by: { id: $dataset }) {
       id
       revision
-      samples(first: $first, after: $after, orderBy: PATH) @connection(key: "Dataset_samples") {
+      samples(first: $first, after: $after, orderBy: {field: PATH}) @connection(key: "Dataset_samples") {
         totalCount
         edges {
           node {
@@ -33,7 +33,7 @@ export const list = graphql`
   fragment operations_list on Dataset
   @argumentDefinitions(first: { type: "Int", defaultValue: 7 }, after: { type: "String" })
   @refetchable(queryName: "operationsMoreSamplesQuery") {
-    samples(first: $first, after: $after, orderBy: PATH) @connection(key: "List_samples") {
+    samples(first: $first, after: $after, orderBy: {field: PATH}) @connection(key: "List_samples") {
       edges {
         node {
           ...operations_sample
@@ -46,7 +46,7 @@ export const list = graphql`
 export const shapes = graphql`
   query operationsShapesQuery($dataset: ID!) {
     dataset(by: { id: $dataset }) {
-      samples(first: 1, orderBy: PATH) {
+      samples(first: 1, orderBy: {field: PATH}) {
         nodes {
           annotations {
             id
@@ -69,7 +69,7 @@ export const versions = graphql`
     dataset(by: { id: $dataset }) {
       versions(first: 1) {
         nodes {
-          samples(first: 1, orderBy: PATH) {
+          samples(first: 1, orderBy: {field: PATH}) {
             nodes {
               id
               labels {

@@ -7,7 +7,7 @@ from alembic import op
 from db.postgres.migrations import run_script
 
 revision = "0018"
-down_revision: str | None = "0015"
+down_revision: str | None = "0016"
 branch_labels = None
 depends_on = None
 

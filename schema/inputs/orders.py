@@ -1,0 +1,25 @@
+"""Orders of lists, as clients write them."""
+
+import strawberry
+
+from schema.enums import DatasetOrderField, OrderDirection, SampleOrderField
+
+
+@strawberry.input(description="The order of a list of samples.")
+class SampleOrderInput:
+    field: SampleOrderField = strawberry.field(description="What to sort by.")
+    direction: OrderDirection | None = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+    seed: str | None = strawberry.field(
+        default=None,
+        description="For RANDOM: any text, of which another one gives another order. Ignored otherwise.",
+    )
+
+
+@strawberry.input(description="The order of a list of datasets.")
+class DatasetOrderInput:
+    field: DatasetOrderField = strawberry.field(description="What to sort by.")
+    direction: OrderDirection | None = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+
+
+NEWEST_SAMPLES = SampleOrderInput(field=SampleOrderField.CREATED_AT, direction=OrderDirection.DESC)
+NEWEST_DATASETS = DatasetOrderInput(field=DatasetOrderField.CREATED_AT, direction=OrderDirection.DESC)
