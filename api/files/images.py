@@ -24,6 +24,7 @@ MIN_SIZE, MAX_SIZE = 16, 1024  # longest side of a thumbnail, in pixels
 LINK_SECONDS, LINK_MARGIN = 300, 30  # how long a link of the store is valid, and the last part in which none is cached
 PNG: Final = b"\x89PNG"
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+SUFFIX: Final = re.compile(r"\.(jpg|png|bmp)$")
 RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 SAFE: Final = {
     "x-content-type-options": "nosniff",
@@ -73,7 +74,7 @@ async def _find(request: Request, path: str) -> tuple[StoredImage, Store, int]:
     identity = await process.authenticator.identify_id(token_id)
     if identity is None:
         raise HTTPException(403)
-    found = await find_image(process.database, _number(request.path_params["source"]))
+    found = await find_image(process.database, _number(SUFFIX.sub("", request.path_params["source"])))
     if found is None or not identity.sees(found.dataset_id):
         raise HTTPException(404)
     try:
@@ -136,7 +137,7 @@ def _range(request: Request, size: int, etag: str) -> tuple[int, int]:
 
 
 async def _thumbnail(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
-    size = min(max(_number(request.path_params["size"]), MIN_SIZE), MAX_SIZE)
+    size = min(max(_number(SUFFIX.sub("", request.path_params["size"])), MIN_SIZE), MAX_SIZE)
     headers = _caching(f"{image.etag}-{size}", seconds)
     if _is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)

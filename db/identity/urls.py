@@ -1,7 +1,7 @@
 """Signed URLs of images and thumbnails: signed by Postgres inside the statement that reads a page, checked here.
 
-    {base}/images/{source id}?e={expiry}&i={token id}&s={signature}
-    {base}/thumbnails/{source id}/{size}?e=…&i=…&s=…
+    {base}/images/{source id}.{jpg|png|bmp}?e={expiry}&i={token id}&s={signature}
+    {base}/thumbnails/{source id}/{size}.jpg?e=…&i=…&s=…
     {base}/uploads/{name}?e=…&i=…&s=…                 to which a client PUTs a file, if the store itself takes none
 
 A request gets its own key, K = HMAC-SHA256(secret, "{token id}.{expiry}"), and the signature is the first half of
@@ -43,16 +43,16 @@ class Links:
     key: bytes
     expiry: int = 0  # seconds since 1970
 
-    def image(self, source_id: int) -> str:
-        return self._signed(f"/images/{source_id}")
+    def image(self, source_id: int, suffix: str = ".jpg") -> str:
+        return self.signed(f"/images/{source_id}{suffix}")
 
     def thumbnail(self, source_id: int, size: int) -> str:
-        return self._signed(f"/thumbnails/{source_id}/{size}")
+        return self.signed(f"/thumbnails/{source_id}/{size}.jpg")
 
     def upload(self, name: str) -> str:
-        return self._signed(f"/uploads/{name}")
+        return self.signed(f"/uploads/{name}")
 
-    def _signed(self, path: str) -> str:
+    def signed(self, path: str) -> str:
         return f"{self.base}{path}{self.query}{signature(self.key, path)}"
 
 

@@ -62,12 +62,18 @@ class Sample(Node):
         "`thumbnailUrl` then show the part that can be decoded."
     )
     image_url: str = strawberry.field(
-        description="URL of the image, usable in `<img>`. Signed: it needs no token, and expires after about an hour."
+        description="URL of the image, usable in `<img>`; its path ends in `.jpg`, `.png` or `.bmp`. Signed: it needs "
+        "no token, and expires at `urlExpiresAt`."
+    )
+
+    url_expires_at: datetime = strawberry.field(
+        description="When `imageUrl` and `thumbnailUrl` stop working: in an hour or a little more, by default. They "
+        "stop earlier if the token is revoked or expires."
     )
 
     @strawberry.field(
-        description="URL of a small upright JPEG of the image. Signed: it needs no token, and expires after about an "
-        "hour."
+        description="URL of a small upright JPEG of the image; its path ends in `.jpg`. Signed: it needs no token, and "
+        "expires at `urlExpiresAt`."
     )
     def thumbnail_url(
         self,

@@ -1,6 +1,8 @@
 """The whole server, as a stock client meets it: the real schema over HTTP, with a worker inside."""
 
 import asyncio
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ PAGE = """
         revision
         statistics { totalCount labeledCount unlabeledCount }
         samples(first: 100, orderBy: {field: PATH}) {
-          nodes { id path state labels { name } imageUrl thumbnailUrl(size: 32) }
+          nodes { id path state labels { name } imageUrl thumbnailUrl(size: 32) urlExpiresAt }
         }
       }
     }
@@ -174,4 +176,7 @@ async def test_urls_begin_with_the_public_address(settings: Settings, database: 
         dataset_id = created["createDataset"]["dataset"]["id"]
         await followed(client, dataset_id)
         (sample,) = (await client.execute(PAGE, {"id": dataset_id}))["dataset"]["samples"]["nodes"]
-    assert sample["imageUrl"].startswith("https://labels.example/base/images/")
+    assert re.match(r"https://labels\.example/base/images/[0-9]+\.png\?", sample["imageUrl"])
+    assert re.match(r"https://labels\.example/base/thumbnails/[0-9]+/32\.jpg\?", sample["thumbnailUrl"])
+    expiry = datetime.fromisoformat(sample["urlExpiresAt"])
+    assert f"?e={expiry.timestamp():.0f}&" in sample["imageUrl"]

@@ -216,9 +216,23 @@ async def test_a_thumbnail_is_made_once_and_kept(gallery: Gallery) -> None:
     assert (await gallery.get(gallery.links.thumbnail(source, 65))).status_code == 404
 
 
+async def test_a_url_of_an_earlier_server_without_a_suffix_works_until_it_expires(gallery: Gallery) -> None:
+    source = await gallery.add("a.jpg", image_bytes())
+    for old, new in (
+        (gallery.links.signed(f"/images/{source}"), gallery.links.image(source)),
+        (gallery.links.signed(f"/thumbnails/{source}/64"), gallery.links.thumbnail(source, 64)),
+    ):
+        responses = [await gallery.get(url) for url in (old, new)]
+        assert [response.status_code for response in responses] == [200, 200]
+        assert responses[0].content == responses[1].content
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
+        (lambda url: url.replace(".jpg", ""), 403),
+        (lambda url: url.replace(".jpg", ".png"), 403),
+        (lambda url: url.replace(".jpg", ".jpg.jpg"), 403),
         (lambda url: url.replace("/images/", "/images/1"), 403),
         (lambda url: url[:-1] + ("0" if url[-1] != "0" else "1"), 403),
         (lambda url: url.replace("?e=", "?e=9"), 403),

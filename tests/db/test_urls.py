@@ -16,11 +16,11 @@ NOW = 1_800_000_123.0
 async def test_postgres_and_python_sign_alike(database: Database, source_id: int) -> None:
     links = SIGNER.links("https://labels.example", 7, NOW)
     base, query, key = literal(links.base, Text()), literal(links.query, Text()), literal(links.key)
-    paths = (f"/images/{source_id}", f"/thumbnails/{source_id}/256")
+    paths = (f"/images/{source_id}.png", f"/thumbnails/{source_id}/256.jpg")
     urls = [signed_sql(literal(path, Text()), base=base, query=query, key=key) for path in paths]
     async with database.writing() as session:
         row = (await session.exec(select(*urls))).one()
-    assert tuple(row) == (links.image(source_id), links.thumbnail(source_id, 256))
+    assert tuple(row) == (links.image(source_id, ".png"), links.thumbnail(source_id, 256))
 
 
 def parts(url: str) -> tuple[str, int, int, str]:
@@ -39,9 +39,11 @@ def test_a_url_holds_for_its_lifetime_and_no_longer_than_a_window_more() -> None
 
 def test_nothing_of_a_url_can_be_changed() -> None:
     path, token_id, expiry, signature = parts(SIGNER.links("", 7, NOW).image(42))
-    assert path == "/images/42"
-    assert not SIGNER.is_valid("/images/43", token_id, expiry, signature, NOW)
-    assert not SIGNER.is_valid("/images/421", token_id, expiry, signature, NOW)
+    assert path == "/images/42.jpg"
+    assert not SIGNER.is_valid("/images/42", token_id, expiry, signature, NOW)
+    assert not SIGNER.is_valid("/images/42.png", token_id, expiry, signature, NOW)
+    assert not SIGNER.is_valid("/images/43.jpg", token_id, expiry, signature, NOW)
+    assert not SIGNER.is_valid("/images/421.jpg", token_id, expiry, signature, NOW)
     assert not SIGNER.is_valid(path, 8, expiry, signature, NOW)
     assert not SIGNER.is_valid(path, token_id, expiry + 1, signature, NOW)
     assert not SIGNER.is_valid(path, token_id, expiry, signature[:-1], NOW)

@@ -22,7 +22,7 @@ from tests.schema import reference_lists, reference_reader, sample_data
 from tests.schema.random_operations import KnownValues
 
 ANN = Identity("ann", Scope.READ, token_id=1)
-LINKS = Links("https://images.test", "?e=99&i=1&s=", b"k" * 32)
+LINKS = Links("https://images.test", "?e=99&i=1&s=", b"k" * 32, expiry=99)
 ROOMY = DocumentLimits(
     source_characters=10**6,
     tokens=10**5,
@@ -106,7 +106,7 @@ async def open_reads(database: Database) -> ReadFixture:
     async with database.reading() as reader:
         rows = await reference_reader.load(reader)
         now = await reader.fetchval("SELECT now()")
-    tables = reference_reader.Tables(rows, None, "ann", now, LINKS.image, LINKS.thumbnail, {})
+    tables = reference_reader.Tables(rows, None, "ann", now, LINKS, {})
     return ReadFixture(schema, language, database, tables, KnownValues((), (), (), {}), {})
 
 

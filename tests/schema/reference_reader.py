@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
 
+from db.identity.urls import Links
 from tests.schema.reference_lists import Row, has_text, matches, order_name, paged, sorting
 
 TABLES = (
@@ -43,8 +44,7 @@ class Tables:
     allowed: frozenset[int] | None
     viewer: str
     now: datetime
-    image: Callable[[int], str]
-    thumbnail: Callable[[int, int], str]
+    links: Links
     cursors: Mapping[str, Any]  # cursor → (list and order, row id)
 
     def having(self, table: str, **values: Any) -> list[Row]:
@@ -287,10 +287,14 @@ class Sample(LiveThing):
         return self.row["since"]
 
     def imageUrl(self, _info: Any) -> str:
-        return self.tables.image(self.row["source_id"])
+        suffix = self.row["path"][-4:].lower()
+        return self.tables.links.image(self.row["source_id"], suffix if suffix in (".png", ".bmp") else ".jpg")
 
     def thumbnailUrl(self, _info: Any, size: int) -> str:
-        return self.tables.thumbnail(self.row["source_id"], size)
+        return self.tables.links.thumbnail(self.row["source_id"], size)
+
+    def urlExpiresAt(self, _info: Any) -> Any:
+        return moment(datetime.fromtimestamp(self.tables.links.expiry, UTC))
 
 
 class Annotation(LiveThing):

@@ -7,6 +7,7 @@ import asyncpg
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DIRECTORIES = ("", "cats/", "cats/old/", "cats0/", "Größe/", "Gro\u0308ße/", "100%/", "a_b/", "猫/")
+SUFFIXES = (".jpeg", ".jpg", ".PNG", ".bmp", ".jpg")
 NAMES = (
     "IMG",
     "cafe\u0301",
@@ -112,7 +113,9 @@ ATTRIBUTES = (None, '{"difficult": true}', '{"truncated": true, "pose": "Left \\
 async def _make_sample(
     connection: asyncpg.Connection, chance: random.Random, dataset: int, labels: list[int], at: int
 ) -> None:
-    path = f"{chance.choice(DIRECTORIES)}{chance.choice(NAMES)}{at if at % 3 else ''}.{at}.jpg"
+    path = (
+        f"{chance.choice(DIRECTORIES)}{chance.choice(NAMES)}{at if at % 3 else ''}.{at}{SUFFIXES[at % len(SUFFIXES)]}"
+    )
     made = NOW - timedelta(
         days=chance.choice((0, 0, 1, 2, 29, 30, 31, 400)), microseconds=chance.choice((0, 120000, 7))
     )

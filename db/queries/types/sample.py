@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Integer, LargeBinary, Text, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, Text, case, cast, func, select
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
@@ -59,12 +59,18 @@ def source_available(context: CompileContext, row: Row, _field: SelectedField) -
 
 
 def image_url(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    return signed(context, func.concat(sql("'/images/'"), row["source_id"]))
+    end = func.lower(func.right(row["path"], sql("4")))  # `.jpeg`, `.jfif` and `.jpe` become `.jpg`, which all know
+    suffix = case((end.in_([sql("'.png'"), sql("'.bmp'")]), end), else_=sql("'.jpg'"))
+    return signed(context, func.concat(sql("'/images/'"), row["source_id"], suffix))
 
 
 def thumbnail_url(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     size = context.bind(Integer(), thumbnail_size, field.argument("size"))
-    return signed(context, func.concat(sql("'/thumbnails/'"), row["source_id"], sql("'/'"), size))
+    return signed(context, func.concat(sql("'/thumbnails/'"), row["source_id"], sql("'/'"), size, sql("'.jpg'")))
+
+
+def url_expires_at(context: CompileContext, _row: Row, _field: SelectedField) -> Parts:
+    return text(func.to_timestamp(context.input(BigInteger(), lambda inputs: inputs.links.expiry)))
 
 
 def signed(context: CompileContext, path: ColumnElement[str]) -> Parts:
@@ -110,6 +116,7 @@ SAMPLE = versioned_type(
         "isDamaged": of_source("damaged", boolean),
         "imageUrl": Field(image_url),
         "thumbnailUrl": Field(thumbnail_url),
+        "urlExpiresAt": Field(url_expires_at),
     },
 )
 
