@@ -95,18 +95,16 @@ async def _follow(url: str, token: str, job_id: str, name: str) -> None:
     while True:
         job = (await query(url, token, FOLLOW, id=job_id))["node"]
         done = job["status"] not in ("QUEUED", "RUNNING")
-        if done or sys.stdout.isatty():
-            _draw(job, name, done)
+        share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
+        bar = ("━" * round(share * BAR)).ljust(BAR, "─")
+        files, images = f"{job['scannedCount']} files", f"{job['addedCount']} images added"
+        line = f"  {name:7} {bar} {share:4.0%}  {files}, {images}, {job['status'].lower()}"
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{line}", end="\n" if done else "", flush=True)
+        elif done:
+            print(line, flush=True)
         if done:
-            return
+            break
         await asyncio.sleep(POLL)
-
-
-def _draw(job: dict[str, Any], name: str, done: bool) -> None:
-    share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
-    bar = ("━" * round(share * BAR)).ljust(BAR, "─")
-    files, images = f"{job['scannedCount']} files", f"{job['addedCount']} images added"
-    line = f"  {name:7} {bar} {share:4.0%}  {files}, {images}, {job['status'].lower()}"
-    print(f"\r\x1b[K{line}" if sys.stdout.isatty() else line, end="\n" if done else "", flush=True)
     if job["error"]:
         print(f"  The sync failed: {job['error']['message']}", flush=True)

@@ -104,7 +104,13 @@ class Worker:
         """Return when the worker is to stop; raise what ended the session otherwise."""
         await self.connection.add_listener(jobs.QUEUE_CHANNEL, lambda *_: self.wake.set())
         running = [asyncio.create_task(self._run_jobs()) for _ in range(self.settings.jobs)]
-        others = [asyncio.create_task(self._run_sweeps()), asyncio.create_task(self._beat())]
+        sweeps = (  # independent: a store that does not answer delays only its own deletions
+            self._repeat(jobs.sweep, self.database),
+            self._repeat(object_deletion.delete_objects, self.database, self.stores.open),
+            self._repeat(uploads.sweep, self.database, self.stores.open),
+            self._repeat(idempotency.sweep, self.database),
+        )
+        others = [asyncio.create_task(each) for each in (*sweeps, self._beat())]
         try:
             await asyncio.wait([*running, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -179,16 +185,6 @@ class Worker:
                 await imports.run(self.database, job, self.stores, self.image_limits)
             case unknown:
                 assert_never(unknown)
-
-    async def _run_sweeps(self) -> None:
-        """Run the sweeps of jobs, of deletions to repeat, of uploads that nobody completed and of old idempotency keys
-        until the session ends. They are independent: a store that does not answer delays only its own deletions."""
-        await asyncio.gather(
-            self._repeat(jobs.sweep, self.database),
-            self._repeat(object_deletion.delete_objects, self.database, self.stores.open),
-            self._repeat(uploads.sweep, self.database, self.stores.open),
-            self._repeat(idempotency.sweep, self.database),
-        )
 
     async def _repeat(self, sweep: Callable[..., Awaitable[object]], *arguments: object) -> None:
         while not self.stopping.is_set():

