@@ -307,13 +307,9 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     timeouts: Timeouts = Field(default_factory=Timeouts)
 
     @model_validator(mode="after")
-    def _check_trusted(self) -> Self:
+    def _check_together(self) -> Self:
         if self.trusted_only and self.trusted_documents is None:
             raise ValueError("LABELGRAPH_TRUSTED_ONLY needs LABELGRAPH_TRUSTED_DOCUMENTS: the documents to execute.")
-        return self
-
-    @model_validator(mode="after")
-    def _check_pooled(self) -> Self:
         if self.pooled and self.listen_url is None:
             raise ValueError(
                 "LABELGRAPH_POOLED needs LABELGRAPH_LISTEN_URL: locks and notices must not go through a pooler."
