@@ -181,13 +181,11 @@ async def annotate(
         await expect_revision(session, dataset_id, how.expected_revision)
         return unchanged
     await _expect_room(session, plan)
+    parts = {"added": len(plan.insert), "changed": len(plan.update), "removed": len(plan.delete)}
+    what = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
+    summary = f"Annotated {changing.counted}: {what}"
     change = await record(
-        session,
-        dataset_id,
-        by.name,
-        "ANNOTATE_SAMPLES",
-        _summary(plan, changing),
-        expected_revision=how.expected_revision,
+        session, dataset_id, by.name, "ANNOTATE_SAMPLES", summary, expected_revision=how.expected_revision
     )
     used_ids = {row.label for row in (*plan.insert, *plan.update)}
     new = [name for name, id in provisional.items() if id in used_ids]
@@ -205,7 +203,10 @@ async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:
     keys = {row.key for row in updated}
     insert = [row for key, row in edits.add.items() if key not in keys]
     whole = [row for row in update if row.shape is None]
-    equal = await _equal(session, [*insert, *whole], except_ids=[*delete, *(row.id for row in update)])
+    rows, leaving = [*insert, *whole], [*delete, *(row.id for row in update)]
+    found = await sql.run(session, SQL.equal, **_columns(rows), except_ids=leaving) if rows else ()
+    by_row = ((rows[each["n"] - 1], each) for each in found)
+    equal = {row: replace(row, id=each["id"], confirmed=each["confirmed"]) for row, each in by_row}
     for row in whole:  # of two that become the same, the one that was named stays
         if row in equal:
             delete[equal[row].id] = equal[row].sample
@@ -224,17 +225,6 @@ async def _existing(session: AsyncSession, edits: CheckedEdits) -> dict[int, Ann
     removed = await sql.run(session, SQL.removed_before, ids=missing) if missing else ()
     edits.expect_existing(existing, {row["id"]: row["sample_id"] for row in removed})
     return existing
-
-
-async def _equal(
-    session: AsyncSession, rows: Sequence[AnnotationRow], *, except_ids: Sequence[int]
-) -> dict[AnnotationRow, AnnotationRow]:
-    """The annotations that are the same as these, and exist."""
-    if not rows:
-        return {}
-    found = await sql.run(session, SQL.equal, **_columns(rows), except_ids=except_ids)
-    by_row = ((rows[each["n"] - 1], each) for each in found)
-    return {row: replace(row, id=each["id"], confirmed=each["confirmed"]) for row, each in by_row}
 
 
 async def _expect_room(session: AsyncSession, plan: Plan) -> None:
@@ -281,12 +271,6 @@ def _columns(rows: Sequence[AnnotationRow]) -> dict[str, list[Any]]:
         "labels": [row.label for row in rows],
         "shapes": [row.shape for row in rows],
     }
-
-
-def _summary(plan: Plan, samples: LockedSamples) -> str:
-    parts = {"added": len(plan.insert), "changed": len(plan.update), "removed": len(plan.delete)}
-    what = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
-    return f"Annotated {samples.counted}: {what}"
 
 
 # -- what the edits of samples come to --------------------------------------------------------------------------------

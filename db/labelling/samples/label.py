@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, assert_never
+from typing import Final, Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
-from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
+from db.history.changes import expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels import LabelReference, listed
-from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
+from db.labelling.samples.selection import Selection, lock_samples
 
 Mode = Literal["ADD", "SET", "REMOVE"]
 MAX_LABELS: Final = 100  # in one call
@@ -24,6 +24,7 @@ CONDITIONS: Final = {
     "REMOVE": f"""sample.label_ids && :labels::bigint[]
         OR EXISTS ({SUGGESTED} AND a.label_id + 0 = ANY(:labels::bigint[]))""",
 }
+SUMMARIES: Final = {"ADD": "Put {} on {}", "SET": "Set {} on {}", "REMOVE": "Took {} off {}"}  # labels, samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +77,17 @@ async def label(
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
         return unchanged
+    summary = SUMMARIES[mode].format(listed(names), changing.counted) if names else f"Cleared {changing.counted}"
     change = await record(
-        session,
-        dataset_id,
-        by.name,
-        "LABEL_SAMPLES",
-        _summary(mode, names, changing),
-        expected_revision=how.expected_revision,
+        session, dataset_id, by.name, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision
     )
     created = await label_resolution.make(session, dataset_id, new, change)
-    await _write(session, changing, mode, sorted([*known.values(), *created.values()]), change, by)
+    ids = sorted([*known.values(), *created.values()])
+    if mode != "ADD":
+        await annotations.remove_labels(session, changing, ids, all_others=mode == "SET")
+    if mode != "REMOVE" and ids:
+        await annotations.add_labels(session, changing, ids, change, actor=by.name)
+    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
     return replace(unchanged, changed=changing.count, change=change.id)
 
 
@@ -116,28 +118,7 @@ async def replace_label(
     return replace(unchanged, changed=changing.count, change=change.id)
 
 
-async def _write(
-    session: AsyncSession, samples: LockedSamples, mode: Mode, ids: list[int], change: RecordedChange, by: Identity
-) -> None:
-    if mode != "ADD":
-        await annotations.remove_labels(session, samples, ids, all_others=mode == "SET")
-    if mode != "REMOVE" and ids:
-        await annotations.add_labels(session, samples, ids, change, actor=by.name)
-    await annotations.refresh_derived_state(session, samples, change, actor=by.name)
-
-
 def _distinct(labels: Sequence[LabelReference]) -> list[LabelReference]:
     if len(labels) > MAX_LABELS:
         raise Invalid(f"At most {MAX_LABELS} labels are named in one call.", most=MAX_LABELS)
     return label_resolution.distinct(labels)
-
-
-def _summary(mode: Mode, names: Sequence[str], samples: LockedSamples) -> str:
-    match mode:
-        case "ADD":
-            return f"Put {listed(names)} on {samples.counted}"
-        case "SET":
-            return f"Set {listed(names)} on {samples.counted}" if names else f"Cleared {samples.counted}"
-        case "REMOVE":
-            return f"Took {listed(names)} off {samples.counted}"
-    assert_never(mode)

@@ -90,10 +90,20 @@ async def lock_samples(
     session: AsyncSession, dataset_id: int, selection: Selection, lock: Lock = "NO KEY UPDATE"
 ) -> LockedSamples:
     """Lock what is selected. From here on nobody else changes these samples until the commit."""
-    if selection.ids is not None:
-        return await _lock_ids(session, dataset_id, selection.ids, lock)
-    condition = conditions(selection.filter or SampleFilter(), working_set(dataset_id))
-    return await lock_samples_where(session, dataset_id, condition, lock)
+    ids = selection.ids
+    if ids is None:
+        condition = conditions(selection.filter or SampleFilter(), working_set(dataset_id))
+        return await lock_samples_where(session, dataset_id, condition, lock)
+    if not ids:
+        raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
+    statement = f"""
+        SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
+        ORDER BY id {f"FOR {lock}" if lock else ""}
+    """
+    rows = await sql.run(session, statement, dataset_id=dataset_id, ids=list(set(ids)))
+    locked = tuple(row["id"] for row in rows)
+    missing = frozenset(ids) - frozenset(locked)
+    return LockedSamples(dataset_id, len(locked), locked, tuple(id for id in dict.fromkeys(ids) if id in missing))
 
 
 async def lock_samples_where(
@@ -110,16 +120,3 @@ async def lock_samples_where(
         await sql.run(session, "ANALYZE selected")
         await sql.run(session, "SET LOCAL work_mem = '64MB'")
     return LockedSamples(dataset_id, count)
-
-
-async def _lock_ids(session: AsyncSession, dataset_id: int, ids: Sequence[int], lock: Lock) -> LockedSamples:
-    if not ids:
-        raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
-    statement = f"""
-        SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
-        ORDER BY id {f"FOR {lock}" if lock else ""}
-    """
-    rows = await sql.run(session, statement, dataset_id=dataset_id, ids=list(set(ids)))
-    locked = tuple(row["id"] for row in rows)
-    missing = frozenset(ids) - frozenset(locked)
-    return LockedSamples(dataset_id, len(locked), locked, tuple(id for id in dict.fromkeys(ids) if id in missing))

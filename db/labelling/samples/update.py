@@ -42,13 +42,9 @@ async def update(
     if not changing.count:
         await expect_revision(session, dataset_id, expected_revision)
         return unchanged
-    summary = f"Marked {changing.counted} as {_listed(marks)}"
+    hard = {True: ["hard"], False: ["not hard"], None: []}[marks.get("hard")]
+    usage = [f"for {marks['usage'] or 'no use'}"] if "usage" in marks else []
+    summary = f"Marked {changing.counted} as {', '.join(hard + usage)}"
     change = await record(session, dataset_id, by.name, "UPDATE_SAMPLES", summary, expected_revision=expected_revision)
     await changing.run(session, SQL.set, **values, since=change.revision)
     return replace(unchanged, changed=changing.count, change=change.id)
-
-
-def _listed(marks: Mapping[str, Any]) -> str:
-    hard = {True: ["hard"], False: ["not hard"], None: []}[marks.get("hard")]
-    usage = [f"for {marks['usage'] or 'no use'}"] if "usage" in marks else []
-    return ", ".join(hard + usage)
