@@ -23,6 +23,7 @@ SYSTEM_NAMES: Final = (
     "lost+found", "Thumbs.db", "ehthumbs.db", "desktop.ini",
 )  # fmt: skip
 HIDDEN_NAME: Final = rf"(?:\.|(?i:{'|'.join(map(re.escape, SYSTEM_NAMES))})(?=/|\Z))"
+ANY_DIRECTORIES: Final = re.compile(r"(?<![^/])\*\*(?![^/])")  # as a whole part of a pattern
 HIDDEN: Final = re.compile(f"(?:^|/){HIDDEN_NAME}")
 
 
@@ -68,7 +69,7 @@ class Patterns:
         """A regular expression without backtracking: each part matches at the first position where it can (`(?>…)`)."""
         if pattern.endswith("/"):
             pattern += "**"
-        *groups, last = _groups(pattern.split("/"))
+        *groups, last = ([part for part in each.split("/") if part] for each in ANY_DIRECTORIES.split(pattern))
         first, *others = [self._names(group) + ("/" if group else "") for group in groups] or [""]
         if not groups:
             return rf"(?>{self._names(last)}\Z)"
@@ -90,14 +91,3 @@ class Patterns:
             return f"{guard}{first}"
         *middle, last = others
         return f"(?>{guard}{first}" + "".join(f"(?>[^/]*?{text})" for text in middle) + rf"[^/]*{last}(?=/|\Z))"
-
-
-def _groups(parts: Sequence[str]) -> list[list[str]]:
-    """The parts between one `**` and the next."""
-    groups: list[list[str]] = [[]]
-    for part in parts:
-        if part == "**":
-            groups.append([])
-        else:
-            groups[-1].append(part)
-    return groups

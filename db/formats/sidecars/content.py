@@ -15,6 +15,11 @@ from db.formats.annotations import ParsedAnnotation
 from db.formats.shapes import Raster, to_stored, validated
 
 MAX_REPORTED: Final = 100  # problems of one file
+TURNED: Final = "The shapes were drawn on the upright picture, as `size` tells; they were turned into stored pixels."
+UNCLEAR: Final = (
+    "Viewers turn this image (EXIF orientation {}), and `size` does not tell whether the shapes were drawn on the "
+    "stored or on the upright picture; they were taken as they are, in stored pixels."
+)
 BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -81,7 +86,10 @@ class Sidecar:
         is_turned = self.size not in (None, raster.size)
         valid, problems = list[ParsedAnnotation](), list(self.problems)
         if raster.orientation > 1 and any(each.shape is not None for each in self.annotations):
-            problems += _doubts(self.size, raster, is_turned=is_turned)
+            if is_turned:
+                problems.append(Problem(0, TURNED))
+            elif self.size is None or raster.size == raster.upright:
+                problems.append(Problem(0, UNCLEAR.format(raster.orientation)))
         for annotation in self.annotations:
             try:
                 shape = annotation.shape
@@ -94,20 +102,6 @@ class Sidecar:
         found = tuple(valid) if valid or not self.annotations else None
         hard = None if self.hard is None or found is None else any(each.attributes.difficult for each in found)
         return replace(self, annotations=found, problems=tuple(sorted(problems, key=attrgetter("line"))), hard=hard)
-
-
-def _doubts(size: tuple[int, int] | None, raster: Raster, *, is_turned: bool) -> list[Problem]:
-    """The problems of shapes on an image that viewers turn."""
-    if is_turned:
-        message = "The shapes were drawn on the upright picture, as `size` tells; they were turned into stored pixels."
-    elif size is None or raster.size == raster.upright:
-        message = (
-            f"Viewers turn this image (EXIF orientation {raster.orientation}), and `size` does not tell whether the "
-            "shapes were drawn on the stored or on the upright picture; they were taken as they are, in stored pixels."
-        )
-    else:
-        return []
-    return [Problem(0, message)]
 
 
 def useless(message: str, line: int = 0) -> Sidecar:

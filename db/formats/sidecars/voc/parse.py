@@ -87,7 +87,8 @@ class _Reader:
         except LabelNameRefused as refused:
             raise Wrong(refused.message, name.line, refused.name) from None
         shape, confidence = _shape(part), self._confidence(part)
-        difficult, truncated, occluded = (_flag(part, name) for name in ("difficult", "truncated", "occluded"))
+        flags = (part.child(name) for name in ("difficult", "truncated", "occluded"))
+        difficult, truncated, occluded = (each is not None and each.text.lower() in ("1", "true") for each in flags)
         attributes = Attributes(difficult, truncated, occluded, self._pose(part))
         return ParsedAnnotation(label, shape, confidence, attributes, part.line)
 
@@ -162,11 +163,6 @@ def enclosing(box: BoundingBox) -> BoundingBox:
     if not all(map(math.isfinite, extent(box))):
         return box
     return BoundingBox(math.floor(box.x_min), math.floor(box.y_min), math.ceil(box.x_max), math.ceil(box.y_max))
-
-
-def _flag(part: Element, name: str) -> bool:
-    element = part.child(name)
-    return element is not None and element.text.lower() in ("1", "true")
 
 
 def _box(element: Element) -> BoundingBox:
