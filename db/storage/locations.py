@@ -41,7 +41,13 @@ class AllowedLocations:
         yet. Raises INVALID_PATH."""
         if is_bucket(text):
             return self._bucket(text)
-        path = _absolute(text)
+        if not is_storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
+            raise invalid_path(f"It has 1 to {LENGTH} bytes, none of them a control character.")
+        path = path_of_url(text) if "://" in text else text
+        if not path.startswith("/"):
+            raise invalid_path(NO_PATH)
+        if any(len(part.encode()) > NAME_LENGTH for part in path.split("/")):
+            raise invalid_path(PROBLEMS[errno.ENAMETOOLONG])
         try:
             directory = self._directory(Path(path).resolve())
             with suppress(FileNotFoundError):
@@ -80,18 +86,6 @@ class AllowedLocations:
         if self.buckets is not None and bucket not in self.buckets:
             raise invalid_path("This bucket is not one that the server's owner allowed (`LABELGRAPH_S3_BUCKETS`).")
         return f"{S3}{bucket}/{prefix}"
-
-
-def _absolute(text: str) -> str:
-    """The absolute path that a client wrote, as it is or as a URL."""
-    if not is_storable(text) or not text.isprintable() or not 1 <= len(text.encode()) <= LENGTH:
-        raise invalid_path(f"It has 1 to {LENGTH} bytes, none of them a control character.")
-    path = path_of_url(text) if "://" in text else text
-    if not path.startswith("/"):
-        raise invalid_path(NO_PATH)
-    if any(len(part.encode()) > NAME_LENGTH for part in path.split("/")):
-        raise invalid_path(PROBLEMS[errno.ENAMETOOLONG])
-    return path
 
 
 def is_bucket(text: str) -> bool:

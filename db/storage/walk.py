@@ -118,14 +118,13 @@ class Walk:
             return
         if modes.S_ISREG(facts.st_mode):
             yield replace(described(path, facts), link_to=path_below(real, self.root))
-        elif modes.S_ISDIR(facts.st_mode):
-            self._linked_directory(path, real, root)
-        else:  # a real path that is a link: links lead in a circle
-            self.ignored.append((path, "LINK_BROKEN" if modes.S_ISLNK(facts.st_mode) else "NOT_A_FILE"))
-
-    def _linked_directory(self, path: str, real: str, root: str) -> None:
+            return
         contains_root = path_below(self.root, real) is not None
-        if contains_root or any(str(parent) in self.followed for parent in (Path(real), *Path(real).parents)):
+        if modes.S_ISLNK(facts.st_mode):  # a real path that is a link: links lead in a circle
+            self.ignored.append((path, "LINK_BROKEN"))
+        elif not modes.S_ISDIR(facts.st_mode):
+            self.ignored.append((path, "NOT_A_FILE"))
+        elif contains_root or any(str(parent) in self.followed for parent in (Path(real), *Path(real).parents)):
             self.ignored.append((path, "LINK_REPEATED"))
         elif len(self.followed) >= MAX_FOLLOWED:
             self.ignored.append((path, "LINK_NOT_ALLOWED"))

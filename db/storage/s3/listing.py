@@ -5,7 +5,7 @@ pages that lead back to themselves, counts that do not match. The vendor's clien
 listing; a sync would then remove every sample that was not listed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -45,20 +45,16 @@ class Listing:
             raise InvalidPage("the page was there before")
         cursor = None
         if more:
-            cursor = self._next(answer, keys)
+            cursor = answer.get("NextContinuationToken")
+            if self.by_key:
+                cursor = answer.get("NextMarker") or (keys[-1] if keys else None)
+            self._empty = 0 if keys else self._empty + 1
+            if not isinstance(cursor, str) or cursor in self._cursors or self._empty > MAX_EMPTY_PAGES:
+                raise InvalidPage("the page is not the last, and does not lead to another")
             self._cursors.add(cursor)
         self._starts.update(keys[:1])
         self.complete, self.cursor = not more, cursor
         return [_described(entry, self.prefix) for entry in answer.get("Contents", ())]
-
-    def _next(self, answer: Mapping[str, Any], keys: Sequence[str]) -> str:
-        cursor = answer.get("NextContinuationToken")
-        if self.by_key:
-            cursor = answer.get("NextMarker") or (keys[-1] if keys else None)
-        self._empty = 0 if keys else self._empty + 1
-        if not isinstance(cursor, str) or cursor in self._cursors or self._empty > MAX_EMPTY_PAGES:
-            raise InvalidPage("the page is not the last, and does not lead to another")
-        return cursor
 
 
 def to_seconds(modified: datetime) -> datetime:

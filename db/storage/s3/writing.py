@@ -7,8 +7,8 @@ the answer to a write is lost, the client writes again and finds its own object,
 import hashlib
 import secrets
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,11 +41,8 @@ class ObjectWriter:
 
     async def put(self, data: bytes) -> StoredObject:
         await self._expect_missing()
-        try:
+        with _object_may_exist():
             await self.call("put_object", Body=data, ContentMD5=md5(data), IfNoneMatch="*", **self._metadata())
-        except Refused as refused:
-            if refused.status not in (409, 412):
-                raise
         return await self._own_object()
 
     async def put_stream(self, pieces: AsyncIterator[bytes]) -> StoredObject:
@@ -57,27 +54,19 @@ class ObjectWriter:
             return await self.put(first)
         upload = str((await self.call("create_multipart_upload", **self._metadata()))["UploadId"])
         try:
-            await self._send(upload, first, parts)
+            sent = [await self._part(upload, 1, first)]
+            async for part in parts:
+                if part:
+                    sent.append(await self._part(upload, len(sent) + 1, part))
+            # ObjectMissing: completed by a request whose answer was lost, or aborted.
+            with suppress(ObjectMissing), _object_may_exist():
+                whole = {"Parts": sent}
+                await self.call("complete_multipart_upload", UploadId=upload, MultipartUpload=whole, IfNoneMatch="*")
             return await self._own_object()
         except BaseException:
             with suppress(StorageError):
                 await self.call("abort_multipart_upload", UploadId=upload)
             raise
-
-    async def _send(self, upload: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
-        sent = [await self._part(upload, 1, first)]
-        async for part in rest:
-            if part:
-                sent.append(await self._part(upload, len(sent) + 1, part))
-        try:
-            await self.call(
-                "complete_multipart_upload", UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
-            )
-        except ObjectMissing:
-            pass  # completed by a request whose answer was lost, or aborted: `_own_object` finds out
-        except Refused as refused:
-            if refused.status not in (409, 412):
-                raise
 
     async def _part(self, upload: str, number: int, data: bytes) -> dict[str, Any]:
         answer = await self.call("upload_part", UploadId=upload, PartNumber=number, Body=data, ContentMD5=md5(data))
@@ -96,6 +85,16 @@ class ObjectWriter:
 
     def _metadata(self) -> dict[str, Any]:
         return {"ContentType": MEDIA.get(suffix(self.path), DEFAULT_MEDIA), "Metadata": {WRITE_ID: self.write_id}}
+
+
+@contextmanager
+def _object_may_exist() -> Iterator[None]:
+    """For a write that is refused where an object exists: whose that is, `_own_object` finds out."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.status not in (409, 412):
+            raise
 
 
 def md5_hash(data: bytes = b"") -> "hashlib._Hash":
