@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 from pydantic import TypeAdapter
 
-from db.errors import DomainError, Invalid, StorageError
+from db.errors import DomainError, Invalid
 from db.formats import images
 from db.formats.annotations import ParsedAnnotation
 from db.formats.images import ImageLimits
@@ -93,7 +93,9 @@ class Inspector:
         one, such as `a-1.jpg`. Raises StorageError, Invalid."""
         front = stem(path)
         async with self.copies:
-            data = await self._read(origin)
+            data = await self.locations.read(origin, length=self.limits.size + 1)
+            if len(data) > self.limits.size:
+                raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
             facts = await asyncio.to_thread(images.facts, data, self.limits.pixels)
             is_damaged = await is_cut(data, self.limits)
             for number in range(MAX_NAMES):
@@ -103,16 +105,6 @@ class Inspector:
                     image = InspectedImage.of(stored, facts)
                     return candidate, image.as_damaged() if is_damaged else image
         raise ObjectExists
-
-    async def _read(self, origin: str) -> bytes:
-        store, name = await self.locations.open(origin)
-        try:
-            data = await store.read(name, length=self.limits.size + 1)
-        except RootMissing as away:  # the root of its location, not the dataset's own
-            raise StorageError(away.message) from away
-        if len(data) > self.limits.size:
-            raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
-        return data
 
     async def _stored_as(self, candidate: str, path: str, data: bytes) -> StoredObject | None:
         """The image as it is there now: written, or found. It is not written where another line, a deletion or an

@@ -4,14 +4,13 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from db.errors import DomainError, StorageError
+from db.errors import DomainError
 from db.formats.annotations import ParsedAnnotation
 from db.formats.names import LabelNameRule, excerpt
 from db.formats.shapes import Raster
 from db.formats.sidecars import VOC
 from db.ingest.imports.locations import ReadableLocations, location_of
 from db.ingest.imports.manifest_lines import LabelFile
-from db.storage import RootMissing
 
 AT_ONCE: Final = 8  # label files in memory at once
 
@@ -79,10 +78,7 @@ class LabelFiles:
         for text in (file.location, f"{self.folder}{'/'.join(parts[-2:])}", f"{self.folder}{parts[-1]}"):
             location = location_of(text, folder=self.folder)
             try:
-                store, name = await self.locations.open(location)
-                return await store.read(name, length=VOC.max_bytes + 1)
-            except RootMissing as refused:
-                first = first or StorageError(refused.message)
+                return await self.locations.read(location, length=VOC.max_bytes + 1)
             except DomainError as refused:
                 first = first or refused
         assert first is not None

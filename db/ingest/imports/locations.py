@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from db.errors import DomainError, Invalid
+from db.errors import DomainError, Invalid, StorageError
 from db.formats.names import excerpt, is_storable
 from db.formats.paths import path_of_url, path_parts
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage import Store, Stores
+from db.storage import RootMissing, Store, Stores
 from db.storage.locations import BUCKET, S3
 
 SQL: Final = sql.load(__file__)
@@ -92,3 +92,11 @@ class ReadableLocations:
                 raise refused
             case store:
                 return store, name
+
+    async def read(self, location: str, *, length: int) -> bytes:
+        """The first bytes of a file. Raises StorageError in place of RootMissing, which is said of input paths."""
+        store, name = await self.open(location)
+        try:
+            return await store.read(name, length=length)
+        except RootMissing as away:
+            raise StorageError(away.message) from away

@@ -128,9 +128,8 @@ class _Reader:
         confidence = self._tried(_confidence, item.get("confidence"))
         location = _get(item, "annotation-loc")
         if self.kind != "IMAGE_CLASSIFICATION" and location is not None:
-            colors, shortcuts = (
-                self._styles(details, *style) for style in (("color", _color), ("shortcut", _shortcut))
-            )
+            colors = self._styles(details, "color", _color)
+            shortcuts = self._styles(details, "shortcut", _shortcut)
             file = _text(location, "annotation-loc")
             objects = details.get(OBJECTS)
             authors = tuple(map(_author, objects)) if isinstance(objects, list) else ()
@@ -138,7 +137,8 @@ class _Reader:
             return None
         name = names.label_name(_text(item.get("name"), "name"), self.rule)
         shape = None if self.kind == "IMAGE_CLASSIFICATION" else _shape(details)
-        color, shortcut = (self._tried(check, details.get(key)) for key, check in CHECKS.items())
+        color = self._tried(_color, details.get(COLOR))
+        shortcut = self._tried(_shortcut, details.get(SHORTCUT))
         return ParsedAnnotation(name, shape, confidence, author=author, color=color, shortcut=shortcut)
 
     def _styles(self, details: Mapping[str, Any], name: str, check: Callable[[Any], str | None]) -> dict[str, str]:
@@ -219,9 +219,6 @@ def _color(value: Any) -> str | None:
 
 def _shortcut(value: Any) -> str | None:
     return names.shortcut(value) if isinstance(value, str) and value else None
-
-
-CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {COLOR: _color, SHORTCUT: _shortcut}
 
 
 def _author(value: Any) -> Author:

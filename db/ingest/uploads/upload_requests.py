@@ -122,7 +122,7 @@ async def request(
     label_names = label_resolution.distinct(name for file in requested.files for name in requested.labels_of(file))
     known_labels = await labels.lock_labels(session, dataset_id, label_names)
     label_resolution.missing(label_names, known_labels, create=requested.create_missing)
-    tickets = await _with_paths(session, dataset_id, _tickets(requested, known), requested.on_conflict)
+    tickets = await _tickets(session, dataset_id, requested, known)
     tickets = await _write(session, dataset_id, requested, tickets, known)
     input_path = await sql.value(session, SQL.input_path, dataset_id=dataset_id)
     return IssuedTickets(dataset_id, input_path, requested.expiry, tuple(tickets))
@@ -158,8 +158,10 @@ def check_count(items: Collection[object], limit: int, noun: str) -> None:
         raise Invalid(f"At most {limit} {noun} are taken in one call; send the others in further calls.", most=limit)
 
 
-def _tickets(requested: RequestedUploads, known: Mapping[str, Upload]) -> list[Ticket]:
-    """The tickets before free paths are looked for. A key that a request has twice is one file."""
+async def _tickets(
+    session: AsyncSession, dataset_id: int, requested: RequestedUploads, known: Mapping[str, Upload]
+) -> list[Ticket]:
+    """The tickets as they are to be written. A key that a request has twice is one file."""
     first: dict[str, RequestedFile] = {}
     tickets = []
     for file in requested.files:
@@ -171,6 +173,13 @@ def _tickets(requested: RequestedUploads, known: Mapping[str, Upload]) -> list[T
         except DomainError as refused:
             ticket = ticket.refused(refused)
         tickets.append(ticket)
+    waiting = {ticket.key: ticket.file_name for ticket in tickets if ticket.staged and ticket.path is None}
+    found = await free_paths(session, dataset_id, waiting.values(), requested.on_conflict)
+    paths = dict(zip(waiting, found, strict=True))
+    for index, ticket in enumerate(tickets):
+        if ticket.key in paths and ticket.code is None:
+            path = paths[ticket.key]
+            tickets[index] = ticket.refused(ObjectExists()) if path is None else replace(ticket, path=path)
     return tickets
 
 
@@ -191,21 +200,6 @@ def _ticket(ticket: Ticket, file: RequestedFile, row: Upload | None, max_bytes: 
 def _expect_file(file: RequestedFile, name: str, size: int) -> None:
     if (name, size) != (file.name, file.size):
         raise Conflict(f"This key belongs to `{names.excerpt(name)}` of {size} bytes; take a new key for another file.")
-
-
-async def _with_paths(
-    session: AsyncSession, dataset_id: int, tickets: Sequence[Ticket], on_conflict: OnConflict
-) -> list[Ticket]:
-    waiting = {ticket.key: ticket.file_name for ticket in tickets if ticket.staged and ticket.path is None}
-    paths = dict(zip(waiting, await free_paths(session, dataset_id, waiting.values(), on_conflict), strict=True))
-    return [
-        ticket
-        if ticket.key not in paths or ticket.code is not None
-        else ticket.refused(ObjectExists())
-        if paths[ticket.key] is None
-        else replace(ticket, path=paths[ticket.key])
-        for ticket in tickets
-    ]
 
 
 async def _write(
