@@ -1087,7 +1087,7 @@ CREATE INDEX sample_decomposed ON public.sample USING btree (dataset_id, public.
 
 CREATE INDEX sample_hard ON public.sample USING btree (dataset_id, created_at, id) WHERE hard;
 
-CREATE INDEX sample_labeled ON public.sample USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00+00'::timestamp with time zone), id);
+CREATE INDEX sample_labeled ON public.sample USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00.000001+00'::timestamp with time zone), id);
 
 CREATE INDEX sample_labeled_by ON public.sample USING btree (dataset_id, labeled_by, created_at, id) WHERE (labeled_by IS NOT NULL);
 
@@ -1099,7 +1099,7 @@ CREATE INDEX sample_past_added ON public.sample_past USING btree (dataset_id, ad
 
 CREATE INDEX sample_past_hard ON public.sample_past USING btree (dataset_id, created_at, id, since, until) WHERE hard;
 
-CREATE INDEX sample_past_labeled ON public.sample_past USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00+00'::timestamp with time zone), id, since, until);
+CREATE INDEX sample_past_labeled ON public.sample_past USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00.000001+00'::timestamp with time zone), id, since, until);
 
 CREATE INDEX sample_past_labeled_by ON public.sample_past USING btree (dataset_id, labeled_by, created_at, id, since, until) WHERE (labeled_by IS NOT NULL);
 

@@ -11,9 +11,8 @@ from db.queries.compile_context import CompileContext, SelectedField
 from db.queries.pagination import HASH, ID, MOMENT, NUMBER, TEXT, Key, Order, by_column, seed_key
 from db.queries.rows import Row
 
-NEVER: ColumnElement[Any] = sql(  # of what has no labels
-    "timestamptz '0001-01-01 00:00:00+00'"
-)  # when what has no labels was labelled, in the index `sample_labeled`
+# When a sample without labels was labelled. A microsecond earlier is -infinity for the driver, when it is in a cursor.
+NEVER: ColumnElement[Any] = sql("timestamptz '0001-01-01 00:00:00.000001+00'")
 BUCKETS = 1024  # of `shuffle_bucket`
 
 

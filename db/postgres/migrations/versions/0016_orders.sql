@@ -79,11 +79,11 @@ SELECT refresh_history('sample');
 -- source, which labelling does not rewrite.
 CREATE INDEX sample_path_order ON sample (dataset_id, path_order, id);
 CREATE INDEX sample_added ON sample (dataset_id, added_at, id);
-CREATE INDEX sample_labeled ON sample (dataset_id, coalesce(labeled_at, timestamptz '0001-01-01 00:00:00+00'), id);
+CREATE INDEX sample_labeled ON sample (dataset_id, coalesce(labeled_at, timestamptz '0001-01-01 00:00:00.000001+00'), id);
 CREATE INDEX sample_past_path_order ON sample_past (dataset_id, path_order, id, since, until);
 CREATE INDEX sample_past_added ON sample_past (dataset_id, added_at, id, since, until);
 CREATE INDEX sample_past_labeled
-    ON sample_past (dataset_id, coalesce(labeled_at, timestamptz '0001-01-01 00:00:00+00'), id, since, until);
+    ON sample_past (dataset_id, coalesce(labeled_at, timestamptz '0001-01-01 00:00:00.000001+00'), id, since, until);
 CREATE INDEX source_size ON source (dataset_id, size, id);
 
 -- A random order reads one bucket after another, in an order that its seed says, and sorts the samples in each.
