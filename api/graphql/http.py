@@ -66,7 +66,6 @@ class GraphQLOverHTTP:
         if http.method in ("GET", "HEAD") and accept.page and not OPERATION.search(scope["query_string"]):
             await playground.page()(scope, receive, send)
             return
-        media = accept.json or JSON
         try:
             await _answer(http, send, accept)
             return
@@ -74,9 +73,9 @@ class GraphQLOverHTTP:
             return
         except HTTPException as error:
             answer = Answer(errors=[with_code(GraphQLError(error.detail), BAD_REQUEST)])
-            response = _response(answer.encode(), media, error.status_code, error.headers)
+            response = _response(answer.encode(), accept.json or JSON, error.status_code, error.headers)
         except Exception as error:
-            response = _response_of(failure(error), media)
+            response = _response_of(failure(error), accept.json or EVENTS)
         await response(scope, receive, send)
 
 
@@ -172,11 +171,16 @@ def _is_form(headers: Headers) -> bool:
 
 
 def _response_of(answer: Answer | bytes, media: str) -> Response:
-    """Documents that are refused are 200 for application/json and 400 for the newer type, as graphql-http audits."""
+    """Documents that are refused are 200 for application/json and 400 for the newer type, as graphql-http audits; who
+    takes event streams alone gets them as one. What has a status of its own, such as 401, has it for all."""
     if not isinstance(answer, Answer):
         return _response(answer, media)
     body = answer.as_dict()
     codes = [error["extensions"].get("code") for error in body.get("errors", ())]
+    if answer.refused and media == EVENTS:
+        if codes[0] not in STATUS_OF_CODE:
+            return _response(sse.frame(encode(body)) + sse.COMPLETE, EVENTS)
+        media = JSON
     if answer.refused:
         status = STATUS_OF_CODE.get(codes[0], 400 if media == RESPONSE else 200)
     else:

@@ -8,6 +8,7 @@ import pytest
 
 from api.settings import Settings
 from db.identity import tokens
+from db.identity.tokens import Scope
 from db.postgres.engine import Database
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import Client, serving, token
@@ -61,9 +62,48 @@ async def test_a_subscription_of_a_client_that_takes_no_events_is_refused(client
     assert response.status_code == 406
 
 
-async def test_refuses_an_invalid_operation_before_the_stream(client: Client) -> None:
-    response = await client.post("subscription { nothing }", headers=EVENTS)
-    assert response.json()["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription {", "GRAPHQL_PARSE_FAILED"),
+        ("subscription A { counter(to: 1) } subscription B { counter(to: 1) }", "OPERATION_RESOLUTION_FAILURE"),
+        ("subscription ($to: Int!) { counter(to: $to) }", "BAD_USER_INPUT"),
+        ("subscription { " + "counter(to: 1) " * 10 + "}", "QUERY_TOO_COSTLY"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+    ],
+)
+async def test_a_refused_operation_is_a_stream_of_its_errors(
+    url: str, database: Database, query: str, code: str
+) -> None:
+    """A client takes any other answer for a broken connection, and tries again for half a minute."""
+    client = Client(url, await token(database))
+    assert_refused(await client.request("GET", params={"query": query}, headers=EVENTS), code)
+    assert_refused(await client.post(query, headers=EVENTS), code)
+
+
+def assert_refused(response: httpx2.Response, code: str) -> None:
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    (event, body), last = frames(response.text)
+    assert (event, last) == ("next", ("complete", None))
+    assert isinstance(body, dict)
+    assert [error["extensions"]["code"] for error in body["errors"]] == [code]
+    assert "data" not in body
+
+
+async def test_a_scope_that_does_not_reach_is_a_stream_of_its_errors(url: str, database: Database) -> None:
+    client = Client(url, await token(database, Scope.READ))
+    assert_refused(await client.post("mutation { deleteDataset }", headers=EVENTS), "FORBIDDEN")
+
+
+async def test_what_is_wrong_with_the_request_itself_keeps_its_status(client: Client, url: str) -> None:
+    assert (await Client(url).post("subscription { counter(to: 1) }", headers=EVENTS)).status_code == 401
+    assert (
+        await client.request(content=b"{", headers=EVENTS | {"content-type": "application/json"})
+    ).status_code == 400
+    assert (await client.request("DELETE", headers=EVENTS)).status_code == 405
+    assert (await client.request(content=b"x", headers=EVENTS | {"content-type": "text/plain"})).status_code == 415
 
 
 async def test_reports_a_defect_without_its_text(client: Client) -> None:
