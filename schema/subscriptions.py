@@ -43,13 +43,16 @@ AFTER_CURSOR = (
 class Subscription:
     @strawberry.subscription(
         description="The latest sync of the dataset: first its current state, then every step, at least twice a second "
-        "while it progresses. Completes when the job ends, or at once if it has ended already."
+        "while it progresses. Completes when the job ends, or at once if it has ended already. If the dataset was "
+        "never synced, nothing is sent until its first sync is requested."
     )
     async def sync_progress(
         self, info: Info, dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)]
     ) -> AsyncGenerator[SyncJob, None]:
         context = info.context
         job = await subscriptions.latest_sync(context.events, ids.decode(dataset_id, "Dataset") or 0, context.identity)
+        if job is None:
+            return
         async with aclosing(context.events.steps("job", job)) as steps:
             async for step in steps:
                 yield reference("SyncJob", job, step=step)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -53,18 +54,22 @@ class Event:
     position: Position  # behind it
 
 
-async def latest_sync(events: Events, dataset_id: int, by: Identity) -> int:
-    """The id of the dataset's latest sync. JOB_NOT_FOUND where there was none yet."""
+async def latest_sync(events: Events, dataset_id: int, by: Identity) -> int | None:
+    """The id of the dataset's latest sync; where there was none yet, of its first, once that is requested. None: the
+    dataset was deleted before."""
 
-    async def read() -> int:
-        await _revision(events.database, dataset_id, by)
+    async def read() -> int | None:
         async with events.database.reading() as connection:
             job: int | None = await sql.value(connection, SQL.latest_sync, dataset_id=dataset_id)
-        if job is None:
-            raise NotFound("The dataset was never synced; start with `syncDataset`.", code="JOB_NOT_FOUND")
         return job
 
-    return await events.reads.get(("sync", dataset_id, by), read)
+    await revision(events, dataset_id, by)
+    async with aclosing(events.steps("events", dataset_id)) as steps:
+        async for step in steps:
+            job = await events.reads.get(("sync", dataset_id, step), read)
+            if job is not None:
+                return job
+    return None
 
 
 async def job(events: Events, job_id: int, by: Identity, *, type_name: str = "SyncJob") -> int:

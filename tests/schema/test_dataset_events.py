@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -36,6 +36,9 @@ async def client(database: Database, tmp_path: Path) -> DatasetClient:
     return await create_client(database, tmp_path)
 
 
+PROGRESS = "subscription ($d: ID!) { syncProgress(datasetId: $d) { id status } }"
+
+
 @dataclass(slots=True)
 class Subscriber:
     events: events.Events
@@ -44,9 +47,9 @@ class Subscriber:
     async def next(self) -> Event:
         answer = await asyncio.wait_for(anext(self.answers), TIMEOUT)
         assert not answer.errors
-        event: Event = orjson.loads(answer.encode())["data"]["datasetEvents"]
-        assert event["cursor"] == answer.cursor
-        return event
+        [event] = orjson.loads(answer.encode())["data"].values()
+        assert event.get("cursor") == answer.cursor
+        return cast(Event, event)
 
     async def first(self, act: Callable[[], Awaitable[Any]]) -> Event:
         """The first event after somebody acts, once it is known what came before."""
@@ -57,10 +60,11 @@ class Subscriber:
 
 
 @asynccontextmanager
-async def subscribed(client: DatasetClient, after: str | None = None) -> AsyncIterator[Subscriber]:
+async def subscribed(client: DatasetClient, after: str | None = None, *, to: str = FOLLOW) -> AsyncIterator[Subscriber]:
     async with events.listening(client.direct.database) as events_:
         context = replace(client.direct.context(), events=events_)
-        request = Request(schema().documents.prepare(FOLLOW), {"d": client.dataset, "a": after})
+        variables = {"d": client.dataset, "a": after} if to == FOLLOW else {"d": client.dataset}
+        request = Request(schema().documents.prepare(to), variables)
         async with aclosing(schema().subscribe(request, context)) as answers:
             yield Subscriber(events_, answers)
 
@@ -189,3 +193,30 @@ async def test_it_ends_with_the_dataset(client: DatasetClient) -> None:
             await subscriber.next()
     with pytest.raises(NotFound, match="no such dataset"):
         await follow(client, 1, start)
+
+
+async def test_the_progress_of_a_first_sync_is_waited_for(client: DatasetClient) -> None:
+    async with subscribed(client, to=PROGRESS) as subscriber:
+        coming = asyncio.ensure_future(subscriber.next())
+        await wait_until(lambda: bool(subscriber.events._topics))
+        await label(client, 0)
+        assert not coming.done()
+        payload = await client.mutate("syncDataset", "job { id }", datasetId=client.dataset)
+        assert await coming == {"id": payload["job"]["id"], "status": "QUEUED"}
+        await work(client)
+        while (await subscriber.next())["status"] != "SUCCEEDED":
+            pass
+        with pytest.raises(StopAsyncIteration):
+            await subscriber.next()
+
+
+async def test_who_waits_for_a_first_sync_is_told_when_the_dataset_is_deleted(client: DatasetClient) -> None:
+    async with subscribed(client, to=PROGRESS) as subscriber:
+        coming = asyncio.ensure_future(subscriber.next())
+        await wait_until(lambda: bool(subscriber.events._topics))
+        await client.mutate("deleteDataset", "deletedDatasetId", datasetId=client.dataset)
+        with pytest.raises(StopAsyncIteration):
+            await coming
+    with pytest.raises(NotFound, match="no such dataset"):
+        async with subscribed(client, to=PROGRESS) as subscriber:
+            await subscriber.next()
