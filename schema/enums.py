@@ -90,6 +90,13 @@ class VersionStatus(Enum):
     READY = "Published and ready to use."
 
 
+@described("What a token is permitted to do. Each scope includes those before it.")
+class TokenScope(Enum):
+    READ = "Read, and send mutations with `dryRun: true`."
+    LABEL = "Label samples, create and update labels, and undo changes of its own by which it labelled."
+    MANAGE = "Everything."
+
+
 @described("What a change did.")
 class ChangeKind(Enum):
     CREATE_LABELS = "`createLabels`, or `createDataset` with labels."

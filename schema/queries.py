@@ -1,10 +1,11 @@
 """The root fields of Query, and what they say of the server."""
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
-from schema.enums import ImageFormat
+from schema.enums import ImageFormat, TokenScope
 from schema.inputs.filters import DatasetByInput, DatasetFilter
 from schema.inputs.orders import NEWEST_DATASETS, DatasetOrderInput
 from schema.types.dataset import Dataset
@@ -15,6 +16,15 @@ from schema.types.pagination import After, Before, Connection, First, Last
 @strawberry.type(description="The token that sends the request.")
 class Viewer:
     name: str = strawberry.field(description="Name of the token. `labeledBy` shows it.")
+    scope: TokenScope = strawberry.field(description="What the token is permitted to do.")
+    expires_at: datetime | None = strawberry.field(description="When the token expires. Null if it does not expire.")
+    dataset_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Ids of the datasets that the token is confined to, ordered by id, deleted ones included. Null if "
+        "it is not confined."
+    )
+    can_create_datasets: bool = strawberry.field(
+        description="Whether the token is permitted to create datasets: with the scope `manage`, if it is not confined."
+    )
 
 
 @strawberry.type(description="The limits of uploads.")

@@ -45,6 +45,7 @@ class Identity:
     scope: Scope
     token_id: int
     dataset_ids: frozenset[int] | None = None
+    expires_at: datetime | None = None
 
     def may(self, scope: Scope) -> bool:
         return self.scope >= scope
@@ -132,4 +133,5 @@ def _identity(row: asyncpg.Record | None) -> Identity | None:
     if row is None:
         return None
     ids = row["dataset_ids"]
-    return Identity(row["name"], parse_scope(row["scope"]), row["id"], None if ids is None else frozenset(ids))
+    dataset_ids = None if ids is None else frozenset(ids)
+    return Identity(row["name"], parse_scope(row["scope"]), row["id"], dataset_ids, row["expires_at"])

@@ -13,7 +13,14 @@ TYPES: Mapping[str, ObjectType] = {
     type_.name: type_
     for type_ in (
         *(roots.QUERY, roots.VIEWER, roots.SERVER_INFO, roots.UPLOAD_LIMITS),
-        *(dataset.DATASET, delete_impact.DELETE_IMPACT, label.LABEL, sample.SAMPLE, change.CHANGE),
+        *(
+            dataset.DATASET,
+            dataset.DATASET_PERMISSIONS,
+            delete_impact.DELETE_IMPACT,
+            label.LABEL,
+            sample.SAMPLE,
+            change.CHANGE,
+        ),
         *(annotation.ANNOTATION, *annotation.SHAPES),
         *(version.VERSION, version.STATISTICS),
         *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),

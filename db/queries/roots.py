@@ -1,21 +1,22 @@
 """The root fields of Query, and objects known by reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, and_, case, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, case, func, select
 from sqlalchemy import literal_column as sql
-from sqlalchemy.types import TypeEngine
 
+from db.identity.tokens import Scope
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Page
-from db.queries.json_text import NULL, Encode, Parts, number, text, value_or_null
+from db.queries.json_text import NULL, Parts, number, text, unescaped, value_or_null
 from db.queries.parameters import Inputs, Parameter
 from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState, Row
 from db.queries.types.dataset import DATASETS
-from db.queries.types.fields import NESTED
+from db.queries.types.fields import NESTED, from_request, permission
 from db.queries.types.version import state_of_version
 
 TEXTS = ARRAY(Text())
@@ -129,11 +130,24 @@ QUERY = ObjectType(
 )
 
 
-def from_request(type_: TypeEngine[Any], read: Callable[[Inputs], Any], encode: Encode) -> Field:
-    return Field(lambda context, *_: encode(context.input(type_, read)))
+def dataset_ids(inputs: Inputs) -> str | None:
+    """As JSON."""
+    numbers = inputs.identity.dataset_ids
+    return None if numbers is None else json.dumps([ids.encode("Dataset", number) for number in sorted(numbers)])
 
 
-VIEWER = ObjectType("Viewer", {"name": from_request(Text(), lambda inputs: inputs.identity.name, text)})
+VIEWER = ObjectType(
+    "Viewer",
+    {
+        "name": from_request(Text(), lambda inputs: inputs.identity.name, text),
+        "scope": from_request(Text(), lambda inputs: inputs.identity.scope.name, unescaped),
+        "expiresAt": from_request(
+            DateTime(timezone=True), lambda inputs: inputs.identity.expires_at, text, is_nullable=True
+        ),
+        "datasetIds": from_request(Text(), dataset_ids, number, is_nullable=True, is_list=True),
+        "canCreateDatasets": permission(Scope.MANAGE, unconfined=True),
+    },
+)
 SERVER_INFO = ObjectType(
     "ServerInfo",
     {

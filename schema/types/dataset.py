@@ -17,6 +17,28 @@ from schema.types.version import Statistics, Version, page_of_samples
 
 
 @strawberry.type(
+    description="What the token of the request is permitted to do with a dataset. A mutation can still be refused for "
+    "another reason, such as DATASET_BUSY."
+)
+class DatasetPermissions:
+    label: bool = strawberry.field(
+        description="Label, annotate and update samples, create and update labels, and undo own changes of these kinds."
+    )
+    undo: bool = strawberry.field(description="Undo changes of others, and changes of all kinds.")
+    upload: bool = strawberry.field(description="Upload images.")
+    sync: bool = strawberry.field(description="Start and cancel syncs and imports.")
+    publish: bool = strawberry.field(
+        description="Publish and delete versions, write manifests, and go back to a version."
+    )
+    manage: bool = strawberry.field(
+        description="Everything else: rename and delete labels, delete samples, update and delete the dataset."
+    )
+    rename: bool = strawberry.field(
+        description="Rename the dataset. A token that is confined to certain datasets is not permitted to."
+    )
+
+
+@strawberry.type(
     description="A set of images with labels. Its current samples, labels and annotations are its working set, which "
     "all users edit together."
 )
@@ -44,6 +66,9 @@ class Dataset(Node):
     revision: int = strawberry.field(
         description="Number of committed changes of the working set. Pass it as `expectedRevision` to have a mutation "
         "refused if someone else changed the working set in the meantime."
+    )
+    viewer_can: DatasetPermissions = strawberry.field(
+        description="What the token of the request is permitted to do with the dataset."
     )
     statistics: Statistics = strawberry.field(
         description="Number of samples in each state. Read from counters, so it is as fast as any other field."

@@ -91,7 +91,13 @@ def moment(value: datetime | None) -> str | None:
 class Query:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.viewer = {"name": tables.viewer}
+        self.viewer = {
+            "name": tables.viewer,
+            "scope": "READ",
+            "expiresAt": None,
+            "datasetIds": None if tables.allowed is None else [f"Dataset:{id}" for id in sorted(tables.allowed)],
+            "canCreateDatasets": False,
+        }
         limits = {"maxFileBytes": 5 << 20, "maxRequestBytes": 8 << 20, "formats": ["JPEG", "PNG", "BMP"]}
         self.serverInfo = {"version": "1.2.3", "uploadLimits": limits, "maxPageSize": 100}
 
@@ -175,6 +181,9 @@ class Dataset(Thing):
             "unlabeledCount": states.count("UNLABELED"),
             "pendingCount": states.count("PENDING"),
         }
+
+    def viewerCan(self, _info: Any) -> Any:
+        return dict.fromkeys(("label", "undo", "upload", "sync", "publish", "manage", "rename"), False)
 
     def hasUnpublishedChanges(self, _info: Any) -> bool:
         return bool(self.row["revision"] > 0)

@@ -27,10 +27,12 @@ WRITTEN = {
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "ImageFormat": ("db/formats/images/*.py",),
     "JobStatus": ("db/jobs/*.py",),
+    "TokenScope": ("db/identity/tokens.py",),
     "VersionStatus": ("db/history/versions.sql",),
 }
 QUOTED = r"""['"]{word}['"]"""
 FORMS = {
+    "TokenScope": r"\b{word} = [0-9]",
     "AnnotationOrigin": r'(origin: str = |cls\(|Policy\()"{word}"',
     "ErrorCode": r'(code(: str)?|[A-Z_]+(: Final)?) ?= ?"{word}"',
 }

@@ -4,8 +4,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy import literal_column as sql
 
+from db.identity.tokens import Scope
 from db.postgres.models import Base, Dataset, DatasetEvent, Sample
-from db.queries.compile_context import CompileContext, Field, SelectedField
+from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, text, unescaped, value_or_null
 from db.queries.orders import dataset_order
@@ -15,7 +16,7 @@ from db.queries.rows import Row
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
-from db.queries.types.fields import NESTED, column, node_type
+from db.queries.types.fields import NESTED, column, node_type, permission
 from db.queries.types.job import ACTIVE, EXCLUSIVE_TYPES, JOBS
 from db.queries.types.sample import SAMPLES
 from db.queries.types.version import VERSIONS
@@ -94,6 +95,18 @@ def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts
     return value_or_null(context.one(types, lambda job: [of_dataset(job, row), job["status"].in_(ACTIVE)], row.state))
 
 
+DATASET_PERMISSIONS = ObjectType(
+    "DatasetPermissions",
+    {
+        "label": permission(Scope.LABEL),
+        "undo": permission(Scope.MANAGE),
+        "upload": permission(Scope.MANAGE),
+        "sync": permission(Scope.MANAGE),
+        "publish": permission(Scope.MANAGE),
+        "manage": permission(Scope.MANAGE),
+        "rename": permission(Scope.MANAGE, unconfined=True),
+    },
+)
 DATASET = node_type(
     "Dataset",
     Dataset,
@@ -109,6 +122,7 @@ DATASET = node_type(
         "createdAt": column("created_at"),
         "updatedAt": column("updated_at"),
         "revision": column("revision", number),
+        "viewerCan": NESTED,
         "statistics": NESTED,
         "labels": Field(labels, is_list=True),
         "label": one_by("name", lambda name: label_names([name])[0]),

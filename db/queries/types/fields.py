@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import Boolean, ColumnElement
+from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
+from db.identity.tokens import Scope
 from db.queries.compile_context import CompileContext, Field, RowType, SelectedField, Where
-from db.queries.json_text import NULL, Encode, Parts, nullable, text, value_or_null
+from db.queries.json_text import NULL, Encode, Parts, boolean, nullable, text, value_or_null
+from db.queries.parameters import Inputs
 from db.queries.rows import Row
 
 Link = Callable[[Row, Row], ColumnElement[bool]]  # whether another row, the first, belongs to a row
@@ -41,6 +44,28 @@ def many(link: Link) -> Field:
         lambda context, row, field: context.many(field.fields, lambda other: [link(other, row)], row.state),
         is_list=True,
     )
+
+
+def from_request(
+    type_: TypeEngine[Any],
+    read: Callable[[Inputs], Any],
+    encode: Encode,
+    *,
+    is_nullable: bool = False,
+    is_list: bool = False,
+) -> Field:
+    """What comes with the request: plans do not depend on it."""
+    encoded = nullable(encode) if is_nullable else encode
+    return Field(lambda context, *_: encoded(context.input(type_, read)), is_nullable, is_list)
+
+
+def permission(scope: Scope, *, unconfined: bool = False) -> Field:
+    """Whether the token has the scope; if `unconfined`, for all datasets."""
+
+    def is_given(inputs: Inputs) -> bool:
+        return inputs.identity.may(scope) and not (unconfined and inputs.identity.dataset_ids is not None)
+
+    return from_request(Boolean(), is_given, boolean)
 
 
 # Fields of the same source, under a name of their own.
