@@ -47,13 +47,15 @@ class SelectedField:
     """A field, the key it is answered under, its arguments, and the fields selected below it.
 
     `arguments`: only those that were passed. Text and numbers that come with the request are `Parameter`s; enum values
-    are their names. `fields`: those of each concrete type that the field may return, in the order of the answer.
+    are their names. `fields`: those of each concrete type that the field may return, in the order of the answer. One
+    that `is_refused` is null.
     """
 
     name: str
     alias: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fields: Selected = field(default_factory=dict)
+    is_refused: bool = False
 
     def argument(self, name: str) -> Any:
         """An argument, or None."""
@@ -176,6 +178,8 @@ class CompileContext:
                 parts.append(f'{"," if parts else "{"}"{each.alias}":')
                 if each.name == "__typename":
                     parts.append(f'"{type_name}"')
+                elif each.is_refused:
+                    parts.append("null")
                 else:
                     parts += type_.fields[each.name].compile(self, source, each)
         return [*parts, "}"] if parts else ["{}"]

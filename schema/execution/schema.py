@@ -22,7 +22,7 @@ from graphql.utilities.print_schema import print_schema_definition
 from db import queries
 from db.concurrency_limits import SHARED_READ_TTL
 from db.errors import NotFound
-from db.queries import ArgumentError, Plan
+from db.queries import ArgumentError, SelectedField
 from schema.context import Context
 from schema.errors import BAD_USER_INPUT, UNAVAILABLE, Refused, error_code, with_code
 from schema.execution.conventions import apply_conventions
@@ -31,6 +31,7 @@ from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Documents
 from schema.execution.executor import ROOT, Executor, inputs
 from schema.execution.messages import Answer, Request
+from schema.execution.partial_answers import partial_answer
 from schema.execution.plans import Plans
 from schema.execution.translation import Translator, placeholders, shape, variables_in
 from schema.execution.worker_thread import WorkerThread
@@ -102,25 +103,28 @@ class LabelgraphSchema(strawberry.Schema):
         values: VariableValues = await self._coerce(
             request, lambda: get_variable_values(self._schema, definitions, raw, MAX_COERCION_ERRORS)
         )
-        confined = context.identity.dataset_ids is not None  # the token sees some datasets only
 
-        def compiled() -> Plan:
+        def fields() -> tuple[SelectedField, ...]:
             try:
-                fields = Translator(self._schema, request.document, placeholders(values)).root_fields()
+                return Translator(self._schema, request.document, placeholders(values)).root_fields()
             except GraphQLError as error:  # a variable that is null where the argument must not be
                 raise Refused([with_code(error, BAD_USER_INPUT)]) from error
-            return queries.compile_query(fields, confined=confined, page=request.document.limits.page)
+
+        async def read(key: Hashable, selected: Callable[[], tuple[SelectedField, ...]]) -> str:
+            confined = context.identity.dataset_ids is not None  # the token sees some datasets only
+            page = request.document.limits.page
+            plan = await self.plans.get(
+                (request.document, confined, shape(values.coerced), key),
+                lambda: queries.compile_query(selected(), confined=confined, page=page),
+            )
+            plan_inputs = inputs(self.version, context, values.coerced)
+            return await queries.read(context.database, plan, plan_inputs, costly=request.cost > COSTLY) or "null"
 
         try:
-            plan = await self.plans.get((request.document, confined, shape(values.coerced)), compiled)
-            plan_inputs = inputs(self.version, context, values.coerced)
-            json = await queries.read(context.database, plan, plan_inputs, costly=request.cost > COSTLY)
-        except ArgumentError as error:
-            located = GraphQLError(error.cause.message, path=list(error.path), original_error=error.cause)
-            return Answer(data=None, errors=[located])
-        except NotFound as error:  # something below a field that cannot be null
-            return Answer(data=None, errors=[GraphQLError(error.message, original_error=error)])
-        return b'{"data":%b}' % (json or "null").encode()
+            json = await read((), fields)
+        except (ArgumentError, NotFound) as error:
+            return await partial_answer(fields(), error, lambda key, left: read(key, lambda: left))
+        return b'{"data":%b}' % json.encode()
 
     def _executor(self, request: Request, context: Context) -> Any:
         """An executor of the operation, or the errors in its variables."""

@@ -1,0 +1,87 @@
+"""A field that is refused is null, with everything up to the nearest field that may be; the rest is answered."""
+
+from typing import Any
+
+import pytest
+
+from tests.schema.mutation_fixture import DatasetClient
+from tests.schema.version_fixture import publish
+
+
+async def answered(client: DatasetClient, query: str, **variables: Any) -> tuple[Any, list[tuple[list[Any], str]]]:
+    """The data; and of each error its path and code."""
+    answer = await client.direct.answer(query, {"d": client.dataset, **variables})
+    errors = answer.get("errors", ())
+    return answer["data"], [(error["path"], error["extensions"]["code"]) for error in errors]
+
+
+async def test_other_root_fields_keep_their_answers(client: DatasetClient) -> None:
+    query = """query ($d: ID!) {
+        good: dataset(by: {id: $d}) { id } bad: dataset(by: {id: $d}) { id samples(first: 1000) { totalCount } }
+        viewer { name } }"""
+    data, errors = await answered(client, query)
+    assert data == {"good": {"id": client.dataset}, "bad": None, "viewer": {"name": "ann"}}
+    assert errors == [(["bad", "samples"], "VALIDATION_FAILED")]
+
+
+async def test_the_nearest_nullable_field_is_null_and_its_siblings_stay(client: DatasetClient) -> None:
+    await publish(client)
+    query = """query ($d: ID!, $after: String) { dataset(by: {id: $d}) { id
+        version(name: "V001") { samples(after: $after) { nodes { id } } } currentVersion { name } } }"""
+    data, errors = await answered(client, query, after="nonsense")
+    assert data == {"dataset": {"id": client.dataset, "version": None, "currentVersion": {"name": "V001"}}}
+    assert errors == [(["dataset", "version", "samples"], "INVALID_CURSOR")]
+    data, errors = await answered(client, query, after=None)  # the same document, with another value
+    assert (len(data["dataset"]["version"]["samples"]["nodes"]), errors) == (6, [])
+
+
+async def test_every_refused_field_has_its_error(client: DatasetClient) -> None:
+    query = """query ($d: ID!) { a: dataset(by: {id: $d}) { samples(first: -1) { totalCount } }
+        b: dataset(by: {id: $d}) { changes(first: 1, last: 1) { totalCount } } c: dataset(by: {id: $d}) { id } }"""
+    data, errors = await answered(client, query)
+    assert data == {"a": None, "b": None, "c": {"id": client.dataset}}
+    assert errors == [(["a", "samples"], "VALIDATION_FAILED"), (["b", "changes"], "VALIDATION_FAILED")]
+
+
+async def test_nothing_is_answered_where_no_field_may_be_null(client: DatasetClient) -> None:
+    for query, path in (
+        ("query ($d: ID!) { datasets(first: 1000) { totalCount } dataset(by: {id: $d}) { id } }", ["datasets"]),
+        (
+            "query ($d: ID!) { datasets { nodes { samples(first: 1000) { totalCount } } } node(id: $d) { id } }",
+            ["datasets", "nodes"],  # as far as the first list
+        ),
+    ):
+        assert await answered(client, query) == (None, [(path, "VALIDATION_FAILED")])
+
+
+async def test_below_a_list_the_field_that_has_the_list_is_null(client: DatasetClient) -> None:
+    query = """query ($d: ID!) { viewer { name } dataset(by: {id: $d}) {
+        changes { nodes { samples(first: 1000) { nodes { id } } } } } }"""
+    data, errors = await answered(client, query)
+    assert data == {"viewer": {"name": "ann"}, "dataset": None}
+    assert errors == [(["dataset", "changes", "nodes"], "VALIDATION_FAILED")]
+
+
+COMPARE = "dataset(by: {id: $d}) { comparison(baseId: %s) { addedCount } }"
+
+
+@pytest.mark.parametrize("bad", ['"Version:99"', '"nonsense"'])
+async def test_an_unknown_version_is_found_among_others(client: DatasetClient, bad: str) -> None:
+    version = f'"{(await publish(client))["id"]}"'
+    alone = f"query ($d: ID!) {{ viewer {{ name }} {COMPARE % bad} }}"
+    data, errors = await answered(client, alone)
+    assert data == {"viewer": {"name": "ann"}, "dataset": None}
+    assert errors == [(["dataset", "comparison"], "VERSION_NOT_FOUND")]
+    several = f"query ($d: ID!) {{ a: {COMPARE % version} b: {COMPARE % bad} c: {COMPARE % bad} viewer {{ name }} }}"
+    data, errors = await answered(client, several)
+    assert data == {"a": {"comparison": {"addedCount": 0}}, "b": None, "c": None, "viewer": {"name": "ann"}}
+    assert errors == [([alias, "comparison"], "VERSION_NOT_FOUND") for alias in "bc"]
+    within = COMPARE % f"{version}) {{ addedCount }} other: comparison(baseId: {bad}"
+    data, errors = await answered(client, f"query ($d: ID!) {{ {within} viewer {{ name }} }}")
+    assert (data["dataset"], errors) == (None, [(["dataset"], "VERSION_NOT_FOUND")])
+
+
+async def test_refusals_of_one_query_are_limited(client: DatasetClient) -> None:
+    parts = [f"a{n}: dataset(by: {{id: $d}}) {{ samples(first: 1000) {{ totalCount }} }}" for n in range(20)]
+    data, errors = await answered(client, f"query ($d: ID!) {{ {' '.join(parts)} }}")
+    assert (data, len(errors)) == (None, 10)
