@@ -39,7 +39,7 @@ from db.storage import Disk
 from schema import build_schema
 from schema.execution.schema import LabelgraphSchema
 
-REQUESTS_REFUSED: Final = "This token has {limit} requests in hand already: wait for one to end, or close one."
+REQUESTS_REFUSED: Final = "This token has {limit} requests running already: wait for one to end, or close one."
 STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait for one to end, or close one."
 
 

@@ -54,10 +54,10 @@ def _refusal(error: Exception) -> HTTPException:
 
 async def _store(request: Request) -> None:
     if request.method != "PUT":
-        raise HTTPException(405, "Files come by PUT.", {**CLOSE, "allow": "PUT"})
+        raise HTTPException(405, "Upload files with PUT.", {**CLOSE, "allow": "PUT"})
     process = runtime(request.scope)
     upload = await _find(process, request)
-    wrong_size = f"Exactly {upload.size} bytes were announced."
+    wrong_size = f"The upload was requested with exactly {upload.size} bytes."
     length = request.headers.get("content-length", str(upload.size))
     if length != str(upload.size):
         is_larger = length.isdecimal() and int(length[:18]) > upload.size
@@ -86,8 +86,10 @@ async def _find(process: Runtime, request: Request) -> Awaited:
     )
     identity = await process.authenticator.identify_id(int(token)) if is_valid else None
     if identity is None or not identity.may(Scope.MANAGE):
-        raise HTTPException(403, "This URL is not valid (any more); request the upload again under its key.", CLOSE)
+        raise HTTPException(403, "This URL is not valid (any more); request the upload again with its key.", CLOSE)
     upload = await uploads.awaited(process.database, name)
     if upload is None or not identity.sees(upload.dataset_id):
-        raise HTTPException(404, "Nothing is awaited here (any more): it was completed, or forgotten.", CLOSE)
+        raise HTTPException(
+            404, "No upload is expected at this URL (any more): it was completed, or has expired.", CLOSE
+        )
     return upload

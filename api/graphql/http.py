@@ -83,7 +83,7 @@ async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
     if http.method not in ("GET", "POST"):
         raise HTTPException(405, "Use POST (or GET, for queries).", {"allow": "GET, POST"})
     if accept.json is None and not accept.events:
-        raise HTTPException(406, f"We can answer with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
+        raise HTTPException(406, f"The server can respond with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
     if http.method == "POST":
         _check_content(http.headers)
     process = runtime(http.scope)
@@ -108,7 +108,7 @@ def _check_content(headers: Headers) -> None:
     if not (kind.strip().lower() == JSON and charsets <= UTF_8) and not _is_form(headers):
         raise HTTPException(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
     if headers.get("content-encoding", "identity") != "identity":
-        raise HTTPException(415, "The body is taken uncompressed: leave Content-Encoding out.")
+        raise HTTPException(415, "The body must not be compressed: omit Content-Encoding.")
 
 
 def _check_upload(headers: Headers, identity: Identity) -> None:

@@ -77,7 +77,7 @@ async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> 
     except FormParserError:
         raise _bad("The body is not a well-formed multipart form.") from None
     if parser.state != MultipartState.END:
-        raise _bad("The form breaks off before its end.")
+        raise _bad("The form is incomplete.")
     return form.parameters()
 
 
@@ -125,7 +125,7 @@ class Form:
                 raise _bad(f"`map` names no path for the file `{name[:40]}`.")
             part = self.parts[name]
             if part.file_name is None:
-                raise _bad(f"The part `{name[:40]}` is no file: it has no file name.")
+                raise _bad(f"The part `{name[:40]}` is not a file: it has no file name.")
             file = Incoming(part.file_name, bytes(part.data), part.size)
             for path in paths:
                 _insert(variables, path, file)
@@ -149,7 +149,7 @@ class Form:
         if not name or name in self.parts:
             raise _bad("Each part of the form has a name of its own.")
         if len(self.parts) >= MAX_FILES + 2:
-            raise _bad(f"At most {MAX_FILES} files are taken in one request.")
+            raise _bad(f"At most {MAX_FILES} files are accepted in one request.")
         max_bytes = {0: self.limits.body, 1: MAX_MAP_BYTES}.get(len(self.parts), self.limits.upload_file)
         self.parts[name] = Part(file_name, max_bytes)
 
@@ -199,7 +199,7 @@ def _extended_file_name(disposition: str) -> str | None:
         return None
     match = EXTENDED.fullmatch(value)
     if match is None:
-        raise _bad("`filename*` of a file is no name: write it as UTF-8'' and the percent-encoded name.")
+        raise _bad("`filename*` of a file is not valid: write it as UTF-8'' and the percent-encoded name.")
     name = unquote_to_bytes(match[2])
     return name.decode("utf-8" if match[1].lower() == "utf-8" else "latin-1", "replace")
 

@@ -38,7 +38,7 @@ def from_body(body: bytes, depth: int) -> Parameters:
     """Raises Refused."""
     document = parse_json(body, depth)
     if isinstance(document, list):
-        raise refusal("Batches are not taken: send one operation in each request.", BAD_REQUEST)
+        raise refusal("Batches are not supported: send one operation in each request.", BAD_REQUEST)
     return from_object(document)
 
 
@@ -47,7 +47,7 @@ def from_query_string(text: str, depth: int) -> Parameters:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=False, errors="strict", max_num_fields=16)
     except ValueError:
-        raise refusal("The query string is not understood.", BAD_REQUEST) from None
+        raise refusal("The query string cannot be parsed.", BAD_REQUEST) from None
     if len({name for name, _ in pairs}) < len(pairs):
         raise refusal("A parameter is given twice.", BAD_REQUEST)
     values: dict[str, Any] = {name: value for name, value in pairs if value}

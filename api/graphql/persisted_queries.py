@@ -103,5 +103,5 @@ class PersistedQueries:
 
 
 def _not_trusted() -> Refused:
-    message = "This server executes only the documents that its owner has listed, and this is none of them."
+    message = "This server executes only the documents that its owner has listed, and this is not one of them."
     return refusal(message, DOCUMENT_NOT_TRUSTED)

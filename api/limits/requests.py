@@ -41,7 +41,7 @@ class AddressLimit:
 
     def __init__(self, app: ASGIApp, limit: int, proxies: str) -> None:
         self.app = app
-        self._limit = KeyedLimit(limit, "This address has {limit} requests in hand already: wait for one of them.")
+        self._limit = KeyedLimit(limit, "This address has {limit} requests running already: wait for one to end.")
         self._trusted = _TrustedHosts(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -126,7 +126,7 @@ async def update(
     changed = {column: value for column, value in columns.items() if value != getattr(dataset, column)}
     if "name" in changed:
         if by.dataset_ids is not None:  # names are unique among all datasets: trying one shows whether it is in use
-            raise Forbidden("This token is confined to certain datasets, so it cannot give one another name.")
+            raise Forbidden("This token is limited to certain datasets, so it cannot rename one.")
         same_name = select(Dataset.id).where(col(Dataset.name) == changed["name"], col(Dataset.deleted_at).is_(None))
         if (await session.exec(same_name)).first() is not None:
             raise name_taken(changed["name"])
@@ -158,12 +158,12 @@ async def _lock_row(session: AsyncSession, dataset_id: int, by: Identity) -> Dat
 def _expect_unconfined(by: Identity) -> None:
     """Before anything is looked up: a path or a name that is refused would show a confined token what is there."""
     if by.dataset_ids is not None:
-        raise Forbidden("This token is confined to certain datasets, so it cannot create one.")
+        raise Forbidden("This token is limited to certain datasets, so it cannot create one.")
 
 
 def name_taken(name: str) -> AlreadyExists:
     return AlreadyExists(
-        f"There is a dataset named `{name}` already; choose another name.", code="DATASET_ALREADY_EXISTS", name=name
+        f"A dataset named `{name}` already exists; choose another name.", code="DATASET_ALREADY_EXISTS", name=name
     )
 
 
@@ -176,7 +176,7 @@ async def _expect_standard_names(session: AsyncSession, dataset_id: int, by: Ide
     refused = sorted(name for name in {*present, *former} if not names.is_standard(name))
     if refused:
         raise Invalid(
-            f"The dataset keeps the rule ANY: present or former names of its labels do not fit STANDARD, "
-            f"such as `{refused[0]}`.",
+            "`labelNames` stays ANY: some present or former names of labels do not fit STANDARD, such as "
+            f"`{refused[0]}`.",
             names=refused[:100],
         )

@@ -42,7 +42,7 @@ async def run(database: Database, job: Claim, opener: Callable[[str], Store]) ->
     try:
         path = await _Writer(database, job, version, opener(version["output_path"])).write()
     except (Invalid, ObjectMissing, RootMissing) as error:
-        raise StorageError("The output path is no directory, or the server may not write there.") from error
+        raise StorageError("The output path is not a directory, or the server may not write there.") from error
 
     async def finish(batch: Batch) -> None:
         location = f"{version['output_path'].rstrip('/')}/{path}"

@@ -26,8 +26,8 @@ UNNAMEABLE: Final = re.compile(
 )
 LabelNameRule = Literal["STANDARD", "ANY"]
 RULES: Final[Mapping[LabelNameRule, str]] = {
-    "STANDARD": "1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han. A dataset takes other names with "
-    "`updateDataset(labelNames: ANY)`.",
+    "STANDARD": "1 to 32 characters of A–Z, a–z, 0–9, `-`, `_` and Han. `updateDataset(labelNames: ANY)` allows other "
+    "names.",
     "ANY": f"1 to {ANY_LENGTH} characters, none of them a control character, without white space at the ends.",
 }
 DATASET: Final = re.compile(r"[0-9A-Za-z_\-]{1,100}")
@@ -101,7 +101,7 @@ def color(text: str | None) -> str | None:
     if text is None:
         return None
     if not COLOR.fullmatch(text):
-        raise Invalid(f"`{excerpt(text)}` is no colour: write it as #rrggbb, such as #ff8800.")
+        raise Invalid(f"`{excerpt(text)}` is not a colour: write #rrggbb, such as #ff8800.")
     return text.lower()
 
 
@@ -111,7 +111,7 @@ def shortcut(text: str | None) -> str | None:
         return None
     composed = nfc(text)
     if len(composed) != 1 or unicodedata.category(composed)[0] in "CZM":
-        raise Invalid(f"`{excerpt(text)}` is no shortcut: it is one visible character, such as `c` or `1`.")
+        raise Invalid(f"`{excerpt(text)}` is not a shortcut: give one visible character, such as `c` or `1`.")
     return composed
 
 

@@ -41,7 +41,7 @@ def path_of_url(text: str) -> str:
     except ValueError:
         raise invalid_path("It is not a URL.") from None
     if url.scheme != "file" or url.netloc not in ("", "localhost") or url.query or url.fragment:
-        raise invalid_path("Of URLs, `file:///directory` is understood.")
+        raise invalid_path("A URL is written `file:///directory`.")
     path = os.fsdecode(unquote_to_bytes(url.path))
     if not is_storable(path):
         raise invalid_path("It is not text in UTF-8.")

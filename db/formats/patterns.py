@@ -30,7 +30,7 @@ HIDDEN: Final = re.compile(f"(?:^|/){HIDDEN_NAME}")
 def validated(patterns: Sequence[str]) -> list[str]:
     """The patterns in NFC, each once. Raises Invalid."""
     if len(patterns) > MAX_PATTERNS:
-        raise Invalid(f"At most {MAX_PATTERNS} patterns are given.", most=MAX_PATTERNS, given=len(patterns))
+        raise Invalid(f"At most {MAX_PATTERNS} patterns can be given.", most=MAX_PATTERNS, given=len(patterns))
     valid: dict[str, None] = {}
     for pattern in patterns:
         composed = nfc(pattern)
@@ -44,7 +44,7 @@ def validated(patterns: Sequence[str]) -> list[str]:
         else:
             valid[composed] = None
             continue
-        raise Invalid(f"`{excerpt(pattern)}` is no pattern: {reason}.", pattern=excerpt(pattern))
+        raise Invalid(f"`{excerpt(pattern)}` is not a pattern: {reason}.", pattern=excerpt(pattern))
     return list(valid)
 
 

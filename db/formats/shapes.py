@@ -87,7 +87,7 @@ def validated(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
     """The shape, normalized, if a dataset of this type can have it on an image of this size. Raises Invalid."""
     allowed = ALLOWED[kind]
     if not allowed:
-        raise Invalid("Annotations of an image classification dataset have no shapes: they hold for whole images.")
+        raise Invalid("Annotations of an image classification dataset have no shapes: they apply to whole images.")
     if not isinstance(shape, allowed):
         names = ", ".join(each.__name__ for each in allowed)
         raise Invalid(f"Annotations of this dataset have shapes of these types: {names}.")
@@ -196,14 +196,16 @@ def _rounded(shape: Shape) -> Shape:
 
 def _round(number: float) -> float:
     if not math.isfinite(number):
-        raise Invalid("A shape's numbers are finite.")
+        raise Invalid("The numbers of a shape must be finite.")
     return round(number, DIGITS) + 0.0  # no negative zero
 
 
 def _expect_form(shape: Shape) -> None:
     match shape:
         case BoundingBox(x_min, y_min, x_max, y_max) if x_min >= x_max or y_min >= y_max:
-            raise Invalid("A box's left edge lies left of its right one, its top edge above its bottom one.")
+            raise Invalid(
+                "The left edge of a box must be left of its right edge, and its top edge above its bottom edge."
+            )
         case Circle(radius=radius) if radius <= 0:
             raise Invalid("A circle's radius is more than 0.")
         case Polygon(points) if len(set(points)) < 3:

@@ -121,4 +121,4 @@ async def sweep(database: Database) -> int:
 
 def _same_request(stored: bytes, request_hash: bytes) -> None:
     if stored != request_hash:
-        raise Conflict("This idempotency key was used for another request; take a new key for a new request.")
+        raise Conflict("This idempotency key was used for another request; use a new key for a new request.")

@@ -52,7 +52,7 @@ async def write(session: AsyncSession, dataset_id: int, version_id: int, revisio
         labels = [row["name"] for row in rows]
         listed = ", ".join(f"`{name}`" for name in labels[:5]) + (" …" if len(labels) > 5 else "")
         raise Conflict(
-            f"A split needs every label on both sides, and {listed} is on too few samples: label more, or do not "
+            f"A split needs every label in both parts, and {listed} has too few samples: label more samples, or do not "
             "split.",
             code="SPLIT_CONDITIONS_NOT_MET",
             labels=labels,

@@ -41,16 +41,16 @@ async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keye
             raise
         if keyed is None:
             message = (
-                "The connection broke while this was being committed: look whether it took effect before you repeat "
-                "it. With an idempotency key it could have been repeated safely."
+                "The database connection was lost during the commit: check whether the mutation took effect "
+                "before you repeat it. With an idempotency key, it can be repeated safely."
             )
         else:
             message = (
-                "The connection broke while this was being committed. Repeat it with the same idempotency key: what "
-                "took effect is not done again."
+                "The database connection was lost during the commit. Repeat the request with the same "
+                "idempotency key: it takes effect once."
             )
         raise Unavailable(message) from error
     except Exception as error:
         if not is_transient(error):
             raise
-        raise Unavailable("Others write the same just now; try again in a moment.") from error
+        raise Unavailable("Others are changing the same data; try again in a moment.") from error

@@ -97,16 +97,16 @@ async def _expect_no_conflicts(session: AsyncSession, span: SpanChanges, undone:
         obstacle = await sql.first(session, OBSTACLES)
         if obstacle is not None:
             raise Conflict(
-                f"Another sample's file lies at `{obstacle['path']}` now, where a sample would come back; move it "
-                "away, sync, and repeat.",
+                f"A sample cannot be restored to `{obstacle['path']}`, because the file of another sample is there "
+                "now; move that file, sync, and repeat.",
                 changes=[],
                 path=obstacle["path"],
             )
     values = {"dataset_id": undone.dataset_id, "revisions": revisions, "undone": undone.revision}
     ids = [row["id"] for row in await sql.run(session, SQL.changes, **values, limit=MAX_REPORTED)]
-    message = "Later changes touched the same samples or labels; undo those first, the latest first."
+    message = "Later changes affect the same samples or labels; undo those first, the latest first."
     if undone.undone_by in ids:
-        message = "This change was undone already; to have it back, undo the change that undid it."
+        message = "This change is already undone; to restore it, undo the change that undid it."
     raise Conflict(message, changes=[f"Change:{id}" for id in ids])
 
 

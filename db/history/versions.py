@@ -89,7 +89,7 @@ async def publish(
         if await sql.value(session, SQL.is_empty, dataset_id=dataset_id):
             raise Invalid("The dataset has no samples; add some before you publish.", code="EMPTY_VERSION")
         raise AlreadyExists(
-            f"The dataset has a version `{version_name}` already; choose another name.",
+            f"The dataset already has a version `{version_name}`; choose another name.",
             code="VERSION_ALREADY_EXISTS",
             name=version_name,
         )
@@ -122,7 +122,8 @@ async def switch(
     was_clean = is_clean(base, revision)
     if on_unpublished == "REJECT" and not was_clean:
         raise Conflict(
-            "The working set has changes that are in no version; publish it first, or pass `onUnpublished: DISCARD`.",
+            "The working set has changes that are not in any version; publish it first, or pass `onUnpublished: "
+            "DISCARD`.",
             code="UNPUBLISHED_CHANGES",
             revision=revision,
         )
@@ -135,8 +136,8 @@ async def switch(
     obstacle = await sql.first(session, f"{OBSTACLES} ORDER BY s.path LIMIT 1")
     if obstacle is not None:
         raise Conflict(
-            f"Two samples of the version would lie at `{obstacle['path']}` now, since a file was moved there; "
-            "move it away, sync, and repeat.",
+            f"Two samples of the version would have the path `{obstacle['path']}` now, because a file was moved there; "
+            "move that file, sync, and repeat.",
             path=obstacle["path"],
         )
     summary = f"Switched to version `{version.name}`"
@@ -166,7 +167,7 @@ async def write_manifest(session: AsyncSession, version_id: int, *, by: Identity
     await lock_dataset(session, version.dataset_id, by)
     job = await request_manifest(session, version.dataset_id, version_id, requested_by=by.name)
     if job is None:
-        raise Invalid("The dataset has no output path, so nothing is written of its versions.")
+        raise Invalid("The dataset has no output path, so its versions are not written.")
     return ManifestRequested(job)
 
 

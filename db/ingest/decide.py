@@ -198,7 +198,7 @@ class _Decider:
         if refused is None and is_being_deleted:
             refused = "The file is being deleted."
         if refused is None and entry.path in self.paths:
-            refused = "The very same image was imported by a line before."
+            refused = "An earlier line has imported the same image."
         if refused is None:
             self.paths.add(entry.path)
             refused = self._merge_named(entry, self.existing.get(entry.path))

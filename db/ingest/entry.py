@@ -16,7 +16,7 @@ from db.ingest.images import InspectedImage, Outcome
 from db.jobs import LabelWarning
 from db.storage import StoredObject
 
-STILL_UNREADABLE: Final = "Still not readable as an image; it is tried again when its content changes."
+STILL_UNREADABLE: Final = "Still not readable as an image; a sync tries again when its content changes."
 STORED: Final = TypeAdapter(InspectedImage)
 Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 

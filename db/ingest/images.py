@@ -21,7 +21,7 @@ MIB: Final = 1024 * 1024
 CHUNK: Final = 100  # images whose first bytes are in memory at once
 ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side
 FILES_AT_ONCE: Final = 4  # files in memory at once
-DAMAGED: Final = "The file ends before its image does, so a part of the picture is missing. Replace it by a whole one."
+DAMAGED: Final = "The image file is truncated, so a part of the image is missing. Replace it with a complete file."
 
 
 class Outcome(StrEnum):
@@ -138,7 +138,7 @@ async def _read_whole(store: Store, file: StoredObject, head: Head, limits: Imag
 
 
 def _too_large(file: StoredObject, limits: ImageLimits) -> InspectedImage:
-    problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {limits.size / MIB:g} MiB are taken."
+    problem = f"The file has {file.size / MIB:.1f} MiB; images of at most {limits.size / MIB:g} MiB are accepted."
     return InspectedImage(Outcome.REFUSED, file.size, file.modified_at, "", problem=problem)
 
 

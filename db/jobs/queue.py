@@ -111,7 +111,7 @@ async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: 
         message = "A sync of this dataset is running; wait for it or cancel it."
         raise Conflict(message, code="SYNC_ALREADY_RUNNING", jobId=global_id)
     noun = "a sync" if row[1] == "SYNC" else "an import"
-    message = f"The dataset has {noun} under way; wait until it ends, or cancel it, and repeat."
+    message = f"The dataset has {noun} queued or running; wait until it ends, or cancel it, and repeat."
     raise Conflict(message, code="DATASET_BUSY", jobId=global_id)
 
 

@@ -44,7 +44,7 @@ def named(labels: Iterable[LabelReference], known: KnownLabels) -> list[str]:
 def of_file(names: Sequence[T]) -> list[T]:
     """The distinct names of one uploaded file. A call has a thousand files, so the work for each is bounded."""
     if len(names) > MAX_FILE_LABELS:
-        raise Invalid(f"At most {MAX_FILE_LABELS} labels are put on a file.", most=MAX_FILE_LABELS)
+        raise Invalid(f"At most {MAX_FILE_LABELS} labels can be given for a file.", most=MAX_FILE_LABELS)
     return distinct(names)
 
 

@@ -201,7 +201,7 @@ def _carry(label_ids: Sequence[int]) -> ColumnElement[bool]:
 def checked(labels: Sequence[LabelValues], rule: names.LabelNameRule) -> list[LabelValues]:
     """The values in their one form, each name and shortcut once. `rule`: the dataset's, for names."""
     if len(labels) > MAX_LABELS:
-        raise Invalid(f"At most {MAX_LABELS} labels are made in one call.", most=MAX_LABELS)
+        raise Invalid(f"At most {MAX_LABELS} labels are created in one call.", most=MAX_LABELS)
     values = [
         LabelValues(names.label_name(each.name, rule), names.color(each.color), names.shortcut(each.shortcut))
         for each in labels
@@ -313,7 +313,7 @@ async def _lock_dataset_of(session: AsyncSession, label_ids: Sequence[int], by: 
     if missing:
         raise no_such_ids(missing)
     if len(set(datasets.values())) > 1:
-        raise Invalid("The labels of one call belong to one dataset; these are of several.")
+        raise Invalid("The labels of one call must belong to one dataset; these belong to several.")
     dataset_id = datasets[label_ids[0]]
     await lock_dataset(session, dataset_id, by)
     return dataset_id

@@ -105,7 +105,7 @@ async def restore(url: str, file: BinaryIO) -> Summary:
             async with single_transaction(url) as connection:
                 return await _restore(connection, archive, contents)
     except DAMAGED as error:
-        raise Invalid("The file is no backup, or it is damaged. The database is as it was.") from error
+        raise Invalid("The file is not a backup, or it is damaged. The database is as it was.") from error
 
 
 async def _expect_unused(driver: asyncpg.Connection) -> None:

@@ -27,7 +27,7 @@ UNREACHABLE: Final = "The database cannot be reached now; try again in a moment.
 NO_ANSWER: Final = "The database does not answer now; try again in a moment."
 OVERLOADED: Final = "The database has no room for more work now; try again in a moment."
 DISK_FULL: Final = "The database's disk is full. The server's operator has to make room; then try again."
-READ_ONLY: Final = "The database takes no writes now; try again in a moment."
+READ_ONLY: Final = "The database accepts no writes now; try again in a moment."
 
 # By SQLSTATE, or by its class, the first two characters.
 MESSAGES: Final = {

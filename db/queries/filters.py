@@ -118,7 +118,7 @@ def conditions(filter_: SampleFilter, row: Row, bind: Bind = bind_value) -> Colu
     Raises Invalid for a time that ends before it begins: at once, or when the plan's values are bound.
     """
     if filter_.size() > MAX_PARTS:
-        raise Invalid(f"A filter has at most {MAX_PARTS} parts: say it in fewer.", most=MAX_PARTS)
+        raise Invalid(f"A filter has at most {MAX_PARTS} parts: use fewer.", most=MAX_PARTS)
     return _Builder(row, bind).all_of(filter_, indexed=True)
 
 

@@ -135,7 +135,7 @@ class Order:
             values = key.rsplit(":", len(self.keys) - 1)
             return [each.type.read(value) for each, value in zip(self.keys, values, strict=True)]
         except (ValueError, OverflowError):
-            message = "The cursor is not of this list in this order: start again without it."
+            message = "The cursor does not belong to this list in this order: start again without it."
             raise Invalid(message, code="INVALID_CURSOR") from None
 
 
@@ -158,10 +158,10 @@ def by_column(list_: str, column: str, type_: KeyType, *, descending: bool = Fal
 def page_size(first: int | None, last: int | None, *, limit: int) -> int:
     """How many rows a page has. Raises Invalid outside 0..limit, and for both at once."""
     if first is not None and last is not None:
-        raise Invalid("Ask for `first` or for `last` items, not for both at once.")
+        raise Invalid("Give `first` or `last`, not both.")
     requested = first if last is None else last
     if requested is None:
         return min(DEFAULT_SIZE, limit)
     if not 0 <= requested <= limit:
-        raise Invalid(f"A page holds 0 to {limit} items: ask for `first` or `last` in these bounds.", most=limit)
+        raise Invalid(f"A page has 0 to {limit} items: give `first` or `last` in these bounds.", most=limit)
     return requested

@@ -61,7 +61,7 @@ def in_utc(moment: datetime) -> datetime:
 
 def not_before(moment: datetime, to: datetime | None) -> datetime:
     if to is not None and moment > to:
-        raise Invalid("`createdAt.from` lies after `createdAt.to`: exchange them.", field="createdAt")
+        raise Invalid("`createdAt.from` is after `createdAt.to`: swap them.", field="createdAt")
     return in_utc(moment)
 
 

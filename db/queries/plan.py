@@ -125,7 +125,7 @@ async def _read(database: Database, plan: Plan, arguments: list[object]) -> str 
         raise DomainError(message, code="QUERY_TOO_COSTLY") from error
     except asyncpg.PostgresError as error:
         if error.sqlstate == TOO_LONG:
-            message = "The answer would be too long: ask for smaller pages, or for fewer lists without pages at once."
+            message = "The response would be too large: request smaller pages, or fewer lists without pages at once."
             raise DomainError(message, code="QUERY_TOO_COSTLY") from error
         if error.sqlstate != NO_SUCH_VERSION:
             raise

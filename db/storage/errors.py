@@ -6,7 +6,7 @@ from db.errors import AlreadyExists, Conflict, StorageError
 class RootMissing(StorageError):
     """The store itself cannot be reached, so nothing can be said about its objects."""
 
-    def __init__(self, message: str = "The input path is not there, or the server may not read it.") -> None:
+    def __init__(self, message: str = "The input path does not exist, or the server may not read it.") -> None:
         super().__init__(message)
 
 
@@ -14,13 +14,13 @@ class ObjectMissing(StorageError):
     """The object is not there."""
 
     def __init__(self) -> None:
-        super().__init__("The file is not there any more.")
+        super().__init__("The file no longer exists.")
 
 
 class ObjectChanged(Conflict):
     """The object's content is another by now; it was left alone."""
 
-    message = "The file was replaced by another since; it was left alone."
+    message = "The file was replaced in the meantime, and is kept."
 
     def __init__(self) -> None:
         super().__init__(self.message)
@@ -32,4 +32,4 @@ class ObjectExists(AlreadyExists):
     code = "SAMPLE_ALREADY_EXISTS"
 
     def __init__(self) -> None:
-        super().__init__("There is a file of this name already.")
+        super().__init__("A file with this name already exists.")

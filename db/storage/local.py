@@ -40,7 +40,7 @@ READERS: Final = 4  # threads that read heads concurrently
 class ObjectLinked(ObjectChanged):
     """The object is in a linked directory, where this store deletes nothing."""
 
-    message = "The file lies in a linked directory, where nothing is deleted; delete it there."
+    message = "The file is in a linked directory, where the server deletes nothing; delete it there."
 
 
 class LocalStore(Store):
@@ -183,7 +183,7 @@ class LocalStore(Store):
         except OSError as error:
             steps = [self.root.joinpath(*path.split("/")[:length]) for length in range(1, path.count("/") + 2)]
             if any(step.is_symlink() and not step.exists() for step in steps):  # what is behind it is unknown
-                raise StorageError("A link on the way to the file leads nowhere.") from error
+                raise StorageError("A link in the file's path has no target.") from error
             raise
 
     def _resolved(self, path: str) -> tuple["LocalStore", str]:
@@ -195,7 +195,7 @@ class LocalStore(Store):
         for root in self.roots:
             if below := path_below(real, str(root)):
                 return LocalStore(root), below
-        raise StorageError("A link on the way to the file leads outside the directories that are allowed.")
+        raise StorageError("A link in the file's path leads outside the allowed directories.")
 
     def _head(self, path: str, length: int) -> Head:
         with self._open(path) as descriptor:
@@ -317,4 +317,4 @@ def _system_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in GONE:
             raise ObjectMissing from error
-        raise StorageError(f"The store could not do it: {os.strerror(error.errno or 0)}.") from error
+        raise StorageError(f"The operation failed: {os.strerror(error.errno or 0)}.") from error

@@ -22,9 +22,9 @@ NO_PATH: Final = "Give an absolute path, a `file://` URL, or `s3://bucket/prefix
 UNUSABLE: Final = "The server cannot open it as a directory."
 PROBLEMS: Final = {
     errno.EACCES: "The server may not enter this directory, or one above it; give it the rights to read it.",
-    errno.ELOOP: "Symbolic links on the way lead in a circle.",
+    errno.ELOOP: "Symbolic links in the path form a loop.",
     errno.ENAMETOOLONG: f"A name in it is too long; file systems take at most {NAME_LENGTH} bytes.",
-    errno.ENOTDIR: "It is a file, or leads through one; name the directory that the images lie in.",
+    errno.ENOTDIR: "It is a file, or below a file; give the directory of the images.",
 }
 
 

@@ -21,7 +21,7 @@ SQL: Final = sql.load(__file__)
 BATCH: Final = 200  # with all paths of possible sidecars a few requests to S3, of a thousand keys each
 SIDECAR_SUFFIXES: Final = (".txt", ".TXT", ".xml", ".XML")  # a sync reads them in any case; these are in use
 MAX_FAILURES: Final = 1_000  # that are reported of a change
-SIDECAR_REMAINS: Final = "The image is deleted, its label file is not yet: it is tried again."
+SIDECAR_REMAINS: Final = "The image is deleted, but its label file is not yet; the server tries again."
 
 
 @dataclass(frozen=True, slots=True)

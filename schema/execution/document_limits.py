@@ -94,7 +94,7 @@ class DocumentMeasure:
         for name in COUNTED:
             found, most = min(counts[name], 10**9), getattr(self.limits, name)
             if found > most:
-                words = f"{name.replace('_', ' ')} {found}, and {most} is the most"
+                words = f"{name.replace('_', ' ')} {found}, at most {most} allowed"
                 message = f"The document is too large: {words}. Ask for less at once."
                 raise refusal(message, TOO_COSTLY, limit=name, most=most, found=found)
 

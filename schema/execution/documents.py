@@ -114,9 +114,9 @@ class Document:
         cost = self._costs[key]
         if cost > self.limits.cost:
             raise refusal(
-                f"The operation costs {cost} values, and {self.limits.cost} is the most: each field counts once for "
-                "every row it is read of, and every criterion of a filter counts. Ask for smaller pages, or search for "
-                "less at once.",
+                f"The operation costs {cost} values, and at most {self.limits.cost} are allowed: each field counts "
+                "once for each of its rows, and each condition of a filter counts. Request smaller pages, or use fewer "
+                "conditions.",
                 errors.TOO_COSTLY,
                 cost=min(cost, 10**15),
                 limit=self.limits.cost,
@@ -195,11 +195,11 @@ def select_operation(operations: list[OperationDefinitionNode], name: str | None
         case [operation]:
             return operation
         case [] if name is not None:
-            message = "The document has no operation of the name in operationName."
+            message = "The document has no operation with the name in operationName."
         case []:
             message = "The document has no operation."
         case _:
-            message = "The document has several operations: say in operationName which one to execute."
+            message = "The document has several operations: give the name of one in operationName."
     raise refusal(message, errors.OPERATION_UNKNOWN)
 
 

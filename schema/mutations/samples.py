@@ -205,14 +205,14 @@ def selected(info: Info, input: SelectedSamplesInput, expected_count: int | None
     match cast(Mapping[str, Any], input.select):
         case {"ids": ids}:
             if len(ids) > limit:
-                message = f"At most {limit} ids are taken in one call; for more, select by filter."
+                message = f"At most {limit} ids are accepted in one call; for more, select by filter."
                 raise Invalid(message, most=limit, given=len(ids))
             return Selection(ids=tuple(number(id, "Sample") for id in ids))
         case {"filter": value}:
             return Selection(filter=narrowing_filter(value, expected_count))
         case {"all": True}:
             return Selection(filter=SampleFilter())
-    raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.", path="select.all")
+    raise Invalid("`select.all` must be true; to select fewer samples, give ids or a filter.", path="select.all")
 
 
 def not_found(input: SelectedSamplesInput, missing: Collection[int]) -> list[strawberry.ID]:
@@ -228,7 +228,7 @@ def narrowing_filter(value: Mapping[str, Any], expected_count: int | None) -> Sa
         raise Invalid(message, path=path)
     filter_ = sample_filter(value)
     if expected_count is None and not has_criteria(filter_):
-        message = "The filter has no criterion. To select every sample, use `select: {all: true}` or `expectedCount`."
+        message = "The filter has no condition. To select every sample, use `select: {all: true}` or `expectedCount`."
         raise Invalid(message, path=FILTER)
     return filter_
 

@@ -64,7 +64,7 @@ def test_a_backup_passes_through_pipes(data_dir: Path, tmp_path: Path) -> None:
     [
         ("nowhere", None, "No such file or directory"),
         ("folder", "", "Is a directory"),
-        ("text", "no backup", "The file is no backup, or it is damaged"),
+        ("text", "no backup", "The file is not a backup, or it is damaged"),
     ],
 )
 def test_what_is_no_backup_is_reported(

@@ -183,7 +183,7 @@ async def test_a_bucket_that_is_not_there_fails_the_sync_with_a_sentence(cloud: 
     assert job["status"] == "FAILED"
     assert job["error"] == {
         "code": "STORAGE_ERROR",
-        "message": "The input path is not there, or the server may not read it.",
+        "message": "The input path does not exist, or the server may not read it.",
     }
 
 

@@ -231,7 +231,7 @@ async def test_what_cannot_be_restored_leaves_the_database_empty(
 @pytest.mark.parametrize("share", [0, 0.3, 0.99])
 async def test_a_file_that_broke_off_or_rotted_is_no_backup(share: float, database_url: str) -> None:
     backup = await written(database_url)
-    with pytest.raises(Invalid, match="no backup, or it is damaged"):
+    with pytest.raises(Invalid, match="not a backup, or it is damaged"):
         await backups.restore(database_url, io.BytesIO(backup[: int(len(backup) * share)]))
     async with engine.connect(database_url) as database, database.writing() as session:
         await tokens.create(session, name="A" * 64, scope=tokens.Scope.READ)
@@ -241,7 +241,7 @@ async def test_a_file_that_broke_off_or_rotted_is_no_backup(share: float, databa
             archive.getinfo("tables/token.copy").header_offset + 30 + len("tables/token.copy") + 24
         )  # behind the header, in the rows
     rotten[at] ^= 0xFF
-    with pytest.raises(Invalid, match="no backup, or it is damaged"):
+    with pytest.raises(Invalid, match="not a backup, or it is damaged"):
         await backups.restore(database_url, io.BytesIO(rotten))
 
 

@@ -234,7 +234,7 @@ async def test_without_a_key_a_cut_commit_is_reported_and_never_repeated(
     pets, cut = await make(database), Cut(arrives=arrives)
     async with through(cut, database_url) as far:
         cut.armed = True
-        with pytest.raises(Unavailable, match="look whether it took effect"):
+        with pytest.raises(Unavailable, match="check whether the mutation took effect"):
             await write(far, creating(pets, "cat"), Created)
     assert await made(database, pets) == (["cat"] if arrives else [])
 

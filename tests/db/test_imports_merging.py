@@ -304,7 +304,7 @@ async def test_images_that_share_no_folder_keep_their_whole_paths(importer: Impo
     [path] = await importer.dataset.labels()
     assert path == f"{importer.folder}/x/1.png"[1:]
     [(where, message)] = await importer.warnings(job)
-    assert (where, "this server may read" in message) == ("V001.manifest:2", True)
+    assert (where, "may not read this location" in message) == ("V001.manifest:2", True)
 
 
 async def test_with_a_source_root_what_lies_here_is_what_was_meant_though_the_old_place_be_gone(

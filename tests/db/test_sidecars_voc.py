@@ -105,7 +105,7 @@ def test_reads_every_shape_and_passes_over_the_rest(inside: str, shape: Shape) -
         (BOX.replace(">30<", ">３０<"), "`xmax` is a number"),
         (BOX.replace(">30<", "><"), "`xmax` is a number"),
         (BOX.replace(">30<", "><b>3</b>0<"), "`xmax` is a number"),
-        (BOX.replace("</bndbox>", "<xmin>2</xmin></bndbox>"), "`xmin` is there twice"),
+        (BOX.replace("</bndbox>", "<xmin>2</xmin></bndbox>"), "`xmin` occurs twice"),
         ("<circle><cx>5</cx><cy>6</cy></circle>", "r is missing"),
         ("<point><x>5</x></point>", "y is missing"),
         ("<polygon><x1>1</x1><y1>2</y1><x3>9</x3><y3>2</y3></polygon>", "without a gap"),
@@ -183,11 +183,11 @@ def test_a_file_without_objects_says_none_and_one_of_mistakes_says_nothing() -> 
         ("<size><width>0</width><height>0</height></size>", []),
         (
             "<size><width>480</width><height>640</height></size>",
-            ["`size` says 480 × 640. Nothing in the file was taken"],
+            ["`size` says 480 × 640. The file was not used"],
         ),
         (
             "<size><width>320</width><height>240</height></size>",
-            ["`size` says 320 × 240. Nothing in the file was taken"],
+            ["`size` says 320 × 240. The file was not used"],
         ),
     ],
 )
@@ -406,15 +406,15 @@ SIZES = "<size><width>{}</width><height>{}</height></size>"
 @pytest.mark.parametrize(
     ("size", "raster", "box", "message"),
     [
-        ((48, 64), Raster(64, 48, 6), BoundingBox(2, 18, 40, 47), "drawn on the upright picture"),
-        ((48, 64), Raster(64, 48, 8), BoundingBox(24, 1, 62, 30), "drawn on the upright picture"),
+        ((48, 64), Raster(64, 48, 6), BoundingBox(2, 18, 40, 47), "drawn on the rotated image;"),
+        ((48, 64), Raster(64, 48, 8), BoundingBox(24, 1, 62, 30), "drawn on the rotated image;"),
         ((64, 48), Raster(64, 48, 6), BoundingBox(1, 2, 30, 40), None),
-        ((64, 48), Raster(64, 48, 3), BoundingBox(1, 2, 30, 40), "does not tell"),
-        ((64, 64), Raster(64, 64, 6), BoundingBox(1, 2, 30, 40), "does not tell"),
-        (None, Raster(64, 48, 6), BoundingBox(1, 2, 30, 40), "does not tell"),
-        ((48, 64), Raster(64, 48, 1), None, "Nothing in the file was taken"),
-        ((48, 64), Raster(64, 48, 3), None, "Nothing in the file was taken"),
-        ((96, 128), Raster(64, 48, 6), None, "Nothing in the file was taken"),
+        ((64, 48), Raster(64, 48, 3), BoundingBox(1, 2, 30, 40), "does not say"),
+        ((64, 64), Raster(64, 64, 6), BoundingBox(1, 2, 30, 40), "does not say"),
+        (None, Raster(64, 48, 6), BoundingBox(1, 2, 30, 40), "does not say"),
+        ((48, 64), Raster(64, 48, 1), None, "The file was not used"),
+        ((48, 64), Raster(64, 48, 3), None, "The file was not used"),
+        ((96, 128), Raster(64, 48, 6), None, "The file was not used"),
     ],
 )
 def test_size_tells_which_picture_was_drawn_on(

@@ -100,7 +100,7 @@ async def test_what_is_a_sample_already_stays_one_and_is_synced_while_its_file_i
     assert await dataset.ignored(job["id"]) == {"EXCLUDED": (1, ["drafts/new.jpg"])}
     [(path, message)] = await dataset.warnings(job["id"])
     assert path == "drafts/a.jpg"
-    assert "passes over: 1." in message
+    assert "ignores: 1." in message
     await dataset.delete_by_hand("drafts/a.jpg")
     job = await dataset.sync(restore_removed=True)
     assert list(await dataset.labels()) == ["b.jpg"]

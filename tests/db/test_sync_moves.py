@@ -224,7 +224,7 @@ class Shy(LocalStore):
 
     def _head(self, path: str, length: int) -> Any:
         if path in self.shut:
-            raise StorageError("The store could not do it: Permission denied.")
+            raise StorageError("The operation failed: Permission denied.")
         return super()._head(path, length)
 
 

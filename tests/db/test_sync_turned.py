@@ -44,7 +44,7 @@ async def test_shapes_lie_where_they_were_drawn(dataset: DatasetFixture, orienta
     job = await dataset.sync()
     assert [shape for _, shape, _ in await annotations_of(dataset, "a.jpg")] == STORED[orientation]
     [(path, message)] = await dataset.warnings(job["id"])
-    assert (path, "turned into stored pixels" in message) == ("a.xml", True)
+    assert (path, "converted to pixels of the stored image" in message) == ("a.xml", True)
 
 
 async def test_the_box_shows_what_was_drawn_around(database: Database) -> None:
@@ -86,7 +86,7 @@ async def test_a_photo_that_lost_its_turn_keeps_its_shapes_in_stored_pixels(data
     dataset.put("a.jpg", photo(1))
     job = await dataset.sync()
     assert [shape for _, shape, _ in await annotations_of(dataset, "a.jpg")] == STORED[6]
-    assert ["Nothing in the file was taken" in message for _, message in await dataset.warnings(job["id"])] == [True]
+    assert ["The file was not used" in message for _, message in await dataset.warnings(job["id"])] == [True]
 
 
 async def test_what_a_person_drew_outlasts_a_turned_image(dataset: DatasetFixture) -> None:

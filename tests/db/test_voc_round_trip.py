@@ -111,7 +111,7 @@ async def test_shapes_of_a_turned_photo_are_written_in_stored_pixels(house: Hous
     content = await house.rows(
         "SELECT message FROM job_warning WHERE job_id = ANY($1::bigint[])", [loaded["id"], job["id"]]
     )
-    assert ["does not tell" in row["message"] for row in content] == ([True] * 2 if orientation == 3 else [])
+    assert ["does not say" in row["message"] for row in content] == ([True] * 2 if orientation == 3 else [])
 
 
 async def test_a_label_file_that_was_drawn_upright_is_turned_by_an_import(house: House) -> None:
@@ -129,7 +129,7 @@ async def test_a_label_file_that_was_drawn_upright_is_turned_by_an_import(house:
         [row] = await house.rows("SELECT shape::text FROM annotation WHERE dataset_id = $1", dataset)
         assert json.loads(row["shape"]) == {"type": "BoundingBox", "xMin": 50, "yMin": 28, "xMax": 60, "yMax": 43}
         [warning] = await house.rows("SELECT message FROM job_warning WHERE job_id = $1", job["id"])
-        assert "turned into stored pixels" in warning["message"]
+        assert "converted to pixels of the stored image" in warning["message"]
 
 
 async def test_an_imported_image_that_ends_early_is_damaged(house: House) -> None:

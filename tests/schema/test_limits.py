@@ -35,7 +35,7 @@ async def test_a_page_holds_as_many_as_the_setting_says(database: Database, tmp_
         assert (len(page["nodes"]), page["pageInfo"]["hasNextPage"]) == (4, True)
     for input_ in ({"first": 5}, {"last": 5}):
         [error] = (await ask(client, PAGES, **input_))["errors"]
-        assert error["message"] == "A page holds 0 to 4 items: ask for `first` or `last` in these bounds."
+        assert error["message"] == "A page has 0 to 4 items: give `first` or `last` in these bounds."
 
 
 async def test_a_larger_page_is_given_and_counted(database: Database, tmp_path: Path) -> None:

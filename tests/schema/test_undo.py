@@ -175,7 +175,7 @@ async def test_a_change_is_not_undone_twice(client: DatasetClient) -> None:
     refused = await client.refused("undoChange", changeId=change)
     assert (refused["code"], refused["details"]) == ("CONFLICT", {"changes": [undone]})
     answer = await client.direct.answer(UNDO, {"input": {"changeId": change}})
-    assert answer["errors"][0]["message"].startswith("This change was undone already")
+    assert answer["errors"][0]["message"].startswith("This change is already undone")
 
 
 async def test_samples_come_back_without_their_image_where_that_is_gone(client: DatasetClient) -> None:

@@ -58,7 +58,7 @@ UPRIGHT: Final = {
 }
 PLAIN: Final = {"1": "L", "P": "RGB"}
 NO_IMAGE: Final = "The file cannot be read as a JPEG, PNG or BMP image."
-CUT: Final = "The file ends before its image does; send it again."
+CUT: Final = "The image file is truncated; send it again."
 ROWS: Final = 256  # of pixels hashed at once
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses instead of warning
@@ -98,7 +98,7 @@ def check(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
     _refuse_scans(content)
     behind = (data[content.end :] if content.complete else content.picture + data[content.end :]).lstrip(b"\0")
     if FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
-        raise UnreadableImage("Behind the image the file goes on with something else; send the image alone.")
+        raise UnreadableImage("The file has other data after the image; send only the image.")
     if not is_complete(data, pixels):
         raise UnreadableImage(CUT)
     with _opened(content, pixels) as image:

@@ -15,10 +15,13 @@ from db.formats.annotations import ParsedAnnotation
 from db.formats.shapes import Raster, to_stored, validated
 
 MAX_REPORTED: Final = 100  # problems of one file
-TURNED: Final = "The shapes were drawn on the upright picture, as `size` tells; they were turned into stored pixels."
+TURNED: Final = (
+    "According to `size`, the shapes were drawn on the rotated image; they were converted to pixels of the stored "
+    "image."
+)
 UNCLEAR: Final = (
-    "Viewers turn this image (EXIF orientation {}), and `size` does not tell whether the shapes were drawn on the "
-    "stored or on the upright picture; they were taken as they are, in stored pixels."
+    "Viewers rotate this image (EXIF orientation {}), and `size` does not say whether the shapes were drawn on the "
+    "stored or on the rotated image; they were read as pixels of the stored image."
 )
 BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -79,8 +82,8 @@ class Sidecar:
         if self.size not in (None, raster.size, raster.upright):
             said = "{} × {}".format(*self.size or ())
             message = (
-                f"The image has {raster.width} × {raster.height} pixels; `size` says {said}. Nothing in the file was "
-                "taken: correct its `size`, or remove it."
+                f"The image has {raster.width} × {raster.height} pixels; `size` says {said}. The file was not used: "
+                "correct its `size`, or remove it."
             )
             return replace(self, annotations=None, problems=(*self.problems, Problem(0, message)), hard=None)
         is_turned = self.size not in (None, raster.size)

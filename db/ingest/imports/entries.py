@@ -95,7 +95,7 @@ class Inspector:
         async with self.copies:
             data = await self.locations.read(origin, length=self.limits.size + 1)
             if len(data) > self.limits.size:
-                raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are taken.", code="FILE_TOO_LARGE")
+                raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are accepted.", code="FILE_TOO_LARGE")
             facts = await asyncio.to_thread(images.facts, data, self.limits.pixels)
             is_damaged = await is_cut(data, self.limits)
             for number in range(MAX_NAMES):

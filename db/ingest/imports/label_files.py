@@ -14,7 +14,7 @@ from db.ingest.imports.manifest_lines import LabelFile
 
 AT_ONCE: Final = 8  # label files in memory at once
 
-UNSIZED: Final = "The size of the image is not known, so no shape can be put on it; sync, and import again."
+UNSIZED: Final = "The size of the image is not known, so it cannot have shapes; sync, and import again."
 
 
 @dataclass(frozen=True, slots=True)

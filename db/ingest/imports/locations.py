@@ -78,9 +78,9 @@ class ReadableLocations:
             try:
                 url = self.stores.locations.input(f"{above}/")
             except Invalid:
-                return _refused("It does not lie where this server may read: see `--allow-root` and `LABELGRAPH_S3_…`.")
+                return _refused("The server may not read this location: see `--allow-root` and `LABELGRAPH_S3_…`.")
             if self.allowed is not None and not f"{url.rstrip('/')}/".startswith(tuple(self.allowed)):
-                return _refused("The token that asked may not read there.")
+                return _refused("The token that requested the import may not read this location.")
             return self.stores.open(url)
 
         if above not in self.known:

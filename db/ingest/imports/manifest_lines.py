@@ -85,7 +85,7 @@ class _Reader:
         if source.startswith("content://"):
             raise Invalid("The sample is a text; only images are imported.")
         if _get(line, "sample-type") not in (None, "", 0, "0"):
-            raise Invalid("The sample is no image (`sample-type`); only images are imported.")
+            raise Invalid("The sample is not an image (`sample-type`); only images are imported.")
         found = line.get("annotation")
         items = [] if found is None else found if isinstance(found, list) else [found]
         annotations = [read for each in items if (read := self._tried(self._annotation, each)) is not None]
@@ -117,7 +117,7 @@ class _Reader:
         if kind not in (None, ""):
             kind = str(kind).rpartition("/")[2].lower()
             if kind != self.kind.lower():
-                raise Invalid(f"Annotations of the type `{names.excerpt(kind)}` are not those of this dataset.")
+                raise Invalid(f"Annotations of the type `{names.excerpt(kind)}` do not fit this dataset.")
         by, confirmed = _who(_get(item, "annotated-by"))
         author = Author(by, self._tried(_moment, _get(item, "creation-time")), confirmed)
         details = item.get("property")
@@ -151,7 +151,7 @@ class _Reader:
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip() or not names.is_storable(value):
-        raise Invalid(f"`{name}` is missing, or no text.")
+        raise Invalid(f"`{name}` is missing, or not a text.")
     return value.strip()
 
 
@@ -159,7 +159,7 @@ def _usage(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if str(value).strip().upper() not in USAGES:
-        raise Invalid(f"`usage` is one of {', '.join(USAGES)}; it was passed over.")
+        raise Invalid(f"`usage` is one of {', '.join(USAGES)}; it was ignored.")
     return str(value).strip().upper()
 
 
@@ -172,7 +172,7 @@ def _flag(value: Any) -> bool | None:
         case "none" | "":
             return None
         case _:
-            raise Invalid("`hard` is true or false; it was passed over.")
+            raise Invalid("`hard` is true or false; it was ignored.")
 
 
 def _confidence(value: Any) -> float | None:
@@ -183,7 +183,7 @@ def _confidence(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number <= 1:
-        raise Invalid("`confidence` is a number from 0 to 1; it was passed over.")
+        raise Invalid("`confidence` is a number from 0 to 1; it was ignored.")
     return number
 
 
@@ -197,7 +197,7 @@ def _moment(value: Any) -> datetime | None:
     except (ValueError, OverflowError):
         moment = LATEST
     if not EARLIEST <= moment < LATEST:
-        raise Invalid("`creation-time` is written YYYY-MM-DD HH:MM:SS; it was passed over.")
+        raise Invalid("`creation-time` is written YYYY-MM-DD HH:MM:SS; it was ignored.")
     return moment
 
 

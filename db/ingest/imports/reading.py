@@ -89,8 +89,8 @@ class Reading:
         """Of a manifest at least one of the first lines names an image. Raises Invalid."""
         if self.scanned >= after and not self.useful:
             raise Invalid(
-                f"None of the first {self.scanned} lines names an image that can be imported; this is no manifest, or "
-                f"not one for this dataset. The first: {self.warnings[0][1]}"
+                f"None of the first {self.scanned} lines names an image that can be imported; this is not a manifest, "
+                f"or not one for this dataset. The first: {self.warnings[0][1]}"
                 if self.warnings
                 else "This is no manifest."
             )
@@ -101,7 +101,7 @@ class Reading:
         parsed = manifest_lines.parse(line.text, self.kind, self.rule)
         source = location_of(parsed.source)
         if suffix(source) not in SUFFIXES:
-            raise Invalid(f"`{path_end(parsed.source)}` is not named as an image is: {SUFFIX_NAMES}.")
+            raise Invalid(f"`{path_end(parsed.source)}` does not have the extension of an image: {SUFFIX_NAMES}.")
         path, origin = self._path_and_origin(source)
         if origin is not None:
             folder, root = origin[: origin.rindex("/") + 1], self.root
@@ -121,7 +121,7 @@ class Reading:
         if root is None:
             return None, source
         if not source.startswith(root):
-            raise Invalid(f"`{path_end(source)}` does not lie below `sourceRoot`.")
+            raise Invalid(f"`{path_end(source)}` is not below `sourceRoot`.")
         return source[len(root) :], source
 
 
@@ -211,7 +211,7 @@ async def _finish(batch: Batch, reading: Reading) -> None:
         await batch.execute_long(SQL.assign_paths, reading.job.id, len(reading.root))
     doubles = await batch.connection.fetch(SQL.drop_doubles, reading.job.id, timeout=LONG_TIMEOUT)
     for row in doubles:
-        message = f"`{path_end(row['path'])}` is named by line {row['first']} already."
+        message = f"`{path_end(row['path'])}` is already named by line {row['first']}."
         batch.warn(reading.location(row["position"]), message)
     dropped = doubles[0]["dropped"] if doubles else 0
     batch.totals = {"scanned": reading.scanned, "skipped": reading.skipped + dropped}

@@ -34,8 +34,8 @@ KEYS: Final = (("content", "content, size, name"), ("content", "content, size"))
 PIXEL_KEYS: Final = (("pixels", "pixels, name"), ("pixels", "pixels"))
 
 POSTPONED: Final = (
-    "The file has the content of another one, but not all files could be read, or some were changed meanwhile; its "
-    "sample and theirs stay as they are until a sync reads them all."
+    "The file has the same content as another one, but some files could not be read, or changed during the sync; their "
+    "samples stay unchanged until a sync reads all files."
 )
 COPY: Final = (
     "The file was replaced by a copy of `{path}`, which is a new sample; the sample of the image before {fate}."
@@ -91,7 +91,7 @@ async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, che
     if not options.remove_many and samples > guard.samples and removed * 100 > samples * guard.percent:
         raise Conflict(
             f"This sync would remove {removed} of {samples} samples, whose files are gone or were replaced, so it "
-            "changed nothing. Look whether the input path is as it should be; if it is, sync with `removeMany: true`.",
+            "changed nothing. Check the input path; if it is correct, sync with `removeMany: true`.",
             code="TOO_MANY_REMOVED",
             wouldRemove=removed,
             samples=samples,

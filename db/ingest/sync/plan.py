@@ -27,7 +27,7 @@ SQL: Final = sql.load(__file__)
 BATCH: Final = 1_000  # vanished objects between two checkpoints
 AT_ONCE: Final = 16  # objects that the store is asked for at a time
 IGNORED_COLUMNS: Final = ("job_id", "reason", "suffix", "count", "examples")
-PASSED_OVER: Final = "Samples whose files this dataset now passes over: {}. They stay; `deleteSamples` removes them."
+PASSED_OVER: Final = "Samples whose files this dataset now ignores: {}. They are kept; `deleteSamples` removes them."
 
 
 async def plan(database: Database, job: Claim, listing: Listing, options: Options) -> Checkpoint:

@@ -101,11 +101,11 @@ class _Inspector:
     async def _read(self, row: Upload) -> bytes:
         [head] = await self.store.heads([STAGING + row.staged], length=row.size + 1)
         if isinstance(head, ObjectMissing):
-            raise NotFound("Nothing was put under this upload's URL yet. Put the file there, then complete it again.")
+            raise NotFound("No file was uploaded to this upload's URL yet. Upload the file, then complete it again.")
         if isinstance(head, StorageError):
             raise head
         if head.size != row.size:
-            raise Invalid(f"The file has {head.size} bytes, but {row.size} were announced; request it anew.")
+            raise Invalid(f"The file has {head.size} bytes, but {row.size} were requested; request the upload again.")
         return head.data
 
     async def _write(self, row: Upload, data: bytes) -> StoredObject:
@@ -182,19 +182,19 @@ async def discard(stores: Stores, uploaded: Uploaded) -> None:
 def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Result | Entry:
     """The outcome of a key, or the entry of which a sample is to be made."""
     if row is None:
-        missing = NotFound("No upload was requested under this key, or it was forgotten since: request it.")
+        missing = NotFound("No upload was requested with this key, or it has expired: request it.")
         return Result.refused(missing, None, key, ended=False)
     if not row.is_open and row.error_code is not None:
         return Result(row.file_name, code=row.error_code, message=row.error or "", key=key)
     if not row.is_open and row.sample is None:
-        gone = NotFound("Its sample was deleted since; request it anew to upload it again.", code="SAMPLE_NOT_FOUND")
+        gone = NotFound("Its sample was deleted; request the upload again.", code="SAMPLE_NOT_FOUND")
         return row.refused(gone, ended=True)
     if not row.is_open:
         return Result(row.file_name, row.sample, key=key)
     generation, found = inspected.found.get(key, (None, None))
     # What was found out under another generation is about the file of an earlier request.
     if found is None or generation != row.generation:
-        return row.refused(Conflict("It was requested anew just now; complete it again."), ended=False)
+        return row.refused(Conflict("The upload was requested again in the meantime; complete it again."), ended=False)
     return found
 
 

@@ -92,7 +92,7 @@ def checked_name(name: str) -> str:
         raise InvalidName("A file's name is empty.")
     if name.startswith("."):
         raise InvalidName(
-            "A file's name cannot begin with U+002E, a dot: such files are hidden, and no sync takes them."
+            "A file's name cannot begin with U+002E, a dot: such files are hidden, and a sync ignores them."
         )
     composed = nfc(name)
     if len(composed.encode()) > NAME_BYTES:
@@ -102,7 +102,7 @@ def checked_name(name: str) -> str:
 
 def check_size(size: int, max_bytes: int) -> None:
     if size > max_bytes:
-        message = f"The file has {size} bytes; at most {max_bytes} are taken. Larger ones come in by a sync."
+        message = f"The file has {size} bytes; at most {max_bytes} are accepted. Add larger files with a sync."
         raise Invalid(message, code="FILE_TOO_LARGE")
     if size < 1:
         raise images.UnreadableImage("The file is empty.")
@@ -112,7 +112,7 @@ def check_suffix(name: str) -> str:
     """The format that a name announces."""
     announced = images.SUFFIXES.get(suffix(name))
     if announced is None:
-        raise Invalid(f"Only JPEG, PNG and BMP images are taken: {images.SUFFIX_NAMES}.", code="UNSUPPORTED_FORMAT")
+        raise Invalid(f"Only JPEG, PNG and BMP images are accepted: {images.SUFFIX_NAMES}.", code="UNSUPPORTED_FORMAT")
     return announced
 
 
@@ -120,7 +120,9 @@ async def check(name: str, data: bytes, decode: Decode) -> ImageFacts:
     """What the image is, decoded to its end."""
     announced, kind = check_suffix(name), images.kind(data)
     if kind is None:
-        raise Invalid("Only JPEG, PNG and BMP images are taken, and this file is none.", code="UNSUPPORTED_FORMAT")
+        raise Invalid(
+            "Only JPEG, PNG and BMP images are accepted, and this file is not one.", code="UNSUPPORTED_FORMAT"
+        )
     if announced != kind:
         raise Invalid(
             f"The file is a {kind} image, but its name says {announced}; rename it.", code="UNSUPPORTED_FORMAT"

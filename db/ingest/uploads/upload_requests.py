@@ -155,7 +155,7 @@ def check_count(items: Collection[object], limit: int, noun: str) -> None:
     if not items:
         raise Invalid(f"No {noun} are given; name at least one.", code="EMPTY_SELECTION")
     if len(items) > limit:
-        raise Invalid(f"At most {limit} {noun} are taken in one call; send the others in further calls.", most=limit)
+        raise Invalid(f"At most {limit} {noun} are accepted in one call; send the others in further calls.", most=limit)
 
 
 async def _tickets(
@@ -199,7 +199,9 @@ def _ticket(ticket: Ticket, file: RequestedFile, row: Upload | None, max_bytes: 
 
 def _expect_file(file: RequestedFile, name: str, size: int) -> None:
     if (name, size) != (file.name, file.size):
-        raise Conflict(f"This key belongs to `{names.excerpt(name)}` of {size} bytes; take a new key for another file.")
+        raise Conflict(
+            f"This key belongs to `{names.excerpt(name)}` of {size} bytes; use another key for another file."
+        )
 
 
 async def _write(

@@ -95,7 +95,9 @@ class CheckedEdits:
             self.add[row.key] = row
         for index, one in enumerate(edit.update):
             if one.id in self.update:
-                raise Invalid("An annotation is updated once in a call; this one is twice.", ids=_global([one.id]))
+                raise Invalid(
+                    "An annotation can be updated once in a call; this one is updated twice.", ids=_global([one.id])
+                )
             label = None if one.label is None else ids[one.label]
             shape = _checked(one.shape, image, edit.sample, f"{path}.update.{index}")
             self.update[one.id] = edit.sample, label, shape
@@ -121,7 +123,7 @@ class CheckedEdits:
         whole = Counter(row.key for row in updated if row.shape is None)
         equal = [row.id for row in updated if whole[row.key] > 1]
         if equal:
-            message = "These would become one: a whole image has a label once. Remove all but one."
+            message = "These would become the same annotation: a whole image has each label once. Remove all but one."
             raise Invalid(message, ids=_global(equal))
         return updated
 
@@ -303,9 +305,7 @@ def _checked(shape: Shape | None, image: asyncpg.Record, sample: int, path: str)
         return None
     try:
         if image["width"] is None or image["height"] is None:
-            raise Invalid(
-                "The size of this image is not known, so no shape can be told to lie on it; sync the dataset."
-            )
+            raise Invalid("The size of this image is not known, so shapes cannot be checked; sync the dataset.")
         size = {"width": image["width"], "height": image["height"]}
         return _json(shapes.to_json(shapes.validated(shape, kind=image["kind"], **size)))
     except Invalid as refused:

@@ -79,7 +79,7 @@ class LockedSamples:
     def expect(self, count: int | None) -> None:
         if count is not None and count != self.count:
             raise Conflict(
-                f"{self.count} samples match now, not {count}; look at them again and repeat.",
+                f"{self.count} samples match now, not {count}; check the selection and repeat.",
                 code="COUNT_MISMATCH",
                 expected=count,
                 actual=self.count,
@@ -95,7 +95,7 @@ async def lock_samples(
         condition = conditions(selection.filter or SampleFilter(), working_set(dataset_id))
         return await lock_samples_where(session, dataset_id, condition, lock)
     if not ids:
-        raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
+        raise Invalid("No samples are selected; give some ids or a filter.", code="EMPTY_SELECTION")
     statement = f"""
         SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
         ORDER BY id {f"FOR {lock}" if lock else ""}

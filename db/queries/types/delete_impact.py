@@ -35,15 +35,15 @@ def selection_condition(context: CompileContext, sample: Row, selection: Any) ->
         numbers = context.bind(IDS, sample_numbers, selection["ids"], Parameter(lambda inputs: inputs.limits.max_ids))
         return sample["id"] == func.any(numbers)
     if selection.get("all") is False:
-        raise Invalid("`select.all` takes only true, for every sample; select by ids or filter instead.")
+        raise Invalid("`select.all` must be true; to select fewer samples, give ids or a filter.")
     return conditions(selection.get("filter") or SampleFilter(), sample, context.bind)
 
 
 def sample_numbers(texts: Sequence[str], limit: int) -> list[int]:
     if not texts:
-        raise Invalid("No samples are selected; name some ids, or give a filter.", code="EMPTY_SELECTION")
+        raise Invalid("No samples are selected; give some ids or a filter.", code="EMPTY_SELECTION")
     if len(texts) > limit:
-        raise Invalid(f"At most {limit} ids are taken in one call; for more, select by filter.", limit=limit)
+        raise Invalid(f"At most {limit} ids are accepted in one call; for more, select by filter.", limit=limit)
     return [ids.decode(each, "Sample") or 0 for each in texts]
 
 

@@ -82,7 +82,7 @@ def signed(context: CompileContext, path: ColumnElement[str]) -> Parts:
 
 def thumbnail_size(size: int) -> int:
     if not MIN_THUMBNAIL <= size <= MAX_THUMBNAIL:
-        message = f"A thumbnail's longest side has {MIN_THUMBNAIL} to {MAX_THUMBNAIL} pixels: ask for that."
+        message = f"A thumbnail's longest side has {MIN_THUMBNAIL} to {MAX_THUMBNAIL} pixels."
         raise Invalid(message, least=MIN_THUMBNAIL, most=MAX_THUMBNAIL)
     return size
 

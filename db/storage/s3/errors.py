@@ -41,9 +41,11 @@ class Refused(StorageError):
         if reason == "InvalidObjectState":
             message = ARCHIVED
         elif status in (401, 403):
-            message = "The store does not allow this server to do it: its owner must look at its rights."
+            message = (
+                "The object store does not allow this server to do it: the server's owner must check its permissions."
+            )
         elif status in (429, 500, 502, 503, 504):
-            message = "The store is overloaded or out of order. Try again later."
+            message = "The object store is overloaded or fails. Try again later."
         else:
             message = "The store refused it."
         super().__init__(message)
@@ -55,7 +57,7 @@ class Unreachable(RootMissing):
     """The store gave no valid answer in any attempt."""
 
     def __init__(self) -> None:
-        super().__init__("The store cannot be reached, or makes no sense, just now. Try again later.")
+        super().__init__("The object store cannot be reached, or does not respond correctly. Try again later.")
 
 
 def error_of(answer: Mapping[str, Any]) -> StorageError:
@@ -64,7 +66,9 @@ def error_of(answer: Mapping[str, Any]) -> StorageError:
     if reason == "NoSuchBucket":
         return RootMissing()
     if reason in ACCESS_CODES:
-        return RootMissing("The store does not let this server in: its owner must look at the S3 settings.")
+        return RootMissing(
+            "The object store refuses access to this server: the server's owner must check the S3 settings."
+        )
     if status == 404:
         return ObjectMissing()
     return Refused(status, reason)

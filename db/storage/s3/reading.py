@@ -79,7 +79,7 @@ class ObjectReader:
             if refused.status == 416:
                 return None
             if refused.status == 412:
-                raise StorageError("The file was replaced by another while it was read; read it again.") from refused
+                raise StorageError("The file was replaced while it was read; read it again.") from refused
             raise
 
 

@@ -190,7 +190,7 @@ class S3Store(Store):
         except TimeoutError as error:
             raise Unreachable from error
         if reader.found is not None and reader.found.etag != etag:
-            raise StorageError("The file was replaced by another meanwhile.")
+            raise StorageError("The file was replaced in the meantime.")
         return digest.hexdigest()
 
     async def _exists(self, path: str, etag: str | None) -> bool:

@@ -99,7 +99,7 @@ class _Reader:
         value = float(element.text) if NUMBER.fullmatch(element.text) else -1.0
         if 0 <= value <= 1:
             return value + 0.0
-        self.problems.append(Problem(element.line, "`confidence` is a number from 0 to 1; it was passed over."))
+        self.problems.append(Problem(element.line, "`confidence` is a number from 0 to 1; it was ignored."))
         return None
 
     def _pose(self, part: Element) -> str | None:
@@ -107,7 +107,7 @@ class _Reader:
         if element is None or element.text.lower() in ("", "unspecified"):
             return None
         if len(element.text) > MAX_POSE:
-            message = f"`pose` has at most {MAX_POSE} characters; it was passed over."
+            message = f"`pose` has at most {MAX_POSE} characters; it was ignored."
             self.problems.append(Problem(element.line, message))
             return None
         return element.text
@@ -222,6 +222,6 @@ def _values(element: Element) -> dict[str, float]:
         if not NUMBER.fullmatch(text):
             raise Wrong(f"`{child.name[:20]}` is a number.", child.line)
         if child.name in values:
-            raise Wrong(f"`{child.name[:20]}` is there twice.", child.line)
+            raise Wrong(f"`{child.name[:20]}` occurs twice.", child.line)
         values[child.name] = float(text)
     return values
