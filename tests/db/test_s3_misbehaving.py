@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from db.errors import DomainError, StorageError
 from db.storage import ObjectChanged, ObjectMissing, RootMissing
 from db.storage.s3 import S3Store
 from db.storage.s3.errors import Unreachable
+from db.storage.s3.listing import InvalidPage, Listing
 from tests import s3
 from tests.fake_s3 import BUCKET, STALL, Answerer, FakeS3, Request, deleted, error, etag, fake_s3, http, page, xml
 
@@ -72,6 +74,15 @@ async def test_keys_outside_the_prefix_are_no_listing() -> None:
     async with store_of(on_list(lambda request: page(["elsewhere/a.png"], None))) as (store, _):
         with pytest.raises(RootMissing):
             await listed(S3Store(store.s3, BUCKET, "ours/"))
+
+
+def test_a_page_that_is_refused_leaves_the_position_so_that_it_can_be_read_again() -> None:
+    whole = {"Key": "a.png", "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
+    listing, answer = Listing(BUCKET, ""), {"Name": BUCKET, "IsTruncated": True, "NextContinuationToken": "next"}
+    with pytest.raises(InvalidPage):
+        listing.add_page({**answer, "Contents": [{"Key": "a.png"}]})
+    assert [each.path for each in listing.add_page({**answer, "Contents": [whole]})] == ["a.png"]
+    assert listing.cursor == "next"
 
 
 async def test_what_passes_is_waited_for() -> None:

@@ -43,6 +43,7 @@ class Listing:
             raise InvalidPage("the page has keys without the prefix")
         if keys and keys[0] in self._starts:
             raise InvalidPage("the page was there before")
+        objects = [_described(entry, self.prefix) for entry in answer.get("Contents", ())]
         cursor = None
         if more:
             cursor = answer.get("NextContinuationToken")
@@ -54,7 +55,7 @@ class Listing:
             self._cursors.add(cursor)
         self._starts.update(keys[:1])
         self.complete, self.cursor = not more, cursor
-        return [_described(entry, self.prefix) for entry in answer.get("Contents", ())]
+        return objects
 
 
 def to_seconds(modified: datetime) -> datetime:
