@@ -50,7 +50,7 @@ class DatasetOrderField(Enum):
 
 @described("The direction of an order.")
 class OrderDirection(Enum):
-    ASC = "Ascending: earliest, smallest, `a` before `b`."
+    ASC = "Ascending: earliest or smallest first, `a` before `b`."
     DESC = "Descending."
 
 
@@ -90,10 +90,10 @@ class VersionStatus(Enum):
     READY = "Published and ready to use."
 
 
-@described("What a token is permitted to do. Each scope includes those before it.")
+@described("What a token may do. Each scope includes those before it.")
 class TokenScope(Enum):
     READ = "Read, and send mutations with `dryRun: true`."
-    LABEL = "Label samples, create and update labels, and undo changes of its own by which it labelled."
+    LABEL = "Label samples, create and update labels, and undo the token's own changes of this kind."
     MANAGE = "Everything."
 
 
@@ -102,7 +102,7 @@ class ChangeKind(Enum):
     CREATE_LABELS = "`createLabels`, or `createDataset` with labels."
     UPDATE_LABEL = "`updateLabel`."
     RENAME_LABEL = "`renameLabel`."
-    MERGE_LABELS = "`renameLabel` with `MERGE`: one label became another."
+    MERGE_LABELS = "`renameLabel` with `MERGE`: one label was merged into another."
     DELETE_LABELS = "`deleteLabels`, in any mode."
     LABEL_SAMPLES = "`labelSamples`."
     REPLACE_SAMPLE_LABEL = "`replaceSampleLabel`."
@@ -110,8 +110,8 @@ class ChangeKind(Enum):
     UPDATE_SAMPLES = "`updateSamples`."
     DELETE_SAMPLES = "`deleteSamples`."
     UPLOAD_SAMPLES = "`uploadSamples` or `completeUploads`."
-    SYNC = "A sync merged a part of the files. A large sync makes many changes."
-    IMPORT = "An import merged a part of the manifest. A large import makes many changes."
+    SYNC = "A sync merged a part of the files. A large sync commits many changes."
+    IMPORT = "An import merged a part of the manifest. A large import commits many changes."
     SET_CURRENT_VERSION = "`setCurrentVersion`."
     UNDO = "`undoChange`."
 
@@ -154,14 +154,17 @@ class IgnoredReason(Enum):
     SIDECAR_OVERRIDDEN = "A label file whose images all have another label file that takes precedence."
 
 
-@described("What a list of samples is sorted by. Equal ones are in an order that does not change.")
+@described("What a list of samples is sorted by. Samples with equal values are in a stable order.")
 class SampleOrderField(Enum):
     CREATED_AT = "By `createdAt`."
     ADDED_AT = "By `addedAt`."
-    LABELED_AT = "By `labeledAt`; a sample without labels is earlier than all others."
-    PATH = "By `path` in natural order: numbers by value, `img2` before `img10`, other characters by code point."
+    LABELED_AT = "By `labeledAt`. Samples without labels count as earlier than all others."
+    PATH = (
+        "By `path` in natural order: numbers by value, so that `img2` comes before `img10`, and other characters by "
+        "code point."
+    )
     SIZE = "By `size`."
-    RANDOM = "Shuffled; the same `seed` gives the same order."
+    RANDOM = "In random order. The same `seed` gives the same order."
 
 
 @described("How the labels of a filter are combined.")

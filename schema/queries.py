@@ -16,14 +16,15 @@ from schema.types.pagination import After, Before, Connection, First, Last
 @strawberry.type(description="The token that sends the request.")
 class Viewer:
     name: str = strawberry.field(description="Name of the token. `labeledBy` shows it.")
-    scope: TokenScope = strawberry.field(description="What the token is permitted to do.")
+    scope: TokenScope = strawberry.field(description="What the token may do.")
     expires_at: datetime | None = strawberry.field(description="When the token expires. Null if it does not expire.")
     dataset_ids: list[strawberry.ID] | None = strawberry.field(
-        description="Ids of the datasets that the token is confined to, ordered by id, deleted ones included. Null if "
-        "it is not confined."
+        description="Ids of the datasets that the token is limited to, in their order, including deleted ones. Null if "
+        "it may access all datasets."
     )
     can_create_datasets: bool = strawberry.field(
-        description="Whether the token is permitted to create datasets: with the scope `manage`, if it is not confined."
+        description="Whether the token may create datasets: with the scope MANAGE, if it is not limited to certain "
+        "datasets."
     )
 
 

@@ -33,9 +33,9 @@ AFTER = (
 )
 JOB = "Global id of the job."
 AFTER_CURSOR = (
-    "The events behind this cursor are sent first: the `cursor` of the last event, or `Dataset.eventCursor`. Null: "
-    "only what happens from now on. Over server-sent events the header Last-Event-ID takes precedence. INVALID_CURSOR "
-    "for a position that the dataset does not have."
+    "Send events after this cursor first: the `cursor` of the last event, or `Dataset.eventCursor`. Null: only new "
+    "events. Over server-sent events, the header Last-Event-ID takes precedence. Refused with INVALID_CURSOR for a "
+    "cursor that is not of this dataset."
 )
 
 
@@ -90,10 +90,10 @@ class Subscription:
                         yield reference("Change", change, step=revision)
 
     @strawberry.subscription(
-        description="What a page of a dataset has to follow: its changes, each status of its jobs, versions that are "
-        "published or deleted, manifests that are written. Every event once and none left out, in an order that each "
-        "subscription continues: an event comes after the changes that were committed before it. Over server-sent "
-        "events the cursor is the `id` of each event. Ends when the dataset is deleted."
+        description="All events of a dataset: its changes, each status of its jobs, versions that are published or "
+        "deleted, and manifests that are written. Each event is sent once, without gaps, and after the changes that "
+        "were committed before it; a later subscription continues in the same order. Over server-sent events, the "
+        "cursor is the `id` of each event. Completes when the dataset is deleted."
     )
     async def dataset_events(
         self,

@@ -7,18 +7,22 @@ from schema.enums import DatasetOrderField, OrderDirection, SampleOrderField
 
 @strawberry.input(description="The order of a list of samples.")
 class SampleOrderInput:
-    field: SampleOrderField = strawberry.field(description="What to sort by.")
-    direction: OrderDirection | None = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+    field: SampleOrderField = strawberry.field(description="The field to sort by.")
+    direction: OrderDirection | None = strawberry.field(
+        default=OrderDirection.ASC, description="The direction of the order."
+    )
     seed: str | None = strawberry.field(
         default=None,
-        description="For RANDOM: any text, of which another one gives another order. Ignored otherwise.",
+        description="For RANDOM, any text: a different seed gives a different order. Ignored for other fields.",
     )
 
 
 @strawberry.input(description="The order of a list of datasets.")
 class DatasetOrderInput:
-    field: DatasetOrderField = strawberry.field(description="What to sort by.")
-    direction: OrderDirection | None = strawberry.field(default=OrderDirection.ASC, description="In which direction.")
+    field: DatasetOrderField = strawberry.field(description="The field to sort by.")
+    direction: OrderDirection | None = strawberry.field(
+        default=OrderDirection.ASC, description="The direction of the order."
+    )
 
 
 NEWEST_SAMPLES = SampleOrderInput(field=SampleOrderField.CREATED_AT, direction=OrderDirection.DESC)

@@ -23,7 +23,8 @@ class UndoChangePayload(OfDataset):
     description="Undoes one change of the working set, also one that is not the latest, and keeps all other changes. "
     "Samples, labels and annotations are restored with their ids. Refused with CONFLICT if later changes affect the "
     "same objects: undo those in `details.changes` first. Refused with VALIDATION_FAILED if the change deleted source "
-    "files. A token with the scope `label` undoes its own labelling, and its own undoing of that; FORBIDDEN otherwise."
+    "files. A token with the scope LABEL may undo its own labelling, and its own undoing of it; other changes are "
+    "refused with FORBIDDEN."
 )
 async def undo_change(info: Info, input: UndoChangeInput) -> UndoChangePayload:
     outcome = await write(info, undo, number(input.change_id, "Change"), by=info.context.identity)

@@ -11,8 +11,8 @@ from schema.types.sample import Sample
 
 
 @strawberry.type(
-    description="A committed change of the working set of a dataset. `samples`, `labels` and `deletedSampleIds` tell a "
-    "client that shows them what to read again and what to remove."
+    description="A committed change of the working set of a dataset. A client that caches objects updates `samples` "
+    "and `labels`, and removes `deletedSampleIds`."
 )
 class Change(Node):
     dataset: LazyDataset = strawberry.field(description="The dataset, in its current state.")
@@ -26,20 +26,20 @@ class Change(Node):
 
     samples = connection_of(
         Sample,
-        "The samples that the change added or updated and that still exist, in their current state, ordered by id. "
-        "Renaming a label updates no sample.",
+        "The samples that the change added or updated and that still exist, in their current state, in the order of "
+        "their ids. Renaming a label does not update samples.",
     )
 
     sample_count: int = strawberry.field(
-        description="Number of `samples`: the same as their `totalCount`. Counted when selected."
+        description="Number of `samples`, the same as their `totalCount`. Counted only if selected."
     )
     deleted_sample_ids: list[strawberry.ID] = strawberry.field(
-        description="Ids of the samples that the change removed and that have not been restored: the first 1,000, "
-        "ordered by id."
+        description="Ids of the samples that the change deleted and that were not restored since: the first 1,000, in "
+        "the order of their ids."
     )
     deleted_sample_count: int = strawberry.field(
-        description="Number of samples that the change removed and that have not been restored. It may be higher than "
-        "the number of `deletedSampleIds`."
+        description="Number of samples that the change deleted and that were not restored since. Can be more than "
+        "`deletedSampleIds` has."
     )
     labels: list[Label] = strawberry.field(
         description="The labels that the change created, or whose name, colour or shortcut it changed, and that still "
@@ -49,9 +49,9 @@ class Change(Node):
         description="Whether the change can be undone. False if it deleted source files."
     )
     is_undoable_by_viewer: bool = strawberry.field(
-        description="Whether the change can be undone and the token is permitted to undo it. The scope `manage` "
-        "permits it for every change, `label` for changes by which the same token name labelled, or undid such a "
-        "change. Later changes of the same samples or labels may still prevent it (CONFLICT)."
+        description="Whether the token of the request may undo the change, and the change can be undone. The scope "
+        "MANAGE allows it for every change, LABEL for labelling by a token of the same name and for undoing such "
+        "labelling. Later changes of the same samples or labels can still prevent it (CONFLICT)."
     )
     undone_by: Optional["Change"] = strawberry.field(
         description="The change that undid this one. Null if it was not undone."

@@ -17,24 +17,25 @@ from schema.types.version import Statistics, Version, page_of_samples
 
 
 @strawberry.type(
-    description="What the token of the request is permitted to do with a dataset. A mutation can still be refused for "
-    "another reason, such as DATASET_BUSY."
+    description="What the token of the request may do with a dataset. A mutation can still be refused for another "
+    "reason, such as DATASET_BUSY."
 )
 class DatasetPermissions:
     label: bool = strawberry.field(
-        description="Label, annotate and update samples, create and update labels, and undo own changes of these kinds."
+        description="Label, annotate and update samples, create and update labels, and undo the token's own changes of "
+        "these kinds."
     )
-    undo: bool = strawberry.field(description="Undo changes of others, and changes of all kinds.")
+    undo: bool = strawberry.field(description="Undo all changes, including those of other tokens.")
     upload: bool = strawberry.field(description="Upload images.")
     sync: bool = strawberry.field(description="Start and cancel syncs and imports.")
     publish: bool = strawberry.field(
-        description="Publish and delete versions, write manifests, and go back to a version."
+        description="Publish and delete versions, write manifests, and switch to a version."
     )
     manage: bool = strawberry.field(
         description="Everything else: rename and delete labels, delete samples, update and delete the dataset."
     )
     rename: bool = strawberry.field(
-        description="Rename the dataset. A token that is confined to certain datasets is not permitted to."
+        description="Rename the dataset. A token that is limited to certain datasets may not."
     )
 
 
@@ -68,7 +69,7 @@ class Dataset(Node):
         "refused if someone else changed the working set in the meantime."
     )
     viewer_can: DatasetPermissions = strawberry.field(
-        description="What the token of the request is permitted to do with the dataset."
+        description="What the token of the request may do with the dataset."
     )
     statistics: Statistics = strawberry.field(
         description="Number of samples in each state. Read from counters, so it is as fast as any other field."
@@ -148,6 +149,6 @@ class Dataset(Node):
     changes = connection_of(Change, "All committed changes of the working set, newest first. The history is complete.")
 
     event_cursor: str = strawberry.field(
-        description="The position in the dataset's events at which this answer was read: `datasetEvents` with it as "
-        "`after` sends everything that happened since."
+        description="Cursor of the dataset's events at the time of this response. `datasetEvents` with it as `after` "
+        "sends all events since then."
     )

@@ -67,8 +67,8 @@ class Sample(Node):
     )
 
     url_expires_at: datetime = strawberry.field(
-        description="When `imageUrl` and `thumbnailUrl` stop working: in an hour or a little more, by default. They "
-        "stop earlier if the token is revoked or expires."
+        description="When `imageUrl` and `thumbnailUrl` expire: by default after an hour or a little more. They stop "
+        "working earlier if the token is revoked or expires."
     )
 
     @strawberry.field(
