@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from graphql import GraphQLError
 
@@ -14,7 +15,7 @@ from db.identity.tokens import Identity
 from db.postgres.outages import NO_ANSWER, DatabaseUnavailable
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, log_defect, with_code
-from schema.execution.messages import Answer, Request
+from schema.execution.messages import Answer, Request, encode
 from schema.permissions import authorize
 
 
@@ -45,7 +46,22 @@ async def read_request(process: Runtime, params: Parameters, identity: Identity)
 
 
 async def execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
-    """Runs a query or mutation within its deadline. Whatever is raised becomes an answer, so that no trace leaves."""
+    """Runs a query or mutation. Whatever is raised becomes an answer, so that no trace leaves."""
+    return _with_cost(request, await _execute(process, request, context))
+
+
+def _with_cost(request: Request, answer: Answer | bytes) -> Answer | bytes:
+    """With `extensions.cost`, if the request asks for it."""
+    if request.extensions.get("cost") is not True:
+        return answer
+    extensions = {"cost": {"requested": request.cost, "limit": request.document.limits.cost}}
+    if isinstance(answer, Answer):
+        return answer if answer.refused else replace(answer, extensions=extensions)
+    return b'%b,"extensions":%b}' % (answer.removesuffix(b"}"), encode(extensions))
+
+
+async def _execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
+    """Within the deadline of the operation."""
     timeouts = process.settings.timeouts
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
     deadline = asyncio.timeout(seconds)
@@ -102,7 +118,7 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
         async with aclosing(process.schema.subscribe(request, context)) as events:
             async for answer in events:
                 await process.events.throttle.wait()
-                yield answer
+                yield _with_cost(request, answer)
     except Exception as error:
         yield failure(error)
 

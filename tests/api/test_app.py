@@ -96,6 +96,15 @@ async def test_a_repeated_request_with_a_key_makes_one_dataset(client: Client, t
     assert await client.execute("{ datasets { totalCount } }") == {"datasets": {"totalCount": 1}}
 
 
+async def test_a_compiled_answer_says_what_it_cost_to_those_who_ask(client: Client) -> None:
+    query = "query ($n: Int) { datasets(first: $n) { totalCount nodes { id name } } }"
+    for number in (1, 10):
+        body = {"query": query, "variables": {"n": number}, "extensions": {"cost": True}}
+        answer = (await client.request(json=body)).json()
+        assert answer["data"] == {"datasets": {"totalCount": 0, "nodes": []}}
+        assert answer["extensions"]["cost"]["requested"] == 1 + number * 4
+
+
 async def test_lives_without_its_database_and_says_so(tmp_path: Path) -> None:
     settings = Settings(
         database_url=NO_DATABASE, data_dir=tmp_path, secret="known", worker=False, timeouts=SERVER_TIMEOUTS
