@@ -24,6 +24,7 @@ from api.graphql.http import GraphQLOverHTTP
 from api.graphql.persisted_queries import PersistedQueries
 from api.graphql.trusted_documents import TrustedDocuments
 from api.graphql.websocket import graphql_socket
+from api.limits.rates import OperationRate
 from api.limits.requests import AddressLimit, KeyedLimit
 from api.runtime import Runtime, runtime
 from api.settings import Settings
@@ -110,6 +111,7 @@ async def _lifespan(
             streams=KeyedLimit(limits.sockets, STREAMS_REFUSED),
             requests=KeyedLimit(limits.token_requests, REQUESTS_REFUSED),
             operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
+            operation_rate=OperationRate(limits.token_operations),
             signer=urls.Signer(secret=secret, lifetime=settings.url_lifetime),
             hosts=AllowedHosts.of(settings),
             limits=call_limits(limits),

@@ -12,7 +12,7 @@ from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.files.thumbnails import Thumbnails
 from api.graphql.persisted_queries import PersistedQueries
-from api.limits.rates import ReadRate
+from api.limits.rates import OperationRate, ReadRate
 from api.limits.requests import KeyedLimit
 from api.settings import Settings
 from api.worker import Pulse
@@ -39,6 +39,7 @@ class Runtime:
     streams: KeyedLimit  # WebSockets and event streams of a token
     requests: KeyedLimit  # HTTP requests of a token
     operations: ConcurrencyLimit  # that use the database
+    operation_rate: OperationRate  # of a token
     signer: Signer
     hosts: AllowedHosts
     limits: CallLimits

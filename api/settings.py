@@ -167,6 +167,11 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
         128, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
     )
     token_requests: Count = setting(256, "most HTTP requests of one token at once in one process; more get 429")
+    token_operations: Count = setting(
+        300,
+        "operations that one token sends in a second to one process; after ten times as many at once more get 429. 0: "
+        "any number",
+    )
     images: PositiveInt = setting(
         4, "images decoded at once by one process of the server, each by a process of its own"
     )

@@ -157,7 +157,8 @@ async def server(arguments: list[str], url: str, data: Path) -> AsyncGenerator[S
     """A Python process with this module's database, on a port of its own, ended after the block."""
     port = free_port()
     command = [sys.executable, *arguments, *(["--port", str(port)] if "api" in arguments else [])]
-    environment = os.environ | {"DATABASE_URL": url, "PORT": str(port)}
+    unlimited = {"LABELGRAPH_LIMIT_TOKEN_OPERATIONS": "0"}  # all questions are asked with one token
+    environment = os.environ | {"DATABASE_URL": url, "PORT": str(port)} | unlimited
     with (data / f"{arguments[1]}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:

@@ -48,10 +48,11 @@ STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
     INTERNAL: 500,
     UNAVAILABLE: 503,
 }
-HEADERS_OF_STATUS: Final = {
+HEADERS_OF_STATUS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"www-authenticate": 'Bearer realm="labelgraph"'},
     413: CLOSE,
-    503: {"retry-after": "2"},  # seconds
+    429: {"retry-after": "1"},  # seconds, where the refusal does not say how many
+    503: {"retry-after": "2"},
 }
 OPERATION: Final = re.compile(rb"(^|&)(query|extensions|documentId)=")  # in a query string
 LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is decoded in the background
@@ -88,6 +89,7 @@ async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
         _check_content(http.headers)
     process = runtime(http.scope)
     identity = await process.authenticator.identify(token_of(http.headers))
+    process.operation_rate.spend(identity.token_id)
     with process.requests.acquire(identity.token_id):
         if _is_form(http.headers):
             _check_upload(http.headers, identity)
@@ -176,16 +178,20 @@ def _response_of(answer: Answer | bytes, media: str) -> Response:
     if not isinstance(answer, Answer):
         return _response(answer, media)
     body = answer.as_dict()
-    codes = [error["extensions"].get("code") for error in body.get("errors", ())]
+    extensions = [error["extensions"] for error in body.get("errors", ())]
+    codes = [each.get("code") for each in extensions]
     if answer.refused and media == EVENTS:
-        if codes[0] not in STATUS_OF_CODE:
+        if STATUS_OF_CODE.get(codes[0], 200) == 200:
             return _response(sse.frame(encode(body)) + sse.COMPLETE, EVENTS)
         media = JSON
     if answer.refused:
         status = STATUS_OF_CODE.get(codes[0], 400 if media == RESPONSE else 200)
     else:
         status = 503 if answer.data is None and set(codes) == {UNAVAILABLE} else 200
-    return _response(encode(body), media, status, HEADERS_OF_STATUS.get(status))
+    headers = HEADERS_OF_STATUS.get(status, {})
+    if status == 429 and (seconds := extensions[0].get("details", {}).get("retryAfter")):
+        headers = {"retry-after": str(seconds)}
+    return _response(encode(body), media, status, headers)
 
 
 def _response(body: bytes, media: str, status: int = 200, more: Mapping[str, str] | None = None) -> Response:

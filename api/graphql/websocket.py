@@ -185,6 +185,7 @@ class Session:
             if len(self.running) >= limit:
                 reason = f"{limit} operations run on this socket already: complete one first."
                 raise refusal(reason, RATE_LIMITED, most=limit)
+            self.process.operation_rate.spend(self.identity.token_id)
             params = parameters.from_object(payload)
             request = await read_request(self.process, params, self.identity)
             key = parameters.idempotency_key(request, None)

@@ -1,6 +1,7 @@
-"""So much a second for each key: frames of an address, and time for reading the requests of a token."""
+"""So much a second for each key: frames of an address; operations of a token, and time for reading them."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Generator, Hashable
 from contextlib import asynccontextmanager, contextmanager
@@ -8,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.concurrency_limits import ConcurrencyLimit
+from schema.errors import RATE_LIMITED, refusal
 
 SHARE: Final = 0.2  # of the time, for one token
 BURST: Final = 0.1  # seconds of reading after which a token that was quiet begins to wait
 REFUSED_FACTOR: Final = 10  # a refused request counts as if reading it took this many times as long,
 REFUSED_SECONDS: Final = 0.002  # and at least this long: receiving and answering it is work too
+BURST_SECONDS: Final = 10  # for which a token that was quiet may send operations at any rate
 MAX_KEYS: Final = 1_000  # after which those with a full allowance are forgotten
 
 
@@ -36,6 +39,28 @@ class Allowances:
             self._spent = {each: spent for each, spent in self._spent.items() if self.left(each) < self.burst}
         self._spent[key] = left, time.monotonic()
         return left
+
+
+class OperationRate:
+    """How many operations a second each key may send; 0: any number."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._operations = Allowances(rate=per_second, burst=BURST_SECONDS * per_second)
+
+    def spend(self, key: Hashable) -> None:
+        """One operation of the key. Raises Refused (RATE_LIMITED), which costs the key nothing."""
+        if not self._per_second:
+            return
+        missing = 1 - self._operations.left(key)
+        if missing > 0:
+            raise refusal(
+                f"This token sends more than {self._per_second} operations a second: wait, then go on more slowly.",
+                RATE_LIMITED,
+                most=self._per_second,
+                retryAfter=math.ceil(missing / self._per_second),
+            )
+        self._operations.spend(key, 1)
 
 
 class ReadRate:

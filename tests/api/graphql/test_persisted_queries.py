@@ -80,7 +80,7 @@ async def test_a_hash_and_files_of_a_form(client: Client, query: str) -> None:
 async def test_event_streams_take_hashes(client: Client) -> None:
     subscription = "subscription BySse { counter(to: 1) }"
     unknown = await client.request(json=by_hash(subscription), headers=EVENTS)
-    assert "PERSISTED_QUERY_NOT_FOUND" in unknown.text
+    assert frames(unknown.text) == [("next", {"errors": [NOT_FOUND]}), ("complete", None)]
     for body in (by_hash(subscription, query=subscription), by_hash(subscription)):
         response = await client.request(json=body, headers=EVENTS)
         assert frames(response.text) == [("next", {"data": {"counter": 1}}), ("complete", None)]
