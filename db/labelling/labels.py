@@ -106,7 +106,9 @@ async def update(session: AsyncSession, label_id: int, look: Mapping[str, str | 
         return Updated(dataset_id, label_id)
     for name, value in checked_look.items():
         setattr(label, name, value)
-    change = await record(session, dataset_id, by.name, "UPDATE_LABEL", f"Changed the look of `{label.name}`")
+    change = await record(
+        session, dataset_id, by.name, "UPDATE_LABEL", f"Changed the colour or shortcut of `{label.name}`"
+    )
     taken = select(Label.id).where(
         col(Label.dataset_id) == dataset_id, col(Label.shortcut) == label.shortcut, col(Label.id) != label_id
     )

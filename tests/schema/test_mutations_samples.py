@@ -41,7 +41,7 @@ async def test_labels_samples_by_id_and_tells_what_became_of_each(client: Datase
     ]
     change = payload["change"]
     assert (change["revision"], change["kind"], change["actor"]) == (2, "LABEL_SAMPLES", "ann")
-    assert (change["summary"], change["isUndoable"]) == ("Put `cat` on 2 samples", True)
+    assert (change["summary"], change["isUndoable"]) == ("Added `cat` to 2 samples", True)
     assert payload["dataset"]["statistics"] == {
         "totalCount": 6,
         "labeledCount": 2,
@@ -105,7 +105,7 @@ async def test_an_empty_list_of_labels_never_clears_but_with_set(client: Dataset
     payload = await label(client, EVERYTHING, mode=mode)
     assert (payload["changedCount"], payload["change"]) == (0, None)
     payload = await label(client, EVERYTHING, mode="SET")
-    assert (payload["changedCount"], payload["change"]["summary"]) == (6, "Cleared 6 samples")
+    assert (payload["changedCount"], payload["change"]["summary"]) == (6, "Removed all labels from 6 samples")
 
 
 async def test_labels_by_the_filter_that_lists_and_shows_the_newest_first(client: DatasetClient) -> None:

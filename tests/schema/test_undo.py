@@ -101,8 +101,8 @@ async def test_a_change_tells_what_undid_it(client: DatasetClient) -> None:
         kind actor summary undoneBy { kind } } } } }"""
     nodes = (await client.direct.execute(query, {"d": client.dataset}))["dataset"]["changes"]["nodes"]
     assert nodes == [
-        {"kind": "UNDO", "actor": "bob", "summary": "Undid: Put `cat` on 1 sample", "undoneBy": None},
-        {"kind": "LABEL_SAMPLES", "actor": "ann", "summary": "Put `cat` on 1 sample", "undoneBy": {"kind": "UNDO"}},
+        {"kind": "UNDO", "actor": "bob", "summary": "Undid: Added `cat` to 1 sample", "undoneBy": None},
+        {"kind": "LABEL_SAMPLES", "actor": "ann", "summary": "Added `cat` to 1 sample", "undoneBy": {"kind": "UNDO"}},
     ]
 
 

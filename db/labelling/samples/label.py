@@ -24,7 +24,7 @@ CONDITIONS: Final = {
     "REMOVE": f"""sample.label_ids && :labels::bigint[]
         OR EXISTS ({SUGGESTED} AND a.label_id + 0 = ANY(:labels::bigint[]))""",
 }
-SUMMARIES: Final = {"ADD": "Put {} on {}", "SET": "Set {} on {}", "REMOVE": "Took {} off {}"}  # labels, samples
+SUMMARIES: Final = {"ADD": "Added {} to {}", "SET": "Set {} on {}", "REMOVE": "Removed {} from {}"}  # labels, samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,11 @@ async def label(
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
         return unchanged
-    summary = SUMMARIES[mode].format(listed(names), changing.counted) if names else f"Cleared {changing.counted}"
+    summary = (
+        SUMMARIES[mode].format(listed(names), changing.counted)
+        if names
+        else f"Removed all labels from {changing.counted}"
+    )
     change = await record(
         session, dataset_id, by.name, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision
     )
@@ -110,7 +114,7 @@ async def replace_label(
     changing = await matched.narrow(session, "sample.label_ids @> ARRAY[:before::bigint]", before=known[before])
     if not changing.count:
         return unchanged
-    summary = f"Turned `{before}` into `{after}` on {changing.counted}"
+    summary = f"Replaced `{before}` with `{after}` on {changing.counted}"
     change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
     ids = known | await label_resolution.make(session, dataset_id, missing, change)
     await annotations.replace_label(session, changing, ids[before], ids[after], change, actor=by.name)
