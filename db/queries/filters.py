@@ -19,12 +19,13 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, f
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
-from db.postgres.models import Sample, Source
+from db.postgres.models import Annotation, Sample, Source
 from db.queries import patterns
+from db.queries.orders import labeled_at
 from db.queries.parameters import Bind, Parameter, bind_value
 from db.queries.rows import DatasetState, Row, table_of
 
-TEXTS = ARRAY(Text())
+TEXTS, IDS = ARRAY(Text()), ARRAY(BigInteger())
 PRESETS = {
     "WITHIN_1_DAY": "date_trunc('day', now(), 'UTC') - interval '1 day'",
     "WITHIN_1_MONTH": "date_trunc('day', now(), 'UTC') - interval '30 days'",
@@ -34,10 +35,11 @@ MAX_PARTS = 100
 
 @dataclass(frozen=True, slots=True)
 class LabelFilter:
-    """By confirmed labels. No sample has a label whose name is unknown: ANY and ALL of it match none, NONE all."""
+    """By confirmed labels. No sample has a label that is unknown: ANY and ALL of it match none, NONE all."""
 
-    names: Sequence[str] | Parameter
+    names: Sequence[str] | Parameter | None = None
     match: str = "ANY"
+    ids: Sequence[str] | Parameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ class TimeFilter:
     preset: str | None = None
     from_: datetime | Parameter | None = None
     to: datetime | Parameter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntFilter:
+    """`min` and `max` are inclusive."""
+
+    eq: int | Parameter | None = None
+    min: int | Parameter | None = None
+    max: int | Parameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +71,31 @@ class PathFilter:
     directory: str | Parameter | None = None
     recursive: bool = False
     contains: str | Parameter | None = None
+    in_: Sequence[str] | Parameter | None = None
+    starts_with: str | Parameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SampleFilter:
+    ids: Sequence[str] | Parameter | None = None
     state: str | None = None
     labels: LabelFilter | None = None
     created_at: TimeFilter | None = None
+    added_at: TimeFilter | None = None
+    labeled_at: TimeFilter | None = None
     file_name: TextFilter | None = None
     path: PathFilter | None = None
     labeled_by: Sequence[str] | Parameter | None = None
     is_hard: bool | None = None
     usage: str | None = None
     is_damaged: bool | None = None
+    is_source_available: bool | None = None
+    width: IntFilter | None = None
+    height: IntFilter | None = None
+    size_: IntFilter | None = None
+    format: str | None = None
+    annotation_count: IntFilter | None = None
+    changed_since: int | Parameter | None = None
     and_: "Sequence[SampleFilter] | None" = None
     or_: "Sequence[SampleFilter] | None" = None
     not_: "SampleFilter | None" = None
@@ -93,13 +116,17 @@ def has_criteria(filter_: SampleFilter) -> bool:
     """Whether the filter narrows the selection: it is not every sample in other words. For plain values."""
     name, path = filter_.file_name or TextFilter(), filter_.path or PathFilter()
     in_a_directory = path.directory is not None and not (path.recursive and not str(path.directory).strip("/"))
+    times = (filter_.created_at, filter_.added_at, filter_.labeled_at)
+    numbers = (filter_.width, filter_.height, filter_.size_, filter_.annotation_count)
     return (
         any(each is not None for each in (filter_.state, filter_.is_hard, filter_.usage, filter_.is_damaged))
-        or bool(filter_.labels and filter_.labels.names)
-        or bool(filter_.labeled_by)
-        or filter_.created_at not in (None, TimeFilter())
+        or any(each is not None for each in (filter_.is_source_available, filter_.format, filter_.changed_since))
+        or bool(filter_.labels and (filter_.labels.names or filter_.labels.ids))
+        or bool(filter_.ids or filter_.labeled_by)
+        or any(each not in (None, TimeFilter()) for each in times)
+        or any(each not in (None, IntFilter()) for each in numbers)
         or name.eq is not None
-        or bool(name.contains or path.contains)
+        or bool(name.contains or path.contains or path.in_ or path.starts_with)
         or in_a_directory
         or any(has_criteria(each) for each in filter_.and_ or ())
         or (bool(filter_.or_) and all(has_criteria(each) for each in filter_.or_ or ()))
@@ -155,8 +182,7 @@ class _Builder:
         yield from self.columns(filter_)
         if filter_.labels is not None:
             yield self.labels(filter_.labels)
-        if filter_.created_at is not None:
-            yield from self.time(filter_.created_at)
+        yield from self.times(filter_)
         if filter_.file_name is not None:
             yield from self.file_name(filter_.file_name, indexed)
         if filter_.path is not None:
@@ -168,8 +194,19 @@ class _Builder:
         if filter_.not_ is not None:
             yield self.all_of(filter_.not_, indexed=False).is_not(true())
 
+    def times(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
+        for column, time in (("created_at", filter_.created_at), ("added_at", filter_.added_at)):
+            if time is not None:
+                yield from self.time(self.row[column], time)
+        if filter_.labeled_at is not None:  # as in the index of the order by it
+            yield from (self.row["labeled_at"].is_not(None), *self.time(labeled_at(self.row), filter_.labeled_at))
+
     def columns(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
-        row = self.row
+        row, source = self.row, table_of(Source)
+        if filter_.ids is not None:
+            yield row["id"] == func.any(self.bind(IDS, patterns.numbers_of("Sample"), filter_.ids))
+        if filter_.changed_since is not None:
+            yield row["since"] > self.bind(BigInteger(), int, filter_.changed_since)
         if filter_.state is not None:
             yield row["state"] == enum_value(filter_.state)
         if filter_.usage is not None:
@@ -177,10 +214,12 @@ class _Builder:
         if filter_.is_hard is not None:
             yield row["hard"] if filter_.is_hard else ~row["hard"]
         if filter_.is_damaged is not None:  # few sources are, and an index knows them
-            source = table_of(Source).alias()
-            damaged = select(source.c.id).where(source.c.dataset_id == self.row.state.dataset_id, source.c.damaged)
-            is_damaged = row["source_id"].in_(damaged)
+            is_damaged = row["source_id"].in_(self.sources(source.c.damaged))
             yield is_damaged if filter_.is_damaged else ~is_damaged
+        if filter_.annotation_count is not None:
+            yield from self.number(self.annotations(), filter_.annotation_count)
+        if facts := list(self.facts(filter_)):
+            yield row["source_id"].in_(self.sources(*facts))
         if filter_.labeled_by is not None:
             yield row["labeled_by"] == func.any(self.bind(TEXTS, patterns.one_of, filter_.labeled_by))
 
@@ -199,21 +238,61 @@ class _Builder:
         """The ids of the filter's labels; `every`: null unless all its names are known. A planner that knows the
         dataset may know the labels before it chooses an index. Otherwise they are looked up when the statement starts.
         """
-        in_version = self.row.version is not None
-        named = func.labels_named_in if in_version else func.labels_named
-        all_named = func.labels_all_named_in if in_version else func.labels_all_named
-        names = self.bind(TEXTS, patterns.labels_named, filter_.names)
-        ids = (all_named if every else named)(self.label_scope(), names)
+        parts: list[ColumnElement[Any]] = []
+        if filter_.names is not None:
+            in_version = self.row.version is not None
+            named = func.labels_named_in if in_version else func.labels_named
+            all_named = func.labels_all_named_in if in_version else func.labels_all_named
+            names = self.bind(TEXTS, patterns.labels_named, filter_.names)
+            parts.append((all_named if every else named)(self.label_scope(), names))
+        if filter_.ids is not None:
+            parts.append(self.bind(IDS, patterns.numbers_of("Label"), filter_.ids))
+        if len(parts) == 2:  # NULL and other ids would be these ids
+            parts = [func.array_cat(func.coalesce(parts[0], sql("'{0}'::bigint[]")), parts[1])]
+        [ids] = parts
         return ids if is_planned or self.row.state.is_bound else select(ids).scalar_subquery()
 
-    def time(self, filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
-        created_at = self.row["created_at"]
+    def sources(self, *conditions: ColumnElement[bool]) -> Any:
+        """The ids of the dataset's sources that meet conditions."""
+        source = table_of(Source)
+        is_of_dataset = source.c.dataset_id == self.row.state.dataset_id
+        return select(source.c.id).where(is_of_dataset, *conditions).correlate(None)
+
+    def facts(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
+        """What is asked of the sample's source."""
+        source = table_of(Source)
+        if filter_.is_source_available is not None:
+            is_present = source.c.status == sql("'PRESENT'")
+            yield is_present if filter_.is_source_available else ~is_present
+        if filter_.format is not None:
+            yield source.c.format == enum_value(filter_.format)
+        for column, number in ((source.c.width, filter_.width), (source.c.height, filter_.height)):
+            if number is not None:
+                yield from self.number(column, number)
+        if filter_.size_ is not None:
+            yield from self.number(source.c.size, filter_.size_)
+
+    def number(self, value: ColumnElement[Any], filter_: IntFilter) -> Iterator[ColumnElement[bool]]:
+        if filter_.eq is not None:
+            yield value == self.bind(BigInteger(), int, filter_.eq)
+        if filter_.min is not None:
+            yield value >= self.bind(BigInteger(), patterns.at_least, filter_.min, filter_.max)
+        if filter_.max is not None:
+            yield value <= self.bind(BigInteger(), int, filter_.max)
+
+    def annotations(self) -> ColumnElement[Any]:
+        """How many annotations the sample has, suggestions included."""
+        annotation = Row(f"{self.row.name}_annotation", Annotation, self.row.state)
+        is_of_sample = annotation["sample_id"] == self.row["id"]
+        return annotation.select(func.count(), where=[is_of_sample, *annotation.conditions()]).scalar_subquery()
+
+    def time(self, moment: ColumnElement[Any], filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
         if filter_.preset is not None:
-            yield and_(created_at >= sql(PRESETS[filter_.preset]), created_at <= func.now())
+            yield and_(moment >= sql(PRESETS[filter_.preset]), moment <= func.now())
         if filter_.from_ is not None:
-            yield created_at >= self.bind(DateTime(timezone=True), patterns.not_before, filter_.from_, filter_.to)
+            yield moment >= self.bind(DateTime(timezone=True), patterns.not_before, filter_.from_, filter_.to)
         if filter_.to is not None:
-            yield created_at <= self.bind(DateTime(timezone=True), patterns.in_utc, filter_.to)
+            yield moment <= self.bind(DateTime(timezone=True), patterns.in_utc, filter_.to)
 
     def file_name(self, filter_: TextFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
         name = func.split_part(composed(self.row["path"]), sql("'/'"), sql("-1"))
@@ -230,6 +309,10 @@ class _Builder:
             yield self.below(filter_.directory)
             if not filter_.recursive:
                 yield path.not_like(self.bind_path(patterns.below_directory, filter_.directory))
+        if filter_.in_ is not None:
+            yield self.one_of(filter_.in_)
+        if filter_.starts_with is not None:
+            yield self.starts_with(filter_.starts_with)
         if filter_.contains is None:
             return
         if indexed and self.row.version is None:
@@ -239,19 +322,35 @@ class _Builder:
             yield self.contains(path, filter_.contains)
 
     def below(self, directory: Any) -> ColumnElement[bool]:
+        return self.in_range(directory, patterns.directory_start, patterns.directory_end, patterns.directory_start)
+
+    def starts_with(self, prefix: Any) -> ColumnElement[bool]:
+        has_prefix = func.starts_with(composed(self.row["path"]), self.bind_path(str, prefix))
+        within = self.in_range(prefix, str, patterns.prefix_end, patterns.without_digits_at_the_end)
+        return and_(has_prefix, within)
+
+    def in_range(
+        self, text: Any, start: Callable[[str], str], end: Callable[[str], str], prefix: Callable[[str], str]
+    ) -> ColumnElement[bool]:
         """Two ranges, each with an index: of paths as they are, and of those that are not in NFC as they would be. In
-        ASCII nothing is in two forms."""
+        ASCII nothing is in two forms. All paths as they are have a prefix, which does not end in a digit."""
 
         def beyond_ascii(make: Callable[[str], str]) -> Callable[[str], str | None]:
             return lambda text: None if text.isascii() else make(text)
 
         path, in_nfc, order = self.row["path"], composed(self.row["path"]), self.row["path_order"]
-        ends = (patterns.directory_start, patterns.directory_end)
-        start, end, composed_start, composed_end = (
-            self.bind_path(make, directory) for make in (*ends, *map(beyond_ascii, ends))
+        is_within = and_(path >= self.bind_path(start, text), path < self.bind_path(end, text))
+        in_order = within_order(order, self.bind_path(prefix, text))
+        composed_start, composed_end = (self.bind_path(beyond_ascii(make), text) for make in (start, end))
+        return or_(
+            and_(is_within, *in_order),
+            and_(in_nfc != path, in_nfc >= composed_start, in_nfc < composed_end),
         )
-        in_range = and_(path >= start, path < end, *within_order(order, start))
-        return or_(in_range, and_(in_nfc != path, in_nfc >= composed_start, in_nfc < composed_end))
+
+    def one_of(self, paths: Any) -> ColumnElement[bool]:
+        path, in_nfc = self.row["path"], composed(self.row["path"])
+        exact, other = (self.bind(TEXTS, make, paths) for make in (patterns.in_nfc, patterns.in_nfc_beyond_ascii))
+        return or_(path == func.any(exact), and_(in_nfc != path, in_nfc.op("=", is_comparison=True)(func.any(other))))
 
     def by_source(
         self, condition: ColumnElement[bool], pattern: ColumnElement[Any], indexed: bool
@@ -291,7 +390,7 @@ def composed(path: ColumnElement[Any]) -> ColumnElement[Any]:
 def within_order(path_order: ColumnElement[Any], prefix: ColumnElement[Any]) -> tuple[ColumnElement[bool], ...]:
     """What the natural order of paths has of those with a prefix, which does not end in a digit: a range of it, too."""
     start = func.natural_order(prefix)
-    return path_order >= start, path_order < start.op("||")(sql("U&'\\+10FFFF'"))
+    return path_order >= start, path_order < start.op("||")(sql("repeat(U&'\\+10FFFF', 257)"))
 
 
 def enum_value(value: str) -> ColumnElement[str]:

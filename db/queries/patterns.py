@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from unicodedata import normalize
 
 from db.errors import Invalid
 from db.formats.names import is_storable, nfc
+from db.queries import ids
 
 MAX_TEXT_BYTES = 1_024  # of a text in a filter: no path and no name is longer
 MAX_ITEMS = 1_000  # of a list of names in a filter
+MAX_CODE_POINT, FIRST_SURROGATE, AFTER_SURROGATES = 0x10FFFF, 0xD800, 0xE000
 LAST_PATH = "\U0010ffff" * 257  # sorts after every path: paths have at most 1,024 bytes
 
 
@@ -49,6 +52,28 @@ def label_names(names: Sequence[str]) -> list[str]:
     return sorted({nfc(name) if is_storable(name) else "" for name in names})
 
 
+def numbers_of(type_name: str) -> Callable[[Sequence[str]], list[int]]:
+    """The numbers in global ids of this type; 0, which nothing has, for what is none. Refuses ids of versions."""
+    return lambda texts: sorted({ids.decode(text, type_name) or 0 for text in bounded_list(texts)})
+
+
+def in_nfc(paths: Sequence[str]) -> list[str]:
+    return sorted({normalize("NFC", path) for path in bounded_list(paths) if is_storable(path)})
+
+
+def in_nfc_beyond_ascii(paths: Sequence[str]) -> list[str] | None:
+    return [path for path in in_nfc(paths) if not path.isascii()] or None
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def at_least(least: int, most: int | None) -> int:
+    if most is not None and least > most:
+        raise Invalid("`min` is more than `max`: swap them.")
+    return least
+
+
 # -- times ------------------------------------------------------------------------------------------------------------
 
 
@@ -61,7 +86,7 @@ def in_utc(moment: datetime) -> datetime:
 
 def not_before(moment: datetime, to: datetime | None) -> datetime:
     if to is not None and moment > to:
-        raise Invalid("`createdAt.from` is after `createdAt.to`: swap them.", field="createdAt")
+        raise Invalid("`from` of a period is after its `to`: swap them.")
     return in_utc(moment)
 
 
@@ -78,6 +103,21 @@ def directory_end(directory: str) -> str:
     """The least text that sorts after every path in the directory: '0' follows '/'."""
     path = directory.strip("/")
     return f"{path}0" if path else LAST_PATH
+
+
+def prefix_end(prefix: str) -> str:
+    """A text that sorts after every path with this prefix, and before all others that do."""
+    for index in reversed(range(len(prefix))):
+        code = ord(prefix[index])
+        if code < MAX_CODE_POINT:
+            following = AFTER_SURROGATES if code + 1 == FIRST_SURROGATE else code + 1
+            return prefix[:index] + chr(following)
+    return LAST_PATH
+
+
+def without_digits_at_the_end(prefix: str) -> str:
+    """A prefix that the natural order knows, too: `img1` begins `img10` only in the order of code points."""
+    return prefix.rstrip("0123456789")
 
 
 def below_directory(directory: str) -> str:

@@ -49,10 +49,15 @@ def _shape(value: Any) -> Hashable:
         case None | int() | Enum():
             return value
         case dict():
-            return tuple((name, _shape(each)) for name, each in value.items())
+            return tuple((name, ANY_VALUE if _is_number(each) else _shape(each)) for name, each in value.items())
         case [] | [dict(), *_]:  # the type of an empty list's items is unknown
             return tuple(_shape(each) for each in value)
     return ANY_VALUE
+
+
+def _is_number(value: Any) -> bool:
+    """In an input object: a number of a filter, never a page size."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def placeholders(values: VariableValues) -> VariableValues:
@@ -69,7 +74,11 @@ def _placeholder(value: Any, read: Callable[[Inputs], Any], type_name: str | Non
         case None | int() | Enum():
             return value
         case dict():
-            return {key: _placeholder(each, _item(read, key)) for key, each in value.items()}
+            items = {key: _item(read, key) for key in value}
+            return {
+                key: Parameter(items[key]) if _is_number(each) else _placeholder(each, items[key])
+                for key, each in value.items()
+            }
         case [] | [dict(), *_]:
             return [_placeholder(each, _item(read, index)) for index, each in enumerate(value)]
     return Parameter(read, type_name)

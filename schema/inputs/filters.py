@@ -12,14 +12,19 @@ import strawberry
 from strawberry import UNSET
 
 from db.queries import filters
-from schema.enums import DatasetType, LabelMatch, SampleState, SampleUsage, TimePreset, enum_name
+from schema.enums import DatasetType, ImageFormat, LabelMatch, SampleState, SampleUsage, TimePreset, enum_name
 
 T = TypeVar("T")
 
 
 @strawberry.input(description="A filter of samples by their confirmed labels.")
 class LabelFilter:
-    names: list[str] = strawberry.field(description="Exact label names. A name that no label has matches no sample.")
+    names: list[str] | None = strawberry.field(
+        default=UNSET, description="Exact label names. A name that no label has matches no sample."
+    )
+    ids: list[strawberry.ID] | None = strawberry.field(
+        default=UNSET, description="Global ids of labels, combined with `names`. An unknown id matches no sample."
+    )
     match: LabelMatch = strawberry.field(default=LabelMatch.ANY, description="How the labels are combined.")
 
 
@@ -28,6 +33,13 @@ class TimeFilter:
     preset: TimePreset | None = strawberry.field(default=UNSET, description="A period of days until now.")
     from_: datetime | None = strawberry.field(name="from", default=UNSET, description="Start of the period, inclusive.")
     to: datetime | None = strawberry.field(default=UNSET, description="End of the period, inclusive.")
+
+
+@strawberry.input(description="A filter of a whole number. All given conditions must match.")
+class IntFilter:
+    eq: int | None = strawberry.field(default=UNSET, description="The number is exactly this.")
+    min: int | None = strawberry.field(default=UNSET, description="The number is at least this.")
+    max: int | None = strawberry.field(default=UNSET, description="The number is at most this.")
 
 
 @strawberry.input(description="A filter of a text. All given conditions must match.")
@@ -47,6 +59,10 @@ class PathFilter:
     contains: str | None = strawberry.field(
         default=UNSET, description="The path contains this, ignoring case. `%` and `_` are ordinary characters."
     )
+    in_: list[str] | None = strawberry.field(
+        name="in", default=UNSET, description="The path is exactly one of these, at most 1,000."
+    )
+    starts_with: str | None = strawberry.field(default=UNSET, description="The path begins with exactly this.")
 
 
 @strawberry.input(
@@ -54,10 +70,19 @@ class PathFilter:
     "query, null and empty lists are no condition, except an empty `or`, which matches nothing."
 )
 class SampleFilter:
+    ids: list[strawberry.ID] | None = strawberry.field(
+        default=UNSET, description="Samples with one of these global ids, at most 1,000, of the working set."
+    )
     state: SampleState | None = strawberry.field(default=UNSET, description="Samples in this state.")
     labels: LabelFilter | None = strawberry.field(default=UNSET, description="Samples with, or without, these labels.")
     created_at: TimeFilter | None = strawberry.field(
         default=UNSET, description="Samples whose `createdAt` is in this period."
+    )
+    added_at: TimeFilter | None = strawberry.field(
+        default=UNSET, description="Samples whose `addedAt` is in this period."
+    )
+    labeled_at: TimeFilter | None = strawberry.field(
+        default=UNSET, description="Samples whose `labeledAt` is in this period. It never is without labels."
     )
     file_name: TextFilter | None = strawberry.field(
         default=UNSET, description="Samples with this file name, including its extension."
@@ -72,6 +97,21 @@ class SampleFilter:
     usage: SampleUsage | None = strawberry.field(default=UNSET, description="Samples with this usage.")
     is_damaged: bool | None = strawberry.field(
         default=UNSET, description="Samples whose image file is, or is not, truncated."
+    )
+    is_source_available: bool | None = strawberry.field(
+        default=UNSET, description="Samples whose image is, or is not, available in storage."
+    )
+    width: IntFilter | None = strawberry.field(default=UNSET, description="Samples whose `width` matches.")
+    height: IntFilter | None = strawberry.field(default=UNSET, description="Samples whose `height` matches.")
+    size: IntFilter | None = strawberry.field(default=UNSET, description="Samples whose `size` in bytes matches.")
+    format: ImageFormat | None = strawberry.field(default=UNSET, description="Samples of this image format.")
+    annotation_count: IntFilter | None = strawberry.field(
+        default=UNSET, description="Samples with this number of annotations, suggestions included."
+    )
+    changed_since: int | None = strawberry.field(
+        default=UNSET,
+        description="Samples that were added or changed after this revision of the dataset. Deleted ones are in "
+        "`changes { deletedSampleIds }`.",
     )
     and_: list["SampleFilter"] | None = strawberry.field(
         name="and", default=UNSET, description="All of these filters must match."
@@ -118,25 +158,41 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         return None if value.get(name) is None else make(value[name])
 
     def by_labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
-        return (
-            None
-            if value["names"] == []
-            else filters.LabelFilter(value["names"], enum_name(value["match"] or LabelMatch.ANY))
-        )
+        names, ids = value.get("names") or None, value.get("ids") or None
+        match = enum_name(value["match"] or LabelMatch.ANY)
+        return None if names is None and ids is None else filters.LabelFilter(names, match, ids)
+
+    def by_path(value: Mapping[str, Any]) -> filters.PathFilter:
+        directory, is_recursive = value.get("directory"), bool(value["recursive"])
+        contains, starts_with = value.get("contains"), value.get("startsWith")
+        return filters.PathFilter(directory, is_recursive, contains, value.get("in") or None, starts_with)
 
     def by_time(value: Mapping[str, Any]) -> filters.TimeFilter:
         return filters.TimeFilter(enum_name(value.get("preset")), value.get("from"), value.get("to"))
 
+    def by_number(value: Mapping[str, Any]) -> filters.IntFilter:
+        return filters.IntFilter(**value)
+
     return filters.SampleFilter(
+        ids=value.get("ids") or None,
         state=enum_name(value.get("state")),
         labels=optional("labels", by_labels),
         created_at=optional("createdAt", by_time),
+        added_at=optional("addedAt", by_time),
+        labeled_at=optional("labeledAt", by_time),
         file_name=optional("fileName", lambda value: filters.TextFilter(**value)),
-        path=optional("path", lambda value: filters.PathFilter(**{**value, "recursive": bool(value["recursive"])})),
+        path=optional("path", by_path),
         labeled_by=value.get("labeledBy") or None,
         is_hard=value.get("isHard"),
         usage=enum_name(value.get("usage")),
         is_damaged=value.get("isDamaged"),
+        is_source_available=value.get("isSourceAvailable"),
+        width=optional("width", by_number),
+        height=optional("height", by_number),
+        size_=optional("size", by_number),
+        format=enum_name(value.get("format")),
+        annotation_count=optional("annotationCount", by_number),
+        changed_since=value.get("changedSince"),
         and_=optional("and", lambda values: [sample_filter(each) for each in values]),
         or_=optional("or", lambda values: [sample_filter(each) for each in values]),
         not_=optional("not", sample_filter),

@@ -1,6 +1,7 @@
 """Filters in a writer's statement, with plain values."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import col, select
@@ -9,7 +10,16 @@ from db.errors import Invalid
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
-from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, conditions, working_set
+from db.queries.filters import (
+    IntFilter,
+    LabelFilter,
+    PathFilter,
+    SampleFilter,
+    TextFilter,
+    TimeFilter,
+    conditions,
+    working_set,
+)
 from tests.db import dataset_rows
 
 
@@ -35,6 +45,58 @@ async def test_a_writer_selects_what_a_page_shows(database: Database) -> None:
     either = [SampleFilter(file_name=TextFilter(contains=f"{at}.JPG")) for at in (0, 2)]
     assert await matched(database, made.id, SampleFilter(or_=either)) == [first, third]
     assert await matched(database, made.id, SampleFilter(not_=SampleFilter(or_=either))) == [second, last]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "positions"),
+    [
+        ("", [0, 1, 2, 3, 4, 5, 6]),
+        ("a", [0, 1, 2]),
+        ("a1", [0, 1]),
+        ("a10", [1]),
+        ("é", [3, 4]),
+        ("e", []),
+        ("e\u0301", [3, 4]),
+        ("\ud7ff", [5]),
+        ("\U0010ffff", [6]),
+        ("%", []),
+        ("\x00", []),
+    ],
+)
+async def test_a_prefix_is_of_the_path_in_nfc_and_exact(database: Database, prefix: str, positions: list[int]) -> None:
+    paths = ["a1.jpg", "a10.jpg", "a2.jpg", "é1.jpg", "e\u03012.jpg", "\ud7ff.jpg", "\U0010ffff.jpg"]
+    made = await dataset_rows.make(database, samples=len(paths))
+    async with database.writing() as session:
+        for id, path in zip(made.samples, paths, strict=True):
+            for table, column in (("source", "id"), ("sample", "source_id")):
+                statement = (
+                    f"UPDATE {table} SET path = :path WHERE {column} = (SELECT source_id FROM sample WHERE id = :id)"
+                )
+                await sql.run(session, statement, path=path, id=id)
+    expected = [made.samples[position] for position in positions]
+    assert await matched(database, made.id, SampleFilter(path=PathFilter(starts_with=prefix))) == expected
+    either = SampleFilter(or_=[SampleFilter(path=PathFilter(starts_with=prefix))])
+    assert await matched(database, made.id, either) == expected
+    exactly = SampleFilter(path=PathFilter(in_=[*(paths[position] for position in positions), "none", "\x00"]))
+    assert await matched(database, made.id, exactly) == expected
+
+
+def test_bounds_that_exclude_each_other_are_refused() -> None:
+    for filter_ in (
+        SampleFilter(width=IntFilter(min=2, max=1)),
+        SampleFilter(annotation_count=IntFilter(min=2, max=1)),
+        SampleFilter(
+            labeled_at=TimeFilter(from_=datetime.max.replace(tzinfo=UTC), to=datetime.min.replace(tzinfo=UTC))
+        ),
+    ):
+        with pytest.raises(Invalid, match="swap them"):
+            conditions(filter_, working_set(1))
+
+
+def test_an_id_of_a_version_is_refused() -> None:
+    for filter_ in (SampleFilter(ids=["Sample:1@2"]), SampleFilter(labels=LabelFilter(ids=["Label:1@2"]))):
+        with pytest.raises(Invalid, match="published version"):
+            conditions(filter_, working_set(1))
 
 
 async def test_what_is_null_does_not_hold_so_its_opposite_does(database: Database) -> None:

@@ -130,6 +130,31 @@ async def test_a_directory_is_a_range_of_the_paths_index(connection: asyncpg.Con
     assert "Sort" not in found
 
 
+async def test_paths_ids_and_revisions_are_looked_up(connection: asyncpg.Connection) -> None:
+    """In whatever order the page is."""
+    some = SampleFilter(path=PathFilter(in_=input_("paths")))
+    found = await explain(connection, page(some), paths=["part_7/image_7.jpg", "part_8/image_8.jpg", "none"])
+    assert rows_read(found["sample_path_key"]) == 2
+    for order in (None, "PATH", "SIZE"):
+        prefix = SampleFilter(path=PathFilter(starts_with=input_("text")))
+        found = await explain(connection, page(prefix, order=order), text="part_7/image_1")
+        assert sum(rows_read(nodes) for name, nodes in found.items() if name.startswith("sample_path")) < 150, order
+    found = await explain(connection, page(SampleFilter(ids=input_("ids"))), ids=["Sample:5", "Sample:7"])
+    assert rows_read(found["sample_pkey"]) == 2
+    found = await explain(connection, page(SampleFilter(changed_since=input_("revision"))), revision=1)
+    assert rows_read(found["sample_since"]) == 0
+
+
+async def test_labels_by_their_ids_are_found_like_those_by_names(connection: asyncpg.Connection) -> None:
+    plan = page(SampleFilter(labels=LabelFilter(ids=input_("ids"))))
+    [common, rare] = [
+        f"Label:{await connection.fetchval('SELECT id FROM label WHERE name = $1', name)}"
+        for name in ("label_1", "label_50")
+    ]
+    assert rows_read((await explain(connection, plan, ids=[common]))["sample_newest"]) < 2_000
+    assert rows_read((await explain(connection, plan, ids=[rare]))["sample_labels"]) == 10
+
+
 async def test_counting_everything_reads_no_sample(connection: asyncpg.Connection) -> None:
     found = await explain(connection, page(fields="totalCount"))
     assert not [name for name in found if name.startswith("sample")]

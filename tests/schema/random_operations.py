@@ -218,6 +218,16 @@ class Writer:
             "labeledBy": lambda: self.some((*PEOPLE, "x", "\x00"), 3),
             "labels": lambda: self.labels(),
             "createdAt": lambda: self.time(),
+            "addedAt": lambda: self.time(),
+            "labeledAt": lambda: self.time(),
+            "ids": lambda: self.some(self.known.ids, 4),
+            "isSourceAvailable": lambda: self.pick((True, False)),
+            "width": lambda: self.number((0, 639, 640, 641)),
+            "height": lambda: self.number((0, 640)),
+            "size": lambda: self.number((0, 1_000_000, 2_500_000)),
+            "format": lambda: Word(self.pick(("JPEG", "PNG", "BMP"))),
+            "annotationCount": lambda: self.number((0, 1, 2, 3)),
+            "changedSince": lambda: self.random.randint(0, 6),
             "fileName": lambda: {self.pick(("contains", "eq")): self.pick((*NEEDLES, "IMG1.1.jpg"))},
             "path": lambda: self.path(),
             "not": lambda: self.filter(depth - 1),
@@ -229,7 +239,11 @@ class Writer:
         return {name: None if self.chance(12) else makers[name]() for name in selected}
 
     def labels(self) -> dict[str, Any]:
-        made: dict[str, Any] = {"names": self.some(LABELS, 3)}
+        made: dict[str, Any] = {}
+        if self.chance(3):
+            made["ids"] = self.some([each for each in self.known.ids if not each.startswith("Sample")], 2)
+        if not made or self.chance(2):
+            made["names"] = self.some(LABELS, 3)
         return made if self.chance(3) else {**made, "match": Word(self.pick(("ANY", "ALL", "NONE")))}
 
     def time(self) -> dict[str, Any]:
@@ -239,7 +253,16 @@ class Writer:
         made = {"from": MOMENTS[start], "to": MOMENTS[end]}
         return made if self.chance(2) else {key: made[key] for key in [self.pick(("from", "to"))]}
 
+    def number(self, values: Sequence[int]) -> dict[str, Any]:
+        least, most = sorted(self.random.choices(values, k=2))
+        made = {"eq": self.pick(values), "min": least, "max": most}
+        return {key: made[key] for key in self.random.sample(["eq", "min", "max"], self.random.randint(0, 2))}
+
     def path(self) -> dict[str, Any]:
+        if self.chance(4):
+            return {"in": self.some((*self.known.paths, "none", "\x00"), 3)}
+        if self.chance(4):
+            return {"startsWith": self.pick((*(path[:-5] for path in self.known.paths), *NEEDLES, *DIRECTORIES))}
         if self.chance(2):
             return {"contains": self.pick(NEEDLES)}
         directory = self.pick((*DIRECTORIES, "cats", "/", "/cats", "none", "cat", "%", "\x00"))

@@ -14,14 +14,25 @@ Row = dict[str, Any]
 
 
 def matches(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
+    source = tables.by_id("source", row["source_id"]) or {}
     tests: Mapping[str, Callable[[Any], bool]] = {
         "state": lambda value: row["state"] == value,
         "usage": lambda value: row["usage"] == value,
         "isHard": lambda value: row["hard"] == value,
-        "isDamaged": lambda value: (tables.by_id("source", row["source_id"]) or {})["damaged"] == value,
+        "isDamaged": lambda value: source["damaged"] == value,
         "labeledBy": lambda value: not value or row["labeled_by"] in value,
         "labels": lambda value: has_labels(tables, row, value),
+        "ids": lambda value: not value or f"Sample:{row['id']}" in value,
+        "changedSince": lambda value: row["since"] > value,
         "createdAt": lambda value: in_time(tables.now, row["created_at"], value),
+        "addedAt": lambda value: in_time(tables.now, row["added_at"], value),
+        "labeledAt": lambda value: row["labeled_at"] is not None and in_time(tables.now, row["labeled_at"], value),
+        "isSourceAvailable": lambda value: (source["status"] == "PRESENT") == value,
+        "width": lambda value: in_bounds(source["width"], value),
+        "height": lambda value: in_bounds(source["height"], value),
+        "size": lambda value: in_bounds(source["size"], value),
+        "format": lambda value: source["format"] == value,
+        "annotationCount": lambda value: in_bounds(len(tables.having("annotation", sample_id=row["id"])), value),
         "fileName": lambda value: has_text(row["path"].rpartition("/")[2], value),
         "path": lambda value: in_directory(row["path"], value),
         "and": lambda value: all(matches(tables, row, each) for each in value),
@@ -32,11 +43,25 @@ def matches(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
 
 
 def has_labels(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
-    names = {label["name"] for label in tables.rows["label"] if label["id"] in row["label_ids"]}
-    required = set(filter_["names"])
+    labels = [label for label in tables.rows["label"] if label["id"] in row["label_ids"]]
+    carried = {label["name"] for label in labels} | {f"Label:{label['id']}" for label in labels}
+    required = {*(filter_.get("names") or ()), *(filter_.get("ids") or ())}
     return (
         not required
-        or {"ANY": bool(names & required), "ALL": required <= names, "NONE": not names & required}[filter_["match"]]
+        or {
+            "ANY": bool(carried & required),
+            "ALL": required <= carried,
+            "NONE": not carried & required,
+        }[filter_["match"]]
+    )
+
+
+def in_bounds(number: int | None, filter_: Mapping[str, Any]) -> bool:
+    eq, least, most = (filter_.get(name) for name in ("eq", "min", "max"))
+    if eq is least is most is None:
+        return True
+    return number is not None and (
+        (eq is None or number == eq) and (least is None or number >= least) and (most is None or number <= most)
     )
 
 
@@ -66,6 +91,11 @@ def in_directory(path: str, filter_: Mapping[str, Any]) -> bool:
     directory, contains = filter_.get("directory"), filter_.get("contains")
     if contains is not None and contains.lower() not in path.lower():
         return False
+    starts_with, paths = filter_.get("startsWith"), filter_.get("in")
+    if starts_with is not None and not path.startswith(starts_with):
+        return False
+    if paths and path not in [normalize("NFC", each) for each in paths]:
+        return False
     if directory is None:
         return True
     parents = [part for part in directory.split("/") if part]
@@ -84,7 +114,7 @@ def token(name: str, row: Row) -> str:
 SAMPLE_FIELDS = ("CREATED_AT", "ADDED_AT", "LABELED_AT", "PATH", "SIZE", "RANDOM")
 DATASET_FIELDS = ("CREATED_AT", "NAME")
 SEEDS = ("", "a", "猫:1")
-NEVER = datetime(1, 1, 1, tzinfo=UTC)
+NEVER = datetime(1, 1, 1, microsecond=1, tzinfo=UTC)
 
 
 def natural(path: str) -> tuple[Any, ...]:
