@@ -78,7 +78,7 @@ async def test_damaged_samples_are_found_by_a_filter_and_told_by_a_warning(clien
     )
     answer = await client.execute(warnings + " nodes { path message } } } } } } }", {"id": dataset})
     [warning] = answer["dataset"]["jobs"]["nodes"][0]["warnings"]["nodes"]
-    assert (warning["path"], "ends before its image does" in warning["message"]) == ("cut.jpg", True)
+    assert (warning["path"], "image file is truncated" in warning["message"]) == ("cut.jpg", True)
     label = """mutation ($id: ID!) { labelSamples(input: {
         datasetId: $id, select: {filter: {isDamaged: true}}, labels: ["broken"], createMissing: true
     }) { changedCount } }"""

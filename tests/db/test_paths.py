@@ -62,7 +62,7 @@ def test_refuses_a_file(tmp_path: Path) -> None:
         ("x" * 300, "too long"),
         (f"a/{'x' * 300}/b", "too long"),
         ("a.png/b", "It is a file"),
-        ("round/x", "in a circle"),
+        ("round/x", "form a loop"),
     ],
 )
 def test_says_what_is_wrong_with_a_path_that_the_system_refuses(tmp_path: Path, text: str, sentence: str) -> None:
