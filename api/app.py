@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api import health, playground, worker
 from api.allowed_hosts import AllowedHosts
@@ -20,6 +21,7 @@ from api.compression import Compression
 from api.configuration import call_limits, database_limits, decoding_limits, document_limits, stores
 from api.files import images, staged_uploads
 from api.files.thumbnails import thumbnails
+from api.graphql.event_streams import EventStreams
 from api.graphql.http import GraphQLOverHTTP
 from api.graphql.persisted_queries import PersistedQueries
 from api.graphql.trusted_documents import TrustedDocuments
@@ -41,6 +43,7 @@ from schema import build_schema
 from schema.execution.schema import LabelgraphSchema
 
 REQUESTS_REFUSED: Final = "This token has {limit} requests running already: wait for one to end, or close one."
+ADDRESS_STREAMS_REFUSED: Final = "This address has {limit} event streams already: wait for one to end, or close one."
 STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait for one to end, or close one."
 
 
@@ -52,7 +55,7 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
         cors = Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST", "PUT"],
+            allow_methods=["DELETE", "GET", "POST", "PUT"],
             allow_headers=["*"],  # those that the browser asks for, such as `traceparent`: nothing depends on others
             expose_headers=["retry-after"],
             max_age=3_600,
@@ -109,6 +112,9 @@ async def _lifespan(
             schema=schema,
             authenticator=Authenticator(database),
             streams=KeyedLimit(limits.sockets, STREAMS_REFUSED),
+            event_streams=EventStreams(
+                KeyedLimit(limits.address_connections, ADDRESS_STREAMS_REFUSED), _TrustedHosts(settings.proxies)
+            ),
             requests=KeyedLimit(limits.token_requests, REQUESTS_REFUSED),
             operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
             operation_rate=OperationRate(limits.token_operations),

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -28,6 +28,9 @@ from schema.context import Context
 from schema.execution.schema import LabelgraphSchema
 from schema.execution.worker_thread import WorkerThread
 
+if TYPE_CHECKING:
+    from api.graphql.event_streams import EventStreams
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
@@ -37,6 +40,7 @@ class Runtime:
     schema: LabelgraphSchema
     authenticator: Authenticator
     streams: KeyedLimit  # WebSockets and event streams of a token
+    event_streams: "EventStreams"  # for the answers of many operations
     requests: KeyedLimit  # HTTP requests of a token
     operations: ConcurrencyLimit  # that use the database
     operation_rate: OperationRate  # of a token

@@ -200,7 +200,9 @@ class Timeouts(Section, alias_generator=_variables("LABELGRAPH_TIMEOUT_")):
     lock: Seconds = setting(5.0, "until a database lock is granted, in seconds")
     connect: Seconds = setting(5.0, "until a database connection is open, in seconds")
     disk: Seconds = setting(20.0, "until a local disk answers, in seconds")
-    socket_init: Seconds = setting(5.0, "until a WebSocket client has sent connection_init, in seconds")
+    socket_init: Seconds = setting(
+        5.0, "until a WebSocket client has sent connection_init, or opened the stream it reserved, in seconds"
+    )
 
     @property
     def shutdown(self) -> float:

@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from api import playground
 from api.auth import token_of
-from api.graphql import multipart, parameters, sse
+from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
-from api.graphql.operations import build_request, execute, failure, read_request
+from api.graphql.operations import answers, build_request, execute, failure, read_request
 from api.limits.bodies import CLOSE, read_body, wait_for_body
 from api.runtime import Runtime, runtime
 from db.identity.tokens import Identity
@@ -36,6 +36,7 @@ from schema.errors import (
 )
 from schema.execution.messages import Answer, Request, encode
 
+METHODS: Final = ("GET", "POST", "PUT", "DELETE")
 UTF_8: Final = frozenset({"utf-8", "utf8", "utf_8"})
 HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 STATUS_OF_CODE: Final[Mapping[str | None, int]] = {
@@ -81,25 +82,46 @@ class GraphQLOverHTTP:
 
 
 async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
-    if http.method not in ("GET", "POST"):
-        raise HTTPException(405, "Use POST (or GET, for queries).", {"allow": "GET, POST"})
+    if http.method not in METHODS:
+        raise HTTPException(405, "Use POST (or GET, for queries).", {"allow": ", ".join(METHODS)})
+    process = runtime(http.scope)
+    stream_token = http.headers.get(event_streams.HEADER) or http.query_params.get("token")
+    if http.method in ("PUT", "DELETE"):
+        response = await _reserve_or_stop(process, http, stream_token)
+        await response(http.scope, http.receive, send)
+        return
     if accept.json is None and not accept.events:
         raise HTTPException(406, f"The server can respond with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
+    if http.method == "GET" and accept.json is None and stream_token:
+        process.hosts.check(http.scope)
+        await process.event_streams.open(process, process.event_streams.find(stream_token), http.receive, send)
+        return
     if http.method == "POST":
         _check_content(http.headers)
-    process = runtime(http.scope)
     identity = await process.authenticator.identify(token_of(http.headers))
     process.operation_rate.spend(identity.token_id)
+    stream = None
     with process.requests.acquire(identity.token_id):
         if _is_form(http.headers):
             _check_upload(http.headers, identity)
             receive = await wait_for_body(http.receive, seconds=process.settings.timeouts.body)
             async with process.uploads.slot(identity.token_id):
                 stream = await _respond(HTTPRequest(http.scope, receive), send, accept, identity)
+        elif stream_token:
+            await _start(process, http, send, identity, stream_token)
         else:
             stream = await _respond(http, send, accept, identity)
     if stream is not None:
         await sse.respond(process, *stream, token_of(http.headers), http.receive, send)
+
+
+async def _start(process: Runtime, http: HTTPRequest, send: Send, identity: Identity, stream_token: str) -> None:
+    """Starts an operation whose answers go to an event stream."""
+    stream = process.event_streams.find(stream_token, identity)
+    request, context = await _prepare(http, identity)
+    stream.start(request.extensions.get("operationId"), answers(process, request, context))
+    response = Response(status_code=202, headers=HEADERS)
+    await response(http.scope, http.receive, send)
 
 
 def _check_content(headers: Headers) -> None:
@@ -127,11 +149,7 @@ async def _respond(
 ) -> tuple[Request, Context] | None:
     """Sends a single answer; or returns what is to be answered with a stream."""
     process = runtime(http.scope)
-    request = await _read(process, http, identity)
-    if http.method == "GET" and request.document.is_mutation:
-        raise HTTPException(405, "A mutation is sent by POST.", {"allow": "POST"})
-    key = parameters.idempotency_key(request, http.headers.get("idempotency-key"))
-    context = process.context(http, identity, *key)
+    request, context = await _prepare(http, identity)
     if accept.json is not None and not request.document.is_subscription:
         response = _response_of(await execute(process, request, context), accept.json)
         await response(http.scope, http.receive, send)
@@ -139,6 +157,30 @@ async def _respond(
     if not accept.events:
         raise HTTPException(406, f"A subscription is answered with {EVENTS}: name it in Accept, or use a WebSocket.")
     return request, context
+
+
+async def _prepare(http: HTTPRequest, identity: Identity) -> tuple[Request, Context]:
+    process = runtime(http.scope)
+    request = await _read(process, http, identity)
+    if http.method == "GET" and request.document.is_mutation:
+        raise HTTPException(405, "A mutation is sent by POST.", {"allow": "POST"})
+    key = parameters.idempotency_key(request, http.headers.get("idempotency-key"))
+    return request, process.context(http, identity, *key)
+
+
+async def _reserve_or_stop(process: Runtime, http: HTTPRequest, stream_token: str | None) -> Response:
+    """PUT reserves an event stream and answers with its token; DELETE stops an operation on one."""
+    credentials = token_of(http.headers)
+    identity = await process.authenticator.identify(credentials)
+    process.operation_rate.spend(identity.token_id)
+    process.hosts.check(http.scope)
+    if http.method == "DELETE":
+        stream = process.event_streams.find(stream_token or "", identity)
+        stream.stop(http.query_params.get("operationId"))
+        return Response(headers=HEADERS)
+    client = http.client.host if http.client else ""
+    stream = process.event_streams.reserve(process, identity, credentials, client)
+    return Response(stream.token, 201, HEADERS, "text/plain")
 
 
 async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Request:

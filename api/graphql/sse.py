@@ -31,27 +31,27 @@ async def respond(
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         *_, revoked = await race(
             _stream(process, request, context, send),
-            _keep_alive(send),
-            _until_disconnected(receive),
+            keep_alive(send),
+            until_disconnected(receive),
             process.stopping.wait(),
             process.authenticator.until_revoked(token),
         )
         if not revoked.cancelled():
-            await send(_body(frame(Answer(errors=unauthenticated().errors)) + COMPLETE))
+            await send(body(frame(Answer(errors=unauthenticated().errors)) + COMPLETE))
         await send({"type": "http.response.body", "body": b""})
 
 
 async def _stream(process: Runtime, request: Request, context: Context, send: Send) -> None:
     async with aclosing(answers(process, request, context)) as source:
         async for answer in source:
-            await send(_body(frame(answer)))
-    await send(_body(COMPLETE))
+            await send(body(frame(answer)))
+    await send(body(COMPLETE))
 
 
-async def _keep_alive(send: Send) -> None:
+async def keep_alive(send: Send) -> None:
     while True:
         await asyncio.sleep(KEEP_ALIVE_SECONDS)
-        await send(_body(ALIVE))
+        await send(body(ALIVE))
 
 
 def frame(answer: Answer | bytes) -> bytes:
@@ -62,10 +62,10 @@ def frame(answer: Answer | bytes) -> bytes:
     return b"event: next\n" + id_line.encode() + b"data: " + answer.encode() + b"\n\n"
 
 
-async def _until_disconnected(receive: Receive) -> None:
+async def until_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-def _body(data: bytes) -> dict[str, object]:
+def body(data: bytes) -> dict[str, object]:
     return {"type": "http.response.body", "body": data, "more_body": True}

@@ -1,4 +1,4 @@
-/** graphql-sse, the reference client of GraphQL over server-sent events, in distinct connections mode. */
+/** graphql-sse, the reference client of GraphQL over server-sent events, in both of its modes. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -61,4 +61,69 @@ test("a subscription that is refused when it runs is one event with its errors",
   const [{ errors }, ...others] = await take(2, texts.DatasetChanges, { dataset: "Dataset:999999" });
   assert.equal(errors[0].extensions.code, "DATASET_NOT_FOUND");
   assert.deepEqual(others, []);
+});
+
+test("a subscription that is refused before it runs is not tried again", async () => {
+  const patient = createClient({ url, headers, retryAttempts: 3 });
+  const connections = [];
+  const results = [];
+  const operation = { query: "subscription { nothing }" };
+  const on = { connecting: () => connections.push(1) };
+  for await (const result of patient.iterate(operation, on)) results.push(result);
+  patient.dispose();
+  assert.equal(results[0].errors[0].extensions.code, "GRAPHQL_VALIDATION_FAILED");
+  assert.deepEqual([results.length, connections.length], [1, 1]);
+});
+
+test("the events of a dataset go on behind a cursor, also by Last-Event-ID", async () => {
+  const { dataset: start } = await request(texts.EventCursor, { dataset });
+  const { syncDataset } = await request(texts.SyncDataset, { dataset });
+  const job = syncDataset.job.id;
+  const events = (await take(3, texts.DatasetEvents, { dataset, after: start.eventCursor })).map(
+    ({ data }) => data.datasetEvents,
+  );
+  const known = events.filter((event) => event.__typename === "JobEvent" && event.job.id === job);
+  assert.deepEqual(
+    known.map((event) => event.status),
+    ["QUEUED", "RUNNING", "SUCCEEDED"].slice(0, known.length),
+  );
+  const again = await take(2, texts.DatasetEvents, { dataset, after: events[0].cursor });
+  assert.deepEqual(
+    again.map(({ data }) => data.datasetEvents.cursor),
+    events.slice(1).map((event) => event.cursor),
+  );
+  const resumed = createClient({ url, headers: { ...headers, "last-event-id": events[1].cursor }, retryAttempts: 0 });
+  const variables = { dataset, after: start.eventCursor };
+  for await (const { data } of resumed.iterate({ query: texts.DatasetEvents, variables })) {
+    assert.equal(data.datasetEvents.cursor, events[2].cursor);
+    break;
+  }
+  resumed.dispose();
+});
+
+test("one connection carries many operations", async () => {
+  const single = createClient({ url, headers: { ...headers }, singleConnection: true, retryAttempts: 0 }); // it writes into them
+  const all = async (query, variables) => {
+    const results = [];
+    for await (const result of single.iterate({ query, variables })) results.push(result);
+    return results;
+  };
+  const { syncDataset } = await request(texts.SyncDataset, { dataset });
+  const [who, steps, refused] = await Promise.all([
+    all(texts.WhoAmI),
+    all(texts.JobProgress, { job: syncDataset.job.id }),
+    all(texts.DatasetChanges, { dataset: "Dataset:999999" }),
+  ]);
+  assert.deepEqual(who, [{ data: { viewer: { name: "owner" } } }]);
+  assert.equal(steps.at(-1).data.jobProgress.status, "SUCCEEDED");
+  assert.equal(refused[0].errors[0].extensions.code, "DATASET_NOT_FOUND");
+  const { dataset: start } = await request(texts.EventCursor, { dataset });
+  const { syncDataset: another } = await request(texts.SyncDataset, { dataset });
+  const variables = { dataset, after: start.eventCursor };
+  for await (const { data } of single.iterate({ query: texts.DatasetEvents, variables })) {
+    assert.equal(data.datasetEvents.job.id, another.job.id);
+    break; // which stops the operation, and leaves the connection to others
+  }
+  assert.deepEqual(await all(texts.WhoAmI), who);
+  single.dispose();
 });
