@@ -195,11 +195,13 @@ class _Builder:
             yield self.all_of(filter_.not_, indexed=False).is_not(true())
 
     def times(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
-        for column, time in (("created_at", filter_.created_at), ("added_at", filter_.added_at)):
-            if time is not None:
-                yield from self.time(self.row[column], time)
+        if filter_.created_at is not None:
+            yield from self.time("createdAt", self.row["created_at"], filter_.created_at)
+        if filter_.added_at is not None:
+            yield from self.time("addedAt", self.row["added_at"], filter_.added_at)
         if filter_.labeled_at is not None:  # as in the index of the order by it
-            yield from (self.row["labeled_at"].is_not(None), *self.time(labeled_at(self.row), filter_.labeled_at))
+            yield self.row["labeled_at"].is_not(None)
+            yield from self.time("labeledAt", labeled_at(self.row), filter_.labeled_at)
 
     def columns(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
         row, source = self.row, table_of(Source)
@@ -286,11 +288,11 @@ class _Builder:
         is_of_sample = annotation["sample_id"] == self.row["id"]
         return annotation.select(func.count(), where=[is_of_sample, *annotation.conditions()]).scalar_subquery()
 
-    def time(self, moment: ColumnElement[Any], filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
+    def time(self, field: str, moment: ColumnElement[Any], filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
         if filter_.preset is not None:
             yield and_(moment >= sql(PRESETS[filter_.preset]), moment <= func.now())
         if filter_.from_ is not None:
-            yield moment >= self.bind(DateTime(timezone=True), patterns.not_before, filter_.from_, filter_.to)
+            yield moment >= self.bind(DateTime(timezone=True), patterns.not_before(field), filter_.from_, filter_.to)
         if filter_.to is not None:
             yield moment <= self.bind(DateTime(timezone=True), patterns.in_utc, filter_.to)
 

@@ -84,10 +84,15 @@ def in_utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC)
 
 
-def not_before(moment: datetime, to: datetime | None) -> datetime:
-    if to is not None and moment > to:
-        raise Invalid("`from` of a period is after its `to`: swap them.")
-    return in_utc(moment)
+def not_before(field: str) -> Callable[[datetime, datetime | None], datetime]:
+    """The start of a period, which the filter has in this field. Raises Invalid where it is after the end."""
+
+    def start(moment: datetime, to: datetime | None) -> datetime:
+        if to is not None and moment > to:
+            raise Invalid(f"`{field}.from` is after `{field}.to`: swap them.", field=field)
+        return in_utc(moment)
+
+    return start
 
 
 # -- directories, of storable texts -----------------------------------------------------------------------------------
