@@ -31,7 +31,7 @@ async def lived_in(database: engine.Database, root: Path) -> tuple[DatasetClient
     await annotate(client, {**edit_of(client, 0), "add": [new("cat", box()), new("dog", box(1, 2, 3, 4))]})
     await client.mutate("publishVersion", "version { name }", datasetId=client.dataset)
     await client.mutate("renameLabel", "label { name }", labelId=client.label("cat"), name="tiger")
-    await client.mutate("deleteSamples", "deleted", datasetId=client.dataset, select={"ids": client.ids(1)})
+    await client.mutate("deleteSamples", "deletedSampleCount", datasetId=client.dataset, select={"ids": client.ids(1)})
     last = await client.mutate(
         "labelSamples",
         "change { id }",
