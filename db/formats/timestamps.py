@@ -11,6 +11,11 @@ MOMENT: Final = re.compile(
 EXAMPLES: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # for messages
 
 
+def format_timestamp(moment: datetime) -> str:
+    """In UTC, with exactly three digits of the second; the rest is cut off, as `db.queries.json_text` does."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
 def parse_timestamp(text: str) -> datetime | None:
     """In UTC; None for a text that is no timestamp, such as a date alone or a time without its zone."""
     parts = MOMENT.fullmatch(text)

@@ -8,7 +8,7 @@ a field that may be null must be compiled as `nullable`.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, cast, func
+from sqlalchemy import ColumnElement, DateTime, Text, case, cast, func
 from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -21,8 +21,18 @@ NULL: ColumnElement[str] = sql("'null'")
 
 
 def text(column: ColumnElement[Any]) -> Parts:
-    """Any text, list of texts, or moment, escaped. A moment is RFC 3339 in the session's zone, which is UTC."""
-    return [func.to_json(column)]
+    """Any text, list of texts, or moment, escaped."""
+    return moment(column) if isinstance(column.type, DateTime) else [func.to_json(column)]
+
+
+def moment(column: ColumnElement[Any]) -> Parts:
+    """RFC 3339 with exactly three digits of the second, the rest cut off, in the session's zone, which is UTC.
+
+    A microsecond is added to the whole millisecond, so that Postgres writes all six digits, of which three are taken:
+    half as expensive as `to_char`.
+    """
+    with_all_digits = func.date_bin(sql("'1 ms'"), column, sql("'2000-01-01Z'")) + sql("interval '1 microsecond'")
+    return [func.left(cast(func.to_json(with_all_digits), Text), sql("24")), 'Z"']
 
 
 def unescaped(column: ColumnElement[Any]) -> Parts:

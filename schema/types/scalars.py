@@ -1,6 +1,6 @@
 """Scalars of our own."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -11,9 +11,10 @@ from db.ingest.uploads import Incoming
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A date and time in RFC 3339 with a time zone, such as `2026-11-22T21:00:00Z`. Responses are in UTC.",
-    specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
-    serialize=lambda value: value.astimezone(UTC).isoformat(),
+    description="A date and time in RFC 3339. Responses are in UTC with milliseconds: `2026-11-22T21:00:00.000Z`. "
+    "Inputs have any time zone: `2026-11-22T22:00:00+01:00`.",
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+    serialize=timestamps.format_timestamp,
     parse_value=lambda text: parse_timestamp(text),
 )
 

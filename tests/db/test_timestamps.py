@@ -1,10 +1,10 @@
 """Moments: what RFC 3339 allows, and what programs write."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from db.formats.timestamps import parse_timestamp
+from db.formats.timestamps import format_timestamp, parse_timestamp
 
 NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
 
@@ -31,3 +31,15 @@ def test_reads_every_way_to_write_one(text: str) -> None:
 )
 def test_is_not_fooled_by_what_is_none(text: str) -> None:
     assert parse_timestamp(text) is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (NINE, "2026-11-29T09:00:00.000Z"),
+        (NINE.replace(microsecond=999_999), "2026-11-29T09:00:00.999Z"),
+        (NINE.astimezone(timezone(timedelta(hours=-9, minutes=-30))), "2026-11-29T09:00:00.000Z"),
+    ],
+)
+def test_writes_milliseconds_in_utc(moment: datetime, text: str) -> None:
+    assert format_timestamp(moment) == text

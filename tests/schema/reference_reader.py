@@ -83,9 +83,7 @@ def is_number(text: str) -> bool:
 def moment(value: datetime | None) -> str | None:
     if value is None:
         return None
-    text = value.astimezone(UTC).isoformat()
-    head, dot, tail = text.partition(".")
-    return text if not dot else f"{head}.{tail.removesuffix('+00:00').rstrip('0')}+00:00"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 class Query:

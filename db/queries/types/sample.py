@@ -11,7 +11,7 @@ from db.postgres.models import Label, Sample, Source
 from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing
 from db.queries.filters import SampleFilter, conditions, labels_are_rare
-from db.queries.json_text import Encode, Parts, boolean, concatenate, nullable, number, text, unescaped
+from db.queries.json_text import Encode, Parts, boolean, concatenate, moment, nullable, number, text, unescaped
 from db.queries.orders import sample_order
 from db.queries.rows import DatasetState, Row
 from db.queries.types.fields import DATASET_OF_ROW, column, many, value, versioned_type
@@ -70,7 +70,7 @@ def thumbnail_url(context: CompileContext, row: Row, field: SelectedField) -> Pa
 
 
 def url_expires_at(context: CompileContext, _row: Row, _field: SelectedField) -> Parts:
-    return text(func.to_timestamp(context.input(BigInteger(), lambda inputs: inputs.links.expiry)))
+    return moment(func.to_timestamp(context.input(BigInteger(), lambda inputs: inputs.links.expiry)))
 
 
 def signed(context: CompileContext, path: ColumnElement[str]) -> Parts:
