@@ -229,7 +229,7 @@ def _response_of(answer: Answer | bytes, media: str) -> Response:
     if answer.refused:
         status = STATUS_OF_CODE.get(codes[0], 400 if media == RESPONSE else 200)
     else:
-        status = 503 if answer.data is None and set(codes) == {UNAVAILABLE} else 200
+        status = 503 if not answer.has_values and set(codes) == {UNAVAILABLE} else 200
     headers = HEADERS_OF_STATUS.get(status, {})
     if status == 429 and (seconds := extensions[0].get("details", {}).get("retryAfter")):
         headers = {"retry-after": str(seconds)}

@@ -38,6 +38,11 @@ class Answer:
     def refused(self) -> bool:
         return self.data is ABSENT
 
+    @property
+    def has_values(self) -> bool:
+        """Whether at least one of the operation's fields was answered."""
+        return isinstance(self.data, dict) and any(value is not None for value in self.data.values())
+
     @classmethod
     def from_result(cls, result: Any, cursor: str | None = None) -> "Answer":
         """From an execution result of graphql-core or Strawberry, which write a request error as `data: null`."""
