@@ -237,6 +237,11 @@ class ErrorCode(Enum):
     DOCUMENT_NOT_TRUSTED = "The server executes only trusted documents, and this is not one of them."
     PERSISTED_QUERY_NOT_FOUND = "The server does not know the document of this hash. Send the document."
     PERSISTED_QUERY_NOT_SUPPORTED = "The server does not store documents by hash. Send the document each time."
+    BAD_REQUEST = "The request is not a GraphQL request: its body, headers or HTTP method are wrong."
+    BAD_USER_INPUT = "A variable or an argument has the wrong type."
+    GRAPHQL_PARSE_FAILED = "The document has a syntax error."
+    GRAPHQL_VALIDATION_FAILED = "The document does not fit the schema."
+    OPERATION_RESOLUTION_FAILURE = "The document has no operation, or several and none of the name in `operationName`."
     RATE_LIMITED = "Too many requests. Wait as long as `details` say."
     INTERNAL_ERROR = "An error in the server. Try again; if it persists, send the reference to the server's operator."
     UNAVAILABLE = (

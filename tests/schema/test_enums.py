@@ -25,7 +25,6 @@ WRITTEN = {
     "ChangeKind": ("db/postgres/models.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
-    "ImageFormat": ("db/formats/images/*.py",),
     "JobStatus": ("db/jobs/*.py",),
     "TokenScope": ("db/identity/tokens.py",),
     "VersionStatus": ("db/history/versions.sql",),
