@@ -150,7 +150,7 @@ def to_json(shape: Shape) -> dict[str, Any]:
 
 def from_json(stored: Mapping[str, Any]) -> Shape:
     """What `to_json` wrote. Raises Invalid for anything else, since manifests of other programs may contain it. Lines
-    that an import staged before migration 0018 have `PolyLine` and `PointShape`."""
+    that an import staged before migration 0017 have `PolyLine` and `PointShape`."""
     try:
         match stored["type"]:
             case "BoundingBox":

@@ -125,7 +125,7 @@ async def test_an_import_that_was_interrupted_before_the_upgrade_reads_its_manif
 
 async def test_stored_shapes_and_versions_get_the_words_of_the_schema(database_url: str) -> None:
     """In the working set and in the past, which gets no row by that; other rows are not written."""
-    await downgrade(database_url, "0018-1")
+    await downgrade(database_url, "0017-1")
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("""
@@ -165,7 +165,7 @@ async def test_stored_shapes_and_versions_get_the_words_of_the_schema(database_u
             assert [row["xmin"] for row in new[2:]] == [row["xmin"] for row in old[2:]]
         assert await connection.fetch("SELECT * FROM label_count") == counts
         assert await connection.fetchval("SELECT status FROM version") == "READY"
-        await downgrade(database_url, "0018-1")
+        await downgrade(database_url, "0017-1")
         assert [[row["type"] for row in await rows(table)] for table in tables] == [stored, stored]
         assert await connection.fetchval("SELECT status FROM version") == "NORMAL"
     finally:

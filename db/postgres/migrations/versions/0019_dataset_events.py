@@ -1,4 +1,4 @@
-"""Stored words are those of the GraphQL schema: shapes `Polyline` and `Point`, versions `READY`."""
+"""What happens to a dataset besides its changes is kept in order, for those who follow it."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from db.postgres.migrations import run_script
 
-revision = "0018"
-down_revision: str | None = "0016"
+revision = "0019"
+down_revision: str | None = "0018"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0018_names_of_the_contract_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0019_dataset_events_down.sql"))

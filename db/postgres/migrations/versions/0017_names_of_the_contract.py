@@ -1,4 +1,4 @@
-"""What happens to a dataset besides its changes is kept in order, for those who follow it."""
+"""Stored words are those of the GraphQL schema: shapes `Polyline` and `Point`, versions `READY`."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from alembic import op
 from db.postgres.migrations import run_script
 
 revision = "0017"
-down_revision: str | None = "0019"
+down_revision: str | None = "0016"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0017_dataset_events_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0017_names_of_the_contract_down.sql"))

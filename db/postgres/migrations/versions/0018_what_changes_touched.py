@@ -6,8 +6,8 @@ from alembic import op
 
 from db.postgres.migrations import run_script
 
-revision = "0019"
-down_revision: str | None = "0018"
+revision = "0018"
+down_revision: str | None = "0017"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0019_what_changes_touched_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0018_what_changes_touched_down.sql"))
