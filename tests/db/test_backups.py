@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,8 +49,11 @@ async def lived_in(database: engine.Database, root: Path) -> tuple[DatasetClient
     return client, text
 
 
-async def reach(client: DatasetClient, revision: int) -> None:
-    while await client.revision() < revision:  # noqa: ASYNC110 (others write it)
+async def reach(client: DatasetClient, revision: int, writers: Sequence[asyncio.Task[None]]) -> None:
+    """Until the writers have got there. Raises what one of them raised."""
+    while await client.revision() < revision:
+        for ended in (writer for writer in writers if writer.done()):
+            await ended
         await asyncio.sleep(0)
 
 
@@ -124,7 +127,7 @@ async def test_a_backup_during_writes_shows_one_moment(
         while not done.is_set():
             await client.mutate(
                 "labelSamples",
-                "changed",
+                "changedCount",
                 datasetId=client.dataset,
                 select={"ids": client.ids(position)},
                 labels=["cat"],
@@ -133,9 +136,9 @@ async def test_a_backup_during_writes_shows_one_moment(
             mode = "REMOVE" if mode == "ADD" else "ADD"
 
     writers = [asyncio.create_task(label(position)) for position in range(4)]
-    await reach(client, 10)
+    await reach(client, 10, writers)
     backup = await written(database_url)
-    await reach(client, await client.revision() + 1)
+    await reach(client, await client.revision() + 1, writers)
     done.set()
     await asyncio.gather(*writers)
     await migrations.upgrade(empty_database_url)
