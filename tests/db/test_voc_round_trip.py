@@ -147,6 +147,6 @@ async def test_an_imported_image_that_ends_early_is_damaged(house: House) -> Non
     rows = await house.rows("SELECT path, damaged FROM source WHERE dataset_id = $1 ORDER BY path", dataset)
     assert [tuple(row) for row in rows] == [("here.jpg", True), ("there.jpg", True), ("whole.jpg", False)]
     content = await house.rows(
-        "SELECT path FROM job_warning WHERE job_id = $1 AND message LIKE '%ends before%'", job["id"]
+        "SELECT path FROM job_warning WHERE job_id = $1 AND message LIKE '%is truncated%'", job["id"]
     )
     assert sorted(row["path"] for row in content) == ["x.manifest:1", "x.manifest:2"]
