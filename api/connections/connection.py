@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import termios
+from abc import abstractmethod
 from array import array
 from typing import Any, Final
 
@@ -81,9 +82,9 @@ class LimitedConnection(asyncio.Protocol):
             self._counted = False
             self.open_connections.remove(self.address)
 
+    @abstractmethod
     def _parse(self) -> None:
         """A part of what was received."""
-        raise NotImplementedError
 
     def _parse_later(self) -> None:
         """In the next turn of the event loop, so that other connections get theirs; once however often it is called."""

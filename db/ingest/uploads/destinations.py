@@ -49,12 +49,12 @@ async def free_paths(
 ) -> list[str | None]:
     """A free path for each name, in their order; None where there is none. At most one statement for each block. The
     names were checked before."""
-    wanted = [checked_name(name) for name in names]
-    found: list[str | None] = [None] * len(wanted)
+    checked = [checked_name(name) for name in names]
+    found: list[str | None] = [None] * len(checked)
     taken: set[str | None] = set(without)
     for block in BLOCKS if on_conflict == "RENAME" else BLOCKS[:1]:
         waiting = [position for position, path in enumerate(found) if path is None]
-        names = {wanted[position] for position in waiting}
+        names = {checked[position] for position in waiting}
         candidates = {name: [numbered(name, number) for number in range(*block)] for name in names}
         if candidates:
             paths = sorted({path for paths in candidates.values() for path in paths})
@@ -62,6 +62,6 @@ async def free_paths(
             taken |= {row["path"] for row in rows}
         free = {name: (path for path in paths if path not in taken) for name, paths in candidates.items()}
         for position in waiting:
-            found[position] = next(free[wanted[position]], None)
+            found[position] = next(free[checked[position]], None)
             taken.add(found[position])
     return found
