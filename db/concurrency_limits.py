@@ -13,9 +13,10 @@ Result = TypeVar("Result")
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, at most so many seconds."""
+    """Wait for the event, at most so many seconds. Not by `wait_for`: in Python 3.11 it may lose a cancellation."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

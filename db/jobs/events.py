@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from db.concurrency_limits import LoopThrottle, SharedReads
+from db.concurrency_limits import LoopThrottle, SharedReads, wait_for_event
 from db.jobs.queue import CHANNEL, notify
 from db.postgres import sql
 from db.postgres.engine import Database, driver_url
@@ -112,9 +112,8 @@ class Events:
     async def read_forever(self) -> None:
         """Read what was requested; failures are logged and repeated."""
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL)
-            except TimeoutError:
+            await wait_for_event(self._wake, POLL)
+            if not self._wake.is_set():
                 self._to_read.update(self._topics)
             self._wake.clear()
             keys, self._to_read = self._to_read & self._topics.keys(), set()

@@ -182,3 +182,14 @@ async def test_a_change_committed_in_one_process_reaches_another_before_its_poll
         here.dataset_changed(dataset.dataset_id)
         assert await soon(steps) == 1
         await steps.aclose()
+
+
+async def test_the_reader_ends_though_it_is_woken_in_the_moment_it_is_canceled(database: Database) -> None:
+    of_process = events.Events(database)
+    reader = asyncio.create_task(of_process.read_forever())
+    await asyncio.sleep(0)
+    of_process._wake.set()
+    await asyncio.sleep(0)
+    reader.cancel()
+    done, _ = await asyncio.wait([reader], timeout=TIMEOUT)
+    assert done
