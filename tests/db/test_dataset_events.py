@@ -80,7 +80,7 @@ class Writers:
 
 
 @dataclass(slots=True)
-class Told:
+class Received:
     """What a subscriber got while all wrote."""
 
     start: Position
@@ -88,7 +88,7 @@ class Told:
 
 
 @pytest.fixture
-async def told(database: Database) -> Told:
+async def received(database: Database) -> Received:
     dataset = (await make(database, name="pets")).id
     writers, start = Writers(database, dataset), Position(dataset, 0, 0)
     work = asyncio.gather(
@@ -100,37 +100,39 @@ async def told(database: Database) -> Told:
     found = await follow(database, start, count)
     await work
     assert len(found) == count
-    return Told(start, found)
+    return Received(start, found)
 
 
-async def test_none_is_left_out_while_many_commit_at_once(told: Told) -> None:
-    revisions = [event.position.revision for event in told.events if event.kind == "CHANGE"]
-    numbers = [event.position.number for event in told.events if event.kind != "CHANGE"]
+async def test_none_is_left_out_while_many_commit_at_once(received: Received) -> None:
+    revisions = [event.position.revision for event in received.events if event.kind == "CHANGE"]
+    numbers = [event.position.number for event in received.events if event.kind != "CHANGE"]
     assert revisions == list(range(1, 2 * TURNS + 1))
     assert numbers == list(range(1, len(numbers) + 1))
     statuses: dict[int, list[str]] = {}
-    for event in told.events:
+    for event in received.events:
         if event.kind == "MANIFEST":
             statuses.setdefault(event.subject_id, []).append(event.detail)
     assert list(statuses.values()) == [["QUEUED", "RUNNING", "SUCCEEDED"]] * 3 * TURNS
 
 
-async def test_an_event_comes_after_the_changes_that_were_committed_before_it(database: Database, told: Told) -> None:
+async def test_an_event_comes_after_the_changes_that_were_committed_before_it(
+    database: Database, received: Received
+) -> None:
     async with database.reading() as connection:
-        rows = await connection.fetch(NUMBERED, told.start.dataset_id)
+        rows = await connection.fetch(NUMBERED, received.start.dataset_id)
     revisions = [row["revision"] for row in rows]
     assert revisions == sorted(revisions)
-    others = [event for event in told.events if event.kind != "CHANGE"]
+    others = [event for event in received.events if event.kind != "CHANGE"]
     assert all(event.position.revision >= revision for event, revision in zip(others, revisions, strict=True))
 
 
-async def test_whoever_resumes_gets_the_rest_in_one_order(database: Database, told: Told) -> None:
-    count = len(told.events)
-    again = await follow(database, told.start, count)
-    assert again == await follow(database, told.start, count)
-    for middle in told.events[:: count // 7]:
+async def test_whoever_resumes_gets_the_rest_in_one_order(database: Database, received: Received) -> None:
+    count = len(received.events)
+    again = await follow(database, received.start, count)
+    assert again == await follow(database, received.start, count)
+    for middle in received.events[:: count // 7]:
         rest = await follow(database, middle.position, count - middle.position.step)
-        expected = {(event.kind, event.subject_id, event.detail) for event in told.events[middle.position.step :]}
+        expected = {(event.kind, event.subject_id, event.detail) for event in received.events[middle.position.step :]}
         assert {(event.kind, event.subject_id, event.detail) for event in rest} == expected
 
 

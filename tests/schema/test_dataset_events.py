@@ -120,12 +120,12 @@ async def test_everything_that_happens_is_told_in_order(client: DatasetClient) -
     version = await publish(client)
     await label(client, 1)
     await client.mutate("deleteVersion", "dataset { id }", versionId=version)
-    told = await follow(client, 7, start)
-    jobs_ = {event["job"]["id"] for event in told if "job" in event}
+    received = await follow(client, 7, start)
+    jobs_ = {event["job"]["id"] for event in received if "job" in event}
     assert len(jobs_) == 1
-    assert all(event["job"]["status"] == "SUCCEEDED" for event in told if "job" in event)
-    assert [event["versionId"] for event in told if "versionId" in event] == [version, version]
-    assert [short(event) for event in told] == [
+    assert all(event["job"]["status"] == "SUCCEEDED" for event in received if "job" in event)
+    assert [event["versionId"] for event in received if "versionId" in event] == [version, version]
+    assert [short(event) for event in received] == [
         ("change", 2),
         ("job", "QUEUED"),
         ("job", "RUNNING"),
@@ -141,10 +141,10 @@ async def test_the_same_is_told_behind_every_cursor(client: DatasetClient) -> No
     for position in range(3):
         await label(client, position)
         await publish(client)
-    told = await follow(client, 6, start)
-    for number, event in enumerate(told[:-1], 1):
-        assert await follow(client, 6 - number, event["cursor"]) == told[number:]
-    assert told[-1]["cursor"] == await cursor_of(client)
+    received = await follow(client, 6, start)
+    for number, event in enumerate(received[:-1], 1):
+        assert await follow(client, 6 - number, event["cursor"]) == received[number:]
+    assert received[-1]["cursor"] == await cursor_of(client)
 
 
 async def test_without_a_cursor_only_what_comes_is_told(client: DatasetClient) -> None:

@@ -43,9 +43,9 @@ async def test_what_a_page_is_told_is_what_its_token_may_do(
     asking = client.with_scope(scope)
     if is_confined:
         asking = asking.confined_to(client.dataset_rows.id)
-    told = (await asking.direct.execute(MAY, {"d": client.dataset}))["dataset"]["viewerCan"]
-    assert {name: await is_permitted(asking, name) for name in NEEDED} == {name: told[name] for name in NEEDED}
-    assert told["upload"] == (scope is Scope.MANAGE)
+    permitted = (await asking.direct.execute(MAY, {"d": client.dataset}))["dataset"]["viewerCan"]
+    assert {name: await is_permitted(asking, name) for name in NEEDED} == {name: permitted[name] for name in NEEDED}
+    assert permitted["upload"] == (scope is Scope.MANAGE)
     viewer = (await asking.direct.execute(VIEWER))["viewer"]
     assert viewer["scope"] == scope.name
     assert viewer["datasetIds"] == ([client.dataset] if is_confined else None)
