@@ -186,11 +186,12 @@ async def finish(database: Database, claim: Claim, status: str, error: DomainErr
     return finished is not None
 
 
-async def release(database: Database, claim: Claim, *, refund_attempt: bool, after: timedelta = timedelta(0)) -> None:
+async def release(database: Database, claim: Claim, *, refund_attempt: bool, after: timedelta = timedelta(0)) -> bool:
     """Return a job to the queue, to be claimed `after` a while, or later if it makes no progress. `refund_attempt`:
-    the job is not why it stopped, so this attempt does not count."""
+    the job is not why it stopped, so this attempt does not count. False: this claim is no longer valid."""
     async with database.writing() as session:
-        await _release(session, claim.id, claim.epoch, refund_attempt=refund_attempt, after=after)
+        status = await _release(session, claim.id, claim.epoch, refund_attempt=refund_attempt, after=after)
+    return status is not None
 
 
 async def sweep(database: Database) -> list[int]:

@@ -68,30 +68,33 @@ async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.E
 
 
 async def _conclude(database: Database, job: Claim, cause: Interruption | BaseException | None) -> None:
-    """Finish the job, or return it to the queue."""
+    """Finish the job, or return it to the queue, if the claim is still valid."""
     match cause:
         case None:
-            await finish(database, job, "SUCCEEDED")
+            is_valid = await finish(database, job, "SUCCEEDED")
         case Interruption.CANCELED:
-            await finish(database, job, "CANCELED")
+            is_valid = await finish(database, job, "CANCELED")
         case Interruption.WORKER_STOPPING:
-            await release(database, job, refund_attempt=True)
+            is_valid = await release(database, job, refund_attempt=True)
         case Interruption.CLAIM_LOST | Fenced():
-            log.warning("job %s was taken over by another worker", job.id)
+            is_valid = False
         case BaseException() if _is_of_database(cause):
             log.warning("job %s lost its database and returns to the queue: %s", job.id, type(cause).__name__)
-            await release(database, job, refund_attempt=isinstance(cause, DatabaseUnavailable))
+            is_valid = await release(database, job, refund_attempt=isinstance(cause, DatabaseUnavailable))
         case StorageError() if job.kind in REPEATED and job.attempts <= len(DELAYS):
             delay = timedelta(seconds=DELAYS[max(job.attempts - 1, 0)])
             log.warning("job %s (%s) is repeated in %s: %s", job.id, job.kind, delay, cause.message)
-            await release(database, job, refund_attempt=False, after=delay)
+            is_valid = await release(database, job, refund_attempt=False, after=delay)
         case DomainError():
             log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, cause.code, cause.message)
-            await finish(database, job, "FAILED", cause)
+            is_valid = await finish(database, job, "FAILED", cause)
         case _:
             reference = secrets.token_hex(4)
             log.error("job %s failed, reference %s", job.id, reference, exc_info=cause)
-            await finish(database, job, "FAILED", Defect(f"Internal error; the server's log has it as {reference}."))
+            defect = Defect(f"Internal error; the server's log has it as {reference}.")
+            is_valid = await finish(database, job, "FAILED", defect)
+    if not is_valid:
+        log.warning("job %s was taken over by another worker, or has ended", job.id)
 
 
 def _is_of_database(error: BaseException) -> bool:

@@ -126,10 +126,32 @@ async def test_an_outdated_claim_can_do_nothing(dataset: DatasetFixture) -> None
     with pytest.raises(Fenced):
         await jobs.in_batch(dataset.database, stale, count)
     assert not await jobs.finish(dataset.database, stale, "SUCCEEDED")
-    await jobs.release(dataset.database, stale, refund_attempt=True)
+    assert not await jobs.release(dataset.database, stale, refund_attempt=True)
     assert (await dataset.job(stale.id))["status"] == "RUNNING"
     await jobs.in_batch(dataset.database, fresh, count)
     assert (await dataset.counts(stale.id))["added"] == 1
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cut off", "stopping"])
+async def test_whatever_ends_the_work_of_an_outdated_claim_the_log_says_that_it_was_taken_over(
+    dataset: DatasetFixture, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    stale, stopping = await claimed(dataset), asyncio.Event()
+    await jobs.sweep(dataset.database)
+    assert await jobs.claim(dataset.database, WORKER) is not None
+
+    async def work(_: Claim) -> None:
+        if end == "failed":
+            raise StorageError("gone")
+        if end == "cut off":
+            raise DatabaseUnavailable
+        if end == "stopping":
+            stopping.set()
+            await asyncio.Event().wait()
+
+    await jobs.run(dataset.database, stale, work, stopping=stopping)
+    assert "was taken over by another worker" in caplog.text
+    assert (await dataset.job(stale.id))["status"] == "RUNNING"
 
 
 async def test_a_deadlock_is_tried_again(dataset: DatasetFixture) -> None:
