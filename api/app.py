@@ -17,7 +17,7 @@ from uvicorn.middleware.proxy_headers import _TrustedHosts
 from api import health, playground, worker
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
-from api.compression import Compression
+from api.compression import TextResponse
 from api.configuration import call_limits, database_limits, decoding_limits, document_limits, stores
 from api.files import images, staged_uploads
 from api.files.thumbnails import thumbnails
@@ -61,8 +61,6 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             max_age=3_600,
         )
         middleware.append(cors)
-    if settings.compression:
-        middleware.append(Middleware(Compression))
     return Starlette(
         routes=[
             Route("/", home),
@@ -152,4 +150,4 @@ async def home(_: Request) -> Response:
 
 async def sdl(request: Request) -> Response:
     headers = {"x-content-type-options": "nosniff"}
-    return Response(runtime(request.scope).schema.as_str(), media_type="text/plain; charset=utf-8", headers=headers)
+    return TextResponse(runtime(request.scope).schema.as_str(), media_type="text/plain; charset=utf-8", headers=headers)

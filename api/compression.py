@@ -1,6 +1,7 @@
 """Responses are compressed for clients that take it: texts that are sent whole, as GraphQL's answers and the schema.
 
-Streams pass as they are, so no event waits for more to compress; images are compressed already.
+Streams are not, so no event waits for more to compress; images are compressed already. A class of responses costs a
+request less than a middleware, which would see each message of every response.
 """
 
 import asyncio
@@ -10,14 +11,15 @@ from functools import lru_cache
 from typing import Final
 
 import zstandard
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from api.graphql.negotiation import JSON, PAGE, RESPONSE, qualities
+from api.graphql.negotiation import qualities
+from api.runtime import runtime
 
 MIN_BYTES: Final = 1_024  # a shorter text fits into one packet anyway
 LARGE_BYTES: Final = 256 * 1024  # takes a millisecond or more: in a thread, where the library lets others go on
-TYPES: Final = (JSON, RESPONSE, PAGE, "text/plain")
 GZIP_LEVEL, ZSTD_LEVEL = 1, 1  # higher ones cost twice as much and save a tenth at most, of an answer
 
 
@@ -32,44 +34,19 @@ def _zstd(body: bytes) -> bytes:
 ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"zstd": _zstd, "gzip": _gzip}  # the best first
 
 
-class Compression:
-    """An ASGI middleware. The encoding of a response varies with Accept-Encoding, and says so in Vary."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+class TextResponse(Response):
+    """A whole text, compressed if it is large, the client takes that and the settings allow it. The response varies
+    with Accept-Encoding then, and says so in Vary."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        encoding = accepted_encoding(Headers(scope=scope).get("accept-encoding", ""))
-        held: list[Message] = []  # the start of a response whose headers depend on its body
-
-        async def send_compressed(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_compressible(Headers(raw=message["headers"])):
-                held.append(message)
-                return
-            if not held:
-                await send(message)
-                return
-            start = held.pop()
-            body = message.get("body", b"")
-            if not message.get("more_body", False) and len(body) >= MIN_BYTES:
-                headers = MutableHeaders(raw=start["headers"])
-                headers.add_vary_header("Accept-Encoding")
-                if encoding is not None:
-                    message = {**message, "body": await _compressed(encoding, body)}
-                    headers["content-encoding"] = encoding
-                    headers["content-length"] = str(len(message["body"]))
-            await send(start)
-            await send(message)
-
-        await self.app(scope, receive, send_compressed)
-
-
-def _is_compressible(headers: Headers) -> bool:
-    kind = headers.get("content-type", "").partition(";")[0]
-    return kind in TYPES and "etag" not in headers
+        if len(self.body) >= MIN_BYTES and runtime(scope).settings.compression:
+            self.headers.add_vary_header("Accept-Encoding")
+            encoding = accepted_encoding(Headers(scope=scope).get("accept-encoding", ""))
+            if encoding is not None:
+                self.body = await _compressed(encoding, bytes(self.body))
+                self.headers["content-encoding"] = encoding
+                self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
 
 
 async def _compressed(encoding: str, body: bytes) -> bytes:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import playground
 from api.auth import token_of
+from api.compression import TextResponse
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import answers, build_request, execute, failure, read_request
@@ -85,7 +86,9 @@ async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
     if http.method not in METHODS:
         raise HTTPException(405, "Use POST (or GET, for queries).", {"allow": ", ".join(METHODS)})
     process = runtime(http.scope)
-    stream_token = http.headers.get(event_streams.HEADER) or http.query_params.get("token")
+    stream_token = http.headers.get(event_streams.HEADER)
+    if stream_token is None and http.scope["query_string"]:
+        stream_token = http.query_params.get("token")
     if http.method in ("PUT", "DELETE"):
         response = await _reserve_or_stop(process, http, stream_token)
         await response(http.scope, http.receive, send)
@@ -237,4 +240,4 @@ def _response_of(answer: Answer | bytes, media: str) -> Response:
 
 
 def _response(body: bytes, media: str, status: int = 200, more: Mapping[str, str] | None = None) -> Response:
-    return Response(body, status, {**HEADERS, **(more or {})}, f"{media}; charset=utf-8")
+    return TextResponse(body, status, {**HEADERS, **(more or {})}, f"{media}; charset=utf-8")
