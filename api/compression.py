@@ -40,7 +40,7 @@ class TextResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self.body) >= MIN_BYTES and runtime(scope).settings.compression:
-            self.headers.add_vary_header("Accept-Encoding")
+            self.raw_headers.append((b"vary", b"Accept-Encoding"))
             encoding = accepted_encoding(Headers(scope=scope).get("accept-encoding", ""))
             if encoding is not None:
                 self.body = await _compressed(encoding, bytes(self.body))
