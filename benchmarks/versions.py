@@ -157,13 +157,12 @@ async def alternating(
 
 
 SCHEMA = build_schema()
+LIMITS = call_limits(Settings().limits)
 
 
 async def ask(database: Database, query: str, variables: dict[str, Any]) -> bytes:
     links = Signer(secret=b"bench", lifetime=3_600).links("http://bench", BY.token_id, 1_700_000_000.0)
-    context = Context(
-        database=database, identity=BY, links=links, events=Events(database), limits=call_limits(Settings().limits)
-    )
+    context = Context(database=database, identity=BY, links=links, events=Events(database), limits=LIMITS)
     answer = await SCHEMA.run(Request(SCHEMA.documents.prepare(query), variables), context)
     text = answer.encode() if isinstance(answer, Answer) else answer
     if b'"errors"' in text[:20]:
