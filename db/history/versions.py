@@ -192,8 +192,8 @@ async def request_manifest(session: AsyncSession, dataset_id: int, version_id: i
 
 async def lock_base(session: AsyncSession, dataset_id: int) -> Base:
     """The base, locked until the commit: the version, if any, that the working set was equal to at `revision`."""
-    await session.exec(insert(Base).values(dataset_id=dataset_id).on_conflict_do_nothing())
-    return (await session.exec(select(Base).where(col(Base.dataset_id) == dataset_id).with_for_update())).one()
+    [row] = await sql.run(session, SQL.lock_base, dataset_id=dataset_id)
+    return Base(**dict(row))
 
 
 def is_clean(base: Base, revision: int) -> bool:
@@ -202,8 +202,8 @@ def is_clean(base: Base, revision: int) -> bool:
 
 
 async def set_base(session: AsyncSession, base: Base, version_id: int | None, revision: int) -> None:
-    base.version_id, base.revision = version_id, revision
-    await session.flush()
+    values = {"version_id": version_id, "revision": revision, "named": base.named}
+    await sql.run(session, SQL.set_base, dataset_id=base.dataset_id, **values)
 
 
 async def remember_base(session: AsyncSession, change_id: int, base: Base, *, was_clean: bool) -> None:

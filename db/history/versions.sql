@@ -21,3 +21,12 @@ SELECT name FROM version WHERE dataset_id = :dataset_id AND name ~ '^V[0-9]+$'
 
 -- name: is_empty
 SELECT total = 0 FROM dataset WHERE id = :dataset_id
+
+-- name: lock_base
+-- The update changes nothing: it locks the row, and returns it.
+INSERT INTO base (dataset_id) VALUES (:dataset_id)
+ON CONFLICT (dataset_id) DO UPDATE SET dataset_id = excluded.dataset_id
+RETURNING dataset_id, version_id, revision, named
+
+-- name: set_base
+UPDATE base SET version_id = :version_id, revision = :revision, named = :named WHERE dataset_id = :dataset_id

@@ -7,6 +7,10 @@ FROM dataset WHERE id = :dataset_id AND (deleted_at IS NULL OR :kind = 'PURGE')
 ON CONFLICT DO NOTHING
 RETURNING id
 
+-- name: active_ingest
+SELECT id, kind FROM job
+WHERE dataset_id = :dataset_id AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')
+
 -- name: cancel
 -- A queued job ends here; a running one learns of it with its next heartbeat.
 UPDATE job SET cancel_requested = true, step = step + 1,

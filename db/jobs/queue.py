@@ -101,16 +101,14 @@ async def enqueue(
 async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: str | None = None) -> None:
     """Refuse while a sync or an import, of which there is one at most, writes into the dataset. `starting`: the kind of
     the job that is requested."""
-    kinds = col(Job.kind).in_(("SYNC", "IMPORT"))
-    active = select(Job.id, Job.kind).where(Job.dataset_id == dataset_id, kinds, col(Job.status).in_(ACTIVE))
-    row = (await session.exec(active)).first()
-    if row is None:
+    job = await sql.first(session, SQL.active_ingest, dataset_id=dataset_id)
+    if job is None:
         return
-    global_id = f"{TYPE_NAMES[row[1]]}:{row[0]}"
-    if row[1] == starting == "SYNC":
+    kind, global_id = job["kind"], f"{TYPE_NAMES[job['kind']]}:{job['id']}"
+    if kind == starting == "SYNC":
         message = "A sync of this dataset is running; wait for it or cancel it."
         raise Conflict(message, code="SYNC_ALREADY_RUNNING", jobId=global_id)
-    noun = "a sync" if row[1] == "SYNC" else "an import"
+    noun = "a sync" if kind == "SYNC" else "an import"
     message = f"The dataset has {noun} queued or running; wait until it ends, or cancel it, and repeat."
     raise Conflict(message, code="DATASET_BUSY", jobId=global_id)
 
