@@ -1,1 +1,1 @@
-"""How fast Labelgraph answers, compared with the same answers from hand-written SQL behind a bare ASGI app."""
+"""How fast Labelgraph is, beside the same by hand: hand-written SQL behind a bare ASGI app."""

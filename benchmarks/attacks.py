@@ -1,11 +1,9 @@
-"""`./labelgraph bench attacks`: what somebody else notices while one client attacks the server.
+"""What somebody else notices while one client attacks the server: how long 99 of 100 one-row queries take at most.
 
-For each attack a row: how long somebody's one-row query takes alone and during the attack (99 of 100 are quicker), how
-often it was refused, and how the server's memory grew. An attack is held off when the query takes at most five times as
-long, is never refused, and memory stays within one and a half.
+An attack is held off when that takes at most five times as long as alone, no query is refused, and the server's memory
+stays within one and a half.
 """
 
-import argparse
 import asyncio
 import ctypes
 import json
@@ -23,16 +21,16 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from api import embedded_postgres
-from benchmarks import dataset
-from benchmarks.__main__ import ROOT, SERVE, Server, migrated, server
+from benchmarks import dataset, servers
 from benchmarks.attackers import ATTACKS
-from benchmarks.load import ask, request
-from db.identity import tokens
+from benchmarks.load import Server, percentile, request
+from benchmarks.others import CALM
+from benchmarks.runner import ROOT, Bench, Measure, Row
 from db.identity.tokens import Scope
 from db.postgres import engine
 
-MAX_SLOWDOWN, MAX_GROWTH = 5.0, 1.5  # times
+MAX_GROWTH: Final = 1.5  # times
+MAX_ALONE: Final = 10.0  # seconds for which a query is observed without an attack
 LARGEST_ASSET: Final = max((ROOT / "api/playground/vendor").glob("*.min.*"), key=lambda path: path.stat().st_size)
 VIEWER: Final = orjson.dumps({"query": '{ dataset(by: {name: "bench"}) { name revision } }'})
 REQUESTS_PER_CONNECTION: Final = 20  # requests on one connection, before a new one is opened
@@ -73,83 +71,76 @@ class Observer:
         finally:
             writer.close()
 
-    def percentile(self, share: float) -> float:
-        """Milliseconds within which this share of the requests was answered."""
-        ordered = sorted(self.seconds) or [float("inf")]
-        return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
+    def measure(self, memory: float) -> Measure:
+        """`memory`: of the server, as a multiple of what it had before."""
+        more = {"p50 ms": percentile(self.seconds, 0.5) * 1e3, "refused": self.refused, "memory": memory}
+        return Measure(1, percentile(self.seconds, 0.99), more)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="labelgraph bench attacks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each attack (default: 30)")
-    parser.add_argument("--rows", type=int, default=100_000, help="samples in the dataset (default: 100,000)")
-    parser.add_argument("--only", default="", help="attacks with this in their name (default: all)")
-    parser.add_argument("--data", type=Path, default=ROOT / ".data" / "attacks", help="where its own Postgres lives")
-    sys.exit(asyncio.run(run(parser.parse_args())))
-
-
-async def run(options: argparse.Namespace) -> int:
+async def run(bench: Bench) -> int:
     """The number of attacks that were not held off."""
-    options.data.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    async with embedded_postgres.postgres(options.data) as postgres:
-        url = await migrated(postgres, f"attacks_{options.rows}")
-        await _fill(url, options)
-        facts = await _facts(url, options.data)
-        print(f"\n{options.rows:,} samples, {options.seconds:g} s each; milliseconds of a one-row query\n")
-        print("| attack | p50 alone | p99 alone | p50 then | p99 then | times | refused | memory | held off |")
-        print("|---|--:|--:|--:|--:|--:|--:|--:|---|", flush=True)
-        for name in ATTACKS:
-            if options.only in name:
-                async with server(
-                    [*SERVE, str(options.data), "--allow-root", str(options.data)], url, options.data
-                ) as s:
-                    failed += not await _run_attack(name, s, facts, options)
-    return failed
+    url = await servers.migrated(bench.postgres, f"attacks_{bench.rows}")
+    await _fill(url, bench)
+    facts = await _facts(url)
+    not_held_off = []
+    for name in filter(bench.wants, ATTACKS):
+        with _hung_disk(bench.data / "hung") if "hangs" in name else nullcontext(True) as mounted:
+            if not mounted:
+                print(f"| {name} | needs the right to mount FUSE |", flush=True)
+                continue
+            async with servers.labelgraph(url, bench.data, "--no-worker", "--allow-root", str(bench.data)) as server:
+                attack = Attack(name, server, facts, bench.seconds)
+                await bench.run(Row(name, "ms", attack.attacked, attack.alone, "alone", CALM, before=attack.start))
+            if not attack.held_off:
+                not_held_off.append(name)
+    if not_held_off:
+        print(f"\nNot held off: {', '.join(not_held_off)}.")
+    return len(not_held_off)
 
 
-async def _run_attack(name: str, attacked: Server, facts: dict[str, Any], options: argparse.Namespace) -> bool:
-    """A fresh server for each, so that none suffers from what another did."""
-    body = request("/graphql", VIEWER, token=facts["victim"])
-    with _hung_disk(options.data / "hung") if "hangs" in name else nullcontext(True) as mounted:
-        if not mounted:
-            print(f"| {name} | needs the right to mount FUSE |", flush=True)
-            return True
-        await _observe(attacked.port, body, 1.0)
-        facts |= {"hung": await _image_url(attacked.port, facts)}
-        before = _memory(attacked.pid)
-        alone = await _observe(attacked.port, body, min(options.seconds, 10.0))
-        until = time.time() + options.seconds
-        attackers = _start_attackers(name, attacked.port, until, facts)
-        peak = asyncio.create_task(_peak_memory(attacked.pid))
-        under_attack = await _observe(attacked.port, body, options.seconds)
+@dataclass(slots=True)
+class Attack:
+    """On a fresh server, so that it does not suffer from what another did."""
+
+    name: str
+    server: Server
+    facts: dict[str, Any]
+    seconds: float
+    held_off: bool = True
+    _before: Measure | None = None
+
+    async def start(self) -> None:
+        """What others notice without it, which cannot be measured after it."""
+        await self._observe(1.0)
+        self._before = (await self._observe(min(self.seconds, MAX_ALONE))).measure(1.0)
+
+    async def alone(self) -> Measure:
+        assert self._before is not None
+        return self._before
+
+    async def attacked(self) -> Measure:
+        image = await _image_url(self.server)
+        memory = _memory(self.server.pid)
+        attackers = _start_attackers(self.name, self.server.port, self.seconds, self.facts | {"hung": image})
+        peak = asyncio.create_task(_peak_memory(self.server.pid))
+        observed = await self._observe(self.seconds)
         peak.cancel()
-        memory = max([before, *await asyncio.gather(peak)]) / before
+        measure = observed.measure(max(memory, *await asyncio.gather(peak)) / memory)
         for attacker in attackers:
             attacker.terminate()
             attacker.wait()
-    return _print_row(name, alone, under_attack, memory)
+        held = measure.speed >= CALM * (await self.alone()).speed and not observed.refused
+        self.held_off = self.held_off and held and measure.more["memory"] <= MAX_GROWTH
+        return measure
+
+    async def _observe(self, seconds: float) -> Observer:
+        observer = Observer(self.server.port, request("/graphql", VIEWER, token=self.facts["victim"]))
+        await observer.run(time.time() + seconds)
+        return observer
 
 
-def _print_row(name: str, alone: Observer, under_attack: Observer, memory: float) -> bool:
-    times = under_attack.percentile(0.99) / alone.percentile(0.99)
-    held_off = times <= MAX_SLOWDOWN and not under_attack.refused and memory <= MAX_GROWTH
-    verdict = "yes" if held_off else "NO"
-    print(
-        f"| {name} | {alone.percentile(0.5):.1f} | {alone.percentile(0.99):.1f} | {under_attack.percentile(0.5):.1f} "
-        f"| {under_attack.percentile(0.99):.1f} | {times:.1f} | {under_attack.refused} | {memory:.2f} | {verdict} |",
-        flush=True,
-    )
-    return held_off
-
-
-async def _observe(port: int, body: bytes, seconds: float) -> Observer:
-    victim = Observer(port, body)
-    await victim.run(time.time() + seconds)
-    return victim
-
-
-def _start_attackers(name: str, port: int, until: float, facts: dict[str, Any]) -> list["subprocess.Popen[bytes]"]:
+def _start_attackers(name: str, port: int, seconds: float, facts: dict[str, Any]) -> list["subprocess.Popen[bytes]"]:
+    until = time.time() + seconds
     environment = os.environ | {"ATTACK": json.dumps({**facts, "port": port, "until": until})}
     command = [sys.executable, "-m", "benchmarks.attackers", name]
     _, processes = ATTACKS[name]
@@ -178,42 +169,37 @@ async def _peak_memory(pid: int) -> int:
 # -- what is attacked -------------------------------------------------------------------------------------------------
 
 
-async def _fill(url: str, options: argparse.Namespace) -> None:
+async def _fill(url: str, bench: Bench) -> None:
     """Once for each number of rows."""
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
-        if await connection.fetchval("SELECT 1 FROM dataset WHERE name = 'hung'"):
-            return
+        if not await connection.fetchval("SELECT 1 FROM dataset WHERE name = 'hung'"):
+            await dataset.make(url, samples=bench.rows, name="bench")
+            await dataset.make(url, samples=1_000, labels=10_000, name="labels")
+            await dataset.make(url, samples=100, name="hung")
+        path = str(bench.data / "hung")
+        await connection.execute("UPDATE dataset SET input_path = $1 WHERE name = 'hung'", path)
     finally:
         await connection.close()
-    await dataset.make(url, samples=options.rows, name="bench")
-    await dataset.make(url, samples=1_000, labels=10_000, name="labels")
-    await dataset.make(url, samples=100, name="hung")
+
+
+async def _facts(url: str) -> dict[str, Any]:
+    """What the attackers know."""
+    victim, reader = await servers.create_tokens(url, 2, Scope.READ)
+    [token] = await servers.create_tokens(url, 1)
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
-        await connection.execute("UPDATE dataset SET input_path = $1 WHERE name = 'hung'", str(options.data / "hung"))
+        ids = {row["name"]: f"Dataset:{row['id']}" for row in await connection.fetch("SELECT name, id FROM dataset")}
     finally:
         await connection.close()
+    tokens = {"victim": victim, "reader": reader, "token": token}
+    return {**tokens, "largest": f"/playground/{LARGEST_ASSET.name}", "dataset": ids["bench"], "labels": ids["labels"]}
 
 
-async def _facts(url: str, data: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = {"largest": f"/playground/{LARGEST_ASSET.name}"}
-    async with engine.connect(url) as database:
-        for name, scope in (("victim", Scope.READ), ("reader", Scope.READ), ("token", Scope.MANAGE)):
-            async with database.writing() as session:
-                facts[name] = await tokens.create(session, name=f"{name} {time.time_ns()}", scope=scope)
-        async with database.reading() as connection:
-            for name in ("bench", "labels"):
-                number = await connection.fetchval("SELECT id FROM dataset WHERE name = $1", name)
-                facts["dataset" if name == "bench" else name] = f"Dataset:{number}"
-    return facts
-
-
-async def _image_url(port: int, facts: dict[str, Any]) -> str:
+async def _image_url(server: Server) -> str:
     query = '{ dataset(by: {name: "hung"}) { samples(first: 1) { nodes { imageUrl } } } }'
-    answer = await ask(port, request("/graphql", orjson.dumps({"query": query}), token=facts["token"]))
-    url = orjson.loads(answer)["data"]["dataset"]["samples"]["nodes"][0]["imageUrl"]
-    return re.sub(r"^https?://[^/]+", "", url)
+    answer = await server.ask(server.graphql(query, {}))
+    return re.sub(r"^https?://[^/]+", "", answer["dataset"]["samples"]["nodes"][0]["imageUrl"])
 
 
 @contextmanager
@@ -234,7 +220,3 @@ def _hung_disk(path: Path) -> Iterator[bool]:
         os.close(descriptor)
         if mounted:
             libc.umount2(os.fsencode(path), 2)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,115 @@
+"""The benchmarks run, at a tiny size, and keep their rows. Nothing that they time is asserted."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.runner import HISTORY, Bench, Measure, Row, Side
+from tests.conftest import ROOT
+from tests.waiting import TIMEOUT
+
+ROWS = 1_000
+NAMES = {
+    "reads": ["a page of 100 with labels, 1 connection", "one sample, 16 connections", "label OR file name"],
+    "writes": [
+        "labelSamples 100 × 2 labels, 1 client",
+        "labelSamples 100 × 2 labels, 16 clients",
+        "labelSamples 100 × 2 labels, 64 clients",
+        "label 100 samples by filter",
+        "undo of labelling",
+        "deleteLabels LABEL_ONLY, 100 samples",
+        "undo of LABEL_ONLY",
+        "deleteLabels LABEL_AND_SAMPLES, 100 samples",
+        "undo of LABEL_AND_SAMPLES",
+        "setCurrentVersion, 100 samples",
+        "annotateSamples 100 × 60 boxes",
+        "others while annotating, p99",
+        "uploadSamples 10 × 315 kB",
+        "publishVersion with a split, 1,000 samples",
+        "labelling while publishing, p99",
+    ],
+    "sync": [
+        "the first sync, 100 files",
+        "others during the first sync, p99",
+        "a sync, nothing changed, 100 files",
+        "others during a sync, p99",
+    ],
+    "images": ["thumbnails, cold, 12 MP to 256"],
+    "versions": [
+        "publishVersion, 1,000 samples",
+        "page of the oldest version, a substring",
+        "comparison of neighbours",
+    ],
+    "attacks": ["empty fragments"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a Postgres that the benchmarks of this file share."""
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", NAMES)
+def test_a_benchmark_runs_and_keeps_its_rows(benchmark: str, folder: Path) -> None:
+    size = ["--rows", str(ROWS), "--rounds", "1", "--seconds", "0.1", "--data", str(folder)]
+    only = ["--only", "empty fragments"] if benchmark == "attacks" else []
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "benchmarks", benchmark, *size, *only],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=3 * TIMEOUT,
+    )
+    held_off = benchmark != "attacks" or "Not held off" not in done.stdout
+    assert done.returncode == (0 if held_off else 1), done.stderr
+    kept = [row for row in records(folder) if row["benchmark"] == benchmark]
+    names = [row["row"] for row in kept]
+    assert [name for name in NAMES[benchmark] if name not in names] == []
+    assert all(f"| {name} |" in done.stdout for name in names)
+    assert {(row["rows"], bool(row["revision"]), bool(row["machine"])) for row in kept} == {(ROWS, True, True)}
+
+
+async def test_rounds_alternate_and_a_ratio_is_one_of_speeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order: list[str] = []
+
+    def side(name: str, count: float, *seconds: float) -> Side:
+        times = iter(seconds)
+
+        async def measure() -> Measure:
+            order.append(name)
+            return Measure(count, next(times), {"CPU ms": 3.0})
+
+        return measure
+
+    async def before() -> None:
+        order.append("before")
+
+    bench = Bench("reads", 10, 3, 1.0, "", tmp_path, "", {"revision": "abc"})
+    await bench.run(
+        Row("slower in two of three", "ms", side("ours", 10, 2, 4, 1), side("twin", 10, 1, 1, 2), before=before),
+        Row("the next", "1/s", side("next", 10, 1, 1, 1), side("its twin", 10, 2, 2, 2), goal=0.5),
+    )
+    first, second = ["ours", "twin"], ["next", "its twin"]
+    back = [*reversed(first), *reversed(second)]
+    assert [name for name in order if name != "before"] == [*first, *second, *back, *first, *second]
+    assert order.index("before") == 0
+    assert order.count("before") == 3
+    one, other = records(tmp_path)
+    assert one["ours"] == {"ms": [200.0, 150.0, 300.0], "CPU ms": [3.0, 3.0, 3.0]}
+    assert one["ratio"] == [0.5, 0.375, 1.25]
+    assert (other["ratio"], other["goal"], other["revision"]) == ([2.0, 2.0, 2.0], 0.5, "abc")
+    assert "| the next | 1/s | 10 | 5 | by hand | 2.00 | 2.00–2.00 | ≥ 0.5 | CPU ms 3 / 3 |" in capsys.readouterr().out
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
