@@ -97,7 +97,7 @@ class TokenScope(Enum):
     MANAGE = "Everything."
 
 
-@described("What a change did.")
+@described("Which mutation or job made a change.")
 class ChangeKind(Enum):
     CREATE_LABELS = "`createLabels`, or `createDataset` with labels."
     UPDATE_LABEL = "`updateLabel`."
@@ -110,8 +110,8 @@ class ChangeKind(Enum):
     UPDATE_SAMPLES = "`updateSamples`."
     DELETE_SAMPLES = "`deleteSamples`."
     UPLOAD_SAMPLES = "`uploadSamples` or `completeUploads`."
-    SYNC = "A sync merged a part of the files. A large sync commits many changes."
-    IMPORT = "An import merged a part of the manifest. A large import commits many changes."
+    SYNC = "A sync. A large one makes many changes, each for a part of the files."
+    IMPORT = "An import. A large one makes many changes, each for a part of the manifest."
     SET_CURRENT_VERSION = "`setCurrentVersion`."
     UNDO = "`undoChange`."
 
@@ -126,13 +126,20 @@ class SampleChangeKind(Enum):
     )
 
 
-@described("The state of a job.")
+@described("What a job does.")
+class JobKind(Enum):
+    SYNC = "A sync of the input path: a `SyncJob`."
+    IMPORT = "An import of a manifest: an `ImportJob`."
+    MANIFEST = "Writing the manifest of a version: a `ManifestJob`."
+
+
+@described("Whether a job is waiting, running, or has ended, and how.")
 class JobStatus(Enum):
-    QUEUED = "Waiting for a worker."
-    RUNNING = "A worker is running it. If the worker dies, another one continues it."
-    SUCCEEDED = "Completed."
-    FAILED = "Failed. `error` says why."
-    CANCELED = "Stopped by `cancelJob`. Work that was already done is kept."
+    QUEUED = "Waiting to start. A job whose server stopped waits again, and then continues where it was."
+    RUNNING = "Running."
+    SUCCEEDED = "Ended without an error."
+    FAILED = "Ended with an error, which is in `error`."
+    CANCELED = "Ended by `cancelJob`, or because the dataset was deleted. Changes that it had made are kept."
 
 
 @described("Why a sync ignores a file.")

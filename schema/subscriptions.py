@@ -42,9 +42,9 @@ AFTER_CURSOR = (
 @strawberry.type(description="All subscriptions, over WebSocket (graphql-transport-ws) or server-sent events.")
 class Subscription:
     @strawberry.subscription(
-        description="The latest sync of the dataset: first its current state, then every step, at least twice a second "
-        "while it progresses. Completes when the job ends, or at once if it has ended already. If the dataset was "
-        "never synced, nothing is sent until its first sync is requested."
+        description="The latest sync of the dataset: first as it is now, then again whenever it changed, at least "
+        "twice a second while it progresses. Completes when the job ends, or at once if it has ended already. If the "
+        "dataset was never synced, nothing is sent until its first sync is requested."
     )
     async def sync_progress(
         self, info: Info, dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)]
@@ -58,7 +58,8 @@ class Subscription:
                 yield reference("SyncJob", job, step=step)
 
     @strawberry.subscription(
-        description="A job: first its current state, then every step. Completes when the job ends."
+        description="A job: first as it is now, then again whenever it changed. Completes when the job ends, or at "
+        "once if it has ended already."
     )
     async def job_progress(
         self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description=JOB)]
@@ -90,10 +91,10 @@ class Subscription:
                         yield reference("Change", change, step=revision)
 
     @strawberry.subscription(
-        description="All events of a dataset: its changes, each status of its jobs, versions that are published or "
-        "deleted, and manifests that are written. Each event is sent once, without gaps, and after the changes that "
-        "were committed before it; a later subscription continues in the same order. Over server-sent events, the "
-        "cursor is the `id` of each event. Completes when the dataset is deleted."
+        description="All events of a dataset: its changes, jobs that are requested or get another status, versions "
+        "that are published or deleted, and manifests that are written. Each event is sent once, without gaps, and "
+        "after the changes that were committed before it; a later subscription continues in the same order. Over "
+        "server-sent events, the cursor is the `id` of each event. Completes when the dataset is deleted."
     )
     async def dataset_events(
         self,

@@ -131,7 +131,7 @@ async def update(
         if (await session.exec(same_name)).first() is not None:
             raise name_taken(changed["name"])
     if changed:
-        changed["updated_at"] = func.clock_timestamp()
+        changed["updated_at"] = func.greatest(col(Dataset.updated_at), func.clock_timestamp())
         await session.exec(update_rows(Dataset).where(col(Dataset.id) == dataset_id).values(changed))
     return Outcome(dataset_id)
 

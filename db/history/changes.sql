@@ -8,12 +8,13 @@ SELECT pg_advisory_xact_lock(1, :dataset_id::bigint::int)
 SELECT revision FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
 
 -- name: record
+-- A clock that is set back does not put a change before the one that it follows.
 WITH head AS (
-    UPDATE dataset SET revision = revision + 1, updated_at = clock_timestamp()
-    WHERE id = :dataset_id AND deleted_at IS NULL RETURNING id, revision
+    UPDATE dataset SET revision = revision + 1, updated_at = greatest(updated_at, clock_timestamp())
+    WHERE id = :dataset_id AND deleted_at IS NULL RETURNING id, revision, updated_at
 )
-INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable, job_id)
-SELECT id, revision, :kind, :actor, :summary, :undoable, :job_id::bigint FROM head
+INSERT INTO change (dataset_id, revision, kind, actor, at, summary, undoable, job_id)
+SELECT id, revision, :kind, :actor, updated_at, :summary, :undoable, :job_id::bigint FROM head
 RETURNING id, revision
 
 -- name: between

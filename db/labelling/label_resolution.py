@@ -33,12 +33,11 @@ def distinct(labels: Iterable[T]) -> list[T]:
 
 def named(labels: Iterable[LabelReference], known: KnownLabels) -> list[str]:
     """The names, and those of the ids, each once. Raises LABEL_NOT_FOUND for an id of none of the dataset's labels."""
-    names = {id: name for name, id in known.items()}
     references = list(labels)
-    unknown = [each for each in references if isinstance(each, int) and each not in names]
+    unknown = [each for each in references if isinstance(each, int) and each not in known.by_id]
     if unknown:
         raise no_such_ids(unknown)
-    return list(dict.fromkeys(names[each] if isinstance(each, int) else each for each in references))
+    return list(dict.fromkeys(known.by_id[each] if isinstance(each, int) else each for each in references))
 
 
 def of_file(names: Sequence[T]) -> list[T]:
@@ -54,6 +53,13 @@ def missing(names: Iterable[str], known: KnownLabels, *, create: bool) -> list[s
     if absent and not create:
         raise no_such_labels(absent)
     return [each.name for each in checked([LabelValues(name) for name in absent], known.rule)]
+
+
+def names_for(labels: Iterable[LabelReference], known: KnownLabels, *, create: bool) -> list[str]:
+    """The names to label with, each once. Raises LABEL_NOT_FOUND for those that are neither known nor to be made."""
+    names = named(labels, known)
+    missing(names, known, create=create)
+    return names
 
 
 async def known_without_lock(database: Database, dataset_id: int, labels: Iterable[LabelReference]) -> KnownLabels:

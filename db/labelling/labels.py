@@ -271,9 +271,12 @@ LabelReference = str | int  # a label's name, or its id
 
 
 class KnownLabels(dict[str, int]):
-    """Ids of labels by their names, and the dataset's rule for names."""
+    """Ids of labels by their names, names by their ids, and the dataset's rule for names."""
 
     rule: names.LabelNameRule = "STANDARD"
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, str] = {}
 
     @classmethod
     def of(cls, rows: Iterable[asyncpg.Record]) -> Self:
@@ -282,7 +285,7 @@ class KnownLabels(dict[str, int]):
         for row in rows:
             found.rule = row["label_names"]
             if row["id"] is not None:
-                found[row["name"]] = row["id"]
+                found[row["name"]], found.by_id[row["id"]] = row["id"], row["name"]
         return found
 
 

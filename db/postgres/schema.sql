@@ -863,6 +863,7 @@ CREATE TABLE public.upload (
     error text,
     finished_at timestamp with time zone,
     generation integer DEFAULT 0 NOT NULL,
+    label_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT upload_conflict_check CHECK ((on_conflict = ANY (ARRAY['ERROR'::text, 'RENAME'::text]))),
     CONSTRAINT upload_finished_check CHECK (((finished_at IS NULL) = ((sample_id IS NULL) AND (error_code IS NULL))))
 );
@@ -1045,6 +1046,12 @@ CREATE INDEX base_before_dataset ON public.base_before USING btree (dataset_id);
 
 CREATE INDEX base_version ON public.base USING btree (version_id);
 
+CREATE INDEX change_actor ON public.change USING btree (dataset_id, actor, at, revision);
+
+CREATE INDEX change_kind ON public.change USING btree (dataset_id, kind, at, revision);
+
+CREATE INDEX change_newest ON public.change USING btree (dataset_id, at, revision);
+
 CREATE INDEX change_undone_by ON public.change USING btree (undone_by) WHERE (undone_by IS NOT NULL);
 
 CREATE UNIQUE INDEX dataset_name_key ON public.dataset USING btree (name) WHERE (deleted_at IS NULL);
@@ -1063,9 +1070,17 @@ CREATE INDEX job_dataset ON public.job USING btree (dataset_id, id);
 
 CREATE INDEX job_due ON public.job USING btree (due_at, id) WHERE (status = 'QUEUED'::text);
 
+CREATE INDEX job_kind ON public.job USING btree (dataset_id, kind, created_at, id);
+
+CREATE INDEX job_newest ON public.job USING btree (dataset_id, created_at, id);
+
 CREATE UNIQUE INDEX job_one_active ON public.job USING btree (dataset_id) WHERE ((kind = ANY (ARRAY['SYNC'::text, 'IMPORT'::text])) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
 
 CREATE UNIQUE INDEX job_one_manifest ON public.job USING btree (version_id) WHERE ((kind = 'MANIFEST'::text) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
+
+CREATE INDEX job_requested_by ON public.job USING btree (dataset_id, requested_by, created_at, id);
+
+CREATE INDEX job_status ON public.job USING btree (dataset_id, status, created_at, id);
 
 CREATE INDEX job_version ON public.job USING btree (version_id, id) WHERE (version_id IS NOT NULL);
 

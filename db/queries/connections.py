@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, FromClause, case, false, func, or_, select, true, union_all
+from sqlalchemy import ColumnElement, FromClause, Text, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField, Where
@@ -20,7 +20,8 @@ class Listing:
     """A list that is read in pages: of which types, all of one table, and in which order.
 
     `few`: whether so few rows match that they are better found and sorted. `counted`: their number, where that is known
-    without counting.
+    without counting. `one_of`: columns, and the values that each may have; the rows with one value of the first column
+    are in the order of the list in an index.
     """
 
     types: Sequence[str]
@@ -28,6 +29,7 @@ class Listing:
     matching: Callable[[CompileContext, Row, SelectedField], Sequence[ColumnElement[bool]]] = lambda *_: ()
     few: Callable[[CompileContext, Row, SelectedField, int], ColumnElement[bool] | None] = lambda *_: None
     counted: Callable[[CompileContext, DatasetState, SelectedField], ColumnElement[Any] | None] = lambda *_: None
+    one_of: Callable[[CompileContext, SelectedField], Sequence[tuple[str, ColumnElement[Any]]]] = lambda *_: ()
 
 
 class Page:
@@ -46,6 +48,7 @@ class Page:
         self.context, self.listing, self.field, self.state, self.where = context, listing, field, state, where
         self.model = model or context.row_type(listing.types[0]).model
         self.order = listing.order(context, field)
+        self.one_of = listing.one_of(context, field)
         first, last = field.argument("first"), field.argument("last")
         self.backward = last is not None
         self.after, self.before = self._key("after"), self._key("before")
@@ -109,6 +112,8 @@ class Page:
     def _selected(self) -> sqlalchemy.Select[Any] | sqlalchemy.CompoundSelect[Any]:
         """By walking along the order or by sorting all matches. Where the planner cannot know which is better, both
         ways are in the statement, and one is taken when it starts."""
+        if self.one_of:
+            return self._of_each_value()
         row = self._source()
         few = self.listing.few(self.context, row, self.field, self.size + 1)
         if few is None or row.state.is_bound:
@@ -118,7 +123,20 @@ class Page:
         sorted_ = self._in_order(self._source(), unless=true()).where(are_few.is_not(false()))
         return union_all(walked, sorted_)
 
-    def _in_order(self, row: Row, unless: ColumnElement[bool] | None = None) -> sqlalchemy.Select[Any]:
+    def _of_each_value(self) -> sqlalchemy.Select[Any]:
+        """The first rows with each value of a column, from its index; of these the first."""
+        table = self.context.name("of")
+        each = func.unnest(self.one_of[0][1]).table_valued("value").render_derived(name=table)
+        row = self._source()
+        first = self._in_order(row, value=sql(f"{table}.value", Text)).lateral(self.context.name("first"))
+        keys = [first.c[key.name] for key in self.order.keys]
+        rows = select(first).select_from(each.join(first, true()))
+        order = [key.desc() if row.descending else key.asc() for key in keys]
+        return rows.order_by(*order).limit(literal(self.size + 1))
+
+    def _in_order(
+        self, row: Row, unless: ColumnElement[bool] | None = None, value: ColumnElement[Any] | None = None
+    ) -> sqlalchemy.Select[Any]:
         row.order, row.descending = self.order, self.order.descending != self.backward
         keys = {key.name: key.value(row) for key in self.order.keys}
         values = {**{name: row[name] for name in sorted(self.rows.used)}, **keys}
@@ -128,16 +146,20 @@ class Page:
             if key is not None
         ]
         columns = [value.label(name) for name, value in values.items()]
-        rows = row.select(*columns, where=[*self._conditions(row), *between])
+        rows = row.select(*columns, where=[*self._conditions(row, value), *between])
         order = self.order.by(row, backward=self.backward, unless=unless)
         return rows.order_by(*order).limit(literal(self.size + 1))
 
     def _source(self) -> Row:
         return self.context.row(self.model, self.state)
 
-    def _conditions(self, row: Row) -> list[ColumnElement[bool]]:
+    def _conditions(self, row: Row, value: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
+        """`value`: the only one of the first column in `one_of`."""
         matching = self.listing.matching(self.context, row, self.field)
-        return [*self.where(row), *row.conditions(), *self.context.are(self.listing.types, row), *matching]
+        is_one = [row[column] == func.any(values) for column, values in self.one_of]
+        if value is not None:
+            is_one[0] = row[self.one_of[0][0]] == value
+        return [*self.where(row), *row.conditions(), *self.context.are(self.listing.types, row), *matching, *is_one]
 
     # -- fields -------------------------------------------------------------------------------------------------------
 

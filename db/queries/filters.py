@@ -196,12 +196,12 @@ class _Builder:
 
     def times(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
         if filter_.created_at is not None:
-            yield from self.time("createdAt", self.row["created_at"], filter_.created_at)
+            yield from in_period("createdAt", self.row["created_at"], filter_.created_at, self.bind)
         if filter_.added_at is not None:
-            yield from self.time("addedAt", self.row["added_at"], filter_.added_at)
+            yield from in_period("addedAt", self.row["added_at"], filter_.added_at, self.bind)
         if filter_.labeled_at is not None:  # as in the index of the order by it
             yield self.row["labeled_at"].is_not(None)
-            yield from self.time("labeledAt", labeled_at(self.row), filter_.labeled_at)
+            yield from in_period("labeledAt", labeled_at(self.row), filter_.labeled_at, self.bind)
 
     def columns(self, filter_: SampleFilter) -> Iterator[ColumnElement[bool]]:
         row, source = self.row, table_of(Source)
@@ -287,14 +287,6 @@ class _Builder:
         annotation = Row(f"{self.row.name}_annotation", Annotation, self.row.state)
         is_of_sample = annotation["sample_id"] == self.row["id"]
         return annotation.select(func.count(), where=[is_of_sample, *annotation.conditions()]).scalar_subquery()
-
-    def time(self, field: str, moment: ColumnElement[Any], filter_: TimeFilter) -> Iterator[ColumnElement[bool]]:
-        if filter_.preset is not None:
-            yield and_(moment >= sql(PRESETS[filter_.preset]), moment <= func.now())
-        if filter_.from_ is not None:
-            yield moment >= self.bind(DateTime(timezone=True), patterns.not_before(field), filter_.from_, filter_.to)
-        if filter_.to is not None:
-            yield moment <= self.bind(DateTime(timezone=True), patterns.in_utc, filter_.to)
 
     def file_name(self, filter_: TextFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
         name = func.split_part(composed(self.row["path"]), sql("'/'"), sql("-1"))
@@ -382,6 +374,16 @@ class _Builder:
         """What is made of a text that is compared with paths: in NFC, as they are."""
         made = patterns.of_storable(make)
         return self.bind(Text(), lambda value: made(normalize("NFC", patterns.bounded(value))), text)
+
+
+def in_period(field: str, moment: ColumnElement[Any], filter_: TimeFilter, bind: Bind) -> Iterator[ColumnElement[bool]]:
+    """The conditions for a moment that a filter has under the name of this field."""
+    if filter_.preset is not None:
+        yield and_(moment >= sql(PRESETS[filter_.preset]), moment <= func.now())
+    if filter_.from_ is not None:
+        yield moment >= bind(DateTime(timezone=True), patterns.not_before(field), filter_.from_, filter_.to)
+    if filter_.to is not None:
+        yield moment <= bind(DateTime(timezone=True), patterns.in_utc, filter_.to)
 
 
 def composed(path: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -40,7 +40,8 @@ def of_storable(make: Callable[[str], str | None]) -> Callable[[str], str | None
 
 
 def one_of(names: Sequence[str]) -> list[str]:
-    return [name for name in bounded_list(names) if is_storable(name)]
+    """Each name once."""
+    return sorted({name for name in bounded_list(names) if is_storable(name)})
 
 
 def labels_named(names: Sequence[str]) -> list[str]:

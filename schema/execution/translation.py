@@ -50,7 +50,7 @@ def _shape(value: Any) -> Hashable:
             return value
         case dict():
             return tuple((name, ANY_VALUE if _is_number(each) else _shape(each)) for name, each in value.items())
-        case [] | [dict(), *_]:  # the type of an empty list's items is unknown
+        case [] | [dict() | Enum(), *_]:  # the type of an empty list's items is unknown
             return tuple(_shape(each) for each in value)
     return ANY_VALUE
 
@@ -79,7 +79,7 @@ def _placeholder(value: Any, read: Callable[[Inputs], Any], type_name: str | Non
                 key: Parameter(items[key]) if _is_number(each) else _placeholder(each, items[key])
                 for key, each in value.items()
             }
-        case [] | [dict(), *_]:
+        case [] | [dict() | Enum(), *_]:
             return [_placeholder(each, _item(read, index)) for index, each in enumerate(value)]
     return Parameter(read, type_name)
 
@@ -161,6 +161,8 @@ def _argument(type_name: str, value: Any) -> Any:
             return {"filter": sample_filter(filter_)}
         case dict():
             return {name: _argument("", each) for name, each in value.items() if each is not None}
+        case list():
+            return [_argument("", each) for each in value]
         case SampleOrderInput() | DatasetOrderInput():  # the default in the schema
             return {"field": value.field.name, "direction": enum_name(value.direction)}
         case Enum():

@@ -1,7 +1,7 @@
-"""Filters of samples and datasets, as clients write them.
+"""Filters of lists, as clients write them.
 
-Fields default to UNSET, not to null: a mutation distinguishes a missing criterion from one that is null. The values
-are read as graphql-core coerces them (`sample_filter`), never as objects of these classes.
+Criteria of samples default to UNSET, not to null: a mutation distinguishes a missing criterion from one that is null.
+The values are read as graphql-core coerces them (`sample_filter`), never as objects of these classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,18 @@ import strawberry
 from strawberry import UNSET
 
 from db.queries import filters
-from schema.enums import DatasetType, ImageFormat, LabelMatch, SampleState, SampleUsage, TimePreset, enum_name
+from schema.enums import (
+    ChangeKind,
+    DatasetType,
+    ImageFormat,
+    JobKind,
+    JobStatus,
+    LabelMatch,
+    SampleState,
+    SampleUsage,
+    TimePreset,
+    enum_name,
+)
 
 T = TypeVar("T")
 
@@ -142,6 +153,33 @@ class SampleSelectionInput:
 class DatasetFilter:
     type: DatasetType | None = strawberry.field(default=None, description="Datasets of this type.")
     name: TextFilter | None = strawberry.field(default=None, description="Datasets with this name.")
+
+
+@strawberry.input(
+    description="A filter of jobs. All given conditions must match; null and empty lists are no condition."
+)
+class JobFilter:
+    kinds: list[JobKind] | None = strawberry.field(default=None, description="Jobs of one of these kinds.")
+    statuses: list[JobStatus] | None = strawberry.field(default=None, description="Jobs with one of these statuses.")
+    requested_by: list[str] | None = strawberry.field(
+        default=None, description="Jobs whose `requestedBy` is one of these, at most 1,000."
+    )
+    created_at: TimeFilter | None = strawberry.field(
+        default=None, description="Jobs whose `createdAt` is in this period."
+    )
+
+
+@strawberry.input(
+    description="A filter of changes. All given conditions must match; null and empty lists are no condition."
+)
+class ChangeFilter:
+    kinds: list[ChangeKind] | None = strawberry.field(default=None, description="Changes of one of these kinds.")
+    actors: list[str] | None = strawberry.field(
+        default=None, description="Changes whose `actor` is one of these, at most 1,000."
+    )
+    created_at: TimeFilter | None = strawberry.field(
+        default=None, description="Changes whose `createdAt` is in this period."
+    )
 
 
 @strawberry.input(one_of=True, description="A dataset by id or by name. Exactly one field must be given.")

@@ -62,9 +62,13 @@ class ImportManifestInput:
         "outside the input path share, and each source is read and compared.",
     )
     included_labels: list[str] | None = strawberry.field(
-        default=None, description="Import only these labels. Null: all. Samples without any of them are imported, too."
+        default=None,
+        description="Import only labels of the manifest with these names. Null: all. Samples without any of them are "
+        "imported, too.",
     )
-    excluded_labels: list[str] | None = strawberry.field(default=None, description="Do not import these labels.")
+    excluded_labels: list[str] | None = strawberry.field(
+        default=None, description="Do not import labels of the manifest with these names."
+    )
     confirm_suggestions: bool = strawberry.field(
         default=False,
         description="Import unconfirmed labels of a model as confirmed. Without it, they are imported as suggestions.",

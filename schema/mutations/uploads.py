@@ -78,7 +78,12 @@ class UploadInput:
     )
     labels: list[str] = strawberry.field(
         default_factory=list,
-        description="Names of labels for this file, in addition to those for all files. At most 100 altogether.",
+        description="Names of labels for this file, in addition to those for all files. Together with `labelIds` at "
+        "most 100 for each file.",
+    )
+    label_ids: list[strawberry.ID] = strawberry.field(
+        default_factory=list,
+        description="Global ids of labels for this file, in addition to those for all files.",
     )
 
 
@@ -87,6 +92,12 @@ class RequestUploadsInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     files: list[UploadInput] = strawberry.field(description="The files, at most 1,000.")
     labels: list[str] = strawberry.field(default_factory=list, description="Names of labels for all files.")
+    label_ids: list[strawberry.ID] = strawberry.field(
+        default_factory=list,
+        description="Global ids of labels for all files. Unlike a name, an id refers to the same label after a "
+        "rename. If the label is deleted or merged into another before an upload is completed, `completeUploads` "
+        "refuses the upload with LABEL_NOT_FOUND.",
+    )
     create_missing: bool = strawberry.field(
         default=False,
         description="Create labels that do not exist in the dataset, when the uploads are completed. Without it, "
@@ -151,8 +162,9 @@ class CompletedUpload:
     sample: Sample | None = strawberry.field(description="The sample. Null if there is an error.")
     error: ItemError | None = strawberry.field(
         description="Why there is no sample. NOT_FOUND: the upload was not requested, or its file is not uploaded yet. "
-        "After STORAGE_ERROR, UNAVAILABLE, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT, the upload can be completed "
-        "again. After any other error, the file is deleted, and the key can be used for a new request."
+        "LABEL_NOT_FOUND: one of its labels was deleted since; restore it, or request the upload again with the same "
+        "key and other labels. After STORAGE_ERROR, UNAVAILABLE, NOT_FOUND, LABEL_NOT_FOUND and CONFLICT, the upload "
+        "can be completed again. After any other error, the file is deleted, and the key can be used for a new request."
     )
 
 
@@ -206,7 +218,11 @@ async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUplo
     requested = values(
         uploads.RequestedUploads,
         input,
-        files=[values(RequestedFile, file, name=file.file_name) for file in input.files],
+        files=[
+            values(RequestedFile, file, name=file.file_name, labels=label_references(file.labels, file.label_ids))
+            for file in input.files
+        ],
+        labels=label_references(input.labels, input.label_ids),
         expiry=context.links.expiry,
         max_bytes=context.limits.max_file_bytes,
     )

@@ -4,14 +4,14 @@ from typing import Annotated
 import strawberry
 
 from schema.enums import DatasetType, LabelNameRule
-from schema.inputs.filters import SampleSelectionInput
+from schema.inputs.filters import ChangeFilter, JobFilter, SampleSelectionInput
 from schema.types.change import Change
 from schema.types.comparison import Comparison
 from schema.types.delete_impact import DeleteImpact
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node, compiled
-from schema.types.pagination import connection_of
+from schema.types.pagination import connection_of, filtered_connection_of
 from schema.types.sample import Sample
 from schema.types.version import Statistics, Version, page_of_samples
 
@@ -144,9 +144,13 @@ class Dataset(Node):
         description="The sync or import that is queued or running for this dataset. Null if there is none."
     )
 
-    jobs = connection_of(Job, "All jobs of the dataset, newest first.")
+    jobs = filtered_connection_of(Job, JobFilter, "The jobs of the dataset, newest first.")
 
-    changes = connection_of(Change, "All committed changes of the working set, newest first. The history is complete.")
+    changes = filtered_connection_of(
+        Change,
+        ChangeFilter,
+        "The committed changes of the working set, newest first, since the dataset was created.",
+    )
 
     event_cursor: str = strawberry.field(
         description="Cursor of the dataset's events at the time of this response. `datasetEvents` with it as `after` "

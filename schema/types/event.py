@@ -6,10 +6,10 @@ from schema.types.job import Job
 from schema.types.version import Version
 
 
-@strawberry.interface(description="An event of a dataset.")
+@strawberry.interface(description="Something that happened to a dataset: what `datasetEvents` sends.")
 class DatasetEvent:
     cursor: str = strawberry.field(
-        description="Cursor of the event. Pass the cursor of the last event as `after` to continue."
+        description="Position of the event. To continue after it, pass it to `datasetEvents` as `after`."
     )
 
 
@@ -20,16 +20,16 @@ class ChangeEvent(DatasetEvent):
 
 @strawberry.type(description="A job was requested, or its status changed.")
 class JobEvent(DatasetEvent):
-    job: Job = strawberry.field(description="The job in its current state.")
+    job: Job = strawberry.field(description="The job, as it is now.")
     status: JobStatus = strawberry.field(
-        description="The status of the job after this event. `job` can have a later one."
+        description="The status that the job got with this event. `job { status }` can be a later one."
     )
 
 
 @strawberry.type(description="A version was published.")
 class VersionPublishedEvent(DatasetEvent):
     version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
-    version: Version | None = strawberry.field(description="The version. Null if it was deleted since.")
+    version: Version | None = strawberry.field(description="The version, as it is now. Null if it was deleted since.")
 
 
 @strawberry.type(description="A version was deleted.")
@@ -42,7 +42,7 @@ class VersionDeletedEvent(DatasetEvent):
 class ManifestWrittenEvent(DatasetEvent):
     version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
     version: Version | None = strawberry.field(
-        description="The version, with its `manifestPath`. Null if it was deleted since."
+        description="The version, with its `manifestPath`, as it is now. Null if it was deleted since."
     )
 
 

@@ -24,16 +24,18 @@ class JobError:
     )
 
 
-@strawberry.interface(description="Work that continues in the background after the request that started it.")
+@strawberry.interface(
+    description="Work that goes on after the request that started it: a sync, an import, or writing a manifest."
+)
 class Job(Node):
-    status: JobStatus = strawberry.field(description="The state of the job.")
+    status: JobStatus = strawberry.field(description="Whether the job is waiting, running, or has ended, and how.")
     dataset: LazyDataset = strawberry.field(description="The dataset that the job works on.")
     progress: float | None = strawberry.field(
         description="Fraction of the work that is done, 0–1. Never decreases. Null while the amount of work is unknown."
     )
     requested_by: str = strawberry.field(description="Name of the token that requested the job.")
     created_at: datetime = strawberry.field(description="When the job was requested.")
-    started_at: datetime | None = strawberry.field(description="When a worker first started the job. Null until then.")
+    started_at: datetime | None = strawberry.field(description="When the job first started. Null until then.")
     finished_at: datetime | None = strawberry.field(description="When the job ended. Null until then.")
     error: JobError | None = strawberry.field(description="Why the job failed. Null unless `status` is FAILED.")
 
@@ -41,8 +43,8 @@ class Job(Node):
 @strawberry.type(description="A problem with one file or line, which did not stop the sync or import.")
 class JobWarning:
     path: str = strawberry.field(
-        description="Path of the file below the input path, or name of the manifest, with `:line` where a line is "
-        "known."
+        description="Path of the file below the input path, or name of the manifest; then a colon and the number of "
+        "the line, if there is one."
     )
     message: str = strawberry.field(description="What is wrong with it, in one sentence.")
     count: int = strawberry.field(
@@ -62,9 +64,12 @@ class IgnoredFiles:
     examples: list[str] = strawberry.field(description="Paths of some of the files below the input path, at most 10.")
 
 
-@strawberry.type(description="A job that merges the files in the input path into the working set.")
+@strawberry.type(
+    description="A job that brings the working set up to date with the files in the input path: it adds, updates, "
+    "moves and removes samples."
+)
 class SyncJob(Job, Node):
-    scanned_count: int = strawberry.field(description="Number of files seen in the input path so far.")
+    scanned_count: int = strawberry.field(description="Number of files found in the input path so far.")
     added_count: int = strawberry.field(description="Number of new samples.")
     updated_count: int = strawberry.field(
         description="Number of samples whose image changed, or whose labels or shapes a label file changed."

@@ -70,3 +70,21 @@ def connection_of(type_: type[T], description: str) -> Any:
         compiled()
 
     return strawberry.field(page, description=description)
+
+
+def filtered_connection_of(type_: type[T], filter_type: type, description: str) -> Any:
+    """A field that is a connection with a filter."""
+
+    def page(
+        filter: Annotated[
+            filter_type | None,  # type: ignore[valid-type]
+            strawberry.argument(description="Return only items that match this filter."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[type_]:  # type: ignore[valid-type]
+        compiled()
+
+    return strawberry.field(page, description=description)

@@ -270,14 +270,58 @@ async def test_a_file_has_few_labels_for_a_call_has_many_files(script: StagedUpl
 async def test_a_label_that_went_meanwhile_is_reported_and_can_be_replaced(script: StagedUploads) -> None:
     data = image_bytes()
     await script.sent({"a.png": data}, labels=["cat"])
-    labels = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
-    found = (await script.client.execute(labels, {"id": script.dataset}))["node"]["labels"]
     rename = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { dataset { id } } }"
-    await script.client.execute(rename, {"input": {"labelId": found[0]["id"], "name": "tiger"}})
+    cat = (await label_ids(script))["cat"]
+    await script.client.execute(rename, {"input": {"labelId": cat, "name": "tiger"}})
     assert await script.codes("a.png") == ["LABEL_NOT_FOUND"]
     await script.request(upload_input("a.png", data), labels=["tiger"])
     reported = await script.complete("a.png")
     assert [label["name"] for label in reported["results"][0]["sample"]["labels"]] == ["tiger"]
+
+
+async def label_ids(script: StagedUploads) -> dict[str, str]:
+    query = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { id name } } } }"
+    found = (await script.client.execute(query, {"id": script.dataset}))["node"]["labels"]
+    return {label["name"]: label["id"] for label in found}
+
+
+@ONCE
+async def test_a_label_by_its_id_is_the_same_after_a_rename(script: StagedUploads) -> None:
+    data, known = image_bytes(), await label_ids(script)
+    files = [upload_input("a.png", data, labels=["dog"], labelIds=[known["dog"]]), upload_input("b.png", data)]
+    requested = await script.request(*files, labelIds=[known["cat"]], createMissing=True)
+    await all_of(script.put(upload, data) for upload in requested)
+    rename = "mutation ($input: RenameLabelInput!) { renameLabel(input: $input) { dataset { id } } }"
+    await script.client.execute(rename, {"input": {"labelId": known["cat"], "name": "tiger"}})
+    results = (await script.complete("a.png", "b.png"))["results"]
+    found = [sorted(label["name"] for label in result["sample"]["labels"]) for result in results]
+    assert found == [["dog", "tiger"], ["tiger"]]
+    assert (await label_ids(script)).keys() == {"tiger", "dog"}
+
+
+@ONCE
+async def test_a_label_by_its_id_that_was_deleted_is_reported_and_can_be_restored(script: StagedUploads) -> None:
+    cat = (await label_ids(script))["cat"]
+    await script.sent({"a.png": image_bytes()}, labelIds=[cat], createMissing=True)
+    delete = "mutation ($input: DeleteLabelsInput!) { deleteLabels(input: $input) { change { id } } }"
+    deleted = await script.client.execute(delete, {"input": {"labelIds": [cat], "mode": "LABEL_ONLY"}})
+    assert await script.codes("a.png") == ["LABEL_NOT_FOUND"]
+    undo = "mutation ($input: UndoChangeInput!) { undoChange(input: $input) { change { id } } }"
+    await script.client.execute(undo, {"input": {"changeId": deleted["deleteLabels"]["change"]["id"]}})
+    [result] = (await script.complete("a.png"))["results"]
+    assert [label["name"] for label in result["sample"]["labels"]] == ["cat"]
+    assert (await label_ids(script))["cat"] == cat
+
+
+@ONCE
+async def test_an_id_of_no_label_refuses_the_call(script: StagedUploads) -> None:
+    cat, file = (await label_ids(script))["cat"], upload_input("a.png", image_bytes())
+    for files, ids in (([file], ["Label:99"]), ([file | {"labelIds": [cat, "Sample:1"]}], [])):
+        [error] = (await script.answer(REQUEST, files=files, labelIds=ids, createMissing=True))["errors"]
+        assert error["extensions"]["code"] == "LABEL_NOT_FOUND"
+    answer = await script.answer(REQUEST, files=[file | {"labels": ["dog"]}], labelIds=[cat] * 100)
+    assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
+    assert await script.database.pool.fetchval("SELECT count(*) FROM upload") == 0
 
 
 @ONCE

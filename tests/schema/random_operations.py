@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from tests.schema.reference_lists import DATASET_FIELDS, SAMPLE_FIELDS, SEEDS, order_name
-from tests.schema.sample_data import DIRECTORIES, NAMES, NOW, PEOPLE
+from tests.schema.sample_data import CHANGES, DIRECTORIES, NAMES, NOW, PEOPLE
 
 LABELS = ("cat", "Cat", "dog-1", "狗", "unused", "nobody", "", "a\x00")
 NEEDLES = (
@@ -189,6 +189,8 @@ class Writer:
         if name == "datasets" and self.chance(2):
             by_name = {self.pick(("contains", "eq")): self.pick(("PET", "pets", "%", "_", "2", "\x00", None))}
             values["filter"] = {"name": self.pick((by_name, by_name, None)), "type": None}
+        if name in ("jobs", "changes") and not self.chance(3):
+            values["filter"] = self.timeline_filter(name)
         size = self.pick((None, 0, 1, 2, 3, 7, 100))
         if size is not None:
             values[self.pick(("first", "last"))] = size
@@ -237,6 +239,20 @@ class Writer:
         names = [name for name in makers if depth > 0 or name not in ("not", "and", "or")]
         selected = self.random.sample(names, self.random.randint(0, 3))
         return {name: None if self.chance(12) else makers[name]() for name in selected}
+
+    def timeline_filter(self, name: str) -> dict[str, Any] | None:
+        people = (*PEOPLE, "x", "\x00")
+        makers: dict[str, Callable[[], Any]] = {"createdAt": lambda: self.time()}
+        if name == "changes":
+            makers["kinds"] = lambda: [Word(kind) for kind in self.some((*CHANGES, "IMPORT"), 3)]
+            makers["actors"] = lambda: self.some(people, 3)
+        else:
+            makers["kinds"] = lambda: [Word(kind) for kind in self.some(("SYNC", "IMPORT", "MANIFEST"), 3)]
+            makers["statuses"] = lambda: [Word(each) for each in self.some(("SUCCEEDED", "RUNNING", "QUEUED"), 3)]
+            makers["requestedBy"] = lambda: self.some(people, 3)
+        selected = self.random.sample(list(makers), self.random.randint(0, 3))
+        made = {name: None if self.chance(12) else makers[name]() for name in selected}
+        return made if made or self.chance(2) else None
 
     def labels(self) -> dict[str, Any]:
         made: dict[str, Any] = {}

@@ -42,6 +42,13 @@ def matches(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
     return all(tests[name](value) for name, value in filter_.items() if value is not None)
 
 
+def is_in_timeline(tables: "Tables", row: Row, filter_: Mapping[str, Any] | None, moment: str, **columns: str) -> bool:
+    """Whether a change or a job matches. `columns`: what the lists of the filter are compared with."""
+    given = {name: value for name, value in (filter_ or {}).items() if value}
+    period = given.pop("createdAt", {})
+    return in_time(tables.now, row[moment], period) and all(row[columns[name]] in given[name] for name in given)
+
+
 def has_labels(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
     labels = [label for label in tables.rows["label"] if label["id"] in row["label_ids"]]
     carried = {label["name"] for label in labels} | {f"Label:{label['id']}" for label in labels}

@@ -17,7 +17,7 @@ import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
 
 from db.identity.urls import Links
-from tests.schema.reference_lists import Row, has_text, matches, order_name, paged, sorting
+from tests.schema.reference_lists import Row, has_text, is_in_timeline, matches, order_name, paged, sorting
 
 TABLES = (
     "dataset",
@@ -221,13 +221,17 @@ class Dataset(Thing):
     def _jobs(self) -> list[Row]:
         return [row for row in self._mine("job") if row["kind"] in JOBS]
 
-    def jobs(self, _info: Any, **page: Any) -> Any:
-        newest = (lambda row: row["id"], True)
-        return paged(self.tables, "job", self._jobs(), *newest, lambda row: job(self.tables, row), page)
+    def jobs(self, _info: Any, filter: Any = None, **page: Any) -> Any:
+        columns = {"statuses": "status", "requestedBy": "requested_by", "kinds": "kind"}
+        rows = [row for row in self._jobs() if is_in_timeline(self.tables, row, filter, "created_at", **columns)]
+        newest = (lambda row: (row["created_at"], row["id"]), True)
+        return paged(self.tables, "job", rows, *newest, lambda row: job(self.tables, row), page)
 
-    def changes(self, _info: Any, **page: Any) -> Any:
-        newest = (lambda row: row["revision"], True)
-        return paged(self.tables, "change", self._mine("change"), *newest, lambda row: Change(self.tables, row), page)
+    def changes(self, _info: Any, filter: Any = None, **page: Any) -> Any:
+        columns = {"actors": "actor", "kinds": "kind"}
+        rows = [row for row in self._mine("change") if is_in_timeline(self.tables, row, filter, "at", **columns)]
+        newest = (lambda row: (row["at"], row["revision"]), True)
+        return paged(self.tables, "change", rows, *newest, lambda row: Change(self.tables, row), page)
 
 
 class LiveThing(Thing):

@@ -63,14 +63,15 @@ async def fill(connection: asyncpg.Connection, samples: int = 60) -> None:
 async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, dataset: int, samples: int) -> None:
     for revision, change_kind in enumerate(CHANGES, 1):
         await connection.execute(
-            """INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable, undone_by)
-            VALUES ($1, $2::int, $5, $3, 'Did "it"', $4,
+            """INSERT INTO change (dataset_id, revision, kind, actor, summary, undoable, at, undone_by)
+            VALUES ($1, $2::int, $5, $3, 'Did "it"', $4, $6,
                     (SELECT max(id) FROM change WHERE dataset_id = $1 AND $2::int = 3))""",
             dataset,
             revision,
             chance.choice(PEOPLE),
             revision % 2 == 0,
             change_kind,
+            NOW - timedelta(days=(400, 29, 29, 0, 0)[revision - 1]),
         )
     await connection.execute("UPDATE dataset SET revision = 5 WHERE id = $1", dataset)
     labels = [
@@ -173,12 +174,18 @@ async def _make_sample(
 
 
 async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, dataset: int) -> None:
-    for status, kind in (("SUCCEEDED", "SYNC"), ("FAILED", "IMPORT"), ("RUNNING", "PURGE"), ("RUNNING", "SYNC")):
+    for status, kind, days in (
+        ("SUCCEEDED", "SYNC", 400),
+        ("FAILED", "IMPORT", 2),
+        ("RUNNING", "PURGE", 2),
+        ("SUCCEEDED", "IMPORT", 2),
+        ("RUNNING", "SYNC", 0),
+    ):
         failed = status == "FAILED"
         job = await connection.fetchval(
-            """INSERT INTO job (dataset_id, kind, status, requested_by, progress, error_code, error_message, scanned,
-                                started_at, finished_at)
-            VALUES ($1, $2, $3, 'ann', $4, $5, $6, 12, $7, $8) RETURNING id""",
+            """INSERT INTO job (dataset_id, kind, status, progress, error_code, error_message, scanned,
+                                started_at, finished_at, created_at, requested_by)
+            VALUES ($1, $2, $3, $4, $5, $6, 12, $7, $8, $9, $10) RETURNING id""",
             dataset,
             kind,
             status,
@@ -187,6 +194,8 @@ async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, data
             'Cannot read "it"' if failed else None,
             NOW,
             None if status == "RUNNING" else NOW,
+            NOW - timedelta(days=days),
+            chance.choice(PEOPLE),
         )
         await connection.execute(
             """INSERT INTO ignored_files (job_id, reason, suffix, count, examples)

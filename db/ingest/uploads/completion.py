@@ -60,8 +60,8 @@ async def inspect(
         rows = await lock_uploads(session, dataset_id, unique)
         # No sweep clears away what is staged while it is being completed.
         await sql.run(session, SQL.extend, ids=[row.id for row in rows.values()], grace=GRACE)
-    label_names = label_resolution.distinct(name for row in rows.values() for name in row.labels)
-    known = await label_resolution.known_without_lock(database, dataset_id, label_names)
+    used = label_resolution.distinct(label for row in rows.values() for label in row.all_labels())
+    known = await label_resolution.known_without_lock(database, dataset_id, used)
     inspector = _Inspector(database, dataset_id, open_store(stores, input_path), known, checks)
     waiting = [rows[key] for key in unique if key in rows and rows[key].is_open]
     found = await asyncio.gather(*(inspector.inspect(position, row) for position, row in enumerate(waiting)))
@@ -201,7 +201,7 @@ def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Resul
 def _refused_labels(row: Upload, known: KnownLabels) -> Result | None:
     """The refusal of an upload whose labels were removed since it was requested; it stays open."""
     try:
-        label_resolution.missing(row.labels, known, create=row.create_missing)
+        row.label_names(known)
     except DomainError as refused:
         return row.refused(refused, ended=False)
     return None
@@ -211,13 +211,13 @@ async def _make_samples(
     session: AsyncSession, dataset_id: int, waiting: Sequence[tuple[Upload, Entry]], by: Identity
 ) -> tuple[dict[str, Result], RecordedChange | None]:
     """The outcomes by key. No change where there is nothing to be made."""
-    label_names = label_resolution.distinct(name for row, _ in waiting for name in row.labels)
-    known = await labels.lock_labels(session, dataset_id, label_names)
+    used = label_resolution.distinct(label for row, _ in waiting for label in row.all_labels())
+    known = await labels.lock_labels(session, dataset_id, used)
     results = {row.key: refused for row, _ in waiting if (refused := _refused_labels(row, known)) is not None}
     good = [(row, entry) for row, entry in waiting if row.key not in results]
     if not good:
         return results, None
-    labelled = [(entry, row.labels) for row, entry in good]
+    labelled = [(entry, row.label_names(known)) for row, entry in good]
     samples, change = await write_samples(session, dataset_id, labelled, known, by)
     for row, entry in good:
         sample = samples.get(entry.position)

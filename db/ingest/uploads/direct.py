@@ -55,10 +55,8 @@ class DirectUploads:
     max_bytes: int = MAX_BYTES
 
     def label_names(self, known: KnownLabels) -> list[str]:
-        """Raises LABEL_NOT_FOUND for those that are neither known nor to be made."""
-        names = label_resolution.named(label_resolution.of_file(self.labels), known)
-        label_resolution.missing(names, known, create=self.create_missing)
-        return names
+        """Raises LABEL_NOT_FOUND, INVALID_NAME."""
+        return label_resolution.names_for(label_resolution.of_file(self.labels), known, create=self.create_missing)
 
 
 @dataclass(frozen=True, slots=True)

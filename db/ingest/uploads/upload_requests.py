@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -23,6 +23,7 @@ from db.ingest.uploads import files
 from db.ingest.uploads.destinations import free_paths, lock_names
 from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, Result, checked_name
 from db.labelling import label_resolution, labels
+from db.labelling.labels import KnownLabels, LabelReference
 from db.postgres import sql
 from db.storage import ObjectExists, Stores
 
@@ -41,7 +42,7 @@ class RequestedFile:
     key: str
     name: str
     size: int
-    labels: Sequence[str] = ()
+    labels: Sequence[LabelReference] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,12 @@ class RequestedUploads:
 
     files: Sequence[RequestedFile]
     expiry: int
-    labels: Sequence[str] = ()
+    labels: Sequence[LabelReference] = ()
     create_missing: bool = False
     on_conflict: OnConflict = "ERROR"
     max_bytes: int = MAX_BYTES
 
-    def labels_of(self, file: RequestedFile) -> list[str]:
+    def labels_of(self, file: RequestedFile) -> list[LabelReference]:
         return label_resolution.of_file([*self.labels, *file.labels])
 
 
@@ -68,6 +69,7 @@ class Upload:
     file_name: str
     size: int
     labels: Sequence[str]
+    label_ids: Sequence[int]
     create_missing: bool
     on_conflict: OnConflict
     path: str
@@ -81,6 +83,13 @@ class Upload:
     @property
     def is_open(self) -> bool:
         return self.finished_at is None
+
+    def all_labels(self) -> list[LabelReference]:
+        return [*self.labels, *self.label_ids]
+
+    def label_names(self, known: KnownLabels) -> list[str]:
+        """Raises LABEL_NOT_FOUND, INVALID_NAME."""
+        return label_resolution.names_for(self.all_labels(), known, create=self.create_missing)
 
     def refused(self, error: DomainError, *, ended: bool) -> Result:
         return Result.refused(error, self.file_name, self.key, ended=ended)
@@ -119,9 +128,9 @@ async def request(
     await lock_dataset(session, dataset_id, by)
     await lock_names(session, dataset_id)
     known = await lock_uploads(session, dataset_id, (file.key for file in requested.files))
-    label_names = label_resolution.distinct(name for file in requested.files for name in requested.labels_of(file))
-    known_labels = await labels.lock_labels(session, dataset_id, label_names)
-    label_resolution.missing(label_names, known_labels, create=requested.create_missing)
+    used = label_resolution.distinct(label for file in requested.files for label in requested.labels_of(file))
+    known_labels = await labels.lock_labels(session, dataset_id, used)
+    label_resolution.names_for(used, known_labels, create=requested.create_missing)
     tickets = await _tickets(session, dataset_id, requested, known)
     tickets = await _write(session, dataset_id, requested, tickets, known)
     input_path = await sql.value(session, SQL.input_path, dataset_id=dataset_id)
@@ -212,11 +221,11 @@ async def _write(
     known: Mapping[str, Upload],
 ) -> list[Ticket]:
     """Raises RetryTransaction when another request has just used one of the keys."""
-    rows = {
-        ticket.key: asdict(ticket) | {"labels": requested.labels_of(file)}
-        for file, ticket in reversed(list(zip(requested.files, tickets, strict=True)))
-        if ticket.staged is not None
-    }
+    rows: dict[str, dict[str, Any]] = {}
+    for file, ticket in reversed(list(zip(requested.files, tickets, strict=True))):
+        if ticket.staged is not None:
+            used = labels.split(requested.labels_of(file))
+            rows[ticket.key] = asdict(ticket) | {"labels": used["names"], "label_ids": used["ids"]}
     if not rows:
         return list(tickets)
     written = await sql.run(

@@ -1,14 +1,14 @@
 -- name: write
-INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, create_missing, on_conflict,
+INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, label_ids, create_missing, on_conflict,
                     expires_at, sweep_at)
-SELECT :dataset_id, key, file_name, size, path, staged, labels, :create_missing, :on_conflict,
+SELECT :dataset_id, key, file_name, size, path, staged, labels, label_ids, :create_missing, :on_conflict,
        :expires_at::timestamptz, :expires_at::timestamptz + :grace::interval
 FROM jsonb_to_recordset(:rows::jsonb)
-     AS new (key text, file_name text, size bigint, path text, staged text, labels text[])
+     AS new (key text, file_name text, size bigint, path text, staged text, labels text[], label_ids bigint[])
 ORDER BY path
 ON CONFLICT (dataset_id, key) DO UPDATE SET
     file_name = excluded.file_name, size = excluded.size, path = excluded.path, labels = excluded.labels,
-    create_missing = excluded.create_missing, on_conflict = excluded.on_conflict,
+    label_ids = excluded.label_ids, create_missing = excluded.create_missing, on_conflict = excluded.on_conflict,
     expires_at = greatest(upload.expires_at, excluded.expires_at),
     sweep_at = greatest(upload.expires_at, excluded.expires_at) + :grace::interval,
     cleared = false, sample_id = NULL, error_code = NULL, error = NULL, finished_at = NULL,
@@ -23,7 +23,7 @@ SELECT input_path FROM dataset WHERE id = :dataset_id
 SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE
 
 -- name: rows
-SELECT upload.id, key, file_name, size, labels, create_missing, on_conflict, upload.path, staged,
+SELECT upload.id, key, file_name, size, labels, upload.label_ids, create_missing, on_conflict, upload.path, staged,
        finished_at, error_code, error, generation, sample.id AS sample
 FROM upload LEFT JOIN sample ON sample.id = upload.sample_id
 WHERE upload.dataset_id = :dataset_id AND key = ANY(:keys::text[])

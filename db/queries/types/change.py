@@ -13,6 +13,7 @@ from db.queries.connections import Listing, Page
 from db.queries.json_text import Parts, array, boolean, concatenate, number, unescaped
 from db.queries.pagination import ID, NUMBER, Key, Order
 from db.queries.rows import DerivedTable, Row, all_revisions, table_of
+from db.queries.timelines import timeline
 from db.queries.types.fields import DATASET_OF_ROW, column, node_type, one
 
 # What whoever may label does, and may undo himself.
@@ -170,4 +171,4 @@ CHANGE = node_type(
     },
 )
 
-CHANGES = Listing(("Change",), lambda *_: Order("change", (Key("revision", NUMBER),), descending=True))
+CHANGES = timeline("change", ("Change",), "at", Key("revision", NUMBER), {"actors": "actor", "kinds": "kind"})

@@ -11,6 +11,7 @@ from db.queries.compile_context import Field, ObjectType, RowType
 from db.queries.connections import Listing, page
 from db.queries.json_text import null_with, number, unescaped
 from db.queries.pagination import ID, Order
+from db.queries.timelines import timeline
 from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, one, value
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
@@ -98,8 +99,11 @@ IGNORED_FILES = RowType(
     },
 )
 
-JOBS = Listing(
+JOBS = timeline(
+    "job",
     ("SyncJob", "ImportJob", "ManifestJob"),
-    lambda *_: Order("job", (ID,), descending=True),
+    "created_at",
+    ID,
+    {"statuses": "status", "requestedBy": "requested_by", "kinds": "kind"},
 )
 EXCLUSIVE_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most
