@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history import changes, subscriptions
 from db.history.subscriptions import Event, Position
+from db.ingest.uploads.destinations import lock_names
 from db.jobs import events
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -149,6 +150,17 @@ async def test_an_event_of_a_transaction_that_commits_later_has_a_later_number(d
     async with database.reading() as connection:
         rows = await connection.fetch(NUMBERED, dataset)
     assert [(row["number"], row["detail"]) for row in rows] == [(1, "committed first"), (2, "begun first")]
+
+
+async def test_whoever_gives_names_away_keeps_no_event_waiting(database: Database) -> None:
+    dataset = (await make(database, name="pets")).id
+    async with database.writing() as naming:
+        await lock_names(naming, dataset)
+        async with database.writing() as session:
+            await sql.run(session, "SET LOCAL lock_timeout = '1s'")
+            await sql.run(session, INSERT, dataset_id=dataset)
+    async with database.reading() as connection:
+        assert [row["detail"] for row in await connection.fetch(NUMBERED, dataset)] == ["QUEUED"]
 
 
 async def test_a_heartbeat_and_a_refused_transaction_are_no_events(database: Database) -> None:

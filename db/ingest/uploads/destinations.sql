@@ -2,7 +2,8 @@
 SELECT input_path FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
 
 -- name: lock_names
-SELECT pg_advisory_xact_lock(3, :dataset_id::bigint::int)
+-- 3 is the lock of the events of datasets, which nobody may hold while he waits.
+SELECT pg_advisory_xact_lock(4, :dataset_id::bigint::int)
 
 -- name: taken
 SELECT path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[])
