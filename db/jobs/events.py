@@ -7,6 +7,7 @@ connection costs. A subscriber gets the latest state, never a backlog: a slow on
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,10 +112,12 @@ class Events:
 
     async def read_forever(self) -> None:
         """Read what was requested; failures are logged and repeated."""
+        poll_at = time.monotonic() + POLL
         while True:
-            await wait_for_event(self._wake, POLL)
-            if not self._wake.is_set():
+            await wait_for_event(self._wake, poll_at - time.monotonic())
+            if time.monotonic() >= poll_at:  # however often other topics are requested
                 self._to_read.update(self._topics)
+                poll_at = time.monotonic() + POLL
             self._wake.clear()
             keys, self._to_read = self._to_read & self._topics.keys(), set()
             dataset_ids, self._to_notify = sorted(self._to_notify), set()
@@ -127,6 +130,7 @@ class Events:
             except Exception as error:
                 log.warning("events could not be read, retrying: %s", type(error).__name__)
                 self._to_read |= keys
+                self._to_notify.update(dataset_ids)
                 await asyncio.sleep(RETRY)
             await asyncio.sleep(PAUSE)
 

@@ -98,6 +98,27 @@ async def test_a_lost_notification_costs_one_poll(dataset: DatasetFixture) -> No
         assert await soon(steps) == first + 1
 
 
+async def test_a_lost_notification_costs_one_poll_however_often_others_arrive(
+    dataset: DatasetFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, busy = await dataset.start(), 0.1
+    monkeypatch.setattr(events, "POLL", 10 * busy)
+    async with (
+        events.listening(dataset.database) as subscriptions,
+        aclosing(subscriptions.steps("job", job_id)) as steps,
+    ):
+
+        async def keep_busy() -> None:
+            while True:
+                subscriptions.dataset_changed(dataset.dataset_id)
+                await asyncio.sleep(busy)
+
+        first, others = await soon(steps), asyncio.create_task(keep_busy())
+        await bump(dataset, job_id, notified=False)
+        assert await soon(steps) == first + 1
+        others.cancel()
+
+
 @pytest.mark.usefixtures("no_polls")
 async def test_a_lost_connection_is_opened_again(dataset: DatasetFixture) -> None:
     job_id = await dataset.start()
