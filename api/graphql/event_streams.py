@@ -42,9 +42,12 @@ class EventStream:
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     send: Send | None = None
+    is_closed: bool = False
 
     def start(self, operation: object, source: AsyncGenerator[Answer | bytes, None]) -> None:
-        """Send the answers of an operation. Raises HTTPException (400, 409) or Refused."""
+        """Send the answers of an operation. Raises HTTPException (400, 404, 409) or Refused."""
+        if self.is_closed:  # while the request was read
+            raise no_such_stream()
         if not isinstance(operation, str) or not 0 < len(operation) <= MAX_ID:
             raise HTTPException(400, "Name the operation: `extensions.operationId` is a text.")
         if operation in self.running:
@@ -60,6 +63,7 @@ class EventStream:
             task.cancel()
 
     async def close(self) -> None:
+        self.is_closed = True
         self.seats.close()
         tasks = list(self.running.values())
         for task in tasks:
@@ -112,7 +116,7 @@ class EventStreams:
         """Raises HTTPException (404), also for the stream of somebody else."""
         stream = self._streams.get(token)
         if stream is None or (identity is not None and identity.token_id != stream.identity.token_id):
-            raise HTTPException(404, "There is no such stream; reserve one by PUT.")
+            raise no_such_stream()
         return stream
 
     async def open(self, process: Runtime, stream: EventStream, receive: Receive, send: Send) -> None:
@@ -138,6 +142,11 @@ class EventStreams:
     def _expire(self, stream: EventStream) -> None:
         if stream.send is None:
             del self._streams[stream.token]
+            stream.is_closed = True
             for operation in list(stream.running):
                 stream.stop(operation)
             stream.seats.close()
+
+
+def no_such_stream() -> HTTPException:
+    return HTTPException(404, "There is no such stream; reserve one by PUT.")

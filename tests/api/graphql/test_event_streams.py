@@ -170,6 +170,27 @@ async def test_an_address_has_so_many_streams_and_one_that_is_not_opened_is_give
         await wait_until(partial(is_gone, clients[0], reserved))
 
 
+@pytest.mark.parametrize("is_opened", [True, False])
+async def test_nothing_starts_on_a_stream_that_ends_while_the_request_comes_in(
+    settings: Settings, database: Database, is_opened: bool
+) -> None:
+    timeouts = settings.timeouts.with_changes(socket_init=TIMEOUT if is_opened else 0.3)
+    async with serving(settings.with_changes(timeouts=timeouts), ToySchema()) as url:
+        client = Client(url, await token(database))
+        reserved = await reserve(client)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b'{"query": "subscription { forever }", '
+            if is_opened:
+                async with opened(client, reserved):
+                    pass
+            await wait_until(partial(is_gone, client, reserved))
+            yield b'"extensions": {"operationId": "late"}}'
+
+        headers = {HEADER: reserved, "content-type": "application/json"}
+        assert (await client.request(content=body(), headers=headers)).status_code == 404
+
+
 @pytest.mark.parametrize("revoked", [True, False])
 async def test_a_stream_ends_with_its_token_and_frees_its_seat_when_the_client_goes(
     client: Client, database: Database, settings: Settings, revoked: bool
