@@ -28,13 +28,15 @@ def references(type_name: str, numbers: Sequence[int]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """An event that no subscriber may miss, and the cursor behind which a subscription goes on: of one dataset, events
-    with the same cursor are the same."""
+    """An event that no subscriber may miss, and the cursor behind which a subscription goes on. Of one dataset, events
+    of the same type with the same cursor are the same. Those of two types need not be: what came first for one
+    subscriber comes second for another, and both have come to the same position then."""
 
     cursor: str
     value: Any = field(compare=False)
+    type: type[Any]
 
 
 def resumable(value: Any) -> Any:
     """The event of an object that has its `cursor`."""
-    return Resumable(value.cursor, value)
+    return Resumable(value.cursor, value, type(value))

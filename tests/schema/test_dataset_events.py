@@ -13,10 +13,12 @@ import pytest
 from db import jobs
 from db.errors import Invalid, NotFound
 from db.jobs import events
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.queries.types.dataset import EVENTS
 from schema.execution.messages import Answer, Request
 from tests.db.dataset_fixture import WORKER
+from tests.db.test_dataset_events import VERSION
 from tests.schema.mutation_fixture import DatasetClient, create_client, schema
 from tests.waiting import TIMEOUT, wait_until
 
@@ -61,12 +63,22 @@ class Subscriber:
 
 @asynccontextmanager
 async def subscribed(client: DatasetClient, after: str | None = None, *, to: str = FOLLOW) -> AsyncIterator[Subscriber]:
-    async with events.listening(client.direct.database) as events_:
-        context = replace(client.direct.context(), events=events_)
-        variables = {"d": client.dataset, "a": after} if to == FOLLOW else {"d": client.dataset}
-        request = Request(schema().documents.prepare(to), variables)
-        async with aclosing(schema().subscribe(request, context)) as answers:
-            yield Subscriber(events_, answers)
+    async with (
+        events.listening(client.direct.database) as events_,
+        subscribed_with(client, events_, after, to=to) as subscriber,
+    ):
+        yield subscriber
+
+
+@asynccontextmanager
+async def subscribed_with(
+    client: DatasetClient, events_: events.Events, after: str | None, *, to: str = FOLLOW
+) -> AsyncIterator[Subscriber]:
+    context = replace(client.direct.context(), events=events_)
+    variables = {"d": client.dataset, "a": after} if to == FOLLOW else {"d": client.dataset}
+    request = Request(schema().documents.prepare(to), variables)
+    async with aclosing(schema().subscribe(request, context)) as answers:
+        yield Subscriber(events_, answers)
 
 
 async def follow(client: DatasetClient, count: int, after: str | None) -> list[Event]:
@@ -181,6 +193,22 @@ async def test_two_tokens_are_told_the_same(client: DatasetClient) -> None:
     for position in range(3):
         await label(client if position % 2 else bob, position)
     assert await follow(client, 3, start) == await follow(bob, 3, start)
+
+
+async def test_events_that_come_in_another_order_are_not_taken_for_each_other(client: DatasetClient) -> None:
+    start, database = await cursor_of(client), client.direct.database
+    async with events.listening(database) as events_, subscribed_with(client, events_, start) as early:
+        async with database.writing() as session:
+            await sql.run(session, VERSION, dataset_id=client.dataset_rows.id, name="slow")
+            await sql.run(session, "SET CONSTRAINTS ALL IMMEDIATE")  # the event notes the revision before the change
+            await label(client, 0)
+            first = await early.next()
+        second = await early.next()
+        async with subscribed_with(client, events_, EVENTS.write(client.dataset_rows.id, 0, 0)) as late:
+            others = [await late.next() for _ in range(3)]
+    assert second["cursor"] == others[2]["cursor"]
+    assert [short(event) for event in (first, second)] == [("change", 2), ("published", "slow")]
+    assert [short(event) for event in others] == [("change", 1), ("published", "slow"), ("change", 2)]
 
 
 async def test_it_ends_with_the_dataset(client: DatasetClient) -> None:
