@@ -99,21 +99,21 @@ class TokenScope(Enum):
 
 @described("Which mutation or job made a change.")
 class ChangeKind(Enum):
-    CREATE_LABELS = "`createLabels`, or `createDataset` with labels."
-    UPDATE_LABEL = "`updateLabel`."
-    RENAME_LABEL = "`renameLabel`."
-    MERGE_LABELS = "`renameLabel` with `MERGE`: one label was merged into another."
-    DELETE_LABELS = "`deleteLabels`, in any mode."
-    LABEL_SAMPLES = "`labelSamples`."
-    REPLACE_SAMPLE_LABEL = "`replaceSampleLabel`."
-    ANNOTATE_SAMPLES = "`annotateSamples`."
-    UPDATE_SAMPLES = "`updateSamples`."
-    DELETE_SAMPLES = "`deleteSamples`."
-    UPLOAD_SAMPLES = "`uploadSamples` or `completeUploads`."
+    CREATE_LABELS = "Created labels: `createLabels`, or `createDataset` with labels."
+    UPDATE_LABEL = "Changed the colour or shortcut of a label: `updateLabel`."
+    RENAME_LABEL = "Renamed a label: `renameLabel`."
+    MERGE_LABELS = "Merged a label into another one: `renameLabel` with `MERGE`."
+    DELETE_LABELS = "Deleted labels, and samples and source files in some modes: `deleteLabels`."
+    LABEL_SAMPLES = "Added, set or removed labels of samples: `labelSamples`."
+    REPLACE_SAMPLE_LABEL = "Replaced one label of samples with another: `replaceSampleLabel`."
+    ANNOTATE_SAMPLES = "Added, updated or removed annotations: `annotateSamples`."
+    UPDATE_SAMPLES = "Marked samples as hard examples or not, or set their usage: `updateSamples`."
+    DELETE_SAMPLES = "Deleted samples: `deleteSamples`."
+    UPLOAD_SAMPLES = "Added uploaded images: `uploadSamples` or `completeUploads`."
     SYNC = "A sync. A large one makes many changes, each for a part of the files."
     IMPORT = "An import. A large one makes many changes, each for a part of the manifest."
-    SET_CURRENT_VERSION = "`setCurrentVersion`."
-    UNDO = "`undoChange`."
+    SET_CURRENT_VERSION = "Made the working set equal to a version: `setCurrentVersion`."
+    UNDO = "Undid another change: `undoChange`."
 
 
 @described("How a sample differs between two states.")
@@ -227,7 +227,7 @@ class ExistingSamples(Enum):
 
 @described("What to do with changes that are not in any version.")
 class UnpublishedChanges(Enum):
-    REJECT = "Refuse with UNPUBLISHED_CHANGES."
+    ERROR = "Refuse with UNPUBLISHED_CHANGES."
     DISCARD = "Discard them. They stay in `changes`; undoing the switch restores them."
 
 
@@ -238,7 +238,7 @@ class UnpublishedChanges(Enum):
 class ErrorCode(Enum):
     UNAUTHENTICATED = "The token is missing, unknown, expired or revoked."
     FORBIDDEN = "The token's scope does not allow this."
-    NOT_FOUND = "The object does not exist."
+    NOT_FOUND = "An object without a code of its own, such as a change or an annotation, does not exist."
     VALIDATION_FAILED = "An argument is not valid. The message says which."
     QUERY_TOO_COSTLY = "The operation asks for too much at once."
     DOCUMENT_NOT_TRUSTED = "The server executes only trusted documents, and this is not one of them."
@@ -249,7 +249,7 @@ class ErrorCode(Enum):
     GRAPHQL_PARSE_FAILED = "The document has a syntax error."
     GRAPHQL_VALIDATION_FAILED = "The document does not fit the schema."
     OPERATION_RESOLUTION_FAILURE = "The document has no operation, or several and none of the name in `operationName`."
-    RATE_LIMITED = "Too many requests. Wait as long as `details` say."
+    RATE_LIMITED = "Too many requests. `details.retryAfter` is the number of seconds to wait, where it is known."
     INTERNAL_ERROR = "An error in the server. Try again; if it persists, send the reference to the server's operator."
     UNAVAILABLE = (
         "The database cannot be reached, or is full. The same request may succeed later. Repeat a mutation with the "
@@ -257,7 +257,7 @@ class ErrorCode(Enum):
     )
     DATASET_NOT_FOUND = "The dataset does not exist, or the token may not access it."
     DATASET_ALREADY_EXISTS = "Another dataset has this name."
-    DATASET_BUSY = "A job that is running on the dataset does not allow this."
+    DATASET_BUSY = "A queued or running job of the dataset, `details.jobId`, does not allow this."
     INVALID_NAME = "The name is not allowed. The message says why."
     INVALID_PATH = "The server may not or cannot use the path. The message says why."
     LABEL_NOT_FOUND = "The dataset has no label with this name or id."
@@ -268,17 +268,21 @@ class ErrorCode(Enum):
     EMPTY_SELECTION = "The selection is empty."
     COUNT_MISMATCH = "The number of selected samples is not the expected one. Nothing was changed."
     CONFLICT = (
-        "Someone else changed the same in the meantime, or the idempotency key belongs to another request. Nothing was "
-        "changed."
+        "What the mutation affects was changed in the meantime, or the idempotency key was used for another request. "
+        "Nothing was changed."
     )
     VERSION_NOT_FOUND = "The version does not exist."
     VERSION_ALREADY_EXISTS = "Another version of the dataset has this name."
     EMPTY_VERSION = "A dataset without samples cannot be published."
-    UNPUBLISHED_CHANGES = "The working set has changes that are not in any version. Publish them, or pass DISCARD."
+    UNPUBLISHED_CHANGES = (
+        "The working set has changes that are not in any version. Publish them, or pass `onUnpublished: DISCARD`."
+    )
     SPLIT_CONDITIONS_NOT_MET = "A label has too few samples for both parts of a split."
     JOB_NOT_FOUND = "The job does not exist."
     SYNC_ALREADY_RUNNING = "The dataset is already being synced, by the job `details.jobId`."
-    TOO_MANY_REMOVED = "The sync would remove more samples than allowed, and changed nothing. See `removeMany`."
+    TOO_MANY_REMOVED = (
+        "The sync would remove more samples than allowed, and changed nothing. See `SyncDatasetInput.removeMany`."
+    )
     FILE_TOO_LARGE = "A file is larger than allowed."
     UPLOAD_TOO_LARGE = "The files of one request are together larger than allowed."
     UNSUPPORTED_FORMAT = "The file is not a JPEG, PNG or BMP image, or its extension is that of another format."

@@ -103,7 +103,8 @@ async def expect_revision(
         session, SQL.between, dataset_id=dataset_id, expected=first, revision=revision, limit=MAX_REPORTED
     )
     raise Conflict(
-        f"The dataset is at revision {revision}, not {expected}: someone else changed it. Load it again and repeat.",
+        f"The dataset is at revision {revision}, not {expected}: it was changed in the meantime. Load it again and "
+        "repeat.",
         revision=revision,
         changes=[f"Change:{row['id']}" for row in rows],
     )

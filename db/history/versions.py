@@ -29,7 +29,7 @@ from db.postgres import sql
 from db.postgres.models import Base, BaseBefore, Dataset, Job, Version
 
 SQL: Final = sql.load(__file__)
-OnUnpublished = Literal["REJECT", "DISCARD"]
+OnUnpublished = Literal["ERROR", "DISCARD"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ async def _next_name(session: AsyncSession, base: Base) -> str:
 
 
 async def switch(
-    session: AsyncSession, version_id: int, *, by: Identity, on_unpublished: OnUnpublished = "REJECT"
+    session: AsyncSession, version_id: int, *, by: Identity, on_unpublished: OnUnpublished = "ERROR"
 ) -> Switched:
     """Apply the differences to a version as one change: samples, labels and names of the version; ids stay. Whoever
     labels at the same time waits, and then goes on."""
@@ -120,7 +120,7 @@ async def switch(
     base = await lock_base(session, dataset_id)
     version = await find_version(session, version_id, by)
     was_clean = is_clean(base, revision)
-    if on_unpublished == "REJECT" and not was_clean:
+    if on_unpublished == "ERROR" and not was_clean:
         raise Conflict(
             "The working set has changes that are not in any version; publish it first, or pass `onUnpublished: "
             "DISCARD`.",

@@ -219,7 +219,7 @@ class _Builder:
             is_damaged = row["source_id"].in_(self.sources(source.c.damaged))
             yield is_damaged if filter_.is_damaged else ~is_damaged
         if filter_.annotation_count is not None:
-            yield from self.number(self.annotations(), filter_.annotation_count)
+            yield from self.number("annotationCount", self.annotations(), filter_.annotation_count)
         if facts := list(self.facts(filter_)):
             yield row["source_id"].in_(self.sources(*facts))
         if filter_.labeled_by is not None:
@@ -268,17 +268,15 @@ class _Builder:
             yield is_present if filter_.is_source_available else ~is_present
         if filter_.format is not None:
             yield source.c.format == enum_value(filter_.format)
-        for column, number in ((source.c.width, filter_.width), (source.c.height, filter_.height)):
+        for field, number in (("width", filter_.width), ("height", filter_.height), ("size", filter_.size_)):
             if number is not None:
-                yield from self.number(column, number)
-        if filter_.size_ is not None:
-            yield from self.number(source.c.size, filter_.size_)
+                yield from self.number(field, source.c[field], number)
 
-    def number(self, value: ColumnElement[Any], filter_: IntFilter) -> Iterator[ColumnElement[bool]]:
+    def number(self, field: str, value: ColumnElement[Any], filter_: IntFilter) -> Iterator[ColumnElement[bool]]:
         if filter_.eq is not None:
             yield value == self.bind(BigInteger(), int, filter_.eq)
         if filter_.min is not None:
-            yield value >= self.bind(BigInteger(), patterns.at_least, filter_.min, filter_.max)
+            yield value >= self.bind(BigInteger(), patterns.at_least(field), filter_.min, filter_.max)
         if filter_.max is not None:
             yield value <= self.bind(BigInteger(), int, filter_.max)
 

@@ -69,10 +69,15 @@ def in_nfc_beyond_ascii(paths: Sequence[str]) -> list[str] | None:
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def at_least(least: int, most: int | None) -> int:
-    if most is not None and least > most:
-        raise Invalid("`min` is more than `max`: swap them.")
-    return least
+def at_least(field: str) -> Callable[[int, int | None], int]:
+    """The least number that the filter allows in this field. Raises Invalid where it is more than the most."""
+
+    def minimum(least: int, most: int | None) -> int:
+        if most is not None and least > most:
+            raise Invalid(f"`{field}.min` is more than `{field}.max`: swap them.", field=field)
+        return least
+
+    return minimum
 
 
 # -- times ------------------------------------------------------------------------------------------------------------

@@ -31,10 +31,14 @@ T = TypeVar("T")
 @strawberry.input(description="A filter of samples by their confirmed labels.")
 class LabelFilter:
     names: list[str] | None = strawberry.field(
-        default=UNSET, description="Exact label names. A name that no label has matches no sample."
+        default=UNSET,
+        description="Exact label names; for the samples of a version, the names that the labels have in the version. A "
+        "name that no label has matches no sample.",
     )
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=UNSET, description="Global ids of labels, combined with `names`. An unknown id matches no sample."
+        default=UNSET,
+        description="Global ids of labels of the working set, also for the samples of a version; combined with "
+        "`names`. An unknown id matches no sample.",
     )
     match: LabelMatch = strawberry.field(default=LabelMatch.ANY, description="How the labels are combined.")
 
@@ -82,7 +86,9 @@ class PathFilter:
 )
 class SampleFilter:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=UNSET, description="Samples with one of these global ids, at most 1,000, of the working set."
+        default=UNSET,
+        description="Samples with one of these global ids, at most 1,000. For the samples of a version, too, these are "
+        "ids of the working set, including those of deleted samples.",
     )
     state: SampleState | None = strawberry.field(default=UNSET, description="Samples in this state.")
     labels: LabelFilter | None = strawberry.field(default=UNSET, description="Samples with, or without, these labels.")
@@ -93,14 +99,12 @@ class SampleFilter:
         default=UNSET, description="Samples whose `addedAt` is in this period."
     )
     labeled_at: TimeFilter | None = strawberry.field(
-        default=UNSET, description="Samples whose `labeledAt` is in this period. It never is without labels."
+        default=UNSET, description="Samples whose `labeledAt` is in this period. Samples without labels do not match."
     )
-    file_name: TextFilter | None = strawberry.field(
-        default=UNSET, description="Samples with this file name, including its extension."
-    )
-    path: PathFilter | None = strawberry.field(default=UNSET, description="Samples with this path.")
+    file_name: TextFilter | None = strawberry.field(default=UNSET, description="Samples whose `fileName` matches.")
+    path: PathFilter | None = strawberry.field(default=UNSET, description="Samples whose `path` matches.")
     labeled_by: list[str] | None = strawberry.field(
-        default=UNSET, description="Samples that one of these labelled last."
+        default=UNSET, description="Samples whose `labeledBy` is one of these."
     )
     is_hard: bool | None = strawberry.field(
         default=UNSET, description="Samples that are, or are not, marked as hard examples."
@@ -117,7 +121,7 @@ class SampleFilter:
     size: IntFilter | None = strawberry.field(default=UNSET, description="Samples whose `size` in bytes matches.")
     format: ImageFormat | None = strawberry.field(default=UNSET, description="Samples of this image format.")
     annotation_count: IntFilter | None = strawberry.field(
-        default=UNSET, description="Samples with this number of annotations, suggestions included."
+        default=UNSET, description="Samples whose number of annotations, including suggestions, matches."
     )
     changed_since: int | None = strawberry.field(
         default=UNSET,
@@ -152,7 +156,7 @@ class SampleSelectionInput:
 @strawberry.input(description="A filter of datasets. All given conditions must match.")
 class DatasetFilter:
     type: DatasetType | None = strawberry.field(default=None, description="Datasets of this type.")
-    name: TextFilter | None = strawberry.field(default=None, description="Datasets with this name.")
+    name: TextFilter | None = strawberry.field(default=None, description="Datasets whose `name` matches.")
 
 
 @strawberry.input(

@@ -68,10 +68,11 @@ class RenameLabelInput:
     )
 
 
-@strawberry.type(description="Return type of `renameLabel`.")
+@strawberry.type(description="Return type of `renameLabel`. For a dry run, what the mutation would do.")
 class RenameLabelPayload(WithDryRun):
     label: Label = strawberry.field(
-        description="The label that has the name now. After a merge, the label that had it before."
+        description="The label that has the new name; after a merge, the one that had it before. For a dry run, in its "
+        "current state."
     )
     affected_sample_count: int = strawberry.field(
         description="Number of samples that have the renamed label. 0 if it had the name already."

@@ -74,7 +74,7 @@ class WithSources(WithDryRun):
         "unless they were replaced in the meantime: replaced files are kept."
     )
     impacts: list[DeleteImpact] = strawberry.field(
-        description="What deleting the source files affects. Empty if nothing else uses them."
+        description="What deleting the source files affects: one item, or none if nothing else uses them."
     )
 
 

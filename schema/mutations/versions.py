@@ -32,7 +32,8 @@ class PublishVersionInput:
     description: str = strawberry.field(default="", description="Free text, at most 256 characters.")
     split: SplitInput | None = strawberry.field(
         default=None,
-        description="How to split the labelled samples. Null: all are for training. A split reads all of them.",
+        description="How to split the labelled samples. Null: all of them are for training. With a split, "
+        "publishing reads every labelled sample, which takes longer for more samples.",
     )
 
 
@@ -45,7 +46,7 @@ class PublishVersionPayload(OfDataset):
 class SetCurrentVersionInput:
     version_id: strawberry.ID = strawberry.field(description="Global id of the version.")
     on_unpublished: UnpublishedChanges = strawberry.field(
-        default=UnpublishedChanges.REJECT, description="What to do with changes that are not in any version."
+        default=UnpublishedChanges.ERROR, description="What to do with changes that are not in any version."
     )
 
 

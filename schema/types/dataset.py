@@ -91,7 +91,7 @@ class Dataset(Node):
         compiled()
 
     labelers: list[str] = strawberry.field(
-        description="Everyone who last labelled at least one sample, in code point order: the values for "
+        description="The names in `Sample.labeledBy` of all samples, each once, in code point order: the values for "
         "`SampleFilter.labeledBy`."
     )
 

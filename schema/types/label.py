@@ -18,7 +18,7 @@ class Label(Node):
     shortcut: str | None = strawberry.field(
         description="Keyboard shortcut: one character, unique in the dataset. Null for none."
     )
-    sample_count: int = strawberry.field(description="Number of samples that have this label, confirmed.")
+    sample_count: int = strawberry.field(description="Number of samples with a confirmed annotation with this label.")
     annotation_count: int = strawberry.field(
         description="Number of confirmed annotations with this label: more than `sampleCount` if a sample has several "
         "shapes of it."

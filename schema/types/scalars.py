@@ -38,5 +38,7 @@ def parse_timestamp(text: Any) -> datetime:
     """An RFC 3339 date-time with its zone; dates alone and naive times are refused."""
     timestamp = timestamps.parse_timestamp(text) if isinstance(text, str) else None
     if timestamp is None:
-        raise GraphQLError(f"DateTime takes an RFC 3339 moment such as {timestamps.EXAMPLES}, not {text!r:.60}")
+        raise GraphQLError(
+            f"DateTime takes an RFC 3339 date and time with its zone, such as {timestamps.EXAMPLES}, not {text!r:.60}"
+        )
     return timestamp

@@ -82,15 +82,18 @@ async def test_a_prefix_is_of_the_path_in_nfc_and_exact(database: Database, pref
 
 
 def test_bounds_that_exclude_each_other_are_refused() -> None:
-    for filter_ in (
-        SampleFilter(width=IntFilter(min=2, max=1)),
-        SampleFilter(annotation_count=IntFilter(min=2, max=1)),
-        SampleFilter(
-            labeled_at=TimeFilter(from_=datetime.max.replace(tzinfo=UTC), to=datetime.min.replace(tzinfo=UTC))
-        ),
+    number = IntFilter(min=2, max=1)
+    time = TimeFilter(from_=datetime.max.replace(tzinfo=UTC), to=datetime.min.replace(tzinfo=UTC))
+    for field, filter_ in (
+        ("width", SampleFilter(width=number)),
+        ("height", SampleFilter(height=number)),
+        ("size", SampleFilter(size_=number)),
+        ("annotationCount", SampleFilter(annotation_count=number)),
+        ("labeledAt", SampleFilter(labeled_at=time)),
     ):
-        with pytest.raises(Invalid, match="swap them"):
+        with pytest.raises(Invalid, match=f"`{field}..*swap them") as refused:
             conditions(filter_, working_set(1))
+        assert refused.value.details == {"field": field}
 
 
 def test_an_id_of_a_version_is_refused() -> None:

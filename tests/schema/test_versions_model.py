@@ -197,7 +197,7 @@ class Histories(RuleBasedStateMachine):
             "setCurrentVersion",
             "dataset { revision }",
             versionId=version,
-            onUnpublished="DISCARD" if discard else "REJECT",
+            onUnpublished="DISCARD" if discard else "ERROR",
         )
         if not discard and not was_clean:
             assert payload == "UNPUBLISHED_CHANGES"
