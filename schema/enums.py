@@ -110,8 +110,8 @@ class ChangeKind(Enum):
     UPDATE_SAMPLES = "Marked samples as hard examples or not, or set their usage: `updateSamples`."
     DELETE_SAMPLES = "Deleted samples: `deleteSamples`."
     UPLOAD_SAMPLES = "Added uploaded images: `uploadSamples` or `completeUploads`."
-    SYNC = "A sync. A large one makes many changes, each for a part of the files."
-    IMPORT = "An import. A large one makes many changes, each for a part of the manifest."
+    SYNC = "Added, updated, moved or removed samples: a sync. A large sync makes many changes."
+    IMPORT = "Added or updated samples: an import. A large import makes many changes."
     SET_CURRENT_VERSION = "Made the working set equal to a version: `setCurrentVersion`."
     UNDO = "Undid another change: `undoChange`."
 

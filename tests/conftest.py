@@ -95,6 +95,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             shutil.rmtree(users.parents[1])
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests that passed have noted with `record_property`, also in the processes of a parallel run."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     servers = Servers()
