@@ -1,4 +1,5 @@
-"""The scope that an operation needs. Checked before anything runs: a mutation of several fields is refused as a whole.
+"""The scope that each mutation needs. One that the token's scope does not reach is not resolved: it is null, with its
+error, and the others of the same request are carried out.
 
 For a token that is confined to some datasets, others are not forbidden but do not exist: `db/` sees to that.
 """
@@ -9,7 +10,7 @@ from typing import Any, Final
 from graphql import BooleanValueNode, FieldNode, GraphQLError, ObjectValueNode, ValueNode, VariableNode
 
 from db.identity.tokens import Identity, Scope
-from schema.errors import FORBIDDEN, Refused, with_code
+from schema.errors import FORBIDDEN, with_code
 from schema.execution.documents import Document
 
 LABELLING: Final = frozenset(
@@ -19,11 +20,11 @@ LABELLING: Final = frozenset(
 WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples"})
 
 
-def authorize(document: Document, identity: Identity, variables: Mapping[str, Any]) -> None:
-    """Raises Refused (FORBIDDEN), naming every root field that the token's scope does not reach."""
+def forbidden_fields(document: Document, identity: Identity, variables: Mapping[str, Any]) -> dict[str, GraphQLError]:
+    """The root fields that the token's scope does not reach, by their names in the answer, each with its error."""
+    errors: dict[str, GraphQLError] = {}
     if identity.may(Scope.MANAGE if document.is_mutation else Scope.READ):
-        return
-    own, errors = identity.scope.word, []
+        return errors
     for node in document.root_fields:
         name = node.name.value
         needed = Scope.READ
@@ -32,11 +33,11 @@ def authorize(document: Document, identity: Identity, variables: Mapping[str, An
             if name in WITH_DRY_RUN and is_dry_run(document, node, variables):
                 needed = Scope.READ
         if not identity.may(needed):
-            message = f"{name} needs a token with the scope {needed.word}; this one has {own}."
-            error = GraphQLError(message, nodes=node, path=[node.alias.value if node.alias else name])
-            errors.append(with_code(error, FORBIDDEN, needed=needed.word, held=own))
-    if errors:
-        raise Refused(errors)
+            key = node.alias.value if node.alias else name
+            message = f"{name} needs a token with the scope {needed.word}; this one has {identity.scope.word}."
+            error = GraphQLError(message, nodes=node, path=[key])
+            errors[key] = with_code(error, FORBIDDEN, needed=needed.name, held=identity.scope.name)
+    return errors
 
 
 def is_dry_run(document: Document, node: FieldNode, variables: Mapping[str, Any]) -> bool:

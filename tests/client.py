@@ -28,7 +28,7 @@ from schema.context import Context
 from schema.errors import Refused
 from schema.execution.messages import Answer, Request
 from schema.execution.schema import LabelgraphSchema
-from schema.permissions import authorize
+from schema.permissions import forbidden_fields
 from tests.waiting import TIMEOUT
 
 NAMES = count()
@@ -135,9 +135,10 @@ class Direct:
         """The whole answer, decoded from its JSON text."""
         try:
             document = self.schema.documents.prepare(query)
-            authorize(document, self.identity, variables or {})
+            forbidden = forbidden_fields(document, self.identity, variables or {})
             document.cost(variables or {})
-            answer = await self.schema.run(Request(document, variables or {}), self.context(key, query.encode()))
+            request = Request(document, variables or {}, forbidden=forbidden)
+            answer = await self.schema.run(request, self.context(key, query.encode()))
         except Refused as refused:
             answer = Answer(errors=refused.errors)
         return orjson.loads(answer if isinstance(answer, bytes) else answer.encode())

@@ -142,9 +142,9 @@ def _check_upload(headers: Headers, identity: Identity) -> None:
     """Raises Refused, before anything of the body is read. Files are for `uploadSamples` alone."""
     multipart.check_preflight(headers)
     if not identity.may(TokenScope.MANAGE):
-        needed, actual = TokenScope.MANAGE.word, identity.scope.word
-        message = f"Files are sent with a token of the scope {needed}; this one has {actual}."
-        raise refusal(message, FORBIDDEN, needed=needed, held=actual)
+        needed, held = TokenScope.MANAGE, identity.scope
+        message = f"Files are sent with a token of the scope {needed.word}; this one has {held.word}."
+        raise refusal(message, FORBIDDEN, needed=needed.name, held=held.name)
 
 
 async def _respond(

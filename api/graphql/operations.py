@@ -16,13 +16,12 @@ from db.postgres.outages import NO_ANSWER, DatabaseUnavailable
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, log_defect, with_code
 from schema.execution.messages import Answer, Request, encode
-from schema.permissions import authorize
+from schema.permissions import forbidden_fields
 
 
 def build_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
-    """The operation that the parameters name: valid, permitted, and within its cost. Raises Refused."""
+    """The operation that the parameters name: valid, and within its cost. Raises Refused."""
     document = process.schema.documents.prepare(process.persisted_queries.source(params), params.operation_name)
-    authorize(document, identity, params.variables)
     process.persisted_queries.add(params, identity.token_id)
     sizes = document.input_sizes(params.variables)
     cost = document.cost(params.variables, sizes)
@@ -32,6 +31,7 @@ def build_request(process: Runtime, params: Parameters, identity: Identity) -> R
         extensions=params.extensions,
         input_objects=sizes.objects,
         cost=cost,
+        forbidden=forbidden_fields(document, identity, params.variables),
     )
 
 

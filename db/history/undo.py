@@ -43,8 +43,8 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
         raise Forbidden(
             "A token with the scope label undoes its own labelling, and what it undid of that. Other changes need the "
             "scope manage.",
-            needed=Scope.MANAGE.word,
-            held=by.scope.word,
+            needed=Scope.MANAGE.name,
+            held=by.scope.name,
         )
     if not undone.undoable:
         raise Invalid("This change deleted source files, and cannot be undone.")

@@ -1,8 +1,9 @@
 """GraphQL's own execution, in which everything below a reference is compiled to SQL and read as JSON text."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, is_non_null_type
+from graphql import GraphQLError, GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, is_non_null_type
 from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
@@ -29,11 +30,34 @@ ROOT = Reference("Query", ())  # a root field of Query
 class Executor(StrawberryGraphQLCoreExecutionContext):
     """Compiles and reads what is below a reference; puts the JSON text into the answer as it is."""
 
-    def __init__(self, *args: Any, prepared: Document, plans: Plans, version: str, **more: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        prepared: Document,
+        plans: Plans,
+        version: str,
+        forbidden: Mapping[str, GraphQLError],
+        **more: Any,
+    ) -> None:
         super().__init__(*args, **more)
         self.prepared = prepared
         self.plans = plans
         self.version = version
+        self.forbidden = forbidden
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: list[FieldDetails],
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        if path.prev is None and (error := self.forbidden.get(str(path.key))) is not None:
+            field = parent_type.fields[field_details_list[0].node.name.value]
+            self.handle_field_error(error, field.type, field_details_list, path)
+            return None
+        return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
     def complete_value(
         self,

@@ -22,6 +22,7 @@ class Request:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     input_objects: int = 0  # in the variables
     cost: int = 0  # see Document.cost
+    forbidden: Mapping[str, GraphQLError] = field(default_factory=dict)  # the root fields that are refused
 
 
 @dataclass(frozen=True, slots=True)

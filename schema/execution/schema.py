@@ -138,6 +138,7 @@ class LabelgraphSchema(strawberry.Schema):
             prepared=request.document,
             plans=self.plans,
             version=self.version,
+            forbidden=request.forbidden,
         )
 
 

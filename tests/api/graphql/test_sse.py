@@ -92,9 +92,13 @@ def assert_refused(response: httpx2.Response, code: str) -> None:
     assert "data" not in body
 
 
-async def test_a_scope_that_does_not_reach_is_a_stream_of_its_errors(url: str, database: Database) -> None:
+async def test_a_mutation_that_the_scope_does_not_reach_is_a_stream_of_its_answer(url: str, database: Database) -> None:
     client = Client(url, await token(database, Scope.READ))
-    assert_refused(await client.post("mutation { deleteDataset }", headers=EVENTS), "FORBIDDEN")
+    (event, body), last = frames((await client.post("mutation { deleteDataset }", headers=EVENTS)).text)
+    assert (event, last) == ("next", ("complete", None))
+    assert isinstance(body, dict)
+    assert body["data"] == {"deleteDataset": None}
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["FORBIDDEN"]
 
 
 async def test_what_is_wrong_with_the_request_itself_keeps_its_status(client: Client, url: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from inspect import isawaitable
 from typing import Any
@@ -101,6 +101,17 @@ class Subscription:
             await asyncio.sleep(0.05)
 
 
+def permitted(request: Request) -> Callable[..., Any]:
+    """Resolves the fields that the request may have."""
+
+    def resolve(resolve_next: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
+        if info.path.prev is None and (error := request.forbidden.get(str(info.path.key))) is not None:
+            raise error
+        return resolve_next(source, info, **arguments)
+
+    return resolve
+
+
 class ToySchema(LabelgraphSchema):
     """Has what the transports use of a schema, and none of its fields."""
 
@@ -122,6 +133,7 @@ class ToySchema(LabelgraphSchema):
             context_value=context,
             variable_values=dict(request.variables),
             operation_name=request.document.name,
+            middleware=[permitted(request)],
         )
         return Answer.from_result(result if isinstance(result, ExecutionResult) else await result)
 
