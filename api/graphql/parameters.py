@@ -73,6 +73,12 @@ def from_object(values: object) -> Parameters:
     return Parameters(query, name or None, variables, extensions, document_id)
 
 
+def normalized_id(text: str) -> str:
+    """The id of a document; a SHA-256 in small letters, without the prefix `sha256:` that graphql-codegen writes."""
+    found = SHA_256.fullmatch(text)
+    return found[1].lower() if found else text
+
+
 def idempotency_key(request: Request, header: str | None) -> tuple[str | None, bytes]:
     """From the header or else the request's extensions, with the hash that distinguishes the request from any other
     under the same key. Raises Refused."""
@@ -115,13 +121,12 @@ def _is_deeper(body: bytes, depth: int) -> bool:
 
 
 def _document_id(values: Mapping[str, Any], extensions: Mapping[str, Any]) -> str | None:
-    """From `documentId`, or Apollo's `persistedQuery`; a SHA-256 in small letters. Raises Refused."""
+    """From `documentId`, or Apollo's `persistedQuery`. Raises Refused."""
     match values.get("documentId"), extensions.get("persistedQuery"):
         case None, None:
             return None
         case (str(text), None) | (None, {"version": 1, "sha256Hash": str(text)}) if 0 < len(text) <= MAX_ID:
-            found = SHA_256.fullmatch(text)
-            return found[1].lower() if found else text
+            return normalized_id(text)
     raise refusal(
         '`documentId`, or else `persistedQuery` as {"version": 1, "sha256Hash": …}, is the id of a trusted document or '
         f"the SHA-256 of `query`: at most {MAX_ID} characters.",

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import orjson
 
 from api.command_errors import CommandError
+from api.graphql.parameters import normalized_id
 
 APOLLO: Final = "apollo-persisted-query-manifest"
 MANIFESTS: Final = (
@@ -32,7 +33,7 @@ class TrustedDocuments:
         by_id: dict[str, str] = {}
         for file in _files(folder) if folder else ():
             for name, text in _documents(file, _text_of(file)):
-                if by_id.setdefault(name, text) != text:
+                if by_id.setdefault(normalized_id(name), text) != text:
                     raise CommandError(f"Two documents have the id {name}; the second is in {file}.")
         if folder and not by_id:
             raise CommandError(f"There are no trusted documents in {folder}: no *.graphql, *.gql or *.json.")

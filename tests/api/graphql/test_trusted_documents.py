@@ -21,6 +21,7 @@ from tests.client import Client, serving, token
 HELLO = "query Hello($n: String) { hello(name: $n) }"
 WHO = "query Who { who }"
 COUNT = "subscription Count { counter(to: 1) }"
+PREFIXED = "query Prefixed { hello }"
 MD5 = hashlib.md5(WHO.encode(), usedforsecurity=False).hexdigest()
 APOLLO = {
     "format": "apollo-persisted-query-manifest",
@@ -37,6 +38,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "queries").mkdir(parents=True)
     (folder / "queries" / "hello.graphql").write_text(HELLO + "\n")
     (folder / "relay.json").write_text(json.dumps({MD5: WHO}))
+    (folder / "codegen.json").write_text(json.dumps({f"sha256:{hashed(PREFIXED)}": PREFIXED}))
     (folder / "apollo.json").write_text(json.dumps(APOLLO))
     (folder / "README.md").write_text("no document")
     return folder
@@ -62,6 +64,8 @@ async def test_documents_are_named_by_hash_or_by_the_key_of_a_manifest(trusting:
         answer = await client.request(json={"documentId": id_, "variables": variables})
         assert answer.json() == {"data": {"hello": "hello you"}}
     assert (await client.request(json=by_hash(HELLO, variables=variables))).json() == {"data": {"hello": "hello you"}}
+    assert "data" in (await client.request(json={"documentId": f"sha256:{hashed(PREFIXED)}"})).json()
+    assert "data" in (await client.request(json=by_hash(PREFIXED))).json()
     assert "data" in (await client.request("GET", params={"documentId": MD5})).json()
     assert (
         "data"
