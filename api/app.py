@@ -50,7 +50,7 @@ STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait 
 def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> Starlette:
     """An ASGI application over the database that the settings name, which is migrated already."""
     trusted = TrustedDocuments.read(settings.trusted_documents, only=settings.trusted_only)
-    middleware = [Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies)]
+    middleware = []
     if settings.allowed_origins:  # pages of other origins, which send tokens, never cookies
         cors = Middleware(
             CORSMiddleware,
@@ -61,6 +61,7 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             max_age=3_600,
         )
         middleware.append(cors)
+    middleware.append(Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies))
     return Starlette(
         routes=[
             Route("/", home),

@@ -37,7 +37,8 @@ class KeyedLimit:
 
 
 class AddressLimit:
-    """The outermost ASGI application. Behind a proxy the address is the one that it forwards."""
+    """Around the application, within CORS: a page can read a refusal. Behind a proxy the address is the one that it
+    forwards."""
 
     def __init__(self, app: ASGIApp, limit: int, proxies: str) -> None:
         self.app = app
@@ -54,6 +55,6 @@ class AddressLimit:
                 await self.app(scope, receive, send)
         except Refused as refused:  # the application answers its own refusals
             body = orjson.dumps({"errors": [{"message": str(refused), "extensions": {"code": RATE_LIMITED}}]})
-            headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+            headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "retry-after": "1"}
             response = Response(body, 429, headers, "application/json; charset=utf-8")
             await response(scope, receive, send)  # before a WebSocket is one, it is refused as any other request

@@ -60,7 +60,9 @@ async def test_a_full_server_closes_idle_connections_before_it_refuses(settings:
 
 
 async def test_a_client_behind_a_proxy_has_a_limit_of_its_own(settings: Settings, database: Database) -> None:
-    async with serving(limited(settings, address_connections=2), ToySchema()) as url, AsyncExitStack() as stack:
+    origin = "https://ui.example"
+    settings = limited(settings.with_changes(allowed_origins=(origin,)), address_connections=2)
+    async with serving(settings, ToySchema()) as url, AsyncExitStack() as stack:
         client = Client(url, await token(database))
         for _ in range(2):
             raw = await stack.enter_async_context(raw_connection(url))
@@ -70,6 +72,10 @@ async def test_a_client_behind_a_proxy_has_a_limit_of_its_own(settings: Settings
             async with raw_connection(url) as raw:
                 raw.writer.write(post(client, query("{ hello }"), f"X-Forwarded-For: {address}"))
                 assert await raw.status() == status
+        page = {"origin": origin, "x-forwarded-for": "10.0.0.9"}
+        refused = await client.post("{ hello }", headers=page)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.headers["access-control-allow-origin"] == origin
 
 
 async def test_addresses_of_one_customer_count_as_one() -> None:
