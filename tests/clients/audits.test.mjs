@@ -28,9 +28,8 @@ test("introspection and /schema.graphql show the schema of schema/schema.graphql
   const text = readFileSync(schemaFile, "utf8").trimEnd(); // the file ends with a line break
   const served = await fetch(url.replace(/graphql$/, "schema.graphql"), { headers });
   assert.equal((await served.text()) === text, true, "/schema.graphql differs from schema/schema.graphql");
-  const introspected = buildClientSchema(
-    await request(getIntrospectionQuery({ oneOf: true, specifiedByUrl: true, inputValueDeprecation: true })),
-  );
+  const everything = { schemaDescription: true, oneOf: true, specifiedByUrl: true, inputValueDeprecation: true };
+  const introspected = buildClientSchema(await request(getIntrospectionQuery(everything)));
   const lines = (schema) => printSchema(lexicographicSortSchema(schema)).split("\n");
   const expected = lines(buildSchema(text));
   assert.deepEqual(

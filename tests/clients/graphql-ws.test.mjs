@@ -44,7 +44,8 @@ test("queries and mutations are answered once and completed", async () => {
   assert.deepEqual(others, []);
   assert.equal(typeof answer.viewer.name, "string");
   const [{ syncDataset }] = await take(2, texts.SyncDataset, { dataset });
-  assert.match(syncDataset.job.id, /./);
+  const steps = await take(Infinity, texts.JobProgress, { job: syncDataset.job.id }); // until then no other can start
+  assert.equal(steps.at(-1).jobProgress.id, syncDataset.job.id);
 });
 
 for (const params of [{ token }, { Authorization: headers.authorization }]) {
