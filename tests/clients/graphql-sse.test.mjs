@@ -1,11 +1,14 @@
 /** graphql-sse, the reference client of GraphQL over server-sent events, in both of its modes. */
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { createClient } from "graphql-sse";
+import { createClient, NetworkError } from "graphql-sse";
 
-import { headers, makeDataset, request, url } from "./api.mjs";
+import { headers, makeDataset, request, token, url } from "./api.mjs";
 import { texts } from "./operations.mjs";
+import { cache, root } from "./packages.mjs";
 
 let client;
 let dataset;
@@ -127,3 +130,58 @@ test("one connection carries many operations", async () => {
   assert.deepEqual(await all(texts.WhoAmI), who);
   single.dispose();
 });
+
+/** The module that docs/clients.md shows. */
+async function importExample() {
+  const blocks = readFileSync(join(root, "docs", "clients.md"), "utf8").split("```js\n");
+  const block = blocks.find((text) => text.startsWith('import { createClient } from "graphql-sse"'));
+  const file = join(cache, "graphql-sse-example.mjs");
+  writeFileSync(file, block.split("```")[0]);
+  return import(file);
+}
+
+for (const singleConnection of [false, true]) {
+  const mode = singleConnection ? "single connection mode" : "distinct connections mode";
+  const who = { query: texts.WhoAmI };
+  const owner = { data: { viewer: { name: "owner" } } };
+  const now = async () => {};
+
+  test(`a wrong token is 401, which is tried again as often as the client is told, in the ${mode}`, async () => {
+    const connections = [];
+    const on = { connecting: (again) => connections.push(again) };
+    const wrong = { authorization: "Bearer lg_wrong" };
+    const own = createClient({ url, headers: wrong, singleConnection, retryAttempts: 2, retry: now, on });
+    await assert.rejects(own.iterate(who).next(), (error) => {
+      assert.ok(error instanceof NetworkError);
+      return error.response.status === 401;
+    });
+    assert.deepEqual(connections, [false, true, true]);
+    own.dispose();
+  });
+
+  test(`a client that has another token when it tries again goes on, in the ${mode}`, async () => {
+    const tokens = ["lg_expired", token];
+    const own = createClient({
+      url,
+      headers: () => ({ authorization: `Bearer ${tokens.length > 1 ? tokens.shift() : token}` }),
+      singleConnection,
+      retry: now,
+    });
+    assert.deepEqual((await own.iterate(who).next()).value, owner);
+    assert.deepEqual(tokens, [token]);
+    own.dispose();
+  });
+
+  test(`the example of docs/clients.md tries again what is lost, and not what is 401, in the ${mode}`, async () => {
+    const { connect } = await importExample();
+    let asked = 0;
+    const refused = connect(url, () => `lg_wrong${asked++}`, { singleConnection });
+    await assert.rejects(refused.iterate(who).next(), /sign in/);
+    assert.equal(asked, 1);
+    const addresses = ["http://127.0.0.1:1/graphql"];
+    const lost = connect(() => addresses.pop() ?? url, () => token, { singleConnection });
+    assert.deepEqual((await lost.iterate(who).next()).value, owner);
+    assert.deepEqual(addresses, []);
+    for (const each of [refused, lost]) each.dispose();
+  });
+}

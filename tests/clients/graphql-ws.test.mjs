@@ -92,3 +92,18 @@ test("a wrong token closes the connection with 4403", async () => {
   const own = connect({ token: "lg_wrong" });
   await assert.rejects(own.iterate({ query: texts.WhoAmI }).next(), (event) => event.code === 4403);
 });
+
+test("a client that has another token when it tries again goes on, unless it is told not to", async () => {
+  const retrying = { url: socketUrl, webSocketImpl: WebSocket, retryWait: async () => {} };
+  const tokens = ["lg_expired", token];
+  const patient = createClient({ ...retrying, connectionParams: () => ({ token: tokens.shift() }) });
+  const { value } = await patient.iterate({ query: texts.WhoAmI }).next();
+  assert.deepEqual([value.data.viewer.name, tokens], ["owner", []]);
+  await patient.dispose();
+  let asked = 0;
+  const connectionParams = () => ({ token: `lg_wrong${asked++}` });
+  const shouldRetry = ({ code }) => code !== undefined && code !== 4403; // as docs/clients.md says
+  const strict = createClient({ ...retrying, connectionParams, shouldRetry });
+  await assert.rejects(strict.iterate({ query: texts.WhoAmI }).next(), (event) => event.code === 4403);
+  assert.equal(asked, 1);
+});
