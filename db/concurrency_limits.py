@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
-MAX_SHARED_READS: Final = 2  # reads for subscribers at once, of the connections to the database
+MAX_SHARED_READS: Final = 3  # reads for subscribers at once, of the connections to the database
 SHARED_READ_TTL: Final = 2.0  # seconds for which a result is kept for subscribers that ask later
 
 Result = TypeVar("Result")
@@ -93,20 +93,25 @@ class LoopThrottle:
 
 
 class SharedReads:
-    """Reads once what several callers request under the same key; at most `limit` keys at once, in order of arrival."""
+    """Reads once what several callers request under the same key; at most `limit` keys at once, in order of arrival.
+    One owner gets all but one of these: whoever requests a thousand reads delays the others by one."""
 
     def __init__(self, limit: int = MAX_SHARED_READS) -> None:
-        self._slots = asyncio.Semaphore(limit)
+        self._slots = ConcurrencyLimit(limit, limit - 1)
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def get(self, key: Hashable, read: Callable[[], Awaitable[Result]], *, ttl: float = 0) -> Result:
-        """The result of `read`, or of a read of this key that is still running or ended less than `ttl` seconds ago.
+    async def get(
+        self, owner: Hashable, key: Hashable, read: Callable[[], Awaitable[Result]], *, ttl: float = 0
+    ) -> Result:
+        """The result of `read`, or of a read of this owner and key that is still running or ended less than `ttl`
+        seconds ago.
 
-        The key must contain everything that the result depends on; with `ttl`, also the state of the database.
+        They must contain everything that the result depends on; with `ttl`, also the state of the database.
         """
+        key = (owner, key)
 
         async def read_in_slot() -> Result:
-            async with self._slots:
+            async with self._slots.slot(owner):
                 return await read()
 
         def expire(task: asyncio.Task[Any]) -> None:

@@ -81,12 +81,12 @@ class Subscription:
         dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)],
         after_revision: Annotated[int | None, strawberry.argument(description=AFTER)] = None,
     ) -> AsyncGenerator[Change, None]:
-        events, id = info.context.events, ids.decode(dataset_id, "Dataset") or 0
-        now = await subscriptions.revision(events, id, info.context.identity)
+        events, id, by = info.context.events, ids.decode(dataset_id, "Dataset") or 0, info.context.identity
+        now = await subscriptions.revision(events, id, by)
         revision = now if after_revision is None else after_revision
         async with aclosing(events.steps("dataset", id)) as steps:
             async for step in steps:
-                async with aclosing(subscriptions.changes_after(events, id, revision, until=step)) as changes:
+                async with aclosing(subscriptions.changes_after(events, id, revision, by=by, until=step)) as changes:
                     async for change, revision in changes:
                         yield reference("Change", change, step=revision)
 
@@ -103,11 +103,11 @@ class Subscription:
         after: Annotated[str | None, strawberry.argument(description=AFTER_CURSOR)] = None,
     ) -> AsyncGenerator[DatasetEvent, None]:
         context, id = info.context, ids.decode(dataset_id, "Dataset") or 0
-        events, behind = context.events, context.last_event_id or after
-        position = await subscriptions.position(events, id, context.identity, after=behind)
+        events, by, behind = context.events, context.identity, context.last_event_id or after
+        position = await subscriptions.position(events, id, by, after=behind)
         async with aclosing(events.steps("events", id)) as steps:
             async for step in steps:
-                async with aclosing(subscriptions.events_after(events, position, until=step)) as found:
+                async with aclosing(subscriptions.events_after(events, position, by=by, until=step)) as found:
                     async for event in found:
                         position = event.position
                         yield resumable(_event(event))

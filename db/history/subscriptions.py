@@ -1,4 +1,5 @@
-"""What a client may subscribe to: it exists, and the token may see it. Many who ask the same at once share one read."""
+"""What a client may subscribe to: it exists, and the token may see it. Subscriptions of one token that ask the same at
+once share one read."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -66,7 +67,7 @@ async def latest_sync(events: Events, dataset_id: int, by: Identity) -> int | No
     await revision(events, dataset_id, by)
     async with aclosing(events.steps("events", dataset_id)) as steps:
         async for step in steps:
-            job = await events.reads.get(("sync", dataset_id, step), read)
+            job = await events.reads.get(by, ("sync", dataset_id, step), read)
             if job is not None:
                 return job
     return None
@@ -83,13 +84,13 @@ async def job(events: Events, job_id: int, by: Identity, *, type_name: str = "Sy
             raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
         return job_id
 
-    return await events.reads.get(("job", job_id, by, type_name), read)
+    return await events.reads.get(by, ("job", job_id, type_name), read)
 
 
 async def revision(events: Events, dataset_id: int, by: Identity) -> int:
     """The dataset's revision, if there is such a dataset."""
     read = partial(_revision, events.database, dataset_id, by)
-    return await events.reads.get(("revision", dataset_id, by), read)
+    return await events.reads.get(by, ("revision", dataset_id), read)
 
 
 async def _revision(database: Database, dataset_id: int, by: Identity) -> int:
@@ -103,7 +104,7 @@ async def _revision(database: Database, dataset_id: int, by: Identity) -> int:
 
 
 async def changes_after(
-    events: Events, dataset_id: int, revision: int, *, until: int
+    events: Events, dataset_id: int, revision: int, *, by: Identity, until: int
 ) -> AsyncGenerator[tuple[int, int], None]:
     """Ids and revisions of the changes up to a revision that is committed. They commit in the order of their revisions,
     which have no gaps: a reader who goes on behind the last one misses none."""
@@ -114,7 +115,7 @@ async def changes_after(
 
     while revision < until:
         # Behind `revision` there may be more by now, never others.
-        rows = await events.reads.get(("changes", dataset_id, revision), read, ttl=SHARED_READ_TTL)
+        rows = await events.reads.get(by, ("changes", dataset_id, revision), read, ttl=SHARED_READ_TTL)
         for row in rows:
             revision = row["revision"]
             yield row["id"], revision
@@ -136,7 +137,7 @@ async def position(events: Events, dataset_id: int, by: Identity, *, after: str 
             raise no_such_dataset()
         return Position(dataset_id, row["revision"], row["number"])
 
-    now = await events.reads.get(("position", dataset_id, by, behind), read)
+    now = await events.reads.get(by, ("position", dataset_id, behind), read)
     if behind is None:
         return now
     is_known = 0 <= behind.revision <= now.revision and 0 <= behind.number <= now.number
@@ -146,7 +147,7 @@ async def position(events: Events, dataset_id: int, by: Identity, *, after: str 
     return behind
 
 
-async def events_after(events: Events, position: Position, *, until: int) -> AsyncGenerator[Event, None]:
+async def events_after(events: Events, position: Position, *, by: Identity, until: int) -> AsyncGenerator[Event, None]:
     """The events behind a position, until there were so many. Those of one read are in one order, and whatever is
     committed later comes behind them in both sequences: a reader who goes on behind the last one misses none."""
 
@@ -162,7 +163,7 @@ async def events_after(events: Events, position: Position, *, until: int) -> Asy
 
     while position.step < until:
         try:
-            rows = await events.reads.get(("events", position), read, ttl=SHARED_READ_TTL)
+            rows = await events.reads.get(by, ("events", position), read, ttl=SHARED_READ_TTL)
         except DatabaseUnavailable:
             await asyncio.sleep(RETRY)
             continue

@@ -145,8 +145,8 @@ class LabelgraphSchema(strawberry.Schema):
 async def _read_event(
     executor: CoreExecutor[Any], context: Context, request_key: Hashable, event: Resumable | Any
 ) -> Answer:
-    """The answer of one event: read once for all subscribers with the same request. One that nobody may miss is read
-    again as long as the database is away."""
+    """The answer of one event: read once for all subscriptions of a token with the same request. One that nobody may
+    miss is read again as long as the database is away."""
     value, cursor = (event.value, event.cursor) if isinstance(event, Resumable) else (event, None)
 
     async def read() -> ExecutionResult:
@@ -154,7 +154,7 @@ async def _read_event(
         return await result if isawaitable(result) else result
 
     while True:
-        result = await context.events.reads.get((request_key, context.identity, event), read, ttl=SHARED_READ_TTL)
+        result = await context.events.reads.get(context.identity, (request_key, event), read, ttl=SHARED_READ_TTL)
         if cursor is None or UNAVAILABLE not in {error_code(error) for error in result.errors or ()}:
             return Answer.from_result(result, cursor)
         await asyncio.sleep(RETRY)

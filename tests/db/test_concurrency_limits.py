@@ -1,6 +1,7 @@
 """Throttling and sharing between thousands of subscribers that wake at once."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -42,10 +43,10 @@ async def test_what_many_request_is_read_once() -> None:
         await asyncio.sleep(0)
         return count
 
-    assert await asyncio.gather(*(reads.get("a", read) for _ in range(100))) == [1] * 100
-    assert await reads.get("a", read) == 2, "without a ttl it is read again"
-    assert await reads.get("b", read, ttl=60) == 3
-    assert await reads.get("b", read, ttl=60) == 3
+    assert await asyncio.gather(*(reads.get("ann", "a", read) for _ in range(100))) == [1] * 100
+    assert await reads.get("ann", "a", read) == 2, "without a ttl it is read again"
+    assert await reads.get("ann", "b", read, ttl=60) == 3
+    assert await reads.get("ann", "b", read, ttl=60) == 3
 
 
 async def test_few_keys_are_read_at_once() -> None:
@@ -58,8 +59,22 @@ async def test_few_keys_are_read_at_once() -> None:
         await asyncio.sleep(0)
         running -= 1
 
-    await asyncio.gather(*(reads.get(number, read) for number in range(20)))
+    await asyncio.gather(*(reads.get(number % 7, number, read) for number in range(20)))
     assert highest == 2
+
+
+async def test_whoever_requests_many_reads_delays_another_by_one() -> None:
+    reads, done = SharedReads(), list[str]()
+
+    async def read(owner: str) -> None:
+        await asyncio.sleep(0)
+        done.append(owner)
+
+    many = [asyncio.create_task(reads.get("ann", number, partial(read, "ann"))) for number in range(100)]
+    await asyncio.sleep(0)
+    await reads.get("bob", 0, partial(read, "bob"))
+    assert len(done) < 10
+    await asyncio.gather(*many)
 
 
 async def test_a_canceled_caller_cancels_no_read_and_a_failure_is_not_kept() -> None:
@@ -72,11 +87,11 @@ async def test_a_canceled_caller_cancels_no_read_and_a_failure_is_not_kept() -> 
     async def fail() -> str:
         raise RuntimeError("no")
 
-    first, second = (asyncio.create_task(reads.get("a", read)) for _ in range(2))
+    first, second = (asyncio.create_task(reads.get("ann", "a", read)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     resume.set()
     assert await second == "read"
     with pytest.raises(RuntimeError):
-        await reads.get("b", fail, ttl=60)
-    assert await reads.get("b", read, ttl=60) == "read"
+        await reads.get("ann", "b", fail, ttl=60)
+    assert await reads.get("ann", "b", read, ttl=60) == "read"

@@ -40,7 +40,7 @@ async def follow(database: Database, start: Position, count: int) -> list[Event]
         aclosing(listening.steps("events", start.dataset_id)) as steps,
     ):
         async for step in steps:
-            async with aclosing(subscriptions.events_after(listening, position, until=step)) as behind:
+            async with aclosing(subscriptions.events_after(listening, position, by=ANN, until=step)) as behind:
                 async for event in behind:
                     position = event.position
                     found.append(event)
