@@ -28,7 +28,7 @@ REFERENCE = "$"  # among the variables, of which no other has this name: the num
 
 
 class ArgumentError(Exception):
-    """An argument that is refused; `path` leads to its field, as far as the first list."""
+    """An argument that is refused; `path` leads to its field, or to one below it."""
 
     def __init__(self, cause: DomainError, path: Sequence[str]) -> None:
         super().__init__(cause.message)

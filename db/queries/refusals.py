@@ -8,22 +8,30 @@ from db.queries.compile_context import ObjectType, SelectedField
 Fields = tuple[SelectedField, ...]
 
 
-def refuse(types: Mapping[str, ObjectType], fields: Fields, path: Sequence[str]) -> tuple[Fields | None, list[str]]:
-    """The root fields without the field at this path, and where the error is: the path as far as the first list, since
-    one statement answers all of its items. None: no field on the path may be null."""
-    reached: list[str] = []
-    nullable = 0  # how much of the path leads to the nearest nullable field
+def refuse(
+    types: Mapping[str, ObjectType], fields: Fields, path: Sequence[str]
+) -> tuple[Fields | None, list[str | int]]:
+    """The root fields without the refused one on this path, the last that has arguments; and the path of its error.
+    Below a list that is the path of the first item, since one statement answers all of its items. None: no field above
+    the first list may be null."""
+    place: list[str | int] = []
+    refused = place
+    nullable = nearest = 0  # how much of the path leads to the nearest nullable field; of the refused one, and so far
+    is_below_list = False
     below = [("Query", field) for field in fields]
-    for alias in path:
+    for depth, alias in enumerate(path, 1):
         here = [(type_name, field) for type_name, field in below if field.alias == alias]
         declared = [types[type_name].fields[field.name] for type_name, field in here if field.name != "__typename"]
-        reached.append(alias)
-        if declared and all(each.is_nullable for each in declared):
-            nullable = len(reached)
+        place = [*place, alias]
+        if not is_below_list and declared and all(each.is_nullable for each in declared):
+            nearest = depth
+        if depth == 1 or any(field.arguments for _, field in here):
+            refused, nullable = place, nearest
         if any(each.is_list for each in declared):
-            break
+            is_below_list = True
+            place = [*place, 0]
         below = [(name, each) for _, field in here for name, more in field.fields.items() for each in more]
-    return (_without(fields, reached[:nullable]) if nullable else None), reached
+    return (_without(fields, path[:nullable]) if nullable else None), refused
 
 
 def _without(fields: Fields, path: Sequence[str]) -> Fields:

@@ -18,7 +18,7 @@ Read = Callable[[Hashable, Fields], Awaitable[str]]  # the JSON text of these fi
 async def partial_answer(fields: Fields, error: ArgumentError | NotFound, read: Read) -> Answer:
     """`error`: why all the fields could not be read. The last reading is one statement, and sees one state."""
     errors: list[GraphQLError] = []
-    refused: list[tuple[str, ...]] = []
+    refused: list[tuple[str | int, ...]] = []
     while True:
         cause = error.cause if isinstance(error, ArgumentError) else error
         for path in (

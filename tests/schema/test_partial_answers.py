@@ -48,7 +48,7 @@ async def test_nothing_is_answered_where_no_field_may_be_null(client: DatasetCli
         ("query ($d: ID!) { datasets(first: 1000) { totalCount } dataset(by: {id: $d}) { id } }", ["datasets"]),
         (
             "query ($d: ID!) { datasets { nodes { samples(first: 1000) { totalCount } } } node(id: $d) { id } }",
-            ["datasets", "nodes"],  # as far as the first list
+            ["datasets", "nodes", 0, "samples"],
         ),
     ):
         assert await answered(client, query) == (None, [(path, "VALIDATION_FAILED")])
@@ -59,7 +59,19 @@ async def test_below_a_list_the_field_that_has_the_list_is_null(client: DatasetC
         changes { nodes { samples(first: 1000) { nodes { id } } } } } }"""
     data, errors = await answered(client, query)
     assert data == {"viewer": {"name": "ann"}, "dataset": None}
-    assert errors == [(["dataset", "changes", "nodes"], "VALIDATION_FAILED")]
+    assert errors == [(["dataset", "changes", "nodes", 0, "samples"], "VALIDATION_FAILED")]
+
+
+async def test_the_path_leads_to_the_field_whose_argument_is_refused(client: DatasetClient) -> None:
+    query = """query ($d: ID!) { dataset(by: {id: $d}) {
+        samples(filter: {width: {min: 2, max: 1}}) { totalCount nodes { id } } } }"""
+    assert await answered(client, query) == ({"dataset": None}, [(["dataset", "samples"], "VALIDATION_FAILED")])
+    below_item = """query ($d: ID!) { nodes(ids: [$d]) {
+        ... on Dataset { samples(first: 1) { nodes { thumbnailUrl(size: 3) } } } } }"""
+    assert await answered(client, below_item) == (
+        None,
+        [(["nodes", 0, "samples", "nodes", 0, "thumbnailUrl"], "VALIDATION_FAILED")],
+    )
 
 
 COMPARE = "dataset(by: {id: $d}) { comparison(baseId: %s) { addedCount } }"
