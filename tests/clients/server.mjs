@@ -1,45 +1,55 @@
-/** The server that all suites share: a real one on its embedded Postgres, in a directory that is deleted at the end. */
+/** Servers for the suites: real ones, each on its embedded Postgres, in a directory that is deleted at the end. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { finished } from "node:stream/promises";
 
 import { cache, root } from "./packages.mjs";
 
 const SECONDS = 120; // for a start or an end that takes longer, something hangs
 
-/** Starts `./labelgraph serve` on a free port of the loopback address. */
-export async function startServer(python) {
+/**
+ * Starts `./labelgraph serve` on a free port of the loopback address, with more `options` and `settings` (environment
+ * variables). Its log is `.clients/<name>.log`. `stop` fails if it met an internal error.
+ */
+export async function startServer(python, { name = "server", options = [], settings = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "labelgraph-clients-"));
   const [data, images] = [join(folder, "data"), join(folder, "images")];
   mkdirSync(images);
   mkdirSync(cache, { recursive: true });
-  const log = join(cache, "server.log");
-  const options = ["--host", "127.0.0.1", "--port", "0", "--data", data, "--allow-root", images];
-  const server = spawn(python, ["-P", "-m", "api", "serve", ...options], {
+  const log = join(cache, `${name}.log`);
+  const own = ["--host", "127.0.0.1", "--port", "0", "--data", data, "--allow-root", images];
+  const server = spawn(python, ["-P", "-m", "api", "serve", ...own, ...options], {
     cwd: root,
-    env: environment(),
+    env: { ...environment(), ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = once(server, "exit");
-  server.stderr.pipe(createWriteStream(log));
-  const stop = async () => {
+  const logged = finished(server.stderr.pipe(createWriteStream(log)));
+  const end = async () => {
     const timer = setTimeout(() => server.kill("SIGKILL"), SECONDS * 1000);
     server.kill("SIGTERM");
     await ended;
     clearTimeout(timer);
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   };
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop().then(() => process.exit(130)));
+  const stop = async () => {
+    await end();
+    await logged;
+    const internal = readFileSync(log, "utf8").includes("Traceback (most recent call last)");
+    if (internal) throw new Error(`The server met an internal error: see ${log}`);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end().then(() => process.exit(130)));
   try {
     const url = await announced(server, ended);
     const token = readFileSync(join(data, "token"), "utf8").trim();
-    return { url, token, images, log, stop };
+    return { url, token, images, stop };
   } catch (error) {
-    await stop();
-    const written = existsSync(log) ? readFileSync(log, "utf8") : "";
-    throw new Error(`The server did not start.\n${written}`, { cause: error });
+    await end();
+    await logged;
+    throw new Error(`The server did not start.\n${readFileSync(log, "utf8")}`, { cause: error });
   }
 }
 
