@@ -169,10 +169,14 @@ def test_it_runs_from_any_folder_and_through_a_link(checkout: Checkout, tmp_path
     [(None, True), ("echo v18.19.1", True), ("exit 1", True), ("echo v20.0.0", False)],
     ids=["no node", "an old node", "a broken node", "no npm"],
 )
-def test_without_node_or_npm_the_client_suites_are_not_run(checkout: Checkout, node: str | None, npm: bool) -> None:
+@pytest.mark.parametrize("suites", ["--clients", "--browser"])
+def test_without_node_or_npm_the_suites_in_javascript_are_not_run(
+    checkout: Checkout, node: str | None, npm: bool, suites: str
+) -> None:
     checkout.give_environment()
-    checkout.give_programs(**({"node": node} if node else {}), **({"npm": "exit 0"} if npm else {}))
-    code, out, err = checkout.run("test", "--clients")
+    programs = {"node": node, "npm": "exit 0" if npm else None, "chromium": "exit 0"}
+    checkout.give_programs(**{name: script for name, script in programs.items() if script})
+    code, out, err = checkout.run("test", suites)
     assert (code, out) == (3, "")
     assert "need Node 20 or newer and npm" in err
     assert checkout.installs() == 0
@@ -187,17 +191,58 @@ def test_client_suites_run_on_node_with_the_environment_of_the_server(checkout: 
     assert checkout.installs() == 1
 
 
-@pytest.mark.parametrize(("clients", "expected"), [(0, 0), (1, 1), (3, 0)])
-def test_ci_runs_what_a_contributor_runs(tmp_path: Path, clients: int, expected: int) -> None:
-    """The client suites after the plain ones; where Node is missing (status 3), it says so and does not fail."""
+NODE = '[ "$1" = --version ] && echo v20.0.0 || echo "$@"'
+
+
+def test_without_chromium_the_browser_suites_are_not_run_and_the_client_suites_are(checkout: Checkout) -> None:
+    checkout.give_environment()
+    checkout.give_programs(node=NODE, npm="exit 0")
+    code, out, err = checkout.run("test", "--browser")
+    assert (code, out) == (3, "")
+    assert "need Chromium" in err
+    assert checkout.installs() == 0
+    assert checkout.run("test", "--clients")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
+def test_browser_suites_run_in_the_chromium_that_is_there(checkout: Checkout, name: str) -> None:
+    checkout.give_environment()
+    checkout.give_programs(node=NODE, npm="exit 0", **{name: "exit 0"})
+    code, out, _ = checkout.run("test", "--browser", "origins")
+    root, browser = checkout.root, checkout.bin / name
+    assert (code, out) == (0, f"{root}/tests/browser/run.mjs {root}/.venv/bin/python {browser} origins\n")
+
+
+@pytest.mark.parametrize(
+    ("clients", "browser", "expected", "not_run"),
+    [
+        (0, 0, 0, []),
+        (3, 0, 0, ["--clients"]),
+        (3, 3, 0, ["--clients", "--browser"]),
+        (0, 1, 1, []),
+        (3, 1, 1, ["--clients"]),
+    ],
+)
+def test_ci_runs_what_a_contributor_runs(
+    tmp_path: Path, clients: int, browser: int, expected: int, not_run: list[str]
+) -> None:
+    """The suites in JavaScript come after the plain tests; where their programs are missing, it says so and goes on."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
-    script = f'#!/bin/sh\necho "$@"\n[ "$*" = test ] || exit {clients}\n'
-    Checkout.write_program(tmp_path / "labelgraph", script)
+    script = f'echo "$@"\ncase $2 in --clients) exit {clients} ;; --browser) exit {browser} ;; esac'
+    Checkout.write_program(tmp_path / "labelgraph", f"#!/bin/sh\n{script}\n")
     ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
     assert ran.returncode == expected
-    assert ran.stdout.splitlines()[:2] == ["test", "test --clients"]
-    assert ("not run" in ran.stdout) == (clients == 3)
+    lines = ran.stdout.splitlines()
+    assert [line for line in lines if line.startswith("test")] == ["test", "test --clients", "test --browser"]
+    assert [line.split("`")[1].split()[-1] for line in lines if "not run" in line] == not_run
     assert os.access(ROOT / "labelgraph", os.X_OK)
+
+
+def test_ci_ends_with_client_suites_that_fail(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    Checkout.write_program(tmp_path / "labelgraph", '#!/bin/sh\necho "$@"\n[ "$*" = test ] || exit 1\n')
+    ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.splitlines()) == (1, ["test", "test --clients"])
 
 
 def test_ci_ends_with_the_plain_tests_if_these_fail(tmp_path: Path) -> None:

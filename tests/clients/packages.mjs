@@ -13,7 +13,7 @@ export const cache = join(root, ".clients");
 export const program = (name) => join(cache, "node_modules", ".bin", name);
 export const run = promisify(execFile);
 
-/** Node packages, in `.clients/node_modules`; a link beside the suites makes imports find them. */
+/** Node packages, in `.clients/node_modules`; a link in `tests` makes the imports of all suites find them. */
 export function installNodePackages() {
   const files = ["package.json", "package-lock.json", ".npmrc"];
   installOnce("node", ["package-lock.json"], () => {
@@ -21,10 +21,10 @@ export function installNodePackages() {
     // The lock file has the version and the hash of every package. Nothing of a package runs when it is installed.
     runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: cache });
   });
-  const link = join(suites, "node_modules");
+  const link = join(suites, "..", "node_modules");
   if (fs.existsSync(link) && fs.realpathSync(link) === fs.realpathSync(join(cache, "node_modules"))) return;
   fs.rmSync(link, { recursive: true, force: true });
-  fs.symlinkSync(join("..", "..", ".clients", "node_modules"), link);
+  fs.symlinkSync(join("..", ".clients", "node_modules"), link);
 }
 
 /** A Python client in a virtual environment of its own, `.clients/<name>`. Returns its interpreter. */

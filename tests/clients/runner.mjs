@@ -1,4 +1,4 @@
-/** Runs the suites of a folder with a server for all of them: `./labelgraph test --clients`. */
+/** Runs the suites of a folder with a server for all of them: `./labelgraph test --clients` and `--browser`. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
