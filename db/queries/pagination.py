@@ -135,7 +135,7 @@ class Order:
             values = key.rsplit(":", len(self.keys) - 1)
             return [each.type.read(value) for each, value in zip(self.keys, values, strict=True)]
         except (ValueError, OverflowError):
-            message = "The cursor does not belong to this list in this order: start again without it."
+            message = "The cursor is of another list or order, or was modified: start again without it."
             raise Invalid(message, code="INVALID_CURSOR") from None
 
 

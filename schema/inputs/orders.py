@@ -13,7 +13,8 @@ class SampleOrderInput:
     )
     seed: str | None = strawberry.field(
         default=None,
-        description="For RANDOM, any text: a different seed gives a different order. Ignored for other fields.",
+        description="For RANDOM, any text: a different seed gives a different order. Null is a seed, too. "
+        "Ignored for other fields.",
     )
 
 

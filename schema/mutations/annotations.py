@@ -37,7 +37,7 @@ class AnnotationUpdateInput:
         default=None, description="Name of the new label. Without it and `labelId`, the label stays unchanged."
     )
     label_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Global id of the label, instead of `label`."
+        default=None, description="Global id of the new label, instead of `label`."
     )
     shape: ShapeInput | None = strawberry.field(
         default=None,

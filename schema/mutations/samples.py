@@ -60,10 +60,12 @@ class LabelSamplesPayload(Labelling):
 class ReplaceSampleLabelInput(SelectedSamplesInput):
     from_: str | None = strawberry.field(name="from", default=None, description="Name of the label to replace.")
     from_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Global id of the label, instead of `from`."
+        default=None, description="Global id of the label to replace, instead of `from`."
     )
     to: str | None = strawberry.field(default=None, description="Name of the new label.")
-    to_id: strawberry.ID | None = strawberry.field(default=None, description="Global id of the label, instead of `to`.")
+    to_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the new label, instead of `to`."
+    )
     create_missing: bool = strawberry.field(
         default=False,
         description="Create the label `to` if it does not exist in the dataset. Without it, an unknown label is "
