@@ -24,8 +24,10 @@ WRITTEN = {
     "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/decide.py", "db/ingest/uploads/*.py"),
     "ChangeKind": ("db/postgres/models.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
+    "ImageFormat": ("db/formats/images/__init__.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "JobStatus": ("db/jobs/*.py",),
+    "SampleState": ("db/postgres/schema.sql",),
     "TokenScope": ("db/identity/tokens.py",),
     "VersionStatus": ("db/history/versions.sql",),
 }
@@ -39,12 +41,12 @@ TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data can have
 
 
 def of_types(schema: GraphQLSchema, *, sent: bool) -> set[str]:
-    """The names of the types that clients send, or that they are answered with."""
+    """The names of the types that clients are answered with, or that they send, but for what they search by."""
     return {get_named_type(each).name for kind in schema.type_map.values() for each in _slots(kind, sent)}
 
 
 def _slots(kind: GraphQLNamedType, sent: bool) -> Iterator[GraphQLType]:
-    if is_input_object_type(kind) and sent:
+    if is_input_object_type(kind) and sent and not kind.name.endswith("Filter"):
         yield from (field.type for field in kind.fields.values())
     if is_object_type(kind) or is_interface_type(kind):
         for field in kind.fields.values():
