@@ -6,6 +6,7 @@ Nothing else writes to it: autovacuum is off.
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import repeat
 from typing import Any, Final
 
@@ -55,12 +56,13 @@ class Arena:
         ours, hand = self.ours.graphql(ONE, {}), self.hand.post("/one", {"sample": 1})
         return Others(self.ours, repeat(ours), seconds), Others(self.hand, repeat(hand), seconds)
 
-    def sized(self, schema: str, side: Side, *, samples: int = 1) -> Side:
+    def sized(self, schema: str, side: Side, *, samples: int = 1, checkpoint: bool = True) -> Side:
         """Also how much WAL it writes, and how much its tables and indexes grow: in bytes, of each of `samples` times
-        its count. It begins after a checkpoint: each page that it changes is written to the WAL as a whole, once."""
+        its count. After a checkpoint, each page that it changes is written to the WAL as a whole, once."""
 
         async def measure() -> Measure:
-            await self.control.execute("CHECKPOINT")
+            if checkpoint:
+                await self.control.execute("CHECKPOINT")
             before = await sql.first(self.control, SQL.sizes, schema=schema)
             measured = await side()
             after = await sql.first(self.control, SQL.sizes, schema=schema)
@@ -103,13 +105,15 @@ async def opened(bench: Bench, *arguments: str) -> AsyncGenerator[Arena, None]:
 
 
 async def _make_plain_tables(url: str) -> None:
-    """In the database that is copied, once."""
+    """In the database that is copied, once, and again when they are others: a comment tells which they are."""
+    parts = TABLES.create, TABLES.fill, TABLES.index
+    digest = blake2b("".join(parts).encode(), digest_size=8).hexdigest()
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
-        if await connection.fetchval("SELECT to_regnamespace('hand') IS NOT NULL"):
+        if await connection.fetchval("SELECT obj_description(to_regnamespace('hand'), 'pg_namespace')") == digest:
             return
         async with connection.transaction():
-            for part in (TABLES.create, TABLES.fill, TABLES.index):
+            for part in ("DROP SCHEMA IF EXISTS hand CASCADE", *parts, f"COMMENT ON SCHEMA hand IS '{digest}'"):
                 await connection.execute(part)
         await connection.execute("VACUUM ANALYZE")
     finally:

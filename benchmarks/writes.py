@@ -67,8 +67,8 @@ async def label_pages(arena: Arena) -> list[Sequence[Row]]:
     for clients in CLIENTS:
         how: dict[str, Any] = {"connections": clients, "seconds": arena.bench.seconds}
         sides = (
-            arena.sized("public", partial(ours.measure, requests, **how), samples=PAGE),
-            arena.sized("hand", partial(hand.measure, by_hand, **how), samples=PAGE),
+            arena.sized("public", partial(ours.measure, requests, **how), samples=PAGE, checkpoint=False),
+            arena.sized("hand", partial(hand.measure, by_hand, **how), samples=PAGE, checkpoint=False),
         )
         name = f"labelSamples {PAGE} × 2 labels, {clients} client{'s' if clients > 1 else ''}"
         rows.append([Row(name, "1/s", *sides, goal=0.7, warm_up=True)])
