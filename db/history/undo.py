@@ -53,12 +53,20 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     base = await lock_base(session, dataset_id)
     span = await load(session, dataset_id, undone.revision - 1, undone.revision)
     await _expect_no_conflicts(session, span, undone)
-    change = await record(session, dataset_id, by.name, "UNDO", f"Undid: {undone.summary[:SUMMARY]}")
+    change = await record(session, dataset_id, by.name, "UNDO", _summary(undone))
     await restore(session, span, change)
     await _restore_base(session, base, undone, revision, change)
     undone.undone_by = change.id
     await session.flush()
     return Undone(dataset_id, change.id)
+
+
+def _summary(undone: Change) -> str:
+    """What a change did is undone, redone, and undone again, whichever of these changes is undone."""
+    if undone.kind != "UNDO":
+        return f"Undid: {undone.summary[:SUMMARY]}"
+    verb, _, done = undone.summary.partition(": ")
+    return f"{'Redid' if verb == 'Undid' else 'Undid'}: {done}"
 
 
 async def _is_own_labelling(session: AsyncSession, change: Change, by: Identity) -> bool:

@@ -106,6 +106,17 @@ async def test_a_change_tells_what_undid_it(client: DatasetClient) -> None:
     ]
 
 
+async def test_what_is_undone_twice_is_said_to_be_redone(client: DatasetClient) -> None:
+    change = await label(client, ["cat"], 0)
+    for _ in range(3):
+        change = await undo(client, change)
+    query = "query ($d: ID!) { dataset(by: {id: $d}) { changes(first: 3) { nodes { summary } } } }"
+    nodes = (await client.direct.execute(query, {"d": client.dataset}))["dataset"]["changes"]["nodes"]
+    assert [node["summary"] for node in nodes] == [
+        f"{verb}: Added `cat` to 1 sample" for verb in ("Undid", "Redid", "Undid")
+    ]
+
+
 async def test_changes_are_undone_one_after_another_to_the_first(client: DatasetClient) -> None:
     states, changes = [await facts(client)], []
     for name in ("label", "set", "replace", "rename", "delete samples"):
