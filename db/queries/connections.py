@@ -1,7 +1,8 @@
 """Connections: the rows of a page are selected first, by its index; then their fields are read, for them only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy
@@ -13,6 +14,8 @@ from db.queries.json_text import Parts, array, boolean, concatenate, number, une
 from db.queries.pagination import Order, page_size
 from db.queries.rows import DatasetState, Model, Row
 from db.queries.types.fields import NESTED, value
+
+WITHOUT_ROWS = frozenset({"totalCount", "facets", "__typename"})  # fields that show no row of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Page:
                     self.items[each.alias] = self.context.nested(source, each.fields)
         origin = self.rows.origin() if self.context.unbounded == before else self._limited(before)
         parts = self.context.nested(self, self.field.fields)
-        if {each.name for each in fields} <= {"totalCount", "__typename"}:
+        if {each.name for each in fields} <= WITHOUT_ROWS:
             return parts
         selected = self._selected().subquery(self.context.name("selected"))
         numbered = select(selected, func.row_number().over().label("position"))
@@ -114,20 +117,20 @@ class Page:
         ways are in the statement, and one is taken when it starts."""
         if self.one_of:
             return self._of_each_value()
-        row = self._source()
+        row = self.source()
         few = self.listing.few(self.context, row, self.field, self.size + 1)
         if few is None or row.state.is_bound:
             return self._in_order(row, unless=few)
         are_few = select(few).scalar_subquery()
         walked = self._in_order(row).where(are_few.is_(false()))
-        sorted_ = self._in_order(self._source(), unless=true()).where(are_few.is_not(false()))
+        sorted_ = self._in_order(self.source(), unless=true()).where(are_few.is_not(false()))
         return union_all(walked, sorted_)
 
     def _of_each_value(self) -> sqlalchemy.Select[Any]:
         """The first rows with each value of a column, from its index; of these the first."""
         table = self.context.name("of")
         each = func.unnest(self.one_of[0][1]).table_valued("value").render_derived(name=table)
-        row = self._source()
+        row = self.source()
         first = self._in_order(row, value=sql(f"{table}.value", Text)).lateral(self.context.name("first"))
         keys = [first.c[key.name] for key in self.order.keys]
         rows = select(first).select_from(each.join(first, true()))
@@ -146,14 +149,16 @@ class Page:
             if key is not None
         ]
         columns = [value.label(name) for name, value in values.items()]
-        rows = row.select(*columns, where=[*self._conditions(row, value), *between])
+        rows = row.select(*columns, where=[*self.conditions(row, value), *between])
         order = self.order.by(row, backward=self.backward, unless=unless)
         return rows.order_by(*order).limit(literal(self.size + 1))
 
-    def _source(self) -> Row:
+    # -- the rows of the whole list -----------------------------------------------------------------------------------
+
+    def source(self) -> Row:
         return self.context.row(self.model, self.state)
 
-    def _conditions(self, row: Row, value: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
+    def conditions(self, row: Row, value: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
         """`value`: the only one of the first column in `one_of`."""
         matching = self.listing.matching(self.context, row, self.field)
         is_one = [row[column] == func.any(values) for column, values in self.one_of]
@@ -176,9 +181,9 @@ class Page:
         is_ahead, cursor = backward == self.backward, self.after if backward else self.before
         more: list[ColumnElement[bool]] = [func.count(sql("*")) > literal(self.size)] if is_ahead else []
         if cursor is not None:
-            row = self._source()
+            row = self.source()
             excluded = self.order.beyond(row, cursor, backward=backward, inclusive=True)
-            more.append(row.select(sql("1"), where=[*self._conditions(row), excluded]).exists())
+            more.append(row.select(sql("1"), where=[*self.conditions(row), excluded]).exists())
         return or_(false(), *more)
 
     def end_cursor(self, *, last: bool) -> ColumnElement[str]:
@@ -194,8 +199,8 @@ class Page:
             if counted is not None:
                 return counted
         self.context.costly = True
-        row = self._source()
-        return row.select(func.count(sql("*")), where=self._conditions(row)).scalar_subquery()
+        row = self.source()
+        return row.select(func.count(sql("*")), where=self.conditions(row)).scalar_subquery()
 
 
 def literal(number: int) -> ColumnElement[int]:
@@ -213,8 +218,8 @@ def page(listing: Listing, where: Callable[[Row, Row], ColumnElement[bool]], *, 
     )
 
 
-def connection_types(item: str) -> tuple[ObjectType, ObjectType]:
-    """The types of the connections of an item type, and of their edges."""
+def connection_types(item: str, more: Mapping[str, Field] = MappingProxyType({})) -> tuple[ObjectType, ObjectType]:
+    """The types of the connections of an item type, and of their edges. `more`: fields that its connections have."""
     items = Field(lambda _context, page, field: page.listed(field), is_list=True)
     return (
         ObjectType(
@@ -224,6 +229,7 @@ def connection_types(item: str) -> tuple[ObjectType, ObjectType]:
                 "nodes": items,
                 "pageInfo": NESTED,
                 "totalCount": value(lambda page: page.total(), number),
+                **more,
             },
         ),
         ObjectType(

@@ -15,14 +15,28 @@ from datetime import datetime
 from typing import Any
 from unicodedata import normalize
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, false, func, or_, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
 from db.postgres.models import Annotation, Sample, Source
 from db.queries import patterns
 from db.queries.orders import labeled_at
-from db.queries.parameters import Bind, Parameter, bind_value
+from db.queries.parameters import Bind, Parameter, bind_value, has_one_item
 from db.queries.rows import DatasetState, Row, table_of
 
 TEXTS, IDS = ARRAY(Text()), ARRAY(BigInteger())
@@ -167,6 +181,37 @@ def labels_are_rare(filter_: SampleFilter, row: Row, page: int, bind: Bind = bin
         for labels in required
     ]
     return or_(*rare) if rare else None
+
+
+def single_label(filter_: SampleFilter) -> LabelFilter | None:
+    """The filter's labels, if having one label is all that it asks for, whatever the value."""
+    labels = filter_.labels
+    if labels is None or labels.match == "NONE" or filter_ != SampleFilter(labels=labels):
+        return None
+    lists = [each for each in (labels.names, labels.ids) if each is not None]
+    return labels if len(lists) == 1 and has_one_item(lists[0]) else None
+
+
+def is_one_of(labels: LabelFilter, label: Row, bind: Bind = bind_value) -> ColumnElement[bool]:
+    """Whether a label is one of those that a filter gives by name, or by id."""
+    if labels.names is not None:
+        return label["name"] == func.any(bind(TEXTS, patterns.labels_named, labels.names))
+    return label["id"] == func.any(bind(IDS, patterns.numbers_of("Label"), labels.ids))
+
+
+def directories_below(
+    directory: Any, row: Row, bind: Bind = bind_value
+) -> tuple[ColumnElement[Any], Callable[[ColumnElement[Any]], ColumnElement[Any]]]:
+    """Which directory directly below this one a sample is in, at any depth: its name as it is stored, NULL if there is
+    none; and how its path in NFC is made of the name, which is dear for every sample and cheap for every directory."""
+    builder, path = _Builder(row, bind), row["path"]
+    depth = bind(Integer(), lambda text: patterns.directory_start(text).count("/"), directory)
+    name, rest = (func.split_part(path, sql("'/'"), depth + sql(part)) for part in ("1", "2"))
+    start = builder.bind_path(patterns.directory_start, directory)
+    key = (
+        func.nullif(name, path) if directory == "" else case((and_(builder.below(directory), rest != sql("''")), name))
+    )
+    return key, lambda name: start.op("||")(composed(name))
 
 
 @dataclass(frozen=True, slots=True)

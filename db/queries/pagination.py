@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from db.queries.rows import Row
 
 DEFAULT_SIZE = 20
+FACET_SIZE = 50  # values of a facet, by default
 CHECKSUM = 8  # hexadecimal digits
 HASH = 16  # hexadecimal digits, of a random order's seed and keys
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

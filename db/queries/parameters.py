@@ -1,6 +1,6 @@
 """Values that come with a request: never in the SQL text, always bound to a placeholder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,11 +35,12 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
-    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is null; and, for a
-    global id, on its `type`."""
+    """A value that is known when a plan is executed. A plan never depends on it, only on whether it is null; for a
+    global id, on its `type`; and for a list, on whether it has one item."""
 
     read: Callable[[Inputs], Any]
     type: str | None = None
+    has_one_item: bool = False
 
 
 class Bind(Protocol):
@@ -51,6 +52,10 @@ class Bind(Protocol):
 def bind_value(type_: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -> ColumnElement[Any]:
     """The Bind of statements that are executed once, with plain values: the writers'."""
     return bindparam(None, make(*leaves), type_=type_, unique=True)
+
+
+def has_one_item(values: Sequence[Any] | Parameter) -> bool:
+    return values.has_one_item if isinstance(values, Parameter) else len(values) == 1
 
 
 def resolve(leaf: Any, inputs: Inputs) -> Any:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from db.queries import roots
 from db.queries.compile_context import ObjectType
 from db.queries.connections import PAGE_INFO, connection_types
-from db.queries.types import annotation, change, comparison, dataset, delete_impact, job, label, sample, version
+from db.queries.types import annotation, change, comparison, dataset, delete_impact, facets, job, label, sample, version
 
-CONNECTIONS = ("Dataset", "Sample", "Version", "Job", "Change", "JobWarning", "SampleChange")
+CONNECTIONS = ("Dataset", "Version", "Job", "Change", "JobWarning", "SampleChange")
 
 TYPES: Mapping[str, ObjectType] = {
     type_.name: type_
@@ -25,7 +25,9 @@ TYPES: Mapping[str, ObjectType] = {
         *(version.VERSION, version.STATISTICS),
         *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),
         *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.JOB_WARNING, job.IGNORED_FILES),
+        *facets.FACET_TYPES,
         PAGE_INFO,
+        *connection_types("Sample", {"facets": facets.FACETS}),
         *(type_ for item in CONNECTIONS for type_ in connection_types(item)),
     )
 }

@@ -115,8 +115,8 @@ class Document:
         if cost > self.limits.cost:
             raise refusal(
                 f"The operation costs {cost} values, and at most {self.limits.cost} are allowed: each field counts "
-                "once for each of its rows, and each condition of a filter counts. Request smaller pages, or use fewer "
-                "conditions.",
+                "once for each of its rows; conditions of filters and facets count, too. Request smaller pages, or use "
+                "fewer conditions and facets.",
                 errors.TOO_COSTLY,
                 cost=min(cost, 10**15),
                 limit=self.limits.cost,

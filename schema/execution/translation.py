@@ -33,6 +33,7 @@ from schema.inputs.filters import sample_filter
 from schema.inputs.orders import DatasetOrderInput, SampleOrderInput
 
 ANY_VALUE = object()  # the shape of a value that only its placeholder depends on
+ONE_ITEM = object()  # the shape of a list of one such value
 
 
 # -- variables --------------------------------------------------------------------------------------------------------
@@ -40,7 +41,7 @@ ANY_VALUE = object()  # the shape of a value that only its placeholder depends o
 
 def shape(variables: Mapping[str, Any]) -> Hashable:
     """What a plan may depend on: which values are there, enum values, booleans, page sizes, how input objects are
-    nested, and the type in a global id."""
+    nested, whether a list has one item, and the type in a global id."""
     return tuple((name, _id_type(value) or _shape(value)) for name, value in variables.items())
 
 
@@ -52,6 +53,8 @@ def _shape(value: Any) -> Hashable:
             return tuple((name, ANY_VALUE if _is_number(each) else _shape(each)) for name, each in value.items())
         case [] | [dict() | Enum(), *_]:  # the type of an empty list's items is unknown
             return tuple(_shape(each) for each in value)
+        case [_]:
+            return ONE_ITEM
     return ANY_VALUE
 
 
@@ -81,7 +84,7 @@ def _placeholder(value: Any, read: Callable[[Inputs], Any], type_name: str | Non
             }
         case [] | [dict() | Enum(), *_]:
             return [_placeholder(each, _item(read, index)) for index, each in enumerate(value)]
-    return Parameter(read, type_name)
+    return Parameter(read, type_name, has_one_item=isinstance(value, list) and len(value) == 1)
 
 
 def _item(read: Callable[[Inputs], Any], key: str | int) -> Callable[[Inputs], Any]:

@@ -4,10 +4,10 @@ from typing import Optional
 import strawberry
 
 from schema.enums import ChangeKind
+from schema.types.facets import SampleConnection
 from schema.types.label import Label
 from schema.types.node import LazyDataset, Node
-from schema.types.pagination import connection_of
-from schema.types.sample import Sample
+from schema.types.pagination import page_of
 
 
 @strawberry.type(
@@ -30,8 +30,8 @@ class Change(Node):
         "`kind`."
     )
 
-    samples = connection_of(
-        Sample,
+    samples = page_of(
+        SampleConnection,
         "The samples that the change added or updated, as they are now, in the order of their ids. Samples that no "
         "longer exist are left out. Renaming a label does not update its samples.",
     )

@@ -65,8 +65,13 @@ class Connection(Generic[T]):
 
 def connection_of(type_: type[T], description: str) -> Any:
     """A field that is a connection, without arguments of its own."""
+    return page_of(Connection[type_], description)  # type: ignore[valid-type]
 
-    def page(first: First = None, after: After = None, last: Last = None, before: Before = None) -> Connection[type_]:  # type: ignore[valid-type]
+
+def page_of(connection: type[Connection[Any]], description: str) -> Any:
+    """The same, of a connection that has more fields."""
+
+    def page(first: First = None, after: After = None, last: Last = None, before: Before = None) -> connection:  # type: ignore[valid-type]
         compiled()
 
     return strawberry.field(page, description=description)

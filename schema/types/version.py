@@ -6,11 +6,11 @@ import strawberry
 from schema.enums import VersionStatus
 from schema.inputs.filters import SampleFilter
 from schema.inputs.orders import NEWEST_SAMPLES, SampleOrderInput
+from schema.types.facets import SampleConnection
 from schema.types.job import ManifestJob
 from schema.types.label import Label
 from schema.types.node import LazyDataset, Node, compiled
-from schema.types.pagination import After, Before, Connection, First, Last
-from schema.types.sample import Sample
+from schema.types.pagination import After, Before, First, Last
 
 
 @strawberry.type(description="Number of samples by state. `totalCount` is the sum of the other three.")
@@ -32,7 +32,7 @@ def page_of_samples(
     after: After = None,
     last: Last = None,
     before: Before = None,
-) -> Connection[Sample]:
+) -> SampleConnection:
     """The field `samples`, of datasets and versions."""
     compiled()
 

@@ -23,8 +23,8 @@ INPUTS = Inputs(
 )
 
 
-def input_(name: str) -> Parameter:
-    return Parameter(lambda inputs: inputs.variables[name])
+def input_(name: str, *, has_one_item: bool = False) -> Parameter:
+    return Parameter(lambda inputs: inputs.variables[name], has_one_item=has_one_item)
 
 
 def page(
@@ -158,6 +158,57 @@ async def test_labels_by_their_ids_are_found_like_those_by_names(connection: asy
 async def test_counting_everything_reads_no_sample(connection: asyncpg.Connection) -> None:
     found = await explain(connection, page(fields="totalCount"))
     assert not [name for name in found if name.startswith("sample")]
+
+
+def facets(*names: str, filter_: SampleFilter | None = None) -> Plan:
+    value = (SelectedField("value", "value"), SelectedField("count", "count"))
+    types = {
+        "states": "StateFacet",
+        "labelers": "LabelerFacet",
+        "directories": "DirectoryFacet",
+        "usages": "UsageFacet",
+    }
+    lists = tuple(SelectedField(name, name, fields={types[name]: value}) for name in names if name in types)
+    labels = SelectedField("labels", "labels", fields={"LabelFacet": value[1:]})
+    hard = SelectedField("hardCount", "hardCount")
+    more = tuple(each for each in (labels, hard) if each.name in names)
+    found = SelectedField("facets", "facets", fields={"SampleFacets": (*lists, *more)})
+    args = {} if filter_ is None else {"filter": filter_}
+    samples = SelectedField("samples", "samples", args, {"SampleConnection": (found,)})
+    root = SelectedField("dataset", "dataset", {"by": {"id": input_("id")}}, {"Dataset": (samples,)})
+    return queries.compile_query([root], confined=False)
+
+
+ALL_FACETS = ("states", "labels", "labelers", "directories", "usages", "hardCount")
+
+
+async def test_facets_without_a_filter_are_known_or_read_from_their_index(connection: asyncpg.Connection) -> None:
+    found = await explain(connection, facets("states", "labels"))
+    assert not [name for name in found if name.startswith("sample")]
+    found = await explain(connection, facets("hardCount"))
+    assert rows_read(found["sample_hard"]) == SAMPLES / 100
+
+
+async def test_the_rows_of_a_filter_are_read_once_for_all_facets_and_not_sorted(connection: asyncpg.Connection) -> None:
+    for names in (ALL_FACETS, ("labels",), ("directories", "usages")):
+        found = await explain(connection, facets(*names, filter_=SampleFilter(is_hard=False)))
+        [read] = [node for name, nodes in found.items() if name.startswith("sample") for node in nodes]
+        assert rows_read([read]) == SAMPLES
+        assert rows_read(found.get("Sort", [])) < SAMPLES / 10
+    few = await explain(connection, facets(*ALL_FACETS, filter_=SampleFilter(is_hard=True)))
+    assert rows_read(few["sample_hard"]) == SAMPLES / 100
+
+
+async def test_one_label_is_not_counted_and_several_are(connection: asyncpg.Connection) -> None:
+    rows = await connection.fetch("SELECT id, name FROM label ORDER BY id LIMIT 2")
+    values = {"names": [row["name"] for row in rows], "ids": [f"Label:{row['id']}" for row in rows]}
+    for name, match in (("names", "ANY"), ("names", "ALL"), ("ids", "ANY")):
+        for items in (1, 2):
+            labels = LabelFilter(**{name: input_(name, has_one_item=items == 1)}, match=match)
+            counted = page(SampleFilter(labels=labels), fields="totalCount")
+            found = await explain(connection, counted, **{name: values[name][:items]})
+            reads_samples = any(each.startswith("sample") for each in found)
+            assert (reads_samples, counted.costly) == (items == 2, items == 2)
 
 
 async def test_those_who_label_are_found_by_one_step_each(connection: asyncpg.Connection) -> None:

@@ -175,7 +175,13 @@ class Writer:
                 return {"name": self.pick(LABELS)}
             case "thumbnailUrl":
                 return {} if self.chance(2) else {"size": self.random.randint(16, 1024)}
+            case _ if parent == "SampleFacets" and declared.args:
+                return self.facet(declared)
         return self.page(parent, name, declared) if "first" in declared.args else {}
+
+    def facet(self, declared: GraphQLField) -> dict[str, Any]:
+        values = {"first": self.pick((None, 0, 1, 2, 100)), "under": self.pick((None, *DIRECTORIES, "/cats", "\x00"))}
+        return {name: value for name, value in values.items() if name in declared.args and self.chance(2)}
 
     def page(self, parent: str, name: str, declared: GraphQLField) -> dict[str, Any]:
         values: dict[str, Any] = {}

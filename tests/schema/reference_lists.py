@@ -1,6 +1,7 @@
 """Filters and pages of the reference reader."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import md5, sha256
@@ -108,6 +109,24 @@ def in_directory(path: str, filter_: Mapping[str, Any]) -> bool:
     parents = [part for part in directory.split("/") if part]
     own = path.split("/")[:-1]
     return own[: len(parents)] == parents if filter_["recursive"] else own == parents
+
+
+# -- facets -----------------------------------------------------------------------------------------------------------
+
+
+def facet(values: Iterable[str | None], first: int | None = None) -> list[dict[str, Any]]:
+    """Each value once, with how often it is there: the most frequent first, then by code points."""
+    counts = Counter(value for value in values if value is not None)
+    by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))
+    return [{"value": value, "count": count} for value, count in by_count[: 50 if first is None else first]]
+
+
+def directory_below(under: str, path: str) -> str | None:
+    """The directory directly in another that a path is below, in NFC."""
+    path, start = normalize("NFC", path), normalize("NFC", under).strip("/")
+    start = f"{start}/" if start else ""
+    name, slash, _ = path.removeprefix(start).partition("/")
+    return start + name if path.startswith(start) and slash else None
 
 
 def token(name: str, row: Row) -> str:

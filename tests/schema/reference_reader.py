@@ -17,7 +17,17 @@ import asyncpg
 from graphql import GraphQLSchema, execute_sync, parse
 
 from db.identity.urls import Links
-from tests.schema.reference_lists import Row, has_text, is_in_timeline, matches, order_name, paged, sorting
+from tests.schema.reference_lists import (
+    Row,
+    directory_below,
+    facet,
+    has_text,
+    is_in_timeline,
+    matches,
+    order_name,
+    paged,
+    sorting,
+)
 
 TABLES = (
     "dataset",
@@ -206,7 +216,8 @@ class Dataset(Thing):
     def samples(self, _info: Any, orderBy: Any = None, filter: Any = None, **page: Any) -> Any:
         rows = [row for row in self._mine("sample") if matches(self.tables, row, filter or {})]
         name, order = order_name("sample", orderBy), sorting(self.tables, orderBy)
-        return paged(self.tables, name, rows, *order, lambda row: Sample(self.tables, row), page)
+        connection = paged(self.tables, name, rows, *order, lambda row: Sample(self.tables, row), page)
+        return {**connection, "facets": SampleFacets(self.tables, rows)}
 
     def eventCursor(self, _info: Any) -> str:
         last = max((row["number"] for row in self._mine("dataset_event")), default=0)
@@ -308,6 +319,30 @@ class Sample(LiveThing):
         return moment(datetime.fromtimestamp(self.tables.links.expiry, UTC))
 
 
+class SampleFacets:
+    def __init__(self, tables: Tables, rows: Sequence[Row]) -> None:
+        self.tables, self.rows = tables, rows
+        self.hardCount = sum(row["hard"] for row in rows)
+
+    def states(self, _info: Any) -> Any:
+        return facet([row["state"] for row in self.rows])
+
+    def labels(self, _info: Any, first: int | None = None) -> Any:
+        found = {number: self.tables.by_id("label", number) or {} for row in self.rows for number in row["label_ids"]}
+        names = {label["name"]: Label(self.tables, label) for label in found.values()}
+        counted = facet([found[number]["name"] for row in self.rows for number in row["label_ids"]], first)
+        return [{"label": names[each["value"]], "count": each["count"]} for each in counted]
+
+    def labelers(self, _info: Any, first: int | None = None) -> Any:
+        return facet([row["labeled_by"] for row in self.rows], first)
+
+    def directories(self, _info: Any, under: str | None = None, first: int | None = None) -> Any:
+        return facet([directory_below(under or "", row["path"]) for row in self.rows], first)
+
+    def usages(self, _info: Any) -> Any:
+        return facet([row["usage"] for row in self.rows])
+
+
 class Annotation(LiveThing):
     def isDifficult(self, _info: Any) -> bool:
         return "difficult" in self._attributes()
@@ -364,7 +399,8 @@ class Change(Thing):
     def samples(self, _info: Any, **page: Any) -> Any:
         rows, _ = self._touched("sample")
         by_id = (lambda row: row["id"], False)
-        return paged(self.tables, "change.sample", rows, *by_id, lambda row: Sample(self.tables, row), page)
+        connection = paged(self.tables, "change.sample", rows, *by_id, lambda row: Sample(self.tables, row), page)
+        return {**connection, "facets": SampleFacets(self.tables, rows)}
 
     def sampleCount(self, _info: Any) -> int:
         return len(self._touched("sample")[0])

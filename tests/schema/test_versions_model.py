@@ -3,6 +3,7 @@ working set after every step, every version at the end, under filters and agains
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -39,7 +40,9 @@ NAMED = "labels { name }"
 STATE = """
     statistics { totalCount labeledCount unlabeledCount pendingCount } labels { id name sampleCount annotationCount }
     samples(first: 100) { totalCount nodes { id state labels { name }
-        annotations { label { name } shape { ... on BoundingBox { xMin } } } } }
+        annotations { label { name } shape { ... on BoundingBox { xMin } } } }
+        facets { states { value count } labels { count label { name } } } }
+    labeledA: samples(filter: {labels: {names: ["a"]}}) { totalCount }
 """
 HEAD = "revision hasUnpublishedChanges currentVersion { id }"
 SCHEMA = build_schema()
@@ -375,6 +378,17 @@ def _compare(answer: Any, state: State, version: str | None = None) -> None:
     assert [
         (number(each["id"]), each["name"], each["sampleCount"], each["annotationCount"]) for each in answer["labels"]
     ] == state.counts()
+    _compare_counts(answer, label_names.values())
+
+
+def _compare_counts(answer: Any, label_names: Collection[Collection[str]]) -> None:
+    """Those that are kept, not counted."""
+    counts = Counter(name for names in label_names for name in names)
+    found = [(each["label"]["name"], each["count"]) for each in answer["samples"]["facets"]["labels"]]
+    assert found == sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    assert answer["labeledA"]["totalCount"] == counts["a"]
+    states = Counter("LABELED" if names else "UNLABELED" for names in label_names)
+    assert {each["value"]: each["count"] for each in answer["samples"]["facets"]["states"]} == states
 
 
 def _drawn(annotation: Any) -> tuple[str, int]:

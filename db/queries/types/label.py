@@ -1,21 +1,25 @@
-from sqlalchemy import BigInteger
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Label, LabelCount
-from db.queries.compile_context import CompileContext, Field, SelectedField
-from db.queries.json_text import Parts, number, unescaped
+from db.queries.compile_context import CompileContext, Field
+from db.queries.json_text import number, unescaped
 from db.queries.rows import Row
 from db.queries.types.fields import DATASET_OF_ROW, column, versioned_type
 
 
-def count(name: str) -> Field:
-    def compiled(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-        if row.state.version is not None:
-            return number(sql(f"{row.name}.{name}", BigInteger))
-        counts = row.join(Row(context.name("n"), LabelCount, row.state), lambda other: other["label_id"] == row["id"])
-        return number(counts[name])
+def stored_count(context: CompileContext, row: Row, name: str = "sample_count") -> ColumnElement[Any]:
+    """A count of the label, which is kept while samples are labelled, and which a version copies."""
+    if row.state.version is not None:
+        return sql(f"{row.name}.{name}", BigInteger)
+    counts = row.join(Row(context.name("n"), LabelCount, row.state), lambda other: other["label_id"] == row["id"])
+    return counts[name]
 
-    return Field(compiled)
+
+def count(name: str) -> Field:
+    return Field(lambda context, row, _field: number(stored_count(context, row, name)))
 
 
 LABEL = versioned_type(

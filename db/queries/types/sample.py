@@ -10,11 +10,12 @@ from db.identity.urls import signed_sql
 from db.postgres.models import Label, Sample, Source
 from db.queries.compile_context import CompileContext, Field, SelectedField
 from db.queries.connections import Listing
-from db.queries.filters import SampleFilter, conditions, labels_are_rare
+from db.queries.filters import LabelFilter, SampleFilter, conditions, is_one_of, labels_are_rare, single_label
 from db.queries.json_text import Encode, Parts, boolean, concatenate, moment, nullable, number, text, unescaped
 from db.queries.orders import sample_order
 from db.queries.rows import DatasetState, Row
 from db.queries.types.fields import DATASET_OF_ROW, column, many, value, versioned_type
+from db.queries.types.label import stored_count as label_count
 
 MIN_THUMBNAIL, MAX_THUMBNAIL = 16, 1024  # pixels of the longest side
 
@@ -134,11 +135,8 @@ def few(context: CompileContext, row: Row, field: SelectedField, page: int) -> C
     return None if filter_ is None else labels_are_rare(filter_, row, page, context.bind)
 
 
-def counted(context: CompileContext, state: DatasetState, field: SelectedField) -> ColumnElement[Any] | None:
-    """Without a filter, or with one by state alone, the row of the dataset or the version has the number."""
-    filter_: SampleFilter = field.argument("filter") or SampleFilter()
-    if filter_ != SampleFilter(state=filter_.state):
-        return None
+def stored_count(context: CompileContext, state: DatasetState, sample_state: str | None) -> ColumnElement[Any]:
+    """How many samples the row of the dataset or the version counts; in a labelling state, if given."""
     version = state.version
     type_name, id_ = ("Dataset", state.dataset_id) if version is None else ("Version", version.version_id)
     row = context.row(context.row_type(type_name).model)
@@ -147,8 +145,26 @@ def counted(context: CompileContext, state: DatasetState, field: SelectedField) 
         "LABELED": row["labeled"],
         "PENDING": row["pending"],
         "UNLABELED": row["total"] - row["labeled"] - row["pending"],
-    }[filter_.state]
+    }[sample_state]
     return row.select(total, where=[row["id"] == id_]).scalar_subquery()
+
+
+def stored_count_of_label(context: CompileContext, state: DatasetState, labels: LabelFilter) -> ColumnElement[Any]:
+    """How many samples have this one label: none, where the dataset or the version has no such label."""
+    label = context.row(Label, state)
+    count = label_count(context, label)
+    is_label = [label["dataset_id"] == state.dataset_id, *label.conditions(), is_one_of(labels, label, context.bind)]
+    return func.coalesce(label.select(count, where=is_label).scalar_subquery(), sql("0"))
+
+
+def counted(context: CompileContext, state: DatasetState, field: SelectedField) -> ColumnElement[Any] | None:
+    """Without a filter, or with one by state alone, the row of the dataset or the version has the number; with one by a
+    single label, the label has it."""
+    filter_: SampleFilter = field.argument("filter") or SampleFilter()
+    if filter_ == SampleFilter(state=filter_.state):
+        return stored_count(context, state, filter_.state)
+    labels = single_label(filter_)
+    return None if labels is None else stored_count_of_label(context, state, labels)
 
 
 SAMPLES = Listing(
