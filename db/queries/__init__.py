@@ -12,5 +12,5 @@ refusals         what is left without a refused field
 from db.queries.compile_context import Field, ObjectType, SelectedField
 from db.queries.parameters import CallLimits, Inputs, Parameter
 from db.queries.plan import REFERENCE, ArgumentError, Plan, compile_query, compile_reference, read, type_of
-from db.queries.refusals import paths_to, refuse
+from db.queries.refusals import is_refused, paths_to, refuse
 from db.queries.registry import TYPES

@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from db import defaults
+from db.errors import DomainError
 from db.postgres.models import Dataset
 from db.queries.json_text import Parts, array, concatenate, constant
 from db.queries.parameters import Inputs, Parameter
@@ -94,6 +95,9 @@ class RowType(ObjectType):
     is_versioned: bool = False
 
 
+Refusal = tuple[DomainError, tuple[str, ...]]  # why, and the path to the field
+
+
 @dataclass(frozen=True, slots=True)
 class Placeholder:
     """A value of the statement: `make` of the leaves' values; and the field it belongs to, for errors."""
@@ -111,7 +115,8 @@ class CompileContext:
     confined: bool
     page: int = defaults.PAGE
     placeholders: dict[str, Placeholder] = field(default_factory=dict)
-    path: list[str] = field(default_factory=list)  # to the field that is being compiled, or that failed
+    path: list[str] = field(default_factory=list)  # to the field that is being compiled
+    refusals: list[Refusal] = field(default_factory=list)  # of fields with an argument that no value can make right
     custom_plan: bool = False  # the best plan depends on the values: Postgres must plan for those of each execution
     costly: bool = False  # it may read every row of a dataset
     unbounded: int = 0  # values compiled so far whose size only their rows show; those in a checked one count as one
@@ -136,9 +141,15 @@ class CompileContext:
 
     @contextmanager
     def at(self, alias: str) -> Iterator[None]:
+        """While the field of this alias is compiled. A refusal is noted, and the others are compiled: all that is to be
+        refused is found at once."""
         self.path.append(alias)
-        yield
-        self.path.pop()
+        try:
+            yield
+        except DomainError as error:
+            self.refusals.append((error, tuple(self.path)))
+        finally:
+            self.path.pop()
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
@@ -262,5 +273,7 @@ class CompileContext:
         """While one of so many values of one object is compiled."""
         outside = self._share
         self._share *= max(1, -(-values // FULL_SHARES))
-        yield
-        self._share = outside
+        try:
+            yield
+        finally:
+            self._share = outside

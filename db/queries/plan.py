@@ -15,7 +15,7 @@ from db.errors import DomainError, NotFound
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
 from db.queries import ids
-from db.queries.compile_context import IDS, CompileContext, Placeholder, RowType, SelectedField
+from db.queries.compile_context import IDS, CompileContext, Placeholder, Refusal, RowType, SelectedField
 from db.queries.json_text import Parts, concatenate
 from db.queries.parameters import Inputs, Parameter, resolve
 from db.queries.registry import TYPES
@@ -28,12 +28,12 @@ REFERENCE = "$"  # among the variables, of which no other has this name: the num
 
 
 class ArgumentError(Exception):
-    """An argument that is refused; `path` leads to its field, or to one below it."""
+    """Arguments that are refused: of each why, and the path to its field, or to one below it, in the order of the
+    selection."""
 
-    def __init__(self, cause: DomainError, path: Sequence[str]) -> None:
-        super().__init__(cause.message)
-        self.cause = cause
-        self.path = path
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        [self.cause, _], *_ = self.refusals = refusals
+        super().__init__(self.cause.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,15 @@ class Plan:
     costly: bool = False
 
     def arguments(self, inputs: Inputs) -> list[Any]:
-        """The statement's values. Raises ArgumentError for an argument that is out of its bounds."""
-        values = []
+        """The statement's values. Raises ArgumentError for arguments that are out of their bounds."""
+        values, refusals = [], []
         for placeholder in self.placeholders:
             try:
                 values.append(placeholder.make(*(resolve(leaf, inputs) for leaf in placeholder.leaves)))
             except DomainError as error:
-                raise ArgumentError(error, placeholder.path) from error
+                refusals.append((error, placeholder.path))
+        if refusals:
+            raise ArgumentError(refusals)
         return [values[index] for index in self.order]
 
 
@@ -88,10 +90,9 @@ REFERENCED = Parameter(lambda inputs: inputs.variables[REFERENCE])
 
 def _compile(make: Callable[[CompileContext], Parts], confined: bool, page: int) -> Plan:
     context = CompileContext(types=TYPES, confined=confined, page=page)
-    try:
-        parts = make(context)
-    except DomainError as error:
-        raise ArgumentError(error, tuple(context.path)) from error
+    parts = make(context)
+    if context.refusals:
+        raise ArgumentError(context.refusals)
     json = parts[0] if len(parts) == 1 and not isinstance(parts[0], str) else concatenate(parts)
     statement = context.single(select(json.label("json")), before=0)
     if context.custom_plan:

@@ -34,6 +34,17 @@ def refuse(
     return (_without(fields, path[:nullable]) if nullable else None), refused
 
 
+def is_refused(fields: Sequence[SelectedField], path: Sequence[str]) -> bool:
+    """Whether the field at this path, or one above it, is refused already."""
+    below = fields
+    for alias in path:
+        here = [field for field in below if field.alias == alias]
+        if any(field.is_refused for field in here):
+            return True
+        below = [each for field in here for more in field.fields.values() for each in more]
+    return False
+
+
 def _without(fields: Fields, path: Sequence[str]) -> Fields:
     """The same, with null for the field at this path."""
     return tuple(

@@ -10,7 +10,7 @@ from db.errors import NotFound
 from db.queries import ArgumentError, SelectedField
 from schema.execution.messages import Answer
 
-MAX_REFUSED = 10  # fields of one query; with more, nothing is answered. Each costs a compilation
+MAX_REFUSED = 10  # fields of one query; with more, nothing is answered
 Fields = tuple[SelectedField, ...]
 Read = Callable[[Hashable, Fields], Awaitable[str]]  # the JSON text of these fields; the key is of what is left out
 
@@ -20,10 +20,13 @@ async def partial_answer(fields: Fields, error: ArgumentError | NotFound, read: 
     errors: list[GraphQLError] = []
     refused: list[tuple[str | int, ...]] = []
     while True:
-        cause = error.cause if isinstance(error, ArgumentError) else error
-        for path in (
-            [error.path] if isinstance(error, ArgumentError) else await _unknown_versions(fields, refused, read)
-        ):
+        if isinstance(error, ArgumentError):
+            refusals = error.refusals
+        else:
+            refusals = [(error, path) for path in await _unknown_versions(fields, refused, read)]
+        for cause, path in refusals:
+            if queries.is_refused(fields, path):
+                continue
             left, place = queries.refuse(queries.TYPES, fields, path)
             errors.append(GraphQLError(cause.message, path=place, original_error=cause))
             if left is None or len(errors) == MAX_REFUSED:
@@ -36,11 +39,11 @@ async def partial_answer(fields: Fields, error: ArgumentError | NotFound, read: 
             error = another
 
 
-async def _unknown_versions(fields: Fields, refused: Sequence[Hashable], read: Read) -> list[Sequence[str]]:
+async def _unknown_versions(fields: Fields, refused: Sequence[Hashable], read: Read) -> list[tuple[str, ...]]:
     """The paths of comparisons with an unknown version. SQL does not say which it was, so root fields with comparisons
     are read one by one; of several comparisons in one, the root field is refused."""
     comparing = [field for field in fields if queries.paths_to(field, "comparison")]
-    paths: list[Sequence[str]] = []
+    paths: list[tuple[str, ...]] = []
     for field in comparing:
         if len(comparing) > 1:
             try:

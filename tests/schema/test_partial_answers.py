@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from db import queries
+from db.queries import Plan, compile_query
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import publish
 
@@ -97,3 +99,30 @@ async def test_refusals_of_one_query_are_limited(client: DatasetClient) -> None:
     parts = [f"a{n}: dataset(by: {{id: $d}}) {{ samples(first: 1000) {{ totalCount }} }}" for n in range(20)]
     data, errors = await answered(client, f"query ($d: ID!) {{ {' '.join(parts)} }}")
     assert (data, len(errors)) == (None, 10)
+
+
+@pytest.mark.parametrize("values", [{"first": 1000, "size": 64}, {"first": 1, "size": 7}, {"first": 1000, "size": 7}])
+async def test_all_that_is_refused_is_found_at_once(
+    client: DatasetClient, monkeypatch: pytest.MonkeyPatch, values: dict[str, int]
+) -> None:
+    compiled = 0
+
+    def count(*arguments: Any, **more: Any) -> Plan:
+        nonlocal compiled
+        compiled += 1
+        return compile_query(*arguments, **more)
+
+    monkeypatch.setattr(queries, "compile_query", count)
+    parts = [
+        f"""a{n}: dataset(by: {{id: $d}}) {{ samples(first: $first) {{ nodes {{ id }} }} }}
+        b{n}: dataset(by: {{id: $d}}) {{ sample(path: "000000.jpg") {{ id thumbnailUrl(size: $size) }} }}"""
+        for n in range(4)
+    ]
+    query = f"query ($d: ID!, $first: Int!, $size: Int!) {{ {' '.join(parts)} }}"
+    data, errors = await answered(client, query, **values)
+    is_wrong = {"a": values["first"] == 1000, "b": values["size"] == 7}
+    expected = [["a", "samples"]] * is_wrong["a"] + [["b", "sample", "thumbnailUrl"]] * is_wrong["b"]
+    assert sorted([path[0][0], *path[1:]] for path, _ in errors) == sorted(expected * 4)
+    assert {name for name in data if data[name] is None} == {f"a{n}" for n in range(4) if is_wrong["a"]}
+    assert {name for name in data if data[name] == {"sample": None}} == {f"b{n}" for n in range(4) if is_wrong["b"]}
+    assert compiled == 1 + sum(is_wrong.values())
