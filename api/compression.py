@@ -31,17 +31,18 @@ def _zstd(body: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body)
 
 
-ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"zstd": _zstd, "gzip": _gzip}  # the best first
+ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"gzip": _gzip, "zstd": _zstd}
+BROWSER: Final = "sec-fetch-mode"  # a header of browsers, which decode all encodings that they name
 
 
 class TextResponse(Response):
-    """A whole text, compressed if it is large, the client takes that and the settings allow it. The response varies
-    with Accept-Encoding then, and says so in Vary."""
+    """A whole text, compressed if it is large, the client takes that and the settings allow it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self.body) >= MIN_BYTES and runtime(scope).settings.compression:
-            self.raw_headers.append((b"vary", b"Accept-Encoding"))
-            encoding = accepted_encoding(Headers(scope=scope).get("accept-encoding", ""))
+            self.raw_headers.append((b"vary", b"Accept-Encoding, Sec-Fetch-Mode"))
+            headers = Headers(scope=scope)
+            encoding = accepted_encoding(headers.get("accept-encoding", ""), is_browser=BROWSER in headers)
             if encoding is not None:
                 self.body = await _compressed(encoding, bytes(self.body))
                 self.headers["content-encoding"] = encoding
@@ -55,8 +56,12 @@ async def _compressed(encoding: str, body: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def accepted_encoding(header: str) -> str | None:
-    """That of ours which the client prefers; None where it names none. `*` does not name one."""
+def accepted_encoding(header: str, *, is_browser: bool) -> str | None:
+    """That of ours which the client prefers; None where it names none. `*` does not name one.
+
+    Where it prefers neither, a browser gets zstd, and any other client gzip: libraries on Node name zstd also where
+    Node, before 22.15, cannot decode it.
+    """
     quality = qualities(header)
-    best = max(ENCODINGS, key=lambda name: quality.get(name, 0.0))
+    best = max(ENCODINGS, key=lambda name: (quality.get(name, 0.0), is_browser == (name == "zstd")))
     return best if quality.get(best, 0.0) > 0 and quality[best] >= quality.get("identity", 0.0) else None

@@ -33,9 +33,11 @@ async def toy(settings: Settings, database: Database) -> AsyncIterator[Client]:
         yield Client(url, await token(database))
 
 
-async def raw(client: Client, path: str, *, accept: str, body: object = None) -> tuple[httpx2.Response, bytes]:
+async def raw(
+    client: Client, path: str, *, accept: str, body: object = None, browser: bool = False
+) -> tuple[httpx2.Response, bytes]:
     """A response, and its body as it was sent."""
-    headers = {**client.headers, "accept-encoding": accept}
+    headers = {**client.headers, "accept-encoding": accept} | ({"sec-fetch-mode": "cors"} if browser else {})
     async with (
         httpx2.AsyncClient(base_url=client.url, timeout=TIMEOUT) as http,
         http.stream("POST" if body else "GET", path, headers=headers, json=body) as response,
@@ -49,12 +51,14 @@ def asks(size: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("size", [MIN_BYTES, LARGE_BYTES - 1, LARGE_BYTES])
+@pytest.mark.parametrize("browser", [False, True])
 @pytest.mark.parametrize(
     ("accept", "encoding"),
     [
         ("zstd", "zstd"),
         ("gzip", "gzip"),
-        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br, zstd", ("gzip", "zstd")),
+        ("gzip;q=0.8, zstd", "zstd"),
         ("GZIP;q=1.0, zstd;q=0.5", "gzip"),
         ("gzip;q=0, zstd;q=0", None),
         ("identity, gzip;q=0.5", None),
@@ -64,10 +68,14 @@ def asks(size: int) -> dict[str, Any]:
         ("", None),
     ],
 )
-async def test_answers_come_as_the_client_takes_them(toy: Client, size: int, accept: str, encoding: str | None) -> None:
-    response, body = await raw(toy, "/graphql", accept=accept, body=asks(size))
+async def test_answers_come_as_the_client_takes_them(
+    toy: Client, size: int, accept: str, encoding: str | tuple[str, str] | None, browser: bool
+) -> None:
+    if isinstance(encoding, tuple):
+        encoding = encoding[browser]
+    response, body = await raw(toy, "/graphql", accept=accept, body=asks(size), browser=browser)
     assert response.headers.get("content-encoding") == encoding
-    assert response.headers["vary"] == "Accept-Encoding"
+    assert response.headers["vary"] == "Accept-Encoding, Sec-Fetch-Mode"
     assert int(response.headers["content-length"]) == len(body)
     plain = DECODERS[encoding](body)
     assert len(plain) == size
@@ -113,7 +121,11 @@ async def test_answers_for_pages_of_other_origins_vary_with_both(settings: Setti
     async with serving(allowed, ToySchema()) as url:
         headers = {"origin": "https://a.example", "accept-encoding": "gzip"}
         response = await Client(url, await token(database)).request(json=asks(10_000), headers=headers)
-    assert {each.strip().lower() for each in response.headers["vary"].split(",")} == {"origin", "accept-encoding"}
+    assert {each.strip().lower() for each in response.headers["vary"].split(",")} == {
+        "origin",
+        "accept-encoding",
+        "sec-fetch-mode",
+    }
 
 
 async def test_a_page_becomes_small_and_its_images_stay_as_they_are(client: Client, tmp_path: Path) -> None:
