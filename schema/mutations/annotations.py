@@ -94,19 +94,30 @@ def sample_edit(_type: type, value: Mapping[str, Any], _context: object) -> tupl
     would cost 0.1 ms a box, while all others wait."""
     edit = Edit(
         number(value["sampleId"], "Sample"),
-        [Addition(label_of(new), plain_shape(new.get("shape"))) for new in value["add"]],
-        [Update(annotation_number(up["id"]), new_label_of(up), plain_shape(up.get("shape"))) for up in value["update"]],
+        [Addition(label_of(new, value, "add"), plain_shape(new.get("shape"))) for new in value["add"]],
+        [
+            Update(annotation_number(up["id"]), new_label_of(up, value), plain_shape(up.get("shape")))
+            for up in value["update"]
+        ],
         [annotation_number(id) for id in value["remove"]],
     )
     return value["sampleId"], edit
 
 
-def label_of(value: Mapping[str, Any]) -> LabelReference:
-    return label_reference(value.get("label"), value.get("labelId"), "label")
+def label_of(value: Mapping[str, Any], edit: Mapping[str, Any], field: str) -> LabelReference:
+    """The label of an annotation in this field of the edit. Raises Invalid, with the sample and the place below it."""
+    try:
+        return label_reference(value.get("label"), value.get("labelId"), "label")
+    except Invalid as refused:
+        place = next(index for index, each in enumerate(edit[field]) if each is value)
+        refused.details |= {"sample": edit["sampleId"], "path": f"{field}.{place}.label"}
+        raise
 
 
-def new_label_of(value: Mapping[str, Any]) -> LabelReference | None:
-    return None if value.get("label") is None and value.get("labelId") is None else label_of(value)
+def new_label_of(value: Mapping[str, Any], edit: Mapping[str, Any]) -> LabelReference | None:
+    if value.get("label") is None and value.get("labelId") is None:
+        return None
+    return label_of(value, edit, "update")
 
 
 def annotation_number(id: strawberry.ID) -> int:

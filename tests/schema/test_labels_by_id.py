@@ -82,3 +82,22 @@ async def test_a_label_of_another_dataset_is_refused(client: DatasetClient) -> N
 async def test_a_label_is_named_either_by_name_or_by_id(client: DatasetClient, input_: dict[str, Any]) -> None:
     refused = await client.refused("replaceSampleLabel", **one(client, 0), **input_)
     assert refused["code"] == "VALIDATION_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("field", "annotation"),
+    [
+        ("add", {}),
+        ("add", {"label": "cat", "labelId": "Label:1"}),
+        ("update", {"id": "Annotation:1", "label": "cat", "labelId": "Label:1"}),
+    ],
+)
+async def test_an_annotation_without_a_label_or_with_two_is_named_by_its_place(
+    client: DatasetClient, field: str, annotation: dict[str, Any]
+) -> None:
+    [first, second] = client.ids(0, 1)
+    right = {"id": "Annotation:1", "label": "cat"} if field == "update" else {"label": "cat"}
+    samples = [{"sampleId": first, field: [right]}, {"sampleId": second, field: [right, annotation]}]
+    refused = await client.refused("annotateSamples", datasetId=client.dataset, samples=samples)
+    assert refused["code"] == "VALIDATION_FAILED"
+    assert refused["details"] == {"sample": second, "path": f"{field}.1.label"}
