@@ -60,7 +60,7 @@ async def _process(
 
 
 async def _listening(port: int, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(300):
+    for _ in range(1_200):
         if process.poll() is not None:
             raise SystemExit(f"{process.args!r} ended with {process.returncode}; its log is next to its data")
         try:
