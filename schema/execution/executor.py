@@ -97,7 +97,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return queries.compile_reference(result.type, fields, several=several, confined=confined, page=page)
 
         try:
-            plan = await self.plans.get(key, compiled)
+            plan = await self.plans.get(context.identity, key, compiled)
             values = inputs(self.version, context, {**variables, queries.REFERENCE: result.number})
             json = await queries.read(context.database, plan, values)
         except ArgumentError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 
+from db.concurrency_limits import ConcurrencyLimit
 from db.queries import Plan
 from schema.execution.lru_cache import LruCache
 from schema.execution.worker_thread import WorkerThread
@@ -13,15 +14,20 @@ class Plans:
 
     def __init__(self, worker_thread: WorkerThread, characters: int = 750_000) -> None:
         self._worker_thread = worker_thread
+        self._turns = ConcurrencyLimit(limit=1, per_key=1)
         self._plans = LruCache[Plan](lambda plan: len(plan.text), max_size=characters)
 
     def __len__(self) -> int:
         return len(self._plans)
 
-    async def get(self, key: Hashable, compiled: Callable[[], Plan]) -> Plan:
-        """The plan under this key. A missing one is compiled in the worker thread, since a large one takes long."""
+    async def get(self, owner: Hashable, key: Hashable, compiled: Callable[[], Plan]) -> Plan:
+        """The plan under this key. A missing one is compiled in the worker thread, since a large one takes long: one
+        for each owner in turn, so that whoever needs many delays the others by one."""
         plan = self._plans.get(key)
         if plan is None:
-            plan = await self._worker_thread.run(compiled)
-            self._plans.add(key, plan)
+            async with self._turns.slot(owner):
+                plan = self._plans.get(key)  # others may have needed it meanwhile
+                if plan is None:
+                    plan = await self._worker_thread.run(compiled)
+                    self._plans.add(key, plan)
         return plan

@@ -114,6 +114,7 @@ class LabelgraphSchema(strawberry.Schema):
             confined = context.identity.dataset_ids is not None  # the token sees some datasets only
             page = request.document.limits.page
             plan = await self.plans.get(
+                context.identity,
                 (request.document, confined, shape(values.coerced), key),
                 lambda: queries.compile_query(selected(), confined=confined, page=page),
             )
