@@ -31,7 +31,7 @@ class Split:
 
     def check(self) -> None:
         if not (isfinite(self.train_ratio) and 0 <= self.train_ratio <= 1):
-            raise Invalid("`trainRatio` is a number from 0 to 1, such as 0.8.", field="trainRatio")
+            raise Invalid("`trainRatio` is a number from 0 to 1, such as 0.8.", path="trainRatio")
 
 
 @dataclass(slots=True)

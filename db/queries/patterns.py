@@ -74,7 +74,7 @@ def at_least(field: str) -> Callable[[int, int | None], int]:
 
     def minimum(least: int, most: int | None) -> int:
         if most is not None and least > most:
-            raise Invalid(f"`{field}.min` is more than `{field}.max`: swap them.", field=field)
+            raise Invalid(f"`{field}.min` is more than `{field}.max`: swap them.", path=field)
         return least
 
     return minimum
@@ -95,7 +95,7 @@ def not_before(field: str) -> Callable[[datetime, datetime | None], datetime]:
 
     def start(moment: datetime, to: datetime | None) -> datetime:
         if to is not None and moment > to:
-            raise Invalid(f"`{field}.from` is after `{field}.to`: swap them.", field=field)
+            raise Invalid(f"`{field}.from` is after `{field}.to`: swap them.", path=field)
         return in_utc(moment)
 
     return start

@@ -93,7 +93,7 @@ def test_bounds_that_exclude_each_other_are_refused() -> None:
     ):
         with pytest.raises(Invalid, match=f"`{field}..*swap them") as refused:
             conditions(filter_, working_set(1))
-        assert refused.value.details == {"field": field}
+        assert refused.value.details == {"path": field}
 
 
 def test_an_id_of_a_version_is_refused() -> None:

@@ -52,9 +52,9 @@ async def test_a_shape_that_cannot_be_is_named_by_its_place(
         boxes, edit_of(boxes, 0, add=[new("cat")]), edit_of(boxes, 1, add=[new("cat"), new("dog", shape)])
     )
     assert found["code"] == "VALIDATION_FAILED"
-    assert found["details"] == {"sample": boxes.ids(1)[0], "at": "samples.1.add.1.shape", **details}
+    assert found["details"] == {"sample": boxes.ids(1)[0], "path": "samples.1.add.1.shape", **details}
     moved = await refused(boxes, edit_of(boxes, 1, update=[{"id": id, "shape": shape}]))
-    assert moved["details"] == {"sample": boxes.ids(1)[0], "at": "samples.0.update.0.shape", **details}
+    assert moved["details"] == {"sample": boxes.ids(1)[0], "path": "samples.0.update.0.shape", **details}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_a_shape_that_the_dataset_does_not_take_is_refused(
 ) -> None:
     client = await create_box_client(database, tmp_path, kind=kind)
     found = await refused(client, edit_of(client, 0, add=[new("cat", shape)]))
-    assert (found["code"], found["details"]["at"]) == ("VALIDATION_FAILED", "samples.0.add.0.shape")
+    assert (found["code"], found["details"]["path"]) == ("VALIDATION_FAILED", "samples.0.add.0.shape")
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ async def test_guards_refuse_and_say_what_is(client: DatasetClient) -> None:
         ({"datasetId": "Sample:1"}, "DATASET_NOT_FOUND", {}),
         ({"datasetId": "\ud800"}, "DATASET_NOT_FOUND", {}),
         ({"select": {"filter": {"createdAt": {"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}}}},
-         "VALIDATION_FAILED", {"field": "createdAt"}),
+         "VALIDATION_FAILED", {"path": "createdAt"}),
     ],
 )  # fmt: skip
 async def test_what_labelling_refuses(

@@ -309,7 +309,7 @@ def _checked(shape: Shape | None, image: asyncpg.Record, sample: int, path: str)
         size = {"width": image["width"], "height": image["height"]}
         return _json(shapes.to_json(shapes.validated(shape, kind=image["kind"], **size)))
     except Invalid as refused:
-        refused.details |= {"sample": f"Sample:{sample}", "at": f"{path}.shape"}
+        refused.details |= {"sample": f"Sample:{sample}", "path": f"{path}.shape"}
         raise
 
 
