@@ -76,8 +76,8 @@ class Facets:
         return row.select(*columns, func.count().label("count"), where=[*self.page.conditions(row), where])
 
     def _groups(self) -> list[CTE]:
-        """The groups; none where no facet needs them. OFFSET: the planner knows nothing of what is made in a subquery,
-        expects few groups, and keeps them in a hash table. It sorted all rows for each facet otherwise."""
+        """The groups; none where no facet needs them. OFFSET: of what is made in a subquery the planner expects few
+        values, and keeps their groups in a hash table. Otherwise it expects as many as paths, and sorts all rows."""
         if not self.keys:
             return []
         values = [key.label(name) for name, key in self.keys.items()]
