@@ -120,11 +120,13 @@ class EventStreams:
         return stream
 
     async def open(self, process: Runtime, stream: EventStream, receive: Receive, send: Send) -> None:
-        """Streams until the client leaves, the server stops, or the token is revoked. Raises HTTPException (409)."""
+        """Streams until the client leaves, the server stops, or the token is revoked. Raises HTTPException (409), and
+        Refused where the token was revoked since the stream was reserved."""
         if stream.send is not None:
             raise HTTPException(409, "The stream is open already.")
         stream.send = send
         try:
+            await process.authenticator.identify(stream.credentials)
             await send({"type": "http.response.start", "status": 200, "headers": sse.HEADERS})
             await send(sse.body(sse.ALIVE))  # some browsers take a stream for open only then
             stream.opened.set()

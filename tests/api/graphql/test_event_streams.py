@@ -170,6 +170,19 @@ async def test_an_address_has_so_many_streams_and_one_that_is_not_opened_is_give
         await wait_until(partial(is_gone, clients[0], reserved))
 
 
+async def test_a_stream_whose_token_was_revoked_is_not_opened(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserved = await reserve(client)
+    assert (await start(client, reserved, "{ hello }")).status_code == 202
+    async with database.writing() as session:
+        await tokens.revoke(session, "ann")
+    monkeypatch.setattr("api.auth.CACHE_SECONDS", 0)
+    response = await Client(client.url).request("GET", f"/graphql?token={reserved}", headers=EVENTS)
+    assert response.status_code == 401
+    assert "hello" not in response.text
+
+
 @pytest.mark.parametrize("is_opened", [True, False])
 async def test_nothing_starts_on_a_stream_that_ends_while_the_request_comes_in(
     settings: Settings, database: Database, is_opened: bool
