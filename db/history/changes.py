@@ -34,12 +34,16 @@ class RecordedChange:
     revision: int
 
 
-async def lock_dataset(session: AsyncSession, dataset_id: int, by: Identity | None, *, exclusive: bool = False) -> int:
+async def lock_dataset(
+    session: AsyncSession, dataset_id: int, by: Identity | None, *, exclusive: bool = False, dry_run: bool = False
+) -> int:
     """Lock the dataset for writing, until the commit, and return its revision. The lock is shared with other writers,
-    or `exclusive`. A dataset that the token may not see does not exist; without a token (jobs) every one is seen."""
+    or `exclusive`; a dry run takes none. A dataset that the token may not see does not exist; without a token (jobs)
+    every one is seen."""
     if by is not None and not by.sees(dataset_id):
         raise no_such_dataset()
-    await sql.run(session, SQL.lock_exclusive if exclusive else SQL.lock_shared, dataset_id=dataset_id)
+    if not dry_run:
+        await sql.run(session, SQL.lock_exclusive if exclusive else SQL.lock_shared, dataset_id=dataset_id)
     revision: int | None = await sql.value(session, SQL.revision, dataset_id=dataset_id)
     if revision is None:
         raise no_such_dataset()

@@ -129,7 +129,7 @@ async def rename(
     dry_run: bool = False,
 ) -> Renamed:
     """Give a label another name. MERGE onto a name in use: its samples get that label, and this one goes."""
-    dataset_id = await _lock_dataset_of(session, [label_id], by)
+    dataset_id = await _lock_dataset_of(session, [label_id], by, dry_run=dry_run)
     name = names.label_name(to, await rule_of(session, dataset_id))
     labels = await _lock(session, dataset_id, [label_id], or_named=name, dry_run=dry_run)
     label = labels.pop(label_id)
@@ -169,7 +169,7 @@ async def delete(
     if len(label_ids) > MAX_LABELS:
         raise Invalid(f"At most {MAX_LABELS} labels are deleted in one call.", most=MAX_LABELS)
     ids = list(dict.fromkeys(label_ids))
-    dataset_id = await _lock_dataset_of(session, ids, by)
+    dataset_id = await _lock_dataset_of(session, ids, by, dry_run=dry_run)
     labels = await _lock(session, dataset_id, ids, dry_run=dry_run)
     samples = await lock_samples_where(session, dataset_id, _carry(ids), None if dry_run else "UPDATE")
     going = 0 if mode == "LABEL_ONLY" else await samples.count_where(session, GOING, labels=ids)
@@ -306,8 +306,11 @@ async def rule_of(session: AsyncSession, dataset_id: int) -> names.LabelNameRule
     return (await lock_labels(session, dataset_id, ())).rule
 
 
-async def _lock_dataset_of(session: AsyncSession, label_ids: Sequence[int], by: Identity) -> int:
-    """The dataset that these labels belong to: one, which the token may see. It is locked for writing."""
+async def _lock_dataset_of(
+    session: AsyncSession, label_ids: Sequence[int], by: Identity, *, dry_run: bool = False
+) -> int:
+    """The dataset that these labels belong to: one, which the token may see. It is locked for writing, unless this is a
+    dry run."""
     rows = await session.exec(
         select(Label.id, Label.dataset_id)
         .join(Dataset, col(Dataset.id) == col(Label.dataset_id))
@@ -320,7 +323,7 @@ async def _lock_dataset_of(session: AsyncSession, label_ids: Sequence[int], by: 
     if len(set(datasets.values())) > 1:
         raise Invalid("The labels of one call must belong to one dataset; these belong to several.")
     dataset_id = datasets[label_ids[0]]
-    await lock_dataset(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by, dry_run=dry_run)
     return dataset_id
 
 

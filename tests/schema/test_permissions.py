@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy
 from graphql import GraphQLInputObjectType, GraphQLObjectType, OperationDefinitionNode, get_named_type, parse
 
+from db.history.changes import lock_dataset
 from db.identity.tokens import Identity, Scope
 from schema import build_schema
 from schema.execution.document_limits import DocumentLimits
@@ -172,10 +173,11 @@ async def test_a_reader_is_told_what_would_be_and_nothing_changes(client: Datase
 
 
 async def test_a_dry_run_is_in_nobodys_way(client: DatasetClient) -> None:
-    """It neither waits for the locks of those who label, nor takes any."""
+    """It neither waits for the locks of those who label, publish or undo, nor takes any."""
     every: Any = {"datasetId": client.dataset, "select": {"all": True}, "dryRun": True}
     cat = {"labelId": client.label("cat"), "name": "new"}
     async with client.direct.database.writing() as session:
+        await lock_dataset(session, client.dataset_rows.id, None, exclusive=True)
         for table in ("sample", "label"):
             await session.exec(sqlalchemy.text(f"SELECT id FROM {table} FOR UPDATE"))  # type: ignore[call-overload]
         await client.mutate("deleteSamples", "deletedSampleCount", **every)

@@ -38,7 +38,7 @@ async def delete(
     dry_run: bool = False,
 ) -> Deleted:
     """Delete samples from the working set. A sync takes kept files again only if they change, or on request."""
-    await lock_dataset(session, dataset_id, by)
+    await lock_dataset(session, dataset_id, by, dry_run=dry_run)
     samples = await lock_samples(session, dataset_id, selection, None if dry_run else "UPDATE")
     samples.expect(expected_count)
     impacts = await source_references.impacts(session, samples, by) if delete_sources else ()
