@@ -65,7 +65,7 @@ class Subscription:
         self, info: Info, job_id: Annotated[strawberry.ID, strawberry.argument(description=JOB)]
     ) -> AsyncGenerator[Job, None]:
         context = info.context
-        kind, number, _version = ids.parse(job_id)
+        kind, number = ids.kind(job_id), ids.parse(job_id).number
         job = await subscriptions.job(context.events, number, context.identity, type_name=kind)
         async with aclosing(context.events.steps("job", job)) as steps:
             async for step in steps:

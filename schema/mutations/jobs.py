@@ -138,6 +138,6 @@ async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManif
     description="Stops a job. What it has already merged is kept. A job that has ended stays unchanged."
 )
 async def cancel_job(info: Info, input: CancelJobInput) -> CancelJobPayload:
-    kind, id, _version = ids.parse(input.job_id)
+    kind, id = ids.kind(input.job_id), ids.parse(input.job_id).number
     outcome = await write(info, job_requests.cancel, id, by=info.context.identity, type_name=kind)
     return CancelJobPayload(job=reference(kind, outcome.job))

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from db.errors import NotFound
+from schema.execution.messages import Request
 from tests.db import dataset_rows
-from tests.schema.mutation_fixture import DatasetClient
+from tests.schema.mutation_fixture import DatasetClient, schema
 from tests.schema.version_fixture import in_version, label, publish
 
 OBJECTS = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
@@ -14,6 +16,8 @@ OBJECTS = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id
     ... on Annotation { label { id name } version { id } current { id label { id name } } } } }"""
 SAMPLES = """query ($v: ID!) { node(id: $v) { ... on Version { labels { id name }
     samples(orderBy: {field: CREATED_AT}) { nodes { id labels { id } annotations { id label { id } } } } } } }"""
+
+PROGRESS = "subscription ($id: ID!) { jobProgress(jobId: $id) { status } }"
 
 
 async def nodes(client: DatasetClient, *ids: str) -> Any:
@@ -119,6 +123,17 @@ async def test_an_id_of_a_version_is_refused_by_every_mutation(client: DatasetCl
         error = await client.refused(field, **input)
         assert error["code"] == "VALIDATION_FAILED", field
         assert "@" in error["details"]["id"]
+
+
+async def test_a_job_has_no_other_id_in_a_version(client: DatasetClient) -> None:
+    version = await publish(client)
+    job = (await client.mutate("syncDataset", "job { id }", datasetId=client.dataset))["job"]["id"]
+    other = in_version(job, version["id"])
+    assert (await client.refused("cancelJob", jobId=other))["code"] == "JOB_NOT_FOUND"
+    request = Request(schema().documents.prepare(PROGRESS), {"id": other})
+    with pytest.raises(NotFound, match="no such job"):
+        await anext(schema().subscribe(request, client.direct.context()))
+    assert (await client.mutate("cancelJob", "job { status }", jobId=job))["job"]["status"] == "CANCELED"
 
 
 async def test_a_sample_is_found_by_its_path_and_a_version_by_its_name(client: DatasetClient) -> None:
