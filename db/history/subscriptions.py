@@ -172,6 +172,7 @@ async def events_after(events: Events, position: Position, *, by: Identity, unti
                 position = replace(position, revision=row["revision"])
             else:
                 position = replace(position, number=row["number"])
-            yield Event(row["kind"], row["subject_id"], row["detail"], position)
+            if row["kind"] != "JOB":  # of a job that is gone: the dataset was deleted, and is being purged
+                yield Event(row["kind"], row["subject_id"], row["detail"], position)
         if not rows:
             return

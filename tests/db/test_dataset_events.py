@@ -192,6 +192,20 @@ async def test_a_deleted_dataset_gets_no_events_and_takes_its_own_with_it(databa
         assert await connection.fetch(NUMBERED, dataset) == []
 
 
+async def test_whoever_reads_while_a_deleted_dataset_is_purged_is_not_told_of_jobs_that_are_gone(
+    database: Database,
+) -> None:
+    dataset = (await make(database, name="pets")).id
+    async with database.writing() as session:
+        await sql.run(session, INSERT, dataset_id=dataset)
+        await sql.run(session, VERSION, dataset_id=dataset, name="v")
+    async with database.writing() as session:
+        await sql.run(session, "UPDATE dataset SET deleted_at = now() WHERE id = :id", id=dataset)
+        await sql.run(session, "DELETE FROM job WHERE dataset_id = :id", id=dataset)
+    behind = subscriptions.events_after(events.Events(database), Position(dataset, 0, 0), by=ANN, until=2)
+    assert [event.kind async for event in behind] == ["VERSION_PUBLISHED"]
+
+
 async def test_pages_of_events_are_read_by_their_indexes(database: Database) -> None:
     dataset = (await make(database, name="pets")).id
     async with database.writing() as session:
