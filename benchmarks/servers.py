@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -89,32 +89,32 @@ async def create_tokens(url: str, count: int, scope: Scope = Scope.MANAGE) -> li
 # -- databases --------------------------------------------------------------------------------------------------------
 
 
-async def migrated(url: str, name: str) -> str:
-    """The URL of the database of this name on another's server, made if need be."""
+async def migrated(url: str, name: str, fill: Callable[[str], Awaitable[object]] | None = None) -> str:
+    """The URL of the database of this name on another's server, made and filled if need be: whole, or not at all."""
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-            await connection.execute(f'CREATE DATABASE "{name}"')
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}_new" WITH (FORCE)')
+            await connection.execute(f'CREATE DATABASE "{name}_new"')
+            await migrations.upgrade(_of_name(url, f"{name}_new"))
+            if fill is not None:
+                await fill(_of_name(url, f"{name}_new"))
+            await connection.execute(f'ALTER DATABASE "{name}_new" RENAME TO "{name}"')
     finally:
         await connection.close()
-    target = _of_name(url, name)
-    await migrations.upgrade(target)
-    return target
+    await migrations.upgrade(_of_name(url, name))
+    return _of_name(url, name)
 
 
 async def bench_database(url: str, rows: int) -> str:
-    """A database with one dataset, `bench`, of this many samples; made at the first run, found again at the next."""
-    target = await migrated(url, f"bench_{rows}")
-    connection = await asyncpg.connect(engine.driver_url(target))
-    try:
-        made = await connection.fetchval("SELECT total FROM dataset WHERE name = 'bench'")
-    finally:
-        await connection.close()
-    if made is None:
+    """A database with one dataset, `bench`, of this many samples with ids from 1 on; found again at the next run."""
+
+    async def fill(target: str) -> None:
         started = time.perf_counter()
         await dataset.make(target, samples=rows)
         print(f"made {rows:,} samples in {time.perf_counter() - started:.0f} s", flush=True)
-    return target
+
+    return await migrated(url, f"bench_{rows}", fill)
 
 
 @asynccontextmanager

@@ -63,6 +63,10 @@ async def label_pages(arena: Arena) -> list[Sequence[Row]]:
         hand.post("/label", {"dataset": arena.dataset, "ids": ids, "labels": labels})
         for ids, labels in _labellings(arena.bench.rows)
     )
+    for server, request in ((ours, next(requests)), (hand, next(by_hand))):
+        [payload] = (await server.ask(request)).values()
+        if (payload["matchedCount"], payload["changedCount"]) != (PAGE, PAGE):
+            raise SystemExit(f"{PAGE} samples are to be labelled, and the answer is {payload}")
     rows: list[Sequence[Row]] = []
     for clients in CLIENTS:
         how: dict[str, Any] = {"connections": clients, "seconds": arena.bench.seconds}
