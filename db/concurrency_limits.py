@@ -99,12 +99,14 @@ class SharedReads:
     def __init__(self, limit: int = MAX_SHARED_READS) -> None:
         self._slots = ConcurrencyLimit(limit, limit - 1)
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._callers: Counter[Hashable] = Counter()
+        self._queued: set[Hashable] = set()  # the reads that have not begun
 
     async def get(
         self, owner: Hashable, key: Hashable, read: Callable[[], Awaitable[Result]], *, ttl: float = 0
     ) -> Result:
         """The result of `read`, or of a read of this owner and key that is still running or ended less than `ttl`
-        seconds ago.
+        seconds ago. A read that has not begun is dropped with its last caller.
 
         They must contain everything that the result depends on; with `ttl`, also the state of the database.
         """
@@ -112,17 +114,29 @@ class SharedReads:
 
         async def read_in_slot() -> Result:
             async with self._slots.slot(owner):
+                self._queued.remove(key)
                 return await read()
 
         def expire(task: asyncio.Task[Any]) -> None:
             if ttl and not task.cancelled() and task.exception() is None:
                 task.get_loop().call_later(ttl, self._tasks.pop, key, None)
-            else:
-                self._tasks.pop(key, None)
+            elif self._tasks.get(key) is task:
+                del self._tasks[key]
 
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(read_in_slot())
             task.add_done_callback(expire)
-        result: Result = await asyncio.shield(task)
+            self._queued.add(key)
+        self._callers[key] += 1
+        try:
+            result: Result = await asyncio.shield(task)
+        finally:
+            self._callers[key] -= 1
+            if not self._callers[key]:
+                del self._callers[key]
+                if key in self._queued:
+                    self._queued.remove(key)
+                    self._tasks.pop(key, None)
+                    task.cancel()
         return result

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from db.concurrency_limits import LoopThrottle, SharedReads
+from tests.waiting import wait_until
 
 
 async def test_a_throttle_resumes_few_tasks_in_each_iteration_in_order() -> None:
@@ -75,6 +76,25 @@ async def test_whoever_requests_many_reads_delays_another_by_one() -> None:
     await reads.get("bob", 0, partial(read, "bob"))
     assert len(done) < 10
     await asyncio.gather(*many)
+
+
+async def test_a_read_that_has_not_begun_is_dropped_with_its_last_caller() -> None:
+    reads, resume, begun = SharedReads(), asyncio.Event(), list[int]()
+
+    async def read(number: int) -> int:
+        begun.append(number)
+        await resume.wait()
+        return number
+
+    callers = [asyncio.create_task(reads.get("ann", number // 2, partial(read, number // 2))) for number in range(200)]
+    await wait_until(lambda: len(begun) == 2)
+    for caller in callers[6:] + callers[4:5]:  # of the third read one caller stays
+        caller.cancel()
+    await asyncio.gather(*callers[6:], return_exceptions=True)
+    again = asyncio.create_task(reads.get("ann", 99, partial(read, 99)))
+    resume.set()
+    assert await asyncio.gather(*callers[:4], callers[5], again) == [0, 0, 1, 1, 2, 99]
+    assert begun == [0, 1, 2, 99]
 
 
 async def test_a_canceled_caller_cancels_no_read_and_a_failure_is_not_kept() -> None:
