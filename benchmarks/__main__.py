@@ -1,10 +1,10 @@
 """`./labelgraph bench`: Labelgraph beside the same by hand, in one run, in alternating rounds.
 
-reads     queries, beside hand-written SQL behind a bare ASGI app
-writes    mutations, beside hand-written SQL on plain tables without history
-sync      syncs of a directory, beside a loop over its files and the same SQL
-images    thumbnails, beside Pillow in two processes
-versions  publishing and reading versions, beside the working set
+reads     queries, compared with hand-written SQL behind a bare ASGI app
+writes    mutations, compared with hand-written SQL on plain tables without history
+sync      syncs of a directory, compared with a loop over its files and the same SQL
+images    thumbnails, compared with Pillow in two processes
+versions  publishing and reading versions, compared with the working set
 attacks   what others notice while one client attacks the server
 
 A ratio is one of speeds: at 0.5, Labelgraph takes twice as long. Every row is kept in history.jsonl in the data folder.

@@ -1,4 +1,4 @@
-"""Rows of figures, each beside its twin, in rounds whose order alternates; printed as a table, and kept in a file.
+"""Rows of figures, each compared with its twin, in rounds whose order alternates, printed and kept in a file.
 
 The ratio of a row is that of speeds: less than 1 is slower than the twin, whatever is measured. It is computed in each
 round, since what else the machine does then slows both sides.
@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Self
 ROOT: Final = Path(__file__).parent.parent
 HISTORY: Final = "history.jsonl"
 HEAD: Final = (
-    "| | unit | ours | beside | | ratio | quartiles | goal | ours / beside |\n|---|---|--:|--:|---|--:|---|--:|---|"
+    "| | unit | ours | baseline | | ratio | quartiles | goal | ours / baseline |\n|---|---|--:|--:|---|--:|---|--:|---|"
 )
 
 Unit = Literal["1/s", "s", "ms", "µs"]  # the last three: of one thing
@@ -48,14 +48,15 @@ Side = Callable[[], Awaitable[Measure]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table. `twin` is what is measured `beside` it, `goal` the ratio to reach. `before` is done in each
-    round before both sides, and not measured; `warm_up`: each side runs once before the first round."""
+    """A line of the table. `twin` is what it is compared with, called `baseline` there; `goal` is the ratio to reach.
+    `before` is done in each round before both sides, and not measured; `warm_up`: each side runs once before the first
+    round."""
 
     name: str
     unit: Unit
     ours: Side
     twin: Side
-    beside: str = "by hand"
+    baseline: str = "by hand"
     goal: float | None = None
     before: Callable[[], Awaitable[None]] | None = None
     warm_up: bool = False
@@ -111,18 +112,18 @@ class Bench:
 
     def _report(self, row: Row, ours: Sequence[Measure], twin: Sequence[Measure]) -> None:
         ratio = Spread.of([one.speed / other.speed for one, other in zip(ours, twin, strict=True)])
-        figures, beside = _figures(row.unit, ours), _figures(row.unit, twin)
+        figures, baseline = _figures(row.unit, ours), _figures(row.unit, twin)
         [first, *more] = (
-            (name, *(_text(side[name].median) if name in side else "–" for side in (figures, beside)))
-            for name in dict.fromkeys([*figures, *beside])
+            (name, *(_text(side[name].median) if name in side else "–" for side in (figures, baseline)))
+            for name in dict.fromkeys([*figures, *baseline])
         )
         goal = "" if row.goal is None else f"≥ {row.goal:.2g}"
-        cells = (row.name, *first, row.beside, f"{ratio.median:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", goal)
+        cells = (row.name, *first, row.baseline, f"{ratio.median:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", goal)
         print(
             f"| {' | '.join(cells)} | {', '.join(f'{name} {one} / {other}' for name, one, other in more)} |", flush=True
         )
-        what = {"benchmark": self.name, "row": row.name, "beside": row.beside, "goal": row.goal}
-        spreads = {"ratio": astuple(ratio), "ours": _tuples(figures), "twin": _tuples(beside)}
+        what = {"benchmark": self.name, "row": row.name, "baseline": row.baseline, "goal": row.goal}
+        spreads = {"ratio": astuple(ratio), "ours": _tuples(figures), "twin": _tuples(baseline)}
         how = {"rows": self.rows, "rounds": self.rounds, "load": os.getloadavg()[0], **self.facts}
         record = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **what, **spreads, **how}
         with (self.data / HISTORY).open("a") as file:

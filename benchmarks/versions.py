@@ -66,9 +66,9 @@ async def run(bench: Bench) -> None:
         def ask(query: str, **variables: Any) -> Side:
             return partial(server.measure, cycle([server.graphql(query, variables)]), seconds=bench.seconds)
 
-        beside = f"of {SMALL:,} samples"
+        baseline = f"of {SMALL:,} samples"
         rows = [
-            Row(f"publishVersion, {bench.rows:,} samples", "ms", publish(large), publish(small), beside, warm_up=True)
+            Row(f"publishVersion, {bench.rows:,} samples", "ms", publish(large), publish(small), baseline, warm_up=True)
         ]
         for name, condition in FILTERS.items():
             working_set = ask(WORKING_SET, id=f"Dataset:{large}", f=condition)

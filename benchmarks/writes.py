@@ -172,8 +172,8 @@ async def change_many(arena: Arena) -> list[Sequence[Row]]:
     ours, hand = partial(arena.sized, "public"), partial(arena.sized, "hand")
 
     def undo(what: str) -> Row:
-        name, beside = f"undo of {what}", "what is undone"
-        return Row(name, "µs", ours(bulk.undo), bulk.last_change, beside, UNDOING, before=arena.expect_equal)
+        name, baseline = f"undo of {what}", "what is undone"
+        return Row(name, "µs", ours(bulk.undo), bulk.last_change, baseline, UNDOING, before=arena.expect_equal)
 
     many = f"{bulk.count:,} samples"
     rows = [
@@ -293,8 +293,10 @@ async def publish(arena: Arena) -> list[Sequence[Row]]:
     others = Others(arena.ours, itertools.cycle(labelling), arena.bench.seconds)
     samples = arena.bench.rows
     sides = arena.sized("public", others.during(ours), samples=samples), arena.sized("hand", by_hand, samples=samples)
-    name, beside = f"publishVersion with a split, {samples:,} samples", "INSERT … SELECT of its rows"
-    return [[Row(name, "s", *sides, beside, 1 / 3, before=delete_last), others.row("labelling while publishing, p99")]]
+    name, baseline = f"publishVersion with a split, {samples:,} samples", "INSERT … SELECT of its rows"
+    return [
+        [Row(name, "s", *sides, baseline, 1 / 3, before=delete_last), others.row("labelling while publishing, p99")]
+    ]
 
 
 GROUPS: Final[Mapping[str, Callable[[Arena], Awaitable[list[Sequence[Row]]]]]] = {
