@@ -1,1 +1,1 @@
-"""How fast Labelgraph is, beside the same by hand: hand-written SQL behind a bare ASGI app."""
+"""How fast Labelgraph is, compared with the same written by hand: hand-written SQL behind a bare ASGI app."""

@@ -1,4 +1,4 @@
-"""`./labelgraph bench`: Labelgraph beside the same by hand, in one run, in alternating rounds.
+"""`./labelgraph bench`: Labelgraph and the same written by hand, in one run, in alternating rounds.
 
 reads     queries, compared with hand-written SQL behind a bare ASGI app
 writes    mutations, compared with hand-written SQL on plain tables without history

@@ -1,4 +1,4 @@
-"""Thumbnails that are in no cache, of photographs of 12 megapixels, beside Pillow in two processes."""
+"""Thumbnails that are in no cache, of photographs of 12 megapixels, compared with Pillow in two processes."""
 
 import shutil
 from functools import partial

@@ -32,7 +32,7 @@ class Others:
         return measure
 
     def row(self, name: str) -> Row:
-        """How they were disturbed the last time, beside themselves undisturbed."""
+        """How they were disturbed the last time, compared with themselves undisturbed."""
         return Row(name, "ms", self._during, self._undisturbed, "undisturbed", CALM)
 
     async def _during(self) -> Measure:

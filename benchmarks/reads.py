@@ -1,4 +1,4 @@
-"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; and questions beside their parts."""
+"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; and questions compared with their parts."""
 
 from functools import partial
 from itertools import cycle

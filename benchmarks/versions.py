@@ -1,4 +1,4 @@
-"""What versions cost: publishing beside a small dataset, pages of versions beside the working set, and comparing.
+"""What versions cost: publishing, pages of versions compared with the working set, and comparing.
 
 Two datasets, of a thousand samples and of as many as wanted. The large one gets ten versions, before each of which a
 twentieth of its samples is relabelled.

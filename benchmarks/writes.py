@@ -1,4 +1,4 @@
-"""Mutations, each beside one hand-written statement with the same checks and counters, on plain tables without history.
+"""Mutations, each compared with one hand-written statement: the same checks and counters, plain tables, no history.
 
 WAL, and what tables and indexes grow by, are in bytes a sample.
 """
