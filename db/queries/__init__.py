@@ -6,11 +6,11 @@ patterns         values of filters                 connections  pages of long li
 compile_context  selections, the state of a        pagination   orders, cursors and page sizes
                  compilation, an answer's size     ids          global ids
 plan             compiling and executing           parameters   values that come with a request
-refusals         what is left without a refused field
+refusals         refused fields, and null in their place
 """
 
-from db.queries.compile_context import Field, ObjectType, SelectedField
+from db.queries.compile_context import Field, ObjectType, Path, SelectedField
 from db.queries.parameters import CallLimits, Inputs, Parameter
 from db.queries.plan import REFERENCE, ArgumentError, Plan, compile_query, compile_reference, read, type_of
-from db.queries.refusals import is_refused, paths_to, refuse
+from db.queries.refusals import complete, paths_to, with_arguments, without
 from db.queries.registry import TYPES

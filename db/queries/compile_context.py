@@ -49,14 +49,14 @@ class SelectedField:
 
     `arguments`: only those that were passed. Text and numbers that come with the request are `Parameter`s; enum values
     are their names. `fields`: those of each concrete type that the field may return, in the order of the answer. One
-    that `is_refused` is null.
+    with the number of a `refusal` is not compiled (db/queries/refusals.py).
     """
 
     name: str
     alias: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     fields: Selected = field(default_factory=dict)
-    is_refused: bool = False
+    refusal: int | None = None
 
     def argument(self, name: str) -> Any:
         """An argument, or None."""
@@ -67,13 +67,15 @@ class SelectedField:
 class Field:
     """A field of a readable type: its JSON, given the context, what the object is made from, and the selection.
 
-    `is_nullable` and `is_list` repeat what the GraphQL schema declares; the server does not start where they differ.
+    `is_nullable`, `is_list` and `has_nullable_items` repeat what the GraphQL schema declares; the server does not start
+    where they differ.
     """
 
     compile: Callable[["CompileContext", Any, SelectedField], Parts]
     is_nullable: bool = False
     is_list: bool = False
     column: str | None = None  # of the row that the field is made from, and nothing else
+    has_nullable_items: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class RowType(ObjectType):
     is_versioned: bool = False
 
 
-Refusal = tuple[DomainError, tuple[str, ...]]  # why, and the path to the field
+Path = tuple[tuple[str, str], ...]  # to a field: types, and the aliases in them
+Refusal = tuple[DomainError, Path]  # why, and the path to the field
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Placeholder:
 
     make: Callable[..., Any]
     leaves: tuple[Any, ...]
-    path: tuple[str, ...]
+    path: Path
 
 
 @dataclass(slots=True)
@@ -115,7 +118,7 @@ class CompileContext:
     confined: bool
     page: int = defaults.PAGE
     placeholders: dict[str, Placeholder] = field(default_factory=dict)
-    path: list[str] = field(default_factory=list)  # to the field that is being compiled
+    path: list[tuple[str, str]] = field(default_factory=list)  # to the field that is being compiled
     refusals: list[Refusal] = field(default_factory=list)  # of fields with an argument that no value can make right
     custom_plan: bool = False  # the best plan depends on the values: Postgres must plan for those of each execution
     costly: bool = False  # it may read every row of a dataset
@@ -140,10 +143,10 @@ class CompileContext:
         return f"{prefix}{self._names}"
 
     @contextmanager
-    def at(self, alias: str) -> Iterator[None]:
-        """While the field of this alias is compiled. A refusal is noted, and the others are compiled: all that is to be
-        refused is found at once."""
-        self.path.append(alias)
+    def at(self, type_name: str, alias: str) -> Iterator[None]:
+        """While this field is compiled. A refusal is noted, and the others are compiled: all that is to be refused is
+        found at once."""
+        self.path.append((type_name, alias))
         try:
             yield
         except DomainError as error:
@@ -185,12 +188,12 @@ class CompileContext:
         type_ = self.types[type_name]
         parts: Parts = []
         for each in fields:
-            with self.at(each.alias), self.sharing(sum(1 for other in fields if other.fields)):
+            with self.at(type_name, each.alias), self.sharing(sum(1 for other in fields if other.fields)):
                 parts.append(f'{"," if parts else "{"}"{each.alias}":')
                 if each.name == "__typename":
                     parts.append(f'"{type_name}"')
-                elif each.is_refused:
-                    parts.append("null")
+                elif each.refusal is not None:
+                    parts.append(f'{{"":{each.refusal}}}')
                 else:
                     parts += type_.fields[each.name].compile(self, source, each)
         return [*parts, "}"] if parts else ["{}"]

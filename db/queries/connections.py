@@ -75,12 +75,12 @@ class Page:
 
     def json(self) -> Parts:
         """One value, also without any rows."""
-        [fields] = self.field.fields.values()
+        [(type_name, fields)] = self.field.fields.items()
         before = self.context.unbounded
         lists = [each for each in fields if each.name in ("nodes", "edges")]
         with self.context.sharing(len(lists)):
             for each in lists:  # all items are compiled first: then it is known what the page is joined with
-                with self.context.at(each.alias):
+                with self.context.at(type_name, each.alias):
                     source = self.rows if each.name == "nodes" else self
                     self.items[each.alias] = self.context.nested(source, each.fields)
         origin = self.rows.origin() if self.context.unbounded == before else self._limited(before)

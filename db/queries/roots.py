@@ -121,7 +121,7 @@ QUERY = ObjectType(
     "Query",
     {
         "node": Field(node, is_nullable=True),
-        "nodes": Field(nodes, is_list=True),
+        "nodes": Field(nodes, is_list=True, has_nullable_items=True),
         "viewer": NESTED,
         "serverInfo": NESTED,
         "datasets": Field(datasets),

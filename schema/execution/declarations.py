@@ -23,8 +23,8 @@ class DeclarationError(Exception):
 
 
 def check_declarations(schema: GraphQLSchema, compiled: Mapping[str, ObjectType]) -> None:
-    """Raises DeclarationError for a type or a field that only one side has, and for a field that is nullable, or a
-    list, on one side only."""
+    """Raises DeclarationError for a type or a field that only one side has, and for a field that is nullable, a
+    list, or a list of nullable items, on one side only."""
     declared = readable_types(schema)
     errors = [
         *(f"{name} is readable, but not compiled in db/queries." for name in declared.keys() - compiled.keys()),
@@ -57,9 +57,15 @@ def disagreements(name: str, declared: Mapping[str, GraphQLField], compiled: Map
         yield f"{name}.{field} is compiled in db/queries/types, but not declared in schema/types."
     for field in declared.keys() & compiled.keys():
         type_ = declared[field].type
+        listed = get_nullable_type(type_)
         for adjective, is_declared, is_compiled in (
             ("nullable", not is_non_null_type(type_), compiled[field].is_nullable),
-            ("a list", is_list_type(get_nullable_type(type_)), compiled[field].is_list),
+            ("a list", is_list_type(listed), compiled[field].is_list),
+            (
+                "a list of nullable items",
+                is_list_type(listed) and not is_non_null_type(listed.of_type),
+                compiled[field].has_nullable_items,
+            ),
         ):
             if is_declared != is_compiled:
                 sides = ("declared", "compiled") if is_declared else ("compiled", "declared")

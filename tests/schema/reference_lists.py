@@ -195,6 +195,8 @@ def paged(
 ) -> Any:
     after, before = (tables.cursors.get(page[side]) if page.get(side) else None for side in ("after", "before"))
     first, last = page.get("first"), page.get("last")
+    if max(first or 0, last or 0) > 100:
+        raise ValueError("page")
 
     def is_before(row: Row, other: Row) -> bool:
         return bool(key(row) > key(other) if descending else key(row) < key(other))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-from graphql import GraphQLSchema, execute_sync, parse
+from graphql import ExecutionResult, GraphQLSchema, execute_sync, parse
 
 from db.identity.urls import Links
 from tests.schema.reference_lists import (
@@ -75,15 +75,19 @@ async def load(connection: asyncpg.Connection) -> dict[str, list[Row]]:
 
 
 def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: Tables) -> Any:
-    result = execute_sync(
+    result = run(schema, source, variables, tables)
+    assert result.errors is None, result.errors
+    return result.data
+
+
+def run(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: Tables) -> ExecutionResult:
+    return execute_sync(
         schema,
         parse(source),
         Query(tables),
         variable_values=variables,
         type_resolver=lambda value, *_: type(value).__name__,
     )
-    assert result.errors is None, result.errors
-    return result.data
 
 
 def is_number(text: str) -> bool:
@@ -313,6 +317,8 @@ class Sample(LiveThing):
         return self.tables.links.image(self.row["source_id"], suffix if suffix in (".png", ".bmp") else ".jpg")
 
     def thumbnailUrl(self, _info: Any, size: int) -> str:
+        if not 16 <= size <= 1024:
+            raise ValueError("size")
         return self.tables.links.thumbnail(self.row["source_id"], size)
 
     def urlExpiresAt(self, _info: Any) -> Any:

@@ -51,6 +51,18 @@ def test_a_compiled_field_that_is_not_declared_is_named(declared: GraphQLSchema)
         ("Sample", "width", {"is_nullable": False}, "is declared as nullable, but compiled as not nullable"),
         ("Sample", "path", {"is_nullable": True}, "is compiled as nullable, but declared as not nullable"),
         ("Dataset", "labels", {"is_list": False}, "is declared as a list, but compiled as not a list"),
+        (
+            "Query",
+            "nodes",
+            {"has_nullable_items": False},
+            "is declared as a list of nullable items, but compiled as not a list of",
+        ),
+        (
+            "Dataset",
+            "labels",
+            {"has_nullable_items": True},
+            "is compiled as a list of nullable items, but declared as not a list of",
+        ),
         ("Label", "name", {"is_list": True}, "is compiled as a list, but declared as not a list"),
     ],
 )

@@ -64,6 +64,53 @@ async def test_below_a_list_the_field_that_has_the_list_is_null(client: DatasetC
     assert errors == [(["dataset", "changes", "nodes", 0, "samples"], "VALIDATION_FAILED")]
 
 
+async def test_items_that_may_be_null_are_null_each_with_its_error(client: DatasetClient) -> None:
+    sample, version = client.ids(0)[0], (await publish(client))["id"]
+    query = """query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Dataset { samples(first: 1000) { totalCount } }
+        ... on Change { samples(first: 1) { totalCount } } ... on Sample { path } ... on Version { name } } }"""
+    ids = [sample, client.dataset, "Dataset:99", version, client.dataset]
+    data, errors = await answered(client, query, ids=ids)
+    assert data == {"nodes": [{"path": "000000.jpg"}, None, None, {"name": "V001"}, None]}
+    assert errors == [(["nodes", index, "samples"], "VALIDATION_FAILED") for index in (1, 4)]
+    data, errors = await answered(client, query, ids=[sample, "Dataset:99", "Change:99"])  # nothing has the field
+    assert (data, errors) == ({"nodes": [{"path": "000000.jpg"}, None, None]}, [])
+
+
+async def test_the_same_alias_in_another_type_is_not_refused(client: DatasetClient) -> None:
+    input_: dict[str, Any] = {"datasetId": client.dataset, "select": {"ids": client.ids(0)}, "isHard": True}
+    change = (await client.mutate("updateSamples", "change { id }", **input_))["change"]["id"]
+    query = """query ($d: ID!, $change: ID!) { nodes(ids: [$d, $change]) {
+        ... on Dataset { samples(first: 1000) { totalCount } } ... on Change { samples(first: 1) { totalCount } } } }"""
+    data, errors = await answered(client, query, change=change)
+    assert data == {"nodes": [None, {"samples": {"totalCount": 1}}]}
+    assert errors == [(["nodes", 0, "samples"], "VALIDATION_FAILED")]
+
+
+async def test_a_nullable_field_below_a_list_is_null_in_each_item(client: DatasetClient) -> None:
+    await publish(client)
+    query = """query ($d: ID!) { a: nodes(ids: [$d, "Dataset:99", $d]) { ... on Dataset { id
+        version(name: "V001") { samples(first: 1000) { totalCount } } } } }"""
+    data, errors = await answered(client, query)
+    is_null = {"id": client.dataset, "version": None}
+    assert data == {"a": [is_null, None, is_null]}
+    assert errors == [(["a", index, "version", "samples"], "VALIDATION_FAILED") for index in (0, 2)]
+
+
+async def test_what_is_below_nothing_is_not_refused(client: DatasetClient) -> None:
+    refused = "samples(first: 1000) { totalCount }"
+    query = f"""query ($d: ID!) {{ missing: dataset(by: {{id: "Dataset:99"}}) {{ {refused} }}
+        dataset(by: {{id: $d}}) {{ changes(filter: {{actors: ["nobody"]}}) {{ nodes {{ {refused} }} }} }} }}"""
+    assert await answered(client, query) == ({"missing": None, "dataset": {"changes": {"nodes": []}}}, [])
+
+
+@pytest.mark.parametrize(("items", "is_answered"), [(9, True), (10, False), (100, False)])
+async def test_errors_of_one_list_are_limited(client: DatasetClient, items: int, is_answered: bool) -> None:
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Sample { thumbnailUrl(size: 3) } } }"
+    data, errors = await answered(client, query, ids=client.ids(0) * items)
+    assert data == ({"nodes": [None] * items} if is_answered else None)
+    assert [path for path, _ in errors] == [["nodes", index, "thumbnailUrl"] for index in range(min(items, 10))]
+
+
 async def test_the_path_leads_to_the_field_whose_argument_is_refused(client: DatasetClient) -> None:
     query = """query ($d: ID!) { dataset(by: {id: $d}) {
         samples(filter: {width: {min: 2, max: 1}}) { totalCount nodes { id } } } }"""
@@ -71,7 +118,7 @@ async def test_the_path_leads_to_the_field_whose_argument_is_refused(client: Dat
     below_item = """query ($d: ID!) { nodes(ids: [$d]) {
         ... on Dataset { samples(first: 1) { nodes { thumbnailUrl(size: 3) } } } } }"""
     assert await answered(client, below_item) == (
-        None,
+        {"nodes": [None]},
         [(["nodes", 0, "samples", "nodes", 0, "thumbnailUrl"], "VALIDATION_FAILED")],
     )
 
