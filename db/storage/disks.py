@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from db.errors import StorageError
 
@@ -21,6 +21,7 @@ THREADS: Final = 8  # of one file system
 QUEUE: Final = 1_000  # calls that wait for threads
 IDLE: Final = 10.0  # seconds after which a thread without work ends
 DEADLINE: Final = 20.0  # seconds
+REFUSAL_INTERVAL: Final = 0.01  # seconds between two refusals
 MOUNTS: Final = Path("/proc/self/mountinfo")
 MOUNTS_AGE: Final = 5.0  # seconds after which the list of mounts is read again
 
@@ -85,13 +86,26 @@ class Disk:
         self._running: set[Call] = set()
         self._pending = 0  # calls that wait or run
         self._threads = 0
+        self._refused_at = float("-inf")
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """The function's result. Raises DiskTimeout; at once, if all threads are stuck already."""
+        """The function's result. Raises DiskTimeout; without waiting for the deadline, if all threads are stuck
+        already."""
         if self._is_stuck():
-            raise DiskTimeout
-        result: Result = await self._submit(lambda: function(*arguments)).result(self.seconds)
+            await self._refuse()
+        try:
+            result: Result = await self._submit(lambda: function(*arguments)).result(self.seconds)
+        except DiskTimeout:
+            await self._refuse()
         return result
+
+    async def _refuse(self) -> NoReturn:
+        """Raises DiskTimeout, one at a time: many clients that were refused in the same moment, or repeat their
+        requests at once, would take the event loop from all others."""
+        now = time.monotonic()
+        self._refused_at = max(now, self._refused_at + REFUSAL_INTERVAL)
+        await asyncio.sleep(self._refused_at - now)
+        raise DiskTimeout
 
     async def finish(self, function: Callable[[], object]) -> None:
         """Run what releases something, now or once the disk answers again. It waits for the deadline at most."""

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from db.errors import Invalid, StorageError
 from db.storage import Disk, Disks, DiskTimeout, LocalStore
-from db.storage.disks import THREADS, progress
+from db.storage.disks import REFUSAL_INTERVAL, THREADS, progress
 from db.storage.locations import AllowedLocations
 
 ROOT = Path(__file__).parent.parent.parent
@@ -62,6 +63,16 @@ async def test_when_every_thread_waits_the_next_is_refused_at_once(hang: Hang) -
     with pytest.raises(DiskTimeout):
         await disk.run(calls.append, 1)
     assert calls == []
+
+
+async def test_refuses_one_after_the_other(hang: Hang) -> None:
+    """However many were waiting, and however soon they ask again: a delay can only make it longer."""
+    disk = Disk(seconds=0.1)
+    for _ in range(2):
+        begun = time.monotonic()
+        await asyncio.gather(*(disk.run(hang) for _ in range(50)), return_exceptions=True)
+        took = time.monotonic() - begun
+        assert took >= 49 * REFUSAL_INTERVAL
 
 
 async def test_a_full_disk_of_threads_is_known_by_their_silence(hang: Hang) -> None:
