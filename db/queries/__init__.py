@@ -12,5 +12,5 @@ refusals         refused fields, and null in their place
 from db.queries.compile_context import Field, ObjectType, Path, SelectedField
 from db.queries.parameters import CallLimits, Inputs, Parameter
 from db.queries.plan import REFERENCE, ArgumentError, Plan, compile_query, compile_reference, read, type_of
-from db.queries.refusals import complete, paths_to, with_arguments, without
+from db.queries.refusals import MARK, complete, paths_to, with_arguments, without
 from db.queries.registry import TYPES

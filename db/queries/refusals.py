@@ -14,6 +14,7 @@ from db.queries.compile_context import Field, ObjectType, Path, SelectedField
 Fields = Sequence[SelectedField]
 Aliases = tuple[str, ...]
 MAX_ERRORS = 10  # of one answer; with so many nothing is answered
+MARK = '{"":'  # in the text of an answer; no alias is empty, and in a string the quotes would be escaped
 REFUSED = object()  # a value that must be null itself, but may not
 
 

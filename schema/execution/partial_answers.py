@@ -1,6 +1,7 @@
 """Queries of which some fields are refused: these are null, and the rest is read without them."""
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from typing import Any, Final
 
 import orjson
 from graphql import GraphQLError
@@ -10,6 +11,7 @@ from db.errors import NotFound
 from db.queries import ArgumentError, SelectedField
 from schema.execution.messages import Answer
 
+MAX_LENGTH: Final = 1 << 20  # of the text of an answer that is parsed, for which all other requests wait
 Fields = tuple[SelectedField, ...]
 Read = Callable[[Hashable, Fields], Awaitable[str]]  # the JSON text of these fields; the key is of what is left out
 
@@ -30,15 +32,26 @@ async def partial_answer(fields: Fields, error: ArgumentError | NotFound, read: 
                 causes.append(cause)
         left = queries.without(fields, refused)
         try:
-            data = orjson.loads(await read(tuple(refused), left))
+            text = await read(tuple(refused), left)
         except (ArgumentError, NotFound) as another:
             error = another
             continue
-        data, places = queries.complete(queries.TYPES, fields, refused, data)
+        data, places = _completed(fields, refused, text)
         errors = [
             GraphQLError(str(causes[number]), path=place, original_error=causes[number]) for number, place in places
         ]
         return Answer(data=data, errors=errors)
+
+
+def _completed(
+    fields: Fields, refused: Mapping[queries.Path, int], text: str
+) -> tuple[Any, list[tuple[int, list[str | int]]]]:
+    """The data, and of each error the number of its cause, and its path: without indexes where it is not parsed."""
+    if len(text) <= MAX_LENGTH:
+        return queries.complete(queries.TYPES, fields, refused, orjson.loads(text))
+    if queries.MARK not in text:
+        return orjson.Fragment(text), []
+    return None, [(number, [alias for _, alias in path]) for path, number in refused.items()]
 
 
 async def _unknown_versions(fields: Fields, refused: Iterable[Hashable], read: Read) -> list[queries.Path]:

@@ -6,6 +6,7 @@ import pytest
 
 from db import queries
 from db.queries import Plan, compile_query
+from schema.execution import partial_answers
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import publish
 
@@ -109,6 +110,19 @@ async def test_errors_of_one_list_are_limited(client: DatasetClient, items: int,
     data, errors = await answered(client, query, ids=client.ids(0) * items)
     assert data == ({"nodes": [None] * items} if is_answered else None)
     assert [path for path, _ in errors] == [["nodes", index, "thumbnailUrl"] for index in range(min(items, 10))]
+
+
+async def test_an_answer_that_is_too_long_to_be_parsed_is_refused(
+    client: DatasetClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial_answers, "MAX_LENGTH", 10)
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Sample { thumbnailUrl(size: 3) } } }"
+    assert await answered(client, query, ids=client.ids(0)) == (
+        None,
+        [(["nodes", "thumbnailUrl"], "VALIDATION_FAILED")],
+    )
+    missing = {"nodes": [None, None]}
+    assert await answered(client, query, ids=["Sample:999999", "Label:999999"]) == (missing, [])
 
 
 async def test_the_path_leads_to_the_field_whose_argument_is_refused(client: DatasetClient) -> None:
