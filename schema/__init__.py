@@ -16,7 +16,7 @@ from schema.types.event import EVENT_TYPES
 from schema.types.job import ImportJob, ManifestJob, SyncJob
 from schema.types.scalars import DATE_TIME, UPLOAD
 
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"
 SNAPSHOT: Final = Path(__file__).with_name("schema.graphql")
 DESCRIPTION: Final = (
     "Labelgraph is a server for labelled image datasets, with a history of their changes and with published versions. "
