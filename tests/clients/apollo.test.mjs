@@ -106,6 +106,28 @@ test("lists with different filters are kept apart", async () => {
   assert.ok(unlabeled.every((sample) => sample.state === "UNLABELED"));
 });
 
+test("the facets of a list stay with it when pages are merged, and their labels are entries of the cache", async () => {
+  const client = connect();
+  const variables = { dataset, first: PAGE, filter: { state: "LABELED" } };
+  const list = client.watchQuery({ query: documents.Facets, variables });
+  const first = (await list.refetch()).data.dataset.samples;
+  await list.fetchMore({ variables: { after: first.pageInfo.endCursor } });
+  const merged = list.getCurrentResult().data.dataset.samples;
+  assert.equal(merged.edges.length, 2 * PAGE);
+  assert.deepEqual(merged.facets, first.facets);
+  assert.deepEqual(first.facets.states.map(({ value, count }) => [value, count]), [["LABELED", first.totalCount]]);
+  const { data } = await client.query({ query: documents.Facets, variables: { dataset, first: PAGE } });
+  const all = data.dataset.samples;
+  assert.equal(all.facets.states.reduce((sum, { count }) => sum + count, 0), all.totalCount);
+  const [{ label }] = all.facets.labels;
+  const rename = (name) =>
+    client.mutate({ mutation: documents.RenameLabel, variables: { label: label.id, name } });
+  await rename("renamed-in-facets");
+  const cached = client.readQuery({ query: documents.Facets, variables }).dataset.samples;
+  assert.equal(cached.facets.labels[0].label.name, "renamed-in-facets");
+  await rename(label.name);
+});
+
 test("what a mutation returns updates every list and count on the page", async () => {
   const client = connect();
   const [sample] = await samplesOf(client);

@@ -16,7 +16,7 @@ import { documents, texts } from "./operations.mjs";
 
 const PAGE = 7;
 // Types without an id, as graphcache is told of them: each is part of the object that has it.
-const VALUES = ["Statistics", "JobError", "BoundingBox", "Polygon", "Position", "ItemError", "UploadResult"];
+const VALUES = ["Statistics", "JobError", "BoundingBox", "Polygon", "Position", "ItemError", "UploadResult", "SampleFacets", "StateFacet", "LabelFacet"];
 
 const sockets = createWsClient({ url: socketUrl, webSocketImpl: WebSocket, connectionParams: { token } });
 const overWebSocket = subscriptionExchange({
@@ -95,6 +95,28 @@ test("pages are merged into one list, and a list that is complete is answered fr
   const { edges } = dataOf(await client.query(documents.Samples, { dataset, first: PAGE })).dataset.samples;
   assert.equal(requests.length, sent);
   assert.equal(new Set(edges.map((edge) => edge.node.path)).size, list.totalCount);
+  assert.deepEqual(warnings, []);
+});
+
+test("the facets of a list stay with it when pages are merged, and their labels are entries of the cache", async () => {
+  const { client, warnings } = connect();
+  const facetsOf = async (variables) => {
+    const { samples } = dataOf(await client.query(documents.Facets, { dataset, first: PAGE, ...variables })).dataset;
+    return samples;
+  };
+  const labeled = { filter: { state: "LABELED" } };
+  const first = await facetsOf(labeled);
+  const merged = await facetsOf({ ...labeled, after: first.pageInfo.endCursor });
+  assert.equal(merged.edges.length, 2 * PAGE);
+  assert.deepEqual(merged.facets, first.facets);
+  assert.deepEqual(first.facets.states.map(({ value, count }) => [value, count]), [["LABELED", first.totalCount]]);
+  const all = await facetsOf({});
+  assert.equal(all.facets.states.reduce((sum, { count }) => sum + count, 0), all.totalCount);
+  const [{ label }] = all.facets.labels;
+  const rename = (name) => client.mutation(documents.RenameLabel, { label: label.id, name });
+  dataOf(await rename("renamed-in-facets"));
+  assert.equal((await facetsOf(labeled)).facets.labels[0].label.name, "renamed-in-facets");
+  dataOf(await rename(label.name));
   assert.deepEqual(warnings, []);
 });
 
