@@ -23,6 +23,7 @@ from api.files import images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.event_streams import EventStreams
 from api.graphql.http import GraphQLOverHTTP
+from api.graphql.mutations import Mutations
 from api.graphql.persisted_queries import PersistedQueries
 from api.graphql.trusted_documents import TrustedDocuments
 from api.graphql.websocket import graphql_socket
@@ -116,6 +117,7 @@ async def _lifespan(
             ),
             requests=KeyedLimit(limits.token_requests, REQUESTS_REFUSED),
             operations=ConcurrencyLimit(2 * settings.pool_size, settings.pool_size // 2),
+            mutations=Mutations(),
             operation_rate=OperationRate(limits.token_operations),
             signer=urls.Signer(secret=secret, lifetime=settings.url_lifetime),
             hosts=AllowedHosts.of(settings),
@@ -128,6 +130,7 @@ async def _lifespan(
             worker=pulse,
         )
         yield {"runtime": runtime}
+        await runtime.mutations.finish()
 
 
 @asynccontextmanager

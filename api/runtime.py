@@ -11,6 +11,7 @@ from starlette.types import Scope
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.files.thumbnails import Thumbnails
+from api.graphql.mutations import Mutations
 from api.graphql.persisted_queries import PersistedQueries
 from api.limits.rates import OperationRate, ReadRate
 from api.limits.requests import KeyedLimit
@@ -43,6 +44,7 @@ class Runtime:
     event_streams: "EventStreams"  # for the answers of many operations
     requests: KeyedLimit  # HTTP requests of a token
     operations: ConcurrencyLimit  # that use the database
+    mutations: Mutations
     operation_rate: OperationRate  # of a token
     signer: Signer
     hosts: AllowedHosts

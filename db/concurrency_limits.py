@@ -100,13 +100,12 @@ class SharedReads:
         self._slots = ConcurrencyLimit(limit, limit - 1)
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
         self._callers: Counter[Hashable] = Counter()
-        self._queued: set[Hashable] = set()  # the reads that have not begun
 
     async def get(
         self, owner: Hashable, key: Hashable, read: Callable[[], Awaitable[Result]], *, ttl: float = 0
     ) -> Result:
         """The result of `read`, or of a read of this owner and key that is still running or ended less than `ttl`
-        seconds ago. A read that has not begun is dropped with its last caller.
+        seconds ago. A read is canceled with its last caller.
 
         They must contain everything that the result depends on; with `ttl`, also the state of the database.
         """
@@ -114,7 +113,6 @@ class SharedReads:
 
         async def read_in_slot() -> Result:
             async with self._slots.slot(owner):
-                self._queued.remove(key)
                 return await read()
 
         def expire(task: asyncio.Task[Any]) -> None:
@@ -127,7 +125,6 @@ class SharedReads:
         if task is None:
             task = self._tasks[key] = asyncio.create_task(read_in_slot())
             task.add_done_callback(expire)
-            self._queued.add(key)
         self._callers[key] += 1
         try:
             result: Result = await asyncio.shield(task)
@@ -135,8 +132,7 @@ class SharedReads:
             self._callers[key] -= 1
             if not self._callers[key]:
                 del self._callers[key]
-                if key in self._queued:
-                    self._queued.remove(key)
+                if not task.done():
                     self._tasks.pop(key, None)
                     task.cancel()
         return result

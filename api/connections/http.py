@@ -1,10 +1,12 @@
 """HTTP: uvicorn's protocol, with a limit on a request's head and deadlines for reading and writing."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator, MutableMapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+from starlette.requests import ClientDisconnect
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -22,6 +24,30 @@ UNREAD_SECONDS: Final = 30.0  # in which such a body is to end
 MAX_REFUSED: Final = 64  # refused connections that are given time to read why at once; the others are cut off
 LINGER_SECONDS: Final = 2.0  # of that time
 HEAD_END: Final = b"\r\n\r\n"
+LEFT: Final = "client left"  # in a request's state: what is called when its client leaves without the whole response
+
+
+@contextmanager
+def while_connected(scope: MutableMapping[str, Any]) -> Generator[None, None, None]:
+    """The block is canceled when the client leaves, and raises ClientDisconnect then."""
+    task, left = asyncio.current_task(), False
+    assert task is not None
+
+    def leave() -> None:
+        nonlocal left
+        left = True
+        task.cancel()
+
+    scope["state"][LEFT] = leave
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        task.uncancel()
+        raise ClientDisconnect from None
+    finally:
+        del scope["state"][LEFT]
 
 
 class ResponseTransport:
@@ -63,6 +89,11 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         else:
             self._refuse(status)
             self.open_connections.note_refusal(LINGER_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._answering:
+            self.cycle.scope["state"].get(LEFT, lambda: None)()
 
     def close_idle(self) -> None:
         """Close, while no request is in hand, to make room for another connection."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Final
 
 from graphql import GraphQLError
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from api import playground
 from api.auth import token_of
 from api.compression import TextResponse
+from api.connections.http import while_connected
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import answers, build_request, execute, failure, read_request
@@ -154,7 +156,9 @@ async def _respond(
     process = runtime(http.scope)
     request, context = await _prepare(http, identity)
     if accept.json is not None and not request.document.is_subscription:
-        response = _response_of(await execute(process, request, context), accept.json)
+        with while_connected(http.scope) if request.document.is_query else nullcontext():
+            answer = await execute(process, request, context)
+        response = _response_of(answer, accept.json)
         await response(http.scope, http.receive, send)
         return None
     if not accept.events:

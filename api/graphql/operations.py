@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from graphql import GraphQLError
 
+from api.graphql.mutations import Begin
 from api.graphql.parameters import Parameters
 from api.runtime import Runtime
 from db.errors import TEMPORARY, DomainError
@@ -46,8 +47,13 @@ async def read_request(process: Runtime, params: Parameters, identity: Identity)
 
 
 async def execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
-    """Runs a query or mutation. Whatever is raised becomes an answer, so that no trace leaves."""
-    return _with_cost(request, await _execute(process, request, context))
+    """Runs a query or mutation. Whatever is raised becomes an answer, so that no trace leaves. When this is canceled a
+    query stops, and a mutation that has begun does not."""
+    if request.document.is_mutation:
+        answer = await process.mutations.run(lambda begin: _execute(process, request, context, begin))
+    else:
+        answer = await _execute(process, request, context)
+    return _with_cost(request, answer)
 
 
 def _with_cost(request: Request, answer: Answer | bytes) -> Answer | bytes:
@@ -60,7 +66,7 @@ def _with_cost(request: Request, answer: Answer | bytes) -> Answer | bytes:
     return b'%b,"extensions":%b}' % (answer.removesuffix(b"}"), encode(extensions))
 
 
-async def _execute(process: Runtime, request: Request, context: Context) -> Answer | bytes:
+async def _execute(process: Runtime, request: Request, context: Context, begin: Begin | None = None) -> Answer | bytes:
     """Within the deadline of the operation."""
     timeouts = process.settings.timeouts
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
@@ -68,6 +74,8 @@ async def _execute(process: Runtime, request: Request, context: Context) -> Answ
     try:
         key = (context.identity.token_id, request.document.is_mutation)
         async with deadline, process.operations.slot(key):
+            if begin is not None:
+                begin()
             if request.document.is_mutation and context.idempotency_key:
                 return await _execute_once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)
