@@ -41,6 +41,20 @@ async def race(*work: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
     return tasks
 
 
+class Turns:
+    """For a computation in the event loop that takes long: after every so many steps all others have their turn. A step
+    takes some ten microseconds, so they wait a few milliseconds, where a thread would compete with each of them."""
+
+    def __init__(self, steps: int = 200) -> None:
+        self._steps = self._left = steps
+
+    async def step(self) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            self._left = self._steps
+            await asyncio.sleep(0)
+
+
 class ConcurrencyLimit:
     """At most `limit` tasks at once, and at most `per_key` of each key; the others wait."""
 

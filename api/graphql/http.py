@@ -19,7 +19,7 @@ from api.compression import TextResponse
 from api.connections.http import while_connected
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
-from api.graphql.operations import answers, build_request, execute, failure, read_request
+from api.graphql.operations import answers, build_large_request, execute, failure, read_request
 from api.limits.bodies import CLOSE, read_body, wait_for_body
 from api.runtime import Runtime, runtime
 from db.identity.tokens import Identity
@@ -214,7 +214,7 @@ async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Requ
         return await read_request(process, params, identity)
     async with process.read_rate.limit(identity.token_id):
         params = await process.bodies.run(lambda: parameters.from_body(whole, limits.json_depth))
-        return build_request(process, params, identity)
+        return await build_large_request(process, params, identity)
 
 
 def _is_form(headers: Headers) -> bool:

@@ -16,15 +16,33 @@ from db.identity.tokens import Identity
 from db.postgres.outages import NO_ANSWER, DatabaseUnavailable
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, log_defect, with_code
+from schema.execution.documents import Document
 from schema.execution.messages import Answer, Request, encode
+from schema.inputs.limits import InputSizes
 from schema.permissions import forbidden_fields
 
 
 def build_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
     """The operation that the parameters name: valid, and within its cost. Raises Refused."""
+    document = find_document(process, params, identity)
+    return request_of(document, params, identity, document.input_sizes(params.variables))
+
+
+async def build_large_request(process: Runtime, params: Parameters, identity: Identity) -> Request:
+    """The same; large variables are measured in the background."""
+    document = find_document(process, params, identity)
+    return request_of(
+        document, params, identity, await process.bodies.run(lambda: document.input_sizes(params.variables))
+    )
+
+
+def find_document(process: Runtime, params: Parameters, identity: Identity) -> Document:
     document = process.schema.documents.prepare(process.persisted_queries.source(params), params.operation_name)
     process.persisted_queries.add(params, identity.token_id)
-    sizes = document.input_sizes(params.variables)
+    return document
+
+
+def request_of(document: Document, params: Parameters, identity: Identity, sizes: InputSizes) -> Request:
     cost = document.cost(params.variables, sizes)
     return Request(
         document=document,

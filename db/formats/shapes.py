@@ -184,6 +184,8 @@ def _point(position: Position) -> dict[str, float]:
 
 def _rounded(shape: Shape) -> Shape:
     """With numbers that can be stored, and a polygon without the repetition of its first point."""
+    if isinstance(shape, BoundingBox):  # most shapes are boxes, and this takes a third of the time
+        return BoundingBox(_round(shape.x_min), _round(shape.y_min), _round(shape.x_max), _round(shape.y_max))
     rounded = _moved(shape, lambda point: Position(_round(point.x), _round(point.y)))
     match rounded:
         case Circle(center, radius):

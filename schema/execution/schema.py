@@ -10,13 +10,21 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
 from inspect import isawaitable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import orjson
 import strawberry
-from graphql import ExecutionResult, GraphQLError, create_source_event_stream, execute_subscription_event
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    create_source_event_stream,
+    default_field_resolver,
+    default_type_resolver,
+    execute_subscription_event,
+)
 from graphql import Executor as CoreExecutor
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.values import VariableValues
 from graphql.utilities.print_schema import print_schema_definition
 
 from db import queries
@@ -34,14 +42,13 @@ from schema.execution.messages import Answer, Request
 from schema.execution.partial_answers import partial_answer
 from schema.execution.plans import Plans
 from schema.execution.translation import Translator, placeholders, shape, variables_in
+from schema.execution.variables import VariableCoercion
 from schema.execution.worker_thread import WorkerThread
 from schema.references import Resumable
 
-MAX_COERCION_ERRORS = 20
 MANY_INPUTS = 500  # input objects; coercing them takes some milliseconds
 RETRY: Final = 1.0  # seconds before an event is read again, where the database was away
 COSTLY = 20_000  # values; queries that cost more wait for their turn
-T = TypeVar("T")
 
 
 class LabelgraphSchema(strawberry.Schema):
@@ -58,6 +65,7 @@ class LabelgraphSchema(strawberry.Schema):
         self.documents = Documents(self._schema, document_limits)
         self.worker_thread = WorkerThread("labelgraph-schema")
         self.plans = Plans(self.worker_thread)
+        self._variables = VariableCoercion(self._schema)
         assert self._schema.query_type is not None
         for field in self._schema.query_type.fields.values():
             field.resolve = lambda _source, _info, **_arguments: ROOT
@@ -70,13 +78,13 @@ class LabelgraphSchema(strawberry.Schema):
         """Answers a query or mutation of a document that `documents` prepared."""
         if request.document.is_query and not request.document.introspects:
             return await self._read(request, context)
-        executor = await self._coerce(request, lambda: self._executor(request, context))
+        executor = self._executor(request, context, await self._coerce(request))
         result = executor.execute_operation()
         return Answer.from_result(await result if isawaitable(result) else result)
 
     async def subscribe(self, request: Request, context: Context) -> AsyncGenerator[Answer, None]:  # type: ignore[override]
         """The answers of a subscription. Raises Refused, or has a single answer without data, where it is refused."""
-        executor = await self._coerce(request, lambda: self._executor(request, context))
+        executor = self._executor(request, context, await self._coerce(request))
         stream = create_source_event_stream(executor)
         events = await stream if isawaitable(stream) else stream
         if isinstance(events, ExecutionResult):
@@ -91,18 +99,19 @@ class LabelgraphSchema(strawberry.Schema):
             async for event in source:
                 yield await _read_event(executor, context, request_key, event)
 
-    async def _coerce(self, request: Request, work: Callable[[], T | list[GraphQLError]]) -> T:
-        """Work that coerces the variables: in the worker thread where they are many. Raises Refused."""
-        coerced = work() if request.input_objects < MANY_INPUTS else await self.worker_thread.run(work)
+    async def _coerce(self, request: Request) -> VariableValues:
+        """The variables, coerced: in the worker thread where they are many. Raises Refused."""
+        operation, raw = request.document.operation, request.variables
+        if request.input_objects < MANY_INPUTS:
+            coerced = self._variables.coerce(operation, raw)
+        else:
+            coerced = await self.worker_thread.run(lambda: self._variables.coerce_many(operation, raw))
         if isinstance(coerced, list):
             raise Refused([with_code(error, BAD_USER_INPUT) for error in coerced])
         return coerced
 
     async def _read(self, request: Request, context: Context) -> Answer | bytes:
-        definitions, raw = request.document.operation.variable_definitions or (), dict(request.variables)
-        values: VariableValues = await self._coerce(
-            request, lambda: get_variable_values(self._schema, definitions, raw, MAX_COERCION_ERRORS)
-        )
+        values = await self._coerce(request)
 
         def fields() -> tuple[SelectedField, ...]:
             try:
@@ -127,16 +136,20 @@ class LabelgraphSchema(strawberry.Schema):
             return await partial_answer(fields(), error, lambda key, left: read(key, lambda: left))
         return b'{"data":%b}' % json.encode()
 
-    def _executor(self, request: Request, context: Context) -> Any:
-        """An executor of the operation, or the errors in its variables."""
-        return Executor.build(
+    def _executor(self, request: Request, context: Context, variables: VariableValues) -> Executor:
+        document = request.document
+        return Executor(
             schema=self._schema,
-            document=request.document.ast,
+            fragment_definitions=dict(document.fragments),
+            fragments={name: FragmentDetails(node) for name, node in document.fragments.items()},
+            root_value=None,
             context_value=context,
-            raw_variable_values=dict(request.variables),
-            operation_name=request.document.name,
-            max_coercion_errors=MAX_COERCION_ERRORS,
-            prepared=request.document,
+            operation=document.operation,
+            variable_values=variables,
+            field_resolver=default_field_resolver,
+            type_resolver=default_type_resolver,
+            subscribe_field_resolver=default_field_resolver,
+            prepared=document,
             plans=self.plans,
             version=self.version,
             forbidden=request.forbidden,

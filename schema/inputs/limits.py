@@ -28,6 +28,8 @@ SEARCHES: Final = frozenset({"contains", "eq", "annotationCount"})  # criteria t
 CRITERION: Final = 1_000  # values: what compiling one criterion of a filter costs
 SEARCH: Final = 20_000  # values: what a criterion costs that may read every row of a dataset
 
+CONTAINERS: Final = (dict, list)  # a tuple: tested for every value of a large request, and a union costs twice as much
+
 Path = tuple[str | int, ...]  # the name of a variable, then names of fields and indexes of lists
 
 
@@ -110,5 +112,5 @@ class InputLimits:
             sizes.filters[str(path[0])] += len(value) * CRITERION + len(SEARCHES & value.keys()) * SEARCH
         fields = self._fields[type_name]
         for name, each in value.items():
-            if name in fields and isinstance(each, dict | list):
+            if isinstance(each, CONTAINERS) and name in fields:
                 self._add(sizes, each, fields[name], (*path, name))

@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.concurrency_limits import Turns
 from db.errors import Invalid, NotFound
 from db.formats import names, shapes
 from db.formats.shapes import Shape
@@ -29,6 +30,7 @@ SQL: Final = sql.load(__file__)
 MAX_NAMED: Final = 100_000  # annotations in one call
 MAX_PER_SAMPLE: Final = 10_000  # annotations that a sample can get through calls; a sidecar can bring as many
 MAX_REPORTED: Final = 100  # ids that an error names
+PORTION: Final = 5_000  # annotations in one statement
 
 Key = tuple[int, int, str | None]
 
@@ -87,13 +89,17 @@ class CheckedEdits:
     update: dict[int, tuple[int, int | None, str | None]] = field(default_factory=dict)  # sample, label, shape
     remove: dict[int, int] = field(default_factory=dict)  # sample
 
-    def include(self, edit: Edit, ids: Mapping[LabelReference, int], image: asyncpg.Record, path: str) -> None:
+    async def include(
+        self, edit: Edit, ids: Mapping[LabelReference, int], image: asyncpg.Record, path: str, turns: Turns
+    ) -> None:
         """`path`: of the edit in the input."""
         for index, new in enumerate(edit.add):
+            await turns.step()
             shape = _checked(new.shape, image, edit.sample, f"{path}.add.{index}")
             row = AnnotationRow(edit.sample, ids[new.label], shape)
             self.add[row.key] = row
         for index, one in enumerate(edit.update):
+            await turns.step()
             if one.id in self.update:
                 raise Invalid(
                     "An annotation can be updated once in a call; this one is updated twice.", ids=_global([one.id])
@@ -177,7 +183,7 @@ async def annotate(
     provisional = {name: -number for number, name in enumerate(missing, 1)}  # ids until the labels are made
     by_reference: dict[LabelReference, int] = {id: id for id in known.values()}
     by_reference.update(known | provisional)
-    plan = await _plan(session, check(edits, by_reference, images))
+    plan = await _plan(session, await check(edits, by_reference, images))
     changing = replace(matched, count=len(plan.samples()), ids=plan.samples())
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
@@ -206,9 +212,11 @@ async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:
     insert = [row for key, row in edits.add.items() if key not in keys]
     whole = [row for row in update if row.shape is None]
     rows, leaving = [*insert, *whole], [*delete, *(row.id for row in update)]
-    found = await sql.run(session, SQL.equal, **_columns(rows), except_ids=leaving) if rows else ()
-    by_row = ((rows[each["n"] - 1], each) for each in found)
-    equal = {row: replace(row, id=each["id"], confirmed=each["confirmed"]) for row, each in by_row}
+    equal = {}
+    for portion in _portions(rows):
+        for each in await sql.run(session, SQL.equal, **_columns(portion), except_ids=leaving):
+            row = portion[each["n"] - 1]
+            equal[row] = replace(row, id=each["id"], confirmed=each["confirmed"])
     for row in whole:  # of two that become the same, the one that was named stays
         if row in equal:
             delete[equal[row].id] = equal[row].sample
@@ -251,9 +259,11 @@ async def _write(
     by: Identity,
 ) -> None:
     """`label_ids`: those of labels that were made, by their provisional ids."""
-    insert, update = (
-        [replace(row, label=label_ids.get(row.label, row.label)) for row in rows] for rows in (plan.insert, plan.update)
-    )
+    insert, update = plan.insert, plan.update
+    if label_ids:
+        insert, update = (
+            [replace(row, label=label_ids.get(row.label, row.label)) for row in rows] for rows in (insert, update)
+        )
     values = {"actor": by.name, "since": change.revision}
     if plan.delete:
         await sql.run(session, SQL.delete, ids=list(plan.delete))
@@ -262,9 +272,14 @@ async def _write(
         if None in columns["shapes"]:
             await sql.run(session, SQL.hide_changed, ids=ids, **columns, **values)
         await sql.run(session, SQL.update, ids=ids, **columns, **values)
-    if insert:
-        await sql.run(session, SQL.insert, **_columns(insert), **values)
+    for portion in _portions(insert):
+        await sql.run(session, SQL.insert, dataset_id=samples.dataset_id, **_columns(portion), **values)
     await annotations.refresh_derived_state(session, samples, change, actor=by.name)
+
+
+def _portions(rows: Sequence[AnnotationRow]) -> Iterator[Sequence[AnnotationRow]]:
+    """As many as are sent in a few milliseconds, in which no other request is served."""
+    return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
 
 
 def _columns(rows: Sequence[AnnotationRow]) -> dict[str, list[Any]]:
@@ -278,14 +293,14 @@ def _columns(rows: Sequence[AnnotationRow]) -> dict[str, list[Any]]:
 # -- what the edits of samples come to --------------------------------------------------------------------------------
 
 
-def check(
+async def check(
     edits: Sequence[Edit], ids: Mapping[LabelReference, int], images: Mapping[int, asyncpg.Record]
 ) -> CheckedEdits:
     """Raises Invalid for a shape that cannot be, and for an annotation that is to become two things."""
-    checked = CheckedEdits()
+    checked, turns = CheckedEdits(), Turns()
     for index, edit in enumerate(edits):
         if edit.sample in images:
-            checked.include(edit, ids, images[edit.sample], f"samples.{index}")
+            await checked.include(edit, ids, images[edit.sample], f"samples.{index}", turns)
     twice = sorted(checked.update.keys() & checked.remove.keys())
     if twice:
         raise Invalid("An annotation is either updated or removed, not both.", ids=_global(twice))

@@ -26,11 +26,8 @@ SELECT sample_id, count(*) AS n FROM annotation WHERE sample_id = ANY(:samples::
 
 -- name: insert
 INSERT INTO annotation (dataset_id, sample_id, label_id, shape, labeled_by, labeled_at, origin, since)
-SELECT sample.dataset_id, sample_id, label_id, shape::jsonb, :actor, now(), 'MANUAL', :since
-FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[])
-    WITH ORDINALITY AS new (sample_id, label_id, shape, n)
-JOIN sample ON sample.id = sample_id
-ORDER BY n
+SELECT :dataset_id, sample_id, label_id, shape::jsonb, :actor, now(), 'MANUAL', :since
+FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[]) AS new (sample_id, label_id, shape)
 
 -- name: hide_changed
 -- Two labels of whole images may be exchanged, and the unique index does not wait for the end of a statement: with a
