@@ -32,10 +32,12 @@ AND NOT EXISTS (SELECT FROM after_annotation x WHERE x.sample_id = b.id)
 """
 OBSTACLES: Final = SQL.obstacles.format(leaves=LEAVES)
 
-# The labels of a sample are those of the annotations that it has now: a label can have come and gone with one shape,
-# and be there with another.
+# Samples that were changed after the span.
+CHANGED_SINCE: Final = f"SELECT id FROM after_sample JOIN sample USING (id) WHERE until < {LAST}"
+# Their labels are those of the annotations that they have now: a label can have come and gone with one shape, and be
+# there with another. Any other sample has the annotations that it had, and so the labels.
 REFRESH: Final = f"""
-WITH selected AS (SELECT id FROM after_sample JOIN sample USING (id))
+WITH selected AS ({CHANGED_SINCE})
 {derived_state.REFRESH}
 AND (sample.label_ids, sample.state) IS DISTINCT FROM (derived.label_ids, derived.state)
 """
@@ -93,7 +95,10 @@ async def restore(session: AsyncSession, span: SpanChanges, change: RecordedChan
     await sql.run(session, insert["label"], since=since)
     await sql.run(session, SQL.delete_samples)
     await _keep_later_values(session, span)
-    await sql.run(session, SQL.update_samples.format(assignments=assignments["sample"]), since=since)
+    in_place = ", ".join(f"{name} = b.{name}" for name in span.columns["sample"] if name != "path")
+    for columns, moved in ((in_place, "="), (assignments["sample"], "<>")):
+        statement = SQL.update_samples.format(assignments=columns, condition=f"sample.path {moved} b.path")
+        await sql.run(session, statement, since=since)
     await sql.run(session, insert["sample"], since=since)
     await sql.run(session, insert["annotation"], since=since)
     await sql.run(session, REFRESH, actor=None, origin=None, latest=False, since=since)

@@ -1,4 +1,5 @@
--- Rows as they were before a span of revisions lie in `before_…`, rows as the span left them in `after_…`.
+-- Rows as they were before a span of revisions lie in `before_…`, rows as the span left them in `after_…`; there `until`
+-- is 9223372036854775807 where the row is still the one that the span left.
 
 -- name: create_tables
 DO $$
@@ -73,11 +74,15 @@ SELECT EXISTS (SELECT FROM before_label) OR EXISTS (SELECT FROM after_label)
     OR EXISTS (SELECT FROM before_annotation) OR EXISTS (SELECT FROM after_annotation)
 
 -- name: obstacles
--- Samples at the path, or with the source, of one that comes back.
+-- Samples at the path, or with the source, of one that comes back. One that is where it comes back to has both.
 -- example: leaves = true
 SELECT s.since, s.path FROM before_sample back JOIN sample s
     ON (s.source_id = back.source_id OR (s.dataset_id = back.dataset_id AND s.path = back.path)) AND s.id <> back.id
-WHERE NOT {leaves} AND NOT EXISTS (
+WHERE NOT EXISTS (
+    SELECT FROM after_sample same
+    WHERE same.id = back.id AND same.source_id = back.source_id AND same.path = back.path
+      AND same.until = 9223372036854775807)
+  AND NOT {leaves} AND NOT EXISTS (
     SELECT FROM before_sample b WHERE b.id = s.id AND b.source_id <> back.source_id AND b.path <> back.path)
 
 -- name: defer_names
@@ -107,12 +112,13 @@ UPDATE label SET {assignments}, since = :since FROM before_label b WHERE label.i
 -- example: assignments = hard = s.hard; now = ROW(s.hard); after = ROW(a.hard)
 UPDATE before_sample b SET {assignments}
 FROM after_sample a JOIN sample s ON s.id = a.id
-WHERE a.id = b.id AND {now} IS DISTINCT FROM {after}
+WHERE a.id = b.id AND a.until < 9223372036854775807 AND {now} IS DISTINCT FROM {after}
 
 -- name: update_samples
--- example: assignments = hard = b.hard
+-- What moved is apart: for whoever sets a path, Postgres computes its natural order again.
+-- example: assignments = hard = b.hard; condition = sample.path = b.path
 UPDATE sample SET {assignments}, since = :since FROM before_sample b, after_sample a
-WHERE sample.id = b.id AND a.id = b.id
+WHERE sample.id = b.id AND a.id = b.id AND {condition}
 
 -- name: insert_rows
 -- example: fact = label; columns = name

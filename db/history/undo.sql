@@ -1,9 +1,11 @@
--- Of the tables of `restore.sql`: which facts are not any more as the span left them.
+-- Of the tables of `restore.sql`: which facts are not any more as the span left them. Rows that are the very ones that it
+-- left need not be looked at.
 
 -- name: changed_rows
 -- Of labels or annotations.
 -- example: fact = label; now = ROW(n.name); after = ROW(x.name)
-SELECT x.id FROM after_{fact} x LEFT JOIN {fact} n ON n.id = x.id WHERE n.id IS NULL OR {now} IS DISTINCT FROM {after}
+SELECT x.id FROM after_{fact} x LEFT JOIN {fact} n ON n.id = x.id
+WHERE x.until < 9223372036854775807 AND (n.id IS NULL OR {now} IS DISTINCT FROM {after})
 UNION SELECT b.id FROM before_{fact} b JOIN {fact} n ON n.id = b.id
 WHERE NOT EXISTS (SELECT FROM after_{fact} x WHERE x.id = b.id)
 
@@ -12,12 +14,13 @@ WHERE NOT EXISTS (SELECT FROM after_{fact} x WHERE x.id = b.id)
 -- values in the columns that the change touched.
 -- example: changed_since = s.hard <> x.hard; changed_twice = b.hard <> x.hard AND s.hard <> x.hard
 SELECT x.id FROM after_sample x LEFT JOIN sample s ON s.id = x.id LEFT JOIN before_sample b ON b.id = x.id
-WHERE s.id IS NULL
-   OR b.id IS NULL AND (
+WHERE x.until < 9223372036854775807 AND (
+    s.id IS NULL
+    OR b.id IS NULL AND (
         s.label_ids <> x.label_ids OR {changed_since}
         OR EXISTS (SELECT FROM annotation a WHERE a.sample_id = s.id
                    AND NOT EXISTS (SELECT FROM after_annotation k WHERE k.id = a.id)))
-   OR b.id IS NOT NULL AND ({changed_twice})
+    OR b.id IS NOT NULL AND ({changed_twice}))
 UNION SELECT b.id FROM before_sample b JOIN sample s ON s.id = b.id
 WHERE NOT EXISTS (SELECT FROM after_sample x WHERE x.id = b.id)
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from db.errors import NotFound
+from db.history import restore
 from db.jobs import events
 from db.postgres import sql
 from schema import build_schema
@@ -138,6 +139,16 @@ async def test_what_others_did_on_the_same_sample_stays(client: DatasetClient) -
     await undo(client, mine)
     assert (await client.labelled())[0] == ["dog"]
     await client.check()
+
+
+async def test_only_samples_that_others_have_changed_since_are_looked_at_again(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0, 1, 2, 3)
+    revision = await client.revision()
+    await label(client.as_somebody("bob"), ["dog"], 1)
+    async with client.direct.database.writing() as session:
+        await restore.load(session, client.dataset_rows.id, revision - 1, revision)
+        rows = await sql.run(session, restore.CHANGED_SINCE)
+    assert [row["id"] for row in rows] == [client.dataset_rows.samples[1]]
 
 
 async def test_a_label_comes_back_beside_what_others_took_off(client: DatasetClient) -> None:
