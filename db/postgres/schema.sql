@@ -1219,9 +1219,6 @@ CREATE CONSTRAINT TRIGGER version_inserted AFTER INSERT ON public.version DEFERR
 CREATE CONSTRAINT TRIGGER version_written AFTER UPDATE OF manifest_path ON public.version DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.manifest_path IS NOT NULL)) EXECUTE FUNCTION public.version_event();
 
 ALTER TABLE ONLY public.annotation
-    ADD CONSTRAINT annotation_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
-
-ALTER TABLE ONLY public.annotation
     ADD CONSTRAINT annotation_label_id_fkey FOREIGN KEY (label_id) REFERENCES public.label(id);
 
 ALTER TABLE ONLY public.annotation
@@ -1289,9 +1286,6 @@ ALTER TABLE ONLY public.upload
 
 ALTER TABLE ONLY public.version
     ADD CONSTRAINT version_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
-
-ALTER TABLE ONLY public.version_eval
-    ADD CONSTRAINT version_eval_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
 
 ALTER TABLE ONLY public.version_eval
     ADD CONSTRAINT version_eval_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.version(id) ON DELETE CASCADE;
