@@ -19,7 +19,7 @@ from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.compression import TextResponse
 from api.configuration import call_limits, database_limits, decoding_limits, document_limits, stores
-from api.files import images, staged_uploads
+from api.files import exports, images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.event_streams import EventStreams
 from api.graphql.http import GraphQLOverHTTP
@@ -72,6 +72,7 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             Route("/playground/{name}", playground.asset),
             Route("/images/{source}", images.get_image),
             Route("/thumbnails/{source}/{size}", images.get_thumbnail),
+            Route("/exports/{file}", exports.get_export),
             Route("/uploads/{name}", staged_uploads.StagedUploads()),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),

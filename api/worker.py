@@ -22,10 +22,13 @@ from db import jobs
 from db.concurrency_limits import wait_for_event
 from db.datasets import purge
 from db.errors import DomainError, NotFound
+from db.exports import files as exported_files
+from db.exports import job as exports
 from db.exports import manifests
 from db.formats.decoding import decoders
 from db.formats.images import ImageLimits
 from db.history import idempotency
+from db.identity import urls
 from db.ingest import imports, sync, uploads
 from db.ingest.sync.options import Guard
 from db.jobs import Claim
@@ -108,6 +111,7 @@ class Worker:
             self._repeat(jobs.sweep, self.database),
             self._repeat(object_deletion.delete_objects, self.database, self.stores.open),
             self._repeat(uploads.sweep, self.database, self.stores.open),
+            self._repeat(exported_files.sweep, self.database, self.stores.open),
             self._repeat(idempotency.sweep, self.database),
         )
         others = [asyncio.create_task(each) for each in (*sweeps, self._beat())]
@@ -181,10 +185,20 @@ class Worker:
                 await purge.run(self.database, job, self.stores.open)
             case "MANIFEST":
                 await manifests.run(self.database, job, self.stores.open)
+            case "EXPORT":
+                folder = self.settings.data_dir / "exports"
+                await exports.run(self.database, job, self.stores, await self._secret(), folder)
             case "IMPORT":
                 await imports.run(self.database, job, self.stores, self.image_limits)
             case unknown:
                 assert_never(unknown)
+
+    async def _secret(self) -> bytes:
+        """The secret of signed URLs, as the servers have it."""
+        if self.settings.secret is not None:
+            return self.settings.secret.encode()
+        async with self.database.writing() as session:
+            return await urls.secret(session)
 
     async def _repeat(self, sweep: Callable[..., Awaitable[object]], *arguments: object) -> None:
         while not self.stopping.is_set():

@@ -29,6 +29,19 @@ async def gather_or_cancel(work: Iterable[Coroutine[Any, Any, Result]]) -> list[
             task.cancel()
 
 
+async def one_ahead(items: AsyncGenerator[Result, None]) -> AsyncGenerator[Result, None]:
+    """The items of a generator; while one is used, the next is made."""
+    following = asyncio.ensure_future(anext(items, None))
+    try:
+        while (item := await following) is not None:
+            following = asyncio.ensure_future(anext(items, None))
+            yield item
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await items.aclose()
+
+
 async def race(*work: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
     """Run all until the first ends, and cancel the others; their tasks, each of which has ended."""
     tasks = [asyncio.create_task(each) for each in work]

@@ -131,6 +131,52 @@ class JobKind(Enum):
     SYNC = "A sync of the input path: a `SyncJob`."
     IMPORT = "An import of a manifest: an `ImportJob`."
     MANIFEST = "Writing the manifest of a version: a `ManifestJob`."
+    EXPORT = "An export of a dataset or a version: an `ExportJob`."
+
+
+@described("The format of an export. The documentation says what each can express.")
+class ExportFormat(Enum):
+    CSV = "A line for each annotation, and one for each image without any: `path,label,…`."
+    JSON_LINES = "An object for each image, with everything that is known of it, under the names of this schema."
+    COCO = "COCO JSON: boxes and polygons, or labels of images; a file for each split."
+    YOLO = "Label files beside images, and `data.yaml`, as Ultralytics' YOLOv5 to v8 and later read them."
+    IMAGE_FOLDER = "A folder of images for each label, as torchvision's ImageFolder. For image classification."
+    IMAGE_TEXT = (
+        "Each image with its labels in a `.txt` file beside it, as a sync reads them. For image classification."
+    )
+    MODELARTS_MANIFEST = (
+        "A manifest of ModelArts, with PASCAL VOC files for shapes. The images stay where they are: `importManifest` "
+        "reads it."
+    )
+
+
+@described("What an export contains of the images themselves.")
+class ExportImages(Enum):
+    NONE = "Nothing: labels only."
+    LINKS = "Signed URLs of this server, in the documents. They work for 7 days, as long as the token does."
+    INCLUDED = "The image files."
+
+
+@described("What a format with one place for each image does with an image that has several labels.")
+class SeveralLabels(Enum):
+    OMIT = "Leave the image out."
+    FIRST = "Put it into the folder of the label that it got first."
+    COPY = "Put a copy into the folder of each label."
+
+
+@described("The task that a YOLO export is for.")
+class YoloTask(Enum):
+    DETECT = "Boxes."
+    SEGMENT = "Polygons."
+    ORIENTED_BOXES = "Boxes with four corners in any direction: polygons of four points, and boxes."
+    CLASSIFY = "Folders of images, one for each label. For image classification."
+
+
+@described("How the files of an export are packed.")
+class ExportPacking(Enum):
+    ZIP = "In zip archives. Text is compressed, images are stored as they are."
+    TAR = "In tar archives, without compression."
+    FILES = "As single files. For formats with a file for every image, the dataset needs an output path."
 
 
 @described("Whether a job is waiting, running, or has ended, and how.")

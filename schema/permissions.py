@@ -17,6 +17,9 @@ LABELLING: Final = frozenset(
     {"labelSamples", "replaceSampleLabel", "updateSamples", "annotateSamples", "createLabels", "updateLabel"}
     | {"undoChange"}  # of one's own labelling: `db.history.undo` sees to that
 )
+READING: Final = frozenset(
+    {"exportDataset", "cancelJob"}
+)  # to cancel one's own export: `db.ingest.job_requests` sees to it
 WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples"})
 
 
@@ -29,7 +32,7 @@ def forbidden_fields(document: Document, identity: Identity, variables: Mapping[
         name = node.name.value
         needed = Scope.READ
         if document.is_mutation and not name.startswith("__"):
-            needed = Scope.LABEL if name in LABELLING else Scope.MANAGE
+            needed = Scope.READ if name in READING else Scope.LABEL if name in LABELLING else Scope.MANAGE
             if name in WITH_DRY_RUN and is_dry_run(document, node, variables):
                 needed = Scope.READ
         if not identity.may(needed):

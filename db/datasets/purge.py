@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from db import jobs
+from db.exports import files as exported_files
 from db.ingest import uploads
 from db.jobs import Batch, Claim, Fenced
 from db.postgres import sql
@@ -37,6 +38,7 @@ async def run(database: Database, job: Claim, open_store: OpenStore) -> None:
     await jobs.in_batch(database, job, wait_for_writers)
     await delete_objects(database, open_store, dataset_id=dataset_id)
     await uploads.clear(database, open_store, dataset_id=dataset_id)
+    await exported_files.clear(database, open_store, dataset_id=dataset_id)
     for table in TABLES:
         while await jobs.in_batch(database, job, partial(delete_batch, table=table)) == BATCH:
             job.report()

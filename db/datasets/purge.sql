@@ -7,6 +7,9 @@ SELECT pg_advisory_xact_lock(1, :dataset_id::bigint::int)
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE dataset_id = :dataset_id {order} LIMIT :limit))
 
 -- name: delete_other_jobs
+WITH samples AS (
+    DELETE FROM export_sample USING job WHERE job.id = job_id AND dataset_id = :dataset_id
+)
 DELETE FROM job WHERE dataset_id = :dataset_id AND id <> :job_id
 
 -- name: delete_job

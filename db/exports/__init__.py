@@ -1,1 +1,11 @@
-"""Exports: a version written as files."""
+"""Exports: what goes out of a dataset, as files.
+
+manifests   the manifest of a version, beside its label files
+requests    what clients ask for
+selection   the samples of an export, fixed when it begins
+records     those samples, as formats write them (`db/formats/datasets`)
+images      their bytes, and which are missing
+packing     which files an export becomes
+job         writing them
+files       finding what was written, and removing it when its time is over
+"""

@@ -106,7 +106,16 @@ def validated(shape: Shape, *, kind: str, width: int, height: int) -> Shape:
 
 def to_stored(shape: Shape, raster: Raster) -> Shape:
     """A shape that was drawn on the upright image, in stored pixels."""
-    turned = _moved(shape, partial(_stored_position, raster))
+    return _turned(shape, partial(_stored_position, raster))
+
+
+def to_upright(shape: Shape, raster: Raster) -> Shape:
+    """A shape in stored pixels, as it is on the upright image."""
+    return _turned(shape, partial(_upright_position, raster))
+
+
+def _turned(shape: Shape, move: Callable[[Position], Position]) -> Shape:
+    turned = _moved(shape, move)
     if isinstance(turned, BoundingBox):
         (x_min, x_max), (y_min, y_max) = sorted((turned.x_min, turned.x_max)), sorted((turned.y_min, turned.y_max))
         return BoundingBox(x_min, y_min, x_max, y_max)
@@ -133,6 +142,17 @@ def _stored_position(raster: Raster, point: Position) -> Position:
         raster.width - x if raster.orientation in (2, 3, 7, 8) else x,
         raster.height - y if raster.orientation in (3, 4, 6, 7) else y,
     )
+
+
+def _upright_position(raster: Raster, point: Position) -> Position:
+    x = raster.width - point.x if raster.orientation in (2, 3, 7, 8) else point.x
+    y = raster.height - point.y if raster.orientation in (3, 4, 6, 7) else point.y
+    return Position(*(_decimal(each) for each in ((x, y) if raster.orientation < 5 else (y, x))))
+
+
+def _decimal(number: float) -> float:
+    """Without the digits that a subtraction adds: 10 − 9.9 is 0.1."""
+    return round(number, DIGITS) + 0.0
 
 
 def to_json(shape: Shape) -> dict[str, Any]:
@@ -230,3 +250,17 @@ def extent(shape: Shape) -> tuple[float, float, float, float]:
         case Polygon(points) | Polyline(points):
             across, down = [point.x for point in points], [point.y for point in points]
             return min(across), min(down), max(across), max(down)
+
+
+def area(shape: Shape) -> float:
+    """Square pixels: of a polygon, as its outline is drawn, whatever its direction; 0 of lines and points."""
+    match shape:
+        case BoundingBox(x_min, y_min, x_max, y_max):
+            return (x_max - x_min) * (y_max - y_min)
+        case Circle(radius=radius):
+            return math.pi * radius * radius
+        case Polygon(points):
+            following = (*points[1:], points[0])
+            return abs(sum(a.x * b.y - b.x * a.y for a, b in zip(points, following, strict=True))) / 2
+        case Polyline() | Point():
+            return 0.0

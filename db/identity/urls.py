@@ -2,6 +2,7 @@
 
     {base}/images/{source id}.{jpg|png|bmp}?e={expiry}&i={token id}&s={signature}
     {base}/thumbnails/{source id}/{size}.jpg?e=…&i=…&s=…
+    {base}/exports/{file id}?e=…&i=…&s=…              a file of an export
     {base}/uploads/{name}?e=…&i=…&s=…                 to which a client PUTs a file, if the store itself takes none
 
 A request gets its own key, K = HMAC-SHA256(secret, "{token id}.{expiry}"), and the signature is the first half of
@@ -48,6 +49,9 @@ class Links:
 
     def thumbnail(self, source_id: int, size: int) -> str:
         return self.signed(f"/thumbnails/{source_id}/{size}.jpg")
+
+    def export(self, file_id: int) -> str:
+        return self.signed(f"/exports/{file_id}")
 
     def upload(self, name: str) -> str:
         return self.signed(f"/uploads/{name}")

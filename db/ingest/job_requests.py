@@ -6,9 +6,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.errors import NotFound
+from db.errors import Forbidden, NotFound
 from db.history.changes import expect_revision, lock_dataset, no_such_dataset
-from db.identity.tokens import Identity
+from db.identity.tokens import Identity, Scope
 from db.ingest import imports, sync
 from db.postgres.models import Dataset, Job
 
@@ -43,15 +43,24 @@ async def start(session: AsyncSession, dataset_id: int, options: Options, *, req
 
 
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:
-    """Request that a job of a dataset that the token may see stops."""
+    """Request that a job of a dataset that the token may see stops. Whoever may not manage stops their own exports."""
     kind = next((kind for kind, name in jobs.TYPE_NAMES.items() if name == type_name), None)
     statement = (
-        select(Job.dataset_id)
+        select(Job.dataset_id, Job.requested_by)
         .join(Dataset, col(Dataset.id) == Job.dataset_id)
         .where(col(Job.id) == job_id, col(Job.kind) == kind, col(Dataset.deleted_at).is_(None))
     )
-    dataset_id = (await session.exec(statement)).first()
-    if dataset_id is None or not by.sees(dataset_id):
+    forbidden = Forbidden(
+        "A token without the scope manage cancels only the exports that it started.",
+        needed=Scope.MANAGE.name,
+        held=by.scope.name,
+    )
+    if kind != "EXPORT" and not by.may(Scope.MANAGE):
+        raise forbidden
+    found = (await session.exec(statement)).first()
+    if found is None or not by.sees(found[0]):
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
+    if found[1] != by.name and not by.may(Scope.MANAGE):
+        raise forbidden
     await jobs.cancel(session, job_id)
     return StartedJob(job_id)

@@ -2,6 +2,7 @@
 
 from db.jobs.batches import Batch, Fenced, LabelWarning, in_batch
 from db.jobs.queue import (
+    ACTIVE,
     LONG_TIMEOUT,
     QUEUE_CHANNEL,
     TYPE_NAMES,

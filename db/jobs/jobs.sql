@@ -69,10 +69,11 @@ ORDER BY dataset_id, id
 FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: clear_staging
--- What a sync or an import prepared.
+-- What a sync, an import or an export prepared.
 WITH objects AS (DELETE FROM sync_object WHERE job_id = :job_id),
      sidecars AS (DELETE FROM sync_sidecar WHERE job_id = :job_id),
-     items AS (DELETE FROM sync_item WHERE job_id = :job_id)
+     items AS (DELETE FROM sync_item WHERE job_id = :job_id),
+     samples AS (DELETE FROM export_sample WHERE job_id = :job_id)
 DELETE FROM import_line WHERE job_id = :job_id
 
 -- name: beat

@@ -34,10 +34,15 @@ from db.postgres.models import Job
 from db.postgres.outages import ANY_ERROR
 
 SQL: Final = sql.load(__file__, "jobs.sql")
-Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT"]
+Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT", "EXPORT"]
 ACTIVE: Final = ("QUEUED", "RUNNING")
 # The kinds of jobs that clients see, and their GraphQL types.
-TYPE_NAMES: Final[Mapping[str, str]] = {"SYNC": "SyncJob", "IMPORT": "ImportJob", "MANIFEST": "ManifestJob"}
+TYPE_NAMES: Final[Mapping[str, str]] = {
+    "SYNC": "SyncJob",
+    "IMPORT": "ImportJob",
+    "MANIFEST": "ManifestJob",
+    "EXPORT": "ExportJob",
+}
 
 # Both count claims in a row without a committed checkpoint between them. The first leaves out those that ended because
 # the database was lost or the worker was stopped; the second bounds a job that itself brings the database down.

@@ -21,9 +21,9 @@ SQL: Final = sql.load(__file__, "jobs.sql")
 BEAT = 0.4  # seconds between heartbeats: progress reaches subscribers more than twice a second, less than four times
 IDLE_BEATS = 3  # beats without progress, of which only the last is written
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between attempts to write a job's end while the database is away
-# Kinds of jobs that nobody waits for: if storage fails, they are repeated after these delays in seconds. Others fail
+# Kinds of jobs that only write into storage: if it fails, they are repeated after these delays in seconds. Others fail
 # at once, so that whoever started them learns why.
-REPEATED = frozenset({"MANIFEST"})
+REPEATED = frozenset({"MANIFEST", "EXPORT"})
 DELAYS = (2.0, 10.0, 60.0)
 
 log = logging.getLogger(__name__)

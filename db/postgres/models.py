@@ -305,7 +305,7 @@ class Job(SQLModel, table=True):
     step: int = BIGINT
     worker: int | None
     due_at: datetime = TIMESTAMP  # from when on a queued job may be claimed
-    version_id: int | None = BIGINT  # whose manifest is written
+    version_id: int | None = BIGINT  # that is written
 
 
 class JobWarning(SQLModel, table=True):
@@ -332,6 +332,41 @@ class IgnoredFiles(SQLModel, table=True):
     suffix: str | None = TEXT
     count: int = BIGINT
     examples: list[str] = TEXTS
+
+
+class Export(SQLModel, table=True):
+    """What an export job writes, and what came of it. `facts`: of the dataset, as it was at `revision`."""
+
+    job_id: int = KEY
+    dataset_id: int = BIGINT
+    format: str = TEXT
+    images: str = TEXT
+    packing: str = TEXT
+    location: str = TEXT
+    folder: str = TEXT
+    is_temporary: bool
+    expires_at: datetime | None = TIMESTAMP
+    sweep_at: datetime | None = TIMESTAMP
+    revision: int | None = BIGINT
+    facts: dict[str, Any] | None = JSON
+    image_count: int | None = BIGINT
+    annotation_count: int | None = BIGINT
+    left_out_count: int | None = BIGINT
+    missing_count: int | None = BIGINT
+    total_size: int | None = BIGINT
+
+
+class ExportFile(SQLModel, table=True):
+    """A file of an export, from when it is whole."""
+
+    __tablename__ = "export_file"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    path: str = TEXT
+    object: str = TEXT
+    size: int = BIGINT
+    sha256: str = TEXT
 
 
 class Token(SQLModel, table=True):

@@ -25,6 +25,7 @@ TYPES: Mapping[str, ObjectType] = {
         *(version.VERSION, version.STATISTICS),
         *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),
         *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.JOB_WARNING, job.IGNORED_FILES),
+        *(job.EXPORT_JOB, job.EXPORT_FILE, job.EXPORT_SUMMARY),
         *facets.FACET_TYPES,
         PAGE_INFO,
         *connection_types("Sample", {"facets": facets.FACETS}),

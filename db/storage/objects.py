@@ -113,8 +113,9 @@ class Store(Protocol):
         results = zip(paths, await self.delete_many([(path, None) for path in paths]), strict=True)
         return [path for path, result in results if not isinstance(result, bool | ObjectChanged)]
 
-    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
-        """A URL at which anybody may fetch the object for this time; None where the store serves no clients."""
+    async def download_url(self, path: str, *, media: str, seconds: int, name: str | None = None) -> str | None:
+        """A URL at which anybody may fetch the object for this time, to be saved under a name; None where the store
+        serves no clients."""
         return None
 
     async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:

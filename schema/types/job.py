@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.enums import ErrorCode, IgnoredReason, JobStatus
+from schema.enums import ErrorCode, ExportFormat, ExportImages, ExportPacking, IgnoredReason, JobStatus
 from schema.types.node import LazyDataset, Node
 from schema.types.pagination import connection_of
 
@@ -25,7 +25,8 @@ class JobError:
 
 
 @strawberry.interface(
-    description="Work that goes on after the request that started it: a sync, an import, or writing a manifest."
+    description="Work that goes on after the request that started it: a sync, an import, an export, or writing a "
+    "manifest."
 )
 class Job(Node):
     status: JobStatus = strawberry.field(description="Whether the job is waiting, running, or has ended, and how.")
@@ -40,16 +41,17 @@ class Job(Node):
     error: JobError | None = strawberry.field(description="Why the job failed. Null unless `status` is FAILED.")
 
 
-@strawberry.type(description="A problem with one file or line, which did not stop the sync or import.")
+@strawberry.type(description="A problem with files or lines, which did not stop the job.")
 class JobWarning:
     path: str = strawberry.field(
         description="Path of the file below the input path, or name of the manifest; then a colon and the number of "
-        "the line, if there is one."
+        "the line, if there is one. For what the format of an export cannot express, the path of the first image."
     )
     message: str = strawberry.field(description="What is wrong with it, in one sentence.")
     count: int = strawberry.field(
         description="Number of occurrences. A label name that the dataset does not allow has one warning, with the "
-        "path of its first occurrence. Every other warning is about one file or line, and its count is 1."
+        "path of its first occurrence, and so has each kind of what the format of an export cannot express. Every "
+        "other warning is about one file or line, and its count is 1."
     )
 
 
@@ -118,4 +120,69 @@ class ImportJob(Job, Node):
 class ManifestJob(Job, Node):
     version: Annotated["Version", strawberry.lazy("schema.types.version")] | None = strawberry.field(
         description="The version. Null if it was deleted."
+    )
+
+
+@strawberry.type(description="A file that an export made.")
+class ExportFile:
+    name: str = strawberry.field(description="Name of the file; with directories, for single files.")
+    url: str = strawberry.field(
+        description="Signed URL of the file, for any HTTP client, with ranges. It works for an hour or more, as long "
+        "as the token does; read the job again for a new one."
+    )
+    size: float = strawberry.field(description="Size in bytes.")
+    sha256: str = strawberry.field(description="SHA-256 of the content, in hexadecimal digits.")
+
+
+@strawberry.type(description="What an export contains.")
+class ExportSummary:
+    image_count: int = strawberry.field(description="Number of exported images.")
+    annotation_count: int = strawberry.field(
+        description="Number of annotations of the exported images, including those that the format cannot express."
+    )
+    left_out_count: int = strawberry.field(
+        description="Number of selected images that the format cannot express. The warnings have the reasons."
+    )
+    missing_count: int = strawberry.field(
+        description="Number of selected images whose file was missing or had been replaced. Each has a warning."
+    )
+    size: float = strawberry.field(description="Size of all files in bytes.")
+
+
+@strawberry.type(
+    description="A job that exports the working set or a version, as it was when the job began. Storage errors are "
+    "retried a few times before the job fails. Exporting the same state with the same options makes the same files, "
+    "byte by byte, unless they contain links."
+)
+class ExportJob(Job, Node):
+    version: Annotated["Version", strawberry.lazy("schema.types.version")] | None = strawberry.field(
+        description="The exported version. Null for an export of the working set, or if the version was deleted."
+    )
+    format: ExportFormat = strawberry.field(description="The format of the files.")
+    images: ExportImages = strawberry.field(description="What the export contains of the images themselves.")
+    packing: ExportPacking = strawberry.field(description="How the files are packed.")
+    revision: int | None = strawberry.field(
+        description="The revision of the dataset whose state is exported. Null until the job has begun."
+    )
+    exported_count: int = strawberry.field(description="Number of images that have been exported so far.")
+    files: list[ExportFile] = strawberry.field(
+        description="The files, once the job has succeeded. Empty after `expiresAt`. Single files of images are not "
+        "listed."
+    )
+    location: str | None = strawberry.field(
+        description="Location of the files below the dataset's output path. Null if the dataset has none: then the "
+        "server keeps them until `expiresAt`."
+    )
+    expires_at: datetime | None = strawberry.field(
+        description="When the server deletes the files, 7 days after the export. Null if they are in the output path, "
+        "and until the job has succeeded."
+    )
+    summary: ExportSummary | None = strawberry.field(
+        description="What the export contains. Null until all files are written."
+    )
+
+    warnings = connection_of(
+        JobWarning,
+        "Images that are missing, in the order they were found, at most 10,000; and what the format cannot express, "
+        "one warning for each kind.",
     )

@@ -123,7 +123,7 @@ async def learn(reads: ReadFixture) -> None:
     rows = reads.tables.rows
     id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
     id_tables["Annotation"] = "annotation"
-    id_tables["ImportJob"] = "job"
+    id_tables["ImportJob"] = id_tables["ExportJob"] = "job"
     ids = [f"{kind}:{row['id']}" for kind, table in id_tables.items() for row in rows[table][:8]]
     ids += [
         "Sample:99999999",
@@ -152,7 +152,7 @@ async def learn(reads: ReadFixture) -> None:
         found[name] = _learned(reads, name, "dataset", data["datasets"]["edges"])
     for job in rows["job"]:
         warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
-        kind = "ImportJob" if job["kind"] == "IMPORT" else "SyncJob"
+        kind = {"IMPORT": "ImportJob", "EXPORT": "ExportJob"}.get(job["kind"], "SyncJob")
         source = f'{{ node(id: "{kind}:{job["id"]}") {{ ... on {kind} {{ warnings {{ edges {{ cursor }} }} }} }} }}'
         node = (await reads.data(source))["node"]
         edges = (

@@ -42,6 +42,8 @@ TABLES = (
     "job",
     "job_warning",
     "ignored_files",
+    "export",
+    "export_file",
     "dataset_event",
 )
 
@@ -123,6 +125,7 @@ class Query:
             "Change": ("change", Change),
             "SyncJob": ("job", SyncJob),
             "ImportJob": ("job", ImportJob),
+            "ExportJob": ("job", ExportJob),
         }
         if kind not in by_type or not is_number(number):
             return None
@@ -230,7 +233,7 @@ class Dataset(Thing):
         return base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
 
     def activeJob(self, _info: Any) -> Any:
-        active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING")]
+        active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING") and row["kind"] != "EXPORT"]
         return job(self.tables, active[0]) if active else None
 
     def _jobs(self) -> list[Row]:
@@ -455,7 +458,36 @@ class ImportJob(SyncJob):
         return self.row["scanned"]
 
 
-JOBS: Mapping[str, type[SyncJob]] = {"SYNC": SyncJob, "IMPORT": ImportJob}
+class ExportJob(SyncJob):
+    def __init__(self, tables: Tables, row: Row) -> None:
+        super().__init__(tables, row)
+        [self.export] = tables.having("export", job_id=row["id"])
+        self.version = None
+        self.exportedCount = row["scanned"]
+        for name in ("format", "images", "packing", "revision"):
+            setattr(self, name, self.export[name])
+        self.expiresAt = moment(self.export["expires_at"])
+        self.location = None if self.export["is_temporary"] else self.export["location"]
+
+    def files(self, _info: Any) -> Any:
+        rows = self.tables.having("export_file", job_id=self.row["id"]) if self.row["status"] == "SUCCEEDED" else []
+        return [ExportFile(self.tables, row) for row in sorted(rows, key=lambda row: row["id"])]
+
+    def summary(self, _info: Any) -> Any:
+        names = ("image", "annotation", "left_out", "missing")
+        counts = {public_name(f"{name}_count"): self.export[f"{name}_count"] for name in names}
+        return None if self.export["image_count"] is None else counts | {"size": self.export["total_size"]}
+
+
+class ExportFile(Thing):
+    def name(self, _info: Any) -> str:
+        return str(self.row["path"])
+
+    def url(self, _info: Any) -> str:
+        return self.tables.links.signed(f"/exports/{self.row['id']}")
+
+
+JOBS: Mapping[str, type[SyncJob]] = {"SYNC": SyncJob, "IMPORT": ImportJob, "EXPORT": ExportJob}
 
 
 def job(tables: Tables, row: Row) -> SyncJob:

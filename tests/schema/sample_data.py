@@ -88,6 +88,7 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
         await _make_sample(connection, chance, dataset, labels[:4], at)
     await _make_past(connection, dataset)
     await _make_jobs(connection, chance, dataset)
+    await _make_exports(connection, dataset)
 
 
 async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:
@@ -105,6 +106,36 @@ async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:
         """INSERT INTO label_past (id, dataset_id, name, since, until)
         SELECT id, dataset_id, 'was ' || name, 0, 1 FROM label WHERE dataset_id = $1 AND name = 'cat'""",
         dataset,
+    )
+
+
+async def _make_exports(connection: asyncpg.Connection, dataset: int) -> None:
+    """One that succeeded, into an output path, and one that has not begun."""
+    done, waiting = [
+        await connection.fetchval(
+            """INSERT INTO job (dataset_id, kind, status, scanned, requested_by, created_at)
+            VALUES ($1, 'EXPORT', $2, 3, 'ann', $3) RETURNING id""",
+            dataset,
+            status,
+            NOW - timedelta(days=days),
+        )
+        for status, days in (("SUCCEEDED", 3), ("QUEUED", 1))
+    ]
+    await connection.execute(
+        """INSERT INTO export (job_id, dataset_id, format, images, packing, location, folder, is_temporary, expires_at,
+                               revision, image_count, annotation_count, left_out_count, missing_count, total_size)
+        VALUES ($1, $3, 'COCO', 'LINKS', 'FILES', '/out "1"', '', false, NULL, 4, 3, 7, 2, 1, 5000000000),
+               ($2, $3, 'CSV', 'NONE', 'ZIP', '/in', 'f', true, '2026-12-01Z', NULL, NULL, NULL, NULL, NULL, NULL)""",
+        done,
+        waiting,
+        dataset,
+    )
+    await connection.execute(
+        """INSERT INTO export_file (job_id, path, object, size, sha256)
+        VALUES ($1, 'a/"b".json', 'a/"b".json', 5000000000, repeat('ab', 32)), ($1, 'c.csv', 'c.csv', 1, 'cd'),
+               ($2, 'c.csv', 'f-0', 1, 'cd')""",
+        done,
+        waiting,
     )
 
 

@@ -13,9 +13,9 @@ SCHEMA = build_schema()._schema
 # changes later.
 WITHOUT_CHANGE = {
     *("updateDataset", "deleteDataset", "publishVersion", "deleteVersion", "requestUploads"),
-    *("syncDataset", "importManifest", "writeManifest", "cancelJob"),
+    *("syncDataset", "importManifest", "exportDataset", "writeManifest", "cancelJob"),
 }
-WITHOUT_DATASET = {"deleteDataset", "syncDataset", "importManifest", "writeManifest", "cancelJob"}
+WITHOUT_DATASET = {"deleteDataset", "syncDataset", "importManifest", "exportDataset", "writeManifest", "cancelJob"}
 
 
 def payloads() -> dict[str, GraphQLObjectType]:

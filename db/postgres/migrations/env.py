@@ -12,7 +12,16 @@ from db.postgres.models import metadata
 
 # Tables that only statements in SQL use.
 WITHOUT_MODEL: Final = frozenset(
-    {"idempotency", "import_line", "source_deletion", "sync_item", "sync_object", "sync_sidecar", "upload"}
+    {
+        "export_sample",
+        "idempotency",
+        "import_line",
+        "source_deletion",
+        "sync_item",
+        "sync_object",
+        "sync_sidecar",
+        "upload",
+    }
 )
 
 

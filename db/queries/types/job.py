@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import IgnoredFiles, Job, JobWarning
-from db.queries.compile_context import Field, ObjectType, RowType
+from db.postgres.models import Export, ExportFile, IgnoredFiles, Job, JobWarning
+from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
 from db.queries.connections import Listing, page
-from db.queries.json_text import null_with, number, unescaped
+from db.queries.json_text import Encode, Parts, null_with, nullable, number, text, unescaped
 from db.queries.pagination import ID, Order
+from db.queries.rows import Row
 from db.queries.timelines import timeline
 from db.queries.types.fields import DATASET_OF_ROW, column, many, node_type, one, value
+from db.queries.types.sample import signed
 
 ACTIVE: Sequence[ColumnElement[Any]] = (sql("'QUEUED'"), sql("'RUNNING'"))
 
@@ -74,6 +76,63 @@ MANIFEST_JOB = job(
     version=one(lambda version, job: version["id"] == job["version_id"], in_state=False),
 )
 
+
+def export(context: CompileContext, job: Row) -> Row:
+    """What an export job writes."""
+    return job.join(context.row(Export, job.state), lambda other: other["job_id"] == job["id"])
+
+
+def of_export(name: str, encode: Encode = text, *, is_nullable: bool = False) -> Field:
+    encoded = nullable(encode) if is_nullable else encode
+    return Field(lambda context, job, _field: encoded(export(context, job)[name]), is_nullable)
+
+
+def location(context: CompileContext, job: Row, _field: SelectedField) -> Parts:
+    row = export(context, job)
+    return nullable(text)(case((~row["is_temporary"], row["location"])))
+
+
+def summary(context: CompileContext, job: Row, field: SelectedField) -> Parts:
+    row = export(context, job)
+    return null_with(row["image_count"], context.nested(row, field.fields))
+
+
+EXPORT_JOB = job(
+    "EXPORT",
+    "ExportJob",
+    version=one(lambda version, job: version["id"] == job["version_id"], in_state=False),
+    format=of_export("format", unescaped),
+    images=of_export("images", unescaped),
+    packing=of_export("packing", unescaped),
+    revision=of_export("revision", number, is_nullable=True),
+    exportedCount=column("scanned", number),
+    files=many(lambda file, job: and_(file["job_id"] == job["id"], job["status"] == sql("'SUCCEEDED'"))),
+    location=Field(location, is_nullable=True),
+    expiresAt=of_export("expires_at", is_nullable=True),
+    summary=Field(summary, is_nullable=True),
+    warnings=WARNINGS,
+)
+EXPORT_FILE = RowType(
+    name="ExportFile",
+    model=ExportFile,
+    fields={
+        "name": column("path"),
+        "url": Field(lambda context, row, _field: signed(context, func.concat(sql("'/exports/'"), row["id"]))),
+        "size": column("size", number),
+        "sha256": column("sha256", unescaped),
+    },
+)
+EXPORT_SUMMARY = ObjectType(
+    name="ExportSummary",
+    fields={
+        "imageCount": column("image_count", number),
+        "annotationCount": column("annotation_count", number),
+        "leftOutCount": column("left_out_count", number),
+        "missingCount": column("missing_count", number),
+        "size": column("total_size", number),
+    },
+)
+
 JOB_ERROR = ObjectType(
     name="JobError",
     fields={
@@ -101,7 +160,7 @@ IGNORED_FILES = RowType(
 
 JOBS = timeline(
     "job",
-    ("SyncJob", "ImportJob", "ManifestJob"),
+    ("SyncJob", "ImportJob", "ManifestJob", "ExportJob"),
     "created_at",
     ID,
     {"statuses": "status", "requestedBy": "requested_by", "kinds": "kind"},

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 from db.errors import DomainError, StorageError
 from db.formats.paths import path_parts
@@ -108,9 +109,10 @@ class S3Store(Store):
             results[index] = results[index] if exists is True else exists
         return results
 
-    async def download_url(self, path: str, *, media: str, seconds: int) -> str | None:
+    async def download_url(self, path: str, *, media: str, seconds: int, name: str | None = None) -> str | None:
         """Shown by `<img>`, saved when it is opened as a page."""
-        headers = {"ResponseContentType": media, "ResponseContentDisposition": "attachment"}
+        disposition = "attachment" if name is None else f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        headers = {"ResponseContentType": media, "ResponseContentDisposition": disposition}
         return await self._presigned_url("get_object", path, seconds, **headers)
 
     async def upload_url(self, path: str, *, size: int, seconds: int) -> str | None:

@@ -24,7 +24,14 @@ PART: Final = 16 * 1024 * 1024  # bytes of a part of a stream; S3 allows 10,000 
 WRITE_ID: Final = "labelgraph-write"  # metadata by which a writer recognizes its own object
 MEDIA: Final = {
     **{suffix: MEDIA_TYPES[form] for suffix, form in SUFFIXES.items()},
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
     ".manifest": "application/x-ndjson",
+    ".tar": "application/x-tar",
+    ".txt": "text/plain; charset=utf-8",
+    ".yaml": "application/yaml",
+    ".zip": "application/zip",
     ".xml": "application/xml",
 }
 DEFAULT_MEDIA: Final = "application/octet-stream"

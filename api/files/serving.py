@@ -1,0 +1,107 @@
+"""What endpoints of signed URLs have in common: who may follow one, ranges, streams, and bare statuses for errors."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api.runtime import runtime
+from db.errors import DomainError
+from db.identity.tokens import Identity
+from db.storage import ObjectMissing, Store
+from schema.errors import log_defect
+
+LINK_SECONDS, LINK_MARGIN = 300, 30  # how long a link of the store is valid, and the last part in which none is cached
+NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+SAFE: Final = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cross-origin-resource-policy": "cross-origin",  # signed URLs are meant for pages of other origins
+    "referrer-policy": "no-referrer",
+}
+
+
+async def answered(response: Awaitable[Response]) -> Response:
+    """The response, or a bare status: an `<img>` tag shows nothing else."""
+    try:
+        return await response
+    except HTTPException as error:
+        status = error.status_code
+    except ObjectMissing:
+        status = 404
+    except DomainError:
+        status = 503
+    except Exception as error:
+        log_defect(error)
+        status = 500
+    retry = {"retry-after": "2"} if status == 503 else {}
+    return Response(status_code=status, headers={**SAFE, **retry, "cache-control": "no-store"})
+
+
+async def identify(request: Request, path: str) -> tuple[Identity, int]:
+    """Whose URL it is, and for how many seconds it is still valid. Raises HTTPException: 403 when it is not (any
+    more)."""
+    process, query = runtime(request.scope), request.query_params
+    token_id, expiry, now = number(query.get("i", "")), number(query.get("e", "")), time.time()
+    if not process.signer.is_valid(path, token_id, expiry, query.get("s", ""), now):
+        raise HTTPException(403)
+    identity = await process.authenticator.identify_id(token_id)
+    if identity is None:
+        raise HTTPException(403)
+    return identity, int(expiry - now)
+
+
+async def part(request: Request, store: Store, path: str, size: int, headers: dict[str, str]) -> Response:
+    """The requested range of an object of this size, with its headers; its etag is among them, or empty."""
+    if headers["etag"] and is_cached(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    start, end = _range(request, size, headers["etag"])
+    status = 206 if end - start < size else 200
+    headers["content-length"] = str(end - start)
+    if status == 206:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
+    if request.method == "HEAD" or end == start:
+        return Response(status_code=status, headers=headers)
+    content = await _stream(store, path, start, end - start)
+    return StreamingResponse(content, status_code=status, headers=headers)
+
+
+async def _stream(store: Store, path: str, start: int, length: int) -> AsyncIterator[bytes]:
+    """The content, once its first chunk has come: a failure before that can still have a status of its own."""
+    chunks = aiter(store.stream(path, start=start, length=length))
+    first = await anext(chunks, b"")
+
+    async def all_chunks() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return all_chunks()
+
+
+def _range(request: Request, size: int, etag: str) -> tuple[int, int]:
+    """The requested bytes, [start, end). One range; several, or a nonsensical one, mean the whole."""
+    match = RANGE.fullmatch(request.headers.get("range", ""))
+    if match is None or request.headers.get("if-range", etag) != etag or match.group(0) == "bytes=-":
+        return 0, size
+    first, last = match.groups()
+    start, end = (int(first), int(last or size - 1) + 1) if first else (max(size - int(last), 0), size)
+    if start >= size or end <= start:
+        raise HTTPException(416)
+    return start, min(end, size)
+
+
+def is_cached(request: Request, etag: str) -> bool:
+    tags = request.headers.get("if-none-match", "").split(",")
+    return etag in (tag.strip().removeprefix("W/") for tag in tags)
+
+
+def number(text: str) -> int:
+    if not NUMBER.fullmatch(text):
+        raise HTTPException(404)
+    return int(text)

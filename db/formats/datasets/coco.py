@@ -1,0 +1,125 @@
+"""COCO: `annotations/instances_<split>.json` beside `images/<split>/`, `labels_<split>.json` for image labels.
+
+Where the dataset is not split, the one part is called `default`, as Datumaro and CVAT call it. Pixels are those of the
+upright image, as OpenCV, Detectron2 and browsers read it. Category ids count from 1, in the order of the labels.
+An image's `state` tells the unlabelled ones from those on which nothing was found.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import orjson
+
+from db.formats import shapes
+from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets.format import (
+    CIRCLES_AS_BOXES,
+    POINTS,
+    POLYLINES,
+    SUGGESTIONS,
+    WHOLE_IMAGE,
+    Document,
+    Format,
+)
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Shape
+
+UNSPLIT: Final = "default"
+
+
+class Coco(Format):
+    options = frozenset({"has_splits"})
+    is_single_files = True
+    has_splits = True
+
+    def __init__(self, facts: DatasetFacts) -> None:
+        super().__init__(facts)
+        self.kind = "labels" if facts.type == "IMAGE_CLASSIFICATION" else "instances"
+        parts = facts.splits or (UNSPLIT,)
+        self.documents = tuple(_Part(f"annotations/{self.kind}_{part}.json", part, self) for part in parts)
+
+    def part_of(self, image: AnnotatedImage) -> str:
+        return (image.split if self.facts.is_split else None) or UNSPLIT
+
+    def includes(self, image: AnnotatedImage) -> bool:
+        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
+        for annotation in image.confirmed:
+            match annotation.shape:
+                case Circle():
+                    self.losses.add(CIRCLES_AS_BOXES, image)
+                case Polyline():
+                    self.losses.add(POLYLINES, image)
+                case Point():
+                    self.losses.add(POINTS, image)
+                case None if self.kind == "instances":
+                    self.losses.add(WHOLE_IMAGE, image)
+        return True
+
+    def image_path(self, image: AnnotatedImage) -> str:
+        return f"images/{self.part_of(image)}/{image.file_path}"
+
+
+class _Part(Document):
+    """Two sections: the images, and their annotations, with the categories behind them."""
+
+    def __init__(self, path: str, part: str, format_: Coco) -> None:
+        super().__init__(path)
+        self.part, self.format, self.ids = part, format_, 0
+        self.has_images = False
+
+    def head(self) -> Sequence[bytes]:
+        facts = self.format.facts
+        info = {"description": facts.description or facts.name, "version": facts.version or ""}
+        return b'{"info":%b,"licenses":[],"images":[' % orjson.dumps(info), b'\n],"annotations":['
+
+    def add(self, image: AnnotatedImage) -> Sequence[bytes]:
+        if self.format.part_of(image) != self.part:
+            return b"", b""
+        upright = image.upright
+        comma, self.has_images = b"," if self.has_images else b"", True
+        annotations = bytearray()
+        for each in upright.confirmed:
+            entry = self._annotation(image, each)
+            if entry is not None:
+                annotations += (b",\n" if self.ids > 1 else b"\n") + orjson.dumps(entry)
+        return comma + b"\n" + orjson.dumps(self._image(image, *upright.raster.size)), bytes(annotations)
+
+    def tail(self) -> Sequence[bytes]:
+        categories = [
+            {"id": label.number + 1, "name": label.name, "supercategory": ""} for label in self.format.facts.labels
+        ]
+        return b"", b'\n],"categories":%b}\n' % orjson.dumps(categories)
+
+    def _image(self, image: AnnotatedImage, width: int, height: int) -> dict[str, Any]:
+        link = {} if image.url is None else {"coco_url": image.url}
+        name = {"id": image.number, "file_name": image.file_path, "width": width, "height": height}
+        return name | link | {"state": image.state}
+
+    def _annotation(self, image: AnnotatedImage, annotation: ParsedAnnotation) -> dict[str, Any] | None:
+        category = self.format.facts.label_numbers[annotation.label] + 1
+        entry: dict[str, Any] = {"image_id": image.number, "category_id": category}
+        if self.format.kind == "instances":
+            if not isinstance(annotation.shape, BoundingBox | Polygon | Circle):
+                return None
+            entry |= self._region(annotation.shape)
+        self.ids += 1
+        return {"id": self.ids} | entry
+
+    def _region(self, shape: Shape) -> dict[str, Any]:
+        left, top, right, bottom = shapes.extent(shape)
+        box = [_short(each) for each in (left, top, right - left, bottom - top)]
+        outline = [list(_coordinates(shape))] if isinstance(shape, Polygon) else []
+        area = _short(shapes.area(shape) if outline else (right - left) * (bottom - top))
+        return {"bbox": box, "area": area, "segmentation": outline, "iscrowd": 0}
+
+
+def _coordinates(polygon: Polygon) -> Iterator[float]:
+    for point in polygon.points:
+        yield _short(point.x)
+        yield _short(point.y)
+
+
+def _short(number: float) -> float:
+    """Without the digits that arithmetic adds, and without a point where there is nothing behind it."""
+    rounded = round(number, shapes.DIGITS)
+    return int(rounded) if rounded == int(rounded) else rounded

@@ -1,0 +1,51 @@
+"""ImageFolder: a folder for each label, as torchvision, Keras and Hugging Face read it; for a split dataset, below a
+folder for each split.
+
+An image has one place. With several labels it is left out by default; the option `several_labels` puts it into the
+folder of the label that it got first, or a copy into each.
+"""
+
+from collections.abc import Sequence
+
+from db.formats.datasets import names
+from db.formats.datasets.format import SUGGESTIONS, WITHOUT_LABEL, Format, Loss
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts
+
+SEVERAL_OMITTED = Loss("SEVERAL_LABELS", "Images with several labels are left out; see the option `severalLabels`.")
+SEVERAL_FIRST = Loss("SEVERAL_LABELS", "Images with several labels are only in the folder of their first label.")
+SEVERAL_COPIED = Loss("SEVERAL_LABELS", "Images with several labels are in the folder of each.")
+
+
+class ImageFolder(Format):
+    types = frozenset({"IMAGE_CLASSIFICATION"})
+    images = ("INCLUDED",)
+    options = frozenset({"has_splits", "several_labels"})
+    has_splits = True
+
+    def __init__(self, facts: DatasetFacts) -> None:
+        super().__init__(facts)
+        self.folders = names.folder_names(facts.labels)
+        self.rule = facts.options.several_labels or "OMIT"
+
+    def includes(self, image: AnnotatedImage) -> bool:
+        labels = image.confirmed
+        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(labels))
+        if not labels:
+            self.losses.add(WITHOUT_LABEL, image)
+        elif len(labels) > 1:
+            losses = {"OMIT": SEVERAL_OMITTED, "FIRST": SEVERAL_FIRST, "COPY": SEVERAL_COPIED}
+            self.losses.add(losses[self.rule], image)
+        return len(labels) == 1 or (len(labels) > 1 and self.rule != "OMIT")
+
+    def image_path(self, image: AnnotatedImage) -> str:
+        return self._path(image, image.confirmed[0].label)
+
+    def copies(self, image: AnnotatedImage) -> Sequence[str]:
+        others = image.confirmed[1:] if self.rule == "COPY" else ()
+        return [self._path(image, each.label) for each in others]
+
+    def split_of(self, image: AnnotatedImage) -> str | None:
+        return image.split if self.facts.is_split else None
+
+    def _path(self, image: AnnotatedImage, label: str) -> str:
+        return "/".join(filter(None, (self.split_of(image), self.folders[label], image.file_name)))
