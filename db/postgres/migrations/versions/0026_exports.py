@@ -7,7 +7,7 @@ from alembic import op
 from db.postgres.migrations import run_script
 
 revision = "0026"
-down_revision: str | None = "0020"
+down_revision: str | None = "0021"
 branch_labels = None
 depends_on = None
 
