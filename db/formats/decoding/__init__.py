@@ -7,12 +7,14 @@ replaced, and other images are decoded by other processes.
 import asyncio
 import json
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from db.formats.decoding.program import CHECK, COMPLETE, DONE, REQUEST, RESPONSE, THUMBNAIL, TOO_COSTLY
 from db.formats.images import MAX_PIXELS, ImageFacts, UnreadableImage
@@ -37,25 +39,30 @@ class Limits:
 
 @dataclass(slots=True)
 class Decoder:
-    """A process that decodes one image after the other."""
+    """A process that decodes one image after the other. `image` is a file in memory that it shares: a pipe takes 64 KiB
+    at a time."""
 
     process: asyncio.subprocess.Process
+    image: BinaryIO
     images: int = 0
 
     async def send(self, request: bytes, data: bytes) -> tuple[bytes, bytes]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.images += 1
+        os.pwrite(self.image.fileno(), data, 0)
         self.process.stdin.write(request)
-        self.process.stdin.write(data)
         await self.process.stdin.drain()
         status, length = RESPONSE.unpack(await self.process.stdout.readexactly(RESPONSE.size))
-        return status, await self.process.stdout.readexactly(length)
+        result = await self.process.stdout.readexactly(length)
+        self.image.truncate(0)
+        return status, result
 
     async def end(self) -> int:
         """Its exit status: its own, if it died before it was killed."""
         with suppress(ProcessLookupError):
             self.process.kill()
+        self.image.close()
         return await self.process.wait()
 
     @property
@@ -115,15 +122,28 @@ class Decoders:
 
     async def _start(self) -> Decoder:
         """Without the environment of this process, which contains keys."""
-        limits = (str(self.limits.memory), str(self.limits.seconds))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-B", "-P", "-m", "db.formats.decoding.program", *limits),
-            env={"PYTHONPATH": str(ROOT)},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        return Decoder(process)
+        image = _memory_file()
+        arguments = (str(image.fileno()), str(self.limits.memory), str(self.limits.seconds))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-B", "-P", "-m", "db.formats.decoding.program", *arguments),
+                env={"PYTHONPATH": str(ROOT)},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=[image.fileno()],
+            )
+        except BaseException:
+            image.close()
+            raise
+        return Decoder(process, image)
+
+
+def _memory_file() -> BinaryIO:
+    """Without a name and without a buffer; on the disk where the system has none in memory."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("image"), "r+b", buffering=0)
+    return cast(BinaryIO, tempfile.TemporaryFile(buffering=0))
 
 
 @asynccontextmanager

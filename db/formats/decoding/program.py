@@ -1,4 +1,5 @@
-"""The program that decodes images: requests on stdin, responses on stdout, one image after the other.
+"""The program that decodes images: requests on stdin, responses on stdout, one image after the other, each in a file
+that is shared.
 
 It is a process of its own because a decoder that hangs, crashes or fills the memory cannot be stopped otherwise. It has
 few rights: no environment, no files to write, limited memory, and limited processor time for each image. It ends when
@@ -26,8 +27,8 @@ DONE, REFUSED = b"D", b"R"
 TOO_COSTLY: Final = "The image takes too much time or memory to decode."
 
 
-def main(memory: int, seconds: float) -> None:
-    """Respond until stdin ends. `memory` is in bytes, `seconds` are of processor time."""
+def main(image: int, memory: int, seconds: float) -> None:
+    """Respond until stdin ends. `image` is a descriptor, `memory` in bytes, `seconds` are of processor time."""
     for stop in (signal.SIGINT, signal.SIGTERM):  # they are sent to the server too, which ends this process
         signal.signal(stop, signal.SIG_IGN)
     os.nice(5)  # the server's processes have priority
@@ -40,7 +41,7 @@ def main(memory: int, seconds: float) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
         kind, argument, pixels, length = REQUEST.unpack(request)
         try:
-            status, result = DONE, FUNCTIONS[kind](requests.read(length), argument, pixels)
+            status, result = DONE, FUNCTIONS[kind](os.pread(image, length, 0), argument, pixels)
         except UnreadableImage as refused:
             status, result = REFUSED, refused.message.encode()
         except MemoryError:
@@ -56,4 +57,4 @@ FUNCTIONS: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {
 }
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -94,16 +94,17 @@ def check(data: bytes, pixels: int = MAX_PIXELS) -> ImageFacts:
     Phones put a film, or zeros, behind an image. A web page, a script or an archive behind it could be taken for one:
     programs look for those at the beginning and at the end. In between, megabytes of a film contain any four bytes by
     chance."""
-    found, content = facts(data, pixels), _read(data)
-    _refuse_scans(content)
-    behind = (data[content.end :] if content.complete else content.picture + data[content.end :]).lstrip(b"\0")
-    if FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
-        raise UnreadableImage("The file has other data after the image; send only the image.")
-    if not is_complete(data, pixels):
-        raise UnreadableImage(CUT)
+    content = _read(data)
     with _opened(content, pixels) as image:
+        found = ImageFacts(content.format, image.width, image.height, content.orientation)
+        _refuse_scans(content)
+        behind = (data[content.end :] if content.complete else content.picture + data[content.end :]).lstrip(b"\0")
+        if FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
+            raise UnreadableImage("The file has other data after the image; send only the image.")
+        if not _is_complete(content, pixels):
+            raise UnreadableImage(CUT)
         image.load()
-    return found
+        return found
 
 
 def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:
@@ -123,7 +124,10 @@ def is_complete(data: bytes, pixels: int = MAX_PIXELS) -> bool:
     Only decoders call it (`decoding`).
 
     A JPEG decoder does not report missing image data. But if some are missing, the image depends on what follows."""
-    content = _read(data)
+    return _is_complete(_read(data), pixels)
+
+
+def _is_complete(content: Content, pixels: int) -> bool:
     if content.complete:
         return True
     try:
