@@ -71,14 +71,21 @@ def compile_query(fields: Sequence[SelectedField], *, confined: bool, page: int 
 
 
 def compile_reference(
-    type_name: str, fields: Sequence[SelectedField], *, several: bool, confined: bool, page: int = defaults.PAGE
+    type_name: str,
+    fields: Sequence[SelectedField],
+    *,
+    several: bool,
+    with_missing: bool = False,
+    confined: bool,
+    page: int = defaults.PAGE,
 ) -> Plan:
     """The object whose number is the variable REFERENCE, NULL where it does not exist; or the objects of `several`
-    numbers, in that order."""
+    numbers, in that order, without those that do not exist, or with null for each of them."""
 
     def parts(context: CompileContext) -> Parts:
         if several:
-            return by_ids(context, type_name, fields, context.bind(IDS, list, REFERENCED))
+            numbers = context.bind(IDS, list, REFERENCED)
+            return by_ids(context, type_name, fields, numbers, with_missing=with_missing)
         number = context.bind(BigInteger(), int, REFERENCED)
         return [by_id(context, type_name, fields, number, is_bound=True)]
 

@@ -61,12 +61,18 @@ def nodes(context: CompileContext, _source: None, field: SelectedField) -> Parts
 
 
 def by_ids(
-    context: CompileContext, type_name: str, fields: Sequence[SelectedField], numbers: ColumnElement[Any]
+    context: CompileContext,
+    type_name: str,
+    fields: Sequence[SelectedField],
+    numbers: ColumnElement[Any],
+    *,
+    with_missing: bool,
 ) -> Parts:
-    """The rows of these ids, in their order; those that do not exist are left out."""
+    """The rows of these ids, in their order; those that do not exist are null, or left out."""
     table, before = context.name("ids"), context.unbounded
     rows = func.unnest(numbers).table_valued("id", with_ordinality="n").render_derived(name=table)
-    item = by_id(context, type_name, fields, sql(f"{table}.id", BigInteger), is_bound=False).label("item")
+    item = by_id(context, type_name, fields, sql(f"{table}.id", BigInteger), is_bound=False)
+    item = (func.coalesce(item, NULL) if with_missing else item).label("item")
     return [context.listed(select(item).select_from(rows).order_by(sql(f"{table}.n")), before)]
 
 

@@ -1,7 +1,7 @@
 """The variables of an operation, coerced.
 
 graphql-core takes some ten microseconds for each input object: seconds for ten thousands of boxes. So many of them are
-coerced by a validator, which pydantic-core makes from their type, in a twentieth of the time. It accepts only values
+coerced by a validator, which pydantic-core makes from their type, in a tenth of the time. It accepts only values
 of the declared types; whatever it refuses is coerced by graphql-core again, whose errors clients get.
 """
 

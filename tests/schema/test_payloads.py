@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type, is_non_null_type
 
+from db.ingest.uploads import Incoming
 from schema import build_schema
+from tests.db.dataset_fixture import image_bytes
 from tests.schema.mutation_fixture import DatasetClient
 
 SCHEMA = build_schema()._schema
@@ -83,3 +85,34 @@ async def test_a_new_dataset_answers_the_change_that_made_its_labels(client: Dat
     assert answer == {"change": {"kind": "CREATE_LABELS"}}
     made = {"inputPath": str(client.root / "other"), "syncNow": False}
     assert await client.mutate("createDataset", "change { kind }", name="other", **made) == {"change": None}
+
+
+UPLOAD = """mutation ($input: UploadSamplesInput!) { uploadSamples(input: $input) { results {
+    fileName sample { id path labels { name } annotations { id } } error { code } } } }"""
+
+
+async def statements_of_upload(client: DatasetClient, names: list[str]) -> tuple[Any, list[str]]:
+    """The results, and the statements that read samples for them."""
+    files = [Incoming(name, content := image_bytes(form="JPEG"), len(content)) for name in names]
+    values = {"datasetId": client.dataset, "files": files, "labels": ["cat"]}
+    seen: list[str] = []
+    pool = client.direct.database.pool
+    connections = [await pool.acquire() for _ in range(pool.get_max_size())]
+    for connection in connections:
+        connection.add_query_logger(lambda record: seen.append(record.query))
+    for connection in connections:
+        await pool.release(connection)
+    data = await client.direct.execute(UPLOAD, {"input": values})
+    return data["uploadSamples"]["results"], [text for text in seen if "Annotation:" in text]
+
+
+async def test_the_objects_in_the_items_of_a_list_are_read_by_one_statement(client: DatasetClient) -> None:
+    [one], read_one = await statements_of_upload(client, ["one.jpg"])
+    assert (one["sample"]["path"], len(read_one)) == ("one.jpg", 1)
+    names = ["a.jpg", "b.jpg", "no suffix", "c.jpg", "one.jpg"]
+    results, read_all = await statements_of_upload(client, names)
+    assert len(read_all) == 1
+    assert [each["fileName"] for each in results] == names
+    assert [each["sample"] and each["sample"]["path"] for each in results] == ["a.jpg", "b.jpg", None, "c.jpg", None]
+    assert [label["name"] for each in results if each["sample"] for label in each["sample"]["labels"]] == ["cat"] * 3
+    assert {tuple(each["sample"]) for each in results if each["sample"]} == {("id", "path", "labels", "annotations")}
