@@ -10,7 +10,7 @@ WITH derived AS MATERIALIZED (
 ), every_sample AS (
     SELECT state, label_ids, since, NULL::bigint AS until FROM sample WHERE dataset_id = :dataset_id
     UNION ALL
-    SELECT state, label_ids, since, until FROM sample_past WHERE dataset_id = :dataset_id
+    SELECT state, label_ids, since, until FROM sample_past_published WHERE dataset_id = :dataset_id
 ), published AS MATERIALIZED (
     SELECT v.id AS version_id, s.state, s.label_ids
     FROM version v JOIN every_sample s ON s.since <= v.revision AND (s.until IS NULL OR s.until > v.revision)

@@ -17,7 +17,7 @@ BATCH: Final = 10_000  # rows
 # to its parent, so versions go newest first.
 TABLES: Final = (
     *("base", "base_before", "version_eval", "version_label", "version"),
-    *("annotation", "sample", "annotation_past", "sample_past", "label_past"),
+    *("annotation", "sample", "annotation_past", "sample_past_published", "sample_past_unpublished", "label_past"),
     *("source_deletion", "upload", "source", "label", "change"),
 )
 ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}

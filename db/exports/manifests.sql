@@ -14,7 +14,7 @@ SELECT * FROM (
     (SELECT id, path, source_id, state, hard, usage FROM sample
      WHERE dataset_id = :dataset_id AND since <= :revision AND path > :after ORDER BY path LIMIT {size})
     UNION ALL
-    (SELECT id, path, source_id, state, hard, usage FROM sample_past
+    (SELECT id, path, source_id, state, hard, usage FROM sample_past_published
      WHERE dataset_id = :dataset_id AND since <= :revision AND until > :revision AND path > :after
      ORDER BY path LIMIT {size})
 ) AS every ORDER BY path LIMIT {size}

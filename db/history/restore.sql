@@ -7,8 +7,8 @@ DECLARE
     fact text;
 BEGIN
     FOREACH fact IN ARRAY ARRAY['label', 'sample', 'annotation'] LOOP
-        EXECUTE format('CREATE TEMP TABLE before_%1$s (LIKE %1$s_past, PRIMARY KEY (id)) ON COMMIT DROP', fact);
-        EXECUTE format('CREATE TEMP TABLE after_%1$s (LIKE %1$s_past, PRIMARY KEY (id)) ON COMMIT DROP', fact);
+        EXECUTE format('CREATE TEMP TABLE before_%1$s (LIKE %1$s, until bigint, PRIMARY KEY (id)) ON COMMIT DROP', fact);
+        EXECUTE format('CREATE TEMP TABLE after_%1$s (LIKE %1$s, until bigint, PRIMARY KEY (id)) ON COMMIT DROP', fact);
     END LOOP;
 END $$
 

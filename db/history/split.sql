@@ -2,7 +2,7 @@
 SELECT label_ids, count(*) AS n
 FROM (SELECT label_ids FROM sample WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision
       UNION ALL
-      SELECT label_ids FROM sample_past
+      SELECT label_ids FROM sample_past_published
       WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision AND until > :revision) s
 GROUP BY label_ids ORDER BY label_ids
 
@@ -14,7 +14,7 @@ FROM (SELECT id, count, row_number() OVER (PARTITION BY number ORDER BY md5(:see
       FROM (SELECT id, path, label_ids FROM sample
             WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision
             UNION ALL
-            SELECT id, path, label_ids FROM sample_past
+            SELECT id, path, label_ids FROM sample_past_published
             WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision AND until > :revision) s
       JOIN (SELECT label_ids::bigint[] AS label_ids, count, number
             FROM unnest(:sets::text[], :counts::bigint[]) WITH ORDINALITY AS given (label_ids, count, number)) part

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Computed,
     DateTime,
@@ -178,7 +179,7 @@ class Annotation(SQLModel, table=True):
     attributes: dict[str, Any] | None = JSON
 
 
-def past_of(model: type[SQLModel]) -> Table:
+def past_of(model: type[SQLModel], partition: str = "", *more: Column[Any]) -> Table:
     """The rows as they were from revision `since` until, and not including, revision `until`.
 
     They refer to nothing: what they name may be gone.
@@ -186,11 +187,14 @@ def past_of(model: type[SQLModel]) -> Table:
     table: Table = model.__table__  # type: ignore[attr-defined]
     columns = [Column(each.name, each.type, nullable=each.nullable) for each in table.columns]
     until = Column("until", BigInteger, nullable=False)
-    return Table(f"{table.name}_past", metadata, *columns, until, PrimaryKeyConstraint("id", "since"))
+    name = f"{table.name}_past{partition}"
+    return Table(name, metadata, *columns, until, *more, PrimaryKeyConstraint("id", "since"))
 
 
 label_past = past_of(Label)
-sample_past = past_of(Sample)
+sample_past = past_of(Sample, "", Column("published", Boolean))
+# The partition of what versions show, and only that: with the indexes that their pages need.
+sample_past_published = past_of(Sample, "_published", Column("published", Boolean))
 annotation_past = past_of(Annotation)
 
 

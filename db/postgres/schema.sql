@@ -52,16 +52,20 @@ END $$;
 CREATE FUNCTION public.annotation_keep() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    head record;
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
+    FOR head IN
+        SELECT id, revision FROM dataset
+        WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
+    LOOP
+        IF TG_OP = 'UPDATE' THEN
+            CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
+        END IF;
         INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, until)
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, n.since
-        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
-    ELSE
-        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, until)
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, d.revision
-        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
-    END IF;
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, head.revision
+        FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
+    END LOOP;
     RETURN NULL;
 END $$;
 
@@ -72,6 +76,19 @@ CREATE FUNCTION public.answer_too_long() RETURNS text
             RAISE EXCEPTION 'the answer is too long' USING ERRCODE = 'LG413';
         END
         $$;
+
+CREATE FUNCTION public.change_shown() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    alone boolean := pg_try_advisory_xact_lock(5, NEW.dataset_id::int);
+    shown bigint := CASE WHEN alone THEN (SELECT max(revision) FROM version WHERE dataset_id = NEW.dataset_id)
+                         ELSE NEW.revision END;
+BEGIN
+    UPDATE sample_past SET published = true
+    WHERE NOT published AND dataset_id = NEW.dataset_id AND until = NEW.revision AND since <= shown;
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION public.composed(path text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -121,16 +138,20 @@ END $$;
 CREATE FUNCTION public.label_keep() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    head record;
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
+    FOR head IN
+        SELECT id, revision FROM dataset
+        WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
+    LOOP
+        IF TG_OP = 'UPDATE' THEN
+            CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
+        END IF;
         INSERT INTO label_past (id, dataset_id, name, color, shortcut, since, until)
-        SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, n.since
-        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
-    ELSE
-        INSERT INTO label_past (id, dataset_id, name, color, shortcut, since, until)
-        SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, d.revision
-        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
-    END IF;
+        SELECT o.id, o.dataset_id, o.name, o.color, o.shortcut, o.since, head.revision
+        FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
+    END LOOP;
     RETURN NULL;
 END $$;
 
@@ -221,10 +242,11 @@ DECLARE
     surplus text;
     names text;
     olds text;
+    published boolean;
 BEGIN
     SELECT string_agg(attname, ', ') INTO surplus
     FROM pg_attribute
-    WHERE attrelid = past::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'until'
+    WHERE attrelid = past::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('until', 'published')
       AND attname NOT IN (SELECT attname FROM pg_attribute
                           WHERE attrelid = fact::regclass AND attnum > 0 AND NOT attisdropped);
     IF surplus IS NOT NULL THEN
@@ -256,21 +278,29 @@ BEGIN
     INTO names, olds
     FROM pg_attribute
     WHERE attrelid = fact::regclass AND attnum > 0 AND NOT attisdropped;
+    published := EXISTS (SELECT FROM pg_attribute WHERE attrelid = past::regclass AND attname = 'published');
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$I() RETURNS trigger LANGUAGE plpgsql AS $trigger$
+DECLARE
+    head record;
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO %2$I (%3$s, until)
-        SELECT %4$s, n.since
-        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
-    ELSE
-        INSERT INTO %2$I (%3$s, until)
-        SELECT %4$s, d.revision
-        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
-    END IF;
+    FOR head IN
+        SELECT id, revision%5$s FROM dataset
+        WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
+    LOOP
+        IF TG_OP = 'UPDATE' THEN
+            CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
+        END IF;
+        INSERT INTO %2$I (%3$s, until%6$s)
+        SELECT %4$s, head.revision%7$s
+        FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
+    END LOOP;
     RETURN NULL;
 END $trigger$
-    $make$, fact || '_keep', past, names, olds);
+    $make$, fact || '_keep', past, names, olds,
+    CASE WHEN published THEN ', (SELECT max(v.revision) FROM version v WHERE v.dataset_id = dataset.id) AS shown' END,
+    CASE WHEN published THEN ', published' END,
+    CASE WHEN published THEN ', coalesce(o.since <= head.shown, false)' END);
 END $_$;
 
 CREATE FUNCTION public.sample_count_deleted() RETURNS trigger
@@ -328,16 +358,20 @@ END $$;
 CREATE FUNCTION public.sample_keep() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    head record;
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, until)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, n.since
-        FROM before o JOIN after n USING (id) WHERE n.since <> o.since;
-    ELSE
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, until)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, d.revision
-        FROM before o JOIN dataset d ON d.id = o.dataset_id WHERE d.deleted_at IS NULL AND o.since < d.revision;
-    END IF;
+    FOR head IN
+        SELECT id, revision, (SELECT max(v.revision) FROM version v WHERE v.dataset_id = dataset.id) AS shown FROM dataset
+        WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
+    LOOP
+        IF TG_OP = 'UPDATE' THEN
+            CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
+        END IF;
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, until, published)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, head.revision, coalesce(o.since <= head.shown, false)
+        FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
+    END LOOP;
     RETURN NULL;
 END $$;
 
@@ -392,7 +426,7 @@ CREATE FUNCTION public.version_past_few(version bigint) RETURNS boolean
     AS $$
 BEGIN
     RETURN NOT EXISTS (
-        SELECT FROM version v JOIN sample_past p ON p.dataset_id = v.dataset_id AND p.until > v.revision
+        SELECT FROM version v JOIN sample_past_published p ON p.dataset_id = v.dataset_id AND p.until > v.revision
         WHERE v.id = version_past_few.version OFFSET 100);
 END $$;
 
@@ -401,6 +435,16 @@ CREATE FUNCTION public.version_revision(version bigint) RETURNS bigint
     AS $$
 BEGIN
     RETURN (SELECT v.revision FROM version v WHERE v.id = version_revision.version);
+END $$;
+
+CREATE FUNCTION public.version_shows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(5, NEW.dataset_id::int);
+    UPDATE sample_past SET published = true
+    WHERE NOT published AND dataset_id = NEW.dataset_id AND since <= NEW.revision AND until > NEW.revision;
+    RETURN NULL;
 END $$;
 
 CREATE TABLE public.alembic_version (
@@ -770,7 +814,49 @@ CREATE TABLE public.sample_past (
     usage text,
     since bigint NOT NULL,
     until bigint NOT NULL,
-    path_order text COLLATE pg_catalog."C"
+    path_order text COLLATE pg_catalog."C",
+    published boolean DEFAULT true
+)
+PARTITION BY LIST (published);
+
+CREATE TABLE public.sample_past_published (
+    id bigint CONSTRAINT sample_past_id_not_null NOT NULL,
+    dataset_id bigint CONSTRAINT sample_past_dataset_id_not_null NOT NULL,
+    source_id bigint CONSTRAINT sample_past_source_id_not_null NOT NULL,
+    path text CONSTRAINT sample_past_path_not_null NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone CONSTRAINT sample_past_created_at_not_null NOT NULL,
+    added_at timestamp with time zone CONSTRAINT sample_past_added_at_not_null NOT NULL,
+    state text CONSTRAINT sample_past_state_not_null NOT NULL,
+    label_ids bigint[] CONSTRAINT sample_past_label_ids_not_null NOT NULL,
+    labeled_by text COLLATE pg_catalog."C",
+    labeled_at timestamp with time zone,
+    labeled_origin text,
+    hard boolean CONSTRAINT sample_past_hard_not_null NOT NULL,
+    usage text,
+    since bigint CONSTRAINT sample_past_since_not_null NOT NULL,
+    until bigint CONSTRAINT sample_past_until_not_null NOT NULL,
+    path_order text COLLATE pg_catalog."C",
+    published boolean DEFAULT true
+);
+
+CREATE TABLE public.sample_past_unpublished (
+    id bigint CONSTRAINT sample_past_id_not_null NOT NULL,
+    dataset_id bigint CONSTRAINT sample_past_dataset_id_not_null NOT NULL,
+    source_id bigint CONSTRAINT sample_past_source_id_not_null NOT NULL,
+    path text CONSTRAINT sample_past_path_not_null NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone CONSTRAINT sample_past_created_at_not_null NOT NULL,
+    added_at timestamp with time zone CONSTRAINT sample_past_added_at_not_null NOT NULL,
+    state text CONSTRAINT sample_past_state_not_null NOT NULL,
+    label_ids bigint[] CONSTRAINT sample_past_label_ids_not_null NOT NULL,
+    labeled_by text COLLATE pg_catalog."C",
+    labeled_at timestamp with time zone,
+    labeled_origin text,
+    hard boolean CONSTRAINT sample_past_hard_not_null NOT NULL,
+    usage text,
+    since bigint CONSTRAINT sample_past_since_not_null NOT NULL,
+    until bigint CONSTRAINT sample_past_until_not_null NOT NULL,
+    path_order text COLLATE pg_catalog."C",
+    published boolean DEFAULT true
 );
 
 CREATE TABLE public.secret (
@@ -974,6 +1060,10 @@ CREATE TABLE public.version_label (
     annotation_count bigint NOT NULL
 );
 
+ALTER TABLE ONLY public.sample_past ATTACH PARTITION public.sample_past_published FOR VALUES IN (true);
+
+ALTER TABLE ONLY public.sample_past ATTACH PARTITION public.sample_past_unpublished FOR VALUES IN (false);
+
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
@@ -1043,8 +1133,11 @@ ALTER TABLE ONLY public.label
 ALTER TABLE ONLY public.label
     ADD CONSTRAINT label_shortcut_key UNIQUE (dataset_id, shortcut) DEFERRABLE;
 
-ALTER TABLE ONLY public.sample_past
+ALTER TABLE ONLY public.sample_past_published
     ADD CONSTRAINT sample_past_pkey PRIMARY KEY (id, since);
+
+ALTER TABLE ONLY public.sample_past_unpublished
+    ADD CONSTRAINT sample_past_unpublished_pkey PRIMARY KEY (id, since);
 
 ALTER TABLE ONLY public.sample
     ADD CONSTRAINT sample_path_key UNIQUE (dataset_id, path);
@@ -1179,29 +1272,33 @@ CREATE INDEX sample_labels ON public.sample USING gin (label_ids);
 
 CREATE INDEX sample_newest ON public.sample USING btree (dataset_id, created_at, id);
 
-CREATE INDEX sample_past_added ON public.sample_past USING btree (dataset_id, added_at, id, since, until);
+CREATE INDEX sample_past_added ON public.sample_past_published USING btree (dataset_id, added_at, id, since, until);
 
-CREATE INDEX sample_past_hard ON public.sample_past USING btree (dataset_id, created_at, id, since, until) WHERE hard;
+CREATE INDEX sample_past_hard ON public.sample_past_published USING btree (dataset_id, created_at, id, since, until) WHERE hard;
 
-CREATE INDEX sample_past_labeled ON public.sample_past USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00.000001+00'::timestamp with time zone), id, since, until);
+CREATE INDEX sample_past_labeled ON public.sample_past_published USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00.000001+00'::timestamp with time zone), id, since, until);
 
-CREATE INDEX sample_past_labeled_by ON public.sample_past USING btree (dataset_id, labeled_by, created_at, id, since, until) WHERE (labeled_by IS NOT NULL);
+CREATE INDEX sample_past_labeled_by ON public.sample_past_published USING btree (dataset_id, labeled_by, created_at, id, since, until) WHERE (labeled_by IS NOT NULL);
 
-CREATE INDEX sample_past_labels ON public.sample_past USING gin (label_ids);
+CREATE INDEX sample_past_labels ON public.sample_past_published USING gin (label_ids);
 
-CREATE INDEX sample_past_newest ON public.sample_past USING btree (dataset_id, created_at, id, since, until);
+CREATE INDEX sample_past_newest ON public.sample_past_published USING btree (dataset_id, created_at, id, since, until);
 
-CREATE INDEX sample_past_path ON public.sample_past USING btree (dataset_id, path, since, until);
+CREATE INDEX sample_past_path ON public.sample_past_published USING btree (dataset_id, path, since, until);
 
-CREATE INDEX sample_past_path_order ON public.sample_past USING btree (dataset_id, path_order, id, since, until);
+CREATE INDEX sample_past_path_order ON public.sample_past_published USING btree (dataset_id, path_order, id, since, until);
 
-CREATE INDEX sample_past_since ON public.sample_past USING btree (dataset_id, since, id);
+CREATE INDEX sample_past_since ON public.sample_past_published USING btree (dataset_id, since, id);
 
-CREATE INDEX sample_past_source ON public.sample_past USING btree (source_id);
+CREATE INDEX sample_past_source ON public.sample_past_published USING btree (source_id);
 
-CREATE INDEX sample_past_state ON public.sample_past USING btree (dataset_id, state, created_at, id, since, until);
+CREATE INDEX sample_past_state ON public.sample_past_published USING btree (dataset_id, state, created_at, id, since, until);
 
-CREATE INDEX sample_past_until ON public.sample_past USING btree (dataset_id, until, id);
+CREATE INDEX sample_past_unpublished_since ON public.sample_past_unpublished USING btree (dataset_id, since, id);
+
+CREATE INDEX sample_past_unpublished_until ON public.sample_past_unpublished USING btree (dataset_id, until, since);
+
+CREATE INDEX sample_past_until ON public.sample_past_published USING btree (dataset_id, until, id);
 
 CREATE INDEX sample_path_order ON public.sample USING btree (dataset_id, path_order, id);
 
@@ -1247,6 +1344,8 @@ CREATE UNIQUE INDEX version_label_name ON public.version_label USING btree (vers
 
 CREATE INDEX version_parent ON public.version USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
+CREATE INDEX version_revision ON public.version USING btree (dataset_id, revision);
+
 CREATE STATISTICS public.source_path_words_seen ON lower(public.composed(path)) FROM public.source;
 
 CREATE TRIGGER annotation_1_deleted AFTER DELETE ON public.annotation REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_keep();
@@ -1258,6 +1357,8 @@ CREATE TRIGGER annotation_2_deleted AFTER DELETE ON public.annotation REFERENCIN
 CREATE TRIGGER annotation_2_inserted AFTER INSERT ON public.annotation REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_count_inserted();
 
 CREATE TRIGGER annotation_2_updated AFTER UPDATE ON public.annotation REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_count_updated();
+
+CREATE CONSTRAINT TRIGGER change_inserted AFTER INSERT ON public.change DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.change_shown();
 
 CREATE CONSTRAINT TRIGGER job_inserted AFTER INSERT ON public.job DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.kind <> 'PURGE'::text)) EXECUTE FUNCTION public.job_event();
 
@@ -1280,6 +1381,8 @@ CREATE TRIGGER sample_2_deleted AFTER DELETE ON public.sample REFERENCING OLD TA
 CREATE TRIGGER sample_2_inserted AFTER INSERT ON public.sample REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_inserted();
 
 CREATE TRIGGER sample_2_updated AFTER UPDATE ON public.sample REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_updated();
+
+CREATE TRIGGER version_1_inserted AFTER INSERT ON public.version FOR EACH ROW EXECUTE FUNCTION public.version_shows();
 
 CREATE CONSTRAINT TRIGGER version_deleted AFTER DELETE ON public.version DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.version_event();
 

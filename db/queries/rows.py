@@ -18,11 +18,12 @@ from db.postgres.models import (
     VersionEval,
     VersionLabel,
     annotation_past,
-    sample_past,
+    sample_past_published,
 )
 from db.queries.pagination import Order
 
-PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past, Annotation: annotation_past}
+# What versions show of the past.
+PAST: Mapping[type[SQLModel], Table] = {Sample: sample_past_published, Annotation: annotation_past}
 LIVE_UNTIL = sql("9223372036854775807", BigInteger)  # `until` of a live row
 
 
@@ -148,10 +149,12 @@ class Row:
         return []
 
 
-def all_revisions(model: Any, name: str, past_column: Callable[[Any], Any] = lambda column: column) -> FromClause:
-    """Live and past rows as one. Without conditions of their own, so that the planner sees two tables and their
-    indexes in it, and reads a page from both in order."""
-    live, past = table_of(model), PAST[model]
+def all_revisions(
+    model: Any, name: str, past_column: Callable[[Any], Any] = lambda column: column, *, past: Table | None = None
+) -> FromClause:
+    """Live and past rows as one; of the past those that versions show, unless it is given. Without conditions of their
+    own, so that the planner sees two tables and their indexes in it, and reads a page from both in order."""
+    live, past = table_of(model), PAST[model] if past is None else past
     columns = [column.name for column in live.columns]
     now = select(*(live.c[column] for column in columns), LIVE_UNTIL.label("until"))
     then = select(*(past_column(past.c[column]).label(column) for column in columns), past.c.until)

@@ -39,7 +39,7 @@ WHERE v.id IN (
         ) AS used
         JOIN (
             SELECT source_id, dataset_id, since, 9223372036854775807 AS until FROM sample
-            UNION ALL SELECT source_id, dataset_id, since, until FROM sample_past
+            UNION ALL SELECT source_id, dataset_id, since, until FROM sample_past_published
         ) AS revision ON revision.source_id = used.id
     ) AS shown
     JOIN version w ON w.dataset_id = shown.dataset_id AND w.revision >= shown.since AND w.revision < shown.until)

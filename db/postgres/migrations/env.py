@@ -16,6 +16,7 @@ WITHOUT_MODEL: Final = frozenset(
         "export_sample",
         "idempotency",
         "import_line",
+        "sample_past_unpublished",
         "source_deletion",
         "sync_item",
         "sync_object",

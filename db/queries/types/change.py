@@ -39,7 +39,7 @@ def touched(context: CompileContext, change: Row) -> DerivedTable:
     is looked up by its id, however many the planner expects."""
 
     def source(name: str) -> FromClause:
-        began: Any = all_revisions(Sample, context.name("b"))
+        began: Any = all_revisions(Sample, context.name("b"), past=sample_past)
         is_of_change = [began.c.dataset_id == change["dataset_id"], began.c.since == change["revision"]]
         live = table_of(Sample).alias(context.name("s"))
         sample = select(live).where(live.c.id == began.c.id).offset(sql("0")).lateral(context.name("l"))

@@ -8,7 +8,7 @@ from sqlalchemy import CTE, BigInteger, ColumnElement, Subquery, Text, and_, cas
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
-from db.postgres.models import Dataset, Label, Sample, sample_past
+from db.postgres.models import Dataset, Label, Sample, sample_past_published
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing, Page
@@ -86,7 +86,7 @@ def _span(context: CompileContext, base: DatasetState, head: DatasetState) -> An
 def _states(head: DatasetState, span: CTE) -> tuple[Subquery, Subquery]:
     """The rows that were written between the two revisions, as they are in `base` and in `head`."""
     early, late, backward = (select(span.c[name]).scalar_subquery() for name in ("early", "late", "backward"))
-    live, past = table_of(Sample).c, sample_past.c
+    live, past = table_of(Sample).c, sample_past_published.c
     in_past = select(past.id, past.since, past.label_ids).where(past.dataset_id == head.dataset_id)
     in_present = select(live.id, live.since, live.label_ids).where(live.dataset_id == head.dataset_id)
     ended = in_past.where(past.until > early, past.until <= late, past.since <= early)

@@ -1,0 +1,20 @@
+"""Past samples that no version shows are kept apart, without the indexes that pages of versions need."""
+
+from pathlib import Path
+
+from alembic import op
+
+from db.postgres.migrations import run_script
+
+revision = "0022"
+down_revision: str | None = "0026"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql"))
+
+
+def downgrade() -> None:
+    run_script(op.get_bind(), Path(__file__).with_name("0022_past_of_versions_down.sql"))
