@@ -29,6 +29,7 @@ from api.graphql.trusted_documents import TrustedDocuments
 from api.graphql.websocket import graphql_socket
 from api.limits.rates import OperationRate
 from api.limits.requests import AddressLimit, KeyedLimit
+from api.observation.observer import Observer, ResponseCounter, observing
 from api.runtime import Runtime, runtime
 from api.settings import Settings
 from api.worker import Pulse
@@ -58,10 +59,12 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             allow_origins=settings.allowed_origins,
             allow_methods=["DELETE", "GET", "POST", "PUT"],
             allow_headers=["*"],  # those that the browser asks for, such as `traceparent`: nothing depends on others
-            expose_headers=["retry-after"],
+            expose_headers=["retry-after", "x-request-id"],
             max_age=3_600,
         )
         middleware.append(cors)
+    if settings.metrics_port is not None:
+        middleware.insert(0, Middleware(ResponseCounter))
     middleware.append(Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies))
     return Starlette(
         routes=[
@@ -88,9 +91,10 @@ async def _lifespan(
 ) -> AsyncGenerator[Mapping[str, Runtime], None]:
     limits = settings.limits
     async with (
-        engine.connect(str(settings.database_url), database_limits(settings)) as database,
+        observing(settings, trusted.texts) as observer,
+        engine.connect(str(settings.database_url), database_limits(settings), observer.on_statement) as database,
         events.listening(database, url=settings.listen_url) as subscriptions,
-        stores(settings) as opened_stores,
+        stores(settings, observer.on_store_call) as opened_stores,
         decoders(decoding_limits(settings)) as opened_decoders,
         thumbnails(
             settings.data_dir / "thumbnails",
@@ -99,7 +103,7 @@ async def _lifespan(
             max_bytes=limits.image_file,
             disk=Disk(settings.timeouts.disk),
         ) as opened_thumbnails,
-        _worker(settings, database) as pulse,
+        _worker(settings, database, observer) as pulse,
     ):
         if settings.secret is not None:
             secret = settings.secret.encode()
@@ -128,20 +132,24 @@ async def _lifespan(
             uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
             checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
             persisted_queries=PersistedQueries(limits.persisted_queries, trusted),
+            observer=observer,
             worker=pulse,
         )
+        observer.watch_database(database)
+        observer.watch_decoders("server", opened_decoders)
+        observer.watch_server(runtime)
         yield {"runtime": runtime}
         await runtime.mutations.finish()
 
 
 @asynccontextmanager
-async def _worker(settings: Settings, database: Database) -> AsyncGenerator[Pulse | None, None]:
+async def _worker(settings: Settings, database: Database, observer: Observer) -> AsyncGenerator[Pulse | None, None]:
     """A worker in the server's process, unless others do the jobs. On leaving, its jobs go back to the queue."""
     if not settings.worker:
         yield None
         return
     stop, pulse = asyncio.Event(), Pulse()
-    task = asyncio.create_task(worker.run(database, settings, stop=stop, pulse=pulse))
+    task = asyncio.create_task(worker.run(database, settings, stop=stop, pulse=pulse, observer=observer))
     try:
         yield pulse
     finally:

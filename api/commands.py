@@ -97,12 +97,18 @@ async def demo(settings: Settings, _: argparse.Namespace, stopping: asyncio.Even
 async def worker(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
     """Run jobs until stopping; running ones then go back to the queue."""
     from api.configuration import database_limits  # other commands need not wait for what these import
+    from api.observation.observer import observing
     from api.worker import run
 
     logs.configure(settings.log_level)
     limits = database_limits(settings)
-    async with process.migrated(settings) as ready, engine.connect(str(ready.database_url), limits) as database:
-        await run(database, ready, stop=stopping)
+    async with (
+        observing(settings) as observer,
+        process.migrated(settings) as ready,
+        engine.connect(str(ready.database_url), limits, observer.on_statement) as database,
+    ):
+        observer.watch_database(database)
+        await run(database, ready, stop=stopping, observer=observer)
 
 
 @in_loop

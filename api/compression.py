@@ -44,7 +44,9 @@ class TextResponse(Response):
             headers = Headers(scope=scope)
             encoding = accepted_encoding(headers.get("accept-encoding", ""), is_browser=BROWSER in headers)
             if encoding is not None:
+                before = len(self.body)
                 self.body = await _compressed(encoding, bytes(self.body))
+                runtime(scope).observer.compressed(encoding, before, len(self.body))
                 self.headers["content-encoding"] = encoding
                 self.headers["content-length"] = str(len(self.body))
         await super().__call__(scope, receive, send)

@@ -14,6 +14,7 @@ from db.formats import decoding
 from db.postgres import engine
 from db.queries import CallLimits
 from db.storage import S3Config, Stores
+from db.storage.observed import Observe
 from db.storage.stores import open_stores
 from schema.execution.document_limits import DocumentLimits
 
@@ -66,12 +67,16 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
     )
 
 
-def stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
+def stores(settings: Settings, observe: Observe | None = None) -> AbstractAsyncContextManager[Stores]:
     """Opens the stores that the settings allow."""
     s3 = settings.s3
     config = S3Config(**s3.model_dump(exclude={"buckets"}), connect=settings.timeouts.connect)
     return open_stores(
-        settings.allowed_roots, config if s3.is_configured else None, s3.buckets, disk_seconds=settings.timeouts.disk
+        settings.allowed_roots,
+        config if s3.is_configured else None,
+        s3.buckets,
+        disk_seconds=settings.timeouts.disk,
+        observe=observe,
     )
 
 

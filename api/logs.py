@@ -12,12 +12,15 @@ from typing import Any
 
 import orjson
 
+from db.errors import REQUEST_ID
+
 CHATTY = ("aioboto3", "aiobotocore", "alembic", "boto3", "botocore", "PIL", "uvicorn")  # those of S3 log keys
 KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
 class JsonLines(logging.Formatter):
-    """`time`, `level`, `logger`, `message`, the fields of `extra`; class and frames of an exception."""
+    """`time`, `level`, `logger`, `message`, `requestId` of a request, the fields of `extra`; class and frames of an
+    exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -26,6 +29,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if request_id := REQUEST_ID.get():
+            line["requestId"] = request_id
         line |= {name: value for name, value in vars(record).items() if name not in KNOWN}
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]  # its message may contain a client's values

@@ -15,6 +15,7 @@ from api.graphql.mutations import Mutations
 from api.graphql.persisted_queries import PersistedQueries
 from api.limits.rates import OperationRate, ReadRate
 from api.limits.requests import KeyedLimit
+from api.observation.observer import Observer
 from api.settings import Settings
 from api.worker import Pulse
 from db.concurrency_limits import ConcurrencyLimit
@@ -56,6 +57,7 @@ class Runtime:
     persisted_queries: PersistedQueries
     read_rate: ReadRate = field(default_factory=ReadRate)
     bodies: WorkerThread = field(default_factory=lambda: WorkerThread("labelgraph-bodies"))  # reads large ones
+    observer: Observer = field(default_factory=Observer)
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 

@@ -3,6 +3,7 @@
 A field's description is its manual: the README prints it, and a test keeps the two equal.
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -38,6 +39,13 @@ def _is_http(text: str) -> bool:
     return url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _text_that(is_valid: Callable[[str], object], otherwise: str) -> AfterValidator:
     def check(text: str) -> str:
         try:
@@ -65,6 +73,7 @@ def _absolute(path: Path) -> Path:
 Count = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 Percent = Annotated[int, Field(ge=0, le=100)]
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 LOWER_CASE = BeforeValidator(str.lower)
 Flag = Annotated[bool, BeforeValidator(lambda value: value.strip() if isinstance(value, str) else value)]
 Seconds = Annotated[FiniteFloat, Field(gt=0)]
@@ -306,6 +315,18 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         50, "percentage of a dataset's samples that a sync may remove without `removeMany`"
     )
     removal_samples: Count = setting(20, "a sync may remove all samples of a dataset with at most this many")
+    metrics_port: Port | None = setting(
+        None, "port at which Prometheus reads the metrics of this process, at /metrics; 0 takes a free one"
+    )
+    metrics_host: str = setting(
+        "127.0.0.1", "address of that port; one that other machines reach needs LABELGRAPH_METRICS_TOKEN"
+    )
+    metrics_token: str | None = setting(None, "bearer token with which the metrics are read", repr=False)
+    trace_share: Share = setting(
+        0.0,
+        "share of the requests of which OpenTelemetry sends a trace, from 0 to 1, where no `traceparent` decides; more "
+        "than 0 needs `requirements-tracing.txt`",
+    )
     log_level: Annotated[Literal["critical", "error", "warning", "info", "debug"], LOWER_CASE] = setting(
         "info", "critical, error, warning, info or debug"
     )
@@ -320,6 +341,10 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         if self.pooled and self.listen_url is None:
             raise ValueError(
                 "LABELGRAPH_POOLED needs LABELGRAPH_LISTEN_URL: locks and notices must not go through a pooler."
+            )
+        if self.metrics_port is not None and self.metrics_token is None and not _is_loopback(self.metrics_host):
+            raise ValueError(
+                "LABELGRAPH_METRICS_HOST needs LABELGRAPH_METRICS_TOKEN: others could read the metrics at this address."
             )
         return self
 

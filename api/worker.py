@@ -17,6 +17,7 @@ from typing import assert_never, cast
 import asyncpg
 
 from api.configuration import decoding_limits, stores
+from api.observation.observer import Observer
 from api.settings import Settings
 from db import jobs
 from db.concurrency_limits import wait_for_event
@@ -58,20 +59,32 @@ class Pulse:
         return time.monotonic() - self.last < SILENCE
 
 
-async def run(database: Database, settings: Settings, *, stop: asyncio.Event, pulse: Pulse | None = None) -> None:
+async def run(
+    database: Database,
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    pulse: Pulse | None = None,
+    observer: Observer = Observer(),  # noqa: B008 (immutable)
+) -> None:
     """Work until `stop`, then return the running jobs to the queue, so that another worker continues them at once.
 
     A session that ends for any other reason is followed by the next: only `stop`, or cancellation, ends a worker.
     """
     pulse, pause = pulse or Pulse(), RETRY
-    async with stores(settings) as opened, decoders(decoding_limits(settings)) as decoding:
+    async with (
+        stores(settings, observer.on_store_call) as opened,
+        decoders(decoding_limits(settings)) as decoding,
+    ):
+        observer.watch_decoders("worker", decoding)
         size, pixels = settings.limits.image_file, settings.limits.image_pixels
         limits = ImageLimits(size=size, pixels=pixels, is_complete=decoding.is_complete)
         while not stop.is_set():
             last_beat = pulse.last
             try:
                 async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
-                    await Worker(database, settings, opened, limits, connection, number, stop, pulse).run()
+                    worker = Worker(database, settings, observer, opened, limits, connection, number, stop, pulse)
+                    await worker.run()
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling() > 0:
@@ -93,6 +106,7 @@ class Worker:
 
     database: Database
     settings: Settings
+    observer: Observer
     stores: Stores
     image_limits: ImageLimits
     connection: asyncpg.Connection
@@ -153,7 +167,8 @@ class Worker:
                 continue
             self.wake.set()  # there may be more jobs for the others that wait
             try:
-                await jobs.run(self.database, job, self._work, stopping=self.stopping)
+                with self.observer.job(job.kind) as ended:
+                    ended(await jobs.run(self.database, job, self._work, stopping=self.stopping))
             except Exception:
                 log.exception("the end of job %s could not be written; it is left to the sweep", job.id)
 

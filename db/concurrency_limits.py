@@ -76,6 +76,11 @@ class ConcurrencyLimit:
         self._all = asyncio.Semaphore(max(limit, 1))
         self._keys: dict[Hashable, asyncio.Semaphore] = {}
         self._users: Counter[Hashable] = Counter()
+        self.running = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._users.total() - self.running
 
     @asynccontextmanager
     async def slot(self, key: Hashable) -> AsyncGenerator[None, None]:
@@ -83,7 +88,11 @@ class ConcurrencyLimit:
         self._users[key] += 1
         try:
             async with own, self._all:
-                yield
+                self.running += 1
+                try:
+                    yield
+                finally:
+                    self.running -= 1
         finally:
             self._users[key] -= 1
             if not self._users[key]:

@@ -13,7 +13,8 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final
 
 # Error codes of Huawei ModelArts, for programs that move from there.
 MODELARTS_CODES: Mapping[str, str] = {
@@ -36,6 +37,8 @@ MODELARTS_CODES: Mapping[str, str] = {
     "STORAGE_ERROR": "ModelArts.4310",
 }
 
+
+REQUEST_ID: Final = ContextVar("request_id", default="")  # of the request or operation that runs; empty outside of one
 
 # Repeating the request may succeed: a response with one of these is not stored for its repetitions.
 TEMPORARY: frozenset[str] = frozenset(

@@ -13,7 +13,7 @@ from typing import Any
 from graphql import GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 
-from db.errors import DomainError
+from db.errors import REQUEST_ID, DomainError
 
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
@@ -91,7 +91,8 @@ def log_defect(cause: BaseException) -> dict[str, Any]:
     first_line = str(cause).partition("\n")[0][:300]  # SQLAlchemy writes the statement and its parameters below
     logger.error("internal error %s: %s: %s; at %s", reference, type(cause).__qualname__, first_line, stack)
     message = f"Internal error (reference {reference}). Try again; if it stays, tell the operator the reference."
-    return {"message": message, "extensions": {"code": INTERNAL, "reference": reference}}
+    request = {"requestId": id} if (id := REQUEST_ID.get()) else {}
+    return {"message": message, "extensions": {"code": INTERNAL, "reference": reference, **request}}
 
 
 def _cause(error: GraphQLError) -> BaseException:

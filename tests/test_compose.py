@@ -159,10 +159,13 @@ def image_environment() -> dict[str, str]:
     return dict(pairs)
 
 
+REQUIREMENTS = ("requirements-setup.txt", "requirements.txt", "requirements-tracing.txt")
+
+
 def test_everything_copied_is_there_and_let_in() -> None:
     steps = [step for step in dockerfile() if step.word == "COPY" and "--from" not in step.rest]
     copied = [source for step in steps for source in step.rest.split()[:-1]]
-    assert {"api", "schema", "db", "requirements-setup.txt", "requirements.txt"} == set(copied)
+    assert {"api", "schema", "db", *REQUIREMENTS} == set(copied)
     assert [source for source in copied if not (ROOT / source).exists() or not is_in_build_context(source)] == []
 
 

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from api.connections.connection import LimitedConnection
 from api.connections.websocket import WebSocketProtocol
+from api.request_ids import HEADER, identify
 
 MAX_HEAD: Final = 64 * 1024  # bytes of a request's line and headers, and of all that comes without being part of a body
 MAX_HEADERS: Final = 200  # of one request
@@ -184,6 +185,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.transport = self._response_transport
+        cycle.default_headers = [(HEADER, identify(cycle.scope["headers"]))]
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
@@ -233,6 +235,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         self._upgraded = True
         self._stop_counting()
         self._write_timeout.stop()
+        identify(self.headers)
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:

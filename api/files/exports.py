@@ -29,7 +29,7 @@ MEDIA_TYPES: Final = {
 
 async def get_export(request: Request) -> Response:
     """The endpoint of /exports/{file}."""
-    return await answered(_answer(request))
+    return await answered(request, "/exports/{file}", _answer(request))
 
 
 async def _answer(request: Request) -> Response:

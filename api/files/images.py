@@ -29,13 +29,15 @@ Respond = Callable[[Request, StoredImage, Store, int], Awaitable[Response]]
 
 async def get_image(request: Request) -> Response:
     """The endpoint of /images/{source}."""
-    return await answered(_answer(request, f"/images/{request.path_params['source']}", _image))
+    path = f"/images/{request.path_params['source']}"
+    return await answered(request, "/images/{source}", _answer(request, path, _image))
 
 
 async def get_thumbnail(request: Request) -> Response:
     """The endpoint of /thumbnails/{source}/{size}."""
     source, size = request.path_params["source"], request.path_params["size"]
-    return await answered(_answer(request, f"/thumbnails/{source}/{size}", _thumbnail))
+    response = _answer(request, f"/thumbnails/{source}/{size}", _thumbnail)
+    return await answered(request, "/thumbnails/{source}/{size}", response)
 
 
 async def _answer(request: Request, path: str, respond: Respond) -> Response:

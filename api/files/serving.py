@@ -26,8 +26,15 @@ SAFE: Final = {
 }
 
 
-async def answered(response: Awaitable[Response]) -> Response:
+async def answered(request: Request, route: str, response: Awaitable[Response]) -> Response:
     """The response, or a bare status: an `<img>` tag shows nothing else."""
+    with runtime(request.scope).observer.file(route) as end:
+        answer = await _answered(response)
+        end(answer.status_code)
+        return answer
+
+
+async def _answered(response: Awaitable[Response]) -> Response:
     try:
         return await response
     except HTTPException as error:

@@ -78,9 +78,12 @@ class GraphQLOverHTTP:
             return
         except HTTPException as error:
             answer = Answer(errors=[with_code(GraphQLError(error.detail), BAD_REQUEST)])
+            runtime(scope).observer.refused(answer)
             response = _response(answer.encode(), accept.json or JSON, error.status_code, error.headers)
         except Exception as error:
-            response = _response_of(failure(error), accept.json or EVENTS)
+            answer = failure(error)
+            runtime(scope).observer.refused(answer)
+            response = _response_of(answer, accept.json or EVENTS)
         await response(scope, receive, send)
 
 

@@ -68,10 +68,17 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
     """Runs a query or mutation. Whatever is raised becomes an answer, so that no trace leaves. When this is canceled a
     query stops, and a mutation that has begun does not."""
     if request.document.is_mutation:
-        answer = await process.mutations.run(lambda begin: _execute(process, request, context, begin))
+        answer = await process.mutations.run(lambda begin: _observe(process, request, context, begin))
     else:
-        answer = await _execute(process, request, context)
+        answer = await _observe(process, request, context)
     return _with_cost(request, answer)
+
+
+async def _observe(process: Runtime, request: Request, context: Context, begin: Begin | None = None) -> Answer | bytes:
+    with process.observer.operation(request.document, context.identity.token_id) as observed:
+        answer = await _execute(process, request, context, begin)
+        observed.answered(answer)
+        return answer
 
 
 def _with_cost(request: Request, answer: Answer | bytes) -> Answer | bytes:
@@ -140,13 +147,17 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
     if not request.document.is_subscription:
         yield await execute(process, request, context)
         return
-    try:
-        async with aclosing(process.schema.subscribe(request, context)) as events:
-            async for answer in events:
-                await process.events.throttle.wait()
-                yield _with_cost(request, answer)
-    except Exception as error:
-        yield failure(error)
+    with process.observer.operation(request.document, context.identity.token_id) as observed:
+        try:
+            async with aclosing(process.schema.subscribe(request, context)) as events:
+                async for answer in events:
+                    await process.events.throttle.wait()
+                    observed.answered(answer)
+                    yield _with_cost(request, answer)
+        except Exception as error:
+            answer = failure(error)
+            observed.answered(answer)
+            yield answer
 
 
 def failure(error: Exception) -> Answer:

@@ -18,7 +18,7 @@ from api.graphql import parameters
 from api.graphql.operations import answers, failure, read_request
 from api.runtime import Runtime, runtime
 from db.concurrency_limits import race
-from db.errors import Unavailable
+from db.errors import REQUEST_ID, Unavailable
 from db.identity.tokens import Identity
 from schema.errors import RATE_LIMITED, Refused, refusal
 from schema.execution.messages import Answer, Request, encode
@@ -60,6 +60,7 @@ class Session:
     socket: WebSocket
     identity: Identity = field(init=False)
     running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    operations: int = 0  # so far
 
     async def run(self) -> None:
         try:
@@ -190,11 +191,15 @@ class Session:
             request = await read_request(self.process, params, self.identity)
             key = parameters.idempotency_key(request, None)
         except Refused as refused:
-            await self._refuse(operation, Answer(errors=refused.errors))
+            answer = Answer(errors=refused.errors)
+            self.process.observer.refused(answer)
+            await self._refuse(operation, answer)
         else:
             self.running[operation] = asyncio.create_task(self._run(operation, request, *key))
 
     async def _run(self, operation: str, request: Request, key: str | None, request_hash: bytes) -> None:
+        self.operations += 1
+        REQUEST_ID.set(f"{REQUEST_ID.get()}-{self.operations}")  # the handshake's, and the number of the operation
         try:
             context = self.process.context(self.socket, self.identity, key, request_hash)
             async with aclosing(answers(self.process, request, context)) as source:

@@ -22,6 +22,10 @@ class KeyedLimit:
     message: str
     _counts: Counter[Hashable] = field(default_factory=Counter)
 
+    @property
+    def total(self) -> int:
+        return self._counts.total()
+
     @contextmanager
     def acquire(self, key: Hashable) -> Generator[None, None, None]:
         """One more for the key, for as long as the block lasts. Raises Refused (RATE_LIMITED)."""

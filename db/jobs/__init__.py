@@ -11,6 +11,7 @@ from db.jobs.queue import (
     cancel,
     cancel_all,
     claim,
+    count_active,
     enqueue,
     expect_no_ingest,
     finish,
@@ -18,4 +19,4 @@ from db.jobs.queue import (
     release,
     sweep,
 )
-from db.jobs.runner import run
+from db.jobs.runner import Outcome, run

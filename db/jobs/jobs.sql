@@ -11,6 +11,9 @@ RETURNING id
 SELECT id, kind FROM job
 WHERE dataset_id = :dataset_id AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')
 
+-- name: count_active
+SELECT kind, status, count(*) FROM job WHERE status IN ('QUEUED', 'RUNNING') GROUP BY kind, status
+
 -- name: cancel
 -- A queued job ends here; a running one learns of it with its next heartbeat.
 UPDATE job SET cancel_requested = true, step = step + 1,

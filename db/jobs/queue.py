@@ -20,7 +20,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import asyncpg
 import orjson
@@ -116,6 +116,13 @@ async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: 
     noun = "a sync" if kind == "SYNC" else "an import"
     message = f"The dataset has {noun} queued or running; wait until it ends, or cancel it, and repeat."
     raise Conflict(message, code="DATASET_BUSY", jobId=global_id)
+
+
+async def count_active(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
+    """How many jobs wait and run, by kind and status; also the kinds of which there is none."""
+    counts = {(kind, status): 0 for kind in get_args(Kind) for status in ACTIVE}
+    rows = await sql.run(connection, SQL.count_active)
+    return counts | {(row["kind"], row["status"]): row["count"] for row in rows}
 
 
 async def cancel(session: AsyncSession, job_id: int) -> None:

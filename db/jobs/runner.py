@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Literal
 
 from db.concurrency_limits import wait_for_event
 from db.errors import Defect, DomainError, StorageError
@@ -29,6 +29,8 @@ DELAYS = (2.0, 10.0, 60.0)
 log = logging.getLogger(__name__)
 
 Work = Callable[[Claim], Awaitable[None]]
+# How a run of a job ended: the job's new status, RETURNED to the queue, or LOST to another worker.
+Outcome = Literal["SUCCEEDED", "FAILED", "CANCELED", "RETURNED", "LOST"]
 
 
 class Interruption(Enum):
@@ -39,11 +41,12 @@ class Interruption(Enum):
     WORKER_STOPPING = auto()
 
 
-async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.Event) -> None:
+async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.Event) -> Outcome:
     """Do the work, and write how it ended; stopped early if it is canceled, the claim is lost, or the worker stops."""
     task = asyncio.ensure_future(work(job))
     heartbeat = asyncio.create_task(_beat_until_interrupted(database, job, stopping))
     canceled, interruption = False, None
+    outcome: Outcome = "LOST"
     try:
         await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -55,7 +58,7 @@ async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.E
     error, _ = await asyncio.gather(task, heartbeat, return_exceptions=True)
     for pause in RETRY_PAUSES:
         try:
-            await _conclude(database, job, interruption or error)
+            outcome = await _conclude(database, job, interruption or error)
             break
         except Exception as failure:
             if not _is_of_database(failure):
@@ -65,15 +68,17 @@ async def run(database: Database, job: Claim, work: Work, *, stopping: asyncio.E
         log.warning("job %s is left to the sweep: the database is away", job.id)
     if canceled:
         raise asyncio.CancelledError
+    return outcome
 
 
-async def _conclude(database: Database, job: Claim, cause: Interruption | BaseException | None) -> None:
+async def _conclude(database: Database, job: Claim, cause: Interruption | BaseException | None) -> Outcome:
     """Finish the job, or return it to the queue, if the claim is still valid."""
+    outcome: Outcome = "RETURNED"
     match cause:
         case None:
-            is_valid = await finish(database, job, "SUCCEEDED")
+            is_valid, outcome = await finish(database, job, "SUCCEEDED"), "SUCCEEDED"
         case Interruption.CANCELED:
-            is_valid = await finish(database, job, "CANCELED")
+            is_valid, outcome = await finish(database, job, "CANCELED"), "CANCELED"
         case Interruption.WORKER_STOPPING:
             is_valid = await release(database, job, refund_attempt=True)
         case Interruption.CLAIM_LOST | Fenced():
@@ -87,14 +92,16 @@ async def _conclude(database: Database, job: Claim, cause: Interruption | BaseEx
             is_valid = await release(database, job, refund_attempt=False, after=delay)
         case DomainError():
             log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, cause.code, cause.message)
-            is_valid = await finish(database, job, "FAILED", cause)
+            is_valid, outcome = await finish(database, job, "FAILED", cause), "FAILED"
         case _:
             reference = secrets.token_hex(4)
             log.error("job %s failed, reference %s", job.id, reference, exc_info=cause)
             defect = Defect(f"Internal error; the server's log has it as {reference}.")
-            is_valid = await finish(database, job, "FAILED", defect)
+            is_valid, outcome = await finish(database, job, "FAILED", defect), "FAILED"
     if not is_valid:
         log.warning("job %s was taken over by another worker, or has ended", job.id)
+        return "LOST"
+    return outcome
 
 
 def _is_of_database(error: BaseException) -> bool:

@@ -6,6 +6,8 @@ longer than that, and PgBouncer refuses most parameters that a client sends when
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.concurrency_limits import ConcurrencyLimit
@@ -31,6 +33,9 @@ NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
     "prepared_statement_cache_size": 0,
     "prepared_statement_name_func": lambda: "",  # on the next connection a name could be another client's
 }
+
+
+OnStatement = Callable[[str, float, BaseException | None], None]  # its text, how many seconds it took, and its error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,29 @@ class Database:
     costly_reads: ConcurrencyLimit  # those that may read every row
     probe: Probe
     outages: Outages = field(default_factory=Outages)
+    waiting: Counter[str] = field(default_factory=lambda: Counter(read=0, write=0))  # for a connection
+
+    def connections(self) -> Mapping[str, Mapping[str, int]]:
+        """How many connections for reading and for writing there are now, in use and idle."""
+        writers = cast(QueuePool, self.engine.pool)
+        idle = self.pool.get_idle_size()
+        return {
+            "read": {"in_use": self.pool.get_size() - idle, "idle": idle},
+            "write": {"in_use": writers.checkedout(), "idle": writers.checkedin()},
+        }
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
         """A connection for reads: each statement sees one state, and another than the statement before it."""
         with self.outages.translated():
+            self.waiting["read"] += 1
             try:
                 connection = cast(asyncpg.Connection, await self.pool.acquire(timeout=self.limits.connect))
             except TimeoutError as error:
                 all_in_use = self.pool.get_size() == self.limits.readers and self.pool.get_idle_size() == 0
                 raise DatabaseUnavailable(OVERLOADED if all_in_use else NO_ANSWER, connection_lost=False) from error
+            finally:
+                self.waiting["read"] -= 1
             try:
                 async with _read_only_transaction(connection, self.limits) if self.limits.pooled else nullcontext():
                     yield connection
@@ -110,7 +128,11 @@ class Database:
         committing, termination = False, None
         try:
             async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
-                driver = await sql.raw_connection(await session.connection())
+                self.waiting["write"] += 1
+                try:
+                    driver = await sql.raw_connection(await session.connection())
+                finally:
+                    self.waiting["write"] -= 1
                 try:
                     yield session
                 except BaseException:  # a server that does not answer does not roll back either
@@ -127,9 +149,12 @@ class Database:
 
 
 @asynccontextmanager
-async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Database, None]:
+async def connect(
+    url: str, limits: Limits | None = None, on_statement: OnStatement | None = None
+) -> AsyncGenerator[Database, None]:
     """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block."""
     limits = limits or Limits()
+    observed = None if on_statement is None else _observer(on_statement)
 
     async def keep(_: asyncpg.Connection) -> None:
         """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
@@ -143,6 +168,7 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
         server_settings=_startup_parameters(limits, read_only=True),
+        init=observed,  # type: ignore[arg-type]
         reset=keep,
     )
     engine = create_async_engine(
@@ -151,7 +177,7 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         max_overflow=0,
         pool_timeout=30,
         connect_args={
-            "async_creator_fn": opener(url),
+            "async_creator_fn": opener(url, observed),
             "timeout": limits.connect,
             "command_timeout": limits.write + GRACE,
             "server_settings": _startup_parameters(limits, read_only=False),
@@ -159,6 +185,8 @@ async def connect(url: str, limits: Limits | None = None) -> AsyncGenerator[Data
         },
     )
     _test_before_use(engine, limits.connect)
+    if on_statement is not None:
+        _observe_orm(engine, on_statement)
     if limits.pooled:
         _set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
@@ -180,13 +208,45 @@ async def single_transaction(url: str) -> AsyncGenerator[AsyncConnection, None]:
         await engine.dispose()
 
 
-def opener(url: str) -> Callable[..., Awaitable[asyncpg.Connection]]:
+def opener(
+    url: str, init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
+) -> Callable[..., Awaitable[asyncpg.Connection]]:
     """Opens connections for SQLAlchemy, which would read the URL differently (`sslmode`, several hosts)."""
 
     async def opened(**arguments: Any) -> asyncpg.Connection:
-        return await asyncpg.connect(driver_url(url), **arguments)
+        connection: asyncpg.Connection = await asyncpg.connect(driver_url(url), **arguments)
+        if init is not None:
+            await init(connection)
+        return connection
 
     return opened
+
+
+def _observer(on_statement: OnStatement) -> Callable[[asyncpg.Connection], Awaitable[None]]:
+    """Makes a new connection report its statements, but those that are prepared by whoever runs them."""
+
+    async def init(connection: asyncpg.Connection) -> None:
+        connection.add_query_logger(lambda each: on_statement(each.query, each.elapsed, each.exception))
+
+    return init
+
+
+def _observe_orm(engine: AsyncEngine, on_statement: OnStatement) -> None:
+    """Reports the statements that SQLAlchemy prepares."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def begin(_connection: object, _cursor: object, _text: str, _values: object, context: Any, _many: bool) -> None:
+        context.began_at = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def end(_connection: object, _cursor: object, text: str, _values: object, context: Any, _many: bool) -> None:
+        on_statement(text, time.perf_counter() - context.began_at, None)
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def fail(context: Any) -> None:
+        began_at = getattr(context.execution_context, "began_at", None)
+        if began_at is not None:
+            on_statement(context.statement or "", time.perf_counter() - began_at, context.original_exception)
 
 
 def driver_url(url: str) -> str:

@@ -139,13 +139,16 @@ class Documents:
         self._limits = limits or DocumentLimits()
         self._inputs = InputLimits(schema, items=self._limits.items, objects=self._limits.inputs)
         self._unpaged = unpaged_fields(schema)
+        self.hits = self.misses = 0
         self._cache = LruCache[Document](lambda document: len(document.source), max_size=characters, max_items=capacity)
 
     def prepare(self, source: str, operation_name: str | None = None) -> Document:
         """The operation of that name (or the only one), valid and within the limits. Raises Refused."""
         known = self._cache.get((source, operation_name))
         if known is not None:
+            self.hits += 1
             return known
+        self.misses += 1
         ast = self._parse(source)
         measure = DocumentMeasure(ast, self._limits)
         measure.check()

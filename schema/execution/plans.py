@@ -16,6 +16,7 @@ class Plans:
         self._worker_thread = worker_thread
         self._turns = ConcurrencyLimit(limit=1, per_key=1)
         self._plans = LruCache[Plan](lambda plan: len(plan.text), max_size=characters)
+        self.hits = self.misses = 0
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -24,7 +25,10 @@ class Plans:
         """The plan under this key. A missing one is compiled in the worker thread, since a large one takes long: one
         for each owner in turn, so that whoever needs many delays the others by one."""
         plan = self._plans.get(key)
-        if plan is None:
+        if plan is not None:
+            self.hits += 1
+        else:
+            self.misses += 1
             async with self._turns.slot(owner):
                 plan = self._plans.get(key)  # others may have needed it meanwhile
                 if plan is None:

@@ -123,3 +123,23 @@ def test_paths_become_absolute_and_roots_real(tmp_path: Path, monkeypatch: pytes
 def test_a_stopping_server_outwaits_every_request() -> None:
     timeouts = Settings().timeouts
     assert timeouts.shutdown >= max(timeouts.query, timeouts.mutation) + 2
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.20", "server"])  # noqa: S104 (refused)
+def test_metrics_that_others_could_read_need_a_token(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    variables = {"LABELGRAPH_METRICS_PORT": "9464", "LABELGRAPH_METRICS_HOST": host}
+    with pytest.raises(BadSetting, match=r"^LABELGRAPH_METRICS_HOST needs LABELGRAPH_METRICS_TOKEN: .*\.$"):
+        from_environment(monkeypatch, variables)
+    assert from_environment(monkeypatch, variables | {"LABELGRAPH_METRICS_TOKEN": "x"}).metrics_host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_metrics_on_loopback_need_none(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    variables = {"LABELGRAPH_METRICS_PORT": "9464", "LABELGRAPH_METRICS_HOST": host}
+    assert from_environment(monkeypatch, variables).metrics_port == 9464
+
+
+@pytest.mark.parametrize("share", ["1.5", "-0.1", "nan", "all"])
+def test_a_share_is_a_number_from_0_to_1(monkeypatch: pytest.MonkeyPatch, share: str) -> None:
+    with pytest.raises(BadSetting, match=f"^LABELGRAPH_TRACE_SHARE={share} cannot be understood"):
+        from_environment(monkeypatch, {"LABELGRAPH_TRACE_SHARE": share})

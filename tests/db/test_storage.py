@@ -1,7 +1,10 @@
 """Every store behaves in the same way; below, what only directories do."""
 
 import asyncio
+import inspect
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,12 +24,29 @@ from db.storage import (
 )
 from db.storage.locations import AllowedLocations
 from db.storage.objects import CHUNK, PAGE
+from db.storage.observed import ObservedStore, Traffic
 from tests.memory_store import MemoryStore
 
 
-@pytest.fixture(params=["local", "memory"])
+@contextmanager
+def unheard(_kind: str, _operation: str) -> Generator[Traffic, None, None]:
+    yield Traffic()
+
+
+@pytest.fixture(params=["local", "memory", "observed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return LocalStore(tmp_path) if request.param == "local" else MemoryStore()
+    match request.param:
+        case "local":
+            return LocalStore(tmp_path)
+        case "observed":
+            return ObservedStore(LocalStore(tmp_path), "directory", unheard)
+    return MemoryStore()
+
+
+def test_an_observed_store_passes_on_all_that_a_store_can_do() -> None:
+    methods = {name for name, value in vars(Store).items() if inspect.isfunction(value) and not name.startswith("_")}
+    assert "download_url" in methods
+    assert methods <= vars(ObservedStore).keys()
 
 
 async def listed(store: Store) -> dict[str, StoredObject]:

@@ -77,6 +77,9 @@ class Decoders:
     limits: Limits
     slots: asyncio.Semaphore
     idle: list[Decoder] = field(default_factory=list)
+    busy: int = 0
+    images: int = 0  # that were decoded
+    lost: int = 0  # decoders that were lost to an image
 
     async def check(self, data: bytes) -> ImageFacts:
         """The facts of a whole image, decoded to its end. Raises UnreadableImage."""
@@ -109,15 +112,20 @@ class Decoders:
             else:
                 await candidate.end()
         decoder = decoder or await self._start()
+        self.busy += 1
         try:
             yield decoder
         except PROCESS_ERRORS as error:
+            self.lost += 1
             status = await decoder.end()
             log.warning("a decoder was lost to an image (status %s) and is replaced", status)
             raise UnreadableImage(TOO_COSTLY) from error
         except BaseException:
             await decoder.end()
             raise
+        finally:
+            self.busy -= 1
+            self.images += 1
         self.idle.append(decoder)
 
     async def _start(self) -> Decoder:

@@ -15,7 +15,9 @@ from schema.context import Context
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Documents
 from schema.execution.messages import Answer, Request
+from schema.execution.plans import Plans
 from schema.execution.schema import LabelgraphSchema
+from schema.execution.worker_thread import WorkerThread
 
 Info = GraphQLResolveInfo[Context]
 
@@ -118,6 +120,7 @@ class ToySchema(LabelgraphSchema):
     def __init__(self, limits: DocumentLimits | None = None) -> None:
         self.graphql = build_schema(SDL)
         self.documents = Documents(self.graphql, limits)
+        self.plans = Plans(WorkerThread("toy"))
         self.counted = itertools.count(1)
         self.slow = 0  # operations that were begun
         self.end = asyncio.Event()  # of slow operations
