@@ -49,6 +49,8 @@ def database_limits(settings: Settings) -> engine.Limits:
         connect=timeouts.connect,
         read=timeouts.query,
         write=timeouts.mutation,
+        large_write=timeouts.large_change,
+        large=settings.large_change,
         lock=timeouts.lock,
         readers=settings.pool_size,
         writers=settings.pool_size,

@@ -203,6 +203,9 @@ class Timeouts(Section, alias_generator=_variables("LABELGRAPH_TIMEOUT_")):
     upload: Seconds = setting(60.0, "until a request with files, or the PUT of a file, is complete, in seconds")
     query: Seconds = setting(10.0, "for a query as a whole, in seconds")
     mutation: Seconds = setting(60.0, "for a mutation as a whole, in seconds")
+    large_change: Seconds = setting(
+        3600.0, "for a mutation that selects `LABELGRAPH_LARGE_CHANGE` samples or more, in seconds"
+    )
     image: Seconds = setting(
         10.0, "processor time to decode an image, in whole seconds; elapsed time may be four times as long"
     )
@@ -271,6 +274,9 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     pool_size: PositiveInt = setting(10, "database connections for reading, and as many for writing, of one process")
     searches: PositiveInt = setting(
         4, "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token"
+    )
+    large_change: PositiveInt = setting(
+        100_000, "samples from which on a change has the time of a large one, `LABELGRAPH_TIMEOUT_LARGE_CHANGE`"
     )
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
     data_dir: Annotated[Path, AfterValidator(_absolute)] = setting(

@@ -95,7 +95,10 @@ async def _execute(process: Runtime, request: Request, context: Context, begin: 
     """Within the deadline of the operation."""
     timeouts = process.settings.timeouts
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
-    deadline = asyncio.timeout(seconds)
+    began = asyncio.get_running_loop().time()
+    deadline = asyncio.timeout_at(began + seconds)
+    if request.document.is_mutation:  # a large change moves its deadline
+        context = replace(context, database=replace(context.database, deadline=deadline))
     try:
         key = (context.identity.token_id, request.document.is_mutation)
         async with deadline, process.operations.slot(key):
@@ -105,7 +108,9 @@ async def _execute(process: Runtime, request: Request, context: Context, begin: 
                 return await _execute_once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)
     except TimeoutError as error:
-        return await _timed_out(process, seconds, request, context) if deadline.expired() else failure(error)
+        if not deadline.expired():
+            return failure(error)
+        return await _timed_out(process, (deadline.when() or began) - began, request, context)
     except Exception as error:
         return failure(error)
 

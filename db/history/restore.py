@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.history import derived_state
 from db.history.changes import RecordedChange
 from db.postgres import sql
+from db.postgres.engine import allow_time_for
 
 SQL: Final = sql.load(__file__)
 LAST: Final = 2**63 - 1
@@ -62,9 +63,11 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
     rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
     values = {"dataset_id": dataset_id, "early": early, "late": late}
     for fact in FACTS:
-        await sql.run(session, SQL.load_before.format(fact=fact, row=", ".join(rows[fact])), **values)
+        statement = SQL.load_before.format(fact=fact, row=", ".join(rows[fact]))
+        await allow_time_for(session, await sql.count(session, statement, **values))
     for fact in ("label", "sample"):
-        await sql.run(session, SQL.load_after.format(fact=fact, row=", ".join(rows[fact])), **values)
+        statement = SQL.load_after.format(fact=fact, row=", ".join(rows[fact]))
+        await allow_time_for(session, await sql.count(session, statement, **values))
     statement = SQL.load_annotations_after.format(
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )

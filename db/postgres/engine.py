@@ -27,6 +27,7 @@ from db.postgres import sql
 from db.postgres.outages import ANY_ERROR, NO_ANSWER, OVERLOADED, DatabaseUnavailable, Outages
 
 DIALECT = "postgresql+asyncpg://"
+DATABASE: Final = "database"
 GRACE: Final = 2.0  # seconds beyond its own limit in which a working server ends a statement
 NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
     "statement_cache_size": 0,
@@ -45,6 +46,8 @@ class Limits:
     connect: float = 3.0
     read: float = 10.0
     write: float = 120.0
+    large_write: float = 3600.0  # of a transaction that changes at least so many rows:
+    large: int = 100_000
     lock: float = 10.0
     readers: int = 10
     writers: int = 10
@@ -90,6 +93,7 @@ class Database:
     probe: Probe
     outages: Outages = field(default_factory=Outages)
     waiting: Counter[str] = field(default_factory=lambda: Counter(read=0, write=0))  # for a connection
+    deadline: asyncio.Timeout | None = None  # of the request that it was passed to
 
     def connections(self) -> Mapping[str, Mapping[str, int]]:
         """How many connections for reading and for writing there are now, in use and idle."""
@@ -128,6 +132,7 @@ class Database:
         committing, termination = False, None
         try:
             async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
+                session.info[DATABASE] = self
                 self.waiting["write"] += 1
                 try:
                     driver = await sql.raw_connection(await session.connection())
@@ -135,6 +140,8 @@ class Database:
                     self.waiting["write"] -= 1
                 try:
                     yield session
+                    if sql.TIMEOUT in session.info:  # what else would run during COMMIT, in the time for others
+                        await sql.run(session, "SET CONSTRAINTS ALL IMMEDIATE")
                 except BaseException:  # a server that does not answer does not roll back either
                     termination = asyncio.get_running_loop().call_later(GRACE, driver.terminate)
                     raise
@@ -146,6 +153,18 @@ class Database:
         finally:
             if termination is not None:
                 termination.cancel()
+
+
+async def allow_time_for(session: AsyncSession, rows: int) -> None:
+    """Give a transaction that is about to change this many rows, and its request, more time if they are many."""
+    database: Database = session.info[DATABASE]
+    limits = database.limits
+    if rows < limits.large or sql.TIMEOUT in session.info:
+        return
+    session.info[sql.TIMEOUT] = limits.large_write + GRACE
+    await sql.run(session, f"SET LOCAL statement_timeout = '{limits.large_write:g}s'")
+    if database.deadline is not None:
+        database.deadline.reschedule(asyncio.get_running_loop().time() + limits.large_write)
 
 
 @asynccontextmanager

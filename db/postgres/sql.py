@@ -28,6 +28,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 VALUE = re.compile(r"--[^\n]*|'[^']*'|(?<![:\w]):([a-z_]\w*)")  # not in comments and literals
 NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 DRIVER = "driver"
+TIMEOUT = "timeout"  # in seconds, of each statement of a session that may take longer than others
 
 Runner = AsyncSession | asyncpg.Connection
 
@@ -58,25 +59,25 @@ def load(module: str, file: str | None = None) -> Statements:
 async def run(runner: Runner, statement: str, /, **values: Any) -> list[asyncpg.Record]:
     """The statement's rows."""
     text, arguments = positional(statement, values)
-    return await (await connection_of(runner)).fetch(text, *arguments)
+    return await (await connection_of(runner)).fetch(text, *arguments, timeout=_timeout(runner))
 
 
 async def first(runner: Runner, statement: str, /, **values: Any) -> asyncpg.Record | None:
     """The statement's first row, if it has one."""
     text, arguments = positional(statement, values)
-    return await (await connection_of(runner)).fetchrow(text, *arguments)
+    return await (await connection_of(runner)).fetchrow(text, *arguments, timeout=_timeout(runner))
 
 
 async def value(runner: Runner, statement: str, /, **values: Any) -> Any:
     """The first column of the statement's first row, None without a row."""
     text, arguments = positional(statement, values)
-    return await (await connection_of(runner)).fetchval(text, *arguments)
+    return await (await connection_of(runner)).fetchval(text, *arguments, timeout=_timeout(runner))
 
 
 async def count(runner: Runner, statement: str, /, *, timeout: float | None = None, **values: Any) -> int:
     """How many rows the statement wrote. `timeout` is in seconds, instead of the connection's own."""
     text, arguments = positional(statement, values)
-    tag = await (await connection_of(runner)).execute(text, *arguments, timeout=timeout)
+    tag = await (await connection_of(runner)).execute(text, *arguments, timeout=timeout or _timeout(runner))
     return int(tag.rsplit(" ", 1)[-1])
 
 
@@ -91,6 +92,10 @@ def numbered(statement: str) -> tuple[str, tuple[str, ...]]:
     """A statement as asyncpg takes it, and the names of its values: `$1` is that of the first."""
     names = tuple(dict.fromkeys(name for name in VALUE.findall(statement) if name))
     return VALUE.sub(lambda match: f"${names.index(match[1]) + 1}" if match[1] else match[0], statement), names
+
+
+def _timeout(runner: Runner) -> float | None:
+    return runner.info.get(TIMEOUT) if isinstance(runner, AsyncSession) else None
 
 
 async def connection_of(runner: Runner) -> asyncpg.Connection:

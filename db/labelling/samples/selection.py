@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
 from db.postgres import sql
+from db.postgres.engine import allow_time_for
 from db.postgres.models import Sample
 from db.queries.filters import SampleFilter, conditions, working_set
 
@@ -116,6 +117,7 @@ async def lock_samples_where(
     locked = found.subquery()
     await sql.run(session, SQL.create_table)
     count = (await session.exec(insert(SELECTED).from_select(["id"], select(locked.c.id)))).rowcount
+    await allow_time_for(session, count)
     if count >= MANY:
         await sql.run(session, "ANALYZE selected")
         await sql.run(session, "SET LOCAL work_mem = '64MB'")

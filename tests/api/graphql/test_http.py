@@ -198,6 +198,12 @@ async def test_stops_what_takes_too_long(
     assert response.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COSTLY"
 
 
+async def test_an_operation_may_move_its_deadline(client: Client) -> None:
+    """As a change of many samples does, to a later time. Nothing else would end this one."""
+    response = await client.post("mutation { overdue }")
+    assert response.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COSTLY"
+
+
 async def test_passes_compiled_text_through_untouched(client: Client) -> None:
     assert await client.execute("{ raw }") == {"raw": {"ready": "text"}}
 

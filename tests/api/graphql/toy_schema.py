@@ -27,7 +27,8 @@ type Query { hello(name: String = "world"): String!  who: String!  key: String  
              broken: String  refused: String  raw: Raw  tree: Tree  page(first: Int): Page!  limit(n: Int!): Int! }
 type Tree { leaf: String  tree: Tree }
 type Page { nodes: [Tree!]!  totalCount: Int! }
-type Mutation { labelSamples: String  deleteDataset: String  count: Int!  failOnce: String }
+type Mutation { labelSamples: String  deleteDataset: String  count: Int!  failOnce: String
+                overdue: String }
 type Subscription { counter(to: Int!, seconds: Float = 0): Int!  broken: Int!  forever: Int! }
 """
 
@@ -44,6 +45,13 @@ class Query:
         if next(self.counted) % 2:
             raise RuntimeError("hunter2")
         return "well"
+
+    async def overdue(self, info: Info) -> None:
+        """Moves the deadline of its operation to now."""
+        deadline = info.context.database.deadline
+        assert deadline is not None
+        deadline.reschedule(asyncio.get_running_loop().time())
+        await asyncio.Event().wait()
 
     def hello(self, info: Info, name: str) -> str:
         return f"hello {name}"
