@@ -140,10 +140,17 @@ class ExportFormat(Enum):
     JSON_LINES = "An object for each image, with everything that is known of it, under the names of this schema."
     COCO = "COCO JSON: boxes and polygons, or labels of images; a file for each split."
     YOLO = "Label files beside images, and `data.yaml`, as Ultralytics' YOLOv5 to v8 and later read them."
+    PASCAL_VOC = "An XML file for each image, and lists of the images of each split. For detection and segmentation."
+    CVAT = "XML of CVAT for images, version 1.1."
+    LABEL_STUDIO = "JSON of Label Studio, with suggestions as predictions, and the configuration of a project."
     IMAGE_FOLDER = "A folder of images for each label, as torchvision's ImageFolder. For image classification."
     IMAGE_TEXT = (
         "Each image with its labels in a `.txt` file beside it, as a sync reads them. For image classification."
     )
+    HUGGING_FACE = "Folders of images with `metadata.jsonl`, as Hugging Face's `imagefolder` reads them."
+    PARQUET = "Parquet files that contain the images, as Hugging Face's `datasets` reads them."
+    WEBDATASET = "Shards of WebDataset: tar files in which each image is followed by its labels as JSON."
+    CROISSANT = "The files of `CSV`, and `croissant.json`, which describes them for machines."
     MODELARTS_MANIFEST = (
         "A manifest of ModelArts, with PASCAL VOC files for shapes. The images stay where they are: `importManifest` "
         "reads it."

@@ -191,6 +191,13 @@ def test_client_suites_run_on_node_with_the_environment_of_the_server(checkout: 
     assert checkout.installs() == 1
 
 
+def test_checks_of_formats_run_with_the_environment_of_the_server(checkout: Checkout) -> None:
+    checkout.give_environment()
+    code, out, _ = checkout.run("test", "--formats", "datasets")
+    assert (code, out) == (0, "-P -m tests.formats.run datasets\n")
+    assert checkout.installs() == 1
+
+
 NODE = '[ "$1" = --version ] && echo v20.0.0 || echo "$@"'
 
 
@@ -214,26 +221,30 @@ def test_browser_suites_run_in_the_chromium_that_is_there(checkout: Checkout, na
 
 
 @pytest.mark.parametrize(
-    ("clients", "browser", "expected", "not_run"),
+    ("clients", "browser", "formats", "expected", "not_run"),
     [
-        (0, 0, 0, []),
-        (3, 0, 0, ["--clients"]),
-        (3, 3, 0, ["--clients", "--browser"]),
-        (0, 1, 1, []),
-        (3, 1, 1, ["--clients"]),
+        (0, 0, 0, 0, []),
+        (3, 0, 0, 0, ["--clients"]),
+        (3, 3, 3, 0, ["--clients", "--browser", "--formats"]),
+        (0, 0, 3, 0, ["--formats"]),
+        (0, 0, 1, 1, []),
+        (0, 1, 0, 1, []),
+        (3, 1, 0, 1, ["--clients"]),
     ],
 )
 def test_ci_runs_what_a_contributor_runs(
-    tmp_path: Path, clients: int, browser: int, expected: int, not_run: list[str]
+    tmp_path: Path, clients: int, browser: int, formats: int, expected: int, not_run: list[str]
 ) -> None:
-    """The suites in JavaScript come after the plain tests; where their programs are missing, it says so and goes on."""
+    """The other suites come after the plain tests; where what they need is missing, it says so and goes on."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
-    script = f'echo "$@"\ncase $2 in --clients) exit {clients} ;; --browser) exit {browser} ;; esac'
+    statuses = f"--clients) exit {clients} ;; --browser) exit {browser} ;; --formats) exit {formats} ;;"
+    script = f'echo "$@"\ncase $2 in {statuses} esac'
     Checkout.write_program(tmp_path / "labelgraph", f"#!/bin/sh\n{script}\n")
     ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
     assert ran.returncode == expected
     lines = ran.stdout.splitlines()
-    assert [line for line in lines if line.startswith("test")] == ["test", "test --clients", "test --browser"]
+    started = ["test", "test --clients", "test --browser", *(["test --formats"] if browser in (0, 3) else [])]
+    assert [line for line in lines if line.startswith("test")] == started
     assert [line.split("`")[1].split()[-1] for line in lines if "not run" in line] == not_run
     assert os.access(ROOT / "labelgraph", os.X_OK)
 

@@ -119,6 +119,7 @@ def test_the_packages_of_the_client_suites_are_exact_hashed_and_name_no_host() -
         "tests/oldest_pip.txt",
         "tests/clients/python/ariadne.txt",
         "tests/clients/python/gql.txt",
+        "tests/formats/requirements.txt",
     ],
 )
 def test_requirements_are_exact_hashed_and_name_no_host(path: str) -> None:

@@ -155,6 +155,32 @@ def _decimal(number: float) -> float:
     return round(number, DIGITS) + 0.0
 
 
+def scaled(shape: Shape, x: float, y: float) -> Shape:
+    """With coordinates times x and y. A circle stays one where both are equal, else it becomes the one of its area."""
+    moved = _moved(shape, lambda point: Position(point.x * x, point.y * y))
+    return replace(moved, radius=moved.radius * math.sqrt(abs(x * y))) if isinstance(moved, Circle) else moved
+
+
+def clamped(shape: Shape, width: int, height: int, *, by: float | None = None) -> Shape:
+    """With its points moved to the nearest ones of the image; those alone, with `by`, that are beyond it by at most so
+    many pixels. A circle stays as it is, and so does what would have no extent left."""
+    if isinstance(shape, Circle) or (isinstance(shape, Polygon | Polyline) and not shape.points):
+        return shape
+    moved = _moved(shape, lambda point: Position(_clamped(point.x, width, by), _clamped(point.y, height, by)))
+    left, top, right, bottom = extent(moved)
+    match shape:
+        case BoundingBox() | Polygon() if left == right or top == bottom:
+            return shape
+        case Polyline() if left == right and top == bottom:
+            return shape
+    return moved
+
+
+def _clamped(number: float, limit: int, by: float | None) -> float:
+    inside = min(max(number, 0.0), float(limit))
+    return inside if by is None or abs(number - inside) <= by else number
+
+
 def to_json(shape: Shape) -> dict[str, Any]:
     """As it is stored; see `db.queries.types.annotation`, which reads it."""
     match shape:

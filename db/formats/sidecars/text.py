@@ -15,8 +15,9 @@ YOLO_LINE: Final = re.compile(r"[0-9]{1,6}([ \t]+[-+]?[0-9]*\.?[0-9]+([eE][-+]?[
 YOLO: Final = "It looks like a YOLO label file: numbers of classes and coordinates, no names. It was not read."
 
 
-def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
-    """Read a label file. An empty one says "no labels"; one with nothing but mistakes says nothing."""
+def parse(data: bytes, rule: LabelNameRule | None = "STANDARD") -> Sidecar:
+    """Read a label file. An empty one says "no labels"; one with nothing but mistakes says nothing. Without a rule the
+    names of labels are returned as they are."""
     if len(data) > MAX_BYTES:
         return useless(f"A label file has at most {MAX_BYTES // 1024} KiB; it was not read.")
     text = decoded(data)
@@ -34,7 +35,7 @@ def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
             problems.append(Problem(number, f"A label file has at most {MAX_LABELS} labels; the rest was not read."))
             break
         try:
-            label = label_name(name, rule)
+            label = name if rule is None else label_name(name, rule)
             annotations.setdefault(label, ParsedAnnotation(label, line=number))
         except LabelNameRefused as refused:
             problems.append(Problem(number, refused.message, refused.name))

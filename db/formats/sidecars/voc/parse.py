@@ -29,8 +29,9 @@ EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
 COORDINATE: Final = re.compile(r"([xy])([1-9][0-9]{0,4})")
 
 
-def parse(data: bytes, rule: LabelNameRule = "STANDARD") -> Sidecar:
-    """Read a sidecar. One without objects says "no labels"; one with nothing but mistakes says nothing."""
+def parse(data: bytes, rule: LabelNameRule | None = "STANDARD") -> Sidecar:
+    """Read a sidecar. One without objects says "no labels"; one with nothing but mistakes says nothing. Without a rule
+    the names of labels are returned as they are."""
     if len(data) > MAX_BYTES:
         return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
     named = NAMED.match(data)
@@ -57,7 +58,7 @@ class _TooManyObjects(Exception):
 class _Reader:
     """What was read so far; `last` is the line of the last part."""
 
-    def __init__(self, rule: LabelNameRule) -> None:
+    def __init__(self, rule: LabelNameRule | None) -> None:
         self.rule = rule
         self.annotations: list[ParsedAnnotation] = []
         self.problems: list[Problem] = []
@@ -83,7 +84,7 @@ class _Reader:
         if name is None:
             raise Wrong("An object has a `name`.", part.line)
         try:
-            label = label_name(name.text, self.rule)
+            label = name.text if self.rule is None else label_name(name.text, self.rule)
         except LabelNameRefused as refused:
             raise Wrong(refused.message, name.line, refused.name) from None
         shape, confidence = _shape(part), self._confidence(part)

@@ -14,32 +14,44 @@ UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 
 def write(
-    annotations: Iterable[ParsedAnnotation], *, folder: str, file_name: str, size: tuple[int, int], segmented: bool
+    annotations: Iterable[ParsedAnnotation],
+    *,
+    folder: str,
+    file_name: str,
+    size: tuple[int, int],
+    segmented: bool,
+    hulls: bool = False,
 ) -> bytes:
     """The sidecar of an image. `segmented`: of a segmentation dataset, whose labels then have their mask's colour.
+    `hulls`: other shapes than boxes and points have the box around them, too, for readers that know only boxes.
 
     Annotations of the whole image are left out: VOC cannot say them.
     """
     width, height = size
     lines = [
         "<annotation>",
-        f"\t<folder>{_text(folder)}</folder>",
-        f"\t<filename>{_text(file_name)}</filename>",
+        f"\t<folder>{xml_text(folder)}</folder>",
+        f"\t<filename>{xml_text(file_name)}</filename>",
         "\t<source><database>Unknown</database></source>",
         f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
         f"\t<segmented>{segmented:d}</segmented>",
-        *(line for each in annotations if each.shape is not None for line in _object(each, each.shape, segmented)),
+        *(
+            line
+            for each in annotations
+            if each.shape is not None
+            for line in _object(each, each.shape, segmented, hulls)
+        ),
         "</annotation>",
         "",
     ]
     return "\n".join(lines).encode()
 
 
-def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iterator[str]:
+def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool, hulls: bool) -> Iterator[str]:
     yield "\t<object>"
-    yield f"\t\t<name>{_text(annotation.label)}</name>"
+    yield f"\t\t<name>{xml_text(annotation.label)}</name>"
     attributes = annotation.attributes
-    yield f"\t\t<pose>{_text(attributes.pose or 'Unspecified')}</pose>"
+    yield f"\t\t<pose>{xml_text(attributes.pose or 'Unspecified')}</pose>"
     yield f"\t\t<truncated>{attributes.truncated:d}</truncated>"
     yield f"\t\t<occluded>{attributes.occluded:d}</occluded>"
     yield f"\t\t<difficult>{attributes.difficult:d}</difficult>"
@@ -53,6 +65,8 @@ def _object(annotation: ParsedAnnotation, shape: Shape, segmented: bool) -> Iter
     elements = [_element(shape)]
     if isinstance(shape, BoundingBox) and (whole := enclosing(shape)) != shape:
         elements = [_element(whole), ("exact", _edges(shape))]
+    elif hulls and not isinstance(shape, BoundingBox | Point):
+        elements = [_element(enclosing(BoundingBox(*extent(shape)))), *elements]
     for name, values in elements:
         # Whole numbers are written without a point: many readers of VOC take no other.
         inner = "".join(f"<{key}>{int(n) if n == int(n) else repr(n)}</{key}>" for key, n in values)
@@ -82,5 +96,7 @@ def _points(points: Sequence[Position]) -> list[tuple[str, float]]:
     return [pair for n, point in enumerate(points, start=1) for pair in ((f"x{n}", point.x), (f"y{n}", point.y))]
 
 
-def _text(text: str) -> str:
-    return escape(UNWRITABLE.sub("\ufffd", text))
+def xml_text(text: str, *, escaped: bool = True) -> str:
+    """Text as XML can have it; not escaped, where an attribute's quotation does that."""
+    writable = UNWRITABLE.sub("\ufffd", text)
+    return escape(writable) if escaped else writable

@@ -1,0 +1,103 @@
+"""Hugging Face: folders of images with `metadata.jsonl`, and files of Parquet that contain images. Both have the same
+columns; pixels are those of the upright image, which `datasets` shows.
+
+Labels of whole images are in `labels`, and the first of them in `label`, boxes in `objects`, each as x, y, width and
+height, with the outline of what is no box. `README.md` says which files are which split.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from db.formats.datasets.format import (
+    CIRCLES_AS_BOXES,
+    POINTS,
+    POLYLINES,
+    SUGGESTIONS,
+    Document,
+    File,
+    Format,
+)
+from db.formats.datasets.outlines import coordinates, corner_and_size
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline
+
+NAMES: Final = {"train": "train", "val": "validation", "test": "test"}  # of splits
+UNSPLIT: Final = "train"  # what `datasets` calls what is not split
+
+
+class HuggingFace(Format):
+    """What both have in common."""
+
+    images = ("INCLUDED", "NONE", "LINKS")
+    options = frozenset({"has_splits"})
+    has_splits = True
+
+    def part_of(self, image: AnnotatedImage) -> str:
+        return NAMES[image.split] if self.facts.is_split and image.split else UNSPLIT
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(NAMES[split] for split in self.facts.splits) or (UNSPLIT,)
+
+    def includes(self, image: AnnotatedImage) -> bool:
+        shapes = [each.shape for each in image.confirmed]
+        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(shapes))
+        self.losses.add(POLYLINES, image, sum(isinstance(shape, Polyline) for shape in shapes))
+        self.losses.add(POINTS, image, sum(isinstance(shape, Point) for shape in shapes))
+        self.losses.add(CIRCLES_AS_BOXES, image, sum(isinstance(shape, Circle) for shape in shapes))
+        return True
+
+    def static_files(self) -> Sequence[File]:
+        return (File("README.md", self._card().encode()),)
+
+    def pattern(self, part: str) -> str:
+        """The files of a part."""
+        raise NotImplementedError
+
+    def _card(self) -> str:
+        lines = ["---", "configs:", "- config_name: default", "  data_files:"]
+        for part in self.parts:
+            lines += [f"  - split: {part}", f'    path: "{self.pattern(part)}"']
+        title = self.facts.name if self.facts.version is None else f"{self.facts.name} {self.facts.version}"
+        return "\n".join([*lines, "---", "", f"# {title}", "", *filter(None, [self.facts.description]), ""])
+
+
+class ImageFolderWithMetadata(HuggingFace):
+    def __init__(self, facts: DatasetFacts) -> None:
+        super().__init__(facts)
+        self.documents = tuple(_Metadata(part, self) for part in self.parts)
+
+    def pattern(self, part: str) -> str:
+        return f"{part}/**"
+
+    def image_path(self, image: AnnotatedImage) -> str:
+        return f"{self.part_of(image)}/{image.file_path}"
+
+
+class _Metadata(Document):
+    def __init__(self, part: str, format_: HuggingFace) -> None:
+        super().__init__(f"{part}/metadata.jsonl")
+        self.part, self.format = part, format_
+
+    def add(self, image: AnnotatedImage) -> Sequence[bytes]:
+        if self.format.part_of(image) != self.part:
+            return (b"",)
+        link = {} if image.url is None else {"url": image.url}
+        line = {"file_name": image.file_path} | row(image, self.format.facts.type) | link
+        return (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE),)
+
+
+def row(image: AnnotatedImage, kind: str) -> dict[str, Any]:
+    """The columns beside the image. Each row has the same, as `datasets` expects."""
+    upright = image.upright
+    labels = list(dict.fromkeys(each.label for each in upright.confirmed if each.shape is None))
+    found: dict[str, Any] = {"width": upright.raster.width, "height": upright.raster.height}
+    found |= {"label": labels[0] if labels else None, "labels": labels}
+    if kind == "IMAGE_CLASSIFICATION":
+        return found
+    drawn = [each for each in upright.confirmed if isinstance(each.shape, BoundingBox | Polygon | Circle)]
+    outlines = [list(map(float, coordinates(each.shape))) if isinstance(each.shape, Polygon) else [] for each in drawn]
+    boxes = [list(map(float, corner_and_size(each.shape))) for each in drawn if each.shape is not None]
+    return found | {"objects": {"bbox": boxes, "categories": [each.label for each in drawn], "segmentation": outlines}}

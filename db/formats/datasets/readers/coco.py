@@ -1,0 +1,175 @@
+"""COCO: a JSON file with `images`, `annotations` and `categories`, in any order, of any length.
+
+An annotation with `segmentation` becomes polygons, one for each part; else its `bbox` a box; else it is a label of the
+whole image. Masks become polygons along the edges of their pixels.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Final
+
+from db.errors import Invalid
+from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.datasets.readers import masks, values
+from db.formats.datasets.readers.grouping import Grouped, Grouping, Key, grouping
+from db.formats.datasets.readers.json_parts import Part, parts
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.shapes import BoundingBox, Polygon, Position, Shape
+
+MAX_CATEGORIES: Final = 100_000
+ARRAYS: Final = ("images", "annotations", "categories")
+OBJECTS: Final = "instances_"  # of the files of one data set, that with the objects
+Categories = dict[Key, str]
+
+
+def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    """Every file of JSON; where some are `instances_….json`, these alone."""
+    names = [name for name in files.names() if name.lower().endswith(".json")]
+    chosen = [name for name in names if name.rpartition("/")[2].startswith(OBJECTS)] or names
+    if not chosen:
+        raise Invalid("There is no file of JSON.")
+    for name in chosen:
+        with files.open(name) as file:
+            yield from _File(name, options).read(file)
+
+
+class _File:
+    def __init__(self, name: str, options: ReadOptions) -> None:
+        self.name = name
+        self.folder = name.rpartition("/")[0]
+        self.usage = values.usage_in(name)
+        self.options = options
+        self.categories: Categories = {}
+
+    def read(self, file: BinaryIO) -> Iterator[ImageRecord | Problem]:
+        with grouping() as groups:
+            found = set[str]()
+            for part in parts(file, ARRAYS):
+                found.add(part.key)
+                try:
+                    self._add(part, groups)
+                except Invalid as refused:
+                    yield Problem(f"{self.name}#{part.pointer}", refused.message)
+            if "images" not in found:
+                raise Invalid(f"{self.name} is no COCO file: it has no `images`.")
+            for group in groups.images(most=MAX_ANNOTATIONS):
+                try:
+                    yield self._record(group)
+                except Invalid as refused:
+                    yield Problem(f"{self.name}#/images/{group.position}", refused.message)
+            for position in groups.orphans():
+                yield Problem(f"{self.name}#/annotations/{position}", "There is no image with its `image_id`.")
+
+    def _add(self, part: Part, groups: Grouping) -> None:
+        item = part.object()
+        match part.key:
+            case "images":
+                if not groups.add_image(part.index, _key(item.get("id"), "id"), part.data):
+                    raise Invalid("There is an image with this `id` before.")
+            case "annotations":
+                groups.add(part.index, _key(item.get("image_id"), "image_id"), part.data)
+            case _:
+                if len(self.categories) >= MAX_CATEGORIES:
+                    raise Invalid(f"A file has at most {MAX_CATEGORIES:,} categories.")
+                self.categories.setdefault(_key(item.get("id"), "id"), values.text(item.get("name"), "name"))
+
+    def _record(self, group: Grouped) -> ImageRecord:
+        image = Part("images", group.position, group.data).object()
+        location = f"{self.name}#/images/{group.position}"
+        path = values.text(image.get("file_name") or image.get("coco_url"), "file_name")
+        annotations, problems = list[ParsedAnnotation](), list[Problem]()
+        for position, data in group.annotations:
+            place = f"{self.name}#/annotations/{position}"
+            try:
+                item = Part("annotations", position, data).object()
+                found, notes = self._annotations(item, position)
+                annotations += found
+                problems += [Problem(place, note) for note in notes]
+            except Invalid as refused:
+                problems.append(Problem(place, refused.message))
+        if group.has_more:
+            problems.append(Problem(location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
+        return ImageRecord(
+            path,
+            location,
+            tuple(annotations) if annotations or not group.annotations else None,
+            values.size(image.get("width"), image.get("height")),
+            self.usage,
+            problems=tuple(problems),
+            folder=self.folder,
+            within=f"{self.name}#/annotations/",
+            drawn="UPRIGHT",
+        )
+
+    def _annotations(self, item: dict[str, Any], position: int) -> tuple[list[ParsedAnnotation], list[str]]:
+        label = self.categories.get(_key(item.get("category_id"), "category_id"))
+        if label is None:
+            raise Invalid("There is no category with its `category_id`.")
+        notes = list[str]()
+        if item.get("keypoints"):
+            notes.append("Keypoints are not read.")
+        if item.get("iscrowd"):
+            notes.append("It marks a crowd (`iscrowd`), and is read as one object.")
+        confidence = self._confidence(item, notes)
+        if self.options.kind == "IMAGE_CLASSIFICATION":
+            return [ParsedAnnotation(label, None, confidence, line=position)], notes
+        shapes = self._shapes(item, notes)
+        return [ParsedAnnotation(label, shape, confidence, _attributes(item), position) for shape in shapes], notes
+
+    def _confidence(self, item: dict[str, Any], notes: list[str]) -> float | None:
+        try:
+            return values.confidence(item.get("score"))
+        except Invalid as refused:
+            notes.append(refused.message)
+            return None
+
+    def _shapes(self, item: dict[str, Any], notes: list[str]) -> Sequence[Shape | None]:
+        box, segmentation = item.get("bbox"), item.get("segmentation")
+        if not segmentation or (self.options.boxes and box):
+            return [_box(box)] if box else [None]
+        if isinstance(segmentation, dict):
+            polygons, holes = masks.outlines(segmentation)
+            if holes:
+                notes.append(f"Polygons have no holes: {holes:,} of the mask are filled.")
+        elif isinstance(segmentation, list):
+            polygons = [
+                _polygon(part) for part in (segmentation if isinstance(segmentation[0], list) else [segmentation])
+            ]
+        else:
+            raise Invalid("`segmentation` is a list of polygons, or a run-length encoded mask.")
+        if not polygons:
+            raise Invalid("The mask covers nothing.")
+        if len(polygons) > 1:
+            notes.append(f"An object of {len(polygons):,} parts became an annotation for each.")
+        return polygons
+
+
+def _key(value: Any, name: str) -> Key:
+    """Of an image or a category; some tools write texts."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        return values.text(value, name)
+    raise Invalid(f"`{name}` is missing, or neither a number nor a text.")
+
+
+def _box(box: Any) -> BoundingBox:
+    if not isinstance(box, list) or len(box) != 4:
+        raise Invalid("`bbox` is [x, y, width, height].")
+    x, y, width, height = (values.number(each, "bbox") for each in box)
+    return BoundingBox(x, y, x + width, y + height)
+
+
+def _polygon(part: Any) -> Polygon:
+    if not isinstance(part, list) or len(part) % 2 or len(part) < 6:
+        raise Invalid("A part of `segmentation` is [x1, y1, x2, y2, x3, y3, …].")
+    numbers = [values.number(each, "segmentation") for each in part]
+    return Polygon(tuple(map(Position, numbers[::2], numbers[1::2])))
+
+
+def _attributes(item: dict[str, Any]) -> Attributes:
+    found = item.get("attributes")
+    said = found if isinstance(found, dict) else {}
+    difficult, truncated, occluded = (said.get(name) in (True, 1) for name in ("difficult", "truncated", "occluded"))
+    return Attributes(difficult, truncated, occluded)

@@ -1,0 +1,171 @@
+"""JSON Lines: an object for each image. Ours have the names of the GraphQL API; of others these are read:
+
+path | file_name | image | image_path | …           as the columns of CSV, with `label` or `labels` for image labels
+annotations: [{label, shape, …}]                    a shape as ours, or `bbox`: [xmin, ymin, xmax, ymax]
+objects: {"bbox": [[x, y, width, height], …], "categories" | "category" | "label": […],     Hugging Face
+          "segmentation": [[x1, y1, x2, y2, …] or [], …]}
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from db.errors import Invalid
+from db.formats import names, shapes
+from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.datasets.readers import values
+from db.formats.datasets.readers.labels_csv import HUMAN, MACHINE, meanings
+from db.formats.datasets.readers.lines import TOO_LONG, byte_lines
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.paths import suffix
+from db.formats.shapes import BoundingBox, Polygon, Position, Shape
+from db.formats.timestamps import parse_timestamp
+
+SUFFIXES: Final = (".jsonl", ".ndjson")
+MARK: Final = b"\xef\xbb\xbf"
+MAX_POSE: Final = 64  # characters
+FLAGS: Final = {"difficult": "isDifficult", "truncated": "isTruncated", "occluded": "isOccluded"}
+OBJECT_LABELS: Final = ("categories", "category", "labels", "label", "classes", "class")
+
+
+def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    names_ = [name for name in files.names() if suffix(name) in SUFFIXES]
+    if not names_:
+        raise Invalid("There is no file of JSON Lines (`.jsonl`).")
+    for name in names_:
+        with files.open(name) as file:
+            yield from _read(file, name, options)
+
+
+def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    has_object = False
+    for number, line in byte_lines(file):
+        location = f"{name}:{number}"
+        if line is None:
+            yield Problem(location, TOO_LONG)
+            continue
+        line = line.removeprefix(MARK) if number == 1 else line
+        if not line.strip():
+            continue
+        try:
+            found = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            found = None
+        if isinstance(found, dict):
+            has_object = True
+            try:
+                yield record(found, name, location, options)
+            except Invalid as refused:
+                yield Problem(location, refused.message)
+        elif not has_object:
+            raise Invalid(f"{name} is no JSON Lines file: line {number} is not a JSON object.")
+        else:
+            yield Problem(location, "The line is not a JSON object.")
+
+
+def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptions) -> ImageRecord:
+    """An image as an object says it, of a line or of a row of Parquet. Raises Invalid."""
+    known = {key: value for key, value in item.items() if value is not None}
+    keys = list(known)
+    said = {meaning: known[keys[index]] for meaning, index in meanings(keys).items()}
+    path = said.get("path")
+    if isinstance(path, dict):  # an image of Hugging Face
+        path = path.get("path")
+    path = values.text(path if path is not None else said.get("id"), "path")
+    annotations, problems = list[ParsedAnnotation](), list[Problem]()
+    items = list(_items(item, said))
+    for index, each in enumerate(items[:MAX_ANNOTATIONS]):
+        try:
+            annotations.append(_annotation(each, index, options.kind))
+        except Invalid as refused:
+            problems.append(Problem(location, refused.message))
+    if len(items) > MAX_ANNOTATIONS:
+        problems.append(Problem(location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
+    whole = {each.label: each for each in reversed(annotations) if each.shape is None}
+    annotations = [each for each in annotations if each.shape is not None or whole[each.label] is each]
+    hard = said.get("hard")
+    return ImageRecord(
+        path,
+        location,
+        tuple(annotations) if annotations or not items else None,
+        values.size(said.get("width", said.get("either width")), said.get("height", said.get("either height"))),
+        values.usage(said.get("usage")) if "usage" in said else values.usage_in(name),
+        hard if isinstance(hard, bool) else None,
+        tuple(problems),
+        has_suffix="path" in said or bool(suffix(path)),
+        folder=name.rpartition("/")[0],
+        within=f"{location}#/annotations/",
+        drawn="STORED" if "orientation" in said else None,
+    )
+
+
+def _items(item: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The annotations, however they are said."""
+    annotations = item.get("annotations")
+    if isinstance(annotations, list):
+        yield from (each if isinstance(each, dict) else {} for each in annotations)
+        return
+    objects = item.get("objects")
+    if isinstance(objects, dict):
+        boxes = objects.get("bbox", objects.get("bboxes"))
+        names_ = next((objects[name] for name in OBJECT_LABELS if isinstance(objects.get(name), list)), None)
+        columns = (each if isinstance(each, list) else [] for each in (boxes, names_, objects.get("segmentation")))
+        for box, label, outline in zip_longest(*columns):
+            yield {"label": label, "xywh": box, "outline": outline}
+    elif isinstance(objects, list):
+        for each in objects:
+            yield {**each, "xywh": each.get("bbox"), "bbox": None} if isinstance(each, dict) else {}
+    labels = said.get("labels")
+    for label in [said.get("label"), *(labels if isinstance(labels, list) else [labels])]:
+        if label is not None and label != "":
+            yield {"label": label, "score": said.get("confidence")}
+
+
+def _annotation(item: Mapping[str, Any], index: int, kind: str) -> ParsedAnnotation:
+    label = next((item[name] for name in ("label", "class", "category", "name") if item.get(name) is not None), None)
+    shape = None if kind == "IMAGE_CLASSIFICATION" else _shape(item)
+    confidence = item.get("confidence", item.get("score"))
+    color, shortcut, pose = item.get("color"), item.get("shortcut"), item.get("pose")
+    flags = {name: item.get(said) is True for name, said in FLAGS.items()}
+    return ParsedAnnotation(
+        values.text(label, "label"),
+        shape,
+        values.confidence(confidence),
+        Attributes(**flags, pose=values.text(pose, "pose")[:MAX_POSE] if pose else None),
+        index,
+        _author(item),
+        names.color(color) if isinstance(color, str) else None,
+        names.shortcut(shortcut) if isinstance(shortcut, str) else None,
+    )
+
+
+def _author(item: Mapping[str, Any]) -> Author | None:
+    by, at, confirmed = item.get("labeledBy"), item.get("labeledAt"), item.get("isConfirmed") is not False
+    if by is None and at is None and confirmed:
+        return None
+    moment = parse_timestamp(at) if isinstance(at, str) else None
+    return Author(values.text(by, "labeledBy") if by else HUMAN if confirmed else MACHINE, moment, confirmed)
+
+
+def _shape(item: Mapping[str, Any]) -> Shape | None:
+    shape = item.get("shape")
+    if shape is not None:
+        if not isinstance(shape, dict):
+            raise Invalid("`shape` is a JSON object.")
+        return shapes.from_json(shape)
+    outline = item.get("outline")
+    if isinstance(outline, list) and outline:
+        numbers = [values.number(each, "segmentation") for each in outline]
+        if len(numbers) % 2:
+            raise Invalid("`segmentation` has pairs of numbers.")
+        return Polygon(tuple(map(Position, numbers[::2], numbers[1::2])))
+    for name in ("bbox", "xywh"):
+        box = item.get(name)
+        if box is not None:
+            if not isinstance(box, list) or len(box) != 4:
+                raise Invalid("A box has four numbers.")
+            left, top, right, bottom = (values.number(each, "bbox") for each in box)
+            return BoundingBox(left, top, *((right, bottom) if name == "bbox" else (left + right, top + bottom)))
+    return None

@@ -1,0 +1,229 @@
+"""Label Studio: an array of tasks, each with the `data` that was shown, `annotations` of people and `predictions`.
+
+Of several annotations of a task those marked as ground truth are read, else the last. Predictions are suggestions. Also
+the short form of its exports, JSON_MIN, is read. Numbers are in percent of the upright image.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from db.errors import Invalid
+from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.datasets.readers import turned, values
+from db.formats.datasets.readers.json_parts import Part, parts
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
+
+HUMAN, MACHINE = "human", "model"
+MAX_AUTHOR: Final = 256  # characters
+UPLOADED: Final = re.compile(r"/data/upload/(?:[0-9]+/)?(?:[0-9a-f]{8}-)?(.+)")
+LABELS: Final = ("rectanglelabels", "polygonlabels", "keypointlabels", "ellipselabels", "labels", "choices", "taxonomy")
+IMAGE_KEYS: Final = ("path", "image", "img", "image_url", "url", "captioning", "photo")
+
+
+def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    names = [name for name in files.names() if name.lower().endswith(".json")]
+    if not names:
+        raise Invalid("There is no file of JSON.")
+    for name in names:
+        with files.open(name) as file:
+            has_task = False
+            for part in parts(file):
+                try:
+                    yield _Task(name, part, options).record()
+                    has_task = True
+                except Invalid as refused:
+                    yield Problem(f"{name}#{part.pointer}", refused.message)
+            if not has_task:
+                raise Invalid(f"{name} is no Label Studio file: it has no task with an image.")
+
+
+class _Task:
+    def __init__(self, name: str, part: Part, options: ReadOptions) -> None:
+        self.name, self.options = name, options
+        self.location = f"{name}#{part.pointer}"
+        self.item = part.object()
+        self.size: tuple[int, int] | None = None
+        self.problems: list[Problem] = []
+
+    def record(self) -> ImageRecord:
+        data = self.item.get("data")
+        said: Mapping[str, Any] = data if isinstance(data, dict) else self.item
+        path = _path(said)
+        results = list(self._results() if isinstance(data, dict) else self._short_results())
+        self.size = next((size for each, _, _ in results if (size := _size(each)) is not None), None)
+        annotations = list[ParsedAnnotation]()
+        for index, (result, author, score) in enumerate(_merged(results)[:MAX_ANNOTATIONS]):
+            try:
+                for each in self._annotations(result, author, score, index):
+                    if not self._is_known(each, annotations):
+                        annotations.append(each)
+            except Invalid as refused:
+                self.problems.append(Problem(self.location, refused.message))
+        usage = said.get("usage", said.get("split", self.item.get("subset")))
+        return ImageRecord(
+            path,
+            self.location,
+            tuple(annotations) if annotations or not self.problems else None,
+            self.size,
+            values.usage(usage),
+            problems=tuple(self.problems),
+            is_relative=self.size is None,
+            folder=self.name.rpartition("/")[0],
+            within=f"{self.location}#",
+            drawn="UPRIGHT",
+        )
+
+    def _results(self) -> Iterator[tuple[dict[str, Any], Author, float | None]]:
+        found = self.item.get("annotations", self.item.get("completions"))
+        made = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        made = [each for each in made if not each.get("was_cancelled")]
+        chosen = [each for each in made if each.get("ground_truth")] or made[-1:]
+        if len(made) > len(chosen):
+            message = (
+                f"The task has {len(made):,} annotations; {len(chosen):,} of them, ground truth or the last, is read."
+            )
+            self.problems.append(Problem(self.location, message))
+        for each in chosen:
+            author = Author(_name(each.get("completed_by"), HUMAN), _moment(each))
+            yield from ((result, author, None) for result in _list(each.get("result")))
+        for each in _list(self.item.get("predictions")):
+            author = Author(_name(each.get("model_version"), MACHINE), _moment(each), confirmed=False)
+            yield from ((result, author, self._score(each)) for result in _list(each.get("result")))
+
+    def _short_results(self) -> Iterator[tuple[dict[str, Any], Author, float | None]]:
+        """Of JSON_MIN: each control's values by its name."""
+        author = Author(_name(self.item.get("annotator"), HUMAN), _moment(self.item))
+        for key, value in self.item.items():
+            if isinstance(value, list):
+                yield from (({"value": each, **each}, author, None) for each in _list(value))
+            elif isinstance(value, dict) and isinstance(value.get("choices"), list):
+                yield {"value": value}, author, None
+            elif key in ("choice", "label", "class") and isinstance(value, str):
+                yield {"value": {"choices": [value]}}, author, None
+
+    def _is_known(self, annotation: ParsedAnnotation, found: Sequence[ParsedAnnotation]) -> bool:
+        """A label of the whole image once; and no prediction that somebody took over."""
+        if annotation.shape is None:
+            return any(each.label == annotation.label and each.shape is None for each in found)
+        is_prediction = annotation.author is not None and not annotation.author.confirmed
+        return is_prediction and any((each.label, each.shape) == (annotation.label, annotation.shape) for each in found)
+
+    def _score(self, item: Mapping[str, Any]) -> float | None:
+        try:
+            return values.confidence(item.get("score"))
+        except Invalid as refused:
+            self.problems.append(Problem(self.location, refused.message))
+            return None
+
+    def _annotations(
+        self, result: Mapping[str, Any], author: Author, score: float | None, index: int
+    ) -> Iterator[ParsedAnnotation]:
+        value = result.get("value")
+        if not isinstance(value, dict):
+            raise Invalid("A result has a `value`.")
+        found = next((value[name] for name in LABELS if isinstance(value.get(name), list)), None)
+        if "brushlabels" in value or value.get("format") == "rle":
+            raise Invalid("Masks of a brush are not read.")
+        if found is None:
+            return
+        if result.get("image_rotation") not in (None, 0):
+            raise Invalid("What was drawn on an image that was turned in the tool is not read.")
+        shape = None if self.options.kind == "IMAGE_CLASSIFICATION" else self._shape(value)
+        own = self._score(result)
+        for label in found:
+            text = values.text(label[-1] if isinstance(label, list) and label else label, "label")
+            yield ParsedAnnotation(text, shape, score if own is None else own, line=index, author=author)
+
+    def _shape(self, value: Mapping[str, Any]) -> Shape | None:
+        width, height = self.size or (1, 1)
+
+        def across(name: str) -> float:
+            return values.number(value.get(name), name) * width / 100
+
+        def down(name: str) -> float:
+            return values.number(value.get(name), name) * height / 100
+
+        degrees = values.number(value.get("rotation") or 0, "rotation")
+        if degrees and self.size is None:
+            raise Invalid("What is turned needs `original_width` and `original_height`.")
+        if "points" in value:
+            points = tuple(
+                Position(values.number(x, "points") * width / 100, values.number(y, "points") * height / 100)
+                for x, y in _pairs(value["points"])
+            )
+            return Polyline(points) if value.get("closed") is False else Polygon(points)
+        if "x" not in value:
+            return None
+        corner = Position(across("x"), down("y"))
+        if "radiusX" in value:
+            return turned.ellipse(corner, across("radiusX"), down("radiusY"), degrees=degrees)
+        if "keypointlabels" in value or "height" not in value:
+            return Point(corner)
+        sides = across("width"), down("height")
+        if degrees:
+            return turned.rectangle(corner.x, corner.y, *sides, degrees=degrees, around=corner)
+        return BoundingBox(corner.x, corner.y, corner.x + sides[0], corner.y + sides[1])
+
+
+def _merged(
+    results: Sequence[tuple[dict[str, Any], Author, float | None]],
+) -> list[tuple[dict[str, Any], Author, float | None]]:
+    """A region and its labels may be two results of one id."""
+    merged: dict[Any, tuple[dict[str, Any], Author, float | None]] = {}
+    for number, (result, author, score) in enumerate(results):
+        id_ = result.get("id")
+        key = (id_, author) if isinstance(id_, str) else number
+        before = merged.get(key)
+        if before is not None and isinstance(result.get("value"), dict) and isinstance(before[0].get("value"), dict):
+            result = {**before[0], "value": {**before[0]["value"], **result["value"]}}
+        merged[key] = result, author, score
+    return list(merged.values())
+
+
+def _list(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
+    for each in value if isinstance(value, list) else [None]:
+        if not isinstance(each, list) or len(each) != 2:
+            raise Invalid("`points` are pairs of numbers.")
+        yield each[0], each[1]
+
+
+def _size(result: Mapping[str, Any]) -> tuple[int, int] | None:
+    return values.size(result.get("original_width"), result.get("original_height"))
+
+
+def _path(said: Mapping[str, Any]) -> str:
+    """Of the image, as it was before Label Studio put its own folder and a number in front."""
+    keys = sorted(said, key=lambda key: IMAGE_KEYS.index(key) if key in IMAGE_KEYS else len(IMAGE_KEYS))
+    texts = [said[key] for key in keys if isinstance(said[key], str)]
+    path = values.text(next((each for each in texts if "." in each or "/" in each), None), "image")
+    uploaded = UPLOADED.fullmatch(path)
+    if uploaded is not None:
+        return values.text(unquote(uploaded[1]), "image")
+    if "/data/local-files/" in path:
+        return values.text(parse_qs(urlsplit(path).query).get("d", [""])[0], "image")
+    return path
+
+
+def _name(value: Any, default: str) -> str:
+    if isinstance(value, dict):
+        value = value.get("email", value.get("id"))
+    try:
+        return values.text(value, "completed_by")[:MAX_AUTHOR]
+    except Invalid:
+        return default
+
+
+def _moment(item: Mapping[str, Any]) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(item.get("created_at")))
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,112 @@
+"""Parquet as Hugging Face has it: a column `image` with the bytes and the path of images, and the other columns as the
+keys of JSON Lines. Numbers of labels become names, where the file's schema has them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, BinaryIO, Final
+
+from db.errors import Invalid
+from db.formats.datasets.readers import json_lines, values
+from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions
+from db.formats.paths import stem
+
+ROWS: Final = 16  # in memory at once
+MAX_GROUP: Final = 1024 * 1024 * 1024  # bytes of a row group
+MAGIC: Final = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"GIF8", ".gif"), (b"RIFF", ".webp"))
+Names = Mapping[str, Any]  # by column: the names of a label's numbers, or those of the columns below
+
+
+def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    names = [name for name in files.names() if name.lower().endswith(".parquet")]
+    if not names:
+        raise Invalid("There is no file of Parquet.")
+    for name in names:
+        with files.open(name) as file:
+            yield from _read(file, name, options)
+
+
+def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        parquet = pyarrow.parquet.ParquetFile(file)
+        schema, metadata = parquet.schema_arrow, parquet.metadata
+        groups = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+        if any(size > MAX_GROUP for size in groups):
+            raise Invalid(f"A row group of {name} has more than {MAX_GROUP // 1024**3} GiB.")
+        label_names = _names(schema.metadata or {})
+        number = 0
+        for batch in parquet.iter_batches(batch_size=ROWS):
+            for row in batch.to_pylist():
+                try:
+                    yield _record(_named(row, label_names), name, number, options)
+                except Invalid as refused:
+                    yield Problem(f"{name}#{number}", refused.message)
+                number += 1
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as broken:
+        raise Invalid(f"{name} is not a file of Parquet that can be read.") from broken
+
+
+def _record(row: dict[str, Any], name: str, number: int, options: ReadOptions) -> ImageRecord:
+    location = f"{name}#{number}"
+    key = next((key for key, value in row.items() if isinstance(value, dict) and "bytes" in value), "image")
+    image = row.get(key)
+    content = image.get("bytes") if isinstance(image, dict) else None
+    problems = list[Problem]()
+    if isinstance(content, bytes):
+        path = image.get("path") if isinstance(image, dict) else None
+        made = f"{stem(name)}-{number:06d}{next((end for magic, end in MAGIC if content.startswith(magic)), '')}"
+        row = {"path": path or made, **{other: value for other, value in row.items() if other != key}}
+        if len(content) > options.max_image:
+            problems.append(Problem(location, "The image is too large, and was not read."))
+            content = None
+    record = json_lines.record(row, name, location, options)
+    has_suffix = record.has_suffix and values.text(record.path, "path").rpartition("/")[2].count(".") > 0
+    return replace(
+        record,
+        problems=(*problems, *record.problems),
+        has_suffix=has_suffix,
+        content=content if isinstance(content, bytes) else None,
+        folder="",
+        drawn="UPRIGHT",
+    )
+
+
+def _names(metadata: Mapping[bytes, bytes]) -> Names:
+    try:
+        found = json.loads(metadata[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return {}
+    return _of_features(found) if isinstance(found, dict) else {}
+
+
+def _of_features(features: Mapping[str, Any]) -> Names:
+    return {key: found for key, feature in features.items() if (found := _of_feature(feature)) is not None}
+
+
+def _of_feature(feature: Any) -> Any:
+    """The names of a label, or of a list of labels; of a struct those of its columns."""
+    if isinstance(feature, list) and feature:  # an old way to write a list
+        return _of_feature(feature[0])
+    if not isinstance(feature, dict):
+        return None
+    if feature.get("_type") == "ClassLabel":
+        names = feature.get("names")
+        return names if isinstance(names, list) else None
+    if "_type" in feature:
+        return _of_feature(feature.get("feature"))
+    return _of_features(feature) or None
+
+
+def _named(value: Any, names: Any) -> Any:
+    """The value with the names of labels instead of their numbers."""
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    if isinstance(value, dict):
+        of = names if isinstance(names, dict) else {}
+        return {key: _named(each, of.get(key)) for key, each in value.items()}
+    if isinstance(value, int) and isinstance(names, list) and 0 <= value < len(names):
+        return names[value]
+    return value

@@ -1,0 +1,93 @@
+"""What values of files can be: numbers, texts, usages. Raises Invalid with a sentence."""
+
+import re
+from typing import Any, Final
+
+from db.errors import Invalid
+from db.formats.datasets.reading import Usage
+from db.formats.names import excerpt, is_storable
+
+MAX_TEXT: Final = 4096  # characters of a path or a label
+MAX_SIDE: Final = 10_000_000  # pixels; no image has so many
+LARGEST: Final = 1e9  # of a coordinate
+NUMBER: Final = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
+USAGES: Final[dict[str, Usage]] = {
+    **dict.fromkeys(("train", "training", "trainval"), "TRAIN"),
+    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation", "dev"), "EVAL"),
+    **dict.fromkeys(("test", "testing"), "TEST"),
+    **dict.fromkeys(("inference", "predict"), "INFERENCE"),
+}
+USAGE: Final = re.compile(rf"(?<![a-z])({'|'.join(sorted(USAGES, key=len, reverse=True))})(?:[0-9]{{4}})?(?![a-z])")
+
+
+def number(value: Any, name: str) -> float:
+    """A finite number, also one that is written as text."""
+    if type(value) is float and -LARGEST <= value <= LARGEST:  # nearly always
+        return value + 0.0
+    if isinstance(value, str) and len(value) <= 80 and NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
+        raise Invalid(f"`{name}` is a number.")
+    return float(value) + 0.0
+
+
+def text(value: Any, name: str) -> str:
+    """Not empty, and such that it can be stored; a number is one, too."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    found = value.strip() if isinstance(value, str) else ""
+    if not found:
+        raise Invalid(f"`{name}` is missing, or not a text.")
+    if len(found) > MAX_TEXT:
+        raise Invalid(f"`{name}` has at most {MAX_TEXT:,} characters.")
+    if not is_storable(found):
+        raise Invalid(f"`{name}` is not a text that can be stored: `{excerpt(found)}`.")
+    return found
+
+
+def size(width: Any, height: Any) -> tuple[int, int] | None:
+    """None where a file does not say it, or says nothing that can be a size."""
+    sides = []
+    for side in (width, height):
+        if isinstance(side, str) and NUMBER.fullmatch(side.strip()):
+            side = float(side)
+        if isinstance(side, bool) or not isinstance(side, int | float) or not 1 <= side <= MAX_SIDE or side % 1:
+            return None
+        sides.append(int(side))
+    return sides[0], sides[1]
+
+
+def confidence(value: Any) -> float | None:
+    """None: there is none."""
+    if value is None or value == "":
+        return None
+    try:
+        found = number(value, "")
+    except Invalid:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise Invalid("A confidence is a number from 0 to 1; it was ignored.")
+    return found
+
+
+def usage(value: Any) -> Usage | None:
+    """Of a name such as `train` or `val2017`."""
+    return USAGES.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def usage_in(path: str) -> Usage | None:
+    """What the last part of a path that names one says: of `coco/annotations/instances_val2017.json` EVAL."""
+    for part in reversed(path.lower().split("/")):
+        found = USAGE.findall(part)
+        if found:
+            return USAGES[found[-1]]
+    return None
+
+
+def is_text(value: str) -> bool:
+    return is_storable(value)
+
+
+def shown(text: str) -> str:
+    """A name from an archive, as it can be in a message."""
+    return text if is_storable(text) and len(text) <= MAX_TEXT else excerpt(text)

@@ -1,0 +1,170 @@
+"""WebDataset: tar files in which neighbours of one name before the first dot belong together: an image, and `.json`,
+`.cls` or `.txt` with what is said of it.
+
+JSON is read as a line of JSON Lines is; `.cls` has one label, or its number in `classes.txt`; `.txt` one on a line.
+"""
+
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from db.errors import Invalid
+from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets.readers import json_lines, text_files, values
+from db.formats.datasets.readers.lines import text_lines
+from db.formats.datasets.readers.pairs import is_image, pairing, with_contents
+from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions
+from db.formats.paths import stem, suffix
+
+SUFFIXES: Final = (".tar", ".tgz", ".gz")
+CLASSES: Final = "classes.txt"
+MAX_BYTES: Final = 16 * 1024 * 1024  # of what is said of an image
+MAX_HEADER: Final = 1024 * 1024  # bytes
+CONTINUED: Final = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)  # and all that are not supported: pax
+TOO_LONG: Final = "The file is too long, and was not read."
+MAX_MEMBERS: Final = 100  # of one image
+LABELS: Final = ("json", "cls", "txt")
+
+
+class _Member(tarfile.TarInfo):
+    @classmethod
+    def frombuf(cls, *arguments: Any) -> "_Member":
+        """A header that continues in the file is read whole, so it is not to be long."""
+        member: _Member = super().frombuf(*arguments)
+        if member.size > MAX_HEADER and (member.type in CONTINUED or member.type not in tarfile.SUPPORTED_TYPES):
+            raise Invalid("A header of the tar file is too long.")
+        return member
+
+
+@dataclass(slots=True)
+class _Group:
+    key: str
+    image: str | None = None
+    content: bytes | None = None
+    said: dict[str, bytes] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    members: int = 0
+
+
+def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    names = [name for name in files.names() if suffix(name) in SUFFIXES]
+    classes = _classes(files)
+    for name in names:
+        with files.open(name) as file:
+            yield from _Shard(name, options, classes).read(file)
+    if not names:
+        yield from _read_members(files, options, classes)
+
+
+def _read_members(files: Files, options: ReadOptions, classes: Mapping[str, str]) -> Iterator[ImageRecord | Problem]:
+    """Of tar files that were opened or unpacked before."""
+    with pairing() as pairs:
+        for kind in LABELS:
+            for name in files.names():
+                if name.endswith(f".{kind}") and name.rpartition("/")[2] != CLASSES:
+                    pairs.add_label(name)
+        images = (name for name in files.names() if is_image(name))
+        shard = _Shard("", options, classes)
+        for pair in with_contents(files, pairs.pairs(images), MAX_BYTES + 1):
+            group = _Group(stem(pair.image or pair.label or ""), pair.image)
+            if pair.label is not None and pair.data is not None:
+                if len(pair.data) > MAX_BYTES:
+                    group.problems.append(Problem(pair.label, TOO_LONG))
+                else:
+                    group.said[suffix(pair.label)[1:]] = pair.data
+            yield from shard.record(group)
+
+
+def _classes(files: Files) -> Mapping[str, str]:
+    name = next((name for name in files.names() if name.rpartition("/")[2] == CLASSES), None)
+    if name is None:
+        return {}
+    with files.open(name) as file:
+        return {str(number): line.strip() for number, line in enumerate(islice(text_lines(file), 100_000))}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    name: str
+    options: ReadOptions
+    classes: Mapping[str, str]
+
+    def read(self, file: BinaryIO) -> Iterator[ImageRecord | Problem]:
+        """One member after the other, as the tar has them."""
+        try:
+            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as tar:
+                group: _Group | None = None
+                for member in tar:
+                    tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all
+                    folder, slash, base = member.name.rpartition("/")
+                    front, dot, kind = base.partition(".")
+                    if not member.isfile() or not front or not dot:
+                        continue
+                    key = folder + slash + front
+                    if group is None or group.key != key:
+                        if group is not None:
+                            yield from self.record(group)
+                        group = _Group(key)
+                    self._add(group, tar, member, kind.lower())
+                if group is not None:
+                    yield from self.record(group)
+        except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
+            raise Invalid(f"{self.name} is not a tar file, or it is not whole.") from broken
+
+    def _add(self, group: _Group, tar: tarfile.TarFile, member: tarfile.TarInfo, kind: str) -> None:
+        group.members += 1
+        is_picture = is_image(member.name)
+        most = self.options.max_image if is_picture else MAX_BYTES
+        if group.members > MAX_MEMBERS or not (is_picture or kind in LABELS):
+            return
+        if member.size > most:
+            group.problems.append(Problem(f"{self.name}/{values.shown(member.name)}", TOO_LONG))
+            return
+        stream = tar.extractfile(member)
+        data = stream.read(most) if stream is not None else b""
+        if not is_picture:
+            group.said[kind] = data
+        elif group.image is None:
+            group.image, group.content = member.name, data
+
+    def record(self, group: _Group) -> Iterator[ImageRecord | Problem]:
+        location = f"{self.name}/{values.shown(group.key)}".lstrip("/")
+        try:
+            record = self._said(group, location)
+            if record.path == "?":
+                record = replace(record, path=values.text(group.image or group.key, "name"))
+            yield replace(
+                record,
+                problems=(*group.problems, *record.problems),
+                has_suffix=bool(suffix(record.path)),
+                drawn="UPRIGHT",
+                content=group.content,
+                usage=record.usage or values.usage_in(self.name),
+            )
+        except Invalid as refused:
+            yield Problem(location, refused.message)
+
+    def _said(self, group: _Group, location: str) -> ImageRecord:
+        record = ImageRecord("?", location)
+        if "json" in group.said:
+            try:
+                found = orjson.loads(group.said["json"])
+            except orjson.JSONDecodeError:
+                found = None
+            if not isinstance(found, dict):
+                problem = Problem(f"{location}.json", "It is no JSON object.")
+                return replace(record, annotations=None, problems=(problem,))
+            record = json_lines.record({"path": "?", **found}, self.name, f"{location}.json", self.options)
+            if record.annotations:
+                return record
+        if "txt" in group.said and "cls" not in group.said:
+            annotations, problems = text_files.labels(f"{location}.txt", group.said["txt"])
+            return replace(record, annotations=annotations, problems=problems)
+        if "cls" in group.said:
+            label = values.text(group.said["cls"].decode("utf-8", "surrogateescape"), "cls")
+            return replace(record, annotations=(ParsedAnnotation(self.classes.get(label) or label),))
+        return record

@@ -1,0 +1,142 @@
+"""What our writers write, our readers read: equal records, as far as each format can say it. Seeded, for each type."""
+
+import io
+import tarfile
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.datasets import FORMATS
+from db.formats.datasets.readers import READERS, detect
+from db.formats.datasets.records import AnnotatedImage, is_confirmed
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Raster, Shape, validated
+from tests.db.dataset_files import read
+from tests.db.exported import export, image
+
+SEEDS = range(8)
+LABELS = ("cat", "dog", "狗", "a b&<\"'>", "no", "1")
+KINDS = ("IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION")
+SHAPES: dict[str, tuple[type, ...]] = {
+    "CSV": (BoundingBox, Polygon, Polyline, Circle, Point),
+    "JSON_LINES": (BoundingBox, Polygon, Polyline, Circle, Point),
+    "COCO": (BoundingBox, Polygon),
+    "PASCAL_VOC": (BoundingBox, Polygon, Polyline, Circle),
+    "CVAT": (BoundingBox, Polygon, Polyline, Circle, Point),
+    "LABEL_STUDIO": (BoundingBox, Polygon, Circle, Point),
+    "HUGGING_FACE": (BoundingBox, Polygon),
+    "PARQUET": (BoundingBox, Polygon),
+    "WEBDATASET": (BoundingBox, Polygon, Polyline, Circle, Point),
+    "CROISSANT": (BoundingBox, Polygon, Polyline, Circle, Point),
+    "YOLO": (BoundingBox, Polygon),
+    "IMAGE_FOLDER": (),
+    "IMAGE_TEXT": (),
+}
+WITH_SUGGESTIONS = ("CSV", "JSON_LINES", "LABEL_STUDIO", "WEBDATASET", "CROISSANT")
+WITH_WHOLE_IMAGES = FORMATS.keys() - {"COCO", "PASCAL_VOC", "YOLO"}  # beside shapes
+WITH_IMAGES = ("WEBDATASET", "PARQUET", "IMAGE_FOLDER", "IMAGE_TEXT")
+NAMES_OF_FOLDERS = ("cat", "dog", "狗", "no", "1")
+"""In `READERS` a Croissant is the CSV that it describes."""
+READ_AS = {"CROISSANT": "CSV"}
+
+
+class Dataset:
+    """Made up from a seed."""
+
+    def __init__(self, seed: int, kind: str, format_: str) -> None:
+        self.random, self.kind, self.format = Random(f"{seed}{kind}{format_}"), kind, format_
+        self.images = [self._image(number) for number in range(1, self.random.randrange(1, 12))]
+
+    def _image(self, number: int) -> AnnotatedImage:
+        raster = Raster(self.random.randrange(50, 400), self.random.randrange(50, 400), self.random.randrange(1, 9))
+        if self.format == "PASCAL_VOC":
+            raster = replace(raster, orientation=1)
+        annotations = [self._annotation(raster) for _ in range(self.random.randrange(5))]
+        whole = {each.label: each for each in annotations if each.shape is None}
+        kept = tuple(each for each in annotations if each.shape is not None or whole[each.label] is each)
+        return image(
+            f"{self.random.choice(('', 'a/', 'é/b c/'))}{number}.{self.random.choice(('jpg', 'png', 'x.jpg'))}",
+            *kept,
+            number=number,
+            raster=raster,
+            usage=self.random.choice(("TRAIN", "EVAL", "TEST")),
+            state="LABELED" if any(map(is_confirmed, kept)) else "PENDING" if kept else "UNLABELED",
+        )
+
+    def _annotation(self, raster: Raster) -> ParsedAnnotation:
+        shape = None
+        if self.kind != "IMAGE_CLASSIFICATION":
+            kinds = [each for each in SHAPES[self.format] if self.kind == "OBJECT_DETECTION" or each is Polygon]
+            kinds = kinds[:1] if self.format == "YOLO" else kinds  # its tasks have boxes or polygons
+            kinds += [type(None)] if self.format in WITH_WHOLE_IMAGES else []
+            kind = self.random.choice(kinds)
+            shape = None if kind is type(None) else self._shape(kind, raster)
+        is_guess = self.format in WITH_SUGGESTIONS and self.random.random() < 0.3
+        author = Author("m", None, confirmed=False) if is_guess else None
+        confidence = round(self.random.random(), 3) if is_guess else None
+        labels = NAMES_OF_FOLDERS if self.format == "IMAGE_FOLDER" else LABELS
+        return ParsedAnnotation(self.random.choice(labels), shape, confidence, Attributes(), author=author)
+
+    def _shape(self, kind: type, raster: Raster) -> Shape:
+        def position() -> Position:
+            digits = self.random.choice((0, 1, 6))
+            return Position(*(round(self.random.uniform(0, side), digits) for side in raster.size))
+
+        while True:
+            points = tuple(position() for _ in range(self.random.randrange(3, 8)))
+            (left, right), (top, bottom) = sorted((points[0].x, points[1].x)), sorted((points[0].y, points[1].y))
+            shapes: dict[type, Shape] = {
+                BoundingBox: BoundingBox(left, top, right, bottom),
+                Polygon: Polygon(points),
+                Polyline: Polyline(points),
+                Point: Point(points[0]),
+                Circle: Circle(Position(25, 25), round(self.random.uniform(1, 20), 3)),
+            }
+            try:
+                return validated(shapes[kind], kind="OBJECT_DETECTION", width=raster.width, height=raster.height)
+            except Exception:  # noqa: S112, it would be flat: another one
+                continue
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def said(annotations: tuple[ParsedAnnotation, ...]) -> Counter[tuple[str, Shape | None, float | None, bool]]:
+    return Counter((each.label, each.shape, each.confidence, is_confirmed(each)) for each in annotations)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", sorted(SHAPES))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_written_is_read(seed: int, name: str, kind: str) -> None:
+    if kind not in FORMATS[name].types or (name, kind) == ("YOLO", "IMAGE_CLASSIFICATION"):
+        pytest.skip("a format for other datasets")
+    made = Dataset(seed, kind, name)
+    mode = "INCLUDED" if name in WITH_IMAGES else "NONE"
+    format_, files = export(name, made.images, *LABELS, type=kind, mode=mode)
+    other = FORMATS[name](format_.facts)
+    exported = [each for each in made.images if other.includes(each)]
+    if not exported:
+        pytest.skip("nothing that the format could say")
+    assert detect(sorted(files), lambda each: files[each][:65536]) == READ_AS.get(name, name)
+    if name == "WEBDATASET":
+        files = {"train.tar": tarred(files)}
+    records, problems = read(READERS[READ_AS.get(name, name)], files, kind)
+    assert not problems
+    found = {record.path.rpartition("/")[2]: record for record in records}
+    assert len(found) == len(records) == len(exported)
+    for each in exported:
+        record = found.get(each.path.rpartition("/")[2]) or found[each.path.rpartition("/")[2].rpartition(".")[0]]
+        on_it = record.on(each.raster, kind=kind)
+        assert on_it.problems == record.problems == ()
+        assert said(on_it.annotations or ()) == said(each.annotations)
+        assert record.usage == (None if name == "IMAGE_TEXT" else each.usage)
