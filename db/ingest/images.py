@@ -161,8 +161,14 @@ async def find_damaged(store: Store, heads: Mapping[str, Head], limits: ImageLim
         except StorageError:
             return False
 
-    found = await gather_or_cancel(is_damaged(path, head) for path, head in heads.items())
-    return {path for path, damaged in zip(heads, found, strict=True) if damaged}
+    suspects = {path: head for path, head in heads.items() if not (head.whole and _has_end(head))}
+    found = await gather_or_cancel(is_damaged(path, head) for path, head in suspects.items())
+    return {path for path, damaged in zip(suspects, found, strict=True) if damaged}
+
+
+def _has_end(head: Head) -> bool:
+    """Of a head that is the whole file."""
+    return not images.may_be_truncated(head.data, head.data[-images.TAIL_SIZE :], head.size)
 
 
 async def is_cut(data: bytes, limits: ImageLimits) -> bool:

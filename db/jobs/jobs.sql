@@ -74,6 +74,7 @@ FOR NO KEY UPDATE SKIP LOCKED
 -- name: clear_staging
 -- What a sync, an import or an export prepared.
 WITH objects AS (DELETE FROM sync_object WHERE job_id = :job_id),
+     unchanged AS (DELETE FROM sync_unchanged WHERE job_id = :job_id),
      sidecars AS (DELETE FROM sync_sidecar WHERE job_id = :job_id),
      items AS (DELETE FROM sync_item WHERE job_id = :job_id),
      samples AS (DELETE FROM export_sample WHERE job_id = :job_id)

@@ -961,6 +961,11 @@ CREATE UNLOGGED TABLE public.sync_sidecar (
     sidecar_etag text
 );
 
+CREATE UNLOGGED TABLE public.sync_unchanged (
+    job_id bigint NOT NULL,
+    source_id bigint NOT NULL
+);
+
 CREATE TABLE public.token (
     id bigint NOT NULL,
     name text NOT NULL,
@@ -1162,6 +1167,9 @@ ALTER TABLE ONLY public.sync_item
 
 ALTER TABLE ONLY public.sync_sidecar
     ADD CONSTRAINT sync_sidecar_pkey PRIMARY KEY (job_id, path);
+
+ALTER TABLE ONLY public.sync_unchanged
+    ADD CONSTRAINT sync_unchanged_pkey PRIMARY KEY (job_id, source_id);
 
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_hash_key UNIQUE (hash);

@@ -59,13 +59,8 @@ class LocalStore(Store):
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
         def read(part: Sequence[str]) -> list[Head | StorageError]:
-            heads: list[Head | StorageError] = []
-            for path in part:
-                try:
-                    heads.append(self._head(path, length))
-                except StorageError as error:
-                    heads.append(error)
-            return heads
+            with closing(_Directories(self)) as directories:
+                return [self._head_or_error(path, length, directories) for path in part]
 
         step = max(1, -(-len(paths) // READERS))
         parts = [paths[start : start + step] for start in range(0, len(paths), step)]
@@ -197,8 +192,21 @@ class LocalStore(Store):
                 return LocalStore(root), below
         raise StorageError("A link in the file's path leads outside the allowed directories.")
 
-    def _head(self, path: str, length: int) -> Head:
-        with self._open(path) as descriptor:
+    def _head_or_error(self, path: str, length: int, directories: "_Directories") -> Head | StorageError:
+        try:
+            return self._head(path, length, directories)
+        except ObjectMissing as missing:
+            try:
+                os.close(self.root_descriptor())  # it is certainly gone only if the root is still there
+            except RootMissing as away:
+                return away
+            directories.close()
+            return missing
+        except StorageError as error:
+            return error
+
+    def _head(self, path: str, length: int, directories: "_Directories | None" = None) -> Head:
+        with self._open(path, directories) as descriptor:
             digest, pixels = blake2b(digest_size=16), PixelHash()
             data = os.read(descriptor, max(length, CHUNK))
             first, size = data[:length], 0
@@ -224,10 +232,10 @@ class LocalStore(Store):
                 yield piece
 
     @contextmanager
-    def _open(self, path: str) -> Iterator[int]:
+    def _open(self, path: str, directories: "_Directories | None" = None) -> Iterator[int]:
         with _system_errors():
             try:
-                with self.parent(path) as (parent, name):
+                with directories.parent(path) if directories else self.parent(path) as (parent, name):
                     descriptor = os.open(name, FILE, dir_fd=parent)
             except OSError as error:
                 if error.errno not in LINKED:
@@ -262,6 +270,29 @@ class LocalStore(Store):
             yield descriptor, name
         finally:
             os.close(descriptor)
+
+
+class _Directories:
+    """The directories of objects that are read one after the other: each stays open for the next object in it."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+        self.names: list[str] = []  # of the one that is open
+        self.descriptor = -1
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    @contextmanager
+    def parent(self, path: str) -> Iterator[tuple[int, str]]:
+        """As that of the store."""
+        *names, name = path_parts(path)
+        if self.descriptor < 0 or names != self.names:
+            self.close()
+            self.descriptor, self.names = enter(self.store.root_descriptor(), names), names
+        yield self.descriptor, name
 
 
 class _NewFile:

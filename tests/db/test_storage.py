@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from db.storage import (
     StoredObject,
     Stores,
 )
+from db.storage.local import READERS
 from db.storage.locations import AllowedLocations
 from db.storage.objects import CHUNK, PAGE
 from db.storage.observed import ObservedStore, Traffic
@@ -229,3 +231,37 @@ async def test_a_file_whose_writer_was_killed_is_never_listed_and_removed_when_i
     listed = [found.path async for page in LocalStore(tmp_path).pages() for found in page.objects]
     assert listed in ([], ["in/.mine.part"])
     assert (fresh.exists(), old.exists(), other.exists()) == (True, False, True)
+
+
+class Vanishing(LocalStore):
+    """Its root is moved away after the first object was read."""
+
+    def _head(self, *arguments: Any) -> Head:
+        head = super()._head(*arguments)
+        if self.root.exists():
+            self.root.rename(self.root.with_name("elsewhere"))
+        return head
+
+
+async def test_a_root_that_vanishes_while_many_objects_are_read_is_missing_and_its_objects_are_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "root" / "a").mkdir(parents=True)
+    store, paths = Vanishing(tmp_path / "root"), [f"a/{number}" for number in range(8 * READERS)]
+    for path in paths[::2]:
+        (tmp_path / "root" / path).write_bytes(b"x")
+    heads = await store.heads(paths, length=1)
+    assert any(isinstance(head, Head) for head in heads)
+    assert any(isinstance(head, RootMissing) for head in heads)
+    assert not any(isinstance(head, ObjectMissing) for head in heads)
+
+
+async def test_objects_of_several_directories_are_read_in_any_order(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    paths = [f"{name}{number}" for number in range(10) for name in ("", "a/", "a/b/", "c/")]
+    for path in paths:
+        await store.write(path, path.encode())
+    asked = [path for each in paths for path in (each, f"{each}?")]
+    heads = await store.heads(asked, length=100)
+    assert [head.data.decode() for head in heads if isinstance(head, Head)] == paths
+    assert sum(isinstance(head, ObjectMissing) for head in heads) == len(paths)

@@ -222,10 +222,10 @@ class Shy(LocalStore):
 
     shut: tuple[str, ...] = ()
 
-    def _head(self, path: str, length: int) -> Any:
+    def _head(self, path: str, length: int, *directories: Any) -> Any:
         if path in self.shut:
             raise StorageError("The operation failed: Permission denied.")
-        return super()._head(path, length)
+        return super()._head(path, length, *directories)
 
 
 @pytest.mark.parametrize("shut", ["moved.png", "covered.png"])
@@ -249,10 +249,10 @@ async def test_what_cannot_be_read_is_not_what_has_vanished(database: Database, 
 
 async def test_a_file_that_goes_while_it_is_looked_at_costs_no_label(database: Database, tmp_path: Path) -> None:
     class Hurried(LocalStore):
-        def _head(self, path: str, length: int) -> Any:
+        def _head(self, path: str, length: int, *directories: Any) -> Any:
             if path == "a.png":
                 raise ObjectMissing
-            return super()._head(path, length)
+            return super()._head(path, length, *directories)
 
     dataset = await dataset_fixture.local(database, tmp_path)
     before = await labelled(dataset, "a.png")
@@ -276,9 +276,9 @@ class Restless(LocalStore):
         for path, after in zip(paths, [*paths[1:], paths[0]], strict=True):
             path.with_suffix(".moving").rename(after)
 
-    def _head(self, path: str, length: int) -> Any:
+    def _head(self, path: str, length: int, *directories: Any) -> Any:
         with self.renaming:
-            head = super()._head(path, length)
+            head = super()._head(path, length, *directories)
             if self.times:
                 self.times -= 1
                 self.rename()

@@ -1,5 +1,8 @@
-"""First stage: everything below the input path goes into the staging table. One batch at a time is in memory."""
+"""First stage: what lies below the input path goes into the staging table. One batch at a time is in memory."""
 
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -8,17 +11,22 @@ from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
 from db.formats.paths import LENGTH, path_excerpt, suffix
 from db.formats.sidecars.pairing import image_keys, sidecar_keys
-from db.ingest.merge import stage
+from db.ingest.sync.options import Options
 from db.ingest.sync.rules import Ignored, Reason, Rules
 from db.jobs import Batch, Claim, in_batch
+from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Page, Store, StoredObject
 
-BATCH: Final = 10_000  # objects in a COPY
+SQL: Final = sql.load(__file__)
+BATCH: Final = 2_000  # objects in a transaction; while they are sent to Postgres, no other request is served
+STAGING: Final = ("sync_object", "sync_unchanged", "sync_sidecar", "sync_item")
 COLUMNS: Final = ("job_id", "path", "keys", "sidecar", "size", "modified_at", "etag", "changed_at", "reason")
 UNREADABLE: Final = "The directory cannot be read, so this sync removes nothing."
 TOO_LONG: Final = f"The files in it have paths of more than {LENGTH} bytes."
 NOT_ALLOWED: Final = "The link leads outside the directories that this server's owner allowed; it is not followed."
+
+Found = tuple[StoredObject, Reason | None]
 
 
 @dataclass(slots=True)
@@ -32,7 +40,8 @@ class Listing:
     complete: bool = True
     images: int = 0
     ignored: Ignored = field(default_factory=Ignored)
-    waiting: list[tuple[StoredObject, Reason | None]] = field(default_factory=list)
+    has_sidecars: bool = False
+    waiting: list[Found] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -54,12 +63,19 @@ class Listing:
         for found in page.objects:
             self._add_object(found)
 
+    def take(self) -> tuple[list[Found], list[tuple[str, str]]]:
+        """What is to be staged, and the warnings, both since this was called before."""
+        found, warnings = self.waiting, self.warnings
+        self.waiting, self.warnings = [], []
+        return found, warnings
+
     def _add_object(self, found: StoredObject) -> None:
         """An image that is passed over is staged as well: there may be a sample of it."""
         kind = suffix(found.path)
         is_image = kind in SUFFIXES
         if is_image:
-            facts = repr((found.path, found.size, found.modified_at.timestamp(), found.changed_at, found.etag))
+            times = found.modified_at.timestamp(), found.changed_at and found.changed_at.timestamp()
+            facts = repr((found.path, found.size, times, found.etag))
             hashed = int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
             self.images = (self.images + hashed) % 2**64
         reason = self.rules.reason_against(found.path)
@@ -76,45 +92,91 @@ class Listing:
         elif reason is Reason.EXCLUDED and not is_image:
             self.ignored.add(reason, found.path)
         else:
+            self.has_sidecars = self.has_sidecars or not is_image
             self.waiting.append((found, reason))
 
 
-async def list_objects(database: Database, job: Claim, store: Store, *, rules: Rules) -> Listing:
-    """List images and sidecars, from the start. Raises StorageError, and then nothing was merged."""
+async def list_objects(database: Database, job: Claim, store: Store, *, rules: Rules, options: Options) -> Listing:
+    """List images and sidecars, from the start. Raises StorageError, and then nothing was merged.
+
+    What is as it was is not staged, unless there are sidecars: each is compared with all images.
+    """
+    async with database.reading() as connection:
+        is_without_sidecars = await connection.fetchval(SQL.is_without_sidecars, job.dataset_id)
+    if is_without_sidecars and not options.verify_contents:
+        listing = await _stage(database, job, store, Listing(rules), only_differences=True)
+        if not listing.has_sidecars:
+            return listing
+    return await _stage(database, job, store, Listing(rules), only_differences=False)
+
+
+async def _stage(database: Database, job: Claim, store: Store, listing: Listing, *, only_differences: bool) -> Listing:
+    """Ends early if only differences are to be staged, and there is a sidecar."""
 
     async def clear(batch: Batch) -> None:
-        for table in ("sync_object", "sync_sidecar", "sync_item"):
+        for table in STAGING:
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
 
     async def flush() -> None:
-        records = []
-        for found, reason in listing.waiting:
-            is_sidecar, etag = suffix(found.path) == rules.sidecar, found.etag
-            keys = sidecar_keys(found.path) if is_sidecar else image_keys(found.path)
-            if is_sidecar:  # another etag once the dataset allows any label name: then every sidecar is read again
-                etag = found.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{found.stamp}"
-            facts = (found.size, found.modified_at, etag, found.changed_at)
-            records.append((job.id, found.path, keys, is_sidecar, *facts, reason))
-        await stage(database, job, "sync_object", COLUMNS, records, listing.warnings)
-        listing.waiting.clear()
-        listing.warnings.clear()
+        found, warnings = listing.take()
+        compared = [each for each, reason in found if only_differences and reason is None]
+        staged = [each for each in found if not only_differences or each[1] is not None]
+        columns = await asyncio.to_thread(_columns, compared)
+        records = await asyncio.to_thread(_records, job.id, staged, listing.rules)
+
+        async def write(batch: Batch) -> None:
+            batch.warnings.extend(warnings)
+            await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
+            if compared:
+                await batch.connection.execute(SQL.stage_differences, job.id, job.dataset_id, *columns)
+
+        await in_batch(database, job, write)
 
     await in_batch(database, job, clear)
-    listing = Listing(rules)
-    async for page in store.pages():
-        listing.add(page)
-        job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + BATCH))
-        if len(listing.waiting) >= BATCH or len(listing.warnings) >= BATCH:
-            await flush()
+    async with aclosing(_one_ahead(store.pages())) as pages:
+        async for page in pages:
+            await asyncio.to_thread(listing.add, page)  # takes some milliseconds
+            if only_differences and listing.has_sidecars:
+                return listing
+            job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + 10_000))
+            if len(listing.waiting) >= BATCH or len(listing.warnings) >= BATCH:
+                await flush()
     await flush()
     return listing
+
+
+def _records(job_id: int, found: Sequence[Found], rules: Rules) -> list[tuple[object, ...]]:
+    records: list[tuple[object, ...]] = []
+    for each, reason in found:
+        is_sidecar, etag = suffix(each.path) == rules.sidecar, each.etag
+        keys = sidecar_keys(each.path) if is_sidecar else image_keys(each.path)
+        if is_sidecar:  # another etag once the dataset allows any label name: then every sidecar is read again
+            etag = each.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{each.stamp}"
+        facts = (each.size, each.modified_at, etag, each.changed_at)
+        records.append((job_id, each.path, keys, is_sidecar, *facts, reason))
+    return records
+
+
+def _columns(found: Sequence[StoredObject]) -> list[list[object]]:
+    return [[getattr(each, name) for each in found] for name in ("path", "size", "modified_at", "changed_at", "etag")]
+
+
+async def _one_ahead(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
+    """The pages, each of which is listed while the one before is staged."""
+    ahead = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await ahead) is not None:
+            ahead = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
 
 
 async def is_unchanged(store: Store, rules: Rules, images: str) -> bool:
     """Whether the images, listed once more, are those of which `fingerprint` was this. Nothing is staged."""
     listing = Listing(rules)
     async for page in store.pages():
-        listing.add(page)
-        listing.waiting.clear()
-        listing.warnings.clear()
+        await asyncio.to_thread(listing.add, page)
+        listing.take()
     return listing.fingerprint == images

@@ -34,7 +34,8 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
     """Write down what is to be done, and reset the job's counters: nothing was done under this plan yet."""
 
     async def write(batch: Batch) -> Checkpoint:
-        await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
+        await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object, sync_unchanged")
+        await batch.execute_long(SQL.forget_listed_twice, job.id, job.dataset_id)
         ignored = await _pair(batch, job, listing)
         await batch.execute_long(
             SQL.plan,
@@ -45,7 +46,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
             options.restore_removed,
             options.verify_contents,
         )
-        for table in ("sync_object", "sync_sidecar"):
+        for table in ("sync_object", "sync_unchanged", "sync_sidecar"):
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
         [(merges, items)] = await batch.connection.fetch(SQL.count, job.id)
         checkpoint = Checkpoint("confirm", merges, merges, items, listing.complete, listing.fingerprint)

@@ -45,10 +45,15 @@ FROM numbered GROUP BY reason
 -- name: clear_ignored
 DELETE FROM ignored_files WHERE job_id = $1
 
+-- name: forget_listed_twice
+-- Files that were replaced or renamed meanwhile may be listed twice: then the difference counts.
+DELETE FROM sync_unchanged u USING source, sync_object o
+WHERE u.job_id = $1 AND source.id = u.source_id AND o.job_id = $1 AND source.dataset_id = $2 AND source.path = o.path
+
 -- name: plan
 -- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
 -- people, $5 what was removed here is restored, $6 contents are verified, whatever sizes and times say.
--- A known source is one that is in storage as far as we know, or that feeds a live sample.
+-- A known source is one that is in storage as far as we know, or that feeds a live sample, and was not found unchanged.
 -- `content` is a hash of a content: an etag is one if it has 32 characters, as MD5 and our own hash have.
 WITH listed AS (
     SELECT DISTINCT ON (path) path, size, modified_at, changed_at, etag
@@ -64,6 +69,7 @@ WITH listed AS (
            coalesce(source.content_hash, CASE WHEN length(source.etag) = 32 THEN source.etag END) AS content
     FROM source LEFT JOIN sample ON sample.source_id = source.id
     WHERE source.dataset_id = $2 AND (source.status <> 'GONE' OR sample.id IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM sync_unchanged u WHERE u.job_id = $1 AND u.source_id = source.id)
     ORDER BY source.path, sample.id IS NULL, source.id
 ), compared AS (
     SELECT l.path, l.size, l.modified_at, l.changed_at, l.etag, k.id AS source_id, k.sample_id, k.status,

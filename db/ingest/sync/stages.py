@@ -57,7 +57,7 @@ async def _prepare(
     for left in reversed(range(LISTINGS)):
         checkpoint = Checkpoint.read(job.checkpoint)
         if checkpoint is None or not await is_there(database, job, checkpoint):
-            listing = await list_objects(database, job, store, rules=rules)
+            listing = await list_objects(database, job, store, rules=rules, options=options)
             checkpoint = await plan(database, job, listing, options)
             job.report(progress=LISTED)
         if checkpoint.stage == "confirm":

@@ -21,6 +21,7 @@ WITHOUT_MODEL: Final = frozenset(
         "sync_item",
         "sync_object",
         "sync_sidecar",
+        "sync_unchanged",
         "upload",
     }
 )

@@ -1,0 +1,25 @@
+-- name: is_without_sidecars
+-- Whether a dataset has files, none of which ever had a sidecar.
+SELECT count(*) > 0 AND count(sidecar_etag) = 0 FROM source WHERE dataset_id = $1
+
+-- name: stage_differences
+-- Stages the listed images that differ from what is known, as `plan` compares them, and notes the sources of the others.
+-- $1 job, $2 dataset.
+WITH listed AS (
+    SELECT * FROM unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::text[])
+        WITH ORDINALITY AS o (path, size, modified_at, changed_at, etag, n)
+), unchanged AS (
+    SELECT o.n, source.id FROM listed o
+    JOIN source ON source.dataset_id = $2 AND source.path = o.path AND source.status = 'PRESENT'
+    JOIN sample ON sample.source_id = source.id
+    WHERE (source.size <> o.size OR source.modified_at <> o.modified_at OR source.changed_at <> o.changed_at
+           OR source.etag <> o.etag) IS NOT TRUE
+      AND (source.content_hash IS NOT NULL OR length(source.etag) = 32)
+      AND NOT EXISTS (SELECT FROM source_deletion d
+                      WHERE d.dataset_id = $2 AND d.path = o.path AND d.finished_at IS NULL)
+), noted AS (
+    INSERT INTO sync_unchanged (job_id, source_id) SELECT $1, id FROM unchanged ON CONFLICT DO NOTHING
+)
+INSERT INTO sync_object (job_id, path, keys, sidecar, size, modified_at, changed_at, etag)
+SELECT $1, path, '{}', false, size, modified_at, changed_at, etag FROM listed
+WHERE n NOT IN (SELECT n FROM unchanged)

@@ -1,0 +1,92 @@
+"""What is as it was is not staged: a sync of many files, few of which changed, costs little."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from db.storage import Page, Store
+from tests.db.dataset_fixture import DatasetFixture, counted
+from tests.memory_store import MemoryStore
+
+NOTED = """
+    CREATE TABLE noted (path text);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO noted VALUES (new.path); RETURN new; END $$;
+    CREATE TRIGGER note BEFORE INSERT ON sync_object FOR EACH ROW EXECUTE FUNCTION note()
+"""
+
+
+async def staged(dataset: DatasetFixture) -> list[str]:
+    """The paths that were staged since this was called before."""
+    paths = [row["path"] for row in await dataset.rows("SELECT path FROM noted ORDER BY path")]
+    await dataset.do("TRUNCATE noted")
+    return paths
+
+
+async def test_only_differences_are_staged(dataset: DatasetFixture) -> None:
+    for name in ("a.png", "b.png", "c.png", "d.png", "bad.png"):
+        dataset.put(name, b"no image" if name == "bad.png" else None)
+    dataset.put(".hidden.png")
+    await dataset.sync()
+    await dataset.do(NOTED)
+    assert counted(await dataset.sync(), skipped=1)
+    assert await staged(dataset) == [".hidden.png", "bad.png"]
+    dataset.touch("b.png")
+    dataset.remove("c.png")
+    dataset.put("d.png")
+    dataset.put("e.png")
+    job = await dataset.sync()
+    assert await staged(dataset) == [".hidden.png", "b.png", "bad.png", "d.png", "e.png"]
+    assert counted(job, added=1, updated=1, removed=1, skipped=1)
+    assert list(await dataset.labels()) == ["a.png", "b.png", "d.png", "e.png"]
+    assert await dataset.rows("SELECT 1 FROM sync_unchanged") == []
+
+
+async def test_a_first_sidecar_is_found_wherever_it_is_listed(dataset: DatasetFixture) -> None:
+    dataset.put("a.png")
+    dataset.put("b.png")
+    await dataset.sync()
+    dataset.put("b.txt", "cat")
+    await dataset.sync()
+    assert await dataset.labels() == {"a.png": [], "b.png": ["cat"]}
+    dataset.put("a.txt", "dog")
+    await dataset.sync()
+    assert await dataset.labels() == {"a.png": ["dog"], "b.png": ["cat"]}
+
+
+async def test_what_was_removed_here_is_a_difference(dataset: DatasetFixture) -> None:
+    dataset.put("a.png")
+    dataset.put("b.png")
+    await dataset.sync()
+    sample = await dataset.sample("a.png")
+    await dataset.do("DELETE FROM sample WHERE id = $1", sample["id"])
+    assert counted(await dataset.sync())
+    assert counted(await dataset.sync(restore_removed=True), added=1)
+    assert list(await dataset.labels()) == ["a.png", "b.png"]
+
+
+class Repeating(MemoryStore):
+    """Lists every object as it was, and once more as if it had been replaced meanwhile."""
+
+    async def pages(self) -> AsyncIterator[Page]:
+        async for page in super().pages():
+            yield page
+            yield Page([replace(each, size=each.size + 1) for each in page.objects])
+
+
+@pytest.mark.parametrize("dataset", ["memory"], indirect=True)
+async def test_of_a_file_that_is_listed_twice_the_difference_counts(dataset: DatasetFixture) -> None:
+    dataset.put("a.png")
+    await dataset.sync()
+    before = await dataset.sample("a.png")
+    repeating = Repeating()
+    repeating.contents = dataset.store.contents  # type: ignore[attr-defined]
+    usual: Store = dataset.store
+    dataset.store = repeating
+    await dataset.do(NOTED)
+    assert counted(await dataset.sync())
+    assert await staged(dataset) == ["a.png"]
+    dataset.store = usual
+    assert counted(await dataset.sync())
+    assert await dataset.sample("a.png") == before
