@@ -278,6 +278,48 @@ class ExistingSamples(Enum):
     OVERWRITE = "Replace all labels and shapes with those of the label files or the manifest."
 
 
+@described("What an import does with shapes that reach beyond their image.")
+class OutOfBounds(Enum):
+    REFUSE = "Leave them out. Each is a warning."
+    CLAMP = "Cut them at the edges of the image. Circles, and what lies beyond it as a whole, are left out."
+
+
+@described("A format that can be imported.")
+class ImportFormat(Enum):
+    COCO = "JSON with `images`, `annotations` and `categories`: boxes, polygons, masks, or labels of images."
+    CSV = (
+        "A line for each label or box, with the image's path: `path,label`, or with names of columns in the first line."
+    )
+    CVAT = "XML of CVAT for images, version 1.1."
+    HUGGING_FACE = "`metadata.jsonl` or `metadata.csv` next to images."
+    IMAGE_FOLDER = "A folder of images for each label."
+    IMAGE_TEXT = "A text file for each image, with a label on each line."
+    JSON_LINES = "A JSON object for each image."
+    LABEL_STUDIO = "JSON of Label Studio."
+    MODELARTS_MANIFEST = (
+        "A manifest of ModelArts, or of `writeManifest`: a JSON object per line, and files of PASCAL VOC."
+    )
+    PARQUET = "Parquet of Hugging Face: a row for each image."
+    PASCAL_VOC = "A file of XML for each image; folders `Annotations` and `ImageSets`."
+    WEBDATASET = "Tar files with images and what is said of them."
+    YOLO = "A text file for each image, and `data.yaml` or `classes.txt` with the names: boxes or polygons."
+
+
+@described("What happened to lines or images of an import.")
+class ImportNoticeKind(Enum):
+    CONTENT = "Something in the file makes no sense or does not fit the dataset, and was left out."
+    LABEL_NAME = "A label's name is not allowed in this dataset, so its annotations were left out."
+    SHAPE_BEYOND_IMAGE = "Shapes reach beyond their image. `outOfBounds` says what to do with them."
+    LABELS_KEPT = "A person or a script labelled the sample last, so its labels stay. OVERWRITE replaces them."
+    MATCHED_BY_PATH_END = "The image's path and that of its sample end alike."
+    MATCHED_BY_NAME = "The image and its sample have the same file name, and nothing else has."
+    IMAGE_AMBIGUOUS = "Several samples may be meant, or one sample by several images."
+    IMAGE_MISSING = "There is no such sample, and no such file below the input path."
+    IMAGE_REPEATED = "The image was named before; the first line counts."
+    IMAGE_UNREADABLE = "There is a file, and it is not an image that can be read."
+    SAMPLE_DELETED = "The sample was deleted here. `restoreRemoved` restores it."
+
+
 @described("What to do with changes that are not in any version.")
 class UnpublishedChanges(Enum):
     ERROR = "Refuse with UNPUBLISHED_CHANGES."

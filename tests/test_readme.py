@@ -13,7 +13,8 @@ from schema import sdl
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CLIENTS = (ROOT / "docs" / "clients.md").read_text()
-BLOCKS = re.findall(r"```graphql\n(.*?)```", README + CLIENTS, re.DOTALL)
+IMPORTS = (ROOT / "docs" / "imports.md").read_text()
+BLOCKS = re.findall(r"```graphql\n(.*?)```", README + CLIENTS + IMPORTS, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench"})
 
 

@@ -57,9 +57,10 @@ class SpanChanges:
 
 
 async def load(session: AsyncSession, dataset_id: int, early: int, late: int = LAST) -> SpanChanges:
-    """Fill the temporary tables with what the revisions after `early`, up to and with `late`, did."""
+    """Fill the temporary tables with what the revisions after `early`, up to and with `late`, did. A transaction that
+    restores several spans, the latest first, fills them again."""
     columns = {row["relname"]: tuple(row["columns"]) for row in await sql.run(session, SQL.columns)}
-    await sql.run(session, SQL.create_tables)
+    await sql.run(session, SQL.clear_tables if await sql.value(session, SQL.has_tables) else SQL.create_tables)
     rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
     values = {"dataset_id": dataset_id, "early": early, "late": late}
     for fact in FACTS:

@@ -12,6 +12,12 @@ BEGIN
     END LOOP;
 END $$
 
+-- name: has_tables
+SELECT to_regclass('pg_temp.before_label') IS NOT NULL
+
+-- name: clear_tables
+TRUNCATE before_label, before_sample, before_annotation, after_label, after_sample, after_annotation
+
 -- name: columns
 -- From the catalog, so that what a later migration adds is restored too, by an older server as well.
 SELECT c.relname, array_agg(quote_ident(a.attname) ORDER BY a.attnum) AS columns

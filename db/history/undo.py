@@ -1,28 +1,34 @@
-"""Undoing one change: its rows are inverted, as a change of its own. What others did stays, or prevents the undo.
+"""Undoing one change, or all of a job: their rows are inverted, as a change of its own. What others did stays, or
+prevents the undo.
 
 Facts that are no longer as the change left them prevent it. A later change that was undone itself prevents nothing; nor
 does another label on the same sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
 import sqlalchemy
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import jobs
 from db.errors import Conflict, Forbidden, Invalid, NotFound
 from db.history.changes import MAX_REPORTED, RecordedChange, find_visible, lock_dataset, record
 from db.history.restore import FILE, LABELLING, OBSTACLES, SpanChanges, load, restore
 from db.history.versions import is_clean, lock_base, remember_base, set_base
 from db.identity.tokens import Identity, Scope
 from db.postgres import sql
-from db.postgres.models import Base, BaseBefore, Change, Version
+from db.postgres.models import Base, BaseBefore, Change, Dataset, Job, Version
 from db.queries.rows import table_of
 from db.queries.types.change import is_own_labelling
 
 SQL: Final = sql.load(__file__)
 SUMMARY: Final = 200  # characters of the undone change's summary
+MAX_SPAN: Final = 100  # changes of a job that are undone by the same statements
+JOBS: Final = {"SyncJob": "SYNC", "ImportJob": "IMPORT"}  # whose changes can be undone together, by type
 NO_FACTS: Final = {*FILE, *LABELLING, "created_at", "added_at"}  # columns of a sample that nobody sets by themselves
 
 
@@ -52,13 +58,69 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     revision = await lock_dataset(session, dataset_id, by, exclusive=True)
     base = await lock_base(session, dataset_id)
     span = await load(session, dataset_id, undone.revision - 1, undone.revision)
-    await _expect_no_conflicts(session, span, undone)
+    await _expect_no_conflicts(session, span, dataset_id, undone.revision, undone_by=undone.undone_by)
     change = await record(session, dataset_id, by.name, "UNDO", _summary(undone))
     await restore(session, span, change)
     await _restore_base(session, base, undone, revision, change)
     undone.undone_by = change.id
     await session.flush()
     return Undone(dataset_id, change.id)
+
+
+async def undo_job(session: AsyncSession, job_id: int, *, by: Identity, type_name: str) -> Undone:
+    """Make what the changes of a sync or an import touched what it was before, the latest first, as one change. Those
+    that were undone before stay undone. Refused as a whole where later changes touched the same."""
+    found = await session.exec(
+        select(Job.dataset_id, Job.status)
+        .join(Dataset, col(Dataset.id) == Job.dataset_id)
+        .where(col(Job.id) == job_id, col(Job.kind) == JOBS.get(type_name), col(Dataset.deleted_at).is_(None))
+    )
+    job = found.one_or_none()
+    if job is None or not by.sees(job[0]):
+        raise NotFound("There is no such sync or import; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
+    if not by.may(Scope.MANAGE):
+        message = "Undoing a sync or an import needs the scope manage."
+        raise Forbidden(message, needed=Scope.MANAGE.name, held=by.scope.name)
+    dataset_id, status = job
+    if status in jobs.ACTIVE:
+        message = "The job is queued or running; cancel it, or wait until it ends, and repeat."
+        raise Conflict(message, code="DATASET_BUSY", jobId=f"{type_name}:{job_id}")
+    revision = await lock_dataset(session, dataset_id, by, exclusive=True)
+    base = await lock_base(session, dataset_id)
+    every = await sql.run(session, SQL.changes_of_job, dataset_id=dataset_id, job_id=job_id)
+    undone = [row for row in every if row["in_force"]]
+    if not undone:
+        if not every:
+            raise Invalid("This job changed nothing, so there is nothing to undo.")
+        message = "All changes of this job are already undone; to restore them, undo the change that undid them."
+        raise Conflict(message, changes=[])
+    change = await record(session, dataset_id, by.name, "UNDO", _summary_of_job(undone))
+    for early, late in _spans([row["revision"] for row in undone]):
+        span = await load(session, dataset_id, early, late)
+        await _expect_no_conflicts(session, span, dataset_id, late)
+        await restore(session, span, change)
+    was_clean = base.version_id is not None and base.revision == undone[0]["revision"] - 1
+    if was_clean and revision - base.revision == len(undone):  # nobody else changed anything
+        await set_base(session, base, base.version_id, change.revision)
+    await sql.run(session, SQL.mark_undone, change=change.id, ids=[row["id"] for row in undone])
+    return Undone(dataset_id, change.id)
+
+
+def _spans(revisions: Sequence[int]) -> list[tuple[int, int]]:
+    """Ranges of revisions (early, late] without those of others, the latest first."""
+    spans: list[tuple[int, int]] = []
+    for revision in reversed(revisions):
+        if spans and spans[-1][0] == revision and spans[-1][1] - revision < MAX_SPAN:
+            spans[-1] = revision - 1, spans[-1][1]
+        else:
+            spans.append((revision - 1, revision))
+    return spans
+
+
+def _summary_of_job(undone: Sequence[asyncpg.Record]) -> str:
+    if len(undone) == 1:
+        return f"Undid: {undone[0]['summary'][:SUMMARY]}"
+    return f"Undid: {undone[0]['summary'].partition(':')[0]}, {len(undone)} changes"
 
 
 def _summary(undone: Change) -> str:
@@ -94,13 +156,16 @@ async def _restore_base(
         await set_base(session, base, base.version_id, change.revision)
 
 
-async def _expect_no_conflicts(session: AsyncSession, span: SpanChanges, undone: Change) -> None:
-    """Raises CONFLICT, naming the later changes. `undone`: the change to undo."""
-    found = await sql.run(session, _conflicts(span), undone=undone.revision)
+async def _expect_no_conflicts(
+    session: AsyncSession, span: SpanChanges, dataset_id: int, undone: int, *, undone_by: int | None = None
+) -> None:
+    """Raises CONFLICT, naming the later changes. `undone`: the last revision to undo; `undone_by`: the change that
+    undid it already."""
+    found = await sql.run(session, _conflicts(span), undone=undone)
     if not found:
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
-    if all(revision <= undone.revision for revision in revisions):
+    if all(revision <= undone for revision in revisions):
         # What is in the way may have come there by the very change: a file that moved to where another was.
         obstacle = await sql.first(session, OBSTACLES)
         if obstacle is not None:
@@ -110,10 +175,10 @@ async def _expect_no_conflicts(session: AsyncSession, span: SpanChanges, undone:
                 changes=[],
                 path=obstacle["path"],
             )
-    values = {"dataset_id": undone.dataset_id, "revisions": revisions, "undone": undone.revision}
+    values = {"dataset_id": dataset_id, "revisions": revisions, "undone": undone}
     ids = [row["id"] for row in await sql.run(session, SQL.changes, **values, limit=MAX_REPORTED)]
     message = "Later changes affect the same samples or labels; undo those first, the latest first."
-    if undone.undone_by in ids:
+    if undone_by in ids:
         message = "This change is already undone; to restore it, undo the change that undid it."
     raise Conflict(message, changes=[f"Change:{id}" for id in ids])
 

@@ -60,3 +60,17 @@ SELECT id FROM (
           FROM change c WHERE c.dataset_id = :dataset_id AND c.revision = ANY(:revisions::bigint[])) AS each
 ) AS judged
 WHERE all_moot OR NOT is_moot ORDER BY revision LIMIT :limit
+
+-- name: changes_of_job
+-- Those that are in force: not undone, or redone since. What undid a change may itself be undone, and so on.
+WITH RECURSIVE step AS (
+    SELECT id AS change_id, undone_by, 0 AS steps FROM change WHERE job_id = :job_id AND dataset_id = :dataset_id
+    UNION ALL
+    SELECT step.change_id, c.undone_by, step.steps + 1 FROM step JOIN change c ON c.id = step.undone_by
+)
+SELECT c.id, c.revision, c.summary, c.undoable, last.steps % 2 = 0 AS in_force
+FROM (SELECT change_id, max(steps) AS steps FROM step GROUP BY change_id) last JOIN change c ON c.id = last.change_id
+ORDER BY c.revision
+
+-- name: mark_undone
+UPDATE change SET undone_by = :change WHERE id = ANY(:ids::bigint[])

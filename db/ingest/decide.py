@@ -1,7 +1,7 @@
 """What a batch of entries changes, decided from what the database contains under our locks. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
@@ -11,12 +11,13 @@ import orjson
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.names import excerpt
 from db.formats.shapes import from_json
-from db.ingest.entry import Entry, Listed
+from db.ingest.entry import Entry, Listed, Notice, NoticeKind
 from db.ingest.images import InspectedImage, Outcome
 
 ExistingWork = Literal["KEEP", "OVERWRITE"]
 SYNC_AUTHOR: Final = Author("sync")  # of what a sidecar says
 MANIFEST_AUTHOR: Final = Author("human")  # of what a manifest says of nobody
+IMPORT_AUTHOR: Final = Author("import")  # of what a file of another format says of nobody
 UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read
 
 
@@ -44,11 +45,11 @@ class Policy:
         return cls("SYNC", SYNC_AUTHOR, replaceable, restore_removed)
 
     @classmethod
-    def of_import(cls, existing: ExistingWork, *, restore_removed: bool) -> Self:
-        """A manifest replaces what neither a person nor his script put last."""
+    def of_import(cls, existing: ExistingWork, *, restore_removed: bool, author: Author = MANIFEST_AUTHOR) -> Self:
+        """A file replaces what neither a person nor his script put last."""
         overwrites = existing == "OVERWRITE"
         replaceable = None if overwrites else ("SYNC", "IMPORT", "MODEL")
-        return cls("IMPORT", MANIFEST_AUTHOR, replaceable, restore_removed, exact=True, clears=overwrites)
+        return cls("IMPORT", author, replaceable, restore_removed, exact=True, clears=overwrites)
 
     @property
     def overwrites(self) -> bool:
@@ -134,7 +135,9 @@ class Decisions:
     sidecar_etags: dict[int, str] = field(default_factory=dict)  # by source
 
     skipped: int = 0
+    matched: int = 0  # entries that name a sample
     warnings: list[tuple[int, str, str]] = field(default_factory=list)  # position, location, message
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def is_change(self) -> bool:
@@ -145,14 +148,18 @@ class Decisions:
         return self.replaced.keys() | {one.sample_id for one in self.updated}
 
     @property
+    def annotations_by_sample(self) -> list[Sequence[ParsedAnnotation]]:
+        return [*(entry.annotations or () for entry, _ in self.added), *(one.added for one in self.updated)]
+
+    @property
     def annotations(self) -> list[ParsedAnnotation]:
         """All that are to be written."""
-        found = [annotation for entry, _ in self.added for annotation in entry.annotations or ()]
-        return found + [annotation for one in self.updated for annotation in one.added]
+        return [annotation for some in self.annotations_by_sample for annotation in some]
 
-    def skip(self, entry: Entry, message: str) -> None:
+    def skip(self, entry: Entry, message: str, kind: NoticeKind | None = None) -> None:
         self.skipped += 1
         self.warnings.append((entry.position, entry.location, message))
+        self.notices.append(Notice(kind or entry.refused_as, f"{entry.location}: {message}"))
 
 
 def decide(
@@ -194,20 +201,24 @@ class _Decider:
     def decide_named(self, entry: Entry, is_being_deleted: bool) -> None:
         """An entry that names an image by its path."""
         self._warn(entry)
-        refused = entry.refused
+        kind, refused = entry.refused_as, entry.refused
         if refused is None and is_being_deleted:
-            refused = "The file is being deleted."
+            kind, refused = "SAMPLE_DELETED", "The file is being deleted."
         if refused is None and entry.path in self.paths:
-            refused = "An earlier line has imported the same image."
+            kind, refused = "IMAGE_REPEATED", "An earlier line has imported the same image."
         if refused is None:
             self.paths.add(entry.path)
-            refused = self._merge_named(entry, self.existing.get(entry.path))
+            kind, refused = "SAMPLE_DELETED", self._merge_named(entry, self.existing.get(entry.path))
         if refused is not None:
-            self.decisions.skip(entry, f"`{path_end(entry.path)}`: {refused}")
+            self.decisions.skip(entry, f"`{path_end(entry.path)}`: {refused}", kind)
 
     def _merge_named(self, entry: Entry, before: ExistingSample | None) -> str | None:
         """Returns the sentence for an entry that comes to nothing."""
         if before is not None and before.sample_id is not None:
+            self.decisions.matched += 1
+            if entry.annotations and not self.policy.may_label(before.labeled_origin):
+                message = f"{entry.location}: `{path_end(entry.path)}` keeps its labels: a person or a script put them."
+                self.decisions.notices.append(Notice("LABELS_KEPT", message))
             self._update(entry, before, before.sample_id)
             return None
         if entry.image is None:

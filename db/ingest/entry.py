@@ -21,6 +21,30 @@ STORED: Final = TypeAdapter(InspectedImage)
 Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 
+NoticeKind = Literal[
+    "CONTENT",
+    "LABEL_NAME",
+    "SHAPE_BEYOND_IMAGE",
+    "LABELS_KEPT",
+    "MATCHED_BY_PATH_END",
+    "MATCHED_BY_NAME",
+    "IMAGE_AMBIGUOUS",
+    "IMAGE_MISSING",
+    "IMAGE_REPEATED",
+    "IMAGE_UNREADABLE",
+    "SAMPLE_DELETED",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an import says of some of its lines or images together: those of a kind are counted, and the first named."""
+
+    kind: NoticeKind
+    example: str
+    count: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """What a sync planned for a file, compared with the source that was known at its path; `width`, `height` and
@@ -71,8 +95,8 @@ class Entry:
     """One image. `position` is its index in the source's order, and what a checkpoint counts.
 
     `image` None: there is a sample at the path, whose image was not read. `annotations` None: the source says nothing
-    that can be used, and labels stay; empty: there are none. `refused`: why it can be no sample. `location`: where the
-    entry is, in warnings. `listed` None: what to do follows from the path alone.
+    that can be used, and labels stay; empty: there are none. `refused`: why it can be no sample, and `refused_as` the
+    kind of that. `location`: where the entry is, in warnings. `listed` None: what to do follows from the path alone.
     """
 
     position: int
@@ -83,7 +107,9 @@ class Entry:
     hard: bool | None = None
     usage: str | None = None
     refused: str | None = None
+    refused_as: NoticeKind = "CONTENT"
     warnings: tuple[tuple[str, str], ...] = ()  # location and message
+    notices: tuple[Notice, ...] = ()
     refused_names: tuple[LabelWarning, ...] = ()
     listed: Listed | None = None
     sidecar_etag: str | None = None  # of the sidecar that was read

@@ -1,6 +1,7 @@
 """Requests of clients for jobs: to sync a dataset, to import a manifest, to cancel."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -10,8 +11,10 @@ from db.errors import Forbidden, NotFound
 from db.history.changes import expect_revision, lock_dataset, no_such_dataset
 from db.identity.tokens import Identity, Scope
 from db.ingest import imports, sync
+from db.postgres import sql
 from db.postgres.models import Dataset, Job
 
+SQL: Final = sql.load(__file__)
 Options = sync.Options | imports.Options
 
 
@@ -21,14 +24,23 @@ class StartedJob:
 
 
 async def request(
-    session: AsyncSession, dataset_id: int, options: Options, *, by: Identity, expected_revision: int | None = None
+    session: AsyncSession,
+    dataset_id: int,
+    options: Options,
+    *,
+    by: Identity,
+    expected_revision: int | None = None,
+    uploaded: bytes | None = None,
 ) -> StartedJob:
     """Start a sync or an import. While another one runs it is refused with SYNC_ALREADY_RUNNING or DATASET_BUSY."""
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, expected_revision, revision)
     if isinstance(options, imports.Options) and by.dataset_ids is not None:
         options = replace(options, dataset_ids=sorted(by.dataset_ids))
-    return StartedJob(await start(session, dataset_id, options, requested_by=by.name))
+    job_id = await start(session, dataset_id, options, requested_by=by.name)
+    if uploaded is not None:
+        await sql.run(session, SQL.keep_uploaded, job_id=job_id, data=uploaded)
+    return StartedJob(job_id)
 
 
 async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:

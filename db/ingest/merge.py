@@ -6,7 +6,7 @@ runs, so everything is read again under locks.
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,13 +16,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.formats.annotations import ParsedAnnotation
 from db.history.changes import lock_dataset, record
 from db.ingest.decide import Decisions, ExistingSample, Policy, decide, existing_annotation, path_end
-from db.ingest.entry import Entry
+from db.ingest.entry import Entry, Notice, NoticeKind
 from db.ingest.write import Writer, label_ids, write_object_facts
 from db.jobs import Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
+MAX_NEW_LABELS: Final = 1_000  # that a job names
+COUNTED: Final[Mapping[NoticeKind, str]] = {
+    "LABELS_KEPT": "kept",
+    "IMAGE_MISSING": "missing",
+    "SHAPE_BEYOND_IMAGE": "beyond",
+}
 MEANWHILE: Final = "A file was uploaded there while the import ran; import again."
 OUTSIDE: Final = (
     "The image is smaller than before, {width} × {height} pixels: {shapes} of its shapes reach beyond it, and are kept."
@@ -37,6 +43,7 @@ async def stage(
     records: Sequence[Sequence[object]],
     warnings: Sequence[tuple[str, str]],
     refused_names: Sequence[LabelWarning] = (),
+    notices: Sequence[Notice] = (),
 ) -> None:
     """Copy records into a staging table, with the warnings about what was read for them."""
 
@@ -44,6 +51,7 @@ async def stage(
         batch.warnings.extend(warnings)
         for refused in refused_names:
             batch.warn_label(refused)
+        _notice(batch, notices)
         await batch.connection.copy_records_to_table(table, records=records, columns=columns)
 
     await in_batch(database, job, copy)
@@ -57,15 +65,17 @@ async def merge_all(
     after: int,
     read: Callable[[int], Awaitable[Sequence[Entry]]],
     advance: Callable[[Batch, int], None],
+    dry_run: bool = False,
 ) -> None:
-    """Merge all entries after a position. While one batch is written, the next is read.
+    """Merge all entries after a position. While one batch is written, the next is read. A dry run decides and counts in
+    the same way, takes no locks, and writes nothing into the dataset.
 
     `read`: the entries after a position, as many as one transaction takes; none at the end. `advance`: writes into a
     batch the checkpoint and the progress of a job that has merged everything up to a position.
     """
 
     async def write(batch: Batch, entries: Sequence[Entry]) -> None:
-        await _merge(batch, job, entries, policy)
+        await _merge(batch, job, entries, policy, dry_run=dry_run)
         advance(batch, entries[-1].position)
 
     ahead = asyncio.ensure_future(read(after))
@@ -78,10 +88,15 @@ async def merge_all(
         await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Policy) -> None:
-    await lock_dataset(batch.session, job.dataset_id, None)
-    decisions = await _decide_under_locks(batch.session, job.dataset_id, entries, policy)
-    if decisions.is_change:
+async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Policy, *, dry_run: bool) -> None:
+    if not dry_run:
+        await lock_dataset(batch.session, job.dataset_id, None)
+    decisions = await _decide(batch.session, job.dataset_id, entries, policy, locked=not dry_run)
+    if policy.origin == "IMPORT":
+        await _count_new_labels(batch, job, decisions)
+    if dry_run:
+        _count(batch, decisions, {entry.path: 0 for entry, _ in decisions.added}, policy)
+    elif decisions.is_change:
         counts = {"added": len(decisions.added), "updated": len(decisions.updated_samples)}
         summary = f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
         assert policy.origin != "UPLOAD"  # uploads are merged with their change, in `uploads`
@@ -99,20 +114,54 @@ async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Pol
             batch.warn(row["path"], OUTSIDE.format(**row))
     for refused in (name for entry in entries for name in entry.refused_names):
         batch.warn_label(refused)
+    if policy.origin == "IMPORT":
+        _notice(batch, [notice for entry in entries for notice in entry.notices])
+        _notice(batch, decisions.notices)
+        batch.counts["matched"] += decisions.matched
 
 
-async def _decide_under_locks(
-    session: AsyncSession, dataset_id: int, entries: Sequence[Entry], policy: Policy
+def _notice(batch: Batch, notices: Iterable[Notice]) -> None:
+    for each in notices:
+        batch.notice(each.kind, each.example, each.count)
+        if each.kind in COUNTED:
+            batch.counts[COUNTED[each.kind]] += each.count
+
+
+async def _count_new_labels(batch: Batch, job: Claim, decisions: Decisions) -> None:
+    """Of labels that the dataset has not, or had not before this job: on how many samples they come, and how often."""
+    samples, annotations = Counter[str](), Counter[str]()
+    for some in decisions.annotations_by_sample:
+        samples.update({each.label for each in some})
+        annotations.update(each.label for each in some)
+    if annotations:
+        await sql.run(
+            batch.session,
+            SQL.count_new_labels,
+            job_id=job.id,
+            dataset_id=job.dataset_id,
+            names=list(annotations),
+            samples=[samples[name] for name in annotations],
+            annotations=list(annotations.values()),
+            most=MAX_NEW_LABELS,
+        )
+
+
+async def _decide(
+    session: AsyncSession, dataset_id: int, entries: Sequence[Entry], policy: Policy, *, locked: bool
 ) -> Decisions:
-    await label_ids(session, dataset_id, (each.label for entry in entries for each in entry.annotations or ()))
+    """What the entries change; `locked`: nobody else changes the same until the commit."""
+    if locked:
+        await label_ids(session, dataset_id, (each.label for entry in entries for each in entry.annotations or ()))
     sources = sorted({entry.listed.source_id for entry in entries if entry.listed and entry.listed.source_id})
     paths = sorted({entry.path for entry in entries if entry.listed is None})
     rows: list[asyncpg.Record] = []
     if sources:
-        await sql.run(session, SQL.lock_samples_by_source, sources=sources)
+        if locked:
+            await sql.run(session, SQL.lock_samples_by_source, sources=sources)
         rows = await sql.run(session, SQL.existing_by_source, sources=sources)
     if paths:
-        await sql.run(session, SQL.lock_samples_by_path, dataset_id=dataset_id, paths=paths)
+        if locked:
+            await sql.run(session, SQL.lock_samples_by_path, dataset_id=dataset_id, paths=paths)
         rows = await sql.run(session, SQL.existing_by_path, dataset_id=dataset_id, paths=paths)
     by_key = {(row["source_id"] if sources else row["path"]): row for row in rows}
     labelled = {entry.key for entry in entries if entry.annotations is not None}

@@ -40,3 +40,21 @@ WHERE sample.id = ANY(:samples::bigint[])
                                        || exists (@.points[*] ? (@.x > $w || @.y > $h)))',
                         jsonb_build_object('w', source.width, 'h', source.height))
 GROUP BY sample.id, source.id ORDER BY sample.path
+
+-- name: count_new_labels
+-- The first ones are named.
+WITH given AS (
+    SELECT new.*, EXISTS (SELECT FROM import_label k WHERE k.job_id = :job_id AND k.name = new.name) AS is_known
+    FROM unnest(:names::text[], :samples::bigint[], :annotations::bigint[])
+        WITH ORDINALITY AS new (name, samples, annotations, n)
+), fresh AS (
+    SELECT * FROM given
+    WHERE NOT is_known AND NOT EXISTS (SELECT FROM label WHERE dataset_id = :dataset_id AND label.name = given.name)
+    ORDER BY n LIMIT greatest(0, :most - (SELECT count(*) FROM import_label WHERE job_id = :job_id))
+)
+INSERT INTO import_label (job_id, name, sample_count, annotation_count)
+SELECT :job_id, name, samples, annotations
+FROM (SELECT * FROM given WHERE is_known UNION ALL SELECT * FROM fresh) AS counted ORDER BY n
+ON CONFLICT (job_id, name) DO UPDATE
+SET sample_count = import_label.sample_count + excluded.sample_count,
+    annotation_count = import_label.annotation_count + excluded.annotation_count

@@ -16,7 +16,11 @@ from db.postgres.outages import is_rolled_back, retry
 
 SQL: Final = sql.load(__file__, "jobs.sql")
 MAX_WARNINGS = 10_000  # kept of one job
-COUNTS: Final = ("skipped", "added", "updated", "removed", "moved", "labeled")
+MAX_EXAMPLES: Final = 10  # kept of one kind of notices
+COUNTS: Final = (
+    *("skipped", "added", "updated", "removed", "moved", "labeled"),
+    *("matched", "kept", "missing", "beyond"),
+)
 
 T = TypeVar("T")
 
@@ -45,6 +49,7 @@ class Batch:
     totals: dict[str, int] = field(default_factory=dict)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     label_warnings: dict[str, LabelWarning] = field(default_factory=dict)
+    notices: dict[str, tuple[int, list[str]]] = field(default_factory=dict)  # by kind: how many, and the first of them
     checkpoint: dict[str, Any] | None = None
     progress: float | None = None
 
@@ -55,6 +60,10 @@ class Batch:
 
     def warn(self, path: str, message: str) -> None:
         self.warnings.append((path, message))
+
+    def notice(self, kind: str, example: str, count: int = 1) -> None:
+        before, examples = self.notices.get(kind, (0, []))
+        self.notices[kind] = before + count, [*examples, *filter(None, [example])][:MAX_EXAMPLES]
 
     def warn_label(self, warning: LabelWarning) -> None:
         """One warning for each label name in a job, at the first path where it occurs."""
@@ -85,6 +94,10 @@ async def _write(batch: Batch, job: Claim) -> None:
         names, paths, messages, counts = map(list, zip(*warnings, strict=True))
         values = {"names": names, "paths": paths, "messages": messages, "counts": counts}
         await sql.run(batch.connection, SQL.warn, job_id=job.id, **values, max_warnings=MAX_WARNINGS)
+    if batch.notices:
+        values = {"kinds": list(batch.notices), "counts": [count for count, _ in batch.notices.values()]}
+        values["examples"] = [orjson.dumps(examples).decode() for _, examples in batch.notices.values()]
+        await sql.run(batch.connection, SQL.notice, job_id=job.id, **values, most=MAX_EXAMPLES)
     advanced = await sql.value(
         batch.connection,
         SQL.advance,

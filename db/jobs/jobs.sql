@@ -1,8 +1,9 @@
 -- name: insert_job
 -- A second active sync or import of a dataset violates the index job_one_active, a second manifest of a version the
 -- index job_one_manifest; neither is inserted.
-INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id)
-SELECT id, :kind, :requested_by, :arguments::text::jsonb, :version_id
+INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id, format, is_dry_run)
+SELECT id, :kind, :requested_by, :arguments::text::jsonb, :version_id, :arguments::text::jsonb ->> 'format',
+       coalesce((:arguments::text::jsonb ->> 'dry_run')::boolean, false)
 FROM dataset WHERE id = :dataset_id AND (deleted_at IS NULL OR :kind = 'PURGE')
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -72,12 +73,13 @@ ORDER BY dataset_id, id
 FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: clear_staging
--- What a sync, an import or an export prepared.
+-- What a sync, an import or an export prepared, or was given.
 WITH objects AS (DELETE FROM sync_object WHERE job_id = :job_id),
      unchanged AS (DELETE FROM sync_unchanged WHERE job_id = :job_id),
      sidecars AS (DELETE FROM sync_sidecar WHERE job_id = :job_id),
      items AS (DELETE FROM sync_item WHERE job_id = :job_id),
-     samples AS (DELETE FROM export_sample WHERE job_id = :job_id)
+     samples AS (DELETE FROM export_sample WHERE job_id = :job_id),
+     files AS (DELETE FROM import_file WHERE job_id = :job_id)
 DELETE FROM import_line WHERE job_id = :job_id
 
 -- name: beat
@@ -95,7 +97,8 @@ UPDATE job SET checkpoint = coalesce(:checkpoint::text::jsonb, checkpoint),
                scanned = coalesce(:scanned, scanned), ignored = coalesce(:ignored, ignored),
                skipped = coalesce(:skipped_in_all, skipped) + :skipped, added = added + :added,
                updated = updated + :updated, removed = removed + :removed, moved = moved + :moved,
-               labeled = labeled + :labeled,
+               labeled = labeled + :labeled, matched = matched + :matched, kept = kept + :kept,
+               missing = missing + :missing, beyond = beyond + :beyond,
                attempts = CASE WHEN :checkpoint::text IS NULL THEN attempts ELSE 0 END,
                claims = CASE WHEN :checkpoint::text IS NULL THEN claims ELSE 0 END,
                step = step + 1, heartbeat_at = clock_timestamp()
@@ -118,6 +121,14 @@ SELECT :job_id, path, message, name, count FROM warning
 WHERE name IS NULL OR name NOT IN (SELECT name FROM known) ORDER BY position
 LIMIT greatest(0, :max_warnings - (SELECT count(*) FROM job_warning WHERE job_id = :job_id))
 ON CONFLICT DO NOTHING
+
+-- name: notice
+-- Those of a kind are counted, and the first are kept as examples.
+INSERT INTO import_notice (job_id, kind, count, examples)
+SELECT :job_id, kind, count, ARRAY(SELECT jsonb_array_elements_text(examples::jsonb))
+FROM unnest(:kinds::text[], :counts::bigint[], :examples::text[]) AS notice (kind, count, examples)
+ON CONFLICT (job_id, kind) DO UPDATE
+SET count = import_notice.count + excluded.count, examples = (import_notice.examples || excluded.examples)[1:(:most)::int]
 
 -- name: notify
 SELECT pg_notify(:channel, :payload)

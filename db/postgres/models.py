@@ -310,6 +310,12 @@ class Job(SQLModel, table=True):
     worker: int | None
     due_at: datetime = TIMESTAMP  # from when on a queued job may be claimed
     version_id: int | None = BIGINT  # that is written
+    format: str | None = TEXT  # of what is imported, once it is known
+    is_dry_run: bool
+    matched: int = BIGINT
+    kept: int = BIGINT
+    missing: int = BIGINT
+    beyond: int = BIGINT
 
 
 class JobWarning(SQLModel, table=True):
@@ -371,6 +377,30 @@ class ExportFile(SQLModel, table=True):
     object: str = TEXT
     size: int = BIGINT
     sha256: str = TEXT
+
+
+class ImportLabel(SQLModel, table=True):
+    """A label that an import made, or would make, and on how many samples it put it."""
+
+    __tablename__ = "import_label"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    name: str = TEXT
+    sample_count: int = BIGINT
+    annotation_count: int = BIGINT
+
+
+class ImportNotice(SQLModel, table=True):
+    """What happened to lines or images of an import, by kind, with the first of them."""
+
+    __tablename__ = "import_notice"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    kind: str = TEXT
+    count: int = BIGINT
+    examples: list[str] = TEXTS
 
 
 class Token(SQLModel, table=True):

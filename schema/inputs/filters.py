@@ -144,6 +144,11 @@ class SampleSelectionInput:
     ids: list[strawberry.ID] | None = strawberry.field(
         default=UNSET, description="These samples, at most 1,000. Ids that are not found are listed in `notFoundIds`."
     )
+    paths: list[str] | None = strawberry.field(
+        default=UNSET,
+        description="The samples with these paths below the input path, at most 1,000, in either form of Unicode. "
+        "Paths that are not found are listed in `notFoundPaths`.",
+    )
     filter: SampleFilter | None = strawberry.field(
         default=UNSET,
         description="All samples that match this filter, without limit. A mutation requires at least one condition "

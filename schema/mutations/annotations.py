@@ -51,7 +51,10 @@ class AnnotationUpdateInput:
     description="The annotations to add, update and remove on one sample. Other annotations stay unchanged."
 )
 class SampleAnnotationsInput:
-    sample_id: strawberry.ID = strawberry.field(description="Global id of the sample.")
+    sample_id: strawberry.ID | None = strawberry.field(default=None, description="Global id of the sample.")
+    path: str | None = strawberry.field(
+        default=None, description="Path of the sample below the input path, instead of `sampleId`."
+    )
     add: list[AnnotationInput] = strawberry.field(
         default_factory=list,
         metadata={MAX_ITEMS: 10_000},
@@ -105,8 +108,16 @@ async def sample_edits(samples: Iterable[Mapping[str, Any]]) -> list[Edit]:
         for id in sample["remove"]:
             await turns.step()
             remove.append(annotation_number(id))
-        edits.append(Edit(number(sample["sampleId"], "Sample"), add, update, remove))
+        edits.append(Edit(sample_number(sample), add, update, remove, sample.get("path")))
     return edits
+
+
+def sample_number(value: Mapping[str, Any]) -> int:
+    """0 for a path. Raises Invalid."""
+    id = value.get("sampleId")
+    if (id is None) == (value.get("path") is None):
+        raise Invalid("Give either `sampleId` or `path` of each sample.", path="samples")
+    return 0 if id is None else number(id, "Sample")
 
 
 def label_of(value: Mapping[str, Any], edit: Mapping[str, Any], field: str) -> LabelReference:
@@ -115,7 +126,7 @@ def label_of(value: Mapping[str, Any], edit: Mapping[str, Any], field: str) -> L
         return label_reference(value.get("label"), value.get("labelId"), "label")
     except Invalid as refused:
         place = next(index for index, each in enumerate(edit[field]) if each is value)
-        refused.details |= {"sample": edit["sampleId"], "path": f"{field}.{place}.label"}
+        refused.details |= {"sample": edit.get("sampleId") or edit.get("path"), "path": f"{field}.{place}.label"}
         raise
 
 
@@ -150,5 +161,6 @@ async def annotate_samples(info: Info, input: AnnotateSamplesInput) -> AnnotateS
     edits = await sample_edits(samples)
     outcome = await write(info, annotate, id, edits, values(AnnotateWith, input), by=by)
     missing = frozenset(outcome.not_found)
-    not_found = [each["sampleId"] for each, edit in zip(samples, edits, strict=True) if edit.sample in missing]
-    return AnnotateSamplesPayload(**labelling(outcome, list(dict.fromkeys(not_found))))
+    given = ((each.get("sampleId"), edit.sample) for each, edit in zip(samples, edits, strict=True))
+    not_found = list(dict.fromkeys(id for id, sample in given if id is not None and sample in missing))
+    return AnnotateSamplesPayload(**labelling(outcome, not_found))

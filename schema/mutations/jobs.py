@@ -1,10 +1,13 @@
-"""syncDataset, importManifest, cancelJob."""
+"""syncDataset, importAnnotations, importManifest, cancelJob."""
 
 import strawberry
 
+from db.errors import Invalid
 from db.ingest import imports, job_requests, sync
+from db.ingest.uploads import Incoming
 from db.queries import ids
-from schema.enums import ExistingSamples
+from schema.enums import ExistingSamples, ImportFormat, OutOfBounds
+from schema.inputs.limits import MAX_ITEMS
 from schema.mutations.resolver import Info, is_done, number, values, write
 from schema.references import reference
 from schema.types.job import ImportJob, Job, SyncJob
@@ -38,6 +41,84 @@ class SyncDatasetInput:
 @strawberry.type(description="Return type of `syncDataset`.")
 class SyncDatasetPayload:
     job: SyncJob = strawberry.field(description="The sync, queued. Follow it with `syncProgress`.")
+
+
+@strawberry.input(description="Another name for a label.")
+class LabelNameMappingInput:
+    from_: str = strawberry.field(name="from", description="The label's name in the file.")
+    to: str = strawberry.field(description="Its name in the dataset.")
+
+
+@strawberry.input(description="Which labels of a file to import, and their names in the dataset.")
+class ImportLabelsInput:
+    map: list[LabelNameMappingInput] | None = strawberry.field(
+        default=None,
+        metadata={MAX_ITEMS: 10_000},
+        description="Other names for labels, at most 10,000. Labels that are not listed keep their names.",
+    )
+    include: list[str] | None = strawberry.field(
+        default=None, description="Import only labels with these names in the file. Null: all."
+    )
+    exclude: list[str] | None = strawberry.field(
+        default=None, description="Do not import labels with these names in the file."
+    )
+
+
+@strawberry.input(description="The files to import, and options.")
+class ImportAnnotationsInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset to import into.")
+    path: str | None = strawberry.field(
+        default=None,
+        description="Location of a file, a folder, or a zip or tar archive (also `.tar.gz`), which is read in place: "
+        "`s3://bucket/key`, or an absolute path or `file://` URL below one of the server's allowed roots. A `.yaml` "
+        "file of YOLO stands for its folder.",
+    )
+    upload: Incoming | None = strawberry.field(
+        default=None,
+        description="A file, or a zip or tar archive, instead of `path`: of at most 5 MiB, unless `serverInfo { "
+        "uploadLimits }` says otherwise. A manifest cannot be uploaded.",
+    )
+    format: ImportFormat | None = strawberry.field(
+        default=None,
+        description="The format of the files. Null: it is found out; `ImportJob.sourceFormat` says which it is.",
+    )
+    labels: ImportLabelsInput | None = strawberry.field(
+        default=None,
+        description="Which labels to import, and their names in the dataset. Null: all, under their names.",
+    )
+    existing: ExistingSamples = strawberry.field(
+        default=ExistingSamples.KEEP, description="What to do with the labels of existing samples."
+    )
+    out_of_bounds: OutOfBounds = strawberry.field(
+        default=OutOfBounds.REFUSE,
+        description="What to do with shapes that reach beyond their image by more than half a pixel. Those of "
+        "MODELARTS_MANIFEST are always refused.",
+    )
+    dry_run: bool = strawberry.field(
+        default=False,
+        description="Change nothing: the job reads and compares everything, and says what the import would do.",
+    )
+    confirm_suggestions: bool = strawberry.field(
+        default=False,
+        description="Import unconfirmed labels of a model as confirmed. Without it, they are imported as suggestions.",
+    )
+    restore_removed: bool = strawberry.field(
+        default=False, description="Restore samples that were deleted here and whose file still exists."
+    )
+    source_root: str | None = strawberry.field(
+        default=None,
+        description="For MODELARTS_MANIFEST, the folder that contains the sources: see `ImportManifestInput`.",
+    )
+    expected_revision: int | None = strawberry.field(
+        default=None, description="Refuse with CONFLICT unless the dataset is at this revision when the job is created."
+    )
+
+
+@strawberry.type(description="Return type of `importAnnotations`.")
+class ImportAnnotationsPayload:
+    job: ImportJob = strawberry.field(
+        description="The import, queued. Follow it with `jobProgress`. In a dry run its fields say what would happen."
+    )
 
 
 @strawberry.input(description="The manifest to import, and options.")
@@ -111,25 +192,84 @@ async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayloa
 
 
 @strawberry.mutation(
+    description="Starts a job that imports labels and shapes from files of other tools. Each image that a file names "
+    "is matched with a sample: by its path below the input path; or else the only sample whose path ends with it, or "
+    "that its path ends with; or else the only sample with its file name, if no other image of the file has that name. "
+    "A file below the input path that is no sample yet becomes one; no image is copied, except by MODELARTS_MANIFEST. "
+    "An import changes the dataset batch by batch; `undoChange` with `jobId` undoes all of it. Nothing is removed, and "
+    "importing the same files again changes nothing. Labelling can go on while it runs. Refused with INVALID_PATH, or "
+    "DATASET_BUSY while a sync or an import runs; `details.jobId` is the running job. The job fails with "
+    "VALIDATION_FAILED before it changes anything if the files are not complete or not of the format."
+)
+async def import_annotations(info: Info, input: ImportAnnotationsInput) -> ImportAnnotationsPayload:
+    id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+    labels = input.labels or ImportLabelsInput()
+    options = values(
+        imports.Options,
+        input,
+        path=path_of(input, context.limits.max_file_bytes),
+        uploaded=input.upload is not None,
+        source_root=None if input.source_root is None else imports.folder_of(input.source_root),
+        mapped=None if labels.map is None else imports.mapped_names((each.from_, each.to) for each in labels.map),
+        included=imports.label_names(labels.include),
+        excluded=imports.label_names(labels.exclude),
+        dataset_ids=None,
+    )
+    if input.upload is None and not await is_done(info, job_requests.StartedJob):
+        await imports.expect_files(context.database, context.stores, options.path, by=by)
+    outcome = await write(
+        info,
+        job_requests.request,
+        id,
+        options,
+        by=by,
+        expected_revision=input.expected_revision,
+        uploaded=None if input.upload is None else input.upload.data,
+    )
+    return ImportAnnotationsPayload(job=reference("ImportJob", outcome.job))
+
+
+def path_of(input: ImportAnnotationsInput, max_bytes: int) -> str:
+    """Raises Invalid."""
+    match input.path, input.upload:
+        case str(path), None:
+            return imports.location_of(path.rstrip("/"))
+        case None, Incoming() as upload:
+            if upload.size > max_bytes:
+                message = (
+                    f"The file has {upload.size} bytes; at most {max_bytes} are accepted. Give its `path` instead."
+                )
+                raise Invalid(message, code="FILE_TOO_LARGE")
+            return imports.upload_path(upload.name)
+    raise Invalid("Give either `path` or `upload`.", path="path")
+
+
+@strawberry.mutation(
+    deprecation_reason="Use `importAnnotations` with `format: MODELARTS_MANIFEST`, which does the same.",
     description="Starts a job that imports a manifest. Each line adds a sample for its image, or updates the existing "
     "one, with the line's labels, usage and mark as hard example. Images outside the input path are copied into it, "
     "and never overwrite another file. Nothing is removed, importing the same manifest again changes nothing, and "
     "published versions stay unchanged. Labelling can go on while it runs. Refused with INVALID_PATH, FILE_TOO_LARGE, "
-    "or DATASET_BUSY while a sync or an import runs; `details.jobId` is the running job."
+    "or DATASET_BUSY while a sync or an import runs; `details.jobId` is the running job.",
 )
 async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManifestPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     options = values(
         imports.Options,
         input,
-        manifest=imports.location_of(input.path),
+        path=imports.location_of(input.path),
+        format=imports.MANIFEST,
+        out_of_bounds="REFUSE",
+        mapped=None,
+        dry_run=False,
+        uploaded=False,
         source_root=None if input.source_root is None else imports.folder_of(input.source_root),
         included=imports.label_names(input.included_labels),
         excluded=imports.label_names(input.excluded_labels),
         dataset_ids=None,
     )
     if not await is_done(info, job_requests.StartedJob):
-        await imports.expect_manifest(context.database, context.stores, options.manifest, by=by)
+        await imports.expect_manifest(context.database, context.stores, options.path, by=by)
     outcome = await write(info, job_requests.request, id, options, by=by, expected_revision=input.expected_revision)
     return ImportManifestPayload(job=reference("ImportJob", outcome.job))
 

@@ -17,6 +17,7 @@ EXPECTED_REVISION = (
     "ids of at most 100 `changes` since. Without it, the last write wins."
 )
 NOT_FOUND = "The given ids that are not samples of this dataset. The other ids are processed."
+NOT_FOUND_PATHS = "The given paths that no sample of this dataset has. The other paths are processed."
 
 
 @strawberry.type
@@ -45,8 +46,9 @@ class Labelling(WithChange):
         "`changedCount`."
     )
     not_found_ids: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+    not_found_paths: list[str] = strawberry.field(description=NOT_FOUND_PATHS)
     samples: list[Sample] = strawberry.field(
-        description="The matched samples after the mutation. Selected by ids, all of them in the order of the ids; "
+        description="The matched samples after the mutation. Selected by ids or paths, all of them in that order; "
         "selected otherwise, the newest, at most 100."
     )
 
@@ -85,6 +87,7 @@ def labelling(outcome: Labelled, not_found: list[strawberry.ID]) -> dict[str, An
         "changed_count": outcome.changed,
         "unchanged_count": outcome.matched - outcome.changed,
         "not_found_ids": not_found,
+        "not_found_paths": list(outcome.not_found_paths),
         "samples": references("Sample", outcome.samples),
         "dataset": reference("Dataset", outcome.dataset_id),
         "change": reference("Change", outcome.change),

@@ -13,7 +13,14 @@ from db.labelling.samples.update import update
 from db.queries.filters import SampleFilter, has_criteria
 from schema.enums import LabelingMode, SampleUsage, enum_name
 from schema.inputs.filters import SampleSelectionInput, sample_filter
-from schema.mutations.payloads import EXPECTED_REVISION, NOT_FOUND, Labelling, WithSources, labelling
+from schema.mutations.payloads import (
+    EXPECTED_REVISION,
+    NOT_FOUND,
+    NOT_FOUND_PATHS,
+    Labelling,
+    WithSources,
+    labelling,
+)
 from schema.mutations.resolver import LABEL_IDS, Info, label_reference, label_references, number, values, write
 from schema.mutations.sources import delete_sources
 
@@ -28,7 +35,7 @@ EXPECTED_COUNT = (
 class SelectedSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     select: SampleSelectionInput = strawberry.field(
-        description="The samples: at most 1,000 ids, or a filter or all without limit."
+        description="The samples: at most 1,000 ids or paths, or a filter or all without limit."
     )
 
 
@@ -112,6 +119,7 @@ class DeleteSamplesInput(SelectedSamplesInput):
 class DeleteSamplesPayload(WithSources):
     deleted_sample_count: int = strawberry.field(description="Number of deleted samples.")
     not_found_ids: list[strawberry.ID] = strawberry.field(description=NOT_FOUND)
+    not_found_paths: list[str] = strawberry.field(description=NOT_FOUND_PATHS)
 
 
 @strawberry.mutation(
@@ -190,6 +198,7 @@ async def delete_samples(info: Info, input: DeleteSamplesInput) -> DeleteSamples
     return DeleteSamplesPayload(
         deleted_sample_count=outcome.deleted,
         not_found_ids=not_found(input, outcome.not_found),
+        not_found_paths=list(outcome.not_found_paths),
         **await delete_sources(info, outcome, outcome.deleted),
     )
 
@@ -210,11 +219,16 @@ def selected(info: Info, input: SelectedSamplesInput, expected_count: int | None
                 message = f"At most {limit} ids are accepted in one call; for more, select by filter."
                 raise Invalid(message, most=limit, given=len(ids))
             return Selection(ids=tuple(number(id, "Sample") for id in ids))
+        case {"paths": paths}:
+            if len(paths) > limit:
+                message = f"At most {limit} paths are accepted in one call; for more, select by filter."
+                raise Invalid(message, most=limit, given=len(paths))
+            return Selection(paths=tuple(paths))
         case {"filter": value}:
             return Selection(filter=narrowing_filter(value, expected_count))
         case {"all": True}:
             return Selection(filter=SampleFilter())
-    raise Invalid("`select.all` must be true; to select fewer samples, give ids or a filter.", path="select.all")
+    raise Invalid("`select.all` must be true; to select fewer samples, give ids, paths or a filter.", path="select.all")
 
 
 def not_found(input: SelectedSamplesInput, missing: Collection[int]) -> list[strawberry.ID]:

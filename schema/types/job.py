@@ -3,7 +3,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.enums import ErrorCode, ExportFormat, ExportImages, ExportPacking, IgnoredReason, JobStatus
+from schema.enums import (
+    ErrorCode,
+    ExportFormat,
+    ExportImages,
+    ExportPacking,
+    IgnoredReason,
+    ImportFormat,
+    ImportNoticeKind,
+    JobStatus,
+)
 from schema.types.node import LazyDataset, Node
 from schema.types.pagination import connection_of
 
@@ -96,20 +105,65 @@ class SyncJob(Job, Node):
     warnings = connection_of(JobWarning, "Problems with single files, in the order they were found, at most 10,000.")
 
 
-@strawberry.type(description="A job that imports a manifest into the working set.")
+@strawberry.type(description="A label that an import made, or, in a dry run, would make.")
+class ImportedLabel:
+    name: str = strawberry.field(description="The label's name.")
+    sample_count: int = strawberry.field(description="Number of samples that got it.")
+    annotation_count: int = strawberry.field(description="Number of annotations with it.")
+
+
+@strawberry.type(description="What happened to lines or images of an import for the same reason.")
+class ImportNotice:
+    kind: ImportNoticeKind = strawberry.field(description="The reason.")
+    count: int = strawberry.field(
+        description="Number of lines or images; of LABEL_NAME and SHAPE_BEYOND_IMAGE, of annotations."
+    )
+    examples: list[str] = strawberry.field(
+        description="The first of them, at most 10: the file with the line or the position in it, and a sentence."
+    )
+
+
+@strawberry.type(
+    description="A job that imports a manifest, or files of other tools, into the working set. In a dry run the counts "
+    "say what the import would do."
+)
 class ImportJob(Job, Node):
-    read_count: int = strawberry.field(description="Number of lines of the manifest read so far, without blank lines.")
+    source_format: ImportFormat | None = strawberry.field(
+        description="The format of the files. Null until it is known."
+    )
+    is_dry_run: bool = strawberry.field(description="Whether the job changes nothing.")
+    read_count: int = strawberry.field(
+        description="Number of images read so far; of a manifest, lines without blank ones."
+    )
     added_count: int = strawberry.field(description="Number of new samples.")
     updated_count: int = strawberry.field(
         description="Number of existing samples that got other labels, another usage, or another mark as hard example."
     )
     labeled_count: int = strawberry.field(description="Number of added and updated samples that got labels.")
-    skipped_count: int = strawberry.field(description="Number of lines that could not be imported. Each has a warning.")
+    skipped_count: int = strawberry.field(
+        description="Number of images, or lines of a manifest, that could not be imported. Each has a warning."
+    )
+    matched_count: int = strawberry.field(description="Number of images that were samples before.")
+    kept_count: int = strawberry.field(
+        description="Number of existing samples whose labels were kept, because a person or a script put them last."
+    )
+    missing_count: int = strawberry.field(
+        description="Number of images that are neither samples nor files below the input path."
+    )
+    out_of_bounds_count: int = strawberry.field(
+        description="Number of shapes that reach beyond their image. `outOfBounds` says what to do with them."
+    )
+    new_labels: list[ImportedLabel] = strawberry.field(
+        description="Labels that the dataset did not have, in the order they were found, at most 1,000."
+    )
+    notices: list[ImportNotice] = strawberry.field(
+        description="What happened to lines and images, by reason, in the order they were found."
+    )
 
     warnings = connection_of(
         JobWarning,
-        "Problems with single lines, in the order they were found, at most 10,000. `path` is the manifest's name and "
-        "the line number, such as `V001.manifest:12`.",
+        "Problems with single lines, in the order they were found, at most 10,000. `path` is the file's name and the "
+        "line number, such as `V001.manifest:12`, or within JSON a pointer, such as `instances.json#/annotations/7`.",
     )
 
 

@@ -96,7 +96,7 @@ async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Da
         dataset = await dataset_fixture.local(database, tmp_path / "images")
         dataset.root = tmp_path  # what the worker may read
         async with database.writing() as session:
-            options = Options(manifest=str(manifest))
+            options = Options(path=str(manifest))
             return dataset, await job_requests.start(session, dataset.dataset_id, options, requested_by="ann")
 
     clean, clean_job = await begin()

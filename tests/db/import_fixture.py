@@ -64,7 +64,7 @@ class ImportFixture:
         if "source_root" in options:
             options["source_root"] = imports.folder_of(options["source_root"])
         async with self.dataset.database.writing() as session:
-            values = Options(manifest=str(manifest), **options)
+            values = Options(path=str(manifest), **options)
             return await job_requests.start(session, self.dataset.dataset_id, values, requested_by="ann")
 
     async def work(self, job_id: int) -> dict[str, Any]:

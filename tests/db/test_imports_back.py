@@ -89,7 +89,7 @@ class House(Statements):
 
     async def load(self, dataset: int, manifest: str, **options: Any) -> dict[str, Any]:
         async with self.database.writing() as session:
-            job = await job_requests.start(session, dataset, Options(manifest=manifest, **options), requested_by="bob")
+            job = await job_requests.start(session, dataset, Options(path=manifest, **options), requested_by="bob")
         return await self.run(job)
 
     async def content(self, dataset: int) -> dict[str, list[Any]]:

@@ -1,6 +1,7 @@
 """The migrations: what they make is in `db/postgres/schema.sql` and known to the models, and can be undone."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -119,6 +120,26 @@ async def test_an_import_that_was_interrupted_before_the_upgrade_reads_its_manif
         await migrations.upgrade(database_url)
         assert await connection.fetchval("SELECT checkpoint FROM job") == "{}"
         assert await connection.fetchval("SELECT count(*) FROM import_line") == 0
+    finally:
+        await connection.close()
+
+
+async def test_an_import_that_waits_is_found_under_its_new_options_and_its_old_ones(database_url: str) -> None:
+    await downgrade(database_url, "0027-1")
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("""
+            INSERT INTO dataset (name, type, input_path, created_by) VALUES ('a', 'IMAGE_CLASSIFICATION', '/', 'ann');
+            INSERT INTO job (dataset_id, kind, requested_by, arguments)
+                SELECT id, 'IMPORT', 'ann', '{"manifest": "/V1.manifest", "existing": "KEEP"}' FROM dataset;
+        """)
+        await migrations.upgrade(database_url)
+        row = await connection.fetchrow("SELECT arguments::text, format FROM job")
+        assert row is not None
+        assert json.loads(row["arguments"]) == {"path": "/V1.manifest", "existing": "KEEP"}
+        assert row["format"] == "MODELARTS_MANIFEST"
+        await downgrade(database_url, "0027-1")
+        assert json.loads(await connection.fetchval("SELECT arguments::text FROM job"))["manifest"] == "/V1.manifest"
     finally:
         await connection.close()
 

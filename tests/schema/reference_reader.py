@@ -44,6 +44,8 @@ TABLES = (
     "ignored_files",
     "export",
     "export_file",
+    "import_label",
+    "import_notice",
     "dataset_event",
 )
 
@@ -160,7 +162,19 @@ class Query:
         return paged(self.tables, name, rows, *order, lambda row: Dataset(self.tables, row), page)
 
 
-COUNTS = ("scanned", "added", "updated", "removed", "moved", "skipped", "ignored", "labeled")
+COUNTS = (
+    "scanned",
+    "added",
+    "updated",
+    "removed",
+    "moved",
+    "skipped",
+    "ignored",
+    "labeled",
+    "matched",
+    "kept",
+    "missing",
+)
 FLAGS = ("hard", "confirmed", "undoable")
 
 
@@ -457,6 +471,18 @@ class ImportJob(SyncJob):
     def readCount(self, _info: Any) -> Any:
         return self.row["scanned"]
 
+    def sourceFormat(self, _info: Any) -> Any:
+        return self.row["format"]
+
+    def outOfBoundsCount(self, _info: Any) -> Any:
+        return self.row["beyond"]
+
+    def newLabels(self, _info: Any) -> Any:
+        return [ImportedLabel(self.tables, row) for row in self.tables.having("import_label", job_id=self.row["id"])]
+
+    def notices(self, _info: Any) -> Any:
+        return [ImportNotice(self.tables, row) for row in self.tables.having("import_notice", job_id=self.row["id"])]
+
 
 class ExportJob(SyncJob):
     def __init__(self, tables: Tables, row: Row) -> None:
@@ -499,4 +525,12 @@ class JobWarning(Thing):
 
 
 class IgnoredFiles(Thing):
+    pass
+
+
+class ImportedLabel(Thing):
+    pass
+
+
+class ImportNotice(Thing):
     pass

@@ -234,6 +234,24 @@ async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, data
                    ($1, 'HIDDEN', NULL, 1, ARRAY['.a.jpg'])""",
             job,
         )
+        if kind == "IMPORT":
+            await connection.execute(
+                """UPDATE job SET format = $2, is_dry_run = $3, matched = 4, kept = 3, missing = 2, beyond = 1
+                WHERE id = $1""",
+                job,
+                None if failed else "COCO",
+                failed,
+            )
+            await connection.execute(
+                """INSERT INTO import_label (job_id, name, sample_count, annotation_count)
+                VALUES ($1, 'traffic "light"', 2, 5), ($1, '猫', 1, 1)""",
+                job,
+            )
+            await connection.execute(
+                """INSERT INTO import_notice (job_id, kind, count, examples)
+                VALUES ($1, 'IMAGE_MISSING', 2, ARRAY['a.json#/images/1: "no"', 'b\\c']), ($1, 'CONTENT', 1, '{}')""",
+                job,
+            )
         for at in range(5):
             await connection.execute(
                 "INSERT INTO job_warning (job_id, path, message) VALUES ($1, $2, 'bad \"line\"')", job, f"a{at}.txt:3"

@@ -25,6 +25,7 @@ WRITTEN = {
     "ChangeKind": ("db/postgres/models.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "ImageFormat": ("db/formats/images/__init__.py",),
+    "ImportNoticeKind": ("db/ingest/**/*.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "JobStatus": ("db/jobs/*.py",),
     "SampleState": ("db/postgres/schema.sql",),

@@ -15,9 +15,12 @@ SCHEMA = build_schema()._schema
 # changes later.
 WITHOUT_CHANGE = {
     *("updateDataset", "deleteDataset", "publishVersion", "deleteVersion", "requestUploads"),
-    *("syncDataset", "importManifest", "exportDataset", "writeManifest", "cancelJob"),
+    *("syncDataset", "importAnnotations", "importManifest", "exportDataset", "writeManifest", "cancelJob"),
 }
-WITHOUT_DATASET = {"deleteDataset", "syncDataset", "importManifest", "exportDataset", "writeManifest", "cancelJob"}
+WITHOUT_DATASET = {
+    *("deleteDataset", "syncDataset", "importAnnotations", "importManifest", "exportDataset", "writeManifest"),
+    "cancelJob",
+}
 
 
 def payloads() -> dict[str, GraphQLObjectType]:

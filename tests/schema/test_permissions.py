@@ -93,6 +93,7 @@ def test_every_mutation_with_a_dry_run_is_known() -> None:
     found = {
         name for name, each in inputs.items() if isinstance(each, GraphQLInputObjectType) and "dryRun" in each.fields
     }
+    found.remove("importAnnotations")  # is a job, for which syncs and other imports wait: it needs the scope manage
     assert found == WITH_DRY_RUN
 
 

@@ -14,9 +14,10 @@ from db.errors import DomainError, Invalid
 from db.formats import images
 from db.formats.annotations import ParsedAnnotation
 from db.formats.images import ImageLimits
+from db.formats.names import label_name
 from db.formats.paths import stem
 from db.formats.shapes import Raster, validated
-from db.ingest.entry import Entry
+from db.ingest.entry import Entry, Notice, NoticeKind
 from db.ingest.images import MIB, InspectedImage, Outcome, inspect_images, is_cut, object_with, write_new
 from db.ingest.imports.label_files import UNSIZED, LabelFiles
 from db.ingest.imports.locations import ReadableLocations
@@ -35,9 +36,19 @@ MAX_NAMES: Final = 1_000  # tried for an image whose own is taken
 Annotations = tuple[ParsedAnnotation, ...]
 
 
+async def known_rasters(database: Database, dataset_id: int, paths: Sequence[str]) -> dict[str, Raster | None]:
+    """The images of the samples that there are at these paths; None, where their size is not known."""
+    async with database.reading() as connection:
+        known = await sql.run(connection, SQL.rasters, dataset_id=dataset_id, paths=paths)
+    return {
+        row["path"]: Raster(row["width"], row["height"], row["orientation"] or 1) if row["width"] else None
+        for row in known
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Inspector:
-    """Of one import, into a dataset of type `kind`."""
+    """Of one import of a manifest, into a dataset of type `kind`."""
 
     database: Database
     job: Claim
@@ -51,13 +62,7 @@ class Inspector:
 
     async def inspect(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
         """Raises RootMissing when the input path is away."""
-        paths = [row["path"] for row in rows]
-        async with self.database.reading() as connection:
-            known = await sql.run(connection, SQL.rasters, dataset_id=self.job.dataset_id, paths=paths)
-        rasters = {
-            row["path"]: Raster(row["width"], row["height"], row["orientation"] or 1) if row["width"] else None
-            for row in known
-        }
+        rasters = await known_rasters(self.database, self.job.dataset_id, [row["path"] for row in rows])
         unknown = [row["path"] for row in rows if row["path"] not in rasters and self._is_below(row)]
         found = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in unknown], self.limits)
         return list(await asyncio.gather(*(self._entry(row, rasters, found.get(row["path"])) for row in rows)))
@@ -74,19 +79,22 @@ class Inspector:
         line = STORED.validate_json(row["entry"])
         entry = Entry(row["position"], row["path"], location, image, hard=line.hard, usage=line.usage)
         is_gone = image is not None and image.outcome is Outcome.GONE
+        kind: NoticeKind = "CONTENT"
         try:
             if row["origin"] is not None and (is_gone or not self._is_below(row)):
                 path, image = await self._bring(row["origin"], row["path"])
                 entry = replace(entry, path=path, image=image)
             elif is_gone:
+                kind = "IMAGE_MISSING"
                 raise Invalid("There is no such file, or it is gone.")
             elif image is not None and image.outcome is not Outcome.READ:
+                kind = "IMAGE_UNREADABLE"
                 raise Invalid(image.problem)
             return await self._with_labels(entry, line, rasters.get(entry.path))
         except RootMissing:
             raise
         except DomainError as refused:
-            return replace(entry, refused=refused.message)
+            return replace(entry, refused=refused.message, refused_as=kind)
 
     async def _bring(self, origin: str, path: str) -> tuple[str, InspectedImage]:
         """The image at `origin`, and the path that it has now: that of an object with its very content, or of a new
@@ -116,7 +124,12 @@ class Inspector:
             return None
         if any(row["is_sample"] for row in rows):
             return await object_with(self.store, candidate, data)
-        return await write_new(self.store, candidate, data)
+        if not self.options.dry_run:
+            return await write_new(self.store, candidate, data)
+        found = await object_with(self.store, candidate, data)
+        if found is None and await self.store.stat(candidate) is None:
+            return StoredObject(candidate, len(data), NEVER, None)  # as it would be
+        return found
 
     async def _with_labels(self, entry: Entry, line: ManifestLine, raster: Raster | None) -> Entry:
         problems: list[str] = []
@@ -132,16 +145,20 @@ class Inspector:
             of_files = (each for file in files for each in file.annotations or ())
             annotations = self._included((*annotations, *of_files))
         problems += [problem for file in files for problem in file.problems]
+        refused = [
+            LabelWarning(name, entry.location, message, count)
+            for file in files
+            for name, message, count in file.refused_names
+        ]
+        notices = [Notice("CONTENT", f"{entry.location}: {problem}") for problem in problems]
+        notices += [Notice("LABEL_NAME", f"{each.path}: {each.message}", each.count) for each in refused]
         return replace(
             entry,
             annotations=annotations,
             hard=True if line.hard is None and any(file.hard for file in files) else line.hard,
             warnings=tuple((entry.location, problem) for problem in problems),
-            refused_names=tuple(
-                LabelWarning(name, entry.location, message, count)
-                for file in files
-                for name, message, count in file.refused_names
-            ),
+            notices=tuple(notices),
+            refused_names=tuple(refused),
         )
 
     def _drawable(
@@ -163,8 +180,14 @@ class Inspector:
         return tuple(found) or None
 
     def _included(self, annotations: Annotations) -> Annotations | None:
-        """Without the labels that are not imported, and each label of the whole image once. None: nothing is left."""
-        found = [each for each in annotations if self.options.includes(each.label)]
+        """The labels that are imported, under their names here, and each label of the whole image once. None: nothing
+        is left."""
+        mapped = {old: label_name(new, self.files.rule) for old, new in (self.options.mapped or {}).items()}
+        found = [
+            replace(each, label=mapped.get(each.label, each.label))
+            for each in annotations
+            if self.options.includes(each.label)
+        ]
         whole = {each.label: each for each in reversed(found) if each.shape is None}
         found = [each for each in found if each.shape is not None or whole[each.label] is each]
         if annotations and not found:

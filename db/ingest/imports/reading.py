@@ -18,10 +18,12 @@ from db.formats.names import LabelNameRule
 from db.formats.paths import suffix
 from db.identity.tokens import Identity
 from db.ingest.decide import path_end
+from db.ingest.entry import Notice
 from db.ingest.imports import manifest_lines
 from db.ingest.imports.entries import STORED
 from db.ingest.imports.locations import ReadableLocations, location_of
 from db.ingest.imports.options import Options
+from db.ingest.imports.records import begin
 from db.ingest.merge import stage
 from db.jobs import LONG_TIMEOUT, Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql
@@ -130,17 +132,16 @@ async def stage_manifest(
 ) -> None:
     """Read it all, from the start. Raises DomainError: it is not there, or it is no manifest."""
 
-    async def clear(batch: Batch) -> None:
-        await sql.run(batch.connection, SQL.clear, job_id=job.id)
-        await sql.run(batch.connection, SQL.clear_label_warnings, job_id=job.id)
-
     async def flush() -> None:
-        await stage(database, job, "import_line", COLUMNS, reading.rows, reading.warnings, reading.refused_names)
-        for staged in (reading.rows, reading.warnings, reading.refused_names):
-            staged.clear()
+        notices = [Notice("CONTENT", f"{location}: {message}") for location, message in reading.warnings]
+        notices += [Notice("LABEL_NAME", f"{each.path}: {each.message}", each.count) for each in reading.refused_names]
+        staged = (reading.rows, reading.warnings, reading.refused_names)
+        await stage(database, job, "import_line", COLUMNS, *staged, notices)
+        for each in staged:
+            each.clear()
 
-    await in_batch(database, job, clear)
-    store, name = await locations.open(options.manifest)
+    await in_batch(database, job, lambda batch: begin(batch, job))
+    store, name = await locations.open(options.path)
     size = await _size(store, name)
     reading = Reading(job, options, dataset["type"], f"{dataset['input_path'].rstrip('/')}/", dataset["label_names"])
     async for batch in lines(store.stream(name)):
@@ -213,9 +214,12 @@ async def _finish(batch: Batch, reading: Reading) -> None:
     for row in doubles:
         message = f"`{path_end(row['path'])}` is already named by line {row['first']}."
         batch.warn(reading.location(row["position"]), message)
+        batch.notice("IMAGE_REPEATED", f"{reading.location(row['position'])}: {message}", 0)
     dropped = doubles[0]["dropped"] if doubles else 0
+    if dropped:
+        batch.notice("IMAGE_REPEATED", "", dropped)
     batch.totals = {"scanned": reading.scanned, "skipped": reading.skipped + dropped}
-    batch.checkpoint = {"position": 0, "last": reading.last}
+    batch.checkpoint = {"format": reading.options.format, "position": 0, "last": reading.last}
     batch.progress = READ
 
 

@@ -1,10 +1,3 @@
--- name: clear
-DELETE FROM import_line WHERE job_id = :job_id
-
--- name: clear_label_warnings
--- Each name occurs again when the manifest is read again.
-DELETE FROM job_warning WHERE job_id = :job_id AND name IS NOT NULL
-
 -- name: assign_paths
 -- $2: characters of the folder that all images outside the input path share.
 UPDATE import_line SET path = regexp_replace(substr(origin, $2 + 1), '^(s3://|/)', '')

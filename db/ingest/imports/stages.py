@@ -1,19 +1,23 @@
 """An import from its first stage to its last, or from wherever it was when its worker died."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from db.errors import Invalid
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import no_such_dataset
-from db.ingest.decide import Policy
+from db.ingest.decide import IMPORT_AUTHOR, MANIFEST_AUTHOR, Policy
 from db.ingest.entry import Entry
 from db.ingest.imports.entries import Inspector
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.locations import ReadableLocations
-from db.ingest.imports.options import Options
+from db.ingest.imports.options import MANIFEST, Options
 from db.ingest.imports.reading import READ, is_staged, stage_manifest
+from db.ingest.imports.record_entries import RecordInspector
+from db.ingest.imports.records import found_format, stage_records
 from db.ingest.merge import merge_all
-from db.jobs import Batch, Claim
+from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Stores
@@ -22,27 +26,35 @@ SQL: Final = sql.load(__file__)
 
 BATCH: Final = 500  # lines in one transaction
 CHUNK: Final = 100  # lines whose images are read together
+MAX_BYTES: Final = 64 * 1024 * 1024  # of lines, beyond which a transaction takes no further one
 MAX_ANNOTATIONS: Final = 20_000  # after which a transaction takes no further line
 
 
 async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimits = DEFAULT_LIMITS) -> None:
-    """Do a claimed import. Raises DomainError (it is no manifest, a store fails), Fenced (the job was taken over)."""
+    """Do a claimed import. Raises DomainError (it is no such format, a store fails), Fenced (it was taken over)."""
     options = Options(**job.arguments)
     async with database.reading() as connection:
         dataset = await sql.first(connection, SQL.dataset, id=job.dataset_id)
     if dataset is None:
         raise no_such_dataset()
-    kind, rule = dataset["type"], dataset["label_names"]
     locations = await ReadableLocations.of(database, stores, options.dataset_ids)
-    if not job.checkpoint or not await is_staged(database, job):
-        await stage_manifest(database, job, locations, options, dataset)
+    options = await _with_format(database, job, locations, options)
+    is_manifest = options.format == MANIFEST
+    if "last" not in job.checkpoint or not await is_staged(database, job):
+        stage = stage_manifest if is_manifest else stage_records
+        await stage(database, job, locations, options, dataset)
     last, store = job.checkpoint["last"], stores.open(dataset["input_path"])
-    files = LabelFiles(locations, kind, options.folder, rule)
-    inspector = Inspector(database, job, options, kind, store, limits, locations, files)
+    kind, rule = dataset["type"], dataset["label_names"]
+    inspector: Inspector | RecordInspector
+    if is_manifest:
+        files = LabelFiles(locations, kind, options.folder, rule)
+        inspector = Inspector(database, job, options, kind, store, limits, locations, files)
+    else:
+        inspector = RecordInspector(database, job, options, kind, store, limits, rule)
 
     async def read(position: int) -> Sequence[Entry]:
         async with database.reading() as connection:
-            rows = await sql.run(connection, SQL.lines, job_id=job.id, position=position, count=BATCH)
+            rows = await sql.run(connection, SQL.lines, job_id=job.id, position=position, count=BATCH, bytes=MAX_BYTES)
         entries: list[Entry] = []
         for start in range(0, len(rows), CHUNK):
             entries += await inspector.inspect(rows[start : start + CHUNK])
@@ -51,8 +63,27 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
         return entries
 
     def advance(batch: Batch, position: int) -> None:
-        batch.checkpoint = {"position": position, "last": last}
+        batch.checkpoint = {"format": options.format, "position": position, "last": last}
         batch.progress = min(1.0, READ + (1 - READ) * position / max(last, 1))
 
-    policy = Policy.of_import(options.existing, restore_removed=options.restore_removed)
-    await merge_all(database, job, policy, after=job.checkpoint["position"], read=read, advance=advance)
+    author = MANIFEST_AUTHOR if is_manifest else IMPORT_AUTHOR
+    policy = Policy.of_import(options.existing, restore_removed=options.restore_removed, author=author)
+    after = job.checkpoint["position"]
+    await merge_all(database, job, policy, after=after, read=read, advance=advance, dry_run=options.dry_run)
+
+
+async def _with_format(database: Database, job: Claim, locations: ReadableLocations, options: Options) -> Options:
+    """With the format that was found by now, or is found now. Raises DomainError."""
+    if options.format is None and "format" in job.checkpoint:
+        options = replace(options, format=job.checkpoint["format"])
+    elif options.format is None:
+        options = replace(options, format=await found_format(database, job, locations, options))
+        await in_batch(database, job, lambda batch: _remember_format(batch, job, options))
+    if options.format == MANIFEST and options.uploaded:
+        raise Invalid("A manifest is not uploaded, as it names other files; give its `path`.")
+    return options
+
+
+async def _remember_format(batch: Batch, job: Claim, options: Options) -> None:
+    batch.checkpoint = {"format": options.format}
+    await sql.run(batch.connection, SQL.remember_format, job_id=job.id, format=options.format)

@@ -23,7 +23,7 @@ from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels import LabelReference
 from db.labelling.samples.label import Labelled
-from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
+from db.labelling.samples.selection import LockedSamples, Selection, lock_samples, samples_at
 from db.postgres import sql
 
 SQL: Final = sql.load(__file__)
@@ -54,12 +54,13 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What to do with one sample's annotations."""
+    """What to do with one sample's annotations. With a `path`, of the sample that is there."""
 
     sample: int
     add: Sequence[Addition] = ()
     update: Sequence[Update] = ()
     remove: Sequence[int] = ()
+    path: str | None = None
 
     def labels(self) -> Iterator[LabelReference]:
         yield from (each.label for each in self.add)
@@ -175,10 +176,11 @@ async def annotate(
     used = label_resolution.distinct(label for edit in edits for label in edit.labels())
     known = await labels.lock_labels(session, dataset_id, used)
     missing = label_resolution.missing(label_resolution.named(used, known), known, create=how.create_missing)
-    ids = [edit.sample for edit in edits]
-    matched = await lock_samples(session, dataset_id, Selection(ids=ids))
-    page = await matched.first_page(session, ids)
-    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
+    edits = await _found_by_path(session, dataset_id, edits)
+    matched = await lock_samples(session, dataset_id, Selection(ids=[edit.sample for edit in edits]))
+    unchanged = await Labelled.unchanged(session, matched)
+    lost = {edit.path: None for edit in edits if edit.path is not None and edit.sample in (0, *matched.not_found)}
+    unchanged = replace(unchanged, not_found_paths=tuple(lost))
     images = {row["id"]: row for row in await matched.run(session, SQL.images)}
     provisional = {name: -number for number, name in enumerate(missing, 1)}  # ids until the labels are made
     by_reference: dict[LabelReference, int] = {id: id for id in known.values()}
@@ -200,6 +202,15 @@ async def annotate(
     made = await label_resolution.make(session, dataset_id, new, change)
     await _write(session, changing, plan, {provisional[name]: id for name, id in made.items()}, change, by)
     return replace(unchanged, changed=changing.count, change=change.id)
+
+
+async def _found_by_path(session: AsyncSession, dataset_id: int, edits: Sequence[Edit]) -> Sequence[Edit]:
+    """With the samples at the edits' paths; 0, which no sample is, where there is none."""
+    paths = [edit.path for edit in edits if edit.path is not None]
+    if not paths:
+        return edits
+    found = await samples_at(session, dataset_id, paths)
+    return [edit if edit.path is None else replace(edit, sample=found.get(edit.path, 0)) for edit in edits]
 
 
 async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:

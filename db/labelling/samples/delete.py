@@ -25,6 +25,7 @@ class Deleted:
     with_sources: bool = False
     change: int | None = None
     impacts: tuple[Impact, ...] = ()
+    not_found_paths: tuple[str, ...] = ()
 
 
 async def delete(
@@ -42,7 +43,8 @@ async def delete(
     samples = await lock_samples(session, dataset_id, selection, None if dry_run else "UPDATE")
     samples.expect(expected_count)
     impacts = await source_references.impacts(session, samples, by) if delete_sources else ()
-    planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, impacts)
+    missing = samples.not_found_paths
+    planned = Deleted(dataset_id, samples.count, samples.not_found, delete_sources, None, impacts, missing)
     if dry_run or not samples.count:
         return planned
     summary = f"Deleted {samples.counted}" + (" with their files" if delete_sources else "")

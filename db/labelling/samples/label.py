@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,7 +11,7 @@ from db.history.changes import expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels import LabelReference, listed
-from db.labelling.samples.selection import Selection, lock_samples
+from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 
 Mode = Literal["ADD", "SET", "REMOVE"]
 MAX_LABELS: Final = 100  # in one call
@@ -56,6 +56,14 @@ class Labelled:
     not_found: tuple[int, ...] = ()
     samples: tuple[int, ...] = ()
     change: int | None = None
+    not_found_paths: tuple[str, ...] = ()
+
+    @classmethod
+    async def unchanged(cls, session: AsyncSession, samples: LockedSamples) -> Self:
+        """As long as nothing is written."""
+        page = await samples.first_page(session)
+        missing = samples.not_found_paths
+        return cls(samples.dataset_id, samples.count, 0, samples.not_found, page, not_found_paths=missing)
 
 
 async def label(
@@ -70,8 +78,7 @@ async def label(
     missing = label_resolution.missing(names, known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
-    page = await matched.first_page(session, selection.ids)
-    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
+    unchanged = await Labelled.unchanged(session, matched)
     new = [] if mode == "REMOVE" else missing
     changing = matched if new else await matched.narrow(session, CONDITIONS[mode], labels=sorted(known.values()))
     if not changing.count:
@@ -107,8 +114,7 @@ async def replace_label(
     missing = label_resolution.missing([after], known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(how.expected_count)
-    page = await matched.first_page(session, selection.ids)
-    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
+    unchanged = await Labelled.unchanged(session, matched)
     if before == after:
         return unchanged
     changing = await matched.narrow(session, "sample.label_ids @> ARRAY[:before::bigint]", before=known[before])

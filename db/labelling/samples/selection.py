@@ -4,7 +4,7 @@ A thousand ids travel as a parameter; what a filter finds, a million maybe, stay
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import asyncpg
@@ -13,6 +13,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
+from db.formats.names import is_storable
 from db.postgres import sql
 from db.postgres.engine import allow_time_for
 from db.postgres.models import Sample
@@ -29,20 +30,24 @@ SELECTED: Final = table("selected", column("id", BigInteger))
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which samples: by ids, or by the filter that lists them; exactly one of the two."""
+    """Which samples: by ids or paths, or by the filter that lists them; exactly one of the three."""
 
     ids: Sequence[int] | None = None
+    paths: Sequence[str] | None = None
     filter: SampleFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LockedSamples:
-    """`count` samples of a dataset. `ids` is None while they lie in the temporary table."""
+    """`count` samples of a dataset. `ids` is None while they lie in the temporary table. `given`: those that were
+    named, in that order; None: they were selected otherwise."""
 
     dataset_id: int
     count: int
     ids: tuple[int, ...] | None = None
     not_found: tuple[int, ...] = ()
+    not_found_paths: tuple[str, ...] = ()
+    given: tuple[int, ...] | None = None
 
     @property
     def counted(self) -> str:
@@ -70,11 +75,10 @@ class LockedSamples:
         statement = f"DELETE FROM selected USING sample WHERE sample.id = selected.id AND NOT ({condition})"
         return LockedSamples(self.dataset_id, self.count - await sql.count(session, statement, **values))
 
-    async def first_page(self, session: AsyncSession, ids: Sequence[int] | None) -> tuple[int, ...]:
-        """What a payload lists: all of `ids` that are locked, in their order; without ids the newest samples."""
-        if ids is not None:
-            locked = frozenset(self.ids or ())
-            return tuple(id for id in dict.fromkeys(ids) if id in locked)
+    async def first_page(self, session: AsyncSession) -> tuple[int, ...]:
+        """What a payload lists: all that were named, in their order; otherwise the newest samples."""
+        if self.given is not None:
+            return self.given
         return tuple(row["id"] for row in await self.run(session, SQL.first_page, limit=PAGE))
 
     def expect(self, count: int | None) -> None:
@@ -91,6 +95,8 @@ async def lock_samples(
     session: AsyncSession, dataset_id: int, selection: Selection, lock: Lock = "NO KEY UPDATE"
 ) -> LockedSamples:
     """Lock what is selected. From here on nobody else changes these samples until the commit."""
+    if selection.paths is not None:
+        return await _lock_samples_at(session, dataset_id, selection.paths, lock)
     ids = selection.ids
     if ids is None:
         condition = conditions(selection.filter or SampleFilter(), working_set(dataset_id))
@@ -103,8 +109,31 @@ async def lock_samples(
     """
     rows = await sql.run(session, statement, dataset_id=dataset_id, ids=list(set(ids)))
     locked = tuple(row["id"] for row in rows)
-    missing = frozenset(ids) - frozenset(locked)
-    return LockedSamples(dataset_id, len(locked), locked, tuple(id for id in dict.fromkeys(ids) if id in missing))
+    found = frozenset(locked)
+    given = tuple(id for id in dict.fromkeys(ids) if id in found)
+    missing = tuple(id for id in dict.fromkeys(ids) if id not in found)
+    return LockedSamples(dataset_id, len(locked), locked, missing, given=given)
+
+
+async def samples_at(session: AsyncSession, dataset_id: int, paths: Sequence[str]) -> dict[str, int]:
+    """The samples at these paths, in either form of Unicode, by the paths as they are given."""
+    known = [path for path in dict.fromkeys(paths) if is_storable(path)]
+    rows = await sql.run(session, SQL.samples_at, dataset_id=dataset_id, paths=known)
+    return {row["path"]: row["id"] for row in rows}
+
+
+async def _lock_samples_at(session: AsyncSession, dataset_id: int, paths: Sequence[str], lock: Lock) -> LockedSamples:
+    if not paths:
+        raise Invalid("No samples are selected; give some paths or a filter.", code="EMPTY_SELECTION")
+    found = await samples_at(session, dataset_id, paths)
+    missing = tuple(path for path in dict.fromkeys(paths) if path not in found)
+    if not found:
+        return LockedSamples(dataset_id, 0, (), not_found_paths=missing, given=())
+    ids = tuple(found[path] for path in dict.fromkeys(paths) if path in found)
+    locked = await lock_samples(session, dataset_id, Selection(ids=ids), lock)
+    gone = frozenset(locked.not_found)  # since they were found
+    missing = tuple(path for path in dict.fromkeys(paths) if path not in found or found[path] in gone)
+    return replace(locked, not_found=(), not_found_paths=missing)
 
 
 async def lock_samples_where(

@@ -36,8 +36,7 @@ async def update(
     await expect_revision(session, dataset_id, expected_revision, revision)
     matched = await lock_samples(session, dataset_id, selection)
     matched.expect(expected_count)
-    page = await matched.first_page(session, selection.ids)
-    unchanged = Labelled(dataset_id, matched.count, 0, matched.not_found, page)
+    unchanged = await Labelled.unchanged(session, matched)
     changing = await matched.narrow(session, DIFFERS, **values)
     if not changing.count:
         await expect_revision(session, dataset_id, expected_revision)

@@ -15,6 +15,7 @@ WITHOUT_MODEL: Final = frozenset(
     {
         "export_sample",
         "idempotency",
+        "import_file",
         "import_line",
         "sample_past_unpublished",
         "source_deletion",

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import Export, ExportFile, IgnoredFiles, Job, JobWarning
+from db.postgres.models import Export, ExportFile, IgnoredFiles, ImportLabel, ImportNotice, Job, JobWarning
 from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
 from db.queries.connections import Listing, page
-from db.queries.json_text import Encode, Parts, null_with, nullable, number, text, unescaped
+from db.queries.json_text import Encode, Parts, boolean, null_with, nullable, number, text, unescaped
 from db.queries.pagination import ID, Order
 from db.queries.rows import Row
 from db.queries.timelines import timeline
@@ -66,8 +66,13 @@ SYNC_JOB = job(
 IMPORT_JOB = job(
     "IMPORT",
     "ImportJob",
-    *("added", "updated", "labeled", "skipped"),
+    *("added", "updated", "labeled", "skipped", "matched", "kept", "missing"),
+    sourceFormat=column("format", unescaped, is_nullable=True),
+    isDryRun=column("is_dry_run", boolean),
     readCount=column("scanned", number),
+    outOfBoundsCount=column("beyond", number),
+    newLabels=many(lambda label, job: label["job_id"] == job["id"]),
+    notices=many(lambda notice, job: notice["job_id"] == job["id"]),
     warnings=WARNINGS,
 )
 MANIFEST_JOB = job(
@@ -153,6 +158,24 @@ IGNORED_FILES = RowType(
     fields={
         "reason": column("reason", unescaped),
         "suffix": column("suffix", is_nullable=True),
+        "count": column("count", number),
+        "examples": column("examples", is_list=True),
+    },
+)
+IMPORTED_LABEL = RowType(
+    name="ImportedLabel",
+    model=ImportLabel,
+    fields={
+        "name": column("name"),
+        "sampleCount": column("sample_count", number),
+        "annotationCount": column("annotation_count", number),
+    },
+)
+IMPORT_NOTICE = RowType(
+    name="ImportNotice",
+    model=ImportNotice,
+    fields={
+        "kind": column("kind", unescaped),
         "count": column("count", number),
         "examples": column("examples", is_list=True),
     },

@@ -1,0 +1,77 @@
+"""Reading stores from a thread."""
+
+import asyncio
+import io
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from db.errors import Invalid
+from db.storage import Store
+
+PIECE: Final = 1024 * 1024  # bytes that are read at once
+T = TypeVar("T")
+
+
+class Abandoned(Exception):
+    """Nobody waits for what is read any more."""
+
+
+@dataclass(slots=True)
+class Bridge:
+    """Runs in the loop what a thread asks for, until it is closed. `position`: bytes that were read."""
+
+    loop: asyncio.AbstractEventLoop
+    is_closed: bool = False
+    position: int = 0
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        if self.is_closed:
+            work.close()
+            raise Abandoned
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+
+class ObjectFile(io.RawIOBase):
+    """A range of an object, or all of it, as a file. Raises StorageError; Invalid, if the object was cut meanwhile."""
+
+    def __init__(self, bridge: Bridge, store: Store, path: str, size: int, start: int = 0) -> None:
+        self.bridge = bridge
+        self.store = store
+        self.path = path
+        self.size = size
+        self.start = start
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
+        self.position = max(0, base + offset)
+        return self.position
+
+    def tell(self) -> int:
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        length = min(len(buffer), self.size - self.position, PIECE)
+        if length <= 0:
+            return 0
+        data = self.bridge.call(self.store.read(self.path, start=self.start + self.position, length=length))
+        if len(data) < length:
+            raise Invalid("A file became shorter while it was read; import again.")
+        buffer[:length] = data
+        self.position += length
+        self.bridge.position += length
+        return length
+
+    def readall(self) -> bytes:
+        return b"".join(iter(lambda: self.read(PIECE) or b"", b""))
+
+
+def buffered(file: io.RawIOBase) -> io.BufferedReader:
+    return io.BufferedReader(file, PIECE)

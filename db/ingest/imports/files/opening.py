@@ -1,0 +1,126 @@
+"""Finding out what is at a location, and opening it."""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import BinaryIO, Final
+
+from db.errors import Invalid, StorageError
+from db.formats.paths import suffix
+from db.identity.tokens import Identity
+from db.ingest.imports.files.bridge import Bridge, ObjectFile, buffered
+from db.ingest.imports.files.plain import StoreFiles, UploadedFile
+from db.ingest.imports.files.source import IndexedFiles
+from db.ingest.imports.files.tarred import TarFiles
+from db.ingest.imports.files.zipped import ZipFiles
+from db.ingest.imports.locations import ReadableLocations
+from db.postgres.engine import Database
+from db.storage import RootMissing, Store, StoredObject, Stores
+from db.storage.locations import is_bucket
+
+HEAD: Final = 512  # bytes by which an archive is known
+OF_FOLDERS: Final = (".yaml", ".yml")  # files that say what is in their folder
+NOTHING: Final = "There is no such file or folder, or there is nothing in it."
+
+
+@asynccontextmanager
+async def open_files(
+    locations: ReadableLocations, location: str, uploaded: bytes | None = None
+) -> AsyncGenerator[tuple[IndexedFiles, Bridge], None]:
+    """The files at a location, or what was uploaded. Raises DomainError: INVALID_PATH, an archive that is not read, a
+    store that fails."""
+    bridge = Bridge(asyncio.get_running_loop())
+    above, _, label = location.rpartition("/")
+    names = (f"{above}/", label[:200])
+    files: IndexedFiles | None = None
+    try:
+        if uploaded is not None:
+            files = _archive(names, io.BytesIO(uploaded), uploaded[:HEAD])
+            if files is None:
+                files = UploadedFile(*names, data=uploaded)
+            else:
+                await asyncio.to_thread(_read, files, uploaded[:HEAD])
+            yield files, bridge
+            return
+        store, found = await _found(locations, location)
+        if found is None or suffix(found.path) in OF_FOLDERS:
+            names = names if found is not None else (f"{location}/", label[:200])
+            files = folder = StoreFiles(*names, bridge=bridge, store=store)
+            await _add_all(folder)
+        else:
+            head = await store.read(found.path, length=HEAD)
+            file = buffered(ObjectFile(bridge, store, found.path, found.size))
+            files = _archive(names, file, head)
+            if files is None:
+                files = single = StoreFiles(*names, bridge=bridge, store=store)
+                single.add(found.path, found.size)
+            else:
+                await asyncio.to_thread(_read, files, head)
+        bridge.position = 0
+        yield files, bridge
+    finally:
+        bridge.is_closed = True
+        if files is not None:
+            files.close()
+
+
+async def _add_all(folder: StoreFiles) -> None:
+    try:
+        await folder.add_all()
+    except RootMissing as missing:
+        raise Invalid(NOTHING, code="INVALID_PATH") from missing
+    if not folder.index.count:
+        raise Invalid(NOTHING, code="INVALID_PATH")
+
+
+def _archive(names: tuple[str, str], file: BinaryIO, head: bytes) -> IndexedFiles | None:
+    """`names`: the folder that the archive is in, and its own."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return ZipFiles(*names, file=file)
+    if head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
+        return TarFiles(*names, file=file)
+    return None
+
+
+def _read(files: IndexedFiles, head: bytes) -> None:
+    match files:
+        case ZipFiles():
+            files.read_directory()
+        case TarFiles() if head.startswith(b"\x1f\x8b"):
+            files.unpack()
+        case TarFiles():
+            files.read_headers()
+
+
+async def _found(locations: ReadableLocations, location: str) -> tuple[Store, StoredObject | None]:
+    """The store, and the file in it; without one, a folder."""
+    store, name = await locations.open(location)
+    try:
+        found = await store.stat(name)
+    except RootMissing:
+        found = None
+    if found is not None:
+        return store, found
+    store, _ = await locations.open(f"{location}/-")
+    return store, None
+
+
+async def expect_files(database: Database, stores: Stores, location: str, *, by: Identity) -> None:
+    """There is something at this location, and this token may read it. Raises INVALID_PATH."""
+    dataset_ids = None if by.dataset_ids is None else sorted(by.dataset_ids)
+    try:
+        store, found = await _found(await ReadableLocations.of(database, stores, dataset_ids), location)
+        if found is None:
+            await _expect_any(store)
+    except StorageError as failed:
+        if is_bucket(location) and not isinstance(failed, RootMissing):
+            raise
+        raise Invalid(f"{NOTHING} {failed.message}", code="INVALID_PATH") from failed
+
+
+async def _expect_any(store: Store) -> None:
+    async for page in store.pages():
+        if page.objects:
+            return
+    raise Invalid(NOTHING, code="INVALID_PATH")

@@ -1,0 +1,89 @@
+"""A dataset and files of other tools, for tests of imports."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from db import jobs
+from db.datasets import check
+from db.errors import DomainError
+from db.ingest import imports, job_requests
+from db.ingest.imports import Options
+from db.storage import Stores
+from db.storage.locations import AllowedLocations
+from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
+
+COUNTS = ("scanned", "added", "updated", "labeled", "skipped", "matched", "kept", "missing", "beyond")
+
+
+@dataclass(slots=True)
+class AnnotationImports:
+    """A dataset whose input path is `folder`/images, and files in `folder`."""
+
+    dataset: DatasetFixture
+    folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(AllowedLocations((self.folder,)))
+
+    def put(self, *paths: str, size: tuple[int, int] = (100, 80)) -> None:
+        """Images below the input path."""
+        for path in paths:
+            self.dataset.put(path, image_bytes(size=size))
+
+    def write(self, name: str, content: str | bytes | Any) -> Path:
+        """A file next to the images' folder: text, bytes, or JSON."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(content, str | bytes):
+            content = json.dumps(content)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+    async def start(self, path: Path | str, **options: Any) -> int:
+        async with self.dataset.database.writing() as session:
+            values = Options(**{"path": str(path), "format": None} | options)
+            return await job_requests.start(session, self.dataset.dataset_id, values, requested_by="ann")
+
+    async def work(self, job_id: int) -> dict[str, Any]:
+        claim = await jobs.claim(self.dataset.database, WORKER)
+        assert claim is not None
+        assert claim.id == job_id
+        try:
+            await imports.run(self.dataset.database, claim, self.stores)
+            await jobs.finish(self.dataset.database, claim, "SUCCEEDED")
+        except DomainError as error:
+            await jobs.finish(self.dataset.database, claim, "FAILED", error)
+        return await self.dataset.job(job_id)
+
+    async def load(self, path: Path | str, **options: Any) -> dict[str, Any]:
+        job = await self.work(await self.start(path, **options))
+        async with self.dataset.database.reading() as connection:
+            assert await check.recount(connection, self.dataset.dataset_id) == []
+        return job
+
+    async def notices(self, job: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
+        rows = await self.dataset.rows("SELECT * FROM import_notice WHERE job_id = $1 ORDER BY id", job["id"])
+        return {row["kind"]: (row["count"], row["examples"]) for row in rows}
+
+    async def new_labels(self, job: dict[str, Any]) -> dict[str, tuple[int, int]]:
+        rows = await self.dataset.rows("SELECT * FROM import_label WHERE job_id = $1 ORDER BY id", job["id"])
+        return {row["name"]: (row["sample_count"], row["annotation_count"]) for row in rows}
+
+    async def annotations(self) -> list[tuple[Any, ...]]:
+        """Path, label, shape, who, whether confirmed and how sure."""
+        rows = await self.dataset.rows(
+            """SELECT s.path, l.name, a.shape::text, a.labeled_by, a.confirmed, a.confidence
+            FROM annotation a JOIN sample s ON s.id = a.sample_id JOIN label l ON l.id = a.label_id
+            WHERE s.dataset_id = $1 ORDER BY s.path, l.name, a.id""",
+            self.dataset.dataset_id,
+        )
+        return [(row["path"], row["name"], row["shape"] and json.loads(row["shape"]), *list(row)[3:]) for row in rows]
+
+
+def counted(job: dict[str, Any]) -> dict[str, int]:
+    """The counts that are not 0."""
+    return {name: job[name] for name in COUNTS if job[name]}
