@@ -1,6 +1,5 @@
 """Every promise in `docs/guarantees.md` names tests, and they exist."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PROMISE = re.compile(r"^- \*\*(.+?)\*\*(.*?)(?=^- |^## |\Z)", re.MULTILINE | re.DOTALL)
+DEFINED = re.compile(r"^(?:async )?def (\w+)\(", re.MULTILINE)
 PROMISES = PROMISE.findall((ROOT / "docs" / "guarantees.md").read_text())
 
 
@@ -20,5 +20,4 @@ def test_a_promise_is_kept_by_tests_that_exist(promise: str, kept: str) -> None:
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", kept)
     assert named, f"nothing is said to keep: {promise}"
     for path, name in named:
-        tree = ast.parse((ROOT / "tests" / path).read_text())
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert name in DEFINED.findall((ROOT / "tests" / path).read_text())
