@@ -40,6 +40,7 @@ from db.ingest.uploads import Checks
 from db.jobs import events
 from db.postgres import engine
 from db.postgres.engine import Database
+from db.postgres.standbys import Positions
 from db.storage import Disk
 from schema import build_schema
 from schema.execution.schema import LabelgraphSchema
@@ -49,8 +50,11 @@ ADDRESS_STREAMS_REFUSED: Final = "This address has {limit} event streams already
 STREAMS_REFUSED: Final = "This token has {limit} open connections already: wait for one to end, or close one."
 
 
-def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> Starlette:
-    """An ASGI application over the database that the settings name, which is migrated already."""
+def create_app(
+    settings: Settings, schema: LabelgraphSchema | None = None, positions: Positions | None = None
+) -> Starlette:
+    """An ASGI application over the database that the settings name, which is migrated already. `positions`: shared with
+    the other processes of the server."""
     trusted = TrustedDocuments.read(settings.trusted_documents, only=settings.trusted_only)
     middleware = []
     if settings.allowed_origins:  # pages of other origins, which send tokens, never cookies
@@ -59,7 +63,7 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             allow_origins=settings.allowed_origins,
             allow_methods=["DELETE", "GET", "POST", "PUT"],
             allow_headers=["*"],  # those that the browser asks for, such as `traceparent`: nothing depends on others
-            expose_headers=["retry-after", "x-request-id"],
+            expose_headers=["labelgraph-position", "retry-after", "x-request-id"],
             max_age=3_600,
         )
         middleware.append(cors)
@@ -81,18 +85,30 @@ def create_app(settings: Settings, schema: LabelgraphSchema | None = None) -> St
             Route("/readyz", health.readyz),
         ],
         middleware=middleware,
-        lifespan=partial(_lifespan, settings, trusted, schema or build_schema(document_limits(settings.limits))),
+        lifespan=partial(
+            _lifespan, settings, trusted, schema or build_schema(document_limits(settings.limits)), positions
+        ),
     )
 
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, trusted: TrustedDocuments, schema: LabelgraphSchema, _: Starlette
+    settings: Settings,
+    trusted: TrustedDocuments,
+    schema: LabelgraphSchema,
+    positions: Positions | None,
+    _: Starlette,
 ) -> AsyncGenerator[Mapping[str, Runtime], None]:
     limits = settings.limits
     async with (
         observing(settings, trusted.texts) as observer,
-        engine.connect(str(settings.database_url), database_limits(settings), observer.on_statement) as database,
+        engine.connect(
+            str(settings.database_url),
+            database_limits(settings),
+            observer.on_statement,
+            standbys=settings.read_urls,
+            positions=positions,
+        ) as database,
         events.listening(database, url=settings.listen_url) as subscriptions,
         stores(settings, observer.on_store_call) as opened_stores,
         decoders(decoding_limits(settings)) as opened_decoders,

@@ -60,8 +60,7 @@ class Authenticator:
         cached = self._cache.get(key)
         if cached is not None and now - cached[0] < CACHE_SECONDS:
             return cached[1]
-        async with self.database.reading() as connection:
-            identity = await look_up(connection)
+        identity = await self.database.read_anywhere(look_up)
         if identity is not None:
             self._cache.add(key, (now, identity))
         return identity

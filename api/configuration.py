@@ -56,6 +56,7 @@ def database_limits(settings: Settings) -> engine.Limits:
         writers=settings.pool_size,
         searches=max(1, settings.searches),
         pooled=settings.pooled,
+        lag=settings.read_lag,
     )
 
 

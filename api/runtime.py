@@ -27,6 +27,7 @@ from db.postgres.engine import Database
 from db.queries import CallLimits
 from db.storage import Stores
 from schema.context import Context
+from schema.execution.messages import Request
 from schema.execution.schema import LabelgraphSchema
 from schema.execution.worker_thread import WorkerThread
 
@@ -61,19 +62,30 @@ class Runtime:
     worker: Pulse | None = None  # of the worker in this process
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set when the server begins to stop: streams end
 
-    def context(self, http: HTTPConnection, identity: Identity, key: str | None, request_hash: bytes) -> Context:
-        """The context of one operation. Raises Refused where the request names another server."""
+    def context(
+        self,
+        http: HTTPConnection,
+        identity: Identity,
+        request: Request,
+        key: tuple[str | None, bytes],
+        *,
+        position: int = 0,
+    ) -> Context:
+        """The context of one operation, which sees at least this position of the database. Raises Refused where the
+        request names another server."""
         base = self.settings.public_url or self.hosts.base_url(http.scope, http.headers)
         return Context(
-            database=self.database,
+            database=self.database.of_client(
+                identity.token_id, position=position, may_use_standbys=request.document.is_query
+            ),
             identity=identity,
             links=self.signer.links(base.rstrip("/"), identity.token_id, time.time()),
             events=self.events,
             limits=self.limits,
             stores=self.stores,
             checks=self.checks,
-            idempotency_key=key,
-            request_hash=request_hash,
+            idempotency_key=key[0],
+            request_hash=key[1],
             last_event_id=http.headers.get("last-event-id"),
         )
 

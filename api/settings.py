@@ -270,6 +270,10 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         "transaction mode",
         repr=False,
     )
+    read_urls: Annotated[tuple[PostgresUrl, ...], _separated_by(" ")] = setting(
+        (), "postgresql://… of standbys of DATABASE_URL that answer queries, separated by spaces", repr=False
+    )
+    read_lag: Seconds = setting(5.0, "how far a standby that answers queries may be behind, in seconds")
     pooled: Flag = setting(False, "true behind PgBouncer in transaction mode: no session state outlives a transaction")
     pool_size: PositiveInt = setting(10, "database connections for reading, and as many for writing, of one process")
     searches: PositiveInt = setting(

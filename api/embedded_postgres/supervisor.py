@@ -93,10 +93,11 @@ def _wait_for_end(process: "subprocess.Popen[bytes]", cluster: Path, announce: i
 
 
 def server(cluster: Path) -> int | None:
-    """The number of the server that takes connections: its pid file's first line, if the eighth says "ready"."""
+    """The number of the server that takes connections: its pid file's first line, if the eighth says "ready", or
+    "standby"."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
-        return int(lines[0]) if lines[7].strip() == "ready" else None
+        return int(lines[0]) if lines[7].strip() in ("ready", "standby") else None
     except (OSError, IndexError, ValueError):
         return None
 

@@ -59,6 +59,8 @@ HEADERS_OF_STATUS: Final[Mapping[int, Mapping[str, str]]] = {
     503: {"retry-after": "2"},
 }
 OPERATION: Final = re.compile(rb"(^|&)(query|extensions|documentId)=")  # in a query string
+POSITION: Final = "Labelgraph-Position"  # of the database: what the response is of, what a query must see at least
+HEX: Final = re.compile(r"[0-9a-f]{16}")
 LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is decoded in the background
 
 
@@ -162,6 +164,8 @@ async def _respond(
         with while_connected(http.scope) if request.document.is_query else nullcontext():
             answer = await execute(process, request, context)
         response = _response_of(answer, accept.json)
+        if (client := context.database.client) is not None:
+            response.headers[POSITION] = f"{client.shown:016x}"
         await response(http.scope, http.receive, send)
         return None
     if not accept.events:
@@ -175,7 +179,17 @@ async def _prepare(http: HTTPRequest, identity: Identity) -> tuple[Request, Cont
     if http.method == "GET" and request.document.is_mutation:
         raise HTTPException(405, "A mutation is sent by POST.", {"allow": "POST"})
     key = parameters.idempotency_key(request, http.headers.get("idempotency-key"))
-    return request, process.context(http, identity, *key)
+    position = _position(http.headers.get(POSITION)) if process.database.standbys else 0
+    return request, process.context(http, identity, request, key, position=position)
+
+
+def _position(text: str | None) -> int:
+    """That of an earlier response. Raises HTTPException (400)."""
+    if text is None:
+        return 0
+    if not HEX.fullmatch(text):
+        raise HTTPException(400, f"{POSITION} is what an earlier response had in this header: 16 hexadecimal digits.")
+    return int(text, 16)
 
 
 async def _reserve_or_stop(process: Runtime, http: HTTPRequest, stream_token: str | None) -> Response:

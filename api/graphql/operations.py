@@ -68,10 +68,16 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
     """Runs a query or mutation. Whatever is raised becomes an answer, so that no trace leaves. When this is canceled a
     query stops, and a mutation that has begun does not."""
     if request.document.is_mutation:
-        answer = await process.mutations.run(lambda begin: _observe(process, request, context, begin))
+        answer = await process.mutations.run(lambda begin: _mutate(process, request, context, begin))
     else:
         answer = await _observe(process, request, context)
     return _with_cost(request, answer)
+
+
+async def _mutate(process: Runtime, request: Request, context: Context, begin: Begin) -> Answer | bytes:
+    answer = await _observe(process, request, context, begin)
+    await context.database.settle()
+    return answer
 
 
 async def _observe(process: Runtime, request: Request, context: Context, begin: Begin | None = None) -> Answer | bytes:
@@ -157,6 +163,7 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
             async with aclosing(process.schema.subscribe(request, context)) as events:
                 async for answer in events:
                     await process.events.throttle.wait()
+                    await context.database.settle()  # whoever reads because of an event sees what it is about
                     observed.answered(answer)
                     yield _with_cost(request, answer)
         except Exception as error:

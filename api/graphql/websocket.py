@@ -195,13 +195,13 @@ class Session:
             self.process.observer.refused(answer)
             await self._refuse(operation, answer)
         else:
-            self.running[operation] = asyncio.create_task(self._run(operation, request, *key))
+            self.running[operation] = asyncio.create_task(self._run(operation, request, key))
 
-    async def _run(self, operation: str, request: Request, key: str | None, request_hash: bytes) -> None:
+    async def _run(self, operation: str, request: Request, key: tuple[str | None, bytes]) -> None:
         self.operations += 1
         REQUEST_ID.set(f"{REQUEST_ID.get()}-{self.operations}")  # the handshake's, and the number of the operation
         try:
-            context = self.process.context(self.socket, self.identity, key, request_hash)
+            context = self.process.context(self.socket, self.identity, request, key)
             async with aclosing(answers(self.process, request, context)) as source:
                 async for answer in source:
                     if isinstance(answer, Answer) and answer.refused:

@@ -23,6 +23,5 @@ class StoredImage:
 
 async def find_image(database: Database, source_id: int) -> StoredImage | None:
     """None where there is no such source, or it is no image, or is gone."""
-    async with database.reading() as connection:
-        row = await sql.first(connection, SQL.find_image, source_id=source_id)
+    row = await database.read_anywhere(lambda connection: sql.first(connection, SQL.find_image, source_id=source_id))
     return None if row is None else StoredImage(**row)

@@ -1,4 +1,5 @@
-"""Connections to Postgres: for reading (one compiled statement, no ORM) and for writing (one transaction).
+"""Connections to Postgres: for reading (one compiled statement, no ORM) and for writing (one transaction). Queries of
+clients are also read from standbys; everything else is from the primary.
 
 The settings of a session are sent when a connection is opened, or set in each transaction behind a pooler. A
 transaction pooler uses any of its connections for each transaction, so neither settings nor prepared statements last
@@ -8,10 +9,11 @@ longer than that, and PgBouncer refuses most parameters that a client sends when
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import Connection, event
@@ -24,8 +26,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.concurrency_limits import ConcurrencyLimit
 from db.errors import DomainError
 from db.postgres import sql
-from db.postgres.outages import ANY_ERROR, NO_ANSWER, OVERLOADED, DatabaseUnavailable, Outages
+from db.postgres.outages import (
+    ANY_ERROR,
+    NO_ANSWER,
+    OVERLOADED,
+    DatabaseUnavailable,
+    Outages,
+    explain,
+    is_rolled_back,
+)
+from db.postgres.standbys import POSITION, Client, Positions, Primary, Server, Standby, Standbys, with_position
 
+T = TypeVar("T")
 DIALECT = "postgresql+asyncpg://"
 DATABASE: Final = "database"
 GRACE: Final = 2.0  # seconds beyond its own limit in which a working server ends a statement
@@ -53,6 +65,7 @@ class Limits:
     writers: int = 10
     searches: int = 4  # of the readers, those that may run costly reads at once; half of them for one token
     pooled: bool = False  # behind PgBouncer in transaction mode
+    lag: float = 5.0  # of a standby that answers queries, at most
 
 
 @dataclass(slots=True)
@@ -94,6 +107,8 @@ class Database:
     outages: Outages = field(default_factory=Outages)
     waiting: Counter[str] = field(default_factory=lambda: Counter(read=0, write=0))  # for a connection
     deadline: asyncio.Timeout | None = None  # of the request that it was passed to
+    standbys: Standbys | None = None
+    client: Client | None = None  # of the operation that uses it, where there are standbys
 
     def connections(self) -> Mapping[str, Mapping[str, int]]:
         """How many connections for reading and for writing there are now, in use and idle."""
@@ -104,27 +119,76 @@ class Database:
             "write": {"in_use": writers.checkedout(), "idle": writers.checkedin()},
         }
 
+    def of_client(self, number: int, *, position: int = 0, may_use_standbys: bool) -> "Database":
+        """For one operation of a client, which sees at least the position and what it wrote before."""
+        if self.standbys is None:
+            return self
+        positions = self.standbys.positions
+        own = max(position, positions.of(number))
+        return replace(self, client=Client(positions, number, own, may_use_standbys))
+
+    async def settle(self) -> None:
+        """Have the client's later operations see whatever is committed by now."""
+        if self.standbys is not None and self.client is not None:
+            self.client.advance(await self.standbys.primary.position())
+
+    async def value(self, text: str, *arguments: object) -> Any:
+        """The single value of a statement that reads. For a client's query it comes from a standby that has what the
+        client must see; where there is none, or the standby is lost or cancels the statement, from the primary."""
+        client = self.client
+        if client is None:
+            async with self.reading() as connection:
+                return await connection.fetchval(text, *arguments)
+        text = with_position(text)
+        row = None
+        if client.may_use_standbys and self.standbys and (standby := self.standbys.choose(client.position)):
+            row = await self._row_of(standby, client.position, text, arguments)
+        if row is None:
+            async with self.reading() as connection:
+                row = await connection.fetchrow(text, *arguments)
+        return client.value(row)
+
+    async def _row_of(self, standby: Standby, position: int, text: str, arguments: Sequence[object]) -> Any:
+        """None where the primary is to be asked."""
+        assert standby.pool is not None
+        standby.reads += 1
+        try:
+            async with _acquired(standby.pool, self.limits) as connection:
+                if standby.position < position:
+                    standby.position = await connection.fetchval(f"SELECT {POSITION}")
+                if standby.position < position:
+                    return None
+                return await connection.fetchrow(text, *arguments)
+        except Exception as error:
+            unavailable = error if isinstance(error, DatabaseUnavailable) else explain(error)
+            if unavailable is not None and unavailable.connection_lost:
+                standby.is_well = False  # until it is looked at again
+            if unavailable is None and not is_rolled_back(error):
+                raise
+            return None
+        finally:
+            standby.reads -= 1
+
+    async def read_anywhere(self, read: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """What is read from the primary or, while that is away, from a standby, as old as it may be there."""
+        try:
+            async with self.reading() as connection:
+                return await read(connection)
+        except DatabaseUnavailable:
+            standby = self.standbys.choose(0) if self.standbys else None
+            if standby is None or standby.pool is None:
+                raise
+        with self.outages.translated():
+            async with _acquired(standby.pool, self.limits) as connection:
+                return await read(connection)
+
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
-        """A connection for reads: each statement sees one state, and another than the statement before it."""
+        """A connection for reads of the primary: each statement sees one state, and another than the statement before
+        it."""
         with self.outages.translated():
-            self.waiting["read"] += 1
-            try:
-                connection = cast(asyncpg.Connection, await self.pool.acquire(timeout=self.limits.connect))
-            except TimeoutError as error:
-                all_in_use = self.pool.get_size() == self.limits.readers and self.pool.get_idle_size() == 0
-                raise DatabaseUnavailable(OVERLOADED if all_in_use else NO_ANSWER, connection_lost=False) from error
-            finally:
-                self.waiting["read"] -= 1
-            try:
-                async with _read_only_transaction(connection, self.limits) if self.limits.pooled else nullcontext():
-                    yield connection
-            except (asyncpg.InternalClientError, TimeoutError):  # the connection cannot be used any more
-                connection.terminate()
-                raise
-            finally:
-                with suppress(Exception):  # it is closed then, and the pool opens another
-                    await self.pool.release(connection, timeout=GRACE)  # type: ignore[arg-type]
+            async with _acquired(self.pool, self.limits, self.waiting) as connection:
+                yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession, None]:
@@ -168,28 +232,44 @@ async def allow_time_for(session: AsyncSession, rows: int) -> None:
 
 
 @asynccontextmanager
+async def _acquired(
+    pool: asyncpg.Pool, limits: Limits, waiting: Counter[str] | None = None
+) -> AsyncGenerator[asyncpg.Connection, None]:
+    """A connection of a pool of readers. Raises DatabaseUnavailable where there is none in time."""
+    waiting = Counter() if waiting is None else waiting
+    waiting["read"] += 1
+    try:
+        connection = cast(asyncpg.Connection, await pool.acquire(timeout=limits.connect))
+    except TimeoutError as error:
+        all_in_use = pool.get_size() == limits.readers and pool.get_idle_size() == 0
+        raise DatabaseUnavailable(OVERLOADED if all_in_use else NO_ANSWER, connection_lost=False) from error
+    finally:
+        waiting["read"] -= 1
+    try:
+        async with _read_only_transaction(connection, limits) if limits.pooled else nullcontext():
+            yield connection
+    except (asyncpg.InternalClientError, TimeoutError):  # the connection cannot be used any more
+        connection.terminate()
+        raise
+    finally:
+        with suppress(Exception):  # it is closed then, and the pool opens another
+            await pool.release(connection, timeout=GRACE)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
 async def connect(
-    url: str, limits: Limits | None = None, on_statement: OnStatement | None = None
+    url: str,
+    limits: Limits | None = None,
+    on_statement: OnStatement | None = None,
+    *,
+    standbys: Sequence[str] = (),
+    positions: Positions | None = None,
 ) -> AsyncGenerator[Database, None]:
-    """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block."""
+    """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block.
+    `standbys`: the URLs of servers that follow it; `positions`: of the clients of several processes."""
     limits = limits or Limits()
     observed = None if on_statement is None else _observer(on_statement)
-
-    async def keep(_: asyncpg.Connection) -> None:
-        """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
-
-    pool = await asyncpg.create_pool(
-        driver_url(url),
-        min_size=0,
-        max_size=limits.readers,
-        timeout=limits.connect,
-        command_timeout=limits.read + GRACE,
-        statement_cache_size=0 if limits.pooled else 1024,
-        max_cacheable_statement_size=64 * 1024,
-        server_settings=_startup_parameters(limits, read_only=True),
-        init=observed,  # type: ignore[arg-type]
-        reset=keep,
-    )
+    pool = await _open_readers(url, limits, observed)
     engine = create_async_engine(
         DIALECT,
         pool_size=limits.writers,
@@ -209,11 +289,49 @@ async def connect(
     if limits.pooled:
         _set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
+    database = Database(url, pool, engine, limits, costly_reads, Probe(url))
     try:
-        yield Database(url, pool, engine, limits, costly_reads, Probe(url))
+        async with AsyncExitStack() as stack:
+            if standbys:
+                found = _standbys(url, standbys, limits, positions or Positions(), observed)
+                await stack.enter_async_context(found.watching())
+                database = replace(database, standbys=found)
+            yield database
     finally:
         await pool.close()
         await engine.dispose()
+
+
+def _open_readers(url: str, limits: Limits, observed: Any = None) -> Awaitable[asyncpg.Pool]:
+    async def keep(_: asyncpg.Connection) -> None:
+        """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
+
+    return asyncpg.create_pool(
+        driver_url(url),
+        min_size=0,
+        max_size=limits.readers,
+        timeout=limits.connect,
+        command_timeout=limits.read + GRACE,
+        statement_cache_size=0 if limits.pooled else 1024,
+        max_cacheable_statement_size=64 * 1024,
+        server_settings=_startup_parameters(limits, read_only=True),
+        init=observed,
+        reset=keep,
+    )
+
+
+def _standbys(url: str, urls: Sequence[str], limits: Limits, positions: Positions, observed: Any) -> Standbys:
+    def server(at: str) -> Server:
+        parameters = _startup_parameters(limits, read_only=True)
+        return Server(partial(opener(at), statement_cache_size=0, server_settings=parameters), limits.pooled)
+
+    def standby(number: int, at: str) -> Standby:
+        parsed = make_url(at)
+        name = f"{number} ({parsed.host or 'a socket'}, {parsed.database})"
+        return Standby(name, server(at), limits.connect, lambda: _open_readers(at, limits, observed))
+
+    found = tuple(standby(number, at) for number, at in enumerate(urls, 1))
+    return Standbys(Primary(server(url), limits.connect), found, positions, limits.lag)
 
 
 @asynccontextmanager

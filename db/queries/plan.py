@@ -124,9 +124,8 @@ async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool =
 
 async def _read(database: Database, plan: Plan, arguments: list[object]) -> str | None:
     try:
-        async with database.reading() as connection:
-            json: str | None = await connection.fetchval(plan.text, *arguments)
-            return json
+        json: str | None = await database.value(plan.text, *arguments)
+        return json
     except asyncpg.QueryCanceledError as error:
         seconds = database.limits.read
         message = f"The query took longer than {seconds:g} seconds and was stopped: ask for less, or filter more."
