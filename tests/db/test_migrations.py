@@ -125,7 +125,7 @@ async def test_an_import_that_was_interrupted_before_the_upgrade_reads_its_manif
 
 
 async def test_an_import_that_waits_is_found_under_its_new_options_and_its_old_ones(database_url: str) -> None:
-    await downgrade(database_url, "0027-1")
+    await downgrade(database_url, "0024")
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("""
@@ -138,7 +138,7 @@ async def test_an_import_that_waits_is_found_under_its_new_options_and_its_old_o
         assert row is not None
         assert json.loads(row["arguments"]) == {"path": "/V1.manifest", "existing": "KEEP"}
         assert row["format"] == "MODELARTS_MANIFEST"
-        await downgrade(database_url, "0027-1")
+        await downgrade(database_url, "0024")
         assert json.loads(await connection.fetchval("SELECT arguments::text FROM job"))["manifest"] == "/V1.manifest"
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""Past samples that no version shows are kept apart, without the indexes that pages of versions need."""
+"""Exports of datasets: what is written, the samples that are, and the files that came of it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from alembic import op
 from db.postgres.migrations import run_script
 
 revision = "0022"
-down_revision: str | None = "0026"
+down_revision: str | None = "0021"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0022_past_of_versions_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0022_exports_down.sql"))

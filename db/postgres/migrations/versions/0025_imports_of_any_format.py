@@ -1,4 +1,4 @@
-"""A sync notes which of the known files it found unchanged, instead of staging them."""
+"""Imports of any format: how each line is matched with a sample, and what a job says about the import as a whole."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from alembic import op
 from db.postgres.migrations import run_script
 
 revision = "0025"
-down_revision: str | None = "0022"
+down_revision: str | None = "0024"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0025_unchanged_files_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0025_imports_of_any_format_down.sql"))

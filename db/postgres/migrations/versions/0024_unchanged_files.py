@@ -1,4 +1,4 @@
-"""Exports of datasets: what is written, the samples that are, and the files that came of it."""
+"""A sync notes which of the known files it found unchanged, instead of staging them."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from alembic import op
 
 from db.postgres.migrations import run_script
 
-revision = "0026"
-down_revision: str | None = "0021"
+revision = "0024"
+down_revision: str | None = "0023"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0026_exports_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0024_unchanged_files_down.sql"))

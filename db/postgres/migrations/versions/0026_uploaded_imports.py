@@ -6,8 +6,8 @@ from alembic import op
 
 from db.postgres.migrations import run_script
 
-revision = "0028"
-down_revision: str | None = "0027"
+revision = "0026"
+down_revision: str | None = "0025"
 branch_labels = None
 depends_on = None
 
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0028_uploaded_imports_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0026_uploaded_imports_down.sql"))

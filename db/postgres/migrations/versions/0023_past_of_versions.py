@@ -1,4 +1,4 @@
-"""Imports of any format: how each line is matched with a sample, and what a job says about the import as a whole."""
+"""Past samples that no version shows are kept apart, without the indexes that pages of versions need."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from alembic import op
 
 from db.postgres.migrations import run_script
 
-revision = "0027"
+revision = "0023"
 down_revision: str | None = "0022"
 branch_labels = None
 depends_on = None
@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_script(op.get_bind(), Path(__file__).with_name("0027_imports_of_any_format_down.sql"))
+    run_script(op.get_bind(), Path(__file__).with_name("0023_past_of_versions_down.sql"))
