@@ -172,7 +172,7 @@ async def test_pages_of_allowed_origins_may_send_the_headers_that_they_ask_for(
             assert response.status_code == 200
             assert response.headers["access-control-allow-headers"] == requested
         answer = await client.post("{ hello }", headers={"origin": "https://ui.example", "traceparent": "00-1-1-00"})
-        assert answer.headers["access-control-expose-headers"] == "retry-after, x-request-id"
+        assert answer.headers["access-control-expose-headers"] == "labelgraph-position, retry-after, x-request-id"
         other = await client.request("OPTIONS", headers=preflight | {"origin": "https://evil.example"})
         assert other.status_code == (200 if allowed == "*" else 400)
 
