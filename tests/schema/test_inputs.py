@@ -72,7 +72,7 @@ async def test_every_bad_value_is_reported_as_one(client: DatasetClient) -> None
     """The error that there are too many errors, too."""
     for source, variables in (
         ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": [{}] * 60}),
-        (attack_requests.ANNOTATE, {"input": {"datasetId": "Dataset:1", "samples": [{}] * 60}}),
+        (attack_requests.ANNOTATE, {"input": {"datasetId": "Dataset:1", "samples": [{"sampleId": {}}] * 60}}),
     ):
         answer = await client.direct.answer(source, variables)
         codes = {error["extensions"]["code"] for error in answer["errors"]}

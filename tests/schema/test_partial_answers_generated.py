@@ -29,7 +29,7 @@ class RefusedWriter(Writer):
 
     def values(self, parent: str, name: str, declared: GraphQLField) -> dict[str, Any]:
         values = super().values(parent, name, declared)
-        if parent != "SampleFacets" and self.chance(3):
+        if parent != "SampleFacets" and self.chance(2):
             values |= {key: 5000 for key in ("first", "size") if key in declared.args}
         return values
 
