@@ -328,8 +328,15 @@ class Writing:
         await self._commit(note)
 
     async def _commit(self, work: Callable[[Batch], Awaitable[None]]) -> None:
-        await jobs.in_batch(self.database, self.job, work)
-        self.images.warnings.clear()
+        written = 0
+
+        async def counted(batch: Batch) -> None:
+            nonlocal written
+            await work(batch)
+            written = len(batch.warnings)
+
+        await jobs.in_batch(self.database, self.job, counted)
+        del self.images.warnings[:written]  # images that were read meanwhile may have added others
 
     async def _advance(self, batch: Batch) -> None:
         batch.warnings = list(self.images.warnings)
