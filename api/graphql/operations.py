@@ -76,7 +76,7 @@ async def execute(process: Runtime, request: Request, context: Context) -> Answe
 
 async def _mutate(process: Runtime, request: Request, context: Context, begin: Begin) -> Answer | bytes:
     answer = await _observe(process, request, context, begin)
-    await context.database.settle()
+    await context.database.advance_position()
     return answer
 
 
@@ -163,7 +163,7 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
             async with aclosing(process.schema.subscribe(request, context)) as events:
                 async for answer in events:
                     await process.events.throttle.wait()
-                    await context.database.settle()  # whoever reads because of an event sees what it is about
+                    await context.database.advance_position()  # whoever reads because of an event sees what it is about
                     observed.answered(answer)
                     yield _with_cost(request, answer)
         except Exception as error:

@@ -63,16 +63,16 @@ class Images:
     async def read(self, batch: Sequence[ExportedSample], is_new: Sequence[bool]) -> list[bytes | None]:
         """The bytes of new images. One that is gone, or is another by now, is missing from here on."""
         samples = zip(batch, is_new, strict=True)
-        wanted = [sample for sample, new in samples if new and sample.number not in self.missing]
-        if not wanted:
+        unread = [sample for sample, new in samples if new and sample.number not in self.missing]
+        if not unread:
             return [None] * len(batch)
-        length = max(sample.size for sample in wanted) + 1
+        length = max(sample.size for sample in unread) + 1
         try:
-            heads = await self.store.heads([sample.source_path for sample in wanted], length=length)
+            heads = await self.store.heads([sample.source_path for sample in unread], length=length)
         except RootMissing as error:
             raise StorageError(error.message) from error
         found: dict[int, bytes] = {}
-        for sample, head in zip(wanted, heads, strict=True):
+        for sample, head in zip(unread, heads, strict=True):
             if isinstance(head, Head) and head.etag == sample.etag and head.whole:
                 found[sample.number] = head.data
             elif isinstance(head, Head):

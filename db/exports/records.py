@@ -48,10 +48,10 @@ class Records:
         self, usages: Collection[str | None] | None, after: int = 0
     ) -> AsyncGenerator[list[ExportedSample], None]:
         """The samples of these usages (None: all) behind a number, in the order of their numbers."""
-        wanted = None if usages is None else [usage or "" for usage in usages]
+        names = None if usages is None else [usage or "" for usage in usages]
         while True:
             async with self.database.reading() as reader:
-                values = {"job_id": self.job_id, "after": after, "usages": wanted, "size": PAGE}
+                values = {"job_id": self.job_id, "after": after, "usages": names, "size": PAGE}
                 rows = await sql.run(reader, SQL.page, **values)
                 sources = await sql.run(reader, SQL.sources, ids=[row["source_id"] for row in rows])
                 samples = [row["sample_id"] for row in rows]

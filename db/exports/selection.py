@@ -55,8 +55,8 @@ async def begin(database: Database, job: Claim) -> None:
         filter_ = None if job.arguments["filter"] is None else FILTER.validate_python(job.arguments["filter"])
         row = _source(export, revision)
         meets = [] if filter_ is None else [conditions(filter_, row)]
-        chosen = _insert(job.id, _chosen(row, meets))
-        compiled = chosen.compile(dialect=DIALECT)
+        statement = _insert(job.id, _selected(row, meets))
+        compiled = statement.compile(dialect=DIALECT)
         values = [compiled.params[name] for name in compiled.positiontup or ()]
         # The revision in the same statement as the samples: both are of one state.
         places = {"job_id": f"${len(values) + 1}", "revision": f"${len(values) + 2}"}
@@ -99,14 +99,14 @@ def _source(export: asyncpg.Record, revision: int | None) -> Row:
     return Row("sample", Sample, DatasetState(dataset, is_bound=True, version=PublishedVersion(*version)))
 
 
-def _chosen(row: Row, meets: list[ColumnElement[bool]]) -> Select[Any]:
+def _selected(row: Row, meets: list[ColumnElement[bool]]) -> Select[Any]:
     names = ("id", "source_id", "path", "state", "usage", "hard")
     of_dataset = row["dataset_id"] == row.state.dataset_id
     return row.select(*(row[name].label(name) for name in names), where=[of_dataset, *row.conditions(), *meets])
 
 
-def _insert(job_id: int, chosen: Select[Any]) -> Insert:
-    rows = chosen.subquery("chosen")
+def _insert(job_id: int, selected: Select[Any]) -> Insert:
+    rows = selected.subquery("selected")
     stem = func.lower(func.regexp_replace(composed(rows.c.path), sql_text("'([^/])\\.[^./]*$'"), sql_text("'\\1'")))
     name = func.regexp_replace(stem, sql_text("'^.*/'"), sql_text("''"))
 

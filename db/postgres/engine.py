@@ -127,7 +127,7 @@ class Database:
         own = max(position, positions.of(number))
         return replace(self, client=Client(positions, number, own, may_use_standbys))
 
-    async def settle(self) -> None:
+    async def advance_position(self) -> None:
         """Have the client's later operations see whatever is committed by now."""
         if self.standbys is not None and self.client is not None:
             self.client.advance(await self.standbys.primary.position())

@@ -4,9 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
+import pytest
+
+from db.errors import Invalid
+from db.formats.datasets.readers import READERS
 from db.formats.datasets.reading import ImageRecord, Problem, Reader, ReadOptions
+from db.formats.shapes import BoundingBox
+
+BOX: Final = BoundingBox(1, 2, 4, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +49,19 @@ def read(
             images.append(each)
             problems += each.problems
     return images, problems
+
+
+def only(name: str, files: dict[str, bytes | str], kind: str = "OBJECT_DETECTION", **options: Any) -> ImageRecord:
+    [record], problems = read(READERS[name], files, kind, **options)
+    assert problems == []
+    return record
+
+
+def labelled(record: ImageRecord) -> list[tuple[str, Any]]:
+    return [(each.label, each.shape) for each in record.annotations or ()]
+
+
+def refused(name: str, files: dict[str, bytes | str]) -> str:
+    with pytest.raises(Invalid) as raised:
+        read(READERS[name], files)
+    return raised.value.message

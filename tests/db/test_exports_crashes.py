@@ -71,6 +71,31 @@ async def test_killed_anywhere_it_ends_as_if_nothing_had_happened(house: ExportH
     assert steps > 5
 
 
+async def test_what_is_found_missing_while_others_are_noted_is_noted_later(
+    house: ExportHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[images.Images] = []
+
+    def make(*arguments: Any) -> images.Images:
+        made.append(images.Images(*arguments))
+        return made[-1]
+
+    in_batch = jobs.in_batch
+
+    async def find_missing_meanwhile(*arguments: Any) -> None:
+        await in_batch(*arguments)
+        if made and not made[0].warnings:
+            made[0].warnings.append(("late.png", "It is late."))
+
+    dataset = await small(house, *PATHS)
+    job = await house.request(dataset, *WAYS["single files"][:1], **WAYS["single files"][1])
+    claim = await house.claimed(job)
+    monkeypatch.setattr(exports, "Images", make)
+    monkeypatch.setattr(jobs, "in_batch", find_missing_meanwhile)
+    await run(house, claim, CrashPoint())
+    assert await house.warnings(job) == {"It is late.": ("late.png", 1)}
+
+
 async def test_what_was_missing_once_is_missing_in_the_whole_export(house: ExportHouse) -> None:
     """Its archive is written already when the file comes back."""
     dataset = await small(house, *PATHS)

@@ -87,7 +87,7 @@ async def write(database: Database, client: int, number: int) -> int:
     async with mutation.writing() as session:
         connection = await sql.raw_connection(await session.connection())
         await connection.execute("INSERT INTO written VALUES ($1)", number)
-    await mutation.settle()
+    await mutation.advance_position()
     assert mutation.client is not None
     return mutation.client.shown
 
@@ -205,7 +205,7 @@ async def test_reads_go_on_while_the_primary_is_away_and_after_it_was_killed(dat
     with servers.primary.stopped():
         assert await read(database, BOB) == before
         unsure = database.of_client(ANN, may_use_standbys=False)
-        await unsure.settle()
+        await unsure.advance_position()
         assert unsure.client is not None
         assert unsure.client.shown == UNKNOWN
         assert standbys(database).choose(standbys(database).positions.of(ANN)) is None

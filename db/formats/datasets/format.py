@@ -10,6 +10,7 @@ image in memory; the parts of documents are on disk until all are there. Paths a
 writes them has checked nothing: make them of `file_path`, `file_name` and `names.folder_name`.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class File:
     data: bytes
 
 
-class Document:
+class Document(ABC):
     """A file about many images, written in one pass over them. It may have several sections: what they get of each
     image is put behind one another at the end, section by section, as COCO's images and annotations are."""
 
@@ -46,9 +47,9 @@ class Document:
         """How each section begins; as many items as there are sections."""
         return (b"",)
 
+    @abstractmethod
     def add(self, image: AnnotatedImage) -> Sequence[bytes]:
         """What each section gets of the image, which may be nothing."""
-        raise NotImplementedError
 
     def tail(self) -> Sequence[bytes]:
         """How each section ends, once all images are added."""
@@ -154,7 +155,7 @@ class Format:
 
     def shard(self, series: Series) -> Shard:
         """The next file of a series, for formats with a `shard_suffix`."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no shards.")
 
     def shard_name(self, series: Series, number: int) -> str:
         """A file's name without its suffix; the number is from 0."""

@@ -5,6 +5,7 @@ Labels of whole images are in `labels`, and the first of them in `label`, boxes 
 height, with the outline of what is no box. `README.md` says which files are which split.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ NAMES: Final = {"train": "train", "val": "validation", "test": "test"}  # of spl
 UNSPLIT: Final = "train"  # what `datasets` calls what is not split
 
 
-class HuggingFace(Format):
+class HuggingFace(Format, ABC):
     """What both have in common."""
 
     images = ("INCLUDED", "NONE", "LINKS")
@@ -52,9 +53,9 @@ class HuggingFace(Format):
     def static_files(self) -> Sequence[File]:
         return (File("README.md", self._card().encode()),)
 
+    @abstractmethod
     def pattern(self, part: str) -> str:
         """The files of a part."""
-        raise NotImplementedError
 
     def _card(self) -> str:
         lines = ["---", "configs:", "- config_name: default", "  data_files:"]

@@ -31,9 +31,9 @@ class Scrape:
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of all series with these labels among theirs."""
-        wanted = frozenset(labels.items())
+        required = frozenset(labels.items())
         return sum(
-            value for (found, own), value in self.values.items() if found == f"labelgraph_{name}" and wanted <= own
+            value for (found, own), value in self.values.items() if found == f"labelgraph_{name}" and required <= own
         )
 
     def labels(self, name: str, label: str) -> set[str]:

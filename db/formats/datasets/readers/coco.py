@@ -24,10 +24,10 @@ Categories = dict[Key, str]
 def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     """Every file of JSON; where some are `instances_….json`, these alone."""
     names = [name for name in files.names() if name.lower().endswith(".json")]
-    chosen = [name for name in names if name.rpartition("/")[2].startswith(OBJECTS)] or names
-    if not chosen:
+    matching = [name for name in names if name.rpartition("/")[2].startswith(OBJECTS)] or names
+    if not matching:
         raise Invalid("There is no file of JSON.")
-    for name in chosen:
+    for name in matching:
         with files.open(name) as file:
             yield from _File(name, options).read(file)
 

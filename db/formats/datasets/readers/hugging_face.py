@@ -32,9 +32,9 @@ READERS: Final = {LINES: json_lines.read, CSV: labels_csv.read}
 
 
 def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
-    chosen = [(reader, only) for name, reader in READERS.items() if any((only := _Only(files, name)).names())]
-    for reader, only in chosen:
+    present = [(reader, only) for name, reader in READERS.items() if any((only := _Only(files, name)).names())]
+    for reader, only in present:
         for found in reader(only, options):
             yield replace(found, drawn="UPRIGHT") if isinstance(found, ImageRecord) else found
-    if not chosen:
+    if not present:
         yield from image_folder.read(files, options)

@@ -81,13 +81,13 @@ class _Task:
         found = self.item.get("annotations", self.item.get("completions"))
         made = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         made = [each for each in made if not each.get("was_cancelled")]
-        chosen = [each for each in made if each.get("ground_truth")] or made[-1:]
-        if len(made) > len(chosen):
+        final = [each for each in made if each.get("ground_truth")] or made[-1:]
+        if len(made) > len(final):
             message = (
-                f"The task has {len(made):,} annotations; {len(chosen):,} of them, ground truth or the last, is read."
+                f"The task has {len(made):,} annotations; {len(final):,} of them, ground truth or the last, is read."
             )
             self.problems.append(Problem(self.location, message))
-        for each in chosen:
+        for each in final:
             author = Author(_name(each.get("completed_by"), HUMAN), _moment(each))
             yield from ((result, author, None) for result in _list(each.get("result")))
         for each in _list(self.item.get("predictions")):

@@ -2,6 +2,7 @@
 names take no memory."""
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ class SourceFiles(Protocol):
 
 
 @dataclass(slots=True)
-class IndexedFiles:
+class IndexedFiles(ABC):
     """Files of an index, each read by itself."""
 
     folder: str
@@ -136,8 +137,8 @@ class IndexedFiles:
     def names(self) -> Iterable[str]:
         return self.index.names()
 
-    def open(self, name: str) -> BinaryIO:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO: ...
 
     def contents(self, names: Iterable[str], length: int) -> Iterator[tuple[str, bytes]]:
         for name in names:

@@ -1,0 +1,115 @@
+"""The reader of COCO."""
+
+import json
+from typing import Any
+
+import pytest
+
+from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets.readers import READERS
+from db.formats.datasets.reading import ImageRecord, Problem
+from db.formats.shapes import Polygon, Position
+from tests.db.dataset_files import BOX, labelled, only, read
+
+
+def coco(annotations: list[Any], images: Any = None, **more: Any) -> dict[str, bytes | str]:
+    images = [{"id": 1, "file_name": "a.jpg", "width": 20, "height": 10}] if images is None else images
+    categories = [{"id": 7, "name": "traffic light"}]
+    whole = {"annotations": annotations, "info": {"a": [1]}, "images": images, "categories": categories}
+    return {"annotations/instances_val2017.json": json.dumps(whole | more)}
+
+
+def of_coco(annotation: dict[str, Any], **options: Any) -> tuple[list[tuple[str, Any]], list[str]]:
+    [record], problems = read(READERS["COCO"], coco([{"image_id": 1, "category_id": 7} | annotation]), **options)
+    return labelled(record), [problem.message for problem in problems]
+
+
+def test_coco_in_whatever_order() -> None:
+    record = only("COCO", coco([{"image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5}]))
+    assert record == ImageRecord(
+        "a.jpg",
+        "annotations/instances_val2017.json#/images/0",
+        (ParsedAnnotation("traffic light", BOX, 0.5),),
+        (20, 10),
+        "EVAL",
+    )
+    assert record.folder == "annotations"
+
+
+def test_coco_polygons_of_several_parts_masks_and_labels_of_whole_images() -> None:
+    triangle = [0, 0, 10, 0, 0, 10]
+    polygon = Polygon((Position(0, 0), Position(10, 0), Position(0, 10)))
+    assert of_coco({"segmentation": [triangle], "bbox": [0, 0, 10, 10]})[0] == [("traffic light", polygon)]
+    assert of_coco({"segmentation": triangle})[0] == [("traffic light", polygon)]
+    assert of_coco({"segmentation": [triangle], "bbox": [1, 2, 3, 4]}, boxes=True)[0] == [("traffic light", BOX)]
+    assert of_coco({"segmentation": [triangle, triangle]}) == (
+        [("traffic light", polygon)] * 2,
+        ["An object of 2 parts became an annotation for each."],
+    )
+    square = Polygon((Position(0, 1), Position(2, 1), Position(2, 3), Position(0, 3)))
+    # Two columns of ten pixels: one is left free, two are covered, nine are left free, …
+    counts = [1, 2, 8, 2, 187]
+    assert of_coco({"segmentation": {"size": [10, 20], "counts": counts}, "iscrowd": 1}) == (
+        [("traffic light", square)],
+        ["It marks a crowd (`iscrowd`), and is read as one object."],
+    )
+    assert of_coco({"keypoints": [1, 2, 2]}) == ([("traffic light", None)], ["Keypoints are not read."])
+    assert of_coco({"bbox": [1, 2, 3, 4]}, kind="IMAGE_CLASSIFICATION")[0] == [("traffic light", None)]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ({"category_id": 8}, "no category"),
+        ({"category_id": None}, "`category_id` is missing"),
+        ({"bbox": [1, 2, 3]}, "`bbox` is"),
+        ({"bbox": [1, 2, 3, "x"]}, "is a number"),
+        ({"bbox": [1, 2, 3, 1e300]}, "is a number"),
+        ({"bbox": [1, 2, 3, True]}, "is a number"),
+        ({"segmentation": [[1, 2, 3]]}, "A part of"),
+        ({"segmentation": "abc"}, "`segmentation` is a list"),
+        ({"segmentation": {"size": [10, 20], "counts": [1, 2]}}, "run-length"),
+        ({"segmentation": {"size": [10, 20], "counts": [-1, 201]}}, "run-length"),
+        ({"segmentation": {"size": [10**9, 10**9], "counts": [10**18]}}, "run-length"),
+        ({"segmentation": {"size": [10, 20], "counts": "\x7f\x7f"}}, "run-length"),
+        ({"segmentation": {"size": [10, 20], "counts": "o" * 100}}, "run-length"),
+        ({"segmentation": {"size": [10, 20], "counts": [200]}}, "covers nothing"),
+        ({"image_id": 9}, "no image"),
+        ({"image_id": 10**30}, "no image"),
+        ({"image_id": [1]}, "`image_id` is missing"),
+    ],
+)
+def test_coco_reports_an_annotation_that_is_wrong_and_reads_the_others(annotation: Any, message: str) -> None:
+    good = {"image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4]}
+    [record], [problem] = read(READERS["COCO"], coco([good, good | annotation, good]))
+    assert labelled(record) == [("traffic light", BOX)] * 2
+    assert message in problem.message
+    assert problem.location == "annotations/instances_val2017.json#/annotations/1"
+
+
+def test_coco_reports_images_that_are_wrong() -> None:
+    images: list[Any] = [
+        {"id": 1, "file_name": "a.jpg"},
+        {"id": 1, "file_name": "b.jpg"},
+        {"id": 2},
+        {"id": 3, "file_name": "\0.jpg"},
+        None,
+        5,
+        {"id": 4, "file_name": "../../etc/passwd"},
+    ]
+    records, problems = read(READERS["COCO"], coco([], images))
+    assert [record.path for record in records] == ["a.jpg", "../../etc/passwd"]
+    assert sorted(problem.location.rpartition("/")[2] for problem in problems) == ["1", "2", "3", "4", "5"]
+
+
+def test_numbers_that_json_does_not_know_cost_their_annotation() -> None:
+    text = '{"images":[{"id":1,"file_name":"a.jpg"}],"categories":[{"id":1,"name":"x"}],"annotations":['
+    text += '{"image_id":1,"category_id":1,"bbox":[NaN,1,2,3]},{"image_id":1,"category_id":1,"bbox":[1,2,3,4]}]}'
+    [record], [problem] = read(READERS["COCO"], {"a.json": text})
+    assert labelled(record) == [("x", BOX)]
+    assert problem == Problem("a.json#/annotations/0", "This is not a JSON object.")
+
+
+def test_of_the_files_of_coco_those_with_objects_are_read() -> None:
+    files = coco([]) | {"annotations/captions_val2017.json": "x", "annotations/person_keypoints_val2017.json": "x"}
+    assert only("COCO", files).path == "a.jpg"
