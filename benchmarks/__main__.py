@@ -4,6 +4,7 @@ reads     queries, compared with hand-written SQL behind a bare ASGI app
 writes    mutations, compared with hand-written SQL on plain tables without history
 sync      syncs of a directory, compared with a loop over its files and the same SQL
 images    thumbnails, compared with Pillow in two processes
+large     a mutation of all samples, compared with hand-written SQL with history
 versions  publishing and reading versions, compared with the working set
 attacks   what others notice while one client attacks the server
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from api import embedded_postgres
-from benchmarks import attacks, images, reads, sync, versions, writes
+from benchmarks import attacks, images, large, reads, sync, versions, writes
 from benchmarks.runner import HEAD, ROOT, Bench, machine, revision
 
 
@@ -36,6 +37,7 @@ class Benchmark:
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "reads": Benchmark(reads.run),
     "writes": Benchmark(writes.run, rounds=3),
+    "large": Benchmark(large.run, rounds=1),
     "sync": Benchmark(sync.run, rounds=3),
     "images": Benchmark(images.run),
     "versions": Benchmark(versions.run, seconds=0.5),

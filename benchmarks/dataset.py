@@ -22,14 +22,15 @@ async def make(url: str, *, samples: int = 1_000_000, labels: int = 50, name: st
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
         async with connection.transaction():
-            made = await _fill(connection, samples, labels, name)
+            made = await fill(connection, samples, labels, name)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
     return made
 
 
-async def _fill(connection: "asyncpg.Connection[asyncpg.Record]", samples: int, labels: int, name: str) -> Made:
+async def fill(connection: "asyncpg.Connection[asyncpg.Record]", samples: int, labels: int, name: str) -> Made:
+    """In a transaction that has begun, or each statement in one of its own."""
     dataset_id = await connection.fetchval(DATASET, name)
     await connection.execute(CHANGE, dataset_id)
     found = await connection.fetch(LABELS, dataset_id, labels)

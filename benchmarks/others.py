@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Final
 
 from benchmarks.load import Server, get, percentile
@@ -14,12 +15,13 @@ CALM: Final = 1 / 5  # of the speed that they have undisturbed
 
 @dataclass(slots=True)
 class Others:
-    """A client of the server that sends small requests. What is measured is the time that 99 of 100 do not exceed, and
+    """Clients of the server that send small requests. What is measured is the time that 99 of 100 do not exceed, and
     how long the server did not even say that it lives."""
 
     server: Server
     requests: Iterator[bytes]
     seconds: float  # for which they are measured undisturbed
+    clients: int = 1
     _disturbed: Measure | None = None
 
     def during(self, side: Side) -> Side:
@@ -48,7 +50,10 @@ class Others:
 
     async def _observe(self, side: Side) -> tuple[Measure, Measure]:
         lives = repeat(get("/healthz"))
-        async with self.server.probe(self.requests) as seconds, self.server.probe(lives) as beats:
+        async with AsyncExitStack() as stack:
+            beats = await stack.enter_async_context(self.server.probe(lives))
+            probes = [await stack.enter_async_context(self.server.probe(self.requests)) for _ in range(self.clients)]
             measured = await side()
+        seconds = list(chain.from_iterable(probes))
         more = {"p50 ms": percentile(seconds, 0.5) * 1e3, "loop blocked ms": max(beats) * 1e3}
         return measured, Measure(1, percentile(seconds, 0.99), more)

@@ -111,8 +111,7 @@ class Bulk:
     async def of(cls, arena: Arena, count: int) -> "Bulk":
         unlabelled = "SELECT created_at FROM sample WHERE state = 'UNLABELED' ORDER BY created_at OFFSET $1 LIMIT 1"
         until = await arena.control.fetchval(unlabelled, count - 1)
-        _, payload = await arena.ours.mutate(CREATE, datasetId=arena.dataset_id, labels=[{"name": "bulk"}])
-        return cls(arena, count, until.isoformat(), payload["labels"][0]["id"])
+        return cls(arena, count, until.isoformat(), await create_label(arena))
 
     async def start(self) -> None:
         """As at first, with a version."""
@@ -164,6 +163,13 @@ class Bulk:
 
     async def _by_hand(self, path: str, **values: Any) -> Measure:
         return replace(await self.arena.by_hand(path, **values), count=self.count)
+
+
+async def create_label(arena: Arena) -> str:
+    """That of a bulk."""
+    _, payload = await arena.ours.mutate(CREATE, datasetId=arena.dataset_id, labels=[{"name": "bulk"}])
+    label_id: str = payload["labels"][0]["id"]
+    return label_id
 
 
 async def change_many(arena: Arena) -> list[Sequence[Row]]:

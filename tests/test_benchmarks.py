@@ -33,6 +33,12 @@ NAMES = {
         "publishVersion with a split, 1,000 samples",
         "labelling while publishing, p99",
     ],
+    "large": [
+        "label 1,000 samples",
+        "others during it: label 1,000 samples, p99",
+        "undo of the merge",
+        "deleteLabels LABEL_SAMPLES_AND_SOURCES",
+    ],
     "sync": [
         "the first sync, 100 files",
         "others during the first sync, p99",

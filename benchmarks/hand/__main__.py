@@ -21,6 +21,7 @@ STATEMENTS: Final[Mapping[str, str]] = {
         "SELECTED",
         "sample.state = 'UNLABELED' AND sample.created_at BETWEEN :from::text::timestamptz AND :to::text::timestamptz",
     ),
+    "/label_all": SQL.label.replace("SELECTED", "true"),
     "/delete_label/LABEL_ONLY": SQL.delete_label.replace("GOES", "false"),
     "/delete_label/LABEL_AND_SAMPLES": SQL.delete_label.replace(
         "GOES", "sample.label_ids <> '{}' AND sample.label_ids <@ ARRAY[:label::bigint]"
