@@ -166,7 +166,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 async def _fresh(server_url: str, *, template: str) -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(NUMBERS)}"
-    await execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield _database(server_url, name)
     finally:
