@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def settings_of(parsed: argparse.Namespace) -> Settings:
     """The environment's settings, overlaid by the arguments of the command line."""
-    names = ("data_dir", "allowed_roots", "host", "port", "worker", "trusted_documents", "trusted_only")
+    names = ("data_dir", "allowed_roots", "host", "port", "processes", "worker", "trusted_documents", "trusted_only")
     arguments = {name: value for name in names if (value := getattr(parsed, name, None)) is not None}
     return Settings.from_environment(**arguments)
 
@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     serve = action("serve", commands.serve, "Serve the API, with a worker inside.", address, roots)
     serve.add_argument("--trusted-documents", type=Path, metavar="DIR", help="documents that clients name by an id")
     serve.add_argument("--trusted-only", action="store_true", default=None, help="execute only the trusted documents")
+    serve.add_argument("--processes", type=int, metavar="N", help="processes that accept connections (default: 1)")
     serve.add_argument("--no-worker", dest="worker", action="store_false", default=None, help="run no jobs here")
     action("worker", commands.worker, "Run jobs for the servers of the same database.", roots)
     action("migrate", commands.migrate, "Bring the database to this version's schema.")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from api import demo as demonstration
-from api import logs, process
+from api import logs, process, processes
 from api.command_errors import CommandError
 from api.settings import MAX_PORT, Settings
 from db.concurrency_limits import race
@@ -66,7 +66,10 @@ async def serve(settings: Settings, _: argparse.Namespace, stopping: asyncio.Eve
         async def announce(url: str) -> None:
             print(welcome(ready, url, token, private=sys.stdout.isatty()), flush=True)
 
-        await process.serve(ready, stopping, announce)
+        if ready.processes == 1:
+            await process.serve(ready, stopping, announce)
+        else:
+            await processes.serve(ready, stopping, announce)
 
 
 def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -> str:
@@ -95,20 +98,9 @@ async def demo(settings: Settings, _: argparse.Namespace, stopping: asyncio.Even
 
 @in_loop
 async def worker(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
-    """Run jobs until stopping; running ones then go back to the queue."""
-    from api.configuration import database_limits  # other commands need not wait for what these import
-    from api.observation.observer import observing
-    from api.worker import run
-
     logs.configure(settings.log_level)
-    limits = database_limits(settings)
-    async with (
-        observing(settings) as observer,
-        process.migrated(settings) as ready,
-        engine.connect(str(ready.database_url), limits, observer.on_statement) as database,
-    ):
-        observer.watch_database(database)
-        await run(database, ready, stop=stopping, observer=observer)
+    async with process.migrated(settings) as ready:
+        await process.work(ready, stopping)
 
 
 @in_loop

@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from db.identity import tokens
 from db.identity.tokens import Scope
 from db.postgres import engine, migrations
 from db.postgres.outages import ANY_ERROR
+from db.postgres.standbys import Positions
 
 OWNER = "owner"
 SWITCH_INTERVAL = 0.001  # seconds for which a thread that computes keeps the event loop waiting
@@ -38,7 +39,7 @@ class CannotListen(CommandError):
     """The address cannot be listened on; the message says why."""
 
 
-def run(main: Main) -> None:
+def run(main: Main, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)) -> None:
     """Run `main`, which should end soon once the event is set: by Ctrl-C or SIGTERM. The second signal cancels it."""
 
     async def with_signals() -> None:
@@ -50,7 +51,7 @@ def run(main: Main) -> None:
                 task.cancel()
             stopping.set()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             loop.add_signal_handler(number, stop)
         await task
 
@@ -69,7 +70,8 @@ async def migrated(settings: Settings) -> AsyncIterator[Settings]:
         await migrations.upgrade(settings.listen_url or settings.database_url)
         yield settings
         return
-    async with embedded_postgres.postgres(settings.data_dir, programs=settings.pg_bin) as url:
+    options = {"max_connections": str(max(100, 40 + settings.processes * (2 * settings.pool_size + 2)))}
+    async with embedded_postgres.postgres(settings.data_dir, programs=settings.pg_bin, options=options) as url:
         await migrations.upgrade(url)
         yield settings.with_changes(database_url=url)
 
@@ -126,19 +128,31 @@ class Server(uvicorn.Server):
 
     @property
     def url(self) -> str:
-        """Where it listens, as a client on this machine writes it; with the actual port where the settings say 0."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-        return f"http://{name}:{port}"
+        return url_of(self.servers[0].sockets[0])
 
 
-async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce) -> None:
-    """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends."""
+def url_of(listener: socket.socket) -> str:
+    """Where it listens, as a client on this machine writes it; with the actual port where the settings say 0."""
+    host, port = listener.getsockname()[:2]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+async def serve(
+    settings: Settings,
+    stopping: asyncio.Event,
+    announce: Announce,
+    *,
+    listener: socket.socket | None = None,
+    positions: Positions | None = None,
+) -> None:
+    """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends.
+    `listener` and `positions` are those of several processes."""
     from api.app import create_app  # the whole language with it, which other commands do not need
     from api.configuration import server_options
 
-    listener = _listen(settings)
-    app = create_app(settings)
+    listener = listener or listen(settings)
+    app = create_app(settings, positions=positions)
     gc.collect()
     gc.freeze()  # the schema and all code stay for good: to search them for garbage takes 100 ms each time
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -146,6 +160,22 @@ async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce)
     config = uvicorn.Config(app, settings.host, settings.port, **options)
     async with app.router.lifespan_context(app) as state:  # here, for uvicorn would log its errors and exit
         await _run_server(Server(config, state), listener, stopping, announce)
+
+
+async def work(settings: Settings, stopping: asyncio.Event, ready: Callable[[], object] = lambda: None) -> None:
+    """Run jobs until stopping; running ones then go back to the queue. `ready` is called before the first."""
+    from api.configuration import database_limits  # other commands need not wait for what these import
+    from api.observation.observer import observing
+    from api.worker import run
+
+    limits = database_limits(settings)
+    async with (
+        observing(settings) as observer,
+        engine.connect(str(settings.database_url), limits, observer.on_statement) as database,
+    ):
+        observer.watch_database(database)
+        ready()
+        await run(database, settings, stop=stopping, observer=observer)
 
 
 async def _run_server(server: Server, listener: socket.socket, stopping: asyncio.Event, announce: Announce) -> None:
@@ -167,7 +197,7 @@ async def _run_server(server: Server, listener: socket.socket, stopping: asyncio
         announcing.result()
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
     """Called before anything else is built, so that a port in use is reported first."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:

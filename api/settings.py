@@ -173,7 +173,8 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
         2_000, "most connections of one process; for a new one the longest idle is closed, else it gets 503"
     )
     address_connections: Count = setting(
-        128, "most connections of one address, and requests at once of a client behind a proxy; more get 429"
+        128,
+        "most connections of one address to one process, and requests at once of a client behind a proxy; more get 429",
     )
     token_requests: Count = setting(256, "most HTTP requests of one token at once in one process; more get 429")
     token_operations: Count = setting(
@@ -319,6 +320,9 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         1024 * MIB,
         "disk space for cached thumbnails, in bytes; the least recently used are deleted first, 0 caches none",
     )
+    processes: PositiveInt = setting(
+        1, "processes of `serve` that accept connections on one socket; several have a worker beside them"
+    )
     worker: Flag = setting(True, "run a worker inside `serve`")
     jobs: PositiveInt = setting(2, "jobs that one worker runs at once")
     removal_percent: Percent = setting(
@@ -326,7 +330,9 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     )
     removal_samples: Count = setting(20, "a sync may remove all samples of a dataset with at most this many")
     metrics_port: Port | None = setting(
-        None, "port at which Prometheus reads the metrics of this process, at /metrics; 0 takes a free one"
+        None,
+        "port at which Prometheus reads the metrics of this process, at /metrics, and one more for each further "
+        "process of `--processes`, the worker last; 0 takes a free one",
     )
     metrics_host: str = setting(
         "127.0.0.1", "address of that port; one that other machines reach needs LABELGRAPH_METRICS_TOKEN"
@@ -355,6 +361,11 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         if self.metrics_port is not None and self.metrics_token is None and not _is_loopback(self.metrics_host):
             raise ValueError(
                 "LABELGRAPH_METRICS_HOST needs LABELGRAPH_METRICS_TOKEN: others could read the metrics at this address."
+            )
+        if self.metrics_port and self.processes > 1 and self.metrics_port + self.processes > MAX_PORT:
+            raise ValueError(
+                f"LABELGRAPH_METRICS_PORT is at most {MAX_PORT - self.processes} with {self.processes} processes: each "
+                "has a port of its own."
             )
         return self
 

@@ -198,6 +198,8 @@ async def _reserve_or_stop(process: Runtime, http: HTTPRequest, stream_token: st
     identity = await process.authenticator.identify(credentials)
     process.operation_rate.spend(identity.token_id)
     process.hosts.check(http.scope)
+    if process.settings.processes > 1:
+        raise HTTPException(501, "This server has several processes: use a stream for each operation, or a WebSocket.")
     if http.method == "DELETE":
         stream = process.event_streams.find(stream_token or "", identity)
         stream.stop(http.query_params.get("operationId"))

@@ -139,6 +139,13 @@ def test_metrics_on_loopback_need_none(monkeypatch: pytest.MonkeyPatch, host: st
     assert from_environment(monkeypatch, variables).metrics_port == 9464
 
 
+def test_each_of_several_processes_has_a_port_for_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"LABELGRAPH_METRICS_PORT": "65532", "LABELGRAPH_PROCESSES": "4"}
+    with pytest.raises(BadSetting, match=r"^LABELGRAPH_METRICS_PORT is at most 65531 with 4 processes: .*\.$"):
+        from_environment(monkeypatch, variables)
+    assert from_environment(monkeypatch, variables | {"LABELGRAPH_PROCESSES": "3"}).processes == 3
+
+
 @pytest.mark.parametrize("share", ["1.5", "-0.1", "nan", "all"])
 def test_a_share_is_a_number_from_0_to_1(monkeypatch: pytest.MonkeyPatch, share: str) -> None:
     with pytest.raises(BadSetting, match=f"^LABELGRAPH_TRACE_SHARE={share} cannot be understood"):
