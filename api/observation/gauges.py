@@ -13,6 +13,7 @@ from db import jobs
 from db.errors import DomainError
 from db.formats.decoding import Decoders
 from db.postgres.engine import Database
+from db.postgres.standbys import Standby
 
 DATABASE_SECONDS: Final = 2.0  # for what is read from the database
 
@@ -20,7 +21,7 @@ Values = Iterable[tuple[tuple[str, ...], float]]  # of labels, and what they hav
 
 
 async def of_database(database: Database) -> Sequence[Metric]:
-    """The connections of this process, and the active jobs of the database, where it answers."""
+    """The connections of this process, its standbys, and the active jobs of the database, where it answers."""
     connections = [
         _gauge(
             "database_connections",
@@ -43,7 +44,18 @@ async def of_database(database: Database) -> Sequence[Metric]:
     up = _gauge(
         "database_up", f"Whether Postgres answered within {DATABASE_SECONDS:g} s.", (), [((), active is not None)]
     )
-    return [*connections, up, *([] if active is None else [_jobs(active.items())])]
+    standbys = [] if database.standbys is None else _standbys(database.standbys.all)
+    return [*connections, *standbys, up, *([] if active is None else [_jobs(active.items())])]
+
+
+def _standbys(standbys: Iterable[Standby]) -> Sequence[Metric]:
+    lags = [((standby.name,), standby.lag) for standby in standbys]
+    used = [((standby.name,), standby.is_well) for standby in standbys]
+    lag = "By how much a standby is behind the primary; infinite where it was not reached, or never caught up."
+    return [
+        _gauge("standby_lag_seconds", lag, ("standby",), lags),
+        _gauge("standby_in_use", "Whether a standby gets queries of this process.", ("standby",), used),
+    ]
 
 
 def _jobs(active: Values) -> Metric:

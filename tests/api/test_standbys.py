@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
+from api.observation import gauges
 from api.settings import Settings
 from db.identity.tokens import Scope
 from db.postgres import engine, migrations
@@ -124,6 +127,33 @@ async def test_queries_are_answered_while_the_primary_is_down(
             assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
         await wait_until(lambda: is_labelled(Client(url, ann), dataset))
         assert await revision(Client(url, ann), dataset) == 1
+
+
+async def test_metrics_say_how_far_behind_a_standby_is_and_whether_it_gets_queries(
+    servers: Pair, database: Database
+) -> None:
+    limits = replace(LIMITS, lag=0.1)
+    async with engine.connect(servers.primary.url, limits, standbys=[servers.standby.url]) as reading:
+
+        async def shown() -> tuple[float, float]:
+            samples = [sample for family in await gauges.of_database(reading) for sample in family.samples]
+            [lag] = (sample for sample in samples if sample.name == "labelgraph_standby_lag_seconds")
+            [used] = (sample for sample in samples if sample.name == "labelgraph_standby_in_use")
+            assert lag.labels == used.labels == {"standby": f"1 (a socket, {make_url(servers.standby.url).database})"}
+            return lag.value, used.value
+
+        async def is_used() -> bool:
+            return await shown() == (0, 1)
+
+        async def is_left_out() -> bool:
+            lag, used = await shown()
+            return lag > limits.lag and not used
+
+        await wait_until(is_used)
+        async with servers.standby.paused():
+            await make(database, name="late")
+            await wait_until(is_left_out)
+        await wait_until(is_used)
 
 
 async def has_tokens(servers: Pair) -> bool:
