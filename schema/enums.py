@@ -171,6 +171,11 @@ class SeveralLabels(Enum):
     COPY = "Put a copy into the folder of each label."
 
 
+@described("Which samples a split keeps together.")
+class SplitGroup(Enum):
+    DIRECTORY = "Samples in the same directory."
+
+
 @described("The task that a YOLO export is for.")
 class YoloTask(Enum):
     DETECT = "Boxes."
@@ -372,7 +377,7 @@ class ErrorCode(Enum):
     UNPUBLISHED_CHANGES = (
         "The working set has changes that are not in any version. Publish them, or pass `onUnpublished: DISCARD`."
     )
-    SPLIT_CONDITIONS_NOT_MET = "A label has too few samples for both parts of a split."
+    SPLIT_CONDITIONS_NOT_MET = "A label has too few samples for all parts of a split."
     JOB_NOT_FOUND = "The job does not exist."
     SYNC_ALREADY_RUNNING = "The dataset is already being synced, by the job `details.jobId`."
     TOO_MANY_REMOVED = (

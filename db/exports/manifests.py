@@ -144,8 +144,8 @@ class _Writer:
         rows = await sql.run(reader, statement, dataset_id=version["dataset_id"], revision=revision, after=after)
         ids, sources = [row["id"] for row in rows], [row["source_id"] for row in rows]
         sizes = {row["id"]: row for row in await sql.run(reader, SQL.sizes, ids=sources)}
-        found = await sql.run(reader, SQL.evals, version_id=version["id"], samples=ids)
-        evals = {row["sample_id"] for row in found}
+        found = await sql.run(reader, SQL.aside, version_id=version["id"], samples=ids)
+        aside = {row["sample_id"]: row["usage"] for row in found}
         annotations: dict[int, list[dict[str, Any]]] = {id: [] for id in ids}
         for row in await sql.run(reader, SQL.annotations, samples=ids, revision=revision):
             if row["label_id"] in labels:
@@ -155,8 +155,8 @@ class _Writer:
             """Labelled samples have one in a version, and a split's goes before their own."""
             if row["state"] != "LABELED":
                 return None
-            if row["id"] in evals:
-                return "EVAL"
+            if row["id"] in aside:
+                return str(aside[row["id"]])
             return "TRAIN" if version["is_split"] else row["usage"] or "TRAIN"
 
         return [

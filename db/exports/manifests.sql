@@ -22,8 +22,8 @@ SELECT * FROM (
 -- name: sizes
 SELECT id, width, height FROM source WHERE id = ANY(:ids::bigint[])
 
--- name: evals
-SELECT sample_id FROM version_eval WHERE version_id = :version_id AND sample_id = ANY(:samples::bigint[])
+-- name: aside
+SELECT sample_id, usage FROM version_eval WHERE version_id = :version_id AND sample_id = ANY(:samples::bigint[])
 
 -- name: annotations
 SELECT * FROM (

@@ -1,130 +1,147 @@
-"""Splitting a version's labelled samples: for training, or put aside for evaluation.
+"""Splitting a version's labelled samples: for training, or put aside for evaluation and test.
 
 Exact: of N samples, N × ratio are for training, rounded half up. Stratified: samples with the same set of labels are
-divided by the ratio each, to one sample; every label is on both sides. Deterministic: a seed and the samples' paths say
-which they are.
+divided by the ratios each, to one sample; every label is in every part. Deterministic: a seed and the samples' paths
+say which they are. Where directories are asked for, each is in one part as a whole, and numbers are as near as that
+allows.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Final
+from typing import Any, Final, Literal
 
+import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
+from db.history.division import Impossible, Ratios, Stratum, Units, divide
 from db.postgres import sql
+from db.postgres.models import Version
 
-LabelSet = tuple[int, ...]
 SQL: Final = sql.load(__file__)
-ROUNDS: Final = 10  # of moving samples with labels that are on one side only
+SLACK: Final = Fraction(1, 10**9)  # of the sum of ratios: a third has no last digit
+UNITS: Final = {None: "samples", "DIRECTORY": "directories"}
+
+Grouping = Literal["DIRECTORY"]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """`train_ratio`: of the labelled samples, 0 to 1. As it is written: 0.1 is a tenth, not its binary neighbour."""
+    """Ratios are of the labelled samples, 0 to 1, as they are written: 0.1 is a tenth, not its binary neighbour. One
+    that is not given is what the others leave; if two are not, there is no test. `keep_from`: a version whose samples
+    for evaluation and test stay that. `group_by`: which samples stay together."""
 
     train_ratio: float
     seed: int = 0
+    eval_ratio: float | None = None
+    test_ratio: float | None = None
+    keep_from: int | None = None
+    group_by: Grouping | None = None
 
     def check(self) -> None:
-        if not (isfinite(self.train_ratio) and 0 <= self.train_ratio <= 1):
-            raise Invalid("`trainRatio` is a number from 0 to 1, such as 0.8.", path="trainRatio")
+        for name, ratio in (
+            ("trainRatio", self.train_ratio),
+            ("evalRatio", self.eval_ratio),
+            ("testRatio", self.test_ratio),
+        ):
+            if ratio is not None and not (isfinite(ratio) and 0 <= ratio <= 1):
+                raise Invalid(f"`{name}` is a number from 0 to 1, such as 0.8.", path=name)
+        missing = 1 - sum(map(_exact, (self.train_ratio, self.eval_ratio, self.test_ratio)))
+        if missing < -SLACK:
+            raise Invalid("The ratios of a split are more than 1 together.", path="trainRatio")
+        if missing > SLACK and None not in (self.eval_ratio, self.test_ratio):
+            raise Invalid(
+                "The ratios of a split are less than 1 together; leave out `evalRatio` or `testRatio`, and it is what "
+                "the others leave.",
+                path="trainRatio",
+            )
+
+    @property
+    def ratios(self) -> Ratios:
+        train, test = _exact(self.train_ratio), _exact(self.test_ratio)
+        if self.eval_ratio is None:
+            return Ratios(train, max(Fraction(0), 1 - train - test), test)
+        evaluation = min(_exact(self.eval_ratio), 1 - train)
+        return Ratios(train, evaluation, 1 - train - evaluation)
+
+    @property
+    def is_plain(self) -> bool:
+        """As splits have always been: what such a one draws never changes."""
+        return all(each is None for each in (self.eval_ratio, self.test_ratio, self.keep_from, self.group_by))
 
 
-@dataclass(slots=True)
-class Impossible(Exception):
-    """Labels that cannot be on both sides."""
+async def write(
+    session: AsyncSession, dataset_id: int, version_id: int, revision: int, split: Split, *, kept: Version | None = None
+) -> None:
+    """Write which of the samples at this revision are for evaluation and test. `kept`: the version to keep from."""
+    values: dict[str, Any] = {"dataset_id": dataset_id, "version_id": version_id, "revision": revision}
+    samples, aside = SQL.samples.format(labelled=SQL.labelled.format(revision=":revision")), ""
+    if kept is not None:
+        values |= {"kept_id": kept.id, "kept_revision": kept.revision}
+        before = SQL.labelled.format(revision=":kept_revision")
+        aside = SQL.aside.format(kept=before)
+        labelled = SQL.labelled.format(revision=":revision")
+        samples = SQL.samples_since.format(labelled=labelled, aside=aside, kept=before)
+    units = samples if split.group_by is None else SQL.directories.format(samples=samples)
 
-    labels: list[int] = field(default_factory=list)
+    rows = await sql.run(session, SQL.strata.format(units=units), **values)
+    names = {row["label_id"]: row["name"] for row in await sql.run(session, SQL.label_names, version_id=version_id)}
+    drawn = await asyncio.to_thread(_drawn, rows, names, split)
+    values |= drawn | {"seed": str(split.seed)}
+    statement = SQL.drawn.format(units=units)
+    if split.group_by is None:
+        await sql.run(session, SQL.write_samples.format(drawn=statement), **values)
+    else:
+        await sql.run(session, SQL.write_directories.format(samples=samples, drawn=statement), **values)
+    if kept is not None:
+        await sql.run(session, SQL.write_unlabelled.format(aside=aside), **values)
 
 
-async def write(session: AsyncSession, dataset_id: int, version_id: int, revision: int, split: Split) -> None:
-    """Write which of the samples at this revision are for evaluation."""
-    values = {"dataset_id": dataset_id, "revision": revision}
-    strata = {tuple(row["label_ids"]): row["n"] for row in await sql.run(session, SQL.strata, **values)}
+def _drawn(rows: Sequence[asyncpg.Record], names: Mapping[int, str], split: Split) -> dict[str, list[Any]]:
+    """How many units of each stratum are to be drawn, as values of the statement. Raises Conflict."""
+    # Labels in the order of their names, which is the same wherever the same samples are, or as splits have always had
+    # them: in that in which they were made.
+    in_order = sorted(names) if split.is_plain else sorted(names, key=names.__getitem__)
+    numbers = {label_id: number for number, label_id in enumerate(in_order)}
+    found: dict[Stratum, tuple[list[int], Units]] = {}
+    for row in rows:
+        stratum = Stratum(tuple(sorted(numbers[each] for each in row["labels"])), row["size"])
+        found[stratum] = row["labels"], Units(row["units"], row["kept_eval"], row["kept_test"])
+
+    def order(stratum: Stratum) -> Any:
+        if split.group_by is None:
+            return stratum.labels
+        labels = [names[in_order[each]] for each in stratum.labels]
+        return hashlib.sha256(repr((split.seed, stratum.size, labels)).encode()).digest()
+
+    strata = {stratum: units for stratum, (_, units) in found.items()}
     try:
-        train = divide(strata, Fraction(repr(split.train_ratio)))
+        aside = divide(strata, split.ratios, order=order)
     except Impossible as impossible:
-        rows = await sql.run(session, SQL.label_names, version_id=version_id, ids=impossible.labels)
-        labels = [row["name"] for row in rows]
-        listed = ", ".join(f"`{name}`" for name in labels[:5]) + (" …" if len(labels) > 5 else "")
-        raise Conflict(
-            f"A split needs every label in both parts, and {listed} has too few samples: label more samples, or do not "
-            "split.",
-            code="SPLIT_CONDITIONS_NOT_MET",
-            labels=labels,
-        ) from None
-    evaluation = {labels: strata[labels] - count for labels, count in train.items() if strata[labels] > count}
-    await sql.run(
-        session,
-        SQL.write,
-        **values,
-        version_id=version_id,
-        seed=str(split.seed),
-        sets=["{" + ",".join(map(str, labels)) + "}" for labels in evaluation],
-        counts=list(evaluation.values()),
+        raise _refusal([names[in_order[each]] for each in impossible.labels], split) from None
+    drawn = [(stratum, part) for stratum, part in aside.items() if part.kept_eval or part.kept_test]
+    return {
+        "labels": ["{" + ",".join(map(str, found[stratum][0])) + "}" for stratum, _ in drawn],
+        "sizes": [stratum.size for stratum, _ in drawn],
+        "evals": [part.kept_eval - strata[stratum].kept_eval for stratum, part in drawn],
+        "tests": [part.kept_test - strata[stratum].kept_test for stratum, part in drawn],
+    }
+
+
+def _refusal(labels: list[str], split: Split) -> Conflict:
+    listed = ", ".join(f"`{name}`" for name in labels[:5]) + (" …" if len(labels) > 5 else "")
+    parts = "all three parts" if split.ratios.eval and split.ratios.test else "both parts"
+    return Conflict(
+        f"A split needs every label in {parts}, and {listed} has too few {UNITS[split.group_by]}: label more samples, "
+        "or do not split.",
+        code="SPLIT_CONDITIONS_NOT_MET",
+        labels=labels,
     )
 
 
-def divide(strata: dict[LabelSet, int], ratio: Fraction) -> dict[LabelSet, int]:
-    """How many of each set of labels are for training. Raises Impossible."""
-    total = sum(strata.values())
-    train = {labels: int(count * ratio) for labels, count in strata.items()}
-    by_remainder = sorted(strata, key=lambda labels: (train[labels] - strata[labels] * ratio, labels))
-    for labels in by_remainder[: int(total * ratio + Fraction(1, 2)) - sum(train.values())]:
-        train[labels] += 1
-    if not 0 < ratio < 1:
-        return train
-    for _ in range(ROUNDS):  # every label on both sides, with few samples moved, and the total kept where that can be
-        missing = list(_missing(strata, train))
-        if not missing:
-            return train
-        for label, side in missing:
-            _move(strata, train, label, side)
-    raise Impossible(sorted({label for label, _ in _missing(strata, train)}))
-
-
-def _missing(strata: dict[LabelSet, int], train: dict[LabelSet, int]) -> Iterator[tuple[int, int]]:
-    """Labels that are not on a side: 1 is training, -1 evaluation."""
-    training, evaluation = _sides(strata, train)
-    for label in sorted(training.keys() | evaluation.keys()):
-        if not training[label]:
-            yield label, 1
-        if not evaluation[label]:
-            yield label, -1
-
-
-def _sides(strata: dict[LabelSet, int], train: dict[LabelSet, int]) -> tuple[Counter[int], Counter[int]]:
-    training, evaluation = Counter[int](), Counter[int]()
-    for labels, count in strata.items():
-        for label in labels:
-            training[label] += train[labels]
-            evaluation[label] += count - train[labels]
-    return training, evaluation
-
-
-def _move(strata: dict[LabelSet, int], train: dict[LabelSet, int], label: int, side: int) -> None:
-    """One sample with the label to this side, and another back from where most are, if no label is lost by it."""
-    candidates = [labels for labels in strata if label in labels and _room(strata, train, labels, side)]
-    training, evaluation = _sides(strata, train)
-    if not candidates or (training if side > 0 else evaluation)[label]:
-        return
-    moved = max(candidates, key=lambda labels: (_room(strata, train, labels, side), -len(labels), labels))
-    train[moved] += side
-    training, evaluation = _sides(strata, train)
-    spare = training if side > 0 else evaluation
-    back = [
-        labels
-        for labels in strata
-        if labels != moved and _room(strata, train, labels, -side) and all(spare[each] > 1 for each in labels)
-    ]
-    if back:
-        train[max(back, key=lambda labels: (_room(strata, train, labels, -side), labels))] -= side
-
-
-def _room(strata: dict[LabelSet, int], train: dict[LabelSet, int], labels: LabelSet, side: int) -> int:
-    """How many samples of this set could go to the side."""
-    return strata[labels] - train[labels] if side > 0 else train[labels]
+def _exact(ratio: float | None) -> Fraction:
+    return Fraction(repr(ratio or 0))

@@ -1,25 +1,85 @@
--- name: strata
-SELECT label_ids, count(*) AS n
-FROM (SELECT label_ids FROM sample WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision
-      UNION ALL
-      SELECT label_ids FROM sample_past_published
-      WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision AND until > :revision) s
-GROUP BY label_ids ORDER BY label_ids
+-- name: labelled
+-- The labelled samples of a revision.
+-- example: revision = 1
+SELECT id, path, label_ids, usage FROM sample
+WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= {revision}
+UNION ALL
+SELECT id, path, label_ids, usage FROM sample_past_published
+WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= {revision} AND until > {revision}
 
--- name: write
--- What is put aside of each set of labels: the first of its samples, in an order that the seed and their paths give.
-INSERT INTO version_eval (version_id, sample_id, dataset_id)
-SELECT :version_id, id, :dataset_id
-FROM (SELECT id, count, row_number() OVER (PARTITION BY number ORDER BY md5(:seed || ':' || path)::uuid, id) AS place
-      FROM (SELECT id, path, label_ids FROM sample
-            WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision
-            UNION ALL
-            SELECT id, path, label_ids FROM sample_past_published
-            WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= :revision AND until > :revision) s
-      JOIN (SELECT label_ids::bigint[] AS label_ids, count, number
-            FROM unnest(:sets::text[], :counts::bigint[]) WITH ORDINALITY AS given (label_ids, count, number)) part
-          USING (label_ids)) drawn
-WHERE place <= count
+-- name: aside
+-- What the kept version put aside; without a split, what its samples were for by themselves.
+-- example: kept = SELECT 1 AS id, '' AS usage
+SELECT sample_id AS id, usage FROM version_eval WHERE version_id = :kept_id
+UNION ALL
+SELECT id, usage FROM ({kept}) kept
+WHERE usage IN ('EVAL', 'TEST') AND NOT (SELECT is_split FROM version WHERE id = :kept_id)
+
+-- name: samples
+-- example: labelled = SELECT 1 AS id, '' AS path, ARRAY[]::bigint[] AS label_ids
+SELECT id, path AS name, label_ids AS labels, 1 AS size, NULL::text AS kept, false AS was_training
+FROM ({labelled}) labelled
+
+-- name: samples_since
+-- With what they were for in the kept version.
+-- example: labelled = SELECT 1 AS id, '' AS path, ARRAY[]::bigint[] AS label_ids; aside = SELECT 1 AS id, '' AS usage; kept = SELECT 1 AS id
+SELECT labelled.id, labelled.path AS name, labelled.label_ids AS labels, 1 AS size, aside.usage AS kept,
+       kept.id IS NOT NULL AS was_training
+FROM ({labelled}) labelled
+LEFT JOIN ({aside}) aside ON aside.id = labelled.id
+LEFT JOIN ({kept}) kept ON kept.id = labelled.id
+
+-- name: directories
+-- Their samples stay together, those that were put aside with the others. `labels` are those of any.
+-- example: samples = SELECT 1 AS id, '' AS name, ARRAY[]::bigint[] AS labels, '' AS kept, false AS was_training
+WITH part AS (
+    SELECT regexp_replace(name, '[^/]*$', '') AS name, labels, count(*) AS size, bool_or(was_training) AS was_training,
+           count(*) FILTER (WHERE kept = 'EVAL') AS evals, count(*) FILTER (WHERE kept = 'TEST') AS tests
+    FROM ({samples}) s GROUP BY 1, 2
+)
+SELECT 0 AS id, name, labels, size,
+       CASE WHEN evals + tests > 0 THEN CASE WHEN tests > evals THEN 'TEST' ELSE 'EVAL' END END AS kept, was_training
+FROM (SELECT name, sum(size)::integer AS size, sum(evals) AS evals, sum(tests) AS tests,
+             bool_or(was_training) AS was_training FROM part GROUP BY name) directory
+JOIN (SELECT name, array_agg(DISTINCT label_id ORDER BY label_id) AS labels
+      FROM part, unnest(labels) label_id GROUP BY name) labels USING (name)
+
+-- name: strata
+-- example: units = SELECT ARRAY[]::bigint[] AS labels, 1 AS size, '' AS kept
+SELECT labels, size, count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
+       count(*) FILTER (WHERE kept = 'TEST') AS kept_test
+FROM ({units}) unit GROUP BY labels, size
+
+-- name: drawn
+-- What is put aside of each stratum: what was before, then the first units, in an order that the seed and their names
+-- give; last those that were for training in the kept version.
+-- example: units = SELECT 1 AS id, '' AS name, ARRAY[]::bigint[] AS labels, 1 AS size, '' AS kept, false AS was_training
+SELECT id, name, coalesce(kept, CASE WHEN place <= evals THEN 'EVAL' ELSE 'TEST' END) AS usage
+FROM (SELECT id, name, kept, evals, tests,
+             row_number() OVER (PARTITION BY number, kept ORDER BY was_training, md5(:seed || ':' || name)::uuid, id) AS place
+      FROM ({units}) unit
+      JOIN (SELECT labels::bigint[] AS labels, size, evals, tests, number
+            FROM unnest(:labels::text[], :sizes::integer[], :evals::bigint[], :tests::bigint[]) WITH ORDINALITY
+                 AS given (labels, size, evals, tests, number)) stratum USING (labels, size)) placed
+WHERE place <= evals + tests OR kept IS NOT NULL
+
+-- name: write_samples
+-- example: drawn = SELECT 1 AS id, '' AS usage
+INSERT INTO version_eval (version_id, sample_id, dataset_id, usage)
+SELECT :version_id, id, :dataset_id, usage FROM ({drawn}) drawn
+
+-- name: write_directories
+-- example: samples = SELECT 1 AS id, '' AS name; drawn = SELECT '' AS name, '' AS usage
+INSERT INTO version_eval (version_id, sample_id, dataset_id, usage)
+SELECT :version_id, s.id, :dataset_id, drawn.usage
+FROM ({samples}) s JOIN ({drawn}) drawn ON drawn.name = regexp_replace(s.name, '[^/]*$', '')
+
+-- name: write_unlabelled
+-- Samples that were put aside and have no labels now, for the next version that keeps from this one.
+-- example: aside = SELECT 1 AS id, '' AS usage
+INSERT INTO version_eval (version_id, sample_id, dataset_id, usage)
+SELECT :version_id, id, :dataset_id, usage FROM ({aside}) aside
+ON CONFLICT (version_id, sample_id) DO NOTHING
 
 -- name: label_names
-SELECT name FROM version_label WHERE version_id = :version_id AND label_id = ANY(:ids::bigint[]) ORDER BY label_id
+SELECT label_id, name FROM version_label WHERE version_id = :version_id ORDER BY label_id

@@ -74,6 +74,11 @@ async def publish(
     await lock_dataset(session, dataset_id, by)
     await jobs.expect_no_ingest(session, dataset_id)  # which would leave half of something
     base = await lock_base(session, dataset_id)
+    kept = None
+    if divided is not None and divided.keep_from is not None:
+        kept = await find_version(session, divided.keep_from, by)
+        if kept.dataset_id != dataset_id:
+            raise Invalid("`keepFrom` is a version of another dataset; name one of this dataset.", path="keepFrom")
     version_name = checked_name or await _next_name(session, base)
     row = await sql.first(
         session,
@@ -94,7 +99,7 @@ async def publish(
             name=version_name,
         )
     if divided is not None:
-        await split.write(session, dataset_id, row["id"], row["revision"], divided)
+        await split.write(session, dataset_id, row["id"], row["revision"], divided, kept=kept)
     await set_base(session, base, row["id"], row["revision"])
     await request_manifest(session, dataset_id, row["id"], requested_by=by.name)
     return Published(dataset_id, row["id"])

@@ -233,13 +233,14 @@ class VersionLabel(SQLModel, table=True):
 
 
 class VersionEval(SQLModel, table=True):
-    """A sample that a version's split assigned to evaluation."""
+    """A sample that a version's split put aside for evaluation or test."""
 
     __tablename__ = "version_eval"
 
     version_id: int = KEY
     sample_id: int = KEY
     dataset_id: int = BIGINT
+    usage: str = TEXT
 
 
 class Base(SQLModel, table=True):

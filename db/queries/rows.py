@@ -171,14 +171,12 @@ def version_labels(name: str) -> FromClause:
 def usage_in(version: PublishedVersion, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
     """What a sample is for in a version: by its split; without one, its own usage, or training."""
     evaluation, versions = table_of(VersionEval), table_of(Version)
-    is_evaluation = (
-        select(evaluation.c.sample_id)
-        .where(evaluation.c.version_id == version.version_id, evaluation.c.sample_id == column("id"))
-        .exists()
-    )
+    of_split = (evaluation.c.version_id == version.version_id, evaluation.c.sample_id == column("id"))
+    is_aside = select(evaluation.c.sample_id).where(*of_split).exists()  # which the index knows, for every sample
+    aside = select(evaluation.c.usage).where(*of_split).scalar_subquery()
     is_split = select(versions.c.is_split).where(versions.c.id == version.version_id).scalar_subquery()
     train, own = sql("'TRAIN'", Text), func.coalesce(column("usage"), sql("'TRAIN'"))
-    labelled = case((is_evaluation, sql("'EVAL'")), (is_split, train), else_=own)
+    labelled = case((is_aside, aside), (is_split, train), else_=own)
     return case((column("state") == sql("'LABELED'"), labelled))
 
 

@@ -4,7 +4,7 @@ import strawberry
 
 from db.history import versions
 from db.history.split import Split
-from schema.enums import UnpublishedChanges, enum_name
+from schema.enums import SplitGroup, UnpublishedChanges, enum_name
 from schema.mutations.payloads import OfDataset, WithChange
 from schema.mutations.resolver import Info, global_id, number, values, write
 from schema.references import reference
@@ -12,13 +12,39 @@ from schema.types.job import ManifestJob
 from schema.types.version import Version
 
 
-@strawberry.input(description="How to split the labelled samples of a version into training and evaluation.")
+@strawberry.input(
+    description="How to split the labelled samples of a version into training, evaluation and test. Each label is in "
+    "each part whose ratio is not 0."
+)
 class SplitInput:
     train_ratio: float = strawberry.field(
         description="The fraction for training, 0–1: exact for all labelled samples (rounded half up), and to within "
-        "one sample for each combination of labels. The other samples are for evaluation."
+        "one sample for each combination of labels. The other samples are for evaluation, or for test as well."
     )
-    seed: int = strawberry.field(default=0, description="Seed of the random split. The same seed gives the same split.")
+    seed: int = strawberry.field(
+        default=0,
+        description="Seed of the random split. The same seed gives the same split of the same samples, in whatever "
+        "order they were added.",
+    )
+    eval_ratio: float | None = strawberry.field(
+        default=None, description="The fraction for evaluation, 0–1. Null: what the other ratios leave."
+    )
+    test_ratio: float | None = strawberry.field(
+        default=None,
+        description="The fraction for test, 0–1: exact for all labelled samples (rounded half up). Null: what the "
+        "other ratios leave if `evalRatio` is given, else 0.",
+    )
+    keep_from: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Global id of a version of the dataset. What is for evaluation or test in it stays that, whatever "
+        "has been labelled since; with `groupBy`, whole groups do. The ratios are of all samples: they are reached "
+        "with the other samples as far as that is possible, first with those that are not for training in it.",
+    )
+    group_by: SplitGroup | None = strawberry.field(
+        default=None,
+        description="Samples that belong together are in the same part. The ratios are then reached as nearly as the "
+        "sizes of groups allow. Null: each sample on its own.",
+    )
 
 
 @strawberry.input(description="The version to publish.")
@@ -78,12 +104,15 @@ class WriteManifestPayload:
 @strawberry.mutation(
     description="Publishes the current working set as a version. Takes the same time for any number of samples, and "
     "does not block labelling. Refused with VERSION_ALREADY_EXISTS, INVALID_NAME, EMPTY_VERSION, "
-    "SPLIT_CONDITIONS_NOT_MET if a label has too few samples for both parts of a split, or DATASET_BUSY while a sync "
-    "runs."
+    "SPLIT_CONDITIONS_NOT_MET if a label has too few samples for all parts of a split, VALIDATION_FAILED if its "
+    "ratios are more than 1 together, VERSION_NOT_FOUND for `keepFrom`, or DATASET_BUSY while a sync runs."
 )
 async def publish_version(info: Info, input: PublishVersionInput) -> PublishVersionPayload:
     by, id = info.context.identity, number(input.dataset_id, "Dataset")
-    split = None if input.split is None else values(Split, input.split)
+    split = None
+    if input.split is not None:
+        kept = None if input.split.keep_from is None else number(input.split.keep_from, "Version")
+        split = values(Split, input.split, keep_from=kept)
     outcome = await write(
         info, versions.publish, id, by=by, name=input.name, description=input.description, divided=split
     )

@@ -1,7 +1,11 @@
 """Splitting the labelled samples of a version."""
 
+from typing import Any
+
 import pytest
 
+from db.postgres.sql import connection_of
+from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import label
 
@@ -10,10 +14,22 @@ USAGE = """version { id
 
 
 async def split(client: DatasetClient, ratio: float, seed: int = 0) -> dict[str, str | None]:
-    payload = await client.mutate(
-        "publishVersion", USAGE, datasetId=client.dataset, split={"trainRatio": ratio, "seed": seed}
-    )
-    return {each["current"]["id"]: each["usage"] for each in payload["version"]["samples"]["nodes"]}
+    return (await published(client, trainRatio=ratio, seed=seed))[1]
+
+
+async def published(client: DatasetClient, **split: Any) -> tuple[str, dict[str, str | None]]:
+    """The version, and what its samples are for."""
+    payload = await client.mutate("publishVersion", USAGE, datasetId=client.dataset, split=split)
+    version = payload["version"]
+    return version["id"], {each["current"]["id"]: each["usage"] for each in version["samples"]["nodes"]}
+
+
+async def refusal(client: DatasetClient, split: dict[str, Any]) -> tuple[str, str]:
+    """The only error's code and message."""
+    query = "mutation ($input: PublishVersionInput!) { publishVersion(input: $input) { __typename } }"
+    answer = await client.direct.answer(query, {"input": {"datasetId": client.dataset, "split": split}})
+    [error] = answer["errors"]
+    return error["extensions"]["code"], error["message"]
 
 
 async def test_a_split_is_exact_stratified_and_the_same_for_a_seed(client: DatasetClient) -> None:
@@ -40,7 +56,67 @@ async def test_a_label_on_one_sample_cannot_be_split(client: DatasetClient) -> N
     assert (refused["code"], refused["details"]["labels"]) == ("SPLIT_CONDITIONS_NOT_MET", ["dog"])
 
 
-@pytest.mark.parametrize("ratio", [-0.1, 1.1])
-async def test_a_ratio_outside_of_its_bounds_is_refused(client: DatasetClient, ratio: float) -> None:
-    refused = await client.refused("publishVersion", datasetId=client.dataset, split={"trainRatio": ratio})
-    assert refused["code"] == "VALIDATION_FAILED"
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"trainRatio": -0.1}, "`trainRatio` is a number from 0 to 1"),
+        ({"trainRatio": 1.1}, "`trainRatio` is a number from 0 to 1"),
+        ({"trainRatio": 0.5, "testRatio": 1.1}, "`testRatio` is a number from 0 to 1"),
+        ({"trainRatio": 0.5, "evalRatio": -1}, "`evalRatio` is a number from 0 to 1"),
+        ({"trainRatio": 0.8, "testRatio": 0.3}, "more than 1 together"),
+        ({"trainRatio": 0.8, "evalRatio": 0.1, "testRatio": 0.2}, "more than 1 together"),
+        ({"trainRatio": 0.7, "evalRatio": 0.1, "testRatio": 0.1}, "less than 1 together"),
+    ],
+)
+async def test_ratios_outside_of_their_bounds_are_refused(
+    client: DatasetClient, split: dict[str, float], message: str
+) -> None:
+    refused = await refusal(client, split)
+    assert refused[0] == "VALIDATION_FAILED"
+    assert message in refused[1]
+
+
+async def test_what_is_for_evaluation_or_test_stays_that_in_the_next_version(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0, 1, 2, 3)
+    version, before = await published(client, trainRatio=0.5, evalRatio=0.25, testRatio=0.25)
+    assert sorted(map(str, before.values())) == ["EVAL", "None", "None", "TEST", "TRAIN", "TRAIN"]
+    aside = {id: usage for id, usage in before.items() if usage in ("EVAL", "TEST")}
+    await label(client, ["dog"], 0, 1, 2, 3, 4, 5)
+    for seed in range(4):
+        _, after = await published(client, trainRatio=0.5, testRatio=0.25, seed=seed, keepFrom=version)
+        assert aside.items() <= after.items()
+        assert sorted(map(str, after.values())) == ["EVAL", "TEST", "TEST", "TRAIN", "TRAIN", "TRAIN"]
+    wholes = "query ($v: ID!) { node(id: $v) { ... on Version { samples(filter: {usage: TEST}) { totalCount } } } }"
+    assert (await client.direct.execute(wholes, {"v": version}))["node"]["samples"]["totalCount"] == 1
+
+
+async def test_a_version_that_cannot_be_kept_from_is_refused_in_a_sentence(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0, 1)
+    other = await make(client.direct.database, samples=1, name="other")
+    foreign = await client.mutate("publishVersion", "version { id }", datasetId=f"Dataset:{other.id}")
+    deleted, _ = await published(client, trainRatio=0.5)
+    await client.mutate("deleteVersion", "deletedVersionId", versionId=deleted)
+    for id, code, message in (
+        (foreign["version"]["id"], "VALIDATION_FAILED", "a version of another dataset"),
+        (deleted, "VERSION_NOT_FOUND", "There is no such version"),
+        ("Sample:1", "VERSION_NOT_FOUND", "There is no such version"),
+        ("", "VERSION_NOT_FOUND", "There is no such version"),
+    ):
+        split = {"trainRatio": 0.5, "keepFrom": id}
+        refused = await refusal(client, split)
+        assert refused[0] == code
+        assert message in refused[1]
+
+
+async def test_directories_stay_whole_or_the_split_is_refused(client: DatasetClient) -> None:
+    await label(client, ["cat"], 0, 1, 2, 3)
+    split = {"trainRatio": 0.5, "groupBy": "DIRECTORY"}
+    refused = await refusal(client, split)
+    assert refused[0] == "SPLIT_CONDITIONS_NOT_MET"
+    assert "`cat` has too few directories" in refused[1]
+    async with client.direct.database.writing() as session:
+        connection = await connection_of(session)
+        await connection.execute("UPDATE sample SET path = CASE WHEN id % 2 = 0 THEN 'a/' ELSE 'b/' END || path")
+    _, found = await published(client, **split)
+    sides = [{str(found[id]) for id in client.ids(*positions)} for positions in ((0, 2), (1, 3))]
+    assert sorted(map(list, sides)) == [["EVAL"], ["TRAIN"]]

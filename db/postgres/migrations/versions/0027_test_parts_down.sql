@@ -1,0 +1,1 @@
+ALTER TABLE version_eval DROP COLUMN usage;
