@@ -78,7 +78,7 @@ async def run(
     ):
         observer.watch_decoders("worker", decoding)
         size, pixels = settings.limits.image_file, settings.limits.image_pixels
-        limits = ImageLimits(size=size, pixels=pixels, is_complete=decoding.is_complete)
+        limits = ImageLimits(size=size, pixels=pixels, is_complete=decoding.is_complete, check=decoding.check)
         while not stop.is_set():
             last_beat = pulse.last
             try:

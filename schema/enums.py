@@ -289,6 +289,15 @@ class OutOfBounds(Enum):
     CLAMP = "Cut them at the edges of the image. Circles, and what lies beyond it as a whole, are left out."
 
 
+@described("What an import does with the images that its files contain.")
+class ImportImages(Enum):
+    MATCH = "Nothing: it looks for samples, and files below the input path, that are meant."
+    STORE = (
+        "Write those that are not there yet below the input path, under the paths that they have in the folder or "
+        "archive, and add them as samples. No file is overwritten."
+    )
+
+
 @described("A format that can be imported.")
 class ImportFormat(Enum):
     COCO = "JSON with `images`, `annotations` and `categories`: boxes, polygons, masks, or labels of images."
@@ -321,6 +330,7 @@ class ImportNoticeKind(Enum):
     IMAGE_AMBIGUOUS = "Several samples may be meant, or one sample by several images."
     IMAGE_MISSING = "There is no such sample, and no such file below the input path."
     IMAGE_REPEATED = "The image was named before; the first line counts."
+    IMAGE_DIFFERS = "The input path has another file at the image's path, which was kept."
     IMAGE_UNREADABLE = "There is a file, and it is not an image that can be read."
     SAMPLE_DELETED = "The sample was deleted here. `restoreRemoved` restores it."
 

@@ -133,7 +133,7 @@ async def fake_s3(objects: dict[str, bytes] | None = None, answer: Answerer | No
             request = await _read(reader, writer, fake.requests)
             response = fake.answer(request)
             if response == STALL:
-                await asyncio.sleep(3_600)
+                await reader.read()  # until the client leaves
             writer.write(fake.default_answer(request) if response is None else response)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):

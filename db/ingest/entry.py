@@ -31,6 +31,7 @@ NoticeKind = Literal[
     "IMAGE_AMBIGUOUS",
     "IMAGE_MISSING",
     "IMAGE_REPEATED",
+    "IMAGE_DIFFERS",
     "IMAGE_UNREADABLE",
     "SAMPLE_DELETED",
 ]

@@ -7,7 +7,7 @@ at all, decoded. No row is written here, and no lock is held.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import Final, Self
 
@@ -18,6 +18,7 @@ from db.formats.images import ImageFacts, ImageLimits, UnreadableImage
 from db.storage import Head, ObjectExists, ObjectMissing, RootMissing, Store, StoredObject
 
 MIB: Final = 1024 * 1024
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of a file that is not written yet, or not looked at
 CHUNK: Final = 100  # images whose first bytes are in memory at once
 ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side
 FILES_AT_ONCE: Final = 4  # files in memory at once
@@ -187,6 +188,14 @@ async def write_new(store: Store, path: str, data: bytes) -> StoredObject | None
         return await store.write(path, data)
     except ObjectExists:
         return await object_with(store, path, data)
+
+
+async def as_if_written(store: Store, path: str, data: bytes) -> StoredObject | None:
+    """What `write_new` would give. Nothing is written."""
+    found = await object_with(store, path, data)
+    if found is None and await store.stat(path) is None:
+        return StoredObject(path, len(data), NEVER, None)
+    return found
 
 
 async def object_with(store: Store, path: str, data: bytes) -> StoredObject | None:

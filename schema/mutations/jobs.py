@@ -6,7 +6,7 @@ from db.errors import Invalid
 from db.ingest import imports, job_requests, sync
 from db.ingest.uploads import Incoming
 from db.queries import ids
-from schema.enums import ExistingSamples, ImportFormat, OutOfBounds
+from schema.enums import ExistingSamples, ImportFormat, ImportImages, OutOfBounds
 from schema.inputs.limits import MAX_ITEMS
 from schema.mutations.resolver import Info, is_done, number, values, write
 from schema.references import reference
@@ -93,6 +93,11 @@ class ImportAnnotationsInput:
         default=OutOfBounds.REFUSE,
         description="What to do with shapes that reach beyond their image by more than half a pixel. Those of "
         "MODELARTS_MANIFEST are always refused.",
+    )
+    images: ImportImages = strawberry.field(
+        default=ImportImages.MATCH,
+        description="What to do with images in the folder, the archive, Parquet or WebDataset files. An import of a "
+        "MODELARTS_MANIFEST copies the images that it names in any case.",
     )
     dry_run: bool = strawberry.field(
         default=False,
@@ -195,7 +200,8 @@ async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayloa
     description="Starts a job that imports labels and shapes from files of other tools. Each image that a file names "
     "is matched with a sample: by its path below the input path; or else the only sample whose path ends with it, or "
     "that its path ends with; or else the only sample with its file name, if no other image of the file has that name. "
-    "A file below the input path that is no sample yet becomes one; no image is copied, except by MODELARTS_MANIFEST. "
+    "A file below the input path that is no sample yet becomes one. With `images: STORE`, images in the files are "
+    "written below the input path; without it no image is copied, except by MODELARTS_MANIFEST. "
     "An import changes the dataset batch by batch; `undoChange` with `jobId` undoes all of it. Nothing is removed, and "
     "importing the same files again changes nothing. Labelling can go on while it runs. Refused with INVALID_PATH, or "
     "DATASET_BUSY while a sync or an import runs; `details.jobId` is the running job. The job fails with "
@@ -263,6 +269,7 @@ async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManif
         mapped=None,
         dry_run=False,
         uploaded=False,
+        images="MATCH",
         source_root=None if input.source_root is None else imports.folder_of(input.source_root),
         included=imports.label_names(input.included_labels),
         excluded=imports.label_names(input.excluded_labels),

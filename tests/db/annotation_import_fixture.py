@@ -1,17 +1,19 @@
 """A dataset and files of other tools, for tests of imports."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from db import jobs
 from db.datasets import check
 from db.errors import DomainError
+from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.ingest import imports, job_requests
 from db.ingest.imports import Options
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
+from db.storage.s3 import S3
 from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
 
 COUNTS = ("scanned", "added", "updated", "labeled", "skipped", "matched", "kept", "missing", "beyond")
@@ -23,11 +25,12 @@ class AnnotationImports:
 
     dataset: DatasetFixture
     folder: Path
-    options: dict[str, Any] = field(default_factory=dict)
+    limits: ImageLimits = DEFAULT_LIMITS
+    s3: S3 | None = None
 
     @property
     def stores(self) -> Stores:
-        return Stores(AllowedLocations((self.folder,)))
+        return Stores(AllowedLocations((self.folder,), s3=self.s3 is not None), self.s3)
 
     def put(self, *paths: str, size: tuple[int, int] = (100, 80)) -> None:
         """Images below the input path."""
@@ -53,7 +56,7 @@ class AnnotationImports:
         assert claim is not None
         assert claim.id == job_id
         try:
-            await imports.run(self.dataset.database, claim, self.stores)
+            await imports.run(self.dataset.database, claim, self.stores, self.limits)
             await jobs.finish(self.dataset.database, claim, "SUCCEEDED")
         except DomainError as error:
             await jobs.finish(self.dataset.database, claim, "FAILED", error)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from db.formats.datasets.readers import grouping
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports, counted
@@ -313,6 +314,16 @@ async def test_what_is_no_such_format_fails_in_a_sentence_and_changes_nothing(
     assert (job["status"], job["error_code"]) == ("FAILED", code)
     assert len(await importer.dataset.changes()) == 1
     assert await importer.dataset.rows("SELECT FROM import_line") == []
+
+
+async def test_an_import_without_space_for_temporary_files_says_so(
+    importer: AnnotationImports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "TABLES", f"PRAGMA max_page_count = 10; {grouping.TABLES}")
+    lines = "".join(f"{number}.png,cat\n" for number in range(5_000))
+    job = await importer.load(importer.write("labels.csv", f"path,label\n{lines}"))
+    assert (job["status"], job["error_code"]) == ("FAILED", "STORAGE_ERROR")
+    assert "temporary files" in job["error_message"]
 
 
 async def test_a_line_that_makes_no_sense_is_reported_and_the_others_are_imported(importer: AnnotationImports) -> None:

@@ -16,6 +16,7 @@ from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports, counted
 from tests.db.crash_injection import Crash, CrashingDatabase, CrashingStores, CrashPoint
 from tests.db.dataset_fixture import WORKER, image_bytes
+from tests.db.test_annotation_imports import pack
 
 FOLDERS = count()
 COLORS = ("red", "green", "blue", "grey", "black")
@@ -110,6 +111,34 @@ async def test_a_crash_at_any_step_leaves_no_trace(database: Database, tmp_path:
         await jobs.sweep(database)
         assert await live(importer, job_id, CrashPoint())
         assert await state(importer, job_id) == clean, f"after a crash at step {step}"
+    assert step > 20, "the scenario has become too small to tell anything"
+
+
+async def test_images_are_stored_once_wherever_the_import_crashes(database: Database, tmp_path: Path) -> None:
+    async def begin() -> tuple[AnnotationImports, int]:
+        root = tmp_path / f"{next(FOLDERS)}"
+        (root / "images").mkdir(parents=True)
+        importer = AnnotationImports(await dataset_fixture.local(database, root / "images"), root)
+        for color in COLORS[:3]:
+            importer.write(f"set/{color}/1.png", image_bytes(color))
+        path = pack(importer.write("set/red/2.png", b"no image").parents[1], "zip")
+        return importer, await importer.start(path, images="STORE")
+
+    async def end(importer: AnnotationImports, job_id: int) -> Any:
+        files = {str(file.relative_to(importer.folder)) for file in (importer.folder / "images").rglob("*.*")}
+        return files, await state(importer, job_id)
+
+    importer, job_id = await begin()
+    assert await live(importer, job_id, CrashPoint())
+    clean = await end(importer, job_id)
+    assert (len(clean[0]), clean[1]["job"]["added"], clean[1]["job"]["skipped"]) == (3, 3, 1)
+    for step in count(4):
+        importer, job_id = await begin()
+        if await live(importer, job_id, CrashPoint(step)):
+            break
+        await jobs.sweep(database)
+        assert await live(importer, job_id, CrashPoint())
+        assert await end(importer, job_id) == clean, f"after a crash at step {step}"
     assert step > 20, "the scenario has become too small to tell anything"
 
 

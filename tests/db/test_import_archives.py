@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from db.errors import Invalid
-from db.ingest.imports.files import open_files, packed
+from db.formats import unpacking
+from db.ingest.imports.files import open_files
 from db.ingest.imports.locations import ReadableLocations
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
@@ -288,7 +289,7 @@ async def test_what_is_compressed_in_another_way_is_passed_over(tmp_path: Path) 
 
 
 async def test_an_archive_unpacks_to_so_much_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "MAX_UNPACKED", 10_000)
+    monkeypatch.setattr(unpacking, "MAX_UNPACKED", 10_000)
     for make in (zipped, lambda files: tarred(files, "w:gz")):
         await read_bytes(tmp_path, make({"1.txt": b"1" * 9_000}) if make is zipped else zipped({"1.txt": b"1" * 9_000}))
         with pytest.raises(Invalid) as refused:

@@ -12,13 +12,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.datasets import check, purge
-from db.formats.images import ImageFacts
+from db.formats.images import ImageFacts, check_here
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.ingest import uploads
 from db.ingest.uploads import Checks, IssuedTickets, RequestedFile, RequestedUploads, Uploaded
 from db.ingest.uploads.destinations import lock_names
-from db.ingest.uploads.files import STAGING, decode_here
+from db.ingest.uploads.files import STAGING
 from db.labelling.samples.label import LabelWith, label
 from db.labelling.samples.selection import Selection, lock_samples
 from db.postgres import engine
@@ -191,7 +191,7 @@ async def test_two_who_complete_a_key_at_once_evade_a_strangers_file_to_one_plac
 
     async def slow(data: bytes) -> ImageFacts:
         await both.wait()
-        return await decode_here(data)
+        return await check_here(data)
 
     async def complete() -> Uploaded:
         stores, id = cast(Stores, Shelf(work.staging)), work.dataset.dataset_id

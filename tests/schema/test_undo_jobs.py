@@ -12,7 +12,7 @@ from db.ingest import imports
 from db.ingest.merge import merge_all
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
-from tests.db.dataset_fixture import WORKER
+from tests.db.dataset_fixture import WORKER, image_bytes
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.test_undo import facts, label, mutate, undo
 
@@ -78,6 +78,30 @@ async def test_undoes_all_changes_of_an_import_as_one_and_redoes_them(client: Da
     await undo_job(client, job)
     assert await facts(client) == before
     assert redone
+    await client.check()
+
+
+async def test_images_that_an_import_has_stored_are_no_samples_any_more(client: DatasetClient) -> None:
+    for name in ("cat/1.png", "dog/2.png"):
+        (client.root / "set" / name).parent.mkdir(parents=True)
+        (client.root / "set" / name).write_bytes(image_bytes())
+    input: dict[str, Any] = {"datasetId": client.dataset, "path": f"{client.root}/set", "images": "STORE"}
+
+    async def imported_set(**more: Any) -> tuple[str, dict[str, Any]]:
+        job = (await client.mutate("importAnnotations", "job { id }", **input, **more))["job"]["id"]
+        await run(client)
+        query = "query ($id: ID!) { node(id: $id) { ... on ImportJob { addedCount notices { kind } } } }"
+        return job, (await client.direct.execute(query, {"id": job}))["node"]
+
+    before = await facts(client)
+    job, counts = await imported_set()
+    assert counts == {"addedCount": 2, "notices": []}
+    await undo_job(client, job)
+    assert await facts(client) == before
+    _, counts = await imported_set()
+    assert counts == {"addedCount": 0, "notices": [{"kind": "SAMPLE_DELETED"}]}
+    _, counts = await imported_set(restoreRemoved=True)
+    assert counts == {"addedCount": 2, "notices": []}
     await client.check()
 
 

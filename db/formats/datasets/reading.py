@@ -56,6 +56,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Contained:
+    """Where an image is that the files contain: it is `file`, or a `part` of it: of Parquet a group of rows and the row
+    in it, of a tar file the position of the first byte and the number of bytes. `name`: of the image in that file."""
+
+    file: str
+    part: tuple[int, int] | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """An image, and what the files say of it.
 
@@ -63,8 +73,9 @@ class ImageRecord:
     `has_suffix` it is a path without suffix, of whichever image has that. `folder`: of the file that says it.
     `annotations` None: nothing that can be used; empty: there are none. `size`: the image's width and height according
     to the file. `is_relative`: shapes are in fractions of the width and height. `within`: before an annotation's
-    `line`, its location. `content`: the image itself, where a file contains it. `drawn`: on the image as it is stored,
-    or as viewers show it, turned by its EXIF orientation; where `size` says, that counts. None: it is not known.
+    `line`, its location. `content`: the image itself, where a file contains it, and `contained` where it is. `drawn`:
+    on the image as it is stored, or as viewers show it, turned by its EXIF orientation; where `size` says, that counts.
+    None: it is not known.
     """
 
     path: str
@@ -80,6 +91,7 @@ class ImageRecord:
     within: str = field(default="", compare=False)
     drawn: Literal["STORED", "UPRIGHT"] | None = field(default=None, compare=False)
     content: bytes | None = field(default=None, repr=False)
+    contained: Contained | None = field(default=None, compare=False)
 
     def on(self, raster: Raster, *, kind: str, beyond: OutOfBounds = "REFUSE") -> "ImageRecord":
         """With shapes in pixels of the stored image, as a dataset of this type can have them; others are problems."""

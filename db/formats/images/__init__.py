@@ -222,6 +222,11 @@ def _refuse_scans(content: Content) -> None:
         raise UnreadableImage(f"The image has more than {MAX_SCANS} scans and would take too long to decode.")
 
 
+async def check_here(data: bytes) -> ImageFacts:
+    """In a thread of this process, for trusted images. Servers and workers have decoders."""
+    return await asyncio.to_thread(check, data)
+
+
 async def is_complete_here(data: bytes) -> bool:
     """In a thread of this process, for trusted images. A worker has decoders."""
     return await asyncio.to_thread(is_complete, data)
@@ -230,11 +235,13 @@ async def is_complete_here(data: bytes) -> bool:
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
     """What the server's owner allows an image to have, and how it is decoded. `size` is in bytes, inclusive.
-    `is_complete` says whether all of an image is in its file; it raises UnreadableImage when that is unknown."""
+    `is_complete` says whether all of an image is in its file; it raises UnreadableImage when that is unknown. `check`
+    decodes a whole image to its end, as `check` here does."""
 
     size: int = 25 * 1024 * 1024
     pixels: int = MAX_PIXELS
     is_complete: Callable[[bytes], Awaitable[bool]] = is_complete_here
+    check: Callable[[bytes], Awaitable[ImageFacts]] = check_here
 
 
 DEFAULT_LIMITS: Final = ImageLimits()

@@ -4,7 +4,6 @@ input path: the object first, its row after, and never over another. No row is w
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
@@ -18,7 +17,17 @@ from db.formats.names import label_name
 from db.formats.paths import stem
 from db.formats.shapes import Raster, validated
 from db.ingest.entry import Entry, Notice, NoticeKind
-from db.ingest.images import MIB, InspectedImage, Outcome, inspect_images, is_cut, object_with, write_new
+from db.ingest.images import (
+    MIB,
+    NEVER,
+    InspectedImage,
+    Outcome,
+    as_if_written,
+    inspect_images,
+    is_cut,
+    object_with,
+    write_new,
+)
 from db.ingest.imports.label_files import UNSIZED, LabelFiles
 from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.manifest_lines import ManifestLine
@@ -30,7 +39,6 @@ from db.storage import ObjectExists, RootMissing, Store, StoredObject
 
 SQL: Final = sql.load(__file__)
 STORED: Final = TypeAdapter(ManifestLine)
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 COPIES_AT_ONCE: Final = 4  # images in memory at once
 MAX_NAMES: Final = 1_000  # tried for an image whose own is taken
 Annotations = tuple[ParsedAnnotation, ...]
@@ -126,10 +134,7 @@ class Inspector:
             return await object_with(self.store, candidate, data)
         if not self.options.dry_run:
             return await write_new(self.store, candidate, data)
-        found = await object_with(self.store, candidate, data)
-        if found is None and await self.store.stat(candidate) is None:
-            return StoredObject(candidate, len(data), NEVER, None)  # as it would be
-        return found
+        return await as_if_written(self.store, candidate, data)
 
     async def _with_labels(self, entry: Entry, line: ManifestLine, raster: Raster | None) -> Entry:
         problems: list[str] = []

@@ -17,10 +17,10 @@ def reader_of(name: str) -> Reader:
         raise Invalid(f"The format {name} is not imported.") from None
 
 
-def format_of(files: Files) -> str:
-    """Raises Invalid."""
+def format_of(files: Files, *, images: bool) -> str:
+    """`images`: these alone are a data set, too. Raises Invalid."""
 
     def head(name: str) -> bytes:
         return next((data for _, data in files.contents([name], HEAD)), b"")
 
-    return detect(files.names(), head)
+    return detect(files.names(), head, images=images)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from db.errors import Invalid
 from db.formats.datasets.reading import OutOfBounds
@@ -10,6 +10,7 @@ from db.formats.names import is_storable, nfc
 from db.ingest.decide import ExistingWork
 
 MANIFEST: Final = "MODELARTS_MANIFEST"  # the format of manifests
+Images = Literal["MATCH", "STORE"]
 MAX_MAPPED: Final = 10_000  # labels of a file that get other names
 
 
@@ -18,7 +19,7 @@ class Options:
     """`path`: the one form of the file's or folder's location; of one that is `uploaded` its name, behind a slash.
     `format` None: it is to be found. `source_root`: what a manifest's sources lie below, in its one form, ending with a
     slash. `mapped`: the names that labels of the file get, by the names that they have there. `dataset_ids`: of a token
-    confined to them, whose locations are all that may be read."""
+    confined to them, whose locations are all that may be read. `images`: what becomes of those in the files."""
 
     path: str
     format: str | None = MANIFEST
@@ -33,6 +34,7 @@ class Options:
     dry_run: bool = False
     uploaded: bool = False
     dataset_ids: list[int] | None = None
+    images: Images = "MATCH"
 
     @property
     def file_name(self) -> str:

@@ -17,8 +17,9 @@ from db.formats.paths import path_parts
 from db.formats.shapes import Raster, extent, scaled
 from db.ingest.decide import path_end
 from db.ingest.entry import Entry, Notice, NoticeKind
-from db.ingest.images import InspectedImage, Outcome, inspect_images
-from db.ingest.imports.entries import NEVER, known_rasters
+from db.ingest.images import NEVER, InspectedImage, Outcome, inspect_images
+from db.ingest.imports.contained import BroughtImage, ContainedImages
+from db.ingest.imports.entries import known_rasters
 from db.ingest.imports.label_files import UNSIZED
 from db.ingest.imports.options import Options
 from db.ingest.imports.records import STORED
@@ -42,14 +43,43 @@ class RecordInspector:
     store: Store
     limits: ImageLimits
     rule: LabelNameRule
+    images: ContainedImages | None = None  # where these are to be stored
 
     async def inspect(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
-        """Raises RootMissing when the input path is away."""
-        known = [row["path"] for row in rows if row["path"] is not None]
+        """Raises RootMissing when the input path is away; StorageError, when an image cannot be brought."""
+        lines = [(row, STORED.validate_json(row["entry"])) for row in rows]
+        brought: dict[int, BroughtImage] = {}
+        if self.images is not None:
+            contained = [line for line in lines if line[0]["origin"] is not None]
+            images = await self.images.bring(contained)
+            brought = {row["position"]: image for (row, _), image in zip(contained, images, strict=True)}
+        others = [row for row in rows if row["position"] not in brought]
+        known = [row["path"] for row in others if row["path"] is not None]
         rasters = await known_rasters(self.database, self.job.dataset_id, known)
-        paths = dict.fromkeys(path for row in rows for path in self._possible(row))
+        paths = dict.fromkeys(path for row in others for path in self._possible(row))
         found = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in paths], self.limits)
-        return [self._entry(row, rasters, found) for row in rows]
+        return [
+            self._brought(row, record, brought[row["position"]])
+            if row["position"] in brought
+            else self._entry(row, record, rasters, found)
+            for row, record in lines
+        ]
+
+    def _brought(self, row: asyncpg.Record, record: ImageRecord, brought: BroughtImage) -> Entry:
+        entry = Entry(row["position"], brought.path, record.location, brought.image, usage=record.usage)
+        if brought.image is None or brought.image.facts is None:
+            return replace(entry, refused=brought.refused, refused_as=brought.refused_as)
+        if brought.path == row["path"]:
+            entry = self._noticed(entry, row, record)
+        facts = brought.image.facts
+        return self._with_labels(entry, record, Raster(facts.width, facts.height, facts.orientation))
+
+    def _noticed(self, entry: Entry, row: asyncpg.Record, record: ImageRecord) -> Entry:
+        """With the notice that its sample was found by less than its path."""
+        if row["matched"] not in MATCHED:
+            return entry
+        message = f"{record.location}: `{path_end(record.path)}` is `{path_end(entry.path)}`."
+        return replace(entry, notices=(Notice(MATCHED[row["matched"]], message),))
 
     def _possible(self, row: asyncpg.Record) -> list[str]:
         """Paths of which a file may be there that is no sample yet. A file at the very path goes before samples whose
@@ -59,9 +89,12 @@ class RecordInspector:
         return [path for path in row["candidates"][: row["exact"]] if _is_path(path)]
 
     def _entry(
-        self, row: asyncpg.Record, rasters: Mapping[str, Raster | None], found: Mapping[str, InspectedImage]
+        self,
+        row: asyncpg.Record,
+        record: ImageRecord,
+        rasters: Mapping[str, Raster | None],
+        found: Mapping[str, InspectedImage],
     ) -> Entry:
-        record = STORED.validate_json(row["entry"])
         path = next((path for path in self._possible(row) if found[path].outcome is not Outcome.GONE), row["path"])
         image = found.get(path)
         entry = Entry(row["position"], path or row["candidates"][0], record.location, image, usage=record.usage)
@@ -74,9 +107,8 @@ class RecordInspector:
         raster = rasters.get(path)
         if image is not None and image.facts is not None:
             raster = Raster(image.facts.width, image.facts.height, image.facts.orientation)
-        elif row["matched"] in MATCHED:
-            message = f"{record.location}: `{path_end(record.path)}` is `{path_end(path)}`."
-            entry = replace(entry, notices=(Notice(MATCHED[row["matched"]], message),))
+        else:
+            entry = self._noticed(entry, row, record)
         return self._with_labels(entry, record, raster)
 
     def _with_labels(self, entry: Entry, record: ImageRecord, raster: Raster | None) -> Entry:

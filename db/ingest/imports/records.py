@@ -2,7 +2,8 @@
 or else by the file's name. Only the whole of it shows which names are the only ones of their kind."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote
@@ -11,17 +12,21 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from db.errors import Invalid
-from db.formats.datasets.reading import ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Contained, ImageRecord, Problem, ReadOptions
 from db.formats.images import SUFFIX_NAMES, SUFFIXES
 from db.formats.names import nfc
-from db.formats.paths import LENGTH, suffix
+from db.formats.paths import LENGTH, path_parts, suffix
 from db.ingest.decide import path_end
 from db.ingest.entry import Notice
-from db.ingest.imports.files import SourceFiles, open_files
-from db.ingest.imports.formats import format_of, reader_of
+from db.ingest.imports.files import OpenedFiles, SourceFiles, open_files
+from db.ingest.imports.files.images import ImageNames
+from db.ingest.imports.files.plain import StoreFiles
+from db.ingest.imports.formats import reader_of
 from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.options import Options
 from db.ingest.merge import stage
+from db.ingest.sync.rules import Rules
+from db.ingest.uploads.files import checked_name
 from db.jobs import LONG_TIMEOUT, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -33,8 +38,8 @@ BATCH: Final = 1_000  # images in a COPY
 MAX_WEIGHT: Final = 20_000  # annotations and problems in a COPY, about
 MAX_ENDS: Final = 12  # of a path, with which samples are compared
 READ: Final = 0.2  # the progress ratio after this stage
-COLUMNS: Final = ("job_id", "position", "path", "entry", "candidates", "exact", "is_stem")
-Row = tuple[int, int, None, str, list[str], int, bool]
+COLUMNS: Final = ("job_id", "position", "origin", "entry", "candidates", "exact", "is_stem")
+Row = tuple[int, int, str | None, str, list[str], int, bool]
 KEYS: Final = {  # with what the names of records are compared: by whether they have no suffix
     False: "composed(sample.path)",
     True: r"regexp_replace(composed(sample.path), '\.[^./]+$', '')",
@@ -44,12 +49,14 @@ KEYS: Final = {  # with what the names of records are compared: by whether they 
 @dataclass(slots=True)
 class Staging:
     """What was read so far. `base`: the folder that names are relative to, below the input path, with a slash at its
-    end; None: it is elsewhere."""
+    end; None: it is elsewhere. `images`: those of the files, where they are to be stored, as `rules` allow."""
 
     job: Claim
     format: str | None
     input_path: str  # ends with a slash
     base: str | None
+    rules: Rules
+    images: ImageNames | None = None
     position: int = 0
     skipped: int = 0
     weight: int = 0
@@ -73,14 +80,39 @@ class Staging:
         self.position += 1
         self.weight += len(found.annotations or ()) + len(found.problems)
         try:
+            contained, is_exact = self._contained(found)
             candidates, exact = self._candidates(found)
+            if contained is not None:
+                is_said = not is_exact and found.has_suffix
+                candidates, exact = self._stored_candidates(contained, candidates[exact:], is_said=is_said)
         except Invalid as refused:
             self.skipped += 1
             self.problems.append(Problem(found.location, refused.message))
             return
-        entry = STORED.dump_json(replace(found, content=None)).decode()
-        self.kinds.add(not found.has_suffix)
-        self.rows.append((self.job.id, self.position, None, entry, candidates, exact, not found.has_suffix))
+        origin = None if contained is None else f"{contained.file}#{contained.part}"
+        is_stem = origin is None and not found.has_suffix
+        entry = STORED.dump_json(replace(found, content=None, contained=contained)).decode()
+        self.kinds.add(is_stem)
+        self.rows.append((self.job.id, self.position, origin, entry, candidates, exact, is_stem))
+
+    def _contained(self, record: ImageRecord) -> tuple[Contained | None, bool]:
+        """Where its image is, if the files contain it and it is to be stored; and whether the record says so."""
+        if self.images is None:
+            return None, False
+        if record.contained is not None:
+            return record.contained, True
+        found = self.images.find(normalized(nfc(record.path)), record.folder)
+        return (None, False) if found is None else (Contained(found.name, None, found.name), found.is_exact)
+
+    def _stored_candidates(self, image: Contained, said: Sequence[str], *, is_said: bool) -> tuple[list[str], int]:
+        """As `_candidates`, of an image that is to be stored: first the path that it gets; then what the record says of
+        it, `is_said` if that is another path. Raises Invalid."""
+        name = nfc(said[0] if image.part is not None and suffix(said[0]) in SUFFIXES else image.name)
+        path = "/".join(map(checked_name, f"{self.base or ''}{normalized(name)}".split("/")))
+        path_parts(path)
+        if not self.rules.includes(path):
+            raise Invalid(f"`{path_end(path)}` is not stored: the dataset's patterns exclude it.")
+        return [path, *(said if is_said else ends_of(normalized(name)))], 1
 
     def _candidates(self, record: ImageRecord) -> tuple[list[str], int]:
         """Paths below the input path that the record may mean, the likeliest first, and how many these are; then its
@@ -97,12 +129,18 @@ class Staging:
             bases = [self.base, ""] if self.base else [""]
             exact = [f"{base}{folder}{path}" for base in bases for folder in folders]
         exact = list(dict.fromkeys(filter(None, (normalized(each) for each in exact))))
-        parts = normalized(unquote(path) if "://" in path else path).split("/")
-        ends = ["/".join(parts[start:]) for start in range(len(parts))]
-        candidates = [*exact, ends[0], *ends[1:][-MAX_ENDS:]]
+        ends = ends_of(normalized(unquote(path) if "://" in path else path))
+        candidates = [*exact, *ends]
         if not ends[0] or len(candidates[0].encode("utf-8", "replace")) > LENGTH:
             raise Invalid("This cannot be the path of an image.")
         return candidates, len(exact)
+
+
+def ends_of(path: str) -> list[str]:
+    """The path, and its ends, the longest first."""
+    parts = path.split("/")
+    ends = ["/".join(parts[start:]) for start in range(len(parts))]
+    return [ends[0], *ends[1:][-MAX_ENDS:]]
 
 
 def normalized(path: str) -> str:
@@ -121,38 +159,40 @@ def normalized(path: str) -> str:
 
 
 async def stage_records(
-    database: Database, job: Claim, locations: ReadableLocations, options: Options, dataset: asyncpg.Record
+    database: Database, job: Claim, opened: OpenedFiles, options: Options, dataset: asyncpg.Record, *, max_image: int
 ) -> None:
-    """Read it all, from the start. Raises DomainError: it is not there, or no data set that can be read."""
+    """Read it all, from the start. `max_image`: bytes. Raises DomainError: it is no data set that can be read."""
     input_path = f"{dataset['input_path'].rstrip('/')}/"
-    uploaded = await _uploaded(database, job, options)
-    async with open_files(locations, options.path, uploaded) as (files, bridge):
-        base = files.folder[len(input_path) :] if files.folder.startswith(input_path) else None
-        staging = Staging(job, options.format, input_path, base)
-        assert options.format is not None  # by now
-        await in_batch(database, job, lambda batch: begin(batch, job))
-        found = reader_of(options.format)(files, ReadOptions(dataset["type"]))
-        is_done = False
-        while not is_done:
-            is_done = await asyncio.to_thread(staging.take, found)
-            await _flush(database, job, staging, files)
-            job.report(progress=READ * min(1.0, bridge.position / max(files.total, 1)), scanned=staging.position)
+    files, bridge = opened
+    base = files.folder[len(input_path) :] if files.folder.startswith(input_path) else None
+    is_there = base is not None and isinstance(files, StoreFiles)  # so its images are
+    images = None
+    if options.images == "STORE" and not is_there:
+        images = await asyncio.to_thread(ImageNames, files)
+    staging = Staging(job, options.format, input_path, base, Rules.of(dataset), images)
+    assert options.format is not None  # by now
+    await in_batch(database, job, lambda batch: begin(batch, job))
+    found = reader_of(options.format)(files, ReadOptions(dataset["type"], max_image=max_image))
+    is_done = False
+    while not is_done:
+        is_done = await asyncio.to_thread(staging.take, found)
+        await _flush(database, job, staging, files)
+        job.report(progress=READ * min(1.0, bridge.position / max(files.total, 1)), scanned=staging.position)
     await in_batch(database, job, lambda batch: _match(batch, staging))
 
 
-async def found_format(database: Database, job: Claim, locations: ReadableLocations, options: Options) -> str:
-    """The format of the files. Raises DomainError."""
-    uploaded = await _uploaded(database, job, options)
-    async with open_files(locations, options.path, uploaded) as (files, _):
-        return await asyncio.to_thread(format_of, files)
-
-
-async def _uploaded(database: Database, job: Claim, options: Options) -> bytes | None:
-    if not options.uploaded:
-        return None
-    async with database.reading() as connection:
-        data: bytes = await sql.value(connection, SQL.uploaded, job_id=job.id)
-    return data
+@asynccontextmanager
+async def opened_files(
+    database: Database, job: Claim, locations: ReadableLocations, options: Options
+) -> AsyncGenerator[OpenedFiles, None]:
+    """The files of an import. Raises DomainError."""
+    uploaded = None
+    if options.uploaded:
+        async with database.reading() as connection:
+            uploaded = await sql.value(connection, SQL.uploaded, job_id=job.id)
+    with_images = options.images == "STORE"
+    async with open_files(locations, options.path, uploaded, with_images=with_images) as opened:
+        yield opened
 
 
 async def begin(batch: Batch, job: Claim) -> None:
@@ -184,6 +224,11 @@ async def _match(batch: Batch, staging: Staging) -> None:
         for statement in (SQL.match_paths, SQL.match_longer, SQL.match_shorter, SQL.match_names):
             await batch.execute_long(statement.format(key=key), job.id, job.dataset_id, is_stem)
     await batch.execute_long(SQL.forget_shared, job.id)
+    await batch.execute_long(SQL.forget_shared_images, job.id, staging.base or "")
+    for row in await batch.connection.fetch(SQL.alike, job.id, timeout=LONG_TIMEOUT):
+        batch.warn(
+            row["location"], f"`{path_end(row['path'])}` is `{path_end(row['first'])}` but for the case of letters."
+        )
     repeated = await batch.connection.fetch(SQL.drop_repeated, job.id, timeout=LONG_TIMEOUT)
     for row in repeated:
         message = f"`{path_end(row['path'])}` is already named by {row['first']}."

@@ -93,11 +93,30 @@ FROM (SELECT path FROM import_line WHERE job_id = $1 AND path IS NOT NULL
       GROUP BY path HAVING count(DISTINCT candidates[exact + 1]) > 1) shared
 WHERE line.job_id = $1 AND line.path = shared.path AND line.matched <> 'PATH'
 
+-- name: forget_shared_images
+-- Several paths that lead to one image of the import, but for its own. $2: the folder of the import, below the input path.
+UPDATE import_line line
+SET origin = NULL, path = NULL, matched = 'AMBIGUOUS', candidates = line.candidates[2:], exact = 0
+FROM (SELECT origin FROM import_line WHERE job_id = $1 AND origin IS NOT NULL
+      GROUP BY origin HAVING count(DISTINCT candidates[exact + 1]) > 1) shared
+WHERE line.job_id = $1 AND line.origin = shared.origin AND line.candidates[1] <> ($2 || line.candidates[2])
+
+-- name: alike
+-- Images that are stored at paths that differ only in the case of letters, and the first such path.
+SELECT location, path, first
+FROM (SELECT position, entry::jsonb ->> 'location' AS location, candidates[1] AS path,
+             first_value(candidates[1]) OVER (PARTITION BY lower(candidates[1]) ORDER BY position) AS first
+      FROM import_line WHERE job_id = $1 AND origin IS NOT NULL) AS stored
+WHERE path <> first ORDER BY position LIMIT 1000
+
 -- name: drop_repeated
-WITH ranked AS (
-    SELECT position, coalesce(path, candidates[1]) AS path, first_value(position) OVER same AS first
+-- An image that is stored has its own path; others that of a sample, or the likeliest.
+WITH line AS (
+    SELECT position, is_stem AND path IS NULL AS is_open,
+           CASE WHEN origin IS NULL THEN coalesce(path, candidates[1]) ELSE candidates[1] END AS path
     FROM import_line WHERE job_id = $1
-    WINDOW same AS (PARTITION BY coalesce(path, candidates[1]), is_stem AND path IS NULL ORDER BY position)
+), ranked AS (
+    SELECT position, path, first_value(position) OVER (PARTITION BY path, is_open ORDER BY position) AS first FROM line
 ), gone AS (
     DELETE FROM import_line l USING ranked r
     WHERE l.job_id = $1 AND l.position = r.position AND r.first < r.position

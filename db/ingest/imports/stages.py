@@ -1,21 +1,30 @@
 """An import from its first stage to its last, or from wherever it was when its worker died."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from typing import Final
+
+import asyncpg
 
 from db.errors import Invalid
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import no_such_dataset
 from db.ingest.decide import IMPORT_AUTHOR, MANIFEST_AUTHOR, Policy
 from db.ingest.entry import Entry
+from db.ingest.imports.contained import ContainedImages
 from db.ingest.imports.entries import Inspector
+from db.ingest.imports.files import OpenedFiles
+from db.ingest.imports.files.images import ImageContents
+from db.ingest.imports.files.space import temporary_space
+from db.ingest.imports.formats import format_of
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.options import MANIFEST, Options
 from db.ingest.imports.reading import READ, is_staged, stage_manifest
 from db.ingest.imports.record_entries import RecordInspector
-from db.ingest.imports.records import found_format, stage_records
+from db.ingest.imports.records import opened_files, stage_records
 from db.ingest.merge import merge_all
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
@@ -38,19 +47,50 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
     if dataset is None:
         raise no_such_dataset()
     locations = await ReadableLocations.of(database, stores, options.dataset_ids)
-    options = await _with_format(database, job, locations, options)
-    is_manifest = options.format == MANIFEST
-    if "last" not in job.checkpoint or not await is_staged(database, job):
-        stage = stage_manifest if is_manifest else stage_records
-        await stage(database, job, locations, options, dataset)
-    last, store = job.checkpoint["last"], stores.open(dataset["input_path"])
-    kind, rule = dataset["type"], dataset["label_names"]
-    inspector: Inspector | RecordInspector
-    if is_manifest:
+    if options.format is None:
+        options = replace(options, format=job.checkpoint.get("format"))
+    is_read = "last" in job.checkpoint and await is_staged(database, job)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(temporary_space())
+        opened = None
+        if options.format != MANIFEST and not (is_read and options.images == "MATCH"):
+            opened = await stack.enter_async_context(opened_files(database, job, locations, options))
+            options = await _with_format(database, job, opened, options)
+        if options.format == MANIFEST and options.uploaded:
+            raise Invalid("A manifest is not uploaded, as it names other files; give its `path`.")
+        if not is_read and options.format == MANIFEST:
+            await stage_manifest(database, job, locations, options, dataset)
+        elif not is_read and opened is not None:
+            await stage_records(database, job, opened, options, dataset, max_image=limits.size)
+        contents = None
+        if opened is not None and options.images == "STORE":
+            contents = stack.enter_context(closing(ImageContents(opened[0], limits.size)))
+        inspector = _inspector(database, job, stores, limits, locations, options, dataset, contents)
+        await _merge(database, job, options, inspector)
+
+
+def _inspector(
+    database: Database,
+    job: Claim,
+    stores: Stores,
+    limits: ImageLimits,
+    locations: ReadableLocations,
+    options: Options,
+    dataset: asyncpg.Record,
+    contents: ImageContents | None,
+) -> Inspector | RecordInspector:
+    store, kind, rule = stores.open(dataset["input_path"]), dataset["type"], dataset["label_names"]
+    if options.format == MANIFEST:
         files = LabelFiles(locations, kind, options.folder, rule)
-        inspector = Inspector(database, job, options, kind, store, limits, locations, files)
-    else:
-        inspector = RecordInspector(database, job, options, kind, store, limits, rule)
+        return Inspector(database, job, options, kind, store, limits, locations, files)
+    images = None
+    if contents is not None:
+        images = ContainedImages(database, job.dataset_id, store, contents, limits, options.dry_run)
+    return RecordInspector(database, job, options, kind, store, limits, rule, images)
+
+
+async def _merge(database: Database, job: Claim, options: Options, inspector: Inspector | RecordInspector) -> None:
+    last = job.checkpoint["last"]
 
     async def read(position: int) -> Sequence[Entry]:
         async with database.reading() as connection:
@@ -66,21 +106,19 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
         batch.checkpoint = {"format": options.format, "position": position, "last": last}
         batch.progress = min(1.0, READ + (1 - READ) * position / max(last, 1))
 
-    author = MANIFEST_AUTHOR if is_manifest else IMPORT_AUTHOR
+    author = MANIFEST_AUTHOR if options.format == MANIFEST else IMPORT_AUTHOR
     policy = Policy.of_import(options.existing, restore_removed=options.restore_removed, author=author)
     after = job.checkpoint["position"]
     await merge_all(database, job, policy, after=after, read=read, advance=advance, dry_run=options.dry_run)
 
 
-async def _with_format(database: Database, job: Claim, locations: ReadableLocations, options: Options) -> Options:
-    """With the format that was found by now, or is found now. Raises DomainError."""
-    if options.format is None and "format" in job.checkpoint:
-        options = replace(options, format=job.checkpoint["format"])
-    elif options.format is None:
-        options = replace(options, format=await found_format(database, job, locations, options))
-        await in_batch(database, job, lambda batch: _remember_format(batch, job, options))
-    if options.format == MANIFEST and options.uploaded:
-        raise Invalid("A manifest is not uploaded, as it names other files; give its `path`.")
+async def _with_format(database: Database, job: Claim, opened: OpenedFiles, options: Options) -> Options:
+    """With the format, which is found now if it is not known. Raises DomainError."""
+    if options.format is not None:
+        return options
+    files, _ = opened
+    options = replace(options, format=await asyncio.to_thread(format_of, files, images=options.images == "STORE"))
+    await in_batch(database, job, lambda batch: _remember_format(batch, job, options))
     return options
 
 

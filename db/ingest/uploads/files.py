@@ -36,16 +36,11 @@ MAX_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings 
 Decode = Callable[[bytes], Awaitable[ImageFacts]]  # an image to its end; raises UnreadableImage
 
 
-async def decode_here(data: bytes) -> ImageFacts:
-    """In a thread of this process: for images that somebody vouches for. A server has decoders."""
-    return await asyncio.to_thread(images.check, data)
-
-
 @dataclass(frozen=True, slots=True)
 class Checks:
     """How a process checks the files that it is sent. `room`: staged ones that may be in its memory at once."""
 
-    decode: Decode = decode_here
+    decode: Decode = images.check_here
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 

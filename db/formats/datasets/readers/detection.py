@@ -39,15 +39,16 @@ class _Seen:
             self.names.add(last)
 
 
-def detect(names: Iterable[str], head: Callable[[str], bytes]) -> str:
-    """The name of the format. `head` gives a file's first bytes. Raises Invalid."""
+def detect(names: Iterable[str], head: Callable[[str], bytes], *, images: bool = False) -> str:
+    """The name of the format. `head` gives a file's first bytes. `images`: of images in no folder, too. Raises
+    Invalid."""
     seen = _Seen()
     for name in names:
         seen.add(name)
     found = _by_name(seen) or _by_content(seen, head)
     if found is None and ".txt" in seen.counts:
         found = "IMAGE_TEXT"
-    if found is None and seen.in_folders:
+    if found is None and (seen.in_folders or (images and seen.images)):
         found = "IMAGE_FOLDER"
     if found is None:
         raise Invalid(NONE)

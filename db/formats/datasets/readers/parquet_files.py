@@ -2,16 +2,19 @@
 keys of JSON Lines. Numbers of labels become names, where the file's schema has them."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Final
 
 from db.errors import Invalid
 from db.formats.datasets.readers import json_lines, values
-from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions
 from db.formats.paths import stem
 
-ROWS: Final = 16  # in memory at once
+ROWS: Final = 16  # in memory at once, at most
+BYTES: Final = 32 * 1024 * 1024  # of rows in memory, about
+BUFFER: Final = 1024 * 1024  # bytes of a column that are read at once
 MAX_GROUP: Final = 1024 * 1024 * 1024  # bytes of a row group
 MAGIC: Final = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"GIF8", ".gif"), (b"RIFF", ".webp"))
 Names = Mapping[str, Any]  # by column: the names of a label's numbers, or those of the columns below
@@ -26,30 +29,92 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
             yield from _read(file, name, options)
 
 
-def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+@dataclass(slots=True)
+class ParquetImages:
+    """The images of a file. Rows that are asked for in their order are decoded once."""
+
+    file: BinaryIO
+    group: int = -1
+    start: int = 0  # of `rows` in the group
+    rows: Sequence[Mapping[str, Any]] = ()
+    parquet: Any = None
+    batches: Iterator[Any] = field(default_factory=lambda: iter(()))
+
+    def read(self, group: int, row: int) -> bytes:
+        """Raises Invalid."""
+        with _refusing("The file"):
+            self._seek(group, row)
+            content = _image(self.rows[row - self.start]).get("bytes")
+        if not isinstance(content, bytes):
+            raise Invalid("The row has no image.")
+        return content
+
+    def _seek(self, group: int, row: int) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        if self.parquet is None:
+            self.parquet = pyarrow.parquet.ParquetFile(self.file, buffer_size=BUFFER)
+        if group != self.group or row < self.start:
+            is_struct = pyarrow.types.is_struct
+            columns = [each.name for each in self.parquet.schema_arrow if is_struct(each.type)]
+            rows = _rows(self.parquet.metadata.row_group(group))
+            self.batches = self.parquet.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
+            self.group, self.start, self.rows = group, 0, ()
+        while row >= self.start + len(self.rows):
+            self.start += len(self.rows)
+            batch = next(self.batches, None)
+            if batch is None:
+                raise Invalid("There is no such row.")
+            self.rows = batch.to_pylist()
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
     import pyarrow
-    import pyarrow.parquet
 
     try:
-        parquet = pyarrow.parquet.ParquetFile(file)
+        yield
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as broken:
+        raise Invalid(f"{name} is not a file of Parquet that can be read.") from broken
+
+
+def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
+    import pyarrow.parquet
+
+    with _refusing(name):
+        parquet = pyarrow.parquet.ParquetFile(file, buffer_size=BUFFER)
         schema, metadata = parquet.schema_arrow, parquet.metadata
         groups = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
         if any(size > MAX_GROUP for size in groups):
             raise Invalid(f"A row group of {name} has more than {MAX_GROUP // 1024**3} GiB.")
         label_names = _names(schema.metadata or {})
         number = 0
-        for batch in parquet.iter_batches(batch_size=ROWS):
-            for row in batch.to_pylist():
-                try:
-                    yield _record(_named(row, label_names), name, number, options)
-                except Invalid as refused:
-                    yield Problem(f"{name}#{number}", refused.message)
-                number += 1
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as broken:
-        raise Invalid(f"{name} is not a file of Parquet that can be read.") from broken
+        for group in range(metadata.num_row_groups):
+            first = number
+            for batch in parquet.iter_batches(batch_size=_rows(metadata.row_group(group)), row_groups=[group]):
+                for row in batch.to_pylist():
+                    place = Contained(name, (group, number - first))
+                    try:
+                        yield _record(_named(row, label_names), place, number, options)
+                    except Invalid as refused:
+                        yield Problem(f"{name}#{number}", refused.message)
+                    number += 1
 
 
-def _record(row: dict[str, Any], name: str, number: int, options: ReadOptions) -> ImageRecord:
+def _rows(group: Any) -> int:
+    """How many of a group to have in memory, by what it says of itself."""
+    rows: int = BYTES * group.num_rows // max(group.total_byte_size, 1)
+    return max(1, min(ROWS, rows))
+
+
+def _image(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first value that is an image."""
+    return next((value for value in row.values() if isinstance(value, dict) and "bytes" in value), {})
+
+
+def _record(row: dict[str, Any], place: Contained, number: int, options: ReadOptions) -> ImageRecord:
+    name = place.file
     location = f"{name}#{number}"
     key = next((key for key, value in row.items() if isinstance(value, dict) and "bytes" in value), "image")
     image = row.get(key)
@@ -69,6 +134,7 @@ def _record(row: dict[str, Any], name: str, number: int, options: ReadOptions) -
         problems=(*problems, *record.problems),
         has_suffix=has_suffix,
         content=content if isinstance(content, bytes) else None,
+        contained=place if isinstance(content, bytes) else None,
         folder="",
         drawn="UPRIGHT",
     )

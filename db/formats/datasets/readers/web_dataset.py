@@ -4,7 +4,10 @@
 JSON is read as a line of JSON Lines is; `.cls` has one label, or its number in `classes.txt`; `.txt` one on a line.
 """
 
+import gzip
+import io
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -17,8 +20,9 @@ from db.formats.annotations import ParsedAnnotation
 from db.formats.datasets.readers import json_lines, text_files, values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import is_image, pairing, with_contents
-from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions
 from db.formats.paths import stem, suffix
+from db.formats.unpacking import expect_ratio
 
 SUFFIXES: Final = (".tar", ".tgz", ".gz")
 CLASSES: Final = "classes.txt"
@@ -45,6 +49,7 @@ class _Group:
     key: str
     image: str | None = None
     content: bytes | None = None
+    contained: Contained | None = None
     said: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     members: int = 0
@@ -71,6 +76,7 @@ def _read_members(files: Files, options: ReadOptions, classes: Mapping[str, str]
         shard = _Shard("", options, classes)
         for pair in with_contents(files, pairs.pairs(images), MAX_BYTES + 1):
             group = _Group(stem(pair.image or pair.label or ""), pair.image)
+            group.contained = None if pair.image is None else Contained(pair.image, None, pair.image)
             if pair.label is not None and pair.data is not None:
                 if len(pair.data) > MAX_BYTES:
                     group.problems.append(Problem(pair.label, TOO_LONG))
@@ -95,11 +101,14 @@ class _Shard:
 
     def read(self, file: BinaryIO) -> Iterator[ImageRecord | Problem]:
         """One member after the other, as the tar has them."""
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
         try:
-            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as tar:
+            with tarfile.open(fileobj=file, mode="r|gz" if _is_gzip(file) else "r|", tarinfo=_Member) as tar:
                 group: _Group | None = None
                 for member in tar:
                     tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all
+                    expect_ratio(member.offset_data + member.size, size, is_kept=False)
                     folder, slash, base = member.name.rpartition("/")
                     front, dot, kind = base.partition(".")
                     if not member.isfile() or not front or not dot:
@@ -112,7 +121,7 @@ class _Shard:
                     self._add(group, tar, member, kind.lower())
                 if group is not None:
                     yield from self.record(group)
-        except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
+        except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as broken:
             raise Invalid(f"{self.name} is not a tar file, or it is not whole.") from broken
 
     def _add(self, group: _Group, tar: tarfile.TarFile, member: tarfile.TarInfo, kind: str) -> None:
@@ -130,6 +139,7 @@ class _Shard:
             group.said[kind] = data
         elif group.image is None:
             group.image, group.content = member.name, data
+            group.contained = Contained(self.name, (member.offset_data, member.size), member.name)
 
     def record(self, group: _Group) -> Iterator[ImageRecord | Problem]:
         location = f"{self.name}/{values.shown(group.key)}".lstrip("/")
@@ -143,6 +153,7 @@ class _Shard:
                 has_suffix=bool(suffix(record.path)),
                 drawn="UPRIGHT",
                 content=group.content,
+                contained=group.contained,
                 usage=record.usage or values.usage_in(self.name),
             )
         except Invalid as refused:
@@ -168,3 +179,27 @@ class _Shard:
             label = values.text(group.said["cls"].decode("utf-8", "surrogateescape"), "cls")
             return replace(record, annotations=(ParsedAnnotation(self.classes.get(label) or label),))
         return record
+
+
+class TarImages:
+    """The images of a tar file, by their positions. Of one that is compressed those before are unpacked, too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file: Any = gzip.GzipFile(fileobj=file) if _is_gzip(file) else file
+
+    def read(self, start: int, size: int) -> bytes:
+        """Raises Invalid."""
+        try:
+            self.file.seek(start)
+            data: bytes = self.file.read(size)
+        except (OSError, EOFError, zlib.error) as broken:
+            raise Invalid("The tar file is not whole.") from broken
+        if len(data) < size:
+            raise Invalid("The tar file is not whole.")
+        return data
+
+
+def _is_gzip(file: BinaryIO) -> bool:
+    head = file.read(2)
+    file.seek(0)
+    return head == b"\x1f\x8b"

@@ -5,5 +5,5 @@ What is in an archive may have been made to do harm. Nothing is unpacked under a
 read; names that lead elsewhere, links and everything that is no file are passed over, and reported.
 """
 
-from db.ingest.imports.files.opening import expect_files, open_files
+from db.ingest.imports.files.opening import OpenedFiles, expect_files, open_files
 from db.ingest.imports.files.source import SourceFiles

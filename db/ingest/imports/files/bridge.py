@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -19,17 +20,28 @@ class Abandoned(Exception):
 
 @dataclass(slots=True)
 class Bridge:
-    """Runs in the loop what a thread asks for, until it is closed. `position`: bytes that were read."""
+    """Runs in the loop what a thread asks for, until it is closed, which ends what the thread waits for. `position`:
+    bytes that were read."""
 
     loop: asyncio.AbstractEventLoop
     is_closed: bool = False
     position: int = 0
+    pending: Future[Any] | None = None
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         if self.is_closed:
             work.close()
             raise Abandoned
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+        self.pending = future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise Abandoned from None
+
+    def close(self) -> None:
+        self.is_closed = True
+        if self.pending is not None:
+            self.pending.cancel()
 
 
 class ObjectFile(io.RawIOBase):

@@ -21,22 +21,23 @@ from db.storage.locations import is_bucket
 
 HEAD: Final = 512  # bytes by which an archive is known
 OF_FOLDERS: Final = (".yaml", ".yml")  # files that say what is in their folder
+OpenedFiles = tuple[IndexedFiles, Bridge]
 NOTHING: Final = "There is no such file or folder, or there is nothing in it."
 
 
 @asynccontextmanager
 async def open_files(
-    locations: ReadableLocations, location: str, uploaded: bytes | None = None
-) -> AsyncGenerator[tuple[IndexedFiles, Bridge], None]:
-    """The files at a location, or what was uploaded. Raises DomainError: INVALID_PATH, an archive that is not read, a
-    store that fails."""
+    locations: ReadableLocations, location: str, uploaded: bytes | None = None, *, with_images: bool = False
+) -> AsyncGenerator[OpenedFiles, None]:
+    """The files at a location, or what was uploaded; `with_images`: these are read, too. Raises DomainError:
+    INVALID_PATH, an archive that is not read, a store that fails."""
     bridge = Bridge(asyncio.get_running_loop())
     above, _, label = location.rpartition("/")
     names = (f"{above}/", label[:200])
     files: IndexedFiles | None = None
     try:
         if uploaded is not None:
-            files = _archive(names, io.BytesIO(uploaded), uploaded[:HEAD])
+            files = _archive(names, io.BytesIO(uploaded), uploaded[:HEAD], with_images=with_images)
             if files is None:
                 files = UploadedFile(*names, data=uploaded)
             else:
@@ -51,7 +52,7 @@ async def open_files(
         else:
             head = await store.read(found.path, length=HEAD)
             file = buffered(ObjectFile(bridge, store, found.path, found.size))
-            files = _archive(names, file, head)
+            files = _archive(names, file, head, with_images=with_images)
             if files is None:
                 files = single = StoreFiles(*names, bridge=bridge, store=store)
                 single.add(found.path, found.size)
@@ -60,7 +61,7 @@ async def open_files(
         bridge.position = 0
         yield files, bridge
     finally:
-        bridge.is_closed = True
+        bridge.close()
         if files is not None:
             files.close()
 
@@ -74,12 +75,12 @@ async def _add_all(folder: StoreFiles) -> None:
         raise Invalid(NOTHING, code="INVALID_PATH")
 
 
-def _archive(names: tuple[str, str], file: BinaryIO, head: bytes) -> IndexedFiles | None:
+def _archive(names: tuple[str, str], file: BinaryIO, head: bytes, *, with_images: bool) -> IndexedFiles | None:
     """`names`: the folder that the archive is in, and its own."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return ZipFiles(*names, file=file)
+        return ZipFiles(*names, file=file, with_images=with_images)
     if head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
-        return TarFiles(*names, file=file)
+        return TarFiles(*names, file=file, with_images=with_images)
     return None
 
 

@@ -7,28 +7,12 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from db.errors import Invalid
 from db.formats.names import excerpt
+from db.formats.unpacking import ArchiveRefused
 from db.ingest.imports.files.source import Entry
 
 PIECE: Final = 256 * 1024  # bytes that are unpacked at once
 IN_MEMORY: Final = 4 * 1024 * 1024  # bytes of an unpacked file, beyond which it is on disk
-MAX_UNPACKED: Final = 20 * 1024**3  # bytes of all files of an archive
-MAX_RATIO: Final = 250  # of unpacked to packed bytes
-FREE: Final = 16 * 1024 * 1024  # unpacked bytes for which the ratio does not matter
-
-
-class ArchiveRefused(Invalid):
-    """The archive as a whole cannot be read, or may have been made to do harm."""
-
-
-def expect_ratio(unpacked: int, packed: int) -> None:
-    if unpacked > MAX_UNPACKED:
-        raise ArchiveRefused(f"The archive unpacks to more than {MAX_UNPACKED // 1024**3} GiB.", code="FILE_TOO_LARGE")
-    if unpacked > FREE and unpacked > MAX_RATIO * max(packed, 1):
-        raise ArchiveRefused(
-            f"The archive unpacks to more than {MAX_RATIO} times its size; unpack it, and import the folder."
-        )
 
 
 class Part(io.RawIOBase):

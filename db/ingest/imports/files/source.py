@@ -4,7 +4,6 @@ names take no memory."""
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
@@ -74,9 +73,8 @@ class Index:
             self.problems.append(Problem(location, message))
 
     def names(self) -> Iterator[str]:
-        with closing(self.connection.cursor()) as cursor:  # in the order of UTF-8, which is that of code points
-            for (name,) in cursor.execute("SELECT name FROM file ORDER BY name"):
-                yield name
+        for (name,) in self.connection.execute("SELECT name FROM file ORDER BY name"):  # that of code points
+            yield name
 
     def entry(self, name: str) -> Entry:
         """Raises Invalid."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 from db.formats.names import excerpt
+from db.formats.unpacking import ArchiveRefused, expect_ratio
 from db.ingest.imports.files.bridge import buffered
-from db.ingest.imports.files.packed import PIECE, ArchiveRefused, Part, expect_ratio, spool
+from db.ingest.imports.files.packed import PIECE, Part, spool
 from db.ingest.imports.files.source import Entry, IndexedFiles, is_image
+from db.ingest.imports.files.space import is_out_of_space
 
 MAX_HEADER: Final = 1024 * 1024  # bytes of a file's name and attributes
 NO_TAR: Final = "The file is no tar archive, or not whole."
@@ -71,9 +73,11 @@ class Headers:
 
 @dataclass(slots=True)
 class TarFiles(IndexedFiles):
-    """`file`: the archive; `kept`: the bytes of its files, where the archive itself cannot be read at any place."""
+    """`file`: the archive; `kept`: the bytes of its files, where the archive itself cannot be read at any place; those
+    of images only `with_images`."""
 
     file: BinaryIO = field(kw_only=True)
+    with_images: bool = field(default=False, kw_only=True)
     kept: BinaryIO | None = None
 
     def close(self) -> None:
@@ -93,7 +97,7 @@ class TarFiles(IndexedFiles):
         self.kept, inflated = spool(), Forward(self.file)
         with refusing():
             for member in members(inflated):
-                start = None if is_image(member.name) else self.total
+                start = None if is_image(member.name) and not self.with_images else self.total
                 if self._is_file(member) and self._add(member, start) and start is not None:
                     self._keep(inflated, member)
                     self.total += member.size
@@ -139,5 +143,7 @@ def members(file: BinaryIO | Forward) -> Iterator[tarfile.TarInfo]:
 def refusing() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeError, ValueError, OverflowError):
+    except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeError, ValueError, OverflowError) as broken:
+        if is_out_of_space(broken):
+            raise
         raise ArchiveRefused(NO_TAR) from None

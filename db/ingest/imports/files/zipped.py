@@ -9,7 +9,8 @@ from typing import BinaryIO, Final, NamedTuple
 
 from db.errors import Invalid
 from db.formats.names import excerpt
-from db.ingest.imports.files.packed import ArchiveRefused, expect_ratio, head, size_of, unpacked
+from db.formats.unpacking import ArchiveRefused, expect_ratio
+from db.ingest.imports.files.packed import head, size_of, unpacked
 from db.ingest.imports.files.source import Entry, IndexedFiles, is_image
 
 END: Final = struct.Struct("<4s4H2LH")  # of the archive
@@ -42,20 +43,28 @@ class Member(NamedTuple):
 
 @dataclass(slots=True)
 class ZipFiles(IndexedFiles):
+    """`with_images`: they are read as well, and count."""
+
     file: BinaryIO = field(kw_only=True)
+    with_images: bool = field(default=False, kw_only=True)
 
     def read_directory(self) -> None:
         """Raises Invalid."""
         length = size_of(self.file)
-        size = packed = 0
+        size = with_images = packed = 0
         for member in members(self.file, directory(self.file, length)):
             packed += member.packed
             if packed > length:  # files that share their bytes would unpack to any size
                 raise ArchiveRefused("The files of the archive overlap.")
-            if self._add(member) and not is_image(member.name):
+            if not self._add(member):
+                continue
+            if not is_image(member.name):
                 size += member.size
                 self.total += member.packed
                 expect_ratio(size, packed)
+            with_images += member.size
+            if self.with_images:
+                expect_ratio(with_images, packed, is_kept=False)
 
     def _add(self, member: Member) -> bool:
         mode = member.attributes >> 16

@@ -1,0 +1,115 @@
+"""The images among the files of an import, found by what label files say, and read."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from db.errors import Invalid
+from db.formats.datasets.readers.parquet_files import ParquetImages
+from db.formats.datasets.readers.web_dataset import TarImages
+from db.formats.datasets.reading import Contained
+from db.formats.names import nfc
+from db.formats.paths import stem
+from db.ingest.images import MIB
+from db.ingest.imports.files.source import IndexedFiles, is_image
+
+MAX_ALIKE: Final = 1_000  # images of one name, beyond which none of them is meant by it
+TABLE: Final = (
+    "CREATE TABLE image (last TEXT, path TEXT, name TEXT)",
+    "CREATE INDEX image_of_path ON image (path)",
+    "CREATE INDEX image_of_name ON image (last)",
+)
+
+
+class FoundImage(NamedTuple):
+    """A file, and whether a label file says its very path."""
+
+    name: str
+    is_exact: bool
+
+
+class ImageNames:
+    """The names of all images of an import, in the temporary file of its index; in NFC, with and without suffix."""
+
+    def __init__(self, files: IndexedFiles) -> None:
+        self.connection = files.index.connection
+        for statement in TABLE:
+            self.connection.execute(statement)
+        self.connection.executemany("INSERT INTO image VALUES (?, ?, ?)", _rows(files))
+
+    def find(self, path: str, folder: str) -> FoundImage | None:
+        """The file at this path, from a folder or from the root; else the only one whose path has the longest end in
+        common with it. The path may lack the suffix."""
+        for exact in dict.fromkeys((f"{folder}/{path}" if folder else path, path)):
+            query = "SELECT name FROM image WHERE path = ? ORDER BY name LIMIT 2"
+            names = [row[0] for row in self.connection.execute(query, (exact,))]
+            whole = [name for name in names if nfc(name) == exact]
+            if whole or len(names) == 1:
+                return FoundImage((whole or names)[0], is_exact=True)
+            if names:  # of the same stem
+                return None
+        last = path.rpartition("/")[2]
+        query = "SELECT path, name FROM image WHERE last = ? LIMIT ?"
+        alike = self.connection.execute(query, (last, MAX_ALIKE + 1)).fetchall()
+        common = sorted((_common_end(path, each), name) for each, name in alike)
+        if not common or len(common) > MAX_ALIKE or [length for length, _ in common[-2:-1]] == [common[-1][0]]:
+            return None
+        return FoundImage(common[-1][1], is_exact=False)
+
+
+def _rows(files: IndexedFiles) -> Iterator[tuple[str, str, str]]:
+    for name in files.names():
+        if is_image(name):
+            for path in (nfc(name), stem(nfc(name))):
+                yield path.rpartition("/")[2], path, name
+
+
+def _common_end(path: str, other: str) -> int:
+    pairs = zip(reversed(path.split("/")), reversed(other.split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+@dataclass(slots=True)
+class ImageContents:
+    """Reads images of an import one after the other, in threads. What some of them are parts of stays open for the
+    next. `most`: bytes of an image."""
+
+    files: IndexedFiles
+    most: int
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    container: str | None = None  # the file that is open
+    opened: ParquetImages | TarImages | None = None
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    async def read(self, image: Contained) -> bytes:
+        """Raises StorageError; Invalid, for what is wrong with this image."""
+        async with self.lock:
+            return await asyncio.to_thread(self._read, image)
+
+    def close(self) -> None:
+        self.stack.close()
+
+    def _read(self, image: Contained) -> bytes:
+        if image.part is not None:
+            data = self._container(image.file).read(*image.part)
+            self._expect_size(len(data))
+            return data
+        self._expect_size(self.files.index.entry(image.file).size)
+        with self.files.open(image.file) as file:
+            return file.read()
+
+    def _expect_size(self, size: int) -> None:
+        if size > self.most:
+            message = f"The file has {size / MIB:.1f} MiB; images of at most {self.most / MIB:g} MiB are accepted."
+            raise Invalid(message, code="FILE_TOO_LARGE")
+
+    def _container(self, name: str) -> ParquetImages | TarImages:
+        if self.container != name or self.opened is None:
+            self.stack.close()
+            file = self.stack.enter_context(self.files.open(name))
+            self.opened = ParquetImages(file) if name.lower().endswith(".parquet") else TarImages(file)
+            self.container = name
+        return self.opened

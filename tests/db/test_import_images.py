@@ -1,0 +1,179 @@
+"""`images: STORE`: an import that brings its images."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from db.formats.images import ImageLimits
+from db.postgres.engine import Database
+from tests.db import dataset_fixture
+from tests.db.annotation_import_fixture import AnnotationImports, counted
+from tests.db.dataset_fixture import image_bytes
+from tests.db.test_annotation_imports import everything, pack
+
+Files = dict[str, bytes]
+PATHS = ("train/cat/1.png", "train/dog/2.jpg", "val/cat/3.bmp")
+IMAGES: Files = {
+    path: image_bytes(color, form=form)
+    for path, color, form in zip(PATHS, ("red", "green", "blue"), ("PNG", "JPEG", "BMP"), strict=True)
+}
+LABELS = {path: [path.split("/")[1]] for path in PATHS}
+
+
+@pytest.fixture
+async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
+    (tmp_path / "images").mkdir()
+    return AnnotationImports(await dataset_fixture.local(database, tmp_path / "images"), tmp_path)
+
+
+def stored(importer: AnnotationImports) -> Files:
+    root = importer.folder / "images"
+    return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+
+def folder_of(importer: AnnotationImports, files: Files, name: str = "set") -> Path:
+    for path, data in files.items():
+        importer.write(f"{name}/{path}", data)
+    return importer.folder / name
+
+
+def shard(members: Files, mode: Any) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def web_dataset(mode: Any) -> Files:
+    """Two shards, whose images say their paths."""
+    shards = []
+    for paths in (PATHS[:2], PATHS[2:]):
+        members: Files = {}
+        for number, path in enumerate(paths):
+            members[f"{number}{path[-4:]}"] = IMAGES[path]
+            members[f"{number}.json"] = json.dumps({"path": path, "label": LABELS[path][0]}).encode()
+        shards.append(shard(members, mode))
+    end = "tgz" if mode == "w:gz" else "tar"
+    return {f"{number}.{end}": data for number, data in enumerate(shards)}
+
+
+def parquet() -> Files:
+    rows = [{"image": {"bytes": data, "path": path}, "label": LABELS[path][0]} for path, data in IMAGES.items()]
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), out, row_group_size=2)
+    return {"train-0.parquet": out.getvalue()}
+
+
+SOURCES: dict[str, tuple[str, Files, str | None]] = {
+    "a folder": ("IMAGE_FOLDER", IMAGES, None),
+    "a zip": ("IMAGE_FOLDER", IMAGES, "zip"),
+    "a tar": ("IMAGE_FOLDER", IMAGES, "tar"),
+    "a tar.gz": ("IMAGE_FOLDER", IMAGES, "tar.gz"),
+    "Parquet": ("PARQUET", parquet(), None),
+    "Parquet in a zip": ("PARQUET", parquet(), "zip"),
+    "WebDataset": ("WEBDATASET", web_dataset("w"), None),
+    "WebDataset, compressed": ("WEBDATASET", web_dataset("w:gz"), None),
+    "one file of WebDataset": (
+        "WEBDATASET",
+        {"x.tar": shard({**IMAGES, **{path[:-4] + ".cls": LABELS[path][0].encode() for path in PATHS}}, "w")},
+        "x.tar",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+async def test_images_are_stored_with_their_labels_once(importer: AnnotationImports, kind: str) -> None:
+    form, files, packed = SOURCES[kind]
+    path = folder_of(importer, files)
+    path = path / packed if packed in files else pack(path, packed) if packed else path
+    before = await everything(importer)
+    dry = await importer.load(path, images="STORE", dry_run=True)
+    assert (await everything(importer), stored(importer)) == (before, {})
+    job = await importer.load(path, images="STORE")
+    assert (job["status"], job["format"], job["error_message"]) == ("SUCCEEDED", form, None)
+    assert counted(dry) == counted(job) == {"scanned": 3, "added": 3, "labeled": 3}
+    assert (stored(importer), await importer.dataset.labels()) == (IMAGES, LABELS)
+    assert await importer.dataset.warnings(job["id"]) == []
+    again = await importer.load(path, images="STORE")
+    assert (counted(again), len(await importer.dataset.changes())) == ({"scanned": 3, "matched": 3}, 1)
+    assert (await importer.dataset.sync())["added"] == 0
+
+
+async def test_what_is_there_is_matched_or_kept_and_never_overwritten(importer: AnnotationImports) -> None:
+    same, other = image_bytes("red"), image_bytes("green")
+    for there in ("a/same.png", "x/alike.png", "y/else.png"):
+        importer.dataset.put(there, same)
+    await importer.dataset.sync()
+    importer.dataset.put("a/file.png", same)
+    importer.dataset.put("a/differs.png", other)
+    names = ("same", "alike", "else", "file", "differs")
+    images = {f"a/{name}.png": other if name == "else" else same for name in names}
+    text = "path,label\n" + "".join(f"{name}.png,cat\n" for name in names)
+    path = pack(folder_of(importer, {**images, "labels.csv": text.encode()}), "zip")
+    before = stored(importer)
+    dry = await importer.load(path, images="STORE", dry_run=True)
+    job = await importer.load(path, images="STORE")
+    assert stored(importer) == before | {"a/else.png": other}
+    labels = await importer.dataset.labels()
+    labelled = ("a/same.png", "x/alike.png", "a/file.png", "a/else.png")
+    assert labels == {path: ["cat"] for path in labelled} | {"y/else.png": []}
+    assert {kind: count for kind, (count, _) in (await importer.notices(job)).items()} == {
+        "MATCHED_BY_NAME": 1,
+        "IMAGE_DIFFERS": 1,
+    }
+    assert await importer.notices(dry) == await importer.notices(job)
+    assert counted(dry) == counted(job) == {
+        "scanned": 5, "added": 2, "updated": 2, "labeled": 4, "matched": 2, "skipped": 1,
+    }  # fmt: skip
+
+
+WHOLE = image_bytes("red", size=(60, 50), form="JPEG")
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "cut.jpg": (WHOLE[: len(WHOLE) // 2], "truncated"),
+    "text.png": (b"no image", "this file is not one"),
+    "jpeg.png": (WHOLE, "rename it"),
+    "large.png": (image_bytes("red", size=(30, 20)) + bytes(30_000), "at most"),
+    "archive.jpg": (WHOLE + b"PK\x03\x04", "other data"),
+    "skipped/1.png": (image_bytes("blue"), "patterns exclude"),
+    "a\u202egpj.png": (image_bytes("grey"), "reverses"),
+    "taken/1.png": (image_bytes("grey"), "Another file"),
+}
+
+
+async def test_images_are_checked_as_uploads_are(importer: AnnotationImports) -> None:
+    await importer.dataset.do("UPDATE dataset SET exclude = '{skipped/**}'")
+    importer.dataset.put("taken", "a file where a directory is needed")
+    importer.limits = ImageLimits(size=20_000)
+    good = {"Good.png": image_bytes("red"), "good.png": image_bytes("blue")}
+    files = {**{name: data for name, (data, _) in REFUSED.items()}, **good}
+    lines = "".join(f"{name},cat\n" for name in files)
+    path = pack(folder_of(importer, {**files, "labels.csv": f"path,label\n{lines}".encode()}), "tar.gz")
+    job = await importer.load(path, images="STORE")
+    del (found := stored(importer))["taken"]
+    assert (found, await importer.dataset.labels()) == (good, {path: ["cat"] for path in good})
+    warnings = dict(await importer.dataset.warnings(job["id"]))
+    for number, (name, (_, word)) in enumerate(REFUSED.items(), start=2):
+        assert word in warnings.pop(f"labels.csv:{number}"), name
+    assert warnings == {"labels.csv:11": "`good.png` is `Good.png` but for the case of letters."}
+
+
+async def test_two_lines_never_mean_one_image(importer: AnnotationImports) -> None:
+    files = {"a/1.png": image_bytes("red"), "b/2.png": image_bytes("green"), "caf\u00e9.png": image_bytes("blue")}
+    files["cafe\u0301.png"] = image_bytes("grey")
+    lines = ("x/1.png,cat", "y/1.png,dog", "b/2.png,cat", "z/2.png,dog", "caf\u00e9.png,cat", "cafe\u0301.png,dog")
+    path = pack(folder_of(importer, {**files, "labels.csv": "\n".join(("path,label", *lines)).encode()}), "zip")
+    job = await importer.load(path, images="STORE")
+    assert await importer.dataset.labels() == {"b/2.png": ["cat"], "caf\u00e9.png": ["cat"]}
+    assert {kind: count for kind, (count, _) in (await importer.notices(job)).items()} == {
+        "IMAGE_AMBIGUOUS": 3,
+        "IMAGE_REPEATED": 1,
+    }
