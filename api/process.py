@@ -29,6 +29,9 @@ from db.postgres.standbys import Positions
 
 OWNER = "owner"
 SWITCH_INTERVAL = 0.001  # seconds for which a thread that computes keeps the event loop waiting
+# A request with ten thousands of boxes makes a million objects, which Python would search for garbage again and again,
+# up to 100 ms each time. Objects until the youngest are searched, and how often until those that are older.
+GARBAGE = 10_000, 10, 20
 MAX_UNSENT = 128 * 1024  # bytes
 
 Announce = Callable[[str], Awaitable[None]]
@@ -155,6 +158,7 @@ async def serve(
     app = create_app(settings, positions=positions)
     gc.collect()
     gc.freeze()  # the schema and all code stay for good: to search them for garbage takes 100 ms each time
+    gc.set_threshold(*GARBAGE)
     sys.setswitchinterval(SWITCH_INTERVAL)
     options = server_options(settings) | {"log_config": None, "access_log": False, "lifespan": "off"}
     config = uvicorn.Config(app, settings.host, settings.port, **options)
