@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, TypeVar
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
 
 MAX_SHARED_READS: Final = 3  # reads for subscribers at once, of the connections to the database
 SHARED_READ_TTL: Final = 2.0  # seconds for which a result is kept for subscribers that ask later
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -68,12 +71,43 @@ class Turns:
             await asyncio.sleep(0)
 
 
+@dataclass(slots=True)
+class Slot:
+    """A place among the tasks of a ConcurrencyLimit."""
+
+    limit: "ConcurrencyLimit"
+    is_held: bool = False
+
+    async def take(self) -> None:
+        await self.limit.all.acquire()
+        self.is_held = True
+        self.limit.running += 1
+
+    def leave(self) -> None:
+        if self.is_held:
+            self.is_held = False
+            self.limit.running -= 1
+            self.limit.all.release()
+
+    @asynccontextmanager
+    async def left(self) -> AsyncGenerator[None, None]:
+        """Others may run during the block. The task still counts among those of its key, which are therefore few. One
+        that is canceled does not come back."""
+        self.leave()
+        try:
+            yield
+        except Exception:
+            await self.take()
+            raise
+        await self.take()
+
+
 class ConcurrencyLimit:
     """At most `limit` tasks at once, and at most `per_key` of each key; the others wait."""
 
     def __init__(self, limit: int, per_key: int) -> None:
         self.per_key = max(per_key, 1)
-        self._all = asyncio.Semaphore(max(limit, 1))
+        self.all = asyncio.Semaphore(max(limit, 1))
         self._keys: dict[Hashable, asyncio.Semaphore] = {}
         self._users: Counter[Hashable] = Counter()
         self.running = 0
@@ -82,21 +116,82 @@ class ConcurrencyLimit:
     def waiting(self) -> int:
         return self._users.total() - self.running
 
+    def is_full(self, key: Hashable) -> bool:
+        """Whether another task of this key would wait."""
+        own = self._keys.get(key)
+        return self.all.locked() or (own is not None and own.locked())
+
     @asynccontextmanager
-    async def slot(self, key: Hashable) -> AsyncGenerator[None, None]:
+    async def slot(self, key: Hashable) -> AsyncGenerator[Slot, None]:
         own = self._keys.setdefault(key, asyncio.Semaphore(self.per_key))
         self._users[key] += 1
+        slot = Slot(self)
         try:
-            async with own, self._all:
-                self.running += 1
+            async with own:
                 try:
-                    yield
+                    await slot.take()
+                    yield slot
                 finally:
-                    self.running -= 1
+                    slot.leave()
         finally:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._users[key], self._keys[key]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry(Generic[Item, Result]):
+    """An item that waits to be done with others. It is done when `result` is set, or canceled by who waits for it."""
+
+    item: Item
+    result: asyncio.Future[Result]
+    since: float  # when it began to wait, by the clock of the event loop
+    context: Context = field(default_factory=copy_context)
+
+
+class Batches:
+    """While something is done under a key, what else is to be done under it waits in memory, and is then done in one
+    call: at most `most` items, in order of arrival. What a call leaves undone is among the next."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: dict[Hashable, list[Entry[Any, Any]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def do(
+        self, key: Hashable, item: Item, work: Callable[[Sequence[Entry[Item, Result]]], Coroutine[Any, Any, None]]
+    ) -> Result:
+        """The result that `work` sets for the item. All calls under one key give the same `work`. When this is
+        canceled, calls that begin later leave the item out."""
+        loop = asyncio.get_running_loop()
+        entry: Entry[Item, Result] = Entry(item, loop.create_future(), loop.time())
+        if key in self._entries:
+            self._entries[key].append(entry)
+        else:
+            self._entries[key] = [entry]
+            task = loop.create_task(self._do_all(key, work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await entry.result
+
+    async def _do_all(
+        self, key: Hashable, work: Callable[[Sequence[Entry[Any, Any]]], Coroutine[Any, Any, None]]
+    ) -> None:
+        entries = self._entries[key]
+        try:
+            while entries:
+                batch = entries[: self._most]
+                try:
+                    await asyncio.get_running_loop().create_task(work(batch), context=batch[0].context)
+                except Exception as error:
+                    for entry in batch:
+                        if not entry.result.done():
+                            entry.result.set_exception(error)
+                entries[:] = [entry for entry in entries if not entry.result.done()]
+        finally:
+            del self._entries[key]
+            for entry in entries:  # this is canceled
+                entry.result.cancel()
 
 
 class LoopThrottle:

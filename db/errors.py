@@ -6,7 +6,7 @@
     ├── Invalid                     VALIDATION_FAILED, INVALID_NAME, INVALID_PATH, INVALID_CURSOR, EMPTY_SELECTION
     ├── Conflict                    CONFLICT, COUNT_MISMATCH, DATASET_BUSY, SYNC_ALREADY_RUNNING, TOO_MANY_REMOVED
     ├── Forbidden                   UNAUTHENTICATED, FORBIDDEN
-    ├── Unavailable                 UNAVAILABLE, STORAGE_ERROR
+    ├── Unavailable                 UNAVAILABLE, STORAGE_ERROR, REQUEST_IN_PROGRESS
     └── Defect                      INTERNAL_ERROR
 
 `code` is a value of ErrorCode. Messages contain nothing internal: no SQL, no host, no trace.
@@ -43,7 +43,7 @@ REQUEST_ID: Final = ContextVar("request_id", default="")  # of the request or op
 # Repeating the request may succeed: a response with one of these is not stored for its repetitions.
 TEMPORARY: frozenset[str] = frozenset(
     {"INTERNAL_ERROR", "UNAVAILABLE", "STORAGE_ERROR", "RATE_LIMITED", "QUERY_TOO_COSTLY", "DATASET_BUSY"}
-    | {"SYNC_ALREADY_RUNNING"}
+    | {"SYNC_ALREADY_RUNNING", "REQUEST_IN_PROGRESS"}
 )
 
 

@@ -365,6 +365,10 @@ class ErrorCode(Enum):
         "The database cannot be reached, or is full. The same request may succeed later. Repeat a mutation with the "
         "same idempotency key."
     )
+    REQUEST_IN_PROGRESS = (
+        "An earlier request with this idempotency key is still running. Sent again after `details.retryAfter` seconds, "
+        "this one gets the same response."
+    )
     DATASET_NOT_FOUND = "The dataset does not exist, or the token may not access it."
     DATASET_ALREADY_EXISTS = "Another dataset has this name."
     DATASET_BUSY = "A queued or running job of the dataset, `details.jobId`, does not allow this."

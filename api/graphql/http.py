@@ -28,6 +28,7 @@ from schema.context import Context
 from schema.errors import (
     BAD_REQUEST,
     FORBIDDEN,
+    IN_PROGRESS,
     INTERNAL,
     PERSISTED_QUERY_NOT_FOUND,
     PERSISTED_QUERY_NOT_SUPPORTED,
@@ -58,6 +59,7 @@ HEADERS_OF_STATUS: Final[Mapping[int, Mapping[str, str]]] = {
     429: {"retry-after": "1"},  # seconds, where the refusal does not say how many
     503: {"retry-after": "2"},
 }
+LATER: Final = frozenset({UNAVAILABLE, IN_PROGRESS})  # codes of requests that are to be sent again
 OPERATION: Final = re.compile(rb"(^|&)(query|extensions|documentId)=")  # in a query string
 POSITION: Final = "Labelgraph-Position"  # of the database: what the response is of, what a query must see at least
 HEX: Final = re.compile(r"[0-9a-f]{16}")
@@ -255,9 +257,9 @@ def _response_of(answer: Answer | bytes, media: str) -> Response:
     if answer.refused:
         status = STATUS_OF_CODE.get(codes[0], 400 if media == RESPONSE else 200)
     else:
-        status = 503 if not answer.has_values and set(codes) == {UNAVAILABLE} else 200
+        status = 503 if codes and not answer.has_values and LATER.issuperset(codes) else 200
     headers = HEADERS_OF_STATUS.get(status, {})
-    if status == 429 and (seconds := extensions[0].get("details", {}).get("retryAfter")):
+    if status in (429, 503) and (seconds := extensions[0].get("details", {}).get("retryAfter")):
         headers = {"retry-after": str(seconds)}
     return _response(encode(body), media, status, headers)
 

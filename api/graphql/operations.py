@@ -103,13 +103,13 @@ async def _execute(process: Runtime, request: Request, context: Context, begin: 
     seconds = timeouts.mutation if request.document.is_mutation else timeouts.query
     began = asyncio.get_running_loop().time()
     deadline = asyncio.timeout_at(began + seconds)
-    if request.document.is_mutation:  # a large change moves its deadline
-        context = replace(context, database=replace(context.database, deadline=deadline))
     try:
         key = (context.identity.token_id, request.document.is_mutation)
-        async with deadline, process.operations.slot(key):
+        async with deadline, process.operations.slot(key) as slot:
             if begin is not None:
                 begin()
+            if request.document.is_mutation:  # a large change moves its deadline, and who waits leaves its slot
+                context = replace(context, database=replace(context.database, deadline=deadline, slot=slot))
             if request.document.is_mutation and context.idempotency_key:
                 return await _execute_once(process, request, context, context.idempotency_key)
             return await process.schema.run(request, context)

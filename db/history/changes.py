@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, NotFound
+from db.history.turns import take_turn
 from db.identity.tokens import Identity
 from db.postgres import sql
 from db.postgres.models import Change, ChangeKind, Dataset, Version
@@ -43,10 +44,22 @@ async def lock_dataset(
     if by is not None and not by.sees(dataset_id):
         raise no_such_dataset()
     if not dry_run:
+        await take_turn(session, dataset_id)
         await sql.run(session, SQL.lock_exclusive if exclusive else SQL.lock_shared, dataset_id=dataset_id)
     revision: int | None = await sql.value(session, SQL.revision, dataset_id=dataset_id)
     if revision is None:
         raise no_such_dataset()
+    return revision
+
+
+async def lock_shared(session: AsyncSession, dataset_id: int) -> None:
+    """As `lock_dataset`, for who learns of the dataset by `lock_head`."""
+    await sql.run(session, SQL.lock_shared, dataset_id=dataset_id)
+
+
+async def lock_head(session: AsyncSession, dataset_id: int) -> int | None:
+    """The dataset's revision, which only this transaction changes until its commit. None: there is no such dataset."""
+    revision: int | None = await sql.value(session, SQL.lock_head, dataset_id=dataset_id)
     return revision
 
 

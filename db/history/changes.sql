@@ -7,6 +7,9 @@ SELECT pg_advisory_xact_lock(1, :dataset_id::bigint::int)
 -- name: revision
 SELECT revision FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
 
+-- name: lock_head
+SELECT revision FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL FOR NO KEY UPDATE
+
 -- name: record
 -- A clock that is set back does not put a change before the one that it follows.
 WITH head AS (

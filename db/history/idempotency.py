@@ -8,12 +8,14 @@ outside the database is noted beforehand.
 An outcome whose `is_final` is false may get better: its repetition does what is left, and stores what came of it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+import asyncpg
 from pydantic import TypeAdapter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -39,23 +41,73 @@ class Keyed:
     field: str
     request_hash: bytes
 
+    @property
+    def of_request(self) -> tuple[int, str]:
+        """The token and the key."""
+        return self.token_id, self.key
+
+
+class KeyInUse(Exception):
+    """Another transaction does what came with the same key: `transactions.write` waits for it, and tries again."""
+
 
 async def once(
     session: AsyncSession, keyed: Keyed, work: Callable[[AsyncSession], Awaitable[T]], outcome: type[T]
 ) -> T:
     """Do the work and store its outcome in the same transaction, or return the outcome that is stored already."""
-    key = {"token_id": keyed.token_id, "key": keyed.key}
-    await sql.run(session, SQL.lock, **key)
-    for row in await sql.run(session, SQL.outcomes, **key):
-        _same_request(row["request_hash"], keyed.request_hash)
-        if row["field"] == keyed.field:
-            stored: T = adapter(outcome).validate_json(row["outcome"])
-            if is_final(stored):
-                return stored
+    earlier = (await lock_keys(session, [keyed])).get(keyed.of_request)
+    if earlier is None:
+        raise KeyInUse
+    stored = earlier.outcome(keyed, outcome)
+    if stored is not None:
+        return stored
     result = await work(session)
-    text = adapter(outcome).dump_json(result).decode()
-    await sql.run(session, SQL.store_outcome, **key, field=keyed.field, request_hash=keyed.request_hash, outcome=text)
+    await store_outcomes(session, [(keyed, result)], outcome)
     return result
+
+
+async def lock_keys(session: AsyncSession, keys: Sequence[Keyed]) -> dict[tuple[int, str], "Earlier"]:
+    """Lock the keys that no other transaction has locked, until the commit, and find what was done under them."""
+    values = {"token_ids": [each.token_id for each in keys], "keys": [each.key for each in keys]}
+    locked = await sql.run(session, SQL.lock, **values)
+    earlier = {(row["token_id"], row["key"]): Earlier() for row in locked}
+    if earlier:
+        values = {"token_ids": [token_id for token_id, _ in earlier], "keys": [key for _, key in earlier]}
+        for row in await sql.run(session, SQL.outcomes, **values):
+            earlier[row["token_id"], row["key"]].rows.append(row)
+    return earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What was done under a key, by field."""
+
+    rows: list[asyncpg.Record] = dataclass_field(default_factory=list)
+
+    def outcome(self, keyed: Keyed, outcome: type[T]) -> T | None:
+        """That of the field, if it was done, and a repetition could do nothing more. Raises CONFLICT if the key came
+        with another request."""
+        for row in self.rows:
+            _same_request(row["request_hash"], keyed.request_hash)
+            if row["field"] == keyed.field:
+                stored: T = adapter(outcome).validate_json(row["outcome"])
+                if is_final(stored):
+                    return stored
+        return None
+
+
+async def store_outcomes(session: AsyncSession, done: Sequence[tuple[Keyed, T]], outcome: type[T]) -> None:
+    """Store outcomes in the transaction that did what they are of."""
+    keys = [keyed for keyed, _ in done]
+    await sql.run(
+        session,
+        SQL.store_outcomes,
+        token_ids=[each.token_id for each in keys],
+        keys=[each.key for each in keys],
+        fields=[each.field for each in keys],
+        hashes=[each.request_hash for each in keys],
+        outcomes=[adapter(outcome).dump_json(result).decode() for _, result in done],
+    )
 
 
 async def note(database: Database, keyed: Keyed, effect: str) -> bool:

@@ -1,18 +1,22 @@
 -- name: lock
--- Who comes second with a key waits here for the first, whatever fields the two requests have.
-SELECT pg_advisory_xact_lock(hashtextextended(:token_id::bigint || ' ' || :key::text, 0))
+-- Those keys that no other transaction has, whatever fields its request has.
+SELECT token_id, key FROM unnest(:token_ids::bigint[], :keys::text[]) AS given (token_id, key)
+WHERE pg_try_advisory_xact_lock(hashtextextended(token_id || ' ' || key, 0))
 
 -- name: outcomes
 -- An outcome is stored as text within jsonb: what a client sent may contain NUL, for which jsonb has no escape.
-SELECT field, request_hash, outcome #>> '{}' AS outcome FROM idempotency WHERE token_id = :token_id AND key = :key
+SELECT token_id, key, field, request_hash, outcome #>> '{}' AS outcome
+FROM unnest(:token_ids::bigint[], :keys::text[]) AS given (token_id, key) JOIN idempotency USING (token_id, key)
 
 -- name: outcome
 SELECT request_hash, outcome #>> '{}' AS outcome FROM idempotency
 WHERE token_id = :token_id AND key = :key AND field = :field
 
--- name: store_outcome
+-- name: store_outcomes
 INSERT INTO idempotency (token_id, key, field, request_hash, outcome)
-VALUES (:token_id, :key, :field, :request_hash, to_jsonb(:outcome::text))
+SELECT token_id, key, field, request_hash, to_jsonb(outcome)
+FROM unnest(:token_ids::bigint[], :keys::text[], :fields::text[], :hashes::bytea[], :outcomes::text[])
+     AS done (token_id, key, field, request_hash, outcome)
 ON CONFLICT (token_id, key, field) DO UPDATE SET outcome = excluded.outcome
 
 -- name: note

@@ -3,30 +3,72 @@
 Deadlocks, lock waits, a fallen server, and the races that only a constraint decides roll back; done again, the same
 work meets what the other writer has committed. When a connection breaks during COMMIT, the outcome is unknown:
 only work with an idempotency key is tried again then, because its key shows whether it was committed.
+
+What has to wait for its turn with a dataset, or for a request with the same key, waits without a connection.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Unavailable
 from db.history import idempotency
 from db.history.changes import RetryTransaction
-from db.history.idempotency import Keyed
+from db.history.idempotency import Keyed, KeyInUse
+from db.history.turns import TURNS, Crowded, Turns, turns
 from db.postgres.engine import Database
-from db.postgres.outages import DatabaseUnavailable, is_rolled_back, retry, sqlstate
+from db.postgres.outages import MAX_ATTEMPTS, DatabaseUnavailable, is_rolled_back, retry, sqlstate
 
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]  # what is done in a transaction; it may be done again from its start
 CONSTRAINTS: Final = frozenset({"23505", "23503"})  # unique and foreign keys, which decide races
+PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds before a key is tried again, twice as long each time
+KEY_WAIT: Final = 1.0  # how long a key that is in use is waited for, in times of that for a lock
+RETRY_AFTER: Final = 5  # seconds
+OTHERS: Final = "Others are changing the same data; try again in a moment."
 
 
 async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keyed | None = None) -> T:
     """Do `work` once and commit it. With a key, work that was done before is not done again: its outcome is given."""
+    loop = asyncio.get_running_loop()
+    until, pause = loop.time() + KEY_WAIT * database.limits.lock, PAUSE
+    waits_for: int | None = None  # the dataset
+    while True:
+        async with turns(database) as own:
+            if waits_for is not None:
+                await _wait_for_turn(database, own, waits_for)
+            try:
+                return await _attempt(database, work, outcome, keyed, {TURNS: own})
+            except Crowded as crowded:
+                waits_for = crowded.dataset_id
+                continue
+            except KeyInUse:
+                if loop.time() >= until:
+                    raise in_progress() from None
+        async with database.unused():
+            await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _wait_for_turn(database: Database, own: Turns, dataset_id: int) -> None:
+    """As long as a transaction with all its attempts would wait for locks."""
+    try:
+        async with database.unused(), asyncio.timeout(patience(database)):
+            await own.take(dataset_id)
+    except TimeoutError as error:
+        raise Unavailable(OTHERS) from error
+
+
+async def _attempt(
+    database: Database, work: Work[T], outcome: type[T], keyed: Keyed | None, info: Mapping[str, Any]
+) -> T:
+    """`info`: what the work finds in its session's."""
 
     async def transaction() -> T:
         async with database.writing() as session:
+            session.info.update(info)
             return await (work(session) if keyed is None else idempotency.once(session, keyed, work, outcome))
 
     def is_transient(error: Exception) -> bool:
@@ -39,18 +81,34 @@ async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keye
     except DatabaseUnavailable as error:
         if not error.committing:
             raise
-        if keyed is None:
-            message = (
-                "The database connection was lost during the commit: check whether the mutation took effect "
-                "before you repeat it. With an idempotency key, it can be repeated safely."
-            )
-        else:
-            message = (
-                "The database connection was lost during the commit. Repeat the request with the same "
-                "idempotency key: it takes effect once."
-            )
-        raise Unavailable(message) from error
+        raise unknown_outcome(keyed) from error
     except Exception as error:
         if not is_transient(error):
             raise
-        raise Unavailable("Others are changing the same data; try again in a moment.") from error
+        raise Unavailable(OTHERS) from error
+
+
+def patience(database: Database) -> float:
+    """For how many seconds a write waits for others at most."""
+    return database.limits.lock * MAX_ATTEMPTS
+
+
+def unknown_outcome(keyed: Keyed | None) -> Unavailable:
+    """The connection was lost during the commit."""
+    if keyed is None:
+        return Unavailable(
+            "The database connection was lost during the commit: check whether the mutation took effect "
+            "before you repeat it. With an idempotency key, it can be repeated safely."
+        )
+    return Unavailable(
+        "The database connection was lost during the commit. Repeat the request with the same "
+        "idempotency key: it takes effect once."
+    )
+
+
+def in_progress() -> Unavailable:
+    message = (
+        "An earlier request with this idempotency key is still running. Send it again in a while: it gets the same "
+        "response."
+    )
+    return Unavailable(message, code="REQUEST_IN_PROGRESS", retryAfter=RETRY_AFTER)

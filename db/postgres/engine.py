@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar, cast
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool, QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.concurrency_limits import ConcurrencyLimit
+from db.concurrency_limits import Batches, ConcurrencyLimit, Slot
 from db.errors import DomainError
 from db.postgres import sql
 from db.postgres.outages import (
@@ -40,7 +40,9 @@ from db.postgres.standbys import POSITION, Client, Positions, Primary, Server, S
 T = TypeVar("T")
 DIALECT = "postgresql+asyncpg://"
 DATABASE: Final = "database"
+TOGETHER: Final = 16  # writes of one dataset that are committed together, at most
 GRACE: Final = 2.0  # seconds beyond its own limit in which a working server ends a statement
+UNLIMITED: Final = 1_000_000
 NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
@@ -103,10 +105,13 @@ class Database:
     engine: AsyncEngine
     limits: Limits
     costly_reads: ConcurrencyLimit  # those that may read every row
+    writers_of_dataset: ConcurrencyLimit
     probe: Probe
+    together: Batches = field(default_factory=lambda: Batches(TOGETHER))  # writes, by dataset
     outages: Outages = field(default_factory=Outages)
     waiting: Counter[str] = field(default_factory=lambda: Counter(read=0, write=0))  # for a connection
-    deadline: asyncio.Timeout | None = None  # of the request that it was passed to
+    deadline: asyncio.Timeout | None = None  # of the operation that it was passed to
+    slot: Slot | None = None  # of that operation, among those that use the database
     standbys: Standbys | None = None
     client: Client | None = None  # of the operation that uses it, where there are standbys
 
@@ -189,6 +194,10 @@ class Database:
         with self.outages.translated():
             async with _acquired(self.pool, self.limits, self.waiting) as connection:
                 yield connection
+
+    def unused(self) -> AbstractAsyncContextManager[None]:
+        """While an operation waits in memory: others may use the database in its stead."""
+        return nullcontext() if self.slot is None else self.slot.left()
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession, None]:
@@ -289,7 +298,8 @@ async def connect(
     if limits.pooled:
         _set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
-    database = Database(url, pool, engine, limits, costly_reads, Probe(url))
+    writers_of_dataset = ConcurrencyLimit(UNLIMITED, per_key=max(2, limits.writers // 3))
+    database = Database(url, pool, engine, limits, costly_reads, writers_of_dataset, Probe(url))
     try:
         async with AsyncExitStack() as stack:
             if standbys:

@@ -24,10 +24,16 @@ async def write(
 ) -> T:
     """Do an operation of `db` in a transaction of its own, and once only if the request has an idempotency key: its
     outcome is stored as the type that it declares to return."""
-    context, outcome = info.context, operation.__annotations__["return"]
+    outcome = operation.__annotations__["return"]
     result: T = await transactions.write(
-        context.database, lambda session: operation(session, *args, **kwargs), outcome, keyed(info)
+        info.context.database, lambda session: operation(session, *args, **kwargs), outcome, keyed(info)
     )
+    return written(info, result)
+
+
+def written(info: Info, result: T) -> T:
+    """The outcome of a write that is committed: others are told of it."""
+    context = info.context
     if not idempotency.is_final(result):
         context.unfinished.append(str(info.path.key))
     if getattr(result, "change", None) is not None:

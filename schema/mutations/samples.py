@@ -1,13 +1,14 @@
 """labelSamples, replaceSampleLabel, updateSamples, deleteSamples."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 import strawberry
 
 from db.errors import Invalid
 from db.labelling.samples.delete import delete
-from db.labelling.samples.label import Labelled, LabelWith, ReplaceWith, label, replace_label
+from db.labelling.samples.label import LabelWith, ReplaceWith, replace_label
+from db.labelling.samples.label_together import label_together
 from db.labelling.samples.selection import Selection
 from db.labelling.samples.update import update
 from db.queries.filters import SampleFilter, has_criteria
@@ -21,7 +22,17 @@ from schema.mutations.payloads import (
     WithSources,
     labelling,
 )
-from schema.mutations.resolver import LABEL_IDS, Info, label_reference, label_references, number, values, write
+from schema.mutations.resolver import (
+    LABEL_IDS,
+    Info,
+    keyed,
+    label_reference,
+    label_references,
+    number,
+    values,
+    write,
+    written,
+)
 from schema.mutations.sources import delete_sources
 
 FILTER = "select.filter"
@@ -129,7 +140,10 @@ class DeleteSamplesPayload(WithSources):
 )
 async def label_samples(info: Info, input: LabelSamplesInput) -> LabelSamplesPayload:
     how = values(LabelWith, input, labels=label_references(input.labels, input.label_ids))
-    return LabelSamplesPayload(**await change_labels(info, input, label, how))
+    id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
+    by, key = info.context.identity, keyed(info)
+    outcome = written(info, await label_together(info.context.database, id, selection, how, by=by, keyed=key))
+    return LabelSamplesPayload(**labelling(outcome, not_found(input, outcome.not_found)))
 
 
 @strawberry.mutation(
@@ -141,7 +155,9 @@ async def replace_sample_label(info: Info, input: ReplaceSampleLabelInput) -> Re
     before = label_reference(input.from_, input.from_id, "from")
     after = label_reference(input.to, input.to_id, "to")
     how = values(ReplaceWith, input, before=before, after=after)
-    return ReplaceSampleLabelPayload(**await change_labels(info, input, replace_label, how))
+    id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
+    outcome = await write(info, replace_label, id, selection, how, by=info.context.identity)
+    return ReplaceSampleLabelPayload(**labelling(outcome, not_found(input, outcome.not_found)))
 
 
 @strawberry.mutation(
@@ -164,18 +180,6 @@ async def update_samples(info: Info, input: UpdateSamplesInput) -> UpdateSamples
         expected_revision=input.expected_revision,
     )
     return UpdateSamplesPayload(**labelling(outcome, not_found(input, outcome.not_found)))
-
-
-async def change_labels(
-    info: Info,
-    input: LabelSamplesInput | ReplaceSampleLabelInput,
-    change: Callable[..., Awaitable[Labelled]],
-    how: LabelWith | ReplaceWith,
-) -> dict[str, Any]:
-    """The fields of a Labelling: `change` is applied to the selected samples."""
-    id, selection = number(input.dataset_id, "Dataset"), selected(info, input, input.expected_count)
-    outcome = await write(info, change, id, selection, how, by=info.context.identity)
-    return labelling(outcome, not_found(input, outcome.not_found))
 
 
 @strawberry.mutation(

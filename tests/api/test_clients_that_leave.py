@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from api.settings import Limits, Settings
+from db.history import transactions
 from db.postgres.engine import Database, driver_url
 from tests.api.graphql.test_websocket import greeted
 from tests.client import Client, serving, token
@@ -129,6 +130,24 @@ async def test_a_mutation_is_finished_and_its_answer_kept(
             await wait_until(lambda: waits(connection, 1))
         await wait_until(lambda: is_gone(client))
         assert await waits(connection, 1)
+    await wait_until(lambda: kept(database))
+    again = (await client.request(json=body)).json()
+    assert again == {"data": {"createLabels": {"labels": [{"name": "cat"}], "change": {"revision": 1}}}}
+
+
+async def test_the_same_request_is_told_that_the_first_is_running_and_then_gets_its_answer(
+    client: Client, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "KEY_WAIT", 0.0)
+    dataset = f"Dataset:{(await make(database, name='pets')).id}"
+    body = {"query": WRITE, "variables": {"d": dataset}, "extensions": {"idempotencyKey": "k"}}
+    async with locked(database_url) as connection:
+        async with over_http(client, body):
+            await wait_until(lambda: waits(connection, 1))
+        early = await client.request(json=body)
+        assert (early.status_code, early.headers["retry-after"]) == (503, "5")
+        [error] = early.json()["errors"]
+        assert error["extensions"] == {"code": "REQUEST_IN_PROGRESS", "details": {"retryAfter": 5}}
     await wait_until(lambda: kept(database))
     again = (await client.request(json=body)).json()
     assert again == {"data": {"createLabels": {"labels": [{"name": "cat"}], "change": {"revision": 1}}}}

@@ -40,6 +40,31 @@ async def test_the_limits_hold_for_all_and_for_each_key() -> None:
         pass
 
 
+async def test_who_waits_for_something_else_leaves_the_slot_to_others_of_other_keys() -> None:
+    limit, done = ConcurrencyLimit(1, per_key=1), asyncio.Event()
+
+    async def wait(*, canceled: bool) -> None:
+        async with limit.slot(1) as slot, slot.left():
+            assert (limit.running, limit.waiting) == (0, 1)
+            await done.wait()
+            assert not canceled
+
+    for canceled in (True, False):
+        waiting = asyncio.create_task(wait(canceled=canceled))
+        await asyncio.sleep(0)
+        assert limit.is_full(1)
+        async with limit.slot(2):
+            if canceled:
+                waiting.cancel()
+            else:
+                done.set()
+            await asyncio.sleep(0)
+            assert limit.running == 1
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert waiting.cancelled() is canceled
+        assert (limit.running, limit.waiting, limit.is_full(1)) == (0, 0, False)
+
+
 async def test_costly_reads_wait_and_others_do_not(reads: ReadFixture) -> None:
     limit = reads.database.costly_reads
     for source in (FILTERED, COUNTED, LISTED):

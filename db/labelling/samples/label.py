@@ -1,6 +1,6 @@
 """Labelling samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Self
 
@@ -70,17 +70,32 @@ async def label(
     session: AsyncSession, dataset_id: int, selection: Selection, how: LabelWith, *, by: Identity
 ) -> Labelled:
     """ADD labels to what is there, SET exactly these, or REMOVE them."""
-    used, mode = _distinct(how.labels), how.mode
+    used = distinct(how.labels)
     revision = await lock_dataset(session, dataset_id, by)
     await expect_revision(session, dataset_id, how.expected_revision, revision)
     known = await labels.lock_labels(session, dataset_id, used)
     names = label_resolution.named(used, known)
-    missing = label_resolution.missing(names, known, create=how.create_missing)
+    label_resolution.missing(names, known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
+    return await label_locked(session, matched, {name: known.get(name) for name in names}, how, by=by)
+
+
+async def label_locked(
+    session: AsyncSession,
+    matched: LockedSamples,
+    names: Mapping[str, int | None],
+    how: LabelWith,
+    *,
+    by: Identity,
+) -> Labelled:
+    """Label samples that are locked. `names`: of the labels, with their ids, which are locked too; those without an id
+    are made. What it refuses, it refuses before it writes anything."""
+    dataset_id, mode = matched.dataset_id, how.mode
     matched.expect(how.expected_count)
     unchanged = await Labelled.unchanged(session, matched)
-    new = [] if mode == "REMOVE" else missing
-    changing = matched if new else await matched.narrow(session, CONDITIONS[mode], labels=sorted(known.values()))
+    known = sorted(id for id in names.values() if id is not None)
+    new = [] if mode == "REMOVE" else [name for name, id in names.items() if id is None]
+    changing = matched if new else await matched.narrow(session, CONDITIONS[mode], labels=known)
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
         return unchanged
@@ -93,7 +108,7 @@ async def label(
         session, dataset_id, by.name, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision
     )
     created = await label_resolution.make(session, dataset_id, new, change)
-    ids = sorted([*known.values(), *created.values()])
+    ids = sorted([*known, *created.values()])
     if mode != "ADD":
         await annotations.remove_labels(session, changing, ids, all_others=mode == "SET")
     if mode != "REMOVE" and ids:
@@ -107,7 +122,7 @@ async def replace_label(
 ) -> Labelled:
     """Replace one label by another on these samples alone. Those without it stay as they are."""
     await lock_dataset(session, dataset_id, by)
-    [source], [target] = _distinct([how.before]), _distinct([how.after])
+    [source], [target] = distinct([how.before]), distinct([how.after])
     known = await labels.lock_labels(session, dataset_id, {source, target})
     [before], [after] = label_resolution.named([source], known), label_resolution.named([target], known)
     label_resolution.missing([before], known, create=False)
@@ -128,7 +143,8 @@ async def replace_label(
     return replace(unchanged, changed=changing.count, change=change.id)
 
 
-def _distinct(labels: Sequence[LabelReference]) -> list[LabelReference]:
+def distinct(labels: Sequence[LabelReference]) -> list[LabelReference]:
+    """Each label once. Raises Invalid for more than a call may name."""
     if len(labels) > MAX_LABELS:
         raise Invalid(f"At most {MAX_LABELS} labels are named in one call.", most=MAX_LABELS)
     return label_resolution.distinct(labels)

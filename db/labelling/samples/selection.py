@@ -3,9 +3,9 @@
 A thousand ids travel as a parameter; what a filter finds, a million maybe, stays in Postgres, in a temporary table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import asyncpg
 from sqlalchemy import BigInteger, ColumnElement, column, insert, select, table
@@ -48,6 +48,13 @@ class LockedSamples:
     not_found: tuple[int, ...] = ()
     not_found_paths: tuple[str, ...] = ()
     given: tuple[int, ...] | None = None
+
+    @classmethod
+    def of_ids(cls, dataset_id: int, ids: Sequence[int], locked: Set[int]) -> Self:
+        """Of the ids that were named, those that are locked."""
+        given = tuple(id for id in dict.fromkeys(ids) if id in locked)
+        missing = tuple(id for id in dict.fromkeys(ids) if id not in locked)
+        return cls(dataset_id, len(given), tuple(sorted(given)), missing, given=given)
 
     @property
     def counted(self) -> str:
@@ -108,11 +115,7 @@ async def lock_samples(
         ORDER BY id {f"FOR {lock}" if lock else ""}
     """
     rows = await sql.run(session, statement, dataset_id=dataset_id, ids=list(set(ids)))
-    locked = tuple(row["id"] for row in rows)
-    found = frozenset(locked)
-    given = tuple(id for id in dict.fromkeys(ids) if id in found)
-    missing = tuple(id for id in dict.fromkeys(ids) if id not in found)
-    return LockedSamples(dataset_id, len(locked), locked, missing, given=given)
+    return LockedSamples.of_ids(dataset_id, ids, frozenset(row["id"] for row in rows))
 
 
 async def samples_at(session: AsyncSession, dataset_id: int, paths: Sequence[str]) -> dict[str, int]:

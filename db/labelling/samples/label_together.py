@@ -1,0 +1,189 @@
+"""Labelling samples that are named by their ids, which happens most. While one transaction does it in a dataset, other
+calls wait in memory, and the next transaction carries out all of them: it takes the dataset's row once, and commits
+once. Each call has its own change, outcome or refusal, as if it were alone.
+
+A call is done alone, in a transaction of its own, where it would wait for something that the others do not need:
+samples or labels that somebody else has locked, labels that are to be made, a key that is in use. So are all calls of
+a transaction that fails: whichever of them was the reason, each gets its own error then.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.concurrency_limits import Entry
+from db.errors import DomainError, Unavailable
+from db.history import idempotency
+from db.history.changes import expect_revision, lock_head, lock_shared
+from db.history.idempotency import Keyed
+from db.history.transactions import OTHERS, patience, unknown_outcome, write
+from db.identity.tokens import Identity
+from db.labelling.labels import LabelReference, split
+from db.labelling.samples.label import Labelled, LabelWith, distinct, label, label_locked
+from db.labelling.samples.selection import LockedSamples, Selection
+from db.postgres import sql
+from db.postgres.engine import Database
+from db.postgres.outages import DatabaseUnavailable, is_rolled_back
+
+SQL: Final = sql.load(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    ids: Sequence[int]
+    labels: Sequence[LabelReference]
+    how: LabelWith
+    by: Identity
+    keyed: Keyed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What a transaction has locked. `busy`: samples that it could not lock; `keys`: what was done under each key."""
+
+    labels: dict[LabelReference, tuple[str, int]]
+    samples: frozenset[int]
+    busy: frozenset[int]
+    keys: dict[tuple[int, str], idempotency.Earlier]
+
+
+Outcome = Labelled | DomainError | None  # None: the call is done alone
+CallEntry = Entry[Call, Labelled | None]
+
+
+async def label_together(
+    database: Database,
+    dataset_id: int,
+    selection: Selection,
+    how: LabelWith,
+    *,
+    by: Identity,
+    keyed: Keyed | None = None,
+) -> Labelled:
+    """As `label`, in a transaction with others' calls if there are some, and once only with a key."""
+    if selection.ids and by.sees(dataset_id):
+        call = Call(tuple(dict.fromkeys(selection.ids)), distinct(how.labels), how, by, keyed)
+        work = partial(_label_all, database, dataset_id)
+        async with database.unused():
+            done: Labelled | None = await database.together.do(dataset_id, call, work)
+        if done is not None:
+            return done
+    return await write(database, lambda session: label(session, dataset_id, selection, how, by=by), Labelled, keyed)
+
+
+async def _label_all(database: Database, dataset_id: int, entries: Sequence[CallEntry]) -> None:
+    """Set the results of the calls. Those that wait for one with the same key are left for the next transaction."""
+    outcomes: dict[CallEntry, Outcome] = {}
+    try:
+        async with database.writing() as session:
+            await _label_in(session, dataset_id, entries, outcomes)
+    except Exception as error:
+        if is_rolled_back(error):  # another has had the dataset for as long as a lock is waited for
+            await _wait(entries, patience(database))
+            return
+        for entry in entries:
+            _set(entry, _after(error, entry.item, outcomes.get(entry)))
+    else:
+        for entry, outcome in outcomes.items():
+            _set(entry, outcome)
+
+
+def _after(error: Exception, call: Call, outcome: Outcome) -> Outcome:
+    """Of a call whose transaction failed: nothing was committed, or it is not known whether."""
+    if not isinstance(error, DatabaseUnavailable):
+        return None
+    if error.committing:
+        is_unknown = call.keyed is None and isinstance(outcome, Labelled) and outcome.change is not None
+        return unknown_outcome(None) if is_unknown else None
+    return None if error.connection_lost else error
+
+
+async def _wait(entries: Sequence[CallEntry], seconds: float) -> None:
+    """Before the next attempt. Calls that have waited so long are refused."""
+    now = asyncio.get_running_loop().time()
+    for entry in entries:
+        if now - entry.since > seconds:
+            _set(entry, Unavailable(OTHERS))
+    await asyncio.sleep(random.uniform(0.01, 0.05))  # noqa: S311 (jitter)
+
+
+def _set(entry: CallEntry, outcome: Outcome) -> None:
+    if entry.result.done():  # whoever waited for it has left
+        return
+    if isinstance(outcome, DomainError):
+        entry.result.set_exception(outcome)
+    else:
+        entry.result.set_result(outcome)
+
+
+async def _label_in(
+    session: AsyncSession, dataset_id: int, entries: Sequence[CallEntry], outcomes: dict[CallEntry, Outcome]
+) -> None:
+    """Everything is locked first, without waiting, and the dataset's row last, for which all wait."""
+    locked = await _lock(session, dataset_id, [entry.item for entry in entries])
+    revision = await lock_head(session, dataset_id)
+    done: list[tuple[Keyed, Labelled]] = []
+    for entry in entries:
+        call = entry.item
+        if entry.result.done():
+            continue
+        if revision is None:
+            outcomes[entry] = None
+            continue
+        if call.keyed is not None and any(keyed.of_request == call.keyed.of_request for keyed, _ in done):
+            continue
+        try:
+            outcome = await _label_one(session, dataset_id, call, locked, revision)
+        except DomainError as refusal:  # before anything was written
+            outcomes[entry] = refusal
+            continue
+        outcomes[entry] = outcome
+        if outcome is not None and outcome.change is not None:
+            revision += 1
+        if outcome is not None and call.keyed is not None:
+            done.append((call.keyed, outcome))
+    if done:
+        await idempotency.store_outcomes(session, done, Labelled)
+
+
+async def _lock(session: AsyncSession, dataset_id: int, calls: Sequence[Call]) -> Locked:
+    await lock_shared(session, dataset_id)
+    used = split(dict.fromkeys(reference for call in calls for reference in call.labels))
+    row = await sql.first(
+        session,
+        SQL.lock_free,
+        dataset_id=dataset_id,
+        names=used["names"],
+        label_ids=used["ids"],
+        ids=list({id for call in calls for id in call.ids}),
+    )
+    assert row is not None
+    labels: dict[LabelReference, tuple[str, int]] = {}
+    for name, id in zip(row["names"], row["label_ids"], strict=True):
+        labels[name] = labels[id] = name, id
+    keys = [call.keyed for call in calls if call.keyed is not None]
+    earlier = await idempotency.lock_keys(session, keys) if keys else {}
+    return Locked(labels, frozenset(row["ids"]), frozenset(row["busy"]), earlier)
+
+
+async def _label_one(
+    session: AsyncSession, dataset_id: int, call: Call, locked: Locked, revision: int
+) -> Labelled | None:
+    if call.keyed is not None:
+        earlier = locked.keys.get(call.keyed.of_request)
+        if earlier is None:
+            return None
+        stored = earlier.outcome(call.keyed, Labelled)
+        if stored is not None:
+            return stored
+    if not locked.busy.isdisjoint(call.ids) or not locked.labels.keys() >= set(call.labels):
+        return None
+    await expect_revision(session, dataset_id, call.how.expected_revision, revision)
+    samples = LockedSamples.of_ids(dataset_id, call.ids, locked.samples)
+    names = dict(locked.labels[reference] for reference in call.labels)
+    return await label_locked(session, samples, names, call.how, by=call.by)
