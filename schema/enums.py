@@ -219,6 +219,14 @@ class IgnoredReason(Enum):
     SIDECAR_OVERRIDDEN = "A label file whose images all have another label file that takes precedence."
 
 
+@described("What a sync does to a sample.")
+class SyncEffect(Enum):
+    ADDED = "The file becomes a new sample."
+    UPDATED = "The sample's image has changed, or its label file changes its labels or shapes."
+    MOVED = "The sample's file has moved to another path."
+    REMOVED = "The sample's file is gone, or was replaced by the file of another sample."
+
+
 @described("What a list of samples is sorted by. Samples with equal values are in a stable order.")
 class SampleOrderField(Enum):
     CREATED_AT = "By `createdAt`."

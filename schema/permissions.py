@@ -19,8 +19,8 @@ LABELLING: Final = frozenset(
 )
 READING: Final = frozenset(
     {"exportDataset", "cancelJob"}
-)  # to cancel one's own export: `db.ingest.job_requests` sees to it
-WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples"})
+)  # to cancel one's own export or dry run: `db.ingest.job_requests` sees to it
+WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples", "syncDataset"})
 
 
 def forbidden_fields(document: Document, identity: Identity, variables: Mapping[str, Any]) -> dict[str, GraphQLError]:

@@ -42,9 +42,9 @@ AFTER_CURSOR = (
 @strawberry.type(description="All subscriptions, over WebSocket (graphql-transport-ws) or server-sent events.")
 class Subscription:
     @strawberry.subscription(
-        description="The latest sync of the dataset: first as it is now, then again whenever it changed, at least "
-        "twice a second while it progresses. Completes when the job ends, or at once if it has ended already. If the "
-        "dataset was never synced, nothing is sent until its first sync is requested."
+        description="The latest sync of the dataset, without dry runs: first as it is now, then again whenever it "
+        "changed, at least twice a second while it progresses. Completes when the job ends, or at once if it has ended "
+        "already. If the dataset was never synced, nothing is sent until its first sync is requested."
     )
     async def sync_progress(
         self, info: Info, dataset_id: Annotated[strawberry.ID, strawberry.argument(description=DATASET)]

@@ -114,4 +114,4 @@ ORDER BY path
 
 -- name: is_filling
 SELECT EXISTS (SELECT FROM job WHERE dataset_id = :dataset_id AND kind IN ('SYNC', 'IMPORT')
-               AND status IN ('QUEUED', 'RUNNING'))
+               AND NOT (kind = 'SYNC' AND is_dry_run) AND status IN ('QUEUED', 'RUNNING'))

@@ -2,7 +2,7 @@
 SELECT revision FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
 
 -- name: latest_sync
-SELECT id FROM job WHERE dataset_id = :dataset_id AND kind = 'SYNC' ORDER BY id DESC LIMIT 1
+SELECT id FROM job WHERE dataset_id = :dataset_id AND kind = 'SYNC' AND NOT is_dry_run ORDER BY id DESC LIMIT 1
 
 -- name: dataset_of_job
 SELECT job.dataset_id FROM job JOIN dataset d ON d.id = job.dataset_id

@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.images import ImageFacts
 from db.formats.names import excerpt
 from db.formats.shapes import from_json
 from db.ingest.entry import Entry, Listed, Notice, NoticeKind
@@ -113,6 +114,7 @@ class UpdatedSample:
     of `added` come. `hard`, `usage` None: as before."""
 
     sample_id: int
+    path: str
     labels: bool
     removed: tuple[int, ...] = ()
     added: tuple[ParsedAnnotation, ...] = ()
@@ -127,7 +129,8 @@ class Decisions:
     added: list[tuple[Entry, int | None]] = field(default_factory=list)  # with the source, if it is there already
     replaced: dict[int, NewSource] = field(default_factory=dict)  # by sample
     updated: list[UpdatedSample] = field(default_factory=list)
-    smaller: list[int] = field(default_factory=list)  # samples whose images are smaller than before
+    smaller: dict[int, ImageFacts] = field(default_factory=dict)  # of samples whose images are smaller than before
+    moved_and_updated: int = 0
 
     unreadable: list[NewSource] = field(default_factory=list)
     touched: list[tuple[int, InspectedImage]] = field(default_factory=list)  # sources with the content they had
@@ -146,6 +149,11 @@ class Decisions:
     @property
     def updated_samples(self) -> set[int]:
         return self.replaced.keys() | {one.sample_id for one in self.updated}
+
+    @property
+    def updated_paths(self) -> list[str]:
+        """Of these samples."""
+        return sorted({one.path for one in self.replaced.values()} | {one.path for one in self.updated})
 
     @property
     def annotations_by_sample(self) -> list[Sequence[ParsedAnnotation]]:
@@ -287,7 +295,7 @@ class _Decider:
         self.decisions.replaced[before.sample_id] = source
         facts = image.facts
         if facts and (facts.width < (before.width or 0) or facts.height < (before.height or 0)):
-            self.decisions.smaller.append(before.sample_id)
+            self.decisions.smaller[before.sample_id] = facts
         raster = (before.width, before.height, before.orientation)
         differs = facts is not None and (facts.width, facts.height, facts.orientation) != raster
         self._relabel(entry, before, again=differs)
@@ -314,7 +322,8 @@ class _Decider:
         labels = bool(removed or added)
         if labels or hard is not None or usage is not None:
             labels = labels or entry.listed is not None  # a sidecar that only says `difficult` is applied as well
-            self.decisions.updated.append(UpdatedSample(sample_id, labels, removed, added, hard, usage))
+            self.decisions.updated.append(UpdatedSample(sample_id, entry.path, labels, removed, added, hard, usage))
+            self.decisions.moved_and_updated += entry.listed is not None and entry.listed.moved
 
     def _difference(self, entry: Entry, before: ExistingSample) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
         """The ids of annotations that go, and the annotations that come. What is on both sides stays as it is; of

@@ -53,6 +53,7 @@ class Listed:
 
     `sidecar_path` and `sidecar_etag` are of what is next to the image, `sidecar_due` whether it is to be read.
     `annotations`: how many the sample has, if its sidecar is due. `image`: what reading gave, if it was read before.
+    `moved`: the sample, from another path to this one.
     """
 
     position: int
@@ -70,6 +71,7 @@ class Listed:
     sidecar_due: bool = False
     annotations: int = 0
     image: InspectedImage | None = None
+    moved: bool = False
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Listed":

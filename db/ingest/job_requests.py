@@ -33,7 +33,7 @@ async def request(
     uploaded: bytes | None = None,
 ) -> StartedJob:
     """Start a sync or an import. While another one runs it is refused with SYNC_ALREADY_RUNNING or DATASET_BUSY."""
-    revision = await lock_dataset(session, dataset_id, by)
+    revision = await lock_dataset(session, dataset_id, by, dry_run=_is_dry_sync(options))
     await expect_revision(session, dataset_id, expected_revision, revision)
     if isinstance(options, imports.Options) and by.dataset_ids is not None:
         options = replace(options, dataset_ids=sorted(by.dataset_ids))
@@ -45,34 +45,45 @@ async def request(
 
 async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:
     """Request a job, of which at most one runs in a dataset; a worker begins when the transaction commits. Returns the
-    job's id."""
+    job's id. A dry run of a sync is not started beside such a job, but a job may start beside it: whoever may only read
+    keeps nobody from working."""
     kind = "SYNC" if isinstance(options, sync.Options) else "IMPORT"
+    if _is_dry_sync(options):
+        await jobs.expect_no_ingest(session, dataset_id, starting=kind)
     job_id = await jobs.enqueue(session, dataset_id, kind, requested_by=requested_by, arguments=asdict(options))
     if job_id is None:
+        if _is_dry_sync(options):
+            await jobs.expect_no_dry_run(session, dataset_id)
         await jobs.expect_no_ingest(session, dataset_id, starting=kind)
         raise no_such_dataset()
     return job_id
 
 
+def _is_dry_sync(options: Options) -> bool:
+    return isinstance(options, sync.Options) and options.dry_run
+
+
 async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name: str = "SyncJob") -> StartedJob:
-    """Request that a job of a dataset that the token may see stops. Whoever may not manage stops their own exports."""
+    """Request that a job of a dataset that the token may see stops. Whoever may not manage stops their own exports, and
+    dry runs of syncs."""
     kind = next((kind for kind, name in jobs.TYPE_NAMES.items() if name == type_name), None)
     statement = (
-        select(Job.dataset_id, Job.requested_by)
+        select(Job.dataset_id, Job.requested_by, Job.is_dry_run)
         .join(Dataset, col(Dataset.id) == Job.dataset_id)
         .where(col(Job.id) == job_id, col(Job.kind) == kind, col(Dataset.deleted_at).is_(None))
     )
     forbidden = Forbidden(
-        "A token without the scope manage cancels only the exports that it started.",
+        "A token without the scope manage cancels only the exports and the dry runs of syncs that it started.",
         needed=Scope.MANAGE.name,
         held=by.scope.name,
     )
-    if kind != "EXPORT" and not by.may(Scope.MANAGE):
-        raise forbidden
     found = (await session.exec(statement)).first()
-    if found is None or not by.sees(found[0]):
-        raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
-    if found[1] != by.name and not by.may(Scope.MANAGE):
+    if found is not None and not by.sees(found[0]):
+        found = None
+    is_own = found is not None and found[1] == by.name and (kind == "EXPORT" or (kind == "SYNC" and found[2]))
+    if not is_own and not by.may(Scope.MANAGE) and (found is not None or kind != "EXPORT"):
         raise forbidden
+    if found is None:
+        raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
     await jobs.cancel(session, job_id)
     return StartedJob(job_id)

@@ -95,7 +95,11 @@ async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Pol
     if policy.origin == "IMPORT":
         await _count_new_labels(batch, job, decisions)
     if dry_run:
-        _count(batch, decisions, {entry.path: 0 for entry, _ in decisions.added}, policy)
+        added = {entry.path: 0 for entry, _ in decisions.added}
+        _count(batch, decisions, added, policy)
+        if policy.origin == "SYNC":
+            batch.example("ADDED", added)
+            batch.example("UPDATED", decisions.updated_paths)
     elif decisions.is_change:
         counts = {"added": len(decisions.added), "updated": len(decisions.updated_samples)}
         summary = f"{policy.origin.capitalize()}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
@@ -108,9 +112,18 @@ async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Pol
     else:
         await write_object_facts(batch.session, job.dataset_id, decisions)
     batch.counts["skipped"] += decisions.skipped
+    batch.counts["moved_and_updated"] += decisions.moved_and_updated
     batch.warnings += [(location, message) for _, location, message in sorted(decisions.warnings, key=lambda w: w[0])]
     if decisions.smaller:  # shapes are work done by people: where an image is smaller than before, they are kept
-        for row in await sql.run(batch.session, SQL.shapes_outside, samples=decisions.smaller):
+        outside = await sql.run(
+            batch.session,
+            SQL.shapes_outside,
+            samples=list(decisions.smaller),
+            widths=[facts.width for facts in decisions.smaller.values()],
+            heights=[facts.height for facts in decisions.smaller.values()],
+            removed=[id for one in decisions.updated for id in one.removed],
+        )
+        for row in outside:
             batch.warn(row["path"], OUTSIDE.format(**row))
     for refused in (name for entry in entries for name in entry.refused_names):
         batch.warn_label(refused)

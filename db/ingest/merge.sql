@@ -31,15 +31,16 @@ SELECT path FROM source_deletion
 WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[]) AND finished_at IS NULL
 
 -- name: shapes_outside
--- How many shapes of samples reach beyond their images, if any.
-SELECT sample.path, source.width, source.height, count(*) AS shapes
-FROM sample JOIN source ON source.id = sample.source_id JOIN annotation a ON a.sample_id = sample.id
-WHERE sample.id = ANY(:samples::bigint[])
+-- How many shapes of samples, those that are removed apart, reach beyond their images, whose sizes are given, if any.
+SELECT sample.path, image.width, image.height, count(*) AS shapes
+FROM unnest(:samples::bigint[], :widths::int[], :heights::int[]) AS image (sample_id, width, height)
+JOIN sample ON sample.id = image.sample_id JOIN annotation a ON a.sample_id = sample.id
+WHERE a.id <> ALL (:removed::bigint[])
   AND jsonb_path_exists(a.shape, '$ ? (@.xMax > $w || @.yMax > $h || @.position.x > $w || @.position.y > $h
                                        || @.center.x + @.radius > $w || @.center.y + @.radius > $h
                                        || exists (@.points[*] ? (@.x > $w || @.y > $h)))',
-                        jsonb_build_object('w', source.width, 'h', source.height))
-GROUP BY sample.id, source.id ORDER BY sample.path
+                        jsonb_build_object('w', image.width, 'h', image.height))
+GROUP BY sample.id, image.width, image.height ORDER BY sample.path
 
 -- name: count_new_labels
 -- The first ones are named.

@@ -1,6 +1,6 @@
 """Jobs: work that takes longer than a request. The job's row is also its entry in the queue (`queue`)."""
 
-from db.jobs.batches import Batch, Fenced, LabelWarning, in_batch
+from db.jobs.batches import MAX_EXAMPLES, Batch, Fenced, LabelWarning, in_batch
 from db.jobs.queue import (
     ACTIVE,
     LONG_TIMEOUT,
@@ -13,6 +13,7 @@ from db.jobs.queue import (
     claim,
     count_active,
     enqueue,
+    expect_no_dry_run,
     expect_no_ingest,
     finish,
     register_worker,

@@ -1,8 +1,9 @@
 """Batches: a part of a job's work commits with its counters and its checkpoint, and only while the claim is valid."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import astuple, dataclass, field, replace
+from itertools import repeat
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -50,6 +51,7 @@ class Batch:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     label_warnings: dict[str, LabelWarning] = field(default_factory=dict)
     notices: dict[str, tuple[int, list[str]]] = field(default_factory=dict)  # by kind: how many, and the first of them
+    examples: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)  # by effect: paths, and former ones
     checkpoint: dict[str, Any] | None = None
     progress: float | None = None
 
@@ -64,6 +66,10 @@ class Batch:
     def notice(self, kind: str, example: str, count: int = 1) -> None:
         before, examples = self.notices.get(kind, (0, []))
         self.notices[kind] = before + count, [*examples, *filter(None, [example])][:MAX_EXAMPLES]
+
+    def example(self, effect: str, paths: Iterable[str], former: Iterable[str | None] = repeat(None)) -> None:
+        """The first samples on which a dry run of a sync would have an effect."""
+        self.examples[effect] = [*self.examples.get(effect, ()), *zip(paths, former, strict=False)][:MAX_EXAMPLES]
 
     def warn_label(self, warning: LabelWarning) -> None:
         """One warning for each label name in a job, at the first path where it occurs."""
@@ -98,6 +104,12 @@ async def _write(batch: Batch, job: Claim) -> None:
         values = {"kinds": list(batch.notices), "counts": [count for count, _ in batch.notices.values()]}
         values["examples"] = [orjson.dumps(examples).decode() for _, examples in batch.notices.values()]
         await sql.run(batch.connection, SQL.notice, job_id=job.id, **values, most=MAX_EXAMPLES)
+    for effect, examples in batch.examples.items():
+        if examples:
+            paths, former = map(list, zip(*examples, strict=True))
+            values = {"paths": paths, "former": [path for path in former if path is not None]}
+            give = SQL.give_examples
+            await sql.run(batch.connection, give, job_id=job.id, effect=effect, **values, most=MAX_EXAMPLES)
     advanced = await sql.value(
         batch.connection,
         SQL.advance,
@@ -108,6 +120,7 @@ async def _write(batch: Batch, job: Claim) -> None:
         scanned=batch.totals.get("scanned"),
         ignored=batch.totals.get("ignored"),
         skipped_in_all=batch.totals.get("skipped"),
+        unchanged=batch.totals.get("unchanged"),
         **{name: batch.counts[name] for name in COUNTS},
     )
     if advanced is None:

@@ -1,6 +1,6 @@
 -- name: insert_job
--- A second active sync or import of a dataset violates the index job_one_active, a second manifest of a version the
--- index job_one_manifest; neither is inserted.
+-- A second active sync or import of a dataset violates the index job_one_active, a second dry run of a sync the index
+-- job_one_dry_run, a second manifest of a version the index job_one_manifest; none of them is inserted.
 INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id, format, is_dry_run)
 SELECT id, :kind, :requested_by, :arguments::text::jsonb, :version_id, :arguments::text::jsonb ->> 'format',
        coalesce((:arguments::text::jsonb ->> 'dry_run')::boolean, false)
@@ -9,8 +9,14 @@ ON CONFLICT DO NOTHING
 RETURNING id
 
 -- name: active_ingest
+-- The dry run of a sync is none: nothing waits for it.
 SELECT id, kind FROM job
 WHERE dataset_id = :dataset_id AND kind IN ('SYNC', 'IMPORT') AND status IN ('QUEUED', 'RUNNING')
+  AND NOT (kind = 'SYNC' AND is_dry_run)
+
+-- name: active_dry_run
+SELECT id FROM job
+WHERE dataset_id = :dataset_id AND kind = 'SYNC' AND is_dry_run AND status IN ('QUEUED', 'RUNNING')
 
 -- name: count_active
 SELECT kind, status, count(*) FROM job WHERE status IN ('QUEUED', 'RUNNING') GROUP BY kind, status
@@ -98,7 +104,7 @@ UPDATE job SET checkpoint = coalesce(:checkpoint::text::jsonb, checkpoint),
                skipped = coalesce(:skipped_in_all, skipped) + :skipped, added = added + :added,
                updated = updated + :updated, removed = removed + :removed, moved = moved + :moved,
                labeled = labeled + :labeled, matched = matched + :matched, kept = kept + :kept,
-               missing = missing + :missing, beyond = beyond + :beyond,
+               missing = missing + :missing, beyond = beyond + :beyond, unchanged = coalesce(:unchanged, unchanged),
                attempts = CASE WHEN :checkpoint::text IS NULL THEN attempts ELSE 0 END,
                claims = CASE WHEN :checkpoint::text IS NULL THEN claims ELSE 0 END,
                step = step + 1, heartbeat_at = clock_timestamp()
@@ -129,6 +135,13 @@ SELECT :job_id, kind, count, ARRAY(SELECT jsonb_array_elements_text(examples::js
 FROM unnest(:kinds::text[], :counts::bigint[], :examples::text[]) AS notice (kind, count, examples)
 ON CONFLICT (job_id, kind) DO UPDATE
 SET count = import_notice.count + excluded.count, examples = (import_notice.examples || excluded.examples)[1:(:most)::int]
+
+-- name: give_examples
+-- The first ones are kept.
+INSERT INTO sync_example (job_id, effect, paths, former_paths) VALUES (:job_id, :effect, :paths::text[], :former::text[])
+ON CONFLICT (job_id, effect) DO UPDATE
+SET paths = (sync_example.paths || excluded.paths)[1:(:most)::int],
+    former_paths = (sync_example.former_paths || excluded.former_paths)[1:(:most)::int]
 
 -- name: notify
 SELECT pg_notify(:channel, :payload)

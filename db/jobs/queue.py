@@ -118,6 +118,14 @@ async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: 
     raise Conflict(message, code="DATASET_BUSY", jobId=global_id)
 
 
+async def expect_no_dry_run(session: AsyncSession, dataset_id: int) -> None:
+    """Refuse a dry run of a sync beside another."""
+    job_id = await sql.value(session, SQL.active_dry_run, dataset_id=dataset_id)
+    if job_id is not None:
+        message = "A dry run of a sync of this dataset is running; wait for it or cancel it."
+        raise Conflict(message, code="SYNC_ALREADY_RUNNING", jobId=f"{TYPE_NAMES['SYNC']}:{job_id}")
+
+
 async def count_active(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
     """How many jobs wait and run, by kind and status; also the kinds of which there is none."""
     counts = {(kind, status): 0 for kind in get_args(Kind) for status in ACTIVE}

@@ -317,6 +317,7 @@ class Job(SQLModel, table=True):
     kept: int = BIGINT
     missing: int = BIGINT
     beyond: int = BIGINT
+    unchanged: int | None = BIGINT
 
 
 class JobWarning(SQLModel, table=True):
@@ -343,6 +344,18 @@ class IgnoredFiles(SQLModel, table=True):
     suffix: str | None = TEXT
     count: int = BIGINT
     examples: list[str] = TEXTS
+
+
+class SyncExample(SQLModel, table=True):
+    """The first samples on which a dry run of a sync would have an effect, and where those that move were before."""
+
+    __tablename__ = "sync_example"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    effect: str = TEXT
+    paths: list[str] = TEXTS
+    former_paths: list[str] = TEXTS
 
 
 class Export(SQLModel, table=True):

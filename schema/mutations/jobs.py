@@ -36,11 +36,19 @@ class SyncDatasetInput:
         description="Read every file of a local directory, even if its size and times are unchanged. In a bucket, "
         "ETags always show a change.",
     )
+    dry_run: bool = strawberry.field(
+        default=False,
+        description="Change nothing: the job lists, reads and compares everything, and says what a sync with the same "
+        "options would do. It fails as the sync would, and with CONFLICT if a sync or an import runs meanwhile: they "
+        "do not wait for it.",
+    )
 
 
 @strawberry.type(description="Return type of `syncDataset`.")
 class SyncDatasetPayload:
-    job: SyncJob = strawberry.field(description="The sync, queued. Follow it with `syncProgress`.")
+    job: SyncJob = strawberry.field(
+        description="The sync, queued. Follow it with `syncProgress`, and a dry run with `jobProgress`."
+    )
 
 
 @strawberry.input(description="Another name for a label.")
@@ -188,7 +196,7 @@ class CancelJobPayload:
 @strawberry.mutation(
     description="Starts a job that merges the files in the input path into the working set. Labelling can go on while "
     "it runs. Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY while an import runs; `details.jobId` is the running "
-    "job."
+    "job. A dry run is refused likewise, and beside another dry run."
 )
 async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayload:
     id = number(input.dataset_id, "Dataset")

@@ -141,7 +141,8 @@ class Dataset(Node):
         compiled()
 
     active_job: Job | None = strawberry.field(
-        description="The sync or import that is queued or running for this dataset. Null if there is none."
+        description="The sync or import that is queued or running for this dataset, unless it is a dry run of a sync. "
+        "Null if there is none."
     )
 
     jobs = filtered_connection_of(Job, JobFilter, "The jobs of the dataset, newest first.")

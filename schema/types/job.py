@@ -12,6 +12,7 @@ from schema.enums import (
     ImportFormat,
     ImportNoticeKind,
     JobStatus,
+    SyncEffect,
 )
 from schema.types.node import LazyDataset, Node
 from schema.types.pagination import connection_of
@@ -75,11 +76,24 @@ class IgnoredFiles:
     examples: list[str] = strawberry.field(description="Paths of some of the files below the input path, at most 10.")
 
 
+@strawberry.type(description="Some of the samples on which a sync would have the same effect, as a dry run found.")
+class SyncExamples:
+    effect: SyncEffect = strawberry.field(description="What would be done to the samples.")
+    paths: list[str] = strawberry.field(
+        description="The first of their paths, at most 10: those after the sync; of REMOVED, those before."
+    )
+    former_paths: list[str] = strawberry.field(
+        description="Of MOVED, the paths before the sync, in the order of `paths`. Empty for other effects."
+    )
+
+
 @strawberry.type(
     description="A job that brings the working set up to date with the files in the input path: it adds, updates, "
-    "moves and removes samples."
+    "moves and removes samples. In a dry run the counts and warnings are those that the sync would have, and nothing "
+    "is changed."
 )
 class SyncJob(Job, Node):
+    is_dry_run: bool = strawberry.field(description="Whether the job changes nothing.")
     scanned_count: int = strawberry.field(description="Number of files found in the input path so far.")
     added_count: int = strawberry.field(description="Number of new samples.")
     updated_count: int = strawberry.field(
@@ -91,6 +105,9 @@ class SyncJob(Job, Node):
     moved_count: int = strawberry.field(
         description="Number of samples whose file moved to another path. They keep their ids and labels."
     )
+    unchanged_count: int | None = strawberry.field(
+        description="Number of samples that the sync leaves as they are. Null until all others are counted."
+    )
     skipped_count: int = strawberry.field(
         description="Number of images that cannot be read or are too large. Each has a warning."
     )
@@ -100,6 +117,10 @@ class SyncJob(Job, Node):
     ignored_files: list[IgnoredFiles] = strawberry.field(
         description="The ignored files, links and directories, in at most 120 groups by reason and suffix, largest "
         "first. Available once the input path is listed."
+    )
+    examples: list[SyncExamples] = strawberry.field(
+        description="In a dry run, some of the samples that would be added, updated, moved and removed. Empty for "
+        "other syncs."
     )
 
     warnings = connection_of(JobWarning, "Problems with single files, in the order they were found, at most 10,000.")

@@ -152,6 +152,20 @@ class DatasetFixture(Statements):
             for row in rows
         }
 
+    async def examples(self, job_id: int) -> dict[str, tuple[list[str], list[str]]]:
+        """Of a dry run: paths by effect, and former paths."""
+        rows = await self.rows("SELECT * FROM sync_example WHERE job_id = $1 ORDER BY id", job_id)
+        return {row["effect"]: (row["paths"], row["former_paths"]) for row in rows}
+
+    async def contents(self) -> list[str]:
+        """Every row of the dataset but those of jobs, as text."""
+        tables = ("source", "label", "sample", "annotation", "change", "sample_past")
+        each = [f"SELECT t::text AS row FROM {table} t WHERE dataset_id = $1" for table in tables]
+        rows = await self.rows(
+            " UNION ALL ".join([*each, "SELECT t::text FROM dataset t WHERE id = $1"]), self.dataset_id
+        )
+        return sorted(row["row"] for row in rows)
+
     async def set_up(self, **columns: Any) -> None:
         """The dataset's settings, by their columns."""
         for name, value in columns.items():

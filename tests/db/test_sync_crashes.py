@@ -1,5 +1,6 @@
 """A sync that dies anywhere and is taken up again ends as one that never died: rows, labels, counters, warnings."""
 
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -136,9 +137,11 @@ Prepare = Callable[[Database], Awaitable[DatasetFixture]]
 See = Callable[[DatasetFixture, int], Awaitable[dict[str, Any]]]
 
 
-async def clean_run(database: Database, prepare: Prepare = prepared, see: See = state) -> dict[str, Any]:
+async def clean_run(
+    database: Database, prepare: Prepare = prepared, see: See = state, **options: Any
+) -> dict[str, Any]:
     dataset = await prepare(database)
-    job_id = await dataset.start()
+    job_id = await dataset.start(**options)
     assert await live(dataset, job_id, CrashPoint())
     return await see(dataset, job_id)
 
@@ -233,3 +236,38 @@ async def test_a_job_that_gets_on_between_crashes_is_not_given_up(database: Data
             break
         await jobs.sweep(dataset.database)
     assert await state(dataset, job_id) == clean
+
+
+async def told(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
+    """What a sync says, whether or not it is a dry run."""
+    names = ("counters", "status", "warnings", "names", "ignored", "wrong", "left over")
+    seen = await state(dataset, job_id)
+    return {name: seen[name] for name in names} | {"unchanged": (await dataset.job(job_id))["unchanged"]}
+
+
+async def planned(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
+    return await told(dataset, job_id) | {"examples": await dataset.examples(job_id)}
+
+
+async def test_a_dry_run_says_what_the_sync_does_wherever_it_crashes(database: Database) -> None:
+    """Also where Postgres has lost the staging tables meanwhile."""
+    clean = await clean_run(database, see=told)
+    dry_run = await clean_run(database, see=planned, dry_run=True)
+    examples = dry_run["examples"]
+    assert dry_run == {**clean, "examples": examples}
+    assert clean["unchanged"] == 1  # kept.png
+    assert examples["MOVED"][0][:3] == ["chain0.png", "chain1.png", "here/moved.png"]
+    assert examples["MOVED"][1][:3] == ["chain1.png", "chain2.png", "moved.png"]
+    assert examples["REMOVED"][0] == ["chain0.png", "covered.png", *(f"gone{number}.png" for number in range(3))]
+    assert examples["UPDATED"][0] == ["changed.png", "relabeled.png"]
+    for step in itertools.count(3, 5):
+        dataset = await prepared(database)
+        before, job_id = await dataset.contents(), await dataset.start(dry_run=True)
+        if await live(dataset, job_id, CrashPoint(step)):
+            break
+        if step % 2:
+            await dataset.do("TRUNCATE sync_item, sync_object")
+        await recover(dataset, job_id)
+        assert await planned(dataset, job_id) == dry_run, f"after a crash at step {step}"
+        assert await dataset.contents() == before
+    assert step > 40, "the scenario has become too small to tell anything"

@@ -1,4 +1,5 @@
-"""Generated lives of a directory and its dataset: after every sync the working set is what the plain model says."""
+"""Generated lives of a directory and its dataset: after every sync the working set is what the plain model says, and
+a dry run has said what the sync does."""
 
 import itertools
 from collections import Counter
@@ -44,15 +45,40 @@ lives = st.lists(st.tuples(st.lists(acts, max_size=6), syncs), min_size=1, max_s
 @given(crash_point=lives)
 async def test_every_life_ends_as_the_model_says(database: Database, crash_point: list[Any], small: None) -> None:
     dataset, model = await dataset_fixture.memory(database), Model()
-    for deeds, (_, overwrite, remove, restore) in crash_point:
+    for left, (deeds, (_, overwrite, remove, restore)) in zip(
+        reversed(range(len(crash_point))), crash_point, strict=True
+    ):
         for deed in deeds:
             await _do(dataset, model, *deed)
-        job = await dataset.sync(
-            existing="OVERWRITE" if overwrite else "KEEP", remove_missing=remove, restore_removed=restore
-        )
+        options = {
+            "existing": "OVERWRITE" if overwrite else "KEEP",
+            "remove_missing": remove,
+            "restore_removed": restore,
+        }
+        dry_run = None if left else await _dry_run(dataset, options)
+        job = await dataset.sync(**options)
+        assert dry_run in (None, await _told(dataset, job))
         expected = model.sync(overwrite=overwrite, remove=remove, restore=restore)
         assert Counter({name: job[name] for name in expected}) == expected
         await _agree(dataset, model)
+
+
+async def _dry_run(dataset: DatasetFixture, options: dict[str, Any]) -> dict[str, Any]:
+    """What it says. It changes nothing, and its examples are as many as it counts."""
+    before = await dataset.contents()
+    job = await dataset.sync(dry_run=True, **options)
+    assert await dataset.contents() == before
+    examples = await dataset.examples(job["id"])
+    for effect in ("ADDED", "UPDATED", "MOVED", "REMOVED"):
+        paths, former = examples.get(effect, ([], []))
+        assert len(set(paths)) == job[effect.lower()]
+        assert len(former) == (len(paths) if effect == "MOVED" else 0)
+    return await _told(dataset, job)
+
+
+async def _told(dataset: DatasetFixture, job: dict[str, Any]) -> dict[str, Any]:
+    counts = await dataset.counts(job["id"])
+    return counts | {"unchanged": job["unchanged"], "warnings": sorted(await dataset.warnings(job["id"]))}
 
 
 @pytest.fixture

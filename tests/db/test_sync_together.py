@@ -6,12 +6,14 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import sqlalchemy
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
 from db.datasets import check
 from db.errors import Conflict, NotFound, StorageError
 from db.history import transactions
+from db.history.changes import lock_dataset
 from db.identity.tokens import Identity, Scope
 from db.ingest import sync
 from db.ingest.sync import stages
@@ -220,3 +222,38 @@ async def test_syncs_of_many_datasets_run_side_by_side(database: Database, tmp_p
     for dataset, claim in zip(datasets, claims, strict=True):
         assert (await dataset.job(claim.id))["added"] == 50
         assert await true_counts(dataset) == []
+
+
+async def test_nobody_waits_for_a_dry_run_and_it_notices_that_it_was_overtaken(dataset: DatasetFixture) -> None:
+    fill(dataset, 60)
+    assert isinstance(dataset.store, MemoryStore)
+    gate = Gate(dataset.store, at=4)
+    await dataset.start(dry_run=True)
+    claim = await jobs.claim(dataset.database, WORKER)
+    assert claim is not None
+    dry_run = asyncio.create_task(sync.run(dataset.database, claim, gate))
+    await gate.reached.wait()
+    with pytest.raises(Conflict) as second:
+        await dataset.start(dry_run=True)
+    assert (second.value.code, second.value.details) == ("SYNC_ALREADY_RUNNING", {"jobId": f"SyncJob:{claim.id}"})
+    started = await dataset.start()
+    with pytest.raises(Conflict) as beside:
+        await dataset.start(dry_run=True)
+    assert beside.value.details == {"jobId": f"SyncJob:{started}"}
+    await dataset.work(started)
+    assert (await dataset.counts(started))["added"] == 60
+    gate.open.set()
+    with pytest.raises(Conflict, match="start another dry run"):
+        await dry_run
+
+
+async def test_a_dry_run_waits_for_nobody(dataset: DatasetFixture) -> None:
+    fill(dataset, 3)
+    await dataset.sync()
+    dataset.move("000.png", "moved.png")
+    async with dataset.database.writing() as session:
+        await lock_dataset(session, dataset.dataset_id, None, exclusive=True)
+        for table in ("dataset", "sample", "label", "source"):
+            await session.exec(sqlalchemy.text(f"SELECT id FROM {table} FOR NO KEY UPDATE"))  # type: ignore[call-overload]
+        job = await dataset.sync(dry_run=True)
+    assert (job["moved"], job["removed"], job["unchanged"]) == (1, 0, 2)

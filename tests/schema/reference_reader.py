@@ -42,6 +42,7 @@ TABLES = (
     "job",
     "job_warning",
     "ignored_files",
+    "sync_example",
     "export",
     "export_file",
     "import_label",
@@ -168,6 +169,7 @@ COUNTS = (
     "updated",
     "removed",
     "moved",
+    "unchanged",
     "skipped",
     "ignored",
     "labeled",
@@ -460,6 +462,9 @@ class SyncJob(Thing):
     def ignoredFiles(self, _info: Any) -> Any:
         return [IgnoredFiles(self.tables, row) for row in self.tables.having("ignored_files", job_id=self.row["id"])]
 
+    def examples(self, _info: Any) -> Any:
+        return [SyncExamples(self.tables, row) for row in self.tables.having("sync_example", job_id=self.row["id"])]
+
     def warnings(self, _info: Any, **page: Any) -> Any:
         rows = self.tables.having("job_warning", job_id=self.row["id"])
         return paged(
@@ -525,6 +530,10 @@ class JobWarning(Thing):
 
 
 class IgnoredFiles(Thing):
+    pass
+
+
+class SyncExamples(Thing):
     pass
 
 

@@ -234,6 +234,14 @@ async def _make_jobs(connection: asyncpg.Connection, chance: random.Random, data
                    ($1, 'HIDDEN', NULL, 1, ARRAY['.a.jpg'])""",
             job,
         )
+        if kind == "SYNC" and days:
+            await connection.execute("UPDATE job SET is_dry_run = true, unchanged = 7 WHERE id = $1", job)
+            await connection.execute(
+                """INSERT INTO sync_example (job_id, effect, paths, former_paths)
+                VALUES ($1, 'MOVED', ARRAY['a "b".jpg', 'c\\d.jpg'], ARRAY['e.jpg', 'f.jpg']),
+                       ($1, 'ADDED', ARRAY['猫.jpg'], '{}')""",
+                job,
+            )
         if kind == "IMPORT":
             await connection.execute(
                 """UPDATE job SET format = $2, is_dry_run = $3, matched = 4, kept = 3, missing = 2, beyond = 1

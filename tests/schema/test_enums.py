@@ -28,6 +28,7 @@ WRITTEN = {
     "ImportNoticeKind": ("db/ingest/**/*.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "JobStatus": ("db/jobs/*.py",),
+    "SyncEffect": ("db/ingest/**/*.py",),
     "SampleState": ("db/postgres/schema.sql",),
     "TokenScope": ("db/identity/tokens.py",),
     "VersionStatus": ("db/history/versions.sql",),

@@ -175,6 +175,19 @@ async def test_a_reader_is_told_what_would_be_and_nothing_changes(client: Datase
     assert await client.revision() == 2
 
 
+async def test_a_reader_starts_and_cancels_a_dry_run_of_a_sync(client: DatasetClient) -> None:
+    reader, selection = client.with_scope(Scope.READ), "job { id isDryRun unchangedCount examples { paths } }"
+    assert (await reader.refused("syncDataset", datasetId=client.dataset))["code"] == "FORBIDDEN"
+    job = (await reader.mutate("syncDataset", selection, datasetId=client.dataset, dryRun=True))["job"]
+    assert job == {"id": job["id"], "isDryRun": True, "unchangedCount": None, "examples": []}
+    started = (
+        await client.mutate("syncDataset", "job { id isDryRun dataset { activeJob { id } } }", datasetId=client.dataset)
+    )["job"]
+    assert started == {"id": started["id"], "isDryRun": False, "dataset": {"activeJob": {"id": started["id"]}}}
+    assert (await reader.refused("cancelJob", jobId=started["id"]))["code"] == "FORBIDDEN"
+    assert (await reader.mutate("cancelJob", "job { status }", jobId=job["id"])) == {"job": {"status": "CANCELED"}}
+
+
 async def test_a_dry_run_is_in_nobodys_way(client: DatasetClient) -> None:
     """It neither waits for the locks of those who label, publish or undo, nor takes any."""
     every: Any = {"datasetId": client.dataset, "select": {"all": True}, "dryRun": True}

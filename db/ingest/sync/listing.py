@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -101,6 +102,8 @@ async def list_objects(database: Database, job: Claim, store: Store, *, rules: R
 
     What is as it was is not staged, unless there are sidecars: each is compared with all images.
     """
+    if options.dry_run:
+        await in_batch(database, job, partial(_forget_counts, job=job))
     async with database.reading() as connection:
         is_without_sidecars = await connection.fetchval(SQL.is_without_sidecars, job.dataset_id)
     if is_without_sidecars and not options.verify_contents:
@@ -108,6 +111,11 @@ async def list_objects(database: Database, job: Claim, store: Store, *, rules: R
         if not listing.has_sidecars:
             return listing
     return await _stage(database, job, store, Listing(rules), only_differences=False)
+
+
+async def _forget_counts(batch: Batch, *, job: Claim) -> None:
+    """A dry run that begins again has changed nothing, and counts from the start."""
+    await batch.connection.execute(SQL.forget_counts, job.id)
 
 
 async def _stage(database: Database, job: Claim, store: Store, listing: Listing, *, only_differences: bool) -> Listing:

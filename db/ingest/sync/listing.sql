@@ -1,3 +1,7 @@
+-- name: forget_counts
+WITH examples AS (DELETE FROM sync_example WHERE job_id = $1), warnings AS (DELETE FROM job_warning WHERE job_id = $1)
+UPDATE job SET added = 0, updated = 0, moved = 0, removed = 0, labeled = 0, skipped = 0 WHERE id = $1
+
 -- name: is_without_sidecars
 -- Whether a dataset has files, none of which ever had a sidecar.
 SELECT count(*) > 0 AND count(sidecar_etag) = 0 FROM source WHERE dataset_id = $1

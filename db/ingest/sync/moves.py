@@ -11,6 +11,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Final
 
+import asyncpg
+
 from db.errors import Conflict
 from db.formats.images import ImageLimits
 from db.history.changes import lock_dataset, record
@@ -18,7 +20,7 @@ from db.ingest.entry import STORED, Listed
 from db.ingest.images import InspectedImage
 from db.ingest.sync.entries import read_images
 from db.ingest.sync.options import INSPECTED, LISTED, Checkpoint, Guard, Options
-from db.jobs import Batch, Claim, in_batch
+from db.jobs import MAX_EXAMPLES, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store
@@ -76,8 +78,9 @@ async def move(database: Database, job: Claim, options: Options, guard: Guard, c
 
 async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, checkpoint: Checkpoint) -> None:
     batch.checkpoint = checkpoint.written()
-    await batch.connection.execute(f"SET LOCAL lock_timeout = '{WAIT}'")
-    await lock_dataset(batch.session, job.dataset_id, None, exclusive=True)
+    if not options.dry_run:
+        await batch.connection.execute(f"SET LOCAL lock_timeout = '{WAIT}'")
+        await lock_dataset(batch.session, job.dataset_id, None, exclusive=True)
     await _match(batch, job)
     if not checkpoint.complete or await batch.connection.fetchval(SQL.any_unsure, job.id):
         # No sample is displaced while something may have been overlooked.
@@ -96,7 +99,18 @@ async def _move(batch: Batch, *, job: Claim, options: Options, guard: Guard, che
             wouldRemove=removed,
             samples=samples,
         )
-    await _apply(batch, job, options)
+    [effects] = await batch.connection.fetch(SQL.effects)
+    batch.counts.update(moved=effects["moved"], removed=effects["removed"])
+    for row in await batch.connection.fetch(SQL.copies):
+        fate = "has moved" if row["moved"] else "is removed"
+        batch.warn(row["path"], COPY.format(path=row["copy_of"], fate=fate))
+    await batch.execute_long(SQL.finish_moved, job.id, options.overwrite, options.restore_removed)
+    await batch.execute_long(SQL.finish_vanished, job.id)
+    await batch.execute_long(SQL.finish_replaced, job.id)
+    if options.dry_run:
+        await _give_examples(batch)
+    else:
+        await _apply(batch, job, options, effects)
 
 
 async def _match(batch: Batch, job: Claim) -> None:
@@ -114,17 +128,18 @@ async def _match(batch: Batch, job: Claim) -> None:
     await batch.connection.execute("ANALYZE sync_target")
 
 
-async def _apply(batch: Batch, job: Claim, options: Options) -> None:
-    [effects] = await batch.connection.fetch(SQL.effects)
+async def _give_examples(batch: Batch) -> None:
+    for effect, statement in (("MOVED", SQL.first_moved), ("REMOVED", SQL.first_displaced)):
+        rows = await batch.connection.fetch(statement, MAX_EXAMPLES)
+        batch.example(effect, [row["path"] for row in rows], [row["former"] for row in rows])
+
+
+async def _apply(batch: Batch, job: Claim, options: Options, effects: asyncpg.Record) -> None:
     revision = 0
     if effects["moved"] or effects["removed"]:
         done = ", ".join(f"{effects[what]} {what}" for what in ("moved", "removed") if effects[what])
         change = await record(batch.session, job.dataset_id, job.requested_by, "SYNC", f"Sync: {done}", job_id=job.id)
         revision = change.revision
-    batch.counts.update(moved=effects["moved"], removed=effects["removed"])
-    for row in await batch.connection.fetch(SQL.copies):
-        fate = "has moved" if row["moved"] else "is removed"
-        batch.warn(row["path"], COPY.format(path=row["copy_of"], fate=fate))
     await batch.execute_long(SQL.unannotate_replaced, job.dataset_id)
     await batch.execute_long(SQL.remove_replaced, job.dataset_id)
     await batch.execute_long(SQL.vacate_sources, job.dataset_id)
@@ -133,8 +148,6 @@ async def _apply(batch: Batch, job: Claim, options: Options) -> None:
     await batch.execute_long(SQL.make_rewritten, job.id)
     await batch.execute_long(SQL.vacate_samples, revision)
     await batch.execute_long(SQL.move_samples, job.dataset_id, revision)
+    await batch.execute_long(SQL.point_to_rewritten, job.id, job.dataset_id)
     if not options.overwrite:
         await batch.execute_long(SQL.note_sidecars, job.id, job.dataset_id)
-    await batch.execute_long(SQL.finish_moved, job.id, job.dataset_id, options.overwrite, options.restore_removed)
-    await batch.execute_long(SQL.finish_vanished, job.id)
-    await batch.execute_long(SQL.finish_replaced, job.id)

@@ -5,7 +5,7 @@ SELECT EXISTS (SELECT FROM sync_item WHERE job_id = $1 AND (action = 'CHANGED' O
 -- name: to_inspect
 SELECT item.position, item.action, item.path, item.size, item.modified_at, item.etag, item.source_id,
        item.sidecar_path, item.sidecar_etag, NULL AS width, NULL AS height, NULL AS orientation, item.sidecar_due,
-       0 AS annotations, NULL AS image
+       0 AS annotations, NULL AS image, false AS moved
 FROM sync_item item
 WHERE item.job_id = $1 AND item.position > $2 AND item.position <= $3 AND inspect_first
 ORDER BY item.position LIMIT $4
@@ -144,6 +144,17 @@ LEFT JOIN sync_target taken ON taken.occupant_id = o.source_id
     AND (taken.origin_id IS NOT NULL OR taken.copy_of IS NOT NULL)
 WHERE o.has_sample
 
+-- name: first_moved
+SELECT t.path, o.path AS former FROM sync_target t JOIN sync_origin o ON o.source_id = t.origin_id
+WHERE o.has_sample ORDER BY t.path LIMIT $1
+
+-- name: first_displaced
+SELECT o.path, NULL AS former
+FROM sync_target t JOIN sync_origin o ON o.source_id = t.occupant_id
+WHERE o.has_sample AND (t.origin_id IS NOT NULL OR t.copy_of IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM sync_target found WHERE found.origin_id = o.source_id)
+ORDER BY o.path LIMIT $1
+
 -- name: copies
 SELECT t.path, t.copy_of, found.position IS NOT NULL AS moved
 FROM sync_target t JOIN sync_origin o ON o.source_id = t.occupant_id
@@ -203,8 +214,13 @@ UPDATE sample SET path = t.path, source_id = source.id, since = $2
 FROM sync_target t JOIN source ON source.dataset_id = $1 AND source.path = t.path AND source.status <> 'GONE'
 WHERE sample.source_id = t.origin_id
 
+-- name: point_to_rewritten
+UPDATE sync_item SET source_id = made.id
+FROM sync_target t JOIN source made ON made.dataset_id = $2 AND made.path = t.path AND made.status <> 'GONE'
+WHERE NOT t.is_same AND job_id = $1 AND sync_item.position = t.position
+
 -- name: note_sidecars
--- A label file that lay at the path before, unchanged, is about the image that was there before.
+-- As `finish_moved` found.
 UPDATE source SET sidecar_etag = i.sidecar_etag
 FROM sync_target t JOIN sync_item i ON i.job_id = $1 AND i.position = t.position
 JOIN source occupant ON occupant.id = t.occupant_id
@@ -212,21 +228,23 @@ WHERE t.origin_id IS NOT NULL AND source.dataset_id = $2 AND source.path = t.pat
   AND i.sidecar_etag = occupant.sidecar_etag AND i.sidecar_etag IS DISTINCT FROM source.sidecar_etag
 
 -- name: finish_moved
--- What is left to do about what has moved: label files that are new to it, and bringing back what was removed here.
--- $3: label files overwrite people, $4: what was removed is restored.
-UPDATE sync_item SET source_id = now.source_id, sidecar_due = now.due,
+-- What is left to do about what moves: label files that are new to it, and bringing back what was removed here. A label
+-- file that lay at the path before, unchanged, is about the image that was there before.
+-- $2: label files overwrite people, $3: what was removed is restored.
+UPDATE sync_item SET source_id = now.source_id, sidecar_due = now.due, moved = true,
                      action = CASE WHEN now.restored THEN 'RESTORED' WHEN now.due THEN 'SIDECAR' ELSE 'DONE' END
-FROM (SELECT t.position, source.id AS source_id, sample.id IS NULL AND $4::boolean AS restored,
+FROM (SELECT t.position, source.id AS source_id, sample.id IS NULL AND $3::boolean AS restored,
              i.sidecar_path IS NOT NULL
-             AND CASE WHEN sample.id IS NULL THEN $4
-                      WHEN $3::boolean THEN i.sidecar_etag <> source.sidecar_etag OR source.sidecar_etag IS NULL
+             AND CASE WHEN sample.id IS NULL THEN $3
+                      WHEN $2::boolean THEN i.sidecar_etag <> source.sidecar_etag OR source.sidecar_etag IS NULL
                                          OR sample.labeled_origin <> 'SYNC'
                       ELSE coalesce(sample.labeled_origin, 'SYNC') = 'SYNC'
-                           AND i.sidecar_etag IS DISTINCT FROM source.sidecar_etag END IS TRUE AS due
+                           AND i.sidecar_etag IS DISTINCT FROM source.sidecar_etag
+                           AND i.sidecar_etag IS DISTINCT FROM occupant.sidecar_etag END IS TRUE AS due
       FROM sync_target t JOIN sync_item i ON i.job_id = $1 AND i.position = t.position
-      JOIN source ON source.dataset_id = $2 AND source.path = t.path AND source.status <> 'GONE'
-      LEFT JOIN sample ON sample.source_id = source.id
-      WHERE t.origin_id IS NOT NULL) now
+      JOIN source ON source.id = t.origin_id
+      LEFT JOIN source occupant ON occupant.id = t.occupant_id
+      LEFT JOIN sample ON sample.source_id = source.id) now
 WHERE job_id = $1 AND sync_item.position = now.position
 
 -- name: finish_vanished

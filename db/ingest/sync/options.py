@@ -11,13 +11,15 @@ LISTED, INSPECTED, MERGED = 0.1, 0.6, 0.95  # the progress ratio after these sta
 @dataclass(frozen=True, slots=True)
 class Options:
     """`existing`: whether a sidecar may write over what a person labelled. `remove_many`: whatever the guard says.
-    `verify_contents`: files are read even if their sizes and times are as before."""
+    `verify_contents`: files are read even if their sizes and times are as before. `dry_run`: nothing is changed, and
+    the job says what would be."""
 
     existing: ExistingWork = "KEEP"
     remove_missing: bool = True
     restore_removed: bool = False
     remove_many: bool = False
     verify_contents: bool = False
+    dry_run: bool = False
 
     @property
     def overwrite(self) -> bool:
@@ -44,7 +46,8 @@ Stage = Literal["confirm", "inspect", "move", "merge", "remove"]
 class Checkpoint:
     """Items 1 to `merges` are to be merged, those up to `items` have vanished; `position` is the last one done.
 
-    `complete`: the listing was, so what it does not show is not there. `images`: the listing's fingerprint.
+    `complete`: the listing was, so what it does not show is not there. `images`: the listing's fingerprint. `both`: how
+    many samples that were moved are updated, too.
     """
 
     stage: Stage
@@ -53,6 +56,7 @@ class Checkpoint:
     items: int
     complete: bool
     images: str = ""
+    both: int = 0
 
     def at(self, stage: Stage, position: int) -> Self:
         return replace(self, stage=stage, position=position)

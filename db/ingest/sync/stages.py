@@ -7,6 +7,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Final
 
+from db.errors import Conflict
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import lock_dataset, no_such_dataset, record
 from db.ingest.decide import Policy
@@ -18,7 +19,7 @@ from db.ingest.sync.moves import inspect_ahead, move
 from db.ingest.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options
 from db.ingest.sync.plan import confirm, is_there, plan
 from db.ingest.sync.rules import Rules
-from db.jobs import Batch, Claim, in_batch
+from db.jobs import LONG_TIMEOUT, MAX_EXAMPLES, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store
@@ -45,7 +46,9 @@ async def run(
         checkpoint = await move(database, job, options, guard, checkpoint)
     if checkpoint.stage == "merge":
         await _merge(database, job, store, limits, options, rules, checkpoint)
-    await in_batch(database, job, partial(_remove, job=job, options=options))
+    if checkpoint.stage != "remove":
+        last = partial(_count_vanished if options.dry_run else _remove, job=job, options=options)
+        await in_batch(database, job, last)
 
 
 async def _prepare(
@@ -94,11 +97,13 @@ async def _merge(
         return await inspect(store, bounded, kind=rules.kind, label_names=rules.label_names, limits=limits)
 
     def advance(batch: Batch, position: int) -> None:
-        batch.checkpoint = checkpoint.at("merge", position).written()
+        both = job.checkpoint.get("both", 0) + batch.counts["moved_and_updated"]
+        batch.checkpoint = replace(checkpoint, stage="merge", position=position, both=both).written()
         batch.progress = LISTED + (MERGED - LISTED) * position / checkpoint.merges
 
     policy = Policy.of_sync(options.existing, restore_removed=options.restore_removed)
-    await merge_all(database, job, policy, after=checkpoint.position, read=read, advance=advance)
+    dry_run, after = options.dry_run, checkpoint.position
+    await merge_all(database, job, policy, after=after, read=read, advance=advance, dry_run=dry_run)
 
 
 async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
@@ -112,4 +117,22 @@ async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
         await batch.execute_long(SQL.remove_samples, samples)
         batch.counts["removed"] = len(samples)
     await batch.execute_long(SQL.end_vanished_sources, job.id)
+    await _end(batch, job)
+
+
+async def _count_vanished(batch: Batch, *, job: Claim, options: Options) -> None:
+    """Last stage of a dry run. Raises CONFLICT if the samples were not its alone to compare with."""
+    if await batch.connection.fetchval(SQL.was_overtaken, job.id, job.dataset_id):
+        raise Conflict("A sync or an import has run since this dry run began; start another dry run.")
+    if options.remove_missing:
+        [vanished] = await batch.connection.fetch(SQL.count_vanished, job.id, MAX_EXAMPLES, timeout=LONG_TIMEOUT)
+        batch.counts["removed"] = vanished["count"]
+        batch.example("REMOVED", vanished["examples"])
+    await _end(batch, job)
+
+
+async def _end(batch: Batch, job: Claim) -> None:
+    """Count the samples that stay as they are, and remember that all is done: a dry run counts nothing twice."""
+    values = (job.id, batch.counts["removed"], job.checkpoint.get("both", 0))
+    batch.totals["unchanged"] = await batch.connection.fetchval(SQL.unchanged, *values)
     batch.checkpoint = job.checkpoint | {"stage": "remove"}

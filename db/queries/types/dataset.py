@@ -17,7 +17,7 @@ from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
 from db.queries.types.fields import NESTED, column, node_type, permission
-from db.queries.types.job import ACTIVE, EXCLUSIVE_TYPES, JOBS
+from db.queries.types.job import EXCLUSIVE_TYPES, JOBS, is_exclusive
 from db.queries.types.sample import SAMPLES
 from db.queries.types.version import VERSIONS
 
@@ -91,8 +91,9 @@ def event_cursor(context: CompileContext, row: Row, _field: SelectedField) -> Pa
 
 
 def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    """A dry run of a sync is not exclusive."""
     types = {name: field.fields[name] for name in EXCLUSIVE_TYPES}
-    return value_or_null(context.one(types, lambda job: [of_dataset(job, row), job["status"].in_(ACTIVE)], row.state))
+    return value_or_null(context.one(types, lambda job: [of_dataset(job, row), *is_exclusive(job)], row.state))
 
 
 DATASET_PERMISSIONS = ObjectType(

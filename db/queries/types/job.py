@@ -6,7 +6,16 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func
 from sqlalchemy import literal_column as sql
 
-from db.postgres.models import Export, ExportFile, IgnoredFiles, ImportLabel, ImportNotice, Job, JobWarning
+from db.postgres.models import (
+    Export,
+    ExportFile,
+    IgnoredFiles,
+    ImportLabel,
+    ImportNotice,
+    Job,
+    JobWarning,
+    SyncExample,
+)
 from db.queries.compile_context import CompileContext, Field, ObjectType, RowType, SelectedField
 from db.queries.connections import Listing, page
 from db.queries.json_text import Encode, Parts, boolean, null_with, nullable, number, text, unescaped
@@ -60,6 +69,9 @@ SYNC_JOB = job(
     "SYNC",
     "SyncJob",
     *("scanned", "added", "updated", "removed", "moved", "skipped", "ignored"),
+    isDryRun=column("is_dry_run", boolean),
+    unchangedCount=column("unchanged", number, is_nullable=True),
+    examples=many(lambda example, job: example["job_id"] == job["id"]),
     warnings=WARNINGS,
     ignoredFiles=many(lambda group, job: group["job_id"] == job["id"]),
 )
@@ -162,6 +174,15 @@ IGNORED_FILES = RowType(
         "examples": column("examples", is_list=True),
     },
 )
+SYNC_EXAMPLES = RowType(
+    name="SyncExamples",
+    model=SyncExample,
+    fields={
+        "effect": column("effect", unescaped),
+        "paths": column("paths", is_list=True),
+        "formerPaths": column("former_paths", is_list=True),
+    },
+)
 IMPORTED_LABEL = RowType(
     name="ImportedLabel",
     model=ImportLabel,
@@ -188,4 +209,9 @@ JOBS = timeline(
     ID,
     {"statuses": "status", "requestedBy": "requested_by", "kinds": "kind"},
 )
-EXCLUSIVE_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most
+EXCLUSIVE_TYPES = ("SyncJob", "ImportJob")  # of which a dataset has one active at most, without dry runs of syncs
+
+
+def is_exclusive(job: Row) -> list[ColumnElement[Any]]:
+    is_dry_sync = and_(job["kind"] == sql("'SYNC'"), job["is_dry_run"])
+    return [job["status"].in_(ACTIVE), ~is_dry_sync]
