@@ -125,6 +125,7 @@ class Worker:
             self._repeat(jobs.sweep, self.database),
             self._repeat(object_deletion.delete_objects, self.database, self.stores.open),
             self._repeat(uploads.sweep, self.database, self.stores.open),
+            self._repeat(uploads.parts.sweep, self.database, self.stores.open),
             self._repeat(exported_files.sweep, self.database, self.stores.open),
             self._repeat(idempotency.sweep, self.database),
         )

@@ -4,6 +4,7 @@ The URL is signed (`db/identity/urls.py`) and needs no token. It takes one file,
 ends with its expiry, with the token for which it was made, and with the upload's completion.
 """
 
+import re
 import time
 from typing import Final
 
@@ -18,10 +19,10 @@ from api.runtime import Runtime, runtime
 from db.errors import DomainError
 from db.identity.tokens import Scope
 from db.ingest import uploads
-from db.ingest.uploads import Awaited
+from db.ingest.uploads import Awaited, parts
 from schema.errors import log_defect
 
-NAME_LENGTH: Final = 32
+NAME: Final = re.compile(r"([0-9a-f]{32})(?:-([0-9]{1,5}))?")  # with the number of a part
 HEADERS: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
@@ -78,16 +79,21 @@ async def _store(request: Request) -> None:
 async def _find(process: Runtime, request: Request) -> Awaited:
     """The upload of a URL. Raises HTTPException where the URL is not valid, or the upload is not open any more."""
     name, query = request.path_params["name"], request.query_params
+    found = NAME.fullmatch(name)
     token, expiry = query.get("i", ""), query.get("e", "")
     is_valid = (
-        len(name) == NAME_LENGTH
+        found is not None
         and all(number.isascii() and number.isdecimal() and len(number) < 18 for number in (token, expiry))
         and process.signer.is_valid(f"/uploads/{name}", int(token), int(expiry), query.get("s", ""), time.time())
     )
     identity = await process.authenticator.identify_id(int(token)) if is_valid else None
-    if identity is None or not identity.may(Scope.MANAGE):
+    if found is None or identity is None or not identity.may(Scope.MANAGE):
         raise HTTPException(403, "This URL is not valid (any more); request the upload again with its key.", CLOSE)
-    upload = await uploads.awaited(process.database, name)
+    staged, number = found.groups()
+    if number is None:
+        upload = await uploads.awaited(process.database, staged)
+    else:
+        upload = await parts.awaited_part(process.database, staged, int(number))
     if upload is None or not identity.sees(upload.dataset_id):
         raise HTTPException(
             404, "No upload is expected at this URL (any more): it was completed, or has expired.", CLOSE

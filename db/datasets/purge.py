@@ -18,7 +18,7 @@ BATCH: Final = 10_000  # rows
 TABLES: Final = (
     *("base", "base_before", "version_eval", "version_label", "version"),
     *("annotation", "sample", "annotation_past", "sample_past_published", "sample_past_unpublished", "label_past"),
-    *("source_deletion", "upload", "source", "label", "change"),
+    *("source_deletion", "upload", "import_upload", "source", "label", "change"),
 )
 ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}
 
@@ -38,6 +38,7 @@ async def run(database: Database, job: Claim, open_store: OpenStore) -> None:
     await jobs.in_batch(database, job, wait_for_writers)
     await delete_objects(database, open_store, dataset_id=dataset_id)
     await uploads.clear(database, open_store, dataset_id=dataset_id)
+    await uploads.parts.clear(database, open_store, dataset_id=dataset_id)
     await exported_files.clear(database, open_store, dataset_id=dataset_id)
     for table in TABLES:
         while await jobs.in_batch(database, job, partial(delete_batch, table=table)) == BATCH:

@@ -9,7 +9,7 @@ from schema.mutations.exports import export_dataset
 from schema.mutations.jobs import cancel_job, import_annotations, import_manifest, sync_dataset
 from schema.mutations.labels import create_labels, delete_labels, rename_label, update_label
 from schema.mutations.samples import delete_samples, label_samples, replace_sample_label, update_samples
-from schema.mutations.uploads import complete_uploads, request_uploads, upload_samples
+from schema.mutations.uploads import complete_uploads, request_import_upload, request_uploads, upload_samples
 from schema.mutations.versions import delete_version, publish_version, set_current_version, write_manifest
 
 Mutation = create_type(
@@ -19,7 +19,7 @@ Mutation = create_type(
         *(create_labels, update_label, rename_label, delete_labels),
         *(label_samples, replace_sample_label, update_samples, delete_samples, annotate_samples),
         *(sync_dataset, cancel_job, import_annotations, import_manifest, export_dataset),
-        *(upload_samples, request_uploads, complete_uploads),
+        *(upload_samples, request_uploads, complete_uploads, request_import_upload),
         *(publish_version, set_current_version, delete_version, write_manifest),
         undo_change,
     ],

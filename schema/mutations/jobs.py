@@ -4,7 +4,7 @@ import strawberry
 
 from db.errors import Invalid
 from db.ingest import imports, job_requests, sync
-from db.ingest.uploads import Incoming
+from db.ingest.uploads import Incoming, PartedUpload, parts
 from db.queries import ids
 from schema.enums import ExistingSamples, ImportFormat, ImportImages, OutOfBounds
 from schema.inputs.limits import MAX_ITEMS
@@ -84,7 +84,11 @@ class ImportAnnotationsInput:
     upload: Incoming | None = strawberry.field(
         default=None,
         description="A file, or a zip or tar archive, instead of `path`: of at most 5 MiB, unless `serverInfo { "
-        "uploadLimits }` says otherwise. A manifest cannot be uploaded.",
+        "uploadLimits }` says otherwise; for larger ones see `requestImportUpload`. A manifest cannot be uploaded.",
+    )
+    upload_key: str | None = strawberry.field(
+        default=None,
+        description="Key of a file that was uploaded in parts, instead of `path`: see `requestImportUpload`.",
     )
     format: ImportFormat | None = strawberry.field(
         default=None,
@@ -218,18 +222,22 @@ async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayloa
 async def import_annotations(info: Info, input: ImportAnnotationsInput) -> ImportAnnotationsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     labels = input.labels or ImportLabelsInput()
+    parted = None
+    if input.upload_key is not None and not await is_done(info, job_requests.StartedJob):
+        parted = await parts.whole(context.database, context.stores, id, input.upload_key, by=by)
     options = values(
         imports.Options,
         input,
-        path=path_of(input, context.limits.max_file_bytes),
-        uploaded=input.upload is not None,
+        path=path_of(input, parted, context.limits.max_file_bytes),
+        uploaded=input.upload is not None or input.upload_key is not None,
+        staged=None if parted is None else parted.staged,
         source_root=None if input.source_root is None else imports.folder_of(input.source_root),
         mapped=None if labels.map is None else imports.mapped_names((each.from_, each.to) for each in labels.map),
         included=imports.label_names(labels.include),
         excluded=imports.label_names(labels.exclude),
         dataset_ids=None,
     )
-    if input.upload is None and not await is_done(info, job_requests.StartedJob):
+    if not options.uploaded and not await is_done(info, job_requests.StartedJob):
         await imports.expect_files(context.database, context.stores, options.path, by=by)
     outcome = await write(
         info,
@@ -243,19 +251,22 @@ async def import_annotations(info: Info, input: ImportAnnotationsInput) -> Impor
     return ImportAnnotationsPayload(job=reference("ImportJob", outcome.job))
 
 
-def path_of(input: ImportAnnotationsInput, max_bytes: int) -> str:
+def path_of(input: ImportAnnotationsInput, parted: PartedUpload | None, max_bytes: int) -> str:
     """Raises Invalid."""
-    match input.path, input.upload:
-        case str(path), None:
+    match input.path, input.upload, input.upload_key:
+        case str(path), None, None:
             return imports.location_of(path.rstrip("/"))
-        case None, Incoming() as upload:
+        case None, None, str():
+            return imports.upload_path("" if parted is None else parted.file_name)
+        case None, Incoming() as upload, None:
             if upload.size > max_bytes:
                 message = (
-                    f"The file has {upload.size} bytes; at most {max_bytes} are accepted. Give its `path` instead."
+                    f"The file has {upload.size} bytes; at most {max_bytes} are accepted. Upload it in parts, or give "
+                    "its `path`."
                 )
                 raise Invalid(message, code="FILE_TOO_LARGE")
             return imports.upload_path(upload.name)
-    raise Invalid("Give either `path` or `upload`.", path="path")
+    raise Invalid("Give one of `path`, `upload` and `uploadKey`.", path="path")
 
 
 @strawberry.mutation(
@@ -278,6 +289,7 @@ async def import_manifest(info: Info, input: ImportManifestInput) -> ImportManif
         dry_run=False,
         uploaded=False,
         images="MATCH",
+        staged=None,
         source_root=None if input.source_root is None else imports.folder_of(input.source_root),
         included=imports.label_names(input.included_labels),
         excluded=imports.label_names(input.excluded_labels),

@@ -1,13 +1,15 @@
-"""uploadSamples; requestUploads and completeUploads, for scripts whose files go to storage directly."""
+"""uploadSamples; requestUploads and completeUploads, for scripts whose files go to storage directly; and
+requestImportUpload, for large files of imports."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
 
+from db.errors import Invalid
 from db.identity.urls import Links
 from db.ingest import uploads
-from db.ingest.uploads import Incoming, RequestedFile, Result, Ticket
+from db.ingest.uploads import Incoming, RequestedFile, RequestedParts, Result, Ticket, parts
 from schema.enums import ErrorCode, UploadConflict
 from schema.mutations.payloads import ItemError, OfDataset, WithChange
 from schema.mutations.resolver import (
@@ -172,6 +174,71 @@ class CompletedUpload:
 class CompleteUploadsPayload(WithChange):
     results: list[CompletedUpload] = strawberry.field(
         description="One result for each key, without duplicates, in the order of `keys`."
+    )
+
+
+@strawberry.input(description="A large file for an import.")
+class RequestImportUploadInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset to import into.")
+    key: str = strawberry.field(
+        description="Your key for this file, unique in the dataset, 1–200 bytes: for example its path and a hash. The "
+        "same key continues the same upload."
+    )
+    file_name: str = strawberry.field(description="Name of the file, without a directory.")
+    size: float = strawberry.field(description="Size of the file in bytes, at most 64 GiB.")
+
+
+@strawberry.type(description="A part of a file that is to be uploaded.")
+class ImportUploadPart:
+    number: int = strawberry.field(description="Number of the part, from 0.")
+    offset: float = strawberry.field(description="Position of its first byte in the file.")
+    size: int = strawberry.field(description="Its size in bytes. The uploaded part must have exactly this size.")
+    url: str = strawberry.field(
+        description="URL to upload the part to: of an S3 bucket or of this server. It needs no token, so treat it as a "
+        "secret. Can be used repeatedly until `expiresAt`."
+    )
+    method: str = strawberry.field(description="The HTTP method: `PUT`.")
+    headers: list[HttpHeader] = strawberry.field(description="Headers that the upload request must have.")
+
+
+@strawberry.type(description="Return type of `requestImportUpload`.")
+class RequestImportUploadPayload(OfDataset):
+    part_count: int = strawberry.field(description="Number of parts of the file.")
+    missing_parts: list[ImportUploadPart] = strawberry.field(
+        description="The first parts that are not uploaded yet, at most 100. Upload them, and request the rest with "
+        "the same key. Empty: the file is complete, and `importAnnotations` can import it by its key."
+    )
+    expires_at: datetime = strawberry.field(description="When the URLs expire. Request them again with the same key.")
+
+
+@strawberry.mutation(
+    description="Returns URLs for uploading a large file for an import in parts, directly to storage. Each part is "
+    "sent by itself, in any order, several at a time, and again if it failed; after a lost connection the same key "
+    "returns what is missing. `importAnnotations` takes the key as `uploadKey`. The parts are deleted after an import "
+    "of them that succeeded and was no dry run, or 7 days after they were requested last."
+)
+async def request_import_upload(info: Info, input: RequestImportUploadInput) -> RequestImportUploadPayload:
+    id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+    if not input.size.is_integer():
+        raise Invalid("`size` is a whole number of bytes.", path="size")
+    outcome = await write(info, parts.request, id, values(RequestedParts, input, size=int(input.size)), by=by)
+    missing = await parts.missing_parts(context.database, context.stores, outcome)
+    urls = await parts.urls(context.stores, outcome, missing, expiry=context.links.expiry)
+    return RequestImportUploadPayload(
+        dataset=reference("Dataset", id),
+        part_count=outcome.count,
+        missing_parts=[
+            ImportUploadPart(
+                number=each,
+                offset=each * parts.PART,
+                size=outcome.size_of(each),
+                url=url or context.links.upload(outcome.name_of(each)),
+                method="PUT",
+                headers=[HttpHeader(name="Content-Length", value=str(outcome.size_of(each)))],
+            )
+            for each, url in zip(missing, urls, strict=True)
+        ],
+        expires_at=datetime.fromtimestamp(context.links.expiry, UTC),
     )
 
 

@@ -161,9 +161,12 @@ async def test_an_import_that_is_cancelled_while_it_reads_stops_and_so_does_its_
     assert updates[-1]["data"]["jobProgress"]["status"] == "CANCELED"
 
 
-async def test_the_script_of_the_manual_imports_labels(settings: Settings, database: Database, tmp_path: Path) -> None:
-    [code] = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
-    (tmp_path / "labels_in.py").write_text(code)
+async def test_the_scripts_of_the_manual_import_labels_and_an_archive(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    scripts = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+    for name, code in zip(("labels_in.py", "archive_in.py"), scripts, strict=True):
+        (tmp_path / name).write_text(code)
     (tmp_path / "images").mkdir()
     for name in ("1.png", "2.png"):
         (tmp_path / "images" / name).write_bytes(image_bytes())
@@ -173,17 +176,26 @@ async def test_the_script_of_the_manual_imports_labels(settings: Settings, datab
         client = Client(url, secret)
         values = {"name": "pets", "inputPath": str(tmp_path / "images"), "syncNow": False}
         dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
-        given = (url, secret, dataset, str(tmp_path / "labels.csv"))
-        run = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", str(tmp_path / "labels_in.py"), *given), stdout=asyncio.subprocess.PIPE
-        )
-        printed, _ = await run.communicate()
-        assert run.returncode == 0
-        answer = json.loads(printed)
+
+        async def printed_by(script: str, file: str) -> bytes:
+            given = (str(tmp_path / script), url, secret, dataset, str(tmp_path / file))
+            run = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "error", *given), stdout=asyncio.subprocess.PIPE
+            )
+            printed, _ = await run.communicate()
+            assert run.returncode == 0
+            return printed
+
+        answer = json.loads(await printed_by("labels_in.py", "labels.csv"))
         assert (answer["status"], [each["kind"] for each in answer["notices"]]) == ("SUCCEEDED", ["IMAGE_MISSING"])
         query = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { name sampleCount } } } }"
         labels = (await client.execute(query, {"id": dataset}))["node"]["labels"]
-    assert labels == [{"name": "cat", "sampleCount": 1}, {"name": "dog", "sampleCount": 1}]
+        assert labels == [{"name": "cat", "sampleCount": 1}, {"name": "dog", "sampleCount": 1}]
+        with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+            archive.writestr("cat/3.png", image_bytes())
+        job = (await printed_by("archive_in.py", "set.zip")).decode().strip()
+        assert (await events(client, FOLLOW, id=job))[-1]["data"]["jobProgress"]["status"] == "SUCCEEDED"
+    assert (tmp_path / "images" / "cat" / "3.png").exists()
 
 
 async def test_a_file_is_uploaded_with_the_request_and_gone_after_the_import(

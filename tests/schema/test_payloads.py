@@ -15,6 +15,7 @@ SCHEMA = build_schema()._schema
 # changes later.
 WITHOUT_CHANGE = {
     *("updateDataset", "deleteDataset", "publishVersion", "deleteVersion", "requestUploads"),
+    "requestImportUpload",
     *("syncDataset", "importAnnotations", "importManifest", "exportDataset", "writeManifest", "cancelJob"),
 }
 WITHOUT_DATASET = {

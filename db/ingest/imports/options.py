@@ -19,7 +19,8 @@ class Options:
     """`path`: the one form of the file's or folder's location; of one that is `uploaded` its name, behind a slash.
     `format` None: it is to be found. `source_root`: what a manifest's sources lie below, in its one form, ending with a
     slash. `mapped`: the names that labels of the file get, by the names that they have there. `dataset_ids`: of a token
-    confined to them, whose locations are all that may be read. `images`: what becomes of those in the files."""
+    confined to them, whose locations are all that may be read. `images`: what becomes of those in the files.
+    `staged`: the name of a file that was uploaded in parts."""
 
     path: str
     format: str | None = MANIFEST
@@ -35,6 +36,7 @@ class Options:
     uploaded: bool = False
     dataset_ids: list[int] | None = None
     images: Images = "MATCH"
+    staged: str | None = None
 
     @property
     def file_name(self) -> str:

@@ -21,11 +21,14 @@ from db.ingest.entry import Notice
 from db.ingest.imports.files import OpenedFiles, SourceFiles, open_files
 from db.ingest.imports.files.images import ImageNames
 from db.ingest.imports.files.plain import StoreFiles
+from db.ingest.imports.files.uploaded import Uploaded, UploadedBytes, UploadedParts
 from db.ingest.imports.formats import reader_of
 from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.options import Options
 from db.ingest.merge import stage
 from db.ingest.sync.rules import Rules
+from db.ingest.uploads import parts
+from db.ingest.uploads.destinations import open_store
 from db.ingest.uploads.files import checked_name
 from db.jobs import LONG_TIMEOUT, Batch, Claim, in_batch
 from db.postgres import sql
@@ -186,10 +189,13 @@ async def opened_files(
     database: Database, job: Claim, locations: ReadableLocations, options: Options
 ) -> AsyncGenerator[OpenedFiles, None]:
     """The files of an import. Raises DomainError."""
-    uploaded = None
-    if options.uploaded:
+    uploaded: Uploaded | None = None
+    if options.staged is not None:
+        upload = await parts.staged_as(database, options.staged)
+        uploaded = UploadedParts(open_store(locations.stores, upload.input_path), upload)
+    elif options.uploaded:
         async with database.reading() as connection:
-            uploaded = await sql.value(connection, SQL.uploaded, job_id=job.id)
+            uploaded = UploadedBytes(await sql.value(connection, SQL.uploaded, job_id=job.id))
     with_images = options.images == "STORE"
     async with open_files(locations, options.path, uploaded, with_images=with_images) as opened:
         yield opened

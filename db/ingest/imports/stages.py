@@ -26,6 +26,7 @@ from db.ingest.imports.reading import READ, is_staged, stage_manifest
 from db.ingest.imports.record_entries import RecordInspector
 from db.ingest.imports.records import opened_files, stage_records
 from db.ingest.merge import merge_all
+from db.ingest.uploads import parts
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -67,6 +68,8 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
             contents = stack.enter_context(closing(ImageContents(opened[0], limits.size)))
         inspector = _inspector(database, job, stores, limits, locations, options, dataset, contents)
         await _merge(database, job, options, inspector)
+    if options.staged is not None and not options.dry_run:
+        await parts.finish(database, options.staged)
 
 
 def _inspector(

@@ -8,10 +8,13 @@ noted, for its own.
     PUT              the bytes, to storage itself or to us            staging.py
     completeUploads  what was put there is checked, and added         completion.py
                      what nobody completed is cleared away            staging.py
+
+    requestImportUpload  a URL for each missing part of a large file for an import    parts.py
 """
 
 from db.ingest.uploads.completion import NOTHING, complete, discard, inspect
 from db.ingest.uploads.direct import DirectUploads, Incoming, Stored, commit, store
 from db.ingest.uploads.files import Checks, OnConflict, Result, Uploaded
+from db.ingest.uploads.parts import PartedUpload, RequestedParts
 from db.ingest.uploads.staging import Awaited, awaited, clear, sweep
 from db.ingest.uploads.upload_requests import IssuedTickets, RequestedFile, RequestedUploads, Ticket, link, request

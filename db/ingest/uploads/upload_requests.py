@@ -150,14 +150,19 @@ async def link(stores: Stores, issued: IssuedTickets) -> list[str | None]:
     """For each ticket, in their order: the store's own URL; None where there is none, or nothing is to be put."""
     store = stores.open(issued.input_path)
     urls: list[str | None] = []
-    seconds = min(issued.expiry - int(datetime.now(UTC).timestamp()), MAX_SECONDS)
+    seconds = seconds_until(issued.expiry)
     for ticket in issued.tickets:
         url = None
         if ticket.staged is not None:
-            url = await store.upload_url(STAGING + ticket.staged, size=ticket.size, seconds=max(seconds, 1))
+            url = await store.upload_url(STAGING + ticket.staged, size=ticket.size, seconds=seconds)
         urls.append(url)
         await asyncio.sleep(0)  # signing is all CPU time: other requests go on in between
     return urls
+
+
+def seconds_until(expiry: int) -> int:
+    """As many as a store signs a URL for."""
+    return max(1, min(expiry - int(datetime.now(UTC).timestamp()), MAX_SECONDS))
 
 
 def check_count(items: Collection[object], limit: int, noun: str) -> None:

@@ -17,6 +17,7 @@ WITHOUT_MODEL: Final = frozenset(
         "idempotency",
         "import_file",
         "import_line",
+        "import_upload",
         "sample_past_unpublished",
         "source_deletion",
         "sync_item",

@@ -69,11 +69,16 @@ class ObjectFile(io.RawIOBase):
     def tell(self) -> int:
         return self.position
 
+    def place(self) -> tuple[str, int, int]:
+        """The object that is to be read, from where, and how much there is of it from there."""
+        return self.path, self.start + self.position, self.size - self.position
+
     def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self.size - self.position, PIECE)
+        path, start, left = self.place()
+        length = min(len(buffer), left, PIECE)
         if length <= 0:
             return 0
-        data = self.bridge.call(self.store.read(self.path, start=self.start + self.position, length=length))
+        data = self.bridge.call(self.store.read(path, start=start, length=length))
         if len(data) < length:
             raise Invalid("A file became shorter while it was read; import again.")
         buffer[:length] = data

@@ -1,7 +1,6 @@
 """Finding out what is at a location, and opening it."""
 
 import asyncio
-import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import BinaryIO, Final
@@ -10,9 +9,10 @@ from db.errors import Invalid, StorageError
 from db.formats.paths import suffix
 from db.identity.tokens import Identity
 from db.ingest.imports.files.bridge import Bridge, ObjectFile, buffered
-from db.ingest.imports.files.plain import StoreFiles, UploadedFile
+from db.ingest.imports.files.plain import StoreFiles
 from db.ingest.imports.files.source import IndexedFiles
 from db.ingest.imports.files.tarred import TarFiles
+from db.ingest.imports.files.uploaded import Uploaded, UploadedFile
 from db.ingest.imports.files.zipped import ZipFiles
 from db.ingest.imports.locations import ReadableLocations
 from db.postgres.engine import Database
@@ -27,7 +27,7 @@ NOTHING: Final = "There is no such file or folder, or there is nothing in it."
 
 @asynccontextmanager
 async def open_files(
-    locations: ReadableLocations, location: str, uploaded: bytes | None = None, *, with_images: bool = False
+    locations: ReadableLocations, location: str, uploaded: Uploaded | None = None, *, with_images: bool = False
 ) -> AsyncGenerator[OpenedFiles, None]:
     """The files at a location, or what was uploaded; `with_images`: these are read, too. Raises DomainError:
     INVALID_PATH, an archive that is not read, a store that fails."""
@@ -37,11 +37,14 @@ async def open_files(
     files: IndexedFiles | None = None
     try:
         if uploaded is not None:
-            files = _archive(names, io.BytesIO(uploaded), uploaded[:HEAD], with_images=with_images)
+            file = uploaded.open(bridge)
+            head = await asyncio.to_thread(file.read, HEAD)
+            file.seek(0)
+            files = _archive(names, file, head, with_images=with_images)
             if files is None:
-                files = UploadedFile(*names, data=uploaded)
+                files = UploadedFile(*names, uploaded=uploaded, bridge=bridge)
             else:
-                await asyncio.to_thread(_read, files, uploaded[:HEAD])
+                await asyncio.to_thread(_read, files, head)
             yield files, bridge
             return
         store, found = await _found(locations, location)

@@ -1,6 +1,5 @@
-"""A file of a store, and a folder of one; and a file that was uploaded."""
+"""A file of a store, and a folder of one."""
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -45,17 +44,3 @@ class StoreFiles(IndexedFiles):
                     yield name, head.data
                 else:
                     self.index.report(name, head.message)
-
-
-@dataclass(slots=True)
-class UploadedFile(IndexedFiles):
-    """One file, in memory."""
-
-    data: bytes = field(kw_only=True)
-
-    def __post_init__(self) -> None:
-        self.index.add(self.label, Entry(len(self.data)))
-
-    def open(self, name: str) -> BinaryIO:
-        self.index.entry(name)
-        return io.BytesIO(self.data)
