@@ -281,7 +281,8 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         4, "costly queries (that filter, count, compare or list much) of one process at once, half of them of one token"
     )
     large_change: PositiveInt = setting(
-        100_000, "samples from which on a change has the time of a large one, `LABELGRAPH_TIMEOUT_LARGE_CHANGE`"
+        100_000,
+        "samples from which on a change has the time of a large one, `LABELGRAPH_TIMEOUT_LARGE_CHANGE`, and is a job",
     )
     pg_bin: Path | None = setting(None, "folder of the Postgres programs for the embedded server")
     data_dir: Annotated[Path, AfterValidator(_absolute)] = setting(

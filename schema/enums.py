@@ -132,6 +132,7 @@ class JobKind(Enum):
     IMPORT = "An import of a manifest: an `ImportJob`."
     MANIFEST = "Writing the manifest of a version: a `ManifestJob`."
     EXPORT = "An export of a dataset or a version: an `ExportJob`."
+    LARGE_CHANGE = "A mutation that changes many samples: a `LargeChangeJob`."
 
 
 @described("The format of an export. The documentation says what each can express.")

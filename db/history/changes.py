@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, NotFound
+from db.history import large_changes
 from db.history.turns import take_turn
 from db.identity.tokens import Identity
 from db.postgres import sql
@@ -43,6 +44,8 @@ async def lock_dataset(
     every one is seen."""
     if by is not None and not by.sees(dataset_id):
         raise no_such_dataset()
+    if by is not None:
+        session.info[large_changes.ACTOR] = by.name
     if not dry_run:
         await take_turn(session, dataset_id)
         await sql.run(session, SQL.lock_exclusive if exclusive else SQL.lock_shared, dataset_id=dataset_id)
@@ -86,6 +89,7 @@ async def record(
     expected_revision: int | None = None,
 ) -> RecordedChange:
     """Take the dataset's next revision, and its row until the commit: no other writer of the dataset gets this far."""
+    job = large_changes.job_of(session)
     row = await sql.first(
         session,
         SQL.record,
@@ -94,7 +98,7 @@ async def record(
         actor=actor,
         summary=summary,
         undoable=undoable,
-        job_id=job_id,
+        job_id=job_id if job is None else job.id,
     )
     if row is None:
         raise no_such_dataset()

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history import derived_state
 from db.history.changes import RecordedChange
+from db.history.large_changes import expect_samples, report
 from db.postgres import sql
 from db.postgres.engine import allow_time_for
 
@@ -65,10 +66,15 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
     values = {"dataset_id": dataset_id, "early": early, "late": late}
     for fact in FACTS:
         statement = SQL.load_before.format(fact=fact, row=", ".join(rows[fact]))
-        await allow_time_for(session, await sql.count(session, statement, **values))
+        count = await sql.count(session, statement, **values)
+        if fact == "sample":
+            await expect_samples(session, dataset_id, count)
+        else:
+            await allow_time_for(session, count)
     for fact in ("label", "sample"):
         statement = SQL.load_after.format(fact=fact, row=", ".join(rows[fact]))
-        await allow_time_for(session, await sql.count(session, statement, **values))
+        count = await sql.count(session, statement, **values)
+        await expect_samples(session, dataset_id, count)
     statement = SQL.load_annotations_after.format(
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )
@@ -86,31 +92,39 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
     return SpanChanges(columns, is_empty=not await sql.value(session, SQL.any_change))
 
 
-async def restore(session: AsyncSession, span: SpanChanges, change: RecordedChange) -> None:
-    """Make what the span changed what it was before, as of the change. Labels may exchange their names."""
+async def restore(
+    session: AsyncSession, span: SpanChanges, change: RecordedChange, *, spans: tuple[int, int] = (0, 1)
+) -> None:
+    """Make what the span changed what it was before, as of the change. Labels may exchange their names. `spans`: how
+    many were restored before, and how many there are."""
     since = change.revision
     insert = {
         fact: SQL.insert_rows.format(fact=fact, columns=", ".join(columns)) for fact, columns in span.columns.items()
     }
     assignments = {fact: ", ".join(f"{name} = b.{name}" for name in columns) for fact, columns in span.columns.items()}
-    await sql.run(session, SQL.defer_names)
-    await sql.run(session, SQL.delete_annotations)
-    await sql.run(session, SQL.update_labels.format(assignments=assignments["label"]), since=since)
-    await sql.run(session, insert["label"], since=since)
-    await sql.run(session, SQL.delete_samples)
-    await _keep_later_values(session, span)
     in_place = ", ".join(f"{name} = b.{name}" for name in span.columns["sample"] if name != "path")
-    for columns, moved in ((in_place, "="), (assignments["sample"], "<>")):
-        statement = SQL.update_samples.format(assignments=columns, condition=f"sample.path {moved} b.path")
-        await sql.run(session, statement, since=since)
-    await sql.run(session, insert["sample"], since=since)
-    await sql.run(session, insert["annotation"], since=since)
-    await sql.run(session, REFRESH, actor=None, origin=None, latest=False, since=since)
-    await sql.run(session, SQL.delete_labels)
-    await sql.run(session, SQL.check_names)
+    steps = (
+        SQL.defer_names,
+        SQL.delete_annotations,
+        SQL.update_labels.format(assignments=assignments["label"]),
+        insert["label"],
+        SQL.delete_samples,
+        _keep_later_values(span),
+        SQL.update_samples.format(assignments=in_place, condition="sample.path = b.path"),
+        SQL.update_samples.format(assignments=assignments["sample"], condition="sample.path <> b.path"),
+        insert["sample"],
+        insert["annotation"],
+        REFRESH,
+        SQL.delete_labels,
+        SQL.check_names,
+    )
+    before, every = spans
+    for number, statement in enumerate(steps, 1):
+        await sql.run(session, statement, since=since, actor=None, origin=None, latest=False)
+        report(session, (before + number / len(steps)) / every)
 
 
-async def _keep_later_values(session: AsyncSession, span: SpanChanges) -> None:
+def _keep_later_values(span: SpanChanges) -> str:
     now, after = (_row(table, LABELLING) for table in "sa")
     assignments = [
         f"{name} = CASE WHEN {now} IS NOT DISTINCT FROM {after} THEN b.{name} ELSE s.{name} END" for name in LABELLING
@@ -120,10 +134,9 @@ async def _keep_later_values(session: AsyncSession, span: SpanChanges) -> None:
         for name in span.columns["sample"]
         if name not in (*LABELLING, *FILE)
     ]
-    statement = SQL.keep_later_values.format(
+    return SQL.keep_later_values.format(
         assignments=", ".join(assignments), now=span.row("sample", "s"), after=span.row("sample", "a")
     )
-    await sql.run(session, statement)
 
 
 def _row(table: str, columns: Collection[str]) -> str:

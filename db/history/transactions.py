@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Unavailable
-from db.history import idempotency
+from db.history import idempotency, large_changes
 from db.history.changes import RetryTransaction
 from db.history.idempotency import Keyed, KeyInUse
 from db.history.turns import TURNS, Crowded, Turns, turns
@@ -35,21 +35,22 @@ async def write(database: Database, work: Work[T], outcome: type[T], keyed: Keye
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + KEY_WAIT * database.limits.lock, PAUSE
     waits_for: int | None = None  # the dataset
-    while True:
-        async with turns(database) as own:
-            if waits_for is not None:
-                await _wait_for_turn(database, own, waits_for)
-            try:
-                return await _attempt(database, work, outcome, keyed, {TURNS: own})
-            except Crowded as crowded:
-                waits_for = crowded.dataset_id
-                continue
-            except KeyInUse:
-                if loop.time() >= until:
-                    raise in_progress() from None
-        async with database.unused():
-            await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+    async with large_changes.shown(database) as large:
+        while True:
+            async with turns(database) as own:
+                if waits_for is not None:
+                    await _wait_for_turn(database, own, waits_for)
+                try:
+                    return await _attempt(database, work, outcome, keyed, {TURNS: own, large_changes.LARGE: large})
+                except Crowded as crowded:
+                    waits_for = crowded.dataset_id
+                    continue
+                except KeyInUse:
+                    if loop.time() >= until:
+                        raise in_progress() from None
+            async with database.unused():
+                await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 async def _wait_for_turn(database: Database, own: Turns, dataset_id: int) -> None:
@@ -69,7 +70,9 @@ async def _attempt(
     async def transaction() -> T:
         async with database.writing() as session:
             session.info.update(info)
-            return await (work(session) if keyed is None else idempotency.once(session, keyed, work, outcome))
+            done = await (work(session) if keyed is None else idempotency.once(session, keyed, work, outcome))
+            await large_changes.finish(session)
+            return done
 
     def is_transient(error: Exception) -> bool:
         if isinstance(error, DatabaseUnavailable):

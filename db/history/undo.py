@@ -95,10 +95,11 @@ async def undo_job(session: AsyncSession, job_id: int, *, by: Identity, type_nam
         message = "All changes of this job are already undone; to restore them, undo the change that undid them."
         raise Conflict(message, changes=[])
     change = await record(session, dataset_id, by.name, "UNDO", _summary_of_job(undone))
-    for early, late in _spans([row["revision"] for row in undone]):
+    spans = _spans([row["revision"] for row in undone])
+    for number, (early, late) in enumerate(spans):
         span = await load(session, dataset_id, early, late)
         await _expect_no_conflicts(session, span, dataset_id, late)
-        await restore(session, span, change)
+        await restore(session, span, change, spans=(number, len(spans)))
     was_clean = base.version_id is not None and base.revision == undone[0]["revision"] - 1
     if was_clean and revision - base.revision == len(undone):  # nobody else changed anything
         await set_base(session, base, base.version_id, change.revision)

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.errors import Forbidden, NotFound
+from db.errors import Forbidden, Invalid, NotFound
 from db.history.changes import expect_revision, lock_dataset, no_such_dataset
 from db.identity.tokens import Identity, Scope
 from db.ingest import imports, sync
@@ -85,5 +85,7 @@ async def cancel(session: AsyncSession, job_id: int, *, by: Identity, type_name:
         raise forbidden
     if found is None:
         raise NotFound("There is no such job; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
+    if kind == jobs.FOREGROUND:
+        raise Invalid("The change of a mutation cannot be canceled; when it is done, undo it with `undoChange`.")
     await jobs.cancel(session, job_id)
     return StartedJob(job_id)

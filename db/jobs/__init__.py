@@ -3,6 +3,7 @@
 from db.jobs.batches import MAX_EXAMPLES, Batch, Fenced, LabelWarning, in_batch
 from db.jobs.queue import (
     ACTIVE,
+    FOREGROUND,
     LONG_TIMEOUT,
     QUEUE_CHANNEL,
     TYPE_NAMES,

@@ -8,6 +8,12 @@ FROM dataset WHERE id = :dataset_id AND (deleted_at IS NULL OR :kind = 'PURGE')
 ON CONFLICT DO NOTHING
 RETURNING id
 
+-- name: insert_running
+INSERT INTO job (dataset_id, kind, status, requested_by, matched, progress, started_at, heartbeat_at)
+SELECT id, :kind, 'RUNNING', :requested_by, :samples, 0, clock_timestamp(), clock_timestamp()
+FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
+RETURNING id
+
 -- name: active_ingest
 -- The dry run of a sync is none: nothing waits for it.
 SELECT id, kind FROM job
@@ -62,14 +68,15 @@ WHERE id = :job_id AND epoch = :epoch AND status = 'RUNNING'
 RETURNING status
 
 -- name: orphans
--- Running jobs whose worker is dead: its lock is free, or it has sent no heartbeat for a while. When Postgres
+-- Running jobs whose worker is dead: its lock is free, or it has sent no heartbeat for a while. One that a request does
+-- itself (kind :foreground) has heartbeats alone. When Postgres
 -- itself was restarted, that a worker lost its job proves nothing. NO KEY: a dead worker's transaction may still be open,
 -- and lock the keys that its new rows refer to. By dataset: so each commit locks the events of the datasets in one order.
-SELECT id, epoch, coalesce(heartbeat_at < pg_postmaster_start_time(), false) AS server_restarted
+SELECT id, epoch, kind, coalesce(heartbeat_at < pg_postmaster_start_time(), false) AS server_restarted
 FROM job
 WHERE status = 'RUNNING' AND (
     coalesce(heartbeat_at, '-infinity') < clock_timestamp() - :lease::interval
-    OR NOT EXISTS (
+    OR kind <> :foreground AND NOT EXISTS (
         SELECT FROM pg_locks
         WHERE locktype = 'advisory' AND classid = :lock_class::int::oid AND objid = job.worker::oid AND objsubid = 2
           AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())

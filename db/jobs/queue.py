@@ -27,7 +27,7 @@ import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import Conflict, Defect, DomainError
+from db.errors import Conflict, Defect, DomainError, Unavailable
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Job
@@ -42,7 +42,9 @@ TYPE_NAMES: Final[Mapping[str, str]] = {
     "IMPORT": "ImportJob",
     "MANIFEST": "ManifestJob",
     "EXPORT": "ExportJob",
+    "LARGE_CHANGE": "LargeChangeJob",
 }
+FOREGROUND: Final = "LARGE_CHANGE"  # the kind of jobs that requests do themselves: they are never queued
 
 # Both count claims in a row without a committed checkpoint between them. The first leaves out those that ended because
 # the database was lost or the worker was stopped; the second bounds a job that itself brings the database down.
@@ -51,6 +53,7 @@ MAX_CLAIMS = 25
 LONG_TIMEOUT = 3_600.0  # seconds
 LEASE: Final = timedelta(seconds=15)  # without a heartbeat, after which a job is taken over
 LOCK_CLASS: Final = 2  # of the workers' advisory locks
+STOPPED: Final = "The server was stopped before the change was done, and nothing was changed. Send it again."
 CHANNEL: Final = "labelgraph"  # a job or a dataset changed
 QUEUE_CHANNEL: Final = "labelgraph_queue"  # a job was queued
 
@@ -128,7 +131,7 @@ async def expect_no_dry_run(session: AsyncSession, dataset_id: int) -> None:
 
 async def count_active(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
     """How many jobs wait and run, by kind and status; also the kinds of which there is none."""
-    counts = {(kind, status): 0 for kind in get_args(Kind) for status in ACTIVE}
+    counts = {(kind, status): 0 for kind in (*get_args(Kind), FOREGROUND) for status in ACTIVE}
     rows = await sql.run(connection, SQL.count_active)
     return counts | {(row["kind"], row["status"]): row["count"] for row in rows}
 
@@ -188,19 +191,25 @@ async def claim(database: Database, worker: int) -> Claim | None:
 async def finish(database: Database, claim: Claim, status: str, error: DomainError | None = None) -> bool:
     """End a job. False: this claim is no longer valid."""
     async with database.writing() as session:
-        finished = await sql.first(
-            session,
-            SQL.finish,
-            job_id=claim.id,
-            epoch=claim.epoch,
-            status=status,
-            error_code=error and error.code,
-            error_message=error and error.message,
-            error_details=error and orjson.dumps(error.details).decode(),
-        )
-        if finished is not None:
-            await _clear_staging(session, claim.id)
-            await notify(session, "job", claim.id)
+        return await _finish(session, claim.id, claim.epoch, status, error)
+
+
+async def _finish(
+    session: AsyncSession, job_id: int, epoch: int, status: str, error: DomainError | None = None
+) -> bool:
+    finished = await sql.first(
+        session,
+        SQL.finish,
+        job_id=job_id,
+        epoch=epoch,
+        status=status,
+        error_code=error and error.code,
+        error_message=error and error.message,
+        error_details=error and orjson.dumps(error.details).decode(),
+    )
+    if finished is not None:
+        await _clear_staging(session, job_id)
+        await notify(session, "job", job_id)
     return finished is not None
 
 
@@ -216,7 +225,10 @@ async def sweep(database: Database) -> list[int]:
     """Return the jobs of dead workers to the queue. The ids of those that were not canceled in between."""
     requeued = []
     async with database.writing() as session:
-        for row in await sql.run(session, SQL.orphans, lease=LEASE, lock_class=LOCK_CLASS):
+        for row in await sql.run(session, SQL.orphans, lease=LEASE, lock_class=LOCK_CLASS, foreground=FOREGROUND):
+            if row["kind"] == FOREGROUND:
+                await _finish(session, row["id"], row["epoch"], "FAILED", Unavailable(STOPPED))
+                continue
             status = await _release(session, row["id"], row["epoch"], refund_attempt=row["server_restarted"])
             if status == "QUEUED":
                 requeued.append(row["id"])

@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import AlreadyExists, Invalid, NotFound
 from db.formats import names
+from db.history import large_changes
 from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, source_references
@@ -154,8 +155,10 @@ async def _merge(session: AsyncSession, label: Label, into: Label, by: Identity,
     if dry_run:
         return Renamed(dataset_id, into.id, samples.count)
     change = await record(session, dataset_id, by.name, "MERGE_LABELS", f"Merged `{label.name}` into `{into.name}`")
-    await annotations.replace_label(session, samples, label.id, into.id, change)
-    await annotations.refresh_derived_state(session, samples, change)
+    for part in await samples.parts(session):
+        await annotations.replace_label(session, part, label.id, into.id, change)
+        await annotations.refresh_derived_state(session, part, change)
+        large_changes.report(session, part.share)
     await session.exec(delete_rows(Label).where(col(Label.id) == label.id))
     return Renamed(dataset_id, into.id, samples.count, change.id)
 
@@ -183,10 +186,12 @@ async def delete(
     summary = f"Deleted {listed(each.name for each in labels.values())}" + (f" and {going} samples" if going else "")
     undoable = not (with_sources and going)
     change = await record(session, dataset_id, by.name, "DELETE_LABELS", summary, undoable=undoable)
-    await annotations.remove_labels(session, samples, ids)
-    if going:
-        await delete_where(session, samples, change, GOING, with_sources=with_sources, labels=ids)
-    await annotations.refresh_derived_state(session, samples, change)
+    for part in await samples.parts(session):
+        await annotations.remove_labels(session, part, ids)
+        if going:
+            await delete_where(session, part, change, GOING, with_sources=with_sources, labels=ids)
+        await annotations.refresh_derived_state(session, part, change)
+        large_changes.report(session, part.share)
     await session.exec(delete_rows(Label).where(col(Label.id).in_(ids)))
     return replace(planned, change=change.id)
 

@@ -755,7 +755,7 @@ CREATE TABLE public.job (
     missing bigint DEFAULT 0 NOT NULL,
     beyond bigint DEFAULT 0 NOT NULL,
     unchanged bigint,
-    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text, 'IMPORT'::text, 'EXPORT'::text]))),
+    CONSTRAINT job_kind_check CHECK ((kind = ANY (ARRAY['SYNC'::text, 'PURGE'::text, 'MANIFEST'::text, 'IMPORT'::text, 'EXPORT'::text, 'LARGE_CHANGE'::text]))),
     CONSTRAINT job_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text])))
 )

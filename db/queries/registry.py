@@ -26,7 +26,7 @@ TYPES: Mapping[str, ObjectType] = {
         *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),
         *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.JOB_WARNING, job.IGNORED_FILES),
         *(job.EXPORT_JOB, job.EXPORT_FILE, job.EXPORT_SUMMARY),
-        *(job.SYNC_EXAMPLES, job.IMPORTED_LABEL, job.IMPORT_NOTICE),
+        *(job.SYNC_EXAMPLES, job.IMPORTED_LABEL, job.IMPORT_NOTICE, job.LARGE_CHANGE_JOB),
         *facets.FACET_TYPES,
         PAGE_INFO,
         *connection_types("Sample", {"facets": facets.FACETS}),

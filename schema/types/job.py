@@ -18,6 +18,7 @@ from schema.types.node import LazyDataset, Node
 from schema.types.pagination import connection_of
 
 if TYPE_CHECKING:
+    from schema.types.change import Change
     from schema.types.version import Version
 
 
@@ -35,8 +36,8 @@ class JobError:
 
 
 @strawberry.interface(
-    description="Work that goes on after the request that started it: a sync, an import, an export, or writing a "
-    "manifest."
+    description="Work that takes a while, and mostly goes on after the request that started it: a sync, an import, an "
+    "export, writing a manifest, or a mutation that changes many samples."
 )
 class Job(Node):
     status: JobStatus = strawberry.field(description="Whether the job is waiting, running, or has ended, and how.")
@@ -195,6 +196,17 @@ class ImportJob(Job, Node):
 class ManifestJob(Job, Node):
     version: Annotated["Version", strawberry.lazy("schema.types.version")] | None = strawberry.field(
         description="The version. Null if it was deleted."
+    )
+
+
+@strawberry.type(
+    description="A mutation that changes many samples in one change, as long as it runs and afterwards: it is a job so "
+    "that others see its progress. It cannot be canceled, and either all of it takes effect or nothing."
+)
+class LargeChangeJob(Job, Node):
+    sample_count: int = strawberry.field(description="Number of samples that the mutation selected.")
+    change: Annotated["Change", strawberry.lazy("schema.types.change")] | None = strawberry.field(
+        description="The committed change. Null until the job has succeeded, and if nothing changed."
     )
 
 

@@ -253,7 +253,8 @@ class Writer:
             makers["kinds"] = lambda: [Word(kind) for kind in self.some((*CHANGES, "IMPORT"), 3)]
             makers["actors"] = lambda: self.some(people, 3)
         else:
-            makers["kinds"] = lambda: [Word(kind) for kind in self.some(("SYNC", "IMPORT", "MANIFEST", "EXPORT"), 3)]
+            kinds = ("SYNC", "IMPORT", "EXPORT", "LARGE_CHANGE")
+            makers["kinds"] = lambda: [Word(kind) for kind in self.some(kinds, 3)]
             makers["statuses"] = lambda: [Word(each) for each in self.some(("SUCCEEDED", "RUNNING", "QUEUED"), 3)]
             makers["requestedBy"] = lambda: self.some(people, 3)
         selected = self.random.sample(list(makers), self.random.randint(0, 3))

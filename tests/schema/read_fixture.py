@@ -123,7 +123,7 @@ async def learn(reads: ReadFixture) -> None:
     rows = reads.tables.rows
     id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
     id_tables["Annotation"] = "annotation"
-    id_tables["ImportJob"] = id_tables["ExportJob"] = "job"
+    id_tables["ImportJob"] = id_tables["ExportJob"] = id_tables["LargeChangeJob"] = "job"
     ids = [f"{kind}:{row['id']}" for kind, table in id_tables.items() for row in rows[table][:8]]
     ids += [
         "Sample:99999999",
@@ -153,6 +153,8 @@ async def learn(reads: ReadFixture) -> None:
     for job in rows["job"]:
         warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
         kind = {"IMPORT": "ImportJob", "EXPORT": "ExportJob"}.get(job["kind"], "SyncJob")
+        if job["kind"] == "LARGE_CHANGE":
+            continue  # it has no warnings
         source = f'{{ node(id: "{kind}:{job["id"]}") {{ ... on {kind} {{ warnings {{ edges {{ cursor }} }} }} }} }}'
         node = (await reads.data(source))["node"]
         edges = (

@@ -129,6 +129,7 @@ class Query:
             "SyncJob": ("job", SyncJob),
             "ImportJob": ("job", ImportJob),
             "ExportJob": ("job", ExportJob),
+            "LargeChangeJob": ("job", LargeChangeJob),
         }
         if kind not in by_type or not is_number(number):
             return None
@@ -518,7 +519,21 @@ class ExportFile(Thing):
         return self.tables.links.signed(f"/exports/{self.row['id']}")
 
 
-JOBS: Mapping[str, type[SyncJob]] = {"SYNC": SyncJob, "IMPORT": ImportJob, "EXPORT": ExportJob}
+class LargeChangeJob(SyncJob):
+    def sampleCount(self, _info: Any) -> Any:
+        return self.row["matched"]
+
+    def change(self, _info: Any) -> Any:
+        found = self.tables.having("change", job_id=self.row["id"])
+        return Change(self.tables, found[0]) if found else None
+
+
+JOBS: Mapping[str, type[SyncJob]] = {
+    "SYNC": SyncJob,
+    "IMPORT": ImportJob,
+    "EXPORT": ExportJob,
+    "LARGE_CHANGE": LargeChangeJob,
+}
 
 
 def job(tables: Tables, row: Row) -> SyncJob:

@@ -89,6 +89,7 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
     await _make_past(connection, dataset)
     await _make_jobs(connection, chance, dataset)
     await _make_exports(connection, dataset)
+    await _make_large_changes(connection, dataset)
 
 
 async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:
@@ -137,6 +138,27 @@ async def _make_exports(connection: asyncpg.Connection, dataset: int) -> None:
         done,
         waiting,
     )
+
+
+async def _make_large_changes(connection: asyncpg.Connection, dataset: int) -> None:
+    """One that was committed, and one that runs."""
+    for status, progress, started in (("SUCCEEDED", 1.0, "2026-06-01Z"), ("RUNNING", 0.25, "2026-06-02Z")):
+        job = await connection.fetchval(
+            """INSERT INTO job (dataset_id, kind, status, matched, progress, requested_by, created_at, started_at)
+            VALUES ($1, 'LARGE_CHANGE', $2, 100000, $3, 'bob', $4::text::timestamptz, $4::text::timestamptz)
+            RETURNING id""",
+            dataset,
+            status,
+            progress,
+            started,
+        )
+        if status == "SUCCEEDED":
+            await connection.execute(
+                """UPDATE change SET job_id = $1
+                WHERE id = (SELECT id FROM change WHERE dataset_id = $2 ORDER BY id DESC LIMIT 1)""",
+                job,
+                dataset,
+            )
 
 
 ATTRIBUTES = (None, '{"difficult": true}', '{"truncated": true, "pose": "Left \\"1\\""}', '{"occluded": true}')

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.history import large_changes
 from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import source_references
@@ -49,7 +50,9 @@ async def delete(
         return planned
     summary = f"Deleted {samples.counted}" + (" with their files" if delete_sources else "")
     change = await record(session, dataset_id, by.name, "DELETE_SAMPLES", summary, undoable=not delete_sources)
-    await delete_where(session, samples, change, with_sources=delete_sources)
+    for part in await samples.parts(session):
+        await delete_where(session, part, change, with_sources=delete_sources)
+        large_changes.report(session, part.share)
     return replace(planned, change=change.id)
 
 

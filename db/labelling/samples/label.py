@@ -7,6 +7,7 @@ from typing import Final, Literal, Self
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
+from db.history import large_changes
 from db.history.changes import expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
@@ -109,11 +110,13 @@ async def label_locked(
     )
     created = await label_resolution.make(session, dataset_id, new, change)
     ids = sorted([*known, *created.values()])
-    if mode != "ADD":
-        await annotations.remove_labels(session, changing, ids, all_others=mode == "SET")
-    if mode != "REMOVE" and ids:
-        await annotations.add_labels(session, changing, ids, change, actor=by.name)
-    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
+    for part in await changing.parts(session):
+        if mode != "ADD":
+            await annotations.remove_labels(session, part, ids, all_others=mode == "SET")
+        if mode != "REMOVE" and ids:
+            await annotations.add_labels(session, part, ids, change, actor=by.name)
+        await annotations.refresh_derived_state(session, part, change, actor=by.name)
+        large_changes.report(session, part.share)
     return replace(unchanged, changed=changing.count, change=change.id)
 
 
@@ -138,8 +141,10 @@ async def replace_label(
     summary = f"Replaced `{before}` with `{after}` on {changing.counted}"
     change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
     ids = known | await label_resolution.make(session, dataset_id, missing, change)
-    await annotations.replace_label(session, changing, ids[before], ids[after], change, actor=by.name)
-    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
+    for part in await changing.parts(session):
+        await annotations.replace_label(session, part, ids[before], ids[after], change, actor=by.name)
+        await annotations.refresh_derived_state(session, part, change, actor=by.name)
+        large_changes.report(session, part.share)
     return replace(unchanged, changed=changing.count, change=change.id)
 
 

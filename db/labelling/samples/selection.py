@@ -5,6 +5,7 @@ A thousand ids travel as a parameter; what a filter finds, a million maybe, stay
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Literal, Self
 
 import asyncpg
@@ -14,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
 from db.formats.names import is_storable
+from db.history import large_changes
 from db.postgres import sql
 from db.postgres.engine import allow_time_for
 from db.postgres.models import Sample
@@ -24,6 +26,11 @@ SQL: Final = sql.load(__file__)
 PAGE: Final = 100  # samples of a filter's selection that a payload lists
 MANY: Final = 1_000  # rows from which on the planner gets statistics, and may sort in memory
 
+PARTS: Final = 25  # of a large change
+
+OF_PART: Final = """WITH selected AS MATERIALIZED (
+    SELECT id FROM pg_temp.selected WHERE id BETWEEN :first_id AND :last_id
+) """
 OF_IDS: Final = "WITH selected AS MATERIALIZED (SELECT unnest(:ids::bigint[]) AS id) "
 SELECTED: Final = table("selected", column("id", BigInteger))
 
@@ -48,6 +55,8 @@ class LockedSamples:
     not_found: tuple[int, ...] = ()
     not_found_paths: tuple[str, ...] = ()
     given: tuple[int, ...] | None = None
+    part: tuple[int, int] | None = None  # the first and last id of those in the temporary table that are meant
+    share: float = 1.0  # of all samples, how many are done after this part
 
     @classmethod
     def of_ids(cls, dataset_id: int, ids: Sequence[int], locked: Set[int]) -> Self:
@@ -63,6 +72,9 @@ class LockedSamples:
 
     async def run(self, session: AsyncSession, statement: str, **values: Any) -> list[asyncpg.Record]:
         """The rows of a statement that reads the table `selected`."""
+        if self.part is not None:
+            first, last = self.part
+            return await sql.run(session, OF_PART + statement, first_id=first, last_id=last, **values)
         if self.ids is None:
             return await sql.run(session, statement, **values)
         return await sql.run(session, OF_IDS + statement, ids=list(self.ids), **values)
@@ -81,6 +93,14 @@ class LockedSamples:
             return LockedSamples(self.dataset_id, len(ids), ids)
         statement = f"DELETE FROM selected USING sample WHERE sample.id = selected.id AND NOT ({condition})"
         return LockedSamples(self.dataset_id, self.count - await sql.count(session, statement, **values))
+
+    async def parts(self, session: AsyncSession) -> list[Self]:
+        """All samples; those of a large change in parts, each of which is done before the next and is progress."""
+        if self.ids is not None or large_changes.job_of(session) is None:
+            return [self]
+        last = [row["last"] for row in await sql.run(session, SQL.parts, size=-(-self.count // PARTS))]
+        bounds = enumerate(pairwise([0, *last]), 1)
+        return [replace(self, part=(before + 1, end), share=number / len(last)) for number, (before, end) in bounds]
 
     async def first_page(self, session: AsyncSession) -> tuple[int, ...]:
         """What a payload lists: all that were named, in their order; otherwise the newest samples."""
@@ -149,7 +169,10 @@ async def lock_samples_where(
     locked = found.subquery()
     await sql.run(session, SQL.create_table)
     count = (await session.exec(insert(SELECTED).from_select(["id"], select(locked.c.id)))).rowcount
-    await allow_time_for(session, count)
+    if lock is None:
+        await allow_time_for(session, count)
+    else:
+        await large_changes.expect_samples(session, dataset_id, count)
     if count >= MANY:
         await sql.run(session, "ANALYZE selected")
         await sql.run(session, "SET LOCAL work_mem = '64MB'")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
+from db.history import large_changes
 from db.history.changes import expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling.samples.label import Labelled
@@ -45,5 +46,7 @@ async def update(
     usage = [f"for {marks['usage'] or 'no use'}"] if "usage" in marks else []
     summary = f"Marked {changing.counted} as {', '.join(hard + usage)}"
     change = await record(session, dataset_id, by.name, "UPDATE_SAMPLES", summary, expected_revision=expected_revision)
-    await changing.run(session, SQL.set, **values, since=change.revision)
+    for part in await changing.parts(session):
+        await part.run(session, SQL.set, **values, since=change.revision)
+        large_changes.report(session, part.share)
     return replace(unchanged, changed=changing.count, change=change.id)

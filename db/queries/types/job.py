@@ -94,6 +94,14 @@ MANIFEST_JOB = job(
 )
 
 
+LARGE_CHANGE_JOB = job(
+    "LARGE_CHANGE",
+    "LargeChangeJob",
+    sampleCount=column("matched", number),
+    change=one(lambda change, job: change["job_id"] == job["id"], in_state=False),
+)
+
+
 def export(context: CompileContext, job: Row) -> Row:
     """What an export job writes."""
     return job.join(context.row(Export, job.state), lambda other: other["job_id"] == job["id"])
@@ -204,7 +212,7 @@ IMPORT_NOTICE = RowType(
 
 JOBS = timeline(
     "job",
-    ("SyncJob", "ImportJob", "ManifestJob", "ExportJob"),
+    ("SyncJob", "ImportJob", "ManifestJob", "ExportJob", "LargeChangeJob"),
     "created_at",
     ID,
     {"statuses": "status", "requestedBy": "requested_by", "kinds": "kind"},
