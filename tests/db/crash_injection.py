@@ -38,6 +38,7 @@ class CrashingDatabase:
         self.database = database
         self.crash_point = crash_point
         self.limits = database.limits
+        self.writers_of_dataset = database.writers_of_dataset
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Any, None]:
