@@ -172,6 +172,12 @@ class SeveralLabels(Enum):
     COPY = "Put a copy into the folder of each label."
 
 
+@described("How COCO has what an annotation covers.")
+class CocoSegmentation(Enum):
+    POLYGONS = "As the corners of its polygon. Circles are boxes."
+    RLE = "As a run-length encoded mask: of polygons, and of circles. A pixel is covered if its centre is inside."
+
+
 @described("Which samples a split keeps together.")
 class SplitGroup(Enum):
     DIRECTORY = "Samples in the same directory."

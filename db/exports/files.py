@@ -4,6 +4,7 @@ In the server's own store that is a week after the export. What an export has wr
 removed in any store.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ from db.storage.object_deletion import OpenStore
 SQL: Final = sql.load(__file__)
 BATCH: Final = 20  # exports that a sweep looks at, at once
 MANY: Final = 1_000  # objects that are removed at once
+PAUSE, PAUSES = 0.5, 120  # seconds, while an export stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,16 @@ async def sweep(database: Database, opener: OpenStore) -> None:
 
 
 async def clear(database: Database, opener: OpenStore, *, dataset_id: int) -> None:
-    """Remove what is in the server's own store of a dataset that was deleted. What cannot be removed now stays."""
+    """Remove what is in the server's own store of a dataset that was deleted, and what those of its exports wrote that
+    did not succeed. Those that run have been canceled, and may write one file more: they are waited for, though not for
+    a worker that hangs. What cannot be removed now stays."""
+    for _ in range(PAUSES):
+        async with database.reading() as connection:
+            if not await sql.value(connection, SQL.is_running, dataset_id=dataset_id):
+                break
+        await asyncio.sleep(PAUSE)
     async with database.reading() as connection:
-        rows = await sql.run(connection, SQL.temporary, dataset_id=dataset_id)
+        rows = await sql.run(connection, SQL.to_clear, dataset_id=dataset_id)
     for export in rows:
         try:
             await _remove(opener, export)

@@ -19,9 +19,13 @@ WITH looked AS (
 SELECT job_id, location, folder, is_temporary, (SELECT count(*) FROM export_file f WHERE f.job_id = looked.job_id) AS files
 FROM looked WHERE (status IN ('FAILED', 'CANCELED') AND finished_at < now() - interval '1 min') OR (status = 'SUCCEEDED' AND is_temporary AND expires_at <= now())
 
--- name: temporary
+-- name: is_running
+SELECT EXISTS (SELECT FROM job WHERE dataset_id = :dataset_id AND kind = 'EXPORT' AND status = 'RUNNING')
+
+-- name: to_clear
 SELECT job_id, location, folder, is_temporary, (SELECT count(*) FROM export_file f WHERE f.job_id = export.job_id) AS files
-FROM export WHERE dataset_id = :dataset_id AND is_temporary
+FROM export JOIN job ON job.id = job_id
+WHERE export.dataset_id = :dataset_id AND (is_temporary OR status <> 'SUCCEEDED')
 
 -- name: forget
 WITH files AS (DELETE FROM export_file WHERE job_id = :job_id)

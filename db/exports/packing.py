@@ -65,12 +65,16 @@ class ArchivePacker:
 @dataclass(slots=True)
 class ShardPacker:
     shard: Shard
-    size: int = 0
+    made: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.made + self.shard.pending
 
     def add(self, group: Group) -> Iterator[bytes]:
         assert group.image is not None
         made = self.shard.add(group.image, group.data)
-        self.size += len(made)
+        self.made += len(made)
         yield made
 
     def finish(self) -> Iterator[bytes]:

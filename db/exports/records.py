@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from db.exports.manifests import SQL as HISTORY
-from db.formats import shapes
+from db.formats import images, shapes
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.datasets import names
 from db.formats.datasets.records import AnnotatedImage, DatasetLabel
@@ -19,7 +19,7 @@ from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
 PAGE: Final = 500  # samples read at once
-URL_SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp"}
+URL_SUFFIXES: Final[Mapping[str, str]] = {form: suffix for suffix, form in reversed(images.SUFFIXES.items())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from db.formats.datasets.records import DatasetFacts, ImagesMode, Options, Packi
 from db.history.changes import lock_dataset, no_such_dataset
 from db.history.versions import find_version, no_such_version
 from db.identity.tokens import Identity
+from db.postgres import sql
 from db.postgres.models import Dataset, Export, Job
 from db.queries.filters import SampleFilter, conditions, working_set
 
+SQL: Final = sql.load(__file__)
 FILTER: Final = TypeAdapter(SampleFilter)
 STAGING: Final = ".labelgraph/exports"  # below the input path, where there is no output path
 MIN_FILE, MAX_FILE = 1024**2, 64 * 1024**3  # bytes of one file
@@ -44,7 +46,7 @@ class StartedExport:
 
 
 async def request(session: AsyncSession, dataset_id: int, asked: Request, *, by: Identity) -> StartedExport:
-    """Start an export. It locks nothing: whoever may read may ask for one."""
+    """Start an export. Nobody who labels waits for it: whoever may read may ask for one."""
     await lock_dataset(session, dataset_id, by, dry_run=True)
     dataset = await session.get(Dataset, dataset_id)
     if dataset is None:
@@ -106,6 +108,7 @@ def _place(dataset: Dataset, job_id: int) -> dict[str, Any]:
 
 
 async def _expect_room(session: AsyncSession, dataset_id: int) -> None:
+    await sql.run(session, SQL.take_turns, dataset_id=dataset_id)
     active = select(Job.id).where(
         col(Job.dataset_id) == dataset_id, col(Job.kind) == "EXPORT", col(Job.status).in_(jobs.ACTIVE)
     )

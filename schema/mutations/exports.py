@@ -7,7 +7,7 @@ import strawberry
 
 from db.exports import requests
 from db.formats.datasets.records import Options
-from schema.enums import ExportFormat, ExportImages, ExportPacking, SeveralLabels, YoloTask, enum_name
+from schema.enums import CocoSegmentation, ExportFormat, ExportImages, ExportPacking, SeveralLabels, YoloTask, enum_name
 from schema.inputs.filters import SampleFilter, sample_filter
 from schema.mutations.resolver import Info, number, write
 from schema.references import reference
@@ -40,6 +40,10 @@ class ExportOptionsInput:
     yolo_task: YoloTask | None = strawberry.field(
         default=None,
         description="For YOLO: the task. Null: CLASSIFY, DETECT or SEGMENT, as the type of the dataset is.",
+    )
+    segmentation: CocoSegmentation | None = strawberry.field(
+        default=None,
+        description="For COCO, and not for image classification: how polygons are written. Null: POLYGONS.",
     )
 
 
@@ -102,4 +106,5 @@ def options(given: ExportOptionsInput | None) -> Options:
         has_splits=given.has_splits,
         several_labels=enum_name(given.several_labels),
         yolo_task=enum_name(given.yolo_task),
+        segmentation=enum_name(given.segmentation),
     )

@@ -15,19 +15,18 @@ PIXELS = b"the bytes of an image"
 
 def image(path: str, *annotations: ParsedAnnotation, number: int = 1, **more: Any) -> AnnotatedImage:
     """As a job makes it, if no other image has its stem."""
-    file_path = names.file_path(path, number, is_unique=True)
     plain: dict[str, Any] = {
         "id": 100 + number,
         "format": "PNG" if path.endswith(".png") else "JPEG",
         "size": 1_000,
         "raster": Raster(100, 50),
         "state": "LABELED" if annotations else "UNLABELED",
+        "file_path": names.file_path(path, number, is_unique=True),
+        "file_name": names.file_name(path, number, is_unique=True),
     }
     return AnnotatedImage(
         number=number,
         path=path,
-        file_path=file_path,
-        file_name=names.file_name(path, number, is_unique=True),
         annotations=annotations,
         **(plain | more),
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from db.errors import Invalid
 from db.formats import shapes
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.datasets.readers import masks
 from db.formats.datasets.records import AnnotatedImage
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Raster, Shape
 from db.formats.sidecars import text, voc
@@ -167,6 +168,24 @@ def test_coco_says_what_it_cannot() -> None:
     [circle] = json.loads(files["annotations/instances_default.json"])["annotations"]
     assert circle["bbox"] == [15, 15, 10, 10]
     assert losses(format_) == {"CIRCLES_AS_BOXES": 1, "POLYLINES": 1, "POINTS": 1, "WHOLE_IMAGE": 1}
+
+
+def test_coco_has_masks_when_asked_to() -> None:
+    """Of the upright image, as all else; a box is no mask."""
+    tiny = Polygon((Position(1, 1), Position(1.2, 1), Position(1.2, 1.2)))
+    shapes_ = (DOG.shape, Circle(Position(20, 20), 5), CAT.shape, tiny)
+    turned = image("x.jpg", *(ParsedAnnotation("cat", each) for each in shapes_), raster=Raster(100, 50, 6))
+    format_, files = export("COCO", [turned], "cat", segmentation="RLE")
+    triangle, circle, box, left = json.loads(files["annotations/instances_default.json"])["annotations"]
+    assert triangle["segmentation"]["size"] == circle["segmentation"]["size"] == [100, 50]
+    [outline], holes = masks.outlines(triangle["segmentation"])
+    assert (shapes.extent(outline), holes) == ((31, 0, 50, 10), 0)
+    assert (triangle["bbox"], triangle["area"], circle["area"]) == ([30, 0, 20, 10], 100, 80)
+    assert (box["segmentation"], box["area"]) == ([], 410)
+    assert isinstance(left["segmentation"], list)
+    assert losses(format_) == {"MASKS": 1}
+    with pytest.raises(Invalid, match="Image classification has no shapes"):
+        export("COCO", [], type="IMAGE_CLASSIFICATION", segmentation="RLE")
 
 
 def test_coco_of_a_classification_has_labels() -> None:

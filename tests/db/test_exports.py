@@ -254,6 +254,21 @@ async def test_a_large_export_is_in_several_files(local: ExportHouse, monkeypatc
     assert list(parts)[:3] == [f"{name['name']}.zip", f"{name['name']}-2.zip", f"{name['name']}-3.zip"]
 
 
+@pytest.mark.parametrize("format_", ["WEBDATASET", "PARQUET"])
+async def test_shards_end_when_they_are_large_enough(
+    local: ExportHouse, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    monkeypatch.setattr(requests, "MIN_FILE", 1)
+    dataset, limit, footer = await lived_in(local, "digits"), 100_000, 20_000
+    job = await local.request(dataset, format_, has_splits=False, max_file_bytes=limit)
+    await local.work(job)
+    shards = {name: data for name, data in (await local.files(job)).items() if not name.endswith(".md")}
+    assert len(shards) > 3
+    assert all(len(data) <= limit + footer for data in shards.values())
+    start = "train-0000" if format_ == "PARQUET" else "-00000"
+    assert [f"{start}{number}" in name for number, name in enumerate(list(shards)[:3])] == [True] * 3
+
+
 async def test_single_files_lie_in_the_output_path(anywhere: ExportHouse) -> None:
     dataset = await lived_in(anywhere, "cells")
     packed = await anywhere.export(dataset, "COCO", images="INCLUDED")

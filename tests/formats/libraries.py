@@ -38,6 +38,7 @@ def hull(points: Sequence[float]) -> list[float]:
 
 
 def pycocotools_coco(folder: Path) -> Labels:
+    from pycocotools import mask
     from pycocotools.coco import COCO
 
     found: Labels = {}
@@ -49,7 +50,10 @@ def pycocotools_coco(folder: Path) -> Labels:
             assert (folder / "images" / part / image["file_name"]).is_file()
             on_it = found.setdefault(stem(image["file_name"]), [])
             for each in coco.loadAnns(coco.getAnnIds(imgIds=image["id"])):
-                if each.get("segmentation"):
+                if isinstance(each.get("segmentation"), dict):
+                    assert int(coco.annToMask(each).sum()) == each["area"]
+                    assert is_near(corners(*mask.toBbox(coco.annToRLE(each))), corners(*each["bbox"]), 1)
+                elif each.get("segmentation"):
                     covered = int(coco.annToMask(each).sum())
                     assert abs(covered - each["area"]) < 0.1 * each["area"] + 20, (covered, each["area"])
                 on_it.append((names[each["category_id"]], corners(*each["bbox"]) if "bbox" in each else None))
@@ -234,6 +238,7 @@ def _box_of_percents(result: dict[str, Any]) -> list[float] | None:
 
 CHECKS: dict[tuple[str, str], tuple[Check, Iterable[str]]] = {
     ("pycocotools", "COCO"): (pycocotools_coco, ("cells", "outlines", "digits")),
+    ("pycocotools", "COCO with masks"): (pycocotools_coco, ("outlines",)),
     ("supervision", "COCO"): (supervision_coco, ("cells", "outlines")),
     ("supervision", "PASCAL_VOC"): (supervision_pascal_voc, ("cells", "outlines")),
     ("datumaro", "COCO"): (datumaro_coco, ("cells", "outlines")),

@@ -85,14 +85,16 @@ def write(folder: Path) -> None:
         for name, format_ in FORMATS.items():
             if dataset.kind in format_.types and "INCLUDED" in format_.images:
                 _write(folder / dataset.name / name, dataset, name, format_)
+        if dataset.kind == "IMAGE_SEGMENTATION":
+            _write(folder / dataset.name / "COCO with masks", dataset, "COCO", FORMATS["COCO"], segmentation="RLE")
 
 
 def _said(annotation: ParsedAnnotation) -> tuple[str, Any]:
     return annotation.label, None if annotation.shape is None else shapes.extent(annotation.shape)
 
 
-def _write(folder: Path, dataset: Dataset, name: str, format_: type[Format]) -> None:
-    known = facts(dataset.images, *dataset.labels, type=dataset.kind, mode="INCLUDED")
+def _write(folder: Path, dataset: Dataset, name: str, format_: type[Format], **options: Any) -> None:
+    known = facts(dataset.images, *dataset.labels, type=dataset.kind, mode="INCLUDED", **options)
     expect_fit(name, format_, known)
     export = format_(known)
     for path, data in _files(export, dataset):

@@ -5,13 +5,15 @@ upright image, as OpenCV, Detectron2 and browsers read it. Category ids count fr
 An image's `state` tells the unlabelled ones from those on which nothing was found.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 
+from db.errors import Invalid
 from db.formats import shapes
 from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets import masks
 from db.formats.datasets.format import (
     CIRCLES_AS_BOXES,
     POINTS,
@@ -20,23 +22,36 @@ from db.formats.datasets.format import (
     WHOLE_IMAGE,
     Document,
     Format,
+    Loss,
 )
+from db.formats.datasets.outlines import coordinates, corner_and_size, short
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Shape
 
 UNSPLIT: Final = "default"
+MASKS: Final = Loss(
+    "MASKS",
+    f"Shapes around no pixel's centre, or of more than {masks.MAX_RUNS:,} runs, have no mask: polygons are written as "
+    "they are, circles as the boxes around them.",
+)
 
 
 class Coco(Format):
-    options = frozenset({"has_splits"})
+    options = frozenset({"has_splits", "segmentation"})
     is_single_files = True
     has_splits = True
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
         self.kind = "labels" if facts.type == "IMAGE_CLASSIFICATION" else "instances"
+        self.has_masks = facts.options.segmentation == "RLE"
         parts = facts.splits or (UNSPLIT,)
         self.documents = tuple(_Part(f"annotations/{self.kind}_{part}.json", part, self) for part in parts)
+
+    @classmethod
+    def check(cls, facts: DatasetFacts) -> None:
+        if facts.options.segmentation is not None and facts.type == "IMAGE_CLASSIFICATION":
+            raise Invalid("Image classification has no shapes for `segmentation`.", path="options.segmentation")
 
     def part_of(self, image: AnnotatedImage) -> str:
         return (image.split if self.facts.is_split else None) or UNSPLIT
@@ -45,7 +60,7 @@ class Coco(Format):
         self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
         for annotation in image.confirmed:
             match annotation.shape:
-                case Circle():
+                case Circle() if not self.has_masks:
                     self.losses.add(CIRCLES_AS_BOXES, image)
                 case Polyline():
                     self.losses.add(POLYLINES, image)
@@ -79,7 +94,7 @@ class _Part(Document):
         comma, self.has_images = b"," if self.has_images else b"", True
         annotations = bytearray()
         for each in upright.confirmed:
-            entry = self._annotation(image, each)
+            entry = self._annotation(upright, each)
             if entry is not None:
                 annotations += (b",\n" if self.ids > 1 else b"\n") + orjson.dumps(entry)
         return comma + b"\n" + orjson.dumps(self._image(image, *upright.raster.size)), bytes(annotations)
@@ -101,25 +116,18 @@ class _Part(Document):
         if self.format.kind == "instances":
             if not isinstance(annotation.shape, BoundingBox | Polygon | Circle):
                 return None
-            entry |= self._region(annotation.shape)
+            entry |= self._region(image, annotation.shape)
         self.ids += 1
         return {"id": self.ids} | entry
 
-    def _region(self, shape: Shape) -> dict[str, Any]:
+    def _region(self, image: AnnotatedImage, shape: Shape) -> dict[str, Any]:
         left, top, right, bottom = shapes.extent(shape)
-        box = [_short(each) for each in (left, top, right - left, bottom - top)]
-        outline = [list(_coordinates(shape))] if isinstance(shape, Polygon) else []
-        area = _short(shapes.area(shape) if outline else (right - left) * (bottom - top))
-        return {"bbox": box, "area": area, "segmentation": outline, "iscrowd": 0}
-
-
-def _coordinates(polygon: Polygon) -> Iterator[float]:
-    for point in polygon.points:
-        yield _short(point.x)
-        yield _short(point.y)
-
-
-def _short(number: float) -> float:
-    """Without the digits that arithmetic adds, and without a point where there is nothing behind it."""
-    rounded = round(number, shapes.DIGITS)
-    return int(rounded) if rounded == int(rounded) else rounded
+        mask = None
+        if self.format.has_masks and isinstance(shape, Polygon | Circle):
+            mask = masks.mask(shape, *image.raster.size)
+            self.format.losses.add(MASKS, image, mask is None)
+        segmentation: Any = [list(coordinates(shape))] if isinstance(shape, Polygon) else []
+        area = short(shapes.area(shape) if segmentation else (right - left) * (bottom - top))
+        if mask is not None:
+            segmentation, area = mask
+        return {"bbox": corner_and_size(shape), "area": area, "segmentation": segmentation, "iscrowd": 0}

@@ -101,6 +101,10 @@ class Series:
 class Shard(Protocol):
     """A file that a format packs itself, such as Parquet. It ends when it is long enough, and another begins."""
 
+    @property
+    def pending(self) -> int:
+        """Bytes of images that were added and not returned yet, about."""
+
     def add(self, image: AnnotatedImage, data: bytes | None) -> bytes:
         """An image, with its bytes where images are included. Returns what of the file is complete by then."""
 

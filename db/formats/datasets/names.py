@@ -3,6 +3,9 @@
 An image keeps its path where it can. Where a part of it is nothing for some file system (Windows' reserved characters
 and names included), or another image has the same stem in any case of its letters, `~` and the image's number are put
 behind the stem; so they are behind a stem that ends that way by itself, which makes the made names unique.
+
+In a bucket `a.jpg` and `a.jpg/b.jpg` can both be images. On disks one name cannot be a file and a directory: a
+directory that could be a file of an export by its suffix gets a `_`.
 """
 
 import re
@@ -15,6 +18,9 @@ from db.formats.paths import stem as stem_of
 
 UNSAFE: Final = re.compile('[\x00-\x1f\x7f-\x9f<>:"|?*\\\\/\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd]')
 RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+LIKE_FILES: Final = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|bmp|gif|webp|tiff?|avif|txt|xml|json|cls)$")
+# Suffixes that some readers do not know as those of images.
+KNOWN: Final = {".jfif": ".jpg", ".jpe": ".jpg"}
 NUMBERED: Final = re.compile(r"~[0-9]+$")
 LENGTH: Final = 200  # bytes of a name, so that a suffix and a number fit into the 255 that file systems take
 
@@ -33,7 +39,7 @@ def safe_part(part: str) -> str:
 def file_path(path: str, number: int, *, is_unique: bool) -> str:
     """The path of an image in an export. `is_unique`: no other image has this path without suffix, in any case."""
     *directories, name = path.split("/")
-    folders = [safe_part(directory) for directory in directories]
+    folders = [LIKE_FILES.sub(r".\1_", safe_part(directory)) for directory in directories]
     is_kept = is_unique and folders == directories
     return "/".join((*folders, file_name(name, number, is_unique=is_kept)))
 
@@ -43,10 +49,11 @@ def file_name(path: str, number: int, *, is_unique: bool) -> str:
     name = path.rpartition("/")[2]
     stem = stem_of(name)
     suffix, safe = name[len(stem) :], safe_part(stem)
+    suffix = KNOWN.get(suffix.lower(), suffix)
     if suffix != safe_part(f"x{suffix}")[1:]:
         suffix, is_unique = "", False
     if is_unique and safe == stem and not NUMBERED.search(stem) and not stem.startswith("."):
-        return name
+        return stem + suffix
     return f"{safe}~{number}{suffix}"
 
 

@@ -14,7 +14,6 @@ from db.formats.datasets.records import SPLITS, AnnotatedImage, DatasetFacts
 
 ROWS: Final = 100  # of a row group, as the hub's viewer likes them
 GROUP: Final = 16 * 1024 * 1024  # bytes of a row group
-FILE: Final = 500 * 1024 * 1024  # bytes of a file, as on the hub
 
 
 class Parquet(HuggingFace):
@@ -50,6 +49,10 @@ class ParquetFile:
         self.writer = pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(self.sink, mode="w"), self.schema)
         self.rows: list[dict[str, Any]] = []
         self.size = 0
+
+    @property
+    def pending(self) -> int:
+        return self.size
 
     def add(self, image: AnnotatedImage, data: bytes | None) -> bytes:
         found = row(image, self.facts.type)

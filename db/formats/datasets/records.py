@@ -16,10 +16,10 @@ from db.formats.shapes import Raster
 ImagesMode = Literal["NONE", "LINKS", "INCLUDED"]
 Packing = Literal["ZIP", "TAR", "FILES"]
 SeveralLabels = Literal["OMIT", "FIRST", "COPY"]
+Segmentation = Literal["POLYGONS", "RLE"]
 YoloTask = Literal["DETECT", "SEGMENT", "ORIENTED_BOXES", "CLASSIFY"]
 # The splits of the field, by usage. INFERENCE and no usage are in none.
 SPLITS: Final[Mapping[str, str]] = {"TRAIN": "train", "EVAL": "val", "TEST": "test"}
-SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Options:
     has_splits: bool | None = None  # False: one part, whatever the usages
     several_labels: SeveralLabels | None = None
     yolo_task: YoloTask | None = None
+    segmentation: Segmentation | None = None
 
 
 @dataclass(frozen=True, slots=True)
