@@ -1,10 +1,14 @@
 """Readers of data sets: what each format may look like, and what they do with files that are wrong or made to hurt."""
 
+import gzip
+import io
 import json
 import tarfile
 from random import Random
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from db.errors import Invalid
@@ -324,6 +328,45 @@ def test_tar_files_that_are_made_to_hurt() -> None:
     header = tarfile.TarInfo("a.jpg")
     header.type, header.size = tarfile.XHDTYPE, 10**9
     assert "header of the tar file" in refused("WEBDATASET", {"a.tar": header.tobuf() + bytes(10_000)})
+
+
+# -- of one image more than it can have, and files that lie
+
+MANY = [f"label-{number}" for number in range(12_000)]
+CHOICES = [{"data": {"image": "1.png"}, "annotations": [{"result": [{"value": {"choices": MANY}}]}]}]
+OVERFULL: dict[str, dict[str, bytes | str]] = {
+    "CSV": {"a.csv": f"path,labels\n1.png,{'|'.join(MANY)}\n"},
+    "JSON_LINES": {"a.jsonl": json.dumps({"path": "1.png", "labels": MANY})},
+    "LABEL_STUDIO": {"a.json": json.dumps(CHOICES)},
+}
+
+
+@pytest.mark.parametrize("name", OVERFULL)
+def test_of_an_image_only_so_many_annotations_are_read(name: str) -> None:
+    [record], [problem] = read(READERS[name], OVERFULL[name], "IMAGE_CLASSIFICATION")
+    assert (len(record.annotations or ()), problem.message) == (10_000, "An image has at most 10,000 annotations.")
+
+
+def test_parquet_that_lies_about_its_rows_never_lacks_some_silently() -> None:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"path": [f"{number}.png" for number in range(60)]}), out)
+    data = out.getvalue()
+    said = 2 * 60  # as a number of Thrift
+    places = [place for place in range(len(data) // 2, len(data)) if data[place] == said]
+    refusals = 0
+    for place in places:
+        changed = data[:place] + bytes([said - 2]) + data[place + 1 :]
+        try:
+            records, _ = read(READERS["PARQUET"], {"a.parquet": changed}, "IMAGE_CLASSIFICATION")
+            assert len(records) == 60
+        except Invalid:
+            refusals += 1
+    assert refusals > 0
+
+
+def test_a_compressed_shard_that_unpacks_to_much_more_is_refused() -> None:
+    shard = gzip.compress(tarred({"1.bin": bytes(20 << 20)}))
+    assert "times its size" in refused("WEBDATASET", {"a.tgz": shard})
 
 
 # -- files from outside

@@ -55,14 +55,17 @@ class _Task:
         path = _path(said)
         results = list(self._results() if isinstance(data, dict) else self._short_results())
         self.size = next((size for each, _, _ in results if (size := _size(each)) is not None), None)
-        annotations = list[ParsedAnnotation]()
-        for index, (result, author, score) in enumerate(_merged(results)[:MAX_ANNOTATIONS]):
+        known = _Known()
+        for index, (result, author, score) in enumerate(_merged(results)):
             try:
                 for each in self._annotations(result, author, score, index):
-                    if not self._is_known(each, annotations):
-                        annotations.append(each)
+                    known.add(each)
             except Invalid as refused:
                 self.problems.append(Problem(self.location, refused.message))
+            if max(len(known.annotations), len(self.problems)) > MAX_ANNOTATIONS:
+                self.problems.append(Problem(self.location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
+                break
+        annotations = known.annotations[:MAX_ANNOTATIONS]
         usage = said.get("usage", said.get("split", self.item.get("subset")))
         return ImageRecord(
             path,
@@ -104,13 +107,6 @@ class _Task:
                 yield {"value": value}, author, None
             elif key in ("choice", "label", "class") and isinstance(value, str):
                 yield {"value": {"choices": [value]}}, author, None
-
-    def _is_known(self, annotation: ParsedAnnotation, found: Sequence[ParsedAnnotation]) -> bool:
-        """A label of the whole image once; and no prediction that somebody took over."""
-        if annotation.shape is None:
-            return any(each.label == annotation.label and each.shape is None for each in found)
-        is_prediction = annotation.author is not None and not annotation.author.confirmed
-        return is_prediction and any((each.label, each.shape) == (annotation.label, annotation.shape) for each in found)
 
     def _score(self, item: Mapping[str, Any]) -> float | None:
         try:
@@ -167,6 +163,21 @@ class _Task:
         if degrees:
             return turned.rectangle(corner.x, corner.y, *sides, degrees=degrees, around=corner)
         return BoundingBox(corner.x, corner.y, corner.x + sides[0], corner.y + sides[1])
+
+
+class _Known:
+    """A label of the whole image once; and no prediction that somebody took over."""
+
+    def __init__(self) -> None:
+        self.annotations: list[ParsedAnnotation] = []
+        self.said = set[tuple[str, Shape | None]]()
+
+    def add(self, annotation: ParsedAnnotation) -> None:
+        said = annotation.label, annotation.shape
+        is_prediction = annotation.author is not None and not annotation.author.confirmed
+        if said not in self.said or not (annotation.shape is None or is_prediction):
+            self.annotations.append(annotation)
+            self.said.add(said)
 
 
 def _merged(

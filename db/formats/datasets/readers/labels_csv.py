@@ -190,10 +190,13 @@ class _File:
         annotations, problems = list[ParsedAnnotation](), list[Problem]()
         for line, data in group.annotations:
             try:
-                annotations += self._annotations(orjson.loads(data), line, problems)
+                annotations += islice(self._annotations(orjson.loads(data), line, problems), MAX_ANNOTATIONS + 1)
             except Invalid as refused:
                 problems.append(Problem(f"{self.name}:{line}", refused.message))
-        if group.has_more:
+            if len(annotations) > MAX_ANNOTATIONS:
+                break
+        if group.has_more or len(annotations) > MAX_ANNOTATIONS:
+            del annotations[MAX_ANNOTATIONS:]
             problems.append(Problem(self.name, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
         whole = {each.label: each for each in reversed(annotations) if each.shape is None}
         annotations = [each for each in annotations if each.shape is not None or whole[each.label] is each]
@@ -266,7 +269,7 @@ def _rows(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as wrong:
-            raise Invalid(f"Line {line} is not CSV: {wrong}.") from None
+            raise Invalid(f"Line {line} is not CSV: {str(wrong).partition(' - ')[0]}.") from None
         yield line, row
 
 

@@ -100,6 +100,8 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
                     except Invalid as refused:
                         yield Problem(f"{name}#{number}", refused.message)
                     number += 1
+        if number != metadata.num_rows:
+            raise Invalid(f"{name} is damaged: it has {number:,} rows, and says {metadata.num_rows:,}.")
 
 
 def _rows(group: Any) -> int:
