@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from api import health, playground, worker
+from api import health, playground, web, worker
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.compression import TextResponse
@@ -76,6 +76,9 @@ def create_app(
             Route("/graphql", GraphQLOverHTTP()),
             WebSocketRoute("/graphql", graphql_socket),
             Route("/schema.graphql", sdl),
+            Route("/ui", web.without_slash),
+            Route("/ui/", web.page),
+            Route("/ui/assets/{name}", web.asset),
             Route("/playground/{name}", playground.asset),
             Route("/images/{source}", images.get_image),
             Route("/thumbnails/{source}/{size}", images.get_thumbnail),
@@ -174,7 +177,7 @@ async def _worker(settings: Settings, database: Database, observer: Observer) ->
 
 
 async def home(_: Request) -> Response:
-    return RedirectResponse("graphql")
+    return RedirectResponse("ui/")
 
 
 async def sdl(request: Request) -> Response:

@@ -80,6 +80,7 @@ def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -
     if token is None:
         lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
     elif private:
+        lines.append(f"The page to label on, signed in: {url}/ui/#token={token}")
         lines.append(f"GraphiQL, signed in: {url}/graphql#token={token}")
     else:  # a journal, or the log of a container
         lines.append(f"The owner's token is in {process.token_file(settings)}")

@@ -52,6 +52,7 @@ async def show(url: str, token: str, token_file: Path, images: Path) -> None:
         print(f'  Dataset "{example["name"]}": {count["totalCount"]} images, {todo}.')
     print(f"  They lie in {images}\n")
     if sys.stdout.isatty():  # other output may be kept, and read by others
+        print(f"  Label images here     {url}/ui/#token={token}")
         print(f"  GraphiQL, signed in   {url}/graphql#token={token}")
     print(f"  GraphQL               {url}/graphql")
     print(f"  Token                 {token if sys.stdout.isatty() else f'in {token_file}'}")

@@ -35,6 +35,11 @@ def test_every_operation_of_the_client_suites_is_valid() -> None:
     assert validate(build_schema(sdl()), parse(operations)) == []
 
 
+def test_every_operation_of_the_page_is_valid() -> None:
+    operations = (ROOT / "examples" / "web" / "src" / "operations.graphql").read_text()
+    assert validate(build_schema(sdl()), parse(operations)) == []
+
+
 def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["--help"])

@@ -157,6 +157,7 @@ def test_serve_says_what_is_missing_to_begin(tmp_path: Path) -> None:
     ready = commands.welcome(bare.with_changes(allowed_roots=(tmp_path,)), "http://127.0.0.1:1", "lg_x", private=True)
     assert ready.splitlines() == [
         "Labelgraph serves http://127.0.0.1:1/graphql",
+        "The page to label on, signed in: http://127.0.0.1:1/ui/#token=lg_x",
         "GraphiQL, signed in: http://127.0.0.1:1/graphql#token=lg_x",
     ]
 

@@ -115,7 +115,7 @@ def test_the_token_is_printed_into_a_terminal_only(command: str, data_dir: Path)
     with labelgraph(command, "--port", "0", "--data", str(data_dir), stdout=inner) as process:
         os.close(inner)
         said = b""
-        while b"/graphql#token=" + server.token.encode() not in said:
+        while not all(path + b"#token=" + server.token.encode() in said for path in (b"/ui/", b"/graphql")):
             said += os.read(terminal, 4096)  # raises once the process has ended
         process.terminate()
         assert process.wait(SECONDS) == 0

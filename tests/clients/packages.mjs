@@ -27,6 +27,15 @@ export function installNodePackages() {
   fs.symlinkSync(join("..", ".clients", "node_modules"), link);
 }
 
+/** The packages of the page, where its build looks for them. Returns its folder. */
+export function installPagePackages() {
+  const page = join(root, "examples", "web");
+  installOnce("web", [join("..", "..", "examples", "web", "package-lock.json")], () => {
+    runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: page });
+  });
+  return page;
+}
+
 /** A Python client in a virtual environment of its own, `.clients/<name>`. Returns its interpreter. */
 export function installPythonPackages(python, name) {
   const environment = join(cache, name);

@@ -27,6 +27,7 @@ export async function runSuites(folder, python, chosen, settings = {}) {
     process.env.LABELGRAPH_CLIENTS_URL = server.url;
     process.env.LABELGRAPH_CLIENTS_TOKEN = server.token;
     process.env.LABELGRAPH_CLIENTS_IMAGES = server.images;
+    process.env.LABELGRAPH_CLIENTS_DATA = server.data;
     process.env.LABELGRAPH_CLIENTS_PYTHON = python;
     const files = (chosen.length > 0 ? chosen : known).map((name) => join(folder, name + SUFFIX));
     const tests = run({ files, concurrency: 1, timeout: SECONDS * 1000 });

@@ -12,15 +12,16 @@ const SECONDS = 120; // for a start or an end that takes longer, something hangs
 
 /**
  * Starts `./labelgraph serve` on a free port of the loopback address, with more `options` and `settings` (environment
- * variables). Its log is `.clients/<name>.log`. `stop` fails if it met an internal error.
+ * variables). Its log is `.clients/<name>.log`. `stop` fails if it met an internal error. `restart` kills it, calls
+ * `meanwhile`, and starts it again at the same URL with the same data.
  */
-export async function startServer(python, { name = "server", options = [], settings = {} } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), "labelgraph-clients-"));
+export async function startServer(python, { name = "server", options = [], settings = {}, folder, port = 0 } = {}) {
+  folder ??= mkdtempSync(join(tmpdir(), "labelgraph-clients-"));
   const [data, images] = [join(folder, "data"), join(folder, "images")];
-  mkdirSync(images);
+  mkdirSync(images, { recursive: true });
   mkdirSync(cache, { recursive: true });
   const log = join(cache, `${name}.log`);
-  const own = ["--host", "127.0.0.1", "--port", "0", "--data", data, "--allow-root", images];
+  const own = ["--host", "127.0.0.1", "--port", String(port), "--data", data, "--allow-root", images];
   const server = spawn(python, ["-P", "-m", "api", "serve", ...own, ...options], {
     cwd: root,
     env: { ...environment(), ...settings },
@@ -41,11 +42,19 @@ export async function startServer(python, { name = "server", options = [], setti
     const internal = readFileSync(log, "utf8").includes("Traceback (most recent call last)");
     if (internal) throw new Error(`The server met an internal error: see ${log}`);
   };
+  const restart = async (meanwhile) => {
+    server.kill("SIGKILL");
+    await ended;
+    await logged;
+    await meanwhile();
+    return startServer(python, { name, options, settings, folder, port: new URL(url).port });
+  };
+  let url;
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => end().then(() => process.exit(130)));
   try {
-    const url = await announced(server, ended);
+    url = await announced(server, ended);
     const token = readFileSync(join(data, "token"), "utf8").trim();
-    return { url, token, images, stop };
+    return { url, token, data, images, stop, restart };
   } catch (error) {
     await end();
     await logged;

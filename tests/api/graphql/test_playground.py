@@ -41,11 +41,6 @@ async def test_a_query_in_the_address_of_a_browser_is_answered_not_shown(client:
     assert response.json() == {"data": {"hello": "hello world"}}
 
 
-async def test_leads_from_the_root_to_the_page(stranger: Client) -> None:
-    response = await stranger.request("GET", "/", headers=BROWSER)
-    assert (response.status_code, response.headers["location"]) == (307, "graphql")
-
-
 def test_carries_its_licences_and_stays_small() -> None:
     vendor = playground.HERE / "vendor"
     assert sum(path.stat().st_size for path in vendor.iterdir()) < 5_000_000

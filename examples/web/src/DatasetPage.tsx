@@ -1,0 +1,533 @@
+/** The page of a dataset: it holds what the person filters, selects and does, and shows the parts. */
+import type { AnyVariables, TypedDocumentNode } from "@urql/core";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useClient, useQuery } from "urql";
+
+import { Bar } from "./App";
+import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Order, ORDERS, type Tab, TABS } from "./conditions";
+import { DeleteImages } from "./Deletion";
+import { Filters, useFacets } from "./Filters";
+import { follow } from "./follow";
+import {
+  type ChangedFragment,
+  LabelSamplesDocument,
+  UndoChangeDocument,
+  UpdateSamplesDocument,
+  WorkspaceDocument,
+} from "./gql/graphql";
+import { FileLabels } from "./FileLabels";
+import { Grid, type GridHandle } from "./Grid";
+import { LabelPanel } from "./LabelPanel";
+import { SampleList } from "./list";
+import { resume, send, waiting } from "./outbox";
+import { Action, Dialog, useLast } from "./parts";
+import { SyncButton, SyncProgress } from "./Sync";
+import { connection, note } from "./session";
+import { useStore } from "./store";
+import { quoted, sentence, type Text, useText } from "./text";
+import { type Dataset, type Target, type Workspace, WorkspaceContext } from "./workspace";
+
+// What is not seen at first is loaded when it is opened.
+const History = lazy(() => import("./History"));
+const Versions = lazy(() => import("./Versions"));
+const Upload = lazy(() => import("./Upload"));
+const ImageView = lazy(() => import("./ImageView"));
+
+const IDS = 1_000; // most ids of samples in one mutation
+const TILES = [96, 140, 200, 280]; // pixels
+
+type Window = "history" | "versions" | "upload" | "delete" | "keys";
+
+export function DatasetPage({ name }: { name: string }) {
+  const text = useText();
+  const [{ data: answer, error }, read] = useQuery({
+    query: WorkspaceDocument,
+    variables: { name },
+    requestPolicy: "cache-and-network",
+  });
+  const data = useLast(answer);
+  useEffect(() => note(error), [error]);
+  useEffect(() => {
+    if (!error?.networkError) return undefined;
+    const timer = setTimeout(() => read({ requestPolicy: "network-only" }), 2_000);
+    return () => clearTimeout(timer);
+  }, [error]);
+  const reread = useCallback(() => read({ requestPolicy: "network-only" }), [read]);
+  if (data?.dataset) return <Page data={data} dataset={data.dataset} reread={reread} />;
+  return (
+    <>
+      <Bar who={data?.viewer} />
+      <main className="narrow">
+        <p className="empty">{data ? text.noDataset(name) : error ? sentence(text, error) : text.loading}</p>
+      </main>
+    </>
+  );
+}
+
+interface Message {
+  text: string;
+  kind: "good" | "bad";
+  offers: "undo" | "redo" | undefined;
+  at: number;
+}
+
+type Loaded = { viewer: { name: string; scope: string }; serverInfo: { uploadLimits: Workspace["limits"] } };
+
+function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; reread: () => void }) {
+  const text = useText();
+  const client = useClient();
+  const [conditions, setConditions] = useState(NO_CONDITIONS);
+  const [order, setOrder] = useState<Order>("newest");
+  const [tile, setTile] = useState(TILES[1]!);
+  const [focus, setFocus] = useState(0);
+  const [anchor, setAnchor] = useState(0); // where a selection from one image to another begins
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [isAll, setAll] = useState(false); // all that match are selected
+  const [shown, setShown] = useState<Window | null>(null);
+  const [opened, setOpened] = useState<number | null>(null); // the position of the image that is viewed
+  const [dropped, setDropped] = useState<File[]>([]);
+  const [isDragging, setDragging] = useState(false);
+  const [message, setMessage] = useState<Message | null>(null);
+  const [changes, setChanges] = useState(0); // counts what happened, for the parts that read again then
+  const undoable = useRef<{ undo: string[]; redo: string[] }>({ undo: [], redo: [] });
+  const grid = useRef<GridHandle>(null);
+
+  const list = useMemo(
+    () => new SampleList(client, dataset.id, filterOf(conditions), ORDERS[order]),
+    [client, dataset.id, conditions, order],
+  );
+  useSyncExternalStore(list.subscribe, list.snapshot);
+  useEffect(() => () => list.close(), [list]);
+  const facets = useFacets(dataset.id, conditions, dataset.statistics, changes);
+
+  const deselect = () => {
+    setSelected(new Set());
+    setAll(false);
+  };
+  const filterBy = (next: Conditions) => {
+    setConditions(next);
+    setFocus(0);
+    setAnchor(0);
+    deselect();
+  };
+
+  const say: Workspace["say"] = (said, kind = "good", offers) =>
+    setMessage({ text: said, kind, offers, at: Date.now() });
+  const messages = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (messages.current?.matches(":popover-open")) messages.current.hidePopover();
+    if (message) messages.current?.showPopover(); // above an open window
+    if (message?.kind !== "good") return undefined;
+    const timer = setTimeout(() => setMessage(null), 6_000);
+    return () => clearTimeout(timer);
+  }, [message]);
+
+  // Others change the dataset, too. However often they do, what is in view is read once in a while: less often where
+  // counting takes long.
+  const timer = useRef(0);
+  const now = useRef({ list, reread });
+  now.current = { list, reread };
+  const refresh = useCallback(() => {
+    if (timer.current) return;
+    timer.current = window.setTimeout(
+      () => {
+        timer.current = 0;
+        now.current.reread();
+        now.current.list.refresh();
+        setChanges((count) => count + 1);
+      },
+      Math.max(300, 3 * now.current.list.countingTook),
+    );
+  }, []);
+  useEffect(() => follow(client, dataset.id, dataset.eventCursor, refresh), [client, dataset.id]);
+  useEffect(() => resume(client, (error) => say(sentence(text, error), "bad")), [client]);
+
+  const mutate = async <Data, Variables extends AnyVariables>(
+    document: TypedDocumentNode<Data, Variables>,
+    variables: Variables,
+  ) => {
+    const { data, error } = await send(client, document, variables);
+    if (error) say(sentence(text, error), "bad");
+    if (!data) return undefined;
+    const [payload] = Object.values(data) as ({ change?: ChangedFragment | null } | null)[];
+    if (payload?.change?.isUndoableByViewer && (document as unknown) !== UndoChangeDocument) {
+      undoable.current.undo.push(payload.change.id);
+      undoable.current.redo = [];
+    }
+    refresh();
+    return payload === null ? undefined : data;
+  };
+
+  const undo: Workspace["undo"] = async (direction = "undo") => {
+    const { undo: done, redo: undone } = undoable.current;
+    const [from, to] = direction === "undo" ? [done, undone] : [undone, done];
+    const changeId = from.pop();
+    if (!changeId) return say(text.nothingToUndo);
+    const answer = await mutate(UndoChangeDocument, { input: { changeId } });
+    if (!answer?.undoChange) return undefined;
+    to.push(answer.undoChange.change.id);
+    say(quoted(answer.undoChange.change.summary), "good", direction === "undo" ? "redo" : "undo");
+  };
+
+  const workspace: Workspace = {
+    client,
+    text,
+    dataset,
+    limits: data.serverInfo.uploadLimits,
+    mutate,
+    say,
+    undo,
+    refresh,
+  };
+  const total = list.total;
+
+  /** What a label goes to: what is selected, or else the image in focus. */
+  const target = (): Target | null => {
+    if (isAll) {
+      if (!total) return null;
+      return { selects: [{ filter: list.filter }], expectedCount: total, count: total };
+    }
+    const focused = list.sample(focus);
+    const ids = selected.size > 0 ? [...selected] : focused ? [focused.id] : [];
+    if (ids.length === 0) return null;
+    const selects = [];
+    for (let start = 0; start < ids.length; start += IDS) selects.push({ ids: ids.slice(start, start + IDS) });
+    return { selects, count: ids.length };
+  };
+  const aim = target();
+
+  /** Adds a label to what is selected, or takes it from there. */
+  const label = async (given: { id?: string; name: string }, mode: "ADD" | "REMOVE" = "ADD") => {
+    if (!aim || !dataset.viewerCan.label) return;
+    const named = given.id ? { labelIds: [given.id] } : { labels: [given.name], createMissing: true };
+    const more = aim.expectedCount === undefined ? {} : { expectedCount: aim.expectedCount };
+    let changed = 0;
+    if (conditions.tab === "UNLABELED" && mode === "ADD") deselect(); // they leave this list
+    for (const select of aim.selects) {
+      const input = { datasetId: dataset.id, select, mode, ...named, ...more };
+      const answer = await mutate(LabelSamplesDocument, { input });
+      if (!answer?.labelSamples) return;
+      changed += answer.labelSamples.changedCount;
+    }
+    if (changed === 0) say(text.unchanged);
+    else say(mode === "ADD" ? text.labelled(changed, given.name) : text.removed(changed, given.name), "good", "undo");
+  };
+
+  /** A label's key adds it; on an image that has it already, it takes it away. */
+  const labelByKey = (given: Dataset["labels"][number]) => {
+    const only =
+      !isAll && selected.size <= 1
+        ? list.sample(selected.size === 1 ? list.indexOf([...selected][0]!) : focus)
+        : undefined;
+    const has = only?.labels.some((own) => own.id === given.id);
+    void label(given, has ? "REMOVE" : "ADD");
+  };
+
+  const setHard = async (isHard: boolean) => {
+    for (const select of aim?.selects ?? []) {
+      const { expectedCount = null } = aim!;
+      await mutate(UpdateSamplesDocument, { input: { datasetId: dataset.id, select, isHard, expectedCount } });
+    }
+  };
+
+  const toggle = (index: number) => {
+    const sample = list.sample(index);
+    setFocus(index);
+    setAnchor(index);
+    if (!sample) return;
+    const next = new Set(isAll ? [] : selected);
+    if (!next.delete(sample.id)) next.add(sample.id);
+    setAll(false);
+    setSelected(next);
+  };
+  const selectTo = async (index: number) => {
+    setFocus(index);
+    const [first, last] = [Math.min(anchor, index), Math.max(anchor, index)];
+    if (last - first >= IDS) return say(text.rangeTooLong, "bad");
+    const samples = await list.range(first, last);
+    if (!samples) return;
+    setAll(false);
+    setSelected(new Set(samples.map((sample) => sample.id)));
+  };
+  const selectInView = () => {
+    const [first, last] = grid.current!.inView();
+    setAll(false);
+    setSelected(new Set([...selected, ...list.samples(first, last).map((sample) => sample.id)]));
+  };
+  const moveTo = (index: number, extend: boolean) => {
+    if (extend) void selectTo(index);
+    else {
+      setFocus(index);
+      setAnchor(index);
+    }
+  };
+
+  useEffect(() => {
+    if (total !== null && focus >= total) setFocus(Math.max(0, total - 1));
+  }, [total, focus]);
+
+  // Keys for the whole page, unless somebody types or a window is open.
+  const onKey = (event: KeyboardEvent) => {
+    const typing = event.target instanceof HTMLElement && event.target.matches("input, select, textarea");
+    const control = event.ctrlKey || event.metaKey;
+    if (control && event.key.toLowerCase() === "z" && !(typing && (event.target as HTMLInputElement).value)) {
+      event.preventDefault();
+      void undo(event.shiftKey ? "redo" : "undo");
+      return;
+    }
+    if (document.querySelector("dialog[open]") || event.isComposing) return;
+    const tab = event.altKey && TABS[Number(event.code.replace("Digit", "")) - 1];
+    const labelOfKey = !control && !event.altKey && dataset.labels.find((each) => each.shortcut === event.key);
+    if (tab) filterBy({ ...conditions, tab });
+    else if (typing && event.key === "Escape") grid.current!.focus();
+    else if (typing) return;
+    else if (labelOfKey) labelByKey(labelOfKey);
+    else if (control && event.key === "a") selectInView();
+    else if (control || event.altKey) return;
+    else if (event.key === "Escape") deselect();
+    else if (event.key === "Delete" && aim && dataset.viewerCan.manage) setShown("delete");
+    else if (event.key === "l" || event.key === "L") document.getElementById("label-box")?.focus();
+    else if (event.key === "?") setShown("keys");
+    else return;
+    event.preventDefault();
+  };
+  const key = useRef(onKey);
+  key.current = onKey;
+  useEffect(() => {
+    const listener = (event: KeyboardEvent) => key.current(event);
+    addEventListener("keydown", listener);
+    return () => removeEventListener("keydown", listener);
+  }, []);
+
+  const close = () => {
+    setShown(null);
+    setDropped([]);
+  };
+  const count = isAll ? (total ?? 0) : selected.size;
+  const can = dataset.viewerCan;
+  return (
+    <WorkspaceContext value={workspace}>
+      <a className="skip" href="#grid">
+        {text.skip}
+      </a>
+      <Bar who={data.viewer}>
+        <h1 title={dataset.description}>{dataset.name}</h1>
+        <SyncButton />
+        <Action may={can.upload} onClick={() => setShown("upload")}>
+          {text.upload}
+        </Action>
+        <Action
+          onClick={() => setShown("versions")}
+          label={dataset.hasUnpublishedChanges ? `${text.versions}: ${text.unpublished}` : text.versions}
+        >
+          {text.versions}
+          {dataset.hasUnpublishedChanges && <span className="mark" />}
+        </Action>
+        <Action onClick={() => setShown("history")}>{text.history}</Action>
+      </Bar>
+      <Connection text={text} />
+      <main
+        className="workspace"
+        onDragEnter={(event) => can.upload && event.dataTransfer.types.includes("Files") && setDragging(true)}
+        onDragOver={(event) => event.preventDefault()}
+        onDrop={(event) => {
+          event.preventDefault();
+          setDragging(false);
+          if (!can.upload || event.dataTransfer.files.length === 0) return;
+          setDropped([...event.dataTransfer.files]);
+          setShown("upload");
+        }}
+      >
+        <Filters conditions={conditions} setConditions={filterBy} facets={facets} />
+        <section className="center" aria-label={text.imageList(total ?? 0)}>
+          <SyncProgress />
+          <Tabs conditions={conditions} counts={facets.states} setTab={(tab) => filterBy({ ...conditions, tab })} />
+          <div className="tools">
+            <span className="count" aria-live="polite">
+              {count > 0 ? text.selected(count) : total === null ? text.loading : text.images(total)}
+            </span>
+            <button type="button" onClick={selectInView}>
+              {text.selectPage}
+            </button>
+            <button
+              type="button"
+              disabled={!total}
+              onClick={() => {
+                setSelected(new Set());
+                setAll(true);
+              }}
+            >
+              {text.selectAll(total ?? 0)}
+            </button>
+            {count > 0 && (
+              <button type="button" onClick={deselect}>
+                {text.deselect}
+              </button>
+            )}
+            <span className="end">
+              <label>
+                {text.sort}{" "}
+                <select
+                  value={order}
+                  onChange={(event) => {
+                    setOrder(event.target.value as Order);
+                    setFocus(0);
+                  }}
+                >
+                  {Object.entries(text.orders).map(([value, name]) => (
+                    <option key={value} value={value}>
+                      {name}
+                    </option>
+                  ))}
+                </select>
+              </label>
+              <input
+                type="range"
+                aria-label={text.tileSize}
+                title={text.tileSize}
+                min={0}
+                max={TILES.length - 1}
+                value={TILES.indexOf(tile)}
+                onChange={(event) => setTile(TILES[Number(event.target.value)]!)}
+              />
+              <button
+                type="button"
+                className="plain"
+                aria-label={text.help}
+                title={text.help}
+                onClick={() => setShown("keys")}
+              >
+                ?
+              </button>
+            </span>
+          </div>
+          {total === 0 && (
+            <p className="empty">
+              {isNarrowed(conditions) || conditions.tab !== "ALL"
+                ? text.nothing
+                : `${text.nothingYet} ${text.nothingYetHelp}`}
+            </p>
+          )}
+          <Grid
+            handle={grid}
+            list={list}
+            least={tile}
+            focus={focus}
+            isSelected={(id) => isAll || selected.has(id)}
+            moveTo={moveTo}
+            toggle={toggle}
+            selectTo={(index) => void selectTo(index)}
+            open={setOpened}
+          />
+        </section>
+        <aside className="side" aria-label={text.labels}>
+          <FileLabels
+            target={aim}
+            isFocus={count === 0}
+            label={(given, mode) => void label(given, mode)}
+            setHard={(isHard) => void setHard(isHard)}
+            remove={() => setShown("delete")}
+            changes={changes}
+          />
+          <LabelPanel apply={(given) => void label(given)} mayApply={aim !== null} />
+        </aside>
+        {isDragging && (
+          <div className="drop" onDragLeave={() => setDragging(false)}>
+            {text.dropHere}
+          </div>
+        )}
+      </main>
+      <p className="unseen" role="status">
+        {message?.text}
+      </p>
+      <div ref={messages} popover="manual" className="messages">
+        {message && (
+          <p key={message.at} className={message.kind}>
+            {message.text}
+            {message.offers && (
+              <button type="button" onClick={() => void undo(message.offers)}>
+                {text[message.offers]}
+              </button>
+            )}
+            <button type="button" className="plain" aria-label={text.close} onClick={() => setMessage(null)}>
+              ✕
+            </button>
+          </p>
+        )}
+      </div>
+      <Suspense fallback={null}>
+        {shown === "history" && <History close={close} changes={changes} />}
+        {shown === "versions" && <Versions close={close} changes={changes} />}
+        {shown === "upload" && <Upload close={close} files={dropped} />}
+        {opened !== null && (
+          <ImageView
+            list={list}
+            index={opened}
+            go={(index) => {
+              setOpened(index);
+              setFocus(index);
+            }}
+            close={() => setOpened(null)}
+          />
+        )}
+      </Suspense>
+      {shown === "delete" && aim && (
+        <DeleteImages
+          target={aim}
+          close={(done) => {
+            close();
+            if (done) deselect();
+          }}
+        />
+      )}
+      {shown === "keys" && (
+        <Dialog title={text.help} close={close}>
+          <dl className="keys">
+            {text.keys.map(([keys, does]) => (
+              <div key={keys}>
+                <dt>{keys}</dt>
+                <dd>{does}</dd>
+              </div>
+            ))}
+          </dl>
+        </Dialog>
+      )}
+    </WorkspaceContext>
+  );
+}
+
+function Tabs({
+  conditions,
+  counts,
+  setTab,
+}: {
+  conditions: Conditions;
+  counts: Record<Tab, number | undefined>;
+  setTab: (tab: Tab) => void;
+}) {
+  const text = useText();
+  return (
+    <div className="tabs" role="group" aria-label={text.states}>
+      {TABS.map((tab) => (
+        <button key={tab} type="button" aria-pressed={conditions.tab === tab} onClick={() => setTab(tab)}>
+          {text.tabs[tab]} <span className="figure">{counts[tab]?.toLocaleString()}</span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** Says when the server cannot be reached, and that nothing is lost. */
+function Connection({ text }: { text: Text }) {
+  const state = useStore(connection);
+  const kept = useStore(waiting).length;
+  return (
+    <div className="connection" role="status" aria-live="assertive">
+      {state === "lost" && (
+        <p>
+          {text.lost} {text.kept(kept)}
+        </p>
+      )}
+    </div>
+  );
+}

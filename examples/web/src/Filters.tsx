@@ -1,0 +1,266 @@
+/** The conditions of the list, each with how many images it would leave. */
+import { type ReactNode, useEffect, useState } from "react";
+import { useQuery } from "urql";
+
+import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Tab } from "./conditions";
+import { FacetsDocument } from "./gql/graphql";
+import { Chip, useLast, useSettled } from "./parts";
+import { useText } from "./text";
+import { useWorkspace } from "./workspace";
+
+export interface Facets {
+  states: Record<Tab, number | undefined>;
+  labels: readonly { label: { id: string; name: string; color: string | null }; count: number }[];
+  labelers: readonly { value: string; count: number }[];
+  directories: readonly { value: string; count: number }[];
+  hardCount: number;
+}
+
+/** Counts the images that match, by their values. `changes` says when to count again. */
+export function useFacets(
+  id: string,
+  conditions: Conditions,
+  statistics: { totalCount: number; labeledCount: number; unlabeledCount: number },
+  changes: number,
+): Facets {
+  const [{ data: answer }, count] = useQuery({
+    query: FacetsDocument,
+    variables: {
+      id,
+      filter: filterOf(conditions),
+      exceptState: filterOf(conditions, "tab"),
+      exceptLabels: filterOf(conditions, "labels"),
+      exceptLabelers: filterOf(conditions, "labelers"),
+      exceptPath: filterOf(conditions, "directory"),
+      under: conditions.directory ?? "",
+      hasState: conditions.tab !== "ALL",
+      hasLabels: conditions.labels.length > 0,
+      hasLabelers: conditions.labelers.length > 0,
+      hasPath: conditions.directory !== null,
+    },
+    requestPolicy: "cache-and-network",
+  });
+  const data = useLast(answer);
+  const settled = useSettled(changes, 400);
+  useEffect(() => {
+    if (settled > 0) count({ requestPolicy: "network-only" });
+  }, [settled]);
+  const dataset = data?.dataset;
+  const facets = dataset?.samples.facets;
+  const byState = Object.fromEntries(
+    (dataset?.ofStates?.facets ?? facets)?.states?.map(({ value, count }) => [value, count]) ?? [],
+  );
+  const sum = Object.values(byState).reduce((total, each) => total + each, 0);
+  return {
+    states: isNarrowed(conditions)
+      ? { ALL: sum, UNLABELED: byState["UNLABELED"] ?? 0, LABELED: byState["LABELED"] ?? 0 }
+      : { ALL: statistics.totalCount, UNLABELED: statistics.unlabeledCount, LABELED: statistics.labeledCount },
+    labels: (dataset?.ofLabels?.facets ?? facets)?.labels ?? [],
+    labelers: (dataset?.ofLabelers?.facets ?? facets)?.labelers ?? [],
+    directories: (dataset?.ofPath?.facets ?? facets)?.directories ?? [],
+    hardCount: facets?.hardCount ?? 0,
+  };
+}
+
+interface FiltersProps {
+  conditions: Conditions;
+  setConditions: (conditions: Conditions) => void;
+  facets: Facets;
+}
+
+export function Filters({ conditions, setConditions, facets }: FiltersProps) {
+  const text = useText();
+  const { dataset } = useWorkspace();
+  const change = (part: Partial<Conditions>) => setConditions({ ...conditions, ...part });
+  const [typed, setTyped] = useState(conditions.text);
+  const settled = useSettled(typed.trim(), 300);
+  useEffect(() => {
+    if (settled !== conditions.text) change({ text: settled });
+  }, [settled]);
+
+  // A label that is chosen stays in sight, though no image has it.
+  const missing = dataset.labels.filter(
+    ({ id }) => conditions.labels.includes(id) && !facets.labels.some(({ label }) => label.id === id),
+  );
+  const labels = [...facets.labels, ...missing.map((label) => ({ label, count: 0 }))];
+  return (
+    <aside className="filters" aria-label={text.filters}>
+      <div className="head">
+        <h2>{text.filters}</h2>
+        {isNarrowed(conditions) && (
+          <button
+            type="button"
+            onClick={() => {
+              setTyped("");
+              setConditions({ ...NO_CONDITIONS, tab: conditions.tab });
+            }}
+          >
+            {text.clearFilters}
+          </button>
+        )}
+      </div>
+      <input
+        type="search"
+        aria-label={text.fileName}
+        placeholder={text.fileName}
+        value={typed}
+        onChange={(event) => setTyped(event.target.value)}
+      />
+      {labels.length > 0 && (
+        <Group title={text.label}>
+          {labels.map(({ label, count }) => (
+            <Choice
+              key={label.id}
+              count={count}
+              isChosen={conditions.labels.includes(label.id)}
+              choose={() => change({ labels: toggled(conditions.labels, label.id) })}
+            >
+              <Chip label={label} />
+            </Choice>
+          ))}
+          {conditions.labels.length > 0 && (
+            <select
+              aria-label={text.match}
+              value={conditions.match}
+              onChange={(event) => change({ match: event.target.value as Conditions["match"] })}
+            >
+              <option value="ANY">{text.any}</option>
+              <option value="ALL">{text.all}</option>
+              <option value="NONE">{text.none}</option>
+            </select>
+          )}
+        </Group>
+      )}
+      {(facets.directories.length > 0 || conditions.directory !== null) && (
+        <Group title={text.folder}>
+          {conditions.directory !== null && (
+            <p className="path">
+              <button type="button" className="link" onClick={() => change({ directory: null })}>
+                {text.top}
+              </button>
+              {ancestors(conditions.directory).map((directory) => (
+                <button
+                  key={directory}
+                  type="button"
+                  className="link"
+                  aria-current={directory === conditions.directory}
+                  onClick={() => change({ directory })}
+                >
+                  / {directory.split("/").at(-1)}
+                </button>
+              ))}
+            </p>
+          )}
+          {facets.directories.map(({ value, count }) => (
+            <Choice key={value} count={count} isChosen={false} choose={() => change({ directory: value })}>
+              {value.split("/").at(-1)}
+            </Choice>
+          ))}
+        </Group>
+      )}
+      {facets.labelers.length > 0 && (
+        <Group title={text.labelledBy}>
+          {facets.labelers.map(({ value, count }) => (
+            <Choice
+              key={value}
+              count={count}
+              isChosen={conditions.labelers.includes(value)}
+              choose={() => change({ labelers: toggled(conditions.labelers, value) })}
+            >
+              {value}
+            </Choice>
+          ))}
+        </Group>
+      )}
+      <Group title={text.created}>
+        <Times conditions={conditions} change={change} />
+      </Group>
+      {(facets.hardCount > 0 || conditions.isHard) && (
+        <Group title={text.hard}>
+          <Choice
+            count={facets.hardCount}
+            isChosen={conditions.isHard}
+            choose={() => change({ isHard: !conditions.isHard })}
+          >
+            {text.hard}
+          </Choice>
+        </Group>
+      )}
+    </aside>
+  );
+}
+
+function Times({ conditions, change }: { conditions: Conditions; change: (part: Partial<Conditions>) => void }) {
+  const text = useText();
+  const { created } = conditions;
+  const [isCustom, setCustom] = useState(false);
+  const chosen = isCustom ? "CUSTOM" : (created?.preset ?? "ANY");
+  const moment = (day: string, time: string) => (day ? new Date(`${day}T${time}`).toISOString() : null);
+  const custom = (form: HTMLElement) => {
+    const [from, to] = [...form.querySelectorAll("input")].map((input) => input.value);
+    const period = { ...(from && { from: moment(from, "00:00:00") }), ...(to && { to: moment(to, "23:59:59.999") }) };
+    change({ created: from || to ? period : null });
+  };
+  return (
+    <>
+      <select
+        aria-label={text.created}
+        value={chosen}
+        onChange={({ target: { value } }) => {
+          setCustom(value === "CUSTOM");
+          if (value === "ANY" || value === "CUSTOM") change({ created: null });
+          else change({ created: { preset: value as "WITHIN_1_DAY" | "WITHIN_1_MONTH" } });
+        }}
+      >
+        {Object.entries(text.times).map(([value, name]) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </select>
+      {isCustom && (
+        <div className="dates" onChange={(event) => custom(event.currentTarget)}>
+          <label>
+            {text.from} <input type="date" />
+          </label>
+          <label>
+            {text.to} <input type="date" />
+          </label>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Group({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <fieldset>
+      <legend>{title}</legend>
+      {children}
+    </fieldset>
+  );
+}
+
+function Choice({
+  count,
+  isChosen,
+  choose,
+  children,
+}: {
+  count: number;
+  isChosen: boolean;
+  choose: () => void;
+  children: ReactNode;
+}) {
+  return (
+    <button type="button" className="choice" aria-pressed={isChosen} onClick={choose}>
+      <span>{children}</span> <span className="figure">{count.toLocaleString()}</span>
+    </button>
+  );
+}
+
+const toggled = (values: readonly string[], value: string) =>
+  values.includes(value) ? values.filter((each) => each !== value) : [...values, value];
+
+const ancestors = (directory: string) =>
+  directory.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"));

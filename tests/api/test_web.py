@@ -1,0 +1,62 @@
+"""The page at /ui/: whole, and under a policy that lets nothing in. `tests/browser/` uses it."""
+
+import re
+
+import pytest
+
+from api import web
+from api.settings import S3, Settings
+from tests.client import Client
+
+
+@pytest.fixture
+def stranger(client: Client) -> Client:
+    return Client(client.url)
+
+
+async def test_leads_from_the_root_to_the_page(stranger: Client) -> None:
+    for path, location in (("/", "ui/"), ("/ui", "ui/")):
+        response = await stranger.request("GET", path)
+        assert (response.status_code, response.headers["location"]) == (307, location)
+
+
+async def test_is_sent_to_anybody_under_a_strict_policy(stranger: Client) -> None:
+    response = await stranger.request("GET", "/ui/")
+    assert response.status_code == 200
+    policy = response.headers["content-security-policy"]
+    assert (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self';" in policy
+    )
+    assert "unsafe" not in policy
+    again = await stranger.request("GET", "/ui/", headers={"if-none-match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_everything_it_names_comes_from_us_and_stays_in_caches(stranger: Client) -> None:
+    text = (await stranger.request("GET", "/ui/")).text
+    names = re.findall(r'(?:src|href)="\./([^"]+)"', text)
+    assert len(names) == len(re.findall(r'(?:src|href)="', text)) == 3
+    for name in names:
+        response = await stranger.request("GET", f"/ui/{name}")
+        assert (response.status_code, response.headers["x-content-type-options"]) == (200, "nosniff")
+        assert "immutable" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize("name", ["index.html", "..%2findex.html", "..%2f..%2f__init__.py", "%00"])
+async def test_sends_nothing_else_of_its_folder(stranger: Client, name: str) -> None:
+    assert (await stranger.request("GET", f"/ui/assets/{name}")).status_code == 404
+
+
+async def test_its_first_script_is_small(stranger: Client) -> None:
+    text = (await stranger.request("GET", "/ui/")).text
+    [script] = re.findall(r'src="\./([^"]+)"', text)
+    response = await stranger.request("GET", f"/ui/{script}", headers={"accept-encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert int(response.headers["content-length"]) <= 200_000
+
+
+def test_its_policy_names_the_storage_that_has_the_images() -> None:
+    settings = Settings(public_url="https://labels.example/at", s3=S3(endpoint="http://minio:9000"))
+    policy = web._policy(settings)
+    assert "img-src 'self' blob: https: https://labels.example http://minio:9000;" in policy
+    assert "connect-src 'self' https: https://labels.example http://minio:9000;" in policy

@@ -1,0 +1,81 @@
+/** Every view of the page by the rules of axe: names for screen readers, contrast in light and dark, roles. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+
+import { makeDataset } from "../clients/api.mjs";
+import { counts, images, openBrowser, until } from "./browser.mjs";
+
+const { LABELGRAPH_CLIENTS_URL: server } = process.env;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const VIEWS = {
+  Upload: "Upload",
+  Versions: /^Versions/,
+  History: "History",
+  Keys: "Keys",
+  "Edit digit-0": "Edit digit-0",
+};
+
+const browser = await openBrowser();
+
+before(async () => {
+  await makeDataset("names");
+  await makeDataset("named-shapes", { example: "cells", type: "OBJECT_DETECTION" });
+});
+
+after(() => browser.close());
+
+/** What axe finds, as its rule and where. */
+async function violations(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"] }),
+  );
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => [id, target.join(" "), failureSummary]),
+  );
+}
+
+test(
+  "axe sees what has no name",
+  browser.used(async () => {
+    const page = await browser.open(server, { token: "" });
+    await page.getByLabel("Token").waitFor();
+    await page.evaluate(() => document.body.append(document.createElement("button")));
+    assert.deepEqual(
+      (await violations(page)).map(([rule]) => rule),
+      ["button-name"],
+    );
+  }),
+);
+
+for (const colorScheme of ["light", "dark"]) {
+  test(
+    `every view has names and contrast, in ${colorScheme}`,
+    browser.used(async () => {
+      const signedOut = await browser.open(server, { token: "", colorScheme });
+      await signedOut.getByLabel("Token").waitFor();
+      assert.deepEqual(await violations(signedOut), []);
+      const datasets = await browser.open(server, { colorScheme });
+      await datasets.getByRole("link", { name: /names/ }).waitFor();
+      assert.deepEqual(await violations(datasets), []);
+      const page = await browser.open(server, { dataset: "names", colorScheme });
+      await until(() => counts(page), [60, 20, 40]);
+      await images(page).first().click();
+      await page.getByText("1 of 1").waitFor();
+      assert.deepEqual(await violations(page), []);
+      for (const [name, button] of Object.entries(VIEWS)) {
+        await page.getByRole("button", { name: button, exact: true }).first().click();
+        await page.getByRole("dialog").waitFor();
+        assert.deepEqual(await violations(page), [], name);
+        await page.keyboard.press("Escape");
+        await page.getByRole("dialog").waitFor({ state: "detached" });
+      }
+      const shapes = await browser.open(server, { dataset: "named-shapes", colorScheme });
+      await images(shapes).first().dblclick();
+      await shapes.locator("rect.shape").first().waitFor();
+      assert.deepEqual(await violations(shapes), []);
+    }),
+  );
+}

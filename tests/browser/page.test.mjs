@@ -1,0 +1,454 @@
+/** The page at /ui/ in Chromium: the walk of somebody who labels, by mouse, and by keyboard alone. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { addImage, anImage, images as folder, makeDataset } from "../clients/api.mjs";
+import { root } from "../clients/packages.mjs";
+import { counts, grid, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
+
+const {
+  LABELGRAPH_CLIENTS_URL: server,
+  LABELGRAPH_CLIENTS_DATA: data,
+  LABELGRAPH_CLIENTS_PYTHON: python,
+} = process.env; // from run.mjs
+
+const browser = await openBrowser();
+
+before(async () => {
+  await makeDataset("walk");
+});
+
+after(() => browser.close());
+
+/** A token for somebody else, made as the server's owner makes one. */
+function makeToken(name, scope) {
+  const options = ["--name", name, "--scope", scope, "--data", data];
+  return execFileSync(python, ["-P", "-m", "api", "token", "create", ...options], {
+    cwd: root,
+    env: { ...process.env, PYTHONPATH: root },
+    encoding: "utf8",
+  }).trim();
+}
+
+test(
+  "somebody signs in with a token, and opens a dataset",
+  browser.used(async () => {
+    const page = await browser.open(server, { token: "" });
+    await page.getByLabel("Token").fill("lg_wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").getByText("not valid").waitFor();
+    await page.getByLabel("Token").fill(process.env.LABELGRAPH_CLIENTS_TOKEN);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("link", { name: /walk/ }).waitFor();
+    await picture(page, "datasets");
+    await page.getByRole("link", { name: /walk/ }).click();
+    await until(() => counts(page), [60, 20, 40]);
+    await page.goBack();
+    await page.getByRole("heading", { name: "Datasets" }).waitFor();
+  }),
+);
+
+test(
+  "the fragment with the token leaves the address",
+  browser.used(async () => {
+    const page = await browser.open(server, { dataset: "walk" });
+    await until(() => counts(page), [60, 20, 40]);
+    assert.equal(page.url(), `${server}/ui/?dataset=walk`);
+  }),
+);
+
+test(
+  "the walk by mouse",
+  browser.used(async (walk) => {
+    const page = await browser.open(server, { dataset: "walk" });
+    const step = (name, run) => walk.test(name, run);
+    const box = page.getByRole("combobox", { name: /^Label the/ });
+
+    await step("tabs show how many there are, and lead to them", async () => {
+      await until(() => counts(page), [60, 20, 40]);
+      await tab(page, "Unlabeled").click();
+      await says(page, "20 images");
+      await picture(page, "unlabeled");
+      await tab(page, "All").click();
+      await says(page, "60 images");
+      await picture(page, "grid");
+    });
+
+    await step("a filter shows what it would leave, and several narrow the list", async () => {
+      const filters = page.getByRole("complementary", { name: "Filters" });
+      await filters.getByRole("button", { name: "digit-1 4" }).click();
+      await says(page, "4 images");
+      await filters.getByRole("button", { name: "digit-2 4" }).click();
+      await says(page, "8 images");
+      await until(() => counts(page), [8, 0, 8]);
+      await filters.getByRole("button", { name: "1 4", exact: true }).click(); // the folder
+      await says(page, "4 images");
+      await filters.getByPlaceholder("File name or path").fill("nothing-like-it");
+      await page.getByText("No image matches.").waitFor();
+      await filters.getByRole("button", { name: "Clear filters" }).click();
+      await says(page, "60 images");
+      await filters.getByLabel("Created").selectOption("WITHIN_1_MONTH");
+      await says(page, "60 images");
+      await filters.getByLabel("Created").selectOption("ANY");
+    });
+
+    await step("selected images are labelled by typing, and leave the list of those without", async () => {
+      await tab(page, "Unlabeled").click();
+      await says(page, "20 images");
+      await images(page).nth(0).click();
+      await images(page)
+        .nth(3)
+        .click({ modifiers: ["Shift"] });
+      await says(page, "4 selected");
+      await box.fill("hand");
+      await picture(page, "typing");
+      await page.getByRole("option", { name: "Create “hand”" }).click();
+      await until(() => counts(page), [60, 16, 44]);
+      await says(page, "16 images");
+      await labelRow(page, "hand").getByText("4").waitFor();
+    });
+
+    await step("Undo takes it back, and Redo does it again", async () => {
+      await page.keyboard.press("Escape");
+      await grid(page).focus();
+      await page.keyboard.press("Control+z");
+      await until(() => counts(page), [60, 20, 40]);
+      await page.keyboard.press("Control+Shift+z");
+      await until(() => counts(page), [60, 16, 44]);
+    });
+
+    await step("a label gets a colour and a shortcut, which labels the image in focus", async () => {
+      await page.getByRole("button", { name: "Edit hand" }).click();
+      await page.getByLabel("Shortcut", { exact: false }).fill("h");
+      await page.getByLabel("Colour").fill("#0f766e");
+      await picture(page, "edit-label");
+      await page.getByRole("button", { name: "Save" }).click();
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await grid(page).focus();
+      await page.keyboard.press("h");
+      await until(() => counts(page), [60, 15, 45]);
+    });
+
+    await step("all that match are selected and labelled at once", async () => {
+      await page.getByRole("button", { name: "Select all 15" }).click();
+      await says(page, "15 selected");
+      await labelRow(page, "hand").click();
+      await until(() => counts(page), [60, 0, 60]);
+      await page.keyboard.press("Control+z");
+      await until(() => counts(page), [60, 15, 45]);
+    });
+
+    await step("those in view are selected, and their labels are shown, changed and removed", async () => {
+      await tab(page, "Labeled").click();
+      await says(page, "45 images");
+      await page.getByRole("button", { name: "Clear filters" }).waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "hand 5", exact: true }).click();
+      await says(page, "5 images");
+      await page.getByRole("button", { name: "Select in view" }).click();
+      await says(page, "5 selected");
+      const panel = page.locator(".file-labels");
+      await panel.getByText("5 of 5").waitFor();
+      await picture(page, "file-labels");
+      await panel.getByRole("button", { name: "Change “hand” of the selected images to" }).click();
+      await panel.getByRole("combobox", { name: "Change “hand” of the selected images to" }).fill("palm");
+      await page.keyboard.press("Enter");
+      await labelRow(page, "palm").getByText("5").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      await page.getByRole("button", { name: "palm 5", exact: true }).click();
+      await says(page, "5 images");
+      await images(page).first().click();
+      await panel.getByText("1 of 1").waitFor();
+      await panel.getByRole("button", { name: "Remove “palm” from the selected images" }).click();
+      await until(() => counts(page), [4, 0, 4]);
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      await until(() => counts(page), [60, 16, 44]);
+    });
+
+    await step("a label is renamed, merged and deleted, after its effect was shown", async () => {
+      const dialog = page.getByRole("dialog");
+      await page.getByRole("button", { name: "Edit palm" }).click();
+      await dialog.getByLabel("Name").fill("open-hand");
+      await dialog.getByRole("button", { name: "Save" }).click();
+      await labelRow(page, "open-hand").waitFor();
+      await page.getByRole("button", { name: "Edit open-hand" }).click();
+      await dialog.getByLabel("Name").fill("hand");
+      await dialog.getByRole("button", { name: "Save" }).click();
+      await dialog.getByText("“hand” exists. Merge “open-hand” into it? 4 images will have “hand” instead.").waitFor();
+      await picture(page, "merge");
+      await dialog.getByRole("button", { name: "Merge" }).click();
+      await labelRow(page, "hand").getByText("4").waitFor();
+      await page.getByRole("button", { name: "Edit hand" }).click();
+      await dialog.getByRole("button", { name: /^Delete “hand”/ }).click();
+      await dialog.getByText("4 images lose the label.").waitFor();
+      await dialog.getByLabel("The same, and their image files").check();
+      await dialog.getByText("4 images lose the label, 4 images are deleted, 4 files are deleted for good.").waitFor();
+      await picture(page, "delete-label");
+      await dialog.getByLabel("The label, and the images that have no other").check();
+      await dialog.getByText("4 images lose the label, 4 images are deleted.").waitFor();
+      await dialog.getByRole("button", { name: "Delete “hand”", exact: true }).click();
+      await until(() => counts(page), [56, 16, 40]);
+    });
+
+    await step("the history shows it, and undoes it", async () => {
+      await page.getByRole("button", { name: "History" }).click();
+      await page
+        .getByRole("button", { name: /^Undo: Deleted/ })
+        .first()
+        .waitFor();
+      await picture(page, "history");
+      await page
+        .getByRole("button", { name: /^Undo: Deleted/ })
+        .first()
+        .click();
+      await page.getByText("(undone)").first().waitFor();
+      await page.keyboard.press("Escape");
+      await until(() => counts(page), [60, 16, 44]);
+    });
+
+    await step("a version is published, compared with what came after, and restored", async () => {
+      const dialog = page.getByRole("dialog");
+      await page.getByRole("button", { name: /^Versions/ }).click();
+      await dialog.getByRole("button", { name: "Publish" }).click();
+      await dialog.getByText("V001", { exact: true }).waitFor();
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+      await tab(page, "Unlabeled").click();
+      await says(page, "16 images");
+      await images(page).first().click();
+      await box.fill("late");
+      await page.keyboard.press("Enter");
+      await until(() => counts(page), [60, 15, 45]);
+      await page.getByRole("button", { name: /^Versions/ }).click();
+      await dialog.getByRole("button", { name: "Compare: V001" }).click();
+      await dialog.getByText("Relabelled: ").waitFor();
+      await dialog.locator(".differences:not(.labels)").getByText("late").waitFor();
+      await picture(page, "versions");
+      await dialog.getByRole("button", { name: "Switch to it: V001" }).click();
+      await dialog.getByRole("alert").getByRole("button", { name: "Switch to it" }).click();
+      await page.keyboard.press("Escape");
+      await until(() => counts(page), [60, 16, 44]);
+    });
+
+    await step("a sync that somebody starts brings what is new, and says how far it is", async () => {
+      addImage("walk", "new.jpg", anImage("new"));
+      await page.getByRole("button", { name: "Sync", exact: true }).click();
+      await page.getByText("1 added").waitFor();
+      await page.getByText("Synced").waitFor();
+      await until(() => counts(page), [61, 17, 44]);
+      await picture(page, "sync");
+    });
+
+    await step("files are uploaded, each with its result; one that is too large is not sent", async () => {
+      const given = mkdtempSync(join(tmpdir(), "labelgraph-upload-"));
+      const files = [];
+      for (const [name, bytes] of [
+        ["one.jpg", anImage("one")],
+        ["two.jpg", anImage("two")],
+        ["text.jpg", Buffer.from("no image")],
+        ["huge.jpg", Buffer.alloc(6 * 1024 * 1024)],
+      ]) {
+        files.push(join(given, name));
+        writeFileSync(files.at(-1), bytes);
+      }
+      await page.getByRole("button", { name: "Upload", exact: true }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.locator("input[type=file]").setInputFiles(files);
+      await dialog.getByText("Larger than 5 MiB: not sent").waitFor();
+      await dialog.getByLabel("Labels for all of them").fill("uploaded");
+      await dialog.getByRole("button", { name: "Upload 3 images" }).click();
+      await until(() => dialog.locator(".uploads li.done").count(), 2);
+      await until(() => dialog.locator(".uploads li.failed").count(), 2);
+      await picture(page, "upload");
+      await page.keyboard.press("Escape");
+      await until(() => counts(page), [63, 17, 46]);
+    });
+
+    await step("more files than a request may have go directly to storage", async () => {
+      const files = Array.from({ length: 101 }, (_, index) => ({
+        name: `many-${index}.jpg`,
+        mimeType: "image/jpeg",
+        buffer: anImage(`many-${index}`),
+      }));
+      await page.getByRole("button", { name: "Upload", exact: true }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.locator("input[type=file]").setInputFiles(files);
+      await dialog.getByRole("button", { name: "Upload 101 images" }).click();
+      await until(() => dialog.locator(".uploads li.done").count(), 101);
+      await page.keyboard.press("Escape");
+      await until(() => counts(page), [164, 118, 46]);
+    });
+
+    await step("images are deleted, with their files if that is asked for", async () => {
+      await tab(page, "All").click();
+      await page.getByPlaceholder("File name or path").fill("many-");
+      await says(page, "101 images");
+      await page.getByRole("button", { name: "Select all 101" }).click();
+      await page.getByRole("button", { name: "Delete images" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByText("Delete 101 images from the dataset?").waitFor();
+      await dialog.getByLabel("Also delete the image files").check();
+      await dialog.getByRole("button", { name: "Delete", exact: true }).click();
+      await page.getByText("No image matches.").waitFor();
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      await until(() => counts(page), [63, 17, 46]);
+      assert.ok(!existsSync(join(folder, "walk", "many-0.jpg")));
+    });
+  }),
+);
+
+test(
+  "the walk by keyboard alone",
+  browser.used(async () => {
+    await makeDataset("keys");
+    const page = await browser.open(server, {});
+    const press = async (...keys) => {
+      for (const key of keys) await page.keyboard.press(key);
+    };
+    const tabTo = async (locator) => {
+      for (let presses = 0; presses < 120; presses++) {
+        if (await locator.evaluate((element) => element === document.activeElement).catch(() => false)) return;
+        await page.keyboard.press("Tab");
+      }
+      assert.fail(`Tab does not lead to ${locator}`);
+    };
+    await page.getByRole("link", { name: /keys/ }).waitFor();
+    await tabTo(page.getByRole("link", { name: /keys/ }));
+    await press("Enter");
+    await until(() => counts(page), [60, 20, 40]);
+    await press("Alt+2");
+    await says(page, "20 images");
+    await press("Tab"); // "Skip to the images"
+    await press("Enter");
+    await tabTo(grid(page));
+    await press("ArrowRight", "Space", "Shift+ArrowRight", "Shift+ArrowRight");
+    await says(page, "3 selected");
+    await press("l");
+    await page.keyboard.type("fist");
+    await press("Enter");
+    await until(() => counts(page), [60, 17, 43]);
+    await press("Control+z");
+    await until(() => counts(page), [60, 20, 40]);
+    await press("Escape"); // out of the field
+    await press("Control+a");
+    const selected = parseInt(await page.locator(".tools .count").textContent());
+    assert.ok(selected >= 10, String(selected));
+    await press("l");
+    await page.keyboard.type("all-in-view");
+    await press("Enter");
+    await until(() => counts(page), [60, 20 - selected, 40 + selected]);
+    await press("Alt+1");
+    await says(page, "60 images");
+    await tabTo(page.getByRole("button", { name: "Edit all-in-view" }));
+    await press("Enter");
+    await tabTo(page.getByLabel("Shortcut"));
+    await page.keyboard.type("a");
+    await press("Enter");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await tabTo(grid(page));
+    await press("Home", "Enter");
+    await page.getByRole("dialog").getByText("1 / 60").waitFor();
+    await press("ArrowRight");
+    await page.getByRole("dialog").getByText("2 / 60").waitFor();
+    await press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await press("?");
+    await page.getByRole("heading", { name: "Keys", exact: true }).waitFor();
+    await picture(page, "keys");
+    await press("Escape");
+  }),
+);
+
+test(
+  "what a token may not do is greyed out, and says so",
+  browser.used(async () => {
+    const page = await browser.open(server, { dataset: "walk", token: makeToken("reader", "read") });
+    const upload = page.getByRole("button", { name: "Upload", exact: true });
+    await upload.waitFor();
+    assert.equal(await upload.getAttribute("aria-disabled"), "true");
+    assert.equal(await upload.getAttribute("title"), "Your token may not do this.");
+    await images(page).first().click();
+    await says(page, "1 selected");
+    assert.equal(await page.getByRole("combobox", { name: /^Label the/ }).isDisabled(), true);
+    const labeller = await browser.open(server, { dataset: "walk", token: makeToken("labeller", "label") });
+    await until(() => labeller.getByRole("combobox", { name: /^Label the/ }).isEnabled(), true);
+    assert.equal(await labeller.getByRole("button", { name: "Delete images" }).getAttribute("aria-disabled"), "true");
+  }),
+);
+
+test(
+  "what somebody else does is seen at once",
+  browser.used(async () => {
+    await makeDataset("two");
+    const [one, other] = [
+      await browser.open(server, { dataset: "two" }),
+      await browser.open(server, { dataset: "two" }),
+    ];
+    await until(() => counts(other), [60, 20, 40]);
+    await tab(one, "Unlabeled").click();
+    await says(one, "20 images");
+    await images(one).first().click();
+    await one.getByRole("combobox", { name: /^Label the/ }).fill("seen");
+    await one.keyboard.press("Enter");
+    await until(() => counts(other), [60, 19, 41]);
+    await labelRow(other, "seen").getByText("1").waitFor();
+  }),
+);
+
+test(
+  "the page is in Chinese, and dark",
+  browser.used(async () => {
+    const page = await browser.open(server, { dataset: "walk", locale: "zh-CN", colorScheme: "dark" });
+    await page.getByRole("button", { name: /^未标注/ }).waitFor();
+    assert.equal(await page.locator("html").getAttribute("lang"), "zh");
+    await images(page).first().click();
+    await picture(page, "chinese-dark");
+    await page.getByRole("button", { name: "English" }).click();
+    await tab(page, "Unlabeled").waitFor();
+  }),
+);
+
+test(
+  "boxes are drawn, moved and relabelled",
+  browser.used(async () => {
+    await makeDataset("shapes", { example: "cells", type: "OBJECT_DETECTION" });
+    const page = await browser.open(server, { dataset: "shapes" });
+    await images(page).first().dblclick();
+    const dialog = page.getByRole("dialog");
+    const stage = dialog.locator(".stage");
+    await stage.locator("rect.shape").first().waitFor();
+    await picture(page, "boxes");
+    const shapes = () => stage.locator("rect.shape:not(.pending)").count();
+    const before = await shapes();
+    const area = await stage.boundingBox();
+    const at = (x, y) => [area.x + area.width * x, area.y + area.height * y];
+    const drag = async (from, to) => {
+      await page.mouse.move(...from);
+      await page.mouse.down();
+      await page.mouse.move((from[0] + to[0]) / 2, (from[1] + to[1]) / 2);
+      await page.mouse.move(...to);
+      await page.mouse.up();
+    };
+    await dialog.getByRole("button", { name: "Box", exact: true }).click();
+    await drag(at(0.3, 0.3), at(0.4, 0.45));
+    await until(shapes, before + 1);
+    const drawn = stage.locator("rect.shape.chosen");
+    await drawn.waitFor();
+    const place = await drawn.evaluate((rect) => ({ x: rect.x.baseVal.value, width: rect.width.baseVal.value }));
+    await dialog.getByRole("button", { name: "Select and move" }).click();
+    await drag(at(0.35, 0.38), at(0.45, 0.38));
+    await until(() => stage.locator(".pending").count(), 0);
+    const moved = await drawn.evaluate((rect) => ({ x: rect.x.baseVal.value, width: rect.width.baseVal.value }));
+    assert.ok(moved.x > place.x + 1 && Math.abs(moved.width - place.width) < 0.1, JSON.stringify([place, moved]));
+    await dialog.getByRole("combobox").fill("Platelets");
+    await page.keyboard.press("Enter");
+    await dialog.locator("button[aria-pressed=true]").getByText("Platelets").waitFor();
+    await stage.focus();
+    await page.keyboard.press("Delete");
+    await until(shapes, before);
+  }),
+);

@@ -1,0 +1,110 @@
+/** The page while its server is killed and started again: nothing that was clicked is lost, and the page says so. */
+import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { examples } from "../clients/api.mjs";
+import { startServer } from "../clients/server.mjs";
+import { counts, grid, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
+
+let server;
+
+const browser = await openBrowser();
+
+before(async () => {
+  server = await startServer(process.env.LABELGRAPH_CLIENTS_PYTHON, { name: "restarted" });
+  cpSync(join(examples, "digits"), join(server.images, "digits"), { recursive: true });
+  await ask("mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }", {
+    input: { name: "digits", inputPath: join(server.images, "digits"), labels: [{ name: "kept", shortcut: "k" }] },
+  });
+});
+
+after(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+async function ask(query, variables) {
+  const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
+  const response = await fetch(`${server.url}/graphql`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  assert.equal(errors, undefined, JSON.stringify(errors));
+  return data;
+}
+
+const CHANGES = '{ dataset(by: { name: "digits" }) { changes(filter: { kinds: [LABEL_SAMPLES] }) { totalCount } } }';
+
+test(
+  "what is clicked while the server is gone is kept, shown, and saved once when it is back",
+  browser.used(async () => {
+    const page = await browser.open(server.url, { dataset: "digits", token: server.token });
+    await until(() => counts(page), [60, 20, 40]);
+    await tab(page, "Unlabeled").click();
+    await says(page, "20 images");
+    server = await server.restart(async () => {
+      for (const index of [0, 1, 2]) {
+        await images(page).nth(index).click();
+        await page.keyboard.press("k");
+        await grid(page).locator(".chip.pending").nth(index).waitFor();
+      }
+      await page.getByText("The server cannot be reached. 3 changes are kept").waitFor();
+      await picture(page, "lost");
+      await page.reload().catch(() => {}); // the page itself cannot be read now
+    });
+    await page.goto(`${server.url}/ui/?dataset=digits`);
+    await until(() => counts(page), [60, 17, 43]);
+    await labelRow(page, "kept").getByText("3").waitFor();
+    assert.equal(await page.getByText("cannot be reached").count(), 0);
+    assert.equal((await ask(CHANGES)).dataset.changes.totalCount, 3);
+  }),
+);
+
+test(
+  "a page that stays open goes on by itself, and hears of what happens then",
+  browser.used(async () => {
+    const page = await browser.open(server.url, { dataset: "digits", token: server.token });
+    await tab(page, "Unlabeled").click();
+    await says(page, "17 images");
+    server = await server.restart(async () => {
+      await images(page).first().click();
+      await page.keyboard.press("k");
+      await page.getByText("1 change is kept").waitFor();
+    });
+    await until(() => counts(page), [60, 16, 44]);
+    await page.getByText("cannot be reached").waitFor({ state: "detached" });
+    const other = await browser.open(server.url, { dataset: "digits", token: server.token });
+    await tab(other, "Unlabeled").click();
+    await says(other, "16 images");
+    await images(other).first().click();
+    await other.keyboard.press("k");
+    await until(() => counts(page), [60, 15, 45]);
+  }),
+);
+
+test(
+  "an answer that is lost does not label twice",
+  browser.used(async () => {
+    const page = await browser.open(server.url, { dataset: "digits", token: server.token });
+    await tab(page, "Unlabeled").click();
+    await says(page, "15 images");
+    const before = (await ask(CHANGES)).dataset.changes.totalCount;
+    let lost = 0;
+    await page.route("**/graphql", async (route) => {
+      if (lost > 0 || !route.request().postData()?.includes("labelSamples")) return route.continue();
+      lost++;
+      await route.fetch(); // the server does it
+      await route.abort(); // the page does not hear of it
+    });
+    await images(page).first().click();
+    await page.keyboard.press("k");
+    await until(() => counts(page), [60, 14, 46]);
+    await until(() => grid(page).locator(".chip.pending").count(), 0);
+    assert.equal(lost, 1);
+    assert.equal((await ask(CHANGES)).dataset.changes.totalCount, before + 1);
+  }),
+);
