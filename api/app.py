@@ -81,6 +81,7 @@ def create_app(
             Route("/ui/assets/{name}", web.asset),
             Route("/playground/{name}", playground.asset),
             Route("/images/{source}", images.get_image),
+            Route("/originals/{source}", images.get_original),
             Route("/thumbnails/{source}/{size}", images.get_thumbnail),
             Route("/exports/{file}", exports.get_export),
             Route("/uploads/{name}", staged_uploads.StagedUploads()),

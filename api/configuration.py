@@ -64,6 +64,7 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
     limits = settings.limits
     return decoding.Limits(
         pixels=limits.image_pixels,
+        side=limits.image_side,
         memory=limits.image_memory,
         seconds=settings.timeouts.image,
         processes=limits.images,

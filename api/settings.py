@@ -72,6 +72,7 @@ def _absolute(path: Path) -> Path:
 
 Count = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
+Side = Annotated[int, Field(ge=1, le=65_535)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 LOWER_CASE = BeforeValidator(str.lower)
@@ -188,7 +189,8 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     image_file: Count = setting(
         25 * MIB, "largest image that a sync adds and a thumbnail is made of, in bytes, inclusive"
     )
-    image_pixels: Count = setting(64_000_000, "most pixels of an image; its sides have at most 16,384")
+    image_pixels: Count = setting(64_000_000, "most pixels of an image")
+    image_side: Side = setting(16_384, "most pixels of an image's longer side, at most 65,535")
     image_memory: Count = setting(
         1024 * MIB, "memory of a process that decodes an image, in bytes: 12 a pixel are enough"
     )
@@ -319,7 +321,8 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     url_lifetime: PositiveInt = setting(3600, "how long a signed URL works, of an image or for an upload, in seconds")
     thumbnail_cache_bytes: Count = setting(
         1024 * MIB,
-        "disk space for cached thumbnails, in bytes; the least recently used are deleted first, 0 caches none",
+        "disk space for cached thumbnails and for renditions of images that browsers cannot show, in bytes; the least "
+        "recently used are deleted first, 0 caches none",
     )
     processes: PositiveInt = setting(
         1, "processes of `serve` that accept connections on one socket; several have a worker beside them"

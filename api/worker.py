@@ -77,8 +77,13 @@ async def run(
         decoders(decoding_limits(settings)) as decoding,
     ):
         observer.watch_decoders("worker", decoding)
-        size, pixels = settings.limits.image_file, settings.limits.image_pixels
-        limits = ImageLimits(size=size, pixels=pixels, is_complete=decoding.is_complete, check=decoding.check)
+        limits = ImageLimits(
+            size=settings.limits.image_file,
+            pixels=settings.limits.image_pixels,
+            side=settings.limits.image_side,
+            is_complete=decoding.is_complete,
+            check=decoding.check,
+        )
         while not stop.is_set():
             last_beat = pulse.last
             try:

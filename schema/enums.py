@@ -22,7 +22,9 @@ def described(description: str) -> Callable[[E], E]:
 
 
 def enum_name(value: object) -> Any:
-    """The name of an enum's value, which is what `db` takes; any other value as it is."""
+    """The name of an enum's value, which is what `db` takes, also in a list; any other value as it is."""
+    if isinstance(value, list):
+        return [enum_name(each) for each in value]
     return value.name if isinstance(value, Enum) else value
 
 
@@ -74,6 +76,10 @@ class ImageFormat(Enum):
     JPEG = "JPEG, including multi-picture files of phones."
     PNG = "PNG."
     BMP = "Windows bitmap."
+    WEBP = "WebP; of an animation, the first frame."
+    TIFF = "TIFF and BigTIFF; of several pages, the first."
+    GIF = "GIF; of an animation, the first frame."
+    AVIF = "AVIF; of a sequence, the image that represents it."
 
 
 @described("Where an annotation comes from.")
@@ -209,7 +215,10 @@ class JobStatus(Enum):
 
 @described("Why a sync ignores a file.")
 class IgnoredReason(Enum):
-    SUFFIX = "The suffix is neither that of an image nor that of a label file for the dataset's type."
+    SUFFIX = (
+        "The suffix is neither that of an image in one of the dataset's `imageFormats` nor that of a label file for "
+        "its type."
+    )
     HIDDEN = (
         "A name in the path starts with a dot or is reserved by a system, such as `__MACOSX`, `@eaDir` or `Thumbs.db`. "
         "A pattern in `include` can include it."
@@ -414,7 +423,9 @@ class ErrorCode(Enum):
     )
     FILE_TOO_LARGE = "A file is larger than allowed."
     UPLOAD_TOO_LARGE = "The files of one request are together larger than allowed."
-    UNSUPPORTED_FORMAT = "The file is not a JPEG, PNG or BMP image, or its extension is that of another format."
+    UNSUPPORTED_FORMAT = (
+        "The file is not an image of the formats in `Dataset.imageFormats`, or its extension is that of another format."
+    )
     IMAGE_UNREADABLE = "The image is damaged or too large to decode."
     STORAGE_ERROR = "Storage cannot be reached or does not respond correctly."
     INVALID_CURSOR = "The cursor comes from another list or order, or was modified."

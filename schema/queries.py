@@ -35,7 +35,7 @@ class UploadLimits:
         description="Largest size of all files of one request in bytes, inclusive."
     )
     formats: list[ImageFormat] = strawberry.field(
-        description="The accepted formats, detected from the content of a file."
+        description="The formats that a dataset accepts by default. `Dataset.imageFormats` has those of a dataset."
     )
 
 

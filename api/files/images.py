@@ -1,7 +1,8 @@
-"""Images and thumbnails of signed URLs (`db/identity/urls.py`): for `<img>` tags, which send no token.
+"""Images, originals and thumbnails of signed URLs (`db/identity/urls.py`): for `<img>` tags, which send no token.
 
 What is served is an image or nothing: its media type comes from the format that was decoded at the sync, never from
-the file or its name, and `nosniff` keeps browsers from thinking otherwise.
+the file or its name, and `nosniff` keeps browsers from thinking otherwise. Of an image that browsers cannot show, a
+rendition is served, made like thumbnails, and the file itself as its original.
 """
 
 import re
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.files.serving import LINK_MARGIN, LINK_SECONDS, SAFE, answered, identify, is_cached, number, part
+from api.files.serving import LINK_MARGIN, LINK_SECONDS, SAFE, answered, identify, is_cached, number, part, part_of
 from api.runtime import runtime
 from db.datasets.images import StoredImage, find_image
 from db.errors import DomainError, StorageError
@@ -21,7 +22,7 @@ from db.storage import Store
 
 MIN_SIZE, MAX_SIZE = 16, 1024  # longest side of a thumbnail, in pixels
 PNG: Final = b"\x89PNG"
-SUFFIX: Final = re.compile(r"\.(jpg|png|bmp)$")
+SUFFIX: Final = re.compile(r"\.(jpg|png|bmp|webp|tif|gif|avif)$")
 
 
 Respond = Callable[[Request, StoredImage, Store, int], Awaitable[Response]]
@@ -31,6 +32,12 @@ async def get_image(request: Request) -> Response:
     """The endpoint of /images/{source}."""
     path = f"/images/{request.path_params['source']}"
     return await answered(request, "/images/{source}", _answer(request, path, _image))
+
+
+async def get_original(request: Request) -> Response:
+    """The endpoint of /originals/{source}."""
+    path = f"/originals/{request.path_params['source']}"
+    return await answered(request, "/originals/{source}", _answer(request, path, _original))
 
 
 async def get_thumbnail(request: Request) -> Response:
@@ -60,6 +67,18 @@ async def _find(request: Request, path: str) -> tuple[StoredImage, Store, int]:
 
 
 async def _image(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
+    return await (_original if image.is_shown else _rendition)(request, image, store, seconds)
+
+
+async def _rendition(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
+    headers = _caching(f"{image.etag}-shown", seconds)
+    headers |= {"accept-ranges": "bytes", "content-type": MEDIA_TYPES["JPEG"]}
+    if is_cached(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    return part_of(request, await _made(request, image, store, None), headers)
+
+
+async def _original(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
     media = MEDIA_TYPES[image.format]
     if request.method == "GET":  # a link is for GET alone, and is valid no longer than our URL
         valid = min(seconds, LINK_SECONDS)
@@ -81,18 +100,24 @@ async def _thumbnail(request: Request, image: StoredImage, store: Store, seconds
     headers = _caching(f"{image.etag}-{size}", seconds)
     if is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
+    data = await _made(request, image, store, size)
+    media = MEDIA_TYPES["PNG" if data.startswith(PNG) else "JPEG"]
+    return Response(data, headers={**headers, "content-type": media})
+
+
+async def _made(request: Request, image: StoredImage, store: Store, size: int | None) -> bytes:
+    """A thumbnail of this size, or a rendition. Raises HTTPException: 413 for a file that is too large, 422 for one
+    that cannot be decoded."""
     process = runtime(request.scope)
     if image.size > process.settings.limits.image_file:
         raise HTTPException(413)
     content = f"{image.id}:{image.etag}"  # without ETags that is size and time, which two images may share
     try:
-        data = await process.thumbnails.get(store, image.path, content, size)
+        return await process.thumbnails.get(store, image.path, content, size)
     except StorageError:
         raise
     except DomainError:
         raise HTTPException(422) from None
-    media = MEDIA_TYPES["PNG" if data.startswith(PNG) else "JPEG"]
-    return Response(data, headers={**headers, "content-type": media})
 
 
 def _caching(tag: str, seconds: int) -> dict[str, str]:

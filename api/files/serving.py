@@ -67,15 +67,27 @@ async def part(request: Request, store: Store, path: str, size: int, headers: di
     """The requested range of an object of this size, with its headers; its etag is among them, or empty."""
     if headers["etag"] and is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
+    status, start, end = _with_range(request, size, headers)
+    if request.method == "HEAD" or end == start:
+        return Response(status_code=status, headers=headers)
+    content = await _stream(store, path, start, end - start)
+    return StreamingResponse(content, status_code=status, headers=headers)
+
+
+def part_of(request: Request, data: bytes, headers: dict[str, str]) -> Response:
+    """The requested range of bytes in memory, with their headers and etag."""
+    status, start, end = _with_range(request, len(data), headers)
+    return Response(b"" if request.method == "HEAD" else data[start:end], status_code=status, headers=headers)
+
+
+def _with_range(request: Request, size: int, headers: dict[str, str]) -> tuple[int, int, int]:
+    """Status, start and end of the requested range; its length and place are added to the headers."""
     start, end = _range(request, size, headers["etag"])
     status = 206 if end - start < size else 200
     headers["content-length"] = str(end - start)
     if status == 206:
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
-    if request.method == "HEAD" or end == start:
-        return Response(status_code=status, headers=headers)
-    content = await _stream(store, path, start, end - start)
-    return StreamingResponse(content, status_code=status, headers=headers)
+    return status, start, end
 
 
 async def _stream(store: Store, path: str, start: int, length: int) -> AsyncIterator[bytes]:

@@ -1,4 +1,5 @@
-"""Thumbnails: few are made at once, and each only once; a folder caches them under what they were made from."""
+"""Thumbnails and renditions: few are made at once, and each only once; a folder caches them under what they were made
+from."""
 
 import asyncio
 import hashlib
@@ -30,8 +31,9 @@ class Thumbnails:
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
-    async def get(self, store: Store, path: str, content: str, size: int) -> bytes:
-        """A PNG or JPEG. `content` is a name that no other bytes have. Raises DomainError if there is no thumbnail."""
+    async def get(self, store: Store, path: str, content: str, size: int | None) -> bytes:
+        """A PNG or JPEG of this longest side; None: the rendition. `content` is a name that no other bytes have. Raises
+        DomainError if there is none."""
         name = hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
         cached = await self.disk.run(self.cache.get, name)
         if cached is not None:
@@ -41,16 +43,19 @@ class Thumbnails:
             self._making[name].add_done_callback(lambda _: self._making.pop(name, None))
         return await asyncio.shield(self._making[name])
 
-    async def _make(self, name: str, store: Store, path: str, size: int) -> bytes:
+    async def _make(self, name: str, store: Store, path: str, size: int | None) -> bytes:
         async with self.slots:
             data = await store.read(path, length=self.max_bytes + 1)
             if len(data) > self.max_bytes:
                 raise Invalid("The file is larger than an image may be.", code="FILE_TOO_LARGE")
-            thumbnail = await self.decoders.thumbnail(data, size)
-        await self.disk.run(self.cache.add, name, thumbnail)
+            if size is None:
+                made = await self.decoders.rendition(data)
+            else:
+                made = await self.decoders.thumbnail(data, size)
+        await self.disk.run(self.cache.add, name, made)
         if self.cache.needs_sweep:
             self.sweep()
-        return thumbnail
+        return made
 
     def sweep(self) -> None:
         """Delete the oldest in the folder while requests go on, unless that is being done."""

@@ -27,7 +27,18 @@ Gauges = Callable[[], Awaitable[Iterable[Metric]]]
 
 CODES: Final = frozenset({OK, CANCELED, *(code.name for code in ErrorCode)})
 ROUTES: Final = frozenset(
-    {"exports", "graphql", "healthz", "images", "playground", "readyz", "schema.graphql", "thumbnails", "uploads"}
+    {
+        "exports",
+        "graphql",
+        "healthz",
+        "images",
+        "originals",
+        "playground",
+        "readyz",
+        "schema.graphql",
+        "thumbnails",
+        "uploads",
+    }
 )
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 JOB_SECONDS: Final = (0.1, 1, 10, 60, 300, 1_800, 3_600, 14_400)

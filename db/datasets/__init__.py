@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.errors import AlreadyExists, Forbidden, Invalid
 from db.formats import names, patterns
+from db.formats.images import FORMATS, Format
 from db.history.changes import lock_dataset, no_such_dataset, record
 from db.identity.tokens import Identity
 from db.ingest import job_requests, sync
@@ -27,18 +28,21 @@ from db.storage import Stores
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Which files a sync takes, and which names labels may have. None: the default, or in an update the present one."""
+    """Which images a dataset takes, and which names labels may have. None: the default, or in an update the present
+    one."""
 
     include: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     label_names: names.LabelNameRule | None = None
+    image_formats: Sequence[Format] | None = None
 
     def columns(self) -> dict[str, Any]:
-        """Those that are set. Raises Invalid for a pattern that cannot be."""
+        """Those that are set. Raises Invalid for a pattern that cannot be, and where no format is left."""
         checked = {
             "include": None if self.include is None else patterns.validated(self.include),
             "exclude": None if self.exclude is None else patterns.validated(self.exclude),
             "label_names": self.label_names,
+            "image_formats": None if self.image_formats is None else _formats(self.image_formats),
         }
         return {name: value for name, value in checked.items() if value is not None}
 
@@ -159,6 +163,13 @@ def _expect_unconfined(by: Identity) -> None:
     """Before anything is looked up: a path or a name that is refused would show a confined token what is there."""
     if by.dataset_ids is not None:
         raise Forbidden("This token is limited to certain datasets, so it cannot create one.")
+
+
+def _formats(chosen: Sequence[Format]) -> list[Format]:
+    """Each once, in one order."""
+    if not chosen:
+        raise Invalid("A dataset takes images of at least one format.")
+    return [form for form in FORMATS if form in chosen]
 
 
 def name_taken(name: str) -> AlreadyExists:

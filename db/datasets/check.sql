@@ -1,5 +1,5 @@
 -- name: datasets
-SELECT id, name, input_path, type, include, exclude, label_names FROM dataset WHERE deleted_at IS NULL ORDER BY id
+SELECT id, name, input_path, type, include, exclude, label_names, image_formats FROM dataset WHERE deleted_at IS NULL ORDER BY id
 
 -- name: recount
 -- Every value that is counted or derived, and differs from the rows that it follows from: the column of the row of a

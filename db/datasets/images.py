@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from db.formats.images import Format
+from db.formats.images import Format, is_shown
 from db.postgres import sql
 from db.postgres.engine import Database
 
@@ -18,7 +18,14 @@ class StoredImage:
     etag: str
     size: int
     format: Format
+    width: int | None
+    height: int | None
     input_path: str
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether browsers show it as it is."""
+        return is_shown(self.format, self.width, self.height)
 
 
 async def find_image(database: Database, source_id: int) -> StoredImage | None:

@@ -60,11 +60,11 @@ async def run(database: Database, job: Claim, stores: Stores, secret: bytes, fol
     if export is None:
         raise NotFound("The dataset was deleted.", code="DATASET_NOT_FOUND")
     facts, labels = selection.facts_of(job, export)
-    link = None
+    links = None
     if facts.images == "LINKS":
         signer = Signer(secret, int(LIFETIME.total_seconds()))
-        link = signer.links(job.arguments["base"], job.arguments["token_id"], time.time()).image
-    records = Records(database, job.id, export["revision"], labels, link)
+        links = signer.links(job.arguments["base"], job.arguments["token_id"], time.time())
+    records = Records(database, job.id, export["revision"], labels, links)
     try:
         target, source = stores.open(export["location"]), stores.open(facts.input_path)
     except Invalid as error:

@@ -1,7 +1,7 @@
 """The samples of an export as formats write them, a page at a time, as they were at its revision."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,12 +14,12 @@ from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.datasets import names
 from db.formats.datasets.records import AnnotatedImage, DatasetLabel
 from db.formats.shapes import Raster
+from db.identity.urls import Links
 from db.postgres import sql
 from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
 PAGE: Final = 500  # samples read at once
-URL_SUFFIXES: Final[Mapping[str, str]] = {form: suffix for suffix, form in reversed(images.SUFFIXES.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class ExportedSample:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """`labels` by id. `link` makes a URL of a source's id and a suffix; None: no links."""
+    """`labels` by id. `links` signs the URLs of images as they are stored; None: there are none."""
 
     database: Database
     job_id: int
     revision: int
     labels: Mapping[int, DatasetLabel]
-    link: Callable[[int, str], str] | None = None
+    links: Links | None = None
 
     async def pages(
         self, usages: Collection[str | None] | None, after: int = 0
@@ -80,7 +80,6 @@ class Records:
     ) -> ExportedSample:
         number, path, image = row["number"], row["path"], None
         if source["format"] and source["width"] and source["height"]:
-            link = None if self.link is None else self.link(source["id"], URL_SUFFIXES[source["format"]])
             image = AnnotatedImage(
                 id=row["sample_id"],
                 number=number,
@@ -94,10 +93,16 @@ class Records:
                 usage=row["usage"],
                 is_hard=row["hard"],
                 annotations=tuple(annotations),
-                url=link,
+                url=None if self.links is None else _url(source, self.links),
                 etag=source["etag"],
             )
         return ExportedSample(number, path, source["path"], source["etag"], source["size"], image)
+
+
+def _url(source: asyncpg.Record, links: Links) -> str:
+    is_shown = images.is_shown(source["format"], source["width"], source["height"])
+    sign = links.image if is_shown else links.original
+    return sign(source["id"], images.SUFFIX_OF[source["format"]])
 
 
 def _annotation(row: asyncpg.Record, label: DatasetLabel) -> ParsedAnnotation:

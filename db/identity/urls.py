@@ -1,6 +1,7 @@
 """Signed URLs of images and thumbnails: signed by Postgres inside the statement that reads a page, checked here.
 
-    {base}/images/{source id}.{jpg|png|bmp}?e={expiry}&i={token id}&s={signature}
+    {base}/images/{source id}.{suffix}?e={expiry}&i={token id}&s={signature}
+    {base}/originals/{source id}.{suffix}?e=…&i=…&s=…   where browsers cannot show the file as it is
     {base}/thumbnails/{source id}/{size}.jpg?e=…&i=…&s=…
     {base}/exports/{file id}?e=…&i=…&s=…              a file of an export
     {base}/uploads/{name}?e=…&i=…&s=…                 to which a client PUTs a file, if the store itself takes none
@@ -46,6 +47,9 @@ class Links:
 
     def image(self, source_id: int, suffix: str = ".jpg") -> str:
         return self.signed(f"/images/{source_id}{suffix}")
+
+    def original(self, source_id: int, suffix: str) -> str:
+        return self.signed(f"/originals/{source_id}{suffix}")
 
     def thumbnail(self, source_id: int, size: int) -> str:
         return self.signed(f"/thumbnails/{source_id}/{size}.jpg")

@@ -6,6 +6,7 @@ at all, decoded. No row is written here, and no lock is held.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum, auto
@@ -88,13 +89,13 @@ async def _inspect_chunk(store: Store, files: Sequence[StoredObject], limits: Im
             raise head
     pairs = list(zip(files, heads, strict=True))
     found = await asyncio.to_thread(lambda: {file.path: _judged(file, head, limits) for file, head in pairs})
+    read = {file.path: head for file, head in pairs if isinstance(head, Head)}
     for file, head in pairs:
         if isinstance(head, Head) and not head.whole and found[file.path].outcome is Outcome.UNREADABLE:
-            found[file.path] = await _read_whole(store, file, head, limits)
+            found[file.path] = await _read_further(store, file, head, limits)
+            del read[file.path]
     found = await with_hashes(store, found)
-    read = {
-        file.path: head for file, head in pairs if isinstance(head, Head) and found[file.path].outcome is Outcome.READ
-    }
+    read = {path: head for path, head in read.items() if found[path].outcome is Outcome.READ}
     for path in await find_damaged(store, read, limits):
         found[path] = found[path].as_damaged()
     return found
@@ -121,21 +122,31 @@ def _judged(file: StoredObject, head: Head | StorageError, limits: ImageLimits) 
 
 
 def _decoded(head: Head, limits: ImageLimits) -> InspectedImage:
+    form = images.kind(head.data)
+    if form is not None and form not in limits.formats:
+        return InspectedImage.of(head, None, Outcome.REFUSED, images.not_taken(form, limits.formats))
     try:
-        return InspectedImage.of(head, images.facts(head.data, limits.pixels))
+        return InspectedImage.of(head, images.facts(head.data, limits.pixels, limits.side))
     except UnreadableImage as refused:
         return InspectedImage.of(head, None, Outcome.UNREADABLE, refused.message)
 
 
-async def _read_whole(store: Store, file: StoredObject, head: Head, limits: ImageLimits) -> InspectedImage:
-    """Long metadata may push an image's facts beyond its first bytes."""
+async def _read_further(store: Store, file: StoredObject, head: Head, limits: ImageLimits) -> InspectedImage:
+    """Long metadata may push an image's facts beyond its first bytes, and a TIFF file may have them at its end: such a
+    file is not cut."""
+    position = images.rest_of_facts(head.data)
     try:
+        if position is not None and position < head.size:
+            rest = await store.read(file.path, start=position, length=images.HEAD_SIZE)
+            with suppress(UnreadableImage):
+                return InspectedImage.of(head, images.facts_of_parts(head.data, rest, limits.pixels, limits.side))
         data = await store.read(file.path, length=limits.size)
     except RootMissing:
         raise
     except StorageError as failed:
         return _judged(replace(file, size=head.size, modified_at=head.modified_at), failed, limits)
-    return await asyncio.to_thread(_decoded, replace(head, data=data), limits)
+    image = await asyncio.to_thread(_decoded, replace(head, data=data), limits)
+    return image.as_damaged() if image.outcome is Outcome.READ and await is_cut(data, limits) else image
 
 
 def _too_large(file: StoredObject, limits: ImageLimits) -> InspectedImage:

@@ -61,6 +61,7 @@ class Dataset(SQLModel, table=True):
     include: list[str] = TEXTS
     exclude: list[str] = TEXTS
     label_names: str = TEXT
+    image_formats: list[str] = TEXTS
 
 
 ChangeKind = Literal[

@@ -548,7 +548,9 @@ CREATE TABLE public.dataset (
     include text[] DEFAULT '{}'::text[] NOT NULL,
     exclude text[] DEFAULT '{}'::text[] NOT NULL,
     label_names text DEFAULT 'STANDARD'::text NOT NULL,
+    image_formats text[] DEFAULT '{JPEG,PNG,BMP}'::text[] NOT NULL,
     CONSTRAINT dataset_counts_check CHECK (((labeled >= 0) AND (pending >= 0) AND ((labeled + pending) <= total))),
+    CONSTRAINT dataset_image_formats_check CHECK (((image_formats <@ '{JPEG,PNG,BMP,WEBP,TIFF,GIF,AVIF}'::text[]) AND (cardinality(image_formats) > 0))),
     CONSTRAINT dataset_label_names_check CHECK ((label_names = ANY (ARRAY['STANDARD'::text, 'ANY'::text]))),
     CONSTRAINT dataset_type_check CHECK ((type = ANY (ARRAY['IMAGE_CLASSIFICATION'::text, 'OBJECT_DETECTION'::text, 'IMAGE_SEGMENTATION'::text])))
 )
@@ -942,7 +944,7 @@ CREATE TABLE public.source (
     pixel_hash text,
     changed_at timestamp with time zone,
     damaged boolean DEFAULT false NOT NULL,
-    CONSTRAINT source_format_check CHECK ((format = ANY (ARRAY['JPEG'::text, 'PNG'::text, 'BMP'::text]))),
+    CONSTRAINT source_format_check CHECK ((format = ANY (ARRAY['JPEG'::text, 'PNG'::text, 'BMP'::text, 'WEBP'::text, 'TIFF'::text, 'GIF'::text, 'AVIF'::text]))),
     CONSTRAINT source_path_check CHECK (((octet_length(path) >= 1) AND (octet_length(path) <= 1024))),
     CONSTRAINT source_status_check CHECK ((status = ANY (ARRAY['PRESENT'::text, 'UNREADABLE'::text, 'GONE'::text])))
 );

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, DateTime, Text, and_, case, func, select
 from sqlalchemy import literal_column as sql
 
+from db.formats.images import USUAL
 from db.identity.tokens import Scope
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
@@ -167,6 +168,6 @@ UPLOAD_LIMITS = ObjectType(
     {
         "maxFileBytes": from_request(BigInteger(), lambda inputs: inputs.limits.max_file_bytes, number),
         "maxRequestBytes": from_request(BigInteger(), lambda inputs: inputs.limits.max_request_bytes, number),
-        "formats": Field(lambda *_: ['["JPEG","PNG","BMP"]'], is_list=True),
+        "formats": Field(lambda *_: [json.dumps(USUAL, separators=(",", ":"))], is_list=True),
     },
 )

@@ -3,8 +3,9 @@
 import strawberry
 
 from db import datasets
+from db.formats.images import USUAL
 from db.labelling.labels import LabelValues
-from schema.enums import DatasetType, LabelNameRule
+from schema.enums import DatasetType, ImageFormat, LabelNameRule
 from schema.mutations.labels import LabelInput
 from schema.mutations.payloads import OfDataset, WithChange
 from schema.mutations.resolver import Info, global_id, number, values, write
@@ -23,6 +24,10 @@ INCLUDE = (
 EXCLUDE = (
     "Patterns, as for `include`, of images and label files that a sync ignores, even if they match `include`. Here, "
     "wildcards also match hidden names."
+)
+IMAGE_FORMATS = (
+    "The formats of images that syncs, imports and uploads add, at least one. A sync ignores files with the suffix of "
+    "another format. Existing samples stay while their file exists."
 )
 
 
@@ -52,6 +57,9 @@ class CreateDatasetInput:
     label_names: LabelNameRule = strawberry.field(
         default=LabelNameRule.STANDARD, description="Which names the labels of the dataset may have."
     )
+    image_formats: list[ImageFormat] = strawberry.field(
+        default_factory=lambda: [ImageFormat[name] for name in USUAL], description=IMAGE_FORMATS
+    )
     sync_now: bool = strawberry.field(
         default=True, description="Start the first sync, which reads images and label files from `inputPath`."
     )
@@ -77,6 +85,9 @@ class UpdateDatasetInput:
         description="Which names the labels of the dataset may have. Null leaves it unchanged. ANY takes effect with "
         "the next sync, which reads all label files again. STANDARD is refused with VALIDATION_FAILED if a present or "
         "former label name does not fit, and with DATASET_BUSY while a sync or an import runs.",
+    )
+    image_formats: list[ImageFormat] | None = strawberry.field(
+        default=None, description=f"{IMAGE_FORMATS} Null leaves them unchanged; the next sync adds the new ones."
     )
 
 
@@ -119,9 +130,9 @@ async def create_dataset(info: Info, input: CreateDatasetInput) -> CreateDataset
 
 
 @strawberry.mutation(
-    description="Updates the name, description, file patterns or label name rule of a dataset. None of this is a "
-    "change of the working set. A token that is limited to certain datasets cannot change the name, because names are "
-    "unique on the server: refused with FORBIDDEN."
+    description="Updates the name, description, file patterns, image formats or label name rule of a dataset. None of "
+    "this is a change of the working set. A token that is limited to certain datasets cannot change the name, because "
+    "names are unique on the server: refused with FORBIDDEN."
 )
 async def update_dataset(info: Info, input: UpdateDatasetInput) -> UpdateDatasetPayload:
     by, id, settings = info.context.identity, number(input.dataset_id, "Dataset"), values(datasets.Settings, input)

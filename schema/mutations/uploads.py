@@ -31,7 +31,8 @@ from schema.types.sample import Sample
 class UploadSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     files: list[Incoming] = strawberry.field(
-        description="The images: JPEG, PNG or BMP, by content and by extension. At most 100 files, of at most 5 MiB "
+        description="The images, of the formats in `Dataset.imageFormats` by content and by extension: JPEG, PNG and "
+        "BMP unless the dataset says otherwise. At most 100 files, of at most 5 MiB "
         "(5,242,880 bytes) each and 8 MiB (8,388,608 bytes) together, unless `serverInfo { uploadLimits }` says "
         "otherwise."
     )
@@ -71,8 +72,9 @@ class UploadInput:
         "key for a week after the upload was completed."
     )
     file_name: str = strawberry.field(
-        description="Name of the file in the input path, without a directory, with the extension `.jpg`, `.jpeg`, "
-        "`.jfif`, `.jpe`, `.png` or `.bmp`."
+        description="Name of the file in the input path, without a directory, with an extension of the formats in "
+        "`Dataset.imageFormats`: `.jpg`, `.jpeg`, `.jfif`, `.jpe`, `.png`, `.bmp`, `.webp`, `.tif`, `.tiff`, `.gif` or "
+        "`.avif`."
     )
     size: int = strawberry.field(
         description="Size of the file in bytes: 1 to `serverInfo { uploadLimits { maxFileBytes } }`. The uploaded file "

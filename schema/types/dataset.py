@@ -3,7 +3,7 @@ from typing import Annotated
 
 import strawberry
 
-from schema.enums import DatasetType, LabelNameRule
+from schema.enums import DatasetType, ImageFormat, LabelNameRule
 from schema.inputs.filters import ChangeFilter, JobFilter, SampleSelectionInput
 from schema.types.change import Change
 from schema.types.comparison import Comparison
@@ -62,6 +62,9 @@ class Dataset(Node):
         description="Patterns of the images and label files that a sync ignores; see `CreateDatasetInput.exclude`."
     )
     label_names: LabelNameRule = strawberry.field(description="Which names the labels of the dataset may have.")
+    image_formats: list[ImageFormat] = strawberry.field(
+        description="The formats of images that syncs, imports and uploads add."
+    )
     created_at: datetime = strawberry.field(description="When the dataset was created.")
     updated_at: datetime = strawberry.field(description="When the dataset or its working set last changed.")
     revision: int = strawberry.field(

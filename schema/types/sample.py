@@ -27,9 +27,9 @@ class Sample(Node):
         description="Height of the stored image in pixels, before any EXIF rotation. Null if unknown."
     )
     orientation: int | None = strawberry.field(
-        description="EXIF orientation, 1–8; 1 means not rotated. Browsers and thumbnails apply it, but `width`, "
-        "`height` and shapes refer to the stored image: transform shapes in the same way to draw them. Null if "
-        "unknown."
+        description="Orientation as EXIF numbers it, 1–8; 1 means not rotated. Browsers and thumbnails apply it, but "
+        "`width`, `height` and shapes refer to the stored image: transform shapes in the same way to draw them. Null "
+        "if unknown."
     )
     format: ImageFormat | None = strawberry.field(
         description="Format of the image, detected from its content. Null if unknown."
@@ -62,13 +62,18 @@ class Sample(Node):
         "`thumbnailUrl` then show the part that can be decoded."
     )
     image_url: str = strawberry.field(
-        description="URL of the image, usable in `<img>`; its path ends in `.jpg`, `.png` or `.bmp`. Signed: it needs "
-        "no token, and expires at `urlExpiresAt`."
+        description="URL of the image, usable in `<img>`; its path ends in the suffix of its format, such as `.jpg`. "
+        "Of an image that browsers cannot show (TIFF, or more than 16,384 pixels wide or high) it is the URL of an "
+        "upright JPEG, at most 16,384 pixels wide and high. Signed: it needs no token, and expires at `urlExpiresAt`."
+    )
+    original_url: str = strawberry.field(
+        description="URL of the image file as it is stored. The same as `imageUrl`, unless browsers cannot show the "
+        "image. Signed: it needs no token, and expires at `urlExpiresAt`."
     )
 
     url_expires_at: datetime = strawberry.field(
-        description="When `imageUrl` and `thumbnailUrl` expire: by default after an hour or a little more. They stop "
-        "working earlier if the token is revoked or expires."
+        description="When `imageUrl`, `originalUrl` and `thumbnailUrl` expire: by default after an hour or a little "
+        "more. They stop working earlier if the token is revoked or expires."
     )
 
     @strawberry.field(

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from api.settings import Settings
+from api.settings import Limits, Settings
 from db.identity import tokens, urls
 from db.identity.tokens import Identity
 from db.identity.urls import Links, Signer
@@ -37,7 +37,7 @@ def image_bytes(kind: str = "JPEG", *, size: tuple[int, int] = (300, 200), orien
     image, out = Image.new("RGB", size, "teal"), io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image.save(out, kind, **({"exif": exif} if kind == "JPEG" else {}))
+    image.save(out, kind, **({"exif": exif} if kind in ("JPEG", "TIFF") else {}))
     return out.getvalue()
 
 
@@ -51,7 +51,7 @@ class Gallery:
     dataset_id: int
     links: Links
 
-    async def add(self, name: str, data: bytes, kind: str | None = "JPEG") -> int:
+    async def add(self, name: str, data: bytes, kind: str | None = "JPEG", *, width: int | None = None) -> int:
         """A file as a sync would know it; its source's id."""
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
         (self.root / name).write_bytes(data)
@@ -62,8 +62,8 @@ class Gallery:
             status = "PRESENT" if kind else "UNREADABLE"
             return int(
                 await connection.fetchval(
-                    """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, status)
-                    VALUES ($1, $2, md5($3::bytea), $4, $5, $6, $7) RETURNING id""",
+                    """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, status, width)
+                    VALUES ($1, $2, md5($3::bytea), $4, $5, $6, $7, $8) RETURNING id""",
                     self.dataset_id,
                     name,
                     data,
@@ -71,6 +71,7 @@ class Gallery:
                     stored.modified_at,
                     kind,
                     status,
+                    width,
                 )
             )
 
@@ -94,6 +95,7 @@ def server(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             allowed_roots=(folder,),
             secret=SECRET,
             worker=False,
+            limits=Limits(image_side=20_000),
         )
 
     with opened(servers, "files", settings) as server:
@@ -131,7 +133,17 @@ async def identified(database: Database, text: str) -> Identity:
     return identity
 
 
-@pytest.mark.parametrize(("kind", "media"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("BMP", "image/bmp")])
+@pytest.mark.parametrize(
+    ("kind", "media"),
+    [
+        ("JPEG", "image/jpeg"),
+        ("PNG", "image/png"),
+        ("BMP", "image/bmp"),
+        ("WEBP", "image/webp"),
+        ("GIF", "image/gif"),
+        ("AVIF", "image/avif"),
+    ],
+)
 async def test_serves_the_file_as_the_image_that_it_is(gallery: Gallery, kind: str, media: str) -> None:
     data = image_bytes(kind)
     source = await gallery.add("a/named.html.jpg", data, kind)
@@ -143,6 +155,40 @@ async def test_serves_the_file_as_the_image_that_it_is(gallery: Gallery, kind: s
     assert "sandbox" in response.headers["content-security-policy"]
     assert "immutable" in response.headers["cache-control"]
     assert "private" in response.headers["cache-control"]
+
+
+async def test_what_a_browser_cannot_show_is_served_as_a_jpeg_and_as_its_original(gallery: Gallery) -> None:
+    data = image_bytes("TIFF", orientation=6)
+    source = await gallery.add("a.tif", data, "TIFF", width=300)
+    shown, original = gallery.links.image(source), gallery.links.original(source, ".tif")
+    response = await gallery.get(shown)
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/jpeg")
+    assert Image.open(io.BytesIO(response.content)).size == (200, 300)
+    assert response.headers["content-length"] == str(len(response.content))
+    assert "sandbox" in response.headers["content-security-policy"]
+    part = await gallery.get(shown, range="bytes=2-9")
+    assert (part.status_code, part.content) == (206, response.content[2:10])
+    assert part.headers["content-range"] == f"bytes 2-9/{len(response.content)}"
+    again = await gallery.get(shown, if_none_match=response.headers["etag"])
+    assert (again.status_code, again.content) == (304, b"")
+    head = await Client(gallery.client.url).request("HEAD", shown)
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(response.content)))
+    file = await gallery.get(original)
+    assert (file.status_code, file.content, file.headers["content-type"]) == (200, data, "image/tiff")
+    assert file.headers["etag"] != response.headers["etag"]
+    assert (await gallery.get(shown.replace("/images/", "/originals/"))).status_code == 403
+    (gallery.root / "a.tif").unlink()
+    assert (await gallery.get(shown)).content == response.content, "it was kept"
+
+
+async def test_a_large_image_is_served_as_large_as_browsers_show_it(gallery: Gallery) -> None:
+    data = image_bytes("PNG", size=(16_400, 5))
+    source = await gallery.add("a.png", data, "PNG", width=16_400)
+    response = await gallery.get(gallery.links.image(source))
+    assert Image.open(io.BytesIO(response.content)).size == (16_384, 5)
+    assert (await gallery.get(gallery.links.original(source, ".png"))).content == data
+    beyond = await gallery.add("b.png", image_bytes("PNG", size=(20_001, 1)), "PNG", width=20_001)
+    assert (await gallery.get(gallery.links.image(beyond))).status_code == 422
 
 
 async def test_a_browser_learns_that_it_has_the_image_already(gallery: Gallery) -> None:

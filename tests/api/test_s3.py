@@ -26,7 +26,7 @@ CREATE = """mutation ($input: CreateDatasetInput!) { createDataset(input: $input
 JOBS = """query ($id: ID!) { node(id: $id) { ... on Dataset { jobs(first: 1) { nodes {
     status error { code message } ... on SyncJob { scannedCount addedCount removedCount skippedCount } } } } } }"""
 SAMPLES = """query ($id: ID!) { node(id: $id) { ... on Dataset { samples(orderBy: {field: PATH}) { nodes {
-    id path width height format labels { name } imageUrl thumbnailUrl } } } } }"""
+    id path width height format labels { name } imageUrl originalUrl thumbnailUrl } } } } }"""
 SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"
 DELETE = """mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) {
     deletedSampleCount deletedSourceCount failedSources { path message } } }"""
@@ -117,6 +117,20 @@ async def test_browsers_get_images_from_the_bucket_and_thumbnails_from_us(cloud:
     assert (thumbnail.status_code, thumbnail.headers["content-type"]) == (200, "image/jpeg")
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(data)))
     assert "planted-secret" not in str(sent.headers)
+
+
+async def test_what_browsers_cannot_show_comes_from_us_and_its_original_from_the_bucket(cloud: Cloud) -> None:
+    data = image_bytes(form="TIFF", size=(30, 20))
+    await cloud.store.write("a.tif", data)
+    dataset = await cloud.dataset(imageFormats=["TIFF"])
+    assert (await cloud.synced(dataset))["addedCount"] == 1
+    [sample] = await cloud.samples(dataset)
+    async with httpx2.AsyncClient(timeout=TIMEOUT) as browser:
+        shown = await browser.get(sample["imageUrl"])
+        sent = await browser.get(sample["originalUrl"])
+        original = await browser.get(sent.headers["location"])
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+    assert (sent.status_code, original.content, original.headers["content-type"]) == (302, data, "image/tiff")
 
 
 async def test_without_links_images_come_through_the_server(cloud: Cloud, database_url: str, tmp_path: Path) -> None:

@@ -142,6 +142,17 @@ async def test_files_below_the_input_path_become_samples(importer: AnnotationImp
     assert list(await importer.notices(job)) == ["IMAGE_UNREADABLE", "IMAGE_MISSING"]
 
 
+async def test_a_file_of_a_format_that_the_dataset_does_not_take_becomes_no_sample(
+    importer: AnnotationImports,
+) -> None:
+    (importer.folder / "images" / "1.tif").write_bytes(image_bytes(form="TIFF"))
+    source = importer.write("images/labels.csv", "path,label\n1.tif,cat\n")
+    job = await importer.load(source)
+    assert counted(job) == {"scanned": 1, "skipped": 1}
+    await importer.dataset.set_up(image_formats=["TIFF"])
+    assert counted(await importer.load(source)) == {"scanned": 1, "added": 1, "labeled": 1}
+
+
 async def test_a_sample_that_was_deleted_here_comes_back_only_when_it_is_to(importer: AnnotationImports) -> None:
     importer.put("1.png")
     await importer.dataset.sync()

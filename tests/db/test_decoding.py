@@ -64,7 +64,7 @@ async def test_reports_whether_an_image_is_whole(decoders: Decoders) -> None:
 
 async def test_a_refusal_comes_back_as_its_sentence_and_the_decoder_lives(decoders: Decoders) -> None:
     for data in (b"", b"hello", image_bytes()[:100]):
-        with pytest.raises(UnreadableImage, match="cannot be read as a JPEG, PNG or BMP"):
+        with pytest.raises(UnreadableImage, match="cannot be read as an image"):
             await decoders.check(data)
     assert [decoder.images for decoder in decoders.idle] == [3]
 

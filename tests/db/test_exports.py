@@ -130,6 +130,24 @@ async def test_links_are_signed_for_whoever_asked(local: ExportHouse) -> None:
         assert signer.is_valid(url.path, ANN.token_id, int(query["e"]), query["s"], int(query["e"]) - 1)
 
 
+async def test_links_lead_to_the_files_themselves_and_archives_have_them(local: ExportHouse) -> None:
+    """Browsers get a rendition of a TIFF; programs that read an export get the file."""
+    dataset = await local.dataset("IMAGE_CLASSIFICATION", "a")
+    await local.do("UPDATE dataset SET image_formats = '{TIFF,WEBP}'")
+    data = {"a.tiff": image_bytes(form="TIFF"), "b.webp": image_bytes(form="WEBP")}
+    for path, content in data.items():
+        await local.stores.open(f"{local.root}a/").write(path, content)
+    assert (await local.sync(dataset))["added"] == 2
+    linked = await local.export(dataset, "JSON_LINES", images="LINKS", base="https://host")
+    paths = [urlsplit(each["imageUrl"]).path for each in lines(linked[name_of(linked, ".jsonl")])]
+    assert [path.rstrip("0123456789.tifwebp") for path in paths] == ["/originals/", "/images/"]
+    assert [path.rpartition(".")[2] for path in paths] == ["tif", "webp"]
+    exported = await local.export(dataset, "CSV", images="INCLUDED")
+    rows = list(csv.DictReader(io.StringIO(exported[name_of(exported, ".csv")].decode(), newline="")))
+    assert {row["path"]: exported[row["file"]] for row in rows} == data
+    assert all(row["file"].endswith((".tiff", ".webp")) for row in rows)
+
+
 # -- which samples
 
 

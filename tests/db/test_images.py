@@ -80,7 +80,7 @@ def test_reports_how_to_turn_it_upright(given: int, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"hello", encoded("GIF"), encoded("TIFF"), encoded("WEBP"), encoded()[:50], b"BM" + b"\0" * 60,
+    [b"", b"hello", encoded("PPM"), encoded("ICO"), encoded("JPEG2000"), encoded()[:50], b"BM" + b"\0" * 60,
      b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n" + b"\0" * 30, b"\xff\xd8\xff" * 50],
 )  # fmt: skip
 def test_refuses_what_is_no_image(data: bytes) -> None:
@@ -188,7 +188,7 @@ def test_what_phones_put_behind_an_image_is_borne(form: str, behind: bytes) -> N
     assert images.check(encoded(form) + behind).format == form
 
 
-SEEDS = [encoded(form, (9, 7)) for form in ("JPEG", "PNG", "BMP")] + [turned(6)]
+SEEDS = [encoded(form, (9, 7)) for form in images.FORMATS] + [turned(6), encoded("TIFF", (9, 7), compression="jpeg")]
 
 
 @settings(max_examples=300, deadline=None)

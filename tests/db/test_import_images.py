@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "jpeg.png": (WHOLE, "rename it"),
     "large.png": (image_bytes("red", size=(30, 20)) + bytes(30_000), "at most"),
     "archive.jpg": (WHOLE + b"PK\x03\x04", "other data"),
-    "skipped/1.png": (image_bytes("blue"), "patterns exclude"),
+    "skipped/1.png": (image_bytes("blue"), "patterns or formats exclude"),
     "a\u202egpj.png": (image_bytes("grey"), "reverses"),
     "taken/1.png": (image_bytes("grey"), "Another file"),
 }

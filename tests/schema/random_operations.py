@@ -233,7 +233,7 @@ class Writer:
             "width": lambda: self.number((0, 639, 640, 641)),
             "height": lambda: self.number((0, 640)),
             "size": lambda: self.number((0, 1_000_000, 2_500_000)),
-            "format": lambda: Word(self.pick(("JPEG", "PNG", "BMP"))),
+            "format": lambda: Word(self.pick(("JPEG", "PNG", "BMP", "TIFF", "GIF"))),
             "annotationCount": lambda: self.number((0, 1, 2, 3)),
             "changedSince": lambda: self.random.randint(0, 6),
             "fileName": lambda: {self.pick(("contains", "eq")): self.pick((*NEEDLES, "IMG1.1.jpg"))},

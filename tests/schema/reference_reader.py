@@ -333,8 +333,20 @@ class Sample(LiveThing):
         return self.row["since"]
 
     def imageUrl(self, _info: Any) -> str:
-        suffix = self.row["path"][-4:].lower()
-        return self.tables.links.image(self.row["source_id"], suffix if suffix in (".png", ".bmp") else ".jpg")
+        suffix = self._suffix() if self._is_shown() else ".jpg"
+        return self.tables.links.image(self.row["source_id"], suffix)
+
+    def originalUrl(self, _info: Any) -> str:
+        sign = self.tables.links.image if self._is_shown() else self.tables.links.original
+        return sign(self.row["source_id"], self._suffix())
+
+    def _is_shown(self) -> bool:
+        source = self.source()
+        return source["format"] != "TIFF" and (source["width"] or 0) <= 16_384 and (source["height"] or 0) <= 16_384
+
+    def _suffix(self) -> str:
+        form = self.source()["format"]
+        return {None: ".jpg", "JPEG": ".jpg", "TIFF": ".tif"}.get(form) or f".{form.lower()}"
 
     def thumbnailUrl(self, _info: Any, size: int) -> str:
         if not 16 <= size <= 1024:

@@ -178,13 +178,13 @@ async def _make_sample(
     source = await connection.fetchval(
         """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation,
                                damaged)
-        VALUES ($1, $2, 'e', $3, $4, $5, $6, $6, $7, $8) RETURNING id""",
+        VALUES ($1, $2, 'e', $3, $4, $5, $6, 640, $7, $8) RETURNING id""",
         dataset,
         path,
         chance.randrange(1, 5_000_000),
         made,
-        chance.choice(("JPEG", "PNG", "BMP")) if known else None,
-        640 if known else None,
+        chance.choice(("JPEG", "PNG", "BMP", "TIFF", "AVIF")) if known else None,
+        chance.choice((640, 640, 640, 16_385)) if known else None,
         at % 8 + 1 if known else None,
         known and at % 7 == 0,
     )

@@ -24,7 +24,6 @@ WRITTEN = {
     "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/decide.py", "db/ingest/uploads/*.py"),
     "ChangeKind": ("db/postgres/models.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
-    "ImageFormat": ("db/formats/images/__init__.py",),
     "ImportNoticeKind": ("db/ingest/**/*.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "JobStatus": ("db/jobs/*.py",),

@@ -15,8 +15,8 @@ from schema.enums import IgnoredReason
 from tests.db.dataset_fixture import WORKER, image_bytes
 from tests.schema.mutation_fixture import DatasetClient
 
-SETTINGS = "dataset { id include exclude labelNames labels { name } }"
-DEFAULTS = {"include": [], "exclude": [], "labelNames": "STANDARD"}
+SETTINGS = "dataset { id include exclude labelNames imageFormats labels { name } }"
+DEFAULTS = {"include": [], "exclude": [], "labelNames": "STANDARD", "imageFormats": ["JPEG", "PNG", "BMP"]}
 
 
 async def settings(client: DatasetClient, **input_: Any) -> dict[str, Any]:
@@ -26,6 +26,7 @@ async def settings(client: DatasetClient, **input_: Any) -> dict[str, Any]:
 
 async def test_a_dataset_has_settings(client: DatasetClient) -> None:
     input_: dict[str, Any] = {"include": ["train/", "cafe\u0301/*"], "exclude": ["**/*.png"], "labelNames": "ANY"}
+    input_["imageFormats"] = ["AVIF", "JPEG", "AVIF"]
     payload = await client.mutate(
         "createDataset",
         SETTINGS,
@@ -36,6 +37,7 @@ async def test_a_dataset_has_settings(client: DatasetClient) -> None:
     )
     made = payload["dataset"]
     assert (made["include"], made["exclude"], made["labelNames"]) == (["train/", "café/*"], ["**/*.png"], "ANY")
+    assert made["imageFormats"] == ["JPEG", "AVIF"]
     assert made["labels"] == [{"name": "traffic light"}]
 
 
@@ -52,6 +54,11 @@ async def test_settings_are_changed_one_by_one_and_left_alone_by_null(client: Da
         "labelNames": "ANY",
     }
     assert await settings(client, exclude=[], labelNames="STANDARD") == DEFAULTS
+    assert await settings(client, imageFormats=["TIFF"]) == DEFAULTS | {"imageFormats": ["TIFF"]}
+    assert (await client.refused("updateDataset", datasetId=client.dataset, imageFormats=[]))["code"] == (
+        "VALIDATION_FAILED"
+    )
+    assert await settings(client, imageFormats=None) == DEFAULTS | {"imageFormats": ["TIFF"]}
     assert await client.revision() == before
 
 

@@ -30,6 +30,7 @@ CONTEXT: Final[Mapping[str, Any]] = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     **{term: f"cr:{term}" for term in TERMS},
 }
+FORMATS: Final = ("jpeg", "png", "bmp", "webp", "tiff", "gif", "avif")  # that images may have
 NUMBERS: Final = {
     **dict.fromkeys(("width", "height", "orientation", "size"), "sc:Integer"),
     **dict.fromkeys(("x_min", "y_min", "x_max", "y_max", "confidence"), "sc:Float"),
@@ -72,9 +73,8 @@ class Croissant(LabelsCsv):
         ]
         sets = [_record_set("annotations", [_column(name, table) for name in COLUMNS])]
         if facts.images == "INCLUDED":
-            formats = ["image/jpeg", "image/png", "image/bmp"]
             image_set = {"@type": "cr:FileSet", "@id": "image-files", "name": "image-files", "includes": "images/**"}
-            files.append(image_set | {"encodingFormat": formats})
+            files.append(image_set | {"encodingFormat": [f"image/{each}" for each in FORMATS]})
             sets.append(
                 _record_set(
                     "images",

@@ -96,7 +96,7 @@ class AnnotatedImage:
     path: str
     file_path: str
     file_name: str
-    format: str  # JPEG, PNG or BMP
+    format: str  # JPEG, PNG, BMP, WEBP, TIFF, GIF or AVIF
     size: int  # bytes
     raster: Raster
     state: str  # LABELED, PENDING or UNLABELED

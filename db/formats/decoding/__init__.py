@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from db.formats.decoding.program import CHECK, COMPLETE, DONE, REQUEST, RESPONSE, THUMBNAIL, TOO_COSTLY
-from db.formats.images import MAX_PIXELS, ImageFacts, UnreadableImage
+from db.formats.decoding.program import CHECK, COMPLETE, DONE, RENDITION, REQUEST, RESPONSE, THUMBNAIL, TOO_COSTLY
+from db.formats.images import MAX_PIXELS, MAX_SIDE, ImageFacts, UnreadableImage
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Limits:
     """For one image. `memory` is in bytes, of the decoding process as a whole; `seconds` of processor time."""
 
     pixels: int = MAX_PIXELS
+    side: int = MAX_SIDE
     memory: int = 1024 * 1024 * 1024
     seconds: float = 10.0
     processes: int = 4
@@ -89,12 +90,16 @@ class Decoders:
         """A small upright image, its longest side at most `size`: PNG or JPEG. Raises UnreadableImage."""
         return await self._request(THUMBNAIL, size, data)
 
+    async def rendition(self, data: bytes) -> bytes:
+        """A JPEG of the whole image, upright, as browsers show it. Raises UnreadableImage."""
+        return await self._request(RENDITION, 0, data)
+
     async def is_complete(self, data: bytes) -> bool:
         """Whether all of an image is in its file. Raises UnreadableImage if finding out takes too much."""
         return bool(json.loads(await self._request(COMPLETE, 0, data)))
 
     async def _request(self, kind: bytes, argument: int, data: bytes) -> bytes:
-        request = REQUEST.pack(kind, argument, self.limits.pixels, len(data))
+        request = REQUEST.pack(kind, argument, self.limits.pixels, self.limits.side, len(data))
         async with self.slots, self._decoder() as decoder, asyncio.timeout(self.limits.seconds * CLOCK_FACTOR):
             status, result = await decoder.send(request, data)
         if status != DONE:

@@ -20,9 +20,9 @@ from typing import Final
 from db.formats import images
 from db.formats.images import UnreadableImage
 
-REQUEST: Final = struct.Struct("!cIIQ")  # kind, argument, maximum of pixels, bytes of the image
+REQUEST: Final = struct.Struct("!cIIIQ")  # kind, argument, most pixels, most a side, bytes of the image
 RESPONSE: Final = struct.Struct("!cQ")  # status, bytes that follow
-CHECK, THUMBNAIL, COMPLETE = b"C", b"T", b"W"
+CHECK, THUMBNAIL, RENDITION, COMPLETE = b"C", b"T", b"R", b"W"
 DONE, REFUSED = b"D", b"R"
 TOO_COSTLY: Final = "The image takes too much time or memory to decode."
 
@@ -39,9 +39,9 @@ def main(image: int, memory: int, seconds: float) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         end = math.ceil(used.ru_utime + used.ru_stime + seconds)  # then the kernel ends this process
         resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
-        kind, argument, pixels, length = REQUEST.unpack(request)
+        kind, argument, pixels, side, length = REQUEST.unpack(request)
         try:
-            status, result = DONE, FUNCTIONS[kind](os.pread(image, length, 0), argument, pixels)
+            status, result = DONE, FUNCTIONS[kind](os.pread(image, length, 0), argument, pixels, side)
         except UnreadableImage as refused:
             status, result = REFUSED, refused.message.encode()
         except MemoryError:
@@ -50,10 +50,11 @@ def main(image: int, memory: int, seconds: float) -> None:
         responses.flush()
 
 
-FUNCTIONS: Final[dict[bytes, Callable[[bytes, int, int], bytes]]] = {
-    CHECK: lambda data, _, pixels: json.dumps(asdict(images.check(data, pixels))).encode(),
-    THUMBNAIL: lambda data, size, pixels: images.thumbnail(data, size, pixels)[0],
-    COMPLETE: lambda data, _, pixels: json.dumps(images.is_complete(data, pixels)).encode(),
+FUNCTIONS: Final[dict[bytes, Callable[[bytes, int, int, int], bytes]]] = {
+    CHECK: lambda data, _, pixels, side: json.dumps(asdict(images.check(data, pixels, side))).encode(),
+    THUMBNAIL: lambda data, size, pixels, side: images.thumbnail(data, size, pixels, side)[0],
+    RENDITION: lambda data, _, pixels, side: images.rendition(data, pixels, side),
+    COMPLETE: lambda data, _, pixels, side: json.dumps(images.is_complete(data, pixels, side)).encode(),
 }
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from typing import Final, Literal
 
 from db.errors import Invalid
 
-Format = Literal["JPEG", "PNG", "BMP"]
+Format = Literal["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF"]
 ORIENTATION: Final = 0x0112
 SHORT: Final = 3
 MAX_ENTRIES: Final = 1_000  # of the directory that are looked at
+UNKNOWN: Final = 2**63  # a position that is not in the bytes that were read
 BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 
 
@@ -22,7 +23,9 @@ class UnreadableImage(Invalid):
 @dataclass(frozen=True, slots=True)
 class Content:
     """`picture`: a file of the same format with only what a decoder needs: no metadata, nothing behind the image.
-    `end`: the position in its file where the image, or what there is of it, ends. `complete`: its end was found."""
+    `end`: the position in its file where the image, or what there is of it, ends. `complete`: its end was found.
+    `size`: width and height as stored; None where only a decoder's library says them. `reach`: how long its file must
+    be at least, where that is known from a part of it."""
 
     format: Format
     picture: bytes
@@ -30,6 +33,8 @@ class Content:
     complete: bool = True
     orientation: int = 1
     scans: int = 1
+    size: tuple[int, int] | None = None
+    reach: int = UNKNOWN
 
 
 def orientation_of(tiff: bytes) -> int:

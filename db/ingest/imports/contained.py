@@ -69,7 +69,7 @@ class ContainedImages:
         async with self.room:
             try:
                 data = await self.contents.read(image)
-                facts = await files.check(target, data, self.limits.check)
+                facts = await files.check(target, data, self.limits.formats, self.limits.check)
             except StorageError:
                 raise
             except DomainError as refused:

@@ -112,7 +112,10 @@ class Inspector:
             data = await self.locations.read(origin, length=self.limits.size + 1)
             if len(data) > self.limits.size:
                 raise Invalid(f"Images of at most {self.limits.size / MIB:g} MiB are accepted.", code="FILE_TOO_LARGE")
-            facts = await asyncio.to_thread(images.facts, data, self.limits.pixels)
+            form = images.kind(data)
+            if form is not None and form not in self.limits.formats:
+                raise Invalid(images.not_taken(form, self.limits.formats), code="UNSUPPORTED_FORMAT")
+            facts = await asyncio.to_thread(images.facts, data, self.limits.pixels, self.limits.side)
             is_damaged = await is_cut(data, self.limits)
             for number in range(MAX_NAMES):
                 candidate = f"{front}-{number}{path[len(front) :]}" if number else path

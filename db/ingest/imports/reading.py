@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from db.errors import Invalid, StorageError
-from db.formats.images import SUFFIX_NAMES, SUFFIXES
+from db.formats.images import SUFFIXES, suffixes
 from db.formats.names import LabelNameRule
 from db.formats.paths import suffix
 from db.identity.tokens import Identity
@@ -103,7 +103,8 @@ class Reading:
         parsed = manifest_lines.parse(line.text, self.kind, self.rule)
         source = location_of(parsed.source)
         if suffix(source) not in SUFFIXES:
-            raise Invalid(f"`{path_end(parsed.source)}` does not have the extension of an image: {SUFFIX_NAMES}.")
+            known = suffixes(SUFFIXES.values())
+            raise Invalid(f"`{path_end(parsed.source)}` does not have the extension of an image: {known}.")
         path, origin = self._path_and_origin(source)
         if origin is not None:
             folder, root = origin[: origin.rindex("/") + 1], self.root

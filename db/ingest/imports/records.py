@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from db.errors import Invalid
 from db.formats.datasets.reading import Contained, ImageRecord, Problem, ReadOptions
-from db.formats.images import SUFFIX_NAMES, SUFFIXES
+from db.formats.images import SUFFIXES, suffixes
 from db.formats.names import nfc
 from db.formats.paths import LENGTH, path_parts, suffix
 from db.ingest.decide import path_end
@@ -114,7 +114,7 @@ class Staging:
         path = "/".join(map(checked_name, f"{self.base or ''}{normalized(name)}".split("/")))
         path_parts(path)
         if not self.rules.includes(path):
-            raise Invalid(f"`{path_end(path)}` is not stored: the dataset's patterns exclude it.")
+            raise Invalid(f"`{path_end(path)}` is not stored: the dataset's patterns or formats exclude it.")
         return [path, *(said if is_said else ends_of(normalized(name)))], 1
 
     def _candidates(self, record: ImageRecord) -> tuple[list[str], int]:
@@ -122,7 +122,7 @@ class Staging:
         path as it is, and the ends of that, the longest first. Raises Invalid."""
         path = nfc(record.path) if len(record.path) <= LENGTH else record.path
         if record.has_suffix and suffix(path) not in SUFFIXES:
-            raise Invalid(f"`{path_end(path)}` does not have the extension of an image: {SUFFIX_NAMES}.")
+            raise Invalid(f"`{path_end(path)}` does not have the extension of an image: {suffixes(SUFFIXES.values())}.")
         if path.startswith(self.input_path):
             exact = [path[len(self.input_path) :]]
         elif "://" in path or path.startswith("/") or path[1:3] in (":\\", ":/"):

@@ -47,6 +47,7 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
         dataset = await sql.first(connection, SQL.dataset, id=job.dataset_id)
     if dataset is None:
         raise no_such_dataset()
+    limits = replace(limits, formats=dataset["image_formats"])
     locations = await ReadableLocations.of(database, stores, options.dataset_ids)
     if options.format is None:
         options = replace(options, format=job.checkpoint.get("format"))

@@ -1,5 +1,5 @@
 -- name: dataset
-SELECT type, input_path, label_names, include, exclude FROM dataset WHERE id = :id AND deleted_at IS NULL
+SELECT type, input_path, label_names, include, exclude, image_formats FROM dataset WHERE id = :id AND deleted_at IS NULL
 
 -- name: lines
 -- So many, and no more bytes than fit in memory.

@@ -80,12 +80,13 @@ class Listing:
             hashed = int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
             self.images = (self.images + hashed) % 2**64
         reason = self.rules.reason_against(found.path)
-        if not is_image and kind != self.rules.sidecar:
-            if reason is Reason.HIDDEN:
-                self.ignored.add(reason, found.path)
-            else:
-                self.ignored.add(Reason.SUFFIX, found.path, suffix=kind)
-        elif not is_storable(found.path) or len(found.path.encode()) > LENGTH:
+        is_other = not is_image and kind != self.rules.sidecar
+        can_be_path = is_storable(found.path) and len(found.path.encode()) <= LENGTH
+        if is_other and reason is Reason.HIDDEN:
+            self.ignored.add(reason, found.path)
+        elif is_other or (reason is Reason.SUFFIX and not can_be_path):
+            self.ignored.add(Reason.SUFFIX, found.path, suffix=kind)
+        elif not can_be_path:
             self.refused += 1
             self.warnings.append((path_excerpt(found.path), f"A path is text in UTF-8 of at most {LENGTH} bytes."))
         elif found.link_to is not None and self.rules.includes(found.link_to):

@@ -68,7 +68,7 @@ async def _pair(batch: Batch, job: Claim, listing: Listing) -> int:
     await batch.execute_long("ANALYZE (SKIP_LOCKED) sync_sidecar")
     ignored = deepcopy(listing.ignored)
     for row in await batch.connection.fetch(SQL.ignored, job.id, EXAMPLES, timeout=LONG_TIMEOUT):
-        ignored.add_group(Reason(row["reason"]), row["count"], row["examples"])
+        ignored.add_group((Reason(row["reason"]), row["suffix"]), row["count"], row["examples"])
     await batch.connection.execute(SQL.clear_ignored, job.id)
     records = [(job.id, *row) for row in ignored.rows()]
     await batch.connection.copy_records_to_table("ignored_files", records=records, columns=IGNORED_COLUMNS)

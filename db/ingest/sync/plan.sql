@@ -21,7 +21,8 @@ ORDER BY image.path, n, (composed(image.path) = image.path) <> (composed(sidecar
          sidecar.path, sidecar.modified_at DESC, sidecar.etag
 
 -- name: ignored
--- How many images are passed over for each reason, and how many sidecars belong to none, with the first $2 of each.
+-- How many images are passed over for each reason, by suffix if that is the reason, and how many sidecars belong to
+-- none, with the first $2 of each.
 WITH image AS (
     SELECT key FROM sync_object, unnest(keys) AS k (key) WHERE job_id = $1 AND NOT sidecar AND reason IS NULL
 ), unused AS (
@@ -36,11 +37,13 @@ WITH image AS (
     SELECT unused.path, CASE WHEN overridden.path IS NOT NULL THEN 'SIDECAR_OVERRIDDEN'
                              ELSE coalesce(reason, 'SIDECAR_WITHOUT_IMAGE') END
     FROM unused LEFT JOIN overridden USING (path)
+), named AS (
+    SELECT path, reason, CASE reason WHEN 'SUFFIX' THEN lower(substring(path FROM '\.[^./]*$')) END AS suffix FROM passed
 ), numbered AS (
-    SELECT path, reason, row_number() OVER (PARTITION BY reason ORDER BY path) AS n FROM passed
+    SELECT path, reason, suffix, row_number() OVER (PARTITION BY reason, suffix ORDER BY path) AS n FROM named
 )
-SELECT reason, count(*) AS count, array_agg(path ORDER BY n) FILTER (WHERE n <= $2) AS examples
-FROM numbered GROUP BY reason
+SELECT reason, suffix, count(*) AS count, array_agg(path ORDER BY n) FILTER (WHERE n <= $2) AS examples
+FROM numbered GROUP BY reason, suffix
 
 -- name: clear_ignored
 DELETE FROM ignored_files WHERE job_id = $1

@@ -2,6 +2,7 @@
 few examples each. The number of groups in memory is bounded."""
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
@@ -9,7 +10,7 @@ from unicodedata import normalize
 
 import asyncpg
 
-from db.formats.images import SUFFIXES
+from db.formats.images import SUFFIXES, USUAL, Format
 from db.formats.names import LabelNameRule
 from db.formats.paths import path_excerpt, suffix
 from db.formats.patterns import Patterns, is_hidden
@@ -35,12 +36,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Of a dataset: its type, its rule for label names, and its patterns. Without `include` all images are taken."""
+    """Of a dataset: its type, its rule for label names, its patterns, and the formats of images that it takes. Without
+    `include` all images of these are taken."""
 
     kind: str
     label_names: LabelNameRule = "STANDARD"
     include: Patterns | None = None
     exclude: Patterns | None = None
+    formats: Collection[Format] = USUAL
 
     @classmethod
     def of(cls, dataset: asyncpg.Record) -> Self:
@@ -50,6 +53,7 @@ class Rules:
             dataset["label_names"],
             Patterns(include, hidden=False) if include else None,
             Patterns(exclude, hidden=True) if exclude else None,
+            tuple(dataset["image_formats"]),
         )
 
     @property
@@ -61,7 +65,14 @@ class Rules:
         return suffix(path) in SUFFIXES and self.reason_against(path) is None
 
     def reason_against(self, path: str) -> Reason | None:
-        """Why an image or a sidecar is passed over. `include` is about images: their sidecars come with them."""
+        """Why an image or a sidecar is passed over. To a dataset that does not take its format, an image is a file like
+        any other."""
+        reason, form = self._reason_against(path), SUFFIXES.get(suffix(path))
+        is_other = form is not None and form not in self.formats and reason is not Reason.HIDDEN
+        return Reason.SUFFIX if is_other else reason
+
+    def _reason_against(self, path: str) -> Reason | None:
+        """`include` is about images: their sidecars come with them."""
         composed = path if path.isascii() else normalize("NFC", path)
         if self.exclude is not None and self.exclude.match(composed):
             return Reason.EXCLUDED
@@ -99,10 +110,10 @@ class Ignored:
         if len(self.examples[group]) < EXAMPLES:
             self.examples[group].append(path_excerpt(path))
 
-    def add_group(self, reason: Reason, count: int, examples: list[str]) -> None:
-        """A group that was counted elsewhere."""
-        self.counts[reason, None] += count
-        self.examples[reason, None] += map(path_excerpt, examples)
+    def add_group(self, group: Group, count: int, examples: list[str]) -> None:
+        """One that was counted elsewhere."""
+        self.counts[group] += count
+        self.examples[group] += map(path_excerpt, examples)
 
     def rows(self) -> list[tuple[str, str | None, int, list[str]]]:
         """All groups, the largest first."""

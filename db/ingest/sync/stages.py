@@ -41,6 +41,7 @@ async def run(
     if dataset is None:
         raise no_such_dataset()
     rules = await asyncio.to_thread(Rules.of, dataset)
+    limits = replace(limits, formats=rules.formats)
     checkpoint = await _prepare(database, job, store, limits, options, rules)
     if checkpoint.stage == "move":
         checkpoint = await move(database, job, options, guard, checkpoint)

@@ -1,5 +1,5 @@
 -- name: dataset
-SELECT type, include, exclude, label_names FROM dataset WHERE id = $1
+SELECT type, include, exclude, label_names, image_formats FROM dataset WHERE id = $1
 
 -- name: departed
 -- Whether contents are not where they were, as far as is known when the files that may have moved were read.

@@ -16,13 +16,14 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, DomainError, Invalid, NotFound, StorageError, Unavailable
+from db.formats.images import Format
 from db.history import transactions
 from db.history.changes import RecordedChange, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.entry import Entry
 from db.ingest.images import InspectedImage, write_new
 from db.ingest.uploads import files
-from db.ingest.uploads.destinations import free_paths, input_path_of, lock_names, open_store
+from db.ingest.uploads.destinations import destination_of, free_paths, lock_names, open_store
 from db.ingest.uploads.files import MAX_NAMES, STAGING, Checks, Result, Uploaded
 from db.ingest.uploads.samples import write_samples
 from db.ingest.uploads.upload_requests import GRACE, Upload, check_count, lock_uploads
@@ -54,7 +55,7 @@ async def inspect(
 ) -> InspectedUploads:
     """Check every file, and write the objects of those that are good."""
     check_count(keys, MAX_KEYS, "keys")
-    input_path = await input_path_of(database, dataset_id, by=by)
+    destination = await destination_of(database, dataset_id, by=by)
     unique = tuple(dict.fromkeys(keys))
     async with database.writing() as session:
         rows = await lock_uploads(session, dataset_id, unique)
@@ -62,11 +63,12 @@ async def inspect(
         await sql.run(session, SQL.extend, ids=[row.id for row in rows.values()], grace=GRACE)
     used = label_resolution.distinct(label for row in rows.values() for label in row.all_labels())
     known = await label_resolution.known_without_lock(database, dataset_id, used)
-    inspector = _Inspector(database, dataset_id, open_store(stores, input_path), known, checks)
+    opened = open_store(stores, destination.input_path)
+    inspector = _Inspector(database, dataset_id, opened, destination.formats, known, checks)
     waiting = [rows[key] for key in unique if key in rows and rows[key].is_open]
     found = await asyncio.gather(*(inspector.inspect(position, row) for position, row in enumerate(waiting)))
     by_key = {row.key: (row.generation, each) for row, each in zip(waiting, found, strict=True)}
-    return InspectedUploads(input_path, unique, by_key)
+    return InspectedUploads(destination.input_path, unique, by_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class _Inspector:
     database: Database
     dataset_id: int
     store: Store
+    formats: Sequence[Format]
     known: KnownLabels
     checks: Checks
     away: list[RootMissing] = field(default_factory=list)
@@ -90,7 +93,7 @@ class _Inspector:
                 return row.refused(self.away[0], ended=False)
             try:
                 data = await self._read(row)
-                facts = await files.check(row.file_name, data, self.checks.decode)
+                facts = await files.check(row.file_name, data, self.formats, self.checks.decode)
                 stored = await self._write(row, data)
                 return Entry(position, stored.path, row.file_name, InspectedImage.of(stored, facts))
             except DomainError as error:

@@ -1,11 +1,13 @@
 """Where uploaded files go: the store of their dataset, and free paths in it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid, StorageError
+from db.formats.images import Format
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads.files import MAX_NAMES, OnConflict, checked_name, numbered
@@ -17,13 +19,21 @@ SQL: Final = sql.load(__file__)
 BLOCKS: Final = ((0, 1), (1, 10), (10, 100), (100, MAX_NAMES + 1))  # numbers of names that are looked up at once
 
 
-async def input_path_of(database: Database, dataset_id: int, *, by: Identity) -> str:
-    """The input path of a dataset that the token may see."""
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Of a dataset: where its files are, and the formats of images that it takes."""
+
+    input_path: str
+    formats: Sequence[Format]
+
+
+async def destination_of(database: Database, dataset_id: int, *, by: Identity) -> Destination:
+    """Raises DATASET_NOT_FOUND, also where the token may not see the dataset."""
     async with database.reading() as connection:
-        path: str | None = await sql.value(connection, SQL.input_path, dataset_id=dataset_id)
-    if path is None or not by.sees(dataset_id):
+        row = await sql.first(connection, SQL.destination, dataset_id=dataset_id)
+    if row is None or not by.sees(dataset_id):
         raise no_such_dataset()
-    return path
+    return Destination(**row)
 
 
 def open_store(stores: Stores, input_path: str) -> Store:

@@ -9,6 +9,7 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import TEMPORARY, DomainError, Invalid
+from db.formats.images import Format
 from db.formats.names import nfc
 from db.history import idempotency
 from db.history.changes import lock_dataset
@@ -17,7 +18,7 @@ from db.identity.tokens import Identity
 from db.ingest.entry import Entry
 from db.ingest.images import InspectedImage, object_with
 from db.ingest.uploads import files
-from db.ingest.uploads.destinations import input_path_of, open_store
+from db.ingest.uploads.destinations import destination_of, open_store
 from db.ingest.uploads.files import MAX_BYTES, MAX_NAMES, Checks, Decode, OnConflict, Result, Uploaded
 from db.ingest.uploads.samples import write_samples
 from db.labelling import label_resolution, labels
@@ -86,12 +87,13 @@ async def store(
     """
     if not uploads.files:
         raise Invalid("No files are given; send at least one.", code="EMPTY_SELECTION")
-    input_path = await input_path_of(database, dataset_id, by=by)
+    destination = await destination_of(database, dataset_id, by=by)
     used = label_resolution.of_file(uploads.labels)
     uploads.label_names(await label_resolution.known_without_lock(database, dataset_id, used))
     results = dict(enumerate(earlier.results)) if earlier else {}
     left = [number for number in range(len(uploads.files)) if number not in results or not results[number].ended]
-    writer = _Writer(database, dataset_id, open_store(stores, input_path), uploads, keyed, checks.decode)
+    opened = open_store(stores, destination.input_path)
+    writer = _Writer(database, dataset_id, opened, destination.formats, uploads, keyed, checks.decode)
     tasks: list[asyncio.Task[Entry | Result]] = []
     last: dict[str, asyncio.Task[Entry | Result]] = {}  # by families of names that may want the same one
     for number in left:
@@ -130,6 +132,7 @@ class _Writer:
     database: Database
     dataset_id: int
     store: Store
+    formats: Sequence[Format]
     uploads: DirectUploads
     keyed: Keyed | None
     decode: Decode
@@ -144,7 +147,7 @@ class _Writer:
         try:
             name = files.checked_name(file.name)
             files.check_size(file.size, self.uploads.max_bytes)
-            facts = await files.check(name, file.data, self.decode)
+            facts = await files.check(name, file.data, self.formats, self.decode)
             if after is not None:
                 await asyncio.wait([after])
             async with self.slots:

@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from db.errors import DomainError, Invalid
 from db.formats import images
-from db.formats.images import ImageFacts
+from db.formats.images import Format, ImageFacts
 from db.formats.names import nfc
 from db.formats.paths import stem, suffix
 
@@ -103,24 +103,27 @@ def check_size(size: int, max_bytes: int) -> None:
         raise images.UnreadableImage("The file is empty.")
 
 
-def check_suffix(name: str) -> str:
-    """The format that a name announces."""
+def check_suffix(name: str, formats: Collection[Format]) -> Format:
+    """The format that a name announces, one of these."""
     announced = images.SUFFIXES.get(suffix(name))
-    if announced is None:
-        raise Invalid(f"Only JPEG, PNG and BMP images are accepted: {images.SUFFIX_NAMES}.", code="UNSUPPORTED_FORMAT")
+    if announced is None or announced not in formats:
+        raise Invalid(
+            f"Only {images.listed(formats)} images are accepted: {images.suffixes(formats)}.", code="UNSUPPORTED_FORMAT"
+        )
     return announced
 
 
-async def check(name: str, data: bytes, decode: Decode) -> ImageFacts:
+async def check(name: str, data: bytes, formats: Collection[Format], decode: Decode) -> ImageFacts:
     """What the image is, decoded to its end."""
-    announced, kind = check_suffix(name), images.kind(data)
-    if kind is None:
+    announced, kind = check_suffix(name, formats), images.kind(data)
+    if kind is None or kind not in formats:
         raise Invalid(
-            "Only JPEG, PNG and BMP images are accepted, and this file is not one.", code="UNSUPPORTED_FORMAT"
+            f"Only {images.listed(formats)} images are accepted, and this file is not one.", code="UNSUPPORTED_FORMAT"
         )
     if announced != kind:
         raise Invalid(
-            f"The file is a {kind} image, but its name says {announced}; rename it.", code="UNSUPPORTED_FORMAT"
+            f"The file is a {images.listed([kind])} image, but its name says {images.listed([announced])}; rename it.",
+            code="UNSUPPORTED_FORMAT",
         )
     return await decode(data)
 

@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, DomainError, Invalid
 from db.formats import names
+from db.formats.images import Format
 from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads import files
@@ -131,10 +132,10 @@ async def request(
     used = label_resolution.distinct(label for file in requested.files for label in requested.labels_of(file))
     known_labels = await labels.lock_labels(session, dataset_id, used)
     label_resolution.names_for(used, known_labels, create=requested.create_missing)
-    tickets = await _tickets(session, dataset_id, requested, known)
+    [destination] = await sql.run(session, SQL.destination, dataset_id=dataset_id)
+    tickets = await _tickets(session, dataset_id, requested, known, destination["image_formats"])
     tickets = await _write(session, dataset_id, requested, tickets, known)
-    input_path = await sql.value(session, SQL.input_path, dataset_id=dataset_id)
-    return IssuedTickets(dataset_id, input_path, requested.expiry, tuple(tickets))
+    return IssuedTickets(dataset_id, destination["input_path"], requested.expiry, tuple(tickets))
 
 
 async def lock_uploads(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
@@ -173,7 +174,11 @@ def check_count(items: Collection[object], limit: int, noun: str) -> None:
 
 
 async def _tickets(
-    session: AsyncSession, dataset_id: int, requested: RequestedUploads, known: Mapping[str, Upload]
+    session: AsyncSession,
+    dataset_id: int,
+    requested: RequestedUploads,
+    known: Mapping[str, Upload],
+    formats: Sequence[Format],
 ) -> list[Ticket]:
     """The tickets as they are to be written. A key that a request has twice is one file."""
     first: dict[str, RequestedFile] = {}
@@ -183,7 +188,7 @@ async def _tickets(
         try:
             same = first.setdefault(file.key, file)
             _expect_file(file, same.name, same.size)
-            ticket = _ticket(ticket, file, known.get(file.key), requested.max_bytes)
+            ticket = _ticket(ticket, file, known.get(file.key), formats, requested.max_bytes)
         except DomainError as refused:
             ticket = ticket.refused(refused)
         tickets.append(ticket)
@@ -197,12 +202,14 @@ async def _tickets(
     return tickets
 
 
-def _ticket(ticket: Ticket, file: RequestedFile, row: Upload | None, max_bytes: int) -> Ticket:
+def _ticket(
+    ticket: Ticket, file: RequestedFile, row: Upload | None, formats: Sequence[Format], max_bytes: int
+) -> Ticket:
     if not (names.is_storable(file.key) and file.key.isprintable() and 1 <= len(file.key.encode()) <= KEY_BYTES):
         raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of them a control character.")
     if row is not None and (row.is_open or row.sample):
         _expect_file(file, row.file_name, row.size)
-    files.check_suffix(checked_name(file.name))
+    files.check_suffix(checked_name(file.name), formats)
     files.check_size(file.size, max_bytes)
     if row is None:
         return replace(ticket, staged=secrets.token_hex(16))

@@ -16,8 +16,8 @@ ON CONFLICT (dataset_id, key) DO UPDATE SET
 WHERE upload.key = ANY(:known::text[])
 RETURNING key, staged
 
--- name: input_path
-SELECT input_path FROM dataset WHERE id = :dataset_id
+-- name: destination
+SELECT input_path, image_formats FROM dataset WHERE id = :dataset_id
 
 -- name: lock
 SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE

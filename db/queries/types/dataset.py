@@ -120,6 +120,7 @@ DATASET = node_type(
         "include": column("include", is_list=True),
         "exclude": column("exclude", is_list=True),
         "labelNames": column("label_names", unescaped),
+        "imageFormats": column("image_formats", is_list=True),
         "createdAt": column("created_at"),
         "updatedAt": column("updated_at"),
         "revision": column("revision", number),

@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, LargeBinary, Text, ca
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
+from db.formats.images import SHOWN_SIDE, SUFFIX_OF
 from db.identity.urls import signed_sql
 from db.postgres.models import Label, Sample, Source
 from db.queries.compile_context import CompileContext, Field, SelectedField
@@ -60,9 +61,29 @@ def source_available(context: CompileContext, row: Row, _field: SelectedField) -
 
 
 def image_url(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
-    end = func.lower(func.right(row["path"], sql("4")))  # `.jpeg`, `.jfif` and `.jpe` become `.jpg`, which all know
-    suffix = case((end.in_([sql("'.png'"), sql("'.bmp'")]), end), else_=sql("'.jpg'"))
+    file = source(context, row)
+    suffix = case((needs_rendition(file), sql("'.jpg'")), else_=suffix_of(file))
     return signed(context, func.concat(sql("'/images/'"), row["source_id"], suffix))
+
+
+def original_url(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
+    """The same where browsers show the file as it is."""
+    file = source(context, row)
+    folder = case((needs_rendition(file), sql("'/originals/'")), else_=sql("'/images/'"))
+    return signed(context, func.concat(folder, row["source_id"], suffix_of(file)))
+
+
+def needs_rendition(file: Row) -> ColumnElement[bool]:
+    """As `is_shown` of `db.formats.images` says it of one file. Null where the format is not known."""
+    is_large = func.greatest(file["width"], file["height"]) > sql(str(SHOWN_SIDE))
+    return sqlalchemy.or_(file["format"] == sql("'TIFF'"), is_large)
+
+
+def suffix_of(file: Row) -> ColumnElement[str]:
+    others: list[tuple[ColumnElement[bool], ColumnElement[str]]] = [
+        (file["format"] == sql(f"'{form}'"), sql(f"'{suffix}'")) for form, suffix in SUFFIX_OF.items() if form != "JPEG"
+    ]
+    return case(*others, else_=sql("'.jpg'"))
 
 
 def thumbnail_url(context: CompileContext, row: Row, field: SelectedField) -> Parts:
@@ -116,6 +137,7 @@ SAMPLE = versioned_type(
         "isSourceAvailable": Field(source_available),
         "isDamaged": of_source("damaged", boolean),
         "imageUrl": Field(image_url),
+        "originalUrl": Field(original_url),
         "thumbnailUrl": Field(thumbnail_url),
         "urlExpiresAt": Field(url_expires_at),
     },

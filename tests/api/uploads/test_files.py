@@ -88,6 +88,18 @@ async def test_every_name_of_a_jpeg_is_taken_and_served_as_one(uploader: UploadC
     assert await uploader.codes((f"png-{name}", image_bytes(form="PNG"))) == ["UNSUPPORTED_FORMAT"]
 
 
+async def test_a_dataset_takes_the_formats_that_it_says(uploader: UploadClient) -> None:
+    files = [(f"a.{form.lower()}", image_bytes(form=form)) for form in ("WEBP", "TIFF", "GIF", "AVIF")]
+    assert await uploader.codes(*files) == ["UNSUPPORTED_FORMAT"] * 4
+    update = "mutation ($input: UpdateDatasetInput!) { updateDataset(input: $input) { dataset { id } } }"
+    new = {"datasetId": uploader.dataset, "imageFormats": ["WEBP", "TIFF", "GIF", "AVIF"]}
+    await uploader.client.execute(update, {"input": new})
+    assert await uploader.codes(*files, ("a.png", image_bytes()), ("b.gif", files[0][1])) == (
+        [None] * 4 + ["UNSUPPORTED_FORMAT"] * 2
+    )
+    assert await uploader.listed() == ["a.avif", "a.gif", "a.tiff", "a.webp"]
+
+
 async def test_a_bomb_is_refused_before_it_is_decoded(uploader: UploadClient) -> None:
     bomb = io.BytesIO()
     Image.new("1", (30_000, 30_000)).save(bomb, "PNG")

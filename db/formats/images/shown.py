@@ -1,0 +1,116 @@
+"""Thumbnails, and renditions of images that browsers cannot show. Only decoders call these (`decoding`). Of a truncated
+file they show what there is."""
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, cast
+
+from PIL import Image, ImageFile
+
+from db.formats.images.content import Content
+from db.formats.images.formats import MEDIA_TYPES, SHOWN_SIDE
+from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, opened, read, refuse_scans
+
+UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+PLAIN: Final = {"1": "L", "P": "RGB"}
+TRANSPARENT: Final = ("LA", "RGBA")
+WIDE: Final = ("I", "F")  # modes of more than eight bits; `I;16` and its kind begin alike
+SOME: Final = 512  # pixels a side that are looked at for the range of numbers, where not all are finite
+
+
+def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> tuple[bytes, str]:
+    """A small upright image, its longest side at most `size`, and its media type: PNG if it is transparent, else
+    JPEG."""
+    content, out = read(data), io.BytesIO()
+    small = _upright(content, size, pixels, side)
+    if small.mode in TRANSPARENT:
+        small.convert("RGBA").save(out, "PNG", compress_level=6)
+        return out.getvalue(), MEDIA_TYPES["PNG"]
+    small.convert("RGB").save(out, "JPEG", quality=85, progressive=False)
+    return out.getvalue(), MEDIA_TYPES["JPEG"]
+
+
+def rendition(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
+    """An upright JPEG, as large as the image, or as browsers show it. What is transparent is white."""
+    out = io.BytesIO()
+    shown = _upright(read(data), SHOWN_SIDE, pixels, side)
+    if shown.mode in TRANSPARENT:
+        white = Image.new("RGBA", shown.size, "white")
+        white.alpha_composite(shown.convert("RGBA"))
+        shown = white
+    shown = shown if shown.mode == "L" else shown.convert("RGB")
+    shown.save(out, "JPEG", quality=92, subsampling=0)
+    return out.getvalue()
+
+
+def _upright(content: Content, size: int, pixels: int, side: int) -> Image.Image:
+    """Its longest side at most `size`, with eight bits, and transparency as a channel."""
+    refuse_scans(content)
+    with opened(content, pixels, side) as image, _allowing_truncation(content):
+        image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter or an eighth of its size
+        image.load()
+        small = _simplified(image, content)
+        small.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        turn = UPRIGHT.get(content.orientation)
+        return small if turn is None else small.transpose(turn)
+
+
+def _simplified(image: Image.Image, content: Content) -> Image.Image:
+    """In a mode that can be resized well: eight bits, no palette, transparency as a channel."""
+    if content.format == "TIFF" and image.mode.startswith(WIDE):
+        return _stretched(image)
+    if image.mode.startswith("I;16"):  # the upper eight of sixteen bits, so that the full range is kept
+        gray = Image.frombytes("L", image.size, image.tobytes()[1::2])
+        if "transparency" in image.info:
+            gray.info["transparency"] = image.info["transparency"] >> 8
+        image = gray
+    if image.mode == "LAB":
+        return _of_lab(image)
+    if image.has_transparency_data:
+        return image if image.mode in TRANSPARENT else image.convert("RGBA")
+    plain = PLAIN.get(image.mode)
+    return image if plain is None else image.convert(plain)
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """From black, the least number, to white, the greatest: a TIFF file of 16 or 32 bits does not say which part of
+    their range a camera or an instrument uses."""
+    exact = image.convert("F")
+    low, high = cast(tuple[float, float], exact.getextrema())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        few = exact.resize((min(SOME, exact.width), min(SOME, exact.height)), Image.Resampling.NEAREST)
+        numbers = cast(tuple[float, ...], few.get_flattened_data())
+        finite = [number for number in numbers if math.isfinite(number)] or [0.0]
+        low, high = min(finite), max(finite)
+    scale = 255 / (high - low) if high > low else 0.0
+    return exact.point(lambda number: number * scale - low * scale).convert("L")
+
+
+def _of_lab(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms  # it takes a third of Pillow's own time, for images that are rare
+
+    lab, screen = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    found = ImageCms.profileToProfile(image, lab, screen, outputMode="RGB")
+    assert found is not None
+    return found
+
+
+@contextmanager
+def _allowing_truncation(content: Content) -> Iterator[None]:
+    """Let Pillow decode what there is of a truncated file. Its setting is that of the whole process."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = before or not content.complete
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -1,0 +1,330 @@
+"""WebP, TIFF, GIF and AVIF: our readers of headers and Pillow agree, whatever a file is like; and what browsers see."""
+
+import io
+import math
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageOps, ImageStat
+
+from db.formats import images
+from db.formats.images import Format, ImageFacts, UnreadableImage, opening
+from tests.db.images import noise_image
+
+SIZE = (61, 40)
+NEW = ("WEBP", "TIFF", "GIF", "AVIF")
+ORIENTED = [
+    ("AVIF", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("TIFF", {"big_tiff": True}),
+]
+MODES: dict[str, tuple[str, ...]] = {
+    "WEBP": ("RGB", "RGBA"),
+    "GIF": ("1", "L", "P"),
+    "AVIF": ("L", "RGB", "RGBA"),
+    "TIFF": ("1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I;16B", "I", "F"),
+}
+COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4", "zstd", "lzma")
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """Its upper left corner is dark, so that it shows how it is turned."""
+    image = noise_image("L", SIZE)
+    image.paste(0, (0, 0, 25, 15))
+    if mode.startswith("I;16"):
+        return image.convert("I").point(lambda number: number * 16).convert("I;16").convert(mode)
+    if mode == "LAB":
+        return Image.merge("LAB", [image, image, image])
+    image = image.convert("RGB").convert(mode) if mode not in ("LA", "RGBA") else image.convert(mode)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(Image.linear_gradient("L").resize(SIZE))
+    return image
+
+
+def encoded(form: str, image: Image.Image | None = None, **options: object) -> bytes:
+    out = io.BytesIO()
+    (image or picture()).save(out, form, **options)
+    return out.getvalue()
+
+
+def decoded(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    return ImageStat.Stat(ImageChops.difference(one.convert("L"), other.convert("L"))).mean[0]
+
+
+def may_be_truncated(data: bytes) -> bool:
+    return images.may_be_truncated(data[: images.HEAD_SIZE], data[-images.TAIL_SIZE :], len(data))
+
+
+def files(form: str) -> Iterator[bytes]:
+    """Of every mode and compression that Pillow writes."""
+    for mode in MODES[form]:
+        for compression in COMPRESSIONS if form == "TIFF" else ("",):
+            try:
+                yield encoded(form, picture(mode), **({"compression": compression} if compression else {}))
+            except (OSError, KeyError, RuntimeError):
+                continue
+
+
+@pytest.mark.parametrize("form", NEW)
+def test_headers_say_what_decoders_find(form: Format) -> None:
+    written = list(files(form))
+    assert len(written) >= len(MODES[form])
+    for data in written:
+        assert images.kind(data) == form
+        facts = images.facts(data)
+        assert facts == images.check(data) == ImageFacts(form, *SIZE, 1)
+        assert not may_be_truncated(data)
+        assert decoded(images.thumbnail(data, 32)[0]).size == (32, 21)
+        assert decoded(images.rendition(data)).size == SIZE
+
+
+@pytest.mark.parametrize("form", NEW)
+def test_facts_need_no_library(form: Format, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(form)
+    monkeypatch.setattr(opening, "opened", lambda *_: pytest.fail("it was opened"))
+    assert images.facts(data) == ImageFacts(form, *SIZE, 1)
+
+
+@pytest.mark.parametrize(("form", "options"), ORIENTED)
+def test_images_are_turned_as_their_files_say(form: Format, options: dict[str, Any]) -> None:
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = encoded(form, exif=exif, **options)
+        assert images.facts(data) == images.check(data) == ImageFacts(form, *SIZE, orientation)
+        upright = ImageOps.exif_transpose(decoded(data))
+        shown = decoded(images.rendition(data))
+        assert shown.size == upright.size == decoded(images.thumbnail(data, 61)[0]).size
+        assert difference(shown, upright) < 4
+
+
+@pytest.mark.parametrize("form", NEW)
+def test_of_several_images_the_first_counts(form: Format) -> None:
+    pages = [picture(), ImageOps.invert(picture()), picture().rotate(180)]
+    data = encoded(form, pages[0], save_all=True, append_images=pages[1:])
+    assert images.facts(data) == images.check(data) == ImageFacts(form, *SIZE, 1)
+    assert not may_be_truncated(data)
+    assert difference(decoded(images.rendition(data)), pages[0]) < 8
+
+
+def test_the_first_bytes_are_enough_and_a_directory_behind_them() -> None:
+    large = noise_image("RGB", (300, 400))
+    for form, options in (("WEBP", {"lossless": True}), ("TIFF", {}), ("GIF", {}), ("AVIF", {"quality": 100})):
+        head = encoded(form, large, **options)[: images.HEAD_SIZE]
+        assert images.facts(head) == ImageFacts(form, 300, 400, 1)  # type: ignore[arg-type]
+        assert images.rest_of_facts(head) is None
+    data = encoded("TIFF", large, compression="tiff_lzw")
+    head = data[: images.HEAD_SIZE]
+    with pytest.raises(UnreadableImage):
+        images.facts(head)
+    position = images.rest_of_facts(head)
+    assert position is not None
+    assert images.facts_of_parts(head, data[position:]) == images.facts(data)
+
+
+@pytest.mark.parametrize("form", NEW)
+def test_a_file_that_ends_early_is_found_out(form: Format) -> None:
+    data = encoded(form, noise_image("RGB", (90, 70)))
+    for cut in (data[:-40], data[: len(data) * 2 // 3], data[: len(data) // 2]):
+        assert may_be_truncated(cut)
+        assert not images.is_complete(cut)
+        assert images.facts(cut).width == 90
+        with pytest.raises(UnreadableImage, match="truncated"):
+            images.check(cut)
+
+
+@pytest.mark.parametrize("form", NEW)
+@pytest.mark.parametrize("stowaway", [b"PK\x03\x04 jar", b"<HTML><script>", b"\0" * 9 + b"%PDF-1.7"])
+def test_what_is_something_else_too_is_refused(form: Format, stowaway: bytes) -> None:
+    data = encoded(form)
+    assert images.check(data + bytes(40)).format == form
+    with pytest.raises(UnreadableImage, match="other data"):
+        images.check(data + stowaway)
+
+
+# -- GIF
+
+
+def gif(screen: tuple[int, int], frame: tuple[int, int, int, int], *, before: bytes = b"") -> bytes:
+    """One frame at this place of a screen, of colour 1; colour 0 is transparent."""
+    left, top, width, height = frame
+    codes = [4] + [1, 4] * (width * height)  # each pixel after a code that clears the table, so codes keep three bits
+    bits = "".join(f"{code:03b}" for code in reversed([*codes, 5]))
+    packed = int(bits, 2).to_bytes(len(bits) // 8 + 1, "little")
+    parts = b"".join(bytes([len(packed[at : at + 255])]) + packed[at : at + 255] for at in range(0, len(packed), 255))
+    header = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + b"\0\0\0\xff\x80\x40"
+    control = b"!\xf9\x04\x01\0\0\0\0"
+    return (
+        header + before + control + b"," + struct.pack("<HHHHB", left, top, width, height, 0) + b"\2" + parts + b"\0;"
+    )
+
+
+def test_a_frame_that_is_a_part_of_its_screen_is_at_its_place() -> None:
+    data = gif((30, 20), (10, 5, 8, 6), before=b"!\xfe\x04text\0")
+    assert images.facts(data) == images.check(data) == ImageFacts("GIF", 30, 20, 1)
+    thumbnail, media = images.thumbnail(data, 30)
+    assert media == "image/png"
+    assert decoded(thumbnail).getchannel("A").getbbox() == (10, 5, 18, 11)
+    red, green, blue = decoded(images.rendition(data)).convert("RGB").split()
+    assert red.getpixel((0, 0)) >= 250  # type: ignore[operator]
+    assert green.getpixel((0, 0)) >= 250  # type: ignore[operator]
+    assert blue.getpixel((13, 8)) < 100  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("screen", [(0, 0), (12, 4), (1, 1)])
+def test_a_screen_is_at_least_as_large_as_its_first_frame(screen: tuple[int, int]) -> None:
+    data = gif(screen, (10, 5, 8, 6))
+    assert images.facts(data) == images.check(data) == ImageFacts("GIF", 18, 11, 1)
+    assert decoded(images.rendition(data)).size == (18, 11)
+
+
+@pytest.mark.parametrize("data", [b"GIF89a", b"GIF89a" + bytes(7), gif((9, 9), (0, 0, 0, 0)), b"GIF87a" + b"\x01" * 50])
+def test_a_gif_without_a_frame_is_none(data: bytes) -> None:
+    with pytest.raises(UnreadableImage):
+        images.check(data)
+
+
+def test_a_gif_of_endless_parts_is_left() -> None:
+    with pytest.raises(UnreadableImage, match="blocks"):
+        images.facts(b"GIF89a" + bytes(7) + b"!\xfe" + b"\1x" * 1_100_000)
+
+
+# -- TIFF
+
+Entry = tuple[int, int, int, int]  # tag, type, count, value
+PLAIN: tuple[Entry, ...] = (
+    *((256, 4, 1, 8), (257, 4, 1, 6), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8)),
+    *((277, 3, 1, 1), (278, 4, 1, 6), (279, 4, 1, 48)),
+)
+
+
+def tiff(*changed: Entry, pixels: bytes = bytes(range(48)), order: str = "<", following: int = 0) -> bytes:
+    """A small gray image with these entries instead of, or besides, the usual ones; its directory behind the pixels."""
+    entries = sorted({entry[0]: entry for entry in (*PLAIN, *changed)}.values())
+    packed = b"".join(struct.pack(f"{order}HHI" + ("Hxx" if entry[1] == 3 else "I"), *entry) for entry in entries)
+    head = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8 + len(pixels))
+    return head + pixels + struct.pack(f"{order}H", len(entries)) + packed + struct.pack(f"{order}I", following)
+
+
+def test_a_plain_tiff_is_read_in_both_byte_orders() -> None:
+    for order in "<>":
+        for orientation in (1, 6):
+            data = tiff((274, 3, 1, orientation), order=order)
+            assert images.facts(data) == images.check(data) == ImageFacts("TIFF", 8, 6, orientation)
+    endless = tiff(following=8 + 48)  # the next directory is the same again
+    assert images.check(endless).width == 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ((256, 4, 1, 2**32 - 1), "too large"),
+        ((257, 4, 1, 70_000), "too large"),
+        ((256, 4, 1, 0), "no pixels"),
+        ((256, 2, 1, 8), "no directory"),
+        ((279, 4, 1, 2**32 - 1), "truncated"),
+        ((273, 4, 1, 2**31), "truncated"),
+        ((273, 4, 2**31, 8), "parts"),
+        ((258, 3, 1, 77), "cannot be read"),
+        ((259, 3, 1, 60_000), "cannot be read"),
+        ((259, 3, 1, 5), "cannot be read"),
+        ((259, 3, 1, 7), "cannot be read"),
+        ((277, 3, 1, 999), "cannot be read"),
+    ],
+)
+def test_a_tiff_that_lies_is_refused(changed: Entry, message: str) -> None:
+    with pytest.raises(UnreadableImage, match=message):
+        images.check(tiff(changed))
+
+
+def test_what_a_tiff_does_not_need_does_no_harm() -> None:
+    """Entries of unknown types, far positions and wrong orientations."""
+    odd = [(274, 4, 1, 6), (274, 3, 1, 9), (34_665, 4, 1, 2**32 - 1), (34_675, 1, 4_000, 2**31), (65_000, 4, 1, 5)]
+    for entry in odd:
+        assert images.check(tiff(entry)).orientation in (1, 6)
+    assert images.check(tiff((274, 3, 1, 9))).orientation == 1
+
+
+def test_wide_grays_are_shown_from_the_darkest_to_the_lightest() -> None:
+    gray = Image.frombytes("I;16", (64, 64), struct.pack("<4096H", *(1_000 + at % 64 * 10 for at in range(4_096))))
+    holes = gray.convert("F")
+    holes.putpixel((0, 0), math.nan)
+    holes.putpixel((1, 0), math.inf)
+    for image in (gray, gray.convert("I"), gray.convert("F"), holes):
+        shown = decoded(images.rendition(encoded("TIFF", image)))
+        assert shown.mode == "L"
+        low, high = shown.getextrema()
+        assert low < 8  # type: ignore[operator]
+        assert high > 247  # type: ignore[operator]
+
+
+# -- AVIF, WebP
+
+
+def test_an_avif_that_is_shown_in_part_is_refused() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded("AVIF", exif=exif)
+    with pytest.raises(UnreadableImage, match="in part"):
+        images.facts(data.replace(b"irot", b"clap"))
+
+
+@pytest.mark.parametrize("box", [b"ispe", b"pitm", b"ipma", b"meta"])
+def test_an_avif_that_does_not_say_its_size_is_none(box: bytes) -> None:
+    with pytest.raises(UnreadableImage):
+        images.facts(encoded("AVIF").replace(box, b"free"))
+
+
+def test_exif_neither_turns_a_webp_or_an_avif_nor_spoils_it() -> None:
+    """Browsers do not follow it."""
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    data = encoded("AVIF", exif=exif)
+    spoilt = data.replace(b"MM\0*", b"xx\0*").replace(b"II*\0", b"xx*\0")
+    assert spoilt != data
+    assert images.check(spoilt) == images.check(data)
+    exif[0x0112] = 6
+    webp = encoded("WEBP", exif=exif)
+    assert images.facts(webp) == images.check(webp) == ImageFacts("WEBP", *SIZE, 1)
+    assert decoded(images.rendition(webp)).size == SIZE
+
+
+def test_a_heic_is_no_avif() -> None:
+    assert images.kind(encoded("AVIF").replace(b"avif", b"heic").replace(b"avis", b"heix")) is None
+
+
+def test_a_webp_whose_frame_has_another_size_is_refused() -> None:
+    data = encoded("WEBP")
+    data = data[:26] + b"\xff\x3f" + data[28:]
+    assert images.facts(data).width == 16_383
+    with pytest.raises(UnreadableImage):
+        images.check(data)
+
+
+# -- sizes
+
+
+def test_the_longest_side_is_a_setting() -> None:
+    wide = encoded("PNG", Image.new("1", (65_535, 2)))
+    with pytest.raises(UnreadableImage, match="16,384 a side"):
+        images.check(wide)
+    assert images.check(wide, side=65_535).width == 65_535
+    assert decoded(images.rendition(wide, side=65_535)).size == (16_384, 1)
+    for form in ("TIFF", "GIF"):
+        assert images.check(encoded(form, Image.new("1", (65_535, 2))), side=65_535).width == 65_535
+
+
+def test_what_browsers_show_is_shown_as_it_is() -> None:
+    assert images.is_shown("AVIF", 16_384, 1)
+    assert images.is_shown("JPEG", None, None)
+    assert not images.is_shown("JPEG", 1, 16_385)
+    assert not images.is_shown("TIFF", 1, 1)
