@@ -8,24 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ROUNDS: Final = 10  # of moving units with labels that a side lacks
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Stratum:
+class Stratum(NamedTuple):
     """`labels`: numbers in whose order ties are broken. `size`: samples of each unit."""
 
     labels: tuple[int, ...]
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(NamedTuple):
     """Of a stratum: how many there are, and how many of them stay in evaluation and in test."""
 
-    count: int
+    number: int
     kept_eval: int = 0
     kept_test: int = 0
 
@@ -112,8 +110,8 @@ class _Side:
             self.there[label] -= count
 
 
-def _by_labels(stratum: Stratum) -> tuple[tuple[int, ...], int]:
-    return stratum.labels, stratum.size
+def _by_labels(stratum: Stratum) -> Stratum:
+    return stratum
 
 
 def divide(strata: Mapping[Stratum, Units], ratios: Ratios, *, order: Order = _by_labels) -> dict[Stratum, Units]:
@@ -122,10 +120,10 @@ def divide(strata: Mapping[Stratum, Units], ratios: Ratios, *, order: Order = _b
 
     Of N samples, N × ratio are for training and for test, rounded half up, as far as units and what is kept allow.
     """
-    counts = {stratum: units.count for stratum, units in strata.items()}
+    counts = {stratum: units.number for stratum, units in strata.items()}
     samples = sum(count * stratum.size for stratum, count in counts.items())
     none = dict.fromkeys(counts, 0)
-    unkept = {stratum: units.count - units.kept_eval - units.kept_test for stratum, units in strata.items()}
+    unkept = {stratum: units.number - units.kept_eval - units.kept_test for stratum, units in strata.items()}
     train = _share(counts, ratios.train, _rounded(samples * ratios.train), none, unkept, order)
     needed = _needed(strata, ratios)
     if ratios.train and ratios.train < 1:

@@ -107,25 +107,24 @@ def _drawn(rows: Sequence[asyncpg.Record], names: Mapping[int, str], split: Spli
     # them: in that in which they were made.
     in_order = sorted(names) if split.is_plain else sorted(names, key=names.__getitem__)
     numbers = {label_id: number for number, label_id in enumerate(in_order)}
-    found: dict[Stratum, tuple[list[int], Units]] = {}
-    for row in rows:
-        stratum = Stratum(tuple(sorted(numbers[each] for each in row["labels"])), row["size"])
-        found[stratum] = row["labels"], Units(row["units"], row["kept_eval"], row["kept_test"])
+    strata, labels = dict[Stratum, Units](), dict[Stratum, str]()
+    for label_ids, size, *units in rows:
+        stratum = Stratum(tuple(sorted([numbers[int(each)] for each in label_ids[1:-1].split(",")])), size)
+        strata[stratum], labels[stratum] = Units(*units), label_ids
 
     def order(stratum: Stratum) -> Any:
         if split.group_by is None:
             return stratum.labels
-        labels = [names[in_order[each]] for each in stratum.labels]
-        return hashlib.sha256(repr((split.seed, stratum.size, labels)).encode()).digest()
+        on_them = [names[in_order[each]] for each in stratum.labels]
+        return hashlib.sha256(repr((split.seed, stratum.size, on_them)).encode()).digest()
 
-    strata = {stratum: units for stratum, (_, units) in found.items()}
     try:
         aside = divide(strata, split.ratios, order=order)
     except Impossible as impossible:
         raise _refusal([names[in_order[each]] for each in impossible.labels], split) from None
     drawn = [(stratum, part) for stratum, part in aside.items() if part.kept_eval or part.kept_test]
     return {
-        "labels": ["{" + ",".join(map(str, found[stratum][0])) + "}" for stratum, _ in drawn],
+        "labels": [labels[stratum] for stratum, _ in drawn],
         "sizes": [stratum.size for stratum, _ in drawn],
         "evals": [part.kept_eval - strata[stratum].kept_eval for stratum, part in drawn],
         "tests": [part.kept_test - strata[stratum].kept_test for stratum, part in drawn],

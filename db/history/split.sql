@@ -46,9 +46,9 @@ JOIN (SELECT name, array_agg(DISTINCT label_id ORDER BY label_id) AS labels
 
 -- name: strata
 -- example: units = SELECT ARRAY[]::bigint[] AS labels, 1 AS size, '' AS kept
-SELECT labels, size, count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
+SELECT labels::text AS labels, size, count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
        count(*) FILTER (WHERE kept = 'TEST') AS kept_test
-FROM ({units}) unit GROUP BY labels, size
+FROM ({units}) unit GROUP BY unit.labels, size
 
 -- name: drawn
 -- What is put aside of each stratum: what was before, then the first units, in an order that the seed and their names
@@ -56,7 +56,7 @@ FROM ({units}) unit GROUP BY labels, size
 -- example: units = SELECT 1 AS id, '' AS name, ARRAY[]::bigint[] AS labels, 1 AS size, '' AS kept, false AS was_training
 SELECT id, name, coalesce(kept, CASE WHEN place <= evals THEN 'EVAL' ELSE 'TEST' END) AS usage
 FROM (SELECT id, name, kept, evals, tests,
-             row_number() OVER (PARTITION BY number, kept ORDER BY was_training, md5(:seed || ':' || name)::uuid, id) AS place
+             row_number() OVER (PARTITION BY number, kept ORDER BY was_training, md5(:seed || ':' || name)::uuid) AS place
       FROM ({units}) unit
       JOIN (SELECT labels::bigint[] AS labels, size, evals, tests, number
             FROM unnest(:labels::text[], :sizes::integer[], :evals::bigint[], :tests::bigint[]) WITH ORDINALITY
@@ -64,15 +64,16 @@ FROM (SELECT id, name, kept, evals, tests,
 WHERE place <= evals + tests OR kept IS NOT NULL
 
 -- name: write_samples
+-- In the order of the key, so that its index grows at its end.
 -- example: drawn = SELECT 1 AS id, '' AS usage
 INSERT INTO version_eval (version_id, sample_id, dataset_id, usage)
-SELECT :version_id, id, :dataset_id, usage FROM ({drawn}) drawn
+SELECT :version_id, id, :dataset_id, usage FROM ({drawn}) drawn ORDER BY id
 
 -- name: write_directories
 -- example: samples = SELECT 1 AS id, '' AS name; drawn = SELECT '' AS name, '' AS usage
 INSERT INTO version_eval (version_id, sample_id, dataset_id, usage)
 SELECT :version_id, s.id, :dataset_id, drawn.usage
-FROM ({samples}) s JOIN ({drawn}) drawn ON drawn.name = regexp_replace(s.name, '[^/]*$', '')
+FROM ({samples}) s JOIN ({drawn}) drawn ON drawn.name = regexp_replace(s.name, '[^/]*$', '') ORDER BY s.id
 
 -- name: write_unlabelled
 -- Samples that were put aside and have no labels now, for the next version that keeps from this one.

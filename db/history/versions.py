@@ -26,7 +26,7 @@ from db.history.restore import OBSTACLES, load, restore
 from db.history.split import Split
 from db.identity.tokens import Identity
 from db.postgres import sql
-from db.postgres.models import Base, BaseBefore, Dataset, Job, Version
+from db.postgres.models import Base, BaseBefore, Dataset, Job, Version, VersionEval
 
 SQL: Final = sql.load(__file__)
 OnUnpublished = Literal["ERROR", "DISCARD"]
@@ -161,6 +161,7 @@ async def remove(session: AsyncSession, version_id: int, *, by: Identity) -> Rem
     await lock_base(session, dataset_id)
     await session.exec(update(Version).where(col(Version.parent_id) == version_id).values(parent_id=None))
     await session.exec(update(Base).where(col(Base.version_id) == version_id).values(version_id=None))
+    await session.exec(delete(VersionEval).where(col(VersionEval.version_id) == version_id))
     if not (await session.exec(delete(Version).where(col(Version.id) == version_id))).rowcount:
         raise no_such_version()
     return Removed(dataset_id, version_id)

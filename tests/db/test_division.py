@@ -46,11 +46,11 @@ def test_what_is_kept_stays_and_every_label_is_in_every_part(strata: dict[Stratu
         return
     assert divided.keys() == strata.keys()
     for stratum, part in divided.items():
-        assert part.count == strata[stratum].count >= part.kept_eval + part.kept_test
+        assert part.number == strata[stratum].number >= part.kept_eval + part.kept_test
         assert part.kept_eval >= strata[stratum].kept_eval
         assert part.kept_test >= strata[stratum].kept_test
     parts = [
-        (ratios.train, {each: part.count - part.kept_eval - part.kept_test for each, part in divided.items()}),
+        (ratios.train, {each: part.number - part.kept_eval - part.kept_test for each, part in divided.items()}),
         (ratios.eval, {each: part.kept_eval for each, part in divided.items()}),
         (ratios.test, {each: part.kept_test for each, part in divided.items()}),
     ]
@@ -68,13 +68,13 @@ def test_what_is_kept_stays_and_every_label_is_in_every_part(strata: dict[Stratu
 def test_of_many_samples_each_part_is_exact(counts: dict[frozenset[int], int], ratios: Ratios) -> None:
     strata = {Stratum(tuple(sorted(labels))): Units(count) for labels, count in counts.items()}
     divided, total = divide(strata, ratios), sum(counts.values())
-    train = {each: part.count - part.kept_eval - part.kept_test for each, part in divided.items()}
+    train = {each: part.number - part.kept_eval - part.kept_test for each, part in divided.items()}
     assert sum(train.values()) == int(total * ratios.train + Fraction(1, 2))
     assert sum(part.kept_test for part in divided.values()) == int(total * ratios.test + Fraction(1, 2))
     for each, part in divided.items():
-        assert abs(train[each] - part.count * ratios.train) < 1
-        assert abs(part.kept_test - part.count * ratios.test) < 1
-        assert abs(part.kept_eval - part.count * ratios.eval) < 2
+        assert abs(train[each] - part.number * ratios.train) < 1
+        assert abs(part.kept_test - part.number * ratios.test) < 1
+        assert abs(part.kept_eval - part.number * ratios.eval) < 2
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.sampled_from(RATIOS))
@@ -95,7 +95,7 @@ def test_groups_miss_a_ratio_by_less_than_a_group(sizes: list[int], ratios: Rati
         return hashlib.sha256(repr((seed, stratum.size)).encode()).digest()
 
     divided = divide(strata, ratios, order=order)
-    train = sum(each.size * (part.count - part.kept_eval - part.kept_test) for each, part in divided.items())
+    train = sum(each.size * (part.number - part.kept_eval - part.kept_test) for each, part in divided.items())
     assert abs(train - sum(sizes) * ratios.train) <= max(sizes)
 
 
@@ -109,6 +109,6 @@ def test_a_split_for_training_and_evaluation_is_that_of_0_1_0() -> None:
             counts[tuple(sorted(drawn))] = chance.choice([1, 2, 3, 5, 10, 33, 100])
         ratio = Fraction(chance.choice(["0.0", "1.0", "0.8", "0.5", "0.9", "0.05", "0.9999", "0.33"]))
         found = outcome({Stratum(each): Units(n) for each, n in counts.items()}, Ratios(ratio, 1 - ratio))
-        pairs = isinstance(found, dict) and sorted((each.labels, n.count - n.kept_eval) for each, n in found.items())
+        pairs = isinstance(found, dict) and sorted((each.labels, n.number - n.kept_eval) for each, n in found.items())
         digest.update(repr(pairs or found).encode())
     assert digest.hexdigest() == "68840eba711453b7d92616b4386b2cb5"

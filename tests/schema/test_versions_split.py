@@ -96,6 +96,8 @@ async def test_a_version_that_cannot_be_kept_from_is_refused_in_a_sentence(clien
     foreign = await client.mutate("publishVersion", "version { id }", datasetId=f"Dataset:{other.id}")
     deleted, _ = await published(client, trainRatio=0.5)
     await client.mutate("deleteVersion", "deletedVersionId", versionId=deleted)
+    async with client.direct.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM version_eval") == 0
     for id, code, message in (
         (foreign["version"]["id"], "VALIDATION_FAILED", "a version of another dataset"),
         (deleted, "VERSION_NOT_FOUND", "There is no such version"),
