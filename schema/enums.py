@@ -352,6 +352,7 @@ class ImportNoticeKind(Enum):
     MATCHED_BY_PATH_END = "The image's path and that of its sample end alike."
     MATCHED_BY_NAME = "The image and its sample have the same file name, and nothing else has."
     IMAGE_AMBIGUOUS = "Several samples may be meant, or one sample by several images."
+    IMAGE_EXCLUDED = "There is a file that is no sample, and the dataset's `exclude` matches its path."
     IMAGE_MISSING = "There is no such sample, and no such file below the input path."
     IMAGE_REPEATED = "The image was named before; the first line counts."
     IMAGE_DIFFERS = "The input path has another file at the image's path, which was kept."

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from db.errors import StorageError
 from db.formats.paths import path_parts
 from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
-from db.storage.objects import CHUNK, PAGE, Head, Page, Store, StoredObject
+from db.storage.objects import ALL, CHUNK, PAGE, Head, Page, Scope, Store, StoredObject
 
 
 class MemoryStore(Store):
@@ -21,7 +21,7 @@ class MemoryStore(Store):
         """Write as another program would, over whatever is there."""
         self.contents[path] = (data, modified_at or datetime.now(UTC))
 
-    async def pages(self) -> AsyncIterator[Page]:
+    async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
         self._check()
         listed = [self._object(path) for path in sorted(self.contents)]
         for start in range(0, len(listed), PAGE):

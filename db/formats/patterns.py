@@ -10,7 +10,10 @@ patterns are compared in NFC. A pattern that ends with `/` means everything belo
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final, Self
+from unicodedata import normalize
 
 from db.errors import Invalid
 from db.formats.names import excerpt, is_storable, nfc
@@ -58,17 +61,57 @@ class Patterns:
     has the beginning of the name does."""
 
     def __init__(self, patterns: Iterable[str], *, hidden: bool) -> None:
+        self._hidden = hidden
         self._step = "[^/]+" if hidden else f"(?!{HIDDEN_NAME})[^/]+"
         self._guard = "" if hidden else f"(?!{HIDDEN_NAME})"
-        self._compiled = re.compile("|".join(map(self._translated, patterns)))
+        self._patterns = [f"{each}**" if each.endswith("/") else each for each in patterns]
+        self._compiled = re.compile("|".join(map(self._translated, self._patterns)))
+        endless = [each for each in self._patterns if each.split("/")[-1] == "**"]
+        self._endless = re.compile("|".join(map(self._translated, endless))) if endless else None
+        self._parts = [[self._part(part) for part in each.split("/")] for each in self._patterns]
 
     def match(self, path: str) -> bool:
         return self._compiled.match(path) is not None
 
+    def match_below(self, directory: str) -> bool:
+        """Whether a pattern that ends with `**` matches all that is below a directory, whose path ends with `/`, hidden
+        names apart unless `hidden`."""
+        return self._endless is not None and self._endless.match(f"{directory}x") is not None
+
+    def may_match_below(self, directory: str) -> bool:
+        """Whether anything below a directory can match."""
+        names = directory.split("/")[:-1]
+        return any(self._may_follow(parts, names) for parts in self._parts)
+
+    def _may_follow(self, parts: Sequence[re.Pattern[str] | None], names: Sequence[str]) -> bool:
+        """Whether names match the first parts, and a part is left; `positions`: of the parts that may come next."""
+        positions = {0}
+        for name in names:
+            following: set[int] = set()
+            for position in self._with_skipped(parts, positions):
+                part = parts[position]
+                if part is None and (self._hidden or not is_hidden(name)):
+                    following.add(position)
+                elif part is not None and part.match(name):
+                    following.add(position + 1)
+            positions = {position for position in following if position < len(parts)}
+        return bool(positions)
+
+    @staticmethod
+    def _with_skipped(parts: Sequence[re.Pattern[str] | None], positions: set[int]) -> set[int]:
+        """With those behind any `**` in between, which may stand for no directory."""
+        found = set(positions)
+        for position in range(min(positions, default=0), len(parts) - 1):
+            if position in found and parts[position] is None:
+                found.add(position + 1)
+        return found
+
+    def _part(self, part: str) -> re.Pattern[str] | None:
+        """For one name; None for `**`."""
+        return None if part == "**" else re.compile(rf"{self._name(part)}\Z")
+
     def _translated(self, pattern: str) -> str:
         """A regular expression without backtracking: each part matches at the first position where it can (`(?>…)`)."""
-        if pattern.endswith("/"):
-            pattern += "**"
         *groups, last = ([part for part in each.split("/") if part] for each in ANY_DIRECTORIES.split(pattern))
         first, *others = [self._names(group) + ("/" if group else "") for group in groups] or [""]
         if not groups:
@@ -91,3 +134,29 @@ class Patterns:
             return f"{guard}{first}"
         *middle, last = others
         return f"(?>{guard}{first}" + "".join(f"(?>[^/]*?{text})" for text in middle) + rf"[^/]*{last}(?=/|\Z))"
+
+
+def fixed_directory(pattern: str) -> str:
+    """The directory, of names without wildcards, below which everything lies that a pattern matches; empty for the
+    root."""
+    names = pattern.split("/")[:-1]
+    return "".join(f"{name}/" for name in takewhile(lambda name: not set("*?") & set(name), names))
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What a dataset's `exclude` says, wherever images come from."""
+
+    patterns: Patterns | None = None
+
+    @classmethod
+    def of(cls, exclude: Sequence[str]) -> Self:
+        return cls(Patterns(exclude, hidden=True) if exclude else None)
+
+    def match(self, path: str) -> bool:
+        return self.patterns is not None and self.patterns.match(path if path.isascii() else normalize("NFC", path))
+
+    def match_below(self, directory: str) -> bool:
+        """Whether all that is below a directory is excluded, whose path ends with `/`."""
+        composed = directory if directory.isascii() else normalize("NFC", directory)
+        return self.patterns is not None and self.patterns.match_below(composed)

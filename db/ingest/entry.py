@@ -29,6 +29,7 @@ NoticeKind = Literal[
     "MATCHED_BY_PATH_END",
     "MATCHED_BY_NAME",
     "IMAGE_AMBIGUOUS",
+    "IMAGE_EXCLUDED",
     "IMAGE_MISSING",
     "IMAGE_REPEATED",
     "IMAGE_DIFFERS",

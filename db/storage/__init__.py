@@ -7,5 +7,5 @@ A store is opened at a dataset's input path; the paths of its objects are relati
 from db.storage.disks import Disk, Disks, DiskTimeout
 from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
 from db.storage.local import LocalStore
-from db.storage.objects import Head, Page, Store, StoredObject
+from db.storage.objects import Head, Page, Scope, Store, StoredObject
 from db.storage.stores import S3Config, Stores

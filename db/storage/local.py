@@ -26,7 +26,7 @@ from db.formats.paths import path_parts
 from db.formats.pixels import PixelHash
 from db.storage.disks import Disk, progress
 from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
-from db.storage.objects import CHUNK, PAGE, Head, Page, Store, StoredObject
+from db.storage.objects import ALL, CHUNK, PAGE, Head, Page, Scope, Store, StoredObject
 from db.storage.walk import DIRECTORY, Walk, described, enter, path_below
 
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -51,8 +51,8 @@ class LocalStore(Store):
         self.disk = disk or Disk()
         self.roots = roots
 
-    def pages(self) -> AsyncIterator[Page]:
-        return self._in_steps(self._pages())
+    def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        return self._in_steps(self._pages(scope))
 
     async def stat(self, path: str) -> StoredObject | None:
         return await self.disk.run(self._stat, path)
@@ -139,15 +139,15 @@ class LocalStore(Store):
 
     # What follows blocks, and runs in threads.
 
-    def _pages(self) -> Generator[Page, None, None]:
+    def _pages(self, scope: Scope) -> Generator[Page, None, None]:
         root = self.root_descriptor()
         try:
             with _system_errors():
-                walk = Walk(root, self.root, self.roots)
+                walk = Walk(root, self.root, self.roots, scope.skips)
                 for found in walk.files():
                     progress()
                     walk.found.append(found)
-                    if len(walk.found) + len(walk.ignored) >= PAGE:
+                    if len(walk.found) + len(walk.ignored) + len(walk.skipped) >= PAGE:
                         yield walk.page()
                 yield walk.page()
         finally:

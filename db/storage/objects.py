@@ -1,9 +1,9 @@
 """What every store can do."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from db.errors import DomainError, StorageError
 from db.storage.errors import ObjectChanged
@@ -49,8 +49,22 @@ class Head(StoredObject):
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What of a store is listed: objects whose paths begin with one of `prefixes`, which do not overlap, and that are
+    in no directory of which `skips` is true; it is asked with a path that ends with `/`. A store may list others as
+    well, where leaving them out saves it nothing."""
+
+    prefixes: tuple[str, ...] = ("",)
+    skips: Callable[[str], bool] = lambda _: False
+
+
+ALL: Final = Scope()
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Part of a listing. `unreadable`: directories that could not be entered, so the listing is not complete.
+    `skipped`: directories that the scope leaves out; their paths end with `/`.
 
     `too_long`: directories whose files would have longer paths than an object can have. `ignored`: what is no object,
     and the word for why: LINK_NOT_ALLOWED, LINK_BROKEN, LINK_REPEATED, NOT_A_FILE.
@@ -60,13 +74,15 @@ class Page:
     unreadable: Sequence[str] = field(default=())
     too_long: Sequence[str] = field(default=())
     ignored: Sequence[tuple[str, str]] = field(default=())
+    skipped: Sequence[str] = field(default=())
 
 
 class Store(Protocol):
     """The objects below one root. Every failure is a StorageError, or one of `errors`."""
 
-    def pages(self) -> AsyncIterator[Page]:
-        """All objects, in no order, in pages of at most `PAGE`. The listing is complete when the iterator ends."""
+    def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        """All objects of a scope, in no order, in pages of at most `PAGE`. The listing is complete when the iterator
+        ends."""
 
     async def stat(self, path: str) -> StoredObject | None:
         """The object, or None if it is certainly not there."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from db.errors import DomainError, StorageError
-from db.storage.objects import Head, Page, Store, StoredObject
+from db.storage.objects import ALL, Head, Page, Scope, Store, StoredObject
 
 T = TypeVar("T")
 
@@ -30,8 +30,8 @@ class ObservedStore(Store):
     kind: str
     observe: Observe
 
-    async def pages(self) -> AsyncIterator[Page]:
-        async for page in self._steps("pages", self.store.pages()):
+    async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        async for page in self._steps("pages", self.store.pages(scope)):
             yield page
 
     async def stat(self, path: str) -> StoredObject | None:

@@ -9,7 +9,7 @@ import os
 import re
 import stat as modes
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from db.formats.paths import LENGTH
-from db.storage.objects import Page, StoredObject
+from db.storage.objects import ALL, Page, StoredObject
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,8 +47,15 @@ class Walk:
     """The files below an open root directory. Each directory is opened from its root, and only one at a time, so
     no depth is too deep. The lists contain what was met since the last page."""
 
-    def __init__(self, descriptor: int, root: Path, roots: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        root: Path,
+        roots: Sequence[Path],
+        skips: Callable[[str], bool] = ALL.skips,
+    ) -> None:
         self.descriptor = descriptor
+        self.skips = skips
         self.root = os.path.realpath(root)
         self.roots = [str(allowed) for allowed in roots]
         self.pending = [Directory("", self.root, "")]
@@ -57,10 +64,12 @@ class Walk:
         self.unreadable: list[str] = []
         self.too_long: list[str] = []
         self.ignored: list[tuple[str, str]] = []
+        self.skipped: list[str] = []
 
     def page(self) -> Page:
-        page = Page(tuple(self.found), tuple(self.unreadable), tuple(self.too_long), tuple(self.ignored))
-        self.found, self.unreadable, self.too_long, self.ignored = [], [], [], []
+        lists = (self.found, self.unreadable, self.too_long, self.ignored, self.skipped)
+        page = Page(*map(tuple, lists))  # type: ignore[arg-type]
+        self.found, self.unreadable, self.too_long, self.ignored, self.skipped = [], [], [], [], []
         return page
 
     def files(self) -> Iterator[StoredObject]:
@@ -99,7 +108,9 @@ class Walk:
     def _directory(self, parent: Directory, name: str) -> None:
         """Also one whose paths are just too long, so that the first such files are listed, and reported by path."""
         directory = parent.child(name)
-        if len(parent.prefix) > LENGTH:
+        if self.skips(directory.prefix):
+            self.skipped.append(directory.prefix)
+        elif len(parent.prefix) > LENGTH:
             self.too_long.append(directory.prefix[:-1])
         elif directory.real.rstrip("/") in self.followed:
             self.ignored.append((directory.prefix[:-1], "LINK_REPEATED"))
@@ -128,6 +139,8 @@ class Walk:
             self.ignored.append((path, "LINK_REPEATED"))
         elif len(self.followed) >= MAX_FOLLOWED:
             self.ignored.append((path, "LINK_NOT_ALLOWED"))
+        elif self.skips(f"{path}/"):
+            self.skipped.append(f"{path}/")
         else:
             self.followed.add(real)
             below = path_below(real, root)

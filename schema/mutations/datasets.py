@@ -23,7 +23,7 @@ INCLUDE = (
 )
 EXCLUDE = (
     "Patterns, as for `include`, of images and label files that a sync ignores, even if they match `include`. Here, "
-    "wildcards also match hidden names."
+    "wildcards also match hidden names. A file that matches is not uploaded, and not imported as a new sample."
 )
 IMAGE_FORMATS = (
     "The formats of images that syncs, imports and uploads add, at least one. A sync ignores files with the suffix of "

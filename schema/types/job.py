@@ -73,7 +73,7 @@ class IgnoredFiles:
         description="For SUFFIX, the suffix in lower case with its dot: empty for names without a suffix, null for the "
         "group of all suffixes beyond the first 100. Null for other reasons."
     )
-    count: int = strawberry.field(description="Number of files.")
+    count: int = strawberry.field(description="Number of files, links and directories.")
     examples: list[str] = strawberry.field(description="Paths of some of the files below the input path, at most 10.")
 
 

@@ -12,6 +12,7 @@ from db.errors import DomainError, StorageError
 from db.postgres.engine import Database
 from db.storage import Head, Page, Store, StoredObject, Stores
 from db.storage.locations import AllowedLocations
+from db.storage.objects import ALL, Scope
 
 
 class Crash(Exception):
@@ -60,8 +61,8 @@ class CrashingStore:
         self.store = store
         self.crash_point = crash_point
 
-    async def pages(self) -> AsyncIterator[Page]:
-        async for page in self.store.pages():
+    async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        async for page in self.store.pages(scope):
             self.crash_point.step()
             yield page
 

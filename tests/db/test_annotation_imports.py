@@ -153,6 +153,24 @@ async def test_a_file_of_a_format_that_the_dataset_does_not_take_becomes_no_samp
     assert counted(await importer.load(source)) == {"scanned": 1, "added": 1, "labeled": 1}
 
 
+async def test_files_that_the_dataset_excludes_become_no_samples(importer: AnnotationImports) -> None:
+    importer.put("kept_mask.png")
+    await importer.dataset.sync()
+    importer.put("a.png", "a_mask.png")
+    await importer.dataset.set_up(exclude=["**/*_mask.png"])
+    sources = [str(importer.folder / "images" / name) for name in ("a_mask.png", "b_mask.png")]
+    manifest = "".join(json.dumps({"source": source, "annotation": []}) + "\n" for source in sources)
+    for path, options, count in (
+        (importer.write("labels.csv", "path,label\na.png,cat\na_mask.png,cat\nkept_mask.png,dog\n"), {}, 1),
+        (importer.write("images/V1.manifest", manifest), {"format": "MODELARTS_MANIFEST"}, 2),
+    ):
+        job = await importer.load(path, **options)
+        number, examples = (await importer.notices(job))["IMAGE_EXCLUDED"]
+        assert (job["status"], job["skipped"], number) == ("SUCCEEDED", count, count)
+        assert "excludes its path" in examples[0]
+    assert await importer.dataset.labels() == {"a.png": ["cat"], "kept_mask.png": ["dog"]}
+
+
 async def test_a_sample_that_was_deleted_here_comes_back_only_when_it_is_to(importer: AnnotationImports) -> None:
     importer.put("1.png")
     await importer.dataset.sync()

@@ -17,6 +17,7 @@ from db.labelling.samples.selection import Selection
 from db.postgres.engine import Database
 from db.queries.filters import SampleFilter
 from db.storage import Page, StoredObject
+from db.storage.objects import ALL, Scope
 from tests.db.dataset_fixture import DatasetFixture, memory
 from tests.db.dataset_rows import ANN
 from tests.memory_store import MemoryStore
@@ -38,8 +39,8 @@ class WatchedStore(MemoryStore):
         self.asked: Hook | None = None
         self.answered: Hook | None = None
 
-    async def pages(self) -> AsyncIterator[Page]:
-        async for page in super().pages():
+    async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        async for page in super().pages(scope):
             yield page
         if self.listed is not None:
             await self.listed()
@@ -205,7 +206,7 @@ async def test_storage_that_is_away_ends_the_check(dataset: DatasetFixture) -> N
 
 async def test_a_listing_that_is_not_complete_ends_the_check(dataset: DatasetFixture) -> None:
     class Partial(MemoryStore):
-        async def pages(self) -> AsyncIterator[Page]:
+        async def pages(self, _scope: Scope = ALL) -> AsyncIterator[Page]:
             yield Page((), unreadable=("secret",))
 
     dataset.store = Partial()

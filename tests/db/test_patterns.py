@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.patterns import MAX_LENGTH, MAX_PATTERNS, SYSTEM_NAMES, Patterns, is_hidden, validated
+from db.formats.patterns import MAX_LENGTH, MAX_PATTERNS, SYSTEM_NAMES, Patterns, fixed_directory, is_hidden, validated
 
 PARTS = ("**", "*", "?", "a", "ab", "a*", "*a", "a*b", "*a*b", "?b", "**a", ".a", ".*", "@eaDir")
 NAMES = ("a", "b", "ab", "aab", "abab", "ba", ".a", "..a", "@eaDir", "@EADIR", "a\nb")
@@ -50,6 +50,50 @@ def _name(part: str, name: str) -> bool:
 def test_match_as_they_are_defined(pattern: str, closed: bool, path: str, hidden: bool) -> None:
     pattern += "/" * closed
     assert Patterns([pattern], hidden=hidden).match(path) == matches(pattern, path, hidden=hidden)
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), min_size=1, max_size=5).map("/".join),
+    st.booleans(),
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join),
+    st.booleans(),
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join),
+)
+def test_of_directories_it_is_known_what_may_be_below(
+    pattern: str, closed: bool, directory: str, hidden: bool, name: str
+) -> None:
+    pattern += "/" * closed
+    patterns, found = Patterns([pattern], hidden=hidden), matches(pattern, f"{directory}/{name}", hidden=hidden)
+    if found:
+        assert patterns.may_match_below(f"{directory}/")
+        assert f"{directory}/{name}".startswith(fixed_directory(pattern))
+    elif hidden:
+        assert not patterns.match_below(f"{directory}/")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directory", "may", "all_"),
+    [
+        ("train/**", "train/", True, True),
+        ("train/", "train/deep/", True, True),
+        ("train/**", "trainer/", False, False),
+        ("train/*.jpg", "train/", True, False),
+        ("train/*.jpg", "train/deep/", False, False),
+        ("**/thumbs/**", "a/thumbs/", True, True),
+        ("**/thumbs/**", "a/", True, False),
+        ("a/b/c.jpg", "a/", True, False),
+        ("a/b/c.jpg", "b/", False, False),
+        ("**", "a/b/", True, True),
+    ],
+)
+def test_a_directory_may_have_matches_or_nothing_else(pattern: str, directory: str, may: bool, all_: bool) -> None:
+    patterns = Patterns([pattern], hidden=True)
+    assert (patterns.may_match_below(directory), patterns.match_below(directory)) == (may, all_)
+
+
+def test_a_hidden_directory_is_reached_by_its_name_alone() -> None:
+    assert not Patterns(["**", "*/x"], hidden=False).may_match_below(".git/")
+    assert Patterns([".git/**"], hidden=False).may_match_below(".git/objects/")
 
 
 @given(st.text("ab*?", min_size=1, max_size=8), st.text("ab", min_size=1, max_size=12))

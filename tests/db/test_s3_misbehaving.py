@@ -78,7 +78,7 @@ async def test_keys_outside_the_prefix_are_no_listing() -> None:
 
 def test_a_page_that_is_refused_leaves_the_position_so_that_it_can_be_read_again() -> None:
     whole = {"Key": "a.png", "Size": 1, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
-    listing, answer = Listing(BUCKET, ""), {"Name": BUCKET, "IsTruncated": True, "NextContinuationToken": "next"}
+    listing, answer = Listing(BUCKET, "", ""), {"Name": BUCKET, "IsTruncated": True, "NextContinuationToken": "next"}
     with pytest.raises(InvalidPage):
         listing.add_page({**answer, "Contents": [{"Key": "a.png"}]})
     assert [each.path for each in listing.add_page({**answer, "Contents": [whole]})] == ["a.png"]

@@ -9,6 +9,7 @@ import pytest
 from db.errors import Conflict, NotFound
 from db.postgres.engine import Database
 from db.storage import Page, RootMissing
+from db.storage.objects import ALL, Scope
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
 from tests.memory_store import MemoryStore
@@ -232,9 +233,9 @@ async def test_an_object_the_listing_overlooked_is_not_removed(database: Databas
     hidden = store.contents["a.png"]
     list_pages = store.pages
 
-    async def forgetful() -> Any:
+    async def forgetful(scope: Scope = ALL) -> Any:
         del store.contents["a.png"]
-        async for page in list_pages():
+        async for page in list_pages(scope):
             yield page
         store.contents["a.png"] = hidden
 
@@ -247,7 +248,7 @@ async def test_an_unreadable_directory_is_reported_and_nothing_is_removed(databa
     dataset, store = await synced_in_memory(database, "a.png", "closed/b.png")
     dataset.remove("a.png")
 
-    async def pages() -> Any:
+    async def pages(scope: Scope = ALL) -> Any:
         yield Page((), ("closed",))
 
     store.pages = pages  # type: ignore[method-assign]

@@ -106,7 +106,7 @@ async def test_links_into_hidden_directories_are_followed(linking: DatasetFixtur
     link(linking, "a.png", ".cache/ab/cdef")
     job = await linking.sync()
     assert list(await linking.labels()) == ["a.png"]
-    assert await linking.ignored(job["id"]) == {"HIDDEN": (1, [".cache/ab/cdef"])}
+    assert await linking.ignored(job["id"]) == {"HIDDEN": (1, [".cache"])}
 
 
 async def test_without_allowed_directories_no_link_is_followed(linking: DatasetFixture) -> None:

@@ -1,7 +1,10 @@
 """What a sync takes and what it passes over: by suffix, hidden names, patterns; and that it says so."""
 
 import io
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -9,8 +12,11 @@ from PIL import Image
 from db.formats.patterns import validated
 from db.ingest.sync.rules import EXAMPLES, MAX_SUFFIXES, Ignored, Reason
 from db.postgres.engine import Database
+from db.storage import Page
+from db.storage.objects import ALL, Scope
 from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
+from tests.memory_store import MemoryStore
 
 JUNK = {
     "._cat.jpg": b"\0\5\x16\7" + bytes(78),
@@ -22,6 +28,17 @@ JUNK = {
     "d/.DS_Store": b"",
     "$RECYCLE.BIN/S-1/x.jpg": None,
 }
+# What is ignored of it: of a directory nothing but itself.
+IGNORED = [
+    "$RECYCLE.BIN",
+    "._cat.jpg",
+    ".hidden",
+    ".ipynb_checkpoints",
+    "@eaDir",
+    "Thumbs.db",
+    "__MACOSX",
+    "d/.DS_Store",
+]
 
 
 def fill(dataset: DatasetFixture) -> None:
@@ -38,7 +55,60 @@ async def test_hidden_and_system_files_are_no_samples_and_are_counted(dataset: D
         assert (job["scanned"], job["ignored"], job["skipped"]) == (len(JUNK) + 1, len(JUNK), 0)
         assert await dataset.warnings(job["id"]) == []
         [(reason, (count, examples))] = (await dataset.ignored(job["id"])).items()
-        assert (reason, count, sorted(examples)) == ("HIDDEN", len(JUNK), sorted(JUNK))
+        assert (reason, count, sorted(examples)) == ("HIDDEN", len(JUNK), IGNORED)
+
+
+async def test_of_what_is_passed_over_only_the_directory_is_counted(dataset: DatasetFixture) -> None:
+    for path in ("a.jpg", "thumbs/a.jpg", "thumbs/deep/b.jpg", "d/thumbs/c.txt", "d/.git/x", "d/.git/objects/y.jpg"):
+        dataset.put(path)
+    await dataset.set_up(exclude=["**/thumbs/"])
+    job = await dataset.sync()
+    assert (list(await dataset.labels()), job["scanned"], job["ignored"]) == (["a.jpg"], 4, 3)
+    ignored = {reason: (count, sorted(paths)) for reason, (count, paths) in (await dataset.ignored(job["id"])).items()}
+    assert ignored == {"EXCLUDED": (2, ["d/thumbs", "thumbs"]), "HIDDEN": (1, ["d/.git"])}
+
+
+async def test_a_directory_that_is_passed_over_is_not_opened(database: Database, tmp_path: Path) -> None:
+    dataset = await dataset_fixture.local(database, tmp_path)
+    for path in ("a.jpg", ".git/x.jpg", "old/deep/a.jpg"):
+        dataset.put(path)
+    await dataset.set_up(exclude=["old/"])
+    opened: list[str] = []
+    scandir = os.scandir
+
+    def counted_scandir(descriptor: int) -> Any:
+        opened.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        return scandir(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("db.storage.walk.os.scandir", counted_scandir)
+        job = await dataset.sync()
+    assert opened == [str(tmp_path)]
+    assert (list(await dataset.labels()), job["ignored"]) == (["a.jpg"], 2)
+
+
+async def test_a_bucket_is_listed_below_the_directories_that_are_included(database: Database) -> None:
+    dataset = await dataset_fixture.memory(database)
+    prefixes: list[tuple[str, ...]] = []
+
+    class Watched(MemoryStore):
+        async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+            prefixes.append(scope.prefixes)
+            async for page in super().pages(scope):
+                yield Page([each for each in page.objects if each.path.startswith(scope.prefixes)])
+
+    dataset.store = Watched()
+    for path in ("train/a.jpg", "old/b.jpg", "val/x/images/c.jpg", "val/x/labels/c.txt"):
+        dataset.put(path, "cat" if path.endswith("txt") else None)
+    await dataset.set_up(include=["train/**", "val/x/images/*.jpg"])
+    job = await dataset.sync()
+    assert (job["added"], job["ignored"], prefixes) == (2, 0, [("train/", "val/x/")] * len(prefixes))
+    assert await dataset.labels() == {"train/a.jpg": [], "val/x/images/c.jpg": ["cat"]}
+    await dataset.set_up(include=["train/**"])
+    dataset.put("val/x/images/c.jpg", image_bytes(size=(3, 3)))
+    prefixes.clear()
+    assert counted(await dataset.sync(), updated=1), "a sample stays one while its file is there"
+    assert set(prefixes) == {("",), ("val/",)}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from db.errors import StorageError
 from db.ingest.sync import moves, stages
 from db.postgres.engine import Database
 from db.storage import LocalStore, ObjectMissing, Page
+from db.storage.objects import ALL, Scope
 from tests.db import dataset_fixture
 from tests.db.crash_injection import CrashPoint
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
@@ -201,8 +202,8 @@ async def test_nothing_gives_way_while_a_directory_cannot_be_read(database: Data
     dataset.remove("004.png")
     listed = dataset.store.pages
 
-    async def pages() -> Any:
-        async for page in listed():
+    async def pages(scope: Scope = ALL) -> Any:
+        async for page in listed(scope):
             yield Page([one for one in page.objects if not one.path.startswith("closed/")], ("closed",))
 
     dataset.store.pages = pages  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from db.storage import Page, Store
+from db.storage.objects import ALL, Scope
 from tests.db.dataset_fixture import DatasetFixture, counted
 from tests.memory_store import MemoryStore
 
@@ -69,8 +70,8 @@ async def test_what_was_removed_here_is_a_difference(dataset: DatasetFixture) ->
 class Repeating(MemoryStore):
     """Lists every object as it was, and once more as if it had been replaced meanwhile."""
 
-    async def pages(self) -> AsyncIterator[Page]:
-        async for page in super().pages():
+    async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        async for page in super().pages(scope):
             yield page
             yield Page([replace(each, size=each.size + 1) for each in page.objects])
 

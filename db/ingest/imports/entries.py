@@ -15,6 +15,7 @@ from db.formats.annotations import ParsedAnnotation
 from db.formats.images import ImageLimits
 from db.formats.names import label_name
 from db.formats.paths import stem
+from db.formats.patterns import Exclusion
 from db.formats.shapes import Raster, validated
 from db.ingest.entry import Entry, Notice, NoticeKind
 from db.ingest.images import (
@@ -41,6 +42,7 @@ SQL: Final = sql.load(__file__)
 STORED: Final = TypeAdapter(ManifestLine)
 COPIES_AT_ONCE: Final = 4  # images in memory at once
 MAX_NAMES: Final = 1_000  # tried for an image whose own is taken
+EXCLUDED: Final = "It is no sample yet, and the dataset excludes its path."
 Annotations = tuple[ParsedAnnotation, ...]
 
 
@@ -66,6 +68,7 @@ class Inspector:
     limits: ImageLimits
     locations: ReadableLocations
     files: LabelFiles
+    exclude: Exclusion
     copies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COPIES_AT_ONCE))
 
     async def inspect(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
@@ -89,6 +92,9 @@ class Inspector:
         is_gone = image is not None and image.outcome is Outcome.GONE
         kind: NoticeKind = "CONTENT"
         try:
+            if row["path"] not in rasters and self.exclude.match(row["path"]):
+                kind = "IMAGE_EXCLUDED"
+                raise Invalid(EXCLUDED)
             if row["origin"] is not None and (is_gone or not self._is_below(row)):
                 path, image = await self._bring(row["origin"], row["path"])
                 entry = replace(entry, path=path, image=image)

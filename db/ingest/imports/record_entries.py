@@ -14,12 +14,13 @@ from db.formats.datasets.reading import SLACK, ImageRecord, Problem
 from db.formats.images import ImageLimits
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name, nfc
 from db.formats.paths import path_parts
+from db.formats.patterns import Exclusion
 from db.formats.shapes import Raster, extent, scaled
 from db.ingest.decide import path_end
 from db.ingest.entry import Entry, Notice, NoticeKind
 from db.ingest.images import NEVER, InspectedImage, Outcome, inspect_images
 from db.ingest.imports.contained import BroughtImage, ContainedImages
-from db.ingest.imports.entries import known_rasters
+from db.ingest.imports.entries import EXCLUDED, known_rasters
 from db.ingest.imports.label_files import UNSIZED
 from db.ingest.imports.options import Options
 from db.ingest.imports.records import STORED
@@ -43,6 +44,7 @@ class RecordInspector:
     store: Store
     limits: ImageLimits
     rule: LabelNameRule
+    exclude: Exclusion
     images: ContainedImages | None = None  # where these are to be stored
 
     async def inspect(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
@@ -102,6 +104,8 @@ class RecordInspector:
             if row["matched"] == "AMBIGUOUS":
                 return replace(entry, refused=AMBIGUOUS, refused_as="IMAGE_AMBIGUOUS")
             return replace(entry, refused=MISSING, refused_as="IMAGE_MISSING")
+        if image is not None and self.exclude.match(path):
+            return replace(entry, refused=EXCLUDED, refused_as="IMAGE_EXCLUDED")
         if image is not None and image.outcome is not Outcome.READ:
             return replace(entry, refused=image.problem, refused_as="IMAGE_UNREADABLE")
         raster = rasters.get(path)

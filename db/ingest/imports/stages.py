@@ -10,6 +10,7 @@ import asyncpg
 
 from db.errors import Invalid
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
+from db.formats.patterns import Exclusion
 from db.history.changes import no_such_dataset
 from db.ingest.decide import IMPORT_AUTHOR, MANIFEST_AUTHOR, Policy
 from db.ingest.entry import Entry
@@ -84,13 +85,14 @@ def _inspector(
     contents: ImageContents | None,
 ) -> Inspector | RecordInspector:
     store, kind, rule = stores.open(dataset["input_path"]), dataset["type"], dataset["label_names"]
+    exclude = Exclusion.of(dataset["exclude"])
     if options.format == MANIFEST:
         files = LabelFiles(locations, kind, options.folder, rule)
-        return Inspector(database, job, options, kind, store, limits, locations, files)
+        return Inspector(database, job, options, kind, store, limits, locations, files, exclude)
     images = None
     if contents is not None:
         images = ContainedImages(database, job.dataset_id, store, contents, limits, options.dry_run)
-    return RecordInspector(database, job, options, kind, store, limits, rule, images)
+    return RecordInspector(database, job, options, kind, store, limits, rule, exclude, images)
 
 
 async def _merge(database: Database, job: Claim, options: Options, inspector: Inspector | RecordInspector) -> None:

@@ -1,12 +1,12 @@
 """First stage: what lies below the input path goes into the staging table. One batch at a time is in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Self
 
 from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
@@ -17,7 +17,7 @@ from db.ingest.sync.rules import Ignored, Reason, Rules
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage import Page, Store, StoredObject
+from db.storage import Page, Scope, Store, StoredObject
 
 SQL: Final = sql.load(__file__)
 BATCH: Final = 2_000  # objects in a transaction; while they are sent to Postgres, no other request is served
@@ -30,10 +30,43 @@ NOT_ALLOWED: Final = "The link leads outside the directories that this server's 
 Found = tuple[StoredObject, Reason | None]
 
 
+@dataclass(frozen=True, slots=True)
+class KnownDirectories:
+    """Directories of which none contains another, and those above them. Their paths end with `/`."""
+
+    directories: frozenset[str]
+    above: frozenset[str]
+
+    @classmethod
+    def of(cls, directories: Iterable[str]) -> Self:
+        found = frozenset(directories)
+        return cls(found, frozenset(above for each in found for above in _directories(each[:-1])))
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(
+            tuple(sorted(self.directories)),
+            lambda directory: directory not in self.above and not self.contain(directory),
+        )
+
+    def contain(self, path: str) -> bool:
+        """A file or a directory, whether or not its path ends with `/`; also one of these directories."""
+        return any(each in self.directories for each in _directories(f"{path}/"))
+
+
+def _directories(path: str) -> Iterator[str]:
+    """Those on the way to a path, from the highest on."""
+    return (path[: at + 1] for at, character in enumerate(path) if character == "/")
+
+
 @dataclass(slots=True)
 class Listing:
     """What was listed. `complete`: nothing can have been overlooked, so what is missing has vanished. `images`: the sum
-    of a hash of each image's path, size, times and etag, whatever their order."""
+    of a hash of each image's path, size, times and etag, whatever their order.
+
+    `skipped`: directories that were passed over since they were looked up. `directory`: that of the object before, and
+    `above`: which one above it is passed over. `only`: nothing else is added, and nothing is passed over.
+    """
 
     rules: Rules
     scanned: int = 0
@@ -42,6 +75,10 @@ class Listing:
     images: int = 0
     ignored: Ignored = field(default_factory=Ignored)
     has_sidecars: bool = False
+    only: KnownDirectories | None = None
+    directory: str = ""
+    above: str | None = None
+    skipped: list[str] = field(default_factory=list)
     waiting: list[Found] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
@@ -50,19 +87,42 @@ class Listing:
         return f"{self.images:x}"
 
     def add(self, page: Page) -> None:
-        self.scanned += len(page.objects) + len(page.ignored)
-        for directory in page.unreadable:
+        for directory in filter(self._is_listed, page.unreadable):
             self.complete = False
             self.ignored.add(Reason.UNREADABLE, directory)
             self.warnings.append((path_excerpt(directory), UNREADABLE))
-        for directory in page.too_long:
+        for directory in filter(self._is_listed, page.too_long):
             self.warnings.append((path_excerpt(directory), TOO_LONG))
         for path, reason in page.ignored:
-            self.ignored.add(Reason(reason), path)
-            if reason == Reason.LINK_NOT_ALLOWED:
-                self.warnings.append((path_excerpt(path), NOT_ALLOWED))
+            if self._is_listed(path):
+                self.scanned += 1
+                self.ignored.add(Reason(reason), path)
+                if reason == Reason.LINK_NOT_ALLOWED:
+                    self.warnings.append((path_excerpt(path), NOT_ALLOWED))
+        if self.only is None:
+            self.skipped += page.skipped
         for found in page.objects:
-            self._add_object(found)
+            if self._is_listed(found.path):
+                self.scanned += 1
+                self._add_object(found)
+
+    def pass_over(self, directories: Iterable[str]) -> None:
+        """Count directories of which nothing else is listed."""
+        for directory in directories:
+            self.scanned += 1
+            self.ignored.add(self.rules.passes_over(directory) or Reason.EXCLUDED, directory[:-1])
+
+    def _is_listed(self, path: str) -> bool:
+        """Stores without directories list those as well that are passed over, and their objects follow one another."""
+        if self.only is not None:
+            return self.only.contain(path)
+        directory = path[: path.rfind("/") + 1]
+        if directory != self.directory:
+            above, self.directory = self.above, directory
+            self.above = self.rules.passed_over(directory)
+            if self.above is not None and self.above != above:
+                self.skipped.append(self.above)
+        return self.above is None
 
     def take(self) -> tuple[list[Found], list[tuple[str, str]]]:
         """What is to be staged, and the warnings, both since this was called before."""
@@ -96,6 +156,52 @@ class Listing:
         else:
             self.has_sidecars = self.has_sidecars or not is_image
             self.waiting.append((found, reason))
+
+
+async def known_directories(database: Database, dataset_id: int, listing: Listing) -> list[str]:
+    """Of the directories that were passed over, those in which the dataset knows files; the others are counted."""
+    skipped, listing.skipped = listing.skipped, []
+    storable = [each for each in skipped if is_storable(each)]
+    if not skipped:
+        return []
+    async with database.reading() as connection:
+        rows = await connection.fetch(SQL.known_directories, dataset_id, storable)
+    known = {row["directory"] for row in rows}
+    listing.pass_over(each for each in skipped if each not in known)
+    return sorted(known)
+
+
+async def scope_of(database: Database, dataset_id: int, rules: Rules) -> Scope:
+    """What is listed first: all that may be taken, and all known files outside the directories that are passed over."""
+    prefixes = rules.prefixes
+    if prefixes != ("",):
+        ends = [_end(each) for each in prefixes]
+        async with database.reading() as connection:
+            if await connection.fetchval(SQL.is_known_between, dataset_id, ["", *ends], [*prefixes, None]):
+                prefixes = ("",)
+    return Scope(prefixes, lambda directory: rules.passes_over(directory) is not None)
+
+
+async def pages_of(database: Database, dataset_id: int, store: Store, listing: Listing) -> AsyncGenerator[None, None]:
+    """Adds page after page to a listing. Directories that are passed over are listed only if the dataset knows files in
+    them: these stay samples as long as they are there."""
+    known: list[str] = []
+    async with aclosing(_one_ahead(store.pages(await scope_of(database, dataset_id, listing.rules)))) as pages:
+        async for page in pages:
+            await asyncio.to_thread(listing.add, page)  # takes some milliseconds
+            known += await known_directories(database, dataset_id, listing)
+            yield
+    if known:
+        listing.only = KnownDirectories.of(known)
+        async with aclosing(_one_ahead(store.pages(listing.only.scope))) as pages:
+            async for page in pages:
+                await asyncio.to_thread(listing.add, page)
+                yield
+
+
+def _end(directory: str) -> str:
+    """What follows all paths in a directory, whose path ends with `/`."""
+    return f"{directory[:-1]}0"
 
 
 async def list_objects(database: Database, job: Claim, store: Store, *, rules: Rules, options: Options) -> Listing:
@@ -142,9 +248,8 @@ async def _stage(database: Database, job: Claim, store: Store, listing: Listing,
         await in_batch(database, job, write)
 
     await in_batch(database, job, clear)
-    async with aclosing(_one_ahead(store.pages())) as pages:
-        async for page in pages:
-            await asyncio.to_thread(listing.add, page)  # takes some milliseconds
+    async with aclosing(pages_of(database, job.dataset_id, store, listing)) as pages:
+        async for _ in pages:
             if only_differences and listing.has_sidecars:
                 return listing
             job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + 10_000))
@@ -182,10 +287,10 @@ async def _one_ahead(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
         await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def is_unchanged(store: Store, rules: Rules, images: str) -> bool:
+async def is_unchanged(database: Database, dataset_id: int, store: Store, rules: Rules, images: str) -> bool:
     """Whether the images, listed once more, are those of which `fingerprint` was this. Nothing is staged."""
     listing = Listing(rules)
-    async for page in store.pages():
-        await asyncio.to_thread(listing.add, page)
-        listing.take()
+    async with aclosing(pages_of(database, dataset_id, store, listing)) as pages:
+        async for _ in pages:
+            listing.take()
     return listing.fingerprint == images

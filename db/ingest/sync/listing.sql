@@ -27,3 +27,20 @@ WITH listed AS (
 INSERT INTO sync_object (job_id, path, keys, sidecar, size, modified_at, changed_at, etag)
 SELECT $1, path, '{}', false, size, modified_at, changed_at, etag FROM listed
 WHERE n NOT IN (SELECT n FROM unchanged)
+
+-- name: known_directories
+-- Those of the directories in which the dataset knows files; their paths end with a slash. $1 dataset.
+SELECT directory FROM unnest($2::text[]) AS given (directory), concat(left(directory, -1), '0') AS after
+WHERE EXISTS (SELECT FROM source WHERE dataset_id = $1 AND status <> 'GONE'
+              AND path >= directory COLLATE "C" AND path < after COLLATE "C")
+   OR EXISTS (SELECT FROM sample WHERE dataset_id = $1
+              AND path >= directory COLLATE "C" AND path < after COLLATE "C")
+
+-- name: is_known_between
+-- Whether the dataset knows files in one of the ranges of paths, the last of which has no end. $1 dataset.
+SELECT EXISTS (
+    SELECT FROM unnest($2::text[], $3::text[]) AS range (first, after)
+    WHERE EXISTS (SELECT FROM source WHERE dataset_id = $1 AND status <> 'GONE'
+                  AND path >= first COLLATE "C" AND (after IS NULL OR path < after COLLATE "C"))
+       OR EXISTS (SELECT FROM sample WHERE dataset_id = $1
+                  AND path >= first COLLATE "C" AND (after IS NULL OR path < after COLLATE "C")))

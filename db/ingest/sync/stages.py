@@ -72,7 +72,7 @@ async def _prepare(
             return checkpoint
         async with database.reading() as connection:
             departed = await connection.fetchval(SQL.departed, job.id)
-        if not departed or await is_unchanged(store, rules, checkpoint.images):
+        if not departed or await is_unchanged(database, job.dataset_id, store, rules, checkpoint.images):
             return checkpoint
         if not left:
             return replace(checkpoint, complete=False)

@@ -2,29 +2,43 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
+import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid, StorageError
 from db.formats.images import Format
+from db.formats.patterns import Exclusion
 from db.history.changes import no_such_dataset
 from db.identity.tokens import Identity
-from db.ingest.uploads.files import MAX_NAMES, OnConflict, checked_name, numbered
+from db.ingest.uploads.files import MAX_NAMES, InvalidName, OnConflict, checked_name, numbered
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store, Stores
 
 SQL: Final = sql.load(__file__)
+EXCLUDED: Final = (
+    "The dataset excludes files of this name. Rename the file, or change `exclude` of the dataset with `updateDataset`."
+)
 BLOCKS: Final = ((0, 1), (1, 10), (10, 100), (100, MAX_NAMES + 1))  # numbers of names that are looked up at once
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Of a dataset: where its files are, and the formats of images that it takes."""
+    """Of a dataset: where its files are, the formats of images that it takes, and the paths that it excludes."""
 
     input_path: str
     formats: Sequence[Format]
+    exclude: Exclusion
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        return cls(row["input_path"], row["formats"], Exclusion.of(row["exclude"]))
+
+    def check(self, name: str) -> None:
+        if self.exclude.match(name):
+            raise InvalidName(EXCLUDED)
 
 
 async def destination_of(database: Database, dataset_id: int, *, by: Identity) -> Destination:
@@ -33,7 +47,7 @@ async def destination_of(database: Database, dataset_id: int, *, by: Identity) -
         row = await sql.first(connection, SQL.destination, dataset_id=dataset_id)
     if row is None or not by.sees(dataset_id):
         raise no_such_dataset()
-    return Destination(**row)
+    return Destination.of(row)
 
 
 def open_store(stores: Stores, input_path: str) -> Store:

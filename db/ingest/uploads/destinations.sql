@@ -1,5 +1,5 @@
 -- name: destination
-SELECT input_path, image_formats AS formats FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
+SELECT input_path, image_formats AS formats, exclude FROM dataset WHERE id = :dataset_id AND deleted_at IS NULL
 
 -- name: lock_names
 -- 3 is the lock of the events of datasets, which nobody may hold while he waits.

@@ -9,7 +9,6 @@ from typing import Final
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import TEMPORARY, DomainError, Invalid
-from db.formats.images import Format
 from db.formats.names import nfc
 from db.history import idempotency
 from db.history.changes import lock_dataset
@@ -18,7 +17,7 @@ from db.identity.tokens import Identity
 from db.ingest.entry import Entry
 from db.ingest.images import InspectedImage, object_with
 from db.ingest.uploads import files
-from db.ingest.uploads.destinations import destination_of, open_store
+from db.ingest.uploads.destinations import Destination, destination_of, open_store
 from db.ingest.uploads.files import MAX_BYTES, MAX_NAMES, Checks, Decode, OnConflict, Result, Uploaded
 from db.ingest.uploads.samples import write_samples
 from db.labelling import label_resolution, labels
@@ -93,7 +92,7 @@ async def store(
     results = dict(enumerate(earlier.results)) if earlier else {}
     left = [number for number in range(len(uploads.files)) if number not in results or not results[number].ended]
     opened = open_store(stores, destination.input_path)
-    writer = _Writer(database, dataset_id, opened, destination.formats, uploads, keyed, checks.decode)
+    writer = _Writer(database, dataset_id, destination, opened, uploads, keyed, checks.decode)
     tasks: list[asyncio.Task[Entry | Result]] = []
     last: dict[str, asyncio.Task[Entry | Result]] = {}  # by families of names that may want the same one
     for number in left:
@@ -131,8 +130,8 @@ class _Writer:
 
     database: Database
     dataset_id: int
+    destination: Destination
     store: Store
-    formats: Sequence[Format]
     uploads: DirectUploads
     keyed: Keyed | None
     decode: Decode
@@ -146,8 +145,9 @@ class _Writer:
         """`after`: writes the file before it in the request that may want the same name."""
         try:
             name = files.checked_name(file.name)
+            self.destination.check(name)
             files.check_size(file.size, self.uploads.max_bytes)
-            facts = await files.check(name, file.data, self.formats, self.decode)
+            facts = await files.check(name, file.data, self.destination.formats, self.decode)
             if after is not None:
                 await asyncio.wait([after])
             async with self.slots:

@@ -17,11 +17,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, DomainError, Invalid
 from db.formats import names
-from db.formats.images import Format
 from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads import files
-from db.ingest.uploads.destinations import free_paths, lock_names
+from db.ingest.uploads.destinations import Destination, free_paths, lock_names
 from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, Result, checked_name
 from db.labelling import label_resolution, labels
 from db.labelling.labels import KnownLabels, LabelReference
@@ -132,10 +131,11 @@ async def request(
     used = label_resolution.distinct(label for file in requested.files for label in requested.labels_of(file))
     known_labels = await labels.lock_labels(session, dataset_id, used)
     label_resolution.names_for(used, known_labels, create=requested.create_missing)
-    [destination] = await sql.run(session, SQL.destination, dataset_id=dataset_id)
-    tickets = await _tickets(session, dataset_id, requested, known, destination["image_formats"])
+    [row] = await sql.run(session, SQL.destination, dataset_id=dataset_id)
+    destination = Destination.of(row)
+    tickets = await _tickets(session, dataset_id, destination, requested, known)
     tickets = await _write(session, dataset_id, requested, tickets, known)
-    return IssuedTickets(dataset_id, destination["input_path"], requested.expiry, tuple(tickets))
+    return IssuedTickets(dataset_id, destination.input_path, requested.expiry, tuple(tickets))
 
 
 async def lock_uploads(session: AsyncSession, dataset_id: int, keys: Iterable[str]) -> dict[str, Upload]:
@@ -176,9 +176,9 @@ def check_count(items: Collection[object], limit: int, noun: str) -> None:
 async def _tickets(
     session: AsyncSession,
     dataset_id: int,
+    destination: Destination,
     requested: RequestedUploads,
     known: Mapping[str, Upload],
-    formats: Sequence[Format],
 ) -> list[Ticket]:
     """The tickets as they are to be written. A key that a request has twice is one file."""
     first: dict[str, RequestedFile] = {}
@@ -188,7 +188,7 @@ async def _tickets(
         try:
             same = first.setdefault(file.key, file)
             _expect_file(file, same.name, same.size)
-            ticket = _ticket(ticket, file, known.get(file.key), formats, requested.max_bytes)
+            ticket = _ticket(ticket, file, known.get(file.key), destination, requested.max_bytes)
         except DomainError as refused:
             ticket = ticket.refused(refused)
         tickets.append(ticket)
@@ -203,14 +203,17 @@ async def _tickets(
 
 
 def _ticket(
-    ticket: Ticket, file: RequestedFile, row: Upload | None, formats: Sequence[Format], max_bytes: int
+    ticket: Ticket, file: RequestedFile, row: Upload | None, destination: Destination, max_bytes: int
 ) -> Ticket:
     if not (names.is_storable(file.key) and file.key.isprintable() and 1 <= len(file.key.encode()) <= KEY_BYTES):
         raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of them a control character.")
     if row is not None and (row.is_open or row.sample):
         _expect_file(file, row.file_name, row.size)
-    files.check_suffix(checked_name(file.name), formats)
+    name = checked_name(file.name)
+    files.check_suffix(name, destination.formats)
     files.check_size(file.size, max_bytes)
+    if row is None or not (row.is_open or row.sample):
+        destination.check(name)
     if row is None:
         return replace(ticket, staged=secrets.token_hex(16))
     if row.sample is not None:

@@ -17,7 +17,7 @@ WHERE upload.key = ANY(:known::text[])
 RETURNING key, staged
 
 -- name: destination
-SELECT input_path, image_formats FROM dataset WHERE id = :dataset_id
+SELECT input_path, image_formats AS formats, exclude FROM dataset WHERE id = :dataset_id
 
 -- name: lock
 SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[]) ORDER BY id FOR UPDATE

@@ -21,9 +21,11 @@ class InvalidPage(Exception):
 
 @dataclass(slots=True)
 class Listing:
-    """The position in a listing. `complete` only after a page that says that it is the last."""
+    """The position in a listing of the keys with a prefix; paths are relative to `root`. `complete` only after a page
+    that says that it is the last."""
 
     bucket: str
+    root: str
     prefix: str
     by_key: bool = False  # ListObjects: a page continues after the last key of the page before
     complete: bool = False
@@ -43,7 +45,7 @@ class Listing:
             raise InvalidPage("the page has keys without the prefix")
         if keys and keys[0] in self._starts:
             raise InvalidPage("the page was there before")
-        objects = [_described(entry, self.prefix) for entry in answer.get("Contents", ())]
+        objects = [_described(entry, self.root) for entry in answer.get("Contents", ())]
         cursor = None
         if more:
             cursor = answer.get("NextContinuationToken")
@@ -70,9 +72,9 @@ def etag_of(header: object, size: int, modified_at: datetime) -> str:
     return f"{size:x}-{int(modified_at.timestamp()):x}"
 
 
-def _described(entry: Mapping[str, Any], prefix: str) -> StoredObject:
+def _described(entry: Mapping[str, Any], root: str) -> StoredObject:
     try:
         size, modified_at = int(entry["Size"]), to_seconds(entry["LastModified"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InvalidPage("the page lacks sizes or times") from None
-    return StoredObject(entry["Key"][len(prefix) :], size, modified_at, etag_of(entry.get("ETag"), size, modified_at))
+    return StoredObject(entry["Key"][len(root) :], size, modified_at, etag_of(entry.get("ETag"), size, modified_at))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from db.errors import DomainError, StorageError
 from db.formats.paths import path_parts
 from db.storage.errors import ObjectChanged, ObjectMissing, RootMissing
-from db.storage.objects import Head, Page, Store, StoredObject
+from db.storage.objects import ALL, Head, Page, Scope, Store, StoredObject
 from db.storage.s3.connection import S3
 from db.storage.s3.errors import (
     CONNECTION_ERRORS,
@@ -40,10 +40,11 @@ class S3Store(Store):
     bucket: str
     prefix: str
 
-    async def pages(self) -> AsyncIterator[Page]:
-        listing = Listing(self.bucket, self.prefix, by_key=self.s3.config.list_by_key)
-        while not listing.complete:
-            yield Page(await self._page(listing))
+    async def pages(self, scope: Scope = ALL) -> AsyncIterator[Page]:
+        for prefix in scope.prefixes:
+            listing = Listing(self.bucket, self.prefix, f"{self.prefix}{prefix}", by_key=self.s3.config.list_by_key)
+            while not listing.complete:
+                yield Page(await self._page(listing))
 
     async def stat(self, path: str) -> StoredObject | None:
         try:
@@ -143,7 +144,7 @@ class S3Store(Store):
 
     async def _page(self, listing: Listing) -> list[StoredObject]:
         operation, name = ("list_objects", "Marker") if listing.by_key else ("list_objects_v2", "ContinuationToken")
-        values = {"Prefix": self.prefix, "MaxKeys": self.s3.config.page}
+        values = {"Prefix": listing.prefix, "MaxKeys": self.s3.config.page}
         if listing.cursor is not None:
             values[name] = listing.cursor
         for attempt in range(MAX_ATTEMPTS):

@@ -125,3 +125,22 @@ async def test_a_name_that_postgres_cannot_hold_is_refused_for_itself_under_an_i
         answer = (await uploader.send(operations, paths, files, idempotency_key="k", user_agent="aiohttp/3")).json()
         results = answer["data"]["uploadSamples"]["results"]
         assert [result["error"] and result["error"]["code"] for result in results] == ["INVALID_NAME", None]
+
+
+EXCLUDE = "mutation ($input: UpdateDatasetInput!) { updateDataset(input: $input) { dataset { id } } }"
+
+
+@LOCAL_ONLY
+async def test_a_name_that_the_dataset_excludes_is_refused(uploader: UploadClient) -> None:
+    await uploader.client.execute(EXCLUDE, {"input": {"datasetId": uploader.dataset, "exclude": ["**/*_mask.png"]}})
+    refused, taken = (await uploader.upload(("a_mask.png", image_bytes()), ("a.png", image_bytes())))["results"]
+    assert (refused["sample"], refused["error"]["code"]) == (None, "INVALID_NAME")
+    assert "excludes files of this name" in refused["error"]["message"]
+    assert taken["sample"]["path"] == "a.png"
+    files = [{"key": name, "fileName": name, "size": 9} for name in ("b_mask.png", "b.png")]
+    values = {"datasetId": uploader.dataset, "files": files}
+    tickets = (await uploader.client.execute(REQUEST, {"input": values}))["requestUploads"]["results"]
+    assert [(each["path"], each["error"] and each["error"]["code"]) for each in tickets] == [
+        (None, "INVALID_NAME"),
+        ("b.png", None),
+    ]
